@@ -1,0 +1,128 @@
+package message
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/connectlink/connectlink/internal/secret"
+)
+
+// Outgoing is one message, ready to be handed to a provider in one call.
+// Exactly one of Email and SMS is set.
+type Outgoing struct {
+	InviteID  string // "inv_…", opaque: may travel in custom args
+	AttemptID string // "att_…", opaque: may travel in custom args and callback paths
+	Livemode  bool
+	Email     *Email
+	SMS       *SMS
+	// CallbackURL receives this attempt's status; empty when the provider
+	// cannot reach us. Only Twilio takes one per message.
+	CallbackURL string
+	// ValidFor is how long the message is still worth delivering.
+	ValidFor time.Duration
+	// LeaseUntil is the local deadline after which not one byte of the
+	// request may leave: the lease may belong to somebody else by then.
+	LeaseUntil time.Time
+}
+
+// Address is a mailbox with its display name.
+type Address struct {
+	Email secret.Text
+	Name  string
+}
+
+// Email is a rendered mail.
+type Email struct {
+	From, To Address
+	ReplyTo  secret.Text // an address people read; may be empty
+	Subject  string
+	Text     secret.Text // carries the link
+	HTML     secret.Text // carries the link
+}
+
+// SMS is a rendered text message.
+type SMS struct {
+	To       secret.Text // E.164
+	Body     secret.Text // carries the link
+	Segments int         // 1 in a GSM-7 language, by construction
+}
+
+// Receipt is a provider's word that it took a message. It means accepted,
+// never delivered.
+type Receipt struct {
+	ProviderMessageID string
+	HTTPStatus        int
+}
+
+// Outcome says what is known about a call that did not end in a Receipt.
+type Outcome string
+
+const (
+	// NotSent: the request did not reach the provider, or it said that it
+	// did not process it (429). Safe to try again.
+	NotSent Outcome = "not_sent"
+	// Refused: the provider answered a definite no to this message.
+	Refused Outcome = "refused"
+	// Unknown: the request was written and no answer settles what became of
+	// it (408, 5xx, EOF, reset, timeout). Never send again before reconciling.
+	Unknown Outcome = "unknown"
+)
+
+// Scope says whose fault a refusal is, and so what it must stop.
+type Scope string
+
+const (
+	// ScopeMessage: this message or its recipient.
+	ScopeMessage Scope = "message"
+	// ScopeAccount: the provider account (credentials, credits, sender not
+	// verified): every message would meet it.
+	ScopeAccount Scope = "account"
+)
+
+// SendError is the only error a sender's Send returns.
+type SendError struct {
+	Provider     string
+	Outcome      Outcome
+	Scope        Scope
+	HTTPStatus   int           // 0 when no answer was read
+	ProviderCode string        // the provider's own code, e.g. "21610"; kept raw
+	Detail       secret.Text   // the provider's words: they may quote the address
+	RetryAfter   time.Duration // 0 when the provider did not say
+	Err          error         // transport cause, stripped of URLs
+}
+
+// Error names provider, outcome and code, never the provider's words.
+func (e *SendError) Error() string {
+	return fmt.Sprintf("%s: %s (http %d, code %q)", e.Provider, e.Outcome, e.HTTPStatus, e.ProviderCode)
+}
+
+// Unwrap gives the transport's cause.
+func (e *SendError) Unwrap() error { return e.Err }
+
+// Proof is what a sender can prove about a message whose answer was lost.
+type Proof struct {
+	// Reporting: the provider tells, by list or by events, what it took.
+	// A sender that is not reporting is blind: its unknown outcomes are held.
+	Reporting bool
+	// Settle is how long after the call "not found" may be believed.
+	Settle time.Duration
+}
+
+// Sought describes a message whose answer was lost.
+type Sought struct {
+	AttemptID string
+	To        secret.Text
+	Body      secret.Text // SMS text, matched against what the provider lists
+	StartedAt time.Time
+}
+
+// Found is what a provider knows of a sought message.
+type Found struct {
+	Taken             bool
+	ProviderMessageID string
+	Status            string // the provider's own status word
+}
+
+// ErrCannotFind is returned by Find of a sender that has no way to ask.
+var ErrCannotFind = errors.New("this provider cannot be asked what it took")
