@@ -1,0 +1,109 @@
+package invite
+
+import (
+	"time"
+
+	"github.com/connectlink/connectlink/internal/secret"
+)
+
+// EventType names an entry of the timeline.
+type EventType string
+
+const (
+	EventCreated             EventType = "created"
+	EventLinkMinted          EventType = "link.minted"
+	EventMintFailed          EventType = "link.mint_failed"
+	EventFetched             EventType = "link.fetched" // somebody or something asked for the page; changes nothing
+	EventVisited             EventType = "link.visited"
+	EventContinued           EventType = "link.continued"
+	EventConnectFailed       EventType = "connect_failed"
+	EventConnected           EventType = "connected"
+	EventAlreadyConnected    EventType = "already_connected"      // another invite of the same person got the account
+	EventConnectedLate       EventType = "connected_after_revoke" // needs attention; nothing is deleted unasked
+	EventExpired             EventType = "expired"
+	EventResent              EventType = "resent"
+	EventAddressCorrected    EventType = "address_corrected"
+	EventRevoked             EventType = "revoked"
+	EventReplaced            EventType = "replaced"
+	EventDeliveryQueued      EventType = "delivery.queued"
+	EventDeliverySending     EventType = "delivery.sending" // an attempt was begun
+	EventDeliveryRetry       EventType = "delivery.retry"   // it did not leave; it will be tried again
+	EventDeliveryAccepted    EventType = "delivery.accepted"
+	EventDeliverySent        EventType = "delivery.sent"
+	EventDeliveryDeferred    EventType = "delivery.deferred"
+	EventDeliveryDelivered   EventType = "delivery.delivered"
+	EventDeliveryBounced     EventType = "delivery.bounced"
+	EventDeliveryUndelivered EventType = "delivery.undelivered"
+	EventDeliveryRejected    EventType = "delivery.rejected"
+	EventDeliverySuppressed  EventType = "delivery.suppressed"
+	EventDeliveryComplained  EventType = "delivery.complained"
+	EventDeliveryUnknown     EventType = "delivery.unknown"
+	EventDeliveryNoReceipt   EventType = "delivery.no_receipt"
+)
+
+// DeliveryEvent returns the event type that reports a delivery status.
+func DeliveryEvent(s DeliveryStatus) EventType { return EventType("delivery." + string(s)) }
+
+// deliveryStatus is the status that an event about a delivery reports.
+func (t EventType) deliveryStatus() (DeliveryStatus, bool) {
+	switch t {
+	case EventDeliveryQueued, EventDeliverySending, EventDeliveryAccepted, EventDeliverySent, EventDeliveryDeferred,
+		EventDeliveryDelivered, EventDeliveryBounced, EventDeliveryUndelivered, EventDeliveryRejected,
+		EventDeliverySuppressed, EventDeliveryComplained, EventDeliveryUnknown:
+		return DeliveryStatus(t[len("delivery."):]), true
+	}
+	return "", false
+}
+
+// ActorKind says who did something.
+type ActorKind string
+
+const (
+	ActorKey       ActorKind = "key"
+	ActorStaff     ActorKind = "staff"
+	ActorRecipient ActorKind = "recipient"
+	ActorProvider  ActorKind = "provider"
+	ActorSystem    ActorKind = "system"
+)
+
+// Actor is who did something. ID is an opaque id or a provider's name, never an address.
+type Actor struct {
+	Kind ActorKind
+	ID   string
+}
+
+// Event is one thing that happened to an invite.
+type Event struct {
+	ID         EventID
+	Type       EventType
+	Actor      Actor
+	DeliveryID DeliveryID
+	AttemptID  AttemptID
+	LinkID     LinkID
+	Data       Data
+	// Detail is words of a person or a provider; sealed at rest.
+	Detail secret.Text
+	// At is when it happened, as the one who saw it says; zero means now.
+	At time.Time
+}
+
+// Data is the open part of an event: ids and codes, never addresses, links or names.
+type Data struct {
+	Reason       Reason     `json:"reason,omitempty"`
+	ProviderCode string     `json:"provider_code,omitempty"`
+	Provider     string     `json:"provider,omitempty"`
+	Channel      Channel    `json:"channel,omitempty"`
+	LooksLike    string     `json:"looks_like,omitempty"` // person, scanner, preview_robot
+	AccountID    string     `json:"account_id,omitempty"`
+	ExpiresAt    *time.Time `json:"expires_at,omitempty"` // the invite's new end
+	LinkExpires  *time.Time `json:"link_expires_at,omitempty"`
+	RequestID    string     `json:"request_id,omitempty"`
+	ReplacedBy   string     `json:"replaced_by,omitempty"`
+	OtherInvite  string     `json:"other_invite,omitempty"`
+	RetryAt      *time.Time `json:"retry_at,omitempty"`
+	Attempt      int        `json:"attempt,omitempty"`
+	Outcome      string     `json:"outcome,omitempty"`
+	Source       string     `json:"source,omitempty"` // how it was learnt: webhook, poll, page, callback, list
+	// HasLink says whether the invite holds a connect link after this event.
+	HasLink bool `json:"has_link,omitempty"`
+}

@@ -1,0 +1,251 @@
+package invite
+
+import "time"
+
+// State is what the machine decides by: the invite's own standing and that of
+// each of its deliveries.
+type State struct {
+	Status      Status
+	Progress    Progress
+	Channel     Channel
+	ExpiresAt   time.Time // zero while nothing is minted and no valid_for was given
+	GivesUpAt   time.Time
+	AccountID   string
+	ConnectedAt time.Time
+	RevokedAt   time.Time
+	ReplacedBy  string
+	ResendCount int
+	Version     int // number of the last event
+	Deliveries  []DeliveryState
+}
+
+// DeliveryState is one message's standing.
+type DeliveryState struct {
+	ID           DeliveryID
+	Status       DeliveryStatus
+	Channel      Channel
+	Reason       Reason
+	ProviderCode string
+	Provider     string
+	// EndedAt is the provider's own time of the fact that stands; it decides
+	// between two ends that both happened (a bounce that follows a delivery).
+	EndedAt time.Time
+}
+
+// Latest returns the newest delivery; ok is false when nothing is sent for this invite.
+func (s State) Latest() (DeliveryState, bool) {
+	if len(s.Deliveries) == 0 {
+		return DeliveryState{}, false
+	}
+	return s.Deliveries[len(s.Deliveries)-1], true
+}
+
+// Effect is what must follow from an event, in the transaction that records it.
+type Effect string
+
+const (
+	// EffectWipe: links, tokens and codes are to be wiped; their hashes stay.
+	EffectWipe Effect = "wipe"
+	// EffectPublishConnected and its like tell the product.
+	EffectPublishConnected      Effect = "publish invite.connected"
+	EffectPublishConnectFailed  Effect = "publish invite.connect_failed"
+	EffectPublishDeliveryFailed Effect = "publish invite.delivery_failed"
+	EffectPublishExpired        Effect = "publish invite.expired"
+)
+
+// Fold is the state machine: what one event makes of a state, and what must
+// follow. It is pure. An event that changes nothing leaves the state as it
+// is but for Version, because it still stands on the timeline.
+//
+// Facts arrive late, doubled and out of order, so no event is refused:
+// ranks decide which of two facts stands, and the result does not depend on
+// the order in which facts of providers come.
+func Fold(s State, e Event) (State, []Effect) {
+	s.Version++
+	if status, ok := e.Type.deliveryStatus(); ok {
+		return foldDelivery(s, e, status)
+	}
+	switch e.Type {
+	case EventLinkMinted:
+		return foldMinted(s, e), nil
+	case EventFetched, EventMintFailed, EventAlreadyConnected, EventConnectedLate, EventAddressCorrected, EventCreated:
+		return s, nil
+	case EventVisited:
+		if s.Progress == NotOpened {
+			s.Progress = Visited
+		}
+		return s, nil
+	case EventContinued:
+		if s.Status != Connected {
+			s.Progress = Continued
+		}
+		return s, nil
+	case EventConnectFailed:
+		if s.Status == Connected || s.Status == Revoked {
+			return s, nil
+		}
+		s.Progress = ConnectFailed
+		return s, []Effect{EffectPublishConnectFailed}
+	case EventConnected:
+		return foldConnected(s, e)
+	case EventExpired:
+		if !s.Status.Open() {
+			return s, nil
+		}
+		s.Status = Expired
+		return endDeliveries(s), []Effect{EffectWipe, EffectPublishExpired}
+	case EventRevoked, EventReplaced:
+		return foldRevoked(s, e)
+	case EventResent:
+		return foldResent(s, e), nil
+	case EventDeliveryRetry:
+		return foldRetry(s, e), nil
+	case EventDeliveryNoReceipt:
+		return foldNoReceipt(s, e), nil
+	}
+	return s, nil
+}
+
+func foldMinted(s State, e Event) State {
+	if s.Status == Pending || s.Status == Scheduled {
+		s.Status = Active
+	}
+	// The invite's own end moves with a mint only when it never had one:
+	// afterwards only a resend or a renewal moves it.
+	if s.ExpiresAt.IsZero() && e.Data.ExpiresAt != nil {
+		s.ExpiresAt = *e.Data.ExpiresAt
+		s.GivesUpAt = s.ExpiresAt
+	}
+	return s
+}
+
+func foldConnected(s State, e Event) (State, []Effect) {
+	if s.AccountID != "" {
+		return s, nil
+	}
+	// A confirmed account always fills the connection, whatever the status says.
+	s.AccountID, s.ConnectedAt = e.Data.AccountID, e.At
+	if s.Status == Revoked {
+		return s, nil
+	}
+	s.Status = Connected
+	return endDeliveries(s), []Effect{EffectWipe, EffectPublishConnected}
+}
+
+func foldRevoked(s State, e Event) (State, []Effect) {
+	if s.Status == Connected || s.Status == Revoked {
+		return s, nil
+	}
+	s.Status, s.RevokedAt = Revoked, e.At
+	if e.Type == EventReplaced {
+		s.ReplacedBy = e.Data.ReplacedBy
+	}
+	return endDeliveries(s), []Effect{EffectWipe}
+}
+
+func foldResent(s State, e Event) State {
+	if s.Status == Connected || s.Status == Revoked {
+		return s
+	}
+	s.ResendCount++
+	s.Status = Pending
+	if e.Data.HasLink {
+		s.Status = Active
+	}
+	s.ExpiresAt = time.Time{}
+	if e.Data.ExpiresAt != nil {
+		s.ExpiresAt, s.GivesUpAt = *e.Data.ExpiresAt, *e.Data.ExpiresAt
+	}
+	if e.Data.Channel != "" {
+		s.Channel = e.Data.Channel
+	}
+	return s
+}
+
+// endDeliveries cancels what has not left: nobody wants a message whose link
+// is dead on arrival. What is being sent runs on, and its result is recorded.
+func endDeliveries(s State) State {
+	s.Deliveries = append([]DeliveryState(nil), s.Deliveries...)
+	for i := range s.Deliveries {
+		if s.Deliveries[i].Status == Queued {
+			s.Deliveries[i].Status = Canceled
+		}
+	}
+	return s
+}
+
+func (s State) delivery(id DeliveryID) (State, *DeliveryState) {
+	for i := range s.Deliveries {
+		if s.Deliveries[i].ID == id {
+			s.Deliveries = append([]DeliveryState(nil), s.Deliveries...)
+			return s, &s.Deliveries[i]
+		}
+	}
+	return s, nil
+}
+
+func foldRetry(s State, e Event) State {
+	s, d := s.delivery(e.DeliveryID)
+	if d == nil || d.Status != Sending {
+		return s
+	}
+	d.Status = Queued
+	if !s.Status.Open() && s.Status != Failed {
+		d.Status = Canceled // the invite ended during the call
+	}
+	d.Reason, d.ProviderCode, d.Provider = e.Data.Reason, e.Data.ProviderCode, e.Data.Provider
+	return s
+}
+
+func foldNoReceipt(s State, e Event) State {
+	s, d := s.delivery(e.DeliveryID)
+	if d != nil && (d.Status == Accepted || d.Status == Sent) {
+		d.Reason = NoReceipt // the status stays: it was taken, and nobody said more
+	}
+	return s
+}
+
+func foldDelivery(s State, e Event, status DeliveryStatus) (State, []Effect) {
+	if status == Queued {
+		s.Deliveries = append(append([]DeliveryState(nil), s.Deliveries...), DeliveryState{
+			ID: e.DeliveryID, Status: Queued, Channel: e.Data.Channel,
+		})
+		return s, nil
+	}
+	s, d := s.delivery(e.DeliveryID)
+	if d == nil || !replaces(*d, status, e.At) {
+		return s, nil
+	}
+	d.Status, d.Reason, d.ProviderCode = status, e.Data.Reason, e.Data.ProviderCode
+	if e.Data.Provider != "" {
+		d.Provider = e.Data.Provider
+	}
+	if status.rank() >= Bounced.rank() {
+		d.EndedAt = e.At
+	}
+	last, _ := s.Latest()
+	if last.ID != e.DeliveryID {
+		return s, nil
+	}
+	switch {
+	case status.DidNotArrive() && s.Status.Open() && s.Progress == NotOpened:
+		s.Status = Failed
+		return s, []Effect{EffectPublishDeliveryFailed}
+	case status == Delivered && s.Status == Failed && s.RevokedAt.IsZero():
+		// The failure was never true: a late receipt says that it arrived.
+		s.Status = Active
+	}
+	return s, nil
+}
+
+// replaces says whether a fact stands above the one recorded. Two ends that
+// both happened are ordered by the provider's own clock, everything else by
+// how much it says, so that any order of arrival gives the same result.
+func replaces(d DeliveryState, status DeliveryStatus, at time.Time) bool {
+	recorded, next := d.Status.rank(), status.rank()
+	end := Bounced.rank()
+	if recorded >= end && next >= end && recorded < Complained.rank() && next < Complained.rank() && !d.EndedAt.Equal(at) {
+		return at.After(d.EndedAt)
+	}
+	return next > recorded
+}

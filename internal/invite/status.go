@@ -1,0 +1,121 @@
+package invite
+
+import "slices"
+
+// Status is where an invite stands as a whole.
+type Status string
+
+const (
+	Scheduled Status = "scheduled" // waits for its send_at
+	Pending   Status = "pending"   // no connect link is held yet
+	Active    Status = "active"    // a connect link is held
+	Connected Status = "connected" // an account was confirmed; an end
+	Expired   Status = "expired"   // an end, until it is resent
+	Revoked   Status = "revoked"   // an end, for good
+	Failed    Status = "failed"    // no message can get through; an end, until it is resent
+)
+
+// Open says whether a recipient may still go on and connect.
+func (s Status) Open() bool { return s == Scheduled || s == Pending || s == Active }
+
+// Statuses lists every Status, for filters and documents.
+func Statuses() []Status {
+	return []Status{Scheduled, Pending, Active, Connected, Expired, Revoked, Failed}
+}
+
+// Progress is how far the recipient got.
+type Progress string
+
+const (
+	NotOpened     Progress = "none"
+	Visited       Progress = "visited"        // a person, not a robot, saw the page
+	Continued     Progress = "continued"      // pressed the button and was sent on
+	ConnectFailed Progress = "connect_failed" // Pipedream reported an error
+)
+
+// DeliveryStatus is where one message stands.
+type DeliveryStatus string
+
+const (
+	Queued      DeliveryStatus = "queued"
+	Sending     DeliveryStatus = "sending"     // an attempt is open
+	Accepted    DeliveryStatus = "accepted"    // the provider took it
+	Sent        DeliveryStatus = "sent"        // the provider handed it on
+	Deferred    DeliveryStatus = "deferred"    // the recipient's side asked to wait
+	Delivered   DeliveryStatus = "delivered"   // the recipient's side took it
+	Bounced     DeliveryStatus = "bounced"     // mail came back
+	Undelivered DeliveryStatus = "undelivered" // a text could not be delivered
+	Rejected    DeliveryStatus = "rejected"    // the provider refused it
+	Suppressed  DeliveryStatus = "suppressed"  // the provider, or we, did not send: this address failed before
+	Complained  DeliveryStatus = "complained"  // delivered, then marked as spam
+	Canceled    DeliveryStatus = "canceled"    // the invite ended first
+	Unknown     DeliveryStatus = "unknown"     // nobody can tell whether the provider took it
+)
+
+// DeliveryStatuses lists every DeliveryStatus.
+func DeliveryStatuses() []DeliveryStatus {
+	return []DeliveryStatus{Queued, Sending, Accepted, Sent, Deferred, Delivered, Bounced, Undelivered, Rejected,
+		Suppressed, Complained, Canceled, Unknown}
+}
+
+// Ended says whether nothing is left for dispatch to do.
+func (s DeliveryStatus) Ended() bool { return s != Queued && s != Sending }
+
+// DidNotArrive says whether this message is known not to have reached its reader.
+func (s DeliveryStatus) DidNotArrive() bool {
+	return slices.Contains([]DeliveryStatus{Bounced, Undelivered, Rejected, Suppressed}, s)
+}
+
+// rank orders statuses by how much they say; a fact never yields to one that
+// says less. Unknown is below every other end because any evidence beats it,
+// and Canceled is too, because a message may have left just before.
+func (s DeliveryStatus) rank() int {
+	switch s {
+	case Queued:
+		return 0
+	case Sending:
+		return 1
+	case Canceled:
+		return 2
+	case Unknown:
+		return 3
+	case Accepted:
+		return 4
+	case Sent:
+		return 5
+	case Deferred:
+		return 6
+	case Bounced, Undelivered, Rejected, Suppressed:
+		return 7
+	case Delivered:
+		return 8
+	case Complained:
+		return 9
+	}
+	return -1
+}
+
+// Channel is how the link reaches the recipient.
+type Channel string
+
+const (
+	Email    Channel = "email"
+	SMS      Channel = "sms"
+	LinkOnly Channel = "link" // the caller opens or shows the URL; nothing is sent
+)
+
+// LinkType says which URL messages carry.
+type LinkType string
+
+const (
+	InviteLink  LinkType = "invite"  // ours; it hands out a working connect link whenever it is opened
+	ConnectLink LinkType = "connect" // Pipedream's own URL
+)
+
+// InitiatedBy says who asked for the connection.
+type InitiatedBy string
+
+const (
+	ByProduct InitiatedBy = "product"
+	ByUser    InitiatedBy = "user"
+)
