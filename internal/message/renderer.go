@@ -1,0 +1,305 @@
+package message
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	htmltemplate "html/template"
+	"io/fs"
+	"strings"
+	"text/template"
+	"time"
+	"unicode/utf8"
+
+	"github.com/connectlink/connectlink/internal/secret"
+)
+
+const (
+	layoutFolder = "layout"
+	maxSubject   = 60 // characters; phones show no more
+)
+
+// Renderer makes messages. It is safe for concurrent use.
+type Renderer struct {
+	langs   *Languages
+	byTag   map[string]*edition
+	version string
+}
+
+// edition is one language's messages, parsed.
+type edition struct {
+	lang     *Language
+	html     *htmltemplate.Template
+	text     *template.Template
+	subjects map[Kind][]*template.Template
+	sms      map[Kind][]*template.Template
+}
+
+// NewRenderer parses all templates of fsys and renders every message once. Any
+// fault in any language is an error, so that a bad template stops the start of
+// a process and not a delivery.
+func NewRenderer(fsys fs.FS) (*Renderer, error) {
+	langs, err := NewLanguages(fsys)
+	if err != nil {
+		return nil, err
+	}
+	r := &Renderer{langs: langs, byTag: map[string]*edition{}}
+	for _, tag := range langs.Tags() {
+		e, err := newEdition(fsys, langs.Match(tag))
+		if err != nil {
+			return nil, fmt.Errorf("message templates of %s: %w", tag, err)
+		}
+		r.byTag[tag] = e
+	}
+	if err := r.rehearse(); err != nil {
+		return nil, err
+	}
+	r.version, err = fingerprint(fsys)
+	return r, err
+}
+
+// Version is a short hash over the files that messages are made of. It is
+// stored with each attempt, to tell later what a recipient was shown.
+func (r *Renderer) Version() string { return r.version }
+
+// Email renders subject, text and HTML. The caller sets From, To and ReplyTo.
+func (r *Renderer) Email(v Vars) (Email, error) {
+	e, c, err := r.prepare(v)
+	if err != nil {
+		return Email{}, err
+	}
+	if c.Subject, err = firstWithin(e.subjects[kindOf(v)], c, maxSubject); err != nil {
+		return Email{}, err
+	}
+	var html bytes.Buffer
+	if err := e.html.ExecuteTemplate(&html, "email", c); err != nil {
+		return Email{}, fmt.Errorf("render the HTML part: %w", err)
+	}
+	var text strings.Builder
+	if err := e.text.ExecuteTemplate(&text, "email", c); err != nil {
+		return Email{}, fmt.Errorf("render the text part: %w", err)
+	}
+	return Email{
+		Subject: c.Subject,
+		HTML:    secret.New(html.String()),
+		Text:    secret.New(wrap(text.String())),
+	}, nil
+}
+
+// SMS renders the body and counts its segments. The caller sets To.
+func (r *Renderer) SMS(v Vars) (SMS, error) {
+	e, c, err := r.prepare(v)
+	if err != nil {
+		return SMS{}, err
+	}
+	for _, s := range []*string{&c.Brand, &c.App, &c.AppShort, &c.Inviter} {
+		*s = toGSM(*s)
+	}
+	best := SMS{}
+	for _, t := range e.sms[kindOf(v)] {
+		body, err := execute(t, c)
+		if err != nil {
+			return SMS{}, err
+		}
+		if body == "" {
+			continue
+		}
+		// Fewer segments win; among equals the earlier, fuller wording stays.
+		if _, _, n := Segments(body); best.Segments == 0 || n < best.Segments {
+			best = SMS{Body: secret.New(body), Segments: n}
+		}
+		if best.Segments == 1 {
+			break
+		}
+	}
+	if best.Segments == 0 {
+		return SMS{}, errors.New("no wording of the text message applies")
+	}
+	return best, nil
+}
+
+func (r *Renderer) prepare(v Vars) (*edition, content, error) {
+	l := r.langs.Match(v.Locale)
+	c, err := newContent(v, l)
+	return r.byTag[l.Tag], c, err
+}
+
+func kindOf(v Vars) Kind {
+	if v.Kind == Resend {
+		return Resend
+	}
+	return First
+}
+
+func newEdition(fsys fs.FS, l *Language) (*edition, error) {
+	e := &edition{lang: l, subjects: map[Kind][]*template.Template{}, sms: map[Kind][]*template.Template{}}
+	body, err := l.ReadFile("email/body.txt")
+	if err != nil {
+		return nil, err
+	}
+	layoutHTML, err := fs.ReadFile(fsys, layoutFolder+"/email.html")
+	if err != nil {
+		return nil, err
+	}
+	layoutText, err := fs.ReadFile(fsys, layoutFolder+"/email.txt")
+	if err != nil {
+		return nil, err
+	}
+
+	// One source, two meanings of "name" and "strong".
+	e.html = htmltemplate.New(l.Tag).Funcs(htmltemplate.FuncMap{"name": bdi, "strong": strong})
+	e.text = template.New(l.Tag).Funcs(template.FuncMap{"name": plain, "strong": plain})
+	for name, src := range map[string][]byte{"email.html": layoutHTML, "body.txt": body} {
+		if _, err := e.html.New(name).Parse(string(src)); err != nil {
+			return nil, err
+		}
+	}
+	for name, src := range map[string][]byte{"email.txt": layoutText, "body.txt": body} {
+		if _, err := e.text.New(name).Parse(string(src)); err != nil {
+			return nil, err
+		}
+	}
+	for _, k := range []Kind{First, Resend} {
+		if e.subjects[k], err = variants(l, "email/"+string(k)+".subject.txt"); err != nil {
+			return nil, err
+		}
+		if e.sms[k], err = variants(l, "sms/"+string(k)+".txt"); err != nil {
+			return nil, err
+		}
+	}
+	return e, nil
+}
+
+func bdi(s string) htmltemplate.HTML {
+	return htmltemplate.HTML("<bdi>" + htmltemplate.HTMLEscapeString(s) + "</bdi>") //nolint:gosec // escaped
+}
+
+func strong(s string) htmltemplate.HTML {
+	return htmltemplate.HTML("<strong>" + htmltemplate.HTMLEscapeString(s) + "</strong>") //nolint:gosec // escaped
+}
+
+func plain(s string) string { return s }
+
+// variants parses a file of wordings, one a line, best first. A comment may
+// run over several lines at the top.
+func variants(l *Language, name string) ([]*template.Template, error) {
+	src, err := l.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	text := string(src)
+	if strings.HasPrefix(text, "{{/*") {
+		_, text, _ = strings.Cut(text, "*/}}")
+	}
+	var out []*template.Template
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		if line == "" {
+			continue
+		}
+		t, err := template.New(fmt.Sprintf("%s/%s variant %d", l.Tag, name, len(out)+1)).Parse(line)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, t)
+	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("%s has no wording", name)
+	}
+	return out, nil
+}
+
+// firstWithin gives the first wording of at most limit characters, the last one
+// cut to size when even that is too long.
+func firstWithin(ts []*template.Template, c content, limit int) (string, error) {
+	last := ""
+	for _, t := range ts {
+		s, err := execute(t, c)
+		if err != nil {
+			return "", err
+		}
+		if s == "" {
+			continue
+		}
+		if utf8.RuneCountInString(s) <= limit {
+			return s, nil
+		}
+		last = s
+	}
+	return clean(last, limit), nil
+}
+
+func execute(t *template.Template, c content) (string, error) {
+	var b strings.Builder
+	if err := t.Execute(&b, c); err != nil {
+		return "", fmt.Errorf("render a wording: %w", err)
+	}
+	return b.String(), nil
+}
+
+// rehearse renders every message of every language with every option on and
+// off: a field's name is looked up only when the line that uses it runs.
+func (r *Renderer) rehearse() error {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	full := Vars{
+		Brand: "Brand", AppName: "App", Inviter: "Inviter", Reason: "reason", Note: "note", RecipientName: "Name",
+		URL: secret.New("https://example.com/c/code"), RecipientEmail: secret.New("name@example.com"),
+		SupportEmail: "help@example.com", LegalLine: "Legal", PrivacyURL: "https://example.com/privacy",
+		LogoURL: "https://example.com/logo.png", CanRenew: true, CanReport: true, ExpiresAt: now.Add(time.Hour), Now: now,
+	}
+	bare := Vars{Brand: full.Brand, AppName: full.AppName, URL: full.URL, ExpiresAt: full.ExpiresAt, Now: now}
+	lone := full
+	lone.Inviter, lone.CanRenew, lone.CanReport = "", false, false
+	for _, tag := range r.langs.Tags() {
+		for _, v := range []Vars{full, bare, lone} {
+			for i := range 8 {
+				v.Locale, v.Kind, v.LinkType, v.Initiator = tag, First, LinkInvite, ByProduct
+				if i&1 != 0 {
+					v.Kind = Resend
+				}
+				if i&2 != 0 {
+					v.LinkType = LinkConnect
+				}
+				if i&4 != 0 {
+					v.Initiator = ByUser
+				}
+				if _, err := r.Email(v); err != nil {
+					return fmt.Errorf("%s email in %s: %w", v.Kind, tag, err)
+				}
+				if _, err := r.SMS(v); err != nil {
+					return fmt.Errorf("%s text message in %s: %w", v.Kind, tag, err)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// fingerprint hashes names and contents of the files messages are made of, and
+// not those of pages.
+func fingerprint(fsys fs.FS) (string, error) {
+	h := sha256.New()
+	err := fs.WalkDir(fsys, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		ofMessage := strings.HasPrefix(name, layoutFolder+"/email.") || strings.HasSuffix(name, "/words.txt") ||
+			strings.Contains(name, "/email/") || strings.Contains(name, "/sms/")
+		if !ofMessage {
+			return nil
+		}
+		src, err := fs.ReadFile(fsys, name)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(h, "%d:%s%d:", len(name), name, len(src))
+		_, err = h.Write(src)
+		return err
+	})
+	if err != nil {
+		return "", fmt.Errorf("hash the templates: %w", err)
+	}
+	return hex.EncodeToString(h.Sum(nil))[:12], nil
+}

@@ -1,0 +1,143 @@
+package message_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+	_ "time/tzdata"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/connectlink/connectlink/internal/message"
+	"github.com/connectlink/connectlink/internal/secret"
+	"github.com/connectlink/connectlink/templates"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+const (
+	inviteURL  = "https://go.acme.example/c/x7Kp2mQ9rT4vW8sZ"
+	connectURL = "https://pipedream.com/_static/connect.html?token=ctok_5f0c1b7de2a94c3f8a6b0d9e7c41f2aa&connectLink=true&app=slack&oauthAppId=oa_1a2b3c"
+)
+
+var sentAt = time.Date(2026, 11, 23, 13, 40, 12, 0, time.UTC)
+
+func newRenderer(t testing.TB) *message.Renderer {
+	t.Helper()
+	r, err := message.NewRenderer(templates.FS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func berlin(t testing.TB) *time.Location {
+	t.Helper()
+	z, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return z
+}
+
+func sample() message.Vars {
+	return message.Vars{
+		Brand: "Acme", AppName: "Slack", RecipientName: "Pat",
+		URL: secret.New(inviteURL), LinkType: message.LinkInvite, Kind: message.First, Initiator: message.ByProduct,
+		ExpiresAt: sentAt.Add(4*time.Hour - 2*time.Second), Now: sentAt,
+		RecipientEmail: secret.New("pat@customer.example"), SupportEmail: "support@acme.example",
+		LegalLine: "Acme GmbH, Torstraße 1, 10119 Berlin", PrivacyURL: "https://acme.example/privacy",
+	}
+}
+
+// cases are all combinations that change the wording.
+func cases(t testing.TB) map[string]message.Vars {
+	out := map[string]message.Vars{}
+	for _, kind := range []message.Kind{message.First, message.Resend} {
+		for _, link := range []message.LinkType{message.LinkInvite, message.LinkConnect} {
+			for _, who := range []string{"inviter", "product", "user"} {
+				for _, zone := range []string{"utc", "berlin"} {
+					v := sample()
+					v.Kind, v.LinkType = kind, link
+					if link == message.LinkConnect {
+						v.URL = secret.New(connectURL)
+					}
+					switch who {
+					case "inviter":
+						v.Inviter, v.Reason, v.Note = "Sam Rivera", "to post your build results", "Call me on Tuesday if anything is unclear."
+					case "user":
+						v.Initiator = message.ByUser
+					}
+					if zone == "berlin" {
+						v.Zone, v.ZoneIsRecipients = berlin(t), true
+						v.ExpiresAt = sentAt.Add(3*time.Hour + 48*time.Minute)
+					}
+					out[fmt.Sprintf("%s_%s_%s_%s", kind, link, who, zone)] = v
+				}
+			}
+		}
+	}
+	week := sample()
+	week.ExpiresAt, week.CanRenew, week.CanReport = sentAt.Add(7*24*time.Hour), true, true
+	out["week_renewable"] = week
+	us := sample()
+	us.Locale, us.ZoneIsRecipients = "en-US", true
+	us.Zone, _ = time.LoadLocation("America/New_York")
+	out["new_york"] = us
+	long := longNames()
+	out["long_names"] = long
+	return out
+}
+
+func longNames() message.Vars {
+	v := sample()
+	v.Brand, v.AppName, v.Inviter = "Northwind Traders", "Google Search Console", "Alexandra Montgomery-Whitfield"
+	return v
+}
+
+func TestMessagesMatchTheirGoldenFiles(t *testing.T) {
+	t.Parallel()
+	r := newRenderer(t)
+	for name, v := range cases(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			mail, err := r.Email(v)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sms, err := r.SMS(v)
+			if err != nil {
+				t.Fatal(err)
+			}
+			enc, units, segments := message.Segments(sms.Body.Reveal())
+			golden(t, name+".html", mail.HTML.Reveal())
+			golden(t, name+".txt", "Subject: "+mail.Subject+"\n\n"+mail.Text.Reveal())
+			golden(t, name+".sms.txt", fmt.Sprintf("%s\n[%s, %d units, %d segments]\n", sms.Body.Reveal(), enc, units, segments))
+		})
+	}
+}
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	file := filepath.Join("testdata", "golden", name)
+	if *update {
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(got, "\n")); diff != "" {
+		t.Errorf("%s changed (-want +got); if meant, run with -update:\n%s", name, diff)
+	}
+}

@@ -1,0 +1,180 @@
+package message
+
+import (
+	"errors"
+	"fmt"
+	"html/template"
+	"io"
+	"log/slog"
+	"net/url"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/connectlink/connectlink/internal/secret"
+)
+
+// Kind is which message of an invite this is.
+type Kind string
+
+const (
+	First  Kind = "first"
+	Resend Kind = "resend"
+)
+
+// LinkType is what the link in a message is.
+type LinkType string
+
+const (
+	// LinkInvite is our own address, which hands out connect links.
+	LinkInvite LinkType = "invite"
+	// LinkConnect is Pipedream's address itself.
+	LinkConnect LinkType = "connect"
+)
+
+// Initiator says who wanted the connection.
+type Initiator string
+
+const (
+	ByProduct Initiator = "product"
+	ByUser    Initiator = "user"
+)
+
+// Vars is everything a message may say. Brand, AppName, URL, ExpiresAt and Now
+// are required. It holds personal data and the link, so it prints as redacted.
+type Vars struct {
+	Brand    string
+	AppName  string
+	AppShort string // ShortApp(AppName) when empty
+
+	Inviter       string // empty: the product itself asks
+	Reason        string
+	Note          string // a person's words to the recipient
+	RecipientName string
+
+	URL       secret.Text
+	LinkType  LinkType // LinkInvite when empty
+	Kind      Kind     // First when empty
+	Initiator Initiator
+
+	ExpiresAt time.Time
+	Now       time.Time
+	// Zone is used, and its place named, only when it is the recipient's own.
+	Zone             *time.Location
+	ZoneIsRecipients bool
+	Locale           string // BCP 47; empty is English
+	RecipientEmail   secret.Text
+	SupportEmail     string
+	LegalLine        string
+	PrivacyURL       string // https only
+	Colour           string // #rrggbb
+	LogoURL          string // https only; empty: the brand's name in type
+	CanRenew         bool   // the link's page offers a fresh link after the end
+	CanReport        bool   // the link's page offers "This isn't for me"
+	ConnectHost      string // where connecting happens; "pipedream.com" when empty
+}
+
+// Format keeps the link and personal data out of logs and errors.
+func (Vars) Format(s fmt.State, _ rune) {
+	_, _ = io.WriteString(s, "message.Vars["+secret.Redacted+"]")
+}
+
+// LogValue implements slog.LogValuer.
+func (Vars) LogValue() slog.Value { return slog.StringValue(secret.Redacted) }
+
+// content is what templates see: clean, and with times already in words.
+type content struct {
+	Lang, Dir, Start            string
+	Subject                     string
+	Brand, App, AppShort        string
+	Inviter, Reason, Note, Name string
+	Email, URL                  string
+	Resend, ByUser, Direct      bool
+	CanRenew, CanReport         bool
+	Until, Duration             string
+	SupportEmail, LegalLine     string
+	PrivacyURL, LogoURL         string
+	ConnectHost, Initial        string
+
+	Accent, OnAccent, LinkColour, Fonts template.CSS
+}
+
+// fonts needs no download anywhere.
+const fonts = "-apple-system,BlinkMacSystemFont,'Segoe UI',Roboto,Helvetica,Arial,sans-serif"
+
+// newContent checks v. Its errors name fields, never values.
+func newContent(v Vars, l *Language) (content, error) {
+	link := v.URL.Reveal()
+	if u, err := url.Parse(link); err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") ||
+		strings.ContainsFunc(link, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune(`"<>\^{|}`+"`'", r) }) {
+		return content{}, errors.New("the link of a message must be an http or https address in plain ASCII")
+	}
+	if v.ExpiresAt.IsZero() || v.Now.IsZero() || !v.ExpiresAt.After(v.Now) {
+		return content{}, errors.New("a message needs an expiry that is still to come")
+	}
+	p := NewPalette(v.Colour)
+	c := content{
+		Lang: l.Tag, Dir: l.Dir, Start: "left",
+		Brand: clean(v.Brand, maxName), App: clean(v.AppName, maxName), AppShort: clean(v.AppShort, maxName),
+		Inviter: cleanTyped(v.Inviter, maxName), Name: cleanTyped(v.RecipientName, maxName),
+		Reason: cleanTyped(v.Reason, maxReason), Note: cleanTyped(v.Note, maxNote),
+		Email: clean(v.RecipientEmail.Reveal(), 320), URL: link,
+		Resend: v.Kind == Resend, ByUser: v.Initiator == ByUser, Direct: v.LinkType == LinkConnect,
+		CanRenew: v.CanRenew && v.LinkType != LinkConnect, CanReport: v.CanReport && v.LinkType != LinkConnect,
+		Until: l.Moment(v.ExpiresAt, v.Zone, v.ZoneIsRecipients), Duration: l.Duration(v.ExpiresAt.Sub(v.Now)),
+		SupportEmail: clean(v.SupportEmail, 320), LegalLine: clean(v.LegalLine, maxLegal),
+		PrivacyURL: httpsOnly(v.PrivacyURL), LogoURL: httpsOnly(v.LogoURL),
+		ConnectHost: clean(v.ConnectHost, 253),
+		Accent:      template.CSS(p.Accent), OnAccent: template.CSS(p.OnAccent), LinkColour: template.CSS(p.Link), //nolint:gosec // made by NewPalette
+		Fonts: fonts,
+	}
+	if l.Dir == "rtl" {
+		c.Start = "right"
+	}
+	if c.Brand == "" || c.App == "" {
+		return content{}, errors.New("a message needs a brand and an app")
+	}
+	if c.AppShort == "" {
+		c.AppShort = ShortApp(c.App)
+	}
+	if c.ConnectHost == "" {
+		c.ConnectHost = "pipedream.com"
+	}
+	c.Initial = Initial(c.Brand)
+	return c, nil
+}
+
+// httpsOnly passes an https address and drops everything else.
+func httpsOnly(s string) string {
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "https" || u.Host == "" || strings.ContainsFunc(s, unicode.IsSpace) {
+		return ""
+	}
+	return s
+}
+
+// Initial is the letter that stands for a name where no logo does.
+func Initial(name string) string {
+	for _, r := range name {
+		if unicode.IsLetter(r) || unicode.IsDigit(r) {
+			return string(unicode.ToUpper(r))
+		}
+	}
+	return "•"
+}
+
+// ShortApp shortens an app's catalogue name for places where length counts:
+// "Salesforce (REST API)" is Salesforce, "Google Search Console" is Search
+// Console. Two words stay as they are: "Google Drive" is its name.
+func ShortApp(name string) string {
+	if i := strings.Index(name, " ("); i > 0 {
+		name = name[:i]
+	}
+	for _, vendor := range []string{"Google ", "Microsoft ", "Amazon ", "Adobe ", "Zoho "} {
+		rest, ok := strings.CutPrefix(name, vendor)
+		if ok && strings.Contains(rest, " ") {
+			return rest
+		}
+	}
+	return name
+}

@@ -1,0 +1,213 @@
+package message
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+	"text/template"
+	"time"
+)
+
+// fallbackLanguage answers for every language that has no folder.
+const fallbackLanguage = "en"
+
+// Languages are the languages there are texts for.
+type Languages struct {
+	fsys fs.FS
+	all  map[string]*Language // by lower-case tag
+	tags []string
+}
+
+// Language is one language's folder, with that of its region before it.
+type Language struct {
+	Tag string // "en", "en-US": for the lang attribute
+	Dir string // "ltr" or "rtl"
+
+	fsys    fs.FS
+	folders []string // most specific first
+	words   *template.Template
+}
+
+// NewLanguages reads the words of every language folder in fsys. A folder with
+// a region needs its language's folder beside it.
+func NewLanguages(fsys fs.FS) (*Languages, error) {
+	entries, err := fs.ReadDir(fsys, ".")
+	if err != nil {
+		return nil, fmt.Errorf("list the languages of the templates: %w", err)
+	}
+	ls := &Languages{fsys: fsys, all: map[string]*Language{}}
+	for _, e := range entries {
+		if !e.IsDir() || e.Name() == layoutFolder {
+			continue
+		}
+		l, err := newLanguage(fsys, e.Name())
+		if err != nil {
+			return nil, fmt.Errorf("language %s: %w", e.Name(), err)
+		}
+		ls.all[strings.ToLower(l.Tag)] = l
+		ls.tags = append(ls.tags, l.Tag)
+	}
+	if ls.all[fallbackLanguage] == nil {
+		return nil, fmt.Errorf("the templates have no language %q to fall back to", fallbackLanguage)
+	}
+	return ls, nil
+}
+
+func newLanguage(fsys fs.FS, tag string) (*Language, error) {
+	l := &Language{Tag: tag, fsys: fsys, folders: chain(tag)}
+	l.words = template.New("words.txt").Funcs(template.FuncMap{"nth": nth})
+	// From the language to the region, so that the region redefines.
+	for i := len(l.folders) - 1; i >= 0; i-- {
+		name := path.Join(l.folders[i], "words.txt")
+		src, err := fs.ReadFile(fsys, name)
+		if errors.Is(err, fs.ErrNotExist) && l.folders[i] != baseOf(tag) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read words: %w", err)
+		}
+		if _, err := l.words.New(name).Parse(string(src)); err != nil {
+			return nil, fmt.Errorf("parse words: %w", err)
+		}
+	}
+	var err error
+	if l.Dir, err = l.word("dir", nil); err != nil {
+		return nil, err
+	}
+	if l.Dir != "ltr" && l.Dir != "rtl" {
+		return nil, fmt.Errorf(`dir is %q, not "ltr" or "rtl"`, l.Dir)
+	}
+	if _, err := l.duration(90 * time.Minute); err != nil {
+		return nil, err
+	}
+	_, err = l.moment(time.Unix(0, 0), time.UTC, false)
+	return l, err
+}
+
+// chain lists a tag and its parents: pt-BR, pt.
+func chain(tag string) []string {
+	out := []string{tag}
+	for {
+		i := strings.LastIndexByte(tag, '-')
+		if i < 0 {
+			return out
+		}
+		tag = tag[:i]
+		out = append(out, tag)
+	}
+}
+
+func baseOf(tag string) string {
+	base, _, _ := strings.Cut(tag, "-")
+	return base
+}
+
+// nth picks a word by a number counted from one.
+func nth(n int, words ...string) (string, error) {
+	if n < 1 || n > len(words) {
+		return "", fmt.Errorf("no word number %d of %d", n, len(words))
+	}
+	return words[n-1], nil
+}
+
+// Tags lists the languages there are.
+func (ls *Languages) Tags() []string { return append([]string(nil), ls.tags...) }
+
+// Match gives the language of the first wanted tag that has one, trying each
+// tag's parents too, else English. Tags are BCP 47; "pt_BR" is understood.
+func (ls *Languages) Match(wanted ...string) *Language {
+	for _, w := range wanted {
+		w = strings.ToLower(strings.ReplaceAll(w, "_", "-"))
+		for _, tag := range chain(w) {
+			if l := ls.all[tag]; l != nil {
+				return l
+			}
+		}
+	}
+	return ls.all[fallbackLanguage]
+}
+
+// ReadFile reads a file of the language: the region's own, else its
+// language's. Never another language's.
+func (l *Language) ReadFile(name string) ([]byte, error) {
+	for _, folder := range l.folders {
+		src, err := fs.ReadFile(l.fsys, path.Join(folder, name))
+		if err == nil || !errors.Is(err, fs.ErrNotExist) {
+			return src, err
+		}
+	}
+	return nil, fmt.Errorf("language %s has no file %s: %w", l.Tag, name, fs.ErrNotExist)
+}
+
+// Duration says d in words, to the minute below two days and to the hour from
+// there: "45 minutes", "3 h 48 min", "7 days".
+func (l *Language) Duration(d time.Duration) string { return must(l.duration(d)) }
+
+func (l *Language) duration(d time.Duration) (string, error) {
+	var parts struct{ Days, Hours, Minutes int }
+	if d >= 48*time.Hour-30*time.Second {
+		h := int(d.Round(time.Hour) / time.Hour)
+		parts.Days, parts.Hours = h/24, h%24
+	} else {
+		m := max(int(d.Round(time.Minute)/time.Minute), 1)
+		parts.Hours, parts.Minutes = m/60, m%60
+	}
+	return l.word("duration", parts)
+}
+
+// Moment says t in words to the minute, never later than t. With named, zone is
+// the reader's and its place stands beside the time; otherwise the time is UTC.
+func (l *Language) Moment(t time.Time, zone *time.Location, named bool) string {
+	return must(l.moment(t, zone, named))
+}
+
+func (l *Language) moment(t time.Time, zone *time.Location, named bool) (string, error) {
+	place := ""
+	if named && zone != nil {
+		place = placeOf(zone)
+	}
+	if place == "" {
+		zone = time.UTC
+	}
+	t = t.In(zone)
+	parts := struct {
+		Hour, Hour12, Minute, Day, Month, Weekday, Year int
+		PM                                              bool
+		Place                                           string
+	}{
+		Hour: t.Hour(), Hour12: (t.Hour()+11)%12 + 1, PM: t.Hour() >= 12, Minute: t.Minute(),
+		Day: t.Day(), Month: int(t.Month()), Weekday: (int(t.Weekday())+6)%7 + 1, Year: t.Year(),
+		Place: place,
+	}
+	return l.word("moment", parts)
+}
+
+// placeOf names a zone for people: "Europe/Berlin" is Berlin. Empty for UTC,
+// for the machine's own zone and for fixed offsets, which name no place.
+func placeOf(zone *time.Location) string {
+	name := zone.String()
+	i := strings.LastIndexByte(name, '/')
+	if i < 0 || strings.HasPrefix(name, "Etc/") {
+		return ""
+	}
+	return strings.ReplaceAll(name[i+1:], "_", " ")
+}
+
+func (l *Language) word(name string, data any) (string, error) {
+	var b strings.Builder
+	if err := l.words.ExecuteTemplate(&b, name, data); err != nil {
+		return "", fmt.Errorf("words of %s: %w", l.Tag, err)
+	}
+	return b.String(), nil
+}
+
+// must is for words that newLanguage has tried: what is left to fail is a fault
+// in the templates that a test of every month and weekday finds.
+func must(s string, err error) string {
+	if err != nil {
+		panic(err)
+	}
+	return s
+}

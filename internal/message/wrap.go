@@ -1,0 +1,47 @@
+package message
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// textWidth keeps the text part readable where nothing wraps it.
+const textWidth = 76
+
+// wrap breaks long paragraphs at spaces. A word longer than a line, above all
+// the link, stays whole on a line of its own. Runs of empty lines become one.
+func wrap(text string) string {
+	var b strings.Builder
+	empty := true // swallows empty lines at the top
+	for line := range strings.Lines(text) {
+		line = strings.TrimRight(line, "\n")
+		if strings.TrimSpace(line) == "" {
+			if !empty {
+				b.WriteByte('\n')
+			}
+			empty = true
+			continue
+		}
+		empty = false
+		if line == "-- " { // the signature mark keeps its space
+			b.WriteString(line + "\n")
+			continue
+		}
+		width := 0
+		for _, w := range strings.Fields(line) {
+			n := utf8.RuneCountInString(w)
+			if width > 0 && width+1+n > textWidth {
+				b.WriteByte('\n')
+				width = 0
+			}
+			if width > 0 {
+				b.WriteByte(' ')
+				width++
+			}
+			b.WriteString(w)
+			width += n
+		}
+		b.WriteByte('\n')
+	}
+	return strings.TrimRight(b.String(), "\n") + "\n"
+}
