@@ -207,7 +207,7 @@ func TestOnlyKeysAndTheSystemHoldScopes(t *testing.T) {
 	}{
 		{access.Principal{Kind: access.KindKey, ID: "key_1", Scopes: access.DefaultScopes()}, access.DefaultScopes(), "key:key_1"},
 		{access.Principal{Kind: access.KindKey, ID: "key_1", Scopes: []access.Scope{access.Admin}}, []access.Scope{access.Admin}, "key:key_1"},
-		{access.Principal{Kind: access.KindStaff, ID: "u1", Role: access.AdminOf, Scopes: all}, nil, "staff:u1"},
+		{access.Principal{Kind: access.KindStaff, ID: "u1", Role: access.RoleAdmin, Scopes: all}, nil, "staff:u1"},
 		{access.Principal{Kind: access.KindRecipient, Scopes: all}, nil, "recipient"},
 		{access.Principal{Kind: access.KindProvider, ID: "twilio", Scopes: all}, nil, "provider:twilio"},
 		{access.Principal{}, nil, ""},
@@ -238,7 +238,7 @@ func TestRolesAreOrdered(t *testing.T) {
 			}
 		}
 	}
-	if access.Role("root").AtLeast(access.Viewer) || access.AdminOf.AtLeast("root") {
+	if access.Role("root").AtLeast(access.RoleViewer) || access.RoleAdmin.AtLeast("root") {
 		t.Error("an unknown role counts")
 	}
 }

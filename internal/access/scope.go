@@ -68,14 +68,14 @@ type Role string
 
 // The roles, from least to most.
 const (
-	Viewer  Role = "viewer" // masked data, no actions
-	Agent   Role = "agent"  // resend, correct, revoke, unmask one record
-	Lead    Role = "lead"   // export, lift blocks, erase, audit log
-	AdminOf Role = "admin"  // team, keys, settings, technical details
+	RoleViewer Role = "viewer" // masked data, no actions
+	RoleAgent  Role = "agent"  // resend, correct, revoke, unmask one record
+	RoleLead   Role = "lead"   // export, lift blocks, erase, audit log
+	RoleAdmin  Role = "admin"  // team, keys, settings, technical details
 )
 
 // Roles returns every role, from least to most.
-func Roles() []Role { return []Role{Viewer, Agent, Lead, AdminOf} }
+func Roles() []Role { return []Role{RoleViewer, RoleAgent, RoleLead, RoleAdmin} }
 
 // AtLeast says whether r may do what other may. An unknown role may nothing.
 func (r Role) AtLeast(other Role) bool {
