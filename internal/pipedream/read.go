@@ -1,0 +1,176 @@
+package pipedream
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+)
+
+// App is an app people can connect.
+type App struct{ ID, Slug, Name, LogoURL, AuthType string }
+
+// App reads an app by slug. Every error but "not found" says nothing about it.
+func (c *Client) App(ctx context.Context, slug string) (App, error) {
+	var got struct {
+		Data appBody `json:"data"`
+	}
+	r := request{op: "get app", method: http.MethodGet, path: "/v1/connect/apps/" + url.PathEscape(slug)}
+	if _, err := c.do(ctx, r, &got); err != nil {
+		return App{}, err
+	}
+	if got.Data.NameSlug == "" {
+		return App{}, &Error{Op: r.op, Status: http.StatusOK, Code: "bad_answer", Kind: Passing}
+	}
+	return App{
+		ID: got.Data.ID, Slug: got.Data.NameSlug, Name: got.Data.Name, LogoURL: got.Data.ImgSrc, AuthType: got.Data.AuthType,
+	}, nil
+}
+
+type appBody struct {
+	ID       string `json:"id"`
+	NameSlug string `json:"name_slug"`
+	Name     string `json:"name"`
+	ImgSrc   string `json:"img_src"`
+	AuthType string `json:"auth_type"` // "oauth", "keys", "none" or empty
+}
+
+// OAuthApp is an OAuth client of the project or its workspace.
+type OAuthApp struct{ ID, AppSlug string }
+
+// OAuthApp reads an OAuth client, to see that it exists and for which app.
+func (c *Client) OAuthApp(ctx context.Context, id string) (OAuthApp, error) {
+	var got struct {
+		ID       string          `json:"id"`
+		NameSlug string          `json:"name_slug"`
+		App      json.RawMessage `json:"app"`
+	}
+	r := request{op: "get oauth app", method: http.MethodGet, path: c.project() + "/oauth_apps/" + url.PathEscape(id), scoped: true}
+	if _, err := c.do(ctx, r, &got); err != nil {
+		return OAuthApp{}, err
+	}
+	if got.ID == "" {
+		got.ID = id
+	}
+	if got.NameSlug == "" {
+		got.NameSlug = slugOf(got.App)
+	}
+	return OAuthApp{ID: got.ID, AppSlug: got.NameSlug}, nil
+}
+
+// Account is a connected account. Credentials are never asked for.
+type Account struct {
+	ID, Name, ExternalID, AppSlug string
+	Healthy                       bool
+	CreatedAt, UpdatedAt          time.Time
+}
+
+type accountBody struct {
+	ID         string          `json:"id"`
+	Name       *string         `json:"name"`
+	ExternalID string          `json:"external_id"`
+	Healthy    *bool           `json:"healthy"`
+	Dead       *bool           `json:"dead"`
+	App        json.RawMessage `json:"app"`
+	CreatedAt  time.Time       `json:"created_at"`
+	UpdatedAt  time.Time       `json:"updated_at"`
+}
+
+func (b accountBody) account() Account {
+	a := Account{ID: b.ID, ExternalID: b.ExternalID, AppSlug: slugOf(b.App), CreatedAt: b.CreatedAt, UpdatedAt: b.UpdatedAt}
+	if b.Name != nil {
+		a.Name = *b.Name
+	}
+	// Only the id is a required member; an account of which nothing bad is said
+	// is taken for healthy.
+	a.Healthy = (b.Healthy == nil || *b.Healthy) && (b.Dead == nil || !*b.Dead)
+	return a
+}
+
+// Account reads one account by its "apn_…" id.
+func (c *Client) Account(ctx context.Context, id string) (Account, error) {
+	var got accountBody
+	r := request{op: "get account", method: http.MethodGet, path: c.project() + "/accounts/" + url.PathEscape(id), scoped: true}
+	if _, err := c.do(ctx, r, &got); err != nil {
+		return Account{}, err
+	}
+	if got.ID == "" {
+		return Account{}, &Error{Op: r.op, Status: http.StatusOK, Code: "bad_answer", Kind: Passing}
+	}
+	return got.account(), nil
+}
+
+// AccountFilter selects accounts; empty members do not select.
+type AccountFilter struct {
+	ExternalUserID, App, OAuthAppID string
+	After                           string // the cursor of the previous page
+	Limit                           int    // 0 for Pipedream's default
+}
+
+// Accounts reads one page of accounts, and the cursor of the next or "".
+func (c *Client) Accounts(ctx context.Context, f AccountFilter) ([]Account, string, error) {
+	q := url.Values{}
+	for name, v := range map[string]string{
+		"external_user_id": f.ExternalUserID, "app": f.App, "oauth_app_id": f.OAuthAppID, "after": f.After,
+	} {
+		if v != "" {
+			q.Set(name, v)
+		}
+	}
+	if f.Limit > 0 {
+		q.Set("limit", strconv.Itoa(f.Limit))
+	}
+	var got struct {
+		Data json.RawMessage `json:"data"`
+		Page struct {
+			TotalCount int    `json:"total_count"`
+			EndCursor  string `json:"end_cursor"`
+		} `json:"page_info"`
+	}
+	r := request{op: "list accounts", method: http.MethodGet, path: c.project() + "/accounts", query: q.Encode(), scoped: true}
+	if _, err := c.do(ctx, r, &got); err != nil {
+		return nil, "", err
+	}
+	bodies, err := accountBodies(got.Data)
+	if err != nil {
+		return nil, "", &Error{Op: r.op, Status: http.StatusOK, Code: "bad_answer", Kind: Passing}
+	}
+	accounts := make([]Account, 0, len(bodies))
+	for _, b := range bodies {
+		accounts = append(accounts, b.account())
+	}
+	next := got.Page.EndCursor
+	switch n := len(accounts); {
+	case n == 0, next == f.After, f.Limit > 0 && n < f.Limit, f.After == "" && n == got.Page.TotalCount:
+		next = ""
+	}
+	return accounts, next, nil
+}
+
+// accountBodies reads a list, or the object with a list that older documents show.
+func accountBodies(raw json.RawMessage) ([]accountBody, error) {
+	var list []accountBody
+	if err := json.Unmarshal(raw, &list); err == nil {
+		return list, nil
+	}
+	var nested struct {
+		Accounts []accountBody `json:"accounts"`
+	}
+	err := json.Unmarshal(raw, &nested)
+	return nested.Accounts, err
+}
+
+// slugOf reads an app given as an object or as its slug.
+func slugOf(raw json.RawMessage) string {
+	var o struct {
+		NameSlug string `json:"name_slug"`
+	}
+	if json.Unmarshal(raw, &o) == nil && o.NameSlug != "" {
+		return o.NameSlug
+	}
+	var s string
+	_ = json.Unmarshal(raw, &s)
+	return s
+}

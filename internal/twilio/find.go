@@ -1,0 +1,202 @@
+package twilio
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/mail"
+	"net/url"
+	"strings"
+	"time"
+
+	openapi "github.com/twilio/twilio-go/rest/api/v2010"
+
+	"github.com/connectlink/connectlink/internal/message"
+	"github.com/connectlink/connectlink/internal/wire"
+)
+
+const (
+	pageSize = 100
+	maxPages = 10
+	// clockSlack is allowed between our start of the call and Twilio's date of
+	// the message, after the clocks are compared: dates have whole seconds.
+	clockSlack = 5 * time.Second
+)
+
+var (
+	errNothingSought = errors.New("nothing to look for: recipient, body and start are needed")
+	// ErrTooMany: the recipient got more texts than are looked through, so that
+	// not finding one says nothing.
+	ErrTooMany = errors.New("too many messages to this recipient to be sure that one is missing")
+)
+
+// Find looks for a text whose answer was lost in the list of messages to its
+// recipient. The list is asked for without dates: those are of sending, and a
+// text in a queue has none.
+//
+// A Found that is not Taken may be believed only after Proof's settle time. An
+// error says nothing either way.
+func (s *Sender) Find(ctx context.Context, sought message.Sought) (message.Found, error) {
+	if sought.To.IsZero() || sought.Body.IsZero() || sought.StartedAt.IsZero() {
+		return message.Found{}, errNothingSought
+	}
+	params := new(openapi.ListMessageParams).SetTo(sought.To.Reveal()).SetPageSize(pageSize)
+	var token, number string
+	for range maxPages {
+		api, c := s.begin(ctx)
+		page, err := api.PageMessage(params, token, number)
+		if err != nil {
+			return message.Found{}, s.lookupError(c, err)
+		}
+		since := sought.StartedAt.Add(s.skew(c.header) - clockSlack)
+		older := 0
+		for i := range page.Messages {
+			switch one := &page.Messages[i]; {
+			case before(one, since):
+				older++
+			case matches(one, sought):
+				return message.Found{Taken: true, ProviderMessageID: value(one.Sid), Status: value(one.Status)}, nil
+			}
+		}
+		var more bool
+		if token, number, more = next(page.NextPageUri); !more {
+			return message.Found{}, nil
+		}
+		// Newest come first, though that is not promised; a whole page of older
+		// ones leaves no doubt.
+		if len(page.Messages) > 0 && older == len(page.Messages) {
+			return message.Found{}, nil
+		}
+	}
+	return message.Found{}, ErrTooMany
+}
+
+// skew is how far Twilio's clock is ahead of ours, by the answer's Date.
+func (s *Sender) skew(h http.Header) time.Duration {
+	theirs, err := http.ParseTime(h.Get("Date"))
+	if err != nil {
+		return 0
+	}
+	// A Date has whole seconds and is as old as the answer's way; only more than
+	// that is skew.
+	d := theirs.Sub(s.p.Now())
+	if d.Abs() < 3*time.Second {
+		return 0
+	}
+	return d
+}
+
+// matches compares body and direction. Twilio may keep another body than it was
+// given (smart encoding replaces characters, a trial account prepends words),
+// but the link in it is this delivery's own.
+func matches(m *openapi.ApiV2010Message, sought message.Sought) bool {
+	if strings.HasPrefix(value(m.Direction), "inbound") {
+		return false
+	}
+	body, want := value(m.Body), sought.Body.Reveal()
+	if body == want {
+		return true
+	}
+	link := linkIn(want)
+	return link != "" && strings.Contains(body, link)
+}
+
+// linkIn returns the first URL of a text.
+func linkIn(text string) string {
+	i := strings.Index(text, "https://")
+	if i < 0 {
+		i = strings.Index(text, "http://")
+	}
+	if i < 0 {
+		return ""
+	}
+	link := text[i:]
+	if end := strings.IndexAny(link, " \n\r\t"); end >= 0 {
+		link = link[:end]
+	}
+	return strings.TrimRight(link, ".,;:!?)")
+}
+
+// before says whether a message was made before the call. One whose date cannot
+// be read was not: its body is judged, which errs on the side of "taken".
+func before(m *openapi.ApiV2010Message, since time.Time) bool {
+	at, err := mail.ParseDate(value(m.DateCreated))
+	return err == nil && at.Before(since)
+}
+
+// next reads where the following page is. Only its two members are taken from
+// the address Twilio gives: requests go to the configured base URL alone.
+func next(uri *string) (token, number string, more bool) {
+	if uri == nil || *uri == "" {
+		return "", "", false
+	}
+	u, err := url.Parse(*uri)
+	if err != nil {
+		return "", "", false
+	}
+	q := u.Query()
+	token, number = q.Get("PageToken"), q.Get("Page")
+	return token, number, token != "" || number != ""
+}
+
+func value(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
+func (s *Sender) lookupError(c *call, err error) error {
+	if errors.Is(err, errAnswered) {
+		return s.verdict(c)
+	}
+	return fmt.Errorf("%s: %w", Provider, wire.Strip(err))
+}
+
+var errBadSID = errors.New("not a message SID")
+
+// Redact empties the body of a message that has ended, which is where Twilio
+// would keep the link for over a year. A message that is gone is as good.
+func (s *Sender) Redact(ctx context.Context, providerMessageID string) error {
+	if !sid(providerMessageID) {
+		return errBadSID
+	}
+	api, c := s.begin(ctx)
+	_, err := api.UpdateMessage(providerMessageID, new(openapi.UpdateMessageParams).SetBody(""))
+	switch {
+	case err == nil, c.status == http.StatusNotFound:
+		return nil
+	case c.status >= 200 && c.status < 300:
+		return nil // done; only the answer's body could not be read
+	default:
+		return s.lookupError(c, err)
+	}
+}
+
+// Check reads the account, which proves base URL and credentials. It answers
+// with an error for an account that is suspended or closed.
+func (s *Sender) Check(ctx context.Context) error {
+	api, c := s.begin(ctx)
+	account, err := api.FetchAccount(s.p.AccountSID)
+	if err != nil {
+		return s.lookupError(c, err)
+	}
+	if status := value(account.Status); status != "active" {
+		return fmt.Errorf("%s: the account is not active", Provider)
+	}
+	return nil
+}
+
+// sid keeps anything but an identifier out of the path.
+func sid(s string) bool {
+	if len(s) < 3 || len(s) > 64 {
+		return false
+	}
+	for _, r := range s {
+		if !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9') {
+			return false
+		}
+	}
+	return true
+}
