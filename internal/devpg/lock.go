@@ -1,0 +1,77 @@
+//go:build unix
+
+package devpg
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// takeLock takes the folder's flock, which the kernel releases with its
+// holder, however that dies. wait is for shared clusters, where everybody gets
+// a turn; otherwise a held lock is an *InUseError.
+func takeLock(ctx context.Context, dir string, wait bool) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("devpg: open the lock file: %w", err)
+	}
+	for {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		switch {
+		case err == nil:
+			return f, nil
+		case err == unix.EINTR:
+			continue
+		case err != unix.EWOULDBLOCK:
+			_ = f.Close()
+			return nil, fmt.Errorf("devpg: lock %s: %w", f.Name(), err)
+		case !wait:
+			defer func() { _ = f.Close() }()
+			return nil, inUse(dir, f)
+		}
+		if err := pause(ctx, 5*time.Millisecond); err != nil {
+			_ = f.Close()
+			return nil, fmt.Errorf("devpg: wait for %s: %w", f.Name(), err)
+		}
+	}
+}
+
+// writeOwner leaves word for a second Start. Failing to is no reason to fail:
+// the flock decides, the text only explains.
+func writeOwner(f *os.File, url string) {
+	_ = f.Truncate(0)
+	_, _ = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"+url+"\n"), 0)
+}
+
+func inUse(dir string, f *os.File) *InUseError {
+	e := &InUseError{Dir: dir}
+	b, err := io.ReadAll(io.LimitReader(f, 4096))
+	if err != nil {
+		return e
+	}
+	lines := strings.Split(string(b), "\n")
+	if pid, err := strconv.Atoi(lines[0]); err == nil && len(lines) > 1 {
+		e.PID, e.URL = pid, lines[1]
+	}
+	return e
+}
+
+// pause waits d or until ctx ends.
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

@@ -1,0 +1,31 @@
+// Package postgres is how the product reaches its database: the pool and its
+// limits, transactions, errors by type, migrations, LISTEN and NOTIFY, and a
+// lock that lives as long as a process does.
+//
+// It owns no table and no query of the product's; those stand in store/*. It
+// must not retry on its own: whether a second try is safe, only the caller
+// knows.
+//
+// # Time limits
+//
+// Every connection of a pool carries statement_timeout, lock_timeout and
+// idle_in_transaction_session_timeout, sent as start-up parameters, so that no
+// code path can forget them. Behind PgBouncer list them in its
+// ignore_startup_parameters and set them on the role instead. Waiting for a
+// free connection is bounded too: a full pool answers ErrUnavailable after
+// Params.AcquireTimeout, also when the caller's own deadline is far.
+//
+// # Direct connections
+//
+// Listener, Notifier and HoldLock need sessions of their own, which a
+// transaction pooler does not give: hand them the direct URL.
+//
+// # NOTIFY
+//
+// A transaction that notifies takes one lock for the whole cluster when it
+// commits, which halved the accept rate in a measurement with 64 clients. So
+// none does: the Notifier sends on its own connection after the commit, merged
+// to one notification per channel every few milliseconds. Notifications are
+// hints that may be lost (a crash, a broken connection); whoever waits for one
+// also looks from time to time.
+package postgres

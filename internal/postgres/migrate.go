@@ -1,0 +1,164 @@
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+
+	"github.com/connectlink/connectlink/migrations"
+)
+
+// migrateLock is the advisory lock that serialises migrating processes
+// ("cl-migr1" in ASCII).
+const migrateLock int64 = 0x636c2d6d69677231
+
+// versionTable is goose's, named by us so that a default of the library cannot
+// move it.
+const versionTable = "goose_db_version"
+
+// Migrate brings the database at url up to date. Several processes may call it
+// at once: one works, the others wait and then find nothing to do. url must be
+// a direct one.
+func Migrate(ctx context.Context, url string, log *slog.Logger) (err error) {
+	cfg, err := pgx.ParseConfig(url)
+	if err != nil {
+		return fmt.Errorf("read the database URL: %w", err)
+	}
+	cfg.RuntimeParams["application_name"] = "connectlink migrate"
+	cfg.RuntimeParams["timezone"] = "UTC"
+	// Queueing for long behind somebody's lock would queue everybody else
+	// behind us.
+	cfg.RuntimeParams["lock_timeout"] = "10000"
+	cfg.RuntimeParams["statement_timeout"] = "0"
+	db := stdlib.OpenDB(*cfg)
+	defer func() { err = errors.Join(err, db.Close()) }()
+
+	p, err := provider(db)
+	if err != nil {
+		return err
+	}
+	results, err := p.Up(ctx)
+	var partial *goose.PartialError
+	if errors.As(err, &partial) {
+		return fmt.Errorf("migration %s: %w", partial.Failed.Source.Path, describe(partial.Err))
+	}
+	if err != nil {
+		return fmt.Errorf("migrate: %w", Translate(err))
+	}
+	for _, r := range results {
+		log.InfoContext(ctx, "migrated", "version", r.Source.Version, "source", r.Source.Path, "took", r.Duration.Round(time.Millisecond))
+	}
+	return nil
+}
+
+// Pending counts the migrations that this program has and the database at url
+// has not. It changes nothing, so a role without rights on the schema can ask.
+func Pending(ctx context.Context, url string) (int, error) {
+	cfg, err := pgx.ParseConfig(url)
+	if err != nil {
+		return 0, fmt.Errorf("read the database URL: %w", err)
+	}
+	db := stdlib.OpenDB(*cfg)
+	defer func() { _ = db.Close() }()
+	p, err := provider(db)
+	if err != nil {
+		return 0, err
+	}
+	applied, err := appliedVersions(ctx, db)
+	if err != nil {
+		return 0, fmt.Errorf("read applied migrations: %w", Translate(err))
+	}
+	n := 0
+	for _, s := range p.ListSources() {
+		if !applied[s.Version] {
+			n++
+		}
+	}
+	return n, nil
+}
+
+func appliedVersions(ctx context.Context, db *sql.DB) (map[int64]bool, error) {
+	rows, err := db.QueryContext(ctx, "SELECT version_id FROM "+versionTable+" WHERE is_applied")
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) && pg.Code == "42P01" { // no such table: an empty database
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	applied := map[int64]bool{}
+	for rows.Next() {
+		var v int64
+		if err := rows.Scan(&v); err != nil {
+			return nil, err
+		}
+		applied[v] = true
+	}
+	return applied, rows.Err()
+}
+
+func provider(db *sql.DB) (*goose.Provider, error) {
+	sources, err := fs.Sub(migrations.FS, ".")
+	if err != nil {
+		return nil, fmt.Errorf("read the migrations: %w", err)
+	}
+	p, err := goose.NewProvider(goose.DialectPostgres, db, sources,
+		goose.WithGoMigrations(migrations.GoMigrations()...),
+		goose.WithDisableGlobalRegistry(true),
+		goose.WithTableName(versionTable),
+		goose.WithSessionLocker(sessionLock{}),
+		// Numbers are given out in blocks (product, sandbox, River), so a new
+		// migration of the product comes below ones applied long ago.
+		goose.WithAllowOutofOrder(true),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("read the migrations: %w", err)
+	}
+	return p, nil
+}
+
+// sessionLock polls for the advisory lock instead of waiting inside a
+// statement: such a statement holds a snapshot, for which CREATE INDEX
+// CONCURRENTLY in the process that has the lock would wait in turn.
+type sessionLock struct{}
+
+func (sessionLock) SessionLock(ctx context.Context, conn *sql.Conn) error {
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		var got bool
+		if err := conn.QueryRowContext(ctx, "SELECT pg_try_advisory_lock($1)", migrateLock).Scan(&got); err != nil || got {
+			return err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+func (sessionLock) SessionUnlock(ctx context.Context, conn *sql.Conn) error {
+	_, err := conn.ExecContext(ctx, "SELECT pg_advisory_unlock($1)", migrateLock)
+	return err
+}
+
+// describe keeps the server's message: a migration's failure is read by whoever
+// wrote or runs it, and its statements hold no one's data. Details may.
+func describe(err error) error {
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) {
+		return err
+	}
+	return fmt.Errorf("%s (SQLSTATE %s): %w", pg.Message, pg.Code, Translate(err))
+}

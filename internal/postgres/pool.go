@@ -1,0 +1,107 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/multitracer"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// Params describes a pool. Zero durations and counts mean the defaults named.
+type Params struct {
+	URL              string
+	MaxConns         int32         // 10
+	StatementTimeout time.Duration // 10 s
+	LockTimeout      time.Duration // 5 s
+	IdleInTx         time.Duration // 15 s
+	AcquireTimeout   time.Duration // 250 ms: how long to wait for a free connection
+	AppName          string        // shown in pg_stat_activity; "connectlink"
+	// Tracer is told of queries, e.g. otelpgx's; nil for none.
+	Tracer pgx.QueryTracer
+}
+
+// DB is what a query needs: a pool, a transaction or a connection.
+type DB interface {
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+	SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
+	CopyFrom(ctx context.Context, table pgx.Identifier, columns []string, src pgx.CopyFromSource) (int64, error)
+}
+
+// Beginner starts transactions: a pool, a connection, or a transaction, which
+// then makes a savepoint.
+type Beginner interface {
+	Begin(ctx context.Context) (pgx.Tx, error)
+}
+
+var (
+	_ DB       = (*pgxpool.Pool)(nil)
+	_ DB       = (*pgx.Conn)(nil)
+	_ DB       = (pgx.Tx)(nil)
+	_ Beginner = (*pgxpool.Pool)(nil)
+)
+
+// Open makes a pool and proves that the database answers. ctx bounds the proof.
+// Close the pool when done.
+//
+// Errors: ErrUnavailable when the database cannot be reached; a URL that cannot
+// be read is reported without its password.
+func Open(ctx context.Context, p Params) (*pgxpool.Pool, error) {
+	cfg, err := pgxpool.ParseConfig(p.URL)
+	if err != nil {
+		return nil, fmt.Errorf("read the database URL: %w", err)
+	}
+	cfg.MaxConns = or(p.MaxConns, 10)
+	// Expiring all connections at the same moment would be a stampede.
+	cfg.MaxConnLifetimeJitter = cfg.MaxConnLifetime / 5
+	cfg.ConnConfig.ConnectTimeout = 5 * time.Second
+	run := cfg.ConnConfig.RuntimeParams
+	run["application_name"] = or(p.AppName, "connectlink")
+	run["timezone"] = "UTC"
+	run["statement_timeout"] = millis(or(p.StatementTimeout, 10*time.Second))
+	run["lock_timeout"] = millis(or(p.LockTimeout, 5*time.Second))
+	run["idle_in_transaction_session_timeout"] = millis(or(p.IdleInTx, 15*time.Second))
+
+	limit := acquireLimit{timeout: or(p.AcquireTimeout, 250*time.Millisecond)}
+	cfg.ConnConfig.Tracer = limit
+	if p.Tracer != nil {
+		cfg.ConnConfig.Tracer = multitracer.New(p.Tracer, limit)
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("open the database pool: %w", err)
+	}
+	if err := prove(ctx, pool); err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("reach the database: %w", Translate(err))
+	}
+	return pool, nil
+}
+
+// prove waits for the first connection, which may take longer than the limit
+// for an acquire; the pool goes on making it meanwhile.
+func prove(ctx context.Context, pool *pgxpool.Pool) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	for {
+		if err := pool.Ping(ctx); !isPoolFull(err) {
+			return err
+		}
+	}
+}
+
+func or[T comparable](v, fallback T) T {
+	var zero T
+	if v == zero {
+		return fallback
+	}
+	return v
+}
+
+func millis(d time.Duration) string { return strconv.FormatInt(max(d.Milliseconds(), 1), 10) }

@@ -1,0 +1,44 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// rollbackTimeout bounds the way out of a transaction; past it the connection
+// is closed, which ends the transaction as well.
+const rollbackTimeout = 5 * time.Second
+
+// InTx runs fn in a transaction and commits when fn returns nil. On an error, a
+// panic or runtime.Goexit it rolls back, also when ctx has ended, and passes
+// on what happened. fn's error comes back as it is; errors of begin and commit
+// are translated.
+//
+// ErrUnavailable from the commit means that it may or may not have happened.
+func InTx(ctx context.Context, db Beginner, fn func(tx pgx.Tx) error) error {
+	tx, err := db.Begin(ctx)
+	if err != nil {
+		return fmt.Errorf("begin a transaction: %w", Translate(err))
+	}
+	committed := false
+	defer func() {
+		if committed {
+			return
+		}
+		// A failed rollback leaves nothing to do: pgx closes the connection.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackTimeout)
+		defer cancel()
+		_ = tx.Rollback(ctx)
+	}()
+	if err := fn(tx); err != nil {
+		return err
+	}
+	if err := tx.Commit(ctx); err != nil {
+		return fmt.Errorf("commit: %w", Translate(err))
+	}
+	committed = true
+	return nil
+}
