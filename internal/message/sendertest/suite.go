@@ -1,0 +1,439 @@
+package sendertest
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/connectlink/connectlink/internal/message"
+	"github.com/connectlink/connectlink/internal/secret"
+	"github.com/connectlink/connectlink/internal/wire"
+	"github.com/connectlink/connectlink/internal/wire/wiretest"
+)
+
+// Sender is what the suite needs of a sender.
+type Sender interface {
+	Provider() string
+	Account() string
+	Proof() message.Proof
+	Send(context.Context, message.Outgoing) (message.Receipt, error)
+	Check(context.Context) error
+}
+
+// Harness tells the suite how one provider looks on the wire.
+type Harness struct {
+	Spec *wiretest.Spec
+	// New makes a sender that speaks to the given base URL.
+	New func(baseURL string, client *http.Client) Sender
+	// Message makes the n-th message; recipients, links and attempts differ.
+	Message func(n int) message.Outgoing
+	// Accept writes the provider's answer to a message it takes, giving it id.
+	Accept func(w http.ResponseWriter, id string)
+	// Refuse writes the provider's error answer, quoting the given words.
+	Refuse func(w http.ResponseWriter, status int, words string)
+	// Read says to whom a request goes, what it carries, and for which attempt
+	// ("" if requests do not say).
+	Read func(t testing.TB, r wiretest.Request) (to, text, attempt string)
+	// Secrets are values of the sender's that must never be printed.
+	Secrets []string
+}
+
+// Run runs the suite.
+func Run(t *testing.T, h Harness) {
+	t.Run("accepts", h.accepts)
+	t.Run("before a byte left it was not sent", h.notSent)
+	t.Run("after a byte left it is unknown", h.unknown)
+	t.Run("an answer decides", h.answers)
+	t.Run("nothing leaves once the lease is over", h.lease)
+	t.Run("what to wait is read from the answer", h.retryAfter)
+	t.Run("an answer cut short is judged by its status", h.cut)
+	t.Run("an empty message never leaves", h.empty)
+	t.Run("errors print no secret", h.redaction)
+	t.Run("messages never swap under concurrency", h.concurrency)
+}
+
+const patience = 300 * time.Millisecond
+
+func client() *http.Client {
+	return wire.Client(wire.Params{Timeout: 5 * time.Second, DialTimeout: time.Second})
+}
+
+// refused asserts the one error type and returns it.
+func refused(t testing.TB, receipt message.Receipt, err error) *message.SendError {
+	t.Helper()
+	se, ok := err.(*message.SendError)
+	if !ok {
+		t.Fatalf("Send: %T %v, want a *message.SendError itself", err, err)
+	}
+	if receipt != (message.Receipt{}) {
+		t.Errorf("Send gave a receipt %+v beside its error", receipt)
+	}
+	return se
+}
+
+func (h Harness) accepts(t *testing.T) {
+	t.Parallel()
+	srv := h.Spec.Serve(t, func(w http.ResponseWriter, _ *http.Request) { h.Accept(w, "vendor-id-1") })
+	s, m := h.New(srv.URL, client()), h.Message(1)
+	m.LeaseUntil = time.Now().Add(time.Minute)
+	got, err := s.Send(t.Context(), m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(got.ProviderMessageID, "1") || got.HTTPStatus/100 != 2 {
+		t.Errorf("receipt %+v, want the vendor's id and status", got)
+	}
+	if n := len(srv.Requests()); n != 1 {
+		t.Fatalf("%d requests, want 1", n)
+	}
+	to, text, attempt := h.Read(t, srv.Requests()[0])
+	wantTo, wantText := ends(m)
+	if to != wantTo || text != wantText || attempt != "" && attempt != m.AttemptID {
+		t.Errorf("the request is for %q, attempt %q; want %q, %q and this text", to, attempt, wantTo, m.AttemptID)
+	}
+	if s.Account() == "" || !strings.HasPrefix(s.Account(), s.Provider()+":") {
+		t.Errorf("account %q, want one of provider %q", s.Account(), s.Provider())
+	}
+}
+
+func ends(m message.Outgoing) (to, text string) {
+	if m.SMS != nil {
+		return m.SMS.To.Reveal(), m.SMS.Body.Reveal()
+	}
+	return m.Email.To.Email.Reveal(), m.Email.Text.Reveal()
+}
+
+func (h Harness) notSent(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		url  func(testing.TB) string
+		kind wire.Kind
+	}{
+		"the port is closed":             {wiretest.Refusing, wire.KindDial},
+		"the name does not exist":        {func(testing.TB) string { return "http://vendor.invalid" }, wire.KindDNS},
+		"nobody vouches for the machine": {wiretest.Untrusted, wire.KindTLS},
+		"it does not speak TLS": {func(t testing.TB) string {
+			srv := h.Spec.Serve(t, func(http.ResponseWriter, *http.Request) { t.Error("a request arrived") })
+			return strings.Replace(srv.URL, "http://", "https://", 1)
+		}, wire.KindTLS},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			receipt, err := h.New(c.url(t), client()).Send(t.Context(), h.Message(1))
+			se := refused(t, receipt, err)
+			h.want(t, se, message.NotSent, 0)
+			f, _ := se.Err.(*wire.Fault)
+			if f == nil || f.Kind != c.kind {
+				t.Errorf("cause %v, want a fault of kind %q", se.Err, c.kind)
+			}
+		})
+	}
+	t.Run("the caller had given up", func(t *testing.T) {
+		t.Parallel()
+		raw := wiretest.Ending(t, wiretest.Silence)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		receipt, err := h.New(raw.URL, client()).Send(ctx, h.Message(1))
+		h.want(t, refused(t, receipt, err), message.NotSent, 0)
+		if raw.Bytes() != 0 {
+			t.Errorf("%d bytes arrived", raw.Bytes())
+		}
+	})
+}
+
+func (h Harness) unknown(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]wiretest.End{
+		"closed without an answer": wiretest.EOF,
+		"reset":                    wiretest.Reset,
+		"not HTTP":                 wiretest.Garbage,
+		"half a status line":       wiretest.Cut("HTTP/1.1 2"),
+		"never answered":           wiretest.Silence,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			raw := wiretest.Ending(t, end)
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			receipt, err := h.New(raw.URL, client()).Send(ctx, h.Message(1))
+			h.want(t, refused(t, receipt, err), message.Unknown, 0)
+			if raw.Bytes() == 0 || raw.Conns() != 1 {
+				t.Errorf("%d bytes over %d connections arrived, want one request and no repetition", raw.Bytes(), raw.Conns())
+			}
+		})
+	}
+}
+
+func (h Harness) answers(t *testing.T) {
+	t.Parallel()
+	for status, want := range map[int]struct {
+		outcome message.Outcome
+		scope   message.Scope
+	}{
+		http.StatusFound:                 {message.Refused, message.ScopeAccount},
+		http.StatusBadRequest:            {message.Refused, message.ScopeMessage},
+		http.StatusUnauthorized:          {message.Refused, message.ScopeAccount},
+		http.StatusForbidden:             {message.Refused, message.ScopeAccount},
+		http.StatusNotFound:              {message.Refused, message.ScopeAccount},
+		http.StatusRequestTimeout:        {message.Unknown, message.ScopeMessage},
+		http.StatusTooManyRequests:       {message.NotSent, message.ScopeAccount},
+		http.StatusInternalServerError:   {message.Unknown, message.ScopeMessage},
+		http.StatusBadGateway:            {message.Unknown, message.ScopeMessage},
+		http.StatusServiceUnavailable:    {message.Unknown, message.ScopeMessage},
+		http.StatusGatewayTimeout:        {message.Unknown, message.ScopeMessage},
+		http.StatusRequestEntityTooLarge: {message.Refused, ""},
+	} {
+		for kind, write := range map[string]func(w http.ResponseWriter){
+			"in the provider's form": func(w http.ResponseWriter) { h.Refuse(w, status, "no") },
+			"as a proxy's page": func(w http.ResponseWriter) {
+				w.Header().Set("Content-Type", "text/html")
+				w.Header().Set("Location", "/elsewhere")
+				w.WriteHeader(status)
+				_, _ = w.Write([]byte("<html><h1>nginx</h1></html>"))
+			},
+			"with a body that is not what its type says": func(w http.ResponseWriter) {
+				w.Header().Set("Content-Type", "application/json")
+				w.WriteHeader(status)
+				_, _ = w.Write([]byte("{"))
+			},
+		} {
+			t.Run(fmt.Sprintf("%d %s", status, kind), func(t *testing.T) {
+				t.Parallel()
+				srv := h.Spec.Serve(t, func(w http.ResponseWriter, _ *http.Request) { write(w) })
+				receipt, err := h.New(srv.URL, client()).Send(t.Context(), h.Message(1))
+				se := refused(t, receipt, err)
+				h.want(t, se, want.outcome, status)
+				if want.scope != "" && se.Scope != want.scope {
+					t.Errorf("scope %q, want %q", se.Scope, want.scope)
+				}
+				if n := len(srv.Requests()); n != 1 {
+					t.Errorf("%d requests: a sender must not repeat itself", n)
+				}
+			})
+		}
+	}
+}
+
+// lease: a machine may freeze anywhere between the claim and the system call.
+func (h Harness) lease(t *testing.T) {
+	t.Parallel()
+	t.Run("before anything", func(t *testing.T) {
+		t.Parallel()
+		raw := wiretest.Ending(t, wiretest.Silence)
+		m := h.Message(1)
+		m.LeaseUntil = time.Now().Add(-time.Millisecond)
+		receipt, err := h.New(raw.URL, client()).Send(t.Context(), m)
+		h.wantLease(t, refused(t, receipt, err), raw)
+		if raw.Conns() != 0 {
+			t.Errorf("%d connections were opened", raw.Conns())
+		}
+	})
+	// The clock jumps after the first look at it, so that only the guard in
+	// net.Conn.Write can notice.
+	for name, jump := range map[string]time.Duration{
+		"at the system call":               time.Hour,
+		"at the moment the lease runs out": time.Minute,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			raw := wiretest.Ending(t, wiretest.Silence)
+			m := h.Message(1)
+			start := time.Now()
+			m.LeaseUntil = start.Add(time.Minute)
+			var looks atomic.Int64
+			now := func() time.Time {
+				if looks.Add(1) == 1 {
+					return start
+				}
+				return start.Add(jump)
+			}
+			hc := wire.Client(wire.Params{Now: now, Timeout: 5 * time.Second})
+			receipt, err := h.New(raw.URL, hc).Send(t.Context(), m)
+			h.wantLease(t, refused(t, receipt, err), raw)
+			if looks.Load() < 2 {
+				t.Error("the clock was looked at once only: Write did not ask")
+			}
+		})
+	}
+}
+
+func (h Harness) wantLease(t *testing.T, se *message.SendError, raw *wiretest.Raw) {
+	t.Helper()
+	h.want(t, se, message.NotSent, 0)
+	if f, _ := se.Err.(*wire.Fault); f == nil || f.Kind != wire.KindLease {
+		t.Errorf("cause %v, want the lease", se.Err)
+	}
+	if raw.Bytes() != 0 {
+		t.Errorf("%d bytes left after the lease", raw.Bytes())
+	}
+}
+
+func (h Harness) retryAfter(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		header, value string
+		want          time.Duration
+	}{
+		"seconds":        {"Retry-After", "7", 7 * time.Second},
+		"a date":         {"Retry-After", time.Now().Add(90 * time.Second).UTC().Format(http.TimeFormat), 90 * time.Second},
+		"Unix seconds":   {"X-RateLimit-Reset", fmt.Sprint(time.Now().Add(45 * time.Second).Unix()), 45 * time.Second},
+		"nothing":        {"X-Nothing", "1", 0},
+		"the past":       {"X-RateLimit-Reset", "1600000000", 0},
+		"no number":      {"Retry-After", "soon", 0},
+		"a mad number":   {"Retry-After", "1e300", time.Hour},
+		"a negative one": {"Retry-After", "-5", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			srv := h.Spec.Serve(t, func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set(c.header, c.value)
+				h.Refuse(w, http.StatusTooManyRequests, "too many requests")
+			})
+			receipt, err := h.New(srv.URL, client()).Send(t.Context(), h.Message(1))
+			se := refused(t, receipt, err)
+			h.want(t, se, message.NotSent, http.StatusTooManyRequests)
+			if d := (se.RetryAfter - c.want).Abs(); d > 3*time.Second {
+				t.Errorf("retry after %s, want %s", se.RetryAfter, c.want)
+			}
+		})
+	}
+}
+
+func (h Harness) cut(t *testing.T) {
+	t.Parallel()
+	for status, want := range map[string]message.Outcome{
+		"400 Bad Request": message.Refused, "401 Unauthorized": message.Refused,
+		"429 Too Many Requests": message.NotSent, "500 Internal Server Error": message.Unknown,
+	} {
+		t.Run(status, func(t *testing.T) {
+			t.Parallel()
+			raw := wiretest.Ending(t, wiretest.Cut(
+				"HTTP/1.1 "+status+"\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n{\"errors\":["))
+			receipt, err := h.New(raw.URL, client()).Send(t.Context(), h.Message(1))
+			se := refused(t, receipt, err)
+			if se.Outcome != want || fmt.Sprint(se.HTTPStatus) != status[:3] {
+				t.Errorf("%v, want %s", se, want)
+			}
+		})
+	}
+}
+
+func (h Harness) empty(t *testing.T) {
+	t.Parallel()
+	raw := wiretest.Ending(t, wiretest.Silence)
+	m := h.Message(1)
+	m.Email, m.SMS = nil, nil
+	receipt, err := h.New(raw.URL, client()).Send(t.Context(), m)
+	h.want(t, refused(t, receipt, err), message.Refused, 0)
+	if raw.Conns() != 0 {
+		t.Error("a connection was opened for nothing")
+	}
+}
+
+// redaction: vendors quote addresses, net/http quotes URLs and malformed answers.
+func (h Harness) redaction(t *testing.T) {
+	t.Parallel()
+	m := h.Message(1)
+	to, text := ends(m)
+	const quoted = "pat@customer.example"
+	refusing := h.Spec.Serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		h.Refuse(w, http.StatusBadRequest, "the address "+quoted+" and "+to+" are not good")
+	})
+	for name, url := range map[string]string{
+		"refused": refusing.URL, "not HTTP": wiretest.Ending(t, wiretest.Garbage).URL, "closed": wiretest.Refusing(t),
+		"a base URL with credentials": "http://user:hunter22@127.0.0.1:1/x\x7f",
+	} {
+		_, err := h.New(url, client()).Send(t.Context(), m)
+		if err == nil {
+			t.Fatalf("%s: no error", name)
+		}
+		se := refused(t, message.Receipt{}, err)
+		if name == "refused" && !strings.Contains(se.Detail.Reveal(), quoted) {
+			t.Errorf("the provider's words are lost: %q", se.Detail.Reveal())
+		}
+		for _, format := range []string{"%v", "%+v", "%s", "%q"} {
+			for _, shown := range []string{fmt.Sprintf(format, err), fmt.Sprintf(format, se.Err), fmt.Sprintf(format, *se)} {
+				for _, hidden := range append([]string{to, text, quoted, "hunter22"}, h.Secrets...) {
+					if hidden != "" && strings.Contains(shown, hidden) {
+						t.Errorf("%s: %s shows %q: %s", name, format, hidden, shown)
+					}
+				}
+			}
+		}
+	}
+}
+
+// concurrency: the SendGrid SDK's own client has swapped mails between
+// recipients under load; see the package comment of sendgrid.
+func (h Harness) concurrency(t *testing.T) {
+	t.Parallel()
+	const many = 200
+	var taken atomic.Int64
+	srv := h.Spec.Serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		h.Accept(w, fmt.Sprintf("vendor-id-%d", taken.Add(1)))
+	})
+	s := h.New(srv.URL, client())
+	var wg sync.WaitGroup
+	ids := make([]string, many)
+	for n := range many {
+		wg.Go(func() {
+			receipt, err := s.Send(t.Context(), h.Message(n))
+			if err != nil {
+				t.Errorf("message %d: %v", n, err)
+			}
+			ids[n] = receipt.ProviderMessageID
+		})
+	}
+	wg.Wait()
+	type sent struct{ To, Text, Attempt string }
+	got, want := map[sent]int{}, map[sent]int{}
+	for _, r := range srv.Requests() {
+		to, text, attempt := h.Read(t, r)
+		got[sent{to, text, attempt}]++
+	}
+	says := false
+	for k := range got {
+		says = says || k.Attempt != ""
+	}
+	for n := range many {
+		m := h.Message(n)
+		to, text := ends(m)
+		k := sent{to, text, m.AttemptID}
+		if !says {
+			k.Attempt = ""
+		}
+		want[k]++
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("each message must go once, to its own recipient (-want +got):\n%s", d)
+	}
+	seen := map[string]bool{}
+	for _, id := range ids {
+		if id == "" || seen[id] {
+			t.Errorf("provider id %q came twice or not at all", id)
+		}
+		seen[id] = true
+	}
+}
+
+func (h Harness) want(t testing.TB, se *message.SendError, outcome message.Outcome, status int) {
+	t.Helper()
+	if se.Outcome != outcome || se.HTTPStatus != status {
+		t.Errorf("%v (cause %v), want %s with status %d", se, se.Err, outcome, status)
+	}
+	if se.Provider == "" || se.Scope == "" {
+		t.Errorf("%+v lacks provider or scope", *se)
+	}
+}
+
+// Text makes the n-th link, so that messages of a suite can be told apart.
+func Text(n int) secret.Text {
+	return secret.New(fmt.Sprintf("Connect: https://go.brand.example/c/code%06d", n))
+}
