@@ -26,6 +26,7 @@ const (
 
 var (
 	errNothingSought = errors.New("nothing to look for: recipient, body and start are needed")
+	errNotList       = errors.New("the answer is not a list of messages")
 	// ErrTooMany: the recipient got more texts than are looked through, so that
 	// not finding one says nothing.
 	ErrTooMany = errors.New("too many messages to this recipient to be sure that one is missing")
@@ -48,6 +49,10 @@ func (s *Sender) Find(ctx context.Context, sought message.Sought) (message.Found
 		page, err := api.PageMessage(params, token, number)
 		if err != nil {
 			return message.Found{}, s.lookupError(c, err)
+		}
+		if page.Messages == nil {
+			// JSON, but no list: it must not read as an empty one.
+			return message.Found{}, fmt.Errorf("%s: %w", Provider, errNotList)
 		}
 		since := sought.StartedAt.Add(s.skew(c.header) - clockSlack)
 		older := 0
@@ -99,8 +104,21 @@ func matches(m *openapi.ApiV2010Message, sought message.Sought) bool {
 		return true
 	}
 	link := linkIn(want)
-	return link != "" && strings.Contains(body, link)
+	for link != "" {
+		_, rest, found := strings.Cut(body, link)
+		if !found {
+			return false
+		}
+		if rest == "" || !strings.ContainsRune(linkRunes, rune(rest[0])) {
+			return true
+		}
+		body = rest // a longer link that begins like ours is another's
+	}
+	return false
 }
+
+// linkRunes are what a link could go on with.
+const linkRunes = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_~%/?#&=+@"
 
 // linkIn returns the first URL of a text.
 func linkIn(text string) string {

@@ -1,0 +1,140 @@
+package twilio_test
+
+import (
+	"crypto/hmac"
+	"crypto/sha1"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"net/url"
+	"sort"
+	"testing"
+
+	"github.com/connectlink/connectlink/internal/secret"
+	"github.com/connectlink/connectlink/internal/twilio"
+)
+
+const formType = "application/x-www-form-urlencoded; charset=UTF-8"
+
+// sign follows Twilio's description, apart from the SDK: URL, then each
+// parameter's name and first value, sorted by name.
+func sign(token, full string, form url.Values) string {
+	names := make([]string, 0, len(form))
+	for k := range form {
+		names = append(names, k)
+	}
+	sort.Strings(names)
+	text := full
+	for _, k := range names {
+		text += k + form[k][0]
+	}
+	mac := hmac.New(sha1.New, []byte(token))
+	mac.Write([]byte(text))
+	return base64.StdEncoding.EncodeToString(mac.Sum(nil))
+}
+
+// The vector of Twilio's own libraries.
+func TestVerifyPublishedVector(t *testing.T) {
+	t.Parallel()
+	form := url.Values{
+		"CallSid": {"CA1234567890ABCDE"}, "Caller": {"+14158675309"}, "Digits": {"1234"}, "From": {"+14158675309"},
+		"To": {"+18005551212"}, "Reason": {"Participant"}, "ReasonConferenceEnded": {"test"},
+	}
+	v, err := twilio.NewVerifier("https://mycompany.com", secret.New("12345"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const signature = "vOEb5UThFn24KEfnOFLQY2AE5FY="
+	for _, public := range []string{"https://mycompany.com", "https://mycompany.com/", "https://mycompany.com:443"} {
+		v, err = twilio.NewVerifier(public, secret.New("12345"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := v.Verify("/myapp.php?foo=1&bar=2", formType, []byte(form.Encode()), signature); err != nil {
+			t.Errorf("%s: %v", public, err)
+		}
+	}
+	for name, c := range map[string]struct{ uri, body, signature string }{
+		"another query":    {"/myapp.php?foo=1&bar=3", form.Encode(), signature},
+		"reordered query":  {"/myapp.php?bar=2&foo=1", form.Encode(), signature},
+		"another body":     {"/myapp.php?foo=1&bar=2", form.Encode() + "&x=1", signature},
+		"no signature":     {"/myapp.php?foo=1&bar=2", form.Encode(), ""},
+		"not a path":       {"https://mycompany.com/myapp.php?foo=1&bar=2", form.Encode(), signature},
+		"a broken body":    {"/myapp.php?foo=1&bar=2", "%zz", signature},
+		"another's, valid": {"/myapp.php?foo=1&bar=2", form.Encode(), sign("54321", "https://mycompany.com/myapp.php?foo=1&bar=2", form)},
+	} {
+		if v.Verify(c.uri, formType, []byte(c.body), c.signature) == nil {
+			t.Errorf("%s: verified", name)
+		}
+	}
+}
+
+func TestVerifyWhileATokenIsRotated(t *testing.T) {
+	t.Parallel()
+	v, err := twilio.NewVerifier("https://go.brand.example", secret.New("primary"), secret.Text{}, secret.New("secondary"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	form := url.Values{"MessageSid": {sid(1)}, "MessageStatus": {"delivered"}, "New": {"first", "second"}}
+	for token, ok := range map[string]bool{"primary": true, "secondary": true, "": false, "third": false} {
+		err := v.Verify("/hooks/x", formType, []byte(form.Encode()), sign(token, "https://go.brand.example/hooks/x", form))
+		if (err == nil) != ok {
+			t.Errorf("token %q: %v", token, err)
+		}
+	}
+}
+
+func TestVerifyBehindAPathAndPorts(t *testing.T) {
+	t.Parallel()
+	form := url.Values{"MessageSid": {sid(1)}}
+	for _, c := range []struct{ public, uri, signed string }{
+		{"https://brand.example/links", "/links/hooks/x", "https://brand.example/links/hooks/x"},
+		{"https://brand.example/links/", "/hooks/x", "https://brand.example/links/hooks/x"}, // the proxy strips the prefix
+		{"https://brand.example/links", "/linksandmore", "https://brand.example/links/linksandmore"},
+		{"https://brand.example", "/hooks/x", "https://brand.example:443/hooks/x"},
+		{"https://brand.example:8443", "/hooks/x", "https://brand.example:8443/hooks/x"},
+		{"https://brand.example:8443", "/hooks/x", "https://brand.example/hooks/x"},
+		{"http://127.0.0.1:8080", "/hooks/a%20b", "http://127.0.0.1:8080/hooks/a%20b"},
+	} {
+		v, err := twilio.NewVerifier(c.public, secret.New("t"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := v.Verify(c.uri, formType, []byte(form.Encode()), sign("t", c.signed, form)); err != nil {
+			t.Errorf("%s %s signed as %s: %v", c.public, c.uri, c.signed, err)
+		}
+	}
+}
+
+func TestVerifyJSONByItsDigest(t *testing.T) {
+	t.Parallel()
+	v, err := twilio.NewVerifier("https://go.brand.example", secret.New("t"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := []byte(`{"a":1}`)
+	sum := sha256.Sum256(body)
+	uri := "/hooks/x?bodySHA256=" + hex.EncodeToString(sum[:])
+	signature := sign("t", "https://go.brand.example"+uri, nil)
+	if err := v.Verify(uri, "application/json", body, signature); err != nil {
+		t.Error(err)
+	}
+	if v.Verify(uri, "application/json", []byte(`{"a":2}`), signature) == nil {
+		t.Error("another body verified")
+	}
+	if v.Verify("/hooks/x", "application/json", body, sign("t", "https://go.brand.example/hooks/x", nil)) == nil {
+		t.Error("a body without a digest verified: it is not covered by the signature")
+	}
+}
+
+func TestNewVerifierRefusesWhatCanNeverVerify(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		public string
+		token  string
+	}{{"go.brand.example", "t"}, {"", "t"}, {"ftp://x.example", "t"}, {"https://go.brand.example", ""}} {
+		if _, err := twilio.NewVerifier(c.public, secret.New(c.token)); err == nil {
+			t.Errorf("%q with token %q was accepted", c.public, c.token)
+		}
+	}
+}
