@@ -1,0 +1,46 @@
+package web
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+)
+
+// keyBody is where the request's body as it came is kept, so that a route can
+// have a larger limit than the default as well as a smaller one.
+const keyBody = "web.body"
+
+// BodyLimit caps the request's body, in bytes. The innermost one counts. A
+// body that says it is longer is refused unread; one that turns out to be
+// longer fails the read with *http.MaxBytesError, which answers 413.
+func BodyLimit(n int64) echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			r := c.Request()
+			original, ok := c.Get(keyBody).(*http.Request)
+			if !ok {
+				original = r
+				c.Set(keyBody, original)
+			}
+			limited := r.WithContext(r.Context())
+			limited.Body = http.MaxBytesReader(c.Response().Writer, original.Body, n)
+			c.SetRequest(limited)
+			return next(c)
+		}
+	}
+}
+
+// timeout ends the request's context; who waits for the database or a vendor
+// then gives up, and the caller is told to come back.
+func timeout(d time.Duration) echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			ctx, cancel := context.WithTimeout(c.Request().Context(), d)
+			defer cancel()
+			c.SetRequest(c.Request().WithContext(ctx))
+			return next(c)
+		}
+	}
+}

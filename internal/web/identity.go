@@ -1,0 +1,73 @@
+package web
+
+import (
+	"context"
+	"encoding/base32"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/labstack/echo/v4"
+
+	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/invite"
+)
+
+// HeaderRequestID is on every answer.
+const HeaderRequestID = "Request-Id"
+
+// state is what is known of one request on its way; it lives in the request's
+// context, so that plain contexts lead to it too.
+type state struct {
+	id        string
+	client    context.Context // as net/http gave it: ends when the caller leaves
+	principal access.Principal
+	known     bool // principal is set
+	code      invite.Code
+	cause     error  // of a failure on our side; for the log only
+	stack     string // of a panic
+	render    func(echo.Context, Problem) error
+}
+
+type stateKey struct{}
+
+func stateOf(ctx context.Context) *state {
+	if s, ok := ctx.Value(stateKey{}).(*state); ok {
+		return s
+	}
+	return &state{} // outside a request: written to and forgotten
+}
+
+var requestIDEncoding = base32.HexEncoding.WithPadding(base32.NoPadding)
+
+// newRequestID is always ours: an id that a caller may choose is an id that
+// two requests may share, and a way to write into the log.
+func newRequestID() string {
+	id := uuid.Must(uuid.NewV7())
+	return "req_" + strings.ToLower(requestIDEncoding.EncodeToString(id[:]))
+}
+
+// identify gives the request its id.
+func identify(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		r := c.Request()
+		s := &state{id: newRequestID(), client: r.Context()}
+		c.SetRequest(r.WithContext(context.WithValue(r.Context(), stateKey{}, s)))
+		c.Response().Header().Set(HeaderRequestID, s.id)
+		return next(c)
+	}
+}
+
+// RequestID is the id of the request that ctx belongs to; empty outside one.
+func RequestID(ctx context.Context) string { return stateOf(ctx).id }
+
+// SetPrincipal records who is asking.
+func SetPrincipal(c echo.Context, p access.Principal) {
+	s := stateOf(c.Request().Context())
+	s.principal, s.known = p, true
+}
+
+// Principal says who is asking; ok is false while nobody has proved it.
+func Principal(c echo.Context) (p access.Principal, ok bool) {
+	s := stateOf(c.Request().Context())
+	return s.principal, s.known
+}
