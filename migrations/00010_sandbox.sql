@@ -7,7 +7,7 @@ CREATE SCHEMA sandbox;
 
 -- One row: the vendor accounts this deployment's test mode talks to.
 CREATE TABLE sandbox.deployment (
-    only        boolean PRIMARY KEY DEFAULT true CHECK (only),
+    singleton   boolean PRIMARY KEY DEFAULT true CHECK (singleton),
     credentials bytea       NOT NULL, -- sealed
     created_at  timestamptz NOT NULL
 );

@@ -74,7 +74,7 @@ func (s *Sandbox) openDeployment(ctx context.Context) error {
 		return fmt.Errorf("seal sandbox credentials: %w", err)
 	}
 	if _, err := s.db.Exec(ctx, `INSERT INTO sandbox.deployment (credentials, created_at) VALUES ($1, $2)
-		ON CONFLICT (only) DO NOTHING`, sealed, s.now()); err != nil {
+		ON CONFLICT (singleton) DO NOTHING`, sealed, s.now()); err != nil {
 		return fmt.Errorf("store sandbox credentials: %w", err)
 	}
 	if err := s.db.QueryRow(ctx, `SELECT credentials FROM sandbox.deployment`).Scan(&sealed); err != nil {
