@@ -108,6 +108,7 @@ CREATE TABLE deliveries (
         autovacuum_vacuum_cost_delay = 0);
 CREATE INDEX deliveries_due ON deliveries (lane, next_at) WHERE next_at IS NOT NULL;
 CREATE INDEX deliveries_leased ON deliveries (lease_owner) WHERE lease_owner IS NOT NULL;
+CREATE INDEX deliveries_id ON deliveries (id); -- GET /v1/deliveries/{id}
 
 -- The lanes that exist, so that a claim can go round them without reading the queue.
 CREATE TABLE lanes (

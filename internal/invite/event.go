@@ -95,7 +95,8 @@ type Data struct {
 	Channel      Channel    `json:"channel,omitempty"`
 	LooksLike    string     `json:"looks_like,omitempty"` // person, scanner, preview_robot
 	AccountID    string     `json:"account_id,omitempty"`
-	ExpiresAt    *time.Time `json:"expires_at,omitempty"` // the invite's new end
+	ExpiresAt    *time.Time `json:"expires_at,omitempty"`  // the invite's new end
+	GivesUpAt    *time.Time `json:"gives_up_at,omitempty"` // with resent: bounds the wait for a link
 	LinkExpires  *time.Time `json:"link_expires_at,omitempty"`
 	RequestID    string     `json:"request_id,omitempty"`
 	ReplacedBy   string     `json:"replaced_by,omitempty"`

@@ -68,8 +68,10 @@ func Fold(s State, e Event) (State, []Effect) {
 	switch e.Type {
 	case EventLinkMinted:
 		return foldMinted(s, e), nil
-	case EventFetched, EventMintFailed, EventAlreadyConnected, EventConnectedLate, EventAddressCorrected, EventCreated:
+	case EventFetched, EventMintFailed, EventAlreadyConnected, EventConnectedLate, EventCreated:
 		return s, nil
+	case EventAddressCorrected:
+		return endDeliveries(s), nil // what waits would go to the wrong address
 	case EventVisited:
 		if s.Progress == NotOpened {
 			s.Progress = Visited
@@ -153,6 +155,9 @@ func foldResent(s State, e Event) State {
 		s.Status = Active
 	}
 	s.ExpiresAt = time.Time{}
+	if e.Data.GivesUpAt != nil {
+		s.GivesUpAt = *e.Data.GivesUpAt
+	}
 	if e.Data.ExpiresAt != nil {
 		s.ExpiresAt, s.GivesUpAt = *e.Data.ExpiresAt, *e.Data.ExpiresAt
 	}
@@ -207,6 +212,9 @@ func foldNoReceipt(s State, e Event) State {
 
 func foldDelivery(s State, e Event, status DeliveryStatus) (State, []Effect) {
 	if status == Queued {
+		if _, known := s.delivery(e.DeliveryID); known != nil {
+			return s, nil
+		}
 		s.Deliveries = append(append([]DeliveryState(nil), s.Deliveries...), DeliveryState{
 			ID: e.DeliveryID, Status: Queued, Channel: e.Data.Channel,
 		})

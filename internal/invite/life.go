@@ -1,0 +1,66 @@
+package invite
+
+import "time"
+
+const (
+	// DefaultExpiresIn is the life asked for a connect token when the caller
+	// names none; it is also Pipedream's maximum.
+	DefaultExpiresIn = 4 * time.Hour
+	// MaxExpiresIn is Pipedream's maximum life of a connect token.
+	MaxExpiresIn = 4 * time.Hour
+	// MaxValidFor is how long an invite link may keep handing out links.
+	MaxValidFor = 30 * 24 * time.Hour
+)
+
+// EnoughLeft says whether a link or an invite that was granted a life and has
+// some of it left is still worth giving to a person: the smaller of 15 minutes
+// and a quarter of what was granted.
+func EnoughLeft(granted, left time.Duration) bool {
+	return left > 0 && left >= min(15*time.Minute, granted/4)
+}
+
+// Content is what is personal about an invite; stored sealed, as one piece.
+type Content struct {
+	Recipient Recipient         `json:"recipient"`
+	Inviter   string            `json:"inviter,omitempty"`
+	Reason    string            `json:"reason,omitempty"` // why the recipient is asked, in the product's words
+	Note      string            `json:"note,omitempty"`
+	ReturnURL string            `json:"return_url,omitempty"`
+	Metadata  map[string]string `json:"metadata,omitempty"`
+}
+
+// Recipient is the person who is to connect an account.
+type Recipient struct {
+	Email      string   `json:"email,omitempty"`
+	Phone      string   `json:"phone,omitempty"` // E.164
+	Name       string   `json:"name,omitempty"`
+	Locale     string   `json:"locale,omitempty"`
+	TimeZone   string   `json:"time_zone,omitempty"`
+	SMSConsent *Consent `json:"sms_consent,omitempty"`
+}
+
+// Consent is the evidence that the person agreed to get texts.
+type Consent struct {
+	Source     string     `json:"source"`
+	ObtainedAt *time.Time `json:"obtained_at,omitempty"`
+}
+
+// Address returns the recipient's address for a channel; empty when there is none.
+func (r Recipient) Address(c Channel) string {
+	switch c {
+	case Email:
+		return r.Email
+	case SMS:
+		return r.Phone
+	case LinkOnly:
+	}
+	return ""
+}
+
+// App is the third-party application to be connected, as Pipedream describes it.
+type App struct {
+	Slug     string
+	Name     string
+	LogoURL  string
+	AuthType string // oauth, keys, or empty when Pipedream does not say
+}

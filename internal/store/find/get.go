@@ -1,0 +1,138 @@
+package find
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/postgres"
+)
+
+// ErrNotFound is returned for what is not there, and alike for what belongs to
+// another project or mode: its existence is nobody else's business.
+var ErrNotFound = errors.New("not found")
+
+// Invite is an invite with its current link, code and latest delivery.
+type Invite struct {
+	ID               invite.ID          `db:"id"`
+	ProjectID        string             `db:"project_id"`
+	Livemode         bool               `db:"livemode"`
+	Environment      string             `db:"environment"`
+	Status           invite.Status      `db:"status"`
+	Progress         invite.Progress    `db:"progress"`
+	Channel          invite.Channel     `db:"channel"`
+	LinkType         invite.LinkType    `db:"link_type"`
+	InitiatedBy      invite.InitiatedBy `db:"initiated_by"`
+	ExternalUserID   string             `db:"external_user_id"`
+	AppSlug          string             `db:"app_slug"`
+	AppName          string             `db:"app_name"`
+	AppLogoURL       string             `db:"app_logo_url"`
+	AppAuthType      string             `db:"app_auth_type"`
+	OAuthAppID       string             `db:"oauth_app_id"`
+	Content          []byte             `db:"content"` // sealed
+	ExpiresInS       int32              `db:"expires_in_s"`
+	ValidForS        *int32             `db:"valid_for_s"`
+	ExpiresAt        *time.Time         `db:"expires_at"`
+	GivesUpAt        time.Time          `db:"gives_up_at"`
+	Version          int                `db:"seq"`
+	ResendCount      int                `db:"resend_count"`
+	ReplacedBy       invite.ID          `db:"replaced_by"`
+	AccountID        string             `db:"account_id"`
+	AccountName      []byte             `db:"account_name"` // sealed
+	ConnectedAt      *time.Time         `db:"connected_at"`
+	FirstHandedOutAt *time.Time         `db:"first_handed_out_at"`
+	CreatedAt        time.Time          `db:"created_at"`
+	UpdatedAt        time.Time          `db:"updated_at"`
+	RevokedAt        *time.Time         `db:"revoked_at"`
+	LinkID           invite.LinkID      `db:"link_id"`
+	LinkURL          []byte             `db:"link_url"` // sealed
+	LinkExpiresAt    *time.Time         `db:"link_expires_at"`
+	LinkExpiresRaw   *string            `db:"link_expires_raw"`
+	OpenUntil        *time.Time         `db:"open_until"` // a connect link that was handed out works until then
+	CodeID           *[16]byte          `db:"code_id"`
+	Code             []byte             `db:"code"` // sealed
+	DeliveryID       invite.DeliveryID  `db:"delivery_id"`
+	DeliveryNumber   *int               `db:"delivery_number"`
+	DeliveryChannel  *string            `db:"delivery_channel"`
+	DeliveryStatus   *string            `db:"delivery_status"`
+	DeliveryReason   *string            `db:"delivery_reason"`
+	DeliveryCode     *string            `db:"delivery_code"`
+	DeliveryProvider *string            `db:"delivery_provider"`
+	DeliveryUpdated  *time.Time         `db:"delivery_updated"`
+	Now              time.Time          `db:"now"` // the database's, when it was read
+}
+
+// columns of Invite, read through three key-bound look-ups per row.
+const columns = `
+	i.id, i.project_id, i.livemode, i.environment, i.status, i.progress, i.channel, i.link_type, i.initiated_by,
+	i.external_user_id, i.app_slug, i.app_name, i.app_logo_url, i.app_auth_type, i.oauth_app_id, i.content,
+	i.expires_in_s, i.valid_for_s, i.expires_at, i.gives_up_at, i.seq, i.resend_count, i.replaced_by,
+	i.account_id, i.account_name, i.connected_at, i.first_handed_out_at, i.created_at, i.updated_at, i.revoked_at,
+	l.id AS link_id, l.url AS link_url, l.expires_at AS link_expires_at, l.expires_at_raw AS link_expires_raw,
+	(SELECT max(expires_at) FROM connect_links WHERE invite_id = i.id AND handed_out_at IS NOT NULL AND expires_at > now()) AS open_until,
+	c.id AS code_id, c.code, d.id AS delivery_id, d.number AS delivery_number, d.channel AS delivery_channel,
+	d.status AS delivery_status, d.reason AS delivery_reason, d.provider_code AS delivery_code, d.provider AS delivery_provider,
+	d.updated_at AS delivery_updated, now() AS now`
+
+const joins = `
+	LEFT JOIN LATERAL (SELECT id, url, expires_at, expires_at_raw FROM connect_links
+		WHERE invite_id = i.id AND (url IS NOT NULL OR i.wiped_at IS NOT NULL) ORDER BY minted_at DESC, id DESC LIMIT 1) l ON true
+	LEFT JOIN LATERAL (SELECT id, code FROM codes
+		WHERE invite_id = i.id AND retired_at IS NULL ORDER BY created_at DESC, id DESC LIMIT 1) c ON true
+	LEFT JOIN LATERAL (SELECT id, number, channel, status, reason, provider_code, provider, updated_at FROM deliveries
+		WHERE invite_id = i.id ORDER BY number DESC LIMIT 1) d ON true`
+
+// Get reads one invite of a project and mode. Errors: ErrNotFound.
+func Get(ctx context.Context, db postgres.DB, project string, livemode bool, id invite.ID) (Invite, error) {
+	rows, _ := db.Query(ctx, `SELECT `+columns+` FROM invites i `+joins+`
+		WHERE i.id = $1 AND i.project_id = $2 AND i.livemode = $3`, id, project, livemode)
+	return one(rows, "invite "+id.String())
+}
+
+// Any reads one invite whatever its project; for the service itself, never for a caller. Errors: ErrNotFound.
+func Any(ctx context.Context, db postgres.DB, id invite.ID) (Invite, error) {
+	rows, _ := db.Query(ctx, `SELECT `+columns+` FROM invites i `+joins+` WHERE i.id = $1`, id)
+	return one(rows, "invite "+id.String())
+}
+
+func one(rows pgx.Rows, what string) (Invite, error) {
+	inv, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Invite])
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Invite{}, fmt.Errorf("get %s: %w", what, ErrNotFound)
+	}
+	if err != nil {
+		return Invite{}, fmt.Errorf("get %s: %w", what, postgres.Translate(err))
+	}
+	return inv, nil
+}
+
+// FindActive returns the newest open invite of one external user and app; ok
+// is false when there is none.
+func FindActive(ctx context.Context, db postgres.DB, project string, livemode bool, externalUserID, app string) (Invite, bool, error) {
+	rows, _ := db.Query(ctx, `SELECT `+columns+` FROM invites i `+joins+`
+		WHERE i.project_id = $1 AND i.livemode = $2 AND i.external_user_id = $3 AND i.app_slug = $4
+			AND i.status IN ('scheduled', 'pending', 'active') AND i.gives_up_at > now()
+		ORDER BY i.id DESC LIMIT 1`, project, livemode, externalUserID, app)
+	inv, err := one(rows, "active invite")
+	if errors.Is(err, ErrNotFound) {
+		return Invite{}, false, nil
+	}
+	return inv, err == nil, err
+}
+
+// ListActive returns the ids of the open invites of one external user and app, but for one.
+func ListActive(ctx context.Context, db postgres.DB, project string, livemode bool, externalUserID, app string, but invite.ID) ([]invite.ID, error) {
+	rows, _ := db.Query(ctx, `SELECT id FROM invites
+		WHERE project_id = $1 AND livemode = $2 AND external_user_id = $3 AND app_slug = $4 AND id <> $5
+			AND status IN ('scheduled', 'pending', 'active') AND gives_up_at > now()
+		ORDER BY id`, project, livemode, externalUserID, app, but)
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[invite.ID])
+	if err != nil {
+		return nil, fmt.Errorf("list active invites: %w", postgres.Translate(err))
+	}
+	return ids, nil
+}

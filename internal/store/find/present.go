@@ -1,0 +1,238 @@
+package find
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/secret"
+)
+
+// Resource is an invite in the shape that callers see.
+type Resource struct {
+	ID                   invite.ID          `json:"id"`
+	Object               string             `json:"object"`
+	Livemode             bool               `json:"livemode"`
+	PipedreamEnvironment string             `json:"pipedream_environment"`
+	Status               invite.Status      `json:"status"`
+	Progress             invite.Progress    `json:"progress"`
+	Channel              invite.Channel     `json:"channel"`
+	Recipient            *invite.Recipient  `json:"recipient"` // null once erased
+	ExternalUserID       string             `json:"external_user_id"`
+	App                  AppResource        `json:"app"`
+	OAuthAppID           *string            `json:"oauth_app_id"`
+	Inviter              *InviterResource   `json:"inviter"`
+	InitiatedBy          invite.InitiatedBy `json:"initiated_by"`
+	Reason               *string            `json:"reason"`
+	Note                 *string            `json:"note"`
+	ConnectLinkURL       *string            `json:"connect_link_url"` // null without links:read, and while there is none
+	ConnectLinkExpiresAt *time.Time         `json:"connect_link_expires_at"`
+	// ConnectLinkOpenUntil: a connect link that was handed out already cannot
+	// be cancelled, whatever the status says; it works until then.
+	ConnectLinkOpenUntil *time.Time        `json:"connect_link_open_until"`
+	InviteLink           *InviteLink       `json:"invite_link"`
+	LinkType             invite.LinkType   `json:"link_type"`
+	ExpiresAt            *time.Time        `json:"expires_at"`
+	Delivery             *DeliveryResource `json:"delivery"`
+	Connection           *Connection       `json:"connection"`
+	ResendCount          int               `json:"resend_count"`
+	ReplacedBy           *string           `json:"replaced_by"`
+	ReturnURL            *string           `json:"return_url"`
+	Metadata             map[string]string `json:"metadata"`
+	Version              int               `json:"version"`
+	CreatedAt            time.Time         `json:"created_at"`
+	UpdatedAt            time.Time         `json:"updated_at"`
+	RevokedAt            *time.Time        `json:"revoked_at"`
+}
+
+// AppResource is the app to be connected.
+type AppResource struct {
+	Slug    string  `json:"slug"`
+	Name    string  `json:"name"`
+	LogoURL *string `json:"logo_url"`
+}
+
+// InviterResource is the person at the product who asks.
+type InviterResource struct {
+	Name string `json:"name"`
+}
+
+// InviteLink is our own link to the recipient's page.
+type InviteLink struct {
+	URL string `json:"url"`
+}
+
+// DeliveryResource is the latest message's standing.
+type DeliveryResource struct {
+	ID        invite.DeliveryID     `json:"id"`
+	Channel   invite.Channel        `json:"channel"`
+	Status    invite.DeliveryStatus `json:"status"`
+	Provider  *string               `json:"provider"`
+	Reason    *ReasonResource       `json:"reason"`
+	UpdatedAt time.Time             `json:"updated_at"`
+}
+
+// ReasonResource says in words why a message did not do its work.
+type ReasonResource struct {
+	Code         invite.Reason `json:"code"`
+	Title        string        `json:"title"`
+	Advice       string        `json:"advice"`
+	Action       invite.Action `json:"action"`
+	ProviderCode string        `json:"provider_code"`
+}
+
+// Connection is the connected account.
+type Connection struct {
+	AccountID   string    `json:"account_id"`
+	Name        *string   `json:"name"`
+	ConnectedAt time.Time `json:"connected_at"`
+}
+
+// Links says what of an invite's links a Resource carries.
+type Links struct {
+	Show      bool   // the asker holds links:read, and asked for one invite
+	PublicURL string // empty where no invite link can work
+}
+
+// Open decrypts an invite's content; the zero Content once it was erased.
+func Open(box *seal.Box, id invite.ID, sealed []byte) (invite.Content, error) {
+	var c invite.Content
+	if sealed == nil {
+		return c, nil
+	}
+	plain, err := box.Open(sealed, seal.AD{Column: "invites.content", ID: id.UUID()})
+	if err != nil {
+		return c, fmt.Errorf("open content of invite %s: %w", id, err)
+	}
+	if err := json.Unmarshal(plain, &c); err != nil {
+		return c, fmt.Errorf("decode content of invite %s: not the JSON that was stored", id)
+	}
+	return c, nil
+}
+
+// Present opens what the asker may see and gives an invite its public shape.
+func Present(box *seal.Box, inv Invite, links Links) (Resource, error) {
+	content, err := Open(box, inv.ID, inv.Content)
+	if err != nil {
+		return Resource{}, err
+	}
+	r := Resource{
+		ID: inv.ID, Object: "invite", Livemode: inv.Livemode, PipedreamEnvironment: inv.Environment,
+		Status: inv.Status, Progress: inv.Progress, Channel: inv.Channel, ExternalUserID: inv.ExternalUserID,
+		App:        AppResource{Slug: inv.AppSlug, Name: inv.AppName, LogoURL: orNil(inv.AppLogoURL)},
+		OAuthAppID: orNil(inv.OAuthAppID), InitiatedBy: inv.InitiatedBy, Reason: orNil(content.Reason), Note: orNil(content.Note),
+		LinkType: inv.LinkType, ExpiresAt: utc(inv.ExpiresAt), ResendCount: inv.ResendCount,
+		ReplacedBy: orNil(inv.ReplacedBy.String()), ReturnURL: orNil(content.ReturnURL), Metadata: content.Metadata,
+		Version: inv.Version, CreatedAt: inv.CreatedAt.UTC(), UpdatedAt: inv.UpdatedAt.UTC(), RevokedAt: utc(inv.RevokedAt),
+		ConnectLinkOpenUntil: utc(inv.OpenUntil),
+	}
+	if r.Metadata == nil {
+		r.Metadata = map[string]string{}
+	}
+	if inv.Content != nil {
+		r.Recipient = &content.Recipient
+	}
+	if content.Inviter != "" {
+		r.Inviter = &InviterResource{Name: content.Inviter}
+	}
+	r.Delivery = presentDelivery(inv)
+	if err := r.connection(box, inv); err != nil {
+		return Resource{}, err
+	}
+	if err := r.links(box, inv, links); err != nil {
+		return Resource{}, err
+	}
+	return r, nil
+}
+
+func presentDelivery(inv Invite) *DeliveryResource {
+	if inv.DeliveryID.IsZero() {
+		return nil
+	}
+	return &DeliveryResource{
+		ID: inv.DeliveryID, Channel: invite.Channel(*inv.DeliveryChannel), Status: invite.DeliveryStatus(*inv.DeliveryStatus),
+		Provider: orNil(*inv.DeliveryProvider), Reason: PresentReason(invite.Reason(*inv.DeliveryReason), *inv.DeliveryCode),
+		UpdatedAt: inv.DeliveryUpdated.UTC(),
+	}
+}
+
+// PresentReason puts a reason into words; nil when there is none.
+func PresentReason(r invite.Reason, providerCode string) *ReasonResource {
+	if r == "" {
+		return nil
+	}
+	e, _ := invite.Explain(r)
+	return &ReasonResource{Code: r, Title: e.Title, Advice: e.Advice, Action: e.Action, ProviderCode: providerCode}
+}
+
+func (r *Resource) connection(box *seal.Box, inv Invite) error {
+	if inv.AccountID == "" || inv.ConnectedAt == nil {
+		return nil
+	}
+	r.Connection = &Connection{AccountID: inv.AccountID, ConnectedAt: inv.ConnectedAt.UTC()}
+	if inv.AccountName == nil {
+		return nil
+	}
+	name, err := box.Open(inv.AccountName, seal.AD{Column: "invites.account_name", ID: inv.ID.UUID()})
+	if err != nil {
+		return fmt.Errorf("open account name of invite %s: %w", inv.ID, err)
+	}
+	r.Connection.Name = orNil(string(name))
+	return nil
+}
+
+func (r *Resource) links(box *seal.Box, inv Invite, links Links) error {
+	if inv.LinkExpiresAt != nil {
+		at := inv.LinkExpiresAt.UTC()
+		// Pipedream's own words for the end are shown as they came; the
+		// database's version of it, which may differ by the clocks' skew, is
+		// what the machine decides by.
+		if raw, err := time.Parse(time.RFC3339Nano, *inv.LinkExpiresRaw); err == nil {
+			at = raw.UTC()
+			if inv.ExpiresAt != nil && inv.ExpiresAt.Equal(*inv.LinkExpiresAt) {
+				r.ExpiresAt = &at
+			}
+		}
+		r.ConnectLinkExpiresAt = &at
+	}
+	if !links.Show {
+		return nil
+	}
+	if inv.LinkURL != nil {
+		url, err := box.Open(inv.LinkURL, seal.AD{Column: "connect_links.url", ID: inv.LinkID.UUID()})
+		if err != nil {
+			return fmt.Errorf("open link %s: %w", inv.LinkID, err)
+		}
+		r.ConnectLinkURL = orNil(string(url))
+	}
+	if inv.Code != nil && links.PublicURL != "" {
+		code, err := box.Open(inv.Code, seal.AD{Column: "codes.code", ID: *inv.CodeID})
+		if err != nil {
+			return fmt.Errorf("open code of invite %s: %w", inv.ID, err)
+		}
+		r.InviteLink = &InviteLink{URL: InviteURL(links.PublicURL, secret.New(string(code))).Reveal()}
+	}
+	return nil
+}
+
+// InviteURL is where an invite link with this code leads.
+func InviteURL(publicURL string, code secret.Text) secret.Text {
+	return secret.New(publicURL + "/c/" + code.Reveal())
+}
+
+func orNil(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+func utc(t *time.Time) *time.Time {
+	if t == nil {
+		return nil
+	}
+	u := t.UTC()
+	return &u
+}

@@ -1,0 +1,133 @@
+package ledger
+
+import (
+	"time"
+
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/seal"
+)
+
+// columns holds a batch of New turned on its side: one array per parameter of insertInvites.
+type columns struct {
+	id                                                        []invite.ID
+	project, environment, status, channel, linkType, by, user []string
+	livemode                                                  []bool
+	slug, name, logo, auth, oauth                             []string
+	content                                                   [][]byte
+	expiresIn                                                 []int32
+	validFor                                                  []*int32
+	createdBy                                                 []invite.KeyID
+	linkID                                                    []invite.LinkID
+	linkURL, tokenDigest, webhookDigest                       [][]byte
+	granted                                                   []*int32
+	left                                                      []*float64
+	raw                                                       []*string
+	deliveryID                                                []invite.DeliveryID
+	kind, lane                                                []*string
+	codeID                                                    [][16]byte
+	codeDigest, code                                          [][]byte
+	eventID                                                   []invite.EventID
+	eventData                                                 []string
+	actorID                                                   []string
+	idemRoute                                                 []*string
+	idemKey, idemMAC                                          [][]byte
+	idemStatus                                                []*int32
+	termHash                                                  []seal.Hash
+	termID                                                    []invite.ID
+}
+
+func (c *columns) grow(n int) {
+	c.id = make([]invite.ID, 0, n)
+	c.content = make([][]byte, 0, n)
+	c.termHash = make([]seal.Hash, 0, 6*n)
+	c.termID = make([]invite.ID, 0, 6*n)
+}
+
+func (c *columns) add(r New, eventData []byte) {
+	c.id = append(c.id, r.ID)
+	c.project = append(c.project, r.ProjectID)
+	c.livemode = append(c.livemode, r.Livemode)
+	c.environment = append(c.environment, r.Environment)
+	c.status = append(c.status, string(r.Status))
+	c.channel = append(c.channel, string(r.Channel))
+	c.linkType = append(c.linkType, string(r.LinkType))
+	c.by = append(c.by, string(r.InitiatedBy))
+	c.user = append(c.user, r.ExternalUserID)
+	c.slug = append(c.slug, r.App.Slug)
+	c.name = append(c.name, r.App.Name)
+	c.logo = append(c.logo, r.App.LogoURL)
+	c.auth = append(c.auth, r.App.AuthType)
+	c.oauth = append(c.oauth, r.OAuthAppID)
+	c.content = append(c.content, r.Content)
+	c.expiresIn = append(c.expiresIn, seconds(r.ExpiresIn))
+	c.validFor = append(c.validFor, optional(r.ValidFor > 0, seconds(r.ValidFor)))
+	c.createdBy = append(c.createdBy, r.CreatedBy)
+
+	link := r.Link
+	has := link != nil
+	if !has {
+		link = &Link{}
+	}
+	c.linkID = append(c.linkID, link.ID)
+	c.linkURL = append(c.linkURL, link.URL)
+	c.tokenDigest = append(c.tokenDigest, link.TokenDigest)
+	c.webhookDigest = append(c.webhookDigest, link.WebhookDigest)
+	c.granted = append(c.granted, optional(has, seconds(link.Granted)))
+	c.left = append(c.left, optional(has, link.Left.Seconds()))
+	c.raw = append(c.raw, optional(has, link.ExpiresAtRaw))
+
+	d := r.Delivery
+	has = d != nil
+	if !has {
+		d = &Delivery{}
+	}
+	c.deliveryID = append(c.deliveryID, d.ID)
+	c.kind = append(c.kind, optional(has, d.Kind))
+	c.lane = append(c.lane, optional(has, d.Lane))
+
+	c.codeID = append(c.codeID, r.Code.ID)
+	c.codeDigest = append(c.codeDigest, r.Code.Digest)
+	c.code = append(c.code, r.Code.Sealed)
+	c.eventID = append(c.eventID, r.Event.ID)
+	c.eventData = append(c.eventData, string(eventData))
+	c.actorID = append(c.actorID, r.Event.Actor.ID)
+
+	idem := r.Idempotency
+	has = idem != nil
+	if !has {
+		idem = &Idempotency{}
+	}
+	c.idemRoute = append(c.idemRoute, optional(has, idem.Route))
+	c.idemKey = append(c.idemKey, idem.KeyHash)
+	c.idemMAC = append(c.idemMAC, idem.BodyMAC)
+	c.idemStatus = append(c.idemStatus, optional(has, int32(idem.Status)))
+
+	for _, h := range r.Terms {
+		c.termHash = append(c.termHash, h)
+		c.termID = append(c.termID, r.ID)
+	}
+}
+
+// args stands in the order of insertInvites' parameters.
+func (c *columns) args() []any {
+	return []any{
+		c.id, c.project, c.livemode, c.environment, c.status, c.channel, c.linkType, c.by, c.user,
+		c.slug, c.name, c.logo, c.auth, c.oauth, c.content, c.expiresIn, c.validFor, c.createdBy,
+		c.linkID, c.linkURL, c.tokenDigest, c.webhookDigest, c.granted, c.left, c.raw,
+		c.deliveryID, c.kind, c.lane,
+		c.codeID, c.codeDigest, c.code,
+		c.eventID, c.eventData, c.actorID,
+		c.idemRoute, c.idemKey, c.idemMAC, c.idemStatus,
+		c.termHash, c.termID,
+	}
+}
+
+func seconds(d time.Duration) int32 { return int32(d / time.Second) }
+
+// optional is v, or SQL NULL when there is none.
+func optional[T any](has bool, v T) *T {
+	if !has {
+		return nil
+	}
+	return &v
+}

@@ -1,0 +1,56 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/postgres"
+)
+
+// Answered is what an Idempotency-Key was answered before.
+type Answered struct {
+	InviteID invite.ID
+	BodyMAC  []byte
+	Status   int
+}
+
+// FindAnswered returns the earlier answer to an Idempotency-Key; ok is false when there is none.
+func FindAnswered(ctx context.Context, db postgres.DB, key invite.KeyID, route string, keyHash []byte) (Answered, bool, error) {
+	var a Answered
+	err := db.QueryRow(ctx, `SELECT invite_id, body_mac, status FROM idempotency WHERE key_id = $1 AND route = $2 AND key_hash = $3`,
+		key, route, keyHash).Scan(&a.InviteID, &a.BodyMAC, &a.Status)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Answered{}, false, nil
+	}
+	if err != nil {
+		return Answered{}, false, fmt.Errorf("find answer to an idempotency key: %w", postgres.Translate(err))
+	}
+	return a, true, nil
+}
+
+// InsertAnswered remembers the answer to an Idempotency-Key in the transaction
+// that makes it true; false means that a twin was first.
+func InsertAnswered(ctx context.Context, tx pgx.Tx, key invite.KeyID, id invite.ID, i Idempotency) (bool, error) {
+	tag, err := tx.Exec(ctx, `
+		INSERT INTO idempotency (key_id, route, key_hash, body_mac, invite_id, status) VALUES ($1, $2, $3, $4, $5, $6)
+		ON CONFLICT DO NOTHING`, key, i.Route, i.KeyHash, i.BodyMAC, id, i.Status)
+	if err != nil {
+		return false, fmt.Errorf("remember an idempotency key: %w", postgres.Translate(err))
+	}
+	return tag.RowsAffected() == 1, nil
+}
+
+// LockPerson serialises what may exist only once for one external user and
+// app of a project, until the transaction ends.
+func LockPerson(ctx context.Context, tx pgx.Tx, project string, livemode bool, externalUserID, app string) error {
+	_, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended($1, 7))`,
+		fmt.Sprintf("%s\x00%t\x00%s\x00%s", project, livemode, externalUserID, app))
+	if err != nil {
+		return fmt.Errorf("lock person: %w", postgres.Translate(err))
+	}
+	return nil
+}

@@ -1,0 +1,205 @@
+package ledger
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/seal"
+)
+
+// New is one accepted request, complete: everything that one commit makes durable.
+type New struct {
+	ID             invite.ID
+	ProjectID      string
+	Livemode       bool
+	Environment    string
+	Status         invite.Status // Active with a link, Pending without
+	Channel        invite.Channel
+	LinkType       invite.LinkType
+	InitiatedBy    invite.InitiatedBy
+	ExternalUserID string
+	App            invite.App
+	OAuthAppID     string
+	Content        []byte // sealed
+	ExpiresIn      time.Duration
+	ValidFor       time.Duration // 0: the invite ends with its first token
+	CreatedBy      invite.KeyID
+
+	Link        *Link     // nil when minting must be retried
+	Delivery    *Delivery // nil for channel link
+	Code        Code
+	Event       invite.Event // "created"
+	Idempotency *Idempotency // nil when the caller sent no key
+	Terms       []seal.Hash
+}
+
+// Link is one minted connect link.
+type Link struct {
+	ID            invite.LinkID
+	URL           []byte // sealed
+	TokenDigest   []byte
+	WebhookDigest []byte
+	Granted       time.Duration
+	Left          time.Duration // what is left of it now; the database adds it to its own time
+	ExpiresAtRaw  string        // as Pipedream wrote it
+}
+
+// Delivery is one message to be sent.
+type Delivery struct {
+	ID      invite.DeliveryID
+	Number  int
+	Channel invite.Channel
+	Kind    string // first, resend
+	Lane    string
+}
+
+// Code is an invite link's code.
+type Code struct {
+	ID     [16]byte
+	Digest []byte
+	Sealed []byte
+}
+
+// Idempotency remembers which answer an Idempotency-Key had.
+type Idempotency struct {
+	Route   string
+	KeyHash []byte
+	BodyMAC []byte
+	Status  int
+}
+
+// Inserted is what the database made of one New.
+type Inserted struct {
+	ID        invite.ID
+	CreatedAt time.Time
+	ExpiresAt *time.Time
+	// Lost: a twin with the same Idempotency-Key was first; nothing was stored.
+	Lost bool
+}
+
+// insertInvites stores a batch of accepted requests in one statement. A row
+// whose Idempotency-Key is taken drops out, and the others stand.
+//
+// Children are inserted from the same input in the same statement; foreign
+// keys are checked at its end.
+const insertInvites = `
+WITH input AS (
+	SELECT * FROM unnest(
+		$1::uuid[], $2::text[], $3::boolean[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
+		$10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::bytea[], $16::int[], $17::int[], $18::uuid[],
+		$19::uuid[], $20::bytea[], $21::bytea[], $22::bytea[], $23::int[], $24::float8[], $25::text[],
+		$26::uuid[], $27::text[], $28::text[],
+		$29::uuid[], $30::bytea[], $31::bytea[],
+		$32::uuid[], $33::jsonb[], $34::text[],
+		$35::text[], $36::bytea[], $37::bytea[], $38::int[]
+	) AS t(
+		id, project_id, livemode, environment, status, channel, link_type, initiated_by, external_user_id,
+		app_slug, app_name, app_logo_url, app_auth_type, oauth_app_id, content, expires_in_s, valid_for_s, created_by,
+		link_id, link_url, token_digest, webhook_digest, granted_s, left_s, expires_at_raw,
+		delivery_id, kind, lane,
+		code_id, code_digest, code,
+		event_id, event_data, actor_id,
+		idem_route, idem_key, idem_mac, idem_status)
+), idem AS (
+	INSERT INTO idempotency (key_id, route, key_hash, body_mac, invite_id, status)
+	SELECT created_by, idem_route, idem_key, idem_mac, id, idem_status FROM input WHERE idem_key IS NOT NULL
+	ON CONFLICT DO NOTHING
+	RETURNING invite_id
+), ok AS (
+	SELECT input.*,
+		now() + CASE WHEN valid_for_s IS NOT NULL THEN make_interval(secs => valid_for_s)
+		             WHEN link_id IS NOT NULL THEN make_interval(secs => left_s) END AS expires_at
+	FROM input WHERE idem_key IS NULL OR id IN (SELECT invite_id FROM idem)
+), inv AS (
+	INSERT INTO invites (id, project_id, livemode, environment, status, progress, channel, link_type, initiated_by,
+		external_user_id, app_slug, app_name, app_logo_url, app_auth_type, oauth_app_id, content, expires_in_s, valid_for_s,
+		expires_at, gives_up_at, seq, created_by, created_at, updated_at)
+	SELECT id, project_id, livemode, environment, status, 'none', channel, link_type, initiated_by,
+		external_user_id, app_slug, app_name, app_logo_url, app_auth_type, oauth_app_id, content, expires_in_s, valid_for_s,
+		expires_at, coalesce(expires_at, now() + make_interval(secs => expires_in_s)), 1, created_by, now(), now()
+	FROM ok
+	RETURNING id, created_at, expires_at
+), links AS (
+	INSERT INTO connect_links (invite_id, id, url, token_digest, webhook_digest, granted_s, expires_at, expires_at_raw, minted_at)
+	SELECT id, link_id, link_url, token_digest, webhook_digest, granted_s, now() + make_interval(secs => left_s), expires_at_raw, now()
+	FROM ok WHERE link_id IS NOT NULL
+), dels AS (
+	INSERT INTO deliveries (invite_id, id, number, project_id, livemode, channel, kind, status, lane, next_at, created_at, updated_at)
+	SELECT id, delivery_id, 1, project_id, livemode, channel, kind, 'queued', lane, now(), now(), now()
+	FROM ok WHERE delivery_id IS NOT NULL
+), cods AS (
+	INSERT INTO codes (invite_id, id, delivery_id, digest, code, created_at)
+	SELECT id, code_id, delivery_id, code_digest, code, now() FROM ok
+), evs AS (
+	INSERT INTO events (invite_id, seq, id, project_id, livemode, type, actor, actor_id, delivery_id, link_id, data, occurred_at)
+	SELECT id, 1, event_id, project_id, livemode, 'created', 'key', actor_id, delivery_id, link_id, event_data, now() FROM ok
+), terms AS (
+	INSERT INTO search_terms (hash, invite_id)
+	SELECT hash, term_id FROM unnest($39::bytea[], $40::uuid[]) AS s(hash, term_id)
+	WHERE term_id IN (SELECT id FROM ok)
+	ON CONFLICT DO NOTHING
+)
+SELECT id, created_at, expires_at FROM inv`
+
+// Insert stores accepted requests, all in one statement. The answers stand in
+// the order of rows. Lanes must exist: see EnsureLane.
+func Insert(ctx context.Context, db postgres.DB, rows []New) ([]Inserted, error) {
+	args, err := insertArgs(rows)
+	if err != nil {
+		return nil, err
+	}
+	res, err := db.Query(ctx, insertInvites, args...)
+	if err != nil {
+		return nil, fmt.Errorf("insert %d invites: %w", len(rows), postgres.Translate(err))
+	}
+	stored, err := pgx.CollectRows(res, func(r pgx.CollectableRow) (Inserted, error) {
+		var in Inserted
+		err := r.Scan(&in.ID, &in.CreatedAt, &in.ExpiresAt)
+		return in, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("insert %d invites: %w", len(rows), postgres.Translate(err))
+	}
+	byID := make(map[invite.ID]Inserted, len(stored))
+	for _, in := range stored {
+		byID[in.ID] = in
+	}
+	out := make([]Inserted, len(rows))
+	for i, r := range rows {
+		in, ok := byID[r.ID]
+		if !ok {
+			in = Inserted{ID: r.ID, Lost: true}
+		}
+		out[i] = in
+	}
+	return out, nil
+}
+
+// EnsureLane makes a lane known to the claim loop.
+func EnsureLane(ctx context.Context, db postgres.DB, lane string) error {
+	_, err := db.Exec(ctx, `INSERT INTO lanes (lane) VALUES ($1) ON CONFLICT DO NOTHING`, lane)
+	if err != nil {
+		return fmt.Errorf("ensure lane %s: %w", lane, postgres.Translate(err))
+	}
+	return nil
+}
+
+func insertArgs(rows []New) ([]any, error) {
+	n := len(rows)
+	var c columns
+	c.grow(n)
+	for _, r := range rows {
+		data, err := json.Marshal(r.Event.Data)
+		if err != nil {
+			return nil, fmt.Errorf("encode event data: %w", err)
+		}
+		c.add(r, data)
+	}
+	return c.args(), nil
+}

@@ -1,0 +1,69 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/postgres"
+)
+
+// Overdue is an invite whose time is over and whose secrets are still there.
+type Overdue struct {
+	ID     invite.ID     `db:"id"`
+	Status invite.Status `db:"status"`
+}
+
+// LockOverdue locks up to n overdue invites, in the order of their ids, and
+// skips those that somebody else has locked: they come in the next round.
+func LockOverdue(ctx context.Context, tx pgx.Tx, n int) ([]Overdue, error) {
+	rows, _ := tx.Query(ctx, `
+		SELECT id, status FROM invites
+		WHERE id IN (SELECT id FROM invites WHERE gives_up_at <= now() AND wiped_at IS NULL ORDER BY gives_up_at LIMIT $1)
+			AND gives_up_at <= now() AND wiped_at IS NULL
+		ORDER BY id FOR NO KEY UPDATE SKIP LOCKED`, n)
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[Overdue])
+	if err != nil {
+		return nil, fmt.Errorf("lock overdue invites: %w", postgres.Translate(err))
+	}
+	return list, nil
+}
+
+// SetWiped wipes links and codes of invites that ended without an event of
+// their own. Digests stay, so that old links show the right page.
+func SetWiped(ctx context.Context, tx pgx.Tx, ids []invite.ID) error {
+	batch := &pgx.Batch{}
+	batch.Queue(`UPDATE connect_links SET url = NULL WHERE invite_id = ANY($1) AND url IS NOT NULL`, ids)
+	batch.Queue(`UPDATE codes SET code = NULL WHERE invite_id = ANY($1) AND code IS NOT NULL`, ids)
+	batch.Queue(`UPDATE invites SET wiped_at = now() WHERE id = ANY($1)`, ids)
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return fmt.Errorf("wipe %d invites: %w", len(ids), postgres.Translate(err))
+	}
+	return nil
+}
+
+// Kept says how long what is only kept for a while is kept.
+type Kept struct {
+	Callbacks, Seen, Idempotency time.Duration
+}
+
+// DeleteOld removes up to n rows of each kind that are past their time. More
+// says that a further call would find work.
+func DeleteOld(ctx context.Context, db postgres.DB, k Kept, n int) (more bool, err error) {
+	for _, t := range []struct {
+		table, column string
+		keep          time.Duration
+	}{{"callbacks", "received_at", k.Callbacks}, {"seen", "seen_at", k.Seen}, {"idempotency", "created_at", k.Idempotency}} {
+		tag, err := db.Exec(ctx, fmt.Sprintf(`
+			DELETE FROM %[1]s WHERE ctid = ANY(ARRAY(
+				SELECT ctid FROM %[1]s WHERE %[2]s < now() - make_interval(secs => $1) LIMIT $2))`, t.table, t.column), t.keep.Seconds(), n)
+		if err != nil {
+			return false, fmt.Errorf("delete old %s: %w", t.table, postgres.Translate(err))
+		}
+		more = more || tag.RowsAffected() == int64(n)
+	}
+	return more, nil
+}

@@ -1,0 +1,127 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/postgres"
+)
+
+// Candidate is an invite for which an account may have appeared.
+type Candidate struct {
+	ID             invite.ID     `db:"id"`
+	ProjectID      string        `db:"project_id"`
+	Livemode       bool          `db:"livemode"`
+	Environment    string        `db:"environment"`
+	Status         invite.Status `db:"status"`
+	ExternalUserID string        `db:"external_user_id"`
+	AppSlug        string        `db:"app_slug"`
+	OAuthAppID     string        `db:"oauth_app_id"`
+	AccountID      string        `db:"account_id"`
+	// FirstOut is when a connect link of the invite first left our hands; null
+	// before that. LinkFrom is when its first link was minted.
+	FirstOut *time.Time `db:"first_handed_out_at"`
+	LastOut  *time.Time `db:"last_handed_out_at"`
+	LinkFrom *time.Time `db:"link_from"`
+	// PollAt is the time up to which a claim holds; SetPolled needs it back.
+	PollAt *time.Time `db:"poll_at"`
+	Now    time.Time  `db:"now"`
+}
+
+const candidateColumns = `i.id, i.project_id, i.livemode, i.environment, i.status, i.external_user_id, i.app_slug, i.oauth_app_id,
+	i.account_id, i.first_handed_out_at, i.last_handed_out_at,
+	(SELECT min(l.minted_at) FROM connect_links l WHERE l.invite_id = i.id) AS link_from, i.poll_at, now() AS now`
+
+// pollHold is how long a claimed poll belongs to its claimer. A process that
+// dies gives its polls back by it.
+const pollHold = "1 minute"
+
+// ClaimPolls takes up to n invites whose poll is due. Several processes never
+// get the same one: what one has locked the others skip, and what it has
+// claimed is due again only after a minute.
+func ClaimPolls(ctx context.Context, db postgres.DB, n int) ([]Candidate, error) {
+	rows, _ := db.Query(ctx, `
+		WITH due AS (
+			SELECT id FROM invites WHERE poll_at <= now() ORDER BY poll_at LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED
+		)
+		UPDATE invites i SET poll_at = now() + interval '`+pollHold+`' FROM due WHERE i.id = due.id RETURNING `+candidateColumns, n)
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[Candidate])
+	if err != nil {
+		return nil, fmt.Errorf("claim polls: %w", postgres.Translate(err))
+	}
+	return list, nil
+}
+
+// SetPolled plans the next poll of a claimed candidate: one, two and five
+// minutes later, then every fifteen, the last at poll_until. A hand-out that
+// came meanwhile has planned its own, which stands; so says the result.
+func SetPolled(ctx context.Context, db postgres.DB, c Candidate) (bool, error) {
+	tag, err := db.Exec(ctx, `
+		UPDATE invites SET poll_count = poll_count + 1,
+			poll_at = CASE WHEN now() < poll_until THEN least(poll_until, now() + CASE poll_count
+				WHEN 0 THEN interval '1 minute' WHEN 1 THEN interval '2 minutes' WHEN 2 THEN interval '5 minutes'
+				ELSE interval '15 minutes' END) END
+		WHERE id = $1 AND poll_at = $2`, c.ID, c.PollAt)
+	if err != nil {
+		return false, fmt.Errorf("plan poll of invite %s: %w", c.ID, postgres.Translate(err))
+	}
+	return tag.RowsAffected() == 1, nil
+}
+
+// SetPollLater gives a claimed candidate back unpolled, to be due after d.
+func SetPollLater(ctx context.Context, db postgres.DB, c Candidate, d time.Duration) error {
+	_, err := db.Exec(ctx, `UPDATE invites SET poll_at = now() + make_interval(secs => $3) WHERE id = $1 AND poll_at = $2`,
+		c.ID, c.PollAt, d.Seconds())
+	if err != nil {
+		return fmt.Errorf("put off poll of invite %s: %w", c.ID, postgres.Translate(err))
+	}
+	return nil
+}
+
+// SetPollEnd stops the polling of an invite: its account was found.
+func SetPollEnd(ctx context.Context, tx pgx.Tx, id invite.ID) error {
+	_, err := tx.Exec(ctx, `UPDATE invites SET poll_at = NULL WHERE id = $1`, id)
+	if err != nil {
+		return fmt.Errorf("end polling of invite %s: %w", id, postgres.Translate(err))
+	}
+	return nil
+}
+
+// GetCandidate reads one invite for a confirmation. Errors: ErrNotFound.
+func GetCandidate(ctx context.Context, db postgres.DB, id invite.ID) (Candidate, error) {
+	rows, _ := db.Query(ctx, `SELECT `+candidateColumns+` FROM invites i WHERE i.id = $1`, id)
+	c, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Candidate])
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Candidate{}, fmt.Errorf("get invite %s: %w", id, ErrNotFound)
+	}
+	if err != nil {
+		return Candidate{}, fmt.Errorf("get invite %s: %w", id, postgres.Translate(err))
+	}
+	return c, nil
+}
+
+// LockRivals locks every invite to which an account of the candidate's user
+// and app could belong, the candidate among them, in the order of their ids:
+// those whose link was handed out and is still looked after, and those that
+// have this account already.
+func LockRivals(ctx context.Context, tx pgx.Tx, c Candidate, accountID string) ([]Candidate, error) {
+	// Who comes into question is found first and locked then: a lock taken
+	// while sorting by another index would not be in the order of ids.
+	rows, _ := tx.Query(ctx, `
+		SELECT `+candidateColumns+` FROM invites i WHERE i.id IN (
+			SELECT id FROM invites WHERE project_id = $2 AND livemode = $3 AND external_user_id = $4 AND app_slug = $5 AND environment = $6
+				AND (account_id = $7 OR (first_handed_out_at IS NOT NULL AND poll_until > now() - interval '1 day'))
+			UNION SELECT $1)
+		ORDER BY i.id FOR NO KEY UPDATE OF i`,
+		c.ID, c.ProjectID, c.Livemode, c.ExternalUserID, c.AppSlug, c.Environment, accountID)
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[Candidate])
+	if err != nil {
+		return nil, fmt.Errorf("lock invites beside %s: %w", c.ID, postgres.Translate(err))
+	}
+	return list, nil
+}

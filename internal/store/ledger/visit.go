@@ -1,0 +1,79 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/postgres"
+)
+
+// Coded is an invite as an invite link's code finds it: what its page needs.
+type Coded struct {
+	CodeRetired    bool               `db:"retired"`
+	ID             invite.ID          `db:"id"`
+	ProjectID      string             `db:"project_id"`
+	Livemode       bool               `db:"livemode"`
+	Environment    string             `db:"environment"`
+	Status         invite.Status      `db:"status"`
+	Progress       invite.Progress    `db:"progress"`
+	Channel        invite.Channel     `db:"channel"`
+	InitiatedBy    invite.InitiatedBy `db:"initiated_by"`
+	ExternalUserID string             `db:"external_user_id"`
+	AppSlug        string             `db:"app_slug"`
+	AppName        string             `db:"app_name"`
+	AppLogoURL     string             `db:"app_logo_url"`
+	AppAuthType    string             `db:"app_auth_type"`
+	OAuthAppID     string             `db:"oauth_app_id"`
+	Content        []byte             `db:"content"` // sealed; nil once erased
+	ExpiresInS     int32              `db:"expires_in_s"`
+	ExpiresAt      *time.Time         `db:"expires_at"`
+	GivesUpAt      time.Time          `db:"gives_up_at"`
+	AccountID      string             `db:"account_id"`
+	AccountName    []byte             `db:"account_name"` // sealed
+	ConnectedAt    *time.Time         `db:"connected_at"`
+	ReplacedBy     invite.ID          `db:"replaced_by"`
+	ReplacedAt     *time.Time         `db:"replaced_at"`   // when the newer invite was made
+	FailureClass   *string            `db:"failure_class"` // of the last failed connection
+	MintFailures   int                `db:"mint_failures"` // in a row, within ten minutes
+	Now            time.Time          `db:"now"`
+}
+
+// FindByCode returns the invite that a code leads to, by the code's digest; ok
+// is false when there is none.
+func FindByCode(ctx context.Context, db postgres.DB, digest []byte) (Coded, bool, error) {
+	rows, _ := db.Query(ctx, `
+		SELECT c.retired_at IS NOT NULL AS retired, i.id, i.project_id, i.livemode, i.environment, i.status, i.progress, i.channel,
+			i.initiated_by, i.external_user_id, i.app_slug, i.app_name, i.app_logo_url, i.app_auth_type, i.oauth_app_id,
+			i.content, i.expires_in_s, i.expires_at, i.gives_up_at, i.account_id, i.account_name, i.connected_at, i.replaced_by,
+			r.created_at AS replaced_at,
+			(SELECT e.data->>'outcome' FROM events e WHERE e.invite_id = i.id AND e.type = 'connect_failed' ORDER BY e.seq DESC LIMIT 1) AS failure_class,
+			(SELECT count(*) FROM events e WHERE e.invite_id = i.id AND e.type = 'link.mint_failed' AND e.created_at > now() - interval '10 minutes'
+				AND e.seq > coalesce((SELECT max(m.seq) FROM events m WHERE m.invite_id = i.id AND m.type = 'link.minted'), 0)) AS mint_failures,
+			now() AS now
+		FROM codes c JOIN invites i ON i.id = c.invite_id LEFT JOIN invites r ON r.id = i.replaced_by
+		WHERE c.digest = $1`, digest)
+	found, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Coded])
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Coded{}, false, nil
+	}
+	if err != nil {
+		return Coded{}, false, fmt.Errorf("find invite by code: %w", postgres.Translate(err))
+	}
+	return found, true, nil
+}
+
+// CountEvents counts an invite's events of one type, up to limit.
+func CountEvents(ctx context.Context, db postgres.DB, id invite.ID, t invite.EventType, limit int) (int, error) {
+	var n int
+	err := db.QueryRow(ctx, `SELECT count(*) FROM (SELECT FROM events WHERE invite_id = $1 AND type = $2 LIMIT $3) e`,
+		id, string(t), limit).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("count events of invite %s: %w", id, postgres.Translate(err))
+	}
+	return n, nil
+}
