@@ -1,0 +1,314 @@
+package track
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/pipedream"
+	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/store/ledger"
+)
+
+// clockSkew is how far Pipedream's clock may be behind the database's. It is
+// granted only where a webhook named the account: a poll sees all accounts of
+// a person, and one from just before the hand-out is not an answer to it.
+const clockSkew = 2 * time.Minute
+
+// lookTimeout bounds one look that several may wait for.
+const lookTimeout = 5 * time.Second
+
+// maxPages bounds a poll of one person's accounts.
+const maxPages = 10
+
+// Settle does a confirmation that was put off; a job calls it until it
+// returns nil. nil means settled: connected, or certainly not by this account.
+// ErrLater asks for another try.
+func (t *Tracker) Settle(ctx context.Context, c Check) error {
+	if c.AccountID == "" {
+		_, err := t.Confirm(ctx, c.InviteID)
+		return err
+	}
+	cand, err := ledger.GetCandidate(ctx, t.p.DB, c.InviteID)
+	if errors.Is(err, ledger.ErrNotFound) {
+		return nil // erased since
+	}
+	if err != nil {
+		return err
+	}
+	if cand.AccountID != "" {
+		return nil
+	}
+	accounts, ok := t.p.Accounts(cand.ProjectID, cand.Livemode, cand.Environment)
+	if !ok {
+		return fmt.Errorf("confirm account for invite %s: %w: its Pipedream project is not configured", cand.ID, ErrLater)
+	}
+	account, err := accounts.Account(ctx, c.AccountID)
+	if err != nil {
+		// An account that is not there yet may appear; the job gives up in the end.
+		return fmt.Errorf("confirm account for invite %s: %w: %w", cand.ID, ErrLater, err)
+	}
+	if why := refuted(cand, account); why != "" {
+		t.p.Log.WarnContext(ctx, "webhook named an account that is not this invite's", "invite_id", cand.ID.String(), "why", why)
+		return nil
+	}
+	_, err = t.connect(ctx, cand, account, fromWebhook)
+	return err
+}
+
+// refuted says why a named account cannot be the one this invite was for.
+func refuted(c ledger.Candidate, a pipedream.Account) string {
+	from := c.FirstOut
+	if from == nil {
+		from = c.LinkFrom // given out by the API, which nobody is told to report
+	}
+	switch {
+	case a.ExternalID != c.ExternalUserID:
+		return "another external user"
+	case a.AppSlug != c.AppSlug:
+		return "another app"
+	case from == nil:
+		return "no link was ever minted"
+	case a.CreatedAt.Before(from.Add(-clockSkew)) && a.UpdatedAt.Before(from.Add(-clockSkew)):
+		return "older than the link"
+	}
+	return ""
+}
+
+// Confirm looks at Pipedream's accounts for one invite now, and says whether
+// it is connected. Copies that are asked for at the same time share one look.
+// When the look-up budget is spent, or nothing was handed out, it says what is
+// known. Errors: ErrLater, and those of the database.
+func (t *Tracker) Confirm(ctx context.Context, id invite.ID) (bool, error) {
+	v, err, _ := t.flight.Do(id.String(), func() (any, error) {
+		// Others wait for the answer too, so it does not end with one caller.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookTimeout)
+		defer cancel()
+		return t.confirm(ctx, id)
+	})
+	if err != nil {
+		return false, err
+	}
+	return v.(bool), nil
+}
+
+func (t *Tracker) confirm(ctx context.Context, id invite.ID) (bool, error) {
+	c, err := ledger.GetCandidate(ctx, t.p.DB, id)
+	if err != nil {
+		return false, err
+	}
+	if c.AccountID != "" {
+		return true, nil
+	}
+	if c.FirstOut == nil {
+		return false, nil
+	}
+	if ok, _ := t.p.Budget.Allow(budgetKey(c)); !ok {
+		return false, nil
+	}
+	return t.look(ctx, c, fromPage)
+}
+
+func budgetKey(c ledger.Candidate) string {
+	return fmt.Sprintf("%s/%t/%s", c.ProjectID, c.Livemode, c.Environment)
+}
+
+// look lists the accounts of a candidate's user and app, and connects what is new.
+func (t *Tracker) look(ctx context.Context, c ledger.Candidate, source string) (bool, error) {
+	accounts, ok := t.p.Accounts(c.ProjectID, c.Livemode, c.Environment)
+	if !ok {
+		return false, fmt.Errorf("look for accounts of invite %s: %w: its Pipedream project is not configured", c.ID, ErrLater)
+	}
+	filter := pipedream.AccountFilter{ExternalUserID: c.ExternalUserID, App: c.AppSlug, OAuthAppID: c.OAuthAppID}
+	for range maxPages {
+		page, next, err := accounts.Accounts(ctx, filter)
+		if err != nil {
+			return false, fmt.Errorf("look for accounts of invite %s: %w: %w", c.ID, ErrLater, err)
+		}
+		for _, a := range page {
+			// The filter is Pipedream's; that it was applied is checked here.
+			if a.ExternalID != c.ExternalUserID || (a.AppSlug != "" && a.AppSlug != c.AppSlug) || a.CreatedAt.Before(*c.FirstOut) {
+				continue
+			}
+			if got, err := t.connect(ctx, c, a, source); err != nil || got {
+				return got, err
+			}
+		}
+		if next == "" {
+			return false, nil
+		}
+		filter.After = next
+	}
+	return false, nil
+}
+
+// connect gives a confirmed account to the invite it belongs to, and tells the
+// other open invites of the same user and app. It says whether the candidate
+// itself is connected.
+func (t *Tracker) connect(ctx context.Context, c ledger.Candidate, a pipedream.Account, source string) (bool, error) {
+	connected := false
+	err := t.inTx(ctx, func(tx pgx.Tx) error {
+		rivals, err := ledger.LockRivals(ctx, tx, c, a.ID)
+		if err != nil {
+			return err
+		}
+		award := decide(c.ID, rivals, a, source == fromWebhook)
+		connected = award.selfHas
+		if award.winner.IsZero() {
+			return t.tellLosers(ctx, tx, award.holder, award.losers, a)
+		}
+		if err := t.record(ctx, tx, award.winner, c, rivals, a, source); err != nil {
+			return err
+		}
+		return t.tellLosers(ctx, tx, award.winner, award.losers, a)
+	})
+	if err != nil {
+		return false, fmt.Errorf("connect invite %s: %w", c.ID, err)
+	}
+	return connected, nil
+}
+
+// award says who gets an account.
+type award struct {
+	winner  invite.ID // zero: nobody gets it (anew)
+	holder  invite.ID // who has it already
+	losers  []invite.ID
+	selfHas bool
+}
+
+// decide gives an account to one of the rivals. A webhook is about one link,
+// so its invite gets the account. A poll cannot know by which link a person
+// came: the invite that was last handed out before the account was made has it.
+func decide(self invite.ID, rivals []ledger.Candidate, a pipedream.Account, named bool) award {
+	var d award
+	var best *ledger.Candidate
+	for i := range rivals {
+		r := &rivals[i]
+		if r.ID == self && r.AccountID != "" {
+			return award{selfHas: true, holder: self}
+		}
+		if r.AccountID == a.ID {
+			d.holder = r.ID
+			continue
+		}
+		if r.AccountID != "" {
+			continue
+		}
+		if named {
+			if r.ID == self {
+				best = r
+			}
+			continue
+		}
+		if r.FirstOut == nil || a.CreatedAt.Before(*r.FirstOut) {
+			continue
+		}
+		if best == nil || laterContinued(*r, *best, a.CreatedAt) {
+			best = r
+		}
+	}
+	if best != nil && (named || d.holder.IsZero()) {
+		d.winner = best.ID
+	}
+	d.selfHas = d.winner == self
+	for _, r := range rivals {
+		if r.ID != d.winner && r.AccountID == "" && r.Status.Open() && r.FirstOut != nil && !a.CreatedAt.Before(*r.FirstOut) {
+			d.losers = append(d.losers, r.ID)
+		}
+	}
+	return d
+}
+
+// laterContinued says whether x was handed out later than y, of the hand-outs
+// that came before the account; one after it cannot have led to it.
+func laterContinued(x, y ledger.Candidate, made time.Time) bool {
+	at := func(c ledger.Candidate) time.Time {
+		if c.LastOut == nil || c.LastOut.After(made) {
+			return *c.FirstOut
+		}
+		return *c.LastOut
+	}
+	return at(x).After(at(y))
+}
+
+// record writes the connection of the winner.
+func (t *Tracker) record(ctx context.Context, tx pgx.Tx, winner invite.ID, c ledger.Candidate, rivals []ledger.Candidate, a pipedream.Account, source string) error {
+	event := invite.Event{
+		Type:  invite.EventConnected,
+		Actor: invite.Actor{Kind: invite.ActorProvider, ID: pipedreamName},
+		Data:  invite.Data{AccountID: a.ID, Source: source},
+		At:    madeAt(c, a),
+	}
+	events := []invite.Event{event}
+	for _, r := range rivals {
+		if r.ID == winner && r.Status == invite.Revoked {
+			late := event
+			late.Type = invite.EventConnectedLate
+			events = append(events, late)
+		}
+	}
+	applied, err := ledger.Append(ctx, tx, t.p.Box, winner, events...)
+	if err != nil {
+		return err
+	}
+	if a.Name != "" {
+		sealed, err := t.p.Box.Seal([]byte(a.Name), seal.AD{Column: "invites.account_name", ID: winner.UUID()})
+		if err != nil {
+			return fmt.Errorf("seal account name of invite %s: %w", winner, err)
+		}
+		if err := ledger.SetAccountName(ctx, tx, winner, sealed); err != nil {
+			return err
+		}
+	}
+	if err := ledger.SetPollEnd(ctx, tx, winner); err != nil {
+		return err
+	}
+	return t.p.Publish(ctx, tx, applied)
+}
+
+// madeAt is when the account came to be, by Pipedream's clock where that is
+// credible: the same fact then has the same time whoever learns it first.
+func madeAt(c ledger.Candidate, a pipedream.Account) time.Time {
+	made := a.CreatedAt
+	if c.FirstOut != nil && made.Before(c.FirstOut.Add(-clockSkew)) {
+		made = a.UpdatedAt // an account that was connected again
+	}
+	if made.IsZero() || made.After(c.Now) {
+		return c.Now
+	}
+	return made
+}
+
+// tellLosers writes, once, on other open invites that the account went to holder.
+func (t *Tracker) tellLosers(ctx context.Context, tx pgx.Tx, holder invite.ID, losers []invite.ID, a pipedream.Account) error {
+	if holder.IsZero() {
+		return nil
+	}
+	for _, id := range losers {
+		key := sha256.Sum256([]byte(id.String() + " " + a.ID))
+		fresh, err := ledger.Guard(ctx, tx, "already_connected", key[:])
+		if err != nil {
+			return err
+		}
+		if !fresh {
+			continue
+		}
+		applied, err := ledger.Append(ctx, tx, t.p.Box, id, invite.Event{
+			Type:  invite.EventAlreadyConnected,
+			Actor: invite.Actor{Kind: invite.ActorSystem},
+			Data:  invite.Data{AccountID: a.ID, OtherInvite: holder.String()},
+		})
+		if err != nil {
+			return err
+		}
+		if err := t.p.Publish(ctx, tx, applied); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,209 @@
+package track
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/secret"
+	"github.com/connectlink/connectlink/internal/sendgrid"
+	"github.com/connectlink/connectlink/internal/store/ledger"
+)
+
+const sendgridName = "sendgrid"
+
+// postedAtOnce bounds one transaction; SendGrid posts up to a thousand events.
+const postedAtOnce = 250
+
+// SendGrid takes a post of the event webhook. A nil error means that every
+// event in it is stored, or was before. Errors: ErrUnknown, ErrForged,
+// ErrMalformed, and those of the database.
+func (t *Tracker) SendGrid(ctx context.Context, project string, livemode bool, raw []byte, header http.Header) error {
+	verifier, ok := t.p.SendGrid(project, livemode)
+	if !ok {
+		return ErrUnknown
+	}
+	if err := verifier.Verify(raw, header); err != nil {
+		return ErrForged
+	}
+	plain, err := sendgrid.Decode(raw, header)
+	if err != nil {
+		return ErrMalformed
+	}
+	events, err := sendgrid.ParseEvents(plain)
+	if err != nil {
+		return ErrMalformed
+	}
+	for chunk := range slices.Chunk(events, postedAtOnce) {
+		if err := t.inTx(ctx, func(tx pgx.Tx) error { return t.mailEvents(ctx, tx, project, livemode, chunk) }); err != nil {
+			return fmt.Errorf("take %d mail events: %w", len(chunk), err)
+		}
+	}
+	t.p.SawEvent(project, livemode)
+	return nil
+}
+
+// mail is a mail event with what it was matched to.
+type mail struct {
+	sendgrid.Event
+	key     []byte
+	attempt ledger.Attempt // zero while it matches nothing
+}
+
+func (t *Tracker) mailEvents(ctx context.Context, tx pgx.Tx, project string, livemode bool, posted []sendgrid.Event) error {
+	mails, err := freshMails(ctx, tx, project, livemode, posted)
+	if err != nil || len(mails) == 0 {
+		return err
+	}
+	if err := matchMails(ctx, tx, project, livemode, mails); err != nil {
+		return err
+	}
+	var facts []fact
+	kept := make([]ledger.Callback, 0, len(mails))
+	for _, m := range mails {
+		c, err := t.sealed(sendgridName, m.attempt.InviteID, m.Raw)
+		if err != nil {
+			return err
+		}
+		kept = append(kept, c)
+		if f, ok := m.fact(); ok {
+			facts = append(facts, f)
+		}
+	}
+	if err := ledger.InsertCallbacks(ctx, tx, kept); err != nil {
+		return err
+	}
+	return t.fold(ctx, tx, facts)
+}
+
+// freshMails drops copies: those in the post itself, and those of earlier posts.
+func freshMails(ctx context.Context, tx pgx.Tx, project string, livemode bool, posted []sendgrid.Event) ([]mail, error) {
+	mails := make([]mail, 0, len(posted))
+	for _, e := range posted {
+		mails = append(mails, mail{Event: e, key: mailKey(project, livemode, e)})
+	}
+	byKey := func(a, b mail) int { return bytes.Compare(a.key, b.key) }
+	slices.SortStableFunc(mails, byKey)
+	mails = slices.CompactFunc(mails, func(a, b mail) bool { return byKey(a, b) == 0 })
+	keys := make([][]byte, len(mails))
+	for i := range mails {
+		keys[i] = mails[i].key
+	}
+	fresh, err := ledger.GuardAll(ctx, tx, sendgridName, keys)
+	if err != nil {
+		return nil, err
+	}
+	isFresh := make(map[string]bool, len(fresh))
+	for _, k := range fresh {
+		isFresh[string(k)] = true
+	}
+	return slices.DeleteFunc(mails, func(m mail) bool { return !isFresh[string(m.key)] }), nil
+}
+
+// mailKey is sg_event_id, which is the same in every copy; an event without
+// one is told from others by all of its bytes. Project and mode are part of
+// it: one SendGrid account cannot use up the ids of another.
+func mailKey(project string, livemode bool, e sendgrid.Event) []byte {
+	h := sha256.New()
+	id := e.ID
+	if id == "" {
+		id = "raw " + string(e.Raw)
+	}
+	_, _ = fmt.Fprintf(h, "%s %t %s", project, livemode, id)
+	return h.Sum(nil)
+}
+
+// matchMails finds the attempts: by our own ids, which travel as custom args,
+// else by the message id that the send was answered with. What matches
+// nothing, such as a late bounce, which carries neither, is kept unmatched.
+func matchMails(ctx context.Context, tx pgx.Tx, project string, livemode bool, mails []mail) error {
+	var invites []invite.ID
+	var attempts []invite.AttemptID
+	var messages []string
+	for _, m := range mails {
+		inv, err1 := invite.Parse[invite.ID](m.InviteID)
+		att, err2 := invite.Parse[invite.AttemptID](m.AttemptID)
+		if err1 == nil && err2 == nil {
+			invites, attempts = append(invites, inv), append(attempts, att)
+			continue
+		}
+		messages = append(messages, messagePrefixes(m.MessageID)...)
+	}
+	found, err := ledger.FindAttempts(ctx, tx, project, livemode, sendgridName, invites, attempts, messages)
+	if err != nil {
+		return err
+	}
+	for i := range mails {
+		m := &mails[i]
+		j := slices.IndexFunc(found, func(a ledger.Attempt) bool {
+			if a.ID.String() == m.AttemptID && a.InviteID.String() == m.InviteID {
+				return true
+			}
+			return m.AttemptID == "" && sendgrid.MatchesMessageID(m.MessageID, a.ProviderMessageID)
+		})
+		if j >= 0 {
+			m.attempt = found[j]
+		}
+	}
+	return nil
+}
+
+// maxPrefixes bounds what one event's message id may make us look up.
+const maxPrefixes = 8
+
+// messagePrefixes are the X-Message-Ids an sg_message_id may begin with: the id
+// is followed by a dot, and may hold dots itself.
+func messagePrefixes(id string) []string {
+	if id == "" || len(id) > 500 || strings.ContainsRune(id, 0) {
+		return nil
+	}
+	list := []string{id}
+	for i := range len(id) {
+		if id[i] == '.' && i > 0 && len(list) < maxPrefixes {
+			list = append(list, id[:i])
+		}
+	}
+	return list
+}
+
+// fact is what the event says about a delivery; ok is false for events that
+// matched nothing or say nothing about delivery.
+func (m mail) fact() (fact, bool) {
+	status, reason := m.Fate()
+	if status == "" || m.attempt.ID.IsZero() {
+		return fact{}, false
+	}
+	words := cmp.Or(m.Reason.Reveal(), m.Response.Reveal())
+	return fact{
+		taken: ledger.Taken{InviteID: m.attempt.InviteID, AttemptID: m.attempt.ID, ProviderMessageID: xMessageID(m.MessageID)},
+		event: invite.Event{
+			Type:       invite.DeliveryEvent(status),
+			Actor:      invite.Actor{Kind: invite.ActorProvider, ID: sendgridName},
+			DeliveryID: m.attempt.DeliveryID,
+			AttemptID:  m.attempt.ID,
+			Data:       invite.Data{Reason: reason, ProviderCode: m.Code(), Provider: sendgridName, Channel: invite.Email, Source: fromCallback},
+			Detail:     secret.New(words),
+			At:         m.At,
+		},
+	}, true
+}
+
+// xMessageID is the part of an sg_message_id that the send was answered with,
+// as far as its form tells.
+func xMessageID(id string) string {
+	for _, mark := range []string{".recvd", ".filter"} {
+		if before, _, ok := strings.Cut(id, mark); ok {
+			return before
+		}
+	}
+	before, _, _ := strings.Cut(id, ".")
+	return before
+}

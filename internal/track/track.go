@@ -1,0 +1,123 @@
+package track
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/singleflight"
+
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/pipedream"
+	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/store/ledger"
+)
+
+// Errors that an inbound edge turns into its answer.
+var (
+	// ErrUnknown: nothing here is reached by this path, or the token in the
+	// body is not the one the path was made for. Answer 404.
+	ErrUnknown = errors.New("no such callback")
+	// ErrForged: the signature does not hold. Answer 403.
+	ErrForged = errors.New("callback not signed by its provider")
+	// ErrMalformed: signed, or secret enough, but not what the provider sends. Answer 400.
+	ErrMalformed = errors.New("callback cannot be read")
+	// ErrLater: the confirmation cannot be had now; the caller tries again.
+	ErrLater = errors.New("account cannot be confirmed now")
+)
+
+// Accounts reads connected accounts of one Pipedream project and environment.
+type Accounts interface {
+	Account(ctx context.Context, id string) (pipedream.Account, error)
+	Accounts(ctx context.Context, f pipedream.AccountFilter) ([]pipedream.Account, string, error)
+}
+
+// MailVerifier checks the signature of SendGrid's event webhook.
+type MailVerifier interface {
+	Verify(raw []byte, header http.Header) error
+}
+
+// TextVerifier checks the signature of Twilio's status callback.
+type TextVerifier interface {
+	Verify(requestURI, contentType string, raw []byte, signature string) error
+}
+
+// Budget limits how often something happens per key.
+type Budget interface {
+	Allow(key string) (ok bool, retryAfter time.Duration)
+}
+
+// DB is a pool: it runs statements and begins transactions.
+type DB interface {
+	postgres.DB
+	postgres.Beginner
+}
+
+// Check is a confirmation that is still to be had. AccountID is empty when
+// nobody named an account.
+type Check struct {
+	InviteID  invite.ID
+	AccountID string
+}
+
+// Params are what a Tracker needs.
+type Params struct {
+	DB       DB
+	Box      *seal.Box
+	Accounts func(project string, livemode bool, environment string) (Accounts, bool)
+	SendGrid func(project string, livemode bool) (MailVerifier, bool)
+	Twilio   func(project string, livemode bool) (TextVerifier, bool)
+	// Publish hands on, in the same transaction, what follows from events.
+	Publish func(ctx context.Context, tx pgx.Tx, applied ledger.Applied) error
+	// Later makes sure, from the same transaction on, that Settle is called
+	// with c until it returns nil.
+	Later func(ctx context.Context, tx pgx.Tx, c Check) error
+	// SawEvent is told whenever a verified mail event came: receipts are on.
+	// May be nil.
+	SawEvent func(project string, livemode bool)
+	// Budget is shared by all polls of one Pipedream project: 5 a second. May be nil.
+	Budget Budget
+	// InlineConfirm bounds the confirmation that is tried while Pipedream
+	// waits for our answer; default 3 s.
+	InlineConfirm time.Duration
+	Log           *slog.Logger
+}
+
+// Tracker folds callbacks, polls and overdue ends into state. It is safe for
+// concurrent use.
+type Tracker struct {
+	p      Params
+	flight singleflight.Group
+}
+
+// New makes a Tracker.
+func New(p Params) *Tracker {
+	if p.Publish == nil {
+		p.Publish = func(context.Context, pgx.Tx, ledger.Applied) error { return nil }
+	}
+	if p.SawEvent == nil {
+		p.SawEvent = func(string, bool) {}
+	}
+	if p.Budget == nil {
+		p.Budget = unlimited{}
+	}
+	if p.InlineConfirm <= 0 {
+		p.InlineConfirm = 3 * time.Second
+	}
+	if p.Log == nil {
+		p.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Tracker{p: p}
+}
+
+type unlimited struct{}
+
+func (unlimited) Allow(string) (bool, time.Duration) { return true, 0 }
+
+func (t *Tracker) inTx(ctx context.Context, fn func(tx pgx.Tx) error) error {
+	return postgres.InTx(ctx, t.p.DB, fn)
+}

@@ -1,0 +1,203 @@
+package visit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/mint"
+	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/secret"
+	"github.com/connectlink/connectlink/internal/store/ledger"
+)
+
+const (
+	// sameLinkFor is how long after a hand-out a press gives the same link.
+	sameLinkFor = time.Minute
+	// pressWithin bounds a press: a mint (5 s) and two short transactions.
+	pressWithin = 10 * time.Second
+	// retryAfter is what a busy page says when Pipedream did not.
+	retryAfter = 30 * time.Second
+)
+
+// Pressed is what a press of the button led to: the URL to go on to, or the
+// page that says why there is none.
+type Pressed struct {
+	URL  secret.Text
+	Page Page
+}
+
+// press is what presses of one invite share.
+type press struct {
+	url   secret.Text
+	state State // set where there is no URL
+	after time.Duration
+}
+
+// Continue hands out a connect link. It is idempotent for a minute. When
+// Pipedream gives no link now the page is Busy, which is not an error.
+func (s *Service) Continue(ctx context.Context, code secret.Text) (Pressed, error) {
+	row, ok, err := s.find(ctx, code)
+	if err != nil || !ok {
+		return Pressed{Page: Page{State: Unknown}}, err
+	}
+	page, err := s.page(row)
+	if err != nil || !page.State.open() {
+		return Pressed{Page: page}, err
+	}
+	// The press outlives the caller that began it: others wait for it too.
+	v, err, _ := s.flight.Do(row.ID.String(), func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), pressWithin)
+		defer cancel()
+		return s.press(ctx, row, code)
+	})
+	if err != nil {
+		return Pressed{}, err
+	}
+	got := v.(press)
+	if got.url.IsZero() {
+		page.State, page.RetryAfter = got.state, got.after
+	}
+	if page.State == Busy {
+		page.MintFailures++
+	}
+	return Pressed{URL: got.url, Page: page}, nil
+}
+
+func (s *Service) press(ctx context.Context, row ledger.Coded, code secret.Text) (press, error) {
+	// What was found before the flight may be of before another one.
+	row, ok, err := s.find(ctx, code)
+	if err != nil || !ok {
+		return press{state: Unknown}, err
+	}
+	if state := stateOf(row); !state.open() {
+		return press{state: state}, nil
+	}
+	held, ok, err := ledger.FindLink(ctx, s.p.DB, row.ID)
+	if err != nil {
+		return press{}, err
+	}
+	if ok && fit(held, row.Progress) {
+		if held.HandedOutAt == nil {
+			return s.handOut(ctx, row, nil)
+		}
+		return s.give(held)
+	}
+	minted, refused, err := s.mint(ctx, row, code)
+	if err != nil || refused.state != "" {
+		return refused, err
+	}
+	return s.handOut(ctx, row, &minted)
+}
+
+// fit says whether a held link may be given: enough of it is left, and either
+// nobody had it yet or this is the same press again. After a failed
+// connection a person wants a fresh one.
+func fit(l ledger.HeldLink, p invite.Progress) bool {
+	if !invite.EnoughLeft(l.Granted, l.Left) {
+		return false
+	}
+	return l.HandedOutAt == nil || (l.SinceHandOut <= sameLinkFor && p != invite.ConnectFailed)
+}
+
+// mint gets a fresh link; with no transaction open. A failure is recorded and
+// gives a busy press.
+func (s *Service) mint(ctx context.Context, row ledger.Coded, code secret.Text) (mint.Minted, press, error) {
+	minter, ok := s.p.Minters(row.ProjectID, row.Livemode, row.Environment)
+	if !ok {
+		s.p.Log.ErrorContext(ctx, "no Pipedream project is configured for an invite", "invite_id", row.ID.String(), "project", row.ProjectID)
+		return mint.Minted{}, press{state: Busy, after: retryAfter}, nil
+	}
+	minted, err := minter.Mint(ctx, mint.Request{
+		InviteID: row.ID, ExternalUserID: row.ExternalUserID, App: row.AppSlug, OAuthAppID: row.OAuthAppID,
+		ExpiresIn: time.Duration(row.ExpiresInS) * time.Second, Code: code,
+	})
+	if err == nil {
+		return minted, press{}, nil
+	}
+	s.p.Log.WarnContext(ctx, "mint for a recipient", "invite_id", row.ID.String(), "err", err)
+	outcome, after := "refused", retryAfter
+	if errors.Is(err, mint.ErrPassing) {
+		outcome, after = "passing", max(mint.RetryAfter(err), time.Second)
+		if mint.RetryAfter(err) <= 0 {
+			after = retryAfter
+		}
+	}
+	if err := s.capped(ctx, row.ID, invite.Event{Type: invite.EventMintFailed, Actor: recipient(), Data: invite.Data{Outcome: outcome, Source: "page"}}); err != nil {
+		return mint.Minted{}, press{}, err
+	}
+	return mint.Minted{}, press{state: Busy, after: after}, nil
+}
+
+// handOut gives a link and records that it did, in one transaction: the held
+// one, or the minted one where that is not fit (any more).
+func (s *Service) handOut(ctx context.Context, row ledger.Coded, minted *mint.Minted) (press, error) {
+	var out press
+	err := s.inTx(ctx, func(tx pgx.Tx) error {
+		locked, err := ledger.Lock(ctx, tx, row.ID)
+		if err != nil {
+			return err
+		}
+		row.Status, row.Progress, row.GivesUpAt, row.Now = locked.State.Status, locked.State.Progress, locked.State.GivesUpAt, locked.Now
+		row.ReplacedBy, _ = invite.Parse[invite.ID](locked.State.ReplacedBy)
+		if state := stateOf(row); !state.open() {
+			out = press{state: state} // it ended while we minted
+			return nil
+		}
+		held, ok, err := ledger.FindLink(ctx, tx, row.ID)
+		if err != nil {
+			return err
+		}
+		if ok && fit(held, locked.State.Progress) {
+			if out, err = s.give(held); err != nil || held.HandedOutAt != nil {
+				return err // another process was first; its press is ours too
+			}
+			return s.recordHandOut(ctx, tx, row.ID, held.ID, nil)
+		}
+		if minted == nil {
+			out = press{state: Busy, after: time.Second} // the link went stale between two looks
+			return nil
+		}
+		expires, err := ledger.InsertLink(ctx, tx, row.ID, minted.Link)
+		if err != nil {
+			return err
+		}
+		data := invite.Data{LinkExpires: &expires, HasLink: true}
+		if locked.State.ExpiresAt.IsZero() {
+			data.ExpiresAt = &expires // the first link gives the invite its end
+		}
+		out = press{url: minted.URL}
+		return s.recordHandOut(ctx, tx, row.ID, minted.Link.ID, &data)
+	})
+	if err != nil {
+		return press{}, fmt.Errorf("hand out a link of invite %s: %w", row.ID, err)
+	}
+	return out, nil
+}
+
+// recordHandOut writes the hand-out and its events; minted is nil for a link
+// that was there.
+func (s *Service) recordHandOut(ctx context.Context, tx pgx.Tx, id invite.ID, link invite.LinkID, minted *invite.Data) error {
+	if err := ledger.SetHandedOut(ctx, tx, id, link); err != nil {
+		return err
+	}
+	var events []invite.Event
+	if minted != nil {
+		events = append(events, invite.Event{Type: invite.EventLinkMinted, Actor: invite.Actor{Kind: invite.ActorSystem}, LinkID: link, Data: *minted})
+	}
+	events = append(events, invite.Event{Type: invite.EventContinued, Actor: recipient(), LinkID: link})
+	return s.record(ctx, tx, id, events...)
+}
+
+// give opens a held link.
+func (s *Service) give(l ledger.HeldLink) (press, error) {
+	plain, err := s.p.Box.Open(l.URL, seal.AD{Column: "connect_links.url", ID: l.ID.UUID()})
+	if err != nil {
+		return press{}, fmt.Errorf("open link %s: %w", l.ID, err)
+	}
+	return press{url: secret.New(string(plain))}, nil
+}

@@ -1,0 +1,105 @@
+package visit
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/secret"
+	"github.com/connectlink/connectlink/internal/store/ledger"
+)
+
+// Outcome is what Pipedream's redirect says; a hint, never proof.
+type Outcome string
+
+// The hints. Anything else is taken for Succeeded: it is looked up anyway.
+const (
+	Succeeded Outcome = "success"
+	Errored   Outcome = "error"
+)
+
+// Done says what the page shows to a person who comes back from Pipedream:
+// Connected once the account was confirmed, Finishing until then,
+// CouldNotConnect when Pipedream sent them back with an error; else what the
+// invite link's own page would show.
+func (s *Service) Done(ctx context.Context, code secret.Text, hint Outcome) (Page, error) {
+	page, row, err := s.done(ctx, code)
+	if err != nil || !page.State.open() && page.State != Expired {
+		return page, err
+	}
+	if hint == Errored {
+		if page.State.open() {
+			page.State = CouldNotConnect
+			return page, s.cameBackWithError(ctx, row)
+		}
+		return page, nil
+	}
+	// Whoever took their time at Pipedream may come back after the end.
+	if s.confirmed(ctx, row.ID) {
+		page, _, err = s.done(ctx, code)
+		return page, err
+	}
+	if page.State == Expired && row.Progress != invite.Continued {
+		return page, nil
+	}
+	page.State = Finishing
+	return page, nil
+}
+
+func (s *Service) done(ctx context.Context, code secret.Text) (Page, ledger.Coded, error) {
+	row, ok, err := s.find(ctx, code)
+	if err != nil || !ok {
+		return Page{State: Unknown}, row, err
+	}
+	page, err := s.page(row)
+	if err != nil || page.State != Connected {
+		return page, row, err
+	}
+	if row.AccountName != nil && row.ConnectedAt != nil && row.Now.Sub(*row.ConnectedAt) < nameShown {
+		name, err := s.p.Box.Open(row.AccountName, seal.AD{Column: "invites.account_name", ID: row.ID.UUID()})
+		if err != nil {
+			return Page{}, row, fmt.Errorf("open account name of invite %s: %w", row.ID, err)
+		}
+		page.AccountName = string(name)
+	}
+	return page, row, nil
+}
+
+// confirmed asks Pipedream, for as long as a page may wait.
+func (s *Service) confirmed(ctx context.Context, id invite.ID) bool {
+	if s.p.Confirm == nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.p.ConfirmWithin)
+	defer cancel()
+	ok, err := s.p.Confirm(ctx, id)
+	if err != nil {
+		s.p.Log.InfoContext(ctx, "confirm for a page", "invite_id", id.String(), "err", err)
+	}
+	return ok
+}
+
+// cameBackWithError records a failure that only the redirect told of: without
+// it a press of "try again" would be taken for a double tap and get the spent
+// link. Pipedream's webhook, which says why, may come before or after.
+func (s *Service) cameBackWithError(ctx context.Context, row ledger.Coded) error {
+	if row.Progress != invite.Continued {
+		return nil
+	}
+	err := s.inTx(ctx, func(tx pgx.Tx) error {
+		locked, err := ledger.Lock(ctx, tx, row.ID)
+		if err != nil || locked.State.Progress != invite.Continued {
+			return err
+		}
+		return s.record(ctx, tx, row.ID, invite.Event{
+			Type: invite.EventConnectFailed, Actor: recipient(), Data: invite.Data{Source: "page", Outcome: "error"},
+		})
+	})
+	if err != nil {
+		return fmt.Errorf("record failed connection of invite %s: %w", row.ID, err)
+	}
+	return nil
+}

@@ -1,0 +1,178 @@
+package visit
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/secret"
+	"github.com/connectlink/connectlink/internal/store/find"
+	"github.com/connectlink/connectlink/internal/store/ledger"
+)
+
+// State is which page a recipient sees.
+type State string
+
+// The pages.
+const (
+	Ready           State = "ready"
+	Connected       State = "connected"
+	CouldNotConnect State = "could_not_connect"
+	Expired         State = "expired"
+	Replaced        State = "replaced"
+	Revoked         State = "revoked"
+	Unknown         State = "unknown" // never existed, deleted, or not even a code
+	Busy            State = "busy"
+	Finishing       State = "finishing" // back from Pipedream, not confirmed yet
+)
+
+// Page is what the recipient's page shows. Only State is set for Unknown.
+type Page struct {
+	State       State
+	InviteID    invite.ID // doubles as the reference that support asks for
+	ProjectID   string
+	Livemode    bool
+	App         invite.App
+	InitiatedBy invite.InitiatedBy
+	Channel     invite.Channel
+	// Content is personal: show masked addresses only.
+	Content   invite.Content
+	ExpiresAt time.Time     // zero while it is not known
+	ExpiresIn time.Duration // by the database's clock
+	Now       time.Time     // the database's
+	// ReplacedAt is when the newer invite was made; only for Replaced.
+	ReplacedAt time.Time
+	// Failure is the class of the last failed connection: canceled, denied, error.
+	Failure string
+	// MintFailures counts failed mints in a row, lately.
+	MintFailures int
+	// RetryAfter is when a busy page is worth another try.
+	RetryAfter time.Duration
+	// AccountName is set only by Done, for ten minutes after the connection.
+	AccountName string
+}
+
+// nameShown is how long the connected account's name is shown: long enough for
+// who just connected it, not for who finds the link later.
+const nameShown = 10 * time.Minute
+
+// Open says what the page of a code shows. It changes nothing. A code that
+// leads nowhere is the page Unknown, not an error.
+func (s *Service) Open(ctx context.Context, code secret.Text) (Page, error) {
+	row, ok, err := s.find(ctx, code)
+	if err != nil || !ok {
+		return Page{State: Unknown}, err
+	}
+	return s.page(row)
+}
+
+func (s *Service) find(ctx context.Context, code secret.Text) (ledger.Coded, bool, error) {
+	if !access.ValidCode(code.Reveal()) {
+		return ledger.Coded{}, false, nil
+	}
+	return ledger.FindByCode(ctx, s.p.DB, seal.Digest(code))
+}
+
+func (s *Service) page(row ledger.Coded) (Page, error) {
+	state := stateOf(row)
+	if state == Unknown {
+		return Page{State: Unknown}, nil
+	}
+	p := Page{
+		State: state, InviteID: row.ID, ProjectID: row.ProjectID, Livemode: row.Livemode,
+		App:         invite.App{Slug: row.AppSlug, Name: row.AppName, LogoURL: row.AppLogoURL, AuthType: row.AppAuthType},
+		InitiatedBy: row.InitiatedBy, Channel: row.Channel, Now: row.Now, MintFailures: row.MintFailures,
+	}
+	if row.CodeRetired {
+		return p, nil // the wrong person's link: it says nothing of the right one
+	}
+	content, err := find.Open(s.p.Box, row.ID, row.Content)
+	if err != nil {
+		return Page{}, err
+	}
+	p.Content = content
+	if row.ExpiresAt != nil {
+		p.ExpiresAt, p.ExpiresIn = *row.ExpiresAt, row.ExpiresAt.Sub(row.Now)
+	}
+	if row.ReplacedAt != nil {
+		p.ReplacedAt = *row.ReplacedAt
+	}
+	if row.FailureClass != nil {
+		p.Failure = *row.FailureClass
+	}
+	return p, nil
+}
+
+// stateOf decides by what the database said, at its own time: an invite whose
+// end has passed is over, whether or not it was swept up yet.
+func stateOf(row ledger.Coded) State {
+	switch {
+	case row.Content == nil:
+		return Unknown // erased: indistinguishable from what never was
+	case row.CodeRetired:
+		return Revoked
+	case row.Status == invite.Connected:
+		return Connected
+	case row.Status == invite.Revoked && !row.ReplacedBy.IsZero():
+		return Replaced
+	case row.Status == invite.Revoked:
+		return Revoked
+	case row.Status == invite.Expired, !row.GivesUpAt.After(row.Now):
+		return Expired
+	case row.Progress == invite.ConnectFailed:
+		return CouldNotConnect
+	default:
+		// Failed too: the message may have found another way, and who holds
+		// the link may use it.
+		return Ready
+	}
+}
+
+// open says whether a press of the button may still lead on.
+func (s State) open() bool { return s == Ready || s == CouldNotConnect }
+
+// ReturnStatus is the hint that a product's return URL carries.
+type ReturnStatus string
+
+// The hints.
+const (
+	ReturnConnected ReturnStatus = "connected"
+	ReturnFailed    ReturnStatus = "failed"
+)
+
+// ReturnURL is the product's return URL with the invite and a hint of the
+// outcome appended; empty when there is none, or none that a browser may be
+// sent to. Custom says that it is an app's own scheme.
+func (p Page) ReturnURL(status ReturnStatus) (target string, custom bool) {
+	u, err := url.Parse(p.Content.ReturnURL)
+	if err != nil || u.Scheme == "" {
+		return "", false
+	}
+	scheme := strings.ToLower(u.Scheme)
+	switch {
+	case scheme == "https":
+		if u.Host == "" || u.User != nil {
+			return "", false
+		}
+	case slices.Contains([]string{"http", "javascript", "data", "vbscript", "file", "blob", "about", "view-source", "intent", "filesystem"}, scheme):
+		// Checked when the invite was made, and again here: this is where it would bite.
+		return "", false
+	default:
+		custom = true
+	}
+	query := "invite=" + url.QueryEscape(p.InviteID.String()) + "&status=" + url.QueryEscape(string(status))
+	if u.RawQuery != "" {
+		query = u.RawQuery + "&" + query
+	}
+	u.RawQuery = query
+	return u.String(), custom
+}
+
+// String leaves out what is personal: pages end up in logs by accident.
+func (p Page) String() string { return fmt.Sprintf("page %s of %s", p.State, p.InviteID) }

@@ -1,0 +1,72 @@
+package visit
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/singleflight"
+
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/mint"
+	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/store/ledger"
+)
+
+// DB is a pool: it runs statements and begins transactions.
+type DB interface {
+	postgres.DB
+	postgres.Beginner
+}
+
+// Params are what a Service needs.
+type Params struct {
+	DB      DB
+	Box     *seal.Box
+	Minters mint.Set
+	// Publish hands on, in the same transaction, what follows from events.
+	Publish func(ctx context.Context, tx pgx.Tx, applied ledger.Applied) error
+	// Confirm asks Pipedream whether an account appeared. It may say no for
+	// want of budget; a webhook or a poll says it later then.
+	Confirm func(ctx context.Context, id invite.ID) (bool, error)
+	// ConfirmWithin bounds how long a page waits for Confirm; default 3 s.
+	ConfirmWithin time.Duration
+	Log           *slog.Logger
+}
+
+// Service serves recipients. It is safe for concurrent use.
+type Service struct {
+	p      Params
+	flight singleflight.Group
+}
+
+// New makes a Service.
+func New(p Params) *Service {
+	if p.Publish == nil {
+		p.Publish = func(context.Context, pgx.Tx, ledger.Applied) error { return nil }
+	}
+	if p.ConfirmWithin <= 0 {
+		p.ConfirmWithin = 3 * time.Second
+	}
+	if p.Log == nil {
+		p.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Service{p: p}
+}
+
+func recipient() invite.Actor { return invite.Actor{Kind: invite.ActorRecipient} }
+
+// record appends events of an invite that this transaction has locked, or locks it.
+func (s *Service) record(ctx context.Context, tx pgx.Tx, id invite.ID, events ...invite.Event) error {
+	applied, err := ledger.Append(ctx, tx, s.p.Box, id, events...)
+	if err != nil {
+		return err
+	}
+	return s.p.Publish(ctx, tx, applied)
+}
+
+func (s *Service) inTx(ctx context.Context, fn func(tx pgx.Tx) error) error {
+	return postgres.InTx(ctx, s.p.DB, fn)
+}
