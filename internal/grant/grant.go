@@ -1,0 +1,154 @@
+// Package grant owns who may act: it authenticates API keys and makes, lists
+// and revokes them.
+//
+// A key is shown once, when it is made; afterwards only its digest exists.
+package grant
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/secret"
+	"github.com/connectlink/connectlink/internal/store/account"
+)
+
+const (
+	// remembered is how long a key is believed without looking again: the
+	// longest that a revoked key goes on working.
+	remembered = 5 * time.Second
+	// maxRemembered bounds memory against a flood of made-up keys.
+	maxRemembered = 10_000
+)
+
+// Service authenticates and administers keys.
+type Service struct {
+	db    *pgxpool.Pool
+	now   func() time.Time
+	mu    sync.Mutex
+	cache map[[32]byte]entry
+}
+
+type entry struct {
+	principal access.Principal
+	until     time.Time
+}
+
+// New makes a Service.
+func New(db *pgxpool.Pool, now func() time.Time) *Service {
+	return &Service{db: db, now: now, cache: make(map[[32]byte]entry)}
+}
+
+// Authenticate says who holds a key. Errors, as *invite.Error:
+// authentication_required without a key, invalid_api_key for one that is
+// unknown, mistyped, expired or revoked.
+func (s *Service) Authenticate(ctx context.Context, key secret.Text) (access.Principal, error) {
+	if key.IsZero() {
+		return access.Principal{}, invite.Errorf(invite.CodeAuthenticationRequired, "Send an API key: Authorization: Bearer cl_….")
+	}
+	parsed, err := access.ParseKey(key)
+	switch {
+	case errors.Is(err, access.ErrMistyped):
+		return access.Principal{}, invite.Errorf(invite.CodeInvalidAPIKey, "The API key is mistyped or incomplete.")
+	case err != nil:
+		return access.Principal{}, invite.Errorf(invite.CodeInvalidAPIKey, "This is not an API key of this service.")
+	}
+	digest := [32]byte(parsed.Digest)
+	if p, ok := s.recall(digest); ok {
+		return p, nil
+	}
+	k, found, err := account.FindKey(ctx, s.db, parsed.Digest)
+	if err != nil {
+		return access.Principal{}, err
+	}
+	if !found || !k.Usable {
+		return access.Principal{}, invite.Errorf(invite.CodeInvalidAPIKey, "This API key is unknown, expired or revoked.")
+	}
+	p := principal(k)
+	s.remember(digest, p)
+	if err := account.SetKeysUsed(ctx, s.db, []invite.KeyID{k.ID}); err != nil {
+		return access.Principal{}, err
+	}
+	return p, nil
+}
+
+func principal(k account.Key) access.Principal {
+	p := access.Principal{
+		Kind: access.KindKey, ID: k.ID.String(), ProjectID: k.ProjectID, Livemode: k.Livemode, Environment: k.Environment,
+	}
+	for _, s := range k.Scopes {
+		p.Scopes = append(p.Scopes, access.Scope(s))
+	}
+	return p
+}
+
+func (s *Service) recall(digest [32]byte) (access.Principal, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, ok := s.cache[digest]
+	if !ok || s.now().After(e.until) {
+		return access.Principal{}, false
+	}
+	return e.principal, true
+}
+
+func (s *Service) remember(digest [32]byte, p access.Principal) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.cache) >= maxRemembered {
+		clear(s.cache)
+	}
+	s.cache[digest] = entry{p, s.now().Add(remembered)}
+}
+
+// NewKey says what key to make.
+type NewKey struct {
+	ProjectID   string
+	Name        string
+	Livemode    bool
+	Environment string // Pipedream's; "development" or "production"
+	Scopes      []access.Scope
+	ExpiresAt   *time.Time
+}
+
+// Create makes a key. The key itself is returned here and never again.
+func (s *Service) Create(ctx context.Context, n NewKey) (secret.Text, account.Key, error) {
+	key, hint := access.NewKey(n.Livemode)
+	parsed, err := access.ParseKey(key)
+	if err != nil {
+		return secret.Text{}, account.Key{}, fmt.Errorf("create key: %w", err)
+	}
+	k := account.Key{
+		ID: invite.New[invite.KeyID](), ProjectID: n.ProjectID, Name: n.Name, Hint: hint, Livemode: n.Livemode,
+		Environment: n.Environment, ExpiresAt: n.ExpiresAt, Usable: true,
+	}
+	for _, scope := range n.Scopes {
+		k.Scopes = append(k.Scopes, string(scope))
+	}
+	if err := account.InsertKey(ctx, s.db, k, parsed.Digest); err != nil {
+		return secret.Text{}, account.Key{}, err
+	}
+	return key, k, nil
+}
+
+// List returns the keys of a project, or of all when project is empty.
+func (s *Service) List(ctx context.Context, project string) ([]account.Key, error) {
+	return account.ListKeys(ctx, s.db, project)
+}
+
+// Revoke ends a key; processes that remember it stop within five seconds.
+func (s *Service) Revoke(ctx context.Context, id invite.KeyID) (changed bool, err error) {
+	changed, err = account.SetKeyRevoked(ctx, s.db, id)
+	if changed {
+		s.mu.Lock()
+		clear(s.cache)
+		s.mu.Unlock()
+	}
+	return changed, err
+}

@@ -1,0 +1,195 @@
+package issue
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/mint"
+	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/secret"
+	"github.com/connectlink/connectlink/internal/store/find"
+	"github.com/connectlink/connectlink/internal/store/ledger"
+)
+
+// Create makes an invite, or answers as the same Idempotency-Key was answered
+// before. Errors, as *invite.Error: invalid_request and its kin with all
+// faults, unknown_app, app_needs_no_account, active_invite_exists,
+// idempotency_key_reused, token_mint_failed, unavailable.
+func (s *Service) Create(ctx context.Context, p access.Principal, req CreateRequest, meta Meta) (Answer, error) {
+	project, err := s.project(p)
+	if err != nil {
+		return Answer{}, err
+	}
+	o, err := validate(req, p, project, s.p.PublicURL)
+	if err != nil {
+		return Answer{}, err
+	}
+	return s.once(ctx, p, meta, func(ctx context.Context, idem *ledger.Idempotency) (Answer, error) {
+		return s.create(ctx, p, o, idem, meta)
+	})
+}
+
+func (s *Service) create(ctx context.Context, p access.Principal, o order, idem *ledger.Idempotency, meta Meta) (Answer, error) {
+	if o.ifActive != "" && o.ifActive != "replace" {
+		if a, done, err := s.standing(ctx, p, o); done || err != nil {
+			return a, err
+		}
+	}
+	minter, err := s.minter(p)
+	if err != nil {
+		return Answer{}, err
+	}
+	if s.p.Rehearse != nil && !p.Livemode {
+		if err := s.p.Rehearse(ctx, o.externalUserID, o.content.Recipient); err != nil {
+			return Answer{}, fmt.Errorf("rehearse: %w", err)
+		}
+	}
+	app, err := minter.App(ctx, o.app)
+	if err != nil {
+		return Answer{}, err
+	}
+	if err := minter.CheckOAuthApp(ctx, o.oauthAppID, o.app); err != nil {
+		return Answer{}, err
+	}
+	row, code, err := s.row(p, o, app, meta)
+	if err != nil {
+		return Answer{}, err
+	}
+	minted, err := minter.Mint(ctx, mint.Request{
+		InviteID: row.ID, ExternalUserID: o.externalUserID, App: o.app, OAuthAppID: o.oauthAppID,
+		ExpiresIn: o.expiresIn, Code: code, ReturnURL: o.content.ReturnURL,
+	})
+	status := http.StatusCreated
+	switch {
+	case err == nil:
+		row.Status, row.Link = invite.Active, &minted.Link
+	case errors.Is(err, mint.ErrPassing):
+		s.p.Log.WarnContext(ctx, "mint postponed", "invite", row.ID.String(), "error", err)
+		status = http.StatusAccepted
+	default:
+		return Answer{}, err
+	}
+	row.Event.Data.HasLink = row.Link != nil
+	if idem != nil {
+		idem.Status = status
+		row.Idempotency = idem
+	}
+	in, err := s.store(ctx, p, o, row)
+	if err != nil {
+		return Answer{}, err
+	}
+	if in.Lost {
+		return s.replay(ctx, p, *idem)
+	}
+	if row.Delivery != nil {
+		s.p.Wake(row.Delivery.Lane)
+	}
+	r, err := find.Present(s.p.Box, fresh(row, in), s.links(p))
+	return Answer{Invite: r, Status: status}, err
+}
+
+// standing answers a create that must not add a second open invite.
+func (s *Service) standing(ctx context.Context, p access.Principal, o order) (Answer, bool, error) {
+	inv, found, err := find.FindActive(ctx, s.p.DB, p.ProjectID, p.Livemode, o.externalUserID, o.app)
+	if err != nil || !found {
+		return Answer{}, false, err
+	}
+	if o.ifActive == "error" {
+		return Answer{}, true, activeExists(inv.ID)
+	}
+	r, err := find.Present(s.p.Box, inv, s.links(p))
+	return Answer{Invite: r, Status: http.StatusOK}, true, err
+}
+
+func activeExists(id invite.ID) error {
+	e := invite.Errorf(invite.CodeActiveInviteExists, "This user has an open invite for this app already: %s.", id)
+	e.ExistingID = id
+	return e
+}
+
+// row turns an order into what one commit stores, but for the link.
+func (s *Service) row(p access.Principal, o order, app invite.App, meta Meta) (ledger.New, secret.Text, error) {
+	key, err := invite.Parse[invite.KeyID](p.ID)
+	if err != nil {
+		return ledger.New{}, secret.Text{}, fmt.Errorf("create: principal: %w", err)
+	}
+	id := invite.New[invite.ID]()
+	content, err := s.sealContent(id, o.content)
+	if err != nil {
+		return ledger.New{}, secret.Text{}, err
+	}
+	code, stored, err := s.newCode()
+	if err != nil {
+		return ledger.New{}, secret.Text{}, err
+	}
+	row := ledger.New{
+		ID: id, ProjectID: p.ProjectID, Livemode: p.Livemode, Environment: p.Environment, Status: invite.Pending,
+		Channel: o.channel, LinkType: o.linkType, InitiatedBy: o.initiatedBy, ExternalUserID: o.externalUserID, App: app,
+		OAuthAppID: o.oauthAppID, Content: content, ExpiresIn: o.expiresIn, ValidFor: o.validFor, CreatedBy: key,
+		Code: stored, Terms: terms(s.p.Box, p.ProjectID, p.Livemode, o.content.Recipient),
+		Event: invite.Event{
+			ID: invite.New[invite.EventID](), Type: invite.EventCreated, Actor: invite.Actor{Kind: invite.ActorKey, ID: p.ID},
+			Data: invite.Data{RequestID: meta.RequestID, Channel: o.channel},
+		},
+	}
+	if o.channel != invite.LinkOnly {
+		row.Delivery = &ledger.Delivery{
+			ID: invite.New[invite.DeliveryID](), Number: 1, Channel: o.channel, Kind: "first",
+			Lane: Lane(p.ProjectID, o.channel, p.Livemode),
+		}
+	}
+	return row, code, nil
+}
+
+func (s *Service) sealContent(id invite.ID, c invite.Content) ([]byte, error) {
+	plain, err := json.Marshal(c)
+	if err != nil {
+		return nil, fmt.Errorf("encode content of invite %s: %w", id, err)
+	}
+	sealed, err := s.p.Box.Seal(plain, seal.AD{Column: "invites.content", ID: id.UUID()})
+	if err != nil {
+		return nil, fmt.Errorf("seal content of invite %s: %w", id, err)
+	}
+	return sealed, nil
+}
+
+func (s *Service) newCode() (secret.Text, ledger.Code, error) {
+	code := access.NewCode()
+	id := invite.New[invite.LinkID]().UUID()
+	sealed, err := s.p.Box.Seal([]byte(code.Reveal()), seal.AD{Column: "codes.code", ID: id})
+	if err != nil {
+		return secret.Text{}, ledger.Code{}, fmt.Errorf("seal code: %w", err)
+	}
+	return code, ledger.Code{ID: id, Digest: seal.Digest(code), Sealed: sealed}, nil
+}
+
+// fresh is the invite as it would be read right after its insert; it saves
+// the create a round trip.
+func fresh(row ledger.New, in ledger.Inserted) find.Invite {
+	inv := find.Invite{
+		ID: row.ID, ProjectID: row.ProjectID, Livemode: row.Livemode, Environment: row.Environment, Status: row.Status,
+		Progress: invite.NotOpened, Channel: row.Channel, LinkType: row.LinkType, InitiatedBy: row.InitiatedBy,
+		ExternalUserID: row.ExternalUserID, AppSlug: row.App.Slug, AppName: row.App.Name, AppLogoURL: row.App.LogoURL,
+		AppAuthType: row.App.AuthType, OAuthAppID: row.OAuthAppID, Content: row.Content, ExpiresAt: in.ExpiresAt,
+		Version: 1, CreatedAt: in.CreatedAt, UpdatedAt: in.CreatedAt, Now: in.CreatedAt,
+		CodeID: &row.Code.ID, Code: row.Code.Sealed,
+	}
+	if l := row.Link; l != nil {
+		expires := in.CreatedAt.Add(l.Left)
+		if row.ValidFor == 0 && in.ExpiresAt != nil {
+			expires = *in.ExpiresAt
+		}
+		inv.LinkID, inv.LinkURL, inv.LinkExpiresAt, inv.LinkExpiresRaw = l.ID, l.URL, &expires, &l.ExpiresAtRaw
+	}
+	if d := row.Delivery; d != nil {
+		channel, status, none := string(d.Channel), string(invite.Queued), ""
+		inv.DeliveryID, inv.DeliveryNumber, inv.DeliveryChannel, inv.DeliveryStatus = d.ID, &d.Number, &channel, &status
+		inv.DeliveryReason, inv.DeliveryCode, inv.DeliveryProvider, inv.DeliveryUpdated = &none, &none, &none, &in.CreatedAt
+	}
+	return inv
+}

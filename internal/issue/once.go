@@ -1,0 +1,105 @@
+package issue
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/secret"
+	"github.com/connectlink/connectlink/internal/store/find"
+	"github.com/connectlink/connectlink/internal/store/ledger"
+)
+
+// once runs work at most once for an Idempotency-Key. Twins in this process
+// share one flight; a twin in another process loses on the unique index and
+// answers what the winner answered.
+func (s *Service) once(ctx context.Context, p access.Principal, meta Meta, work func(context.Context, *ledger.Idempotency) (Answer, error)) (Answer, error) {
+	if meta.IdempotencyKey == "" {
+		return work(ctx, nil)
+	}
+	idem := ledger.Idempotency{
+		Route:   meta.Route,
+		KeyHash: seal.Digest(secret.New(meta.IdempotencyKey)),
+		BodyMAC: s.p.Box.Hash("idempotency.body", p.ID, meta.Route, string(meta.Body)),
+	}
+	// The body is part of the flight's name: a twin with another body must hear of its mistake.
+	flight := p.ID + "\x00" + meta.Route + "\x00" + string(idem.KeyHash) + string(idem.BodyMAC)
+	type landed struct {
+		answer Answer
+		err    error
+	}
+	ran := false
+	ch := s.flights.DoChan(flight, func() (any, error) {
+		ran = true
+		// The flight outlives the caller that started it: twins wait for it too.
+		ctx := context.WithoutCancel(ctx)
+		a, err := s.replayed(ctx, p, idem, meta)
+		if err != nil || a.Status != 0 {
+			return landed{a, err}, nil
+		}
+		a, err = work(ctx, &idem)
+		return landed{a, err}, nil
+	})
+	select {
+	case <-ctx.Done():
+		return Answer{}, ctx.Err()
+	case r := <-ch:
+		if r.Err != nil {
+			return Answer{}, r.Err
+		}
+		l := r.Val.(landed)
+		l.answer.Replayed = l.answer.Replayed || (!ran && l.err == nil)
+		return l.answer, l.err
+	}
+}
+
+// replayed answers a repeat; a zero Status means that the key is new.
+func (s *Service) replayed(ctx context.Context, p access.Principal, idem ledger.Idempotency, meta Meta) (Answer, error) {
+	key, err := invite.Parse[invite.KeyID](p.ID)
+	if err != nil {
+		return Answer{}, fmt.Errorf("replay: principal: %w", err)
+	}
+	was, found, err := ledger.FindAnswered(ctx, s.p.DB, key, idem.Route, idem.KeyHash)
+	if err != nil || !found {
+		return Answer{}, err
+	}
+	// The keyset may have been rotated since, so the MAC is tried with every live key.
+	macs := s.p.Box.Hashes("idempotency.body", p.ID, meta.Route, string(meta.Body))
+	if !slices.ContainsFunc(macs, func(h seal.Hash) bool { return bytes.Equal(h, was.BodyMAC) }) {
+		return Answer{}, invite.Errorf(invite.CodeIdempotencyReused, "This Idempotency-Key was used for a request with another body.")
+	}
+	r, err := s.present(ctx, p, was.InviteID)
+	return Answer{Invite: r, Status: was.Status, Replayed: true}, err
+}
+
+// replay answers the loser of a race between processes.
+func (s *Service) replay(ctx context.Context, p access.Principal, idem ledger.Idempotency) (Answer, error) {
+	key, err := invite.Parse[invite.KeyID](p.ID)
+	if err != nil {
+		return Answer{}, fmt.Errorf("replay: principal: %w", err)
+	}
+	was, found, err := ledger.FindAnswered(ctx, s.p.DB, key, idem.Route, idem.KeyHash)
+	if err != nil {
+		return Answer{}, err
+	}
+	if !found {
+		return Answer{}, invite.Errorf(invite.CodeIdempotencyInProgress, "A request with this Idempotency-Key is under way; ask again.")
+	}
+	if !bytes.Equal(idem.BodyMAC, was.BodyMAC) {
+		return Answer{}, invite.Errorf(invite.CodeIdempotencyReused, "This Idempotency-Key was used for a request with another body.")
+	}
+	r, err := s.present(ctx, p, was.InviteID)
+	return Answer{Invite: r, Status: was.Status, Replayed: true}, err
+}
+
+func notFound(err error, id invite.ID) error {
+	if errors.Is(err, find.ErrNotFound) {
+		return invite.Errorf(invite.CodeInviteNotFound, "There is no invite %s for this key.", id)
+	}
+	return err
+}

@@ -1,0 +1,101 @@
+package issue
+
+import (
+	"time"
+
+	"github.com/connectlink/connectlink/internal/invite"
+)
+
+// CreateRequest is the body of POST /v1/invites.
+type CreateRequest struct {
+	ExternalUserID string            `json:"external_user_id"`
+	App            string            `json:"app"`
+	OAuthAppID     string            `json:"oauth_app_id,omitempty"`
+	Channel        string            `json:"channel"`
+	Recipient      *RecipientRequest `json:"recipient,omitempty"`
+	Inviter        *InviterRequest   `json:"inviter,omitempty"`
+	Reason         string            `json:"reason,omitempty"`
+	Note           string            `json:"note,omitempty"`
+	InitiatedBy    string            `json:"initiated_by,omitempty"`
+	ReturnURL      string            `json:"return_url,omitempty"`
+	Fallback       *FallbackRequest  `json:"fallback,omitempty"`
+	LinkType       string            `json:"link_type,omitempty"`
+	ExpiresIn      *int              `json:"expires_in,omitempty"` // seconds
+	ValidFor       *int              `json:"valid_for,omitempty"`  // seconds
+	SendAt         *time.Time        `json:"send_at,omitempty"`
+	Metadata       map[string]string `json:"metadata,omitempty"`
+	IfActive       string            `json:"if_active,omitempty"`
+}
+
+// RecipientRequest is the person who is to connect an account.
+type RecipientRequest struct {
+	Email      string          `json:"email,omitempty"`
+	Phone      string          `json:"phone,omitempty"`
+	Name       string          `json:"name,omitempty"`
+	Locale     string          `json:"locale,omitempty"`
+	TimeZone   string          `json:"time_zone,omitempty"`
+	SMSConsent *ConsentRequest `json:"sms_consent,omitempty"`
+}
+
+// ConsentRequest is the evidence that the person agreed to get texts.
+type ConsentRequest struct {
+	Source     string     `json:"source"`
+	ObtainedAt *time.Time `json:"obtained_at,omitempty"`
+}
+
+// InviterRequest is the person at the product who asks.
+type InviterRequest struct {
+	Name string `json:"name"`
+}
+
+// FallbackRequest asks for another channel when the first does not get through.
+type FallbackRequest struct {
+	Channel string `json:"channel"`
+	After   string `json:"after"`
+	DelayS  *int   `json:"delay_s,omitempty"`
+}
+
+// ResendRequest is the body of POST /v1/invites/{id}/resend; all of it is optional.
+type ResendRequest struct {
+	Channel   string            `json:"channel,omitempty"`
+	Recipient *RecipientRequest `json:"recipient,omitempty"`
+	Note      string            `json:"note,omitempty"`
+}
+
+// RevokeRequest is the body of POST /v1/invites/{id}/revoke.
+type RevokeRequest struct {
+	Reason string `json:"reason,omitempty"`
+}
+
+// Meta is what a request brings beside its body.
+type Meta struct {
+	IdempotencyKey string // empty when the caller sent none
+	Body           []byte // as it came, to tell a repeat from a different request
+	RequestID      string
+	Route          string // "POST /v1/invites", to scope the key
+}
+
+// limits of what recipients read, in characters.
+const (
+	maxUserID   = 250
+	maxName     = 80
+	maxReason   = 200
+	maxNote     = 140
+	maxMetadata = 50
+	maxMetaKey  = 40
+	maxMetaText = 500
+)
+
+// order is a CreateRequest after validation: parsed, normalised, complete.
+type order struct {
+	externalUserID string
+	app            string
+	oauthAppID     string
+	channel        invite.Channel
+	linkType       invite.LinkType
+	initiatedBy    invite.InitiatedBy
+	expiresIn      time.Duration
+	validFor       time.Duration
+	ifActive       string
+	content        invite.Content
+}

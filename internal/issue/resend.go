@@ -1,0 +1,294 @@
+package issue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/connectlink/connectlink/config"
+	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/mint"
+	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/secret"
+	"github.com/connectlink/connectlink/internal/store/find"
+	"github.com/connectlink/connectlink/internal/store/ledger"
+)
+
+// waitForPrevious is when to ask again while the message before has not left yet.
+const waitForPrevious = 5 * time.Second
+
+// resend is a ResendRequest applied to an invite: what will be true if it is stored.
+type resend struct {
+	inv       find.Invite
+	channel   invite.Channel
+	content   invite.Content
+	corrected bool // the address changed: earlier links must stop working
+	link      *ledger.Link
+	code      ledger.Code
+	lasts     time.Duration // of the invite, from now on; 0: as long as its new link
+}
+
+// Resend sends an invite again, by another channel or to a corrected address
+// if the request says so, and renews its life. Errors, as *invite.Error:
+// invite_not_found, invite_not_resendable, resend_too_soon, faults,
+// token_mint_failed, idempotency_key_reused.
+func (s *Service) Resend(ctx context.Context, p access.Principal, id invite.ID, req ResendRequest, meta Meta) (Answer, error) {
+	project, err := s.project(p)
+	if err != nil {
+		return Answer{}, err
+	}
+	return s.once(ctx, p, meta, func(ctx context.Context, idem *ledger.Idempotency) (Answer, error) {
+		inv, err := find.Get(ctx, s.p.DB, p.ProjectID, p.Livemode, id)
+		if err != nil {
+			return Answer{}, notFound(err, id)
+		}
+		r, err := s.planResend(p, project, inv, req)
+		if err != nil {
+			return Answer{}, err
+		}
+		if err := s.mintResend(ctx, p, &r); err != nil {
+			return Answer{}, err
+		}
+		lane := Lane(p.ProjectID, r.channel, p.Livemode)
+		if r.channel != invite.LinkOnly {
+			if err := s.lanes.ensure(ctx, s.p.DB, lane); err != nil {
+				return Answer{}, err
+			}
+		}
+		err = postgres.InTx(ctx, s.p.DB, func(tx pgx.Tx) error { return s.storeResend(ctx, tx, p, r, lane, idem, meta) })
+		if errors.Is(err, errTwin) {
+			return s.replay(ctx, p, *idem)
+		}
+		if err != nil {
+			return Answer{}, err
+		}
+		s.p.Wake(lane)
+		out, err := s.present(ctx, p, id)
+		return Answer{Invite: out, Status: http.StatusOK}, err
+	})
+}
+
+// errTwin rolls a transaction back whose Idempotency-Key a twin took first.
+var errTwin = errors.New("a twin was first")
+
+func (s *Service) planResend(p access.Principal, project config.Project, inv find.Invite, req ResendRequest) (resend, error) {
+	if err := resendable(inv.ID, inv.Status); err != nil {
+		return resend{}, err
+	}
+	content, err := find.Open(s.p.Box, inv.ID, inv.Content)
+	if err != nil {
+		return resend{}, err
+	}
+	r := resend{inv: inv, channel: inv.Channel}
+	var f faults
+	if req.Channel != "" {
+		oneOf(&f, "/channel", req.Channel, false, "email", "sms", "link")
+		r.channel = invite.Channel(req.Channel)
+	}
+	was := content.Recipient
+	next := corrected(was, req.Recipient)
+	content.Recipient = recipient(&f, &next, r.channel, p, project)
+	if req.Note != "" {
+		content.Note = shown(&f, "/note", req.Note, maxNote)
+	}
+	if err := f.err(); err != nil {
+		return resend{}, err
+	}
+	r.corrected = was.Email != "" && was.Email != content.Recipient.Email || was.Phone != "" && was.Phone != content.Recipient.Phone
+	r.content = content
+	if !r.corrected && stillLeaving(inv, r.channel) {
+		e := invite.Errorf(invite.CodeResendTooSoon, "The message before this one has not left yet.")
+		e.RetryAfterS = int(waitForPrevious.Seconds())
+		return resend{}, e
+	}
+	_, r.code, err = s.newCode()
+	if inv.ValidForS != nil {
+		r.lasts = time.Duration(*inv.ValidForS) * time.Second
+	}
+	return r, err
+}
+
+func resendable(id invite.ID, status invite.Status) error {
+	if slices.Contains([]invite.Status{invite.Pending, invite.Active, invite.Expired, invite.Failed}, status) {
+		return nil
+	}
+	return invite.Errorf(invite.CodeNotResendable, "Invite %s is %s, so it cannot be sent again.", id, status)
+}
+
+func stillLeaving(inv find.Invite, channel invite.Channel) bool {
+	if inv.DeliveryID.IsZero() || *inv.DeliveryChannel != string(channel) {
+		return false
+	}
+	status := invite.DeliveryStatus(*inv.DeliveryStatus)
+	return status == invite.Queued || status == invite.Sending
+}
+
+// corrected lays what the request names over what is recorded.
+func corrected(was invite.Recipient, r *RecipientRequest) RecipientRequest {
+	out := RecipientRequest{Email: was.Email, Phone: was.Phone, Name: was.Name, Locale: was.Locale, TimeZone: was.TimeZone}
+	if was.SMSConsent != nil {
+		out.SMSConsent = &ConsentRequest{Source: was.SMSConsent.Source, ObtainedAt: was.SMSConsent.ObtainedAt}
+	}
+	if r == nil {
+		return out
+	}
+	for _, m := range []struct{ to, from *string }{
+		{&out.Email, &r.Email}, {&out.Phone, &r.Phone}, {&out.Name, &r.Name}, {&out.Locale, &r.Locale}, {&out.TimeZone, &r.TimeZone},
+	} {
+		if *m.from != "" {
+			*m.to = *m.from
+		}
+	}
+	if r.SMSConsent != nil {
+		out.SMSConsent = r.SMSConsent
+	}
+	return out
+}
+
+// mintResend gets a fresh link where the held one will not do: always without
+// valid_for, because then the invite's new end is the token's.
+func (s *Service) mintResend(ctx context.Context, p access.Principal, r *resend) error {
+	held := r.inv.LinkURL != nil && r.inv.LinkExpiresAt != nil &&
+		invite.EnoughLeft(time.Duration(r.inv.ExpiresInS)*time.Second, r.inv.LinkExpiresAt.Sub(r.inv.Now))
+	if held && r.lasts > 0 && !r.corrected {
+		return nil
+	}
+	minter, err := s.minter(p)
+	if err != nil {
+		return err
+	}
+	code, err := s.p.Box.Open(r.code.Sealed, seal.AD{Column: "codes.code", ID: r.code.ID})
+	if err != nil {
+		return err
+	}
+	minted, err := minter.Mint(ctx, mint.Request{
+		InviteID: r.inv.ID, ExternalUserID: r.inv.ExternalUserID, App: r.inv.AppSlug, OAuthAppID: r.inv.OAuthAppID,
+		ExpiresIn: time.Duration(r.inv.ExpiresInS) * time.Second, Code: secret.New(string(code)), ReturnURL: r.content.ReturnURL,
+	})
+	if errors.Is(err, mint.ErrPassing) {
+		s.p.Log.WarnContext(ctx, "mint postponed", "invite", r.inv.ID.String(), "error", err)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	r.link = &minted.Link
+	return nil
+}
+
+func (s *Service) storeResend(ctx context.Context, tx pgx.Tx, p access.Principal, r resend, lane string, idem *ledger.Idempotency, meta Meta) error {
+	key, err := invite.Parse[invite.KeyID](p.ID)
+	if err != nil {
+		return fmt.Errorf("resend: principal: %w", err)
+	}
+	if idem != nil {
+		idem.Status = http.StatusOK
+		first, err := ledger.InsertAnswered(ctx, tx, key, r.inv.ID, *idem)
+		if err != nil {
+			return err
+		}
+		if !first {
+			return errTwin
+		}
+	}
+	l, err := ledger.Lock(ctx, tx, r.inv.ID)
+	if err != nil {
+		return err
+	}
+	// It may have ended, or been resent by somebody else, during the mint.
+	if err := resendable(r.inv.ID, l.State.Status); err != nil {
+		return err
+	}
+	if l.State.ResendCount != r.inv.ResendCount {
+		e := invite.Errorf(invite.CodeResendTooSoon, "The invite was resent by another request just now.")
+		e.RetryAfterS = int(waitForPrevious.Seconds())
+		return e
+	}
+	actor := invite.Actor{Kind: invite.ActorKind(p.Kind), ID: p.ID}
+	var events []invite.Event
+	if r.corrected {
+		if err := ledger.RetireCodes(ctx, tx, r.inv.ID); err != nil {
+			return err
+		}
+		if err := ledger.DropLinks(ctx, tx, r.inv.ID); err != nil {
+			return err
+		}
+		events = append(events, invite.Event{Type: invite.EventAddressCorrected, Actor: actor})
+	}
+	if err := s.storeContent(ctx, tx, p, r); err != nil {
+		return err
+	}
+	resent := invite.Event{Type: invite.EventResent, Actor: actor, Data: invite.Data{Channel: r.channel, RequestID: meta.RequestID}}
+	resent.Data.HasLink = r.link != nil || (r.inv.LinkURL != nil && !r.corrected)
+	ends := l.Now.Add(r.lasts)
+	if r.link != nil {
+		linkEnds, err := ledger.InsertLink(ctx, tx, r.inv.ID, *r.link)
+		if err != nil {
+			return err
+		}
+		events = append(events, invite.Event{
+			Type: invite.EventLinkMinted, Actor: invite.Actor{Kind: invite.ActorSystem}, LinkID: r.link.ID,
+			Data: invite.Data{LinkExpires: &linkEnds},
+		})
+		if r.lasts == 0 {
+			ends = linkEnds
+		}
+	}
+	if r.lasts > 0 || r.link != nil {
+		resent.Data.ExpiresAt = &ends
+	} else {
+		givesUp := l.Now.Add(time.Duration(r.inv.ExpiresInS) * time.Second)
+		resent.Data.GivesUpAt = &givesUp
+	}
+	events = append(events, resent)
+	delivery, err := s.storeDelivery(ctx, tx, r, l, lane)
+	if err != nil {
+		return err
+	}
+	if !delivery.ID.IsZero() {
+		events = append(events, invite.Event{
+			Type: invite.EventDeliveryQueued, Actor: actor, DeliveryID: delivery.ID, Data: invite.Data{Channel: r.channel},
+		})
+	}
+	applied, err := ledger.Append(ctx, tx, s.p.Box, r.inv.ID, events...)
+	if err != nil {
+		return err
+	}
+	return s.p.Publish(ctx, tx, applied)
+}
+
+func (s *Service) storeContent(ctx context.Context, tx pgx.Tx, p access.Principal, r resend) error {
+	sealed, err := s.sealContent(r.inv.ID, r.content)
+	if err != nil {
+		return err
+	}
+	var hashes [][]byte
+	for _, h := range terms(s.p.Box, p.ProjectID, p.Livemode, r.content.Recipient) {
+		hashes = append(hashes, h)
+	}
+	if err := ledger.SetContent(ctx, tx, r.inv.ID, sealed, hashes); err != nil {
+		return err
+	}
+	return ledger.SetReopened(ctx, tx, r.inv.ID)
+}
+
+// storeDelivery queues the new message, if there is one, and gives it a code of its own.
+func (s *Service) storeDelivery(ctx context.Context, tx pgx.Tx, r resend, l ledger.Locked, lane string) (ledger.Delivery, error) {
+	var d ledger.Delivery
+	if r.channel != invite.LinkOnly {
+		d = ledger.Delivery{
+			ID: invite.New[invite.DeliveryID](), Number: len(l.State.Deliveries) + 1, Channel: r.channel, Kind: "resend", Lane: lane,
+		}
+		if err := ledger.InsertDelivery(ctx, tx, r.inv.ID, d); err != nil {
+			return d, err
+		}
+	}
+	return d, ledger.InsertCode(ctx, tx, r.inv.ID, d.ID, r.code)
+}

@@ -1,0 +1,58 @@
+package issue
+
+import (
+	"context"
+	"errors"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/contact"
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/secret"
+	"github.com/connectlink/connectlink/internal/store/find"
+	"github.com/connectlink/connectlink/internal/store/ledger"
+)
+
+// Revoke ends an invite for good; revoking twice is the same as once. A
+// connect link that was handed out already cannot be cancelled: the answer's
+// connect_link_open_until says until when it works. Errors, as *invite.Error:
+// invite_not_found, invite_not_revocable, faults.
+func (s *Service) Revoke(ctx context.Context, p access.Principal, id invite.ID, req RevokeRequest, _ Meta) (find.Resource, error) {
+	var f faults
+	reason := shown(&f, "/reason", req.Reason, maxReason)
+	if err := f.err(); err != nil {
+		return find.Resource{}, err
+	}
+	if _, err := find.Get(ctx, s.p.DB, p.ProjectID, p.Livemode, id); err != nil {
+		return find.Resource{}, notFound(err, id)
+	}
+	err := postgres.InTx(ctx, s.p.DB, func(tx pgx.Tx) error {
+		l, err := ledger.Lock(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		switch l.State.Status {
+		case invite.Revoked:
+			return nil
+		case invite.Connected:
+			return invite.Errorf(invite.CodeNotRevocable, "Invite %s is connected; remove the account at Pipedream instead.", id)
+		}
+		applied, err := ledger.Append(ctx, tx, s.p.Box, id, invite.Event{
+			Type: invite.EventRevoked, Actor: invite.Actor{Kind: invite.ActorKind(p.Kind), ID: p.ID},
+			Detail: secret.New(contact.Clean(reason, maxReason)),
+		})
+		if err != nil {
+			return err
+		}
+		return s.p.Publish(ctx, tx, applied)
+	})
+	if errors.Is(err, ledger.ErrNotFound) {
+		return find.Resource{}, notFound(find.ErrNotFound, id)
+	}
+	if err != nil {
+		return find.Resource{}, err
+	}
+	return s.present(ctx, p, id)
+}

@@ -1,0 +1,84 @@
+package issue
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/sync/singleflight"
+
+	"github.com/connectlink/connectlink/config"
+	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/mint"
+	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/store/find"
+	"github.com/connectlink/connectlink/internal/store/ledger"
+)
+
+// Params are what a Service needs.
+type Params struct {
+	DB        *pgxpool.Pool
+	Box       *seal.Box
+	Minters   mint.Set
+	Project   func(id string) (config.Project, bool)
+	PublicURL string // empty where no page of ours can be reached
+	// Wake tells dispatch that a lane has work.
+	Wake func(lane string)
+	// Rehearse hears of every invite of test mode before its mint, so that a
+	// scripted recipient can also script how Pipedream answers. May be nil.
+	Rehearse func(ctx context.Context, externalUserID string, r invite.Recipient) error
+	// Publish hands events out on, in the transaction that made them true.
+	Publish func(ctx context.Context, tx pgx.Tx, a ledger.Applied) error
+	Log     *slog.Logger
+}
+
+// Service makes invites and changes their course.
+type Service struct {
+	p       Params
+	commits *committer
+	flights singleflight.Group
+	lanes   lanes
+}
+
+// New makes a Service.
+func New(p Params) *Service {
+	return &Service{p: p, commits: newCommitter(p.DB)}
+}
+
+// Answer is what a create is answered with.
+type Answer struct {
+	Invite   find.Resource
+	Status   int // 201, 202 when minting must be retried, 200 for if_active=return
+	Replayed bool
+}
+
+func (s *Service) project(p access.Principal) (config.Project, error) {
+	project, ok := s.p.Project(p.ProjectID)
+	if !ok {
+		return config.Project{}, invite.Errorf(invite.CodeUnavailable, "The project of this key is not configured on this service.")
+	}
+	return project, nil
+}
+
+func (s *Service) minter(p access.Principal) (*mint.Minter, error) {
+	m, ok := s.p.Minters(p.ProjectID, p.Livemode, p.Environment)
+	if !ok {
+		return nil, invite.Errorf(invite.CodeUnavailable, "This service has no Pipedream credentials for this key's mode.")
+	}
+	return m, nil
+}
+
+// present reads an invite and gives it the shape its asker may see.
+func (s *Service) present(ctx context.Context, p access.Principal, id invite.ID) (find.Resource, error) {
+	inv, err := find.Get(ctx, s.p.DB, p.ProjectID, p.Livemode, id)
+	if err != nil {
+		return find.Resource{}, notFound(err, id)
+	}
+	return find.Present(s.p.Box, inv, s.links(p))
+}
+
+func (s *Service) links(p access.Principal) find.Links {
+	return find.Links{Show: p.Can(access.LinksRead), PublicURL: s.p.PublicURL}
+}

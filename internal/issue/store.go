@@ -1,0 +1,93 @@
+package issue
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/store/find"
+	"github.com/connectlink/connectlink/internal/store/ledger"
+)
+
+// Lane names the queue of one project, channel and mode: what is stuck in one
+// holds up nothing in another.
+func Lane(project string, c invite.Channel, livemode bool) string {
+	mode := "test"
+	if livemode {
+		mode = "live"
+	}
+	return project + "/" + string(c) + "/" + mode
+}
+
+// lanes remembers which lanes the claim loop was told of.
+type lanes struct{ known sync.Map }
+
+func (l *lanes) ensure(ctx context.Context, db postgres.DB, lane string) error {
+	if _, ok := l.known.Load(lane); ok {
+		return nil
+	}
+	if err := ledger.EnsureLane(ctx, db, lane); err != nil {
+		return err
+	}
+	l.known.Store(lane, true)
+	return nil
+}
+
+// store makes an invite durable.
+func (s *Service) store(ctx context.Context, p access.Principal, o order, row ledger.New) (ledger.Inserted, error) {
+	if row.Delivery != nil {
+		if err := s.lanes.ensure(ctx, s.p.DB, row.Delivery.Lane); err != nil {
+			return ledger.Inserted{}, err
+		}
+	}
+	if o.ifActive == "" {
+		return s.commits.insert(ctx, row)
+	}
+	var in ledger.Inserted
+	err := postgres.InTx(ctx, s.p.DB, func(tx pgx.Tx) error {
+		var err error
+		in, err = s.storeAlone(ctx, tx, p, o, row)
+		return err
+	})
+	return in, err
+}
+
+// storeAlone stores an invite that must be the only open one of its user and
+// app. It looks again under a lock: a twin may have come during the mint.
+func (s *Service) storeAlone(ctx context.Context, tx pgx.Tx, p access.Principal, o order, row ledger.New) (ledger.Inserted, error) {
+	if err := ledger.LockPerson(ctx, tx, p.ProjectID, p.Livemode, o.externalUserID, o.app); err != nil {
+		return ledger.Inserted{}, err
+	}
+	in, err := ledger.Insert(ctx, tx, []ledger.New{row})
+	if err != nil {
+		return ledger.Inserted{}, err
+	}
+	if in[0].Lost {
+		return in[0], nil
+	}
+	others, err := find.ListActive(ctx, tx, p.ProjectID, p.Livemode, o.externalUserID, o.app, row.ID)
+	if err != nil {
+		return ledger.Inserted{}, err
+	}
+	for _, old := range others {
+		if o.ifActive != "replace" {
+			return ledger.Inserted{}, activeExists(old) // rolls the insert back
+		}
+		applied, err := ledger.Append(ctx, tx, s.p.Box, old, invite.Event{
+			Type: invite.EventReplaced, Actor: invite.Actor{Kind: invite.ActorKey, ID: p.ID},
+			Data: invite.Data{ReplacedBy: row.ID.String()},
+		})
+		if err != nil {
+			return ledger.Inserted{}, fmt.Errorf("replace invite %s: %w", old, err)
+		}
+		if err := s.p.Publish(ctx, tx, applied); err != nil {
+			return ledger.Inserted{}, err
+		}
+	}
+	return in[0], nil
+}

@@ -1,0 +1,279 @@
+package issue
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/connectlink/connectlink/config"
+	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/contact"
+	"github.com/connectlink/connectlink/internal/invite"
+)
+
+var (
+	slugPattern     = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,99}$`)
+	oauthAppPattern = regexp.MustCompile(`^oa_[A-Za-z0-9]{1,64}$`)
+)
+
+// faults gathers everything that is wrong with a request, so that its author
+// hears of all of it at once.
+type faults []invite.Fault
+
+func (f *faults) add(pointer string, code invite.Code, format string, args ...any) {
+	*f = append(*f, invite.Fault{Pointer: pointer, Code: code, Detail: fmt.Sprintf(format, args...)})
+}
+
+// contact takes over why an address was not accepted.
+func (f *faults) contact(pointer string, err error) {
+	fault := invite.Fault{Pointer: pointer, Code: invite.FaultInvalid, Detail: err.Error()}
+	var c *contact.Fault
+	if errors.As(err, &c) {
+		fault.Code, fault.Suggestion = invite.Code(c.Kind), c.Suggestion
+	}
+	*f = append(*f, fault)
+}
+
+func (f faults) err() error {
+	if len(f) == 0 {
+		return nil
+	}
+	// One code of its own says more than "some field": callers branch on it.
+	code, message := invite.CodeInvalidRequest, "The request has faults; each is listed with its place."
+	if len(f) == 1 && special(f[0].Code) {
+		code, message = f[0].Code, f[0].Detail
+	}
+	return &invite.Error{Code: code, Message: message, Faults: f}
+}
+
+func special(c invite.Code) bool {
+	return slices.Contains([]invite.Code{
+		invite.CodeNotYet, invite.CodePhoneTypeUnsupported, invite.CodeReturnURLNotAllowed, invite.CodeConsentMissing,
+		invite.CodeRecipientNotListed, invite.CodeUnknownApp, invite.CodeAppNeedsNoAccount,
+	}, c)
+}
+
+// validate parses a create request. publicURL says whether invite links can work here.
+func validate(r CreateRequest, p access.Principal, project config.Project, publicURL string) (order, error) {
+	var f faults
+	o := order{
+		externalUserID: r.ExternalUserID, app: r.App, oauthAppID: r.OAuthAppID,
+		channel: invite.Channel(r.Channel), linkType: invite.LinkType(r.LinkType),
+		initiatedBy: invite.InitiatedBy(r.InitiatedBy), ifActive: r.IfActive,
+	}
+	switch n := utf8.RuneCountInString(r.ExternalUserID); {
+	case strings.TrimSpace(r.ExternalUserID) == "":
+		f.add("/external_user_id", invite.FaultRequired, "your own stable id of the user is required")
+	case n > maxUserID:
+		f.add("/external_user_id", invite.FaultTooLong, "at most %d characters, these are %d", maxUserID, n)
+	}
+	switch {
+	case r.App == "":
+		f.add("/app", invite.FaultRequired, "the app's name slug is required, for example slack or google_sheets")
+	case !slugPattern.MatchString(r.App):
+		f.add("/app", invite.FaultInvalid, "a name slug has only a-z, 0-9, _ and -")
+	}
+	if r.OAuthAppID != "" && !oauthAppPattern.MatchString(r.OAuthAppID) {
+		f.add("/oauth_app_id", invite.FaultInvalid, "the id of an OAuth client begins with oa_")
+	}
+	oneOf(&f, "/channel", r.Channel, true, "email", "sms", "link")
+	if o.initiatedBy == "" {
+		o.initiatedBy = invite.ByProduct
+	}
+	oneOf(&f, "/initiated_by", string(o.initiatedBy), true, "product", "user")
+	oneOf(&f, "/if_active", r.IfActive, false, "error", "return", "replace")
+	later(&f, r)
+	o.lives(&f, r, project, publicURL)
+	o.content.Recipient = recipient(&f, r.Recipient, o.channel, p, project)
+	o.people(&f, r)
+	o.content.ReturnURL = returnURL(&f, r.ReturnURL, project, p)
+	o.content.Metadata = metadata(&f, r.Metadata)
+	return o, f.err()
+}
+
+// later refuses what is documented but not built yet: ignoring it in silence
+// would promise something that does not happen.
+func later(f *faults, r CreateRequest) {
+	if r.Fallback != nil {
+		f.add("/fallback", invite.CodeNotYet, "falling back to another channel is not available yet")
+	}
+	if r.SendAt != nil {
+		f.add("/send_at", invite.CodeNotYet, "sending at a later time is not available yet")
+	}
+}
+
+func oneOf(f *faults, pointer, value string, required bool, allowed ...string) {
+	if value == "" {
+		if required {
+			f.add(pointer, invite.FaultRequired, "one of %s is required", strings.Join(allowed, ", "))
+		}
+		return
+	}
+	if !slices.Contains(allowed, value) {
+		f.add(pointer, invite.FaultInvalid, "must be one of %s", strings.Join(allowed, ", "))
+	}
+}
+
+func (o *order) lives(f *faults, r CreateRequest, project config.Project, publicURL string) {
+	oneOf(f, "/link_type", r.LinkType, false, "invite", "connect")
+	if o.linkType == "" {
+		o.linkType = invite.InviteLink
+		if publicURL == "" {
+			o.linkType = invite.ConnectLink
+		}
+	}
+	if o.linkType == invite.InviteLink && publicURL == "" {
+		f.add("/link_type", invite.FaultNotAllowed, "this service has no public URL, so only link_type connect works")
+	}
+	o.expiresIn = invite.DefaultExpiresIn
+	if r.ExpiresIn != nil {
+		o.expiresIn = time.Duration(*r.ExpiresIn) * time.Second
+		if o.expiresIn < time.Second || o.expiresIn > invite.MaxExpiresIn {
+			f.add("/expires_in", invite.FaultOutOfRange, "must be 1 to %d seconds", int(invite.MaxExpiresIn.Seconds()))
+		}
+	}
+	switch {
+	case r.ValidFor == nil:
+		if o.linkType == invite.InviteLink {
+			o.validFor = project.DefaultValidFor
+		}
+	case o.linkType == invite.ConnectLink:
+		f.add("/valid_for", invite.FaultNotAllowed, "a message with link_type connect carries Pipedream's own link, whose life is expires_in")
+	default:
+		o.validFor = time.Duration(*r.ValidFor) * time.Second
+		if o.validFor < time.Minute || o.validFor > invite.MaxValidFor {
+			f.add("/valid_for", invite.FaultOutOfRange, "must be 60 to %d seconds", int(invite.MaxValidFor.Seconds()))
+		}
+	}
+}
+
+// people takes over what recipients read: as text, without anything that
+// could act as a link or turn the line around.
+func (o *order) people(f *faults, r CreateRequest) {
+	if r.Inviter != nil {
+		o.content.Inviter = shown(f, "/inviter/name", r.Inviter.Name, maxName)
+		if r.Inviter.Name == "" {
+			f.add("/inviter/name", invite.FaultRequired, "an inviter needs a name")
+		}
+	}
+	o.content.Reason = shown(f, "/reason", r.Reason, maxReason)
+	o.content.Note = shown(f, "/note", r.Note, maxNote)
+}
+
+func shown(f *faults, pointer, text string, limit int) string {
+	if n := utf8.RuneCountInString(text); n > limit {
+		f.add(pointer, invite.FaultTooLong, "at most %d characters, these are %d", limit, n)
+	}
+	return contact.Clean(text, limit)
+}
+
+func recipient(f *faults, r *RecipientRequest, channel invite.Channel, p access.Principal, project config.Project) invite.Recipient {
+	if r == nil {
+		r = &RecipientRequest{}
+	}
+	var out invite.Recipient
+	if r.Email != "" {
+		email, err := contact.ParseEmail(r.Email)
+		if err != nil {
+			f.contact("/recipient/email", err)
+		}
+		out.Email = email
+	} else if channel == invite.Email {
+		f.add("/recipient/email", invite.FaultRequired, "channel email needs the recipient's address")
+	}
+	if r.Phone != "" {
+		out.Phone = phone(f, r.Phone, p.Livemode, project)
+	} else if channel == invite.SMS {
+		f.add("/recipient/phone", invite.FaultRequired, "channel sms needs the recipient's phone number")
+	}
+	out.Name = shown(f, "/recipient/name", r.Name, maxName)
+	var err error
+	if r.Locale != "" {
+		if out.Locale, err = contact.ParseLocale(r.Locale); err != nil {
+			f.contact("/recipient/locale", err)
+		}
+	}
+	if r.TimeZone != "" {
+		if zone, err := contact.ParseTimeZone(r.TimeZone); err != nil {
+			f.contact("/recipient/time_zone", err)
+		} else {
+			out.TimeZone = zone.String()
+		}
+	}
+	if c := r.SMSConsent; c != nil {
+		if strings.TrimSpace(c.Source) == "" {
+			f.add("/recipient/sms_consent/source", invite.FaultRequired, "say where the consent was given")
+		}
+		out.SMSConsent = &invite.Consent{Source: contact.Clean(c.Source, maxReason), ObtainedAt: c.ObtainedAt}
+	} else if channel == invite.SMS && project.SMSConsentRequired && p.Livemode {
+		f.add("/recipient/sms_consent", invite.CodeConsentMissing, "this project texts people only with evidence of their consent")
+	}
+	if p.Livemode && p.Environment == "development" && !listed(out, project.DevelopmentRecipients) {
+		f.add("/recipient", invite.CodeRecipientNotListed,
+			"with Pipedream's development environment only the project's development_recipients may be written to")
+	}
+	return out
+}
+
+func phone(f *faults, raw string, livemode bool, project config.Project) string {
+	parse := contact.ParsePhone
+	if !livemode {
+		parse = contact.ParsePhoneTest
+	}
+	p, err := parse(raw, project.Brand.Region)
+	if err != nil {
+		f.contact("/recipient/phone", err)
+	}
+	return p.E164
+}
+
+// listed says whether every address of a recipient is on a list.
+func listed(r invite.Recipient, list []string) bool {
+	for _, address := range []string{r.Email, r.Phone} {
+		if address != "" && !contact.OnList(list, address) {
+			return false
+		}
+	}
+	return true
+}
+
+func returnURL(f *faults, raw string, project config.Project, p access.Principal) string {
+	if raw == "" {
+		return ""
+	}
+	u, err := url.Parse(raw)
+	if err != nil || u.Scheme == "" || len(raw) > 2000 || u.User != nil {
+		f.add("/return_url", invite.FaultInvalid, "must be an absolute URL of at most 2000 characters, without user information")
+		return ""
+	}
+	if !p.Livemode && len(project.ReturnURLs) == 0 && u.Scheme == "https" {
+		return raw // nothing is registered yet, and nothing real is at stake
+	}
+	if !project.AllowsReturn(u) {
+		f.add("/return_url", invite.CodeReturnURLNotAllowed, "return_url is not on the project's list of return_urls")
+		return ""
+	}
+	return raw
+}
+
+func metadata(f *faults, m map[string]string) map[string]string {
+	if len(m) > maxMetadata {
+		f.add("/metadata", invite.FaultTooLong, "at most %d keys, these are %d", maxMetadata, len(m))
+	}
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		pointer := "/metadata/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(k)
+		if n := utf8.RuneCountInString(k); n == 0 || n > maxMetaKey {
+			f.add(pointer, invite.FaultTooLong, "a key has 1 to %d characters", maxMetaKey)
+		}
+		if utf8.RuneCountInString(m[k]) > maxMetaText {
+			f.add(pointer, invite.FaultTooLong, "a value has at most %d characters", maxMetaText)
+		}
+	}
+	return m
+}

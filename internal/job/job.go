@@ -1,0 +1,43 @@
+// Package job names the background work that River carries out. Arguments
+// hold ids and codes only: River keeps them readable in its tables.
+package job
+
+import "github.com/connectlink/connectlink/internal/invite"
+
+// Publish tells a product about one thing that happened.
+type Publish struct {
+	EventID  invite.EventID `json:"event_id"` // the webhook's id: the same in every try, so that receivers can drop copies
+	InviteID invite.ID      `json:"invite_id" river:"unique"`
+	Type     string         `json:"type" river:"unique"` // "invite.connected" and its like
+	Version  int            `json:"version" river:"unique"`
+}
+
+// Kind implements river.JobArgs.
+func (Publish) Kind() string { return "publish" }
+
+// Confirm asks Pipedream whether an account that a webhook spoke of exists.
+type Confirm struct {
+	InviteID  invite.ID `json:"invite_id"`
+	AccountID string    `json:"account_id"`
+}
+
+// Kind implements river.JobArgs.
+func (Confirm) Kind() string { return "confirm" }
+
+// Poll looks at Pipedream's accounts for invites whose link was handed out.
+type Poll struct{}
+
+// Kind implements river.JobArgs.
+func (Poll) Kind() string { return "poll" }
+
+// Expire ends overdue invites.
+type Expire struct{}
+
+// Kind implements river.JobArgs.
+func (Expire) Kind() string { return "expire" }
+
+// Tidy removes what is kept only for a while: callbacks, guards, idempotency records.
+type Tidy struct{}
+
+// Kind implements river.JobArgs.
+func (Tidy) Kind() string { return "tidy" }

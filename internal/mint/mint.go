@@ -1,0 +1,183 @@
+package mint
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"time"
+
+	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/limit"
+	"github.com/connectlink/connectlink/internal/pipedream"
+	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/secret"
+	"github.com/connectlink/connectlink/internal/store/ledger"
+)
+
+// DefaultScope is what a connect token may do: add accounts of its one user.
+// Pipedream's own default would let the holder of the link act as that user.
+const DefaultScope = "connect:accounts:read connect:accounts:write"
+
+// timeout bounds one mint: a caller of the API waits for it.
+const timeout = 5 * time.Second
+
+// trustedSkew is how far Pipedream's clock may be from ours before its Date
+// header, which only counts whole seconds, is the better measure.
+const trustedSkew = 3 * time.Second
+
+// ErrPassing marks failures that a later try may not meet: network, 408, 429, 5xx.
+var ErrPassing = errors.New("connect token not to be had now")
+
+// passing carries when to try again.
+type passing struct {
+	after time.Duration
+	err   error
+}
+
+func (p *passing) Error() string        { return p.err.Error() }
+func (p *passing) Unwrap() error        { return p.err }
+func (p *passing) Is(target error) bool { return target == ErrPassing }
+
+// RetryAfter is how long to wait after a passing failure; 0 when nobody said.
+func RetryAfter(err error) time.Duration {
+	var p *passing
+	if errors.As(err, &p) {
+		return p.after
+	}
+	return 0
+}
+
+// Set finds the minter of a project, mode and Pipedream environment.
+type Set func(project string, livemode bool, environment string) (*Minter, bool)
+
+// Params are what a Minter needs.
+type Params struct {
+	Client *pipedream.Client
+	Box    *seal.Box
+	// PublicURL is where recipients come back to; empty when there is none.
+	PublicURL string
+	// CallbackURL is where Pipedream's webhooks reach us; empty when they cannot.
+	CallbackURL string
+	Scope       string // of the connect token; default DefaultScope
+	// Budget keeps the documented 100 mints a minute for one external user.
+	Budget *limit.Keyed
+	Now    func() time.Time
+}
+
+// Minter mints for one Pipedream project and environment.
+type Minter struct {
+	p       Params
+	catalog *catalog
+}
+
+// New makes a Minter.
+func New(p Params) *Minter {
+	if p.Scope == "" {
+		p.Scope = DefaultScope
+	}
+	if p.Now == nil {
+		p.Now = time.Now
+	}
+	return &Minter{p: p, catalog: newCatalog(p.Client, p.Now)}
+}
+
+// Request says for whom and what to mint.
+type Request struct {
+	InviteID       invite.ID
+	ExternalUserID string
+	App            string
+	OAuthAppID     string
+	ExpiresIn      time.Duration // whole seconds, at most 4 h
+	// Code is the invite link's by which the person comes back to our /done page.
+	Code secret.Text
+	// ReturnURL is handed to Pipedream only where no page of ours can be reached.
+	ReturnURL string
+}
+
+// Minted is a connect link ready to be stored and given out.
+type Minted struct {
+	Link      ledger.Link
+	URL       secret.Text
+	ExpiresAt time.Time // as Pipedream gave it
+}
+
+// Mint asks Pipedream for a token. It must be called with no transaction
+// open. Errors: ErrPassing (see RetryAfter), or *invite.Error with
+// CodeMintFailed for a lasting refusal.
+func (m *Minter) Mint(ctx context.Context, r Request) (Minted, error) {
+	if ok, after := m.p.Budget.Allow(r.ExternalUserID); !ok {
+		return Minted{}, &passing{after, errors.New("mint: this external user's tokens a minute are used up")}
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	hook := access.NewCallbackSecret()
+	success, failure := m.redirects(r)
+	begun := m.p.Now()
+	token, err := m.p.Client.CreateToken(ctx, pipedream.CreateToken{
+		ExternalUserID:     r.ExternalUserID,
+		Scope:              m.p.Scope,
+		SuccessRedirectURI: success,
+		ErrorRedirectURI:   failure,
+		WebhookURI:         m.webhook(hook),
+		ExpiresIn:          int(r.ExpiresIn / time.Second),
+	})
+	if err != nil {
+		return Minted{}, explain(err)
+	}
+	full, err := pipedream.AppendApp(token.ConnectLinkURL, r.App, r.OAuthAppID)
+	if err != nil {
+		return Minted{}, fmt.Errorf("mint: %w", err)
+	}
+	id := invite.New[invite.LinkID]()
+	sealed, err := m.p.Box.Seal([]byte(full.Reveal()), seal.AD{Column: "connect_links.url", ID: id.UUID()})
+	if err != nil {
+		return Minted{}, fmt.Errorf("mint: seal link %s: %w", id, err)
+	}
+	left := m.left(token, begun)
+	return Minted{
+		URL: full, ExpiresAt: token.ExpiresAt,
+		Link: ledger.Link{
+			ID: id, URL: sealed, TokenDigest: seal.Digest(token.Token), WebhookDigest: seal.Digest(hook),
+			Granted: r.ExpiresIn, Left: left, ExpiresAtRaw: token.ExpiresAt.UTC().Format(time.RFC3339Nano),
+		},
+	}, nil
+}
+
+// left is what remains of a token, measured so that nobody's wrong clock
+// makes a dead link look alive: against Pipedream's own time where ours
+// differs from it.
+func (m *Minter) left(t pipedream.Token, begun time.Time) time.Duration {
+	now := t.ReceivedAt
+	if skew := t.ServerDate.Sub(now); !t.ServerDate.IsZero() && skew.Abs() > trustedSkew+now.Sub(begun) {
+		now = t.ServerDate
+	}
+	return max(t.ExpiresAt.Sub(now), 0)
+}
+
+func (m *Minter) webhook(hook secret.Text) secret.Text {
+	if m.p.CallbackURL == "" {
+		return secret.Text{}
+	}
+	return secret.New(m.p.CallbackURL + "/hooks/pipedream/" + hook.Reveal())
+}
+
+func (m *Minter) redirects(r Request) (success, failure secret.Text) {
+	if m.p.PublicURL == "" {
+		return secret.New(r.ReturnURL), secret.New(r.ReturnURL)
+	}
+	done := m.p.PublicURL + "/done/" + url.PathEscape(r.Code.Reveal())
+	return secret.New(done + "?outcome=success"), secret.New(done + "?outcome=error")
+}
+
+func explain(err error) error {
+	var e *pipedream.Error
+	if errors.As(err, &e) && e.Kind == pipedream.Passing {
+		return &passing{e.RetryAfter, fmt.Errorf("mint: %w", err)}
+	}
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return &passing{0, fmt.Errorf("mint: %w", err)}
+	}
+	return &invite.Error{Code: invite.CodeMintFailed, Message: "Pipedream refused to make a connect token for this request.", Err: err}
+}

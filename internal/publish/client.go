@@ -1,0 +1,84 @@
+package publish
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"syscall"
+	"time"
+)
+
+// timeout bounds one delivery: a product has this long to say that it took an event.
+const timeout = 15 * time.Second
+
+// ErrPrivateAddress: the webhook's name leads into a private network.
+var ErrPrivateAddress = errors.New("the address is not a public one")
+
+// client calls products. It follows no redirects, keeps no connection for
+// long and looks at the address it is about to connect to: after DNS, so that
+// a name that resolves to a private address is caught too.
+func client(allowPrivate bool) *http.Client {
+	dialer := &net.Dialer{Timeout: 5 * time.Second}
+	if !allowPrivate {
+		dialer.Control = func(_, address string, _ syscall.RawConn) error { return public(address) }
+	}
+	return &http.Client{
+		Timeout: timeout,
+		Transport: &http.Transport{
+			DialContext:            dialer.DialContext,
+			TLSHandshakeTimeout:    5 * time.Second,
+			ResponseHeaderTimeout:  timeout,
+			MaxResponseHeaderBytes: 64 << 10,
+			IdleConnTimeout:        15 * time.Second,
+			MaxIdleConnsPerHost:    2,
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// special are the ranges that netip does not call private but that lead
+// nowhere public: shared address space, benchmarking, documentation,
+// protocol assignments, reserved, and the IPv6 forms that embed an IPv4 address.
+var special = []netip.Prefix{
+	netip.MustParsePrefix("0.0.0.0/8"),
+	netip.MustParsePrefix("100.64.0.0/10"),
+	netip.MustParsePrefix("192.0.0.0/24"),
+	netip.MustParsePrefix("192.0.2.0/24"),
+	netip.MustParsePrefix("198.18.0.0/15"),
+	netip.MustParsePrefix("198.51.100.0/24"),
+	netip.MustParsePrefix("203.0.113.0/24"),
+	netip.MustParsePrefix("240.0.0.0/4"),
+	netip.MustParsePrefix("64:ff9b::/96"),
+	netip.MustParsePrefix("64:ff9b:1::/48"),
+	netip.MustParsePrefix("2001:db8::/32"),
+	netip.MustParsePrefix("2002::/16"),
+}
+
+func public(address string) error {
+	host, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return fmt.Errorf("read the address to connect to: %w", ErrPrivateAddress)
+	}
+	ip := host.Addr().Unmap()
+	if !ip.IsGlobalUnicast() || ip.IsPrivate() || ip.IsLoopback() || ip.IsLinkLocalUnicast() {
+		return ErrPrivateAddress
+	}
+	for _, p := range special {
+		if p.Contains(ip) {
+			return ErrPrivateAddress
+		}
+	}
+	return nil
+}
+
+// unwrapURL drops the URL from an error of net/http: its query may be a secret.
+func unwrapURL(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		return u.Err
+	}
+	return err
+}

@@ -1,0 +1,113 @@
+package publish
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"github.com/connectlink/connectlink/config"
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/job"
+	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/store/find"
+)
+
+// Params are what a Courier needs.
+type Params struct {
+	DB      postgres.DB
+	Box     *seal.Box
+	Project func(id string) (config.Project, bool)
+	// AllowPrivate lets events go to loopback and private addresses: on a
+	// laptop, where the product runs beside us.
+	AllowPrivate bool
+	Now          func() time.Time
+}
+
+// Courier delivers events.
+type Courier struct {
+	p    Params
+	http *http.Client
+}
+
+// NewCourier makes a Courier.
+func NewCourier(p Params) *Courier { return &Courier{p: p, http: client(p.AllowPrivate)} }
+
+// body is what a product receives.
+type body struct {
+	ID        invite.EventID `json:"id"`
+	Type      string         `json:"type"`
+	CreatedAt time.Time      `json:"created_at"`
+	Livemode  bool           `json:"livemode"`
+	Data      data           `json:"data"`
+}
+
+type data struct {
+	Invite find.Resource `json:"invite"`
+}
+
+// ErrGone: there is nobody to tell any more; trying again is pointless.
+var ErrGone = errors.New("nobody to tell")
+
+// Deliver posts one event. createdAt is when it was enqueued. Any answer but
+// 2xx is an error and worth another try; ErrGone is not.
+func (c *Courier) Deliver(ctx context.Context, j job.Publish, createdAt time.Time) error {
+	inv, err := find.Any(ctx, c.p.DB, j.InviteID)
+	if errors.Is(err, find.ErrNotFound) {
+		return ErrGone
+	}
+	if err != nil {
+		return err
+	}
+	project, ok := c.p.Project(inv.ProjectID)
+	if !ok || project.Webhook == nil {
+		return ErrGone
+	}
+	resource, err := find.Present(c.p.Box, inv, find.Links{})
+	if err != nil {
+		return err
+	}
+	raw, err := json.Marshal(body{
+		ID: j.EventID, Type: j.Type, CreatedAt: createdAt.UTC(), Livemode: inv.Livemode, Data: data{resource},
+	})
+	if err != nil {
+		return fmt.Errorf("encode event %s: %w", j.EventID, err)
+	}
+	return c.post(ctx, project.Webhook, j, raw)
+}
+
+func (c *Courier) post(ctx context.Context, hook *config.Webhook, j job.Publish, raw []byte) error {
+	signer, err := standardwebhooks.NewWebhook(hook.Secret.Reveal())
+	if err != nil {
+		return errors.New("the project's webhook secret is not one: want whsec_ and base64")
+	}
+	now := c.p.Now()
+	signature, err := signer.Sign(j.EventID.String(), now, raw)
+	if err != nil {
+		return fmt.Errorf("sign event %s: %w", j.EventID, err)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, hook.URL, bytes.NewReader(raw))
+	if err != nil {
+		return errors.New("the project's webhook URL cannot be called")
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("User-Agent", "connectlink")
+	req.Header.Set(standardwebhooks.HeaderWebhookID, j.EventID.String())
+	req.Header.Set(standardwebhooks.HeaderWebhookTimestamp, fmt.Sprint(now.Unix()))
+	req.Header.Set(standardwebhooks.HeaderWebhookSignature, signature)
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return fmt.Errorf("post event %s: %w", j.EventID, unwrapURL(err))
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode < 200 || resp.StatusCode > 299 {
+		return fmt.Errorf("post event %s: the product answered %d", j.EventID, resp.StatusCode)
+	}
+	return nil
+}

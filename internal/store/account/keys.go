@@ -1,0 +1,99 @@
+// Package account owns the tables of who may act: API keys; later staff,
+// sessions and the audit log.
+//
+// It stores digests of keys, never keys.
+package account
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/postgres"
+)
+
+// ErrNotFound is returned for a key that is not there.
+var ErrNotFound = errors.New("no such key")
+
+// Key is an API key as stored.
+type Key struct {
+	ID          invite.KeyID `db:"id"`
+	ProjectID   string       `db:"project_id"`
+	Name        string       `db:"name"`
+	Hint        string       `db:"hint"`
+	Livemode    bool         `db:"livemode"`
+	Environment string       `db:"environment"`
+	Scopes      []string     `db:"scopes"`
+	CreatedAt   time.Time    `db:"created_at"`
+	LastUsedAt  *time.Time   `db:"last_used_at"`
+	ExpiresAt   *time.Time   `db:"expires_at"`
+	RevokedAt   *time.Time   `db:"revoked_at"`
+	Usable      bool         `db:"usable"` // neither revoked nor expired, by the database's clock
+}
+
+const keyColumns = `id, project_id, name, hint, livemode, environment, scopes, created_at, last_used_at, expires_at, revoked_at,
+	(revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())) AS usable`
+
+// FindKey returns the key with this digest; ok is false when there is none.
+func FindKey(ctx context.Context, db postgres.DB, digest []byte) (Key, bool, error) {
+	rows, _ := db.Query(ctx, `SELECT `+keyColumns+` FROM api_keys WHERE digest = $1`, digest)
+	k, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Key])
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Key{}, false, nil
+	}
+	if err != nil {
+		return Key{}, false, fmt.Errorf("find key: %w", postgres.Translate(err))
+	}
+	return k, true, nil
+}
+
+// InsertKey stores a key by its digest.
+func InsertKey(ctx context.Context, db postgres.DB, k Key, digest []byte) error {
+	_, err := db.Exec(ctx, `
+		INSERT INTO api_keys (id, project_id, name, digest, hint, livemode, environment, scopes, expires_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		k.ID, k.ProjectID, k.Name, digest, k.Hint, k.Livemode, k.Environment, k.Scopes, k.ExpiresAt)
+	if err != nil {
+		return fmt.Errorf("insert key %s: %w", k.ID, postgres.Translate(err))
+	}
+	return nil
+}
+
+// ListKeys reads every key, newest first; project narrows it unless empty.
+func ListKeys(ctx context.Context, db postgres.DB, project string) ([]Key, error) {
+	rows, _ := db.Query(ctx, `SELECT `+keyColumns+` FROM api_keys WHERE $1 = '' OR project_id = $1 ORDER BY id DESC`, project)
+	keys, err := pgx.CollectRows(rows, pgx.RowToStructByName[Key])
+	if err != nil {
+		return nil, fmt.Errorf("list keys: %w", postgres.Translate(err))
+	}
+	return keys, nil
+}
+
+// SetKeyRevoked revokes a key; false means that it was revoked before. Errors: ErrNotFound.
+func SetKeyRevoked(ctx context.Context, db postgres.DB, id invite.KeyID) (bool, error) {
+	var exists, changed bool
+	err := db.QueryRow(ctx, `
+		WITH u AS (UPDATE api_keys SET revoked_at = now() WHERE id = $1 AND revoked_at IS NULL RETURNING id)
+		SELECT EXISTS (SELECT FROM api_keys WHERE id = $1), EXISTS (SELECT FROM u)`, id).Scan(&exists, &changed)
+	if err != nil {
+		return false, fmt.Errorf("revoke key %s: %w", id, postgres.Translate(err))
+	}
+	if !exists {
+		return false, fmt.Errorf("revoke key %s: %w", id, ErrNotFound)
+	}
+	return changed, nil
+}
+
+// SetKeysUsed records that keys were used, to the minute.
+func SetKeysUsed(ctx context.Context, db postgres.DB, ids []invite.KeyID) error {
+	_, err := db.Exec(ctx, `UPDATE api_keys SET last_used_at = now()
+		WHERE id = ANY($1) AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute')`, ids)
+	if err != nil {
+		return fmt.Errorf("record use of keys: %w", postgres.Translate(err))
+	}
+	return nil
+}
