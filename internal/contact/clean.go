@@ -1,0 +1,96 @@
+package contact
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+const (
+	// maxCleanInput bounds the work on text whose length nobody checked.
+	maxCleanInput = 16 << 10
+	// maxMarks is how many accents may stand on one letter; more is stacked
+	// to spill over other lines.
+	maxMarks = 3
+)
+
+// Clean makes text from outside (a name, a reason, a note) fit for a message
+// or page that carries our sender: one line, at most maxRunes long, without
+// anything a mail client or phone would turn into a link, without control,
+// invisible and direction-changing characters. What is cut off ends in "…".
+// Escaping for HTML is the template's business. Cleaning twice changes
+// nothing more.
+func Clean(text string, maxRunes int) string {
+	if len(text) > maxCleanInput {
+		text = text[:maxCleanInput]
+	}
+	// Composed before marks are counted, and again over the gaps that what
+	// was dropped has left.
+	text = norm.NFC.String(visible(norm.NFC.String(text)))
+	// Taking a link out can make another one of what stood around it.
+	for range 4 {
+		next := unlink(text)
+		if next == text {
+			break
+		}
+		text = next
+	}
+	return shorten(text, maxRunes)
+}
+
+// visible drops what cannot be seen and makes every kind of white space a
+// plain space.
+func visible(text string) string {
+	var b strings.Builder
+	b.Grow(len(text))
+	marks := 0
+	for _, r := range text {
+		switch {
+		case unicode.IsSpace(r) || unicode.Is(unicode.Z, r):
+			b.WriteByte(' ')
+			marks = 0
+		case r == utf8.RuneError, invisible(r), !unicode.IsPrint(r):
+			// IsPrint leaves out controls, format characters (all direction
+			// marks, joiners, tags), private use and unassigned characters.
+		case unicode.Is(unicode.Mn, r) || unicode.Is(unicode.Me, r):
+			if marks++; marks <= maxMarks {
+				b.WriteRune(r)
+			}
+		default:
+			b.WriteRune(r)
+			marks = 0
+		}
+	}
+	return b.String()
+}
+
+// invisible lists characters that are letters or marks by category and yet
+// show nothing: fillers, the blank Braille pattern, variation selectors.
+func invisible(r rune) bool {
+	switch r {
+	case '\u034f', '\u115f', '\u1160', '\u17b4', '\u17b5', '\u2800', '\u3164', '\uffa0':
+		return true
+	}
+	return r >= '\ufe00' && r <= '\ufe0f' || r >= 0xe0100 && r <= 0xe01ef || r >= '\u180b' && r <= '\u180f'
+}
+
+// shorten cuts text to at most limit runes, the ellipsis included.
+func shorten(text string, limit int) string {
+	text = strings.Join(strings.Fields(text), " ")
+	if utf8.RuneCountInString(text) <= limit {
+		return text
+	}
+	if limit <= 0 {
+		return ""
+	}
+	n := 0
+	for i := range text {
+		if n == limit-1 {
+			return strings.TrimRight(text[:i], " …") + "…"
+		}
+		n++
+	}
+	return text
+}

@@ -1,0 +1,149 @@
+package contact
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/net/idna"
+)
+
+const (
+	maxEmail     = 254 // RFC 5321 4.5.3.1.3: a path of 256 with its brackets
+	maxLocalPart = 64
+	maxDomain    = 253
+)
+
+// ParseEmail reads an address and returns it with its domain as lower-case
+// ASCII and its local part as typed. The package comment says what is refused.
+// Errors are *Fault: Required, TooLong or Invalid.
+func ParseEmail(s string) (string, error) {
+	switch {
+	case s == "":
+		return "", &Fault{Kind: Required, Detail: "An email address is needed."}
+	case len(s) > 4*maxEmail:
+		return "", &Fault{Kind: TooLong, Detail: "An email address has at most 254 characters."}
+	case !utf8.ValidString(s):
+		return "", invalid("The email address is not valid UTF-8.")
+	case strings.ContainsFunc(s, unseen):
+		return "", invalid("The email address contains white space or invisible characters.")
+	case strings.ContainsAny(s, "<>()"):
+		return "", invalid("Give the bare email address, without a display name, brackets or comments.")
+	}
+	at := strings.LastIndexByte(s, '@')
+	if at < 0 {
+		return "", invalid("The email address has no @.")
+	}
+	local, domain := s[:at], s[at+1:]
+	if err := checkLocal(local); err != nil {
+		return "", err
+	}
+	domain, err := parseDomain(domain)
+	if err != nil {
+		return "", err
+	}
+	if len(local)+1+len(domain) > maxEmail {
+		return "", &Fault{Kind: TooLong, Detail: "An email address has at most 254 characters."}
+	}
+	return local + "@" + domain, nil
+}
+
+func unseen(r rune) bool {
+	return unicode.IsSpace(r) || unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || invisible(r)
+}
+
+func checkLocal(local string) error {
+	switch {
+	case local == "":
+		return invalid("The email address has nothing before the @.")
+	case len(local) > maxLocalPart:
+		return &Fault{Kind: TooLong, Detail: "The part before the @ has at most 64 characters."}
+	case local[0] == '.' || local[len(local)-1] == '.':
+		return invalid("The part before the @ begins or ends with a dot.")
+	case strings.Contains(local, ".."):
+		return invalid("The part before the @ has two dots in a row.")
+	}
+	for i := range len(local) {
+		if !atext(local[i]) && local[i] != '.' {
+			return invalid("The part before the @ contains a character that mail providers refuse.")
+		}
+	}
+	return nil
+}
+
+// atext is RFC 5322's: what may stand in an unquoted local part.
+func atext(c byte) bool {
+	switch {
+	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+		return true
+	default:
+		return strings.IndexByte("!#$%&'*+/=?^_`{|}~-", c) >= 0
+	}
+}
+
+// parseDomain returns the domain as it would be looked up.
+func parseDomain(domain string) (string, error) {
+	switch {
+	case domain == "":
+		return "", invalid("The email address has nothing after the @.")
+	case domain[0] == '[':
+		return "", invalid("The part after the @ must be a domain name, not an address in brackets.")
+	case strings.HasPrefix(domain, ".") || strings.HasSuffix(domain, ".") || strings.Contains(domain, ".."):
+		return "", invalid("The domain has a dot too many.")
+	}
+	ascii, err := idna.New(
+		idna.MapForLookup(),
+		idna.BidiRule(),
+		idna.CheckJoiners(true),
+		idna.CheckHyphens(true),
+		idna.StrictDomainName(true),
+		idna.ValidateLabels(true),
+		idna.VerifyDNSLength(true),
+		idna.Transitional(false),
+	).ToASCII(domain)
+	if len(ascii) > maxDomain {
+		return "", &Fault{Kind: TooLong, Detail: "A domain has at most 253 characters."}
+	}
+	if err != nil {
+		// The error quotes the label at fault.
+		return "", invalid("The part after the @ is not a domain name.")
+	}
+	dot := strings.LastIndexByte(ascii, '.')
+	if dot < 0 {
+		return "", invalid("The part after the @ needs a dot, as in example.com.")
+	}
+	if !topLevel(ascii[dot+1:]) {
+		return "", invalid("The domain does not end in a top-level domain such as .com.")
+	}
+	return ascii, nil
+}
+
+// topLevel says whether a label can be a top-level domain: letters (RFC 3696
+// section 2 and every delegation so far), or a punycode label.
+func topLevel(label string) bool {
+	if strings.HasPrefix(label, "xn--") {
+		return true
+	}
+	for i := range len(label) {
+		if label[i] < 'a' || label[i] > 'z' {
+			return false
+		}
+	}
+	return len(label) >= 2
+}
+
+// SearchEmail is the form addresses are hashed in for search and suppression:
+// wholly lower-case, so that Pat@ and pat@ are found as one. It expects what
+// ParseEmail returned and passes anything else through in lower case.
+func SearchEmail(email string) string { return strings.ToLower(email) }
+
+// EmailParts returns local part and domain in the form they are searched by.
+// Without an @, everything is the local part.
+func EmailParts(email string) (local, domain string) {
+	email = SearchEmail(email)
+	at := strings.LastIndexByte(email, '@')
+	if at < 0 {
+		return email, ""
+	}
+	return email[:at], email[at+1:]
+}

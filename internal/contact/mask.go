@@ -1,0 +1,48 @@
+package contact
+
+import (
+	"strings"
+	"unicode/utf8"
+
+	"github.com/nyaruka/phonenumbers"
+)
+
+const hidden = "•••"
+
+// MaskEmail shows enough of an address for its owner to recognise it:
+// "p••@c•••.example". The number of bullets is always the same, so that it
+// tells nothing about the length. What is no address becomes bullets alone.
+func MaskEmail(email string) string {
+	at := strings.LastIndexByte(email, '@')
+	dot := strings.LastIndexByte(email, '.')
+	if at <= 0 || dot <= at+1 || dot == len(email)-1 {
+		return hidden
+	}
+	return first(email) + "••@" + first(email[at+1:]) + hidden + email[dot:]
+}
+
+func first(s string) string {
+	_, n := utf8.DecodeRuneInString(s)
+	return s[:n]
+}
+
+// MaskPhone shows the country code and the last two digits: "+1 ••• 00". What
+// is no E.164 number becomes bullets alone.
+func MaskPhone(e164 string) string {
+	if !strings.HasPrefix(e164, "+") || len(e164) < 8 || len(e164) > 16 {
+		return hidden
+	}
+	tail := e164[len(e164)-2:]
+	if strings.Trim(e164[1:], "0123456789") != "" {
+		return hidden
+	}
+	number, err := phonenumbers.Parse(e164, "ZZ")
+	if err != nil {
+		return hidden + " " + tail
+	}
+	code := strings.TrimSuffix(e164, phonenumbers.GetNationalSignificantNumber(number))
+	if code == e164 {
+		return hidden + " " + tail
+	}
+	return code + " " + hidden + " " + tail
+}

@@ -1,0 +1,173 @@
+package contact
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/nyaruka/phonenumbers"
+)
+
+// maxPhoneInput bounds what is looked at; E.164 has 15 digits, and people add
+// brackets, dashes and spaces.
+const maxPhoneInput = 64
+
+// Phone is a number a text message can be sent to.
+type Phone struct {
+	E164   string // "+12025550100"
+	Region string // ISO 3166 code, "US"; "001" where the number belongs to none
+	Type   string // "mobile", "fixed_line_or_mobile", "voip", …; "scripted" for test numbers
+}
+
+// TypeScripted is the Type of the numbers whose fate the sandbox scripts.
+const TypeScripted = "scripted"
+
+// ParsePhone reads a number as people write it. Region, an ISO 3166 code, says
+// how to read one without a country code; without a region such a number is
+// refused. Errors are *Fault: Required, TooLong, Invalid, or TypeUnsupported
+// for a type that receives no SMS.
+func ParsePhone(raw, region string) (Phone, error) {
+	number, err := readPhone(raw, region)
+	if err != nil {
+		return Phone{}, err
+	}
+	return judge(number)
+}
+
+// ParsePhoneTest is ParsePhone for test mode: the numbers with scripted fates
+// are accepted before any rule on validity or type is asked. They are the
+// fictional +1 NXX 555-01XX and Twilio's magic +1 500 555 00XX.
+func ParsePhoneTest(raw, region string) (Phone, error) {
+	number, err := readPhone(raw, region)
+	if err != nil {
+		return Phone{}, err
+	}
+	if e164 := phonenumbers.Format(number, phonenumbers.E164); scripted(e164) {
+		return Phone{E164: e164, Region: "US", Type: TypeScripted}, nil
+	}
+	return judge(number)
+}
+
+func scripted(e164 string) bool {
+	rest, ok := strings.CutPrefix(e164, "+1")
+	if !ok || len(rest) != 10 {
+		return false
+	}
+	return strings.HasPrefix(rest, "50055500") || rest[3:8] == "55501"
+}
+
+func readPhone(raw, region string) (*phonenumbers.PhoneNumber, error) {
+	if len(raw) > 4*maxPhoneInput {
+		return nil, &Fault{Kind: TooLong, Detail: "A phone number has at most 15 digits."}
+	}
+	if !utf8.ValidString(raw) {
+		return nil, invalid("The phone number is not valid UTF-8.")
+	}
+	// Address books wrap numbers in direction marks; they come along by copy
+	// and paste and nobody sees them.
+	s := strings.TrimSpace(strings.Map(func(r rune) rune {
+		if unicode.Is(unicode.Bidi_Control, r) || r == '\u2060' || r == '\ufeff' {
+			return -1
+		}
+		if unicode.Is(unicode.Zs, r) {
+			return ' ' // the library knows the plain one only
+		}
+		return r
+	}, raw))
+	if s == "" {
+		return nil, &Fault{Kind: Required, Detail: "A phone number is needed."}
+	}
+	if utf8.RuneCountInString(s) > maxPhoneInput {
+		return nil, &Fault{Kind: TooLong, Detail: "A phone number has at most 15 digits."}
+	}
+	if strings.ContainsFunc(s, func(r rune) bool { return !phoneRune(r) }) {
+		// Letters would be read as a vanity number (1-800-FLOWERS) or an
+		// extension; here they are slips, such as O for 0.
+		return nil, invalid("The phone number contains something other than digits, spaces and + ( ) - . /")
+	}
+	region = strings.ToUpper(strings.TrimSpace(region))
+	if region == "" {
+		region = "ZZ" // libphonenumber's "unknown": only international form is read
+	}
+	number, err := phonenumbers.Parse(s, region)
+	if err != nil {
+		if region == "ZZ" && !strings.HasPrefix(s, "+") && !strings.HasPrefix(s, "＋") {
+			return nil, invalid("Write the phone number with + and its country code, as in +12025550123.")
+		}
+		return nil, invalid("This is not a phone number.")
+	}
+	if number.GetExtension() != "" {
+		return nil, invalid("The phone number has an extension, which cannot receive text messages.")
+	}
+	return number, nil
+}
+
+func phoneRune(r rune) bool {
+	return unicode.IsDigit(r) || r == ' ' || unicode.Is(unicode.Pd, r) ||
+		strings.ContainsRune("+＋()（）[]./·\u2212", r)
+}
+
+func judge(number *phonenumbers.PhoneNumber) (Phone, error) {
+	if !phonenumbers.IsValidNumber(number) {
+		return Phone{}, invalid("No phone has this number: its length or prefix does not exist in its country.")
+	}
+	kind := phonenumbers.GetNumberType(number)
+	name, texts := phoneType(kind)
+	if !texts {
+		return Phone{}, &Fault{
+			Kind:   TypeUnsupported,
+			Detail: "This is a " + strings.ReplaceAll(name, "_", " ") + " number, which cannot receive text messages. Use a mobile number or another channel.",
+		}
+	}
+	return Phone{
+		E164:   phonenumbers.Format(number, phonenumbers.E164),
+		Region: phonenumbers.GetRegionCodeForNumber(number),
+		Type:   name,
+	}, nil
+}
+
+// phoneType names a type and says whether it may receive SMS. Toll-free and
+// VoIP numbers often do; a personal number forwards to whatever its owner has.
+func phoneType(t phonenumbers.PhoneNumberType) (name string, texts bool) {
+	switch t {
+	case phonenumbers.MOBILE:
+		return "mobile", true
+	case phonenumbers.FIXED_LINE_OR_MOBILE:
+		return "fixed_line_or_mobile", true
+	case phonenumbers.TOLL_FREE:
+		return "toll_free", true
+	case phonenumbers.VOIP:
+		return "voip", true
+	case phonenumbers.PERSONAL_NUMBER:
+		return "personal_number", true
+	case phonenumbers.FIXED_LINE:
+		return "fixed_line", false
+	case phonenumbers.PREMIUM_RATE:
+		return "premium_rate", false
+	case phonenumbers.SHARED_COST:
+		return "shared_cost", false
+	case phonenumbers.PAGER:
+		return "pager", false
+	case phonenumbers.UAN:
+		return "company-wide", false
+	case phonenumbers.VOICEMAIL:
+		return "voicemail", false
+	default:
+		return "unknown", true
+	}
+}
+
+// Last4 returns the last four digits of an E.164 number, by which support
+// finds a number that was mistyped further up; fewer when there are fewer.
+func Last4(e164 string) string {
+	digits := strings.Map(func(r rune) rune {
+		if r < '0' || r > '9' {
+			return -1
+		}
+		return r
+	}, e164)
+	return digits[max(0, len(digits)-4):]
+}
+
+// KnownRegion says whether ParsePhone can read national numbers of region.
+func KnownRegion(region string) bool { return phonenumbers.GetSupportedRegions()[region] }

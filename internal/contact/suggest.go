@@ -1,0 +1,105 @@
+package contact
+
+import (
+	"slices"
+	"strings"
+)
+
+// bigDomains are the mail hosts most people have their address at, the
+// likeliest meaning first.
+func bigDomains() []string {
+	return []string{
+		"gmail.com", "yahoo.com", "outlook.com", "hotmail.com", "icloud.com", "aol.com", "live.com", "msn.com",
+		"protonmail.com", "googlemail.com", "comcast.net", "verizon.net", "sbcglobal.net", "fastmail.com",
+		"hotmail.co.uk", "yahoo.co.uk", "btinternet.com", "hotmail.fr", "yahoo.fr", "orange.fr", "wanadoo.fr",
+		"web.de", "freenet.de", "t-online.de", "yahoo.co.jp", "yahoo.co.in", "rediffmail.com", "libero.it",
+		"yandex.ru", "mail.ru", "naver.com", "hanmail.net", "163.com", "126.com", "qq.com", "uol.com.br",
+		"bigpond.com", "proton.me", "gmx.de", "gmx.net", "gmx.com", "me.com", "mac.com",
+	}
+}
+
+// lookalikes are real mail hosts one slip away from a bigger one: whoever
+// typed them most probably meant them.
+func lookalikes() []string {
+	return []string{"ymail.com", "mail.com", "email.com", "hotmail.ca", "gmx.at", "gmx.ch", "pm.me", "email.it", "fmail.com", "inmail.com"}
+}
+
+// slips are endings nobody meant. The real country code domains among them
+// (.co, .cm, .om) hold no mail hosts of the big names.
+func slips(suffix string) []string {
+	switch suffix {
+	case "com":
+		return []string{"con", "cim", "cpm", "vom", "xom", "cmo", "ocm", "comm", "coom", "ccom", "co", "cm", "om", "c", "cop", "som", "dom", "coml", "com.com"}
+	case "net":
+		return []string{"ner", "nte", "ent", "nett", "met", "bet", "ne"}
+	case "de":
+		return []string{"d", "ed", "dee"}
+	case "co.uk":
+		return []string{"co.u", "c.uk", "couk", "co.ik", "cp.uk"}
+	default:
+		return nil
+	}
+}
+
+// SuggestDomain returns the big mail host that a domain was probably meant to
+// be: gmial.com gives gmail.com. It is a question to ask, never a correction
+// to make.
+func SuggestDomain(domain string) (string, bool) {
+	domain = strings.ToLower(strings.TrimSuffix(domain, "."))
+	big := bigDomains()
+	if slices.Contains(big, domain) || slices.Contains(lookalikes(), domain) || len(domain) > 40 {
+		return "", false
+	}
+	name, suffix, ok := strings.Cut(domain, ".")
+	if !ok {
+		name = domain
+	}
+	best, bestDistance := "", 3
+	for _, candidate := range big {
+		wantName, wantSuffix, _ := strings.Cut(candidate, ".")
+		distance := 0
+		switch {
+		case suffix == wantSuffix:
+		case slices.Contains(slips(wantSuffix), suffix):
+			distance = 1
+		case !ok && name == wantName+wantSuffix: // the dot itself was left out
+			name, distance = wantName, 1
+		default:
+			continue
+		}
+		d := edits(name, wantName)
+		// Short names are too close to one another for guessing.
+		if d > 0 && len(wantName) < 5 || d == 2 && len(wantName) < 7 || d > 2 {
+			continue
+		}
+		if distance += d; distance > 0 && distance < bestDistance {
+			best, bestDistance = candidate, distance
+		}
+	}
+	return best, best != ""
+}
+
+// edits is the optimal string alignment distance: insertions, deletions,
+// replacements, and swaps of neighbours, which are the commonest slip.
+func edits(a, b string) int {
+	var before, above []int
+	for j := range len(b) + 1 {
+		above = append(above, j)
+	}
+	for i := 1; i <= len(a); i++ {
+		row := make([]int, len(b)+1)
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			row[j] = min(above[j]+1, row[j-1]+1, above[j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				row[j] = min(row[j], before[j-2]+1)
+			}
+		}
+		before, above = above, row
+	}
+	return above[len(b)]
+}
