@@ -1,0 +1,220 @@
+package view
+
+import (
+	"fmt"
+	"html/template"
+	"io"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/connectlink/connectlink/internal/message"
+	"github.com/connectlink/connectlink/internal/secret"
+)
+
+// Data is what a page may show. Each state uses what it needs; a zero field
+// leaves its sentence out. It holds the code and personal data, so it prints as
+// redacted.
+type Data struct {
+	// The product.
+	Brand        string // may be empty on Unknown and TooMany
+	Colour       string // #rrggbb
+	LogoURL      string // https only
+	SupportEmail string
+	LegalLine    string
+	PrivacyURL   string // https only
+	TestMode     bool   // shows the striped TEST bar
+
+	// The invite.
+	App             App
+	Inviter         string
+	Reason          string
+	InitiatedBy     message.Initiator
+	RecipientMasked string // "p••@c•••.example"
+	ExpiresAt       time.Time
+	Now             time.Time
+	// Zone is used, and its place named, only when it is the recipient's own.
+	Zone             *time.Location
+	ZoneIsRecipients bool
+	ConnectHost      string // "pipedream.com" when empty
+	Reference        string // what support can search for
+
+	// CodePath is "/c/{code}": the button posts there, the beacon to
+	// CodePath + "/seen".
+	CodePath string
+	// Nonce allows this page's style and script; the same goes to CSP.
+	Nonce string
+
+	// Outcomes.
+	AccountName string // Connected: only for the first minutes, on /done
+	ReturnURL   string // checked against the project's list by the caller
+	ReturnAfter int    // Connected: seconds until the page goes there; 0 = only by the button
+	Failure     string // CouldNotConnect: "cancelled", "denied", else an error
+	CanRetry    bool   // CouldNotConnect: the link still hands out links
+	Persistent  bool   // Busy: it failed several times, so offer a person
+	ReplacedAt  time.Time
+	RefreshIn   int  // Finishing: seconds until the page asks again; 0 = not by itself
+	Waited      bool // Finishing: longer than usual
+
+	// A fresh link by the recipient's own tap.
+	CanRenew     bool
+	RenewPath    string // CodePath + "/renew" when empty
+	RenewChannel string // "email" or "sms"
+	Renewed      bool
+	// CanReport offers "This isn't for me".
+	CanReport  bool
+	ReportPath string // CodePath + "/not-me" when empty
+}
+
+// App is the app to connect.
+type App struct {
+	Name     string
+	LogoURL  string // https only
+	AuthType string // "oauth" or "keys"
+}
+
+// Format keeps the code and personal data out of logs and errors.
+func (Data) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, "view.Data["+secret.Redacted+"]") }
+
+// shown is what templates see: Data with times in words and values checked.
+type shown struct {
+	Data
+	State            State
+	Lang, Dir        string
+	ByUser           bool
+	BrandInitial     string
+	AppInitial       string
+	Until, UntilISO  string
+	ExpiresIn        string
+	ReplacedAt       string // hides Data.ReplacedAt
+	ReplacedISO      string
+	SeenPath         string
+	Refresh          string
+	ReturnURL        template.URL // hides Data.ReturnURL
+	Accent, OnAccent template.CSS
+	CSS              template.CSS
+	Script           template.JS
+	ConnectHost      string
+	LogoURL          string
+	PrivacyURL       string
+	RenewPath        string
+	ReportPath       string
+}
+
+func (p *Pages) shown(s State, l *message.Language, d Data) shown {
+	palette := message.NewPalette(d.Colour)
+	d.App.LogoURL = httpsOnly(d.App.LogoURL)
+	v := shown{
+		Data: d, State: s, Lang: l.Tag, Dir: l.Dir,
+		ByUser:       d.InitiatedBy == message.ByUser,
+		BrandInitial: message.Initial(d.Brand), AppInitial: message.Initial(d.App.Name),
+		Accent: template.CSS(palette.Accent), OnAccent: template.CSS(palette.OnAccent), //nolint:gosec // made by NewPalette
+		CSS: p.css, Script: p.script,
+		ConnectHost: or(d.ConnectHost, "pipedream.com"),
+		LogoURL:     httpsOnly(d.LogoURL), PrivacyURL: httpsOnly(d.PrivacyURL),
+		RenewPath: or(d.RenewPath, d.CodePath+"/renew"), ReportPath: or(d.ReportPath, d.CodePath+"/not-me"),
+		ReturnURL: returnURL(d.ReturnURL),
+	}
+	if d.Nonce == "" {
+		v.Script = "" // it would be refused anyway
+	}
+	if !d.ExpiresAt.IsZero() {
+		v.Until = l.Moment(d.ExpiresAt, d.Zone, d.ZoneIsRecipients)
+		v.UntilISO = d.ExpiresAt.UTC().Format(time.RFC3339)
+		if left := d.ExpiresAt.Sub(d.Now); !d.Now.IsZero() && left > 0 {
+			v.ExpiresIn = l.Duration(left)
+		}
+	}
+	if !d.ReplacedAt.IsZero() {
+		v.ReplacedAt = l.Moment(d.ReplacedAt, d.Zone, d.ZoneIsRecipients)
+		v.ReplacedISO = d.ReplacedAt.UTC().Format(time.RFC3339)
+	}
+	switch {
+	case s == Ready && d.CodePath != "":
+		// Only here does looking mean anything.
+		v.SeenPath = d.CodePath + "/seen"
+	case s == Finishing && d.RefreshIn > 0:
+		v.Refresh = fmt.Sprint(d.RefreshIn)
+	case s == Connected && d.ReturnAfter > 0 && v.ReturnURL != "":
+		v.Refresh = fmt.Sprintf("%d;url=%s", d.ReturnAfter, v.ReturnURL)
+	}
+	return v
+}
+
+// CSP is the policy for a page rendered with the same nonce and data.
+//
+// There is no form-action: browsers apply it to the redirect after the POST
+// too, and that leads to the connect link's host. img-src names the logos'
+// exact addresses, connect-src allows the beacon.
+func (p *Pages) CSP(nonce string, d Data) string {
+	images := "'none'"
+	var sources []string
+	for _, u := range []string{httpsOnly(d.LogoURL), httpsOnly(d.App.LogoURL)} {
+		if src := imageSource(u); src != "" {
+			sources = append(sources, src)
+		}
+	}
+	if len(sources) > 0 {
+		images = strings.Join(sources, " ")
+	}
+	return "default-src 'none'; style-src 'nonce-" + nonce + "'; script-src 'nonce-" + nonce +
+		"'; connect-src 'self'; img-src " + images + "; base-uri 'none'; frame-ancestors 'none'"
+}
+
+// imageSource writes an address as a source expression. A path with characters
+// that would end the expression or the directive gives its origin alone.
+func imageSource(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil || raw == "" || strings.ContainsAny(u.Host, " ;,'\"") {
+		return ""
+	}
+	src := "https://" + u.Host
+	if path := u.EscapedPath(); !strings.ContainsAny(path, " ;,'\"") {
+		src += path
+	}
+	return src
+}
+
+func httpsOnly(s string) string {
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil {
+		return ""
+	}
+	return u.String()
+}
+
+// returnURL passes https and an app's own scheme, and nothing a browser would
+// run or open locally. The project's list was checked before.
+func returnURL(s string) template.URL {
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme == "" {
+		return ""
+	}
+	switch u.Scheme {
+	case "javascript", "data", "vbscript", "blob", "file", "about", "filesystem", "view-source":
+		return ""
+	}
+	return template.URL(u.String()) //nolint:gosec // scheme checked above
+}
+
+func or(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+// fullData sets every field, for the rehearsal at start.
+func fullData() Data {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	return Data{
+		Brand: "Brand", Colour: "#123456", LogoURL: "https://example.com/l.png", SupportEmail: "help@example.com",
+		LegalLine: "Legal", PrivacyURL: "https://example.com/p", TestMode: true,
+		App:     App{Name: "App", LogoURL: "https://example.com/a.png", AuthType: "keys"},
+		Inviter: "Inviter", Reason: "reason", RecipientMasked: "p••@e••.com",
+		ExpiresAt: now.Add(time.Hour), Now: now, Reference: "REF", CodePath: "/c/code", Nonce: "nonce",
+		AccountName: "Account", ReturnURL: "https://example.com/back", ReturnAfter: 3, Failure: "denied",
+		CanRetry: true, Persistent: true, ReplacedAt: now, RefreshIn: 2, Waited: true,
+		CanRenew: true, RenewChannel: "sms", CanReport: true,
+	}
+}

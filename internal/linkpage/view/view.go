@@ -1,0 +1,190 @@
+// Package view owns what recipients see in a browser: the states of an invite
+// link's page, the data each may show, the templates' execution and the content
+// security policy that fits what was rendered.
+//
+// It must not decide which state an invite is in, read a request or write a
+// header: package linkpage does. It never sees a connect link or a whole
+// address, only the masked one.
+//
+// A page is one HTML document with its style and its small script inside: no
+// cookie, no font, no request but the logos and, when the page was looked at
+// for a second, one POST that says so. Without scripts everything works.
+package view
+
+import (
+	"bytes"
+	"fmt"
+	"html/template"
+	"io"
+	"io/fs"
+	"net/http"
+
+	"golang.org/x/text/language"
+
+	"github.com/connectlink/connectlink/internal/message"
+)
+
+// State is which page is shown.
+type State string
+
+const (
+	Ready           State = "ready"
+	Busy            State = "busy" // no connect link can be had right now
+	Connected       State = "connected"
+	CouldNotConnect State = "could_not_connect"
+	Expired         State = "expired"
+	Replaced        State = "replaced"
+	Revoked         State = "revoked"
+	Unknown         State = "unknown"  // a code that is nobody's, or was deleted
+	TooMany         State = "too_many" // guessing is slowed down
+	// Finishing is /done before the connection is confirmed; afterwards /done
+	// shows Connected or CouldNotConnect.
+	Finishing State = "finishing"
+)
+
+// States lists all of them.
+func States() []State {
+	return []State{Ready, Busy, Connected, CouldNotConnect, Expired, Replaced, Revoked, Unknown, TooMany, Finishing}
+}
+
+// Status is the HTTP status a state is served with.
+func (s State) Status() int {
+	switch s {
+	case Busy:
+		return http.StatusServiceUnavailable
+	case Expired, Replaced, Revoked:
+		return http.StatusGone
+	case Unknown:
+		return http.StatusNotFound
+	case TooMany:
+		return http.StatusTooManyRequests
+	default:
+		return http.StatusOK
+	}
+}
+
+// Pages renders. It is safe for concurrent use.
+type Pages struct {
+	langs   *message.Languages
+	tags    []language.Tag
+	matcher language.Matcher
+	pages   map[string]map[State]*template.Template // by language tag
+	css     template.CSS
+	script  template.JS
+}
+
+// New parses the pages of every language in fsys and renders each once, so that
+// a fault in a template stops the start of a process.
+func New(fsys fs.FS) (*Pages, error) {
+	langs, err := message.NewLanguages(fsys)
+	if err != nil {
+		return nil, err
+	}
+	p := &Pages{langs: langs, pages: map[string]map[State]*template.Template{}}
+	layout, err := fs.ReadFile(fsys, "layout/page.html")
+	if err != nil {
+		return nil, fmt.Errorf("read the pages' layout: %w", err)
+	}
+	css, err := fs.ReadFile(fsys, "layout/page.css")
+	if err != nil {
+		return nil, fmt.Errorf("read the pages' style: %w", err)
+	}
+	script, err := fs.ReadFile(fsys, "layout/page.js")
+	if err != nil {
+		return nil, fmt.Errorf("read the pages' script: %w", err)
+	}
+	p.css, p.script = template.CSS(css), template.JS(script) //nolint:gosec // our own files
+
+	// English first: the matcher falls back to the first tag.
+	p.tags = []language.Tag{language.English}
+	for _, tag := range langs.Tags() {
+		t, err := language.Parse(tag)
+		if err != nil {
+			return nil, fmt.Errorf("language folder %s: %w", tag, err)
+		}
+		if t != language.English {
+			p.tags = append(p.tags, t)
+		}
+		if p.pages[tag], err = parse(langs.Match(tag), layout); err != nil {
+			return nil, fmt.Errorf("pages of %s: %w", tag, err)
+		}
+	}
+	p.matcher = language.NewMatcher(p.tags)
+	return p, p.rehearse()
+}
+
+func parse(l *message.Language, layout []byte) (map[State]*template.Template, error) {
+	base, err := template.New(l.Tag).Parse(string(layout))
+	if err != nil {
+		return nil, err
+	}
+	common, err := l.ReadFile("pages/common.html")
+	if err != nil {
+		return nil, err
+	}
+	if _, err := base.Parse(string(common)); err != nil {
+		return nil, err
+	}
+	out := map[State]*template.Template{}
+	for _, s := range States() {
+		src, err := l.ReadFile("pages/" + string(s) + ".html")
+		if err != nil {
+			return nil, err
+		}
+		page, err := base.Clone()
+		if err != nil {
+			return nil, err
+		}
+		if _, err := page.Parse(string(src)); err != nil {
+			return nil, fmt.Errorf("page %s: %w", s, err)
+		}
+		out[s] = page
+	}
+	return out, nil
+}
+
+// Language gives the tag a page is shown in: the invite's locale when it has
+// one, else what the browser's Accept-Language header prefers.
+func (p *Pages) Language(locale, acceptLanguage string) string {
+	wanted, _, err := language.ParseAcceptLanguage(acceptLanguage)
+	if err != nil {
+		wanted = nil // a header nobody can read is no wish
+	}
+	if t, err := language.Parse(locale); err == nil && locale != "" {
+		wanted = append([]language.Tag{t}, wanted...)
+	}
+	_, i, confidence := p.matcher.Match(wanted...)
+	if confidence == language.No {
+		return p.tags[0].String()
+	}
+	return p.tags[i].String()
+}
+
+// Render writes one page. Nothing is written when it fails.
+func (p *Pages) Render(w io.Writer, s State, lang string, d Data) error {
+	l := p.langs.Match(lang)
+	t := p.pages[l.Tag][s]
+	if t == nil {
+		return fmt.Errorf("no page for state %q", s)
+	}
+	var b bytes.Buffer
+	if err := t.ExecuteTemplate(&b, "page", p.shown(s, l, d)); err != nil {
+		return fmt.Errorf("render page %s: %w", s, err)
+	}
+	_, err := w.Write(b.Bytes())
+	return err
+}
+
+// rehearse renders every page with everything set and with nothing set.
+func (p *Pages) rehearse() error {
+	for _, tag := range p.langs.Tags() {
+		for _, s := range States() {
+			for _, d := range []Data{{}, fullData()} {
+				if err := p.Render(io.Discard, s, tag, d); err != nil {
+					return fmt.Errorf("language %s: %w", tag, err)
+				}
+			}
+		}
+	}
+	return nil
+}
