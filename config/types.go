@@ -4,113 +4,141 @@ import (
 	"log/slog"
 	"net/netip"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/connectlink/connectlink/internal/secret"
 )
 
-// Config is everything a process is told.
+// The roles a process can take.
+const (
+	RoleAPI    = "api"
+	RoleWorker = "worker"
+	RoleAll    = "all"
+)
+
+// Pipedream's environments.
+const (
+	Development = "development"
+	Production  = "production"
+)
+
+// What becomes of a delivery whose fate the provider cannot tell.
+const (
+	UnknownHold   = "hold"
+	UnknownResend = "resend"
+)
+
+// DefaultProject is the project that environment variables compose.
+const DefaultProject = "default"
+
+// Config is a whole, valid configuration.
 type Config struct {
 	DatabaseURL       secret.Text
-	DatabaseDirectURL secret.Text // for LISTEN and session locks; equals DatabaseURL where there is no pooler
+	DatabaseDirectURL secret.Text // for LISTEN and advisory locks; the same as DatabaseURL unless set
 	Listen            string      // host:port
-	PublicURL         *url.URL    // nil when nobody outside can reach us
+	PublicURL         *url.URL    // without a final slash, a query or a fragment; nil when there is none
 	Keyset            secret.Text
 	TrustedProxies    []netip.Prefix
 	LogLevel          slog.Level
-	Role              string // api, worker or all
+	Role              string // RoleAPI, RoleWorker or RoleAll
 	AllowNoCallbacks  bool
 	SandboxEnabled    bool
-	Projects          []Project
+	SettleTwilio      time.Duration // how long "not found" is not believed
+	SettleSendGrid    time.Duration
+	LeaseFor          time.Duration
+	RenewEvery        time.Duration
+	Projects          []Project // at least one, ids unique
 
-	SettleTwilio   time.Duration
-	SettleSendGrid time.Duration
-	LeaseFor       time.Duration
-	RenewEvery     time.Duration
+	notes []string // found while reading, for Warnings
 }
 
-// Project is one product and its accounts at the vendors.
+// Project is one product: its brand, its rules and its accounts at the vendors.
 type Project struct {
 	ID                    string
 	Brand                 Brand
-	DefaultValidFor       time.Duration // 0: as long as the first token
-	ReturnURLs            []string
-	DevelopmentRecipients []string
-	OnUnknown             string // hold or resend
+	DefaultValidFor       time.Duration // 0: as long as the connect token
+	ReturnURLs            []string      // see AllowsReturn
+	DevelopmentRecipients []string      // "pat@acme.example", "@acme.example", "+12025550123"
+	OnUnknown             string        // UnknownHold or UnknownResend
 	SMSConsentRequired    bool
-	Webhook               *Webhook
+	Webhook               *Webhook // nil when events go nowhere
 	Pipedream             Pipedream
 	SendGrid              SendGrid
 	Twilio                Twilio
+	SMTPURL               secret.Text // smtp:// or smtps://, the second email provider
 }
 
-// Brand is what recipients see of a product.
+// Brand is what recipients see of a project.
 type Brand struct {
 	Name         string
 	Colour       string // #rrggbb
 	LogoURL      string
 	SupportEmail string
-	LegalLine    string
+	LegalLine    string // name and postal address, at the foot of messages and pages
 	PrivacyURL   string
-	Region       string // default region of phone numbers, "US"; empty demands international form
+	Region       string // ISO 3166 code by which national phone numbers are read; empty: only international ones
 }
 
-// Webhook is where a product hears of events.
+// Webhook is where a project's events go.
 type Webhook struct {
 	URL    string
-	Secret secret.Text // whsec_…
+	Secret secret.Text // "whsec_…"
 }
 
-// Pipedream is a project at Pipedream and the OAuth client to reach it with.
+// Pipedream is a project's account there.
 type Pipedream struct {
 	APIURL       string
 	ClientID     string
 	ClientSecret secret.Text
-	ProjectID    string // proj_…
-	Environment  string // of live keys unless they say otherwise: development or production
-	LinkHosts    []string
-	TokenScope   string
+	ProjectID    string
+	Environment  string   // Development or Production
+	LinkHosts    []string // the hosts a connect link may point to
+	TokenScope   string   // what a connect token may do
 }
 
-// SendGrid is an account that sends mail.
+// SendGrid is a project's account there.
 type SendGrid struct {
 	APIURL            string
 	APIKey            secret.Text
 	From              string
-	FromName          string
+	FromName          string // the brand's name unless set
 	ReplyTo           string
-	WebhookPublicKeys []string
+	WebhookPublicKeys []string // base64 of a DER public key, as SendGrid shows it
 }
 
-// Twilio is an account that sends texts.
+// Twilio is a project's account there.
 type Twilio struct {
 	APIURL              string
 	AccountSID          string
 	AuthToken           secret.Text
-	AuthTokenSecondary  secret.Text
+	AuthTokenSecondary  secret.Text // while tokens are rotated
 	APIKey              string
 	APISecret           secret.Text
 	MessagingServiceSID string
 	From                string
 }
 
-// AllowsReturn says whether people may be sent on to u: an entry of
-// ReturnURLs is an https prefix that ends at a path segment, or a custom
-// scheme ("acme://").
-func (p Project) AllowsReturn(u *url.URL) bool {
-	for _, entry := range p.ReturnURLs {
-		allowed, err := url.Parse(entry)
-		if err != nil || !strings.EqualFold(allowed.Scheme, u.Scheme) {
-			continue
-		}
-		if !strings.EqualFold(allowed.Scheme, "https") && !strings.EqualFold(allowed.Scheme, "http") {
-			return true
-		}
-		prefix := strings.TrimSuffix(allowed.Path, "/")
-		if strings.EqualFold(allowed.Host, u.Host) && (u.Path == prefix || strings.HasPrefix(u.Path, prefix+"/")) {
-			return true
+// Project returns the project with this id.
+func (c *Config) Project(id string) (Project, bool) {
+	for _, p := range c.Projects {
+		if p.ID == id {
+			return p, true
 		}
 	}
-	return false
+	return Project{}, false
+}
+
+// Configured says whether the project names its Pipedream project, without
+// which nothing can be minted for real.
+func (p Pipedream) Configured() bool {
+	return p.ClientID != "" && !p.ClientSecret.IsZero() && p.ProjectID != ""
+}
+
+// Configured says whether email can be sent through SendGrid.
+func (s SendGrid) Configured() bool { return !s.APIKey.IsZero() && s.From != "" }
+
+// Configured says whether text messages can be sent through Twilio.
+func (t Twilio) Configured() bool {
+	return t.AccountSID != "" && (!t.AuthToken.IsZero() || t.APIKey != "" && !t.APISecret.IsZero()) &&
+		(t.MessagingServiceSID != "" || t.From != "")
 }

@@ -1,0 +1,48 @@
+package config
+
+import (
+	"net/url"
+	"path"
+	"strings"
+)
+
+// AllowsReturn says whether people may be sent on to u. An entry of ReturnURLs
+// is either an https address, which covers itself and everything below its
+// path ("https://app.example/connect" covers /connect and /connect/done, but
+// not /connected), or a custom scheme, which covers everything it names
+// ("acme://"). Hosts must be equal: a subdomain needs an entry of its own.
+func (p Project) AllowsReturn(u *url.URL) bool {
+	if u == nil || u.User != nil || u.Scheme == "" {
+		return false
+	}
+	for _, entry := range p.ReturnURLs {
+		allowed, err := url.Parse(entry)
+		if err != nil || !strings.EqualFold(allowed.Scheme, u.Scheme) {
+			continue
+		}
+		if !web(allowed.Scheme) {
+			return true
+		}
+		if strings.EqualFold(allowed.Host, u.Host) && u.Opaque == "" && below(u, allowed) {
+			return true
+		}
+	}
+	return false
+}
+
+func web(scheme string) bool {
+	return strings.EqualFold(scheme, "https") || strings.EqualFold(scheme, "http")
+}
+
+// below compares decoded paths, and refuses one that a browser or server would
+// resolve to somewhere else.
+func below(u, allowed *url.URL) bool {
+	if strings.Contains(u.Path, `\`) || strings.Contains(u.Path, "//") {
+		return false
+	}
+	if clean := path.Clean("/" + u.Path); clean != "/"+strings.Trim(u.Path, "/") {
+		return false
+	}
+	prefix := strings.TrimSuffix(allowed.Path, "/")
+	return u.Path == prefix || strings.HasPrefix(u.Path, prefix+"/")
+}
