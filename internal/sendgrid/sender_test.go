@@ -32,7 +32,7 @@ func email(n int) message.Outgoing {
 		InviteID: fmt.Sprintf("inv_%026d", n), AttemptID: fmt.Sprintf("att_%026d", n), Livemode: n%2 == 0,
 		Email: &message.Email{
 			From:    message.Address{Email: secret.New("connect@brand.example"), Name: "Brand, Inc."},
-			To:      message.Address{Email: secret.New(fmt.Sprintf("person%d@customer.example", n)), Name: "Pat <b>"},
+			To:      message.Address{Email: secret.New(fmt.Sprintf("person%d@customer.example", n)), Name: fmt.Sprintf("Pat %d, <b>", n)},
 			ReplyTo: secret.New("support@brand.example"),
 			Subject: "Connect your Slack to Brand",
 			Text:    sendertest.Text(n),
@@ -85,6 +85,10 @@ func TestSenderConforms(t *testing.T) {
 				t.Errorf("Authorization %q", got)
 			}
 			s := read(t, r)
+			to := s.Personalizations[0].To[0]
+			if want := "Pat " + strings.TrimSuffix(strings.TrimPrefix(to.Email, "person"), "@customer.example") + ", <b>"; to.Name != want {
+				t.Errorf("a mail to %s in the name of %q", to.Email, to.Name)
+			}
 			return s.Personalizations[0].To[0].Email, s.Content[0].Value, s.Personalizations[0].CustomArgs["cl_attempt"]
 		},
 		Secrets: []string{apiKey},

@@ -29,11 +29,10 @@ type call struct {
 	fault  client.TwilioRestError // decoded body of an error, if it was JSON
 }
 
-// begin makes the API of one call. The handler is built by hand because its
-// constructor reads TWILIO_EDGE and TWILIO_REGION from the environment.
+// begin makes the API of one call.
 func (s *Sender) begin(ctx context.Context) (*openapi.ApiService, *call) {
 	c := &call{ctx: ctx, p: &s.p}
-	return openapi.NewApiService(&client.RequestHandler{Client: c}), c
+	return openapi.NewApiServiceWithClient(c), c
 }
 
 // errAnswered: Twilio answered, and not with a success; status, header and
@@ -84,8 +83,9 @@ func (c *call) SendRequest(method, rawURL string, data url.Values, headers map[s
 	return resp, nil
 }
 
-// rebase puts the SDK's path under the configured base URL; the SDK's own host
-// is fixed.
+// rebase puts the SDK's path under the configured base URL. The SDK's host is
+// dropped, and with it what TWILIO_EDGE and TWILIO_REGION, which the SDK reads
+// from the environment, have made of it.
 func (c *call) rebase(rawURL string) (string, error) {
 	u, err := url.Parse(rawURL)
 	if err != nil {

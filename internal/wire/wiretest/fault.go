@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"sync"
 	"sync/atomic"
 	"testing"
 )
@@ -33,10 +34,15 @@ func Untrusted(t testing.TB) string {
 
 // Raw is a server below HTTP.
 type Raw struct {
-	URL   string
-	bytes atomic.Int64
-	conns atomic.Int64
+	URL     string
+	bytes   atomic.Int64
+	conns   atomic.Int64
+	arrived chan struct{}
+	once    sync.Once
 }
+
+// Arrived is closed when the first whole request has been read.
+func (r *Raw) Arrived() <-chan struct{} { return r.arrived }
 
 // Bytes is how many bytes have arrived.
 func (r *Raw) Bytes() int64 { return r.bytes.Load() }
@@ -78,7 +84,7 @@ func Cut(answer string) End {
 func Ending(t testing.TB, end End) *Raw {
 	t.Helper()
 	l := listen(t)
-	raw := &Raw{URL: "http://" + l.Addr().String() + Prefix}
+	raw := &Raw{URL: "http://" + l.Addr().String() + Prefix, arrived: make(chan struct{})}
 	t.Cleanup(func() { _ = l.Close() })
 	go func() {
 		for {
@@ -95,6 +101,7 @@ func Ending(t testing.TB, end End) *Raw {
 					return
 				}
 				_, _ = io.Copy(io.Discard, r.Body)
+				raw.once.Do(func() { close(raw.arrived) })
 				end(c)
 			}()
 		}

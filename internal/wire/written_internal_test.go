@@ -1,0 +1,94 @@
+package wire
+
+import (
+	"errors"
+	"net"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// scripted is the far end of a write; a real socket cannot be made to take
+// nothing at will.
+type scripted struct {
+	net.Conn
+	take  int
+	err   error
+	calls int
+	then  func()
+}
+
+func (s *scripted) Write([]byte) (int, error) {
+	s.calls++
+	if s.then != nil {
+		s.then()
+	}
+	return s.take, s.err
+}
+
+func TestOnlyBytesTheSystemTookCount(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		take int
+		err  error
+		want bool
+	}{
+		"all":             {4, nil, true},
+		"some, then dead": {2, syscall.ECONNRESET, true},
+		// An idle connection turned out dead: net/http moves on to another, and
+		// if that one cannot be opened, nothing was sent.
+		"none": {0, syscall.EPIPE, false},
+	} {
+		l := &load{written: new(Written)}
+		under := &scripted{take: c.take, err: c.err}
+		n, err := carrying(under, l).Write([]byte("body"))
+		if n != c.take || !errors.Is(err, c.err) || l.written.Any() != c.want {
+			t.Errorf("%s: %d %v, written %v", name, n, err, l.written.Any())
+		}
+	}
+}
+
+func TestAFailedWriteDoesNotHideAnEarlierOne(t *testing.T) {
+	t.Parallel()
+	l := &load{written: new(Written)}
+	if _, err := carrying(&scripted{take: 4}, l).Write([]byte("body")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := carrying(&scripted{err: syscall.EPIPE}, l).Write([]byte("body")); err == nil || !l.written.Any() {
+		t.Errorf("%v, written %v: the first bytes are out all the same", err, l.written.Any())
+	}
+}
+
+// The caller has its answer ("not sent") once RoundTrip returned: a goroutine of
+// net/http that is late must not prove it wrong.
+func TestNothingIsWrittenAfterTheEnd(t *testing.T) {
+	t.Parallel()
+	l := &load{written: new(Written)}
+	under := &scripted{take: 4}
+	c := carrying(under, l)
+	l.end()
+	if _, err := c.Write([]byte("body")); err == nil || under.calls != 0 || l.written.Any() {
+		t.Errorf("%v, %d calls, written %v", err, under.calls, l.written.Any())
+	}
+}
+
+func TestAWriteInFlightAtTheEndCounts(t *testing.T) {
+	t.Parallel()
+	l := &load{written: new(Written)}
+	under := &scripted{take: 0, err: syscall.EPIPE, then: func() {
+		l.end()
+		if !l.written.Any() {
+			t.Error("the caller reads that nothing was written while a write is under way")
+		}
+	}}
+	_, _ = carrying(under, l).Write([]byte("body"))
+	if !l.written.Any() {
+		t.Error("what the caller was told changed afterwards")
+	}
+}
+
+func carrying(under net.Conn, l *load) *conn {
+	c := &conn{Conn: under, now: time.Now}
+	c.carry(l)
+	return c
+}
