@@ -140,7 +140,7 @@ var errIdempotencyKey = errors.New("a request with an Idempotency-Key would be r
 
 // guard ties each request to the connection that carries it.
 type guard struct {
-	next *http.Transport
+	next http.RoundTripper
 	max  int64
 	now  func() time.Time
 }
@@ -188,7 +188,11 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // CloseIdleConnections lets http.Client.CloseIdleConnections through.
-func (g *guard) CloseIdleConnections() { g.next.CloseIdleConnections() }
+func (g *guard) CloseIdleConnections() {
+	if t, ok := g.next.(*http.Transport); ok {
+		t.CloseIdleConnections()
+	}
+}
 
 // unwrap finds our connection; behind a proxy net/http puts its own TLS around it.
 func unwrap(c net.Conn) *conn {

@@ -3,6 +3,8 @@ package wire
 import (
 	"errors"
 	"net"
+	"net/http"
+	"net/http/httptrace"
 	"syscall"
 	"testing"
 	"time"
@@ -84,6 +86,34 @@ func TestAWriteInFlightAtTheEndCounts(t *testing.T) {
 	_, _ = carrying(under, l).Write([]byte("body"))
 	if !l.written.Any() {
 		t.Error("what the caller was told changed afterwards")
+	}
+}
+
+// late is a transport whose write loop outlives its round trip.
+type late struct{ c *conn }
+
+func (l late) RoundTrip(r *http.Request) (*http.Response, error) {
+	httptrace.ContextClientTrace(r.Context()).GotConn(httptrace.GotConnInfo{Conn: l.c})
+	return nil, errors.New("gave up")
+}
+
+func TestTheGuardEndsAFailedRequest(t *testing.T) {
+	t.Parallel()
+	under := &scripted{take: 4}
+	c := &conn{Conn: under, now: time.Now}
+	ctx, written := Trace(t.Context())
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://vendor.example", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := &guard{next: late{c}, max: 1, now: time.Now}
+	resp, err := g.RoundTrip(req)
+	if err == nil {
+		_ = resp.Body.Close()
+		t.Fatal("no error")
+	}
+	if _, err := c.Write([]byte("body")); err == nil || under.calls != 0 || written.Any() {
+		t.Errorf("%v, %d calls, written %v", err, under.calls, written.Any())
 	}
 }
 
