@@ -220,7 +220,10 @@ func (s *Service) storeResend(ctx context.Context, tx pgx.Tx, p access.Principal
 		if err := ledger.DropLinks(ctx, tx, r.inv.ID); err != nil {
 			return err
 		}
-		events = append(events, invite.Event{Type: invite.EventAddressCorrected, Actor: actor})
+		// Recorded before the new delivery exists: it cancels what waits.
+		if _, err := ledger.Append(ctx, tx, s.p.Box, r.inv.ID, invite.Event{Type: invite.EventAddressCorrected, Actor: actor}); err != nil {
+			return err
+		}
 	}
 	if err := s.storeContent(ctx, tx, p, r); err != nil {
 		return err

@@ -48,7 +48,7 @@ func InsertAnswered(ctx context.Context, tx pgx.Tx, key invite.KeyID, id invite.
 // app of a project, until the transaction ends.
 func LockPerson(ctx context.Context, tx pgx.Tx, project string, livemode bool, externalUserID, app string) error {
 	_, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended($1, 7))`,
-		fmt.Sprintf("%s\x00%t\x00%s\x00%s", project, livemode, externalUserID, app))
+		fmt.Sprintf("%q %t %q %q", project, livemode, externalUserID, app))
 	if err != nil {
 		return fmt.Errorf("lock person: %w", postgres.Translate(err))
 	}

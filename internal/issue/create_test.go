@@ -1,0 +1,297 @@
+package issue_test
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/issue"
+	"github.com/connectlink/connectlink/internal/store/find"
+)
+
+func TestCreateStoresEverythingAndAnswersTheLinks(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	a, err := w.process().Create(t.Context(), w.key, ask("user-1"), issue.Meta{Route: "POST /v1/invites", RequestID: "req_1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.Status != http.StatusCreated || a.Replayed {
+		t.Fatalf("answer = %d, replayed %t", a.Status, a.Replayed)
+	}
+	inv := a.Invite
+	u, err := url.Parse(*inv.ConnectLinkURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if q := u.RawQuery; !strings.HasSuffix(q, "&connectLink=true&app=slack&oauthAppId=oa_slack9") {
+		t.Error("app and oauthAppId do not close the query")
+	}
+	if !strings.HasPrefix(inv.InviteLink.URL, publicURL+"/c/") || len(inv.InviteLink.URL) != len(publicURL)+3+access.CodeLength {
+		t.Error("the invite link is not ours")
+	}
+	if inv.Status != invite.Active || inv.App.Name != "Slack" || inv.Recipient.Email != "Pat.Doe@customer.example" {
+		t.Errorf("invite = %s, app %q", inv.Status, inv.App.Name)
+	}
+	if left := time.Until(*inv.ExpiresAt); left < 3*time.Hour+59*time.Minute || left > 4*time.Hour+time.Second {
+		t.Errorf("expires in %s, want 4 h", left)
+	}
+	if !inv.ExpiresAt.Equal(*inv.ConnectLinkExpiresAt) {
+		t.Errorf("without valid_for the invite ends with its token: %s, %s", inv.ExpiresAt, inv.ConnectLinkExpiresAt)
+	}
+	if inv.Delivery == nil || inv.Delivery.Status != invite.Queued {
+		t.Errorf("delivery = %+v, want it queued", inv.Delivery)
+	}
+	if lane := <-w.woken; lane != "default/email/test" {
+		t.Errorf("woke %s", lane)
+	}
+	read, err := find.Get(t.Context(), w.db, "default", false, inv.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := find.Present(w.box, read, find.Links{Show: true, PublicURL: publicURL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if *again.ConnectLinkURL != *inv.ConnectLinkURL || again.InviteLink.URL != inv.InviteLink.URL || !again.ExpiresAt.Equal(*inv.ExpiresAt) {
+		t.Error("what was answered is not what was stored")
+	}
+	// Support finds it by any of these; the database sees none of them.
+	if n := w.count(`SELECT count(*) FROM search_terms WHERE invite_id = $1`, inv.ID); n != 5 {
+		t.Errorf("%d search terms, want address, local part, domain and two words", n)
+	}
+	if n := w.count(`SELECT count(*) FROM invites WHERE id = $1 AND invites::text ILIKE '%customer.example%'`, inv.ID); n != 0 {
+		t.Error("the address stands in the clear")
+	}
+}
+
+func TestValidForOutlivesTheToken(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	week := 7 * 24 * 3600
+	req := ask("user-1")
+	req.ValidFor = &week
+	a, err := w.process().Create(t.Context(), w.key, req, issue.Meta{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if left := time.Until(*a.Invite.ExpiresAt); left < 7*24*time.Hour-time.Minute {
+		t.Errorf("the invite ends in %s", left)
+	}
+	if left := time.Until(*a.Invite.ConnectLinkExpiresAt); left > 4*time.Hour+time.Second {
+		t.Errorf("the token ends in %s", left)
+	}
+}
+
+func TestAllFaultsAtOnceAndNothingStored(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	zero, tooLong := 0, 31*24*3600
+	_, err := w.process().Create(t.Context(), w.key, issue.CreateRequest{
+		App: "Slack!", OAuthAppID: "app_1", Channel: "sms", InitiatedBy: "me", LinkType: "raw", ExpiresIn: &zero, ValidFor: &tooLong,
+		Recipient: &issue.RecipientRequest{Email: "pat@@x", Phone: "12", Locale: "xx-yy-zz!", TimeZone: "Mars/Base"},
+		Inviter:   &issue.InviterRequest{Name: ""}, Note: strings.Repeat("n", 141), ReturnURL: "javascript:alert(1)",
+		Metadata: map[string]string{"": "x", "k/1": strings.Repeat("v", 501)}, IfActive: "maybe",
+		Fallback: &issue.FallbackRequest{},
+	}, issue.Meta{IdempotencyKey: "k1", Route: "POST /v1/invites"})
+	var e *invite.Error
+	if !errors.As(err, &e) || e.Code != invite.CodeInvalidRequest {
+		t.Fatalf("err = %v", err)
+	}
+	var at []string
+	for _, f := range e.Faults {
+		at = append(at, f.Pointer)
+		if strings.Contains(f.Detail, "pat@@x") {
+			t.Errorf("%s repeats the value", f.Pointer)
+		}
+	}
+	for _, want := range []string{
+		"/external_user_id", "/app", "/oauth_app_id", "/initiated_by", "/link_type", "/expires_in", "/valid_for", "/recipient/email",
+		"/recipient/phone", "/recipient/locale", "/recipient/time_zone", "/inviter/name", "/note", "/return_url", "/metadata/",
+		"/metadata/k~11", "/if_active", "/fallback",
+	} {
+		if !slices.Contains(at, want) {
+			t.Errorf("no fault names %s; named are %v", want, at)
+		}
+	}
+	if n := w.count(`SELECT (SELECT count(*) FROM invites) + (SELECT count(*) FROM idempotency)`); n != 0 {
+		t.Errorf("%d rows were stored", n)
+	}
+	if n := w.mints.Load(); n != 0 {
+		t.Errorf("%d tokens were minted", n)
+	}
+}
+
+// TestTwins: 64 twins on two processes make one invite, one message, and at
+// most one mint per process.
+func TestTwins(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	processes := []*issue.Service{w.process(), w.process()}
+	meta := issue.Meta{IdempotencyKey: "order-42", Route: "POST /v1/invites", Body: []byte(`{"external_user_id":"user-1"}`)}
+	var wg sync.WaitGroup
+	answers := make([]issue.Answer, 64)
+	for i := range answers {
+		wg.Go(func() {
+			a, err := processes[i%2].Create(t.Context(), w.key, ask("user-1"), meta)
+			if err != nil {
+				t.Errorf("twin %d: %v", i, err)
+			}
+			answers[i] = a
+		})
+	}
+	wg.Wait()
+	first := 0
+	for i, a := range answers {
+		if a.Invite.ID != answers[0].Invite.ID || a.Status != http.StatusCreated {
+			t.Fatalf("twin %d got %s with %d", i, a.Invite.ID, a.Status)
+		}
+		if !a.Replayed {
+			first++
+		}
+	}
+	if first != 1 {
+		t.Errorf("%d twins were told that they were first", first)
+	}
+	if n := w.count(`SELECT count(*) FROM invites`); n != 1 {
+		t.Errorf("%d invites", n)
+	}
+	if n := w.count(`SELECT count(*) FROM deliveries`); n != 1 {
+		t.Errorf("%d deliveries", n)
+	}
+	if n := w.mints.Load(); n > 2 {
+		t.Errorf("%d mints on two processes", n)
+	}
+	meta.Body = []byte(`{"external_user_id":"user-2"}`)
+	if _, err := processes[0].Create(t.Context(), w.key, ask("user-2"), meta); invite.CodeOf(err) != invite.CodeIdempotencyReused {
+		t.Errorf("the same key with another body: %v", err)
+	}
+	if _, err := processes[0].Create(t.Context(), w.newKey(), ask("user-2"), meta); err != nil {
+		t.Errorf("another API key's same Idempotency-Key: %v", err)
+	}
+}
+
+func TestMintThatFailsForAWhileIsStoredWithoutLink(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.down.Store(true)
+	meta := issue.Meta{IdempotencyKey: "k", Route: "POST /v1/invites"}
+	s := w.process()
+	a, err := s.Create(t.Context(), w.key, ask("user-1"), meta)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.Status != http.StatusAccepted || a.Invite.Status != invite.Pending {
+		t.Fatalf("answer %d, status %s; want 202 and pending", a.Status, a.Invite.Status)
+	}
+	if a.Invite.ConnectLinkURL != nil || a.Invite.ConnectLinkExpiresAt != nil || a.Invite.ExpiresAt != nil || a.Invite.InviteLink == nil {
+		t.Error("before the first mint there is an invite link, and no end")
+	}
+	again, err := s.Create(t.Context(), w.key, ask("user-1"), meta)
+	if err != nil || !again.Replayed || again.Status != http.StatusAccepted {
+		t.Errorf("the repeat was answered %d (replayed %t): %v", again.Status, again.Replayed, err)
+	}
+}
+
+func TestMintThatIsRefusedStoresNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	req := ask("user-1")
+	req.Recipient.Email = "mintfail@connectlink.test"
+	_, err := w.process().Create(t.Context(), w.key, req, issue.Meta{})
+	if invite.CodeOf(err) != invite.CodeMintFailed {
+		t.Fatalf("err = %v", err)
+	}
+	if n := w.count(`SELECT count(*) FROM invites`); n != 0 {
+		t.Errorf("%d invites", n)
+	}
+}
+
+func TestAppsThatCannotBeConnectedAreRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for app, want := range map[string]invite.Code{"rss": invite.CodeAppNeedsNoAccount, "no_such_app": invite.CodeUnknownApp} {
+		req := ask("user-1")
+		req.App, req.OAuthAppID = app, ""
+		if _, err := w.process().Create(t.Context(), w.key, req, issue.Meta{}); invite.CodeOf(err) != want {
+			t.Errorf("%s: %v", app, err)
+		}
+	}
+}
+
+func TestIfActive(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.process()
+	create := func(ifActive string) (issue.Answer, error) {
+		req := ask("user-1")
+		req.IfActive = ifActive
+		return s.Create(t.Context(), w.key, req, issue.Meta{})
+	}
+	first, err := create("error")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = create("error")
+	var e *invite.Error
+	if !errors.As(err, &e) || e.Code != invite.CodeActiveInviteExists || e.ExistingID != first.Invite.ID {
+		t.Errorf("error: %v", err)
+	}
+	if a, err := create("return"); err != nil || a.Status != http.StatusOK || a.Invite.ID != first.Invite.ID {
+		t.Errorf("return: %d %s %v", a.Status, a.Invite.ID, err)
+	}
+	second, err := create("replace")
+	if err != nil || second.Invite.ID == first.Invite.ID {
+		t.Fatalf("replace: %v", err)
+	}
+	old, err := find.Get(t.Context(), w.db, "default", false, first.Invite.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if old.Status != invite.Revoked || old.ReplacedBy != second.Invite.ID || *old.DeliveryStatus != string(invite.Canceled) || old.Code != nil {
+		t.Errorf("the old one is %s, replaced by %s, its message %s", old.Status, old.ReplacedBy, *old.DeliveryStatus)
+	}
+	if a, err := create(""); err != nil || a.Invite.ID == second.Invite.ID {
+		t.Errorf("without if_active every create makes an invite: %v", err)
+	}
+}
+
+func TestIfActiveHoldsAgainstConcurrentCreates(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	processes := []*issue.Service{w.process(), w.process()}
+	var wg sync.WaitGroup
+	for i := range 16 {
+		wg.Go(func() {
+			req := ask("user-1")
+			req.IfActive = "error"
+			_, err := processes[i%2].Create(t.Context(), w.key, req, issue.Meta{})
+			if code := invite.CodeOf(err); err != nil && code != invite.CodeActiveInviteExists {
+				t.Errorf("create %d: %v", i, err)
+			}
+		})
+	}
+	wg.Wait()
+	if n := w.count(`SELECT count(*) FROM invites`); n != 1 {
+		t.Errorf("%d open invites of one user and app", n)
+	}
+}
+
+func TestDevelopmentReachesListedRecipientsOnly(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.project.DevelopmentRecipients = []string{"dev@acme.example"}
+	p := w.key
+	p.Livemode = true
+	_, err := w.process().Create(t.Context(), p, ask("user-1"), issue.Meta{})
+	if invite.CodeOf(err) != invite.CodeRecipientNotListed {
+		t.Errorf("err = %v", err)
+	}
+}
