@@ -2,12 +2,14 @@ package track
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/store/ledger"
+	"github.com/connectlink/connectlink/internal/store/queue"
 )
 
 // fact is what a provider said about one delivery. That it said anything
@@ -60,6 +62,35 @@ func (t *Tracker) fold(ctx context.Context, tx pgx.Tx, facts []fact) error {
 		}
 	}
 	return nil
+}
+
+// noteReceipts tells dispatch that receipts arrive, and since when: only where
+// they do may silence be read as "not taken". It comes after the commit, since
+// the accounts' rows are shared by all; when it is lost the next callback
+// makes up for it.
+func (t *Tracker) noteReceipts(ctx context.Context, facts []fact) {
+	if len(facts) == 0 {
+		return
+	}
+	refs := make([]queue.AttemptRef, 0, len(facts))
+	for _, f := range facts {
+		refs = append(refs, queue.AttemptRef{InviteID: f.taken.InviteID, AttemptID: f.taken.AttemptID})
+	}
+	if err := queue.NoteReceipts(ctx, t.p.DB, refs); err != nil {
+		t.p.Log.WarnContext(ctx, "note receipts", "err", err)
+	}
+}
+
+// plainCode makes a provider's code fit to be stored as it is: it comes from
+// outside, and Postgres takes neither NUL nor broken UTF-8.
+func plainCode(code string) string {
+	code = strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return -1
+		}
+		return r
+	}, code)
+	return code[:min(len(code), 120)]
 }
 
 // credible is the time by which a fact competes with an end that was recorded.

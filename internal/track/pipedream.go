@@ -7,6 +7,7 @@ import (
 	"crypto/subtle"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/google/uuid"
@@ -30,6 +31,9 @@ const (
 
 const pipedreamName = "pipedream"
 
+// accountID is the form of an account's id; anything else is not asked for.
+var accountID = regexp.MustCompile(`^apn_[0-9A-Za-z]{1,100}$`)
+
 // Pipedream takes a connection webhook. hook is the secret part of its path. A
 // nil error means that the webhook is stored, or was before. Errors: ErrUnknown,
 // ErrMalformed, and those of the database.
@@ -51,7 +55,10 @@ func (t *Tracker) Pipedream(ctx context.Context, hook secret.Text, raw []byte) e
 	if subtle.ConstantTimeCompare(seal.Digest(w.ConnectToken), owner.TokenDigest) != 1 {
 		return ErrUnknown
 	}
-	check := Check{InviteID: owner.InviteID, AccountID: w.AccountID}
+	check := Check{InviteID: owner.InviteID}
+	if accountID.MatchString(w.AccountID) {
+		check.AccountID = w.AccountID // else the person's accounts are listed
+	}
 	fresh := false
 	err = t.inTx(ctx, func(tx pgx.Tx) error {
 		var err error
@@ -149,7 +156,7 @@ type Failure string
 // The classes. Pipedream publishes no codes, only English words, so this is a
 // best effort for the page's wording; nothing is decided by it.
 const (
-	FailureCanceled Failure = "canceled"
+	FailureCanceled Failure = "cancelled"
 	FailureDenied   Failure = "denied"
 	FailureOther    Failure = "error"
 )

@@ -43,9 +43,16 @@ func (t *Tracker) SendGrid(ctx context.Context, project string, livemode bool, r
 		return ErrMalformed
 	}
 	for chunk := range slices.Chunk(events, postedAtOnce) {
-		if err := t.inTx(ctx, func(tx pgx.Tx) error { return t.mailEvents(ctx, tx, project, livemode, chunk) }); err != nil {
+		var facts []fact
+		err := t.inTx(ctx, func(tx pgx.Tx) error {
+			var err error
+			facts, err = t.mailEvents(ctx, tx, project, livemode, chunk)
+			return err
+		})
+		if err != nil {
 			return fmt.Errorf("take %d mail events: %w", len(chunk), err)
 		}
+		t.noteReceipts(ctx, facts)
 	}
 	t.p.SawEvent(project, livemode)
 	return nil
@@ -58,20 +65,20 @@ type mail struct {
 	attempt ledger.Attempt // zero while it matches nothing
 }
 
-func (t *Tracker) mailEvents(ctx context.Context, tx pgx.Tx, project string, livemode bool, posted []sendgrid.Event) error {
+func (t *Tracker) mailEvents(ctx context.Context, tx pgx.Tx, project string, livemode bool, posted []sendgrid.Event) ([]fact, error) {
 	mails, err := freshMails(ctx, tx, project, livemode, posted)
 	if err != nil || len(mails) == 0 {
-		return err
+		return nil, err
 	}
 	if err := matchMails(ctx, tx, project, livemode, mails); err != nil {
-		return err
+		return nil, err
 	}
 	var facts []fact
 	kept := make([]ledger.Callback, 0, len(mails))
 	for _, m := range mails {
 		c, err := t.sealed(sendgridName, m.attempt.InviteID, m.Raw)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		kept = append(kept, c)
 		if f, ok := m.fact(); ok {
@@ -79,9 +86,9 @@ func (t *Tracker) mailEvents(ctx context.Context, tx pgx.Tx, project string, liv
 		}
 	}
 	if err := ledger.InsertCallbacks(ctx, tx, kept); err != nil {
-		return err
+		return nil, err
 	}
-	return t.fold(ctx, tx, facts)
+	return facts, t.fold(ctx, tx, facts)
 }
 
 // freshMails drops copies: those in the post itself, and those of earlier posts.
@@ -189,7 +196,7 @@ func (m mail) fact() (fact, bool) {
 			Actor:      invite.Actor{Kind: invite.ActorProvider, ID: sendgridName},
 			DeliveryID: m.attempt.DeliveryID,
 			AttemptID:  m.attempt.ID,
-			Data:       invite.Data{Reason: reason, ProviderCode: m.Code(), Provider: sendgridName, Channel: invite.Email, Source: fromCallback},
+			Data:       invite.Data{Reason: reason, ProviderCode: plainCode(m.Code()), Provider: sendgridName, Channel: invite.Email, Source: fromCallback},
 			Detail:     secret.New(words),
 			At:         m.At,
 		},
@@ -201,9 +208,9 @@ func (m mail) fact() (fact, bool) {
 func xMessageID(id string) string {
 	for _, mark := range []string{".recvd", ".filter"} {
 		if before, _, ok := strings.Cut(id, mark); ok {
-			return before
+			return plainCode(before)
 		}
 	}
 	before, _, _ := strings.Cut(id, ".")
-	return before
+	return plainCode(before)
 }

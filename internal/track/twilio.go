@@ -45,40 +45,47 @@ func (t *Tracker) Twilio(ctx context.Context, c Text) error {
 	if err != nil {
 		return ErrMalformed
 	}
-	err = t.inTx(ctx, func(tx pgx.Tx) error { return t.text(ctx, tx, c, status) })
+	var facts []fact
+	err = t.inTx(ctx, func(tx pgx.Tx) error {
+		var err error
+		facts, err = t.text(ctx, tx, c, status)
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("take text status: %w", err)
 	}
+	t.noteReceipts(ctx, facts)
 	return nil
 }
 
-func (t *Tracker) text(ctx context.Context, tx pgx.Tx, c Text, s twilio.Status) error {
+func (t *Tracker) text(ctx context.Context, tx pgx.Tx, c Text, s twilio.Status) ([]fact, error) {
 	key := sha256.Sum256(fmt.Appendf(nil, "%s %t %s", c.Project, c.Livemode, s.Key()))
 	fresh, err := ledger.Guard(ctx, tx, twilioName, key[:])
 	if err != nil || !fresh {
-		return err
+		return nil, err
 	}
 	attempt, err := findText(ctx, tx, c, s)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := t.keep(ctx, tx, twilioName, attempt.InviteID, c.Raw); err != nil {
-		return err
+		return nil, err
 	}
 	fate, reason := s.Fate()
 	if fate == "" || attempt.ID.IsZero() {
-		return nil
+		return nil, nil
 	}
-	return t.fold(ctx, tx, []fact{{
+	facts := []fact{{
 		taken: ledger.Taken{InviteID: attempt.InviteID, AttemptID: attempt.ID, ProviderMessageID: s.MessageSID},
 		event: invite.Event{
 			Type:       invite.DeliveryEvent(fate),
 			Actor:      invite.Actor{Kind: invite.ActorProvider, ID: twilioName},
 			DeliveryID: attempt.DeliveryID,
 			AttemptID:  attempt.ID,
-			Data:       invite.Data{Reason: reason, ProviderCode: s.ErrorCode, Provider: twilioName, Channel: invite.SMS, Source: fromCallback},
+			Data:       invite.Data{Reason: reason, ProviderCode: plainCode(s.ErrorCode), Provider: twilioName, Channel: invite.SMS, Source: fromCallback},
 		},
-	}})
+	}}
+	return facts, t.fold(ctx, tx, facts)
 }
 
 // findText finds the attempt by the path, else by the message's SID.
