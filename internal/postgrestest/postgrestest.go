@@ -97,7 +97,7 @@ func (s *server) clone(t testing.TB, template string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.admin(ctx, "CREATE DATABASE "+name+" TEMPLATE "+template); err != nil {
+	if err := s.admin(ctx, "CREATE DATABASE "+name+" TEMPLATE "+template+s.strategy); err != nil {
 		t.Fatalf("make the test's database: %v", err)
 	}
 	t.Cleanup(func() {
