@@ -1,0 +1,10 @@
+// Package chaos proves what package dispatch promises, with real processes: it
+// starts workers, loads deliveries, kills workers with -9 and freezes others
+// while they work, and compares what was asked for with what the vendors'
+// stand-in (package sink, a process of its own) counted.
+//
+// It also owns the rig: a dispatcher wired to a sink, and deliveries to load,
+// which dispatch's own tests use in one process.
+//
+// It is test support: nothing else imports it.
+package chaos

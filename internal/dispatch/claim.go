@@ -1,0 +1,163 @@
+package dispatch
+
+import (
+	"context"
+	"time"
+
+	"github.com/connectlink/connectlink/internal/store/queue"
+)
+
+// task is a claimed delivery in this process.
+type task struct {
+	queue.Job
+	// readAt is this machine's time before Job was read, so that the database's
+	// times in it can be put on this machine's clock, never too late.
+	readAt time.Time
+	// probe is the account whose open breaker this delivery is to try.
+	probe  string
+	probed bool // a call was made, and the breaker told of it
+}
+
+// local puts a moment of the database's clock on this machine's.
+func (t *task) local(at time.Time) time.Time { return t.readAt.Add(at.Sub(t.Now)) }
+
+// claimLoop claims whenever it is told to, when room was made, and by itself
+// from time to time. One loop per process: what becomes due while a claim is
+// under way is taken by the next one, in one go.
+func (d *Dispatcher) claimLoop(ctx, working context.Context) {
+	poll := time.NewTimer(0)
+	defer poll.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-d.wake:
+		case <-poll.C:
+		}
+		next := d.p.Poll
+		switch n, err := d.claim(ctx, working, queue.Want{}, ""); {
+		case err != nil && ctx.Err() == nil:
+			d.p.Log.WarnContext(ctx, "dispatch step", "step", "claim", "err", err)
+			next = time.Second
+		case n > 0:
+			d.Wake() // there may be more
+		}
+		poll.Reset(next)
+	}
+}
+
+// claim takes what there is room for and starts work on it. probe names the
+// account that a claim from paused lanes is to try.
+func (d *Dispatcher) claim(ctx, working context.Context, w queue.Want, probe string) (int, error) {
+	d.mu.Lock()
+	w.Owner, w.Lease = d.owner, d.p.Lease
+	if !w.Paused {
+		w.After, w.PerLane, w.Batch = d.after, d.p.PerLane, d.p.InFlight-len(d.held)
+		w.Room = make(map[string]int, len(d.lanes))
+		for lane, n := range d.lanes {
+			w.Room[lane] = d.p.PerLane - n
+		}
+	}
+	d.mu.Unlock()
+	if w.Owner == 0 || w.Batch <= 0 {
+		return 0, nil // whoever makes room wakes the loop
+	}
+	begun := d.p.Now()
+	jobs, err := queue.Claim(ctx, d.p.DB, w)
+	if err != nil {
+		return 0, err
+	}
+	d.metrics.claims.Observe(d.p.Now().Sub(begun).Seconds())
+	for i := range jobs {
+		d.start(working, &task{Job: jobs[i], readAt: begun, probe: probe})
+	}
+	if len(jobs) > 0 && !w.Paused {
+		d.mu.Lock()
+		d.after = jobs[len(jobs)-1].Lane
+		d.mu.Unlock()
+	}
+	return len(jobs), nil
+}
+
+// start works on a claimed delivery in a goroutine of its own.
+func (d *Dispatcher) start(working context.Context, t *task) {
+	d.mu.Lock()
+	if old := d.held[t.Ref]; old != nil {
+		// Claimed again by this very process while it still works on it: the
+		// older work is the zombie, and its fence will tell it so.
+		d.lanes[old.Lane]--
+	}
+	d.held[t.Ref] = t
+	d.lanes[t.Lane]++
+	d.mu.Unlock()
+	d.metrics.claimed.Inc()
+	d.metrics.inFlight.Inc()
+	d.working.Add(1)
+	go func() {
+		defer d.working.Done()
+		defer d.metrics.inFlight.Dec()
+		defer d.end(t)
+		d.work(working, t)
+	}()
+}
+
+func (d *Dispatcher) end(t *task) {
+	d.mu.Lock()
+	if d.held[t.Ref] == t {
+		delete(d.held, t.Ref)
+		if d.lanes[t.Lane]--; d.lanes[t.Lane] == 0 {
+			delete(d.lanes, t.Lane)
+		}
+	}
+	d.mu.Unlock()
+	d.Wake()
+}
+
+// mine says whether this process may still think it holds the lease. Only a
+// fence in the database knows; this saves asking in vain.
+func (d *Dispatcher) mine(t *task) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.held[t.Ref] == t && d.owner == t.Owner
+}
+
+func (d *Dispatcher) renew(ctx context.Context) error {
+	d.mu.Lock()
+	var held []queue.Lease
+	for _, t := range d.held {
+		if t.Owner == d.owner {
+			held = append(held, t.Lease)
+		}
+	}
+	d.mu.Unlock()
+	if len(held) == 0 {
+		return nil
+	}
+	still, err := queue.Renew(ctx, d.p.DB, held, d.p.Lease)
+	if err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, l := range held {
+		// What ended meanwhile is no loss.
+		if t := d.held[l.Ref]; t != nil && t.Lease == l && !still[l.Ref] {
+			delete(d.held, l.Ref)
+			if d.lanes[t.Lane]--; d.lanes[t.Lane] == 0 {
+				delete(d.lanes, t.Lane)
+			}
+			d.metrics.lost.Inc()
+		}
+	}
+	return nil
+}
+
+func (d *Dispatcher) reap(ctx context.Context) error {
+	n, err := queue.Reap(ctx, d.p.DB)
+	if n > 0 {
+		d.metrics.reaped.Add(float64(n))
+		d.p.Log.InfoContext(ctx, "took over from a process that is gone", "deliveries", n)
+		d.Wake()
+	}
+	return err
+}

@@ -1,0 +1,123 @@
+package dispatch
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/message"
+	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/secret"
+	"github.com/connectlink/connectlink/internal/store/queue"
+)
+
+// words are a delivery's secrets, opened.
+type words struct {
+	content invite.Content
+	code    secret.Text // zero when there is none
+}
+
+// Format keeps the words out of logs.
+func (words) Format(s fmt.State, _ rune) { _, _ = s.Write([]byte(secret.Redacted)) }
+
+func (d *Dispatcher) open(t *task) (words, error) {
+	var w words
+	if t.Invite.Content == nil {
+		return words{}, errors.New("the content is erased")
+	}
+	plain, err := d.p.Box.Open(t.Invite.Content, seal.AD{Column: "invites.content", ID: t.InviteID.UUID()})
+	if err != nil {
+		return words{}, fmt.Errorf("open the content: %w", err)
+	}
+	if json.Unmarshal(plain, &w.content) != nil {
+		return words{}, errors.New("the content is not what was sealed") // the decoder would quote it
+	}
+	if t.Code != nil {
+		code, err := d.p.Box.Open(t.Code.Sealed, seal.AD{Column: "codes.code", ID: t.Code.ID})
+		if err != nil {
+			return words{}, fmt.Errorf("open the code: %w", err)
+		}
+		w.code = secret.New(string(code))
+	}
+	return w, nil
+}
+
+// link returns the URL that the message carries: of our page, or of a connect link.
+func (d *Dispatcher) link(t *task, w words, l *queue.Link) (secret.Text, error) {
+	if t.Invite.LinkType != invite.ConnectLink {
+		if w.code.IsZero() {
+			return secret.Text{}, errors.New("the code is gone")
+		}
+		return secret.New(d.p.PublicURL + "/c/" + w.code.Reveal()), nil
+	}
+	if l == nil {
+		return secret.Text{}, errors.New("the connect link is gone")
+	}
+	url, err := d.p.Box.Open(l.URL, seal.AD{Column: "connect_links.url", ID: l.ID.UUID()})
+	if err != nil {
+		return secret.Text{}, fmt.Errorf("open the connect link: %w", err)
+	}
+	return secret.New(string(url)), nil
+}
+
+// compose renders the message. Its errors name fields, never values.
+func (d *Dispatcher) compose(t *task, attempt invite.AttemptID) (message.Outgoing, error) {
+	w, err := d.open(t)
+	if err != nil {
+		return message.Outgoing{}, err
+	}
+	url, err := d.link(t, w, t.Link)
+	if err != nil {
+		return message.Outgoing{}, err
+	}
+	project, ok := d.p.Project(t.ProjectID)
+	if !ok {
+		return message.Outgoing{}, errors.New("the project is not configured")
+	}
+	brand := project.Brand
+	ends := t.Invite.ExpiresAt
+	linkType := message.LinkInvite
+	if t.Invite.LinkType == invite.ConnectLink {
+		linkType, ends = message.LinkConnect, &t.Link.ExpiresAt
+	}
+	r := w.content.Recipient
+	v := message.Vars{
+		Brand: brand.Name, AppName: t.Invite.AppName,
+		Inviter: w.content.Inviter, Reason: w.content.Reason, Note: w.content.Note, RecipientName: r.Name,
+		URL: url, LinkType: linkType, Kind: message.Kind(t.Kind), Initiator: message.Initiator(t.Invite.InitiatedBy),
+		ExpiresAt: *ends, Now: t.Now, Locale: r.Locale, RecipientEmail: secret.New(r.Email),
+		SupportEmail: brand.SupportEmail, LegalLine: brand.LegalLine, PrivacyURL: brand.PrivacyURL,
+		Colour: brand.Colour, LogoURL: brand.LogoURL,
+		CanRenew: linkType == message.LinkInvite, CanReport: linkType == message.LinkInvite,
+	}
+	if zone, err := time.LoadLocation(r.TimeZone); err == nil && r.TimeZone != "" {
+		v.Zone, v.ZoneIsRecipients = zone, true
+	}
+	to := r.Address(t.Channel)
+	if to == "" {
+		return message.Outgoing{}, errors.New("the recipient has no address for this channel")
+	}
+	out := message.Outgoing{
+		InviteID: t.InviteID.String(), AttemptID: attempt.String(), Livemode: t.Livemode,
+		ValidFor: ends.Sub(t.Now),
+	}
+	if t.Channel == invite.SMS {
+		sms, err := d.p.Renderer.SMS(v)
+		if err != nil {
+			return message.Outgoing{}, err
+		}
+		sms.To = secret.New(to)
+		out.SMS = &sms
+		return out, nil
+	}
+	mail, err := d.p.Renderer.Email(v)
+	if err != nil {
+		return message.Outgoing{}, err
+	}
+	mail.To = message.Address{Email: secret.New(to), Name: strings.TrimSpace(r.Name)}
+	out.Email = &mail
+	return out, nil
+}

@@ -1,0 +1,76 @@
+package dispatch
+
+import (
+	"time"
+
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/store/queue"
+)
+
+type step int
+
+const (
+	stepDone      step = iota // settled: nothing to do
+	stepReconcile             // an attempt is in doubt
+	stepCancel                // the invite ended, or what was to be said is gone
+	stepGiveUp                // too little time is left
+	stepMint                  // a link is needed
+	stepSend
+)
+
+// decide says what a delivery needs next. It is pure: j is one snapshot, its
+// times all by the database's clock.
+func decide(j *queue.Job) (step, invite.Reason) {
+	if j.Status.Ended() {
+		return stepDone, ""
+	}
+	if j.Last != nil {
+		switch j.Last.Outcome {
+		case queue.Open, queue.Unknown, queue.Accepted:
+			return stepReconcile, ""
+		}
+	}
+	inv := &j.Invite
+	if !inv.Status.Open() && inv.Status != invite.Failed || inv.Content == nil {
+		return stepCancel, ""
+	}
+	left := func(t time.Time) time.Duration { return t.Sub(j.Now) }
+	if inv.LinkType == invite.ConnectLink {
+		switch {
+		case left(inv.GivesUpAt) <= 0:
+			return stepGiveUp, shortfall(j)
+		case j.Link == nil || !invite.EnoughLeft(j.Link.Granted, left(j.Link.ExpiresAt)):
+			return stepMint, ""
+		}
+		return stepSend, ""
+	}
+	if j.Code == nil {
+		return stepCancel, "" // it was retired: the address was corrected
+	}
+	if inv.ExpiresAt == nil || inv.Status == invite.Pending {
+		if left(inv.GivesUpAt) <= 0 {
+			return stepGiveUp, invite.LinkUnavailable
+		}
+		return stepMint, ""
+	}
+	if !invite.EnoughLeft(granted(inv), left(*inv.ExpiresAt)) {
+		return stepGiveUp, shortfall(j)
+	}
+	return stepSend, ""
+}
+
+// granted is the life that the invite had when it began.
+func granted(inv *queue.Invite) time.Duration {
+	if inv.ValidFor > 0 {
+		return inv.ValidFor
+	}
+	return inv.ExpiresIn
+}
+
+// shortfall is why time ran out: what was missing last.
+func shortfall(j *queue.Job) invite.Reason {
+	if j.Link == nil && j.Attempts == 0 {
+		return invite.LinkUnavailable
+	}
+	return invite.ProviderDown
+}

@@ -1,0 +1,229 @@
+package dispatch
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/connectlink/connectlink/config"
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/message"
+	"github.com/connectlink/connectlink/internal/mint"
+	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/secret"
+	"github.com/connectlink/connectlink/internal/store/ledger"
+	"github.com/connectlink/connectlink/internal/store/queue"
+)
+
+// Sender hands messages to one provider account.
+type Sender interface {
+	Provider() string
+	// Account is the same for all senders that share limits and credit.
+	Account() string
+	// Proof says what can be found out about a call whose answer was lost.
+	Proof() message.Proof
+	// Send makes one call. The error is always a *message.SendError.
+	Send(ctx context.Context, m message.Outgoing) (message.Receipt, error)
+	// Find looks a message up; message.ErrCannotFind when the provider has no way to.
+	Find(ctx context.Context, s message.Sought) (message.Found, error)
+}
+
+// Pace limits the sends through a provider account; zero means unlimited.
+type Pace struct {
+	PerSecond float64
+	Burst     int
+}
+
+// Params are what a Dispatcher needs. Knobs that are zero get the defaults named.
+type Params struct {
+	DB *pgxpool.Pool
+	// DirectURL reaches the database without a pooler: the process lock is a
+	// session's.
+	DirectURL secret.Text
+	Box       *seal.Box
+	Minters   mint.Set
+	// Senders are tried in order; the second is the way out when the first is down.
+	Senders  func(project string, livemode bool, ch invite.Channel) []Sender
+	Project  func(id string) (config.Project, bool)
+	Renderer *message.Renderer
+	// PublicURL is where invite links live, without a slash at the end.
+	PublicURL string
+	// CallbackURL is where a provider reports on one attempt; "" when it cannot reach us.
+	CallbackURL func(project string, livemode bool, provider, inviteID, attemptID string) string
+	// Publish hands on what follows from events, in the transaction that records them.
+	Publish func(ctx context.Context, tx pgx.Tx, a ledger.Applied) error
+	Pace    func(account string) Pace // nil: unlimited
+	Log     *slog.Logger
+	Metrics prometheus.Registerer // nil: not registered
+	Now     func() time.Time      // for durations on this machine only; time.Now
+
+	Lease        time.Duration // 8 s
+	Renew        time.Duration // 2 s
+	Reap         time.Duration // 500 ms
+	Poll         time.Duration // 250 ms: how often to look without being told
+	CallDeadline time.Duration // 10 s: one call to a provider
+	InFlight     int           // 256 deliveries at a time in this process
+	PerLane      int           // 64 of them of one lane
+	Group        int           // 64 attempts or results a commit at most
+	RetryFirst   time.Duration // 1 s
+	RetryMax     time.Duration // 60 s
+	Trip         queue.Trip    // 5 failures; 2 s, doubled up to 60 s
+	AccountHold  time.Duration // 30 s: how long a refused account rests at least
+	Park         int           // 5: failures of the message itself until it is parked
+}
+
+// callMargin is how much longer than the call's deadline its lease lasts.
+const callMargin = 3 * time.Second
+
+func (p Params) withDefaults() Params {
+	def(&p.Lease, 8*time.Second)
+	def(&p.Renew, 2*time.Second)
+	def(&p.Reap, 500*time.Millisecond)
+	def(&p.Poll, 250*time.Millisecond)
+	def(&p.CallDeadline, 10*time.Second)
+	def(&p.InFlight, 256)
+	def(&p.PerLane, 64)
+	def(&p.Group, 64)
+	def(&p.RetryFirst, time.Second)
+	def(&p.RetryMax, 60*time.Second)
+	def(&p.Trip.Threshold, 5)
+	def(&p.Trip.First, 2*time.Second)
+	def(&p.Trip.Max, 60*time.Second)
+	def(&p.AccountHold, 30*time.Second)
+	def(&p.Park, 5)
+	if p.Log == nil {
+		p.Log = slog.New(slog.DiscardHandler)
+	}
+	if p.Now == nil {
+		p.Now = time.Now
+	}
+	if p.Publish == nil {
+		p.Publish = func(context.Context, pgx.Tx, ledger.Applied) error { return nil }
+	}
+	if p.Pace == nil {
+		p.Pace = func(string) Pace { return Pace{} }
+	}
+	if p.CallbackURL == nil {
+		p.CallbackURL = func(string, bool, string, string, string) string { return "" }
+	}
+	return p
+}
+
+func def[T int | time.Duration](v *T, fallback T) {
+	if *v <= 0 {
+		*v = fallback
+	}
+}
+
+// Dispatcher is one process's share of the work. Any number of processes may
+// run one over the same database.
+type Dispatcher struct {
+	p        Params
+	metrics  *metrics
+	wake     chan struct{}
+	begins   *group[*begin]
+	finishes *group[*finish]
+	accounts *accounts
+
+	mu    sync.Mutex
+	owner int64 // key of the process lock; 0 while it is not held
+	held  map[queue.Ref]*task
+	lanes map[string]int // deliveries in work, by lane
+	after string         // lane at which the last claim ended
+
+	working  sync.WaitGroup
+	stopping atomic.Bool
+}
+
+// New makes a Dispatcher. It starts nothing.
+func New(p Params) *Dispatcher {
+	p = p.withDefaults()
+	d := &Dispatcher{
+		p: p, metrics: newMetrics(p.Metrics), wake: make(chan struct{}, 1),
+		held: make(map[queue.Ref]*task), lanes: make(map[string]int),
+	}
+	d.accounts = newAccounts(d)
+	d.begins = newGroup(p.Group, d.writeBegins)
+	d.finishes = newGroup(p.Group, d.writeFinishes)
+	return d
+}
+
+// Wake tells the claim loop that something is due. It never blocks.
+func (d *Dispatcher) Wake() {
+	select {
+	case d.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Run works until ctx ends; then it takes nothing new, lets calls in flight end,
+// gives back what was not begun, and returns.
+func (d *Dispatcher) Run(ctx context.Context) error {
+	// Work outlives ctx: a call that is cut off has an unknown outcome.
+	working, stopWork := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopWork()
+	d.stopping.Store(false)
+	defer context.AfterFunc(ctx, func() { d.stopping.Store(true) })()
+
+	var writers errgroup.Group
+	writers.Go(func() error { d.begins.run(working); return nil })
+	writers.Go(func() error { d.finishes.run(working); return nil })
+
+	locked, unlock := context.WithCancel(working)
+	var lock errgroup.Group
+	lock.Go(func() error { d.holdLock(locked); return nil })
+	lock.Go(func() error { d.every(locked, d.p.Renew, "renew", d.renew); return nil })
+
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error { d.claimLoop(gctx, working); return nil })
+	g.Go(func() error { d.every(gctx, d.p.Reap, "reap", d.reap); return nil })
+	g.Go(func() error {
+		d.every(gctx, accountRefresh, "accounts", func(c context.Context) error { return d.tendAccounts(c, working) })
+		return nil
+	})
+	g.Go(func() error { d.every(gctx, measureEvery, "measure", d.measure); return nil })
+	err := g.Wait()
+
+	d.working.Wait()
+	unlock()
+	_ = lock.Wait()
+	stopWork()
+	_ = writers.Wait()
+	return err
+}
+
+const measureEvery = 5 * time.Second
+
+// every runs step at intervals. A failing step is logged and tried again: the
+// database may be restarting.
+func (d *Dispatcher) every(ctx context.Context, interval time.Duration, name string, step func(context.Context) error) {
+	t := time.NewTicker(interval)
+	defer t.Stop()
+	for {
+		if err := step(ctx); err != nil && ctx.Err() == nil {
+			d.p.Log.WarnContext(ctx, "dispatch step", "step", name, "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+	}
+}
+
+func (d *Dispatcher) measure(ctx context.Context) error {
+	w, err := queue.Measure(ctx, d.p.DB, 10_000)
+	if err != nil {
+		return err
+	}
+	d.metrics.due.Set(float64(w.Due))
+	d.metrics.oldest.Set(w.Oldest.Seconds())
+	return nil
+}

@@ -1,0 +1,61 @@
+// Package dispatch sends each delivery once: it claims what is due, has links
+// minted where they are needed, hands messages to providers and finds out what
+// became of calls whose answer was lost.
+//
+// # What is promised
+//
+// Once accepted, a message is never lost: it is sent, or the invite says why it
+// could not be. It is never sent twice as long as the provider reports what it
+// took. Where the provider cannot report, a message whose answer was lost is
+// held as "unknown", for a person or the project's policy to decide.
+//
+// # How a delivery is worked on
+//
+// The delivery's row is queue and truth in one (package store/queue has leases
+// and fences). One claimed delivery goes through these steps, each of which may
+// be the last before its process dies:
+//
+//	settled already         take it off the queue
+//	an attempt is in doubt  reconcile it: never send again before
+//	no link where needed    mint one
+//	too little time left    give up, with a reason
+//	else                    record an attempt, call, record the result
+//
+// The attempt is committed before the call, by a statement that is at the same
+// time the fence (it names lease token and owner) and the extension of the lease
+// past the end of the call. The call carries the local end of that lease, counted
+// from before the statement was sent; the socket refuses bytes from then on. So
+// of a frozen process nothing can leave that another one does not know about.
+//
+// # What a result changes
+//
+// A result is written on its attempt whoever holds the delivery by then. That a
+// provider took the message is a fact, and is folded into the invite's state
+// whenever it comes; everything that moves the delivery in the queue (retry,
+// give up, hold) is written by the holder of the lease only. While the database
+// is away, results wait in memory and are written when it is back.
+//
+// Attempts and results are written in groups, one commit each: whatever waits
+// when the previous commit has returned. There is no lingering.
+//
+// # Lost answers
+//
+// A sender that can look a message up (Twilio) is asked; "not found" is believed
+// only once its settle time has passed since the last moment at which the call
+// could have been written. A sender that reports by events (SendGrid with a
+// working webhook) settles the delivery by an event; the lack of one is believed
+// only after the settle time and if later attempts were reported on meanwhile.
+// Everything else is held.
+//
+// # Accounts and lanes
+//
+// Each project, channel and mode is a lane; claiming goes round the lanes and
+// takes a bounded number of each, so that nobody's import delays anybody. A
+// provider account has a breaker and, if configured, a pace, both in a row that
+// all processes share. While a breaker is open its lanes are not claimed but for
+// one probe; closing it makes due what only waited because of it.
+//
+// The package must not decide what an event changes (invite.Fold does), and it
+// never talks to the network while a transaction is open. No request carries an
+// Idempotency-Key header: net/http would repeat such a POST by itself.
+package dispatch

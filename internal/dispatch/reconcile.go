@@ -1,0 +1,159 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/connectlink/connectlink/config"
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/message"
+	"github.com/connectlink/connectlink/internal/secret"
+	"github.com/connectlink/connectlink/internal/store/queue"
+)
+
+// patience is after how many settle times a question that gets no answer is
+// left to a person.
+const patience = 3
+
+// belief is what is known of an attempt whose answer was lost.
+type belief int
+
+const (
+	beliefWait  belief = iota // too early, or the provider cannot be asked now
+	beliefTaken               // the provider has it
+	beliefNot                 // it does not, and would by now
+	beliefHold                // nobody will ever tell
+)
+
+// reconcile settles an attempt whose answer was lost, before anything is sent again.
+func (d *Dispatcher) reconcile(ctx context.Context, t *task) error {
+	b, found, after := d.enquire(ctx, t)
+	a := t.Last
+	d.p.Log.InfoContext(ctx, "reconcile", "invite", t.InviteID, "delivery", t.DeliveryID, "attempt", a.ID, "provider", a.Provider,
+		"outcome", a.Outcome, "belief", int(b), "age_ms", t.Now.Sub(a.StartedAt).Milliseconds(), "again_ms", after.Milliseconds())
+	d.metrics.reconciled.WithLabelValues(a.Provider, [...]string{"wait", "taken", "not_taken", "hold"}[b]).Inc()
+
+	f := &finish{Lease: t.Lease, result: &queue.Result{InviteID: t.InviteID, AttemptID: a.ID}}
+	data := invite.Data{Provider: a.Provider, Attempt: a.Number}
+	switch b {
+	case beliefWait:
+		f.result, f.next = nil, &after
+	case beliefTaken:
+		f.fact = true
+		f.result.Outcome, f.result.ProviderMessageID = queue.Accepted, found.ProviderMessageID
+		data.Source = "list"
+		f.events = []invite.Event{t.attemptEvent(a.ID, invite.EventDeliveryAccepted, data)}
+	case beliefNot:
+		f.result.Outcome = queue.NotSent
+		data.Outcome, data.Reason = queue.NotSent, invite.ProviderDown
+		f.events = []invite.Event{t.attemptEvent(a.ID, invite.EventDeliveryRetry, data)}
+		f.next = new(time.Duration)
+	case beliefHold:
+		f.result.Outcome = queue.Unknown
+		data.Outcome, data.Reason = queue.Unknown, invite.OutcomeUnknown
+		if project, _ := d.p.Project(t.ProjectID); project.OnUnknown == config.UnknownResend && t.Attempts == 1 {
+			// The project would rather have two than none. Once: an outage must
+			// not become a stream of copies.
+			f.result.Outcome = queue.Abandoned
+			f.events = []invite.Event{t.attemptEvent(a.ID, invite.EventDeliveryRetry, data)}
+			f.next = new(time.Duration)
+			break
+		}
+		f.events = []invite.Event{t.attemptEvent(a.ID, invite.EventDeliveryUnknown, data)}
+	}
+	return d.recordFinish(ctx, f)
+}
+
+// enquire finds out what can be found out about the last attempt.
+func (d *Dispatcher) enquire(ctx context.Context, t *task) (belief, message.Found, time.Duration) {
+	a := t.Last
+	if a.Outcome == queue.Accepted {
+		return beliefTaken, message.Found{}, 0 // its event did not make it
+	}
+	// Until then a byte of the call may still have left.
+	quiet := a.StartedAt.Add(d.p.CallDeadline + callMargin)
+	if a.FinishedAt != nil {
+		quiet = *a.FinishedAt
+	}
+	age := t.Now.Sub(quiet)
+	sender := d.senderOf(t, a.Account)
+	if sender == nil {
+		return d.holdAfter(age)
+	}
+	reporting, settle := d.proof(sender)
+	if !reporting {
+		return d.holdAfter(age)
+	}
+	again := func() time.Duration { return max(settle-age, settle/10, minLook) }
+	if age < settle {
+		again = func() time.Duration { return min(max(settle-age, minLook), max(settle/4, minLook)) }
+	}
+
+	found, err := d.find(ctx, t, sender)
+	switch {
+	case err == nil && found.Taken:
+		return beliefTaken, found, 0
+	case age < settle:
+		return beliefWait, found, again()
+	case err == nil:
+		return beliefNot, found, 0
+	case errors.Is(err, message.ErrCannotFind):
+		later, err := queue.HasLaterReceipt(ctx, d.p.DB, a.Account, a.StartedAt)
+		if err == nil && later {
+			return beliefNot, found, 0
+		}
+	default:
+		d.p.Log.WarnContext(ctx, "a provider could not be asked", "provider", a.Provider, "attempt", a.ID, "err", err)
+	}
+	if age > patience*settle {
+		return beliefHold, found, 0
+	}
+	return beliefWait, found, again()
+}
+
+// minLook keeps questions from becoming a loop, whatever the settle time.
+const minLook = 50 * time.Millisecond
+
+// holdAfter is the end of what nobody can tell, once the call cannot be under way
+// any more.
+func (d *Dispatcher) holdAfter(age time.Duration) (belief, message.Found, time.Duration) {
+	if age < 0 {
+		return beliefWait, message.Found{}, max(-age, minLook)
+	}
+	return beliefHold, message.Found{}, 0
+}
+
+var errNothingToFind = errors.New("what was sent is gone, so it cannot be looked for")
+
+// find asks the provider. Twilio's list is searched by recipient and by the
+// link, which is the message's own.
+func (d *Dispatcher) find(ctx context.Context, t *task, s Sender) (message.Found, error) {
+	sought := message.Sought{AttemptID: t.Last.ID.String(), StartedAt: t.local(t.Last.StartedAt)}
+	if t.Invite.Content != nil {
+		w, err := d.open(t)
+		if err != nil {
+			return message.Found{}, err
+		}
+		sought.To = secret.New(w.content.Recipient.Address(t.Channel))
+		if url, err := d.link(t, w, t.SentLink); err == nil {
+			sought.Body = url
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, d.p.CallDeadline)
+	defer cancel()
+	found, err := s.Find(ctx, sought)
+	if err == nil && !found.Taken && (sought.To.IsZero() || sought.Body.IsZero()) {
+		return message.Found{}, errNothingToFind
+	}
+	return found, err
+}
+
+func (d *Dispatcher) senderOf(t *task, account string) Sender {
+	for _, s := range d.p.Senders(t.ProjectID, t.Livemode, t.Channel) {
+		if s.Account() == account {
+			return s
+		}
+	}
+	return nil
+}

@@ -1,0 +1,252 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/store/ledger"
+	"github.com/connectlink/connectlink/internal/store/queue"
+)
+
+var (
+	// errLost: the lease is somebody else's. Stop, write nothing more.
+	errLost = errors.New("the lease is lost")
+	// errStale: the invite moved since it was read. Read it again.
+	errStale = errors.New("the invite moved meanwhile")
+	// errAgain ends a group's transaction to leave out those who fell out of it.
+	errAgain = errors.New("again without the others")
+)
+
+// begin is an attempt about to be made.
+type begin struct {
+	queue.NewAttempt
+	version int // of the invite when the message was made
+	event   invite.Event
+	done    chan error // nil, errLost, errStale, or the database's
+}
+
+// recordBegin commits an attempt; with nil the call may be made.
+func (d *Dispatcher) recordBegin(b *begin) error {
+	b.done = make(chan error, 1)
+	d.begins.add(b)
+	return <-b.done
+}
+
+// writeBegins commits attempts in one transaction. Who turns out to have lost
+// the lease, or to have made a message of what is no longer so, falls out, and
+// the transaction is made again without: that is rare, and costs the others
+// nothing when it does not happen.
+func (d *Dispatcher) writeBegins(ctx context.Context, items []*begin) {
+	for len(items) > 0 {
+		out := make(map[queue.Ref]error)
+		err := postgres.InTx(ctx, d.p.DB, func(tx pgx.Tx) error { return d.beginAll(ctx, tx, items, out) })
+		if err != nil && !errors.Is(err, errAgain) {
+			for _, b := range items {
+				b.done <- err
+			}
+			return
+		}
+		var rest []*begin
+		for _, b := range items {
+			switch fault, fell := out[b.Ref]; {
+			case fell:
+				b.done <- fault
+			case err == nil:
+				b.done <- nil
+			default:
+				rest = append(rest, b)
+			}
+		}
+		items = rest
+	}
+}
+
+func (d *Dispatcher) beginAll(ctx context.Context, tx pgx.Tx, items []*begin, out map[queue.Ref]error) error {
+	batches := make([]ledger.Batch, 0, len(items))
+	attempts := make([]queue.NewAttempt, 0, len(items))
+	for _, b := range items {
+		batches = append(batches, ledger.Batch{ID: b.InviteID, Events: []invite.Event{b.event}})
+		attempts = append(attempts, b.NewAttempt)
+	}
+	applied, err := ledger.AppendAll(ctx, tx, d.p.Box, batches)
+	if err != nil {
+		return err
+	}
+	before := make(map[invite.ID]invite.State, len(applied))
+	for _, a := range applied {
+		before[a.ID] = a.Before
+	}
+	for _, b := range items {
+		s, ok := before[b.InviteID]
+		switch {
+		case !ok:
+			out[b.Ref] = errLost
+		case s.Version != b.version:
+			out[b.Ref] = errStale
+		}
+	}
+	if len(out) > 0 {
+		return errAgain
+	}
+	held, err := queue.Begin(ctx, tx, attempts, d.p.CallDeadline+callMargin)
+	if err != nil {
+		return err
+	}
+	for _, b := range items {
+		if !held[b.Ref] {
+			out[b.Ref] = errLost
+		}
+	}
+	if len(out) > 0 {
+		return errAgain
+	}
+	for _, b := range items {
+		if b.LinkID.IsZero() {
+			continue
+		}
+		// The link itself is about to leave our hands.
+		if err := ledger.SetHandedOut(ctx, tx, b.InviteID, b.LinkID); err != nil {
+			return err
+		}
+	}
+	return d.publish(ctx, tx, applied)
+}
+
+// finish is what became of a delivery's turn.
+type finish struct {
+	queue.Lease
+	// fact says that the events are true whoever holds the lease; else they,
+	// and next, are written by its holder only.
+	fact   bool
+	events []invite.Event
+	result *queue.Result
+	next   *time.Duration // due again after
+	done   chan error     // nil, errLost or the database's
+}
+
+// recordFinish writes a result, and goes on trying while the database is away:
+// what a provider said must not be forgotten.
+func (d *Dispatcher) recordFinish(ctx context.Context, f *finish) error {
+	giveUp := d.p.Now().Add(resultPatience)
+	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
+		f.done = make(chan error, 1)
+		d.finishes.add(f)
+		err := <-f.done
+		if err == nil || errors.Is(err, errLost) || d.p.Now().After(giveUp) {
+			return err
+		}
+		d.p.Log.WarnContext(ctx, "a result waits for the database", "delivery", f.DeliveryID, "err", err)
+		sleep(ctx, wait)
+	}
+}
+
+// resultPatience is how long results wait in memory for the database.
+const resultPatience = 2 * time.Minute
+
+func (d *Dispatcher) writeFinishes(ctx context.Context, items []*finish) {
+	held := make(map[queue.Ref]bool)
+	err := postgres.InTx(ctx, d.p.DB, func(tx pgx.Tx) error { return d.finishAll(ctx, tx, items, held) })
+	if err != nil && len(items) > 1 && !errors.Is(err, postgres.ErrUnavailable) {
+		// One of them is at fault: each by itself, so that it harms only itself.
+		for _, f := range items {
+			d.writeFinishes(ctx, []*finish{f})
+		}
+		return
+	}
+	for _, f := range items {
+		switch {
+		case err != nil:
+			f.done <- err
+		case !f.fact && !held[f.Ref]:
+			f.done <- errLost
+		default:
+			f.done <- nil
+		}
+	}
+}
+
+func (d *Dispatcher) finishAll(ctx context.Context, tx pgx.Tx, items []*finish, held map[queue.Ref]bool) error {
+	clear(held)
+	if err := d.fence(ctx, tx, items, held); err != nil {
+		return err
+	}
+	var batches []ledger.Batch
+	var results []queue.Result
+	var leases []queue.Lease
+	var after []time.Duration
+	for _, f := range items {
+		if f.result != nil {
+			results = append(results, *f.result)
+		}
+		if !f.fact && !held[f.Ref] {
+			continue
+		}
+		if len(f.events) > 0 {
+			batches = append(batches, ledger.Batch{ID: f.InviteID, Events: f.events})
+		}
+		if f.next != nil && held[f.Ref] {
+			leases, after = append(leases, f.Lease), append(after, *f.next)
+		}
+	}
+	if len(batches) > 0 {
+		applied, err := ledger.AppendAll(ctx, tx, d.p.Box, batches)
+		if err != nil {
+			return err
+		}
+		if err := d.publish(ctx, tx, applied); err != nil {
+			return err
+		}
+	}
+	if len(results) > 0 {
+		if err := queue.SetResults(ctx, tx, results); err != nil {
+			return err
+		}
+	}
+	if len(leases) > 0 {
+		return queue.SetNext(ctx, tx, leases, after)
+	}
+	return nil
+}
+
+// fence asks, under the invites' locks, who holds its lease. Facts need none.
+func (d *Dispatcher) fence(ctx context.Context, tx pgx.Tx, items []*finish, held map[queue.Ref]bool) error {
+	var ids []invite.ID
+	var leases []queue.Lease
+	for _, f := range items {
+		ids = append(ids, f.InviteID)
+		if !f.fact {
+			leases = append(leases, f.Lease)
+		}
+	}
+	if len(leases) == 0 {
+		return nil
+	}
+	if _, err := ledger.LockAll(ctx, tx, ids); err != nil {
+		return err
+	}
+	still, err := queue.Held(ctx, tx, leases)
+	if err != nil {
+		return err
+	}
+	for ref := range still {
+		held[ref] = true
+	}
+	return nil
+}
+
+func (d *Dispatcher) publish(ctx context.Context, tx pgx.Tx, applied []ledger.Applied) error {
+	for _, a := range applied {
+		if len(a.Effects) == 0 {
+			continue
+		}
+		if err := d.p.Publish(ctx, tx, a); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,85 @@
+package dispatch
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/message"
+	"github.com/connectlink/connectlink/internal/sendgrid"
+	"github.com/connectlink/connectlink/internal/twilio"
+)
+
+type ruling int
+
+const (
+	rulingRetry  ruling = iota // it did not leave: again, later
+	rulingReject               // this message will never be taken
+	rulingDoubt                // nobody knows: reconcile before anything else
+)
+
+// verdict is what follows from a failed call.
+type verdict struct {
+	ruling ruling
+	reason invite.Reason
+	after  time.Duration // until the next look
+	// strikes says that it counts against the provider account, and rest that
+	// the account itself was refused or asked for a pause, at least so long.
+	strikes bool
+	rest    time.Duration
+}
+
+// judge is a table in code: outcome and scope decide.
+func (d *Dispatcher) judge(e *message.SendError, tries int, leaseOver bool) verdict {
+	v := verdict{reason: reasonOf(e), after: max(d.backoff(tries), e.RetryAfter)}
+	switch {
+	case e.Outcome == message.Unknown:
+		v.ruling, v.strikes = rulingDoubt, true
+	case e.Outcome == message.NotSent && leaseOver:
+		// Our own guard spoke, not the provider.
+		v.ruling = rulingRetry
+	case e.Outcome == message.NotSent:
+		v.ruling, v.strikes = rulingRetry, true
+		if e.Scope == message.ScopeAccount {
+			v.rest = max(e.RetryAfter, d.p.RetryFirst)
+		}
+	case e.Scope == message.ScopeAccount:
+		// A fault of configuration: the message waits until it is mended.
+		v.ruling, v.strikes = rulingRetry, true
+		v.rest = max(e.RetryAfter, d.p.AccountHold)
+		v.after = max(v.after, v.rest)
+	default:
+		v.ruling = rulingReject
+	}
+	return v
+}
+
+// backoff is exponential with full jitter, so that a herd spreads out.
+func (d *Dispatcher) backoff(tries int) time.Duration {
+	ceiling := d.p.RetryMax
+	if tries < 16 {
+		ceiling = min(d.p.RetryFirst<<max(tries, 1), ceiling)
+	}
+	if ceiling <= d.p.RetryFirst {
+		return ceiling
+	}
+	return d.p.RetryFirst + rand.N(ceiling-d.p.RetryFirst)
+}
+
+func reasonOf(e *message.SendError) invite.Reason {
+	switch e.Provider {
+	case sendgrid.Provider:
+		return sendgrid.Reason(e)
+	case twilio.Provider:
+		return twilio.Reason(e)
+	}
+	switch {
+	case e.Outcome == message.Unknown:
+		return invite.OutcomeUnknown
+	case e.Outcome == message.NotSent:
+		return invite.ProviderDown
+	case e.Scope == message.ScopeAccount:
+		return invite.ProviderAccount
+	}
+	return invite.ProviderRefused
+}

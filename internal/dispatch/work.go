@@ -1,0 +1,216 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/mint"
+	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/store/ledger"
+	"github.com/connectlink/connectlink/internal/store/queue"
+)
+
+// maxSteps bounds one turn: a delivery whose invite moves all the time is given
+// back and comes round again.
+const maxSteps = 8
+
+// work takes one delivery through its steps until it waits, is settled, or is
+// somebody else's.
+func (d *Dispatcher) work(ctx context.Context, t *task) {
+	defer d.dropUnusedProbe(ctx, t)
+	defer func() {
+		if p := recover(); p != nil {
+			// The value may quote what was being rendered: its type must do.
+			d.p.Log.ErrorContext(ctx, "panic in the work on a delivery", "invite", t.InviteID, "delivery", t.DeliveryID,
+				"panic", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
+			d.poisoned(ctx, t)
+		}
+	}()
+	for range maxSteps {
+		again, err := d.advance(ctx, t)
+		switch {
+		case errors.Is(err, errLost):
+			d.metrics.lost.Inc()
+			return
+		case err != nil:
+			// The lease runs out by itself, or somebody reaps it: nothing is lost.
+			d.p.Log.WarnContext(ctx, "a delivery could not be worked on", "invite", t.InviteID, "delivery", t.DeliveryID, "err", err)
+			d.release(ctx, t, d.p.RetryFirst)
+			return
+		case !again:
+			return
+		}
+		if again, err := d.reload(ctx, t); err != nil || !again {
+			return
+		}
+	}
+	d.release(ctx, t, d.p.RetryFirst)
+}
+
+// advance makes one step; again says that the delivery is to be read anew.
+func (d *Dispatcher) advance(ctx context.Context, t *task) (again bool, err error) {
+	if !t.Fresh() {
+		return true, nil
+	}
+	step, reason := decide(&t.Job)
+	switch step {
+	case stepDone:
+		_, err := queue.SetDone(ctx, d.p.DB, t.Lease)
+		return false, err
+	case stepReconcile:
+		return false, d.reconcile(ctx, t)
+	case stepCancel:
+		return false, d.conclude(ctx, t, invite.DeliveryEvent(invite.Canceled), "")
+	case stepGiveUp:
+		return false, d.giveUp(ctx, t, reason)
+	case stepMint:
+		return d.mint(ctx, t)
+	case stepSend:
+		return d.send(ctx, t)
+	}
+	return false, fmt.Errorf("no step %d", step)
+}
+
+func (d *Dispatcher) reload(ctx context.Context, t *task) (bool, error) {
+	at := d.p.Now()
+	j, ok, err := queue.FindJob(ctx, d.p.DB, t.Lease)
+	if err != nil {
+		d.p.Log.WarnContext(ctx, "a delivery could not be read again", "delivery", t.DeliveryID, "err", err)
+		return false, err
+	}
+	if !ok {
+		return false, nil
+	}
+	t.Job, t.readAt = j, at
+	return true, nil
+}
+
+// release gives a delivery back, to be looked at again later.
+func (d *Dispatcher) release(ctx context.Context, t *task, after time.Duration) {
+	if _, err := queue.Release(ctx, d.p.DB, []queue.Lease{t.Lease}, []time.Duration{after}); err != nil {
+		d.p.Log.WarnContext(ctx, "a delivery could not be given back", "delivery", t.DeliveryID, "err", err)
+	}
+}
+
+// system is who acts here.
+func system() invite.Actor { return invite.Actor{Kind: invite.ActorSystem, ID: "dispatch"} }
+
+func (t *task) event(typ invite.EventType, data invite.Data) invite.Event {
+	data.Channel = t.Channel
+	return invite.Event{Type: typ, Actor: system(), DeliveryID: t.DeliveryID, Data: data}
+}
+
+// conclude records one event that ends the delivery.
+func (d *Dispatcher) conclude(ctx context.Context, t *task, typ invite.EventType, reason invite.Reason) error {
+	return d.recordFinish(ctx, &finish{
+		Lease:  t.Lease,
+		events: []invite.Event{t.event(typ, invite.Data{Reason: reason})},
+	})
+}
+
+// giveUp ends a delivery for which too little time is left. The invite says why.
+func (d *Dispatcher) giveUp(ctx context.Context, t *task, reason invite.Reason) error {
+	d.p.Log.WarnContext(ctx, "gave up on a delivery", "invite", t.InviteID, "delivery", t.DeliveryID, "reason", reason, "attempts", t.Attempts)
+	d.metrics.gaveUp.WithLabelValues(string(reason)).Inc()
+	return d.conclude(ctx, t, invite.EventDeliveryRejected, reason)
+}
+
+// poisoned counts a fault that lies in the message. After a few it is parked:
+// it must not keep a worker busy for ever, and somebody has to look.
+func (d *Dispatcher) poisoned(ctx context.Context, t *task) {
+	d.metrics.poisoned.Inc()
+	if t.Poisoned+1 < d.p.Park {
+		if _, err := queue.SetPoisoned(ctx, d.p.DB, t.Lease, d.backoff(t.Poisoned+1)); err != nil {
+			d.p.Log.WarnContext(ctx, "a failure could not be counted", "delivery", t.DeliveryID, "err", err)
+		}
+		return
+	}
+	d.p.Log.ErrorContext(ctx, "a message is broken and was parked", "invite", t.InviteID, "delivery", t.DeliveryID, "failures", t.Poisoned+1)
+	d.metrics.parked.Inc()
+	if err := d.conclude(ctx, t, invite.EventDeliveryRejected, invite.MessageBroken); err != nil && !errors.Is(err, errLost) {
+		d.p.Log.WarnContext(ctx, "a delivery could not be parked", "delivery", t.DeliveryID, "err", err)
+	}
+}
+
+// mint gets the link that a delivery lacks.
+func (d *Dispatcher) mint(ctx context.Context, t *task) (again bool, err error) {
+	minter, ok := d.p.Minters(t.ProjectID, t.Livemode, t.Invite.Environment)
+	if !ok {
+		d.p.Log.ErrorContext(ctx, "no Pipedream client is configured", "project", t.ProjectID, "livemode", t.Livemode, "environment", t.Invite.Environment)
+		d.release(ctx, t, d.p.RetryMax)
+		return false, nil
+	}
+	words, err := d.open(t)
+	if err != nil {
+		return false, d.broken(ctx, t, err)
+	}
+	minted, err := minter.Mint(ctx, mint.Request{
+		InviteID: t.InviteID, ExternalUserID: t.Invite.ExternalUserID, App: t.Invite.AppSlug, OAuthAppID: t.Invite.OAuthAppID,
+		ExpiresIn: t.Invite.ExpiresIn, Code: words.code, ReturnURL: words.content.ReturnURL,
+	})
+	if err != nil {
+		return false, d.mintFailed(ctx, t, err)
+	}
+	err = postgres.InTx(ctx, d.p.DB, func(tx pgx.Tx) error {
+		locked, err := ledger.Lock(ctx, tx, t.InviteID)
+		if err != nil {
+			return err
+		}
+		held, err := queue.Held(ctx, tx, []queue.Lease{t.Lease})
+		if err != nil {
+			return err
+		}
+		if !held[t.Ref] || locked.State.Version != t.Invite.Version {
+			return errStale // the token is not used; it ends by itself
+		}
+		expires, err := ledger.InsertLink(ctx, tx, t.InviteID, minted.Link)
+		if err != nil {
+			return err
+		}
+		applied, err := ledger.Append(ctx, tx, d.p.Box, t.InviteID, invite.Event{
+			Type: invite.EventLinkMinted, Actor: system(), LinkID: minted.Link.ID,
+			Data: invite.Data{ExpiresAt: &expires, LinkExpires: &expires, HasLink: true},
+		})
+		if err != nil {
+			return err
+		}
+		return d.publish(ctx, tx, []ledger.Applied{applied})
+	})
+	if errors.Is(err, errStale) {
+		err = nil
+	}
+	return err == nil, err
+}
+
+// mintFailed waits, or gives up on a lasting refusal.
+func (d *Dispatcher) mintFailed(ctx context.Context, t *task, err error) error {
+	failed := t.event(invite.EventMintFailed, invite.Data{Reason: invite.LinkUnavailable})
+	if !errors.Is(err, mint.ErrPassing) {
+		d.p.Log.ErrorContext(ctx, "a connect link was refused", "invite", t.InviteID, "delivery", t.DeliveryID, "err", err)
+		return d.recordFinish(ctx, &finish{Lease: t.Lease, events: []invite.Event{
+			failed, t.event(invite.EventDeliveryRejected, invite.Data{Reason: invite.LinkUnavailable}),
+		}})
+	}
+	// Claims stand in for attempts here: none is recorded without a link.
+	after := max(d.backoff(int(t.Token)), mint.RetryAfter(err))
+	after = min(after, max(t.Invite.GivesUpAt.Sub(t.Now), d.p.RetryFirst))
+	d.p.Log.WarnContext(ctx, "no connect link to be had now", "invite", t.InviteID, "delivery", t.DeliveryID, "again", after, "err", err)
+	f := &finish{Lease: t.Lease, next: &after}
+	if t.Token == 1 {
+		f.events = []invite.Event{failed} // once on the timeline is enough
+	}
+	return d.recordFinish(ctx, f)
+}
+
+// broken counts a fault of the message itself, an error this time.
+func (d *Dispatcher) broken(ctx context.Context, t *task, err error) error {
+	d.p.Log.ErrorContext(ctx, "a message could not be put together", "invite", t.InviteID, "delivery", t.DeliveryID, "err", err)
+	d.poisoned(ctx, t)
+	return nil
+}

@@ -1,0 +1,249 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/postgres"
+)
+
+// Account is the shared standing of a provider account.
+type Account struct {
+	Name     string
+	Failures int
+	Open     bool          // no sends, but for one probe
+	OpenFor  time.Duration // until a probe may be sent; 0 or less: now
+	// ReportedAgo is how long ago the last verified callback came; negative: never.
+	ReportedAgo time.Duration
+}
+
+// ListAccounts reads the standing of all accounts.
+func ListAccounts(ctx context.Context, db postgres.DB) ([]Account, error) {
+	rows, _ := db.Query(ctx, `
+		SELECT account, failures, open_until IS NOT NULL, coalesce(extract(epoch FROM open_until - now()), 0)::float8,
+			coalesce(extract(epoch FROM now() - last_receipt_at), -1)::float8
+		FROM provider_accounts`)
+	out, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (Account, error) {
+		var a Account
+		var openFor, reported float64
+		err := r.Scan(&a.Name, &a.Failures, &a.Open, &openFor, &reported)
+		a.OpenFor, a.ReportedAgo = duration(openFor), duration(reported)
+		return a, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list provider accounts: %w", postgres.Translate(err))
+	}
+	return out, nil
+}
+
+// Trip is the rule by which a breaker opens.
+type Trip struct {
+	Threshold int           // failures in a row
+	First     time.Duration // how long it opens for at first; doubled each time
+	Max       time.Duration
+}
+
+// AddFailures counts failures in a row and opens the breaker at the threshold,
+// or again after a failed probe. atLeast opens it whatever the count, for at
+// least so long: the account itself was refused, or the provider said when to
+// come back. It returns for how long the breaker is open, 0 when it is closed.
+func AddFailures(ctx context.Context, db postgres.DB, account string, n int, atLeast time.Duration, t Trip) (time.Duration, error) {
+	out, err := quick(ctx, db, pgx.RowTo[float64], `
+		INSERT INTO provider_accounts AS p (account, failures, trips, open_until)
+		VALUES ($1, $2, CASE WHEN $2 >= $4 OR $3::float8 > 0 THEN 1 ELSE 0 END,
+			CASE WHEN $2 >= $4 OR $3::float8 > 0 THEN now() + make_interval(secs => greatest($3::float8, $5)) END)
+		ON CONFLICT (account) DO UPDATE SET
+			failures = p.failures + $2,
+			probe_until = NULL,
+			-- Failures of calls begun before it opened change nothing; a failed
+			-- probe, or enough failures, open it for longer each time.
+			trips = CASE WHEN (p.open_until IS NULL OR p.open_until <= now()) AND (p.open_until IS NOT NULL OR p.failures + $2 >= $4 OR $3::float8 > 0)
+				THEN p.trips + 1 ELSE p.trips END,
+			open_until = CASE
+				WHEN p.open_until > now() THEN greatest(p.open_until, now() + make_interval(secs => $3::float8))
+				WHEN p.open_until IS NOT NULL OR p.failures + $2 >= $4 OR $3::float8 > 0
+					THEN now() + make_interval(secs => greatest($3::float8, least($6, $5 * power(2, least(p.trips, 20)))))
+				END,
+			updated_at = now()
+		RETURNING coalesce(extract(epoch FROM p.open_until - now()), 0)::float8`,
+		account, n, atLeast.Seconds(), t.Threshold, t.First.Seconds(), t.Max.Seconds())
+	if err != nil {
+		return 0, fmt.Errorf("count failures of %s: %w", account, postgres.Translate(err))
+	}
+	return duration(out[0]), nil
+}
+
+// SetWorking closes the breaker of an account and forgets its failures. It says
+// whether the breaker was open.
+func SetWorking(ctx context.Context, db postgres.DB, account string) (bool, error) {
+	var wasOpen bool
+	err := db.QueryRow(ctx, `
+		WITH old AS (SELECT account, open_until FROM provider_accounts WHERE account = $1 FOR NO KEY UPDATE)
+		UPDATE provider_accounts p SET failures = 0, trips = 0, open_until = NULL, probe_until = NULL, updated_at = now()
+		FROM old WHERE p.account = old.account
+		RETURNING old.open_until IS NOT NULL`, account).Scan(&wasOpen)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("close the breaker of %s: %w", account, postgres.Translate(err))
+	}
+	return wasOpen, nil
+}
+
+// TakeProbe asks for the right to send the one message that tries an account
+// whose breaker is open; ok is false when it is not time, or somebody else's.
+func TakeProbe(ctx context.Context, db postgres.DB, account string, lasts time.Duration) (bool, error) {
+	got, err := quick(ctx, db, pgx.RowTo[string], `
+		UPDATE provider_accounts SET probe_until = now() + make_interval(secs => $2), updated_at = now()
+		WHERE account = $1 AND open_until <= now() AND coalesce(probe_until <= now(), true)
+		RETURNING account`, account, lasts.Seconds())
+	if err != nil {
+		return false, fmt.Errorf("take the probe of %s: %w", account, postgres.Translate(err))
+	}
+	return len(got) == 1, nil
+}
+
+// DropProbe gives an unused probe back.
+func DropProbe(ctx context.Context, db postgres.DB, account string) error {
+	_, err := db.Exec(ctx, `UPDATE provider_accounts SET probe_until = NULL WHERE account = $1 AND open_until IS NOT NULL`, account)
+	if err != nil {
+		return fmt.Errorf("give back the probe of %s: %w", account, postgres.Translate(err))
+	}
+	return nil
+}
+
+// TakeTokens takes up to n sends out of an account's bucket, which fills by
+// rate a second up to burst. It returns how many it got and, when none, how
+// long until there is one.
+func TakeTokens(ctx context.Context, db postgres.DB, account string, n int, rate float64, burst int) (int, time.Duration, error) {
+	type taken struct{ got, wait float64 }
+	out, err := quick(ctx, db, func(r pgx.CollectableRow) (taken, error) {
+		var t taken
+		err := r.Scan(&t.got, &t.wait)
+		return t, err
+	}, `
+		WITH made AS (
+			INSERT INTO provider_accounts (account) VALUES ($1) ON CONFLICT DO NOTHING
+		), have AS (
+			SELECT account, CASE WHEN filled_at IS NULL THEN $4::float8
+				ELSE least($4::float8, tokens + $3::float8 * extract(epoch FROM clock_timestamp() - filled_at)::float8) END AS level
+			FROM provider_accounts WHERE account = $1 FOR NO KEY UPDATE
+		), u AS (
+			UPDATE provider_accounts p SET tokens = h.level - least($2::float8, floor(h.level)), filled_at = clock_timestamp()
+			FROM have h WHERE p.account = h.account
+			RETURNING least($2::float8, floor(h.level)) AS got, p.tokens
+		)
+		SELECT got, CASE WHEN got > 0 THEN 0 ELSE (1 - tokens) / $3::float8 END FROM u`,
+		account, n, rate, burst)
+	if err != nil {
+		return 0, 0, fmt.Errorf("take sends of %s: %w", account, postgres.Translate(err))
+	}
+	if len(out) == 0 {
+		return 0, 0, nil // the row was made by this very statement: the next one sees it
+	}
+	return int(out[0].got), duration(out[0].wait), nil
+}
+
+// AttemptRef names an attempt.
+type AttemptRef struct {
+	InviteID  invite.ID
+	AttemptID invite.AttemptID
+}
+
+// NoteReceipts records that a provider's verified callbacks spoke of these
+// attempts. That proves that receipts arrive at all, and since when: only then
+// may the lack of one be read as "not taken". It writes an account's row at
+// most about once a second.
+func NoteReceipts(ctx context.Context, db postgres.DB, attempts []AttemptRef) error {
+	var invites []invite.ID
+	var ids []invite.AttemptID
+	for _, a := range attempts {
+		invites, ids = append(invites, a.InviteID), append(ids, a.AttemptID)
+	}
+	_, err := db.Exec(ctx, `
+		INSERT INTO provider_accounts AS p (account, last_receipt_at, last_receipt_for)
+		SELECT a.account, now(), max(a.started_at)
+		FROM attempts a JOIN unnest($1::uuid[], $2::uuid[]) AS t(invite_id, id) ON a.invite_id = t.invite_id AND a.id = t.id
+		GROUP BY a.account
+		ON CONFLICT (account) DO UPDATE SET last_receipt_at = now(),
+			last_receipt_for = greatest(p.last_receipt_for, excluded.last_receipt_for)
+		WHERE p.last_receipt_at IS NULL OR p.last_receipt_at < now() - interval '10 seconds'
+			OR p.last_receipt_for < excluded.last_receipt_for - interval '1 second'`, invites, ids)
+	if err != nil {
+		return fmt.Errorf("note %d receipts: %w", len(attempts), postgres.Translate(err))
+	}
+	return nil
+}
+
+// PauseLanes keeps lanes from being claimed for a while. The pause ends by
+// itself, so that no lane stays behind an account that nobody uses any more.
+func PauseLanes(ctx context.Context, db postgres.DB, lanes []string, lasts time.Duration) error {
+	_, err := db.Exec(ctx, `UPDATE lanes SET paused_until = now() + make_interval(secs => $2) WHERE lane = ANY($1)`, lanes, lasts.Seconds())
+	if err != nil {
+		return fmt.Errorf("pause %d lanes: %w", len(lanes), postgres.Translate(err))
+	}
+	return nil
+}
+
+// ResumeLanes ends a pause and makes due what waits only because its last call
+// failed. It returns how many deliveries that were.
+func ResumeLanes(ctx context.Context, db postgres.DB, lanes []string) (int, error) {
+	batch := &pgx.Batch{}
+	batch.Queue(`UPDATE lanes SET paused_until = NULL WHERE lane = ANY($1) AND paused_until IS NOT NULL`, lanes)
+	batch.Queue(`
+		UPDATE deliveries SET next_at = now()
+		WHERE lane = ANY($1) AND next_at > now() AND lease_owner IS NULL AND status = 'queued' AND attempts > 0`, lanes)
+	res := db.SendBatch(ctx, batch)
+	defer func() { _ = res.Close() }()
+	if _, err := res.Exec(); err != nil {
+		return 0, fmt.Errorf("resume %d lanes: %w", len(lanes), postgres.Translate(err))
+	}
+	tag, err := res.Exec()
+	if err != nil {
+		return 0, fmt.Errorf("resume %d lanes: %w", len(lanes), postgres.Translate(err))
+	}
+	return int(tag.RowsAffected()), nil
+}
+
+// ListLanes returns the lanes that exist.
+func ListLanes(ctx context.Context, db postgres.DB) ([]string, error) {
+	rows, _ := db.Query(ctx, `SELECT lane FROM lanes ORDER BY lane`)
+	lanes, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("list lanes: %w", postgres.Translate(err))
+	}
+	return lanes, nil
+}
+
+// Waiting is the size and age of what is due, for operators. Counting stops at
+// a limit: the number is for a gauge, not for a bill.
+type Waiting struct {
+	Due    int
+	Oldest time.Duration
+}
+
+// Measure looks at what is due and claimed by nobody.
+func Measure(ctx context.Context, db postgres.DB, limit int) (Waiting, error) {
+	var w Waiting
+	var age float64
+	err := db.QueryRow(ctx, `
+		SELECT count(*)::int, coalesce(extract(epoch FROM now() - min(next_at)), 0)::float8
+		FROM (
+			SELECT d.next_at FROM lanes l
+			CROSS JOIN LATERAL (SELECT next_at FROM deliveries d WHERE d.lane = l.lane AND d.next_at <= now() ORDER BY d.next_at LIMIT $1) d
+			LIMIT $1
+		) due`, limit).Scan(&w.Due, &age)
+	if err != nil {
+		return Waiting{}, fmt.Errorf("measure the queue: %w", postgres.Translate(err))
+	}
+	w.Oldest = duration(age)
+	return w, nil
+}
+
+func duration(seconds float64) time.Duration { return time.Duration(seconds * float64(time.Second)) }

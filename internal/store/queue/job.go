@@ -1,0 +1,201 @@
+package queue
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/postgres"
+)
+
+// Ref names a delivery.
+type Ref struct {
+	InviteID   invite.ID
+	DeliveryID invite.DeliveryID
+}
+
+// Lease is the right to work on a delivery.
+type Lease struct {
+	Ref
+	Token int64
+	Owner int64
+}
+
+// Job is a claimed delivery with all that deciding and sending needs, as it
+// stood in one snapshot. Personal values are sealed.
+type Job struct {
+	Lease
+	Now time.Time // the database's, when this was read
+
+	ProjectID string
+	Livemode  bool
+	Lane      string
+	Channel   invite.Channel
+	Kind      string // first, resend
+	Status    invite.DeliveryStatus
+	Attempts  int // begun so far
+	Poisoned  int
+	CreatedAt time.Time
+
+	Invite Invite
+	Code   *Code    // nil: wiped or retired
+	Link   *Link    // nil: none is held
+	Last   *Attempt // nil: none was begun
+	// SentLink is the link that Last carried; nil when it carried none or its URL is gone.
+	SentLink *Link
+}
+
+// Invite is what dispatch needs of an invite.
+type Invite struct {
+	Version        int
+	Status         invite.Status
+	Environment    string
+	LinkType       invite.LinkType
+	InitiatedBy    invite.InitiatedBy
+	ExternalUserID string
+	AppSlug        string
+	AppName        string
+	OAuthAppID     string
+	Content        []byte // nil once erased
+	ExpiresIn      time.Duration
+	ValidFor       time.Duration // 0 when not given
+	ExpiresAt      *time.Time
+	GivesUpAt      time.Time
+}
+
+// Code is the invite link's code of this delivery.
+type Code struct {
+	ID     [16]byte
+	Sealed []byte
+}
+
+// Link is a connect link that is held.
+type Link struct {
+	ID        invite.LinkID
+	URL       []byte
+	Granted   time.Duration
+	ExpiresAt time.Time
+}
+
+// Attempt is the latest call for a delivery.
+type Attempt struct {
+	ID         invite.AttemptID
+	Number     int
+	Outcome    string
+	Provider   string
+	Account    string
+	StartedAt  time.Time
+	FinishedAt *time.Time
+}
+
+// The outcomes of an attempt.
+const (
+	Open      = "open"      // the call was begun; nobody recorded how it ended
+	Accepted  = "accepted"  // the provider took the message
+	NotSent   = "not_sent"  // it did not
+	Refused   = "refused"   // it said no
+	Unknown   = "unknown"   // the answer was lost
+	Abandoned = "abandoned" // nobody looks for its answer any more
+)
+
+// Fresh says whether the snapshot is consistent: a claim locks the newest
+// version of a delivery, while what was joined to it is as of the statement's
+// start. A job that is not fresh must be read again.
+func (j *Job) Fresh() bool {
+	if j.Last == nil {
+		return j.Attempts == 0
+	}
+	return j.Attempts == j.Last.Number
+}
+
+// jobColumns and jobJoins read a Job for each row c of deliveries.
+const jobColumns = `
+	c.invite_id, c.id, c.lease_token, c.lease_owner, now(),
+	c.project_id, c.livemode, c.lane, c.channel, c.kind, c.status, c.attempts, c.poisoned, c.created_at,
+	i.seq, i.status, i.environment, i.link_type, i.initiated_by, i.external_user_id, i.app_slug, i.app_name, i.oauth_app_id,
+	i.content, i.expires_in_s, coalesce(i.valid_for_s, 0), i.expires_at, i.gives_up_at,
+	k.id, k.code,
+	l.id, l.url, l.granted_s, l.expires_at,
+	a.id, a.number, a.outcome, a.provider, a.account, a.started_at, a.finished_at,
+	s.id, s.url, s.granted_s, s.expires_at`
+
+const jobJoins = `
+	JOIN invites i ON i.id = c.invite_id
+	LEFT JOIN LATERAL (
+		SELECT id, code FROM codes
+		WHERE invite_id = c.invite_id AND delivery_id = c.id AND retired_at IS NULL AND code IS NOT NULL
+		ORDER BY created_at DESC LIMIT 1) k ON true
+	LEFT JOIN LATERAL (
+		SELECT id, url, granted_s, expires_at FROM connect_links
+		WHERE invite_id = c.invite_id AND url IS NOT NULL
+		ORDER BY minted_at DESC, id DESC LIMIT 1) l ON true
+	LEFT JOIN LATERAL (
+		SELECT id, number, outcome, provider, account, started_at, finished_at, link_id FROM attempts
+		WHERE invite_id = c.invite_id AND delivery_id = c.id
+		ORDER BY number DESC LIMIT 1) a ON true
+	LEFT JOIN connect_links s ON s.invite_id = c.invite_id AND s.id = a.link_id AND s.url IS NOT NULL`
+
+func scanJob(r pgx.CollectableRow) (Job, error) {
+	var (
+		j                    Job
+		expiresIn, validFor  int32
+		codeID               *[16]byte
+		code, url, sentURL   []byte
+		linkID, sentID       invite.LinkID
+		granted, sentGranted *int32
+		linkEnds, sentEnds   *time.Time
+		attemptID            invite.AttemptID
+		number               *int32
+		outcome, provider    *string
+		account              *string
+		started, finished    *time.Time
+	)
+	err := r.Scan(&j.InviteID, &j.DeliveryID, &j.Token, &j.Owner, &j.Now,
+		&j.ProjectID, &j.Livemode, &j.Lane, &j.Channel, &j.Kind, &j.Status, &j.Attempts, &j.Poisoned, &j.CreatedAt,
+		&j.Invite.Version, &j.Invite.Status, &j.Invite.Environment, &j.Invite.LinkType, &j.Invite.InitiatedBy,
+		&j.Invite.ExternalUserID, &j.Invite.AppSlug, &j.Invite.AppName, &j.Invite.OAuthAppID,
+		&j.Invite.Content, &expiresIn, &validFor, &j.Invite.ExpiresAt, &j.Invite.GivesUpAt,
+		&codeID, &code,
+		&linkID, &url, &granted, &linkEnds,
+		&attemptID, &number, &outcome, &provider, &account, &started, &finished,
+		&sentID, &sentURL, &sentGranted, &sentEnds)
+	if err != nil {
+		return Job{}, err
+	}
+	j.Invite.ExpiresIn = time.Duration(expiresIn) * time.Second
+	j.Invite.ValidFor = time.Duration(validFor) * time.Second
+	if codeID != nil {
+		j.Code = &Code{ID: *codeID, Sealed: code}
+	}
+	if !linkID.IsZero() {
+		j.Link = &Link{ID: linkID, URL: url, Granted: time.Duration(*granted) * time.Second, ExpiresAt: *linkEnds}
+	}
+	if !attemptID.IsZero() {
+		j.Last = &Attempt{
+			ID: attemptID, Number: int(*number), Outcome: *outcome, Provider: *provider, Account: *account,
+			StartedAt: *started, FinishedAt: finished,
+		}
+	}
+	if !sentID.IsZero() {
+		j.SentLink = &Link{ID: sentID, URL: sentURL, Granted: time.Duration(*sentGranted) * time.Second, ExpiresAt: *sentEnds}
+	}
+	return j, nil
+}
+
+// FindJob reads a job again; ok is false when the lease is no longer held.
+func FindJob(ctx context.Context, db postgres.DB, l Lease) (Job, bool, error) {
+	rows, _ := db.Query(ctx, `SELECT `+jobColumns+` FROM deliveries c `+jobJoins+`
+		WHERE c.invite_id = $1 AND c.id = $2 AND c.lease_token = $3 AND c.lease_owner = $4`,
+		l.InviteID, l.DeliveryID, l.Token, l.Owner)
+	jobs, err := pgx.CollectRows(rows, scanJob)
+	if err != nil {
+		return Job{}, false, fmt.Errorf("find delivery %s: %w", l.DeliveryID, postgres.Translate(err))
+	}
+	if len(jobs) == 0 {
+		return Job{}, false, nil
+	}
+	return jobs[0], true, nil
+}
