@@ -1,0 +1,221 @@
+package config
+
+import (
+	"crypto/ecdsa"
+	"crypto/x509"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net"
+	"net/mail"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/language"
+)
+
+// The checks say what a value must look like, without repeating it: any value
+// may be a secret that stands on the wrong line.
+
+func oneOf(words ...string) func(string) (string, error) {
+	return func(s string) (string, error) {
+		if w := strings.ToLower(s); slices.Contains(words, w) {
+			return w, nil
+		}
+		return "", fmt.Errorf("want %s or %s", strings.Join(words[:len(words)-1], ", "), words[len(words)-1])
+	}
+}
+
+// short is text on one line.
+func short(limit int) func(string) (string, error) {
+	return func(s string) (string, error) {
+		if utf8.RuneCountInString(s) > limit || strings.ContainsFunc(s, unicode.IsControl) {
+			return "", fmt.Errorf("want one line of at most %d characters", limit)
+		}
+		return s, nil
+	}
+}
+
+func checkDatabaseURL(s string) error {
+	if strings.Contains(s, "://") {
+		u, err := url.Parse(s)
+		if err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" {
+			return errors.New("want postgres://user:password@host/name; special characters in the password must be %-encoded")
+		}
+		return nil
+	}
+	if !strings.Contains(s, "=") {
+		return errors.New("want postgres://user:password@host/name or host=… user=… dbname=…")
+	}
+	return nil
+}
+
+func checkListen(s string) (string, error) {
+	_, port, err := net.SplitHostPort(s)
+	if n, nerr := strconv.Atoi(port); err != nil || nerr != nil || n < 0 || n > 65535 {
+		return "", errors.New("want address:port, as 127.0.0.1:8080, or :8080 for every interface")
+	}
+	return s, nil
+}
+
+func checkProjectID(s string) (string, error) {
+	ok := len(s) >= 1 && len(s) <= 40 && s[0] != '-' && s[0] != '_' &&
+		strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-_") == ""
+	if !ok {
+		return "", errors.New("want at most 40 of a-z, 0-9, - and _, beginning with a letter or digit")
+	}
+	return s, nil
+}
+
+func checkColour(s string) (string, error) {
+	hex := strings.TrimPrefix(strings.ToLower(s), "#")
+	if len(hex) != 6 || strings.Trim(hex, "0123456789abcdef") != "" {
+		return "", errors.New("want # and six hexadecimal digits, as #1d4ed8 (in YAML in quotes, because # begins a comment)")
+	}
+	return "#" + hex, nil
+}
+
+func checkRegion(s string) (string, error) {
+	r, err := language.ParseRegion(s)
+	if err != nil || len(s) != 2 || !r.IsCountry() {
+		return "", errors.New("want a country's two-letter code, as US or DE")
+	}
+	return r.Canonicalize().String(), nil
+}
+
+func absolute(s string) (*url.URL, bool) {
+	u, err := url.Parse(s)
+	if err != nil || u.Hostname() == "" || u.Opaque != "" || u.User != nil || u.Fragment != "" {
+		return nil, false
+	}
+	return u, web(u.Scheme)
+}
+
+func checkHTTPS(s string) (string, error) {
+	if u, ok := absolute(s); !ok || u.Scheme != "https" {
+		return "", errors.New("want a whole https address")
+	}
+	return s, nil
+}
+
+// checkEndpoint allows plain http towards this machine, for trying out.
+func checkEndpoint(s string) (string, error) {
+	if u, ok := absolute(s); !ok || u.Scheme != "https" && !loopback(u.Hostname()) {
+		return "", errors.New("want a whole https address (http only on this machine)")
+	}
+	return s, nil
+}
+
+func checkAPIURL(s string) (string, error) {
+	u, ok := absolute(s)
+	if !ok || u.RawQuery != "" {
+		return "", errors.New("want the API's base address, as https://api.example.com")
+	}
+	return strings.TrimRight(s, "/"), nil
+}
+
+func checkHost(s string) (string, error) {
+	host := strings.ToLower(s)
+	if strings.Trim(host, "abcdefghijklmnopqrstuvwxyz0123456789-.:") != "" {
+		return "", errors.New("want a host name without https://, as pipedream.com")
+	}
+	return host, nil
+}
+
+func checkMailbox(s string) (string, error) {
+	a, err := mail.ParseAddress(s)
+	if err != nil || a.Name != "" || a.Address != s {
+		return "", errors.New("want a bare email address, as help@acme.example")
+	}
+	return s, nil
+}
+
+// checkSender leaves the name in; finish takes it apart.
+func checkSender(s string) (string, error) {
+	if _, err := mail.ParseAddress(s); err != nil {
+		return "", errors.New("want connect@acme.example or Acme <connect@acme.example>")
+	}
+	return s, nil
+}
+
+func checkReturnURL(s string) (string, error) {
+	scheme, rest, ok := strings.Cut(s, "://")
+	if !ok || scheme == "" || strings.ContainsAny(s, " *") {
+		return "", errors.New("want https://app.example.com/path or a custom scheme such as acme://; there are no wildcards")
+	}
+	scheme = strings.ToLower(scheme)
+	if !web(scheme) {
+		first := scheme[0] >= 'a' && scheme[0] <= 'z'
+		if !first || strings.Trim(scheme, "abcdefghijklmnopqrstuvwxyz0123456789+.-") != "" ||
+			slices.Contains([]string{"javascript", "vbscript", "data", "file", "blob", "about", "ftp", "ws", "wss", "intent"}, scheme) {
+			return "", errors.New("this scheme cannot be a place to return to")
+		}
+		if rest != "" {
+			return "", errors.New("a custom scheme covers all of its addresses; write it as acme://")
+		}
+		return scheme + "://", nil
+	}
+	u, ok := absolute(s)
+	if !ok || u.RawQuery != "" || u.Scheme != "https" && !loopback(u.Hostname()) {
+		return "", errors.New("want an https address without a query (http only on this machine)")
+	}
+	return s, nil
+}
+
+func checkRecipient(s string) (string, error) {
+	domain, ok := strings.CutPrefix(strings.TrimPrefix(s, "*"), "@")
+	switch {
+	case ok && strings.Contains(domain, ".") && !strings.ContainsAny(domain, "@ *"):
+		return strings.ToLower(s), nil
+	case strings.HasPrefix(s, "+") && len(s) >= 8 && len(s) <= 16 && strings.Trim(s[1:], "0123456789") == "":
+		return s, nil
+	}
+	if _, err := checkMailbox(s); err != nil {
+		return "", errors.New("want pat@acme.example, @acme.example for everybody there, or a phone number as +12025550123")
+	}
+	return strings.ToLower(s), nil
+}
+
+func checkWebhookSecret(s string) error {
+	body, ok := strings.CutPrefix(s, "whsec_")
+	raw, err := base64.StdEncoding.DecodeString(body)
+	if !ok || err != nil || len(raw) < 24 || len(raw) > 64 {
+		return errors.New("want whsec_ and base64 of 24 to 64 bytes, as `openssl rand -base64 32` prints it")
+	}
+	return nil
+}
+
+func checkPublicKey(s string) (string, error) {
+	der, err := base64.StdEncoding.DecodeString(s)
+	if err == nil {
+		var key any
+		if key, err = x509.ParsePKIXPublicKey(der); err == nil {
+			if _, ok := key.(*ecdsa.PublicKey); ok {
+				return s, nil
+			}
+		}
+	}
+	return "", errors.New("want the verification key that SendGrid shows beside the signed event webhook (one line of base64, beginning with MFkw)")
+}
+
+func checkSMTPURL(s string) error {
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "smtp" && u.Scheme != "smtps" || u.Hostname() == "" {
+		return errors.New("want smtps://user:password@host:465 or smtp://user:password@host:587")
+	}
+	return nil
+}
+
+// loopback says whether a host is this machine.
+func loopback(host string) bool {
+	if a, err := netip.ParseAddr(host); err == nil {
+		return a.Unmap().IsLoopback()
+	}
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	return host == "localhost" || strings.HasSuffix(host, ".localhost")
+}

@@ -1,0 +1,183 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// CallbacksReachable says whether callback URLs may be sent to the vendor
+// behind vendorBaseURL: the public URL is https on a public host without an
+// underscore (Twilio refuses those), or the vendor runs on this machine, as
+// the sandbox does.
+func (c *Config) CallbacksReachable(vendorBaseURL string) bool {
+	if u, err := url.Parse(vendorBaseURL); err == nil && web(u.Scheme) && loopback(u.Hostname()) {
+		return true
+	}
+	return c.PublicURL != nil && c.PublicURL.Scheme == "https" && public(c.PublicURL.Hostname())
+}
+
+// ListenURL is where this process answers on this machine: what callbacks of
+// vendors on the same machine use when there is no public URL.
+func (c *Config) ListenURL() string {
+	host, port, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		return ""
+	}
+	if a, err := netip.ParseAddr(host); host == "" || err == nil && a.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return "http://" + net.JoinHostPort(host, port)
+}
+
+// public says whether the whole internet can reach a host, as far as its name
+// tells.
+func public(host string) bool {
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	if a, err := netip.ParseAddr(host); err == nil {
+		a = a.Unmap()
+		shared := netip.PrefixFrom(netip.AddrFrom4([4]byte{100, 64, 0, 0}), 10) // RFC 6598
+		return a.IsGlobalUnicast() && !a.IsPrivate() && !shared.Contains(a)
+	}
+	dot := strings.LastIndexByte(host, '.')
+	if dot <= 0 || strings.Contains(host, "_") {
+		return false
+	}
+	// Reserved by RFC 6761, 6762, 8375 and ICANN for what is not public.
+	private := []string{"localhost", "local", "internal", "intranet", "lan", "home", "corp", "private", "test", "invalid", "onion", "arpa"}
+	return !slices.Contains(private, host[dot+1:])
+}
+
+// LiveReady lists what keeps a project from serving live keys; empty when
+// nothing does. Test keys are served regardless. What a single channel lacks
+// is EmailReady's and SMSReady's to say: channel link needs neither.
+func (c *Config) LiveReady(p Project) []Fault {
+	var f faults
+	name := func(key string) string { return settingName(p.ID, key) }
+	if !p.Pipedream.Configured() {
+		f.add(name("pipedream.client_id"), "set it with the client secret and the project id to serve live keys")
+	}
+	if !c.AllowNoCallbacks {
+		var deaf []string
+		for _, v := range p.vendors() {
+			if !c.CallbacksReachable(v.url) {
+				deaf = append(deaf, v.name)
+			}
+		}
+		if len(deaf) > 0 {
+			f.add("CONNECTLINK_PUBLIC_URL", "%s cannot call back: want https on a public host name without an underscore, or CONNECTLINK_ALLOW_NO_CALLBACKS=true to learn everything by polling", strings.Join(deaf, ", "))
+		}
+	}
+	return f.all
+}
+
+// EmailReady lists what keeps the project from sending email.
+func (p Project) EmailReady() []Fault {
+	var f faults
+	if p.SendGrid.APIKey.IsZero() && p.SMTPURL.IsZero() {
+		f.add(settingName(p.ID, "sendgrid.api_key"), "set it to send email")
+	}
+	if p.SendGrid.From == "" {
+		f.add(settingName(p.ID, "sendgrid.from"), "set it to send email")
+	}
+	return f.all
+}
+
+// SMSReady lists what keeps the project from sending text messages.
+func (p Project) SMSReady() []Fault {
+	var f faults
+	if !p.Twilio.Configured() {
+		f.add(settingName(p.ID, "twilio.account_sid"), "set it, with an auth token or API key and a sender, to send text messages")
+	}
+	return f.all
+}
+
+type vendor struct{ name, url string }
+
+// vendors are those the project has an account at.
+func (p Project) vendors() []vendor {
+	var out []vendor
+	if p.Pipedream.Configured() {
+		out = append(out, vendor{"Pipedream", p.Pipedream.APIURL})
+	}
+	if p.SendGrid.Configured() {
+		out = append(out, vendor{"SendGrid", p.SendGrid.APIURL})
+	}
+	if p.Twilio.Configured() {
+		out = append(out, vendor{"Twilio", p.Twilio.APIURL})
+	}
+	return out
+}
+
+// settingName is how a project's setting is named to people: by variable for
+// the project that variables compose.
+func settingName(id, key string) string {
+	if id == DefaultProject {
+		for _, o := range projectSettings() {
+			if o.key == key {
+				return o.env
+			}
+		}
+	}
+	return fmt.Sprintf("projects[%s].%s", id, key)
+}
+
+// Warnings lists what works and yet should not stay so, one sentence each,
+// beginning with the setting's name.
+func (c *Config) Warnings() []string {
+	out := slices.Clone(c.notes)
+	warn := func(name, format string, args ...any) { out = append(out, name+": "+fmt.Sprintf(format, args...)) }
+	switch {
+	case c.PublicURL == nil:
+		warn("CONNECTLINK_PUBLIC_URL", "not set, so only links of type connect are served and status is learnt by polling")
+	case c.PublicURL.Scheme == "http" && !loopback(c.PublicURL.Hostname()):
+		warn("CONNECTLINK_PUBLIC_URL", "is not https: links can be read and changed on their way")
+	}
+	for _, p := range c.TrustedProxies {
+		if p.Bits() == 0 {
+			warn("CONNECTLINK_TRUSTED_PROXIES", "trusts everybody: any client can name any address as its own")
+		}
+	}
+	for _, p := range c.Projects {
+		if !p.Pipedream.Configured() {
+			continue
+		}
+		name := func(key string) string { return settingName(p.ID, key) }
+		if p.Brand.Name == unnamedBrand {
+			warn(name("brand.name"), "not set, so messages come from %q", unnamedBrand)
+		}
+		if p.Brand.LegalLine == "" {
+			warn(name("brand.legal_line"), "not set, so messages and pages do not say who is behind them")
+		}
+		if p.Brand.PrivacyURL == "" {
+			warn(name("brand.privacy_url"), "not set, so messages and pages link no privacy notice")
+		}
+		if p.Pipedream.Environment == Development && len(p.DevelopmentRecipients) == 0 {
+			warn(name("development_recipients"), "empty, so live keys of the development environment can write to nobody")
+		}
+		if len(p.EmailReady()) > 0 && len(p.SMSReady()) > 0 {
+			warn(name("sendgrid.api_key"), "neither SendGrid nor Twilio is set, so live keys can only use channel link")
+		}
+		if p.SendGrid.Configured() && len(p.SendGrid.WebhookPublicKeys) == 0 {
+			warn(name("sendgrid.webhook_public_keys"), "not set, so there are no delivery receipts by email, and a send whose outcome is unknown waits for a person")
+		}
+		if p.Twilio.Configured() && p.Twilio.AuthToken.IsZero() {
+			warn(name("twilio.auth_token"), "not set, so Twilio's callbacks cannot be verified and are refused")
+		}
+		for _, shape := range []struct{ key, value, prefix string }{
+			{"pipedream.project_id", p.Pipedream.ProjectID, "proj_"},
+			{"sendgrid.api_key", p.SendGrid.APIKey.Reveal(), "SG."},
+			{"twilio.account_sid", p.Twilio.AccountSID, "AC"},
+			{"twilio.api_key", p.Twilio.APIKey, "SK"},
+			{"twilio.messaging_service_sid", p.Twilio.MessagingServiceSID, "MG"},
+		} {
+			if shape.value != "" && !strings.HasPrefix(shape.value, shape.prefix) {
+				warn(name(shape.key), "does not begin with %s; is it something else?", shape.prefix)
+			}
+		}
+	}
+	return out
+}

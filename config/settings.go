@@ -1,0 +1,132 @@
+package config
+
+import (
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/connectlink/connectlink/internal/secret"
+)
+
+// settings lists what concerns the whole process.
+func settings() []option[Config] {
+	return []option[Config]{
+		hidden("database.url", "CONNECTLINK_DATABASE_URL",
+			"Postgres 15 or later, as postgres://user:password@host/name.",
+			func(c *Config) *secret.Text { return &c.DatabaseURL }, checkDatabaseURL).need().also("DATABASE_URL"),
+		hidden("database.direct_url", "CONNECTLINK_DATABASE_DIRECT_URL",
+			"A connection past PgBouncer, for LISTEN and advisory locks. The database URL unless set.",
+			func(c *Config) *secret.Text { return &c.DatabaseDirectURL }, checkDatabaseURL),
+		text("listen", "CONNECTLINK_LISTEN", "127.0.0.1:8080", "Address and port to listen on.",
+			func(c *Config) *string { return &c.Listen }, checkListen),
+		publicURL(),
+		hidden("keyset", "CONNECTLINK_KEYSET",
+			"The keys that seal what is stored; `connectlink keys keyset` makes one. Losing it loses every link and address.",
+			func(c *Config) *secret.Text { return &c.Keyset }, nil).need(),
+		proxies(),
+		logLevel(),
+		text("role", "CONNECTLINK_ROLE", RoleAll, "What this process does: api, worker or all.",
+			func(c *Config) *string { return &c.Role }, oneOf(RoleAPI, RoleWorker, RoleAll)),
+		flag("sandbox", "CONNECTLINK_SANDBOX", "true", "Serve test keys from the built-in sandbox.",
+			func(c *Config) *bool { return &c.SandboxEnabled }),
+		flag("allow_no_callbacks", "CONNECTLINK_ALLOW_NO_CALLBACKS", "false",
+			"Serve live keys although vendors cannot reach the public URL; status is then learnt by polling.",
+			func(c *Config) *bool { return &c.AllowNoCallbacks }),
+		span("settle.twilio", "CONNECTLINK_SETTLE_TWILIO", "1m",
+			"How long after a call Twilio's \"no such message\" is not believed.", 0, time.Hour,
+			func(c *Config) *time.Duration { return &c.SettleTwilio }),
+		span("settle.sendgrid", "CONNECTLINK_SETTLE_SENDGRID", "5m",
+			"How long after a call the absence of SendGrid's events proves nothing.", 0, time.Hour,
+			func(c *Config) *time.Duration { return &c.SettleSendGrid }),
+		span("lease.for", "CONNECTLINK_LEASE_FOR", "8s",
+			"How long a worker owns a delivery without renewing.", time.Second, 5*time.Minute,
+			func(c *Config) *time.Duration { return &c.LeaseFor }),
+		span("lease.renew_every", "CONNECTLINK_LEASE_RENEW_EVERY", "2s",
+			"How often a worker renews; at most half of lease.for.", 100*time.Millisecond, time.Minute,
+			func(c *Config) *time.Duration { return &c.RenewEvery }),
+	}
+}
+
+func publicURL() option[Config] {
+	return option[Config]{
+		key: "public_url", env: "CONNECTLINK_PUBLIC_URL",
+		help: "Where recipients and vendors reach this service, as https://go.example.com. Without it only links of type connect are served.",
+		set: func(c *Config, values []string) error {
+			u, err := checkPublicURL(values[0])
+			if err == nil {
+				c.PublicURL = u
+			}
+			return err
+		},
+		show: func(c *Config) string {
+			if c.PublicURL == nil {
+				return ""
+			}
+			return c.PublicURL.String()
+		},
+	}
+}
+
+func proxies() option[Config] {
+	return option[Config]{
+		key: "trusted_proxies", env: "CONNECTLINK_TRUSTED_PROXIES", list: true,
+		help: "Networks whose X-Forwarded-For is believed, as 10.0.0.0/8, 192.0.2.7.",
+		set: func(c *Config, values []string) error {
+			var out []netip.Prefix
+			for i, v := range values {
+				p, err := netip.ParsePrefix(v)
+				if err != nil {
+					a, err := netip.ParseAddr(v)
+					if err != nil || a.Zone() != "" {
+						return fmt.Errorf("entry %d is neither an IP address nor a network such as 10.0.0.0/8", i+1)
+					}
+					p = netip.PrefixFrom(a, a.BitLen())
+				}
+				out = append(out, p.Masked())
+			}
+			c.TrustedProxies = out
+			return nil
+		},
+		show: func(c *Config) string {
+			words := make([]string, len(c.TrustedProxies))
+			for i, p := range c.TrustedProxies {
+				words[i] = p.String()
+			}
+			return strings.Join(words, ", ")
+		},
+	}
+}
+
+func logLevel() option[Config] {
+	return option[Config]{
+		key: "log_level", env: "CONNECTLINK_LOG_LEVEL", def: "info",
+		help: "The least that is logged: debug, info, warn or error.",
+		set: func(c *Config, values []string) error {
+			level, err := oneOf("debug", "info", "warn", "error")(values[0])
+			if err != nil {
+				return err
+			}
+			return c.LogLevel.UnmarshalText([]byte(level))
+		},
+		show: func(c *Config) string { return strings.ToLower(slog.Level(c.LogLevel).String()) },
+	}
+}
+
+// checkPublicURL returns the URL without its final slash.
+func checkPublicURL(s string) (*url.URL, error) {
+	u, err := url.Parse(s)
+	switch {
+	case err != nil || !web(u.Scheme) || u.Opaque != "" || u.Hostname() == "":
+		return nil, fmt.Errorf("want a whole address such as https://go.example.com")
+	case u.User != nil:
+		return nil, fmt.Errorf("must not hold a user name or password")
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.HasSuffix(s, "#"):
+		return nil, fmt.Errorf("must have neither a query (?) nor a fragment (#)")
+	}
+	u.Scheme, u.Host = strings.ToLower(u.Scheme), strings.ToLower(u.Host)
+	u.Path, u.RawPath = strings.TrimRight(u.Path, "/"), ""
+	return u, nil
+}
