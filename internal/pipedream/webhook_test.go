@@ -50,3 +50,13 @@ func TestParseWebhookReadsEveryPublishedShape(t *testing.T) {
 		}
 	}
 }
+
+// Connection webhooks are unsigned: anyone who learns the address posts what he likes.
+func FuzzParseWebhook(f *testing.F) {
+	f.Add([]byte(`{"event":"CONNECTION_SUCCESS","account":{"id":1,"app":[null]}}`))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		if w, err := pipedream.ParseWebhook(raw); err == nil && w.Event == "" {
+			t.Error("a webhook without an event")
+		}
+	})
+}

@@ -129,3 +129,17 @@ func TestMatchesMessageIDByPrefix(t *testing.T) {
 		}
 	}
 }
+
+// What is posted is verified before it is read, but keys leak.
+func FuzzParseEvents(f *testing.F) {
+	f.Add([]byte(`[{"event":"bounce","timestamp":1e400,"category":[[]],"email":"a"}]`))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		events, err := sendgrid.ParseEvents(raw)
+		if err != nil && events != nil {
+			t.Error("events beside an error")
+		}
+		for _, e := range events {
+			e.Fate()
+		}
+	})
+}

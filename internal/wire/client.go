@@ -171,9 +171,12 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn: func(info httptrace.GotConnInfo) {
-			if c := unwrap(info.Conn); c != nil {
-				c.carry(l)
+			c := unwrap(info.Conn)
+			if c == nil {
+				_ = info.Conn.Close() // not ours, so not guarded: nothing may pass
+				return
 			}
+			c.carry(l)
 		},
 	})
 	resp, err := g.next.RoundTrip(req.WithContext(ctx))

@@ -76,7 +76,8 @@ func passed(now, until time.Time) bool {
 	return !now.Before(until) || !now.Round(0).Before(until.Round(0))
 }
 
-// conn is a connection that knows the request it is carrying.
+// conn is a connection that knows the request it is carrying. It embeds the
+// interface, not a type: a promoted ReadFrom would let bytes pass by Write.
 type conn struct {
 	net.Conn
 	now func() time.Time

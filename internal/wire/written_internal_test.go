@@ -2,6 +2,7 @@ package wire
 
 import (
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -114,6 +115,23 @@ func TestTheGuardEndsAFailedRequest(t *testing.T) {
 	}
 	if _, err := c.Write([]byte("body")); err == nil || under.calls != 0 || written.Any() {
 		t.Errorf("%v, %d calls, written %v", err, under.calls, written.Any())
+	}
+}
+
+func TestAConnectionHasNoWayAroundWrite(t *testing.T) {
+	t.Parallel()
+	var c any = &conn{}
+	if _, ok := c.(io.ReaderFrom); ok {
+		t.Error("net/http would hand bodies to ReadFrom")
+	}
+}
+
+// A vendor's load balancer must not be the first to close an idle connection.
+func TestIdleConnectionsAreGivenUpEarly(t *testing.T) {
+	t.Parallel()
+	transport := Client(Params{}).Transport.(*guard).next.(*http.Transport)
+	if transport.IdleConnTimeout != 15*time.Second || transport.Proxy != nil || transport.ForceAttemptHTTP2 {
+		t.Errorf("idle %s, proxy set %v", transport.IdleConnTimeout, transport.Proxy != nil)
 	}
 }
 
