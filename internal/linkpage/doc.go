@@ -1,0 +1,16 @@
+// Package linkpage is what recipients reach by HTTP: the page of an invite
+// link, its button, its beacon, and the page they come back to.
+//
+//	GET, HEAD /c/{code}       the page; changes nothing but the fetch log
+//	POST      /c/{code}       go on: 303 to a connect link, or the page that says why not
+//	POST      /c/{code}/seen  the page was visible for a second: 204, always
+//	GET       /done/{code}    back from Pipedream
+//
+// It owns status codes, headers and the limit on guessing. What a code leads to
+// is decided by package visit, what it looks like by package view.
+//
+// There are no cookies. A POST carries no credential but the code in its path,
+// which whoever could forge the request would have to know, so there is nothing
+// that a cross-origin check would protect; and under no-referrer browsers send
+// "Origin: null", which such a check would refuse.
+package linkpage

@@ -1,0 +1,155 @@
+package linkpage
+
+import (
+	"bytes"
+	"crypto/rand"
+	"math"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/connectlink/connectlink/internal/contact"
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/linkpage/view"
+	"github.com/connectlink/connectlink/internal/message"
+	"github.com/connectlink/connectlink/internal/visit"
+	"github.com/connectlink/connectlink/internal/web"
+)
+
+// extra is what only some pages have.
+type extra struct {
+	done      bool
+	returnURL string
+	wait      int
+	waited    bool
+}
+
+// returnAfter is how many seconds the success is shown before the page goes
+// back to the product: long enough to be read.
+const returnAfter = 3
+
+// offerHelpAfter failed mints in a row a busy page names somebody to turn to.
+const offerHelpAfter = 3
+
+// show writes a page. An unknown code counts as a guess, and too many guesses
+// get another page.
+func (h *handler) show(c echo.Context, p visit.Page, x extra) error {
+	if p.State == visit.Unknown {
+		return h.unknown(c)
+	}
+	if p.State == visit.Busy {
+		setRetryAfter(c, p.RetryAfter)
+	}
+	return h.write(c, view.State(p.State), h.locale(c, p), h.data(c, p, x))
+}
+
+func (h *handler) unknown(c echo.Context) error {
+	state := view.Unknown
+	if h.Guesses != nil {
+		if ok, after := h.Guesses.Allow(guesser(c)); !ok {
+			state = view.TooMany
+			setRetryAfter(c, after)
+		}
+	}
+	return h.write(c, state, h.Pages.Language("", acceptLanguage(c)), view.Data{})
+}
+
+// fault shows a failure of ours, or of the request, as a page.
+func (h *handler) fault(c echo.Context, p web.Problem) error {
+	state := view.Unknown
+	switch {
+	case p.Status >= http.StatusInternalServerError:
+		state = view.Busy
+	case p.Status == http.StatusTooManyRequests:
+		state = view.TooMany
+	}
+	d := view.Data{Reference: p.RequestID}
+	if state == view.Busy {
+		d.CodePath = "/c/" + url.PathEscape(c.Param("code"))
+	}
+	return h.writeAs(c, p.Status, state, h.Pages.Language("", acceptLanguage(c)), d)
+}
+
+func (h *handler) write(c echo.Context, s view.State, lang string, d view.Data) error {
+	return h.writeAs(c, s.Status(), s, lang, d)
+}
+
+func (h *handler) writeAs(c echo.Context, status int, s view.State, lang string, d view.Data) error {
+	d.Nonce = rand.Text()
+	var b bytes.Buffer
+	if err := h.Pages.Render(&b, s, lang, d); err != nil {
+		return err
+	}
+	head := c.Response().Header()
+	head.Set("Content-Security-Policy", h.Pages.CSP(d.Nonce, d))
+	head.Set("Content-Language", lang)
+	head.Set("Content-Length", strconv.Itoa(b.Len()))
+	return c.HTMLBlob(status, b.Bytes())
+}
+
+func (h *handler) locale(c echo.Context, p visit.Page) string {
+	return h.Pages.Language(p.Content.Recipient.Locale, acceptLanguage(c))
+}
+
+func acceptLanguage(c echo.Context) string { return c.Request().Header.Get("Accept-Language") }
+
+// data is what the page may show of an invite.
+func (h *handler) data(c echo.Context, p visit.Page, x extra) view.Data {
+	project, _ := h.Project(p.ProjectID) // a project that was taken out of the configuration has no brand left
+	brand := project.Brand
+	d := view.Data{
+		Brand: brand.Name, Colour: brand.Colour, LogoURL: brand.LogoURL, SupportEmail: brand.SupportEmail,
+		LegalLine: brand.LegalLine, PrivacyURL: brand.PrivacyURL, TestMode: !p.Livemode,
+		// The app's logo stands on a third party's host, which has no business
+		// with somebody who only opened a page.
+		App:         view.App{Name: p.App.Name, AuthType: p.App.AuthType},
+		Inviter:     contact.Clean(p.Content.Inviter, 80),
+		Reason:      contact.Clean(p.Content.Reason, 200),
+		InitiatedBy: message.Initiator(p.InitiatedBy), RecipientMasked: masked(p),
+		ExpiresAt: p.ExpiresAt, Now: p.Now, Reference: p.InviteID.String(),
+		CodePath: "/c/" + url.PathEscape(c.Param("code")),
+		Failure:  p.Failure, CanRetry: p.State == visit.CouldNotConnect,
+		Persistent: p.MintFailures >= offerHelpAfter, ReplacedAt: p.ReplacedAt,
+		AccountName: p.AccountName, ReturnURL: x.returnURL, Waited: x.waited,
+	}
+	if len(project.Pipedream.LinkHosts) > 0 {
+		d.ConnectHost = project.Pipedream.LinkHosts[0]
+	}
+	if zone, err := contact.ParseTimeZone(p.Content.Recipient.TimeZone); err == nil && p.Content.Recipient.TimeZone != "" {
+		d.Zone, d.ZoneIsRecipients = zone, true
+	}
+	if p.State == visit.Connected {
+		if x.done && x.returnURL != "" {
+			d.ReturnAfter = returnAfter
+		}
+		if !x.done {
+			if target, custom := p.ReturnURL(visit.ReturnConnected); !custom {
+				d.ReturnURL = target
+			}
+		}
+	}
+	return d
+}
+
+// masked is the address that the latest message went to, as its owner would
+// recognise it.
+func masked(p visit.Page) string {
+	r := p.Content.Recipient
+	switch {
+	case p.Channel == invite.SMS && r.Phone != "":
+		return contact.MaskPhone(r.Phone)
+	case r.Email != "":
+		return contact.MaskEmail(r.Email)
+	case r.Phone != "":
+		return contact.MaskPhone(r.Phone)
+	}
+	return ""
+}
+
+func setRetryAfter(c echo.Context, d time.Duration) {
+	seconds := max(1, int(math.Ceil(d.Seconds())))
+	c.Response().Header().Set("Retry-After", strconv.Itoa(min(seconds, 3600)))
+}
