@@ -21,10 +21,11 @@ type state struct {
 	id        string
 	client    context.Context // as net/http gave it: ends when the caller leaves
 	principal access.Principal
-	known     bool // principal is set
-	code      invite.Code
-	cause     error  // of a failure on our side; for the log only
-	stack     string // of a panic
+	known     bool        // principal is set
+	code      invite.Code // for log and metrics
+	answered  bool        // a failure was answered already
+	cause     error       // of a failure on our side; for the log only
+	stack     string      // of a panic
 	render    func(echo.Context, Problem) error
 }
 
@@ -70,4 +71,10 @@ func SetPrincipal(c echo.Context, p access.Principal) {
 func Principal(c echo.Context) (p access.Principal, ok bool) {
 	s := stateOf(c.Request().Context())
 	return s.principal, s.known
+}
+
+// Note puts a code into the log line and the metrics of a request that is
+// answered by other means than an error. Codes are few and fixed.
+func Note(c echo.Context, code string) {
+	stateOf(c.Request().Context()).code = invite.Code(code)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
 // unmatched stands for every path that is no route: Echo would name the raw
@@ -55,6 +56,12 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	}
 	r.MustRegister(m.requests, m.duration, m.inFlight)
 	return m
+}
+
+// MetricsHandler shows what was gathered. It knows no key, so it belongs on a
+// listener of its own, or behind one that lets only the collector in.
+func MetricsHandler(g prometheus.Gatherer) http.Handler {
+	return promhttp.HandlerFor(g, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second})
 }
 
 // method keeps a label bounded: a caller may invent methods.

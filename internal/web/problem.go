@@ -67,7 +67,7 @@ type writer struct {
 
 func (w writer) handle(err error, c echo.Context) {
 	s := stateOf(c.Request().Context())
-	if s.code != "" || c.Response().Committed {
+	if s.answered || c.Response().Committed {
 		// Answered already, or half of an answer is out: only the log can tell.
 		if s.cause == nil {
 			s.cause = err
@@ -75,7 +75,7 @@ func (w writer) handle(err error, c echo.Context) {
 		return
 	}
 	fault := classify(s.client, err)
-	s.code = fault.Code
+	s.code, s.answered = fault.Code, true
 	if fault.Code == codeClientGone {
 		return
 	}

@@ -1,0 +1,68 @@
+package httpapi
+
+import (
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/secret"
+	"github.com/connectlink/connectlink/internal/web"
+)
+
+// authenticated lets holders of a key pass that has the scope.
+func (a *api) authenticated(scope access.Scope) echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			key, err := bearer(c)
+			if err != nil {
+				return err
+			}
+			p, err := a.Authenticate(c.Request().Context(), key)
+			if err != nil {
+				return err
+			}
+			web.SetPrincipal(c, p)
+			if scope != anyKey && !p.Can(scope) {
+				return invite.Errorf(invite.CodeInsufficientScope, "This needs a key with the scope %s.", scope)
+			}
+			return next(c)
+		}
+	}
+}
+
+// bearer reads the key from the one Authorization header (RFC 6750, section 2.1).
+func bearer(c echo.Context) (secret.Text, error) {
+	values := c.Request().Header.Values(echo.HeaderAuthorization)
+	if len(values) > 1 {
+		return secret.Text{}, invite.Errorf(invite.CodeAuthenticationRequired, "Send one Authorization header, not several.")
+	}
+	scheme, key, _ := strings.Cut(strings.Join(values, ""), " ")
+	if key = strings.TrimSpace(key); key == "" || !strings.EqualFold(scheme, "Bearer") {
+		return secret.Text{}, invite.Errorf(invite.CodeAuthenticationRequired, "Send an API key: Authorization: Bearer cl_test_… or cl_live_….")
+	}
+	return secret.New(key), nil
+}
+
+// testKeys lets only keys of test mode pass: what follows would show or move
+// real people's invites.
+func testKeys(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if asker(c).Livemode {
+			return invite.Errorf(invite.CodeTestKeyRequired, "Test helpers work with keys that begin with cl_test_ only.")
+		}
+		return next(c)
+	}
+}
+
+// asker is the holder of the key; authenticated has put it there.
+func asker(c echo.Context) access.Principal {
+	p, _ := web.Principal(c)
+	return p
+}
+
+// notYet answers what is announced and not built.
+func notYet(echo.Context) error {
+	return invite.Errorf(invite.CodeNotYet, "This endpoint is announced, but not available yet; /docs lists what is.")
+}

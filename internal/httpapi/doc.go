@@ -1,0 +1,17 @@
+// Package httpapi is the JSON API under /v1, its OpenAPI document and
+// documentation pages, the health checks, and the addresses that providers
+// call back.
+//
+// It owns the wire: decoding (package strictjson), the shape of lists, events
+// and deliveries, headers, scopes. Handlers are thin: they read, call one use
+// case or one read, and write. They must not decide anything about invites,
+// open transactions, or log.
+//
+// openapi.yaml is the contract, written by hand. Tests hold the routes to it
+// in both directions and check every request and answer of the test suite
+// against it, so neither can be changed alone.
+//
+// What the API promises for later (batches, previews, suppressions, client
+// tokens, …) is answered not_yet: a caller hears that it is missing instead
+// of a 404 that looks like a typing mistake.
+package httpapi

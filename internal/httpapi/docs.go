@@ -1,0 +1,312 @@
+package httpapi
+
+import (
+	"bytes"
+	"embed"
+	"encoding/json"
+	"fmt"
+	"html/template"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/web"
+)
+
+// pages are the documentation's templates and style sheet. They load nothing
+// from elsewhere and run no script.
+//
+//go:embed pages
+var pages embed.FS
+
+// docs are the documentation pages, made from the contract.
+type docs struct {
+	publicURL string
+	json      []byte
+	templates *template.Template
+	model     model
+}
+
+// model is what the index page shows.
+type model struct {
+	Title, Description string
+	Base               string
+	Groups             []group
+	Schemas            []schemaView
+	Errors             []failureView
+}
+
+type group struct {
+	Name, Description string
+	Operations        []operationView
+}
+
+type operationView struct {
+	ID, Method, Path, Summary, Description, Scope string
+	TestKeysOnly, Public                          bool
+	Parameters                                    []fieldView
+	Body                                          string // name of its schema
+	Examples                                      []exampleView
+	Answers                                       []answerView
+}
+
+type fieldView struct {
+	Name, Where, Kind, Link, Description string
+	Required                             bool
+}
+
+type exampleView struct{ Title, Curl string }
+
+type answerView struct{ Status, Description string }
+
+type schemaView struct {
+	Name, Description, Kind string
+	Fields                  []fieldView
+}
+
+type failureView struct {
+	Code, Title, Means, Do string
+	Status                 int
+	Retryable              bool
+	Example                string
+}
+
+func newDocs(publicURL string) (*docs, error) {
+	var root yaml.Node
+	if err := yaml.Unmarshal(document, &root); err != nil {
+		return nil, fmt.Errorf("read the API document: %w", err)
+	}
+	var compact, pretty bytes.Buffer
+	if err := toJSON(&compact, &root); err != nil {
+		return nil, fmt.Errorf("write the API document as JSON: %w", err)
+	}
+	if err := json.Indent(&pretty, compact.Bytes(), "", "  "); err != nil {
+		return nil, fmt.Errorf("indent the API document: %w", err)
+	}
+	t, err := template.New("docs").Funcs(template.FuncMap{"prose": prose}).ParseFS(pages, "pages/*.html")
+	if err != nil {
+		return nil, fmt.Errorf("read the documentation's templates: %w", err)
+	}
+	d := &docs{publicURL: publicURL, json: append(pretty.Bytes(), '\n'), templates: t}
+	var s spec
+	if err := root.Decode(&s); err != nil {
+		return nil, fmt.Errorf("read the API document: %w", err)
+	}
+	d.model, err = d.read(s)
+	return d, err
+}
+
+func (d *docs) base() string {
+	if d.publicURL != "" {
+		return d.publicURL
+	}
+	return "http://127.0.0.1:8080"
+}
+
+// read turns the contract into what the page shows.
+func (d *docs) read(s spec) (model, error) {
+	m := model{Title: s.Info.Title, Description: s.Info.Description, Base: d.base(), Errors: d.failures()}
+	for _, t := range s.Tags {
+		m.Groups = append(m.Groups, group{Name: t.Name, Description: t.Description})
+	}
+	err := pairs(&s.Paths, func(path string, item *yaml.Node) error {
+		var shared struct{ Parameters []parameter }
+		if err := item.Decode(&shared); err != nil {
+			return err
+		}
+		return pairs(item, func(method string, n *yaml.Node) error {
+			if method == "parameters" {
+				return nil
+			}
+			var op operation
+			if err := n.Decode(&op); err != nil {
+				return err
+			}
+			op.Parameters = append(slices.Clone(shared.Parameters), op.Parameters...)
+			v, err := d.operation(s, strings.ToUpper(method), path, op)
+			if err != nil {
+				return err
+			}
+			i := slices.IndexFunc(m.Groups, func(g group) bool { return slices.Contains(op.Tags, g.Name) })
+			if i < 0 {
+				return fmt.Errorf("%s %s: no known tag", method, path)
+			}
+			m.Groups[i].Operations = append(m.Groups[i].Operations, v)
+			return nil
+		})
+	})
+	if err != nil {
+		return m, fmt.Errorf("read the API document's paths: %w", err)
+	}
+	err = pairs(&s.Components.Schemas, func(name string, n *yaml.Node) error {
+		var one schema
+		if err := n.Decode(&one); err != nil {
+			return err
+		}
+		kind, _ := one.kind()
+		fields, err := one.fields()
+		m.Schemas = append(m.Schemas, schemaView{Name: name, Description: one.Description, Kind: kind, Fields: fields})
+		return err
+	})
+	if err != nil {
+		return m, fmt.Errorf("read the API document's schemas: %w", err)
+	}
+	return m, nil
+}
+
+// pairs walks a mapping in the order it is written.
+func pairs(n *yaml.Node, each func(key string, value *yaml.Node) error) error {
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if err := each(n.Content[i].Value, n.Content[i+1]); err != nil {
+			return fmt.Errorf("%s: %w", n.Content[i].Value, err)
+		}
+	}
+	return nil
+}
+
+func (d *docs) operation(s spec, method, path string, op operation) (operationView, error) {
+	v := operationView{
+		ID: op.OperationID, Method: method, Path: path, Summary: op.Summary, Description: op.Description, Scope: op.Scope,
+		TestKeysOnly: op.TestKeysOnly, Public: op.Scope == "",
+	}
+	for _, p := range op.Parameters {
+		if p.Ref != "" {
+			p = s.Components.Parameters[refName(p.Ref)]
+		}
+		kind, link := p.Schema.kind()
+		v.Parameters = append(v.Parameters, fieldView{Name: p.Name, Where: p.In, Kind: kind, Link: link, Description: p.Description, Required: p.Required})
+	}
+	if media, ok := op.RequestBody.Content["application/json"]; ok {
+		v.Body = refName(media.Schema.Ref)
+		for _, name := range slices.Sorted(maps.Keys(media.Examples)) {
+			var b, pretty bytes.Buffer
+			e := media.Examples[name]
+			if err := toJSON(&b, &e.Value); err != nil {
+				return v, err
+			}
+			if err := json.Indent(&pretty, b.Bytes(), "", "  "); err != nil {
+				return v, fmt.Errorf("example %s: %w", name, err)
+			}
+			v.Examples = append(v.Examples, exampleView{Title: e.Summary, Curl: fmt.Sprintf(
+				"curl %s%s \\\n  -H \"Authorization: Bearer $CONNECTLINK_KEY\" \\\n  -H 'Content-Type: application/json' \\\n  -d '%s'",
+				d.base(), path, pretty.String())})
+		}
+	}
+	err := pairs(&op.Responses, func(status string, n *yaml.Node) error {
+		var r struct{ Description string }
+		if err := n.Decode(&r); err != nil {
+			return err
+		}
+		if r.Description != "" {
+			v.Answers = append(v.Answers, answerView{status, r.Description})
+		}
+		return nil
+	})
+	return v, err
+}
+
+func (s schema) fields() ([]fieldView, error) {
+	var out []fieldView
+	err := pairs(&s.Properties, func(name string, n *yaml.Node) error {
+		var one schema
+		if err := n.Decode(&one); err != nil {
+			return err
+		}
+		kind, link := one.kind()
+		out = append(out, fieldView{Name: name, Kind: kind, Link: link, Description: one.Description, Required: slices.Contains(s.Required, name)})
+		return nil
+	})
+	return out, err
+}
+
+// prose writes the little markup that descriptions use: paragraphs and `code`.
+func prose(s string) template.HTML {
+	var b strings.Builder
+	for _, paragraph := range strings.Split(strings.TrimSpace(s), "\n\n") {
+		b.WriteString("<p>")
+		for i, part := range strings.Split(paragraph, "`") {
+			escaped := template.HTMLEscapeString(part)
+			if i%2 == 1 {
+				escaped = "<code>" + escaped + "</code>"
+			}
+			b.WriteString(escaped)
+		}
+		b.WriteString("</p>")
+	}
+	return template.HTML(b.String()) //nolint:gosec // every part was escaped above
+}
+
+// headers let a page load its own style sheet and nothing else.
+func (d *docs) headers(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		h := c.Response().Header()
+		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+		h.Set("Cache-Control", "public, max-age=300")
+		return next(c)
+	}
+}
+
+func (d *docs) page(c echo.Context, name string, data any) error {
+	var b bytes.Buffer
+	if err := d.templates.ExecuteTemplate(&b, name, data); err != nil {
+		return fmt.Errorf("render %s: %w", name, err)
+	}
+	return c.HTMLBlob(http.StatusOK, b.Bytes())
+}
+
+func (d *docs) index(c echo.Context) error { return d.page(c, "index.html", d.model) }
+
+func (d *docs) reasons(c echo.Context) error {
+	return d.page(c, "reasons.html", invite.Explanations())
+}
+
+func (d *docs) style(c echo.Context) error {
+	css, err := pages.ReadFile("pages/docs.css")
+	if err != nil {
+		return fmt.Errorf("read the style sheet: %w", err)
+	}
+	return c.Blob(http.StatusOK, "text/css; charset=utf-8", css)
+}
+
+func (d *docs) failure(c echo.Context) error {
+	i := slices.IndexFunc(d.model.Errors, func(f failureView) bool { return f.Code == c.Param("code") })
+	if i < 0 {
+		c.Response().Header().Set("Cache-Control", "no-store")
+		return invite.Errorf(invite.CodeNotFound, "There is no such error code; /docs lists them all.")
+	}
+	return d.page(c, "error.html", d.model.Errors[i])
+}
+
+// failures joins the table of statuses with the advice for each code.
+func (d *docs) failures() []failureView {
+	advice := advices()
+	var out []failureView
+	for _, k := range web.Kinds() {
+		a := advice[k.Code]
+		p := web.Problem{
+			Type: d.publicURL + "/docs/errors/" + string(k.Code), Title: k.Title, Status: k.Status, Detail: k.Title + ".",
+			Instance: "/requests/req_069hqkhjp5sv1bqg1oprs35ep0", Code: k.Code, RequestID: "req_069hqkhjp5sv1bqg1oprs35ep0", Retryable: k.Retryable,
+		}
+		if k.Code == invite.CodeInvalidRequest {
+			p.Errors = []invite.Fault{{Pointer: "/chanel", Code: invite.FaultUnknownField, Detail: "is not a field here; did you mean channel?", Suggestion: "channel"}}
+		}
+		if k.Retryable {
+			at := time.Date(2026, 11, 23, 15, 4, 5, 0, time.UTC)
+			p.RetryAt = &at
+		}
+		example, err := json.MarshalIndent(p, "", "  ")
+		if err != nil {
+			example = nil // a Problem always marshals; the page then goes without
+		}
+		out = append(out, failureView{
+			Code: string(k.Code), Title: k.Title, Means: a.means, Do: a.do, Status: k.Status, Retryable: k.Retryable, Example: string(example),
+		})
+	}
+	return out
+}

@@ -1,0 +1,183 @@
+package httpapi
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/issue"
+	"github.com/connectlink/connectlink/internal/store/find"
+)
+
+func (a *api) create(c echo.Context) error {
+	var req issue.CreateRequest
+	raw, faults, err := body(c, &req, false)
+	if err != nil {
+		return err
+	}
+	p := asker(c)
+	if len(faults) > 0 {
+		return faulty(a.complete(p, req, faults))
+	}
+	m, err := meta(c, raw, "POST /v1/invites")
+	if err != nil {
+		return err
+	}
+	made, err := a.Invites.Create(c.Request().Context(), p, req, m)
+	if err != nil {
+		return err
+	}
+	return a.answered(c, made)
+}
+
+// complete adds the faults of meaning to those of form, so that the author of
+// a request hears of all of them at once. What form spoilt is not judged again.
+func (a *api) complete(p access.Principal, req issue.CreateRequest, faults []invite.Fault) []invite.Fault {
+	if a.Check == nil {
+		return faults
+	}
+	var more *invite.Error
+	if !errors.As(a.Check(p, req), &more) {
+		return faults
+	}
+	for _, f := range more.Faults {
+		spoilt := slices.ContainsFunc(faults, func(g invite.Fault) bool {
+			return g.Pointer == "" || f.Pointer == g.Pointer || strings.HasPrefix(f.Pointer, g.Pointer+"/") ||
+				g.Suggestion != "" && f.Pointer == suggested(g)
+		})
+		if !spoilt {
+			faults = append(faults, f)
+		}
+	}
+	return faults
+}
+
+// suggested is the place that an unknown field was probably meant for.
+func suggested(f invite.Fault) string {
+	parent := f.Pointer[:strings.LastIndexByte(f.Pointer, '/')+1]
+	return parent + strings.ReplaceAll(f.Suggestion, ".", "/")
+}
+
+// answered writes what a create or a resend came to.
+func (a *api) answered(c echo.Context, made issue.Answer) error {
+	h := c.Response().Header()
+	if made.Replayed {
+		h.Set(headerIdempotencyReplayed, "true")
+	}
+	if made.Status == http.StatusCreated || made.Status == http.StatusAccepted {
+		h.Set(echo.HeaderLocation, "/v1/invites/"+made.Invite.ID.String())
+	}
+	return answer(c, made.Status, made.Invite)
+}
+
+func (a *api) resend(c echo.Context) error {
+	id, err := inviteID(c)
+	if err != nil {
+		return err
+	}
+	var req issue.ResendRequest
+	raw, faults, err := body(c, &req, true)
+	if err != nil {
+		return err
+	}
+	if err := faulty(faults); err != nil {
+		return err
+	}
+	m, err := meta(c, raw, "POST /v1/invites/"+id.String()+"/resend")
+	if err != nil {
+		return err
+	}
+	made, err := a.Invites.Resend(c.Request().Context(), asker(c), id, req, m)
+	if err != nil {
+		return err
+	}
+	return a.answered(c, made)
+}
+
+func (a *api) revoke(c echo.Context) error {
+	id, err := inviteID(c)
+	if err != nil {
+		return err
+	}
+	var req issue.RevokeRequest
+	raw, faults, err := body(c, &req, true)
+	if err != nil {
+		return err
+	}
+	if err := faulty(faults); err != nil {
+		return err
+	}
+	// Revoking twice is the same as once, so a key is checked and not needed.
+	m, err := meta(c, raw, "POST /v1/invites/"+id.String()+"/revoke")
+	if err != nil {
+		return err
+	}
+	r, err := a.Invites.Revoke(c.Request().Context(), asker(c), id, req, m)
+	if err != nil {
+		return err
+	}
+	return answer(c, http.StatusOK, r)
+}
+
+// expanded is an invite with what expand asked for.
+type expanded struct {
+	find.Resource
+	Deliveries *[]deliveryShape `json:"deliveries,omitempty"`
+	Events     *[]eventShape    `json:"events,omitempty"`
+}
+
+func (a *api) get(c echo.Context) error {
+	id, err := inviteID(c)
+	if err != nil {
+		return err
+	}
+	q := query(c)
+	expand := q.words("expand", "deliveries", "events")
+	if err := q.done("expand"); err != nil {
+		return err
+	}
+	ctx, p := c.Request().Context(), asker(c)
+	inv, err := a.owned(ctx, p, id)
+	if err != nil {
+		return err
+	}
+	r, err := find.Present(a.Box, inv, find.Links{Show: p.Can(access.LinksRead), PublicURL: a.PublicURL})
+	if err != nil {
+		return err
+	}
+	out := expanded{Resource: r}
+	if slices.Contains(expand, "deliveries") {
+		shapes, err := a.deliveriesOf(ctx, id)
+		if err != nil {
+			return err
+		}
+		out.Deliveries = &shapes
+	}
+	if slices.Contains(expand, "events") {
+		shapes, err := a.eventsOf(ctx, id)
+		if err != nil {
+			return err
+		}
+		out.Events = &shapes
+	}
+	return answer(c, http.StatusOK, out)
+}
+
+// inviteID reads the id of the path. What is no id is answered like one that
+// belongs to nobody.
+func inviteID(c echo.Context) (invite.ID, error) {
+	id, err := invite.Parse[invite.ID](c.Param("id"))
+	if err != nil {
+		return id, noInvite()
+	}
+	return id, nil
+}
+
+func noInvite() error {
+	return invite.Errorf(invite.CodeInviteNotFound, "No invite of this key's project and mode has this id.")
+}

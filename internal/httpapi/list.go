@@ -1,0 +1,85 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/issue"
+	"github.com/connectlink/connectlink/internal/store/find"
+)
+
+// Names of status and the like, for filters.
+func names[T ~string](values []T) []string {
+	out := make([]string, len(values))
+	for i, v := range values {
+		out[i] = string(v)
+	}
+	return out
+}
+
+func (a *api) list(c echo.Context) error {
+	ctx, p, q := c.Request().Context(), asker(c), query(c)
+	filter := find.Filter{
+		ProjectID: p.ProjectID, Livemode: p.Livemode, Limit: q.limit(),
+		Channel:        invite.Channel(q.word("channel", "email", "sms", "link")),
+		App:            q.text("app", 100),
+		ExternalUserID: q.text("external_user_id", 1000),
+		Reason:         invite.Reason(q.word("reason", reasonCodes()...)),
+		CreatedAfter:   q.moment("created[gte]"),
+		CreatedBefore:  q.moment("created[lt]"),
+	}
+	for _, s := range q.words("status", names(invite.Statuses())...) {
+		filter.Status = append(filter.Status, invite.Status(s))
+	}
+	if address := q.text("recipient", 320); address != "" {
+		filter.Recipient = issue.AddressTerms(a.Box, p.ProjectID, p.Livemode, address)
+		if len(filter.Recipient) == 0 {
+			q.add("recipient", invite.FaultInvalid, "must be an email address, or a phone number that begins with + and the country code")
+		}
+	}
+	if cursor := q.values.Get("cursor"); cursor != "" {
+		after, err := invite.Parse[invite.ID](cursor)
+		if err != nil {
+			q.add("cursor", invite.FaultInvalid, "must be a next_cursor that this endpoint gave")
+		}
+		filter.After = after
+	}
+	if err := q.done("limit", "cursor", "status", "channel", "app", "external_user_id", "recipient", "created[gte]", "created[lt]", "reason"); err != nil {
+		return err
+	}
+	page, next, err := find.List(ctx, a.DB, filter)
+	if err != nil {
+		return err
+	}
+	shapes := make([]find.Resource, 0, len(page))
+	for _, inv := range page {
+		r, err := find.Present(a.Box, inv, find.Links{}) // never links in lists
+		if err != nil {
+			return err
+		}
+		shapes = append(shapes, r)
+	}
+	return answer(c, http.StatusOK, listOf(shapes, next.String()))
+}
+
+func reasonCodes() []string {
+	var out []string
+	for _, e := range invite.Explanations() {
+		out = append(out, string(e.Code))
+	}
+	return out
+}
+
+// owned reads an invite of the asker's project and mode.
+func (a *api) owned(ctx context.Context, p access.Principal, id invite.ID) (find.Invite, error) {
+	inv, err := find.Get(ctx, a.DB, p.ProjectID, p.Livemode, id)
+	if errors.Is(err, find.ErrNotFound) {
+		return inv, noInvite()
+	}
+	return inv, err
+}

@@ -1,0 +1,132 @@
+package httpapi
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/connectlink/connectlink/internal/invite"
+)
+
+// params reads the query string and gathers its faults. Their pointers name
+// the parameter: /limit.
+type params struct {
+	values url.Values
+	faults []invite.Fault
+	broken bool
+}
+
+func query(c echo.Context) *params {
+	values, err := url.ParseQuery(c.Request().URL.RawQuery)
+	return &params{values: values, broken: err != nil}
+}
+
+func (q *params) add(name string, code invite.Code, format string, args ...any) {
+	q.faults = append(q.faults, invite.Fault{Pointer: "/" + name, Code: code, Detail: fmt.Sprintf(format, args...)})
+}
+
+// done refuses faults and every parameter that is not known: a filter with a
+// typing mistake would otherwise show everything.
+func (q *params) done(known ...string) error {
+	if q.broken {
+		q.add("", invite.FaultInvalid, "the query string is not percent-encoded as it must be")
+	}
+	var names []string
+	for name := range q.values {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		switch {
+		case !slices.Contains(known, name):
+			q.unknown(name, known)
+		case len(q.values[name]) > 1:
+			q.add(name, invite.FaultDuplicate, "is given more than once")
+		}
+	}
+	return faulty(q.faults)
+}
+
+func (q *params) unknown(name string, known []string) {
+	if len(name) > 40 {
+		name = name[:40] // what stands here is anybody's
+	}
+	detail := "is not a parameter here; there are " + strings.Join(known, ", ")
+	if len(known) == 0 {
+		detail = "is not a parameter here; there are none"
+	}
+	q.add(strings.ToValidUTF8(name, "?"), invite.FaultUnknownField, "%s", detail)
+}
+
+func (q *params) text(name string, limit int) string {
+	v := q.values.Get(name)
+	if len(v) > limit {
+		q.add(name, invite.FaultTooLong, "at most %d bytes", limit)
+		return ""
+	}
+	return v
+}
+
+// words reads a comma-separated choice of several.
+func (q *params) words(name string, allowed ...string) []string {
+	v := q.values.Get(name)
+	if v == "" {
+		return nil
+	}
+	words := strings.Split(v, ",")
+	for _, w := range words {
+		if !slices.Contains(allowed, w) {
+			q.add(name, invite.FaultInvalid, "must be one or more of %s, with commas between", strings.Join(allowed, ", "))
+			return nil
+		}
+	}
+	return words
+}
+
+// word reads a choice of one.
+func (q *params) word(name string, allowed ...string) string {
+	v := q.values.Get(name)
+	if v != "" && !slices.Contains(allowed, v) {
+		q.add(name, invite.FaultInvalid, "must be one of %s", strings.Join(allowed, ", "))
+		return ""
+	}
+	return v
+}
+
+const (
+	defaultLimit = 20
+	maxLimit     = 100
+)
+
+func (q *params) limit() int {
+	v := q.values.Get("limit")
+	if v == "" {
+		return defaultLimit
+	}
+	n, err := strconv.Atoi(v)
+	if err != nil || n < 1 || n > maxLimit {
+		q.add("limit", invite.FaultOutOfRange, "must be a whole number from 1 to %d", maxLimit)
+		return defaultLimit
+	}
+	return n
+}
+
+// moment reads a time, or a date, which means its beginning in UTC.
+func (q *params) moment(name string) time.Time {
+	v := q.values.Get(name)
+	if v == "" {
+		return time.Time{}
+	}
+	for _, layout := range []string{time.RFC3339, time.DateOnly} {
+		if at, err := time.Parse(layout, v); err == nil {
+			return at
+		}
+	}
+	q.add(name, invite.FaultInvalid, "must be a date or a time like 2026-11-23T15:04:05Z (RFC 3339)")
+	return time.Time{}
+}

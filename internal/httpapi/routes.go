@@ -1,0 +1,160 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/issue"
+	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/sandbox"
+	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/secret"
+	"github.com/connectlink/connectlink/internal/store/find"
+	"github.com/connectlink/connectlink/internal/track"
+	"github.com/connectlink/connectlink/internal/web"
+)
+
+// Invites changes the course of invites; *issue.Service does.
+type Invites interface {
+	Create(ctx context.Context, p access.Principal, req issue.CreateRequest, meta issue.Meta) (issue.Answer, error)
+	Resend(ctx context.Context, p access.Principal, id invite.ID, req issue.ResendRequest, meta issue.Meta) (issue.Answer, error)
+	Revoke(ctx context.Context, p access.Principal, id invite.ID, req issue.RevokeRequest, meta issue.Meta) (find.Resource, error)
+}
+
+// Callbacks takes what providers report; *track.Tracker does. A nil error
+// means that it is stored. Errors: track.ErrUnknown, ErrForged, ErrMalformed.
+type Callbacks interface {
+	Pipedream(ctx context.Context, hook secret.Text, raw []byte) error
+	SendGrid(ctx context.Context, project string, livemode bool, raw []byte, header http.Header) error
+	Twilio(ctx context.Context, c track.Text) error
+}
+
+// Inbox is what test mode has sent; *sandbox.Sandbox has it. It knows no
+// projects: this package shows a message only to the project of its invite.
+type Inbox interface {
+	Messages(ctx context.Context, f sandbox.MessageFilter) ([]sandbox.Message, error)
+	Message(ctx context.Context, id string) (sandbox.Message, error)
+}
+
+// Params are what the API needs.
+type Params struct {
+	Invites      Invites
+	Callbacks    Callbacks
+	Authenticate func(ctx context.Context, key secret.Text) (access.Principal, error)
+	// DB and Box serve reads, which go straight to store/find.
+	DB  postgres.DB
+	Box *seal.Box
+	// PublicURL is where people reach this service; empty when they cannot.
+	PublicURL string
+	// Inbox and Advance serve test mode; nil where there is none. Advance moves
+	// an invite of test mode to a state named in advances.
+	Inbox   Inbox
+	Advance func(ctx context.Context, p access.Principal, id invite.ID, to string) error
+	// Check tells what a create would be refused for, without making anything,
+	// so that faults of form and of meaning come together. May be nil.
+	Check func(p access.Principal, req issue.CreateRequest) error
+	// Ready says why this process should get no traffic; nil when it should.
+	Ready func(ctx context.Context) error
+}
+
+// api answers the routes.
+type api struct {
+	Params
+	docs *docs
+}
+
+// Limits of bodies. SendGrid posts up to a thousand events at once; Twilio and
+// Pipedream send a few hundred bytes.
+const (
+	smallHook = 64 << 10
+	mailHook  = 4 << 20
+)
+
+// Who may use a route.
+const (
+	anyone   access.Scope = ""        // no key
+	anyKey   access.Scope = "any key" // a key, whatever it may do
+	provider access.Scope = "provider"
+)
+
+// route is one line of the table below.
+type route struct {
+	method, path string
+	scope        access.Scope
+	handler      echo.HandlerFunc
+	more         []echo.MiddlewareFunc
+}
+
+// routes is the whole surface: what there is, and who may use it.
+func (a *api) routes() []route {
+	small, mail := one(web.BodyLimit(smallHook)), one(web.BodyLimit(mailHook))
+	page := one(a.docs.headers)
+	return []route{
+		{"POST", "/v1/invites", access.InvitesWrite, a.create, nil},
+		{"GET", "/v1/invites", access.InvitesRead, a.list, nil},
+		{"GET", "/v1/invites/:id", access.InvitesRead, a.get, nil},
+		{"POST", "/v1/invites/:id/resend", access.InvitesWrite, a.resend, nil},
+		{"POST", "/v1/invites/:id/revoke", access.InvitesWrite, a.revoke, nil},
+		{"GET", "/v1/invites/:id/events", access.InvitesRead, a.events, nil},
+		{"GET", "/v1/invites/:id/deliveries", access.InvitesRead, a.deliveries, nil},
+		{"GET", "/v1/deliveries/:id", access.InvitesRead, a.delivery, nil},
+		{"GET", "/v1/deliveries/:id/content", access.InvitesRead, a.content, nil},
+
+		{"GET", "/v1/test_helpers/messages", access.LinksRead, a.messages, one(testKeys)},
+		{"GET", "/v1/test_helpers/messages/:id", access.LinksRead, a.message, one(testKeys)},
+		{"POST", "/v1/test_helpers/invites/:id/advance", access.InvitesWrite, a.advance, one(testKeys)},
+
+		{"GET", "/v1/reasons", anyone, a.reasons, nil},
+		{"GET", "/v1/openapi.json", anyone, a.openAPI, nil},
+		{"GET", "/docs", anyone, a.docs.index, page},
+		{"GET", "/docs/docs.css", anyone, a.docs.style, page},
+		{"GET", "/docs/errors/:code", anyone, a.docs.failure, page},
+		{"GET", "/docs/reasons", anyone, a.docs.reasons, page},
+		{"GET", "/livez", anyone, a.live, nil},
+		{"GET", "/readyz", anyone, a.ready, nil},
+
+		{"POST", "/hooks/pipedream/:secret", provider, a.pipedream, small},
+		{"POST", "/hooks/sendgrid/:project/:mode", provider, a.sendgrid, mail},
+		{"POST", "/hooks/twilio/status/:project/:mode/:invite/:attempt", provider, a.twilio, small},
+
+		{"POST", "/v1/invites/preview", access.InvitesWrite, notYet, nil},
+		{"POST", "/v1/invites/batch", access.InvitesWrite, notYet, nil},
+		{"POST", "/v1/invites/:id/client_token", access.InvitesWrite, notYet, nil},
+		{"GET", "/v1/client/invite", anyone, notYet, nil},
+		{"POST", "/v1/client/invite/open", anyone, notYet, nil},
+		{"GET", "/v1/apps", anyKey, notYet, nil},
+		{"GET", "/v1/suppressions", access.Suppressions, notYet, nil},
+		{"POST", "/v1/suppressions", access.Suppressions, notYet, nil},
+		{"DELETE", "/v1/suppressions/:id", access.Suppressions, notYet, nil},
+		{"GET", "/v1/events", access.Webhooks, notYet, nil},
+		{"GET", "/v1/webhook_endpoints", access.Webhooks, notYet, nil},
+		{"POST", "/v1/webhook_endpoints", access.Webhooks, notYet, nil},
+	}
+}
+
+// Mount adds the routes to e.
+func Mount(e *echo.Echo, p Params) error {
+	d, err := newDocs(p.PublicURL)
+	if err != nil {
+		return err
+	}
+	a := &api{Params: p, docs: d}
+	for _, r := range a.routes() {
+		guards := r.more
+		if r.scope != anyone && r.scope != provider {
+			// The key comes first: nobody without one learns what else is asked for.
+			guards = append([]echo.MiddlewareFunc{a.authenticated(r.scope)}, guards...)
+		}
+		e.Add(r.method, r.path, r.handler, guards...)
+		if r.method == http.MethodGet {
+			e.Add(http.MethodHead, r.path, r.handler, guards...)
+		}
+	}
+	return nil
+}
+
+func one(m echo.MiddlewareFunc) []echo.MiddlewareFunc { return []echo.MiddlewareFunc{m} }
