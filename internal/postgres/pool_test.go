@@ -1,0 +1,95 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/connectlink/connectlink/internal/postgres"
+)
+
+func TestFullPoolIsUnavailableSoon(t *testing.T) {
+	t.Parallel()
+	pool := open(t, postgres.Params{MaxConns: 1, AcquireTimeout: 50 * time.Millisecond})
+	held, err := pool.Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	began := time.Now()
+	_, err = pool.Exec(t.Context(), "SELECT 1")
+	if err := postgres.Translate(err); !errors.Is(err, postgres.ErrUnavailable) {
+		t.Errorf("query on a full pool: got %v, want ErrUnavailable", err)
+	}
+	if _, err := pool.Begin(t.Context()); !errors.Is(postgres.Translate(err), postgres.ErrUnavailable) {
+		t.Errorf("begin on a full pool: got %v, want ErrUnavailable", err)
+	}
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("took %v", took)
+	}
+
+	// The caller's own deadline is told apart.
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	_, err = pool.Exec(ctx, "SELECT 1")
+	if err := postgres.Translate(err); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, postgres.ErrUnavailable) {
+		t.Errorf("caller's deadline on a full pool: got %v, want only context.DeadlineExceeded", err)
+	}
+
+	held.Release()
+	if n := scalar[int](t, pool, "SELECT 1"); n != 1 {
+		t.Errorf("after the release: got %d", n)
+	}
+}
+
+func TestAcquireTimeoutDoesNotShortenTheQuery(t *testing.T) {
+	t.Parallel()
+	pool := open(t, postgres.Params{AcquireTimeout: 100 * time.Millisecond})
+	exec(t, pool, "SELECT pg_sleep(0.3)")
+}
+
+func TestLimitsHoldOnEveryConnection(t *testing.T) {
+	t.Parallel()
+	pool := open(t, postgres.Params{
+		StatementTimeout: 100 * time.Millisecond, LockTimeout: 70 * time.Millisecond, IdleInTx: 90 * time.Second, AppName: "who",
+	})
+	for setting, want := range map[string]string{
+		"statement_timeout": "100ms", "lock_timeout": "70ms", "idle_in_transaction_session_timeout": "90s",
+		"application_name": "who", "TimeZone": "UTC",
+	} {
+		if got := scalar[string](t, pool, "SELECT current_setting($1)", setting); got != want {
+			t.Errorf("%s: got %s, want %s", setting, got, want)
+		}
+	}
+	_, err := pool.Exec(t.Context(), "SELECT pg_sleep(10)")
+	if err := postgres.Translate(err); !errors.Is(err, postgres.ErrTimeout) || !errors.Is(err, postgres.ErrUnavailable) {
+		t.Errorf("slow statement: got %v, want ErrTimeout, which is ErrUnavailable", err)
+	}
+}
+
+func TestOpenSaysWhyAndNoPassword(t *testing.T) {
+	t.Parallel()
+	for name, url := range map[string]string{
+		"unreadable":  "postgres://u:canary@host:not-a-port/db",
+		"unreachable": "postgres://u:canary@127.0.0.1:1/db?sslmode=disable",
+	} {
+		_, err := postgres.Open(t.Context(), postgres.Params{URL: url})
+		if err == nil {
+			t.Fatalf("%s: no error", name)
+		}
+		if strings.Contains(err.Error(), "canary") {
+			t.Errorf("%s: the password is in %q", name, err)
+		}
+		if got := errors.Is(err, postgres.ErrUnavailable); got != (name == "unreachable") {
+			t.Errorf("%s: ErrUnavailable is %v: %v", name, got, err)
+		}
+	}
+}
+
+func TestOpenOutlastsASlowFirstConnection(t *testing.T) {
+	t.Parallel()
+	// An acquire shorter than any connect: Open still has to succeed.
+	open(t, postgres.Params{AcquireTimeout: time.Microsecond})
+}

@@ -1,0 +1,87 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// answerTimeout is how long a session's connection may take to answer. A
+// connection whose other end vanished without a word never does.
+const answerTimeout = 3 * time.Second
+
+// dialSession opens a connection outside any pool, for what belongs to a
+// session.
+func dialSession(ctx context.Context, url, name string) (*pgx.Conn, error) {
+	cfg, err := pgx.ParseConfig(url)
+	if err != nil {
+		return nil, fmt.Errorf("read the database URL: %w", err)
+	}
+	cfg.ConnectTimeout = 5 * time.Second
+	run := cfg.RuntimeParams
+	run["application_name"] = name
+	run["idle_session_timeout"] = "0"
+	run["statement_timeout"] = "10000"
+	// The server, too, must notice that we are gone, else it keeps our locks:
+	// the system's default is two hours. Without effect on a unix socket.
+	run["tcp_keepalives_idle"] = "5"
+	run["tcp_keepalives_interval"] = "2"
+	run["tcp_keepalives_count"] = "3"
+	conn, err := pgx.ConnectConfig(ctx, cfg)
+	if err != nil {
+		return nil, Translate(err)
+	}
+	return conn, nil
+}
+
+// ping makes a round trip.
+func ping(ctx context.Context, conn *pgx.Conn) error {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	return conn.Ping(ctx)
+}
+
+// hangUp closes conn politely if that is quick.
+func hangUp(ctx context.Context, conn *pgx.Conn) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	_ = conn.Close(ctx)
+}
+
+// await reads from an idle connection until a notification or the end of ctx.
+// After d without either it asks the other end for a sign of life and returns
+// nothing. A closed connection is noticed at once, a silent one after d and
+// answerTimeout.
+func await(ctx context.Context, conn *pgx.Conn, d time.Duration) (*pgconn.Notification, error) {
+	inner, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	note, err := conn.WaitForNotification(inner)
+	if err == nil || conn.IsClosed() || ctx.Err() != nil || inner.Err() == nil {
+		return note, err
+	}
+	// Not cut short by ctx: a round trip that is broken off costs the connection.
+	return nil, ping(context.WithoutCancel(ctx), conn)
+}
+
+// retryDelay grows from 50 ms to 2 s, with jitter: all processes lose their
+// connections at the same moment.
+func retryDelay(try int) time.Duration {
+	d := min(50*time.Millisecond<<min(try, 10), 2*time.Second)
+	return d/2 + rand.N(d/2)
+}
+
+// rest waits d; false when ctx ended first.
+func rest(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
