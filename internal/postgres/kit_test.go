@@ -98,7 +98,8 @@ func kick(t *testing.T, db postgres.DB, name string) {
 // link is a TCP way to the database that can go silent, as a firewall or a
 // pulled cable makes it: nothing is closed, nothing arrives.
 type link struct {
-	url string
+	url   string
+	delay time.Duration // before a connection is made; set before use
 
 	mu     sync.Mutex
 	silent chan struct{} // closed: nothing passes on connections made before
@@ -127,6 +128,7 @@ func newLink(t *testing.T, databaseURL string) *link {
 			if err != nil {
 				return
 			}
+			time.Sleep(l.delay) // the delay is the thing under test, not a wait for it
 			network, address := pgconn.NetworkAddress(cfg.Host, cfg.Port)
 			far, err := net.Dial(network, address)
 			if err != nil {

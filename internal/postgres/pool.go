@@ -90,7 +90,11 @@ func prove(ctx context.Context, pool *pgxpool.Pool) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	for {
-		if err := pool.Ping(ctx); !isPoolFull(err) {
+		err := pool.Ping(ctx)
+		if !isPoolFull(err) {
+			return err
+		}
+		if !rest(ctx, 5*time.Millisecond) {
 			return err
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/postgrestest"
 )
 
 func TestFullPoolIsUnavailableSoon(t *testing.T) {
@@ -90,6 +91,8 @@ func TestOpenSaysWhyAndNoPassword(t *testing.T) {
 
 func TestOpenOutlastsASlowFirstConnection(t *testing.T) {
 	t.Parallel()
-	// An acquire shorter than any connect: Open still has to succeed.
-	open(t, postgres.Params{AcquireTimeout: time.Microsecond})
+	way := newLink(t, postgrestest.NewEmpty(t))
+	way.delay = 300 * time.Millisecond // a far database, TLS, a cold proxy
+	pool := open(t, postgres.Params{URL: way.url, AcquireTimeout: 50 * time.Millisecond})
+	exec(t, pool, "SELECT 1") // and it is there to be used
 }
