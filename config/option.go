@@ -21,7 +21,7 @@ type option[T any] struct {
 	required bool
 	secret   bool
 	list     bool
-	typed    bool // YAML may write it as a number or a boolean
+	typed    bool                              // YAML may write it as a number or a boolean
 	set      func(t *T, values []string) error // one value unless list
 	show     func(t *T) string                 // "" when unset; never a secret
 }
