@@ -8,34 +8,64 @@ import (
 
 // Palette is a brand colour with what is legible on and beside it.
 type Palette struct {
-	Accent   string // the brand colour, #rrggbb
-	OnAccent string // text on it: white or near black, at least 4.5 to 1
-	Link     string // text in it on white; ink where the colour is too light
+	Accent   string // fills buttons on white: the brand colour, #rrggbb
+	OnAccent string // text on Accent: white or near black, at least 4.5 to 1
+	Link     string // text on white: the brand colour, or ink where that is too light
+
+	AccentDark   string // fills buttons on near black
+	OnAccentDark string
 }
 
 const (
 	defaultAccent = "#2f54eb"
 	ink           = "#14171c"
+	paper         = "#f2f4f7"
 	white         = "#ffffff"
+	// What a fill needs against its ground so that a button looks like one.
+	minFill = 1.3
+	minText = 4.5
+	// From here a colour is dark enough to be darkened for white text without
+	// becoming another colour.
+	minDarken = 3.0
+	// The darkest ground of pages and mails in dark mode has this luminance.
+	darkGround = 0.01
 )
 
 // NewPalette makes a palette of a colour written #rrggbb or #rgb. Anything else
 // gives the default: a colour goes into a style sheet and must be nothing else.
+//
+// White text is what people expect on a coloured button. A colour nearly dark
+// enough for it is darkened until it is; a light one gets ink instead. A colour
+// that would vanish on its ground gives way to ink or paper there.
 func NewPalette(colour string) Palette {
 	r, g, b, ok := parseColour(colour)
 	if !ok {
 		r, g, b, _ = parseColour(defaultAccent)
 	}
-	p := Palette{Accent: fmt.Sprintf("#%02x%02x%02x", r, g, b), OnAccent: white, Link: ink}
-	l := luminance(r, g, b)
-	onWhite := 1.05 / (l + 0.05)
-	if onWhite >= 4.5 {
-		p.Link = p.Accent
-	} else {
-		p.OnAccent = "#0b0d10"
+	if onWhite(r, g, b) >= minDarken {
+		r0, g0, b0 := r, g, b
+		for f := 255; onWhite(r, g, b) < minText; f-- {
+			r, g, b = scale(r0, f), scale(g0, f), scale(b0, f)
+		}
+	}
+	brand := fmt.Sprintf("#%02x%02x%02x", r, g, b)
+	p := Palette{Accent: brand, OnAccent: white, Link: brand, AccentDark: brand, OnAccentDark: white}
+	if onWhite(r, g, b) < minText {
+		p.OnAccent, p.OnAccentDark, p.Link = ink, ink, ink
+	}
+	if onWhite(r, g, b) < minFill {
+		p.Accent, p.OnAccent = ink, white
+	}
+	if (luminance(r, g, b)+0.05)/(darkGround+0.05) < minFill {
+		p.AccentDark, p.OnAccentDark = paper, ink
 	}
 	return p
 }
+
+// onWhite is the contrast of a colour with white, WCAG's ratio.
+func onWhite(r, g, b uint8) float64 { return 1.05 / (luminance(r, g, b) + 0.05) }
+
+func scale(c uint8, f int) uint8 { return uint8(int(c) * f / 255) } //nolint:gosec // at most c
 
 func parseColour(s string) (r, g, b uint8, ok bool) {
 	if len(s) == 4 {

@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"strings"
 	"text/template"
-	"time"
 	"unicode/utf8"
 
 	"github.com/connectlink/connectlink/internal/secret"
@@ -30,7 +29,6 @@ type Renderer struct {
 
 // edition is one language's messages, parsed.
 type edition struct {
-	lang     *Language
 	html     *htmltemplate.Template
 	text     *template.Template
 	subjects map[Kind][]*template.Template
@@ -46,15 +44,18 @@ func NewRenderer(fsys fs.FS) (*Renderer, error) {
 		return nil, err
 	}
 	r := &Renderer{langs: langs, byTag: map[string]*edition{}}
-	for _, tag := range langs.Tags() {
-		e, err := newEdition(fsys, langs.Match(tag))
-		if err != nil {
+	for _, tag := range langs.Tags() { // a language stands before its regions
+		l := langs.Match(tag)
+		if p := r.byTag[l.Parent()]; p != nil && !l.Owns("email") && !l.Owns("sms") {
+			r.byTag[tag] = p
+			continue
+		}
+		if r.byTag[tag], err = newEdition(fsys, l); err != nil {
 			return nil, fmt.Errorf("message templates of %s: %w", tag, err)
 		}
-		r.byTag[tag] = e
-	}
-	if err := r.rehearse(); err != nil {
-		return nil, err
+		if err := r.rehearse(tag); err != nil {
+			return nil, err
+		}
 	}
 	r.version, err = fingerprint(fsys)
 	return r, err
@@ -134,7 +135,7 @@ func kindOf(v Vars) Kind {
 }
 
 func newEdition(fsys fs.FS, l *Language) (*edition, error) {
-	e := &edition{lang: l, subjects: map[Kind][]*template.Template{}, sms: map[Kind][]*template.Template{}}
+	e := &edition{subjects: map[Kind][]*template.Template{}, sms: map[Kind][]*template.Template{}}
 	body, err := l.ReadFile("email/body.txt")
 	if err != nil {
 		return nil, err
@@ -237,44 +238,6 @@ func execute(t *template.Template, c content) (string, error) {
 		return "", fmt.Errorf("render a wording: %w", err)
 	}
 	return b.String(), nil
-}
-
-// rehearse renders every message of every language with every option on and
-// off: a field's name is looked up only when the line that uses it runs.
-func (r *Renderer) rehearse() error {
-	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	full := Vars{
-		Brand: "Brand", AppName: "App", Inviter: "Inviter", Reason: "reason", Note: "note", RecipientName: "Name",
-		URL: secret.New("https://example.com/c/code"), RecipientEmail: secret.New("name@example.com"),
-		SupportEmail: "help@example.com", LegalLine: "Legal", PrivacyURL: "https://example.com/privacy",
-		LogoURL: "https://example.com/logo.png", CanRenew: true, CanReport: true, ExpiresAt: now.Add(time.Hour), Now: now,
-	}
-	bare := Vars{Brand: full.Brand, AppName: full.AppName, URL: full.URL, ExpiresAt: full.ExpiresAt, Now: now}
-	lone := full
-	lone.Inviter, lone.CanRenew, lone.CanReport = "", false, false
-	for _, tag := range r.langs.Tags() {
-		for _, v := range []Vars{full, bare, lone} {
-			for i := range 8 {
-				v.Locale, v.Kind, v.LinkType, v.Initiator = tag, First, LinkInvite, ByProduct
-				if i&1 != 0 {
-					v.Kind = Resend
-				}
-				if i&2 != 0 {
-					v.LinkType = LinkConnect
-				}
-				if i&4 != 0 {
-					v.Initiator = ByUser
-				}
-				if _, err := r.Email(v); err != nil {
-					return fmt.Errorf("%s email in %s: %w", v.Kind, tag, err)
-				}
-				if _, err := r.SMS(v); err != nil {
-					return fmt.Errorf("%s text message in %s: %w", v.Kind, tag, err)
-				}
-			}
-		}
-	}
-	return nil
 }
 
 // fingerprint hashes names and contents of the files messages are made of, and

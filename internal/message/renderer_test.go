@@ -141,3 +141,29 @@ func golden(t *testing.T, name, got string) {
 		t.Errorf("%s changed (-want +got); if meant, run with -update:\n%s", name, diff)
 	}
 }
+
+func BenchmarkNewRenderer(b *testing.B) {
+	for b.Loop() {
+		newRenderer(b)
+	}
+}
+
+func BenchmarkEmail(b *testing.B) {
+	r, v := newRenderer(b), sample()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := r.Email(v); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkSMS(b *testing.B) {
+	r, v := newRenderer(b), sample()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := r.SMS(v); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -96,11 +96,8 @@ type content struct {
 	PrivacyURL, LogoURL         string
 	ConnectHost, Initial        string
 
-	Accent, OnAccent, LinkColour, Fonts template.CSS
+	Accent, OnAccent, AccentDark, OnAccentDark, LinkColour template.CSS
 }
-
-// fonts needs no download anywhere.
-const fonts = "-apple-system,BlinkMacSystemFont,'Segoe UI',Roboto,Helvetica,Arial,sans-serif"
 
 // newContent checks v. Its errors name fields, never values.
 func newContent(v Vars, l *Language) (content, error) {
@@ -125,8 +122,8 @@ func newContent(v Vars, l *Language) (content, error) {
 		SupportEmail: clean(v.SupportEmail, 320), LegalLine: clean(v.LegalLine, maxLegal),
 		PrivacyURL: httpsOnly(v.PrivacyURL), LogoURL: httpsOnly(v.LogoURL),
 		ConnectHost: clean(v.ConnectHost, 253),
-		Accent:      template.CSS(p.Accent), OnAccent: template.CSS(p.OnAccent), LinkColour: template.CSS(p.Link), //nolint:gosec // made by NewPalette
-		Fonts: fonts,
+		AccentDark:  template.CSS(p.AccentDark), OnAccentDark: template.CSS(p.OnAccentDark), //nolint:gosec // made by NewPalette
+		Accent: template.CSS(p.Accent), OnAccent: template.CSS(p.OnAccent), LinkColour: template.CSS(p.Link), //nolint:gosec // made by NewPalette
 	}
 	if l.Dir == "rtl" {
 		c.Start = "right"

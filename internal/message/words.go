@@ -79,11 +79,28 @@ func newLanguage(fsys fs.FS, tag string) (*Language, error) {
 	if l.Dir != "ltr" && l.Dir != "rtl" {
 		return nil, fmt.Errorf(`dir is %q, not "ltr" or "rtl"`, l.Dir)
 	}
-	if _, err := l.duration(90 * time.Minute); err != nil {
-		return nil, err
+	return l, l.rehearse()
+}
+
+// rehearse tries every word there is, so that Duration and Moment cannot fail:
+// each month and weekday, both halves of the day, singular and plural.
+func (l *Language) rehearse() error {
+	place := time.FixedZone("Some/Where", 0)
+	for i := range 12 + 7 {
+		// The first of each month, then the rest of a week in December.
+		at := time.Date(2026, time.Month(1+min(i, 11)), 1+max(0, i-11), 12*(i%2), 0, 0, 0, time.UTC)
+		for _, named := range []bool{false, true} {
+			if _, err := l.moment(at, place, named); err != nil {
+				return err
+			}
+		}
 	}
-	_, err = l.moment(time.Unix(0, 0), time.UTC, false)
-	return l, err
+	for _, d := range []time.Duration{time.Minute, 5 * time.Minute, time.Hour, 61 * time.Minute, 5 * time.Hour, 49 * time.Hour, 72 * time.Hour} {
+		if _, err := l.duration(d); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // chain lists a tag and its parents: pt-BR, pt.
@@ -195,6 +212,21 @@ func placeOf(zone *time.Location) string {
 	return strings.ReplaceAll(name[i+1:], "_", " ")
 }
 
+// Owns says whether the language has a folder of that name itself, rather than
+// its parent's. A region that owns none shares what was made for its language.
+func (l *Language) Owns(folder string) bool {
+	_, err := fs.Stat(l.fsys, path.Join(l.folders[0], folder))
+	return err == nil
+}
+
+// Parent gives the tag without its last part, "" for a plain language.
+func (l *Language) Parent() string {
+	if len(l.folders) < 2 {
+		return ""
+	}
+	return l.folders[1]
+}
+
 func (l *Language) word(name string, data any) (string, error) {
 	var b strings.Builder
 	if err := l.words.ExecuteTemplate(&b, name, data); err != nil {
@@ -203,8 +235,7 @@ func (l *Language) word(name string, data any) (string, error) {
 	return b.String(), nil
 }
 
-// must is for words that newLanguage has tried: what is left to fail is a fault
-// in the templates that a test of every month and weekday finds.
+// must is for words that rehearse has tried.
 func must(s string, err error) string {
 	if err != nil {
 		panic(err)

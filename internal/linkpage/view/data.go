@@ -79,26 +79,27 @@ func (Data) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, "view.Data["+
 // shown is what templates see: Data with times in words and values checked.
 type shown struct {
 	Data
-	State            State
-	Lang, Dir        string
-	ByUser           bool
-	BrandInitial     string
-	AppInitial       string
-	Until, UntilISO  string
-	ExpiresIn        string
-	ReplacedAt       string // hides Data.ReplacedAt
-	ReplacedISO      string
-	SeenPath         string
-	Refresh          string
-	ReturnURL        template.URL // hides Data.ReturnURL
-	Accent, OnAccent template.CSS
-	CSS              template.CSS
-	Script           template.JS
-	ConnectHost      string
-	LogoURL          string
-	PrivacyURL       string
-	RenewPath        string
-	ReportPath       string
+	State                    State
+	Lang, Dir                string
+	ByUser                   bool
+	BrandInitial             string
+	AppInitial               string
+	Until, UntilISO          string
+	ExpiresIn                string
+	ReplacedAt               string // hides Data.ReplacedAt
+	ReplacedISO              string
+	SeenPath                 string
+	Refresh                  string
+	ReturnURL                template.URL // hides Data.ReturnURL
+	Accent, OnAccent         template.CSS
+	AccentDark, OnAccentDark template.CSS
+	CSS                      template.CSS
+	Script                   template.JS
+	ConnectHost              string
+	LogoURL                  string
+	PrivacyURL               string
+	RenewPath                string
+	ReportPath               string
 }
 
 func (p *Pages) shown(s State, l *message.Language, d Data) shown {
@@ -109,6 +110,7 @@ func (p *Pages) shown(s State, l *message.Language, d Data) shown {
 		ByUser:       d.InitiatedBy == message.ByUser,
 		BrandInitial: message.Initial(d.Brand), AppInitial: message.Initial(d.App.Name),
 		Accent: template.CSS(palette.Accent), OnAccent: template.CSS(palette.OnAccent), //nolint:gosec // made by NewPalette
+		AccentDark: template.CSS(palette.AccentDark), OnAccentDark: template.CSS(palette.OnAccentDark), //nolint:gosec // as above
 		CSS: p.css, Script: p.script,
 		ConnectHost: or(d.ConnectHost, "pipedream.com"),
 		LogoURL:     httpsOnly(d.LogoURL), PrivacyURL: httpsOnly(d.PrivacyURL),

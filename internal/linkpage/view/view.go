@@ -105,12 +105,20 @@ func New(fsys fs.FS) (*Pages, error) {
 		if t != language.English {
 			p.tags = append(p.tags, t)
 		}
-		if p.pages[tag], err = parse(langs.Match(tag), layout); err != nil {
+		l := langs.Match(tag)
+		if parent := p.pages[l.Parent()]; parent != nil && !l.Owns("pages") {
+			p.pages[tag] = parent
+			continue
+		}
+		if p.pages[tag], err = parse(l, layout); err != nil {
 			return nil, fmt.Errorf("pages of %s: %w", tag, err)
+		}
+		if err := p.rehearse(tag); err != nil {
+			return nil, err
 		}
 	}
 	p.matcher = language.NewMatcher(p.tags)
-	return p, p.rehearse()
+	return p, nil
 }
 
 func parse(l *message.Language, layout []byte) (map[State]*template.Template, error) {
@@ -176,13 +184,11 @@ func (p *Pages) Render(w io.Writer, s State, lang string, d Data) error {
 }
 
 // rehearse renders every page with everything set and with nothing set.
-func (p *Pages) rehearse() error {
-	for _, tag := range p.langs.Tags() {
-		for _, s := range States() {
-			for _, d := range []Data{{}, fullData()} {
-				if err := p.Render(io.Discard, s, tag, d); err != nil {
-					return fmt.Errorf("language %s: %w", tag, err)
-				}
+func (p *Pages) rehearse(tag string) error {
+	for _, s := range States() {
+		for _, d := range []Data{{}, fullData()} {
+			if err := p.Render(io.Discard, s, tag, d); err != nil {
+				return fmt.Errorf("language %s: %w", tag, err)
 			}
 		}
 	}

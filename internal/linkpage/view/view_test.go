@@ -1,0 +1,425 @@
+package view_test
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+	_ "time/tzdata"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/net/html"
+
+	"github.com/connectlink/connectlink/internal/linkpage/view"
+	"github.com/connectlink/connectlink/internal/message"
+	"github.com/connectlink/connectlink/templates"
+)
+
+var (
+	update = flag.Bool("update", false, "write the golden files anew")
+	now    = time.Date(2026, 11, 23, 13, 40, 12, 0, time.UTC)
+)
+
+const codePath = "/c/x7Kp2mQ9rT4vW8sZ"
+
+func newPages(t testing.TB) *view.Pages {
+	t.Helper()
+	p, err := view.New(templates.FS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func sample(t testing.TB) view.Data {
+	t.Helper()
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return view.Data{
+		Brand: "Acme", Colour: "#0b5fff", SupportEmail: "support@acme.example",
+		LegalLine: "Acme GmbH, Torstraße 1, 10119 Berlin", PrivacyURL: "https://acme.example/privacy",
+		App:     view.App{Name: "Slack", AuthType: "oauth"},
+		Inviter: "Sam Rivera", Reason: "to post your build results", RecipientMasked: "p••@c•••.example",
+		ExpiresAt: now.Add(3*time.Hour + 48*time.Minute), Now: now, Zone: berlin, ZoneIsRecipients: true,
+		CodePath: codePath, Nonce: "n0nce",
+	}
+}
+
+type shot struct {
+	state view.State
+	data  view.Data
+}
+
+// shots are the pages that differ in what they show.
+func shots(t testing.TB) map[string]shot {
+	t.Helper()
+	out := map[string]shot{}
+	add := func(name string, s view.State, change func(*view.Data)) {
+		d := sample(t)
+		change(&d)
+		out[name] = shot{s, d}
+	}
+	keep := func(*view.Data) {}
+	add("ready", view.Ready, keep)
+	add("ready_product_asks", view.Ready, func(d *view.Data) { d.Inviter, d.Reason, d.ZoneIsRecipients = "", "", false })
+	add("ready_user_asked", view.Ready, func(d *view.Data) { d.InitiatedBy = message.ByUser })
+	add("ready_keys_test_long", view.Ready, func(d *view.Data) {
+		d.Brand, d.App.Name, d.Inviter = "Northwind Traders International", "Google Search Console", "Alexandra Montgomery-Whitfield"
+		d.App.AuthType, d.TestMode, d.Colour, d.CanReport = "keys", true, "#ffd43b", true
+		d.LogoURL, d.App.LogoURL = "https://cdn.acme.example/logo.png?v=2", "https://assets.example/s.v0/app_1/logo"
+	})
+	add("busy", view.Busy, keep)
+	add("busy_again", view.Busy, func(d *view.Data) { d.Persistent, d.Reference = true, "7KQ2-M9TX" })
+	add("connected", view.Connected, keep)
+	add("connected_named_return", view.Connected, func(d *view.Data) {
+		d.AccountName, d.ReturnURL, d.ReturnAfter = "Acme Workspace", "https://acme.example/settings?invite=inv_1&status=connected", 4
+	})
+	add("could_not_connect", view.CouldNotConnect, func(d *view.Data) { d.CanRetry, d.Reference = true, "7KQ2-M9TX" })
+	add("could_not_connect_cancelled", view.CouldNotConnect, func(d *view.Data) { d.Failure, d.CanRetry = "cancelled", true })
+	add("could_not_connect_denied", view.CouldNotConnect, func(d *view.Data) { d.Failure, d.ReturnURL = "denied", "acme://done" })
+	add("expired", view.Expired, keep)
+	add("expired_renewable", view.Expired, func(d *view.Data) { d.CanRenew, d.RenewChannel = true, "email" })
+	add("expired_renewed", view.Expired, func(d *view.Data) { d.CanRenew, d.Renewed = true, true })
+	add("replaced", view.Replaced, func(d *view.Data) { d.ReplacedAt = now.Add(-time.Hour) })
+	add("revoked", view.Revoked, keep)
+	add("unknown", view.Unknown, func(d *view.Data) { *d = view.Data{Nonce: d.Nonce} })
+	add("too_many", view.TooMany, func(d *view.Data) { *d = view.Data{Nonce: d.Nonce} })
+	add("finishing", view.Finishing, func(d *view.Data) { d.RefreshIn = 2 })
+	add("finishing_waited", view.Finishing, func(d *view.Data) { d.Waited = true })
+	return out
+}
+
+func render(t testing.TB, p *view.Pages, s view.State, d view.Data) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := p.Render(&b, s, "en", d); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+func parse(t testing.TB, src string) *html.Node {
+	t.Helper()
+	doc, err := html.Parse(strings.NewReader(src))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return doc
+}
+
+func attr(n *html.Node, key string) string {
+	for _, a := range n.Attr {
+		if a.Key == key {
+			return a.Val
+		}
+	}
+	return ""
+}
+
+var inlined = regexp.MustCompile(`(?s)(<(style|script)[^>]*>).*?(</(style|script)>)`)
+
+func TestPagesMatchTheirGoldenFiles(t *testing.T) {
+	t.Parallel()
+	p := newPages(t)
+	seen := map[view.State]bool{}
+	for name, sh := range shots(t) {
+		seen[sh.state] = true
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := inlined.ReplaceAllString(render(t, p, sh.state, sh.data), "$1…$3")
+			file := filepath.Join("testdata", "golden", name+".html")
+			if *update {
+				if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			want, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(got, "\n")); diff != "" {
+				t.Errorf("%s changed (-want +got); if meant, run with -update:\n%s", name, diff)
+			}
+		})
+	}
+	for _, s := range view.States() {
+		if !seen[s] {
+			t.Errorf("state %s has no golden file", s)
+		}
+	}
+}
+
+func TestPagesKeepTheRules(t *testing.T) {
+	t.Parallel()
+	p := newPages(t)
+	for name, sh := range shots(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			src := render(t, p, sh.state, sh.data)
+			if len(src) >= 50_000 {
+				t.Errorf("%d bytes", len(src))
+			}
+			count := map[string]int{}
+			robots, og := "", ""
+			for n := range parse(t, src).Descendants() {
+				if n.Type != html.ElementNode {
+					continue
+				}
+				count[n.Data]++
+				for _, a := range n.Attr {
+					if a.Key == "style" || strings.HasPrefix(a.Key, "on") {
+						t.Errorf("<%s %s> is refused by the policy", n.Data, a.Key)
+					}
+					if a.Key == "href" && strings.Contains(a.Val, "ZgotmplZ") {
+						t.Errorf("<%s> leads nowhere", n.Data)
+					}
+				}
+				if (n.Data == "style" || n.Data == "script") && attr(n, "nonce") != sh.data.Nonce {
+					t.Errorf("<%s> lacks the nonce", n.Data)
+				}
+				if s := attr(n, "src"); s != "" && s != sh.data.LogoURL && s != sh.data.App.LogoURL {
+					t.Errorf("<%s> loads %s", n.Data, s)
+				}
+				if n.Data == "meta" && attr(n, "name") == "robots" {
+					robots = attr(n, "content")
+				}
+				if strings.HasPrefix(attr(n, "property"), "og:") {
+					og += attr(n, "content") + "\n"
+				}
+				if n.Data == "form" && (attr(n, "method") != "post" || !strings.HasPrefix(attr(n, "action"), codePath)) {
+					t.Errorf("the form goes %s to %s", attr(n, "method"), attr(n, "action"))
+				}
+				if n.Data == "svg" && attr(n, "aria-hidden") != "true" {
+					t.Error("a picture is read out")
+				}
+			}
+			if count["h1"] != 1 || count["main"] != 1 || count["title"] != 1 {
+				t.Errorf("h1 %d, main %d, title %d", count["h1"], count["main"], count["title"])
+			}
+			if count["script"] > 1 || count["link"]+count["iframe"]+count["object"]+count["base"] > 0 {
+				t.Errorf("elements that have no place here: %v", count)
+			}
+			if !strings.Contains(robots, "noindex") {
+				t.Error("search engines may keep it")
+			}
+			for _, private := range []string{sh.data.Brand, sh.data.Inviter, sh.data.App.Name, sh.data.RecipientMasked} {
+				if private != "" && strings.Contains(og, private) {
+					t.Errorf("a preview robot is told %q", private)
+				}
+			}
+			if sh.data.TestMode != strings.Contains(src, `class="test"`) {
+				t.Error("the TEST bar is wrong")
+			}
+		})
+	}
+}
+
+func TestOnlyALookedAtReadyPageTellsThatItWasSeen(t *testing.T) {
+	t.Parallel()
+	p := newPages(t)
+	for _, s := range view.States() {
+		src := render(t, p, s, sample(t))
+		if got, want := strings.Contains(src, `data-seen="`+codePath+`/seen"`), s == view.Ready; got != want {
+			t.Errorf("%s: beacon %v, want %v", s, got, want)
+		}
+	}
+	d := sample(t)
+	d.Nonce = ""
+	if strings.Contains(render(t, p, view.Ready, d), "<script") {
+		t.Error("a script that the policy refuses was sent")
+	}
+}
+
+func TestPolicyAllowsTheLogosAndNothingElse(t *testing.T) {
+	t.Parallel()
+	p := newPages(t)
+	const head = "default-src 'none'; style-src 'nonce-N'; script-src 'nonce-N'; connect-src 'self'; img-src "
+	const tail = "; base-uri 'none'; frame-ancestors 'none'"
+	for _, tt := range []struct{ name, brand, app, want string }{
+		{"no logos", "", "", "'none'"},
+		{"both, without queries", "https://cdn.example/a/logo.png?x=1", "https://assets.example/app", "https://cdn.example/a/logo.png https://assets.example/app"},
+		{"http is dropped", "http://cdn.example/a.png", "", "'none'"},
+		{"data is dropped", "data:image/png;base64,AA", "", "'none'"},
+		{"a directive in the path keeps its origin only", "https://cdn.example/a;script-src%20*", "", "https://cdn.example"},
+		{"a directive in the host is dropped", "https://cdn.example;script-src */a", "", "'none'"},
+		{"credentials are dropped", "https://u:p@cdn.example/a", "", "'none'"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			d := view.Data{LogoURL: tt.brand, App: view.App{LogoURL: tt.app}}
+			if got := p.CSP("N", d); got != head+tt.want+tail {
+				t.Errorf("got  %s\nwant %s", got, head+tt.want+tail)
+			}
+		})
+	}
+}
+
+func TestReturnGoesOnlyWhereABrowserMayGo(t *testing.T) {
+	t.Parallel()
+	p := newPages(t)
+	for target, want := range map[string]bool{
+		"https://acme.example/done?a=1&b=2": true,
+		"acme-app://done":                   true,
+		"javascript:alert(1)":               false,
+		"JavaScript:alert(1)":               false,
+		"\tjavascript:alert(1)":             false,
+		"data:text/html,x":                  false,
+		"view-source:https://acme.example":  false,
+		"//acme.example":                    false,
+		"/relative":                         false,
+		"":                                  false,
+	} {
+		d := sample(t)
+		d.ReturnURL, d.ReturnAfter = target, 4
+		var links, refreshes []string
+		for n := range parse(t, render(t, p, view.Connected, d)).Descendants() {
+			if strings.Contains(attr(n, "class"), "button") {
+				links = append(links, attr(n, "href"))
+			}
+			if attr(n, "http-equiv") == "refresh" {
+				refreshes = append(refreshes, attr(n, "content"))
+			}
+		}
+		if want && (!slices.Equal(links, []string{target}) || !slices.Equal(refreshes, []string{"4;url=" + target})) {
+			t.Errorf("%q: links %q, refreshes %q", target, links, refreshes)
+		}
+		if !want && len(links)+len(refreshes) > 0 {
+			t.Errorf("%q: links %q, refreshes %q", target, links, refreshes)
+		}
+	}
+}
+
+func TestHostileValuesStayText(t *testing.T) {
+	t.Parallel()
+	p := newPages(t)
+	bad := []string{
+		`<script>alert(1)</script>`, `"><img src=x onerror=alert(1)>`, `</style><h1>x`, `' onmouseover='x`,
+		`{{.Nonce}}`, "a\nb\x00", "\u202egnol", strings.Repeat("x", 5000), "javascript:alert(1)", "%s%n", "\xff",
+	}
+	for _, s := range view.States() {
+		for i, v := range bad {
+			t.Run(fmt.Sprintf("%s %d", s, i), func(t *testing.T) {
+				t.Parallel()
+				d := sample(t)
+				d.CanRetry, d.Persistent, d.AccountName, d.Reference = true, true, "x", "x"
+				want := elements(t, render(t, p, s, d))
+				d.Brand, d.App.Name, d.Inviter, d.Reason, d.RecipientMasked = v, v, v, v, v
+				d.SupportEmail, d.LegalLine, d.PrivacyURL, d.Colour = v, v, v, v
+				d.AccountName, d.Reference, d.ReturnURL, d.Failure, d.ConnectHost = v, v, v, v, v
+				d.LogoURL, d.App.LogoURL = v, v
+				for el, n := range elements(t, render(t, p, s, d)) {
+					if n > want[el] {
+						t.Errorf("<%s> appears %d times instead of %d", el, n, want[el])
+					}
+				}
+			})
+		}
+	}
+}
+
+func elements(t *testing.T, src string) map[string]int {
+	out := map[string]int{}
+	for n := range parse(t, src).Descendants() {
+		if n.Type == html.ElementNode {
+			out[n.Data]++
+			for _, a := range n.Attr {
+				if strings.HasPrefix(a.Key, "on") || strings.HasPrefix(strings.TrimSpace(a.Val), "javascript:") {
+					t.Errorf("<%s %s=%q>", n.Data, a.Key, a.Val)
+				}
+			}
+		}
+	}
+	return out
+}
+
+func TestStatusOfEachState(t *testing.T) {
+	t.Parallel()
+	want := map[view.State]int{
+		view.Ready: 200, view.Busy: 503, view.Connected: 200, view.CouldNotConnect: 200, view.Expired: 410,
+		view.Replaced: 410, view.Revoked: 410, view.Unknown: 404, view.TooMany: 429, view.Finishing: 200,
+	}
+	got := map[view.State]int{}
+	for _, s := range view.States() {
+		got[s] = s.Status()
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestLanguageComesFromTheInviteThenTheBrowser(t *testing.T) {
+	t.Parallel()
+	files := fstest.MapFS{}
+	err := fs.WalkDir(templates.FS, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		src, err := fs.ReadFile(templates.FS, name)
+		files[name] = &fstest.MapFile{Data: src}
+		if rest, ok := strings.CutPrefix(name, "en/"); ok {
+			files["ar/"+rest] = &fstest.MapFile{Data: []byte(strings.Replace(string(src), `{{define "dir"}}ltr`, `{{define "dir"}}rtl`, 1))}
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := view.New(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct{ locale, accept, want string }{
+		{"", "", "en"},
+		{"ar", "en", "ar"},
+		{"ar-EG", "", "ar"},
+		{"", "ar-SA,en;q=0.5", "ar"},
+		{"", "fr-CA,fr;q=0.9,ar;q=0.5", "ar"},
+		{"en-US", "ar", "en-US"},
+		{"", "fr", "en"},
+		{"", "!!;q=x,,,", "en"},
+		{"not a locale", "ar", "ar"},
+		{"en-GB", "", "en"},
+	} {
+		if got := p.Language(tt.locale, tt.accept); got != tt.want {
+			t.Errorf("%q, %q: %s, want %s", tt.locale, tt.accept, got, tt.want)
+		}
+	}
+	var b bytes.Buffer
+	if err := p.Render(&b, view.Ready, "ar", sample(t)); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(b.String(), `<html lang="ar" dir="rtl">`) {
+		t.Error("the page is not set from the right")
+	}
+
+	files["ar/pages/ready.html"] = &fstest.MapFile{Data: []byte(`{{define "title"}}x{{end}}{{define "main"}}{{.Brnad}}{{end}}`)}
+	if _, err := view.New(files); err == nil {
+		t.Error("a field that does not exist stopped nothing")
+	}
+	delete(files, "ar/pages/ready.html")
+	if _, err := view.New(files); err == nil {
+		t.Error("a language without a page stopped nothing")
+	}
+}
+
+func TestDataDoesNotPrint(t *testing.T) {
+	t.Parallel()
+	d := sample(t)
+	if s := fmt.Sprintf("%v %+v %#v %s", d, d, &d, d); strings.Contains(s, codePath) || strings.Contains(s, "Sam") {
+		t.Error(s)
+	}
+}

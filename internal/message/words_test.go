@@ -1,0 +1,269 @@
+package message_test
+
+import (
+	"fmt"
+	"io/fs"
+	"maps"
+	"math"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/connectlink/connectlink/internal/message"
+	"github.com/connectlink/connectlink/templates"
+)
+
+func languages(t testing.TB) *message.Languages {
+	t.Helper()
+	ls, err := message.NewLanguages(templates.FS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ls
+}
+
+func TestDurationsAreTheRealOnes(t *testing.T) {
+	t.Parallel()
+	en := languages(t).Match("en")
+	for d, want := range map[time.Duration]string{
+		time.Second:                                    "1 minute",
+		45 * time.Minute:                               "45 minutes",
+		time.Hour:                                      "1 hour",
+		time.Hour + time.Minute:                        "1 h 1 min",
+		3*time.Hour + 48*time.Minute:                   "3 h 48 min",
+		4*time.Hour - 2*time.Second:                    "4 hours",
+		4*time.Hour - 40*time.Second:                   "3 h 59 min",
+		24 * time.Hour:                                 "24 hours",
+		36*time.Hour + 30*time.Minute:                  "36 h 30 min",
+		48*time.Hour - 29*time.Second:                  "2 days",
+		7*24*time.Hour - time.Second:                   "7 days",
+		6*24*time.Hour + 5*time.Hour:                   "6 days 5 h",
+		30*24*time.Hour - 20*time.Minute:               "30 days",
+		2*24*time.Hour + 23*time.Hour + 59*time.Minute: "3 days",
+	} {
+		if got := en.Duration(d); got != want {
+			t.Errorf("%v: %q, want %q", d, got, want)
+		}
+	}
+}
+
+func TestMomentsNameAPlaceOnlyWhenItIsTheReaders(t *testing.T) {
+	t.Parallel()
+	ls := languages(t)
+	at := time.Date(2026, 11, 23, 17, 40, 59, 0, time.UTC)
+	load := func(name string) *time.Location {
+		z, err := time.LoadLocation(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return z
+	}
+	for _, tt := range []struct {
+		locale string
+		zone   *time.Location
+		named  bool
+		want   string
+	}{
+		{"en", load("Europe/Berlin"), true, "18:40 on Monday 23 November (Berlin time)"},
+		{"en", load("Europe/Berlin"), false, "17:40 UTC on Monday 23 November"},
+		{"en", nil, true, "17:40 UTC on Monday 23 November"},
+		{"en", time.UTC, true, "17:40 UTC on Monday 23 November"},
+		{"en", time.FixedZone("X", 3600), true, "17:40 UTC on Monday 23 November"},
+		{"en", load("America/Argentina/Buenos_Aires"), true, "14:40 on Monday 23 November (Buenos Aires time)"},
+		{"en", load("Asia/Tokyo"), true, "02:40 on Tuesday 24 November (Tokyo time)"},
+		{"en-US", load("America/New_York"), true, "12:40 PM on Monday, November 23 (New York time)"},
+		{"en_us", load("America/Los_Angeles"), true, "9:40 AM on Monday, November 23 (Los Angeles time)"},
+		{"en-GB", load("Europe/London"), true, "17:40 on Monday 23 November (London time)"},
+	} {
+		if got := ls.Match(tt.locale).Moment(at, tt.zone, tt.named); got != tt.want {
+			t.Errorf("%s %v: %q, want %q", tt.locale, tt.zone, got, tt.want)
+		}
+	}
+}
+
+func TestEveryDayAndHourHasWords(t *testing.T) {
+	t.Parallel()
+	ls := languages(t)
+	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	for _, tag := range ls.Tags() {
+		seen := map[string]bool{}
+		for h := range 366 * 24 {
+			seen[ls.Match(tag).Moment(start.Add(time.Duration(h)*time.Hour), nil, false)] = true
+		}
+		if len(seen) != 366*24 { // 2027-01-01 has another weekday than 2026-01-01
+			t.Errorf("%s: %d different moments in a year of %d hours", tag, len(seen), 366*24)
+		}
+	}
+}
+
+func TestLanguageFallsBackToItsParentsThenToEnglish(t *testing.T) {
+	t.Parallel()
+	files := templateFiles(t)
+	for _, f := range []string{"words.txt", "email/body.txt", "email/first.subject.txt", "email/resend.subject.txt", "sms/first.txt", "sms/resend.txt"} {
+		files["ar/"+f] = files["en/"+f]
+	}
+	files["ar/words.txt"] = &fstest.MapFile{Data: []byte(strings.Replace(string(files["en/words.txt"].Data), "ltr", "rtl", 1))}
+	ls, err := message.NewLanguages(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for wanted, want := range map[string]string{
+		"en": "en", "EN-us": "en-US", "en_GB": "en", "ar-EG": "ar", "ar": "ar", "fr": "en", "": "en", "zh-Hant-TW": "en", "../../etc": "en",
+	} {
+		if got := ls.Match(wanted).Tag; got != want {
+			t.Errorf("%q: %s, want %s", wanted, got, want)
+		}
+	}
+	if got := ls.Match("fr-CA", "ar-SA").Tag; got != "ar" {
+		t.Errorf("the second wish was not tried: %s", got)
+	}
+
+	r, err := message.NewRenderer(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := sample()
+	v.Locale = "ar-EG"
+	html := render(t, r, v).HTML.Reveal()
+	if !strings.Contains(html, `<html lang="ar" dir="rtl">`) || !strings.Contains(html, "text-align:right") {
+		t.Error("a right-to-left mail is not set from the right")
+	}
+}
+
+// templateFiles copies the real templates into a map that a test may spoil.
+func templateFiles(t testing.TB) fstest.MapFS {
+	t.Helper()
+	out := fstest.MapFS{}
+	err := fs.WalkDir(templates.FS, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		src, err := fs.ReadFile(templates.FS, name)
+		out[name] = &fstest.MapFile{Data: src}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func TestAFaultInATemplateStopsTheStart(t *testing.T) {
+	t.Parallel()
+	good := templateFiles(t)
+	for name, spoil := range map[string]func(fstest.MapFS){
+		"syntax in the layout":             func(f fstest.MapFS) { f["layout/email.html"] = &fstest.MapFile{Data: []byte("{{define")} },
+		"syntax in a sentence":             appendTo("en/email/body.txt", `{{define "x"}}{{end`),
+		"an unknown field in an sms":       appendTo("en/sms/resend.txt", "{{.Brnad}}"+strings.Repeat("x", 0)),
+		"an unknown field behind a branch": replaceIn("en/email/body.txt", "{{name .Reason}}", "{{name .Raeson}}"),
+		"a missing sentence":               replaceIn("en/email/body.txt", `{{define "help"}}`, `{{define "halp"}}`),
+		"a missing file":                   func(f fstest.MapFS) { delete(f, "en/sms/resend.txt") },
+		"no wording at all":                func(f fstest.MapFS) { f["en/sms/first.txt"] = &fstest.MapFile{Data: []byte("{{/* soon */}}\n")} },
+		"no English": func(f fstest.MapFS) {
+			maps.DeleteFunc(f, func(k string, _ *fstest.MapFile) bool { return strings.HasPrefix(k, "en") })
+		},
+		"a language half translated":    func(f fstest.MapFS) { f["de/words.txt"] = f["en/words.txt"] },
+		"a region without its language": func(f fstest.MapFS) { f["pt-BR/words.txt"] = f["en/words.txt"] },
+		"a direction that is none":      replaceIn("en/words.txt", "ltr", "up"),
+		"a month too few":               replaceIn("en/words.txt", `"January" "February" `, ""),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			files := maps.Clone(good)
+			spoil(files)
+			if _, err := message.NewRenderer(files); err == nil {
+				t.Error("NewRenderer took it")
+			}
+		})
+	}
+}
+
+func appendTo(name, s string) func(fstest.MapFS) {
+	return func(f fstest.MapFS) {
+		f[name] = &fstest.MapFile{Data: append([]byte(string(f[name].Data)), s+"\n"...)}
+	}
+}
+
+func replaceIn(name, old, new string) func(fstest.MapFS) {
+	return func(f fstest.MapFS) {
+		f[name] = &fstest.MapFile{Data: []byte(strings.Replace(string(f[name].Data), old, new, 1))}
+	}
+}
+
+func TestVersionFollowsTheMessagesAndNotThePages(t *testing.T) {
+	t.Parallel()
+	version := func(change func(fstest.MapFS)) string {
+		files := templateFiles(t)
+		change(files)
+		r, err := message.NewRenderer(files)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.Version()
+	}
+	base := newRenderer(t).Version()
+	if len(base) != 12 {
+		t.Fatalf("version %q", base)
+	}
+	if got := version(func(fstest.MapFS) {}); got != base {
+		t.Errorf("the same files give %s and %s", base, got)
+	}
+	if got := version(appendTo("en/pages/ready.html", " ")); got != base {
+		t.Error("a page changed the messages' version")
+	}
+	for _, name := range []string{"layout/email.html", "en/email/body.txt", "en/sms/first.txt", "en-US/words.txt"} {
+		if version(appendTo(name, " ")) == base {
+			t.Errorf("a change of %s left the version as it was", name)
+		}
+	}
+}
+
+func TestEveryBrandColourIsLegible(t *testing.T) {
+	t.Parallel()
+	for i := range 16 * 16 * 16 {
+		colour := fmt.Sprintf("#%x%x%x", i>>8&15, i>>4&15, i&15)
+		p := message.NewPalette(colour)
+		for name, pair := range map[string][2]string{
+			"button text":             {p.Accent, p.OnAccent},
+			"button text in the dark": {p.AccentDark, p.OnAccentDark},
+			"a link on white":         {"#ffffff", p.Link},
+		} {
+			if c := contrast(t, pair[0], pair[1]); c < 4.5 {
+				t.Errorf("%s: %s has %.2f to 1 (%v)", colour, name, c, pair)
+			}
+		}
+		if contrast(t, p.Accent, "#ffffff") < 1.25 || contrast(t, p.AccentDark, "#17191e") < 1.15 {
+			t.Errorf("%s: the button vanishes on its ground: %+v", colour, p)
+		}
+	}
+	fallback := message.NewPalette("")
+	for _, bad := range []string{"red", "#12", "#12345g", "#1234567", "#fff;background:url(x)", "javascript:", "#-12345", "#+12345"} {
+		if got := message.NewPalette(bad); got != fallback {
+			t.Errorf("%q was taken for a colour: %+v", bad, got)
+		}
+	}
+}
+
+// contrast is WCAG's formula, written apart from the package's.
+func contrast(t *testing.T, a, b string) float64 {
+	lum := func(s string) float64 {
+		var c [3]int
+		if _, err := fmt.Sscanf(s, "#%02x%02x%02x", &c[0], &c[1], &c[2]); err != nil {
+			t.Fatalf("%q: %v", s, err)
+		}
+		sum := 0.0
+		for i, weight := range []float64{0.2126, 0.7152, 0.0722} {
+			v := float64(c[i]) / 255
+			if v <= 0.04045 {
+				v /= 12.92
+			} else {
+				v = math.Pow((v+0.055)/1.055, 2.4)
+			}
+			sum += weight * v
+		}
+		return sum
+	}
+	x, y := lum(a), lum(b)
+	return (max(x, y) + 0.05) / (min(x, y) + 0.05)
+}
