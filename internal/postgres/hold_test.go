@@ -65,7 +65,7 @@ func TestHoldLockIsLostWithItsConnection(t *testing.T) {
 
 func TestHoldLockIsLostInSilence(t *testing.T) {
 	t.Parallel()
-	way := newLink(t, postgrestest.NewEmpty(t))
+	way := newLink(t, postgrestest.NewEmpty(t), 0)
 	h := hold(t, way.url, freshKey())
 	way.goSilent()
 	receive(t, h.Lost(), "word that the lock is lost")

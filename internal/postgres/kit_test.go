@@ -98,15 +98,15 @@ func kick(t *testing.T, db postgres.DB, name string) {
 // link is a TCP way to the database that can go silent, as a firewall or a
 // pulled cable makes it: nothing is closed, nothing arrives.
 type link struct {
-	url   string
-	delay time.Duration // before a connection is made; set before use
+	url string
 
 	mu     sync.Mutex
 	silent chan struct{} // closed: nothing passes on connections made before
 	conns  []net.Conn
 }
 
-func newLink(t *testing.T, databaseURL string) *link {
+// newLink makes a link that takes delay to connect.
+func newLink(t *testing.T, databaseURL string, delay time.Duration) *link {
 	t.Helper()
 	cfg, err := pgx.ParseConfig(databaseURL)
 	if err != nil {
@@ -128,7 +128,7 @@ func newLink(t *testing.T, databaseURL string) *link {
 			if err != nil {
 				return
 			}
-			time.Sleep(l.delay) // the delay is the thing under test, not a wait for it
+			time.Sleep(delay) // the delay is the thing under test, not a wait for it
 			network, address := pgconn.NetworkAddress(cfg.Host, cfg.Port)
 			far, err := net.Dial(network, address)
 			if err != nil {

@@ -178,7 +178,7 @@ func TestReconnect(t *testing.T) {
 func TestSilentlyDeadConnectionIsNoticed(t *testing.T) {
 	t.Parallel()
 	url := postgrestest.NewEmpty(t)
-	way := newLink(t, url)
+	way := newLink(t, url, 0)
 	out := listener(t, way.url, 50*time.Millisecond, "c")
 	n := notifier(t, way.url, 0)
 	n.Notify("c", "before")

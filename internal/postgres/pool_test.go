@@ -91,8 +91,7 @@ func TestOpenSaysWhyAndNoPassword(t *testing.T) {
 
 func TestOpenOutlastsASlowFirstConnection(t *testing.T) {
 	t.Parallel()
-	way := newLink(t, postgrestest.NewEmpty(t))
-	way.delay = 300 * time.Millisecond // a far database, TLS, a cold proxy
+	way := newLink(t, postgrestest.NewEmpty(t), 300*time.Millisecond) // a far database, TLS, a cold proxy
 	pool := open(t, postgres.Params{URL: way.url, AcquireTimeout: 50 * time.Millisecond})
 	exec(t, pool, "SELECT 1") // and it is there to be used
 }
