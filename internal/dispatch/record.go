@@ -3,9 +3,11 @@ package dispatch
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/postgres"
@@ -21,6 +23,25 @@ var (
 	// errAgain ends a group's transaction to leave out those who fell out of it.
 	errAgain = errors.New("again without the others")
 )
+
+// inTx opens a transaction whose locks do not outlast a frozen process: the
+// server ends it when it hears nothing for half a lease, so that others need not
+// wait for longer than for the lease itself.
+func (d *Dispatcher) inTx(ctx context.Context, fn func(tx pgx.Tx) error) error {
+	return postgres.InTx(ctx, shortTx{d.p.DB, d.p.Lease / 2}, fn)
+}
+
+type shortTx struct {
+	db   *pgxpool.Pool
+	idle time.Duration
+}
+
+// Begin implements postgres.Beginner, in one round trip.
+func (s shortTx) Begin(ctx context.Context) (pgx.Tx, error) {
+	return s.db.BeginTx(ctx, pgx.TxOptions{
+		BeginQuery: fmt.Sprintf("BEGIN; SET LOCAL idle_in_transaction_session_timeout = %d", max(s.idle.Milliseconds(), 500)),
+	})
+}
 
 // begin is an attempt about to be made.
 type begin struct {
@@ -44,7 +65,7 @@ func (d *Dispatcher) recordBegin(b *begin) error {
 func (d *Dispatcher) writeBegins(ctx context.Context, items []*begin) {
 	for len(items) > 0 {
 		out := make(map[queue.Ref]error)
-		err := postgres.InTx(ctx, d.p.DB, func(tx pgx.Tx) error { return d.beginAll(ctx, tx, items, out) })
+		err := d.inTx(ctx, func(tx pgx.Tx) error { return d.beginAll(ctx, tx, items, out) })
 		if err != nil && !errors.Is(err, errAgain) {
 			for _, b := range items {
 				b.done <- err
@@ -150,7 +171,7 @@ const resultPatience = 2 * time.Minute
 
 func (d *Dispatcher) writeFinishes(ctx context.Context, items []*finish) {
 	held := make(map[queue.Ref]bool)
-	err := postgres.InTx(ctx, d.p.DB, func(tx pgx.Tx) error { return d.finishAll(ctx, tx, items, held) })
+	err := d.inTx(ctx, func(tx pgx.Tx) error { return d.finishAll(ctx, tx, items, held) })
 	if err != nil && len(items) > 1 && !errors.Is(err, postgres.ErrUnavailable) {
 		// One of them is at fault: each by itself, so that it harms only itself.
 		for _, f := range items {

@@ -11,7 +11,6 @@ import (
 
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/mint"
-	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/store/ledger"
 	"github.com/connectlink/connectlink/internal/store/queue"
 )
@@ -157,7 +156,7 @@ func (d *Dispatcher) mint(ctx context.Context, t *task) (again bool, err error) 
 	if err != nil {
 		return false, d.mintFailed(ctx, t, err)
 	}
-	err = postgres.InTx(ctx, d.p.DB, func(tx pgx.Tx) error {
+	err = d.inTx(ctx, func(tx pgx.Tx) error {
 		locked, err := ledger.Lock(ctx, tx, t.InviteID)
 		if err != nil {
 			return err

@@ -1,0 +1,91 @@
+// Chaos kills dispatching processes while they work and counts what was lost
+// and what was sent twice. It prints one line of JSON and ends with 1 when a
+// promise was broken:
+//
+//	go run ./internal/chaos/cmd/chaos -kills 200 -workers 3
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"time"
+
+	"github.com/connectlink/connectlink/internal/chaos"
+	"github.com/connectlink/connectlink/internal/devpg"
+	"github.com/connectlink/connectlink/internal/postgres"
+)
+
+func main() {
+	chaos.Child()
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "chaos:", err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	var o chaos.Options
+	flag.StringVar(&o.URL, "database", "", "URL of an empty database of its own; default: a private server for the run")
+	flag.StringVar(&o.Provider, "provider", chaos.Twilio, "twilio, sendgrid (reports by events) or sendgrid-blind")
+	flag.IntVar(&o.Workers, "workers", 3, "processes that dispatch")
+	flag.IntVar(&o.Kills, "kills", 200, "kills with -9")
+	flag.IntVar(&o.Freezes, "freezes", 0, "freezes for longer than a lease")
+	flag.Uint64Var(&o.Seed, "seed", 0, "of the order of events; default: random")
+	flag.IntVar(&o.Backlog, "backlog", 0, "deliveries that are open at any time; default 150")
+	flag.DurationVar(&o.Every, "every", 0, "time between two kills; default 300ms")
+	flag.DurationVar(&o.Limit, "limit", 0, "time for the whole run; default 15m")
+	flag.DurationVar(&o.Knobs.Lease, "lease", 0, "default 8s")
+	flag.DurationVar(&o.Knobs.Renew, "renew", 0, "default 2s")
+	flag.DurationVar(&o.Knobs.CallDeadline, "call-deadline", 0, "default 5s")
+	flag.DurationVar(&o.Knobs.Settle, "settle", 0, "how long a lookup that finds nothing is not believed; default 3s")
+	flag.BoolVar(&o.Quiet, "quiet", false, "no lost answers besides the killing")
+	flag.BoolVar(&o.Verbose, "v", false, "the workers' logs on standard error")
+	flag.Parse()
+
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	o.Log = slog.New(slog.NewTextHandler(os.Stderr, nil))
+	if o.URL == "" {
+		url, done, err := server(ctx)
+		if err != nil {
+			return err
+		}
+		defer done()
+		o.URL = url
+	}
+	if err := postgres.Migrate(ctx, o.URL, slog.New(slog.DiscardHandler)); err != nil {
+		return err
+	}
+	report, err := chaos.Run(ctx, o)
+	line, jsonErr := json.Marshal(report)
+	if jsonErr != nil {
+		return jsonErr
+	}
+	fmt.Println(string(line))
+	return errors.Join(err, report.Check())
+}
+
+// server starts a private Postgres for the run.
+func server(ctx context.Context) (string, func(), error) {
+	dir, err := os.MkdirTemp("", "connectlink-chaos-")
+	if err != nil {
+		return "", nil, err
+	}
+	s, err := devpg.Start(ctx, devpg.Params{Dir: dir, Settings: map[string]string{"max_connections": "200"}})
+	if err != nil {
+		return "", nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	return s.URL(), func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		defer cancel()
+		_ = s.Stop(ctx)
+		_ = os.RemoveAll(s.Home())
+		_ = os.RemoveAll(dir)
+	}, nil
+}

@@ -1,0 +1,249 @@
+package chaos
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/connectlink/connectlink/internal/chaos/sink"
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/store/ledger"
+	"github.com/connectlink/connectlink/internal/store/queue"
+)
+
+// hire starts the worker of a slot.
+func (r *run) hire(slot int) error {
+	r.mu.Lock()
+	r.born++
+	name := fmt.Sprintf("chaos-%d-%d", slot, r.born)
+	r.mu.Unlock()
+	w, err := spawnWorker(childConfig{
+		URL: r.o.URL, Name: name, SinkURL: r.sink, Keyset: r.keyset, Provider: r.o.Provider, Verbose: r.o.Verbose, Knobs: r.o.Knobs,
+	})
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	r.workers[slot] = w
+	r.mu.Unlock()
+	return nil
+}
+
+// harm kills and freezes, spread over the run in an order drawn from the seed.
+// A kill hits a worker that holds something, so that each of them tests.
+// Measurements go on under watching, which outlives the killing.
+func (r *run) harm(ctx, watching context.Context) error {
+	frozen := 0
+	for n := 0; n < r.o.Kills+r.o.Freezes; n++ {
+		// Between half and one and a half of the interval, and at any point of
+		// a delivery's way.
+		pause(ctx, r.o.Every/2+time.Duration(r.rnd.Int64N(int64(r.o.Every))))
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		slot := r.rnd.IntN(r.o.Workers)
+		left := r.o.Kills + r.o.Freezes - n
+		if r.rnd.IntN(left) < r.o.Freezes-frozen {
+			frozen++
+			if err := r.freeze(ctx, watching, slot); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := r.kill(ctx, watching, slot); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// kill ends a worker with kill -9 and replaces it a little later.
+func (r *run) kill(ctx, watching context.Context, slot int) error {
+	w := r.workers[slot]
+	owner, err := r.awaitWork(ctx, w)
+	if err != nil {
+		return err
+	}
+	w.kill()
+	if err := r.measure(watching, owner, &r.report.Orphans, &r.report.WorstReclaimS); err != nil {
+		return err
+	}
+	r.report.Kills++
+	pause(ctx, time.Duration(r.rnd.Int64N(int64(200*time.Millisecond))))
+	return r.hire(slot)
+}
+
+// freeze stops a worker for longer than any of its leases, then lets it go on
+// with whatever it was about to do.
+func (r *run) freeze(ctx, watching context.Context, slot int) error {
+	w := r.workers[slot]
+	owner, err := r.awaitWork(ctx, w)
+	if err != nil {
+		return err
+	}
+	if err := w.signal(syscall.SIGSTOP); err != nil {
+		return fmt.Errorf("freeze a worker: %w", err)
+	}
+	if err := r.measure(watching, owner, &r.report.FrozenOrphans, &r.report.WorstFrozenS); err != nil {
+		return err
+	}
+	r.report.Freezes++
+	longest := max(r.o.Knobs.Lease, r.o.Knobs.CallDeadline+3*time.Second)
+	pause(ctx, longest+time.Duration(r.rnd.Int64N(int64(2*time.Second))))
+	if err := w.signal(syscall.SIGCONT); err != nil {
+		return fmt.Errorf("thaw a worker: %w", err)
+	}
+	return nil
+}
+
+// awaitWork waits, not for long, until a worker holds its lock and some work,
+// and returns its lock's key.
+func (r *run) awaitWork(ctx context.Context, w *process) (int64, error) {
+	var owner int64
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); pause(ctx, 10*time.Millisecond) {
+		err := r.rig.DB.QueryRow(ctx, `
+			SELECT coalesce((
+				SELECT (l.classid::bigint << 32) | l.objid::bigint
+				FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+				WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 AND a.application_name = $1
+					AND EXISTS (SELECT FROM deliveries WHERE lease_owner = (l.classid::bigint << 32) | l.objid::bigint)
+				LIMIT 1), 0)`, w.name).Scan(&owner)
+		if err != nil {
+			return 0, err
+		}
+		if owner != 0 {
+			return owner, nil
+		}
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+	}
+	return 0, fmt.Errorf("worker %s had nothing to do for 10 s", w.name)
+}
+
+// orphan is a delivery in the hands of a process that was harmed.
+type orphan struct {
+	ref   queue.Ref
+	token int64
+}
+
+// measure notes what an owner held at this moment and watches, in the
+// background, until live workers have all of it or it is settled.
+func (r *run) measure(ctx context.Context, owner int64, orphans *int, worst *float64) error {
+	harmed := time.Now()
+	rows, err := r.rig.DB.Query(ctx, `SELECT invite_id, id, lease_token FROM deliveries WHERE lease_owner = $1`, owner)
+	if err != nil {
+		return err
+	}
+	held, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (orphan, error) {
+		var o orphan
+		err := row.Scan(&o.ref.InviteID, &o.ref.DeliveryID, &o.token)
+		return o, err
+	})
+	if err != nil {
+		return err
+	}
+	*orphans += len(held)
+	r.delays.Go(func() error {
+		invites, tokens := make([]invite.ID, len(held)), make([]int64, len(held))
+		for i, o := range held {
+			invites[i], tokens[i] = o.ref.InviteID, o.token
+		}
+		for {
+			stuck, err := r.number(ctx, `
+				SELECT count(*) FROM deliveries d JOIN unnest($1::uuid[], $2::bigint[]) AS t(invite_id, token) USING (invite_id)
+				WHERE d.lease_token = t.token AND d.next_at IS NOT NULL`, invites, tokens)
+			if err != nil {
+				return err
+			}
+			if stuck == 0 {
+				break
+			}
+			pause(ctx, 25*time.Millisecond)
+		}
+		took := time.Since(harmed).Round(time.Millisecond).Seconds()
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		*worst = max(*worst, took)
+		return nil
+	})
+	return nil
+}
+
+// reports stands where SendGrid's webhook and its receiver are: each message
+// that was taken is reported a little later, in batches.
+func (r *run) reports(ctx context.Context) {
+	done := 0
+	for ctx.Err() == nil {
+		pause(ctx, 300*time.Millisecond)
+		var book struct {
+			Taken []sink.Message `json:"taken"`
+		}
+		if err := r.ask(ctx, http.MethodGet, "/ledger", nil, &book); err != nil {
+			continue
+		}
+		for ; done < len(book.Taken); done += min(50, len(book.Taken)-done) {
+			if err := r.reportOn(ctx, book.Taken[done:min(done+50, len(book.Taken))]); err != nil {
+				r.o.Log.WarnContext(ctx, "report", "err", err)
+				break
+			}
+		}
+	}
+}
+
+func (r *run) reportOn(ctx context.Context, taken []sink.Message) error {
+	var refs []queue.AttemptRef
+	var facts []ledger.Taken
+	var batches []ledger.Batch
+	for _, m := range taken {
+		id, err := invite.Parse[invite.ID](m.Invite)
+		if err != nil {
+			return err
+		}
+		att, err := invite.Parse[invite.AttemptID](m.Attempt)
+		if err != nil {
+			return err
+		}
+		refs = append(refs, queue.AttemptRef{InviteID: id, AttemptID: att})
+		facts = append(facts, ledger.Taken{InviteID: id, AttemptID: att, ProviderMessageID: m.ID})
+		batches = append(batches, ledger.Batch{ID: id, Events: []invite.Event{{
+			Type: invite.EventDeliveryDelivered, Actor: invite.Actor{Kind: invite.ActorProvider, ID: "sendgrid"},
+			DeliveryID: r.deliveryOf(id), AttemptID: att,
+		}}})
+	}
+	tx, err := r.rig.DB.Begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
+	if _, err := ledger.AppendAll(ctx, tx, r.rig.Box, batches); err != nil {
+		return err
+	}
+	if err := ledger.SetTaken(ctx, tx, facts); err != nil {
+		return err
+	}
+	if err := tx.Commit(ctx); err != nil {
+		return err
+	}
+	return queue.NoteReceipts(ctx, r.rig.DB, refs)
+}
+
+func (r *run) deliveryOf(id invite.ID) invite.DeliveryID {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.byInvite == nil {
+		r.byInvite = make(map[invite.ID]invite.DeliveryID)
+	}
+	for ; r.indexed < len(r.loaded); r.indexed++ {
+		r.byInvite[r.loaded[r.indexed].InviteID] = r.loaded[r.indexed].DeliveryID
+	}
+	return r.byInvite[id]
+}
+
+func reader(b []byte) io.Reader { return bytes.NewReader(b) }
