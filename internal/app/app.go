@@ -1,0 +1,290 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/labstack/echo/v4"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/riverqueue/river"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/connectlink/connectlink/config"
+	"github.com/connectlink/connectlink/internal/dispatch"
+	"github.com/connectlink/connectlink/internal/grant"
+	"github.com/connectlink/connectlink/internal/issue"
+	"github.com/connectlink/connectlink/internal/limit"
+	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/publish"
+	"github.com/connectlink/connectlink/internal/sandbox"
+	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/track"
+	"github.com/connectlink/connectlink/internal/visit"
+	"github.com/connectlink/connectlink/internal/web"
+	"github.com/connectlink/connectlink/internal/worker"
+)
+
+// stopWithin is how long requests under way may finish at a stop.
+const stopWithin = 10 * time.Second
+
+// queueChannel carries "there is work" between processes.
+const queueChannel = "connectlink_queue"
+
+// Options are what a process is told beside its configuration.
+type Options struct {
+	Log *slog.Logger
+	// Listener is where the API and the pages are served; nil opens cfg.Listen.
+	Listener net.Listener
+	// Laptop opens what is for one's own machine only: the inbox page without
+	// a key, and events to private addresses.
+	Laptop bool
+	// Pace is the sandbox's unit of scripted time; default 1 s.
+	Pace time.Duration
+	Now  func() time.Time
+}
+
+// App is one process.
+type App struct {
+	cfg      *config.Config
+	opt      Options
+	log      *slog.Logger
+	box      *seal.Box
+	registry *prometheus.Registry
+	api      *pgxpool.Pool // for requests
+	work     *pgxpool.Pool // for background work, so that neither starves the other
+	listener net.Listener
+	base     string // where this process reaches itself
+	public   string // where people reach it; empty when they cannot
+
+	jobs     *river.Client[pgx.Tx]
+	outbox   *publish.Outbox
+	vendors  map[lane]*vendors
+	receipts *receipts
+	standins *standins
+
+	Grants     *grant.Service
+	Issue      *issue.Service
+	visit      *visit.Service
+	track      *track.Tracker
+	courier    *publish.Courier
+	dispatcher *dispatch.Dispatcher
+	notifier   *postgres.Notifier
+	handler    *echo.Echo
+}
+
+// New opens a process: database, vendors, sandbox, use cases, routes. It
+// starts nothing; Run does. Close it when Run is not called.
+func New(ctx context.Context, cfg *config.Config, opt Options) (_ *App, err error) {
+	if opt.Log == nil {
+		opt.Log = slog.New(slog.DiscardHandler)
+	}
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
+	a := &App{cfg: cfg, opt: opt, log: opt.Log, registry: prometheus.NewRegistry(), receipts: newReceipts(opt.Now)}
+	defer func() {
+		if err != nil {
+			a.Close()
+		}
+	}()
+	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if err := a.openBox(); err != nil {
+		return nil, err
+	}
+	if err := a.openDatabase(ctx); err != nil {
+		return nil, err
+	}
+	if err := a.listen(); err != nil {
+		return nil, err
+	}
+	if a.jobs, err = worker.NewInserter(a.api, a.log); err != nil {
+		return nil, err
+	}
+	a.outbox = publish.NewOutbox(a.jobs, cfg.Project)
+	if err := a.openVendors(ctx); err != nil {
+		return nil, err
+	}
+	if err := a.openUseCases(); err != nil {
+		return nil, err
+	}
+	return a, a.openRoutes()
+}
+
+func (a *App) openBox() error {
+	keyset, err := seal.ParseKeyset(a.cfg.Keyset)
+	if err != nil {
+		return fmt.Errorf("read the keyset: %w", err)
+	}
+	a.box, err = seal.NewBox(keyset)
+	return err
+}
+
+func (a *App) openDatabase(ctx context.Context) error {
+	pending, err := postgres.Pending(ctx, a.cfg.DatabaseURL.Reveal())
+	if err != nil {
+		return err
+	}
+	if pending > 0 {
+		return fmt.Errorf("%d migrations are pending: run `connectlink migrate` first", pending)
+	}
+	if a.api, err = postgres.Open(ctx, postgres.Params{URL: a.cfg.DatabaseURL.Reveal(), AppName: "connectlink api"}); err != nil {
+		return err
+	}
+	a.work, err = postgres.Open(ctx, postgres.Params{
+		URL: a.cfg.DatabaseURL.Reveal(), AppName: "connectlink worker", AcquireTimeout: 5 * time.Second,
+	})
+	return err
+}
+
+func (a *App) serves() bool { return a.cfg.Role != config.RoleWorker }
+func (a *App) works() bool  { return a.cfg.Role != config.RoleAPI }
+
+func (a *App) listen() error {
+	if a.cfg.PublicURL != nil {
+		a.public = strings.TrimSuffix(a.cfg.PublicURL.String(), "/")
+	}
+	a.base = a.public
+	if !a.serves() {
+		return nil
+	}
+	a.listener = a.opt.Listener
+	if a.listener == nil {
+		var err error
+		if a.listener, err = net.Listen("tcp", a.cfg.Listen); err != nil {
+			return fmt.Errorf("listen on %s: %w", a.cfg.Listen, err)
+		}
+	}
+	a.base = "http://" + reachable(a.listener.Addr())
+	return nil
+}
+
+// reachable is how a process calls its own listener: a wildcard is loopback to itself.
+func reachable(addr net.Addr) string {
+	tcp, ok := addr.(*net.TCPAddr)
+	if !ok || !tcp.IP.IsUnspecified() {
+		return addr.String()
+	}
+	return fmt.Sprintf("127.0.0.1:%d", tcp.Port)
+}
+
+func (a *App) openUseCases() error {
+	a.Grants = grant.New(a.api, a.opt.Now)
+	a.track = track.New(track.Params{
+		DB: a.work, Box: a.box, Accounts: a.accounts, SendGrid: a.mailVerifier, Twilio: a.textVerifier,
+		Publish: a.outbox.Enqueue, Later: a.confirmLater, SawEvent: a.sawEvent,
+		Budget: limit.New(limit.Per(pollsPerSecond, time.Second), pollsPerSecond, a.opt.Now), Log: a.log,
+	})
+	a.visit = visit.New(visit.Params{
+		DB: a.api, Box: a.box, Minters: a.minter, Publish: a.outbox.Enqueue, Confirm: a.track.Confirm, Log: a.log,
+	})
+	a.courier = publish.NewCourier(publish.Params{
+		DB: a.work, Box: a.box, Project: a.cfg.Project, AllowPrivate: a.opt.Laptop, Now: a.opt.Now,
+	})
+	a.notifier = postgres.NewNotifier(postgres.NotifierParams{URL: a.cfg.DatabaseDirectURL.Reveal(), Log: a.log})
+	if a.works() {
+		if err := a.openDispatch(); err != nil {
+			return err
+		}
+	}
+	a.Issue = issue.New(issue.Params{
+		DB: a.api, Box: a.box, Minters: a.minter, Project: a.cfg.Project, PublicURL: a.public, Wake: a.wake,
+		Rehearse: a.rehearse, Publish: a.outbox.Enqueue, Log: a.log,
+	})
+	return nil
+}
+
+// wake tells dispatch of work: this process's own loop in memory, other
+// processes by a notification that is no part of any transaction.
+func (a *App) wake(lane string) {
+	if a.dispatcher != nil {
+		a.dispatcher.Wake()
+		return
+	}
+	a.notifier.Notify(queueChannel, lane)
+}
+
+// URL is where this process is reached from its own machine.
+func (a *App) URL() string { return a.base }
+
+// Handler is what the process serves.
+func (a *App) Handler() http.Handler { return a.handler }
+
+// Run serves and works until ctx ends.
+func (a *App) Run(ctx context.Context) error {
+	defer a.Close()
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return ended(ctx, a.notifier.Run(ctx)) })
+	if a.serves() {
+		g.Go(func() error { return web.Serve(ctx, a.listener, web.Server(a.handler, a.log), stopWithin) })
+	}
+	if a.standins != nil {
+		a.standins.run(ctx, g, a.works(), a.log)
+	}
+	if a.works() {
+		g.Go(func() error { return ended(ctx, a.dispatcher.Run(ctx)) })
+		g.Go(func() error { return ended(ctx, a.hearOthers(ctx)) })
+		g.Go(func() error {
+			return ended(ctx, worker.Run(ctx, worker.Params{DB: a.work, Track: a.track, Courier: a.courier, Log: a.log}))
+		})
+	}
+	return g.Wait()
+}
+
+// hearOthers wakes dispatch when another process accepted something.
+func (a *App) hearOthers(ctx context.Context) error {
+	l := postgres.NewListener(postgres.ListenerParams{URL: a.cfg.DatabaseDirectURL.Reveal(), Log: a.log})
+	heard := l.Listen(queueChannel)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return l.Run(ctx) })
+	g.Go(func() error {
+		for {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-heard:
+				a.dispatcher.Wake()
+			}
+		}
+	})
+	return g.Wait()
+}
+
+// ended makes an orderly end of what ran until ctx ended.
+func ended(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// Close releases what New opened.
+func (a *App) Close() {
+	if a.listener != nil {
+		_ = a.listener.Close()
+	}
+	if a.standins != nil {
+		_ = a.standins.listener.Close()
+	}
+	for _, pool := range []*pgxpool.Pool{a.api, a.work} {
+		if pool != nil {
+			pool.Close()
+		}
+	}
+}
+
+// Sandbox is test mode's vendors; nil where test mode is off.
+func (a *App) Sandbox() *sandbox.Sandbox {
+	if a.standins == nil {
+		return nil
+	}
+	return a.standins.sandbox
+}

@@ -1,0 +1,55 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/connectlink/connectlink/config"
+	"github.com/connectlink/connectlink/internal/limit"
+)
+
+// Check is one thing that the doctor tries at a vendor.
+type Check struct {
+	What   string
+	Advice string // what to do when it fails
+	Try    func(ctx context.Context) error
+}
+
+// Checks lists what can be tried of a project's live vendors without sending
+// anything or making a connect token.
+func Checks(cfg *config.Config, p config.Project) []Check {
+	shop := workshop{
+		cfg: cfg, now: time.Now, budget: limit.New(1, 1, time.Now),
+		reporting: func(string, bool) func() time.Time { return nil },
+	}
+	v, err := shop.open(p, true, "")
+	if err != nil {
+		return []Check{{"vendors", "Correct the key that is named.", func(context.Context) error { return err }}}
+	}
+	var out []Check
+	if c, ok := v.pipedreams[p.Pipedream.Environment]; ok {
+		out = append(out, Check{
+			"Pipedream's token endpoint", "PIPEDREAM_CLIENT_ID and PIPEDREAM_CLIENT_SECRET must be an OAuth client of the workspace.", c.Ping,
+		})
+	}
+	if v.mail != nil {
+		out = append(out, Check{
+			"SendGrid (a send in sandbox mode)", "The API key needs Mail Send, and the sender must be verified there.", v.mail.Check,
+		})
+		out = append(out, Check{
+			"SendGrid delivery receipts", "Switch the signed event webhook on and set SENDGRID_WEBHOOK_PUBLIC_KEYS; " +
+				"without it a lost answer ends as unknown and waits for a person.",
+			func(context.Context) error {
+				if v.mailEvents == nil {
+					return errors.New("no public key of the event webhook is configured")
+				}
+				return nil
+			},
+		})
+	}
+	if v.text != nil {
+		out = append(out, Check{"Twilio (reading the account)", "TWILIO_ACCOUNT_SID must fit the API key or the auth token.", v.text.Check})
+	}
+	return out
+}

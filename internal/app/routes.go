@@ -1,0 +1,116 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/connectlink/connectlink/internal/httpapi"
+	"github.com/connectlink/connectlink/internal/limit"
+	"github.com/connectlink/connectlink/internal/linkpage"
+	"github.com/connectlink/connectlink/internal/linkpage/view"
+	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/web"
+	"github.com/connectlink/connectlink/templates"
+)
+
+// guessesPerMinute bounds how many unknown codes one address may try; a
+// person who mistypes needs a few.
+const guessesPerMinute = 30
+
+func (a *App) openRoutes() error {
+	e := web.New(web.Params{
+		Log: a.log, Metrics: a.registry, PublicURL: a.cfg.PublicURL, TrustedProxies: a.cfg.TrustedProxies, Now: a.opt.Now,
+	})
+	params := httpapi.Params{
+		Invites: a.Issue, Callbacks: a.track, Authenticate: a.Grants.Authenticate, DB: a.api, Box: a.box, PublicURL: a.public,
+		Check: a.Issue.Check, Advance: a.Issue.Advance, Ready: a.ready,
+	}
+	if a.standins != nil {
+		params.Inbox = a.standins.sandbox
+	}
+	if err := httpapi.Mount(e, params); err != nil {
+		return fmt.Errorf("mount the API: %w", err)
+	}
+	pages, err := view.New(templates.FS)
+	if err != nil {
+		return fmt.Errorf("read the pages: %w", err)
+	}
+	linkpage.Register(e, linkpage.Params{
+		Visits: a.visit, Pages: pages, Project: a.cfg.Project, Log: a.log,
+		Guesses: limit.New(limit.Per(guessesPerMinute, time.Minute), guessesPerMinute, a.opt.Now),
+	})
+	e.GET("/metrics", a.metrics())
+	if a.standins != nil {
+		a.mountSandbox(e)
+	}
+	a.handler = e
+	return nil
+}
+
+// metrics are for scrapers beside us; from outside they do not exist.
+func (a *App) metrics() echo.HandlerFunc {
+	h := echo.WrapHandler(promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{}))
+	return func(c echo.Context) error {
+		if ip := web.ClientIP(c); !ip.IsLoopback() && !ip.IsPrivate() {
+			return echo.ErrNotFound
+		}
+		return h(c)
+	}
+}
+
+// mountSandbox adds test mode's pages. Pipedream's stand-in must be reachable
+// by whoever follows a test link; the inbox shows messages, so without a key it
+// is for one's own machine only.
+func (a *App) mountSandbox(e *echo.Echo) {
+	h := echo.WrapHandler(http.StripPrefix("/sandbox", a.standins.sandbox.Pages()))
+	e.Any("/sandbox/*", func(c echo.Context) error {
+		if strings.HasPrefix(c.Request().URL.Path, "/sandbox/inbox") && !(a.opt.Laptop && local(c)) {
+			return echo.ErrNotFound
+		}
+		return h(c)
+	})
+}
+
+// local says whether a request was made on this machine, for this machine: a
+// page elsewhere that points a name at loopback is not.
+func local(c echo.Context) bool {
+	host := c.Request().Host
+	if ap, err := netip.ParseAddrPort(host); err == nil {
+		return ap.Addr().IsLoopback()
+	}
+	name, _, _ := strings.Cut(host, ":")
+	return name == "localhost"
+}
+
+// ready says whether this process should get traffic.
+func (a *App) ready(ctx context.Context) error {
+	if err := a.api.Ping(ctx); err != nil {
+		return postgres.Translate(err)
+	}
+	return nil
+}
+
+// ReceiptSummary says for each project whether vendors report deliveries, in
+// one line for the log at start.
+func (a *App) ReceiptSummary() string {
+	var parts []string
+	for _, p := range a.cfg.Projects {
+		v := a.vendors[lane{p.ID, true}]
+		mail, text := "off", "off"
+		if v.mail != nil && v.mailEvents != nil && a.public != "" {
+			mail = "on"
+		}
+		if v.text != nil && v.textEvents != nil {
+			text = "on"
+		}
+		parts = append(parts, fmt.Sprintf("%s: email %s, sms %s", p.ID, mail, text))
+	}
+	return strings.Join(parts, "; ")
+}

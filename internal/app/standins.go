@@ -1,0 +1,85 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/connectlink/connectlink/config"
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/sandbox"
+	"github.com/connectlink/connectlink/internal/web"
+)
+
+// standins are test mode's vendors on a loopback listener of their own.
+type standins struct {
+	sandbox  *sandbox.Sandbox
+	listener net.Listener
+}
+
+func (a *App) openStandins(ctx context.Context) error {
+	pages := a.public
+	if pages == "" {
+		pages = a.base
+	}
+	box, err := sandbox.New(ctx, sandbox.Params{
+		DB: a.work, Box: a.box, Log: a.log, Now: a.opt.Now, PublicURL: pages + "/sandbox", CallbackURL: a.base, Pace: a.opt.Pace,
+	})
+	if err != nil {
+		return fmt.Errorf("open the sandbox: %w", err)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return fmt.Errorf("listen for the sandbox: %w", err)
+	}
+	a.standins = &standins{box, listener}
+	return nil
+}
+
+func (s *standins) run(ctx context.Context, g *errgroup.Group, works bool, log *slog.Logger) {
+	// The vendors answer until everything that calls them has stopped.
+	g.Go(func() error { return web.Serve(ctx, s.listener, web.Server(s.sandbox.Vendors(), log), time.Second) })
+	if works {
+		g.Go(func() error { return ended(ctx, s.sandbox.Run(ctx)) })
+	}
+}
+
+// rehearsed is a project as test mode sees it: the same product, with the
+// sandbox's accounts in place of its own.
+func (s *standins) rehearsed(p config.Project) config.Project {
+	base, cred := "http://"+s.listener.Addr().String(), s.sandbox.Credentials()
+	p.Pipedream = config.Pipedream{
+		APIURL: base + "/pipedream", ClientID: cred.PipedreamClientID, ClientSecret: cred.PipedreamClientSecret,
+		ProjectID: cred.PipedreamProjectID, TokenScope: p.Pipedream.TokenScope,
+	}
+	from := p.SendGrid.From
+	if from == "" {
+		from = "connect@connectlink.test"
+	}
+	p.SendGrid = config.SendGrid{
+		APIURL: base + "/sendgrid", APIKey: cred.SendGridAPIKey, From: from, FromName: p.SendGrid.FromName,
+		ReplyTo: p.SendGrid.ReplyTo, WebhookPublicKeys: []string{cred.SendGridWebhookPublicKey},
+	}
+	p.Twilio = config.Twilio{
+		APIURL: base + "/twilio", AccountSID: cred.TwilioAccountSID, AuthToken: cred.TwilioAuthToken,
+		APIKey: cred.TwilioAPIKey, APISecret: cred.TwilioAPISecret, MessagingServiceSID: cred.TwilioMessagingServiceSID,
+	}
+	return p
+}
+
+// rehearse lets a scripted recipient of test mode script how Pipedream answers:
+// its request carries no address, so nobody else could tell it.
+func (a *App) rehearse(ctx context.Context, externalUserID string, r invite.Recipient) error {
+	if a.standins == nil {
+		return nil
+	}
+	script := sandbox.MintScriptFor(r.Email)
+	if script == "" {
+		return nil
+	}
+	return a.standins.sandbox.ScriptMint(ctx, externalUserID, script)
+}

@@ -1,0 +1,170 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/connectlink/connectlink/config"
+	"github.com/connectlink/connectlink/internal/dispatch"
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/job"
+	"github.com/connectlink/connectlink/internal/limit"
+	"github.com/connectlink/connectlink/internal/message"
+	"github.com/connectlink/connectlink/internal/mint"
+	"github.com/connectlink/connectlink/internal/track"
+	"github.com/connectlink/connectlink/templates"
+)
+
+// pollsPerSecond is the share of Pipedream's limit (2,000 reads in 5 minutes
+// for a project) that looking for missed connections may use.
+const pollsPerSecond = 5
+
+func (a *App) openVendors(ctx context.Context) error {
+	shop := workshop{
+		cfg: a.cfg, box: a.box, publicURL: a.public, now: a.opt.Now, reporting: a.receipts.last,
+		budget: limit.New(limit.Per(mintsPerMinute, time.Minute), mintsPerMinute, a.opt.Now),
+	}
+	a.vendors = make(map[lane]*vendors)
+	if a.cfg.SandboxEnabled {
+		if err := a.openStandins(ctx); err != nil {
+			return err
+		}
+	}
+	for _, p := range a.cfg.Projects {
+		live, err := shop.open(p, true, a.liveCallbacks(p))
+		if err != nil {
+			return err
+		}
+		a.vendors[lane{p.ID, true}] = live
+		if a.standins == nil {
+			continue
+		}
+		test, err := shop.open(a.standins.rehearsed(p), false, a.base)
+		if err != nil {
+			return fmt.Errorf("test mode: %w", err)
+		}
+		a.vendors[lane{p.ID, false}] = test
+	}
+	return nil
+}
+
+// liveCallbacks is where live vendors reach us. It is sent to them only where
+// they can: the public internet, or stand-ins on this machine.
+func (a *App) liveCallbacks(p config.Project) string {
+	if a.cfg.CallbacksReachable(p.Pipedream.APIURL) {
+		return a.public
+	}
+	return ""
+}
+
+func (a *App) openDispatch() error {
+	renderer, err := message.NewRenderer(templates.FS)
+	if err != nil {
+		return err
+	}
+	a.dispatcher = dispatch.New(dispatch.Params{
+		DB: a.work, DirectURL: a.cfg.DatabaseDirectURL, Box: a.box, Minters: a.minter, Senders: a.senders,
+		Project: a.cfg.Project, Renderer: renderer, PublicURL: a.public, CallbackURL: a.attemptCallback,
+		Publish: a.outbox.Enqueue, Log: a.log, Metrics: a.registry, Now: a.opt.Now,
+		Lease: a.cfg.LeaseFor, Renew: a.cfg.RenewEvery,
+	})
+	return nil
+}
+
+func (a *App) minter(project string, livemode bool, environment string) (*mint.Minter, bool) {
+	v, ok := a.vendors[lane{project, livemode}]
+	if !ok {
+		return nil, false
+	}
+	m, ok := v.minters[environment]
+	return m, ok
+}
+
+func (a *App) senders(project string, livemode bool, c invite.Channel) []dispatch.Sender {
+	v, ok := a.vendors[lane{project, livemode}]
+	if !ok {
+		return nil
+	}
+	return v.senders(c)
+}
+
+func (a *App) accounts(project string, livemode bool, environment string) (track.Accounts, bool) {
+	v, ok := a.vendors[lane{project, livemode}]
+	if !ok {
+		return nil, false
+	}
+	c, ok := v.pipedreams[environment]
+	return c, ok
+}
+
+func (a *App) mailVerifier(project string, livemode bool) (track.MailVerifier, bool) {
+	v, ok := a.vendors[lane{project, livemode}]
+	if !ok || v.mailEvents == nil {
+		return nil, false
+	}
+	return v.mailEvents, true
+}
+
+func (a *App) textVerifier(project string, livemode bool) (track.TextVerifier, bool) {
+	v, ok := a.vendors[lane{project, livemode}]
+	if !ok || v.textEvents == nil {
+		return nil, false
+	}
+	return v.textEvents, true
+}
+
+// attemptCallback is where a provider reports on one attempt.
+func (a *App) attemptCallback(project string, livemode bool, provider, inviteID, attemptID string) string {
+	v, ok := a.vendors[lane{project, livemode}]
+	if !ok || v.callbackURL == "" {
+		return ""
+	}
+	mode := "test"
+	if livemode {
+		mode = "live"
+	}
+	return fmt.Sprintf("%s/hooks/%s/status/%s/%s/%s/%s", v.callbackURL, provider, project, mode, inviteID, attemptID)
+}
+
+func (a *App) confirmLater(ctx context.Context, tx pgx.Tx, c track.Check) error {
+	_, err := a.jobs.InsertTx(ctx, tx, job.Confirm{InviteID: c.InviteID, AccountID: c.AccountID}, nil)
+	if err != nil {
+		return fmt.Errorf("enqueue confirmation for invite %s: %w", c.InviteID, err)
+	}
+	return nil
+}
+
+func (a *App) sawEvent(project string, livemode bool) { a.receipts.saw(project, livemode) }
+
+// receipts remembers when a project's mail events last came: while they come,
+// the lack of one says something.
+type receipts struct {
+	now  func() time.Time
+	seen sync.Map // lane → *atomic.Int64, Unix nanoseconds
+}
+
+func newReceipts(now func() time.Time) *receipts { return &receipts{now: now} }
+
+func (r *receipts) of(project string, livemode bool) *atomic.Int64 {
+	v, _ := r.seen.LoadOrStore(lane{project, livemode}, new(atomic.Int64))
+	return v.(*atomic.Int64)
+}
+
+func (r *receipts) saw(project string, livemode bool) {
+	r.of(project, livemode).Store(r.now().UnixNano())
+}
+
+func (r *receipts) last(project string, livemode bool) func() time.Time {
+	at := r.of(project, livemode)
+	return func() time.Time {
+		if n := at.Load(); n > 0 {
+			return time.Unix(0, n)
+		}
+		return time.Time{}
+	}
+}
