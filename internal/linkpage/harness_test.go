@@ -1,0 +1,143 @@
+package linkpage_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/connectlink/connectlink/config"
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/limit"
+	"github.com/connectlink/connectlink/internal/linkpage"
+	"github.com/connectlink/connectlink/internal/linkpage/view"
+	"github.com/connectlink/connectlink/internal/track/tracktest"
+	"github.com/connectlink/connectlink/internal/visit"
+	"github.com/connectlink/connectlink/internal/web"
+	"github.com/connectlink/connectlink/templates"
+)
+
+// site is the recipients' pages on a real socket.
+type site struct {
+	*tracktest.Kit
+	t   testing.TB
+	URL string
+	log *safeBuffer
+
+	mu      sync.Mutex
+	confirm func(context.Context, invite.ID) (bool, error)
+}
+
+type safeBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *safeBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *safeBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+func newSite(t testing.TB, change ...func(*linkpage.Params)) *site {
+	t.Helper()
+	s := &site{Kit: tracktest.New(t), t: t, log: &safeBuffer{}}
+	log := slog.New(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	pages, err := view.New(templates.FS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := linkpage.Params{
+		Visits: visit.New(visit.Params{
+			DB: s.Pool, Box: s.Box, Minters: s.Minters, Log: log,
+			Confirm: func(ctx context.Context, id invite.ID) (bool, error) {
+				s.mu.Lock()
+				fn := s.confirm
+				s.mu.Unlock()
+				return fn != nil && must(fn(ctx, id)), nil
+			},
+		}),
+		Pages: pages, Log: log,
+		Project: func(id string) (config.Project, bool) {
+			return config.Project{ID: id, Brand: config.Brand{Name: "Northwind", Colour: "#2f54eb", SupportEmail: "help@northwind.example", LegalLine: "Northwind GmbH"}}, id == "default"
+		},
+		Guesses: limit.New(limit.Per(10, time.Minute), 10, time.Now),
+	}
+	for _, c := range change {
+		c(&p)
+	}
+	e := web.New(web.Params{Log: log})
+	linkpage.Register(e, p)
+	server := httptest.NewServer(e)
+	t.Cleanup(server.Close)
+	s.URL = server.URL
+	return s
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+const browser = "Mozilla/5.0 (X11; Linux x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
+
+// answer is a response read to its end.
+type answer struct {
+	*http.Response
+	body string
+}
+
+// do asks as a browser would, without following redirects.
+func (s *site) do(method, path string) answer {
+	s.t.Helper()
+	return s.send(method, path, nil, nil)
+}
+
+func (s *site) send(method, path string, header http.Header, body io.Reader) answer {
+	s.t.Helper()
+	req, err := http.NewRequestWithContext(s.t.Context(), method, s.URL+path, body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	req.Header.Set("User-Agent", browser)
+	req.Header.Set("Accept-Language", "en")
+	for k, v := range header {
+		req.Header[k] = v
+	}
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	res, err := client.Do(req)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	raw, err := io.ReadAll(res.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return answer{res, string(raw)}
+}
+
+// eventually waits for what happens beside an answer.
+func (s *site) eventually(what string, ok func() bool) {
+	s.t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for !ok() {
+		if time.Now().After(deadline) {
+			s.t.Fatalf("not within 10 s: %s", what)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
