@@ -226,13 +226,14 @@ func TestHostileValuesStayText(t *testing.T) {
 		"colour":    func(v *message.Vars, s string) { v.Colour = s },
 		"locale":    func(v *message.Vars, s string) { v.Locale = s },
 	}
+	plain := sample()
+	plain.Inviter, plain.Reason, plain.Note = "Sam", "r", "n"
+	benign := elements(t, render(t, r, plain).HTML.Reveal())
 	for name, set := range fields {
 		for i, bad := range hostile {
 			t.Run(fmt.Sprintf("%s %d", name, i), func(t *testing.T) {
 				t.Parallel()
-				v := sample()
-				v.Inviter, v.Reason, v.Note = "Sam", "r", "n"
-				benign := elements(t, render(t, r, v).HTML.Reveal())
+				v := plain
 				set(&v, bad)
 				mail, err := r.Email(v)
 				if err != nil {

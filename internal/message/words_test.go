@@ -87,12 +87,15 @@ func TestEveryDayAndHourHasWords(t *testing.T) {
 	ls := languages(t)
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	for _, tag := range ls.Tags() {
-		seen := map[string]bool{}
-		for h := range 366 * 24 {
+		// Seven hours apart: every weekday, month and hour comes up, and no two
+		// moments of a year may read alike.
+		seen, n := map[string]bool{}, 0
+		for h := 0; h < 365*24; h += 7 {
 			seen[ls.Match(tag).Moment(start.Add(time.Duration(h)*time.Hour), nil, false)] = true
+			n++
 		}
-		if len(seen) != 366*24 { // 2027-01-01 has another weekday than 2026-01-01
-			t.Errorf("%s: %d different moments in a year of %d hours", tag, len(seen), 366*24)
+		if len(seen) != n {
+			t.Errorf("%s: %d different moments of %d", tag, len(seen), n)
 		}
 	}
 }

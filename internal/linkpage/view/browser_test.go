@@ -1,0 +1,190 @@
+package view_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+)
+
+// browser starts a headless Chromium with one tab. A missing one is a reason to
+// skip on a developer's machine and a fault in CI.
+func browser(t *testing.T) context.Context {
+	t.Helper()
+	found := ""
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "chrome"} {
+		if path, err := exec.LookPath(name); err == nil {
+			found = path
+			break
+		}
+	}
+	if found == "" {
+		if os.Getenv("CI") != "" {
+			t.Fatal("CI has no Chromium: install one, the pages are checked in it")
+		}
+		t.Skip("no Chromium on PATH: the pages' layout is not checked")
+	}
+	opts := []chromedp.ExecAllocatorOption{chromedp.ExecPath(found)}
+	if os.Geteuid() == 0 {
+		opts = append(opts, chromedp.NoSandbox)
+	}
+	ctx, stop := context.WithTimeout(t.Context(), 2*time.Minute)
+	t.Cleanup(stop)
+	ctx, stop = chromedp.NewContext(ctx, chromedp.WithAllocatorOptions(opts...))
+	t.Cleanup(stop)
+	return ctx
+}
+
+// serve answers /{shot} with the page and its policy, and counts beacons.
+func serve(t *testing.T, seen chan<- time.Time) *httptest.Server {
+	t.Helper()
+	p := newPages(t)
+	all := shots(t)
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /page/{name}", func(w http.ResponseWriter, r *http.Request) {
+		sh, ok := all[r.PathValue("name")]
+		if !ok {
+			http.NotFound(w, r)
+			return
+		}
+		// What another host would answer is not this test's concern, and
+		// going back by itself would end the measuring.
+		sh.data.LogoURL, sh.data.App.LogoURL, sh.data.ReturnAfter, sh.data.RefreshIn = "", "", 0, 0
+		w.Header().Set("Content-Security-Policy", p.CSP(sh.data.Nonce, sh.data))
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		if err := p.Render(w, sh.state, "en", sh.data); err != nil {
+			t.Error(err)
+		}
+	})
+	mux.HandleFunc("POST "+codePath+"/seen", func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusNoContent)
+		if seen != nil {
+			seen <- time.Now()
+		}
+	})
+	srv := httptest.NewServer(mux)
+	t.Cleanup(srv.Close)
+	return srv
+}
+
+// measure reports what is wrong with the page as it stands, in sentences.
+const measure = `(() => {
+  const faults = [];
+  if (document.documentElement.scrollWidth > innerWidth) faults.push("is " + document.documentElement.scrollWidth + " px wide");
+  for (const el of document.querySelectorAll("a,button")) {
+    const box = el.getBoundingClientRect();
+    if (box.height < 44) faults.push("target " + el.textContent.trim() + " is " + box.height + " px high");
+    if (box.right > innerWidth + .5 || box.left < -.5) faults.push("target " + el.textContent.trim() + " sticks out");
+  }
+  const parse = s => { const m = s.match(/[\d.]+/g).map(Number); return { c: m.slice(0, 3), a: m.length > 3 ? m[3] : 1 }; };
+  const lum = c => c.map(v => { v /= 255; return v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4; })
+    .reduce((s, v, i) => s + v * [.2126, .7152, .0722][i], 0);
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const el = walker.currentNode.parentElement;
+    if (!walker.currentNode.data.trim() || el.closest("script,style,.test")) continue;
+    let ground = [255, 255, 255];
+    for (let up = el; up; up = up.parentElement) {
+      const b = parse(getComputedStyle(up).backgroundColor);
+      if (b.a === 1) { ground = b.c; break; }
+    }
+    const x = lum(parse(getComputedStyle(el).color).c), y = lum(ground);
+    const ratio = (Math.max(x, y) + .05) / (Math.min(x, y) + .05);
+    if (ratio < 4.5) faults.push("text " + walker.currentNode.data.trim() + " has " + ratio.toFixed(2) + " to 1");
+  }
+  if (getComputedStyle(document.querySelector("main")).backgroundColor === "rgba(0, 0, 0, 0)") faults.push("the style was not applied");
+  return faults;
+})()`
+
+func TestPagesFitTheirScreens(t *testing.T) {
+	t.Parallel()
+	ctx := browser(t)
+	srv := serve(t, nil)
+	// The instrument first: it must find what is spoilt on purpose.
+	if err := chromedp.Do(ctx, chromedp.EmulateViewport(390, 844), chromedp.Navigate(srv.URL+"/page/ready")); err != nil {
+		t.Fatal(err)
+	}
+	spoilt, err := chromedp.Run(ctx, chromedp.Evaluate[[]string](`(() => {
+		const b = document.querySelector("button").style, h = document.querySelector("h1").style;
+		b.minHeight = 0; b.padding = 0; b.width = "900px"; h.color = getComputedStyle(document.querySelector("main")).backgroundColor;
+		return `+measure+`;
+	})()`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"px wide", "px high", "sticks out", "1.00 to 1"} {
+		if !strings.Contains(strings.Join(spoilt, "\n"), want) {
+			t.Errorf("the measuring does not see %q: %q", want, spoilt)
+		}
+	}
+
+	for name := range shots(t) {
+		if err := chromedp.Do(ctx, chromedp.Navigate(srv.URL+"/page/"+name)); err != nil {
+			t.Fatal(err)
+		}
+		for _, scheme := range []string{"light", "dark"} {
+			_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+				Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, width := range []int64{320, 390, 1280} {
+				if err := chromedp.Do(ctx, chromedp.EmulateViewport(width, 844)); err != nil {
+					t.Fatal(err)
+				}
+				faults, err := chromedp.Run(ctx, chromedp.Evaluate[[]string](measure))
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, f := range faults {
+					t.Errorf("%s at %d px, %s: %s", name, width, scheme, f)
+				}
+			}
+		}
+	}
+}
+
+func TestTheBeaconComesFromAPageThatWasVisibleForASecond(t *testing.T) {
+	t.Parallel()
+	ctx := browser(t)
+	seen := make(chan time.Time, 8)
+	srv := serve(t, seen)
+	start := time.Now()
+	if err := chromedp.Do(ctx, chromedp.Navigate(srv.URL+"/page/ready")); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case at := <-seen:
+		if d := at.Sub(start); d < time.Second {
+			t.Errorf("the beacon came after %v", d)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("no beacon came: the policy or the script is wrong")
+	}
+
+	// The policy must let the button through: no form-action, no inline handler.
+	if err := chromedp.Do(ctx, chromedp.Navigate(srv.URL+"/page/busy")); err != nil {
+		t.Fatal(err)
+	}
+	busy, err := chromedp.Run(ctx, chromedp.Evaluate[string](`(() => {
+		const f = document.querySelector("form");
+		f.addEventListener("submit", e => e.preventDefault());
+		f.requestSubmit();
+		return f.getAttribute("aria-busy") + " " + new URL(f.action).pathname;
+	})()`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := fmt.Sprintf("true %s", codePath); !strings.EqualFold(busy, want) {
+		t.Errorf("after a press the form says %q, want %q", busy, want)
+	}
+}
