@@ -24,7 +24,7 @@ func settings() []option[Config] {
 			func(c *Config) *string { return &c.Listen }, checkListen),
 		publicURL(),
 		hidden("keyset", "CONNECTLINK_KEYSET",
-			"The keys that seal what is stored; `connectlink keys keyset` makes one. Losing it loses every link and address.",
+			"The keys that seal what is stored; `connectlink keyset create` makes one. Losing it loses every link and address.",
 			func(c *Config) *secret.Text { return &c.Keyset }, nil).need(),
 		proxies(),
 		logLevel(),

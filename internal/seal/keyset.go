@@ -22,7 +22,7 @@ import (
 // Faults of a keyset's text. They say what is wrong and never quote it.
 var (
 	// ErrKeysetEmpty is returned when there is no keyset at all.
-	ErrKeysetEmpty = errors.New("the keyset is empty; make one with `connectlink keys keyset`")
+	ErrKeysetEmpty = errors.New("the keyset is empty; make one with `connectlink keyset create`")
 	// ErrKeysetMalformed is returned when the text is not a keyset.
 	ErrKeysetMalformed = errors.New("the keyset is not readable: want the base64 text (or its JSON) exactly as it was generated")
 	// ErrOnlyKey is returned by Retire when it would leave nothing behind.
