@@ -1,0 +1,110 @@
+package httpapi_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+	"github.com/getkin/kin-openapi/routers/gorillamux"
+
+	"github.com/connectlink/connectlink/internal/httpapi"
+	"github.com/connectlink/connectlink/internal/web"
+)
+
+// contract checks requests and answers against the document that is served.
+type contract struct {
+	doc    *openapi3.T
+	router routers.Router
+
+	mu   sync.Mutex
+	seen map[string]bool // operation ids answered with success
+}
+
+// loadContract reads the document as callers get it, so that its JSON form is
+// what is tested.
+func loadContract(t *testing.T) *contract {
+	t.Helper()
+	e := newEcho(t, web.Params{}, httpapi.Params{})
+	w := httptest.NewRecorder()
+	e.ServeHTTP(w, httptest.NewRequest("GET", "/v1/openapi.json", nil))
+	if w.Code != 200 {
+		t.Fatalf("document: %d %s", w.Code, w.Body)
+	}
+	doc, err := openapi3.NewLoader().LoadFromData(w.Body.Bytes())
+	if err != nil {
+		t.Fatalf("document: %v", err)
+	}
+	if err := doc.Validate(context.Background()); err != nil {
+		t.Fatalf("document: %v", err)
+	}
+	closeSchemas(doc)
+	router, err := gorillamux.NewRouter(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &contract{doc: doc, router: router, seen: map[string]bool{}}
+}
+
+// closeSchemas makes undocumented members a fault. In the document objects of
+// answers stay open, because changes are additive; in a test of the same
+// version a member that nobody wrote down is forgotten documentation.
+func closeSchemas(doc *openapi3.T) {
+	no := false
+	for _, ref := range doc.Components.Schemas {
+		if s := ref.Value; len(s.Properties) > 0 && s.AdditionalProperties.Has == nil && s.AdditionalProperties.Schema == nil {
+			s.AdditionalProperties.Has = &no
+		}
+	}
+}
+
+// options: what is documented must be there, statuses included.
+func options() *openapi3filter.Options {
+	return &openapi3filter.Options{
+		IncludeResponseStatus: true, MultiError: true, AuthenticationFunc: openapi3filter.NoopAuthenticationFunc,
+		RejectWhenRequestBodyNotSpecified: true, SkipSettingDefaults: true,
+	}
+}
+
+// check holds one exchange to the document. A request that was accepted must
+// be one that the document allows; an answer must be documented whatever it is.
+func (c *contract) check(t *testing.T, r *http.Request, body []byte, resp *http.Response, answer []byte) {
+	t.Helper()
+	r = r.Clone(context.Background())
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	r.URL.Scheme, r.URL.Host, r.Host = "", "", ""
+	if r.Method == http.MethodHead {
+		return
+	}
+	route, path, err := c.router.FindRoute(r)
+	if err != nil {
+		if !strings.HasPrefix(r.URL.Path, "/hooks/") && resp.StatusCode < 400 {
+			t.Errorf("contract: %s %s is not documented: %v", r.Method, r.URL.Path, err)
+		}
+		return
+	}
+	in := &openapi3filter.RequestValidationInput{Request: r, PathParams: path, Route: route, Options: options()}
+	if resp.StatusCode < 400 {
+		if err := openapi3filter.ValidateRequest(r.Context(), in); err != nil {
+			t.Errorf("contract: %s %s was accepted, but the document forbids it: %v", r.Method, r.URL.Path, err)
+		}
+		c.mu.Lock()
+		c.seen[route.Operation.OperationID] = true
+		c.mu.Unlock()
+	}
+	out := &openapi3filter.ResponseValidationInput{RequestValidationInput: in, Status: resp.StatusCode, Header: resp.Header, Options: options()}
+	if strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html") {
+		out.Options.ExcludeResponseBody = true
+	}
+	out.SetBodyBytes(answer)
+	if err := openapi3filter.ValidateResponse(r.Context(), out); err != nil {
+		t.Errorf("contract: the answer %d to %s %s is not as documented: %v\n%s", resp.StatusCode, r.Method, r.URL.Path, err, answer)
+	}
+}
