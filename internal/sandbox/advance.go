@@ -59,7 +59,7 @@ func (s *Sandbox) advanceMessages(ctx context.Context) (int, error) {
 
 // advance works out one message's step.
 func (s *Sandbox) advance(b *movedBatch, m dueMessage, now time.Time) error {
-	f := fateNamed(m.Channel, m.Fate)
+	f := s.fates.named(m.Channel, m.Fate)
 	if m.Step >= len(f.steps) {
 		b.move(m.ID, m.Step, nil, "", 0)
 		return nil

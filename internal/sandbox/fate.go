@@ -1,7 +1,6 @@
 package sandbox
 
 import (
-	"slices"
 	"strings"
 )
 
@@ -42,8 +41,7 @@ func mailBounce(kind, status, class, reason string) []step {
 
 var accepted250 = map[string]string{"response": "250 2.0.0 OK queued as 7c3f1b2a"}
 
-// mailFates are told by the part of the address before "+" and "@". They are
-// data: a function, so that nothing mutable is shared.
+// mailFates are told by the part of the address before "+" and "@".
 func mailFates() []fate {
 	delivered := []happening{{name: "processed"}, {name: "delivered", extra: accepted250}}
 	deferred := func(n string) []happening {
@@ -99,27 +97,40 @@ func smsFates() []fate {
 // optOuts is the list of numbers that replied STOP.
 const optOuts = "opt_outs"
 
-// fateNamed finds a fate; anything unheard of is delivered.
-func fateNamed(channel, name string) fate {
-	fates := mailFates()
-	if channel == sms {
-		fates = smsFates()
+// fateBook holds the fates of each channel by name. It is read-only: made once,
+// because every message asks it several times.
+type fateBook map[string]map[string]fate
+
+func newFateBook() fateBook {
+	book := fateBook{email: {}, sms: {}}
+	for channel, fates := range map[string][]fate{email: mailFates(), sms: smsFates()} {
+		for _, f := range fates {
+			book[channel][f.name] = f
+		}
 	}
-	if i := slices.IndexFunc(fates, func(f fate) bool { return f.name == name }); i >= 0 {
-		return fates[i]
-	}
-	return fates[0]
+	return book
 }
 
-// mailFate reads an address: bounced+anything@connectlink.test bounces. The
+// named finds a fate; anything unheard of is delivered.
+func (b fateBook) named(channel, name string) fate {
+	if f, ok := b[channel][name]; ok {
+		return f
+	}
+	return b[channel]["delivered"]
+}
+
+// mail reads an address: bounced+anything@connectlink.test bounces. The
 // scripts hold for that domain only, elsewhere "bounced" may be a person.
-func mailFate(address string) fate {
+func (b fateBook) mail(address string) fate {
 	name, _, scripted := scriptedLocal(address)
 	if !scripted {
 		name = "delivered"
 	}
-	return fateNamed(email, name)
+	return b.named(email, name)
 }
+
+// text reads a number.
+func (b fateBook) text(number string) fate { return b.named(sms, smsFateName(number)) }
 
 // scriptedLocal splits an address of the scripted domain into the word that
 // decides its delivery and the words that say what the person does.
@@ -132,28 +143,47 @@ func scriptedLocal(address string) (name string, words []string, ok bool) {
 	return parts[0], parts[1:], true
 }
 
-// smsFate reads a number.
-func smsFate(number string) fate {
-	names := map[string]string{
-		"+12025550103": "unreachable", "+12025550105": "unknown", "+12025550106": "landline",
-		"+12025550107": "filtered", "+12025550108": "silent", "+12025550110": "stops", "+12025550111": "connects",
+func smsFateName(number string) string {
+	switch number {
+	case "+12025550103":
+		return "unreachable"
+	case "+12025550105":
+		return "unknown"
+	case "+12025550106":
+		return "landline"
+	case "+12025550107":
+		return "filtered"
+	case "+12025550108":
+		return "silent"
+	case "+12025550110":
+		return "stops"
+	case "+12025550111":
+		return "connects"
 	}
-	return fateNamed(sms, names[number])
+	return "delivered"
 }
 
 // smsRefusal is Twilio's synchronous answer to its own magic numbers.
 func smsRefusal(number string) (code int, refused bool) {
-	code, refused = map[string]int{
-		"+15005550001": 21211, "+15005550002": 21612, "+15005550003": 21408,
-		"+15005550004": 21610, "+15005550009": 21614,
-	}[number]
-	return code, refused
+	switch number {
+	case "+15005550001":
+		return 21211, true
+	case "+15005550002":
+		return 21612, true
+	case "+15005550003":
+		return 21408, true
+	case "+15005550004":
+		return 21610, true
+	case "+15005550009":
+		return 21614, true
+	}
+	return 0, false
 }
 
 // journeyOf says what the reader of a message will do, "" for nothing.
 func journeyOf(channel, to string) (kind string, slow bool) {
 	if channel == sms {
-		if smsFate(to).name == "connects" {
+		if smsFateName(to) == "connects" {
 			return "connect", false
 		}
 		return "", false

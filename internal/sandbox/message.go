@@ -87,7 +87,7 @@ func (s *Sandbox) insertMessages(ctx context.Context, rows []message) error {
 	for i, m := range rows {
 		ids[i], channels[i], attempts[i], invites[i] = m.ID, m.Channel, m.AttemptID, m.InviteID
 		hashes[i], contents[i], fates[i], statuses[i] = m.ToHash, m.Content, m.Fate, m.Status
-		created[i], due[i] = m.CreatedAt, m.CreatedAt.Add(s.paces(fateNamed(m.Channel, m.Fate).steps[0].after))
+		created[i], due[i] = m.CreatedAt, m.CreatedAt.Add(s.paces(s.fates.named(m.Channel, m.Fate).steps[0].after))
 	}
 	_, err := s.db.Exec(ctx, `
 		INSERT INTO sandbox.messages (id, channel, attempt_id, invite_id, to_hash, content, fate, status, due_at, created_at, updated_at)

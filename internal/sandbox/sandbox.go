@@ -63,6 +63,7 @@ type Sandbox struct {
 
 	cred   Credentials
 	keys   signingKeys
+	fates  fateBook
 	faults faultBoard
 	pages  *template.Template
 
@@ -84,7 +85,7 @@ func New(ctx context.Context, p Params) (*Sandbox, error) {
 	}
 	s := &Sandbox{
 		db: p.DB, box: p.Box, log: p.Log, now: p.Now, pace: p.Pace, poll: p.Poll,
-		http: p.HTTP, public: public, events: p.EventWebhookURL, app: p.AppName,
+		http: p.HTTP, public: public, fates: newFateBook(), events: p.EventWebhookURL, app: p.AppName,
 		mintRate: rateWindow{limit: mintsPerMinute, every: time.Minute},
 		readRate: rateWindow{limit: readsPerWindow, every: 5 * time.Minute},
 	}

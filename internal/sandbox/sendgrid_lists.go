@@ -15,7 +15,7 @@ import (
 // mailFateFor is mailFate with what the scripted addresses remember: how often
 // providerdown@ was refused, and whether suppressed@ was lifted from the list.
 func (s *Sandbox) mailFateFor(ctx context.Context, c content) (f fate, refused bool, err error) {
-	f = mailFate(c.To)
+	f = s.fates.mail(c.To)
 	switch {
 	case f.refusals > 0:
 		uses, err := s.useScript(ctx, f.name, c.To, c.Args["cl_invite"])
@@ -23,7 +23,7 @@ func (s *Sandbox) mailFateFor(ctx context.Context, c content) (f fate, refused b
 	case f.name == "suppressed":
 		_, lifted, err := s.findSuppression(ctx, "bounces", c.To)
 		if lifted {
-			f = fateNamed(email, "delivered")
+			f = s.fates.named(email, "delivered")
 		}
 		return f, false, err
 	}
@@ -83,7 +83,7 @@ func (s *Sandbox) serveSuppressions(w http.ResponseWriter, r *http.Request) {
 		s.ownFault(w, sendgrid, "suppressions", err)
 		return
 	}
-	if on == nil && !lifted && list == "bounces" && mailFate(address).name == "suppressed" {
+	if on == nil && !lifted && list == "bounces" && s.fates.mail(address).name == "suppressed" {
 		on = &suppression{Reason: "550 5.1.1 User unknown", Status: "5.1.1", CreatedAt: s.now().Add(-24 * time.Hour)}
 	}
 	switch r.Method {

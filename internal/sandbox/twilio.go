@@ -102,7 +102,7 @@ func (s *Sandbox) sendSMS(w http.ResponseWriter, r *http.Request) {
 	if c.From == "" {
 		c.From = s.cred.TwilioFrom
 	}
-	f := smsFate(c.To)
+	f := s.fates.text(c.To)
 	if f.name == "stops" {
 		on, _, err := s.findSuppression(r.Context(), optOuts, c.To)
 		if err != nil {
