@@ -33,6 +33,9 @@ type Params struct {
 	Ask func(ctx context.Context, offer Offer) bool
 	// CacheDir holds downloaded servers; empty picks the user's cache folder.
 	CacheDir string
+	// Elsewhere is where root's clusters go when the server's user cannot enter
+	// Dir; empty is /var/lib/connectlink.
+	Elsewhere string
 	// Settings are further server settings, winning over the built-in ones.
 	Settings map[string]string
 	// NoSync skips making a new cluster durable; for throw-away clusters.
@@ -100,6 +103,9 @@ func Start(ctx context.Context, p Params) (*Server, error) {
 	if p.Env == nil {
 		p.Env = os.LookupEnv
 	}
+	if p.Elsewhere == "" {
+		p.Elsewhere = "/var/lib/connectlink"
+	}
 	dir, err := filepath.Abs(p.Dir)
 	if err != nil || p.Dir == "" {
 		return nil, fmt.Errorf("devpg: folder %q: %w", p.Dir, errors.Join(err, os.ErrInvalid))
@@ -140,7 +146,7 @@ func start(ctx context.Context, p Params, lock *os.File) (*Server, error) {
 		return nil, err
 	}
 	if want == 0 {
-		if home, err = chooseHome(ctx, p.Dir, bin, who, p.Log); err != nil {
+		if home, err = chooseHome(ctx, p, bin, who); err != nil {
 			return nil, err
 		}
 	}

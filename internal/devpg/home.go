@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"os"
 	"os/exec"
 	"os/user"
@@ -79,12 +78,9 @@ func knownHome(dir string) (string, error) {
 	return home, nil
 }
 
-// elsewhere is where root's clusters go when the state folder is closed to the
-// server's user.
-const elsewhere = "/var/lib/connectlink"
-
 // chooseHome settles where a new cluster goes.
-func chooseHome(ctx context.Context, dir string, bin Binaries, who account, log *slog.Logger) (string, error) {
+func chooseHome(ctx context.Context, p Params, bin Binaries, who account) (string, error) {
+	dir := p.Dir
 	if !who.other {
 		return dir, nil
 	}
@@ -98,10 +94,10 @@ func chooseHome(ctx context.Context, dir string, bin Binaries, who account, log 
 	if home, err := knownHome(dir); err == nil && home != dir && canEnter(ctx, home, bin, who) == nil {
 		return home, nil // chosen by a start that ended before it had initialised
 	}
-	if err := os.MkdirAll(elsewhere, 0o711); err != nil {
+	if err := os.MkdirAll(p.Elsewhere, 0o711); err != nil {
 		return "", fmt.Errorf("devpg: user %s cannot enter %s: %w", who.name, dir, err)
 	}
-	home, err := os.MkdirTemp(elsewhere, "dev-")
+	home, err := os.MkdirTemp(p.Elsewhere, "dev-")
 	if err != nil {
 		return "", fmt.Errorf("devpg: user %s cannot enter %s: %w", who.name, dir, err)
 	}
@@ -114,7 +110,7 @@ func chooseHome(ctx context.Context, dir string, bin Binaries, who account, log 
 	if err := os.WriteFile(filepath.Join(dir, "location"), []byte(home+"\n"), 0o600); err != nil {
 		return "", fmt.Errorf("devpg: remember the cluster's location: %w", err)
 	}
-	log.Info("the state folder is closed to the user PostgreSQL runs as; the data is kept elsewhere",
+	p.Log.Info("the state folder is closed to the user PostgreSQL runs as; the data is kept elsewhere",
 		"user", who.name, "dir", dir, "data", home)
 	return home, nil
 }

@@ -14,17 +14,35 @@ import (
 // EnvDownload set to "download" agrees to fetching a server beforehand.
 const EnvDownload = "CONNECTLINK_DEV_POSTGRES"
 
-// obtain finds a server, or fetches one if that is wanted.
+// obtain finds a server, or fetches one if that was agreed to.
 func obtain(ctx context.Context, p Params, who account, want int) (Binaries, error) {
 	cache := cacheDir(p, who)
 	b, err := Find(ctx, p.Env, cache, want)
-	if err == nil || !errors.Is(err, ErrNotFound) {
-		return b, err
+	if err == nil {
+		return b, nil
 	}
 	if configured, ok := p.Env(EnvBin); ok && configured != "" {
 		return Binaries{}, err // an explicit choice is not second-guessed
 	}
+	offer, ok := offerFor(cache, want)
+	if ok && agreed(ctx, p, offer) {
+		p.Log.Info("fetching a private PostgreSQL", "package", offer.Package, "to", offer.To)
+		if err := download(ctx, p.Env, offer); err != nil {
+			return Binaries{}, fmt.Errorf("%w; fetching one: %w", ErrNotFound, err)
+		}
+		return Find(ctx, p.Env, cache, want)
+	}
+	if errors.Is(err, ErrVersion) {
+		return Binaries{}, err // says what to do
+	}
 	return Binaries{}, fmt.Errorf("%w. %s", err, Advice())
+}
+
+func agreed(ctx context.Context, p Params, offer Offer) bool {
+	if v, ok := p.Env(EnvDownload); ok && v == "download" {
+		return true
+	}
+	return p.Ask != nil && p.Ask(ctx, offer)
 }
 
 // cacheDir is where downloaded servers stay. root's own cache folder is closed
