@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/sync/singleflight"
 
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/invite"
@@ -29,10 +30,11 @@ const (
 
 // Service authenticates and administers keys.
 type Service struct {
-	db    *pgxpool.Pool
-	now   func() time.Time
-	mu    sync.Mutex
-	cache map[[32]byte]entry
+	db      *pgxpool.Pool
+	now     func() time.Time
+	flights singleflight.Group
+	mu      sync.Mutex
+	cache   map[[32]byte]entry
 }
 
 type entry struct {
@@ -63,7 +65,19 @@ func (s *Service) Authenticate(ctx context.Context, key secret.Text) (access.Pri
 	if p, ok := s.recall(digest); ok {
 		return p, nil
 	}
-	k, found, err := account.FindKey(ctx, s.db, parsed.Digest)
+	// A burst of requests with one key looks it up once; the look-up outlives
+	// the caller that happened to start it.
+	v, err, _ := s.flights.Do(string(parsed.Digest), func() (any, error) {
+		return s.lookUp(context.WithoutCancel(ctx), digest)
+	})
+	if err != nil {
+		return access.Principal{}, err
+	}
+	return v.(access.Principal), nil
+}
+
+func (s *Service) lookUp(ctx context.Context, digest [32]byte) (access.Principal, error) {
+	k, found, err := account.FindKey(ctx, s.db, digest[:])
 	if err != nil {
 		return access.Principal{}, err
 	}
@@ -72,10 +86,7 @@ func (s *Service) Authenticate(ctx context.Context, key secret.Text) (access.Pri
 	}
 	p := principal(k)
 	s.remember(digest, p)
-	if err := account.SetKeysUsed(ctx, s.db, []invite.KeyID{k.ID}); err != nil {
-		return access.Principal{}, err
-	}
-	return p, nil
+	return p, account.SetKeysUsed(ctx, s.db, []invite.KeyID{k.ID})
 }
 
 func principal(k account.Key) access.Principal {
@@ -126,7 +137,7 @@ func (s *Service) Create(ctx context.Context, n NewKey) (secret.Text, account.Ke
 	}
 	k := account.Key{
 		ID: invite.New[invite.KeyID](), ProjectID: n.ProjectID, Name: n.Name, Hint: hint, Livemode: n.Livemode,
-		Environment: n.Environment, ExpiresAt: n.ExpiresAt, Usable: true,
+		Environment: n.Environment, Scopes: []string{}, ExpiresAt: n.ExpiresAt, Usable: true,
 	}
 	for _, scope := range n.Scopes {
 		k.Scopes = append(k.Scopes, string(scope))
