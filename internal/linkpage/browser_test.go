@@ -93,7 +93,9 @@ func TestBrowserFollowsTheButtonToAnotherHost(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.eventually("the beacon", func() bool { return s.Get(m.ID).Progress == invite.Visited })
-	if err := chromedp.Do(ctx, chromedp.Click(chromedp.CSS(`button[type=submit]`)), chromedp.WaitVisible(chromedp.CSS(`#there`))); err != nil {
+	soon, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	if err := chromedp.Do(soon, chromedp.Click(chromedp.CSS(`button[type=submit]`)), chromedp.WaitVisible(chromedp.CSS(`#there`))); err != nil {
 		where, _ := chromedp.Run(ctx, chromedp.Location())
 		u, _ := url.Parse(where)
 		t.Fatalf("the browser did not follow the button; it is at host %s: %v", u.Host, err)

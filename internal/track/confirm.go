@@ -61,12 +61,19 @@ func (t *Tracker) Settle(ctx context.Context, c Check) error {
 	return err
 }
 
+// since is from when on an account may be an answer to this invite; nil before
+// any link was minted. A link that nobody handed out here may have been given
+// out by the API, which answers with it at once.
+func since(c ledger.Candidate) *time.Time {
+	if c.FirstOut != nil {
+		return c.FirstOut
+	}
+	return c.LinkFrom
+}
+
 // refuted says why a named account cannot be the one this invite was for.
 func refuted(c ledger.Candidate, a pipedream.Account) string {
-	from := c.FirstOut
-	if from == nil {
-		from = c.LinkFrom // given out by the API, which nobody is told to report
-	}
+	from := since(c)
 	switch {
 	case a.ExternalID != c.ExternalUserID:
 		return "another external user"
@@ -82,7 +89,7 @@ func refuted(c ledger.Candidate, a pipedream.Account) string {
 
 // Confirm looks at Pipedream's accounts for one invite now, and says whether
 // it is connected. Copies that are asked for at the same time share one look.
-// When the look-up budget is spent, or nothing was handed out, it says what is
+// When the look-up budget is spent, or no link was ever minted, it says what is
 // known. Errors: ErrLater, and those of the database.
 func (t *Tracker) Confirm(ctx context.Context, id invite.ID) (bool, error) {
 	v, err, _ := t.flight.Do(id.String(), func() (any, error) {
@@ -105,7 +112,10 @@ func (t *Tracker) confirm(ctx context.Context, id invite.ID) (bool, error) {
 	if c.AccountID != "" {
 		return true, nil
 	}
-	if c.FirstOut == nil {
+	if since(c) == nil {
+		return false, nil
+	}
+	if ok, _ := t.looks.Allow(id.String()); !ok {
 		return false, nil
 	}
 	if ok, _ := t.p.Budget.Allow(budgetKey(c)); !ok {
@@ -132,7 +142,7 @@ func (t *Tracker) look(ctx context.Context, c ledger.Candidate, source string) (
 		}
 		for _, a := range page {
 			// The filter is Pipedream's; that it was applied is checked here.
-			if a.ExternalID != c.ExternalUserID || (a.AppSlug != "" && a.AppSlug != c.AppSlug) || a.CreatedAt.Before(*c.FirstOut) {
+			if a.ExternalID != c.ExternalUserID || (a.AppSlug != "" && a.AppSlug != c.AppSlug) || a.CreatedAt.Before(*since(c)) {
 				continue
 			}
 			if got, err := t.connect(ctx, c, a, source); err != nil || got {
@@ -205,7 +215,7 @@ func decide(self invite.ID, rivals []ledger.Candidate, a pipedream.Account, name
 			}
 			continue
 		}
-		if r.FirstOut == nil || a.CreatedAt.Before(*r.FirstOut) {
+		if from := since(*r); from == nil || a.CreatedAt.Before(*from) {
 			continue
 		}
 		if best == nil || laterContinued(*r, *best, a.CreatedAt) {
@@ -229,7 +239,7 @@ func decide(self invite.ID, rivals []ledger.Candidate, a pipedream.Account, name
 func laterContinued(x, y ledger.Candidate, made time.Time) bool {
 	at := func(c ledger.Candidate) time.Time {
 		if c.LastOut == nil || c.LastOut.After(made) {
-			return *c.FirstOut
+			return *since(c)
 		}
 		return *c.LastOut
 	}
@@ -275,7 +285,7 @@ func (t *Tracker) record(ctx context.Context, tx pgx.Tx, winner invite.ID, c led
 // credible: the same fact then has the same time whoever learns it first.
 func madeAt(c ledger.Candidate, a pipedream.Account) time.Time {
 	made := a.CreatedAt
-	if c.FirstOut != nil && made.Before(c.FirstOut.Add(-clockSkew)) {
+	if from := since(c); from != nil && made.Before(from.Add(-clockSkew)) {
 		made = a.UpdatedAt // an account that was connected again
 	}
 	if made.IsZero() || made.After(c.Now) {

@@ -227,11 +227,11 @@ func TestOutageLosesNoPoll(t *testing.T) {
 func TestConfirmSharesOneLook(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	m := w.Invite(tracktest.Options{})
-	if ok, err := w.Confirm(t.Context(), m.ID); ok || err != nil || w.Vendor.Lists() != 0 {
-		t.Errorf("before the hand-out: %t, %v, %d looks", ok, err, w.Vendor.Lists())
+	linkless := w.Invite(tracktest.Options{NoLink: true, User: "user-2"})
+	if ok, err := w.Confirm(t.Context(), linkless.ID); ok || err != nil || w.Vendor.Lists() != 0 {
+		t.Errorf("before any link: %t, %v, %d looks", ok, err, w.Vendor.Lists())
 	}
-	w.HandOut(m)
+	m := w.Invite(tracktest.Options{}) // its link was given out by the API, not by a press
 	if ok, err := w.Confirm(t.Context(), m.ID); ok || err != nil {
 		t.Errorf("before the account: %t, %v", ok, err)
 	}
@@ -249,6 +249,22 @@ func TestConfirmSharesOneLook(t *testing.T) {
 	all.Wait()
 	if n := w.Count(`SELECT count(*) FROM events WHERE type = 'connected'`); n != 1 {
 		t.Errorf("%d connections", n)
+	}
+}
+
+func TestReloadingAPageDoesNotEatTheBudget(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	w := newWorld(t, func(p *track.Params) { p.Now = func() time.Time { return now } })
+	m := w.Invite(tracktest.Options{})
+	w.HandOut(m)
+	for range 50 {
+		if ok, err := w.Confirm(t.Context(), m.ID); ok || err != nil {
+			t.Fatalf("%t, %v", ok, err)
+		}
+	}
+	if n := w.Vendor.Lists(); n > 5 {
+		t.Errorf("%d looks", n)
 	}
 }
 

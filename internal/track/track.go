@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/limit"
 	"github.com/connectlink/connectlink/internal/pipedream"
 	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/seal"
@@ -74,7 +75,8 @@ type Params struct {
 	// Publish hands on, in the same transaction, what follows from events.
 	Publish func(ctx context.Context, tx pgx.Tx, applied ledger.Applied) error
 	// Later makes sure, from the same transaction on, that Settle is called
-	// with c until it returns nil.
+	// with c until it returns nil. It may wait some seconds: Settle is tried
+	// at once after the commit as well.
 	Later func(ctx context.Context, tx pgx.Tx, c Check) error
 	// SawEvent is told whenever a verified mail event came: receipts are on.
 	// May be nil.
@@ -84,6 +86,7 @@ type Params struct {
 	// InlineConfirm bounds the confirmation that is tried while Pipedream
 	// waits for our answer; default 3 s.
 	InlineConfirm time.Duration
+	Now           func() time.Time // for the budget of one invite's looks; default time.Now
 	Log           *slog.Logger
 }
 
@@ -92,7 +95,11 @@ type Params struct {
 type Tracker struct {
 	p      Params
 	flight singleflight.Group
+	looks  *limit.Keyed // per invite: a page that is reloaded must not eat the project's budget
 }
+
+// looksAtOnce is how many looks for one invite may follow each other at once.
+const looksAtOnce = 5
 
 // New makes a Tracker.
 func New(p Params) *Tracker {
@@ -111,7 +118,10 @@ func New(p Params) *Tracker {
 	if p.Log == nil {
 		p.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Tracker{p: p}
+	if p.Now == nil {
+		p.Now = time.Now
+	}
+	return &Tracker{p: p, looks: limit.New(limit.Per(1, time.Second), looksAtOnce, p.Now)}
 }
 
 type unlimited struct{}

@@ -83,7 +83,7 @@ func (s *Service) press(ctx context.Context, row ledger.Coded, code secret.Text)
 	}
 	if ok && fit(held, row.Progress) {
 		if held.HandedOutAt == nil {
-			return s.handOut(ctx, row, nil)
+			return s.handOut(ctx, row.ID, code, nil)
 		}
 		return s.give(held)
 	}
@@ -91,17 +91,18 @@ func (s *Service) press(ctx context.Context, row ledger.Coded, code secret.Text)
 	if err != nil || refused.state != "" {
 		return refused, err
 	}
-	return s.handOut(ctx, row, &minted)
+	return s.handOut(ctx, row.ID, code, &minted)
 }
 
 // fit says whether a held link may be given: enough of it is left, and either
-// nobody had it yet or this is the same press again. After a failed
-// connection a person wants a fresh one.
+// nobody had it yet or this is the same press again. After a failed connection
+// a person wants a fresh one, whoever gave them the one that failed: the API
+// hands links out too.
 func fit(l ledger.HeldLink, p invite.Progress) bool {
-	if !invite.EnoughLeft(l.Granted, l.Left) {
+	if p == invite.ConnectFailed || !invite.EnoughLeft(l.Granted, l.Left) {
 		return false
 	}
-	return l.HandedOutAt == nil || (l.SinceHandOut <= sameLinkFor && p != invite.ConnectFailed)
+	return l.HandedOutAt == nil || l.SinceHandOut <= sameLinkFor
 }
 
 // mint gets a fresh link; with no transaction open. A failure is recorded and
@@ -135,20 +136,25 @@ func (s *Service) mint(ctx context.Context, row ledger.Coded, code secret.Text) 
 
 // handOut gives a link and records that it did, in one transaction: the held
 // one, or the minted one where that is not fit (any more).
-func (s *Service) handOut(ctx context.Context, row ledger.Coded, minted *mint.Minted) (press, error) {
+func (s *Service) handOut(ctx context.Context, id invite.ID, code secret.Text, minted *mint.Minted) (press, error) {
 	var out press
 	err := s.inTx(ctx, func(tx pgx.Tx) error {
-		locked, err := ledger.Lock(ctx, tx, row.ID)
+		locked, err := ledger.Lock(ctx, tx, id)
 		if err != nil {
 			return err
 		}
-		row.Status, row.Progress, row.GivesUpAt, row.Now = locked.State.Status, locked.State.Progress, locked.State.GivesUpAt, locked.Now
-		row.ReplacedBy, _ = invite.Parse[invite.ID](locked.State.ReplacedBy)
+		// All of it is read again under the lock: while we minted the invite
+		// may have ended, or the code may have become the wrong person's.
+		row, ok, err := s.findIn(ctx, tx, code)
+		if err != nil || !ok {
+			out = press{state: Unknown}
+			return err
+		}
 		if state := stateOf(row); !state.open() {
-			out = press{state: state} // it ended while we minted
+			out = press{state: state}
 			return nil
 		}
-		held, ok, err := ledger.FindLink(ctx, tx, row.ID)
+		held, ok, err := ledger.FindLink(ctx, tx, id)
 		if err != nil {
 			return err
 		}
@@ -156,13 +162,13 @@ func (s *Service) handOut(ctx context.Context, row ledger.Coded, minted *mint.Mi
 			if out, err = s.give(held); err != nil || held.HandedOutAt != nil {
 				return err // another process was first; its press is ours too
 			}
-			return s.recordHandOut(ctx, tx, row.ID, held.ID, nil)
+			return s.recordHandOut(ctx, tx, id, held.ID, nil)
 		}
 		if minted == nil {
 			out = press{state: Busy, after: time.Second} // the link went stale between two looks
 			return nil
 		}
-		expires, err := ledger.InsertLink(ctx, tx, row.ID, minted.Link)
+		expires, err := ledger.InsertLink(ctx, tx, id, minted.Link)
 		if err != nil {
 			return err
 		}
@@ -171,10 +177,10 @@ func (s *Service) handOut(ctx context.Context, row ledger.Coded, minted *mint.Mi
 			data.ExpiresAt = &expires // the first link gives the invite its end
 		}
 		out = press{url: minted.URL}
-		return s.recordHandOut(ctx, tx, row.ID, minted.Link.ID, &data)
+		return s.recordHandOut(ctx, tx, id, minted.Link.ID, &data)
 	})
 	if err != nil {
-		return press{}, fmt.Errorf("hand out a link of invite %s: %w", row.ID, err)
+		return press{}, fmt.Errorf("hand out a link of invite %s: %w", id, err)
 	}
 	return out, nil
 }

@@ -86,12 +86,12 @@ func (s *Service) confirmed(ctx context.Context, id invite.ID) bool {
 // it a press of "try again" would be taken for a double tap and get the spent
 // link. Pipedream's webhook, which says why, may come before or after.
 func (s *Service) cameBackWithError(ctx context.Context, row ledger.Coded) error {
-	if row.Progress != invite.Continued {
+	if row.Progress == invite.ConnectFailed {
 		return nil
 	}
 	err := s.inTx(ctx, func(tx pgx.Tx) error {
 		locked, err := ledger.Lock(ctx, tx, row.ID)
-		if err != nil || locked.State.Progress != invite.Continued {
+		if err != nil || locked.State.Progress == invite.ConnectFailed {
 			return err
 		}
 		return s.record(ctx, tx, row.ID, invite.Event{

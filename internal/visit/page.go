@@ -10,6 +10,7 @@ import (
 
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/store/find"
@@ -73,10 +74,14 @@ func (s *Service) Open(ctx context.Context, code secret.Text) (Page, error) {
 }
 
 func (s *Service) find(ctx context.Context, code secret.Text) (ledger.Coded, bool, error) {
+	return s.findIn(ctx, s.p.DB, code)
+}
+
+func (s *Service) findIn(ctx context.Context, db postgres.DB, code secret.Text) (ledger.Coded, bool, error) {
 	if !access.ValidCode(code.Reveal()) {
 		return ledger.Coded{}, false, nil
 	}
-	return ledger.FindByCode(ctx, s.p.DB, seal.Digest(code))
+	return ledger.FindByCode(ctx, db, seal.Digest(code))
 }
 
 func (s *Service) page(row ledger.Coded) (Page, error) {

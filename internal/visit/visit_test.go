@@ -260,6 +260,18 @@ func TestTryAgainAfterAFailureMintsEvenWithinAMinute(t *testing.T) {
 	}
 }
 
+func TestTryAgainAfterTheAPIsOwnLinkFailedMints(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	m := w.Invite(tracktest.Options{Channel: invite.LinkOnly}) // an app opened the link that the API answered with
+	if page, err := w.Done(t.Context(), m.Code, visit.Errored); err != nil || page.State != visit.CouldNotConnect {
+		t.Fatalf("page %s, %v", page.State, err)
+	}
+	if got := w.press(m.Code); got.URL.IsZero() || strings.Contains(got.URL.Reveal(), m.Token.Reveal()) {
+		t.Error("trying again gave the link that had failed")
+	}
+}
+
 func TestPendingInviteBecomesActiveByAPress(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -340,15 +352,25 @@ func waitFor(wg *sync.WaitGroup) {
 
 func TestNothingIsHandedOutForAnInviteThatEndsDuringTheMint(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	m := w.Invite(tracktest.Options{NoLink: true})
-	w.Vendor.OnMint(func() { w.Append(m.ID, invite.Event{Type: invite.EventRevoked}) })
-	got := w.press(m.Code)
-	if !got.URL.IsZero() || got.Page.State != visit.Revoked {
-		t.Errorf("page %s, link %t", got.Page.State, !got.URL.IsZero())
-	}
-	if n := w.Count(`SELECT count(*) FROM connect_links`); n != 0 {
-		t.Error("the link was stored")
+	for name, end := range map[string]func(w *world, m tracktest.Made){
+		"revoked": func(w *world, m tracktest.Made) { w.Append(m.ID, invite.Event{Type: invite.EventRevoked}) },
+		"address corrected": func(w *world, m tracktest.Made) {
+			w.InTx(func(tx pgx.Tx) error { return ledger.RetireCodes(context.Background(), tx, m.ID) })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			m := w.Invite(tracktest.Options{NoLink: true})
+			w.Vendor.OnMint(func() { end(w, m) })
+			got := w.press(m.Code)
+			if !got.URL.IsZero() || got.Page.State != visit.Revoked {
+				t.Errorf("page %s, link %t", got.Page.State, !got.URL.IsZero())
+			}
+			if n := w.Count(`SELECT count(*) FROM connect_links`); n != 0 {
+				t.Error("the link was stored")
+			}
+		})
 	}
 }
 
