@@ -107,12 +107,13 @@ type (
 		Schema      schema
 	}
 	operation struct {
-		OperationID, Summary, Description string
-		Tags                              []string
-		Scope                             string `yaml:"x-scope"`
-		TestKeysOnly                      bool   `yaml:"x-test-keys-only"`
-		Parameters                        []parameter
-		RequestBody                       struct {
+		OperationID          string `yaml:"operationId"`
+		Summary, Description string
+		Tags                 []string
+		Scope                string `yaml:"x-scope"`
+		TestKeysOnly         bool   `yaml:"x-test-keys-only"`
+		Parameters           []parameter
+		RequestBody          struct {
 			Content map[string]struct {
 				Schema   schema
 				Examples map[string]struct {

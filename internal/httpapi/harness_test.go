@@ -3,6 +3,7 @@ package httpapi_test
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -63,6 +64,9 @@ type world struct {
 	contract *contract
 	minters  mint.Set
 	project  config.Project
+	accounts *pipedream.Client
+	signer   *ecdsa.PrivateKey // signs mail events of project "signed"
+	log      *bytes.Buffer     // what the server logged; read it after Close only
 	mintDown atomic.Bool
 	notReady atomic.Bool
 
@@ -85,7 +89,11 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.db.Close)
-	w.sandbox, err = sandbox.New(t.Context(), sandbox.Params{DB: w.db, Box: box, PublicURL: publicURL + "/sandbox"})
+	w.server = httptest.NewUnstartedServer(nil)
+	base := "http://" + w.server.Listener.Addr().String()
+	w.sandbox, err = sandbox.New(t.Context(), sandbox.Params{
+		DB: w.db, Box: box, PublicURL: publicURL + "/sandbox", CallbackURL: base, Pace: 5 * time.Millisecond,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,23 +108,24 @@ func newWorld(t *testing.T) *world {
 	t.Cleanup(w.vendors.Close)
 	w.project = config.Project{ID: "default", Brand: config.Brand{Name: "Acme", Region: "US"}}
 	cred := w.sandbox.Credentials()
+	w.accounts = pipedream.New(pipedream.Params{
+		BaseURL: w.vendors.URL + "/pipedream", ClientID: cred.PipedreamClientID, ClientSecret: cred.PipedreamClientSecret,
+		ProjectID: cred.PipedreamProjectID, Environment: "development", FirstDelay: time.Millisecond,
+	})
 	minter := mint.New(mint.Params{
-		Client: pipedream.New(pipedream.Params{
-			BaseURL: w.vendors.URL + "/pipedream", ClientID: cred.PipedreamClientID, ClientSecret: cred.PipedreamClientSecret,
-			ProjectID: cred.PipedreamProjectID, Environment: "development", FirstDelay: time.Millisecond,
-		}),
-		Box: box, PublicURL: publicURL, CallbackURL: publicURL, Budget: limit.New(limit.Per(100, time.Minute), 100, time.Now),
+		Client: w.accounts, Box: box, PublicURL: publicURL, CallbackURL: base, Budget: limit.New(limit.Per(100, time.Minute), 100, time.Now),
 	})
 	w.minters = func(string, bool, string) (*mint.Minter, bool) { return minter, true }
 	keys := grant.New(w.db, time.Now)
-	w.server = httptest.NewServer(newEcho(t, web.Params{PublicURL: must(url.Parse(publicURL))}, httpapi.Params{
-		Invites: issue.New(issue.Params{
-			DB: w.db, Box: box, PublicURL: publicURL, Minters: w.minters,
-			Project: func(string) (config.Project, bool) { return w.project, true },
-			Wake:    func(string) {},
-			Publish: func(context.Context, pgx.Tx, ledger.Applied) error { return nil },
-			Log:     slog.New(slog.DiscardHandler),
-		}),
+	service := issue.New(issue.Params{
+		DB: w.db, Box: box, PublicURL: publicURL, Minters: w.minters, Project: w.projectOf,
+		Wake: func(string) {}, Publish: publishNothing, Log: slog.New(slog.DiscardHandler),
+	})
+	w.log = &bytes.Buffer{}
+	w.server.Config.Handler = newEcho(t, web.Params{
+		PublicURL: must(url.Parse(publicURL)), Log: slog.New(slog.NewJSONHandler(w.log, nil)),
+	}, httpapi.Params{
+		Invites: service, Check: service.Check, Advance: service.Advance, Callbacks: w.tracker(base),
 		Authenticate: keys.Authenticate, DB: w.db, Box: box, PublicURL: publicURL, Inbox: w.sandbox,
 		Ready: func(ctx context.Context) error {
 			if w.notReady.Load() {
@@ -124,7 +133,8 @@ func newWorld(t *testing.T) *world {
 			}
 			return w.db.Ping(ctx)
 		},
-	}))
+	})
+	w.server.Start()
 	t.Cleanup(w.server.Close)
 	w.key = w.newKey(keys, grant.NewKey{ProjectID: "default", Environment: "development", Scopes: access.DefaultScopes()})
 	w.other = w.newKey(keys, grant.NewKey{ProjectID: "other", Environment: "development", Scopes: access.DefaultScopes()})
@@ -133,6 +143,10 @@ func newWorld(t *testing.T) *world {
 	w.readOnly = w.newKey(keys, grant.NewKey{ProjectID: "default", Environment: "development", Scopes: []access.Scope{access.InvitesRead}})
 	return w
 }
+
+func publishNothing(context.Context, pgx.Tx, ledger.Applied) error { return nil }
+
+func (w *world) projectOf(string) (config.Project, bool) { return w.project, true }
 
 func must[T any](v T, err error) T {
 	if err != nil {
