@@ -10,7 +10,7 @@ import (
 )
 
 // Ledger is an exact count of what the stand-ins took: a message counts from
-// its commit, whether or not its answer arrived, and for ever.
+// its commit, whether or not its answer arrived, until Params.Keep is over.
 type Ledger struct {
 	Messages int `json:"messages"`
 	// Unmarked are messages that carried no attempt id.

@@ -79,6 +79,15 @@ func (s *Sandbox) postEvents(ctx context.Context) (int, error) {
 		})
 	}
 	_ = g.Wait() // posts report on their events, never fail
+	if ctx.Err() != nil {
+		// Posts that this process's end cut off were not tries: a vendor that
+		// retries nothing would lose them.
+		for _, e := range due {
+			if e.answer == 0 {
+				e.next = &now
+			}
+		}
+	}
 	return len(due), s.settleEvents(ctx, due)
 }
 

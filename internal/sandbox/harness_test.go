@@ -305,3 +305,15 @@ func (w *world) pipedream(path, scope string, environment ...string) answer {
 	}
 	return w.call("GET", w.vendors.URL+"/pipedream"+path, nil, headers...)
 }
+
+// blockOnce holds the first request until released and answers the others.
+func blockOnce(blocked, release chan struct{}) http.HandlerFunc {
+	var once sync.Once
+	return func(w http.ResponseWriter, _ *http.Request) {
+		once.Do(func() {
+			close(blocked)
+			<-release
+		})
+		w.WriteHeader(http.StatusNoContent)
+	}
+}

@@ -40,6 +40,9 @@ type Params struct {
 	// Poll is how often due work is looked for. Default Pace/4, kept within
 	// 5 ms and 250 ms.
 	Poll time.Duration
+	// Keep is how long messages stay in the inbox and the ledger. Default 30
+	// days.
+	Keep time.Duration
 	// HTTP posts callbacks and acts for scripted people; nil is a client of
 	// the sandbox's own, with deadlines and without redirects.
 	HTTP *http.Client
@@ -56,6 +59,7 @@ type Sandbox struct {
 	now    func() time.Time
 	pace   time.Duration
 	poll   time.Duration
+	keep   time.Duration
 	http   *http.Client
 	public *url.URL
 	events string // SendGrid's event webhook
@@ -84,7 +88,7 @@ func New(ctx context.Context, p Params) (*Sandbox, error) {
 		return nil, errors.New("sandbox: PublicURL must be absolute")
 	}
 	s := &Sandbox{
-		db: p.DB, box: p.Box, log: p.Log, now: p.Now, pace: p.Pace, poll: p.Poll,
+		db: p.DB, box: p.Box, log: p.Log, now: p.Now, pace: p.Pace, poll: p.Poll, keep: p.Keep,
 		http: p.HTTP, public: public, fates: newFateBook(), events: p.EventWebhookURL, app: p.AppName,
 		mintRate: rateWindow{limit: mintsPerMinute, every: time.Minute},
 		readRate: rateWindow{limit: readsPerWindow, every: 5 * time.Minute},
@@ -100,6 +104,9 @@ func New(ctx context.Context, p Params) (*Sandbox, error) {
 	}
 	if s.poll <= 0 {
 		s.poll = min(max(s.pace/4, 5*time.Millisecond), 250*time.Millisecond)
+	}
+	if s.keep <= 0 {
+		s.keep = 30 * 24 * time.Hour
 	}
 	if s.http == nil {
 		s.http = newBrowserlessClient()
@@ -160,15 +167,16 @@ func (s *Sandbox) Run(ctx context.Context) error {
 		"callbacks": s.postEvents,
 		"people":    s.walkJourneys,
 	} {
-		g.Go(func() error { return s.loop(ctx, name, step) })
+		g.Go(func() error { return s.loop(ctx, name, s.poll, step) })
 	}
+	g.Go(func() error { return s.loop(ctx, "retention", time.Hour, s.forget) })
 	return g.Wait()
 }
 
-// loop calls step at once again while there was work, else waits one poll. A
+// loop calls step at once again while there was work, else waits. A
 // failing step is logged and tried again: the database may be restarting.
-func (s *Sandbox) loop(ctx context.Context, name string, step func(context.Context) (int, error)) error {
-	timer := time.NewTimer(s.poll)
+func (s *Sandbox) loop(ctx context.Context, name string, wait time.Duration, step func(context.Context) (int, error)) error {
+	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	for {
 		n, err := step(ctx)
@@ -181,7 +189,7 @@ func (s *Sandbox) loop(ctx context.Context, name string, step func(context.Conte
 		case n > 0:
 			continue
 		default:
-			timer.Reset(s.poll)
+			timer.Reset(wait)
 		}
 		select {
 		case <-ctx.Done():
