@@ -1,0 +1,144 @@
+package structure_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// rows is the order of imports: a package imports packages of lower rows only,
+// never of its own. A package inside another package's folder (linkpage/view)
+// is a part of that package: it stands in its row, its parent may import it,
+// and it may not import its parent. The folder store is no package.
+//
+// The tables in docs/architecture.md say what each is for.
+func rows() [][]string {
+	return [][]string{
+		{"cmd/connectlink"},
+		{"app"},
+		{"httpapi", "linkpage", "console", "worker"},
+		{"web"},
+		{"issue", "visit", "dispatch", "track", "publish", "grant", "suppress", "reveal", "erase"},
+		{"mint", "watch"},
+		{"store/ledger", "store/queue", "store/account", "store/find", "pipedream", "sendgrid", "twilio", "smtp", "sandbox"},
+		{"postgres", "message", "job", "access", "seal", "limit", "contact", "wire"},
+		{"invite"},
+		{"devpg", "config", "migrations", "templates"},
+		{"secret"}, // below config, which keeps its secrets in it
+	}
+}
+
+// support is what only tests import. It may import anything but the top two
+// rows: what boots a process is a test of its own.
+func support() []string {
+	return []string{"postgrestest", "wire/wiretest", "message/sendertest", "track/tracktest", "chaos", "structure"}
+}
+
+func isSupport(pkg string) bool {
+	return slices.ContainsFunc(support(), func(s string) bool { return within(short(pkg), s) })
+}
+
+// within says whether a package is another or stands in its folder.
+func within(pkg, parent string) bool { return pkg == parent || strings.HasPrefix(pkg, parent+"/") }
+
+// row is the number of a package's row, and the package there that it is a part of.
+func row(pkg string) (number int, of string, ok bool) {
+	for i, names := range rows() {
+		for _, name := range names {
+			if within(short(pkg), name) {
+				return i, name, true
+			}
+		}
+	}
+	return 0, "", false
+}
+
+// mayImport says why a package must not import another; "" when it may.
+func mayImport(from, to string, test bool) string {
+	_, _, ranked := row(to)
+	switch {
+	case isSupport(to):
+		if !test && !isSupport(from) {
+			return "it is test support, and this is not a test"
+		}
+		return ""
+	case !ranked:
+		return "it has no row; give it one in rows, or name it as test support"
+	case test:
+		return "" // a test may use what is above to put together what it needs
+	}
+	target, of, _ := row(to)
+	if isSupport(from) {
+		if target <= 1 {
+			return "test support must not need a whole process"
+		}
+		return ""
+	}
+	own, part, ranked := row(from)
+	switch {
+	case !ranked:
+		return "" // said once, for the package
+	case part == of && short(from) == of:
+		return "" // a package may use its parts
+	case part == of:
+		return fmt.Sprintf("%s is what it is a part of, or another part of it", of)
+	case target <= own:
+		return fmt.Sprintf("row %d is not below row %d", target, own)
+	}
+	return ""
+}
+
+func TestImportsGoDown(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	for _, s := range sources(t) {
+		if _, _, ok := row(s.pkg); !ok && !isSupport(s.pkg) && !seen[s.pkg] {
+			t.Errorf("package %s has no row; give it one in rows, or name it as test support", s.pkg)
+		}
+		seen[s.pkg] = true
+		for i, imported := range s.imports {
+			if imported != s.syntax.Imports[i].Path.Value[1:len(s.syntax.Imports[i].Path.Value)-1] { // one of ours
+				if imported == s.pkg && s.test {
+					continue
+				}
+				if why := mayImport(s.pkg, imported, s.test); why != "" {
+					t.Errorf("%s imports %s: %s", s.at(s.syntax.Imports[i]), imported, why)
+				}
+			}
+		}
+	}
+}
+
+func TestTheOrderItselfHolds(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		from, to string
+		test, ok bool
+	}{
+		"a use case reads the store":             {"internal/issue", "internal/store/find", false, true},
+		"the domain knows secrets":               {"internal/invite", "internal/secret", false, true},
+		"a use case calls no other use case":     {"internal/issue", "internal/dispatch", false, false},
+		"an outbound edge knows no use case":     {"internal/sendgrid", "internal/dispatch", false, false},
+		"the stores do not know each other":      {"internal/store/find", "internal/store/ledger", false, false},
+		"the domain knows no database":           {"internal/invite", "internal/postgres", false, false},
+		"a package uses its parts":               {"internal/linkpage", "internal/linkpage/view", false, true},
+		"whoever is above uses a package's part": {"internal/app", "internal/linkpage/view", false, true},
+		"a part does not use the whole":          {"internal/linkpage/view", "internal/linkpage", false, false},
+		"a neighbour uses no part":               {"internal/httpapi", "internal/linkpage/view", false, false},
+		"a part goes no further down than up":    {"internal/linkpage/view", "internal/worker", false, false},
+		"code does not use test support":         {"internal/issue", "internal/postgrestest", false, false},
+		"a test uses test support":               {"internal/issue", "internal/postgrestest", true, true},
+		"test support uses what it supports":     {"internal/chaos", "internal/dispatch", false, true},
+		"test support boots no process":          {"internal/chaos", "internal/app", false, false},
+		"an unranked package is nobody's":        {"internal/issue", "internal/helpers", false, false},
+		"a name that begins alike is no part":    {"internal/store/find", "internal/webhook", false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if why := mayImport(c.from, c.to, c.test); (why == "") != c.ok {
+				t.Errorf("mayImport(%s, %s, test %t) = %q", c.from, c.to, c.test, why)
+			}
+		})
+	}
+}
