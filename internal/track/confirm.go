@@ -183,69 +183,6 @@ func (t *Tracker) connect(ctx context.Context, c ledger.Candidate, a pipedream.A
 	return connected, nil
 }
 
-// award says who gets an account.
-type award struct {
-	winner  invite.ID // zero: nobody gets it (anew)
-	holder  invite.ID // who has it already
-	losers  []invite.ID
-	selfHas bool
-}
-
-// decide gives an account to one of the rivals. A webhook is about one link,
-// so its invite gets the account. A poll cannot know by which link a person
-// came: the invite that was last handed out before the account was made has it.
-func decide(self invite.ID, rivals []ledger.Candidate, a pipedream.Account, named bool) award {
-	var d award
-	var best *ledger.Candidate
-	for i := range rivals {
-		r := &rivals[i]
-		if r.ID == self && r.AccountID != "" {
-			return award{selfHas: true, holder: self}
-		}
-		if r.AccountID == a.ID {
-			d.holder = r.ID
-			continue
-		}
-		if r.AccountID != "" {
-			continue
-		}
-		if named {
-			if r.ID == self {
-				best = r
-			}
-			continue
-		}
-		if from := since(*r); from == nil || a.CreatedAt.Before(*from) {
-			continue
-		}
-		if best == nil || laterContinued(*r, *best, a.CreatedAt) {
-			best = r
-		}
-	}
-	if best != nil && (named || d.holder.IsZero()) {
-		d.winner = best.ID
-	}
-	d.selfHas = d.winner == self
-	for _, r := range rivals {
-		if r.ID != d.winner && r.AccountID == "" && r.Status.Open() && r.FirstOut != nil && !a.CreatedAt.Before(*r.FirstOut) {
-			d.losers = append(d.losers, r.ID)
-		}
-	}
-	return d
-}
-
-// laterContinued says whether x was handed out later than y, of the hand-outs
-// that came before the account; one after it cannot have led to it.
-func laterContinued(x, y ledger.Candidate, made time.Time) bool {
-	at := func(c ledger.Candidate) time.Time {
-		if c.LastOut == nil || c.LastOut.After(made) {
-			return *since(c)
-		}
-		return *c.LastOut
-	}
-	return at(x).After(at(y))
-}
-
 // record writes the connection of the winner.
 func (t *Tracker) record(ctx context.Context, tx pgx.Tx, winner invite.ID, c ledger.Candidate, rivals []ledger.Candidate, a pipedream.Account, source string) error {
 	event := invite.Event{
