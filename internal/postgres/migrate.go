@@ -27,7 +27,7 @@ const versionTable = "goose_db_version"
 
 // Migrate brings the database at url up to date. Several processes may call it
 // at once: one works, the others wait and then find nothing to do. url must be
-// a direct one.
+// a direct one; log hears of each migration.
 func Migrate(ctx context.Context, url string, log *slog.Logger) (err error) {
 	cfg, err := pgx.ParseConfig(url)
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 // Params describes a pool. Zero durations and counts mean the defaults named.
 type Params struct {
 	URL              string
-	MaxConns         int32         // 10
+	MaxConns         int32         // the URL's pool_max_conns, else pgx's: 4 or the number of CPUs
 	StatementTimeout time.Duration // 10 s
 	LockTimeout      time.Duration // 5 s
 	IdleInTx         time.Duration // 15 s
@@ -57,7 +57,9 @@ func Open(ctx context.Context, p Params) (*pgxpool.Pool, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the database URL: %w", err)
 	}
-	cfg.MaxConns = or(p.MaxConns, 10)
+	if p.MaxConns != 0 {
+		cfg.MaxConns = p.MaxConns
+	}
 	// Expiring all connections at the same moment would be a stampede.
 	cfg.MaxConnLifetimeJitter = cfg.MaxConnLifetime / 5
 	cfg.ConnConfig.ConnectTimeout = 5 * time.Second

@@ -18,8 +18,9 @@
 // die; being taken before any use, they leave no gap in which the server could
 // be stopped under a newcomer.
 //
-// The server runs without fsync: tests do not survive power cuts. If it was not
-// shut down in order its folder is thrown away.
+// The server runs without fsync and, where there is room, in memory: tests do
+// not survive power cuts. A folder from before the machine's last start is
+// thrown away.
 //
 // # Databases
 //

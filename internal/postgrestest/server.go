@@ -77,6 +77,16 @@ func openOwn(ctx context.Context) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
+	s, err := openIn(ctx, dir, idleFor)
+	if err != nil {
+		return nil, fmt.Errorf("the test server in %s (nothing in it is worth keeping): %w", dir, err)
+	}
+	return s, nil
+}
+
+// openIn joins or starts the server in dir, which stops when it was unused for
+// a while.
+func openIn(ctx context.Context, dir string, unused time.Duration) (*server, error) {
 	srv, err := devpg.Start(ctx, devpg.Params{
 		Dir:    dir,
 		Shared: true,
@@ -99,7 +109,7 @@ func openOwn(ctx context.Context) (*server, error) {
 	// Half the time of the default, which goes through the log to spare a
 	// server with real data two checkpoints.
 	s.strategy = " STRATEGY FILE_COPY"
-	if err := s.watch(ctx); err != nil {
+	if err := s.watch(ctx, unused); err != nil {
 		return nil, err
 	}
 	return s, s.prepare(ctx, !srv.Joined())
@@ -121,7 +131,7 @@ func join(ctx context.Context, serverURL string) (*server, error) {
 // watch starts the session that stops the unused server, unless there is one.
 // The server does not look at the client while the loop runs, so the session
 // goes on without us.
-func (s *server) watch(ctx context.Context) error {
+func (s *server) watch(ctx context.Context, limit time.Duration) error {
 	conn, err := pgx.Connect(ctx, s.url)
 	if err != nil {
 		return err
@@ -140,7 +150,7 @@ BEGIN
 		PERFORM pg_sleep(1);
 		IF pg_try_advisory_lock(` + strconv.FormatInt(useLock, 10) + `) THEN
 			unused := unused + 1;
-			IF unused >= ` + strconv.Itoa(int(idleFor/time.Second)) + ` THEN
+			IF unused >= ` + strconv.Itoa(int(limit/time.Second)) + ` THEN
 				EXECUTE format('COPY (SELECT) TO PROGRAM %L', 'kill -INT ' || split_part(pg_read_file('postmaster.pid'), E'\n', 1));
 				PERFORM pg_sleep(60); -- with the lock held, until the shutdown ends this session
 			END IF;
@@ -177,7 +187,30 @@ func folder(ctx context.Context) (string, error) {
 	if sys, ok := st.Sys().(*syscall.Stat_t); !ok || !st.IsDir() || int(sys.Uid) != os.Geteuid() || st.Mode().Perm()&0o022 != 0 {
 		return "", fmt.Errorf("%s is not a folder of ours alone: remove it", base)
 	}
-	return filepath.Join(base, "pg"+strconv.Itoa(bin.Major)+"-1"), nil
+	return current(base, "pg"+strconv.Itoa(bin.Major), bootID())
+}
+
+// current names the server's folder and removes those from before the last
+// start of this machine: without fsync a crash of the machine may have left
+// nonsense, and nothing can be running there.
+func current(base, version, boot string) (string, error) {
+	keep := filepath.Join(base, version+"-"+boot)
+	if boot == "" {
+		return keep, nil
+	}
+	old, err := filepath.Glob(filepath.Join(base, version+"-*"))
+	if err != nil {
+		return "", err
+	}
+	for _, dir := range old {
+		if dir == keep {
+			continue
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			return "", fmt.Errorf("remove a test server of an earlier boot: %w", err)
+		}
+	}
+	return keep, nil
 }
 
 // memoryOr prefers Linux's file system in memory where it has plenty of room

@@ -1,6 +1,10 @@
 package postgrestest
 
-import "golang.org/x/sys/unix"
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+)
 
 func freeBytes(path string) (uint64, error) {
 	var st unix.Statfs_t
@@ -12,4 +16,13 @@ func freeBytes(path string) (uint64, error) {
 		return 0, unix.EACCES
 	}
 	return st.Bavail * uint64(st.Bsize), nil
+}
+
+// bootID differs between two starts of the machine.
+func bootID() string {
+	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil || len(b) < 8 {
+		return ""
+	}
+	return string(b[:8])
 }
