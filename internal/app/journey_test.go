@@ -168,3 +168,17 @@ func TestTwinsOnTwoProcesses(t *testing.T) {
 		t.Errorf("%d messages", n)
 	}
 }
+
+// TestALinkHandedOverByTheProductIsLookedFor: with channel link nobody sees a
+// press, so Pipedream's accounts are looked at from the start.
+func TestALinkHandedOverByTheProductIsLookedFor(t *testing.T) {
+	t.Parallel()
+	p := start(t, boot{})
+	made := p.invite(http.StatusCreated, object{"external_user_id": "user-9", "app": "hubspot", "channel": "link"})
+	if made.at("connect_link_open_until") == nil {
+		inv := p.until(made.text("id"), "known to be out", func(inv object) bool { return inv.at("connect_link_open_until") != nil })
+		if inv.text("status") != "active" {
+			t.Errorf("status = %s", inv.text("status"))
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
 
 	"github.com/connectlink/connectlink/config"
 	"github.com/connectlink/connectlink/internal/dispatch"
@@ -23,6 +24,9 @@ import (
 // pollsPerSecond is the share of Pipedream's limit (2,000 reads in 5 minutes
 // for a project) that looking for missed connections may use.
 const pollsPerSecond = 5
+
+// confirmAfter is when a connection that a webhook spoke of is looked for again.
+const confirmAfter = 10 * time.Second
 
 func (a *App) openVendors(ctx context.Context) error {
 	shop := workshop{
@@ -132,7 +136,9 @@ func (a *App) attemptCallback(project string, livemode bool, provider, inviteID,
 }
 
 func (a *App) confirmLater(ctx context.Context, tx pgx.Tx, c track.Check) error {
-	_, err := a.jobs.InsertTx(ctx, tx, job.Confirm{InviteID: c.InviteID, AccountID: c.AccountID}, nil)
+	// The tracker confirms at once by itself; the job is for when it could not.
+	_, err := a.jobs.InsertTx(ctx, tx, job.Confirm{InviteID: c.InviteID, AccountID: c.AccountID},
+		&river.InsertOpts{ScheduledAt: a.opt.Now().Add(confirmAfter)})
 	if err != nil {
 		return fmt.Errorf("enqueue confirmation for invite %s: %w", c.InviteID, err)
 	}

@@ -127,6 +127,7 @@ func foldConnected(s State, e Event) (State, []Effect) {
 	}
 	// A confirmed account always fills the connection, whatever the status says.
 	s.AccountID, s.ConnectedAt = e.Data.AccountID, e.At
+	s.Progress = Continued // an earlier try's failure is history
 	if s.Status == Revoked {
 		return s, nil
 	}

@@ -114,20 +114,27 @@ WITH input AS (
 ), ok AS (
 	SELECT input.*,
 		now() + CASE WHEN valid_for_s IS NOT NULL THEN make_interval(secs => valid_for_s)
-		             WHEN link_id IS NOT NULL THEN make_interval(secs => left_s) END AS expires_at
+		             WHEN link_id IS NOT NULL THEN make_interval(secs => left_s) END AS expires_at,
+		-- With channel link the answer itself hands the connect link out.
+		channel = 'link' AND link_id IS NOT NULL AS handed_out
 	FROM input WHERE idem_key IS NULL OR id IN (SELECT invite_id FROM idem)
 ), inv AS (
 	INSERT INTO invites (id, project_id, livemode, environment, status, progress, channel, link_type, initiated_by,
 		external_user_id, app_slug, app_name, app_logo_url, app_auth_type, oauth_app_id, content, expires_in_s, valid_for_s,
-		expires_at, gives_up_at, seq, created_by, created_at, updated_at)
+		expires_at, gives_up_at, seq, created_by, created_at, updated_at,
+		first_handed_out_at, last_handed_out_at, poll_at, poll_until)
 	SELECT id, project_id, livemode, environment, status, 'none', channel, link_type, initiated_by,
 		external_user_id, app_slug, app_name, app_logo_url, app_auth_type, oauth_app_id, content, expires_in_s, valid_for_s,
-		expires_at, coalesce(expires_at, now() + make_interval(secs => expires_in_s)), 1, created_by, now(), now()
+		expires_at, coalesce(expires_at, now() + make_interval(secs => expires_in_s)), 1, created_by, now(), now(),
+		CASE WHEN handed_out THEN now() END, CASE WHEN handed_out THEN now() END,
+		CASE WHEN handed_out THEN now() + interval '30 seconds' END,
+		CASE WHEN handed_out THEN now() + make_interval(secs => left_s) + interval '10 minutes' END
 	FROM ok
 	RETURNING id, created_at, expires_at
 ), links AS (
-	INSERT INTO connect_links (invite_id, id, url, token_digest, webhook_digest, granted_s, expires_at, expires_at_raw, minted_at)
-	SELECT id, link_id, link_url, token_digest, webhook_digest, granted_s, now() + make_interval(secs => left_s), expires_at_raw, now()
+	INSERT INTO connect_links (invite_id, id, url, token_digest, webhook_digest, granted_s, expires_at, expires_at_raw, minted_at, handed_out_at)
+	SELECT id, link_id, link_url, token_digest, webhook_digest, granted_s, now() + make_interval(secs => left_s), expires_at_raw, now(),
+		CASE WHEN handed_out THEN now() END
 	FROM ok WHERE link_id IS NOT NULL
 ), dels AS (
 	INSERT INTO deliveries (invite_id, id, number, project_id, livemode, channel, kind, status, lane, next_at, created_at, updated_at)
