@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -187,5 +188,19 @@ func TestReconnectingRefreshesTheAccount(t *testing.T) {
 	w.press(w.connectLink("stranger", "slack&accountId="+first["id"].(string), nil), "connect")
 	if got := len(w.accounts("")); got != 2 {
 		t.Errorf("a stranger reconnected somebody's account: %d accounts", got)
+	}
+}
+
+func TestOneTokenConnectsOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	link := w.connectLink("u", "slack", nil)
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() { w.press(link, "connect") })
+	}
+	wg.Wait()
+	if got := len(w.accounts("")); got != 1 {
+		t.Errorf("eight presses at once made %d accounts", got)
 	}
 }
