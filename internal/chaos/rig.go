@@ -41,12 +41,13 @@ type Rig struct {
 	// SendGridReports makes SendGrid a provider that reports; else it is blind.
 	SendGridReports bool
 	OnUnknown       string
+	Now             func() time.Time // the process's clock; time.Now
 }
 
 // Senders makes the senders of a rig, by channel.
 func (r Rig) Senders() (mail *sendgrid.Sender, text *twilio.Sender) {
 	p := sendgrid.Params{
-		BaseURL: r.SinkURL + "/sendgrid", APIKey: secret.New("SG.sink"), HTTP: wire.Client(wire.Params{}), Settle: r.Settle,
+		BaseURL: r.SinkURL + "/sendgrid", APIKey: secret.New("SG.sink"), HTTP: wire.Client(wire.Params{Now: r.Now}), Now: r.Now, Settle: r.Settle,
 		From: message.Address{Email: secret.New("invites@acme.example"), Name: "Acme"},
 	}
 	if r.SendGridReports {
@@ -54,7 +55,7 @@ func (r Rig) Senders() (mail *sendgrid.Sender, text *twilio.Sender) {
 	}
 	return sendgrid.New(p), twilio.New(twilio.Params{
 		BaseURL: r.SinkURL + "/twilio", AccountSID: "AC00000000000000000000000000000000", AuthToken: secret.New("sink"),
-		From: "+15005550006", HTTP: wire.Client(wire.Params{}), Settle: r.Settle,
+		From: "+15005550006", HTTP: wire.Client(wire.Params{Now: r.Now}), Now: r.Now, Settle: r.Settle,
 	})
 }
 
@@ -74,7 +75,7 @@ func (r Rig) Params() (dispatch.Params, error) {
 	mail, text := r.Senders()
 	project := config.Project{ID: "default", Brand: config.Brand{Name: "Acme"}, OnUnknown: r.OnUnknown}
 	return dispatch.Params{
-		DB: r.DB, DirectURL: secret.New(r.DirectURL), Box: r.Box, Renderer: renderer, PublicURL: PublicURL, Log: r.Log,
+		DB: r.DB, DirectURL: secret.New(r.DirectURL), Box: r.Box, Renderer: renderer, PublicURL: PublicURL, Log: r.Log, Now: r.Now,
 		Minters: func(string, bool, string) (*mint.Minter, bool) { return minter, true },
 		Project: func(string) (config.Project, bool) { return project, true },
 		Senders: func(_ string, _ bool, ch invite.Channel) []dispatch.Sender {
@@ -152,7 +153,7 @@ func (r Rig) row(l Load, lane string, i int) (ledger.New, Loaded, error) {
 	id, del := invite.New[invite.ID](), invite.New[invite.DeliveryID]()
 	code := access.NewCode()
 	content := invite.Content{Recipient: invite.Recipient{
-		Email: fmt.Sprintf("pat.%s@customer.example", id), Phone: phone(id), Name: "Pat Doe",
+		Email: fmt.Sprintf("pat.%s@customer.example", id), Phone: Phone(id), Name: "Pat Doe",
 	}, Inviter: "Sam Rivera"}
 	if l.Content != nil {
 		l.Content(&content)
@@ -202,9 +203,9 @@ func random() []byte {
 	return b
 }
 
-// phone is a number of one invite's own, so that a lookup by recipient finds
+// Phone is a number of one invite's own, so that a lookup by recipient finds
 // only what is its.
-func phone(id invite.ID) string {
+func Phone(id invite.ID) string {
 	u := id.UUID()
 	n := uint64(0)
 	for _, b := range u[8:] {

@@ -141,7 +141,7 @@ func (d *Dispatcher) renew(ctx context.Context) error {
 	defer d.mu.Unlock()
 	for _, l := range held {
 		// What ended meanwhile is no loss.
-		if t := d.held[l.Ref]; t != nil && t.Lease == l && !still[l.Ref] {
+		if t := d.held[l.Ref]; t != nil && t.Lease == l && !still[l] {
 			delete(d.held, l.Ref)
 			if d.lanes[t.Lane]--; d.lanes[t.Lane] == 0 {
 				delete(d.lanes, t.Lane)

@@ -12,8 +12,8 @@ type step int
 const (
 	stepDone      step = iota // settled: nothing to do
 	stepReconcile             // an attempt is in doubt
-	stepCancel                // the invite ended, or what was to be said is gone
-	stepGiveUp                // too little time is left
+	stepCancel                // the invite ended
+	stepGiveUp                // too little time is left, or what was to be said is gone
 	stepMint                  // a link is needed
 	stepSend
 )
@@ -31,8 +31,11 @@ func decide(j *queue.Job) (step, invite.Reason) {
 		}
 	}
 	inv := &j.Invite
-	if !inv.Status.Open() && inv.Status != invite.Failed || inv.Content == nil {
+	if !inv.Status.Open() && inv.Status != invite.Failed {
 		return stepCancel, ""
+	}
+	if inv.Content == nil || j.Code == nil {
+		return stepGiveUp, invite.MessageBroken // erased, or its address was corrected
 	}
 	left := func(t time.Time) time.Duration { return t.Sub(j.Now) }
 	if inv.LinkType == invite.ConnectLink {
@@ -43,9 +46,6 @@ func decide(j *queue.Job) (step, invite.Reason) {
 			return stepMint, ""
 		}
 		return stepSend, ""
-	}
-	if j.Code == nil {
-		return stepCancel, "" // it was retired: the address was corrected
 	}
 	if inv.ExpiresAt == nil || inv.Status == invite.Pending {
 		if left(inv.GivesUpAt) <= 0 {

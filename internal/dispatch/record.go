@@ -64,7 +64,7 @@ func (d *Dispatcher) recordBegin(b *begin) error {
 // nothing when it does not happen.
 func (d *Dispatcher) writeBegins(ctx context.Context, items []*begin) {
 	for len(items) > 0 {
-		out := make(map[queue.Ref]error)
+		out := make(map[invite.AttemptID]error)
 		err := d.inTx(ctx, func(tx pgx.Tx) error { return d.beginAll(ctx, tx, items, out) })
 		if err != nil && !errors.Is(err, errAgain) {
 			for _, b := range items {
@@ -74,7 +74,7 @@ func (d *Dispatcher) writeBegins(ctx context.Context, items []*begin) {
 		}
 		var rest []*begin
 		for _, b := range items {
-			switch fault, fell := out[b.Ref]; {
+			switch fault, fell := out[b.ID]; {
 			case fell:
 				b.done <- fault
 			case err == nil:
@@ -87,7 +87,7 @@ func (d *Dispatcher) writeBegins(ctx context.Context, items []*begin) {
 	}
 }
 
-func (d *Dispatcher) beginAll(ctx context.Context, tx pgx.Tx, items []*begin, out map[queue.Ref]error) error {
+func (d *Dispatcher) beginAll(ctx context.Context, tx pgx.Tx, items []*begin, out map[invite.AttemptID]error) error {
 	batches := make([]ledger.Batch, 0, len(items))
 	attempts := make([]queue.NewAttempt, 0, len(items))
 	for _, b := range items {
@@ -106,9 +106,9 @@ func (d *Dispatcher) beginAll(ctx context.Context, tx pgx.Tx, items []*begin, ou
 		s, ok := before[b.InviteID]
 		switch {
 		case !ok:
-			out[b.Ref] = errLost
+			out[b.ID] = errLost
 		case s.Version != b.version:
-			out[b.Ref] = errStale
+			out[b.ID] = errStale
 		}
 	}
 	if len(out) > 0 {
@@ -119,8 +119,8 @@ func (d *Dispatcher) beginAll(ctx context.Context, tx pgx.Tx, items []*begin, ou
 		return err
 	}
 	for _, b := range items {
-		if !held[b.Ref] {
-			out[b.Ref] = errLost
+		if !held[b.ID] {
+			out[b.ID] = errLost
 		}
 	}
 	if len(out) > 0 {
@@ -170,7 +170,7 @@ func (d *Dispatcher) recordFinish(ctx context.Context, f *finish) error {
 const resultPatience = 2 * time.Minute
 
 func (d *Dispatcher) writeFinishes(ctx context.Context, items []*finish) {
-	held := make(map[queue.Ref]bool)
+	held := make(map[queue.Lease]bool)
 	err := d.inTx(ctx, func(tx pgx.Tx) error { return d.finishAll(ctx, tx, items, held) })
 	if err != nil && len(items) > 1 && !errors.Is(err, postgres.ErrUnavailable) {
 		// One of them is at fault: each by itself, so that it harms only itself.
@@ -183,7 +183,7 @@ func (d *Dispatcher) writeFinishes(ctx context.Context, items []*finish) {
 		switch {
 		case err != nil:
 			f.done <- err
-		case !f.fact && !held[f.Ref]:
+		case !f.fact && !held[f.Lease]:
 			f.done <- errLost
 		default:
 			f.done <- nil
@@ -191,7 +191,7 @@ func (d *Dispatcher) writeFinishes(ctx context.Context, items []*finish) {
 	}
 }
 
-func (d *Dispatcher) finishAll(ctx context.Context, tx pgx.Tx, items []*finish, held map[queue.Ref]bool) error {
+func (d *Dispatcher) finishAll(ctx context.Context, tx pgx.Tx, items []*finish, held map[queue.Lease]bool) error {
 	clear(held)
 	if err := d.fence(ctx, tx, items, held); err != nil {
 		return err
@@ -204,13 +204,13 @@ func (d *Dispatcher) finishAll(ctx context.Context, tx pgx.Tx, items []*finish, 
 		if f.result != nil {
 			results = append(results, *f.result)
 		}
-		if !f.fact && !held[f.Ref] {
+		if !f.fact && !held[f.Lease] {
 			continue
 		}
 		if len(f.events) > 0 {
 			batches = append(batches, ledger.Batch{ID: f.InviteID, Events: f.events})
 		}
-		if f.next != nil && held[f.Ref] {
+		if f.next != nil && held[f.Lease] {
 			leases, after = append(leases, f.Lease), append(after, *f.next)
 		}
 	}
@@ -235,7 +235,7 @@ func (d *Dispatcher) finishAll(ctx context.Context, tx pgx.Tx, items []*finish, 
 }
 
 // fence asks, under the invites' locks, who holds its lease. Facts need none.
-func (d *Dispatcher) fence(ctx context.Context, tx pgx.Tx, items []*finish, held map[queue.Ref]bool) error {
+func (d *Dispatcher) fence(ctx context.Context, tx pgx.Tx, items []*finish, held map[queue.Lease]bool) error {
 	var ids []invite.ID
 	var leases []queue.Lease
 	for _, f := range items {
@@ -254,8 +254,8 @@ func (d *Dispatcher) fence(ctx context.Context, tx pgx.Tx, items []*finish, held
 	if err != nil {
 		return err
 	}
-	for ref := range still {
-		held[ref] = true
+	for l := range still {
+		held[l] = true
 	}
 	return nil
 }

@@ -65,7 +65,7 @@ func (d *Dispatcher) advance(ctx context.Context, t *task) (again bool, err erro
 	case stepReconcile:
 		return false, d.reconcile(ctx, t)
 	case stepCancel:
-		return false, d.conclude(ctx, t, invite.DeliveryEvent(invite.Canceled), "")
+		return false, d.cancel(ctx, t)
 	case stepGiveUp:
 		return false, d.giveUp(ctx, t, reason)
 	case stepMint:
@@ -111,6 +111,16 @@ func (d *Dispatcher) conclude(ctx context.Context, t *task, typ invite.EventType
 		Lease:  t.Lease,
 		events: []invite.Event{t.event(typ, invite.Data{Reason: reason})},
 	})
+}
+
+// cancel takes a delivery of an invite that ended off the queue. Fold cancels
+// what is queued when an invite ends; what was being sent then is left to us.
+func (d *Dispatcher) cancel(ctx context.Context, t *task) error {
+	if t.Status == invite.Sending {
+		return d.conclude(ctx, t, invite.EventDeliveryRetry, "")
+	}
+	_, err := queue.SetDone(ctx, d.p.DB, t.Lease)
+	return err
 }
 
 // giveUp ends a delivery for which too little time is left. The invite says why.
@@ -165,7 +175,7 @@ func (d *Dispatcher) mint(ctx context.Context, t *task) (again bool, err error) 
 		if err != nil {
 			return err
 		}
-		if !held[t.Ref] || locked.State.Version != t.Invite.Version {
+		if !held[t.Lease] || locked.State.Version != t.Invite.Version {
 			return errStale // the token is not used; it ends by itself
 		}
 		expires, err := ledger.InsertLink(ctx, tx, t.InviteID, minted.Link)

@@ -54,20 +54,24 @@ type Trip struct {
 // come back. It returns for how long the breaker is open, 0 when it is closed.
 func AddFailures(ctx context.Context, db postgres.DB, account string, n int, atLeast time.Duration, t Trip) (time.Duration, error) {
 	out, err := quick(ctx, db, pgx.RowTo[float64], `
+		WITH v AS (
+			SELECT $2::int AS n, $3::float8 AS at_least, $4::int AS threshold, $5::float8 AS first, $6::float8 AS max
+		)
 		INSERT INTO provider_accounts AS p (account, failures, trips, open_until)
-		VALUES ($1, $2, CASE WHEN $2 >= $4 OR $3::float8 > 0 THEN 1 ELSE 0 END,
-			CASE WHEN $2 >= $4 OR $3::float8 > 0 THEN now() + make_interval(secs => greatest($3::float8, $5)) END)
+		SELECT $1, n, CASE WHEN n >= threshold OR at_least > 0 THEN 1 ELSE 0 END,
+			CASE WHEN n >= threshold OR at_least > 0 THEN now() + make_interval(secs => greatest(at_least, first)) END
+		FROM v
 		ON CONFLICT (account) DO UPDATE SET
-			failures = p.failures + $2,
-			probe_until = NULL,
-			-- Failures of calls begun before it opened change nothing; a failed
-			-- probe, or enough failures, open it for longer each time.
-			trips = CASE WHEN (p.open_until IS NULL OR p.open_until <= now()) AND (p.open_until IS NOT NULL OR p.failures + $2 >= $4 OR $3::float8 > 0)
-				THEN p.trips + 1 ELSE p.trips END,
-			open_until = CASE
-				WHEN p.open_until > now() THEN greatest(p.open_until, now() + make_interval(secs => $3::float8))
-				WHEN p.open_until IS NOT NULL OR p.failures + $2 >= $4 OR $3::float8 > 0
-					THEN now() + make_interval(secs => greatest($3::float8, least($6, $5 * power(2, least(p.trips, 20)))))
+			failures = p.failures + $2::int,
+			probe_until = CASE WHEN p.open_until <= now() THEN NULL ELSE p.probe_until END,
+			-- Failures of calls begun before it opened change nothing but its end;
+			-- a failed probe, or enough failures, open it, for longer each time.
+			trips = CASE WHEN p.open_until > now() THEN p.trips
+				WHEN p.open_until IS NOT NULL OR p.failures + $2::int >= $4::int OR $3::float8 > 0 THEN p.trips + 1
+				ELSE p.trips END,
+			open_until = CASE WHEN p.open_until > now() THEN greatest(p.open_until, now() + make_interval(secs => $3::float8))
+				WHEN p.open_until IS NOT NULL OR p.failures + $2::int >= $4::int OR $3::float8 > 0
+					THEN now() + make_interval(secs => greatest($3::float8, least($6::float8, $5::float8 * power(2, least(p.trips, 20)))))
 				END,
 			updated_at = now()
 		RETURNING coalesce(extract(epoch FROM p.open_until - now()), 0)::float8`,

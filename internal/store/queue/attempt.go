@@ -22,10 +22,9 @@ type NewAttempt struct {
 }
 
 // Begin records attempts and, in the same breath, extends their leases past
-// the end of the calls: it is the fence before them. It returns the deliveries
-// for which an attempt was recorded; for others the lease is lost, and their
-// call must not be made. The invites must be locked.
-func Begin(ctx context.Context, tx pgx.Tx, attempts []NewAttempt, lease time.Duration) (map[Ref]bool, error) {
+// the end of the calls: it is the fence before them. It returns those that
+// were recorded; for others the lease is lost, and their call must not be made. The invites must be locked.
+func Begin(ctx context.Context, tx pgx.Tx, attempts []NewAttempt, lease time.Duration) (map[invite.AttemptID]bool, error) {
 	held := make([]Lease, len(attempts))
 	var (
 		ids                         []invite.AttemptID
@@ -53,15 +52,15 @@ func Begin(ctx context.Context, tx pgx.Tx, attempts []NewAttempt, lease time.Dur
 		)
 		INSERT INTO attempts (invite_id, delivery_id, id, number, provider, account, template_version, lease_token, link_id, started_at)
 		SELECT invite_id, id, attempt_id, attempts, provider, account, template_version, lease_token, link_id, now() FROM f
-		RETURNING invite_id, delivery_id`,
+		RETURNING id`,
 		c.invites, c.deliveries, c.tokens, c.owners, ids, links, providers, accounts, drafts, lease.Seconds())
-	refs, err := pgx.CollectRows(rows, scanRef)
+	begun, err := pgx.CollectRows(rows, pgx.RowTo[invite.AttemptID])
 	if err != nil {
 		return nil, fmt.Errorf("begin %d attempts: %w", len(attempts), postgres.Translate(err))
 	}
-	out := make(map[Ref]bool, len(refs))
-	for _, r := range refs {
-		out[r] = true
+	out := make(map[invite.AttemptID]bool, len(begun))
+	for _, id := range begun {
+		out[id] = true
 	}
 	return out, nil
 }

@@ -97,9 +97,3 @@ func quick[T any](ctx context.Context, db postgres.DB, scan pgx.RowToFunc[T], sq
 	}
 	return out, res.Close()
 }
-
-func scanRef(r pgx.CollectableRow) (Ref, error) {
-	var ref Ref
-	err := r.Scan(&ref.InviteID, &ref.DeliveryID)
-	return ref, err
-}

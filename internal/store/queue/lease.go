@@ -31,25 +31,37 @@ func columns(held []Lease) leases {
 	return c
 }
 
+func scanLease(r pgx.CollectableRow) (Lease, error) {
+	var l Lease
+	err := r.Scan(&l.InviteID, &l.DeliveryID, &l.Token, &l.Owner)
+	return l, err
+}
+
+// set is keyed by lease and never by delivery: one process may hold two of the
+// same delivery in hand, of which one is lost.
+func set(held []Lease) map[Lease]bool {
+	out := make(map[Lease]bool, len(held))
+	for _, l := range held {
+		out[l] = true
+	}
+	return out
+}
+
 // Renew moves the end of leases to a full lease from now and returns those that
 // are still held; who is missing has lost its work. A lease that ends later,
 // because a call is in flight, stays as it is.
-func Renew(ctx context.Context, db postgres.DB, held []Lease, lease time.Duration) (map[Ref]bool, error) {
+func Renew(ctx context.Context, db postgres.DB, held []Lease, lease time.Duration) (map[Lease]bool, error) {
 	c := columns(held)
-	refs, err := quick(ctx, db, scanRef, `
+	still, err := quick(ctx, db, scanLease, `
 		UPDATE deliveries d SET next_at = greatest(d.next_at, now() + make_interval(secs => $5))
 		FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[]) AS t(invite_id, id, token, owner)
 		WHERE d.invite_id = t.invite_id AND d.id = t.id AND d.lease_token = t.token AND d.lease_owner = t.owner
 			AND d.next_at IS NOT NULL
-		RETURNING d.invite_id, d.id`, c.invites, c.deliveries, c.tokens, c.owners, lease.Seconds())
+		RETURNING d.invite_id, d.id, t.token, t.owner`, c.invites, c.deliveries, c.tokens, c.owners, lease.Seconds())
 	if err != nil {
 		return nil, fmt.Errorf("renew %d leases: %w", len(held), postgres.Translate(err))
 	}
-	out := make(map[Ref]bool, len(refs))
-	for _, r := range refs {
-		out[r] = true
-	}
-	return out, nil
+	return set(still), nil
 }
 
 // Reap makes due at once what is leased by processes whose lock is free, and
@@ -57,7 +69,7 @@ func Renew(ctx context.Context, db postgres.DB, held []Lease, lease time.Duratio
 // one to the next in the index, so that the cost is one step per process, not
 // per lease.
 func Reap(ctx context.Context, db postgres.DB) (int, error) {
-	refs, err := quick(ctx, db, scanRef, `
+	taken, err := quick(ctx, db, pgx.RowTo[invite.DeliveryID], `
 		WITH RECURSIVE owners AS (
 			(SELECT lease_owner AS owner FROM deliveries WHERE lease_owner IS NOT NULL ORDER BY lease_owner LIMIT 1)
 			UNION ALL
@@ -76,56 +88,48 @@ func Reap(ctx context.Context, db postgres.DB) (int, error) {
 		)
 		UPDATE deliveries d SET next_at = least(d.next_at, now()), lease_owner = NULL
 		FROM orphans o WHERE d.invite_id = o.invite_id AND d.id = o.id
-		RETURNING d.invite_id, d.id`)
+		RETURNING d.id`)
 	if err != nil {
 		return 0, fmt.Errorf("reap leases: %w", postgres.Translate(err))
 	}
-	return len(refs), nil
+	return len(taken), nil
 }
 
 // Release gives leases back, to be due after the delay of each, and returns
 // those that were still held.
-func Release(ctx context.Context, db postgres.DB, held []Lease, after []time.Duration) (map[Ref]bool, error) {
+func Release(ctx context.Context, db postgres.DB, held []Lease, after []time.Duration) (map[Lease]bool, error) {
 	c := columns(held)
 	secs := make([]float64, len(after))
 	for i, d := range after {
 		secs[i] = d.Seconds()
 	}
-	refs, err := quick(ctx, db, scanRef, `
+	still, err := quick(ctx, db, scanLease, `
 		UPDATE deliveries d SET next_at = now() + make_interval(secs => t.after), lease_owner = NULL
 		FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::float8[]) AS t(invite_id, id, token, owner, after)
 		WHERE d.invite_id = t.invite_id AND d.id = t.id AND d.lease_token = t.token AND d.lease_owner = t.owner
 			AND d.next_at IS NOT NULL
-		RETURNING d.invite_id, d.id`, c.invites, c.deliveries, c.tokens, c.owners, secs)
+		RETURNING d.invite_id, d.id, t.token, t.owner`, c.invites, c.deliveries, c.tokens, c.owners, secs)
 	if err != nil {
 		return nil, fmt.Errorf("release %d leases: %w", len(held), postgres.Translate(err))
 	}
-	out := make(map[Ref]bool, len(refs))
-	for _, r := range refs {
-		out[r] = true
-	}
-	return out, nil
+	return set(still), nil
 }
 
 // Held returns which of the leases are held still. In a transaction that has
 // locked the invites it decides who may write.
-func Held(ctx context.Context, tx pgx.Tx, held []Lease) (map[Ref]bool, error) {
+func Held(ctx context.Context, tx pgx.Tx, held []Lease) (map[Lease]bool, error) {
 	c := columns(held)
 	rows, _ := tx.Query(ctx, `
-		SELECT d.invite_id, d.id FROM deliveries d
+		SELECT d.invite_id, d.id, t.token, t.owner FROM deliveries d
 		JOIN unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[]) AS t(invite_id, id, token, owner)
 			ON d.invite_id = t.invite_id AND d.id = t.id AND d.lease_token = t.token AND d.lease_owner = t.owner
 		WHERE d.next_at IS NOT NULL
 		FOR NO KEY UPDATE OF d`, c.invites, c.deliveries, c.tokens, c.owners)
-	refs, err := pgx.CollectRows(rows, scanRef)
+	still, err := pgx.CollectRows(rows, scanLease)
 	if err != nil {
 		return nil, fmt.Errorf("check %d leases: %w", len(held), postgres.Translate(err))
 	}
-	out := make(map[Ref]bool, len(refs))
-	for _, r := range refs {
-		out[r] = true
-	}
-	return out, nil
+	return set(still), nil
 }
 
 // SetDone takes a delivery that is settled out of the queue; it says whether

@@ -1,0 +1,266 @@
+package dispatch_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/connectlink/connectlink/config"
+	"github.com/connectlink/connectlink/internal/chaos"
+	"github.com/connectlink/connectlink/internal/chaos/sink"
+	"github.com/connectlink/connectlink/internal/dispatch"
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/store/ledger"
+	"github.com/connectlink/connectlink/internal/store/queue"
+)
+
+func TestALostAnswerIsFoundInTheProvidersList(t *testing.T) {
+	t.Parallel()
+	for name, f := range map[string]sink.Fault{
+		"connection cut after it was taken": {CutAfter: 1, Times: 1},
+		"a 503 that lies":                   {Lie503: 1, Times: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			loaded := w.load(1, chaos.Load{Channel: invite.SMS})
+			w.sink.SetFault(f)
+			w.run(w.params())
+			w.until("accepted", w.all("accepted"))
+			w.once(loaded)
+			if got := w.text(`SELECT outcome || ' ' || (provider_message_id <> '') FROM attempts`); got != "accepted true" {
+				t.Errorf("the attempt is %q", got)
+			}
+			if w.sink.Calls() != 1 {
+				t.Errorf("%d calls", w.sink.Calls())
+			}
+		})
+	}
+}
+
+func TestWhatTheListLacksIsSentAgainOnlyAfterTheSettleTime(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.rig.Settle = 700 * time.Millisecond
+	loaded := w.load(1, chaos.Load{Channel: invite.SMS})
+	w.sink.SetFault(sink.Fault{CutBefore: 1, Times: 1})
+	w.run(w.params())
+	w.until("accepted", w.all("accepted"))
+	w.once(loaded)
+	if gap := w.count(`SELECT extract(milliseconds FROM max(started_at) - min(started_at))::int FROM attempts`); gap < 700 {
+		t.Errorf("sent again after %d ms, before the settle time was over", gap)
+	}
+	if got := w.text(`SELECT string_agg(outcome, ',' ORDER BY number) FROM attempts`); got != "not_sent,accepted" {
+		t.Errorf("attempts are %q", got)
+	}
+}
+
+func TestAListThatCannotBeReadProvesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.load(1, chaos.Load{Channel: invite.SMS})
+	w.sink.SetFault(sink.Fault{CutAfter: 1, ListStatus: 503})
+	w.run(w.params())
+	w.until("held", w.all("unknown"))
+	if w.sink.Calls() != 1 {
+		t.Errorf("%d calls: sent again on no evidence", w.sink.Calls())
+	}
+}
+
+func TestABlindProvidersLostAnswerIsHeld(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.load(1, chaos.Load{})
+	w.sink.SetFault(sink.Fault{CutAfter: 1})
+	w.run(w.params())
+	w.until("held", w.all("unknown"))
+	if got := w.text(`SELECT reason || ' ' || coalesce(next_at::text, 'off') FROM deliveries`); got != "outcome_unknown off" {
+		t.Errorf("got %q", got)
+	}
+	if w.sink.Calls() != 1 {
+		t.Errorf("%d calls", w.sink.Calls())
+	}
+	if got := w.text(`SELECT status FROM invites`); got != "active" {
+		t.Errorf("the invite is %q: the message may have arrived", got)
+	}
+}
+
+func TestAProjectMayPreferTwoToNone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.rig.OnUnknown = config.UnknownResend
+	w.load(1, chaos.Load{})
+	w.sink.SetFault(sink.Fault{CutAfter: 1})
+	w.run(w.params())
+	w.until("held at last", w.all("unknown"))
+	if w.sink.Calls() != 2 {
+		t.Errorf("%d calls, want one more than the first and no stream", w.sink.Calls())
+	}
+}
+
+// reporting sends one mail whose answer is lost and gives the rest to f.
+func reporting(t *testing.T, taken bool) (*world, chaos.Loaded, invite.AttemptID) {
+	t.Helper()
+	w := newWorld(t)
+	w.rig.SendGridReports = true
+	loaded := w.load(1, chaos.Load{})
+	w.sink.SetFault(sink.Fault{CutBefore: 1, Times: 1})
+	if taken {
+		w.sink.SetFault(sink.Fault{CutAfter: 1, Times: 1})
+	}
+	w.run(w.params())
+	var id invite.AttemptID
+	w.until("in doubt", func() bool {
+		err := w.db.QueryRow(t.Context(), `SELECT id FROM attempts WHERE outcome = 'unknown'`).Scan(&id)
+		return err == nil
+	})
+	return w, loaded[0], id
+}
+
+func (w *world) receipt(l chaos.Loaded, attempt invite.AttemptID) {
+	w.t.Helper()
+	err := postgres.InTx(w.t.Context(), w.db, func(tx pgx.Tx) error {
+		_, err := ledger.Append(w.t.Context(), tx, w.rig.Box, l.InviteID, invite.Event{
+			Type: invite.EventDeliveryDelivered, Actor: invite.Actor{Kind: invite.ActorProvider}, DeliveryID: l.DeliveryID, AttemptID: attempt,
+		})
+		return err
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if err := queue.NoteReceipts(w.t.Context(), w.db, []queue.AttemptRef{{InviteID: l.InviteID, AttemptID: attempt}}); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func TestAnEventSettlesALostAnswer(t *testing.T) {
+	t.Parallel()
+	w, l, attempt := reporting(t, true)
+	w.receipt(l, attempt)
+	time.Sleep(600 * time.Millisecond) // twice the settle time: nothing may happen in it
+	w.once([]chaos.Loaded{l})
+	if !w.all("delivered")() {
+		t.Error(w.picture())
+	}
+}
+
+func TestSilenceIsBelievedOnlyWhenLaterMailsWereReported(t *testing.T) {
+	t.Parallel()
+	w, l, _ := reporting(t, false)
+	later := w.load(1, chaos.Load{})[0]
+	var id invite.AttemptID
+	w.until("the later one sent", func() bool {
+		return w.db.QueryRow(t.Context(), `SELECT id FROM attempts WHERE invite_id = $1 AND outcome = 'accepted'`, later.InviteID).Scan(&id) == nil
+	})
+	w.receipt(later, id)
+	w.until("the lost one sent again", func() bool {
+		return w.count(`SELECT count(*) FROM deliveries WHERE invite_id = $1 AND status = 'accepted'`, l.InviteID) == 1
+	})
+	w.once([]chaos.Loaded{l, later})
+}
+
+func TestSilenceOfAnAccountThatReportsNothingElseIsHeld(t *testing.T) {
+	t.Parallel()
+	w, _, _ := reporting(t, false)
+	w.until("held", w.all("unknown"))
+	if w.sink.Calls() != 1 {
+		t.Errorf("%d calls: silence was taken for proof", w.sink.Calls())
+	}
+}
+
+// dead leaves a delivery as a process does that dies right after it committed
+// an attempt: claimed, attempt open, lock free.
+func (w *world) dead(l chaos.Loaded) {
+	w.t.Helper()
+	ctx := w.t.Context()
+	jobs, err := queue.Claim(ctx, w.db, queue.Want{Owner: 4711, Lease: time.Hour, Batch: 1, PerLane: 1})
+	if err != nil || len(jobs) != 1 {
+		w.t.Fatalf("claim: %d jobs, %v", len(jobs), err)
+	}
+	_, text := w.rig.Senders()
+	err = postgres.InTx(ctx, w.db, func(tx pgx.Tx) error {
+		attempt := invite.New[invite.AttemptID]()
+		if _, err := ledger.Append(ctx, tx, w.rig.Box, l.InviteID, invite.Event{
+			Type: invite.EventDeliverySending, Actor: invite.Actor{Kind: invite.ActorSystem}, DeliveryID: l.DeliveryID, AttemptID: attempt,
+		}); err != nil {
+			return err
+		}
+		_, err := queue.Begin(ctx, tx, []queue.NewAttempt{{
+			Lease: jobs[0].Lease, ID: attempt, Provider: text.Provider(), Account: text.Account(), TemplateVersion: "x",
+		}}, time.Hour)
+		return err
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func TestBugACrashInTheMiddleOfProcessing(t *testing.T) {
+	t.Parallel()
+	for name, taken := range map[string]bool{"before the call": false, "after the provider took it": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			l := w.load(1, chaos.Load{Channel: invite.SMS})[0]
+			w.dead(l)
+			if taken {
+				// The dead process's call.
+				_, text := w.rig.Senders()
+				w.handOver(text, l)
+			}
+			w.run(w.params())
+			w.until("accepted", w.all("accepted"))
+			w.once([]chaos.Loaded{l})
+		})
+	}
+}
+
+// A zombie's result comes after somebody else took over: the fact stands, and
+// nothing is sent a second time.
+func TestALateAcceptanceStopsWhoTookOver(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.rig.Settle = 5 * time.Second
+	loaded := w.load(1, chaos.Load{Channel: invite.SMS})
+	w.sink.SetFault(sink.Fault{Latency: 1200 * time.Millisecond, ListStatus: 503})
+	p := w.params(func(p *dispatch.Params) { p.CallDeadline = 5 * time.Second })
+	w.run(p)
+	w.until("the call is under way", func() bool { return w.sink.Calls() == 1 })
+	// The lock's connection breaks: others take the delivery over at once.
+	w.exec(`SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`)
+	w.until("taken over", func() bool { return w.count(`SELECT max(lease_token) FROM deliveries`) > 1 })
+	w.until("accepted", w.all("accepted"))
+	w.once(loaded)
+	if w.count(`SELECT count(*) FROM attempts`) != 1 {
+		t.Error(w.picture())
+	}
+}
+
+func TestTheDatabaseGoesAwayWhileMessagesAreSent(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.sink.SetFault(sink.Fault{Latency: 30 * time.Millisecond})
+	loaded := w.load(300, chaos.Load{Channel: invite.SMS})
+	w.run(w.params(func(p *dispatch.Params) { p.PerLane = 8 }))
+	for range 5 {
+		time.Sleep(100 * time.Millisecond)
+		// By a connection of its own: those of the pool are what is being cut.
+		conn, err := pgx.Connect(t.Context(), w.url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := conn.Exec(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`); err != nil {
+			t.Fatal(err)
+		}
+		_ = conn.Close(t.Context())
+	}
+	w.until("accepted", func() bool {
+		var n int
+		err := w.db.QueryRow(context.WithoutCancel(t.Context()), `SELECT count(*) FROM deliveries WHERE status <> 'accepted'`).Scan(&n)
+		return err == nil && n == 0
+	})
+	w.once(loaded)
+}
