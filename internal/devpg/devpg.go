@@ -120,7 +120,7 @@ func Start(ctx context.Context, p Params) (*Server, error) {
 	}
 	s, err := start(ctx, p, lock)
 	if err != nil || p.Shared {
-		_ = lock.Close()
+		releaseLock(lock)
 		return s, err
 	}
 	s.lock = lock
@@ -202,7 +202,7 @@ func (s *Server) Stop(ctx context.Context) error {
 	if s.done == nil {
 		return nil
 	}
-	defer func() { _ = s.lock.Close() }() // releases the flock, also for a second Stop
+	defer releaseLock(s.lock)
 	defer s.guard()
 	_ = signalPID(s.pid, fastShutdown)
 	select {

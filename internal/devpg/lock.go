@@ -15,6 +15,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// brief is how long a lock may be held by accident: a program that is just
+// being started holds its parent's open files until it runs.
+const brief = 200 * time.Millisecond
+
 // takeLock takes the folder's flock, which the kernel releases with its
 // holder, however that dies. wait is for shared clusters, where everybody gets
 // a turn; otherwise a held lock is an *InUseError.
@@ -23,7 +27,7 @@ func takeLock(ctx context.Context, dir string, wait bool) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("devpg: open the lock file: %w", err)
 	}
-	for {
+	for began := time.Now(); ; {
 		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 		switch {
 		case err == nil:
@@ -33,7 +37,7 @@ func takeLock(ctx context.Context, dir string, wait bool) (*os.File, error) {
 		case err != unix.EWOULDBLOCK:
 			_ = f.Close()
 			return nil, fmt.Errorf("devpg: lock %s: %w", f.Name(), err)
-		case !wait:
+		case !wait && time.Since(began) > brief:
 			defer func() { _ = f.Close() }()
 			return nil, inUse(dir, f)
 		}
@@ -42,6 +46,13 @@ func takeLock(ctx context.Context, dir string, wait bool) (*os.File, error) {
 			return nil, fmt.Errorf("devpg: wait for %s: %w", f.Name(), err)
 		}
 	}
+}
+
+// releaseLock unlocks before it closes: closing alone leaves the lock to a
+// child process that was forked and does not run its program yet.
+func releaseLock(f *os.File) {
+	_ = unix.Flock(int(f.Fd()), unix.LOCK_UN) // fails only if it was closed before
+	_ = f.Close()
 }
 
 // writeOwner leaves word for a second Start. Failing to is no reason to fail:
