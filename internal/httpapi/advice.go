@@ -1,6 +1,12 @@
 package httpapi
 
-import "github.com/connectlink/connectlink/internal/invite"
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/web"
+)
 
 // advice is what the documentation says of an error code.
 type advice struct{ means, do string }
@@ -108,4 +114,32 @@ func advices() map[invite.Code]advice {
 			"A fault of ours. It is in our log, with the request's id.",
 			"Quote `request_id` when you report it. If you sent an Idempotency-Key, the same request may safely be sent again."},
 	}
+}
+
+// failures joins the table of statuses with the advice for each code.
+func (d *docs) failures() []failureView {
+	advice := advices()
+	var out []failureView
+	for _, k := range web.Kinds() {
+		a := advice[k.Code]
+		p := web.Problem{
+			Type: d.publicURL + "/docs/errors/" + string(k.Code), Title: k.Title, Status: k.Status, Detail: k.Title + ".",
+			Instance: "/requests/req_069hqkhjp5sv1bqg1oprs35ep0", Code: k.Code, RequestID: "req_069hqkhjp5sv1bqg1oprs35ep0", Retryable: k.Retryable,
+		}
+		if k.Code == invite.CodeInvalidRequest {
+			p.Errors = []invite.Fault{{Pointer: "/chanel", Code: invite.FaultUnknownField, Detail: "is not a field here; did you mean channel?", Suggestion: "channel"}}
+		}
+		if k.Retryable {
+			at := time.Date(2026, 11, 23, 15, 4, 5, 0, time.UTC)
+			p.RetryAt = &at
+		}
+		example, err := json.MarshalIndent(p, "", "  ")
+		if err != nil {
+			example = nil // a Problem always marshals; the page then goes without
+		}
+		out = append(out, failureView{
+			Code: string(k.Code), Title: k.Title, Means: a.means, Do: a.do, Status: k.Status, Retryable: k.Retryable, Example: string(example),
+		})
+	}
+	return out
 }

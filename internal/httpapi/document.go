@@ -133,6 +133,10 @@ type (
 		AnyOf       []schema `yaml:"anyOf"`
 		Items       *schema
 		Format      string
+		MinLength   *int `yaml:"minLength"`
+		MaxLength   *int `yaml:"maxLength"`
+		Minimum     *int
+		Maximum     *int
 		Description string
 		Required    []string
 		Properties  yaml.Node
@@ -166,7 +170,22 @@ func (s schema) kind() (text, link string) {
 	if values := s.choices(); len(values) > 0 {
 		text += ": " + strings.Join(values, ", ")
 	}
-	return text, ""
+	return text + s.limits(), ""
+}
+
+// limits says how long or how large a value may be.
+func (s schema) limits() string {
+	switch {
+	case s.Minimum != nil && s.Maximum != nil:
+		return fmt.Sprintf(", %d to %d", *s.Minimum, *s.Maximum)
+	case s.Minimum != nil:
+		return fmt.Sprintf(", %d or more", *s.Minimum)
+	case s.MinLength != nil && s.MaxLength != nil:
+		return fmt.Sprintf(", %d to %d characters", *s.MinLength, *s.MaxLength)
+	case s.MaxLength != nil:
+		return fmt.Sprintf(", at most %d characters", *s.MaxLength)
+	}
+	return ""
 }
 
 func (s schema) choices() []string {
