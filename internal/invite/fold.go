@@ -1,6 +1,9 @@
 package invite
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // State is what the machine decides by: the invite's own standing and that of
 // each of its deliveries.
@@ -222,7 +225,7 @@ func foldDelivery(s State, e Event, status DeliveryStatus) (State, []Effect) {
 		return s, nil
 	}
 	s, d := s.delivery(e.DeliveryID)
-	if d == nil || !replaces(*d, status, e.At) {
+	if d == nil || !replaces(*d, status, e) {
 		return s, nil
 	}
 	d.Status, d.Reason, d.ProviderCode = status, e.Data.Reason, e.Data.ProviderCode
@@ -240,7 +243,7 @@ func foldDelivery(s State, e Event, status DeliveryStatus) (State, []Effect) {
 	case status.DidNotArrive() && s.Status.Open() && s.Progress == NotOpened:
 		s.Status = Failed
 		return s, []Effect{EffectPublishDeliveryFailed}
-	case status == Delivered && s.Status == Failed && s.RevokedAt.IsZero():
+	case status.arrived() && s.Status == Failed && s.RevokedAt.IsZero():
 		// The failure was never true: a late receipt says that it arrived.
 		s.Status = Active
 	}
@@ -249,12 +252,22 @@ func foldDelivery(s State, e Event, status DeliveryStatus) (State, []Effect) {
 
 // replaces says whether a fact stands above the one recorded. Two ends that
 // both happened are ordered by the provider's own clock, everything else by
-// how much it says, so that any order of arrival gives the same result.
-func replaces(d DeliveryState, status DeliveryStatus, at time.Time) bool {
+// how much it says, so that any order of arrival gives the same result. Facts
+// that are alike in both are told apart by their words: which of them stands
+// matters little, but it must always be the same one.
+func replaces(d DeliveryState, status DeliveryStatus, e Event) bool {
 	recorded, next := d.Status.rank(), status.rank()
 	end := Bounced.rank()
-	if recorded >= end && next >= end && recorded < Complained.rank() && next < Complained.rank() && !d.EndedAt.Equal(at) {
-		return at.After(d.EndedAt)
+	if recorded >= end && next >= end && recorded < Complained.rank() && next < Complained.rank() && !d.EndedAt.Equal(e.At) {
+		return e.At.After(d.EndedAt)
 	}
-	return next > recorded
+	if next != recorded {
+		return next > recorded
+	}
+	if status == Complained && !d.EndedAt.Equal(e.At) {
+		return e.At.After(d.EndedAt)
+	}
+	return cmp.Or(
+		cmp.Compare(status, d.Status), cmp.Compare(e.Data.Reason, d.Reason), cmp.Compare(e.Data.ProviderCode, d.ProviderCode),
+	) > 0
 }

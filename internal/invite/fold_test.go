@@ -45,6 +45,7 @@ func TestStatusMatrix(t *testing.T) {
 		EventDeliveryRejected:    {Scheduled: Failed, Pending: Failed, Active: Failed},
 		EventDeliverySuppressed:  {Scheduled: Failed, Pending: Failed, Active: Failed},
 		EventDeliveryDelivered:   {Failed: Active},
+		EventDeliveryComplained:  {Failed: Active}, // only who got it can complain
 	}
 	all := []EventType{
 		EventCreated, EventLinkMinted, EventMintFailed, EventFetched, EventVisited, EventContinued, EventConnectFailed,

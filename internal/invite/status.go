@@ -66,6 +66,9 @@ func (s DeliveryStatus) DidNotArrive() bool {
 	return slices.Contains([]DeliveryStatus{Bounced, Undelivered, Rejected, Suppressed}, s)
 }
 
+// arrived says whether this message is known to have come before its reader.
+func (s DeliveryStatus) arrived() bool { return s == Delivered || s == Complained }
+
 // rank orders statuses by how much they say; a fact never yields to one that
 // says less. Unknown is below every other end because any evidence beats it,
 // and Canceled is too, because a message may have left just before.
