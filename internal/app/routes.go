@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/connectlink/connectlink/internal/httpapi"
 	"github.com/connectlink/connectlink/internal/limit"
@@ -56,7 +55,7 @@ func (a *App) openRoutes() error {
 
 // metrics are for scrapers beside us; from outside they do not exist.
 func (a *App) metrics() echo.HandlerFunc {
-	h := echo.WrapHandler(promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{}))
+	h := echo.WrapHandler(web.MetricsHandler(a.registry))
 	return func(c echo.Context) error {
 		if ip := web.ClientIP(c); !ip.IsLoopback() && !ip.IsPrivate() {
 			return echo.ErrNotFound

@@ -53,18 +53,22 @@ func decide(j *queue.Job) (step, invite.Reason) {
 		}
 		return stepMint, ""
 	}
-	if !invite.EnoughLeft(granted(inv), left(*inv.ExpiresAt)) {
+	if !invite.EnoughLeft(granted(j), left(*inv.ExpiresAt)) {
 		return stepGiveUp, shortfall(j)
 	}
 	return stepSend, ""
 }
 
-// granted is the life that the invite had when it began.
-func granted(inv *queue.Invite) time.Duration {
-	if inv.ValidFor > 0 {
-		return inv.ValidFor
+// granted is the life that the invite had when it began. Without valid_for
+// that is its token's, which may be shorter than what was asked for.
+func granted(j *queue.Job) time.Duration {
+	switch {
+	case j.Invite.ValidFor > 0:
+		return j.Invite.ValidFor
+	case j.Link != nil:
+		return min(j.Invite.ExpiresIn, j.Link.Granted)
 	}
-	return inv.ExpiresIn
+	return j.Invite.ExpiresIn
 }
 
 // shortfall is why time ran out: what was missing last.

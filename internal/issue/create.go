@@ -84,7 +84,7 @@ func (s *Service) create(ctx context.Context, p access.Principal, o order, idem 
 		return Answer{}, err
 	}
 	if in.Lost {
-		return s.replay(ctx, p, *idem)
+		return s.replay(ctx, p, *idem, meta)
 	}
 	if row.Delivery != nil {
 		s.p.Wake(row.Delivery.Lane)
@@ -131,7 +131,7 @@ func (s *Service) row(p access.Principal, o order, app invite.App, meta Meta) (l
 		ID: id, ProjectID: p.ProjectID, Livemode: p.Livemode, Environment: p.Environment, Status: invite.Pending,
 		Channel: o.channel, LinkType: o.linkType, InitiatedBy: o.initiatedBy, ExternalUserID: o.externalUserID, App: app,
 		OAuthAppID: o.oauthAppID, Content: content, ExpiresIn: o.expiresIn, ValidFor: o.validFor, CreatedBy: key,
-		Code: stored, Terms: terms(s.p.Box, p.ProjectID, p.Livemode, o.content.Recipient),
+		Code: stored, Terms: ledger.Terms(s.p.Box, p.ProjectID, p.Livemode, o.content.Recipient),
 		Event: invite.Event{
 			ID: invite.New[invite.EventID](), Type: invite.EventCreated, Actor: invite.Actor{Kind: invite.ActorKey, ID: p.ID},
 			Data: invite.Data{RequestID: meta.RequestID, Channel: o.channel},
@@ -185,6 +185,9 @@ func fresh(row ledger.New, in ledger.Inserted) find.Invite {
 			expires = *in.ExpiresAt
 		}
 		inv.LinkID, inv.LinkURL, inv.LinkExpiresAt, inv.LinkExpiresRaw = l.ID, l.URL, &expires, &l.ExpiresAtRaw
+		if row.Channel == invite.LinkOnly {
+			inv.OpenUntil = &expires // this very answer hands it out
+		}
 	}
 	if d := row.Delivery; d != nil {
 		channel, status, none := string(d.Channel), string(invite.Queued), ""

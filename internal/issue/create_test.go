@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/issue"
@@ -293,5 +295,34 @@ func TestDevelopmentReachesListedRecipientsOnly(t *testing.T) {
 	_, err := w.process().Create(t.Context(), p, ask("user-1"), issue.Meta{})
 	if invite.CodeOf(err) != invite.CodeRecipientNotListed {
 		t.Errorf("err = %v", err)
+	}
+}
+
+// TestARepeatHearsWhatTheFirstHeard, whatever has become of the invite since.
+func TestARepeatHearsWhatTheFirstHeard(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.process()
+	meta := issue.Meta{IdempotencyKey: "k", Route: "POST /v1/invites"}
+	first, err := s.Create(t.Context(), w.key, ask("user-1"), meta)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.happens(first.Invite.ID, invite.Event{Type: invite.EventDeliverySending, DeliveryID: first.Invite.Delivery.ID})
+	w.happens(first.Invite.ID, invite.Event{Type: invite.EventDeliveryAccepted, DeliveryID: first.Invite.Delivery.ID})
+	if _, err := s.Resend(t.Context(), w.key, first.Invite.ID, issue.ResendRequest{
+		Channel: "sms", Recipient: &issue.RecipientRequest{Phone: "+12025550100"},
+	}, issue.Meta{}); err != nil {
+		t.Fatal(err)
+	}
+	w.happens(first.Invite.ID, invite.Event{Type: invite.EventVisited})
+	again, err := s.Create(t.Context(), w.key, ask("user-1"), meta)
+	if err != nil || !again.Replayed {
+		t.Fatalf("replayed %t, %v", again.Replayed, err)
+	}
+	again.Invite.Recipient = first.Invite.Recipient // as corrected since
+	if diff := cmp.Diff(first.Invite, again.Invite, cmp.Comparer(func(a, b invite.ID) bool { return a == b }),
+		cmp.Comparer(func(a, b invite.DeliveryID) bool { return a == b })); diff != "" {
+		t.Errorf("first and repeat differ (-first +repeat):\n%s", diff)
 	}
 }

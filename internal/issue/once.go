@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 
 	"github.com/connectlink/connectlink/internal/access"
@@ -73,28 +74,27 @@ func (s *Service) replayed(ctx context.Context, p access.Principal, idem ledger.
 	if !slices.ContainsFunc(macs, func(h seal.Hash) bool { return bytes.Equal(h, was.BodyMAC) }) {
 		return Answer{}, invite.Errorf(invite.CodeIdempotencyReused, "This Idempotency-Key was used for a request with another body.")
 	}
-	r, err := s.present(ctx, p, was.InviteID)
-	return Answer{Invite: r, Status: was.Status, Replayed: true}, err
+	a := Answer{Status: was.Status, Replayed: true}
+	if was.Status == http.StatusOK {
+		// A resend is answered with the invite as it is.
+		a.Invite, err = s.present(ctx, p, was.InviteID)
+		return a, err
+	}
+	inv, err := find.GetCreated(ctx, s.p.DB, p.ProjectID, p.Livemode, was.InviteID)
+	if err != nil {
+		return Answer{}, notFound(err, was.InviteID)
+	}
+	a.Invite, err = find.Present(s.p.Box, inv, s.links(p))
+	return a, err
 }
 
 // replay answers the loser of a race between processes.
-func (s *Service) replay(ctx context.Context, p access.Principal, idem ledger.Idempotency) (Answer, error) {
-	key, err := invite.Parse[invite.KeyID](p.ID)
-	if err != nil {
-		return Answer{}, fmt.Errorf("replay: principal: %w", err)
+func (s *Service) replay(ctx context.Context, p access.Principal, idem ledger.Idempotency, meta Meta) (Answer, error) {
+	a, err := s.replayed(ctx, p, idem, meta)
+	if err == nil && a.Status == 0 {
+		err = invite.Errorf(invite.CodeIdempotencyInProgress, "A request with this Idempotency-Key is under way; ask again.")
 	}
-	was, found, err := ledger.FindAnswered(ctx, s.p.DB, key, idem.Route, idem.KeyHash)
-	if err != nil {
-		return Answer{}, err
-	}
-	if !found {
-		return Answer{}, invite.Errorf(invite.CodeIdempotencyInProgress, "A request with this Idempotency-Key is under way; ask again.")
-	}
-	if !bytes.Equal(idem.BodyMAC, was.BodyMAC) {
-		return Answer{}, invite.Errorf(invite.CodeIdempotencyReused, "This Idempotency-Key was used for a request with another body.")
-	}
-	r, err := s.present(ctx, p, was.InviteID)
-	return Answer{Invite: r, Status: was.Status, Replayed: true}, err
+	return a, err
 }
 
 func notFound(err error, id invite.ID) error {

@@ -64,7 +64,7 @@ func (s *Service) Resend(ctx context.Context, p access.Principal, id invite.ID, 
 		}
 		err = postgres.InTx(ctx, s.p.DB, func(tx pgx.Tx) error { return s.storeResend(ctx, tx, p, r, lane, idem, meta) })
 		if errors.Is(err, errTwin) {
-			return s.replay(ctx, p, *idem)
+			return s.replay(ctx, p, *idem, meta)
 		}
 		if err != nil {
 			return Answer{}, err
@@ -273,7 +273,7 @@ func (s *Service) storeContent(ctx context.Context, tx pgx.Tx, p access.Principa
 		return err
 	}
 	var hashes [][]byte
-	for _, h := range terms(s.p.Box, p.ProjectID, p.Livemode, r.content.Recipient) {
+	for _, h := range ledger.Terms(s.p.Box, p.ProjectID, p.Livemode, r.content.Recipient) {
 		hashes = append(hashes, h)
 	}
 	if err := ledger.SetContent(ctx, tx, r.inv.ID, sealed, hashes); err != nil {

@@ -140,7 +140,8 @@ func (m *Minter) Mint(ctx context.Context, r Request) (Minted, error) {
 		URL: full, ExpiresAt: token.ExpiresAt,
 		Link: ledger.Link{
 			ID: id, URL: sealed, TokenDigest: seal.Digest(token.Token), WebhookDigest: seal.Digest(hook),
-			Granted: r.ExpiresIn, Left: left, ExpiresAtRaw: token.ExpiresAt.UTC().Format(time.RFC3339Nano),
+			// What was granted may be less than what was asked for.
+			Granted: min(r.ExpiresIn, max(left.Round(time.Second), time.Second)), Left: left, ExpiresAtRaw: token.ExpiresAt.UTC().Format(time.RFC3339Nano),
 		},
 	}, nil
 }

@@ -93,6 +93,44 @@ func Get(ctx context.Context, db postgres.DB, project string, livemode bool, id 
 	return one(rows, "invite "+id.String())
 }
 
+// born joins what stood beside an invite when it was made: that has its time.
+const born = `
+	LEFT JOIN connect_links l ON l.invite_id = i.id AND l.minted_at = i.created_at
+	LEFT JOIN codes c ON c.invite_id = i.id AND c.created_at = i.created_at
+	LEFT JOIN deliveries d ON d.invite_id = i.id AND d.number = 1`
+
+// GetCreated reads one invite as it was when it was made, for the answer to a
+// repeated request. Secrets that are wiped since are gone from it too, and a
+// recipient who was corrected since is the corrected one. Errors: ErrNotFound.
+func GetCreated(ctx context.Context, db postgres.DB, project string, livemode bool, id invite.ID) (Invite, error) {
+	rows, _ := db.Query(ctx, `SELECT `+columns+` FROM invites i `+born+`
+		WHERE i.id = $1 AND i.project_id = $2 AND i.livemode = $3`, id, project, livemode)
+	inv, err := one(rows, "invite "+id.String())
+	if err != nil {
+		return Invite{}, err
+	}
+	inv.Status, inv.Progress, inv.Version, inv.ResendCount = invite.Pending, invite.NotOpened, 1, 0
+	inv.ReplacedBy, inv.AccountID, inv.AccountName, inv.ConnectedAt, inv.RevokedAt = invite.ID{}, "", nil, nil, nil
+	inv.UpdatedAt, inv.Now, inv.ExpiresAt, inv.OpenUntil = inv.CreatedAt, inv.CreatedAt, nil, nil
+	if !inv.LinkID.IsZero() {
+		inv.Status, inv.ExpiresAt = invite.Active, inv.LinkExpiresAt
+	}
+	if inv.ValidForS != nil {
+		end := inv.CreatedAt.Add(time.Duration(*inv.ValidForS) * time.Second)
+		inv.ExpiresAt = &end
+	}
+	inv.Channel = invite.LinkOnly
+	if inv.DeliveryID.IsZero() {
+		inv.OpenUntil = inv.LinkExpiresAt
+		return inv, nil
+	}
+	queued, none := string(invite.Queued), ""
+	inv.Channel = invite.Channel(*inv.DeliveryChannel)
+	inv.DeliveryStatus, inv.DeliveryUpdated = &queued, &inv.CreatedAt
+	inv.DeliveryReason, inv.DeliveryCode, inv.DeliveryProvider = &none, &none, &none
+	return inv, nil
+}
+
 // Any reads one invite whatever its project; for the service itself, never for a caller. Errors: ErrNotFound.
 func Any(ctx context.Context, db postgres.DB, id invite.ID) (Invite, error) {
 	rows, _ := db.Query(ctx, `SELECT `+columns+` FROM invites i `+joins+` WHERE i.id = $1`, id)
