@@ -1,0 +1,291 @@
+package mint_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/limit"
+	"github.com/connectlink/connectlink/internal/mint"
+	"github.com/connectlink/connectlink/internal/pipedream"
+	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/secret"
+)
+
+// pipe is Pipedream for one test: it answers as told and keeps what it was asked.
+type pipe struct {
+	t      *testing.T
+	server *httptest.Server
+	box    *seal.Box
+	mu     sync.Mutex
+	asked  map[string]any
+	skew   time.Duration // of Pipedream's clock against ours
+	life   time.Duration // granted; 4 h
+	status int           // of create token; 200
+	apps   atomic.Int64  // how often an app was looked up
+}
+
+func newPipe(t *testing.T) *pipe {
+	t.Helper()
+	keyset, err := seal.NewKeyset()
+	if err != nil {
+		t.Fatal(err)
+	}
+	box, err := seal.NewBox(keyset)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &pipe{t: t, box: box, life: 4 * time.Hour, status: http.StatusOK}
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /v1/oauth/token", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, http.StatusOK, `{"access_token":"jwt","token_type":"Bearer","expires_in":3600}`)
+	})
+	mux.HandleFunc("POST /v1/connect/proj_1/tokens", p.token)
+	mux.HandleFunc("GET /v1/connect/apps/{slug}", p.app)
+	mux.HandleFunc("GET /v1/connect/proj_1/oauth_apps/{id}", func(w http.ResponseWriter, r *http.Request) {
+		switch r.PathValue("id") {
+		case "oa_gone":
+			answer(w, http.StatusNotFound, `{"error":"record not found"}`)
+		case "oa_down":
+			answer(w, http.StatusBadGateway, `{}`)
+		default:
+			answer(w, http.StatusOK, `{"id":"oa_1","name_slug":"slack"}`)
+		}
+	})
+	p.server = httptest.NewServer(mux)
+	t.Cleanup(p.server.Close)
+	return p
+}
+
+func answer(w http.ResponseWriter, status int, body string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(body))
+}
+
+func (p *pipe) token(w http.ResponseWriter, r *http.Request) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := json.NewDecoder(r.Body).Decode(&p.asked); err != nil {
+		p.t.Error(err)
+	}
+	now := time.Now().Add(p.skew)
+	w.Header().Set("Date", now.UTC().Format(http.TimeFormat))
+	if p.status != http.StatusOK {
+		w.Header().Set("Retry-After", "7")
+		answer(w, p.status, `{"error":"no"}`)
+		return
+	}
+	token := "ctok_" + strings.Repeat("a1", 16)
+	answer(w, http.StatusOK, fmt.Sprintf(`{"token":%q,"expires_at":%q,"connect_link_url":"https://pipedream.com/_static/connect.html?token=%s&connectLink=true"}`,
+		token, now.Add(p.life).UTC().Format("2006-01-02T15:04:05.000-07:00"), token))
+}
+
+func (p *pipe) app(w http.ResponseWriter, r *http.Request) {
+	p.apps.Add(1)
+	switch slug := r.PathValue("slug"); slug {
+	case "rss":
+		answer(w, http.StatusOK, `{"data":{"name_slug":"rss","name":"RSS","auth_type":"none","img_src":""}}`)
+	case "gone":
+		answer(w, http.StatusNotFound, `{"error":"record not found"}`)
+	case "down":
+		answer(w, http.StatusBadGateway, `{}`)
+	default:
+		answer(w, http.StatusOK, fmt.Sprintf(`{"data":{"name_slug":%q,"name":"Slack","auth_type":"oauth","img_src":"https://a.example/l.png"}}`, slug))
+	}
+}
+
+func (p *pipe) minter(publicURL string) *mint.Minter {
+	return mint.New(mint.Params{
+		Client: pipedream.New(pipedream.Params{
+			BaseURL: p.server.URL, ClientID: "id", ClientSecret: secret.New("s"), ProjectID: "proj_1", Environment: "production",
+			FirstDelay: time.Millisecond, BreakAfter: 1000,
+		}),
+		Box: p.box, PublicURL: publicURL, CallbackURL: publicURL, Budget: limit.New(limit.Per(100, time.Minute), 100, time.Now),
+	})
+}
+
+func ask() mint.Request {
+	return mint.Request{
+		InviteID: invite.New[invite.ID](), ExternalUserID: "user-1", App: "slack", OAuthAppID: "oa_1",
+		ExpiresIn: 4 * time.Hour, Code: secret.New("Code0123456789abcdef"), ReturnURL: "https://acme.example/back",
+	}
+}
+
+func TestMintAsksNarrowlyAndSealsWhatItGets(t *testing.T) {
+	t.Parallel()
+	p := newPipe(t)
+	m, err := p.minter("https://go.acme.example").Mint(t.Context(), ask())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := m.URL.Reveal(); !strings.HasSuffix(got, "&connectLink=true&app=slack&oauthAppId=oa_1") {
+		t.Error("app and oauthAppId are not appended")
+	}
+	opened, err := p.box.Open(m.Link.URL, seal.AD{Column: "connect_links.url", ID: m.Link.ID.UUID()})
+	if err != nil || string(opened) != m.URL.Reveal() {
+		t.Errorf("the stored link is not the one given out: %v", err)
+	}
+	if _, err := p.box.Open(m.Link.URL, seal.AD{Column: "connect_links.url", ID: invite.New[invite.LinkID]().UUID()}); err == nil {
+		t.Error("a link moved to another row opens")
+	}
+	want := map[string]string{
+		"external_user_id":     "user-1",
+		"scope":                mint.DefaultScope,
+		"success_redirect_uri": "https://go.acme.example/done/Code0123456789abcdef?outcome=success",
+		"error_redirect_uri":   "https://go.acme.example/done/Code0123456789abcdef?outcome=error",
+	}
+	for k, v := range want {
+		if p.asked[k] != v {
+			t.Errorf("%s = %v", k, p.asked[k])
+		}
+	}
+	if p.asked["expires_in"] != float64(14400) {
+		t.Errorf("expires_in = %v", p.asked["expires_in"])
+	}
+	hook, _ := p.asked["webhook_uri"].(string)
+	secretPart, ok := strings.CutPrefix(hook, "https://go.acme.example/hooks/pipedream/")
+	if !ok || string(seal.Digest(secret.New(secretPart))) != string(m.Link.WebhookDigest) {
+		t.Error("the webhook's secret is not the one whose digest is kept")
+	}
+	token, _, _ := strings.Cut(strings.SplitAfter(m.URL.Reveal(), "token=")[1], "&")
+	if string(seal.Digest(secret.New(token))) != string(m.Link.TokenDigest) {
+		t.Error("the token's digest is of something else")
+	}
+	if m.Link.Left < 4*time.Hour-time.Minute || m.Link.Left > 4*time.Hour || m.Link.Granted != 4*time.Hour {
+		t.Errorf("left %s of %s", m.Link.Left, m.Link.Granted)
+	}
+}
+
+func TestWithoutAPublicURLThePersonGoesStraightBack(t *testing.T) {
+	t.Parallel()
+	p := newPipe(t)
+	if _, err := p.minter("").Mint(t.Context(), ask()); err != nil {
+		t.Fatal(err)
+	}
+	if p.asked["success_redirect_uri"] != "https://acme.example/back" || p.asked["webhook_uri"] != nil {
+		t.Errorf("asked %v", p.asked)
+	}
+}
+
+// TestAWrongClockDoesNotReviveADeadLink: whether ours is off or Pipedream's,
+// what is left is what Pipedream's own clock says.
+func TestAWrongClockDoesNotReviveADeadLink(t *testing.T) {
+	t.Parallel()
+	for _, skew := range []time.Duration{-10 * time.Minute, 10 * time.Minute, 30 * time.Hour} {
+		p := newPipe(t)
+		p.skew = skew
+		m, err := p.minter("https://go.acme.example").Mint(t.Context(), ask())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if off := (m.Link.Left - 4*time.Hour).Abs(); off > 2*time.Second {
+			t.Errorf("at a skew of %s: %s left of 4 h", skew, m.Link.Left)
+		}
+	}
+}
+
+func TestLessGrantedThanAsked(t *testing.T) {
+	t.Parallel()
+	p := newPipe(t)
+	p.life = time.Minute
+	m, err := p.minter("https://go.acme.example").Mint(t.Context(), ask())
+	if err != nil || m.Link.Granted > time.Minute+time.Second {
+		t.Errorf("granted %s, %v", m.Link.Granted, err)
+	}
+}
+
+func TestFailuresByTheirKind(t *testing.T) {
+	t.Parallel()
+	for status, passing := range map[int]bool{429: true, 408: true, 500: true, 503: true, 400: false, 403: false, 404: false, 422: false} {
+		t.Run(fmt.Sprint(status), func(t *testing.T) {
+			t.Parallel()
+			p := newPipe(t)
+			p.status = status
+			_, err := p.minter("https://go.acme.example").Mint(t.Context(), ask())
+			if errors.Is(err, mint.ErrPassing) != passing {
+				t.Errorf("passing = %t: %v", !passing, err)
+			}
+			if !passing && invite.CodeOf(err) != invite.CodeMintFailed {
+				t.Errorf("code %s", invite.CodeOf(err))
+			}
+			if status == 429 && mint.RetryAfter(err) != 7*time.Second {
+				t.Errorf("retry after %s", mint.RetryAfter(err))
+			}
+		})
+	}
+	p := newPipe(t)
+	p.server.Close()
+	if _, err := p.minter("https://go.acme.example").Mint(t.Context(), ask()); !errors.Is(err, mint.ErrPassing) {
+		t.Errorf("nobody listens: %v", err)
+	}
+}
+
+func TestTheDocumentedLimitIsKeptForEachUser(t *testing.T) {
+	t.Parallel()
+	p := newPipe(t)
+	m := p.minter("https://go.acme.example")
+	for range 100 {
+		if _, err := m.Mint(t.Context(), ask()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := m.Mint(t.Context(), ask())
+	if !errors.Is(err, mint.ErrPassing) || mint.RetryAfter(err) <= 0 {
+		t.Errorf("the 101st in a minute: %v", err)
+	}
+	other := ask()
+	other.ExternalUserID = "user-2"
+	if _, err := m.Mint(t.Context(), other); err != nil {
+		t.Errorf("another user: %v", err)
+	}
+}
+
+func TestApps(t *testing.T) {
+	t.Parallel()
+	p := newPipe(t)
+	m := p.minter("https://go.acme.example")
+	var wg sync.WaitGroup
+	for range 32 {
+		wg.Go(func() {
+			app, err := m.App(t.Context(), "slack")
+			if err != nil || app.Name != "Slack" || app.AuthType != "oauth" {
+				t.Errorf("%+v, %v", app, err)
+			}
+		})
+	}
+	wg.Wait()
+	if n := p.apps.Load(); n > 2 {
+		t.Errorf("%d look-ups of one app", n)
+	}
+	if _, err := m.App(t.Context(), "rss"); invite.CodeOf(err) != invite.CodeAppNeedsNoAccount {
+		t.Errorf("rss: %v", err)
+	}
+	if _, err := m.App(t.Context(), "gone"); invite.CodeOf(err) != invite.CodeUnknownApp {
+		t.Errorf("gone: %v", err)
+	}
+	if app, err := m.App(t.Context(), "down"); err != nil || app.Name != "down" {
+		t.Errorf("an outage must not block: %+v, %v", app, err)
+	}
+}
+
+func TestOAuthApps(t *testing.T) {
+	t.Parallel()
+	m := newPipe(t).minter("https://go.acme.example")
+	for id, want := range map[string]invite.Code{"": "", "oa_1": "", "oa_down": "", "oa_gone": invite.CodeInvalidRequest} {
+		if err := m.CheckOAuthApp(t.Context(), id, "slack"); err != nil && invite.CodeOf(err) != want || err == nil && want != "" {
+			t.Errorf("%q: %v", id, err)
+		}
+	}
+	if err := m.CheckOAuthApp(t.Context(), "oa_1", "gmail"); invite.CodeOf(err) != invite.CodeInvalidRequest {
+		t.Errorf("another app's client: %v", err)
+	}
+}

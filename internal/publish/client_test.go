@@ -1,0 +1,58 @@
+package publish
+
+import (
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+)
+
+func TestOnlyPublicAddressesAreCalled(t *testing.T) {
+	t.Parallel()
+	for address, want := range map[string]bool{
+		"93.184.216.34:443": true, "[2606:2800:220:1::1]:443": true,
+		"127.0.0.1:80": false, "10.1.2.3:80": false, "172.16.0.1:443": false, "192.168.1.1:443": false,
+		"169.254.169.254:80": false, "100.64.1.1:443": false, "0.0.0.0:80": false, "224.0.0.1:80": false, "255.255.255.255:80": false,
+		"[::1]:80": false, "[fe80::1]:80": false, "[fc00::1]:80": false, "[::ffff:127.0.0.1]:80": false, "[::ffff:10.0.0.1]:443": false,
+		"[64:ff9b::7f00:1]:443": false, "[2002:7f00:1::]:443": false, "not an address": false,
+	} {
+		if err := public(address); (err == nil) != want {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+}
+
+// TestTheAddressIsCheckedAfterDNS: a name says nothing, what it resolves to does.
+func TestTheAddressIsCheckedAfterDNS(t *testing.T) {
+	t.Parallel()
+	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("it was called") }))
+	defer s.Close()
+	_, port, err := net.SplitHostPort(s.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := client(false).Get("http://localhost:" + port)
+	if err == nil {
+		_ = resp.Body.Close()
+	}
+	if !errors.Is(err, ErrPrivateAddress) {
+		t.Errorf("err = %v", err)
+	}
+}
+
+func TestRedirectsAreNotFollowed(t *testing.T) {
+	t.Parallel()
+	inner := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("the redirect was followed") }))
+	defer inner.Close()
+	s := httptest.NewServer(http.RedirectHandler(inner.URL, http.StatusFound))
+	defer s.Close()
+	resp, err := client(true).Get(s.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if resp.StatusCode != http.StatusFound {
+		t.Errorf("status %d", resp.StatusCode)
+	}
+}
