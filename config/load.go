@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/knadh/koanf/v2"
+
+	"github.com/connectlink/connectlink/internal/secret"
 )
 
 // FileVariable names the configuration file where Sources does not.
@@ -27,6 +29,9 @@ type Sources struct {
 	// Names are the names of all variables there are, for warnings about
 	// misspelt ones; nil checks none.
 	Names []string
+	// CheckKeyset says what is wrong with a keyset, whose format is not known
+	// here; nil checks nothing.
+	CheckKeyset func(secret.Text) error
 }
 
 // Load reads and validates the configuration. Its error is *Error, with every
@@ -64,6 +69,11 @@ func (l *loader) load() *Config {
 	}
 	if c.RenewEvery > 0 && c.LeaseFor > 0 && c.RenewEvery > c.LeaseFor/2 {
 		l.faults.add("CONNECTLINK_LEASE_RENEW_EVERY", "must be at most half of the lease, so that one lost renewal loses nothing")
+	}
+	if l.src.CheckKeyset != nil && !c.Keyset.IsZero() {
+		if err := l.src.CheckKeyset(c.Keyset); err != nil {
+			l.faults.add("CONNECTLINK_KEYSET", "%v", err)
+		}
 	}
 	l.projects(c, projects)
 	c.notes = append(c.notes, l.misspelt()...)

@@ -8,230 +8,217 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
-	"os"
-	"path/filepath"
-	"strings"
+	"strconv"
 	"syscall"
 	"time"
 
 	"github.com/connectlink/connectlink/config"
-	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/app"
 	"github.com/connectlink/connectlink/internal/devpg"
-	"github.com/connectlink/connectlink/internal/grant"
 	"github.com/connectlink/connectlink/internal/postgres"
-	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/secret"
 )
 
 type devCommand struct {
-	State   string        `help:"Folder that keeps the database, the keyset and the API key between runs." env:"CONNECTLINK_STATE_DIR" type:"path"`
-	Listen  string        `help:"Loopback address to serve on. Unless given, the next free port is taken when 8080 is in use." default:"127.0.0.1:8080"`
+	State   string        `help:"Folder that keeps the database, its keyset and the API key between runs; one in your cache folder unless given." env:"CONNECTLINK_STATE_DIR" type:"path" placeholder:"FOLDER"`
+	Listen  string        `help:"Loopback address to serve on. Unless given, 127.0.0.1 with port 8080 or the next free one." placeholder:"HOST:PORT"`
 	Pace    time.Duration `help:"How long one step of a scripted recipient takes." default:"1s"`
-	JSON    bool          `name:"json" help:"Print one JSON object instead of the tour."`
+	JSON    bool          `name:"json" help:"Print one JSON object (url, api_key, inbox_url) instead of the tour."`
 	Verbose bool          `short:"v" help:"Log every request and every attempt to standard error."`
 }
 
-// devState is what dev keeps between runs, beside the database.
-type devState struct {
-	keyset secret.Text
-	apiKey secret.Text
-	dir    string
+// Help is shown by dev --help.
+func (devCommand) Help() string {
+	return "Nothing leaves this machine: email, SMS and Pipedream are stand-ins, and an inbox page shows what was sent. " +
+		"The database is a PostgreSQL of dev's own (the installed server, or one that is fetched if you agree), unless CONNECTLINK_DATABASE_URL names another."
 }
 
 // Run serves everything from one folder until Ctrl-C.
 func (c *devCommand) Run(e *env) error {
+	if err := c.checkListen(); err != nil {
+		return err
+	}
+	state, err := openState(c.State)
+	if err != nil {
+		return err
+	}
+	cfg, err := devConfig(e, state)
+	if err != nil {
+		return err
+	}
+	log := c.logger(e)
+	pg, err := devDatabase(e, cfg, state, log)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(e.ctx)
+	defer cancel(nil)
+	if pg != nil {
+		defer stopDatabase(e, pg, log)
+		go func() {
+			select {
+			case <-pg.Done():
+				cancel(fmt.Errorf("the database has ended; what it said is in %s/postgres.log", pg.Home()))
+			case <-ctx.Done():
+			}
+		}()
+	}
+	err = c.serve(ctx, e, cfg, state, log)
+	if e.ctx.Err() == nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+func (c *devCommand) logger(e *env) *slog.Logger {
 	level := slog.LevelWarn
 	if c.Verbose {
 		level = slog.LevelInfo
 	}
-	log := slog.New(slog.NewTextHandler(e.stderr, &slog.HandlerOptions{Level: level}))
-	state, err := c.open(e)
+	return slog.New(slog.NewTextHandler(e.stderr, &slog.HandlerOptions{Level: level}))
+}
+
+// devConfig is what the environment and a configuration file say, and for a
+// laptop what they leave out.
+func devConfig(e *env, state devState) (*config.Config, error) {
+	laptop := *e
+	laptop.lookup = func(name string) (string, bool) {
+		v, ok := e.lookup(name)
+		if _, file := e.lookup(config.FileVariable); !ok && !file && name == "CONNECTLINK_BRAND_NAME" {
+			return "Northwind", true // a product's name makes the pages easier to imagine
+		}
+		return v, ok
+	}
+	cfg, err := settings{}.load(&laptop, databaseVariable, keysetVariable)
 	if err != nil {
+		return nil, err
+	}
+	// A keyset of the environment belongs to the environment's database.
+	if cfg.DatabaseURL.IsZero() || cfg.Keyset.IsZero() {
+		if cfg.Keyset, err = state.keyset(); err != nil {
+			return nil, err
+		}
+	}
+	cfg.SandboxEnabled, cfg.Role = true, config.RoleAll
+	return cfg, nil
+}
+
+// devDatabase starts the private database and puts it into cfg, unless cfg
+// names one already; then it returns nil.
+func devDatabase(e *env, cfg *config.Config, state devState, log *slog.Logger) (*devpg.Server, error) {
+	if !cfg.DatabaseURL.IsZero() {
+		e.say("Using the database that the configuration names, not a private one.")
+		return nil, nil
+	}
+	if !state.began() {
+		e.say("Starting a private PostgreSQL in %s (the first start takes some seconds) …", state.file("postgres"))
+	}
+	pg, err := devpg.Start(e.ctx, devpg.Params{Dir: state.file("postgres"), Log: log, Env: e.lookup, Ask: agree(e)})
+	var inUse *devpg.InUseError
+	if errors.As(err, &inUse) {
+		return nil, errors.New(besides(state, inUse))
+	}
+	if err != nil {
+		return nil, err
+	}
+	cfg.DatabaseURL = secret.New(pg.URL())
+	cfg.DatabaseDirectURL = cfg.DatabaseURL
+	return pg, nil
+}
+
+func stopDatabase(e *env, pg *devpg.Server, log *slog.Logger) {
+	// The command's own context has ended by now; the server's stop has not.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(e.ctx), 15*time.Second)
+	defer cancel()
+	if err := pg.Stop(ctx); err != nil {
+		log.Error("stop the database", "error", err)
+	}
+}
+
+func (c *devCommand) serve(ctx context.Context, e *env, cfg *config.Config, state devState, log *slog.Logger) error {
+	if err := postgres.Migrate(ctx, cfg.DatabaseDirectURL.Reveal(), log); err != nil {
 		return err
 	}
 	listener, err := c.listen(e)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = listener.Close() }()
-
-	dbURL, stop, err := c.database(e, state, log)
+	base := &url.URL{Scheme: "http", Host: listener.Addr().String()}
+	cfg.Listen = base.Host
+	if cfg.PublicURL == nil {
+		cfg.PublicURL = base
+	}
+	for _, w := range cfg.Warnings() {
+		e.say("warning: %s", w)
+	}
+	a, err := app.New(ctx, cfg, app.Options{Log: log, Listener: listener, Laptop: true, Pace: c.Pace})
 	if err != nil {
-		return err
+		return errors.Join(err, listener.Close())
 	}
-	defer stop()
-	if err := postgres.Migrate(e.ctx, dbURL, log); err != nil {
-		return err
-	}
-	base := "http://" + listener.Addr().String()
-	cfg, err := devConfig(e, dbURL, base, state)
-	if err != nil {
-		return err
-	}
-	a, err := app.New(e.ctx, cfg, app.Options{Log: log, Listener: listener, Laptop: true, Pace: c.Pace})
-	if err != nil {
-		return err
-	}
-	if err := state.key(e, a.Grants); err != nil {
+	if err := c.greet(ctx, e, a, base.String(), cfg.Projects[0].ID, state); err != nil {
 		a.Close()
 		return err
 	}
-	if err := c.greet(e, base, state); err != nil {
-		a.Close()
+	return a.Run(ctx)
+}
+
+// greet says where everything is, once there is a key that works.
+func (c *devCommand) greet(ctx context.Context, e *env, a *app.App, base, project string, state devState) error {
+	key, err := state.apiKey(ctx, a.Grants, project)
+	if err != nil {
 		return err
 	}
-	return a.Run(e.ctx)
+	if err := state.setPlace(base); err != nil {
+		return err
+	}
+	inbox := base + "/sandbox/inbox"
+	if c.JSON {
+		return json.NewEncoder(e.stdout).Encode(struct {
+			URL      string `json:"url"`
+			APIKey   string `json:"api_key"`
+			InboxURL string `json:"inbox_url"`
+		}{base, key.Reveal(), inbox})
+	}
+	_, err = fmt.Fprint(e.stdout, tour(base, key.Reveal(), inbox, state.dir))
+	return err
 }
 
-// open reads or makes the state folder and its keyset.
-func (c *devCommand) open(e *env) (*devState, error) {
-	dir := c.State
-	if dir == "" {
-		home, err := os.UserCacheDir()
-		if err != nil {
-			return nil, fmt.Errorf("no folder to keep state in (%w): name one with --state or CONNECTLINK_STATE_DIR", err)
-		}
-		dir = filepath.Join(home, "connectlink", "dev")
-	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("make the state folder: %w", err)
-	}
-	s := &devState{dir: dir}
-	text, err := readFile(s.file("keyset"))
-	switch {
-	case err == nil:
-		s.keyset = secret.New(text)
-	case errors.Is(err, os.ErrNotExist):
-		k, err := seal.NewKeyset()
-		if err != nil {
-			return nil, err
-		}
-		s.keyset = k.Encode()
-		if err := s.keep("keyset", s.keyset); err != nil {
-			return nil, err
-		}
-	default:
-		return nil, fmt.Errorf("read the keyset: %w", err)
-	}
-	if text, err := readFile(s.file("api_key")); err == nil {
-		s.apiKey = secret.New(text)
-	}
-	return s, nil
-}
+// defaultPort is where dev serves when nobody is there before.
+const defaultPort = 8080
 
-func (s *devState) file(name string) string { return filepath.Join(s.dir, name) }
-
-// keep writes a file whole or not at all, for its owner only.
-func (s *devState) keep(name string, v secret.Text) error {
-	tmp := s.file(name + ".new")
-	if err := os.WriteFile(tmp, []byte(v.Reveal()+"\n"), 0o600); err != nil {
-		return fmt.Errorf("keep %s: %w", name, err)
+func (c *devCommand) checkListen() error {
+	if c.Listen == "" {
+		return nil
 	}
-	if err := os.Rename(tmp, s.file(name)); err != nil {
-		return fmt.Errorf("keep %s: %w", name, err)
+	host, _, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		return usage("--listen: want host:port, for example 127.0.0.1:8080")
+	}
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return usage("--listen: dev serves this machine only, and %q is not a loopback address; `connectlink serve` is for others", host)
 	}
 	return nil
 }
 
-// listen takes the wanted address, or the next free port when the default is
-// taken by something else.
+// listen takes the wanted address, or the first free port from the usual one on.
 func (c *devCommand) listen(e *env) (net.Listener, error) {
-	host, _, err := net.SplitHostPort(c.Listen)
-	if err != nil {
-		return nil, &exitError{exitUsage, fmt.Errorf("--listen: %w", err)}
+	if c.Listen != "" {
+		l, err := net.Listen("tcp", c.Listen)
+		if err != nil {
+			return nil, fmt.Errorf("listen on %s: %w", c.Listen, err)
+		}
+		return l, nil
 	}
-	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return nil, &exitError{exitUsage, fmt.Errorf("--listen: dev serves this machine only, and %s is not a loopback address", host)}
-	}
-	l, err := net.Listen("tcp", c.Listen)
-	if errors.Is(err, syscall.EADDRINUSE) && c.Listen == "127.0.0.1:8080" {
-		_, _ = fmt.Fprintln(e.stderr, "Port 8080 is in use; taking another.")
-		l, err = net.Listen("tcp", "127.0.0.1:0")
-	}
-	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w", c.Listen, err)
-	}
-	return l, nil
-}
-
-// database is the configured one, or a private one of dev's own.
-func (c *devCommand) database(e *env, s *devState, log *slog.Logger) (url string, stop func(), err error) {
-	for _, name := range []string{"CONNECTLINK_DATABASE_URL", "DATABASE_URL"} {
-		if url, ok := e.lookup(name); ok && url != "" {
-			return url, func() {}, nil
+	for port := defaultPort; ; port++ {
+		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		switch {
+		case err == nil && port != defaultPort:
+			e.say("Port %d is in use; serving on %d.", defaultPort, port)
+			return l, nil
+		case err == nil:
+			return l, nil
+		case !errors.Is(err, syscall.EADDRINUSE) || port >= defaultPort+100:
+			return nil, fmt.Errorf("listen on port %d: %w; choose another with --listen", port, err)
 		}
 	}
-	pg, err := devpg.Start(e.ctx, devpg.Params{Dir: s.file("postgres"), Log: log, Env: e.lookup, Ask: ask(e)})
-	var inUse *devpg.InUseError
-	if errors.As(err, &inUse) {
-		return "", nil, fmt.Errorf("another `connectlink dev` runs with this state folder: %w", err)
-	}
-	if err != nil {
-		return "", nil, err
-	}
-	return pg.URL(), func() {
-		// The command's own context has ended by now; the server's stop has not.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(e.ctx), 15*time.Second)
-		defer cancel()
-		if err := pg.Stop(ctx); err != nil {
-			log.Error("stop the database", "error", err)
-		}
-	}, nil
-}
-
-// devConfig is the configuration of a laptop: what the environment says, over
-// one product with a sandbox.
-func devConfig(e *env, dbURL, base string, s *devState) (*config.Config, error) {
-	set := map[string]string{
-		"CONNECTLINK_DATABASE_URL": dbURL,
-		"CONNECTLINK_KEYSET":       s.keyset.Reveal(),
-		"CONNECTLINK_LISTEN":       strings.TrimPrefix(base, "http://"),
-	}
-	if _, ok := e.lookup("CONNECTLINK_PUBLIC_URL"); !ok {
-		set["CONNECTLINK_PUBLIC_URL"] = base
-	}
-	if _, ok := e.lookup("CONNECTLINK_BRAND_NAME"); !ok {
-		set["CONNECTLINK_BRAND_NAME"] = "Northwind"
-	}
-	cfg, err := config.Load(config.Sources{Env: func(name string) (string, bool) {
-		if v, ok := set[name]; ok {
-			return v, true
-		}
-		return e.lookup(name)
-	}})
-	if err != nil {
-		return nil, &exitError{exitUsage, err}
-	}
-	cfg.SandboxEnabled = true
-	return cfg, nil
-}
-
-// key makes sure that the kept API key works, and makes another when it does not.
-func (s *devState) key(e *env, g *grant.Service) error {
-	if !s.apiKey.IsZero() {
-		if _, err := g.Authenticate(e.ctx, s.apiKey); err == nil {
-			return nil
-		}
-	}
-	key, _, err := g.Create(e.ctx, grant.NewKey{
-		ProjectID: config.DefaultProject, Name: "dev", Environment: config.Development, Scopes: access.DefaultScopes(),
-	})
-	if err != nil {
-		return err
-	}
-	s.apiKey = key
-	return s.keep("api_key", key)
-}
-
-func (c *devCommand) greet(e *env, base string, s *devState) error {
-	inbox, err := url.JoinPath(base, "sandbox", "inbox")
-	if err != nil {
-		return err
-	}
-	if c.JSON {
-		return json.NewEncoder(e.stdout).Encode(map[string]string{"url": base, "api_key": s.apiKey.Reveal(), "inbox_url": inbox})
-	}
-	_, err = fmt.Fprint(e.stdout, tour(base, s.apiKey.Reveal(), inbox, s.dir))
-	return err
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/connectlink/connectlink/config"
@@ -14,135 +13,112 @@ import (
 )
 
 type doctorCommand struct {
-	ConfigFile string `name:"config" short:"c" help:"YAML file; environment variables win over it." type:"path"`
+	settings
 }
 
-// findings prints one line per thing tried, and remembers whether all was well.
+// Help is shown by doctor --help.
+func (doctorCommand) Help() string {
+	return "One line for each thing tried: ok, WRONG with what to do, or a note. Changes nothing and sends no message; " +
+		"SendGrid is asked in its sandbox mode. Ends with 1 when anything is wrong."
+}
+
+// findings prints one line per thing tried, and counts what is wrong.
 type findings struct {
 	e   *env
 	bad int
 }
 
-func (f *findings) say(what string, err error, advice string) {
+func (f *findings) tried(what string, err error, advice string) {
 	if err == nil {
 		_, _ = fmt.Fprintf(f.e.stdout, "ok    %s\n", what)
 		return
 	}
 	f.bad++
-	_, _ = fmt.Fprintf(f.e.stdout, "WRONG %s: %v\n", what, err)
-	if advice != "" {
-		_, _ = fmt.Fprintf(f.e.stdout, "      %s\n", advice)
-	}
+	_, _ = fmt.Fprintf(f.e.stdout, "WRONG %s: %v\n      %s\n", what, err, advice)
 }
 
 func (f *findings) note(what string) { _, _ = fmt.Fprintf(f.e.stdout, "note  %s\n", what) }
 
-// Run tries everything and changes nothing: no message is sent.
+// Run tries everything.
 func (c *doctorCommand) Run(e *env) error {
 	f := &findings{e: e}
-	cfg, err := config.Load(config.Sources{File: c.ConfigFile, Env: e.lookup})
-	f.say("configuration", err, "Correct what is named; `connectlink config check` shows the result.")
+	cfg, err := c.load(e)
+	f.tried("configuration", err, "Correct what is named; `connectlink config check` shows the result. The rest cannot be tried before.")
 	if err != nil {
-		return &exitError{exitFailed, errors.New("the rest cannot be tried without a configuration")}
+		return &exitError{exitFailed, errors.New("the configuration is wrong")}
 	}
 	for _, w := range cfg.Warnings() {
 		f.note(w)
 	}
-	c.database(e, f, cfg)
-	c.publicURL(e, f, cfg)
+	f.database(cfg)
+	f.publicURL(cfg)
 	for _, p := range cfg.Projects {
-		checkVendors(e, f, cfg, p)
+		f.project(cfg, p)
 	}
 	if f.bad > 0 {
-		return &exitError{exitFailed, fmt.Errorf("%d of what was tried is wrong", f.bad)}
+		return &exitError{exitFailed, fmt.Errorf("wrong: %d of what was tried", f.bad)}
 	}
 	return nil
 }
 
-func (c *doctorCommand) database(e *env, f *findings, cfg *config.Config) {
-	ctx, cancel := context.WithTimeout(e.ctx, 10*time.Second)
+func (f *findings) database(cfg *config.Config) {
+	ctx, cancel := context.WithTimeout(f.e.ctx, 10*time.Second)
 	defer cancel()
-	pool, err := postgres.Open(ctx, postgres.Params{URL: cfg.DatabaseURL.Reveal(), MaxConns: 1, AppName: "connectlink doctor"})
-	f.say("database", err, "Is the server up, and is CONNECTLINK_DATABASE_URL right?")
-	if err != nil {
-		return
-	}
-	pool.Close()
+	f.tried("database", tryDatabase(ctx, cfg), "Is the server up, and is CONNECTLINK_DATABASE_URL right? Postgres 15 or later is needed.")
+
 	pending, err := postgres.Pending(ctx, cfg.DatabaseURL.Reveal())
 	if err == nil && pending > 0 {
 		err = fmt.Errorf("%d are pending", pending)
 	}
-	f.say("migrations", err, "Run `connectlink migrate`.")
+	f.tried("migrations", err, "Run `connectlink migrate`.")
+
 	held, err := postgres.HoldLock(ctx, cfg.DatabaseDirectURL.Reveal(), time.Now().UnixNano())
 	if err == nil {
 		err = held.Release(ctx)
 	}
-	f.say("direct database connection", err,
+	f.tried("direct database connection", err,
 		"Behind a transaction pooler set CONNECTLINK_DATABASE_DIRECT_URL to the server itself: locks and notifications need a session.")
 }
 
-func (c *doctorCommand) publicURL(e *env, f *findings, cfg *config.Config) {
-	if cfg.PublicURL == nil {
-		f.note("no public URL: only link_type connect works, and what happens is learnt by polling")
-		return
-	}
-	ctx, cancel := context.WithTimeout(e.ctx, 10*time.Second)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(cfg.PublicURL.String(), "/")+"/livez", nil)
-	if err == nil {
-		var resp *http.Response
-		if resp, err = http.DefaultClient.Do(req); err == nil {
-			_ = resp.Body.Close()
-			if resp.StatusCode != http.StatusOK {
-				err = fmt.Errorf("it answers %d", resp.StatusCode)
-			}
-		}
-	}
-	f.say("public URL", stripURL(err), "It must lead to this service (which has to be running), from wherever recipients are.")
-}
-
-func checkVendors(e *env, f *findings, cfg *config.Config, p config.Project) {
-	ctx, cancel := context.WithTimeout(e.ctx, 30*time.Second)
-	defer cancel()
-	for _, fault := range cfg.LiveReady(p) {
-		f.note(fmt.Sprintf("project %s cannot serve live keys: %s", p.ID, fault))
-	}
-	for _, check := range app.Checks(cfg, p) {
-		f.say(fmt.Sprintf("project %s: %s", p.ID, check.What), check.Try(ctx), check.Advice)
-	}
-}
-
-type healthcheckCommand struct {
-	URL string `help:"The service's address." env:"CONNECTLINK_HEALTHCHECK_URL"`
-}
-
-// Run succeeds when the service on this machine is ready.
-func (c *healthcheckCommand) Run(e *env) error {
-	base := c.URL
-	if base == "" {
-		listen, ok := e.lookup("CONNECTLINK_LISTEN")
-		if !ok || listen == "" {
-			listen = "127.0.0.1:8080"
-		}
-		host, port, _ := strings.Cut(listen, ":")
-		if host == "" || host == "0.0.0.0" {
-			host = "127.0.0.1"
-		}
-		base = "http://" + host + ":" + port
-	}
-	ctx, cancel := context.WithTimeout(e.ctx, 5*time.Second)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/readyz", nil)
+func tryDatabase(ctx context.Context, cfg *config.Config) error {
+	pool, err := open(ctx, cfg, "connectlink doctor")
 	if err != nil {
-		return &exitError{exitUsage, errors.New("--url is not a URL")}
+		return err
 	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return fmt.Errorf("not ready: %w", stripURL(err))
+	defer pool.Close()
+	var major int
+	if err := pool.QueryRow(ctx, `SELECT current_setting('server_version_num')::int / 10000`).Scan(&major); err != nil {
+		return postgres.Translate(err)
 	}
-	_ = resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("not ready: it answers %d", resp.StatusCode)
+	if major < 15 {
+		return fmt.Errorf("it is Postgres %d", major)
 	}
 	return nil
+}
+
+func (f *findings) publicURL(cfg *config.Config) {
+	if cfg.PublicURL == nil {
+		return // a warning of the configuration
+	}
+	ctx, cancel := context.WithTimeout(f.e.ctx, 10*time.Second)
+	defer cancel()
+	status, err := get(ctx, cfg.PublicURL.String()+"/livez")
+	if err == nil && status != http.StatusOK {
+		err = fmt.Errorf("it answers %d", status)
+	}
+	f.tried("public URL", err, "It must lead to this service (which has to be running), from wherever recipients and vendors are.")
+}
+
+func (f *findings) project(cfg *config.Config, p config.Project) {
+	if p.Pipedream.Configured() {
+		f.tried("project "+p.ID+": ready for live keys", unready(cfg, p), "Until then `connectlink serve` refuses to start.")
+	}
+	for _, l := range lacks(cfg, p) {
+		f.note(l)
+	}
+	ctx, cancel := context.WithTimeout(f.e.ctx, 30*time.Second)
+	defer cancel()
+	for _, check := range app.Checks(cfg, p) {
+		f.tried(fmt.Sprintf("project %s: %s", p.ID, check.What), check.Try(ctx), check.Advice)
+	}
 }

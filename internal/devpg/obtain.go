@@ -21,11 +21,10 @@ func obtain(ctx context.Context, p Params, who account, want int) (Binaries, err
 	if err == nil {
 		return b, nil
 	}
-	if configured, ok := p.Env(EnvBin); ok && configured != "" {
-		return Binaries{}, err // an explicit choice is not second-guessed
-	}
+	configured, _ := p.Env(EnvBin)
 	offer, ok := offerFor(cache, want)
-	if ok && agreed(ctx, p, offer) {
+	// An explicit choice of a server is not second-guessed.
+	if ok && configured == "" && agreed(ctx, p, offer) {
 		p.Log.Info("fetching a private PostgreSQL", "package", offer.Package, "to", offer.To)
 		if err := download(ctx, p.Env, offer); err != nil {
 			return Binaries{}, fmt.Errorf("%w; fetching one: %w", ErrNotFound, err)

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/connectlink/connectlink/config"
+)
+
+type configCommand struct {
+	Check configCheckCommand `cmd:"" help:"Say every fault of the configuration, or what it amounts to, without its secrets."`
+}
+
+type configCheckCommand struct {
+	settings
+}
+
+// Run prints the configuration without its secrets, warnings and all.
+func (c *configCheckCommand) Run(e *env) error {
+	cfg, err := c.load(e)
+	if err != nil {
+		return err
+	}
+	var b strings.Builder
+	b.WriteString(cfg.Summary())
+	for _, w := range cfg.Warnings() {
+		fmt.Fprintln(&b, "warning:", w)
+	}
+	for _, p := range cfg.Projects {
+		for _, l := range lacks(cfg, p) {
+			fmt.Fprintln(&b, "note:", l)
+		}
+	}
+	if _, err := fmt.Fprint(e.stdout, b.String()); err != nil {
+		return err
+	}
+	return refuseUnready(cfg)
+}
+
+// unready says why a project that has live credentials could not use them
+// rightly. One without any serves test keys, which is fine.
+func unready(cfg *config.Config, p config.Project) error {
+	if !p.Pipedream.Configured() {
+		return nil
+	}
+	var faults []error
+	for _, f := range cfg.LiveReady(p) {
+		faults = append(faults, errors.New(f.String()))
+	}
+	return errors.Join(faults...)
+}
+
+// lacks says what a project does without, and why.
+func lacks(cfg *config.Config, p config.Project) []string {
+	parts := []struct {
+		what   string
+		faults []config.Fault
+	}{{"send email", p.EmailReady()}, {"send text messages", p.SMSReady()}}
+	if !p.Pipedream.Configured() {
+		parts = parts[:1]
+		parts[0].what, parts[0].faults = "serve live keys", cfg.LiveReady(p)
+	}
+	var out []string
+	for _, part := range parts {
+		for _, f := range part.faults {
+			out = append(out, fmt.Sprintf("project %s cannot %s: %s", p.ID, part.what, f))
+		}
+	}
+	return out
+}

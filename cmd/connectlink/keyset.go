@@ -1,0 +1,80 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/connectlink/connectlink/internal/seal"
+)
+
+type keysetCommand struct {
+	Create keysetCreateCommand `cmd:"" help:"Print a new keyset, for CONNECTLINK_KEYSET."`
+	Rotate keysetRotateCommand `cmd:"" help:"Print the configured keyset with a new primary key. What old keys sealed still opens."`
+}
+
+type keysetCreateCommand struct{}
+
+// Help is shown by keyset create --help.
+func (keysetCreateCommand) Help() string {
+	return "The keyset seals addresses, links and everything else that is personal: whoever has it and the database reads all of it, " +
+		"and without it nothing can be read again. Keep it where you keep passwords, and a copy elsewhere."
+}
+
+// Run prints a new keyset.
+func (keysetCreateCommand) Run(e *env) error {
+	k, err := seal.NewKeyset()
+	if err != nil {
+		return err
+	}
+	return printKeyset(e, k)
+}
+
+type keysetRotateCommand struct {
+	settings
+	Introduce bool `xor:"step" help:"Step 1 of 3: add a new key without using it."`
+	Promote   bool `xor:"step" help:"Step 2 of 3: seal with the newest key from now on."`
+	Retire    bool `xor:"step" help:"Step 3 of 3: drop every key but the primary one. What only they can open is lost."`
+}
+
+// Help is shown by keyset rotate --help.
+func (keysetRotateCommand) Help() string {
+	return "Reads CONNECTLINK_KEYSET (or its file) and prints the keyset to put in its place; nothing else changes.\n\n" +
+		"Where every process restarts at once, one step does: `connectlink keyset rotate`. " +
+		"Where old and new processes run side by side, the old ones could not read what the new ones write. There, " +
+		"rotate with --introduce and deploy the result everywhere, then with --promote and deploy that. " +
+		"Weeks later, when nothing lives that the old key sealed, --retire drops it."
+}
+
+// Run prints the next keyset.
+func (c *keysetRotateCommand) Run(e *env) error {
+	cfg, err := c.load(e, databaseVariable)
+	if err != nil {
+		return err
+	}
+	old, err := seal.ParseKeyset(cfg.Keyset)
+	if err != nil {
+		return usage("%s: %w", keysetVariable, err)
+	}
+	step := old.Rotate
+	switch {
+	case c.Introduce:
+		step = old.Introduce
+	case c.Promote:
+		step = old.Promote
+	case c.Retire:
+		step = old.Retire
+	}
+	next, err := step()
+	if err != nil {
+		return err
+	}
+	if next.Encode().Reveal() == old.Encode().Reveal() {
+		return errors.New("that step changes nothing: the keyset is already there")
+	}
+	return printKeyset(e, next)
+}
+
+func printKeyset(e *env, k *seal.Keyset) error {
+	_, err := fmt.Fprintln(e.stdout, k.Encode().Reveal())
+	return err
+}

@@ -1,0 +1,34 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+
+	"github.com/connectlink/connectlink/internal/postgres"
+)
+
+type migrateCommand struct {
+	settings
+}
+
+// Run brings the schema up to date; several at once wait for one another.
+func (c *migrateCommand) Run(e *env) error {
+	cfg, err := c.load(e, keysetVariable)
+	if err != nil {
+		return err
+	}
+	url := cfg.DatabaseDirectURL.Reveal()
+	pending, err := postgres.Pending(e.ctx, url)
+	if err != nil {
+		return err
+	}
+	if err := postgres.Migrate(e.ctx, url, logger(e, slog.LevelWarn)); err != nil {
+		return err
+	}
+	word := "Nothing to do"
+	if pending > 0 {
+		word = "Migrations applied: " + fmt.Sprint(pending)
+	}
+	_, err = fmt.Fprintln(e.stdout, word+"; the schema is up to date.")
+	return err
+}

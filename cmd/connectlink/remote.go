@@ -1,0 +1,137 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/connectlink/connectlink/internal/secret"
+)
+
+// maxAnswer bounds what is read of an answer.
+const maxAnswer = 16 << 20
+
+// remote says which service to talk to, and as whom. The key has no flag:
+// command lines can be read by everybody on the machine.
+type remote struct {
+	URL string `help:"The service's address ($$CONNECTLINK_API_URL unless given). The key comes from $$CONNECTLINK_API_KEY." placeholder:"URL"`
+}
+
+const defaultAPI = "http://127.0.0.1:8080"
+
+// call asks the API and prints what it answers, indented. A problem becomes
+// the command's error and exit code. body nil sends none.
+func (r remote) call(e *env, method, path string, body any, idempotencyKey string) error {
+	text, _ := e.lookup("CONNECTLINK_API_KEY")
+	if text == "" {
+		return &exitError{exitAuth, errors.New("no API key: put one into CONNECTLINK_API_KEY; `connectlink keys create` makes one, `connectlink dev` shows its own")}
+	}
+	base, ok := r.URL, r.URL != ""
+	if !ok {
+		base, ok = e.lookup("CONNECTLINK_API_URL")
+	}
+	if !ok || base == "" {
+		base = defaultAPI
+	}
+	base = strings.TrimSuffix(base, "/")
+	raw, status, err := ask(e, method, base+path, secret.New(text), body, idempotencyKey)
+	if err != nil {
+		return err
+	}
+	if status > 299 {
+		return problem(base, status, raw)
+	}
+	var pretty bytes.Buffer
+	if err := json.Indent(&pretty, bytes.TrimSpace(raw), "", "  "); err != nil {
+		return fmt.Errorf("what answers at %s is not this service: it sent no JSON", base)
+	}
+	pretty.WriteByte('\n')
+	_, err = pretty.WriteTo(e.stdout)
+	return err
+}
+
+func ask(e *env, method, address string, key secret.Text, body any, idempotencyKey string) (raw []byte, status int, err error) {
+	var payload io.Reader
+	if body != nil {
+		raw, err := json.Marshal(body)
+		if err != nil {
+			return nil, 0, fmt.Errorf("encode the request: %w", err)
+		}
+		payload = bytes.NewReader(raw)
+	}
+	req, err := http.NewRequestWithContext(e.ctx, method, address, payload)
+	if err != nil {
+		return nil, 0, usage("the service's address is not a URL")
+	}
+	req.Header.Set("Authorization", "Bearer "+key.Reveal())
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if idempotencyKey != "" {
+		req.Header.Set("Idempotency-Key", idempotencyKey)
+	}
+	client := &http.Client{
+		Timeout: 30 * time.Second,
+		// A redirect would turn a POST into a GET and be taken for an answer.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return nil, 0, fmt.Errorf("the service at %s://%s does not answer: %w", req.URL.Scheme, req.URL.Host, stripURL(err))
+	}
+	defer func() { _ = resp.Body.Close() }()
+	raw, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return nil, 0, fmt.Errorf("read the answer: %w", err)
+	}
+	return raw, resp.StatusCode, nil
+}
+
+// problem makes an error of what the service says is wrong.
+func problem(base string, status int, raw []byte) error {
+	var p struct {
+		Code      string `json:"code"`
+		Detail    string `json:"detail"`
+		RequestID string `json:"request_id"`
+		Errors    []struct {
+			Pointer    string `json:"pointer"`
+			Detail     string `json:"detail"`
+			Suggestion string `json:"suggestion"`
+		} `json:"errors"`
+	}
+	if json.Unmarshal(raw, &p) != nil || p.Code == "" {
+		return fmt.Errorf("what answers at %s is not this service: it answered %d", base, status)
+	}
+	text := fmt.Sprintf("%s: %s (%s)", p.Code, p.Detail, p.RequestID)
+	for _, f := range p.Errors {
+		text += "\n  " + f.Pointer + ": " + f.Detail
+		if f.Suggestion != "" {
+			text += " (did you mean " + f.Suggestion + "?)"
+		}
+	}
+	code := exitFailed
+	switch {
+	case status == http.StatusUnauthorized || status == http.StatusForbidden:
+		code = exitAuth
+	case status == http.StatusNotFound:
+		code = exitNotFound
+	case status == http.StatusBadRequest || len(p.Errors) > 0:
+		code = exitUsage
+	}
+	return &exitError{code, errors.New(text)}
+}
+
+// stripURL drops the URL from a transport error; its query may hold an address.
+func stripURL(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		return u.Err
+	}
+	return err
+}

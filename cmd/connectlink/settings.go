@@ -1,0 +1,59 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/connectlink/connectlink/config"
+	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/secret"
+)
+
+// Variables that some commands can do without.
+const (
+	keysetVariable   = "CONNECTLINK_KEYSET"
+	databaseVariable = "CONNECTLINK_DATABASE_URL"
+)
+
+// settings are the flags of every command that reads the configuration.
+type settings struct {
+	ConfigFile string `name:"config" short:"c" placeholder:"FILE" type:"path" help:"YAML file; CONNECTLINK_CONFIG unless given. Environment variables win over what it says."`
+}
+
+// load reads the configuration, or says every fault of it.
+func (s settings) load(e *env, mayLack ...string) (*config.Config, error) {
+	cfg, err := config.Load(config.Sources{
+		File: s.ConfigFile, Env: e.lookup, Names: e.names, MayLack: mayLack, CheckKeyset: checkKeyset,
+	})
+	if err != nil {
+		return nil, &exitError{exitUsage, err}
+	}
+	return cfg, nil
+}
+
+func checkKeyset(t secret.Text) error {
+	_, err := seal.ParseKeyset(t)
+	return err
+}
+
+// database reads the configuration as far as the database needs it, and opens
+// it for the few statements of one command.
+func (s settings) database(e *env) (*config.Config, *pgxpool.Pool, error) {
+	cfg, err := s.load(e, keysetVariable)
+	if err != nil {
+		return nil, nil, err
+	}
+	pool, err := open(e.ctx, cfg, "connectlink keys")
+	return cfg, pool, err
+}
+
+func open(ctx context.Context, cfg *config.Config, as string) (*pgxpool.Pool, error) {
+	return postgres.Open(ctx, postgres.Params{URL: cfg.DatabaseURL.Reveal(), AppName: as, MaxConns: 2})
+}
+
+func logger(e *env, level slog.Level) *slog.Logger {
+	return slog.New(slog.NewJSONHandler(e.stderr, &slog.HandlerOptions{Level: level}))
+}

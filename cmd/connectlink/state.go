@@ -1,0 +1,166 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/connectlink/connectlink/config"
+	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/grant"
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/secret"
+)
+
+// devState is the folder in which dev keeps what outlives a run: the database,
+// its keyset, an API key, and where it serves.
+type devState struct{ dir string }
+
+// openState makes the folder, or the one of this user's cache when dir is empty.
+func openState(dir string) (devState, error) {
+	if dir == "" {
+		cache, err := os.UserCacheDir()
+		if err != nil {
+			return devState{}, fmt.Errorf("no folder to keep state in (%w): name one with --state or CONNECTLINK_STATE_DIR", err)
+		}
+		dir = filepath.Join(cache, "connectlink", "dev")
+	}
+	s := devState{dir}
+	// PostgreSQL refuses to run as root. Started by root it runs as another
+	// user, who must be able to walk through here to its own folder.
+	mode := fs.FileMode(0o700)
+	if os.Geteuid() == 0 {
+		mode = 0o711
+	}
+	err := os.MkdirAll(dir, mode)
+	if err == nil {
+		// A folder that exists may still be closed to us; better now than half-way.
+		err = s.write("writable", "", os.Rename)
+	}
+	if err != nil {
+		return devState{}, fmt.Errorf("cannot keep state in %s: %w; name another folder with --state or CONNECTLINK_STATE_DIR", dir, cause(err))
+	}
+	return s, os.Remove(s.file("writable"))
+}
+
+// cause drops operation and path, which the message names already.
+func cause(err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
+}
+
+func (s devState) file(name string) string { return filepath.Join(s.dir, name) }
+
+// write puts a file in place whole or not at all, for its owner only. place is
+// os.Rename, or os.Link to keep one that is there.
+func (s devState) write(name, text string, place func(from, to string) error) error {
+	f, err := os.CreateTemp(s.dir, "."+name+"-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(f.Name()) }()
+	_, err = f.WriteString(text + "\n")
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return place(f.Name(), s.file(name))
+}
+
+// read returns a short text file without its final newline; ok is false when
+// there is none.
+func (s devState) read(name string) (text string, ok bool, err error) {
+	b, err := os.ReadFile(s.file(name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", false, nil
+	}
+	return strings.TrimSpace(string(b)), err == nil, err
+}
+
+// began says whether there is a database of an earlier start.
+func (s devState) began() bool {
+	_, err := os.Stat(s.file("postgres"))
+	return err == nil
+}
+
+// keyset reads the keyset, or makes it before there is anything to seal. Two
+// first starts at once agree on one.
+func (s devState) keyset() (secret.Text, error) {
+	text, ok, err := s.read("keyset")
+	if err != nil || ok {
+		return secret.New(text), err
+	}
+	if s.began() {
+		return secret.Text{}, fmt.Errorf("%s is gone, and nobody can read the database beside it without: "+
+			"put it back, or remove %s to begin anew", s.file("keyset"), s.dir)
+	}
+	k, err := seal.NewKeyset()
+	if err != nil {
+		return secret.Text{}, err
+	}
+	if err := s.write("keyset", k.Encode().Reveal(), os.Link); err != nil && !errors.Is(err, fs.ErrExist) {
+		return secret.Text{}, fmt.Errorf("keep the keyset: %w", err)
+	}
+	text, _, err = s.read("keyset")
+	return secret.New(text), err
+}
+
+// apiKey returns the kept key, or another when that does not work here.
+func (s devState) apiKey(ctx context.Context, g *grant.Service, project string) (secret.Text, error) {
+	text, ok, err := s.read("api_key")
+	if err != nil {
+		return secret.Text{}, fmt.Errorf("read the API key: %w", err)
+	}
+	if ok {
+		_, err := g.Authenticate(ctx, secret.New(text))
+		if err == nil {
+			return secret.New(text), nil
+		}
+		if invite.CodeOf(err) != invite.CodeInvalidAPIKey {
+			return secret.Text{}, err
+		}
+	}
+	key, _, err := g.Create(ctx, grant.NewKey{
+		ProjectID: project, Name: "dev", Environment: config.Development, Scopes: access.DefaultScopes(),
+	})
+	if err != nil {
+		return secret.Text{}, err
+	}
+	if err := s.write("api_key", key.Reveal(), os.Rename); err != nil {
+		return secret.Text{}, fmt.Errorf("keep the API key: %w", err)
+	}
+	return key, nil
+}
+
+// place is where a running dev serves, for whoever starts another beside it.
+type place struct {
+	PID int    `json:"pid"`
+	URL string `json:"url"`
+}
+
+func (s devState) setPlace(url string) error {
+	b, err := json.Marshal(place{os.Getpid(), url})
+	if err != nil {
+		return err
+	}
+	return s.write("serving", string(b), os.Rename)
+}
+
+// placeOf is where process pid serves; false while it is still starting. A file
+// that a killed process left names another.
+func (s devState) placeOf(pid int) (url string, ok bool) {
+	text, _, err := s.read("serving")
+	var p place
+	if err != nil || json.Unmarshal([]byte(text), &p) != nil || p.PID != pid {
+		return "", false
+	}
+	return p.URL, true
+}
