@@ -41,13 +41,13 @@ type Rig struct {
 	// SendGridReports makes SendGrid a provider that reports; else it is blind.
 	SendGridReports bool
 	OnUnknown       string
-	Now             func() time.Time // the process's clock; time.Now
+	Now             func() time.Time // the clock that a process believes in; time.Now
 }
 
 // Senders makes the senders of a rig, by channel.
 func (r Rig) Senders() (mail *sendgrid.Sender, text *twilio.Sender) {
 	p := sendgrid.Params{
-		BaseURL: r.SinkURL + "/sendgrid", APIKey: secret.New("SG.sink"), HTTP: wire.Client(wire.Params{Now: r.Now}), Now: r.Now, Settle: r.Settle,
+		BaseURL: r.SinkURL + "/sendgrid", APIKey: secret.New("SG.sink"), HTTP: wire.Client(wire.Params{}), Now: r.Now, Settle: r.Settle,
 		From: message.Address{Email: secret.New("invites@acme.example"), Name: "Acme"},
 	}
 	if r.SendGridReports {
@@ -55,7 +55,7 @@ func (r Rig) Senders() (mail *sendgrid.Sender, text *twilio.Sender) {
 	}
 	return sendgrid.New(p), twilio.New(twilio.Params{
 		BaseURL: r.SinkURL + "/twilio", AccountSID: "AC00000000000000000000000000000000", AuthToken: secret.New("sink"),
-		From: "+15005550006", HTTP: wire.Client(wire.Params{Now: r.Now}), Now: r.Now, Settle: r.Settle,
+		From: "+15005550006", HTTP: wire.Client(wire.Params{}), Now: r.Now, Settle: r.Settle,
 	})
 }
 

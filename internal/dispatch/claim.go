@@ -56,10 +56,14 @@ func (d *Dispatcher) claim(ctx, working context.Context, w queue.Want, probe str
 		w.Room = make(map[string]int, len(d.lanes))
 		for lane, n := range d.lanes {
 			w.Room[lane] = d.p.PerLane - n
+			if w.Room[lane] < d.p.PerLane/8 {
+				w.Room[lane] = 0
+			}
 		}
 	}
 	d.mu.Unlock()
-	if w.Owner == 0 || w.Batch <= 0 {
+	// While much is in work, a claim waits until it is worth its commit.
+	if w.Owner == 0 || !w.Paused && w.Batch < d.p.InFlight/8 {
 		return 0, nil // whoever makes room wakes the loop
 	}
 	begun := d.p.Now()
@@ -133,15 +137,15 @@ func (d *Dispatcher) renew(ctx context.Context) error {
 	if len(held) == 0 {
 		return nil
 	}
-	still, err := queue.Renew(ctx, d.p.DB, held, d.p.Lease)
+	lost, err := queue.Renew(ctx, d.p.DB, held, d.p.Lease)
 	if err != nil {
 		return err
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for _, l := range held {
+	for _, l := range lost {
 		// What ended meanwhile is no loss.
-		if t := d.held[l.Ref]; t != nil && t.Lease == l && !still[l] {
+		if t := d.held[l.Ref]; t != nil && t.Lease == l {
 			delete(d.held, l.Ref)
 			if d.lanes[t.Lane]--; d.lanes[t.Lane] == 0 {
 				delete(d.lanes, t.Lane)

@@ -62,16 +62,16 @@ type Params struct {
 	Pace    func(account string) Pace // nil: unlimited
 	Log     *slog.Logger
 	Metrics prometheus.Registerer // nil: not registered
-	Now     func() time.Time      // for durations on this machine only; time.Now
+	Now     func() time.Time      // this machine's clock, for durations only; time.Now
 
 	Lease        time.Duration // 8 s
 	Renew        time.Duration // 2 s
 	Reap         time.Duration // 500 ms
 	Poll         time.Duration // 250 ms: how often to look without being told
 	CallDeadline time.Duration // 10 s: one call to a provider
-	InFlight     int           // 256 deliveries at a time in this process
-	PerLane      int           // 64 of them of one lane
-	Group        int           // 64 attempts or results a commit at most
+	InFlight     int           // 512 deliveries at a time in this process
+	PerLane      int           // 128 of them of one lane
+	Group        int           // 128 attempts or results a commit at most
 	RetryFirst   time.Duration // 1 s
 	RetryMax     time.Duration // 60 s
 	Trip         queue.Trip    // 5 failures; 2 s, doubled up to 60 s
@@ -88,9 +88,9 @@ func (p Params) withDefaults() Params {
 	def(&p.Reap, 500*time.Millisecond)
 	def(&p.Poll, 250*time.Millisecond)
 	def(&p.CallDeadline, 10*time.Second)
-	def(&p.InFlight, 256)
-	def(&p.PerLane, 64)
-	def(&p.Group, 64)
+	def(&p.InFlight, 512)
+	def(&p.PerLane, 128)
+	def(&p.Group, 128)
 	def(&p.RetryFirst, time.Second)
 	def(&p.RetryMax, 60*time.Second)
 	def(&p.Trip.Threshold, 5)

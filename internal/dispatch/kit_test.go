@@ -69,6 +69,16 @@ func (w *world) params(change ...func(*dispatch.Params)) dispatch.Params {
 	return p
 }
 
+// benchParams are the defaults.
+func (w *world) benchParams() dispatch.Params {
+	w.t.Helper()
+	p, err := w.rig.Params()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return p
+}
+
 // run starts a dispatcher and stops it with the test, or when stop is called.
 func (w *world) run(p dispatch.Params) (d *dispatch.Dispatcher, stop func()) {
 	w.t.Helper()

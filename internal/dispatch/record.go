@@ -39,7 +39,7 @@ type shortTx struct {
 // Begin implements postgres.Beginner, in one round trip.
 func (s shortTx) Begin(ctx context.Context) (pgx.Tx, error) {
 	return s.db.BeginTx(ctx, pgx.TxOptions{
-		BeginQuery: fmt.Sprintf("BEGIN; SET LOCAL idle_in_transaction_session_timeout = %d", max(s.idle.Milliseconds(), 500)),
+		BeginQuery: fmt.Sprintf("BEGIN; SET LOCAL idle_in_transaction_session_timeout = %d; %s", max(s.idle.Milliseconds(), 500), queue.KeyBound),
 	})
 }
 

@@ -48,8 +48,9 @@ func (d *Dispatcher) send(ctx context.Context, t *task) (again bool, err error) 
 		return false, nil
 	}
 	// Counted from before the statement is sent, the lease's local end can only
-	// be earlier than the one the database writes down.
-	out.LeaseUntil = d.p.Now().Add(d.p.CallDeadline + callMargin - guardMargin)
+	// be earlier than the one the database writes down. By the machine's own
+	// clock, which is the one that the socket compares with.
+	out.LeaseUntil = time.Now().Add(d.p.CallDeadline + callMargin - guardMargin)
 	switch err := d.recordBegin(b); {
 	case errors.Is(err, errStale):
 		return true, nil

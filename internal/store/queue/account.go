@@ -188,7 +188,9 @@ func NoteReceipts(ctx context.Context, db postgres.DB, attempts []AttemptRef) er
 // PauseLanes keeps lanes from being claimed for a while. The pause ends by
 // itself, so that no lane stays behind an account that nobody uses any more.
 func PauseLanes(ctx context.Context, db postgres.DB, lanes []string, lasts time.Duration) error {
-	_, err := db.Exec(ctx, `UPDATE lanes SET paused_until = now() + make_interval(secs => $2) WHERE lane = ANY($1)`, lanes, lasts.Seconds())
+	_, err := db.Exec(ctx, `
+		UPDATE lanes SET paused_until = now() + make_interval(secs => $2)
+		WHERE lane IN (SELECT lane FROM lanes WHERE lane = ANY($1) ORDER BY lane FOR NO KEY UPDATE)`, lanes, lasts.Seconds())
 	if err != nil {
 		return fmt.Errorf("pause %d lanes: %w", len(lanes), postgres.Translate(err))
 	}
@@ -199,10 +201,16 @@ func PauseLanes(ctx context.Context, db postgres.DB, lanes []string, lasts time.
 // failed. It returns how many deliveries that were.
 func ResumeLanes(ctx context.Context, db postgres.DB, lanes []string) (int, error) {
 	batch := &pgx.Batch{}
-	batch.Queue(`UPDATE lanes SET paused_until = NULL WHERE lane = ANY($1) AND paused_until IS NOT NULL`, lanes)
 	batch.Queue(`
-		UPDATE deliveries SET next_at = now()
-		WHERE lane = ANY($1) AND next_at > now() AND lease_owner IS NULL AND status = 'queued' AND attempts > 0`, lanes)
+		UPDATE lanes SET paused_until = NULL
+		WHERE lane IN (SELECT lane FROM lanes WHERE lane = ANY($1) AND paused_until IS NOT NULL ORDER BY lane FOR NO KEY UPDATE)`, lanes)
+	batch.Queue(`
+		WITH waiting AS (
+			SELECT invite_id, id FROM deliveries
+			WHERE lane = ANY($1) AND next_at > now() AND lease_owner IS NULL AND status = 'queued' AND attempts > 0
+			FOR NO KEY UPDATE SKIP LOCKED
+		)
+		UPDATE deliveries d SET next_at = now() FROM waiting w WHERE d.invite_id = w.invite_id AND d.id = w.id`, lanes)
 	res := db.SendBatch(ctx, batch)
 	defer func() { _ = res.Close() }()
 	if _, err := res.Exec(); err != nil {

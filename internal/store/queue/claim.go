@@ -27,9 +27,18 @@ type Want struct {
 	Paused bool
 }
 
-// quickCommit lets a statement's transaction commit without waiting for the
-// disk. For leases only: see the package comment.
-const quickCommit = `SELECT set_config('synchronous_commit', 'off', true)`
+// KeyBound makes this package's statements, and those of ledger in the same
+// transaction, go by their keys whatever the statistics say: a queue that was
+// empty when it was last analyzed looks small enough to be read as a whole. The
+// plans are then the same for all parameters and made once a connection.
+const KeyBound = `SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off; ` +
+	`SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off`
+
+// prelude is KeyBound for a single statement. It also lets the transaction
+// commit without waiting for the disk, which is for leases only: see the
+// package comment.
+const prelude = `SELECT set_config('synchronous_commit', 'off', true), set_config('plan_cache_mode', 'force_generic_plan', true),
+	set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)`
 
 // Claim takes deliveries that are due, going round the lanes.
 func Claim(ctx context.Context, db postgres.DB, w Want) ([]Job, error) {
@@ -38,7 +47,7 @@ func Claim(ctx context.Context, db postgres.DB, w Want) ([]Job, error) {
 		lanes, room = append(lanes, lane), append(room, int32(max(n, 0)))
 	}
 	batch := &pgx.Batch{}
-	batch.Queue(quickCommit)
+	batch.Queue(prelude)
 	// The inner LIMIT stops at a few index entries per lane, whatever their
 	// length; SKIP LOCKED keeps processes out of each other's way.
 	batch.Queue(`
@@ -83,7 +92,7 @@ func Claim(ctx context.Context, db postgres.DB, w Want) ([]Job, error) {
 // quick runs one statement that need not survive a crash of the server.
 func quick[T any](ctx context.Context, db postgres.DB, scan pgx.RowToFunc[T], sql string, args ...any) ([]T, error) {
 	batch := &pgx.Batch{}
-	batch.Queue(quickCommit)
+	batch.Queue(prelude)
 	batch.Queue(sql, args...)
 	res := db.SendBatch(ctx, batch)
 	defer func() { _ = res.Close() }()

@@ -22,9 +22,10 @@
 //
 // # Order of locks
 //
-// Claim, Renew, Reap and Release touch deliveries only, each row at most once,
-// and skip or wait for nothing else. Begin, Hold and Finish belong into a
-// transaction that has locked the invites before, through ledger.
+// Claim, Renew, Reap and ResumeLanes write many deliveries at once and skip those
+// that are locked, so they can be in nobody's deadlock; Release and its like
+// write one. Begin, Held, SetResults and SetNext belong into a transaction that
+// has locked the invites before, through ledger.
 //
 // The package must not open transactions, decide what a delivery needs, or
 // change what it stands for: statuses are folded by ledger.

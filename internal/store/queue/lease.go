@@ -48,20 +48,47 @@ func set(held []Lease) map[Lease]bool {
 }
 
 // Renew moves the end of leases to a full lease from now and returns those that
-// are still held; who is missing has lost its work. A lease that ends later,
-// because a call is in flight, stays as it is.
-func Renew(ctx context.Context, db postgres.DB, held []Lease, lease time.Duration) (map[Lease]bool, error) {
+// are lost. A lease that ends later, because a call is in flight, stays as it is.
+//
+// It waits for nobody's lock: a row that is locked is being written by the very
+// transaction that extends or ends its lease, or has just been claimed by
+// another, which the next look shows.
+func Renew(ctx context.Context, db postgres.DB, held []Lease, lease time.Duration) (lost []Lease, err error) {
 	c := columns(held)
-	still, err := quick(ctx, db, scanLease, `
-		UPDATE deliveries d SET next_at = greatest(d.next_at, now() + make_interval(secs => $5))
+	batch := &pgx.Batch{}
+	batch.Queue(prelude)
+	batch.Queue(`
+		WITH mine AS (
+			SELECT d.invite_id, d.id FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[]) AS t(invite_id, id, token, owner)
+			JOIN deliveries d ON d.invite_id = t.invite_id AND d.id = t.id AND d.lease_token = t.token AND d.lease_owner = t.owner
+			WHERE d.next_at < now() + make_interval(secs => $5 * 0.9)
+			FOR NO KEY UPDATE OF d SKIP LOCKED
+		)
+		UPDATE deliveries d SET next_at = now() + make_interval(secs => $5)
+		FROM mine WHERE d.invite_id = mine.invite_id AND d.id = mine.id`,
+		c.invites, c.deliveries, c.tokens, c.owners, lease.Seconds())
+	batch.Queue(`
+		SELECT t.invite_id, t.id, t.token, t.owner
 		FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[]) AS t(invite_id, id, token, owner)
-		WHERE d.invite_id = t.invite_id AND d.id = t.id AND d.lease_token = t.token AND d.lease_owner = t.owner
-			AND d.next_at IS NOT NULL
-		RETURNING d.invite_id, d.id, t.token, t.owner`, c.invites, c.deliveries, c.tokens, c.owners, lease.Seconds())
+		WHERE NOT EXISTS (
+			SELECT FROM deliveries d
+			WHERE d.invite_id = t.invite_id AND d.id = t.id AND d.lease_token = t.token AND d.lease_owner = t.owner)`,
+		c.invites, c.deliveries, c.tokens, c.owners)
+	res := db.SendBatch(ctx, batch)
+	defer func() { _ = res.Close() }()
+	for range 2 {
+		if _, err := res.Exec(); err != nil {
+			return nil, fmt.Errorf("renew %d leases: %w", len(held), postgres.Translate(err))
+		}
+	}
+	rows, _ := res.Query()
+	if lost, err = pgx.CollectRows(rows, scanLease); err == nil {
+		err = res.Close()
+	}
 	if err != nil {
 		return nil, fmt.Errorf("renew %d leases: %w", len(held), postgres.Translate(err))
 	}
-	return set(still), nil
+	return lost, nil
 }
 
 // Reap makes due at once what is leased by processes whose lock is free, and
