@@ -144,7 +144,7 @@ func TestEnvironmentOfOneProduct(t *testing.T) {
 		"CONNECTLINK_DATABASE_URL", "", "DATABASE_URL", database, "CONNECTLINK_DATABASE_DIRECT_URL", "host=db user=app dbname=x",
 		"CONNECTLINK_LISTEN", ":9000", "CONNECTLINK_PUBLIC_URL", "HTTPS://Go.Acme.example/", "CONNECTLINK_TRUSTED_PROXIES", "10.1.2.3/8, 192.0.2.7,::1",
 		"CONNECTLINK_LOG_LEVEL", "DEBUG", "CONNECTLINK_ROLE", "worker", "CONNECTLINK_SANDBOX", "off", "CONNECTLINK_ALLOW_NO_CALLBACKS", "1",
-		"CONNECTLINK_SETTLE_TWILIO", "1s", "CONNECTLINK_SETTLE_SENDGRID", "0", "CONNECTLINK_LEASE_FOR", "20s", "CONNECTLINK_LEASE_RENEW_EVERY", "10s",
+		"CONNECTLINK_SETTLE_TWILIO", "1s", "CONNECTLINK_SETTLE_SENDGRID", "0", "CONNECTLINK_NO_RECEIPT_EMAIL", "2h", "CONNECTLINK_LEASE_FOR", "20s", "CONNECTLINK_LEASE_RENEW_EVERY", "10s",
 		"CONNECTLINK_BRAND_NAME", "Acme", "CONNECTLINK_BRAND_COLOUR", "1D4ED8", "CONNECTLINK_BRAND_LOGO_URL", "https://acme.example/l.png",
 		"CONNECTLINK_BRAND_SUPPORT_EMAIL", "help@acme.example", "CONNECTLINK_BRAND_LEGAL_LINE", "Acme Inc.", "CONNECTLINK_BRAND_PRIVACY_URL", "https://acme.example/p",
 		"CONNECTLINK_BRAND_REGION", "uk", "CONNECTLINK_DEFAULT_VALID_FOR", "30d", "CONNECTLINK_RETURN_URLS", "https://app.acme.example/x,ACME://",
@@ -164,7 +164,7 @@ func TestEnvironmentOfOneProduct(t *testing.T) {
 		DatabaseURL: secret.New(database), DatabaseDirectURL: secret.New("host=db user=app dbname=x"), Listen: ":9000", Keyset: secret.New("CANARY-keyset"),
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("::1/128")},
 		LogLevel:       slog.LevelDebug, Role: "worker", AllowNoCallbacks: true,
-		SettleTwilio: time.Second, LeaseFor: 20 * time.Second, RenewEvery: 10 * time.Second,
+		SettleTwilio: time.Second, NoReceiptEmail: 2 * time.Hour, NoReceiptSMS: 30 * time.Minute, LeaseFor: 20 * time.Second, RenewEvery: 10 * time.Second,
 		Projects: []config.Project{{
 			ID:              "default",
 			Brand:           config.Brand{Name: "Acme", Colour: "#1d4ed8", LogoURL: "https://acme.example/l.png", SupportEmail: "help@acme.example", LegalLine: "Acme Inc.", PrivacyURL: "https://acme.example/p", Region: "GB"},

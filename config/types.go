@@ -45,6 +45,8 @@ type Config struct {
 	SandboxEnabled    bool
 	SettleTwilio      time.Duration // how long "not found" is not believed
 	SettleSendGrid    time.Duration
+	NoReceiptEmail    time.Duration // after how long without a word on its arrival a message is said to have none
+	NoReceiptSMS      time.Duration
 	LeaseFor          time.Duration
 	RenewEvery        time.Duration
 	Projects          []Project // at least one, ids unique

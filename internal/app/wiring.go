@@ -17,6 +17,7 @@ import (
 	"github.com/connectlink/connectlink/internal/limit"
 	"github.com/connectlink/connectlink/internal/message"
 	"github.com/connectlink/connectlink/internal/mint"
+	"github.com/connectlink/connectlink/internal/store/ledger"
 	"github.com/connectlink/connectlink/internal/track"
 	"github.com/connectlink/connectlink/templates"
 )
@@ -143,6 +144,25 @@ func (a *App) confirmLater(ctx context.Context, tx pgx.Tx, c track.Check) error 
 		return fmt.Errorf("enqueue confirmation for invite %s: %w", c.InviteID, err)
 	}
 	return nil
+}
+
+// testSilence is how many paces a scripted message may go unconfirmed: every
+// fate that says anything has said it by then.
+const testSilence = 10
+
+// silence is after how long a message without a receipt is said to have none.
+// Test mode keeps the pace of its scripted recipients.
+func (a *App) silence() []ledger.Silence {
+	pace := a.opt.Pace
+	if pace <= 0 {
+		pace = time.Second
+	}
+	return []ledger.Silence{
+		{Livemode: true, Channel: invite.Email, After: a.cfg.NoReceiptEmail},
+		{Livemode: true, Channel: invite.SMS, After: a.cfg.NoReceiptSMS},
+		{Livemode: false, Channel: invite.Email, After: testSilence * pace},
+		{Livemode: false, Channel: invite.SMS, After: testSilence * pace},
+	}
 }
 
 func (a *App) sawEvent(project string, livemode bool) { a.receipts.saw(project, livemode) }

@@ -36,6 +36,13 @@ type Expire struct{}
 // Kind implements river.JobArgs.
 func (Expire) Kind() string { return "expire" }
 
+// Receipts joins callbacks that came before what they speak of, and says of
+// which messages no receipt came.
+type Receipts struct{}
+
+// Kind implements river.JobArgs.
+func (Receipts) Kind() string { return "receipts" }
+
 // Tidy removes what is kept only for a while: callbacks, guards, idempotency records.
 type Tidy struct{}
 

@@ -13,10 +13,12 @@ import (
 )
 
 // fact is what a provider said about one delivery. That it said anything
-// means that it took the attempt's message.
+// means that it took the attempt's message; only not where whose the fact is
+// was inferred.
 type fact struct {
-	taken ledger.Taken
-	event invite.Event
+	taken    ledger.Taken
+	event    invite.Event
+	inferred bool
 }
 
 // fold records facts: on the deliveries through the state machine, and on the
@@ -46,11 +48,15 @@ func (t *Tracker) fold(ctx context.Context, tx pgx.Tx, facts []fact) error {
 	for _, f := range facts {
 		e := f.event
 		e.At = credible(e.At, ended[e.DeliveryID], now[f.taken.InviteID])
-		taken = append(taken, f.taken)
+		if !f.inferred {
+			taken = append(taken, f.taken)
+		}
 		batches = append(batches, ledger.Batch{ID: f.taken.InviteID, Events: []invite.Event{e}})
 	}
-	if err := ledger.SetTaken(ctx, tx, taken); err != nil {
-		return err
+	if len(taken) > 0 {
+		if err := ledger.SetTaken(ctx, tx, taken); err != nil {
+			return err
+		}
 	}
 	applied, err := ledger.AppendAll(ctx, tx, t.p.Box, batches)
 	if err != nil {
@@ -69,12 +75,14 @@ func (t *Tracker) fold(ctx context.Context, tx pgx.Tx, facts []fact) error {
 // the accounts' rows are shared by all; when it is lost the next callback
 // makes up for it.
 func (t *Tracker) noteReceipts(ctx context.Context, facts []fact) {
-	if len(facts) == 0 {
-		return
-	}
 	refs := make([]queue.AttemptRef, 0, len(facts))
 	for _, f := range facts {
-		refs = append(refs, queue.AttemptRef{InviteID: f.taken.InviteID, AttemptID: f.taken.AttemptID})
+		if !f.inferred {
+			refs = append(refs, queue.AttemptRef{InviteID: f.taken.InviteID, AttemptID: f.taken.AttemptID})
+		}
+	}
+	if len(refs) == 0 {
+		return
 	}
 	if err := queue.NoteReceipts(ctx, t.p.DB, refs); err != nil {
 		t.p.Log.WarnContext(ctx, "note receipts", "err", err)

@@ -27,6 +27,7 @@ const (
 	fromPoll     = "poll"
 	fromPage     = "page"
 	fromCallback = "callback"
+	inferred     = "inferred" // a callback that names only an address
 )
 
 const pipedreamName = "pipedream"

@@ -61,8 +61,9 @@ func (t *Tracker) SendGrid(ctx context.Context, project string, livemode bool, r
 // mail is a mail event with what it was matched to.
 type mail struct {
 	sendgrid.Event
-	key     []byte
-	attempt ledger.Attempt // zero while it matches nothing
+	key      []byte
+	attempt  ledger.Attempt // zero while it matches nothing
+	inferred bool           // by the address alone
 }
 
 func (t *Tracker) mailEvents(ctx context.Context, tx pgx.Tx, project string, livemode bool, posted []sendgrid.Event) ([]fact, error) {
@@ -70,10 +71,11 @@ func (t *Tracker) mailEvents(ctx context.Context, tx pgx.Tx, project string, liv
 	if err != nil || len(mails) == 0 {
 		return nil, err
 	}
-	if err := matchMails(ctx, tx, project, livemode, mails); err != nil {
+	if err := t.matchMails(ctx, tx, project, livemode, mails); err != nil {
 		return nil, err
 	}
 	var facts []fact
+	var waiting []ledger.Unmatched
 	kept := make([]ledger.Callback, 0, len(mails))
 	for _, m := range mails {
 		c, err := t.sealed(sendgridName, m.attempt.InviteID, m.Raw)
@@ -83,9 +85,14 @@ func (t *Tracker) mailEvents(ctx context.Context, tx pgx.Tx, project string, liv
 		kept = append(kept, c)
 		if f, ok := m.fact(); ok {
 			facts = append(facts, f)
+		} else if m.worthWaiting() {
+			waiting = append(waiting, ledger.Unmatched{CallbackID: c.ID, ProjectID: project, Livemode: livemode})
 		}
 	}
 	if err := ledger.InsertCallbacks(ctx, tx, kept); err != nil {
+		return nil, err
+	}
+	if err := t.wait(ctx, tx, waiting); err != nil {
 		return nil, err
 	}
 	return facts, t.fold(ctx, tx, facts)
@@ -129,9 +136,8 @@ func mailKey(project string, livemode bool, e sendgrid.Event) []byte {
 }
 
 // matchMails finds the attempts: by our own ids, which travel as custom args,
-// else by the message id that the send was answered with. What matches
-// nothing, such as a late bounce, which carries neither, is kept unmatched.
-func matchMails(ctx context.Context, tx pgx.Tx, project string, livemode bool, mails []mail) error {
+// else by the message id that the send was answered with, else by the address.
+func (t *Tracker) matchMails(ctx context.Context, tx pgx.Tx, project string, livemode bool, mails []mail) error {
 	var invites []invite.ID
 	var attempts []invite.AttemptID
 	var messages []string
@@ -160,7 +166,49 @@ func matchMails(ctx context.Context, tx pgx.Tx, project string, livemode bool, m
 			m.attempt = found[j]
 		}
 	}
+	return t.inferMails(ctx, tx, project, livemode, mails)
+}
+
+// inferMails matches what came without any id: a late bounce travels by the
+// return path, where SendGrid can attach neither custom args nor a message id.
+// The address and the time are all it has, so it is taken to be about the last
+// message to that address, and said to be inferred.
+func (t *Tracker) inferMails(ctx context.Context, tx pgx.Tx, project string, livemode bool, mails []mail) error {
+	var which []int
+	var list []ledger.Addressee
+	for i, m := range mails {
+		if !m.nameless() {
+			continue
+		}
+		hashes := ledger.AddressTerms(t.p.Box, project, livemode, m.Email.Reveal())
+		if len(hashes) > 0 {
+			which, list = append(which, i), append(list, ledger.Addressee{Hashes: hashes, At: m.At})
+		}
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	found, err := ledger.FindAttemptsTo(ctx, tx, sendgridName, list)
+	if err != nil {
+		return err
+	}
+	for n, i := range which {
+		mails[i].attempt, mails[i].inferred = found[n], !found[n].ID.IsZero()
+	}
 	return nil
+}
+
+// nameless says whether nothing but its address tells whose a failure is.
+func (m mail) nameless() bool {
+	status, _ := m.Fate()
+	return m.InviteID == "" && m.AttemptID == "" && m.MessageID == "" && status.DidNotArrive()
+}
+
+// worthWaiting says whether an event that matched nothing would say something
+// about a delivery if it did.
+func (m mail) worthWaiting() bool {
+	status, _ := m.Fate()
+	return m.attempt.ID.IsZero() && status != ""
 }
 
 // maxPrefixes bounds what one event's message id may make us look up.
@@ -188,15 +236,20 @@ func (m mail) fact() (fact, bool) {
 	if status == "" || m.attempt.ID.IsZero() {
 		return fact{}, false
 	}
+	source, message := fromCallback, xMessageID(m.MessageID)
+	if m.inferred {
+		source = inferred
+	}
 	words := cmp.Or(m.Reason.Reveal(), m.Response.Reveal())
 	return fact{
-		taken: ledger.Taken{InviteID: m.attempt.InviteID, AttemptID: m.attempt.ID, ProviderMessageID: xMessageID(m.MessageID)},
+		inferred: m.inferred,
+		taken:    ledger.Taken{InviteID: m.attempt.InviteID, AttemptID: m.attempt.ID, ProviderMessageID: message},
 		event: invite.Event{
 			Type:       invite.DeliveryEvent(status),
 			Actor:      invite.Actor{Kind: invite.ActorProvider, ID: sendgridName},
 			DeliveryID: m.attempt.DeliveryID,
 			AttemptID:  m.attempt.ID,
-			Data:       invite.Data{Reason: reason, ProviderCode: plainCode(m.Code()), Provider: sendgridName, Channel: invite.Email, Source: fromCallback},
+			Data:       invite.Data{Reason: reason, ProviderCode: plainCode(m.Code()), Provider: sendgridName, Channel: invite.Email, Source: source},
 			Detail:     secret.New(words),
 			At:         m.At,
 		},

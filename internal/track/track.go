@@ -83,6 +83,9 @@ type Params struct {
 	SawEvent func(project string, livemode bool)
 	// Budget is shared by all polls of one Pipedream project: 5 a second. May be nil.
 	Budget Budget
+	// Silence is after how long a message of each kind that nobody confirmed is
+	// said to have no receipt; default MailSilence and TextSilence.
+	Silence []ledger.Silence
 	// InlineConfirm bounds the confirmation that is tried while Pipedream
 	// waits for our answer; default 3 s.
 	InlineConfirm time.Duration
@@ -114,6 +117,12 @@ func New(p Params) *Tracker {
 	}
 	if p.InlineConfirm <= 0 {
 		p.InlineConfirm = 3 * time.Second
+	}
+	if p.Silence == nil {
+		for _, livemode := range []bool{false, true} {
+			p.Silence = append(p.Silence, ledger.Silence{Livemode: livemode, Channel: invite.Email, After: MailSilence},
+				ledger.Silence{Livemode: livemode, Channel: invite.SMS, After: TextSilence})
+		}
 	}
 	if p.Log == nil {
 		p.Log = slog.New(slog.DiscardHandler)

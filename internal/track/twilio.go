@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
-	"net/url"
 
 	"github.com/jackc/pgx/v5"
 
@@ -37,7 +36,7 @@ func (t *Tracker) Twilio(ctx context.Context, c Text) error {
 	if err := verifier.Verify(c.RequestURI, c.ContentType, c.Raw, c.Signature); err != nil {
 		return ErrForged
 	}
-	form, err := url.ParseQuery(string(c.Raw))
+	form, err := twilio.ParseBody(c.Raw)
 	if err != nil {
 		return ErrMalformed
 	}
@@ -64,45 +63,63 @@ func (t *Tracker) text(ctx context.Context, tx pgx.Tx, c Text, s twilio.Status) 
 	if err != nil || !fresh {
 		return nil, err
 	}
-	attempt, err := findText(ctx, tx, c, s)
+	ref := ledger.Unmatched{ProjectID: c.Project, Livemode: c.Livemode}
+	ref.Invite, _ = invite.Parse[invite.ID](c.Invite)
+	ref.Attempt, _ = invite.Parse[invite.AttemptID](c.Attempt)
+	attempt, err := findText(ctx, tx, ref, s)
 	if err != nil {
 		return nil, err
 	}
-	if err := t.keep(ctx, tx, twilioName, attempt.InviteID, c.Raw); err != nil {
+	kept, err := t.sealed(twilioName, attempt.InviteID, c.Raw)
+	if err != nil {
 		return nil, err
 	}
-	fate, reason := s.Fate()
-	if fate == "" || attempt.ID.IsZero() {
-		return nil, nil
+	if err := ledger.InsertCallbacks(ctx, tx, []ledger.Callback{kept}); err != nil {
+		return nil, err
 	}
-	facts := []fact{{
-		taken: ledger.Taken{InviteID: attempt.InviteID, AttemptID: attempt.ID, ProviderMessageID: s.MessageSID},
+	f, ok := textFact(attempt, s)
+	switch fate, _ := s.Fate(); {
+	case ok:
+		return []fact{f}, t.fold(ctx, tx, []fact{f})
+	case fate != "":
+		ref.CallbackID = kept.ID
+		return nil, t.wait(ctx, tx, []ledger.Unmatched{ref})
+	}
+	return nil, nil
+}
+
+// textFact is what a status says about a delivery; ok is false for a status
+// that matched nothing or is no word on delivery.
+func textFact(a ledger.Attempt, s twilio.Status) (fact, bool) {
+	fate, reason := s.Fate()
+	if fate == "" || a.ID.IsZero() {
+		return fact{}, false
+	}
+	return fact{
+		taken: ledger.Taken{InviteID: a.InviteID, AttemptID: a.ID, ProviderMessageID: s.MessageSID},
 		event: invite.Event{
 			Type:       invite.DeliveryEvent(fate),
 			Actor:      invite.Actor{Kind: invite.ActorProvider, ID: twilioName},
-			DeliveryID: attempt.DeliveryID,
-			AttemptID:  attempt.ID,
+			DeliveryID: a.DeliveryID,
+			AttemptID:  a.ID,
 			Data:       invite.Data{Reason: reason, ProviderCode: plainCode(s.ErrorCode), Provider: twilioName, Channel: invite.SMS, Source: fromCallback},
 		},
-	}}
-	return facts, t.fold(ctx, tx, facts)
+	}, true
 }
 
 // findText finds the attempt by the path, else by the message's SID.
-func findText(ctx context.Context, tx pgx.Tx, c Text, s twilio.Status) (ledger.Attempt, error) {
+func findText(ctx context.Context, tx pgx.Tx, ref ledger.Unmatched, s twilio.Status) (ledger.Attempt, error) {
 	var invites []invite.ID
 	var attempts []invite.AttemptID
-	inv, err1 := invite.Parse[invite.ID](c.Invite)
-	att, err2 := invite.Parse[invite.AttemptID](c.Attempt)
-	if err1 == nil && err2 == nil {
-		invites, attempts = []invite.ID{inv}, []invite.AttemptID{att}
+	if !ref.Invite.IsZero() && !ref.Attempt.IsZero() {
+		invites, attempts = []invite.ID{ref.Invite}, []invite.AttemptID{ref.Attempt}
 	}
-	found, err := ledger.FindAttempts(ctx, tx, c.Project, c.Livemode, twilioName, invites, attempts, []string{s.MessageSID})
+	found, err := ledger.FindAttempts(ctx, tx, ref.ProjectID, ref.Livemode, twilioName, invites, attempts, []string{s.MessageSID})
 	if err != nil {
 		return ledger.Attempt{}, err
 	}
 	for _, a := range found {
-		if a.ID == att && a.InviteID == inv {
+		if a.ID == ref.Attempt && a.InviteID == ref.Invite {
 			return a, nil
 		}
 	}

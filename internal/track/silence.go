@@ -1,0 +1,86 @@
+package track
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/store/ledger"
+)
+
+// How long silence lasts before it is said aloud. Carriers confirm a text
+// within seconds or never. Mail may be greylisted, but that is reported, and
+// after an hour most of a link's four are left for a person to do something.
+const (
+	MailSilence = time.Hour
+	TextSilence = 30 * time.Minute
+)
+
+const silentAtOnce = 100
+
+// Silence says of messages that were taken, and of whose arrival nobody has
+// said anything for long, that this is so: reason no_receipt. Their status
+// stays, for it is true, and any later word replaces the reason. It says how
+// many there were.
+func (t *Tracker) Silence(ctx context.Context) (int, error) {
+	total := 0
+	for {
+		silent, err := ledger.ListSilent(ctx, t.p.DB, t.p.Silence, silentAtOnce)
+		if err != nil || len(silent) == 0 {
+			return total, err
+		}
+		n := 0
+		err = t.inTx(ctx, func(tx pgx.Tx) error {
+			n, err = t.noReceipts(ctx, tx, silent)
+			return err
+		})
+		if err != nil {
+			return total, fmt.Errorf("note missing receipts: %w", err)
+		}
+		// Less than was listed: somebody else is at it, or receipts came meanwhile.
+		if total += n; n < len(silent) || n < silentAtOnce {
+			return total, nil
+		}
+	}
+}
+
+func (t *Tracker) noReceipts(ctx context.Context, tx pgx.Tx, silent []ledger.Silent) (int, error) {
+	ids := make([]invite.ID, 0, len(silent))
+	for _, s := range silent {
+		ids = append(ids, s.InviteID)
+	}
+	locked, err := ledger.LockAll(ctx, tx, ids)
+	if err != nil {
+		return 0, err
+	}
+	var batches []ledger.Batch
+	for _, l := range locked {
+		for _, d := range l.State.Deliveries {
+			listed := slices.Contains(silent, ledger.Silent{InviteID: l.ID, DeliveryID: d.ID})
+			if !listed || d.Reason != "" || (d.Status != invite.Accepted && d.Status != invite.Sent) {
+				continue // a receipt came since it was listed
+			}
+			batches = append(batches, ledger.Batch{ID: l.ID, Events: []invite.Event{{
+				Type: invite.EventDeliveryNoReceipt, Actor: invite.Actor{Kind: invite.ActorSystem}, DeliveryID: d.ID,
+				Data: invite.Data{Reason: invite.NoReceipt, Provider: d.Provider, Channel: d.Channel},
+			}}})
+		}
+	}
+	if len(batches) == 0 {
+		return 0, nil
+	}
+	applied, err := ledger.AppendAll(ctx, tx, t.p.Box, batches)
+	if err != nil {
+		return 0, err
+	}
+	for _, a := range applied {
+		if err := t.p.Publish(ctx, tx, a); err != nil {
+			return 0, err
+		}
+	}
+	return len(batches), nil
+}
