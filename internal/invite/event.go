@@ -22,6 +22,8 @@ const (
 	EventConnectedLate       EventType = "connected_after_revoke" // needs attention; nothing is deleted unasked
 	EventExpired             EventType = "expired"
 	EventResent              EventType = "resent"
+	EventRenewed             EventType = "renewed"  // the recipient asked for a fresh link
+	EventReported            EventType = "reported" // the recipient said that it is not for them; ends the invite
 	EventAddressCorrected    EventType = "address_corrected"
 	EventRevoked             EventType = "revoked"
 	EventReplaced            EventType = "replaced"
@@ -39,6 +41,13 @@ const (
 	EventDeliveryComplained  EventType = "delivery.complained"
 	EventDeliveryUnknown     EventType = "delivery.unknown"
 	EventDeliveryNoReceipt   EventType = "delivery.no_receipt"
+)
+
+// What Data.LooksLike says of who made a request.
+const (
+	LooksLikePerson       = "person"
+	LooksLikeScanner      = "scanner"
+	LooksLikePreviewRobot = "preview_robot"
 )
 
 // DeliveryEvent returns the event type that reports a delivery status.
@@ -89,22 +98,26 @@ type Event struct {
 
 // Data is the open part of an event: ids and codes, never addresses, links or names.
 type Data struct {
-	Reason       Reason     `json:"reason,omitempty"`
-	ProviderCode string     `json:"provider_code,omitempty"`
-	Provider     string     `json:"provider,omitempty"`
-	Channel      Channel    `json:"channel,omitempty"`
-	LooksLike    string     `json:"looks_like,omitempty"` // person, scanner, preview_robot
-	AccountID    string     `json:"account_id,omitempty"`
-	ExpiresAt    *time.Time `json:"expires_at,omitempty"`  // the invite's new end
-	GivesUpAt    *time.Time `json:"gives_up_at,omitempty"` // with resent: bounds the wait for a link
-	LinkExpires  *time.Time `json:"link_expires_at,omitempty"`
-	RequestID    string     `json:"request_id,omitempty"`
-	ReplacedBy   string     `json:"replaced_by,omitempty"`
-	OtherInvite  string     `json:"other_invite,omitempty"`
-	RetryAt      *time.Time `json:"retry_at,omitempty"`
-	Attempt      int        `json:"attempt,omitempty"`
-	Outcome      string     `json:"outcome,omitempty"`
-	Source       string     `json:"source,omitempty"` // how it was learnt: webhook, poll, page, callback, list
+	Reason       Reason  `json:"reason,omitempty"`
+	ProviderCode string  `json:"provider_code,omitempty"`
+	Provider     string  `json:"provider,omitempty"`
+	Channel      Channel `json:"channel,omitempty"`
+	LooksLike    string  `json:"looks_like,omitempty"` // person, scanner, preview_robot
+	// Signs are what LooksLike was read from, with a request's method first.
+	Signs []string `json:"signs,omitempty"`
+	// SinceDelivery is how many seconds after its message left a link was asked for.
+	SinceDelivery int        `json:"since_delivery_s,omitempty"`
+	AccountID     string     `json:"account_id,omitempty"`
+	ExpiresAt     *time.Time `json:"expires_at,omitempty"`  // the invite's new end
+	GivesUpAt     *time.Time `json:"gives_up_at,omitempty"` // with resent and renewed: bounds the wait for a link
+	LinkExpires   *time.Time `json:"link_expires_at,omitempty"`
+	RequestID     string     `json:"request_id,omitempty"`
+	ReplacedBy    string     `json:"replaced_by,omitempty"`
+	OtherInvite   string     `json:"other_invite,omitempty"`
+	RetryAt       *time.Time `json:"retry_at,omitempty"`
+	Attempt       int        `json:"attempt,omitempty"`
+	Outcome       string     `json:"outcome,omitempty"`
+	Source        string     `json:"source,omitempty"` // how it was learnt: webhook, poll, page, callback, list
 	// HasLink says whether the invite holds a connect link after this event.
 	HasLink bool `json:"has_link,omitempty"`
 }

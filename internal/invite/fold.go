@@ -54,6 +54,7 @@ const (
 	EffectPublishConnectFailed  Effect = "publish invite.connect_failed"
 	EffectPublishDeliveryFailed Effect = "publish invite.delivery_failed"
 	EffectPublishExpired        Effect = "publish invite.expired"
+	EffectPublishReported       Effect = "publish invite.reported"
 )
 
 // Fold is the state machine: what one event makes of a state, and what must
@@ -81,7 +82,8 @@ func Fold(s State, e Event) (State, []Effect) {
 		}
 		return s, nil
 	case EventContinued:
-		if s.Status != Connected {
+		// A robot that pressed the button tells nothing of the person.
+		if s.Status != Connected && (e.Data.LooksLike == "" || e.Data.LooksLike == LooksLikePerson) {
 			s.Progress = Continued
 		}
 		return s, nil
@@ -99,10 +101,10 @@ func Fold(s State, e Event) (State, []Effect) {
 		}
 		s.Status = Expired
 		return endDeliveries(s), []Effect{EffectWipe, EffectPublishExpired}
-	case EventRevoked, EventReplaced:
+	case EventRevoked, EventReplaced, EventReported:
 		return foldRevoked(s, e)
-	case EventResent:
-		return foldResent(s, e), nil
+	case EventResent, EventRenewed:
+		return foldRenewed(s, e), nil
 	case EventDeliveryRetry:
 		return foldRetry(s, e), nil
 	case EventDeliveryNoReceipt:
@@ -146,14 +148,21 @@ func foldRevoked(s State, e Event) (State, []Effect) {
 	if e.Type == EventReplaced {
 		s.ReplacedBy = e.Data.ReplacedBy
 	}
+	if e.Type == EventReported {
+		return endDeliveries(s), []Effect{EffectWipe, EffectPublishReported}
+	}
 	return endDeliveries(s), []Effect{EffectWipe}
 }
 
-func foldResent(s State, e Event) State {
+// foldRenewed is the machine's one backward edge: a resend by the product, or
+// a renewal by the recipient, gives an invite that ended a new life.
+func foldRenewed(s State, e Event) State {
 	if s.Status == Connected || s.Status == Revoked {
 		return s
 	}
-	s.ResendCount++
+	if e.Type == EventResent {
+		s.ResendCount++
+	}
 	s.Status = Pending
 	if e.Data.HasLink {
 		s.Status = Active

@@ -40,6 +40,8 @@ func TestStatusMatrix(t *testing.T) {
 		EventRevoked:             {Scheduled: Revoked, Pending: Revoked, Active: Revoked, Expired: Revoked, Failed: Revoked},
 		EventReplaced:            {Scheduled: Revoked, Pending: Revoked, Active: Revoked, Expired: Revoked, Failed: Revoked},
 		EventResent:              {Scheduled: Active, Pending: Active, Expired: Active, Failed: Active},
+		EventReported:            {Scheduled: Revoked, Pending: Revoked, Active: Revoked, Expired: Revoked, Failed: Revoked},
+		EventRenewed:             {Scheduled: Active, Pending: Active, Expired: Active, Failed: Active},
 		EventDeliveryBounced:     {Scheduled: Failed, Pending: Failed, Active: Failed},
 		EventDeliveryUndelivered: {Scheduled: Failed, Pending: Failed, Active: Failed},
 		EventDeliveryRejected:    {Scheduled: Failed, Pending: Failed, Active: Failed},
@@ -49,7 +51,7 @@ func TestStatusMatrix(t *testing.T) {
 	}
 	all := []EventType{
 		EventCreated, EventLinkMinted, EventMintFailed, EventFetched, EventVisited, EventContinued, EventConnectFailed,
-		EventConnected, EventAlreadyConnected, EventConnectedLate, EventExpired, EventResent, EventAddressCorrected,
+		EventConnected, EventAlreadyConnected, EventConnectedLate, EventExpired, EventResent, EventRenewed, EventReported, EventAddressCorrected,
 		EventRevoked, EventReplaced, EventDeliverySending, EventDeliveryRetry, EventDeliveryAccepted, EventDeliverySent,
 		EventDeliveryDeferred, EventDeliveryDelivered, EventDeliveryBounced, EventDeliveryUndelivered, EventDeliveryRejected,
 		EventDeliverySuppressed, EventDeliveryComplained, EventDeliveryUnknown, EventDeliveryNoReceipt,
@@ -143,6 +145,38 @@ func TestResendRenewsWhatEnded(t *testing.T) {
 	s, _ = Fold(at(Expired, Canceled), about(EventResent, Data{GivesUpAt: &end}))
 	if s.Status != Pending || !s.ExpiresAt.IsZero() || !s.GivesUpAt.Equal(end) {
 		t.Errorf("after a resend without a link: %+v", s)
+	}
+}
+
+func TestRenewalIsNoResendOfTheProducts(t *testing.T) {
+	t.Parallel()
+	end := noon.Add(8 * time.Hour)
+	s, effects := Fold(at(Expired, Canceled), about(EventRenewed, Data{GivesUpAt: &end}))
+	if s.Status != Pending || !s.ExpiresAt.IsZero() || !s.GivesUpAt.Equal(end) || s.ResendCount != 0 || len(effects) != 0 {
+		t.Errorf("after a renewal: %+v, effects %v", s, effects)
+	}
+}
+
+func TestAReportEndsTheInviteAndTellsTheProductOnce(t *testing.T) {
+	t.Parallel()
+	s, effects := Fold(at(Active, Queued), about(EventReported, Data{}))
+	if s.Status != Revoked || !s.RevokedAt.Equal(noon) || s.Deliveries[0].Status != Canceled {
+		t.Errorf("after a report: %+v", s)
+	}
+	if diff := cmp.Diff([]Effect{EffectWipe, EffectPublishReported}, effects); diff != "" {
+		t.Error(diff)
+	}
+	if _, again := Fold(s, about(EventReported, Data{})); len(again) != 0 {
+		t.Errorf("a second report: effects %v", again)
+	}
+}
+
+func TestARobotsPressIsNoProgress(t *testing.T) {
+	t.Parallel()
+	for class, want := range map[string]Progress{"": Continued, LooksLikePerson: Continued, LooksLikeScanner: NotOpened, LooksLikePreviewRobot: NotOpened} {
+		if s, _ := Fold(at(Active, Delivered), about(EventContinued, Data{LooksLike: class})); s.Progress != want {
+			t.Errorf("pressed by %q: progress %s, want %s", class, s.Progress, want)
+		}
 	}
 }
 

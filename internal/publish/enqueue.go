@@ -65,6 +65,8 @@ func published(e invite.Effect) (string, bool) {
 		return "invite.delivery_failed", true
 	case invite.EffectPublishExpired:
 		return "invite.expired", true
+	case invite.EffectPublishReported:
+		return "invite.reported", true
 	case invite.EffectWipe:
 	}
 	return "", false
