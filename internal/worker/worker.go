@@ -26,9 +26,11 @@ import (
 const (
 	pollEvery   = 5 * time.Second
 	expireEvery = 5 * time.Second
-	tidyEvery   = time.Hour
-	maxWorkers  = 16
-	runTimeout  = 30 * time.Second
+	// Who asks about a message just sent sees its receipt seconds later.
+	receiptsEvery = 5 * time.Second
+	tidyEvery     = time.Hour
+	maxWorkers    = 16
+	runTimeout    = 30 * time.Second
 	// stopWithin bounds how long running jobs may finish at a stop.
 	stopWithin = 5 * time.Second
 )
@@ -61,6 +63,7 @@ func Run(ctx context.Context, p Params) error {
 	river.AddWorker(workers, &confirmer{track: p.Track})
 	river.AddWorker(workers, &poller{track: p.Track})
 	river.AddWorker(workers, &expirer{track: p.Track})
+	river.AddWorker(workers, &receiver{track: p.Track})
 	river.AddWorker(workers, &tidier{track: p.Track})
 	client, err := river.NewClient(riverpgxv5.New(p.DB), &river.Config{
 		Schema:       migrations.RiverSchema,
@@ -95,6 +98,7 @@ func periodic() []*river.PeriodicJob {
 	return []*river.PeriodicJob{
 		every(pollEvery, func() river.JobArgs { return job.Poll{} }),
 		every(expireEvery, func() river.JobArgs { return job.Expire{} }),
+		every(receiptsEvery, func() river.JobArgs { return job.Receipts{} }),
 		every(tidyEvery, func() river.JobArgs { return job.Tidy{} }),
 	}
 }
@@ -150,6 +154,18 @@ type expirer struct {
 func (w *expirer) Work(ctx context.Context, _ *river.Job[job.Expire]) error {
 	_, err := w.track.Expire(ctx)
 	return err
+}
+
+type receiver struct {
+	river.WorkerDefaults[job.Receipts]
+	track *track.Tracker
+}
+
+// Work implements river.Worker.
+func (w *receiver) Work(ctx context.Context, _ *river.Job[job.Receipts]) error {
+	_, joined := w.track.Join(ctx)
+	_, silence := w.track.Silence(ctx)
+	return errors.Join(joined, silence)
 }
 
 type tidier struct {
