@@ -23,6 +23,7 @@ func InTx(ctx context.Context, db Beginner, fn func(tx pgx.Tx) error) error {
 	if err != nil {
 		return fmt.Errorf("begin a transaction: %w", Translate(err))
 	}
+	h := &hooked{Tx: tx}
 	committed := false
 	defer func() {
 		if committed {
@@ -33,12 +34,33 @@ func InTx(ctx context.Context, db Beginner, fn func(tx pgx.Tx) error) error {
 		defer cancel()
 		_ = tx.Rollback(ctx)
 	}()
-	if err := fn(tx); err != nil {
+	if err := fn(h); err != nil {
 		return err
 	}
 	if err := tx.Commit(ctx); err != nil {
 		return fmt.Errorf("commit: %w", Translate(err))
 	}
 	committed = true
+	for _, f := range h.after {
+		f()
+	}
 	return nil
+}
+
+// hooked is a transaction that knows what is to be told once it has committed.
+type hooked struct {
+	pgx.Tx
+	after []func()
+}
+
+// AfterCommit has fn run once the transaction of InTx that tx belongs to has
+// committed, and never when it is rolled back. For hints to whoever waits:
+// nothing may depend on it, because a process can end in between. fn must not
+// block or fail. A tx that InTx did not make is told nothing: ok is false.
+func AfterCommit(tx pgx.Tx, fn func()) (ok bool) {
+	h, ok := tx.(*hooked)
+	if ok {
+		h.after = append(h.after, fn)
+	}
+	return ok
 }

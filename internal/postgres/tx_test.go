@@ -83,3 +83,49 @@ func TestInTxWithoutADatabaseIsUnavailable(t *testing.T) {
 		t.Errorf("got %v, want ErrUnavailable", err)
 	}
 }
+
+func TestAfterCommitRunsOnceItIsTrue(t *testing.T) {
+	t.Parallel()
+	pool := open(t, postgres.Params{MaxConns: 2})
+	exec(t, pool, `CREATE TABLE note (id int PRIMARY KEY, parent int CONSTRAINT note_parent REFERENCES note DEFERRABLE INITIALLY DEFERRED)`)
+	var told []int
+	tell := func(tx pgx.Tx, id int) {
+		t.Helper()
+		ok := postgres.AfterCommit(tx, func() {
+			if n := scalar[int](t, pool, "SELECT count(*) FROM note WHERE id = $1", id); n != 1 {
+				t.Errorf("told of %d before others could see it", id)
+			}
+			told = append(told, id)
+		})
+		if !ok {
+			t.Error("InTx's own transaction is not known")
+		}
+	}
+	write := func(id int, parent any, end error) error {
+		return postgres.InTx(t.Context(), pool, func(tx pgx.Tx) error {
+			tell(tx, id)
+			_, err := tx.Exec(t.Context(), "INSERT INTO note VALUES ($1, $2)", id, parent)
+			return errors.Join(err, end)
+		})
+	}
+	if err := write(1, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := write(2, nil, errors.New("mine")); err == nil {
+		t.Error("no error came back")
+	}
+	if err := write(3, 99, nil); err == nil { // refused at the commit
+		t.Error("the commit went through")
+	}
+	if len(told) != 1 || told[0] != 1 {
+		t.Errorf("told of %v, want of the one that was committed", told)
+	}
+	tx, err := pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback(t.Context()) }()
+	if postgres.AfterCommit(tx, func() {}) {
+		t.Error("somebody else's transaction promised to tell")
+	}
+}
