@@ -49,13 +49,22 @@ func (a *App) openVendors(ctx context.Context) error {
 		if a.standins == nil {
 			continue
 		}
-		test, err := shop.open(a.standins.rehearsed(p), false, a.base)
+		test, err := shop.open(a.standins.rehearsed(p), false, a.testCallbacks())
 		if err != nil {
 			return fmt.Errorf("test mode: %w", err)
 		}
 		a.vendors[lane{p.ID, false}] = test
 	}
 	return nil
+}
+
+// testCallbacks is where test mode's vendors reach us. They report from the
+// process that works; where that is another one, it may be on another machine.
+func (a *App) testCallbacks() string {
+	if a.works() || a.public == "" {
+		return a.base
+	}
+	return a.public
 }
 
 // liveCallbacks is where live vendors reach us. It is sent to them only where
@@ -75,7 +84,7 @@ func (a *App) openDispatch() error {
 	a.dispatcher = dispatch.New(dispatch.Params{
 		DB: a.work, DirectURL: a.cfg.DatabaseDirectURL, Box: a.box, Minters: a.minter, Senders: a.senders,
 		Project: a.cfg.Project, Renderer: renderer, PublicURL: a.public, CallbackURL: a.attemptCallback,
-		Publish: a.outbox.Enqueue, Log: a.log, Metrics: a.registry, Now: a.opt.Now,
+		BlockKeys: a.blockKeys, Publish: a.follow, Log: a.log, Metrics: a.registry, Now: a.opt.Now,
 		Lease: a.cfg.LeaseFor, Renew: a.cfg.RenewEvery,
 	})
 	return nil
