@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"time"
+	"net/http"
 
 	"golang.org/x/sync/errgroup"
 
@@ -19,6 +19,7 @@ import (
 type standins struct {
 	sandbox  *sandbox.Sandbox
 	listener net.Listener
+	server   *http.Server // nil until run
 }
 
 func (a *App) openStandins(ctx context.Context) error {
@@ -36,16 +37,33 @@ func (a *App) openStandins(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("listen for the sandbox: %w", err)
 	}
-	a.standins = &standins{box, listener}
+	a.standins = &standins{sandbox: box, listener: listener}
 	return nil
 }
 
 func (s *standins) run(ctx context.Context, g *errgroup.Group, works bool, log *slog.Logger) {
-	// The vendors answer until everything that calls them has stopped.
-	g.Go(func() error { return web.Serve(ctx, s.listener, web.Server(s.sandbox.Vendors(), log), time.Second) })
+	// The vendors answer until close: what is still under way at a stop calls them.
+	s.server = web.Server(s.sandbox.Vendors(), log)
+	served := make(chan error, 1)
+	go func() { served <- s.server.Serve(s.listener) }()
+	g.Go(func() error {
+		select {
+		case err := <-served:
+			return fmt.Errorf("serve the sandbox: %w", err)
+		case <-ctx.Done():
+			return nil
+		}
+	})
 	if works {
 		g.Go(func() error { return ended(ctx, s.sandbox.Run(ctx)) })
 	}
+}
+
+func (s *standins) close() {
+	if s.server != nil {
+		_ = s.server.Close()
+	}
+	_ = s.listener.Close()
 }
 
 // rehearsed is a project as test mode sees it: the same product, with the
