@@ -87,6 +87,10 @@ func serveSink() error {
 	return nil
 }
 
+// perWorker keeps one worker from taking the whole backlog: there would be
+// nobody else to kill.
+const perWorker = 32
+
 func work() error {
 	in := json.NewDecoder(os.Stdin)
 	var c childConfig
@@ -124,5 +128,6 @@ func work() error {
 		return err
 	}
 	p.Lease, p.Renew, p.CallDeadline = c.Knobs.Lease, c.Knobs.Renew, c.Knobs.CallDeadline
+	p.PerLane = perWorker
 	return dispatch.New(p).Run(ctx)
 }

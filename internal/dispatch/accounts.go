@@ -24,7 +24,8 @@ type accounts struct {
 }
 
 type standing struct {
-	failures int
+	streak   int // failures in a row that this process saw
+	failures int // that the shared row has
 	open     bool
 	until    time.Time // of the pause; from then on a probe may be sent
 	reported time.Time // when the provider last reported anything; zero: never
@@ -73,6 +74,12 @@ func (a *accounts) refresh(ctx context.Context) error {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	for name, old := range a.by {
+		if s, ok := by[name]; ok || old.streak > 0 {
+			s.streak = old.streak
+			by[name] = s
+		}
+	}
 	a.by, a.lanes = by, lanes
 	return nil
 }
@@ -116,53 +123,48 @@ func cutLast(s, sep string) (before, after string, found bool) {
 	return s[:i], s[i+len(sep):], true
 }
 
-// strike counts a failure against an account, and pauses its lanes when that
-// opens its breaker.
+// strike counts a failure against an account. The shared row hears of it only
+// when there were enough in a row in this process, when the account itself was
+// refused, or when its breaker is open already.
 func (d *Dispatcher) strike(ctx context.Context, account string, rest time.Duration) {
-	openFor, err := queue.AddFailures(ctx, d.p.DB, account, 1, rest, d.p.Trip)
+	was := d.accounts.get(account)
+	d.accounts.set(account, func(s *standing) { s.streak++ })
+	if was.streak+1 < d.p.Trip.Threshold && rest <= 0 && !was.open {
+		return
+	}
+	openFor, err := queue.AddFailures(ctx, d.p.DB, queue.Blow{
+		Account: account, Failures: was.streak + 1, Rest: rest,
+		Lanes: d.accounts.lanesOf(account), Grace: d.p.CallDeadline + callMargin,
+	}, d.p.Trip)
 	if err != nil {
 		d.p.Log.WarnContext(ctx, "dispatch step", "step", "strike", "err", err)
 		return
 	}
-	was := d.accounts.get(account)
-	d.accounts.set(account, func(s *standing) {
-		s.failures++
-		s.open, s.until = openFor > 0, d.p.Now().Add(openFor)
-	})
-	if openFor <= 0 {
-		return
-	}
-	if !was.open {
-		d.p.Log.WarnContext(ctx, "a provider account is resting", "account", account, "for", openFor)
-	}
-	// Longer than the pause, so that a probe goes first and not the whole queue.
-	if err := queue.PauseLanes(ctx, d.p.DB, d.accounts.lanesOf(account), openFor+d.p.CallDeadline+callMargin); err != nil {
-		d.p.Log.WarnContext(ctx, "dispatch step", "step", "pause", "err", err)
+	d.accounts.set(account, func(s *standing) { s.open, s.until = openFor > 0, d.p.Now().Add(openFor) })
+	if openFor > 0 && !was.open {
+		d.p.Log.WarnContext(ctx, "a provider account is resting", "account", account, "for_ms", openFor.Milliseconds())
 	}
 }
 
 // works notes that an account answered.
 func (d *Dispatcher) works(ctx context.Context, account string) {
-	if s := d.accounts.get(account); s.failures == 0 && !s.open {
+	s := d.accounts.get(account)
+	if s.streak > 0 {
+		d.accounts.set(account, func(s *standing) { s.streak = 0 })
+	}
+	if s.failures == 0 && !s.open {
 		return
 	}
-	wasOpen, err := queue.SetWorking(ctx, d.p.DB, account)
+	wasOpen, due, err := queue.SetWorking(ctx, d.p.DB, account, d.accounts.lanesOf(account))
 	if err != nil {
 		d.p.Log.WarnContext(ctx, "dispatch step", "step", "close", "err", err)
 		return
 	}
-	lanes := d.accounts.lanesOf(account)
 	d.accounts.set(account, func(s *standing) { s.failures, s.open = 0, false })
-	if !wasOpen {
-		return
+	if wasOpen {
+		d.p.Log.InfoContext(ctx, "a provider account works again", "account", account, "due", due)
+		d.Wake()
 	}
-	n, err := queue.ResumeLanes(ctx, d.p.DB, lanes)
-	if err != nil {
-		d.p.Log.WarnContext(ctx, "dispatch step", "step", "resume", "err", err)
-		return
-	}
-	d.p.Log.InfoContext(ctx, "a provider account works again", "account", account, "due", n)
-	d.Wake()
 }
 
 // tendAccounts refreshes the picture, and sends a probe where it is time.

@@ -57,6 +57,9 @@ type Params struct {
 	PublicURL string
 	// CallbackURL is where a provider reports on one attempt; "" when it cannot reach us.
 	CallbackURL func(project string, livemode bool, provider, inviteID, attemptID string) string
+	// BlockKeys are the keys under which a block of an address would stand; nil:
+	// no address is blocked.
+	BlockKeys func(project string, livemode bool, ch invite.Channel, address string) []seal.Hash
 	// Publish hands on what follows from events, in the transaction that records them.
 	Publish func(ctx context.Context, tx pgx.Tx, a ledger.Applied) error
 	Pace    func(account string) Pace // nil: unlimited
@@ -106,6 +109,9 @@ func (p Params) withDefaults() Params {
 	}
 	if p.Publish == nil {
 		p.Publish = func(context.Context, pgx.Tx, ledger.Applied) error { return nil }
+	}
+	if p.BlockKeys == nil {
+		p.BlockKeys = func(string, bool, invite.Channel, string) []seal.Hash { return nil }
 	}
 	if p.Pace == nil {
 		p.Pace = func(string) Pace { return Pace{} }

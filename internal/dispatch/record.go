@@ -1,9 +1,11 @@
 package dispatch
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -11,8 +13,10 @@ import (
 
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/store/ledger"
 	"github.com/connectlink/connectlink/internal/store/queue"
+	"github.com/connectlink/connectlink/internal/store/suppression"
 )
 
 var (
@@ -46,9 +50,37 @@ func (s shortTx) Begin(ctx context.Context) (pgx.Tx, error) {
 // begin is an attempt about to be made.
 type begin struct {
 	queue.NewAttempt
-	version int // of the invite when the message was made
-	event   invite.Event
-	done    chan error // nil, errLost, errStale, or the database's
+	version   int // of the invite when the message was made
+	event     invite.Event
+	blockKeys []seal.Hash // of the address it goes to
+	done      chan error  // nil, errLost, errStale, a *blockedError, or the database's
+}
+
+// blockedError: the address may not be written to. It may have been when the
+// invite was made.
+type blockedError struct{ kind invite.Block }
+
+func (e *blockedError) Error() string { return "the address is blocked: " + string(e.kind) }
+
+// blocked finds out whose address is blocked, with one question for all.
+func blocked(ctx context.Context, tx pgx.Tx, items []*begin, out map[invite.AttemptID]error) error {
+	var keys []seal.Hash
+	for _, b := range items {
+		keys = append(keys, b.blockKeys...)
+	}
+	standing, err := suppression.ListStanding(ctx, tx, keys)
+	if err != nil {
+		return err
+	}
+	for _, st := range standing {
+		for _, b := range items {
+			same := func(k seal.Hash) bool { return bytes.Equal(k, st.Hash) }
+			if out[b.ID] == nil && slices.ContainsFunc(b.blockKeys, same) {
+				out[b.ID] = &blockedError{st.Kind}
+			}
+		}
+	}
+	return nil
 }
 
 // recordBegin commits an attempt; with nil the call may be made.
@@ -110,6 +142,9 @@ func (d *Dispatcher) beginAll(ctx context.Context, tx pgx.Tx, items []*begin, ou
 		case s.Version != b.version:
 			out[b.ID] = errStale
 		}
+	}
+	if err := blocked(ctx, tx, items, out); err != nil {
+		return err
 	}
 	if len(out) > 0 {
 		return errAgain

@@ -51,7 +51,11 @@ func (d *Dispatcher) send(ctx context.Context, t *task) (again bool, err error) 
 	// be earlier than the one the database writes down. By the machine's own
 	// clock, which is the one that the socket compares with.
 	out.LeaseUntil = time.Now().Add(d.p.CallDeadline + callMargin - guardMargin)
+	b.blockKeys = d.p.BlockKeys(t.ProjectID, t.Livemode, t.Channel, recipient(out))
+	var blocked *blockedError
 	switch err := d.recordBegin(b); {
+	case errors.As(err, &blocked):
+		return false, d.conclude(ctx, t, invite.EventDeliverySuppressed, blocked.kind.Reason())
 	case errors.Is(err, errStale):
 		return true, nil
 	case errors.Is(err, errLost):
@@ -64,6 +68,14 @@ func (d *Dispatcher) send(ctx context.Context, t *task) (again bool, err error) 
 	}
 	d.call(ctx, t, sender, b, out)
 	return false, nil
+}
+
+// recipient is the address a message goes to.
+func recipient(out message.Outgoing) string {
+	if out.SMS != nil {
+		return out.SMS.To.Reveal()
+	}
+	return out.Email.To.Email.Reveal()
 }
 
 // guardMargin allows for clocks that tick at different speeds.

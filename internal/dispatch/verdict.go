@@ -7,6 +7,7 @@ import (
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/message"
 	"github.com/connectlink/connectlink/internal/sendgrid"
+	"github.com/connectlink/connectlink/internal/smtp"
 	"github.com/connectlink/connectlink/internal/twilio"
 )
 
@@ -37,6 +38,10 @@ func (d *Dispatcher) judge(e *message.SendError, tries int, leaseOver bool) verd
 		v.ruling, v.strikes = rulingDoubt, true
 	case e.Outcome == message.NotSent && leaseOver:
 		// Our own guard spoke, not the provider.
+		v.ruling = rulingRetry
+	case e.Outcome == message.NotSent && e.Scope == message.ScopeMessage && e.ProviderCode != "":
+		// The provider answered, and about this recipient only (greylisting): the
+		// account works, and others must not wait for it.
 		v.ruling = rulingRetry
 	case e.Outcome == message.NotSent:
 		v.ruling, v.strikes = rulingRetry, true
@@ -72,6 +77,8 @@ func reasonOf(e *message.SendError) invite.Reason {
 		return sendgrid.Reason(e)
 	case twilio.Provider:
 		return twilio.Reason(e)
+	case smtp.Provider:
+		return smtp.Reason(e)
 	}
 	switch {
 	case e.Outcome == message.Unknown:

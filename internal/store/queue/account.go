@@ -2,7 +2,6 @@ package queue
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -48,12 +47,29 @@ type Trip struct {
 	Max       time.Duration
 }
 
+// Blow is what an account is charged with.
+type Blow struct {
+	Account  string
+	Failures int
+	// Rest opens the breaker whatever the count, for at least so long: the account
+	// itself was refused, or the provider said when to come back.
+	Rest time.Duration
+	// Lanes are those that can send through nothing else: they are not claimed
+	// from while the breaker is open, and Grace longer, so that a probe goes first
+	// and not the whole queue. The pause ends by itself, so that no lane stays
+	// behind an account that nobody uses any more.
+	Lanes []string
+	Grace time.Duration
+}
+
 // AddFailures counts failures in a row and opens the breaker at the threshold,
-// or again after a failed probe. atLeast opens it whatever the count, for at
-// least so long: the account itself was refused, or the provider said when to
-// come back. It returns for how long the breaker is open, 0 when it is closed.
-func AddFailures(ctx context.Context, db postgres.DB, account string, n int, atLeast time.Duration, t Trip) (time.Duration, error) {
-	out, err := quick(ctx, db, pgx.RowTo[float64], `
+// or again after a failed probe. It returns for how long the breaker is open, 0
+// when it is closed. Breaker and lanes change in one transaction, here and in
+// SetWorking: a pause that came later than the end of its reason would stay.
+func AddFailures(ctx context.Context, db postgres.DB, w Blow, t Trip) (time.Duration, error) {
+	batch := &pgx.Batch{}
+	batch.Queue(prelude)
+	batch.Queue(`
 		WITH v AS (
 			SELECT $2::int AS n, $3::float8 AS at_least, $4::int AS threshold, $5::float8 AS first, $6::float8 AS max
 		)
@@ -75,29 +91,71 @@ func AddFailures(ctx context.Context, db postgres.DB, account string, n int, atL
 				END,
 			updated_at = now()
 		RETURNING coalesce(extract(epoch FROM p.open_until - now()), 0)::float8`,
-		account, n, atLeast.Seconds(), t.Threshold, t.First.Seconds(), t.Max.Seconds())
-	if err != nil {
-		return 0, fmt.Errorf("count failures of %s: %w", account, postgres.Translate(err))
+		w.Account, w.Failures, w.Rest.Seconds(), t.Threshold, t.First.Seconds(), t.Max.Seconds())
+	batch.Queue(`
+		UPDATE lanes l SET paused_until = a.open_until + make_interval(secs => $3)
+		FROM provider_accounts a
+		WHERE a.account = $1 AND a.open_until IS NOT NULL
+			AND l.lane IN (SELECT lane FROM lanes WHERE lane = ANY($2) ORDER BY lane FOR NO KEY UPDATE)`,
+		w.Account, w.Lanes, w.Grace.Seconds())
+	res := db.SendBatch(ctx, batch)
+	defer func() { _ = res.Close() }()
+	var open float64
+	_, err := res.Exec()
+	if err == nil {
+		err = res.QueryRow().Scan(&open)
 	}
-	return duration(out[0]), nil
+	if err == nil {
+		_, err = res.Exec()
+	}
+	if err == nil {
+		err = res.Close()
+	}
+	if err != nil {
+		return 0, fmt.Errorf("count failures of %s: %w", w.Account, postgres.Translate(err))
+	}
+	return duration(open), nil
 }
 
-// SetWorking closes the breaker of an account and forgets its failures. It says
-// whether the breaker was open.
-func SetWorking(ctx context.Context, db postgres.DB, account string) (bool, error) {
-	var wasOpen bool
-	err := db.QueryRow(ctx, `
-		WITH old AS (SELECT account, open_until FROM provider_accounts WHERE account = $1 FOR NO KEY UPDATE)
-		UPDATE provider_accounts p SET failures = 0, trips = 0, open_until = NULL, probe_until = NULL, updated_at = now()
-		FROM old WHERE p.account = old.account
-		RETURNING old.open_until IS NOT NULL`, account).Scan(&wasOpen)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return false, nil
+// SetWorking closes the breaker of an account, forgets its failures, ends the
+// pause of its lanes and makes due what waits there only because its last call
+// failed. It says whether the breaker was open, and how much became due.
+func SetWorking(ctx context.Context, db postgres.DB, account string, lanes []string) (wasOpen bool, due int, err error) {
+	batch := &pgx.Batch{}
+	batch.Queue(`
+		WITH old AS (SELECT account, open_until FROM provider_accounts WHERE account = $1 FOR NO KEY UPDATE), closed AS (
+			UPDATE provider_accounts p SET failures = 0, trips = 0, open_until = NULL, probe_until = NULL, updated_at = now()
+			FROM old WHERE p.account = old.account
+			RETURNING old.open_until IS NOT NULL AS was
+		)
+		SELECT coalesce((SELECT was FROM closed), false)`, account)
+	batch.Queue(`
+		UPDATE lanes SET paused_until = NULL
+		WHERE lane IN (SELECT lane FROM lanes WHERE lane = ANY($1) AND paused_until IS NOT NULL ORDER BY lane FOR NO KEY UPDATE)`, lanes)
+	batch.Queue(`
+		WITH waiting AS (
+			SELECT invite_id, id FROM deliveries
+			WHERE lane = ANY($1) AND next_at > now() AND lease_owner IS NULL AND status = 'queued' AND attempts > 0
+			FOR NO KEY UPDATE SKIP LOCKED
+		)
+		UPDATE deliveries d SET next_at = now() FROM waiting w WHERE d.invite_id = w.invite_id AND d.id = w.id`, lanes)
+	res := db.SendBatch(ctx, batch)
+	defer func() { _ = res.Close() }()
+	err = res.QueryRow().Scan(&wasOpen)
+	if err == nil {
+		_, err = res.Exec()
+	}
+	if err == nil {
+		tag, last := res.Exec()
+		due, err = int(tag.RowsAffected()), last
+	}
+	if err == nil {
+		err = res.Close()
 	}
 	if err != nil {
-		return false, fmt.Errorf("close the breaker of %s: %w", account, postgres.Translate(err))
+		return false, 0, fmt.Errorf("close the breaker of %s: %w", account, postgres.Translate(err))
 	}
-	return wasOpen, nil
+	return wasOpen, due, nil
 }
 
 // TakeProbe asks for the right to send the one message that tries an account
@@ -183,44 +241,6 @@ func NoteReceipts(ctx context.Context, db postgres.DB, attempts []AttemptRef) er
 		return fmt.Errorf("note %d receipts: %w", len(attempts), postgres.Translate(err))
 	}
 	return nil
-}
-
-// PauseLanes keeps lanes from being claimed for a while. The pause ends by
-// itself, so that no lane stays behind an account that nobody uses any more.
-func PauseLanes(ctx context.Context, db postgres.DB, lanes []string, lasts time.Duration) error {
-	_, err := db.Exec(ctx, `
-		UPDATE lanes SET paused_until = now() + make_interval(secs => $2)
-		WHERE lane IN (SELECT lane FROM lanes WHERE lane = ANY($1) ORDER BY lane FOR NO KEY UPDATE)`, lanes, lasts.Seconds())
-	if err != nil {
-		return fmt.Errorf("pause %d lanes: %w", len(lanes), postgres.Translate(err))
-	}
-	return nil
-}
-
-// ResumeLanes ends a pause and makes due what waits only because its last call
-// failed. It returns how many deliveries that were.
-func ResumeLanes(ctx context.Context, db postgres.DB, lanes []string) (int, error) {
-	batch := &pgx.Batch{}
-	batch.Queue(`
-		UPDATE lanes SET paused_until = NULL
-		WHERE lane IN (SELECT lane FROM lanes WHERE lane = ANY($1) AND paused_until IS NOT NULL ORDER BY lane FOR NO KEY UPDATE)`, lanes)
-	batch.Queue(`
-		WITH waiting AS (
-			SELECT invite_id, id FROM deliveries
-			WHERE lane = ANY($1) AND next_at > now() AND lease_owner IS NULL AND status = 'queued' AND attempts > 0
-			FOR NO KEY UPDATE SKIP LOCKED
-		)
-		UPDATE deliveries d SET next_at = now() FROM waiting w WHERE d.invite_id = w.invite_id AND d.id = w.id`, lanes)
-	res := db.SendBatch(ctx, batch)
-	defer func() { _ = res.Close() }()
-	if _, err := res.Exec(); err != nil {
-		return 0, fmt.Errorf("resume %d lanes: %w", len(lanes), postgres.Translate(err))
-	}
-	tag, err := res.Exec()
-	if err != nil {
-		return 0, fmt.Errorf("resume %d lanes: %w", len(lanes), postgres.Translate(err))
-	}
-	return int(tag.RowsAffected()), nil
 }
 
 // ListLanes returns the lanes that exist.

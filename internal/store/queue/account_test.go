@@ -14,15 +14,15 @@ func TestTheBreakerOpensAtTheThreshold(t *testing.T) {
 	t.Parallel()
 	tx, ctx := postgrestest.Tx(t), t.Context()
 	for i, want := range []time.Duration{0, 0, 2 * time.Second} {
-		got, err := queue.AddFailures(ctx, tx, "a", 1, 0, trip)
+		got, err := queue.AddFailures(ctx, tx, queue.Blow{Account: "a", Failures: 1}, trip)
 		if err != nil || got != want {
 			t.Fatalf("failure %d: open for %v, %v; want %v", i+1, got, err, want)
 		}
 	}
-	if open, err := queue.SetWorking(ctx, tx, "a"); err != nil || !open {
+	if open, _, err := queue.SetWorking(ctx, tx, "a", nil); err != nil || !open {
 		t.Fatalf("closing it: was open %v, %v", open, err)
 	}
-	if got, err := queue.AddFailures(ctx, tx, "a", 1, 0, trip); err != nil || got != 0 {
+	if got, err := queue.AddFailures(ctx, tx, queue.Blow{Account: "a", Failures: 1}, trip); err != nil || got != 0 {
 		t.Fatalf("after closing one failure opens it for %v, %v", got, err)
 	}
 }
@@ -31,7 +31,7 @@ func TestARefusedAccountOpensAtOnce(t *testing.T) {
 	t.Parallel()
 	tx, ctx := postgrestest.Tx(t), t.Context()
 	for range 2 { // the first makes the row, the second changes it
-		got, err := queue.AddFailures(ctx, tx, "a", 1, 30*time.Second, trip)
+		got, err := queue.AddFailures(ctx, tx, queue.Blow{Account: "a", Failures: 1, Rest: 30 * time.Second}, trip)
 		if err != nil || got != 30*time.Second {
 			t.Fatalf("open for %v, %v", got, err)
 		}

@@ -1,0 +1,47 @@
+package chaos_test
+
+import (
+	"encoding/json"
+	"log/slog"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/connectlink/connectlink/internal/chaos"
+	"github.com/connectlink/connectlink/internal/postgrestest"
+)
+
+func TestMain(m *testing.M) {
+	chaos.Child() // the runs start copies of this program
+	os.Exit(m.Run())
+}
+
+// The promises of package dispatch, with real processes. The command in
+// cmd/chaos makes longer runs, with other seeds.
+func TestKilledAndFrozenWorkersLoseAndDoubleNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts and kills processes for half a minute")
+	}
+	for _, o := range []chaos.Options{
+		{Provider: chaos.Twilio, Kills: 20, Freezes: 1},
+		{Provider: chaos.SendGrid, Kills: 5},
+		{Provider: chaos.SendGridBlind, Kills: 5},
+	} {
+		t.Run(o.Provider, func(t *testing.T) {
+			o.URL, o.Limit = postgrestest.New(t), 4*time.Minute
+			o.Log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+			report, err := chaos.Run(t.Context(), o)
+			line, _ := json.Marshal(report)
+			t.Logf("%s", line)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := report.Check(); err != nil {
+				t.Error(err)
+			}
+			if o.Provider == chaos.SendGridBlind && report.Unknown == 0 {
+				t.Error("no lost answer ended unknown: the run proves nothing about a blind provider")
+			}
+		})
+	}
+}
