@@ -48,6 +48,11 @@ func Checks(cfg *config.Config, p config.Project) []Check {
 			},
 		})
 	}
+	if v.relay != nil {
+		out = append(out, Check{
+			"the SMTP server (up to naming the sender)", "SMTP_URL must name a server with a valid certificate, and its login must be allowed to send as SENDGRID_FROM.", v.relay.Check,
+		})
+	}
 	if v.text != nil {
 		out = append(out, Check{"Twilio (reading the account)", "TWILIO_ACCOUNT_SID must fit the API key or the auth token.", v.text.Check})
 	}

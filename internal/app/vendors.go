@@ -14,6 +14,7 @@ import (
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/sendgrid"
+	"github.com/connectlink/connectlink/internal/smtp"
 	"github.com/connectlink/connectlink/internal/twilio"
 )
 
@@ -32,6 +33,7 @@ type vendors struct {
 	minters     map[string]*mint.Minter // by Pipedream environment
 	pipedreams  map[string]*pipedream.Client
 	mail        *sendgrid.Sender
+	relay       *smtp.Sender // the second way for email, or the only one
 	text        *twilio.Sender
 	mailEvents  *sendgrid.Verifier
 	textEvents  *twilio.Verifier
@@ -40,13 +42,17 @@ type vendors struct {
 
 // senders in the order in which they are tried.
 func (v *vendors) senders(c invite.Channel) []dispatch.Sender {
-	switch {
-	case c == invite.Email && v.mail != nil:
-		return []dispatch.Sender{v.mail}
-	case c == invite.SMS && v.text != nil:
-		return []dispatch.Sender{v.text}
+	var out []dispatch.Sender
+	if c == invite.Email && v.mail != nil {
+		out = append(out, v.mail)
 	}
-	return nil
+	if c == invite.Email && v.relay != nil {
+		out = append(out, v.relay) // after SendGrid, which reports what it took
+	}
+	if c == invite.SMS && v.text != nil {
+		out = append(out, v.text)
+	}
+	return out
 }
 
 // workshop is what all vendors of a process are made with.
@@ -85,6 +91,16 @@ func (w workshop) open(p config.Project, livemode bool, callbackURL string) (*ve
 			From: message.Address{Email: secret.New(p.SendGrid.From), Name: p.SendGrid.FromName}, ReplyTo: secret.New(p.SendGrid.ReplyTo),
 			ReportingSince: w.reporting(p.ID, livemode),
 		})
+	}
+	if !p.SMTPURL.IsZero() {
+		relay, err := smtp.New(smtp.Params{
+			URL: p.SMTPURL, Now: w.now,
+			From: message.Address{Email: secret.New(p.SendGrid.From), Name: p.SendGrid.FromName}, ReplyTo: secret.New(p.SendGrid.ReplyTo),
+		})
+		if err != nil {
+			return nil, fmt.Errorf("project %s: SMTP URL: %w", p.ID, err)
+		}
+		v.relay = relay
 	}
 	if len(p.SendGrid.WebhookPublicKeys) > 0 {
 		verifier, err := sendgrid.NewVerifier(p.SendGrid.WebhookPublicKeys)

@@ -143,6 +143,7 @@ func kindOf(err error) Kind {
 		alert   tls.AlertError
 		cert    *tls.CertificateVerificationError
 		unknown x509.UnknownAuthorityError
+		record  tls.RecordHeaderError
 		timeout interface{ Timeout() bool }
 	)
 	switch {
@@ -154,7 +155,8 @@ func kindOf(err error) Kind {
 		return KindDNS
 	case errors.Is(err, context.Canceled):
 		return KindCanceled
-	case errors.As(err, &hand), errors.As(err, &alert), errors.As(err, &cert), errors.As(err, &unknown):
+	case errors.As(err, &hand), errors.As(err, &alert), errors.As(err, &cert), errors.As(err, &unknown),
+		errors.As(err, &record):
 		return KindTLS
 	case errors.As(err, &dial):
 		return KindDial

@@ -1,0 +1,97 @@
+package smtp
+
+import (
+	"bytes"
+	"errors"
+	netmail "net/mail"
+	"strings"
+
+	gomail "github.com/wneessen/go-mail"
+
+	"github.com/connectlink/connectlink/internal/contact"
+	"github.com/connectlink/connectlink/internal/message"
+)
+
+// codeUnsendable marks what was refused here, before any server saw it.
+const codeUnsendable = "unsendable"
+
+var errNoEmail = errors.New("not an email with a recipient, a sender, a subject and both parts")
+
+// mail is a message as it goes over the wire.
+type mail struct {
+	from, to string
+	id       string // its Message-ID
+	utf8     bool   // an address is not ASCII
+	raw      []byte
+}
+
+// compose writes the mail out. go-mail's errors quote addresses, so they end here.
+func (s *Sender) compose(m message.Outgoing) (mail, error) {
+	e := m.Email
+	if e == nil {
+		return mail{}, errNoEmail
+	}
+	from, replyTo := e.From, e.ReplyTo
+	if from.Email.IsZero() {
+		from = s.p.From
+	}
+	if replyTo.IsZero() {
+		replyTo = s.p.ReplyTo
+	}
+	if from.Email.IsZero() || e.To.Email.IsZero() || e.Subject == "" || e.Text.IsZero() || e.HTML.IsZero() {
+		return mail{}, errNoEmail
+	}
+	out := mail{from: from.Email.Reveal(), to: e.To.Email.Reveal()}
+	out.utf8 = !ascii(out.from) || !ascii(out.to)
+	_, domain := contact.EmailParts(out.from)
+	// Made of the attempt's id: whoever reads the server's log finds the attempt.
+	out.id = "<" + m.AttemptID + "@" + domain + ">"
+
+	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent(), gomail.WithEncoding(gomail.EncodingQP))
+	faults := []error{
+		msg.From(mailbox(from.Name, out.from)),
+		msg.To(mailbox(e.To.Name, out.to)),
+	}
+	if !replyTo.IsZero() {
+		faults = append(faults, msg.ReplyTo(replyTo.Reveal()))
+	}
+	if errors.Join(faults...) != nil || !one(out.from) || !one(out.to) {
+		return mail{}, errNoEmail
+	}
+	msg.Subject(e.Subject)
+	msg.SetDateWithValue(s.p.Now())
+	msg.SetMessageIDWithValue(strings.Trim(out.id, "<>"))
+	msg.SetGenHeader("Auto-Submitted", "auto-generated") // no out-of-office replies
+	// Mail clients fold messages with equal subjects into one thread and hide
+	// the repeated part, which is the link; a distinct reference prevents it.
+	msg.SetGenHeader("X-Entity-Ref-ID", m.AttemptID)
+	msg.SetBodyString(gomail.TypeTextPlain, e.Text.Reveal())
+	msg.AddAlternativeString(gomail.TypeTextHTML, e.HTML.Reveal())
+	var raw bytes.Buffer
+	if _, err := msg.WriteTo(&raw); err != nil {
+		return mail{}, errNoEmail
+	}
+	out.raw = raw.Bytes()
+	return out, nil
+}
+
+// mailbox quotes a name as it is; go-mail's own way drops what it would have to
+// escape.
+func mailbox(name, address string) string {
+	return (&netmail.Address{Name: name, Address: address}).String()
+}
+
+// one says whether an address is one, with nothing beside it.
+func one(address string) bool {
+	a, err := netmail.ParseAddress(address)
+	return err == nil && a.Address == address
+}
+
+func ascii(s string) bool {
+	for i := range len(s) {
+		if s[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
+}

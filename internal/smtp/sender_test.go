@@ -1,0 +1,562 @@
+package smtp_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"mime/multipart"
+	"mime/quotedprintable"
+	"net"
+	"net/mail"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/message"
+	"github.com/connectlink/connectlink/internal/secret"
+	"github.com/connectlink/connectlink/internal/smtp"
+	"github.com/connectlink/connectlink/internal/wire"
+)
+
+const password = "hunter22-very-secret"
+
+func outgoing(n int) message.Outgoing {
+	return message.Outgoing{
+		InviteID: "inv_1", AttemptID: fmt.Sprintf("att_%d", n),
+		Email: &message.Email{
+			From:    message.Address{Email: secret.New("connect@brand.example"), Name: "Bränd, Inc."},
+			To:      message.Address{Email: secret.New(fmt.Sprintf("pat%d@customer.example", n)), Name: `Pat "P" Doe`},
+			ReplyTo: secret.New("help@brand.example"),
+			Subject: "Verbinde dein Slack – jetzt",
+			Text:    secret.New(fmt.Sprintf("Hallo\n.\nhttps://go.brand.example/c/code%06d?x=1\n", n)),
+			HTML:    secret.New(fmt.Sprintf(`<p>Hallo <a href="https://go.brand.example/c/code%06d?x=1">hier</a></p>`, n)),
+		},
+	}
+}
+
+func sender(t testing.TB, srv *server, scheme string, change ...func(*smtp.Params)) *smtp.Sender {
+	t.Helper()
+	host, login := srv.addr, "user%40x:"+password+"@"
+	p := smtp.Params{URL: secret.New(scheme + "://" + login + host), RootCAs: srv.roots, Timeout: time.Minute}
+	for _, c := range change {
+		c(&p)
+	}
+	s, err := smtp.New(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func refused(t testing.TB, err error) *message.SendError {
+	t.Helper()
+	se, ok := err.(*message.SendError)
+	if !ok {
+		t.Fatalf("Send: %T %v, want a *message.SendError itself", err, err)
+	}
+	return se
+}
+
+func TestMailArrivesAsItWasMeant(t *testing.T) {
+	t.Parallel()
+	for _, implicit := range []bool{false, true} {
+		t.Run(fmt.Sprintf("TLS from the first byte %t", implicit), func(t *testing.T) {
+			t.Parallel()
+			srv := serve(t, script{implicit: implicit})
+			scheme := map[bool]string{true: "smtps", false: "smtp"}[implicit]
+			s := sender(t, srv, scheme)
+			m := outgoing(7)
+			m.LeaseUntil = time.Now().Add(time.Minute)
+			receipt, err := s.Send(t.Context(), m)
+			if err != nil {
+				t.Fatalf("%v (%v)", err, refused(t, err).Err)
+			}
+			if receipt.ProviderMessageID != "<att_7@brand.example>" {
+				t.Errorf("receipt %+v", receipt)
+			}
+			mails := srv.took()
+			if len(mails) != 1 {
+				t.Fatalf("%d mails", len(mails))
+			}
+			got := mails[0]
+			if !strings.HasPrefix(got.from, "MAIL FROM:<connect@brand.example>") || got.to != "RCPT TO:<pat7@customer.example>" {
+				t.Errorf("envelope %q, %q", got.from, got.to)
+			}
+			if !strings.HasPrefix(got.login, "AUTH PLAIN ") || got.secure != implicit {
+				t.Errorf("login %.11q, secure %t", got.login, got.secure)
+			}
+			check(t, got.data, m)
+		})
+	}
+}
+
+func check(t *testing.T, data string, m message.Outgoing) {
+	t.Helper()
+	parsed, err := mail.ReadMessage(strings.NewReader(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dec := new(mime.WordDecoder)
+	head := map[string]string{}
+	for _, k := range []string{"From", "To", "Reply-To", "Subject", "Auto-Submitted", "X-Entity-Ref-Id", "Message-Id", "User-Agent", "X-Mailer"} {
+		head[k], _ = dec.DecodeHeader(parsed.Header.Get(k))
+	}
+	want := map[string]string{
+		"From": `"Bränd, Inc." <connect@brand.example>`, "To": `"Pat \"P\" Doe" <pat7@customer.example>`,
+		"Reply-To": "<help@brand.example>", "Subject": m.Email.Subject, "Auto-Submitted": "auto-generated",
+		"X-Entity-Ref-Id": m.AttemptID, "Message-Id": "<att_7@brand.example>", "User-Agent": "", "X-Mailer": "",
+	}
+	for _, k := range []string{"From", "To"} {
+		a, err := mail.ParseAddress(parsed.Header.Get(k))
+		b, err2 := mail.ParseAddress(want[k])
+		if err != nil || err2 != nil || *a != *b {
+			t.Errorf("%s is %q, want %q", k, parsed.Header.Get(k), want[k])
+		}
+		delete(head, k)
+		delete(want, k)
+	}
+	if d := cmp.Diff(want, head); d != "" {
+		t.Errorf("headers (-want +got):\n%s", d)
+	}
+	if _, err := parsed.Header.Date(); err != nil {
+		t.Error(err)
+	}
+	kind, params, err := mime.ParseMediaType(parsed.Header.Get("Content-Type"))
+	if err != nil || kind != "multipart/alternative" {
+		t.Fatalf("content type %q", parsed.Header.Get("Content-Type"))
+	}
+	r := multipart.NewReader(parsed.Body, params["boundary"])
+	for i, want := range []struct{ kind, text string }{
+		{"text/plain", m.Email.Text.Reveal()}, {"text/html", m.Email.HTML.Reveal()},
+	} {
+		part, err := r.NextRawPart()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasPrefix(part.Header.Get("Content-Type"), want.kind) {
+			t.Errorf("part %d is %s", i, part.Header.Get("Content-Type"))
+		}
+		body, err := io.ReadAll(quotedprintable.NewReader(part))
+		if got := strings.TrimRight(strings.ReplaceAll(string(body), "\r\n", "\n"), "\n"); err != nil || got != strings.TrimRight(want.text, "\n") {
+			t.Errorf("part %d reads %q, want %q", i, got, want.text)
+		}
+	}
+}
+
+// TestVerdicts: what each thing that can go wrong means. The answers are those
+// of Postfix, Exim, Exchange and Amazon SES.
+func TestVerdicts(t *testing.T) {
+	t.Parallel()
+	const (
+		notSent, no, unknown = message.NotSent, message.Refused, message.Unknown
+		account, msg         = message.ScopeAccount, message.ScopeMessage
+	)
+	for name, c := range map[string]struct {
+		script  script
+		outcome message.Outcome
+		scope   message.Scope
+		code    string
+		reason  invite.Reason
+	}{
+		"greeting 421 too busy":                 {say("GREETING", "421 4.3.2 too busy"), notSent, account, "421 4.3.2", invite.ProviderDown},
+		"greeting 554 no service":               {say("GREETING", "554 5.3.2 no SMTP here"), no, account, "554 5.3.2", invite.ProviderAccount},
+		"greeting is not SMTP":                  {say("GREETING", "HTTP/1.1 400 Bad Request"), notSent, msg, "", invite.ProviderDown},
+		"hangs up instead of greeting":          {say("GREETING", hangUp), notSent, msg, "", invite.ProviderDown},
+		"resets instead of greeting":            {say("GREETING", reset), notSent, msg, "", invite.ProviderDown},
+		"EHLO 550":                              {both("EHLO", "550 5.7.1 bad helo", "HELO", "550 5.7.1 bad helo"), no, account, "550 5.7.1", invite.ProviderAccount},
+		"AUTH 535 wrong password":               {say("AUTH", "535 5.7.8 Error: authentication failed"), no, account, "535 5.7.8", invite.ProviderAccount},
+		"AUTH 454 cannot look":                  {say("AUTH", "454 4.7.0 Temporary authentication failure"), notSent, account, "454 4.7.0", invite.ProviderDown},
+		"AUTH is not offered":                   {script{without: []string{"AUTH"}}, no, account, "auth_missing", invite.ProviderAccount},
+		"AUTH hangs up":                         {say("AUTH", hangUp), notSent, msg, "", invite.ProviderDown},
+		"AUTH asks for more than it should":     {say("AUTH", "334 !!not base64"), no, account, "auth_failed", invite.ProviderAccount},
+		"MAIL 421 shutting down":                {say("MAIL", "421 4.3.0 shutting down"), notSent, account, "421 4.3.0", invite.ProviderDown},
+		"MAIL 451 try later":                    {say("MAIL", "451 4.3.0 try later"), notSent, account, "451 4.3.0", invite.ProviderDown},
+		"MAIL 530 log in first":                 {say("MAIL", "530 5.7.0 Authentication required"), no, account, "530 5.7.0", invite.ProviderAccount},
+		"MAIL 553 not your sender":              {say("MAIL", "553 5.7.1 Sender address rejected: not owned by user"), no, account, "553 5.7.1", invite.ProviderAccount},
+		"MAIL hangs up":                         {say("MAIL", hangUp), notSent, msg, "", invite.ProviderDown},
+		"MAIL answers something else":           {say("MAIL", "354 what"), notSent, account, "354", invite.ProviderDown},
+		"RCPT 421":                              {say("RCPT", "421 4.7.0 too many connections"), notSent, account, "421 4.7.0", invite.ProviderDown},
+		"RCPT 450 greylisted":                   {say("RCPT", "450 4.2.0 Greylisted, come back in 5 minutes"), notSent, msg, "450 4.2.0", invite.DeferredByHost},
+		"RCPT 452 mailbox full for now":         {say("RCPT", "452 4.2.2 mailbox full"), notSent, msg, "452 4.2.2", invite.DeferredByHost},
+		"RCPT 454 throttled":                    {say("RCPT", "454 Throttling failure: Maximum sending rate exceeded."), notSent, account, "454", invite.ProviderDown},
+		"RCPT 550 no such user":                 {say("RCPT", "550 5.1.1 <pat1@customer.example>: User unknown"), no, msg, "550 5.1.1", invite.AddressNotFound},
+		"RCPT 550 without more":                 {say("RCPT", "550 no"), no, msg, "550", invite.AddressNotFound},
+		"RCPT 551 not here":                     {say("RCPT", "551 User not local"), no, msg, "551", invite.AddressNotFound},
+		"RCPT 552 over quota":                   {say("RCPT", "552 over quota"), no, msg, "552", invite.MailboxUnavailable},
+		"RCPT 550 mailbox disabled":             {say("RCPT", "550 5.2.1 disabled"), no, msg, "550 5.2.1", invite.MailboxUnavailable},
+		"RCPT 554 policy":                       {say("RCPT", "554 5.7.1 blocked using a list"), no, msg, "554 5.7.1", invite.SenderReputation},
+		"RCPT hangs up":                         {say("RCPT", hangUp), notSent, msg, "", invite.ProviderDown},
+		"DATA 451":                              {say("DATA", "451 4.3.0 try later"), notSent, msg, "451 4.3.0", invite.DeferredByHost},
+		"DATA 554":                              {say("DATA", "554 5.5.1 no valid recipients"), no, msg, "554 5.5.1", invite.ProviderRefused},
+		"DATA hangs up":                         {say("DATA", hangUp), notSent, msg, "", invite.ProviderDown},
+		"after the dot 421":                     {say(".", "421 4.3.2 shutting down"), notSent, account, "421 4.3.2", invite.ProviderDown},
+		"after the dot 451":                     {say(".", "451 4.7.1 greylisted"), notSent, msg, "451 4.7.1", invite.DeferredByHost},
+		"after the dot 454 throttled (SES)":     {say(".", "454 Throttling failure: Daily message quota exceeded."), notSent, account, "454", invite.ProviderDown},
+		"after the dot 552 too big":             {say(".", "552 5.3.4 Message too big"), no, msg, "552 5.3.4", invite.MailboxUnavailable},
+		"after the dot 554 spam":                {say(".", "554 5.7.1 Message contains spam"), no, msg, "554 5.7.1", invite.SenderReputation},
+		"after the dot 550 content":             {say(".", "550 5.6.0 bad content"), no, msg, "550 5.6.0", invite.ContentRefused},
+		"after the dot 554 bare":                {say(".", "554 Message rejected"), no, msg, "554", invite.ProviderRefused},
+		"after the dot it hangs up":             {say(".", hangUp), unknown, msg, "", invite.OutcomeUnknown},
+		"after the dot it resets":               {say(".", reset), unknown, msg, "", invite.OutcomeUnknown},
+		"after the dot it talks nonsense":       {say(".", "thanks!"), unknown, msg, "", invite.OutcomeUnknown},
+		"after the dot half an answer":          {say(".", "2"), unknown, msg, "", invite.OutcomeUnknown},
+		"after the dot an answer of some other": {say(".", "354 go on"), unknown, account, "354", invite.OutcomeUnknown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			srv := serve(t, c.script)
+			s := sender(t, srv, "smtp")
+			m := outgoing(1)
+			receipt, err := s.Send(t.Context(), m)
+			se := refused(t, err)
+			if receipt != (message.Receipt{}) {
+				t.Errorf("a receipt %+v beside the error", receipt)
+			}
+			if se.Outcome != c.outcome || se.Scope != c.scope || se.ProviderCode != c.code || smtp.Reason(se) != c.reason {
+				t.Errorf("%s %s %q %s, want %s %s %q %s (cause %v)", se.Outcome, se.Scope, se.ProviderCode, smtp.Reason(se),
+					c.outcome, c.scope, c.code, c.reason, se.Err)
+			}
+			if conns, _ := srv.heard(); conns != 1 {
+				t.Errorf("%d connections: a sender must not repeat itself", conns)
+			}
+			for _, format := range []string{"%v", "%+v", "%s", "%#v"} {
+				for _, bad := range []string{password, "customer.example", "c/code"} {
+					if text := fmt.Sprintf(format, err); strings.Contains(text, bad) {
+						t.Errorf("%s prints %q", format, bad)
+					}
+					if se.Err != nil && strings.Contains(fmt.Sprintf(format, se.Err), bad) {
+						t.Errorf("the cause prints %q with %s", bad, format)
+					}
+				}
+			}
+		})
+	}
+}
+
+func say(verb, answer string) script { return script{answers: map[string]string{verb: answer}} }
+
+func both(a, b, c, d string) script { return script{answers: map[string]string{a: b, c: d}} }
+
+// A server may hang up in the middle of the content: it has not taken what has
+// no end (RFC 5321, 4.1.1.4).
+func TestCutBeforeTheDotWasNotSent(t *testing.T) {
+	t.Parallel()
+	for name, answer := range map[string]string{"hangs up": hangUp, "resets": reset, "says why": "552 5.3.4 too big"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			srv := serve(t, say("CONTENT", answer))
+			m := outgoing(1)
+			m.Email.HTML = secret.New("<p>" + strings.Repeat("a long mail, longer than any buffer between here and there. ", 40_000) + "</p>")
+			_, err := sender(t, srv, "smtp").Send(t.Context(), m)
+			se := refused(t, err)
+			if se.Outcome == message.Unknown || name != "says why" && se.Outcome != message.NotSent {
+				t.Errorf("%v (%v)", se, se.Err)
+			}
+			if n := len(srv.took()); n != 0 && name != "says why" {
+				t.Errorf("%d mails were taken", n)
+			}
+		})
+	}
+}
+
+func TestTheServerIsNotThere(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = l.Close()
+	for name, c := range map[string]struct {
+		url  string
+		kind wire.Kind
+	}{
+		"the port is closed":      {"smtp://" + l.Addr().String(), wire.KindDial},
+		"the name does not exist": {"smtp://relay.invalid:587", wire.KindDNS},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, err := smtp.New(smtp.Params{URL: secret.New(c.url)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = s.Send(t.Context(), outgoing(1))
+			se := refused(t, err)
+			var f *wire.Fault
+			if se.Outcome != message.NotSent || !errors.As(se.Err, &f) || f.Kind != c.kind {
+				t.Errorf("%v, cause %v", se, se.Err)
+			}
+		})
+	}
+}
+
+func TestTLSIsRequired(t *testing.T) {
+	t.Parallel()
+	t.Run("STARTTLS comes before the login", func(t *testing.T) {
+		t.Parallel()
+		srv := serve(t, script{})
+		s := sender(t, srv, "smtp")
+		s.Abroad("example.com")
+		if _, err := s.Send(t.Context(), outgoing(7)); err != nil {
+			t.Fatalf("%v (%v)", err, refused(t, err).Err)
+		}
+		if got := srv.took(); len(got) != 1 || !got[0].secure {
+			t.Errorf("%d mails, in the clear", len(got))
+		}
+		srv.mu.Lock()
+		defer srv.mu.Unlock()
+		if d := cmp.Diff([]string{"EHLO", "STARTTLS", "EHLO", "AUTH", "MAIL", "RCPT", "DATA"}, srv.verbs[:min(7, len(srv.verbs))]); d != "" {
+			t.Errorf("(-want +got):\n%s", d)
+		}
+	})
+	for name, c := range map[string]struct {
+		script  script
+		outcome message.Outcome
+		code    string
+		kind    wire.Kind
+	}{
+		"STARTTLS is missing":       {script{without: []string{"STARTTLS"}}, message.Refused, "starttls_missing", ""},
+		"STARTTLS 454":              {say("STARTTLS", "454 4.7.0 TLS not available"), message.NotSent, "454 4.7.0", ""},
+		"STARTTLS 501":              {say("STARTTLS", "501 5.5.4 no"), message.Refused, "501 5.5.4", ""},
+		"STARTTLS hangs up":         {say("STARTTLS", hangUp), message.NotSent, "", wire.KindEOF},
+		"STARTTLS for another name": {script{}, message.NotSent, "", wire.KindTLS},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			srv := serve(t, c.script)
+			s := sender(t, srv, "smtp")
+			s.Abroad(map[bool]string{true: "other.example", false: "example.com"}[c.kind == wire.KindTLS])
+			_, err := s.Send(t.Context(), outgoing(1))
+			se := refused(t, err)
+			if se.Outcome != c.outcome || se.ProviderCode != c.code {
+				t.Errorf("%v, cause %v", se, se.Err)
+			}
+			var f *wire.Fault
+			if c.kind != "" && (!errors.As(se.Err, &f) || f.Kind != c.kind) {
+				t.Errorf("cause %v, want %s", se.Err, c.kind)
+			}
+			if srv.saw("AUTH") || srv.saw("MAIL") {
+				t.Error("it went on in the clear")
+			}
+		})
+	}
+	t.Run("nobody vouches for the certificate", func(t *testing.T) {
+		t.Parallel()
+		srv := serve(t, script{implicit: true})
+		s := sender(t, srv, "smtps", func(p *smtp.Params) { p.RootCAs = nil })
+		_, err := s.Send(t.Context(), outgoing(1))
+		se := refused(t, err)
+		var f *wire.Fault
+		if se.Outcome != message.NotSent || !errors.As(se.Err, &f) || f.Kind != wire.KindTLS || srv.saw("EHLO") {
+			t.Errorf("%v, cause %v", se, se.Err)
+		}
+	})
+	t.Run("it does not speak TLS", func(t *testing.T) {
+		t.Parallel()
+		srv := serve(t, script{})
+		_, err := sender(t, srv, "smtps").Send(t.Context(), outgoing(1))
+		se := refused(t, err)
+		var f *wire.Fault
+		if se.Outcome != message.NotSent || !errors.As(se.Err, &f) || f.Kind != wire.KindTLS {
+			t.Errorf("%v, cause %v", se, se.Err)
+		}
+	})
+}
+
+func TestLeaseOver(t *testing.T) {
+	t.Parallel()
+	t.Run("before anything", func(t *testing.T) {
+		t.Parallel()
+		srv := serve(t, script{})
+		m := outgoing(1)
+		m.LeaseUntil = time.Now().Add(-time.Millisecond)
+		_, err := sender(t, srv, "smtp").Send(t.Context(), m)
+		wantLease(t, err)
+		if conns, _ := srv.heard(); conns != 0 {
+			t.Errorf("%d connections were opened", conns)
+		}
+	})
+	// The clock jumps at its n-th look, so that each write of the dialogue is
+	// once the one that must be refused.
+	for looks := int64(2); ; looks++ {
+		srv := serve(t, script{})
+		m := outgoing(1)
+		start := time.Now()
+		m.LeaseUntil = start.Add(time.Minute)
+		var n atomic.Int64
+		s := sender(t, srv, "smtp", func(p *smtp.Params) {
+			p.Now = func() time.Time {
+				if n.Add(1) < looks+1 { // the first look dates the mail
+					return start
+				}
+				return start.Add(time.Hour)
+			}
+		})
+		_, err := s.Send(t.Context(), m)
+		if err == nil {
+			if looks < 8 {
+				t.Errorf("the clock was looked at %d times only", looks)
+			}
+			return
+		}
+		wantLease(t, err)
+		if got := srv.took(); len(got) != 0 {
+			t.Fatalf("at look %d a mail was taken after the lease", looks)
+		}
+	}
+}
+
+func wantLease(t *testing.T, err error) {
+	t.Helper()
+	se := refused(t, err)
+	if se.Outcome != message.NotSent || !errors.Is(se.Err, wire.ErrLeaseOver) {
+		t.Fatalf("%v, cause %v; want the lease", se, se.Err)
+	}
+}
+
+func TestPatienceEnds(t *testing.T) {
+	t.Parallel()
+	for verb, want := range map[string]message.Outcome{
+		"GREETING": message.NotSent, "EHLO": message.NotSent, "AUTH": message.NotSent, "MAIL": message.NotSent,
+		"RCPT": message.NotSent, "DATA": message.NotSent, ".": message.Unknown,
+	} {
+		t.Run(verb, func(t *testing.T) {
+			t.Parallel()
+			srv := serve(t, say(verb, silence))
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			go func() { <-srv.at; cancel() }()
+			_, err := sender(t, srv, "smtp").Send(ctx, outgoing(1))
+			se := refused(t, err)
+			var f *wire.Fault
+			if se.Outcome != want || !errors.As(se.Err, &f) || f.Kind != wire.KindCanceled {
+				t.Errorf("%v, cause %v; want %s", se, se.Err, want)
+			}
+		})
+	}
+	t.Run("a timeout of its own", func(t *testing.T) {
+		t.Parallel()
+		srv := serve(t, say("EHLO", silence))
+		s := sender(t, srv, "smtp", func(p *smtp.Params) { p.Timeout = 100 * time.Millisecond })
+		_, err := s.Send(t.Context(), outgoing(1))
+		var f *wire.Fault
+		if se := refused(t, err); se.Outcome != message.NotSent || !errors.As(se.Err, &f) || f.Kind != wire.KindTimeout {
+			t.Errorf("%v, cause %v", se, se.Err)
+		}
+	})
+}
+
+func TestUnsendable(t *testing.T) {
+	t.Parallel()
+	srv := serve(t, script{})
+	s := sender(t, srv, "smtp")
+	for name, spoil := range map[string]func(*message.Outgoing){
+		"no mail":        func(m *message.Outgoing) { m.Email = nil },
+		"no recipient":   func(m *message.Outgoing) { m.Email.To.Email = secret.New("") },
+		"two recipients": func(m *message.Outgoing) { m.Email.To.Email = secret.New("a@x.example>\r\nRCPT TO:<b@x.example") },
+		"no sender":      func(m *message.Outgoing) { m.Email.From.Email = secret.New("") },
+		"no HTML":        func(m *message.Outgoing) { m.Email.HTML = secret.New("") },
+		"a bad reply-to": func(m *message.Outgoing) { m.Email.ReplyTo = secret.New("x\r\ny") },
+		"no subject":     func(m *message.Outgoing) { m.Email.Subject = "" },
+	} {
+		m := outgoing(1)
+		spoil(&m)
+		_, err := s.Send(t.Context(), m)
+		se := refused(t, err)
+		if se.Outcome != message.Refused || se.Scope != message.ScopeMessage || smtp.Reason(se) != invite.MessageBroken {
+			t.Errorf("%s: %v", name, se)
+		}
+		if strings.Contains(fmt.Sprint(se.Err), "x.example") {
+			t.Errorf("%s: the cause prints the address", name)
+		}
+	}
+	if conns, _ := srv.heard(); conns != 0 {
+		t.Error("a connection was opened for nothing")
+	}
+	// Words of people cannot make headers.
+	m := outgoing(1)
+	m.Email.Subject = "x\r\nBcc: b@x.example"
+	m.Email.To.Name = "Pat\r\nBcc: c@x.example"
+	if _, err := s.Send(t.Context(), m); err != nil {
+		return // refusing is as good
+	}
+	parsed, err := mail.ReadMessage(strings.NewReader(srv.took()[0].data))
+	if err != nil || parsed.Header.Get("Bcc") != "" {
+		t.Errorf("a header was smuggled in: %v %v", parsed.Header, err)
+	}
+}
+
+func TestMessagesNeverSwapUnderConcurrency(t *testing.T) {
+	t.Parallel()
+	const many = 100
+	srv := serve(t, script{})
+	s := sender(t, srv, "smtp")
+	var wg sync.WaitGroup
+	for n := range many {
+		wg.Go(func() {
+			if _, err := s.Send(t.Context(), outgoing(n)); err != nil {
+				t.Errorf("mail %d: %v", n, err)
+			}
+		})
+	}
+	wg.Wait()
+	got := map[string]bool{}
+	for _, m := range srv.took() {
+		var n int
+		if _, err := fmt.Sscanf(m.to, "RCPT TO:<pat%d@customer.example>", &n); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(m.data, fmt.Sprintf("code%06d", n)) || !strings.Contains(m.data, fmt.Sprintf("<att_%d@", n)) {
+			t.Errorf("recipient %d got another's mail", n)
+		}
+		got[m.to] = true
+	}
+	if len(got) != many {
+		t.Errorf("%d recipients were reached, want %d", len(got), many)
+	}
+}
+
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	from := func(p *smtp.Params) { p.From.Email = secret.New("connect@brand.example") }
+	srv := serve(t, script{})
+	if err := sender(t, srv, "smtp", from).Check(t.Context()); err != nil {
+		t.Error(err)
+	}
+	srv.waitFor("QUIT")
+	if srv.saw("DATA") || srv.saw("RCPT") {
+		t.Error("a check must not send")
+	}
+	bad := serve(t, say("AUTH", "535 5.7.8 no"))
+	if se := refused(t, sender(t, bad, "smtp", from).Check(t.Context())); se.ProviderCode != "535 5.7.8" {
+		t.Errorf("%v", se)
+	}
+	if err := sender(t, srv, "smtp").Check(t.Context()); err == nil {
+		t.Error("a check without a sender passed")
+	}
+}
+
+func TestWhatItSaysOfItself(t *testing.T) {
+	t.Parallel()
+	s, err := smtp.New(smtp.Params{URL: secret.New("smtps://u:" + password + "@mail.brand.example")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Provider() != "smtp" || !strings.HasPrefix(s.Account(), "smtp:") || s.Proof() != (message.Proof{}) {
+		t.Errorf("%s %s %+v", s.Provider(), s.Account(), s.Proof())
+	}
+	if _, err := s.Find(t.Context(), message.Sought{}); !errors.Is(err, message.ErrCannotFind) {
+		t.Errorf("find: %v", err)
+	}
+	for _, bad := range []string{"", "mail.brand.example", "http://u:" + password + "@h", "smtp://u:" + password + "@h:x\x7f"} {
+		if _, err := smtp.New(smtp.Params{URL: secret.New(bad)}); err == nil || strings.Contains(err.Error(), password) {
+			t.Errorf("%q: %v", bad, err)
+		}
+	}
+}

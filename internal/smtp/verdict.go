@@ -1,0 +1,136 @@
+package smtp
+
+import (
+	"errors"
+	"net/textproto"
+	"strconv"
+	"strings"
+
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/message"
+	"github.com/connectlink/connectlink/internal/secret"
+	"github.com/connectlink/connectlink/internal/wire"
+)
+
+// The codes of refusals that are ours.
+const (
+	codeNoTLS  = "starttls_missing"
+	codeNoAuth = "auth_missing"
+	codeAuth   = "auth_failed"
+	codeNoUTF8 = "smtputf8_missing"
+)
+
+// verdict says what an error at this stage means for the message.
+func (d *dialogue) verdict(err error) *message.SendError {
+	e := &message.SendError{Provider: Provider, Outcome: message.NotSent, Scope: message.ScopeMessage}
+	var reply *textproto.Error
+	ours := func(code string, scope message.Scope) {
+		e.Outcome, e.Scope, e.ProviderCode, e.Err = message.Refused, scope, code, err
+	}
+	switch {
+	case d.stream != nil && d.stream.LeaseOver():
+		// Of a message that ends with a dot the last byte is the one that was
+		// refused, whatever went before it.
+		e.Err = wire.Strip(wire.ErrLeaseOver)
+	case errors.Is(err, errNoTLS):
+		ours(codeNoTLS, message.ScopeAccount)
+	case errors.Is(err, errNoAuth):
+		ours(codeNoAuth, message.ScopeAccount)
+	case errors.Is(err, errNoUTF8):
+		ours(codeNoUTF8, message.ScopeMessage)
+	case errors.As(err, &reply):
+		d.answered(e, reply)
+	default:
+		fault := wire.Strip(err)
+		e.Err = fault
+		var f *wire.Fault
+		switch {
+		case d.stage == stageEnd && d.stream.Wrote():
+			e.Outcome = message.Unknown
+		case d.stage == stageAuth && errors.As(fault, &f) && f.Kind == wire.KindProtocol:
+			e.Outcome, e.Scope, e.ProviderCode = message.Refused, message.ScopeAccount, codeAuth
+		}
+	}
+	return e
+}
+
+// answered reads a server's no. RFC 5321, 4.2.1: 4yz may be different next
+// time, 5yz will not; with either the server has not taken the message.
+func (d *dialogue) answered(e *message.SendError, reply *textproto.Error) {
+	e.ProviderCode = strings.TrimSpace(strconv.Itoa(reply.Code) + " " + enhanced(reply.Msg))
+	e.Detail = secret.New(reply.Msg)
+	about := message.ScopeAccount // who we are, or what the server is up to
+	if d.stage >= stageTo && !accountReply(reply.Code) {
+		about = message.ScopeMessage
+	}
+	switch reply.Code / 100 {
+	case 4:
+		e.Outcome, e.Scope = message.NotSent, about
+	case 5:
+		e.Outcome, e.Scope = message.Refused, about
+	default:
+		// An answer to some other question.
+		e.Scope = message.ScopeAccount
+		if d.stage == stageEnd {
+			e.Outcome = message.Unknown
+		}
+	}
+}
+
+// accountReply says whether a reply is about the account at whatever stage it
+// comes: the server goes down, wants a login, or limits the rate.
+func accountReply(code int) bool {
+	switch code {
+	case 421, 454, 530, 534, 535, 538:
+		return true
+	}
+	return false
+}
+
+// enhanced is the code of RFC 3463 at the start of a reply, or nothing.
+func enhanced(words string) string {
+	code, _, _ := strings.Cut(words, " ")
+	class, rest, _ := strings.Cut(code, ".")
+	subject, detail, _ := strings.Cut(rest, ".")
+	for _, part := range []string{class, subject, detail} {
+		if n, err := strconv.Atoi(part); err != nil || n < 0 || len(part) > 3 {
+			return ""
+		}
+	}
+	return code
+}
+
+// Reason is our reason for a failed call.
+func Reason(e *message.SendError) invite.Reason {
+	switch {
+	case e.Outcome == message.Unknown:
+		return invite.OutcomeUnknown
+	case e.ProviderCode == codeUnsendable:
+		return invite.MessageBroken
+	case e.Outcome == message.NotSent && e.Scope == message.ScopeMessage && e.ProviderCode != "":
+		return invite.DeferredByHost
+	case e.Outcome == message.NotSent:
+		return invite.ProviderDown
+	case e.Scope == message.ScopeAccount:
+		return invite.ProviderAccount
+	case e.ProviderCode == codeNoUTF8:
+		return invite.AddressNotFound
+	}
+	code, detail, _ := strings.Cut(e.ProviderCode, " ")
+	_, detail, _ = strings.Cut(detail, ".") // the class says what the code says
+	switch {
+	case strings.HasPrefix(detail, "1."):
+		return invite.AddressNotFound
+	case strings.HasPrefix(detail, "2."):
+		return invite.MailboxUnavailable
+	case strings.HasPrefix(detail, "6."):
+		return invite.ContentRefused
+	case strings.HasPrefix(detail, "7."):
+		return invite.SenderReputation
+	case code == "550" || code == "551" || code == "553":
+		return invite.AddressNotFound
+	case code == "552":
+		return invite.MailboxUnavailable
+	}
+	return invite.ProviderRefused
+}

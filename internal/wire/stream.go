@@ -1,0 +1,80 @@
+package wire
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"sync/atomic"
+	"time"
+)
+
+// Stream is a connection for protocols other than HTTP, under the same two
+// rules: no byte leaves once the lease is over, and it is known whether bytes
+// that matter may have left. Which ones matter its user says by Mark: in a
+// dialogue, most of what is written commits the other side to nothing.
+//
+// It lies below TLS, so that handshakes stand under the lease too.
+type Stream struct {
+	net.Conn
+	now     func() time.Time
+	until   time.Time
+	over    atomic.Bool
+	marked  atomic.Bool
+	written atomic.Bool
+}
+
+// Dial opens a Stream on which nothing is written at or after until; a zero
+// until sets no limit. Of p it heeds DialTimeout and Now.
+func Dial(ctx context.Context, p Params, addr string, until time.Time) (*Stream, error) {
+	p = p.withDefaults()
+	s := &Stream{now: p.Now, until: until}
+	if s.late() {
+		return nil, ErrLeaseOver
+	}
+	d := &net.Dialer{Timeout: p.DialTimeout, KeepAlive: 15 * time.Second}
+	c, err := d.DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return nil, &dialError{err}
+	}
+	s.Conn = c
+	return s, nil
+}
+
+// Secure speaks TLS over the stream from its first byte.
+func (s *Stream) Secure(ctx context.Context, cfg *tls.Config, timeout time.Duration) (*tls.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	c := tls.Client(s, cfg)
+	if err := c.HandshakeContext(ctx); err != nil {
+		return nil, &tlsError{err}
+	}
+	return c, nil
+}
+
+func (s *Stream) late() bool { return !s.until.IsZero() && passed(s.now(), s.until) }
+
+// Write implements net.Conn. A refusal closes the connection: whoever waits for
+// the answer to what was refused would wait in vain.
+func (s *Stream) Write(b []byte) (int, error) {
+	if s.late() {
+		s.over.Store(true)
+		_ = s.Conn.Close()
+		return 0, ErrLeaseOver
+	}
+	// Counted before the call, taken back only when the system took nothing.
+	first := s.marked.Load() && s.written.CompareAndSwap(false, true)
+	n, err := s.Conn.Write(b)
+	if n == 0 && err != nil && first {
+		s.written.Store(false)
+	}
+	return n, err
+}
+
+// Mark says that what is written from here on commits the other side.
+func (s *Stream) Mark() { s.marked.Store(true) }
+
+// Wrote says whether any byte left after Mark.
+func (s *Stream) Wrote() bool { return s.written.Load() }
+
+// LeaseOver says whether a write was refused.
+func (s *Stream) LeaseOver() bool { return s.over.Load() }
