@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"path/filepath"
 	"strconv"
 	"syscall"
 	"time"
@@ -51,23 +52,20 @@ func (c *devCommand) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancelCause(e.ctx)
-	defer cancel(nil)
+	var ended <-chan struct{}
 	if pg != nil {
 		defer stopDatabase(e, pg, log)
-		go func() {
-			select {
-			case <-pg.Done():
-				cancel(fmt.Errorf("the database has ended; what it said is in %s/postgres.log", pg.Home()))
-			case <-ctx.Done():
-			}
-		}()
+		ended = pg.Done()
 	}
-	err = c.serve(ctx, e, cfg, state, log)
-	if e.ctx.Err() == nil && ctx.Err() != nil {
-		return context.Cause(ctx)
+	served := make(chan error, 1)
+	go func() { served <- c.serve(e, cfg, state, log) }()
+	select {
+	case err := <-served:
+		return err
+	case <-ended:
+		// Without it there is nothing left to bring to an orderly end.
+		return fmt.Errorf("the database has ended; what it said is in %s", filepath.Join(pg.Home(), "postgres.log"))
 	}
-	return err
 }
 
 func (c *devCommand) logger(e *env) *slog.Logger {
@@ -135,8 +133,8 @@ func stopDatabase(e *env, pg *devpg.Server, log *slog.Logger) {
 	}
 }
 
-func (c *devCommand) serve(ctx context.Context, e *env, cfg *config.Config, state devState, log *slog.Logger) error {
-	if err := postgres.Migrate(ctx, cfg.DatabaseDirectURL.Reveal(), log); err != nil {
+func (c *devCommand) serve(e *env, cfg *config.Config, state devState, log *slog.Logger) error {
+	if err := postgres.Migrate(e.ctx, cfg.DatabaseDirectURL.Reveal(), log); err != nil {
 		return err
 	}
 	listener, err := c.listen(e)
@@ -151,20 +149,20 @@ func (c *devCommand) serve(ctx context.Context, e *env, cfg *config.Config, stat
 	for _, w := range cfg.Warnings() {
 		e.say("warning: %s", w)
 	}
-	a, err := app.New(ctx, cfg, app.Options{Log: log, Listener: listener, Laptop: true, Pace: c.Pace})
+	a, err := app.New(e.ctx, cfg, app.Options{Log: log, Listener: listener, Laptop: true, Pace: c.Pace})
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	if err := c.greet(ctx, e, a, base.String(), cfg.Projects[0].ID, state); err != nil {
+	if err := c.greet(e, a, base.String(), cfg.Projects[0].ID, state); err != nil {
 		a.Close()
 		return err
 	}
-	return a.Run(ctx)
+	return a.Run(e.ctx)
 }
 
 // greet says where everything is, once there is a key that works.
-func (c *devCommand) greet(ctx context.Context, e *env, a *app.App, base, project string, state devState) error {
-	key, err := state.apiKey(ctx, a.Grants, project)
+func (c *devCommand) greet(e *env, a *app.App, base, project string, state devState) error {
+	key, err := state.apiKey(e.ctx, a.Grants, project)
 	if err != nil {
 		return err
 	}
