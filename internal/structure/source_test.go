@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -42,9 +43,23 @@ func (s source) at(n ast.Node) string {
 	return s.path + ":" + strconv.Itoa(s.set.Position(n.Pos()).Line)
 }
 
-// sources parses every Go file of the module, whatever its build constraints say.
+// parsed is every Go file of the module, read once for all tests.
+var parsed = sync.OnceValues(parseAll)
+
+// sources are all Go files of the module, whatever their build constraints say.
 func sources(t *testing.T) []source {
 	t.Helper()
+	all, err := parsed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all) < 100 {
+		t.Fatalf("found %d Go files; these tests look in the wrong place", len(all))
+	}
+	return all
+}
+
+func parseAll() ([]source, error) {
 	var out []source
 	err := filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -63,13 +78,7 @@ func sources(t *testing.T) []source {
 		out = append(out, s)
 		return err
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(out) < 100 {
-		t.Fatalf("found %d Go files; these tests look in the wrong place", len(out))
-	}
-	return out
+	return out, err
 }
 
 func parse(name string) (source, error) {
