@@ -47,7 +47,7 @@ func decide(j *queue.Job) (step, invite.Reason) {
 		}
 		return stepSend, ""
 	}
-	if inv.ExpiresAt == nil || inv.Status == invite.Pending {
+	if inv.ExpiresAt == nil || inv.Status == invite.Pending || inv.Status == invite.Scheduled {
 		if left(inv.GivesUpAt) <= 0 {
 			return stepGiveUp, invite.LinkUnavailable
 		}

@@ -34,14 +34,16 @@ func (d *Dispatcher) reconcile(ctx context.Context, t *task) error {
 		"outcome", a.Outcome, "belief", int(b), "age_ms", t.Now.Sub(a.StartedAt).Milliseconds(), "again_ms", after.Milliseconds())
 	d.metrics.reconciled.WithLabelValues(a.Provider, [...]string{"wait", "taken", "not_taken", "hold"}[b]).Inc()
 
+	if b == beliefWait {
+		d.release(ctx, t, after)
+		return nil
+	}
 	f := &finish{Lease: t.Lease, result: &queue.Result{InviteID: t.InviteID, AttemptID: a.ID}}
 	data := invite.Data{Provider: a.Provider, Attempt: a.Number}
 	switch b {
-	case beliefWait:
-		f.result, f.next = nil, &after
 	case beliefTaken:
 		f.fact = true
-		f.result.Outcome, f.result.ProviderMessageID = queue.Accepted, found.ProviderMessageID
+		f.result.Outcome, f.result.ProviderMessageID = queue.Accepted, plain(found.ProviderMessageID)
 		data.Source = "list"
 		f.events = []invite.Event{t.attemptEvent(a.ID, invite.EventDeliveryAccepted, data)}
 	case beliefNot:

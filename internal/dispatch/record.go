@@ -99,6 +99,13 @@ func (d *Dispatcher) writeBegins(ctx context.Context, items []*begin) {
 		out := make(map[invite.AttemptID]error)
 		err := d.inTx(ctx, func(tx pgx.Tx) error { return d.beginAll(ctx, tx, items, out) })
 		if err != nil && !errors.Is(err, errAgain) {
+			if len(items) > 1 && !errors.Is(err, postgres.ErrUnavailable) {
+				// One of them is at fault: each by itself, so that it harms only itself.
+				for _, b := range items {
+					d.writeBegins(ctx, []*begin{b})
+				}
+				return
+			}
 			for _, b := range items {
 				b.done <- err
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/connectlink/connectlink/internal/invite"
@@ -142,10 +143,11 @@ func (d *Dispatcher) call(ctx context.Context, t *task, s Sender, b *begin, out 
 	var v verdict
 	data := invite.Data{Provider: b.Provider, Attempt: t.Attempts + 1}
 	if fault == nil {
-		result.Outcome, result.ProviderMessageID, result.HTTPStatus = queue.Accepted, receipt.ProviderMessageID, receipt.HTTPStatus
+		result.Outcome, result.ProviderMessageID, result.HTTPStatus = queue.Accepted, plain(receipt.ProviderMessageID), receipt.HTTPStatus
 		f.fact = true
 		f.events = []invite.Event{t.attemptEvent(b.ID, invite.EventDeliveryAccepted, data)}
 	} else {
+		fault.ProviderCode = plain(fault.ProviderCode)
 		v = d.judge(fault, t.Attempts+1, errors.Is(fault.Err, wire.ErrLeaseOver))
 		result.Outcome, result.HTTPStatus, result.ProviderCode = string(fault.Outcome), fault.HTTPStatus, fault.ProviderCode
 		d.sealDetail(ctx, &result, fault)
@@ -175,6 +177,18 @@ func (d *Dispatcher) hand(ctx context.Context, s Sender, out message.Outgoing) (
 		fault = &message.SendError{Provider: s.Provider(), Outcome: message.Unknown, Err: err}
 	}
 	return receipt, fault
+}
+
+// plain makes a provider's word fit to be stored as it is: what Postgres refuses
+// (NUL, broken UTF-8) would cost us the result that came with it.
+func plain(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return -1
+		}
+		return r
+	}, s)
+	return s[:min(len(s), 200)]
 }
 
 // follow turns a verdict into what is to be recorded.

@@ -41,3 +41,67 @@ func TestARefusedAccountOpensAtOnce(t *testing.T) {
 		t.Fatalf("listed as %+v, %v", list, err)
 	}
 }
+
+func TestTheBucketIsSharedAndFills(t *testing.T) {
+	t.Parallel()
+	db := postgrestest.Pool(t)
+	ctx := t.Context()
+	total := 0
+	begun := time.Now()
+	for total < 8 {
+		// 5 at once, then 20 a second.
+		got, wait, err := queue.TakeTokens(ctx, db, "x", 2, 20, 5)
+		if err != nil {
+			t.Fatal(err)
+		}
+		total += got
+		if got == 0 && wait > 60*time.Millisecond {
+			t.Fatalf("told to wait %v for the next of 20 a second", wait)
+		}
+		if time.Since(begun) > 20*time.Second {
+			t.Fatalf("only %d in %v", total, time.Since(begun))
+		}
+	}
+	if took := time.Since(begun); took < 100*time.Millisecond {
+		t.Errorf("%d in %v", total, took)
+	}
+}
+
+func TestOneProbeAtATime(t *testing.T) {
+	t.Parallel()
+	db := postgrestest.Pool(t)
+	ctx := t.Context()
+	take := func() bool {
+		ok, err := queue.TakeProbe(ctx, db, "x", time.Minute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ok
+	}
+	if take() {
+		t.Error("a probe of an account that nobody knows")
+	}
+	if _, err := queue.AddFailures(ctx, db, queue.Blow{Account: "x", Rest: time.Hour}, trip); err != nil {
+		t.Fatal(err)
+	}
+	if take() {
+		t.Error("a probe before its time")
+	}
+	if _, err := db.Exec(ctx, `UPDATE provider_accounts SET open_until = now()`); err != nil {
+		t.Fatal(err)
+	}
+	if !take() || take() {
+		t.Error("want one probe, and one only")
+	}
+	if err := queue.DropProbe(ctx, db, "x"); err != nil {
+		t.Fatal(err)
+	}
+	if !take() {
+		t.Error("a probe that was given back is gone")
+	}
+	// The probe fails: open again, for longer, and the next probe is free.
+	again, err := queue.AddFailures(ctx, db, queue.Blow{Account: "x", Failures: 1}, trip)
+	if err != nil || again != 4*time.Second {
+		t.Errorf("open for %v, %v; want twice the first time", again, err)
+	}
+}
