@@ -15,6 +15,7 @@ import (
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
 
 	"github.com/connectlink/connectlink/internal/invite"
@@ -92,6 +93,9 @@ func TestBrowserFollowsTheButtonToAnotherHost(t *testing.T) {
 	if err := chromedp.Do(ctx, chromedp.Navigate(s.named(t)+"/c/"+m.Code.Reveal()), chromedp.WaitVisible(chromedp.CSS(`button[type=submit]`))); err != nil {
 		t.Fatal(err)
 	}
+	if err := chromedp.Do(ctx, hand()...); err != nil {
+		t.Fatal(err)
+	}
 	s.eventually("the beacon", func() bool { return s.Get(m.ID).Progress == invite.Visited })
 	soon, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
@@ -138,6 +142,13 @@ func TestBrowserGoesOnByItselfWhenTheConnectionIsConfirmed(t *testing.T) {
 	styled, err := chromedp.Run(ctx, chromedp.Evaluate[string](`getComputedStyle(document.querySelector("main")).borderRadius`))
 	if err != nil || styled == "" || styled == "0px" {
 		t.Errorf("the page's own style was not applied: %q, %v", styled, err)
+	}
+}
+
+// hand moves the pointer over the page, as a person's does.
+func hand() []chromedp.Action[chromedp.Void] {
+	return []chromedp.Action[chromedp.Void]{
+		chromedp.MouseEvent(input.DispatchMouseEventTypeMouseMoved, 20, 20), chromedp.MouseEvent(input.DispatchMouseEventTypeMouseMoved, 40, 30),
 	}
 }
 

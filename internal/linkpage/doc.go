@@ -1,10 +1,12 @@
 // Package linkpage is what recipients reach by HTTP: the page of an invite
 // link, its button, its beacon, and the page they come back to.
 //
-//	GET, HEAD /c/{code}       the page; changes nothing but the fetch log
-//	POST      /c/{code}       go on: 303 to a connect link, or the page that says why not
-//	POST      /c/{code}/seen  the page was visible for a second: 204, always
-//	GET       /done/{code}    back from Pipedream
+//	GET, HEAD /c/{code}         the page; changes nothing but the fetch log
+//	POST      /c/{code}         go on: 303 to a connect link, or the page that says why not
+//	POST      /c/{code}/seen    somebody looked at the page and moved: 204, always
+//	POST      /c/{code}/renew   send the recorded recipient a fresh link
+//	GET, POST /c/{code}/not-me  "this isn't for me"
+//	GET       /done/{code}      back from Pipedream
 //
 // It owns status codes, headers and the limit on guessing. What a code leads to
 // is decided by package visit, what it looks like by package view.

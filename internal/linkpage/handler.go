@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strconv"
 	"time"
+	"unicode/utf8"
 
 	"github.com/labstack/echo/v4"
 
@@ -21,8 +22,9 @@ import (
 )
 
 const (
-	// bodyLimit is far above what the form and the beacon send: nothing.
-	bodyLimit = 4 << 10
+	// bodyLimit is far above what forms send; the longest has 500 characters of
+	// somebody's own words.
+	bodyLimit = 16 << 10
 	// fetchLogWithin bounds what happens after the page is out.
 	fetchLogWithin = 2 * time.Second
 )
@@ -37,6 +39,9 @@ type Params struct {
 	Visits  *visit.Service
 	Pages   *view.Pages
 	Project func(id string) (config.Project, bool)
+	// PublicURL is where people reach these pages, for handing one over to
+	// another device; empty: where the request came in.
+	PublicURL string
 	// Guesses limits unknown codes per client address; nil sets no limit.
 	Guesses Budget
 	Log     *slog.Logger
@@ -55,6 +60,10 @@ func Register(e *echo.Echo, p Params) {
 	e.HEAD("/c/:code", h.page, with...)
 	e.POST("/c/:code", h.press, with...)
 	e.POST("/c/:code/seen", h.seen, with...)
+	e.POST("/c/:code/renew", h.renew, with...)
+	e.GET("/c/:code/renew", h.back, with...)
+	e.GET("/c/:code/not-me", h.notMe, with...)
+	e.POST("/c/:code/not-me", h.report, with...)
 	e.GET("/done/:code", h.done, with...)
 }
 
@@ -79,7 +88,14 @@ func (h *handler) page(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := h.show(c, page, extra{}); err != nil || page.State == visit.Unknown {
+	x := extra{}
+	if page.State == visit.Ready && c.QueryParam("stay") == "" {
+		// A query of our own page's, so the way through needs no memory.
+		if app, ok := inAppBrowser(c.Request().UserAgent()); ok {
+			x.inApp = &app
+		}
+	}
+	if err := h.show(c, page, x); err != nil || page.State == visit.Unknown {
 		return err
 	}
 	h.fetched(c)
@@ -97,10 +113,11 @@ func (h *handler) fetched(c echo.Context) {
 }
 
 func (h *handler) press(c echo.Context) error {
-	if err := drain(c); err != nil {
+	form, err := fields(c)
+	if err != nil {
 		return err
 	}
-	pressed, err := h.Visits.Continue(c.Request().Context(), code(c))
+	pressed, err := h.Visits.Continue(c.Request().Context(), code(c), told(c, form))
 	if err != nil {
 		return err
 	}
@@ -112,21 +129,66 @@ func (h *handler) press(c echo.Context) error {
 
 // seen answers alike whatever comes of it: a beacon has no reader.
 func (h *handler) seen(c echo.Context) error {
-	if err := drain(c); err != nil {
+	form, err := fields(c)
+	if err != nil {
 		return err
 	}
-	if err := h.Visits.Seen(c.Request().Context(), code(c), evidence(c)); err != nil {
+	if err := h.Visits.Seen(c.Request().Context(), code(c), told(c, form)); err != nil {
 		return err
 	}
 	return c.NoContent(http.StatusNoContent)
 }
 
-// drain reads what nobody needs, so that too much of it is refused.
-func drain(c echo.Context) error {
-	if _, err := io.Copy(io.Discard, c.Request().Body); err != nil {
-		return fmt.Errorf("read a body: %w", err)
+func (h *handler) renew(c echo.Context) error {
+	if _, err := fields(c); err != nil {
+		return err
 	}
-	return nil
+	page, err := h.Visits.Renew(c.Request().Context(), code(c))
+	if err != nil {
+		return err
+	}
+	return h.show(c, page, extra{})
+}
+
+// back leads from an address that only takes a POST to the page it is of.
+func (h *handler) back(c echo.Context) error {
+	return c.Redirect(http.StatusSeeOther, "/c/"+url.PathEscape(c.Param("code")))
+}
+
+func (h *handler) notMe(c echo.Context) error {
+	page, err := h.Visits.Reporting(c.Request().Context(), code(c))
+	if err != nil {
+		return err
+	}
+	return h.show(c, page, extra{})
+}
+
+func (h *handler) report(c echo.Context) error {
+	form, err := fields(c)
+	if err != nil {
+		return err
+	}
+	said := visit.Report{Why: form.Get("why"), Words: form.Get("words"), Suppress: form.Get("suppress") != ""}
+	page, err := h.Visits.Report(c.Request().Context(), code(c), said, told(c, form))
+	if err != nil {
+		return err
+	}
+	// Here again: no reason was chosen.
+	return h.show(c, page, extra{unchosen: page.State == visit.NotMe, words: said.Words})
+}
+
+// fields reads a form. What is no form has no fields: the page and its script
+// send little, and a robot's body is nobody's fault worth a message.
+func fields(c echo.Context) (url.Values, error) {
+	raw, err := io.ReadAll(c.Request().Body)
+	if err != nil {
+		return nil, fmt.Errorf("read a body: %w", err)
+	}
+	form, err := url.ParseQuery(string(raw))
+	if err != nil || !utf8.Valid(raw) {
+		return url.Values{}, nil //nolint:nilerr // as said above
+	}
+	return form, nil
 }
 
 func (h *handler) done(c echo.Context) error {
@@ -189,7 +251,17 @@ func evidence(c echo.Context) visit.Evidence {
 	}
 	return visit.Evidence{
 		Method: c.Request().Method, UserAgent: h.Get("User-Agent"), AcceptLanguage: h.Get("Accept-Language"), Purpose: purpose,
+		FetchMode: h.Get("Sec-Fetch-Mode"), FetchUser: h.Get("Sec-Fetch-User"),
 	}
+}
+
+// told is evidence with what the page's form and script added.
+func told(c echo.Context, form url.Values) visit.Evidence {
+	e := evidence(c)
+	e.FromPage = form.Get("from") != ""
+	e.Scripts, e.Gesture, e.Automated = form.Get("js") != "", form.Get("g") != "", form.Get("auto") != ""
+	e.Again = form.Get("again") != ""
+	return e
 }
 
 // guesser is the key by which guesses are counted. A network hands a whole /64

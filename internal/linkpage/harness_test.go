@@ -7,9 +7,13 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
+	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/connectlink/connectlink/config"
 	"github.com/connectlink/connectlink/internal/invite"
@@ -31,6 +35,8 @@ type site struct {
 
 	mu      sync.Mutex
 	confirm func(context.Context, invite.ID) (bool, error)
+
+	suppressed []visit.Address
 }
 
 type safeBuffer struct {
@@ -60,6 +66,12 @@ func newSite(t testing.TB, change ...func(*linkpage.Params)) *site {
 	}
 	p := linkpage.Params{
 		Visits: visit.New(visit.Params{
+			Suppress: func(_ context.Context, _ pgx.Tx, a visit.Address) error {
+				s.mu.Lock()
+				defer s.mu.Unlock()
+				s.suppressed = append(s.suppressed, a)
+				return nil
+			},
 			DB: s.Pool, Box: s.Box, Minters: s.Minters, Log: log,
 			Confirm: func(ctx context.Context, id invite.ID) (bool, error) {
 				s.mu.Lock()
@@ -106,6 +118,15 @@ func (s *site) do(method, path string) answer {
 	return s.send(method, path, nil, nil)
 }
 
+// pressed is the body of the page's own form, where scripts run and a hand moved.
+const pressed = "from=page&js=1&g=1"
+
+// press posts as a person's browser does.
+func (s *site) press(path string) answer {
+	s.t.Helper()
+	return s.send(http.MethodPost, path, http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}, strings.NewReader(pressed))
+}
+
 func (s *site) send(method, path string, header http.Header, body io.Reader) answer {
 	s.t.Helper()
 	req, err := http.NewRequestWithContext(s.t.Context(), method, s.URL+path, body)
@@ -140,4 +161,17 @@ func (s *site) eventually(what string, ok func() bool) {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
+}
+
+var nonces = regexp.MustCompile(`nonce="[^"]+"`)
+
+func withoutNonce(body string) string { return nonces.ReplaceAllString(body, "") }
+
+func readAll(t testing.TB, r io.Reader) string {
+	t.Helper()
+	raw, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(raw)
 }

@@ -21,7 +21,7 @@ func TestEveryAnswerForbidsStoringReferringAndIndexing(t *testing.T) {
 	s := newSite(t)
 	m := s.Invite(tracktest.Options{})
 	c := "/c/" + m.Code.Reveal()
-	for _, r := range [][2]string{{"GET", c}, {"HEAD", c}, {"POST", c}, {"POST", c + "/seen"}, {"GET", "/done/" + m.Code.Reveal()}, {"GET", "/c/nope"}, {"POST", "/c/nope"}} {
+	for _, r := range [][2]string{{"GET", c}, {"HEAD", c}, {"POST", c}, {"POST", c + "/seen"}, {"GET", c + "/not-me"}, {"POST", c + "/not-me"}, {"POST", c + "/renew"}, {"GET", c + "/renew"}, {"GET", "/done/" + m.Code.Reveal()}, {"GET", "/c/nope"}, {"POST", "/c/nope"}} {
 		a := s.do(r[0], r[1])
 		for name, want := range map[string]string{
 			"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Robots-Tag": "noindex", "X-Content-Type-Options": "nosniff",
@@ -100,7 +100,7 @@ func TestLookingChangesNothingButTheFetchLog(t *testing.T) {
 	if s.Vendor.Mints() != 0 {
 		t.Error("a token was minted")
 	}
-	if a := s.do("POST", path); a.StatusCode != http.StatusSeeOther {
+	if a := s.press(path); a.StatusCode != http.StatusSeeOther {
 		t.Errorf("afterwards the button gives %d", a.StatusCode)
 	}
 }
@@ -111,7 +111,7 @@ func TestButtonLeadsToPipedream(t *testing.T) {
 	m := s.Invite(tracktest.Options{})
 	// As a browser sends it under no-referrer, from a page that it may have
 	// opened out of another application.
-	a := s.send("POST", "/c/"+m.Code.Reveal(), http.Header{"Origin": {"null"}, "Sec-Fetch-Site": {"cross-site"}, "Content-Type": {"application/x-www-form-urlencoded"}}, strings.NewReader(""))
+	a := s.send("POST", "/c/"+m.Code.Reveal(), http.Header{"Origin": {"null"}, "Sec-Fetch-Site": {"cross-site"}, "Content-Type": {"application/x-www-form-urlencoded"}}, strings.NewReader(pressed))
 	if a.StatusCode != http.StatusSeeOther {
 		t.Fatalf("status %d", a.StatusCode)
 	}
@@ -119,7 +119,7 @@ func TestButtonLeadsToPipedream(t *testing.T) {
 	if err != nil || to.Host != "pipedream.com" || to.Query().Get("token") != m.Token.Reveal() || to.Query().Get("app") != "slack" {
 		t.Errorf("leads to host %q", to.Host)
 	}
-	if again := s.do("POST", "/c/"+m.Code.Reveal()); again.Header.Get("Location") != a.Header.Get("Location") {
+	if again := s.press("/c/" + m.Code.Reveal()); again.Header.Get("Location") != a.Header.Get("Location") {
 		t.Error("a double tap leads elsewhere")
 	}
 	if strings.Contains(s.log.String(), m.Token.Reveal()) || strings.Contains(s.log.String(), m.Code.Reveal()) {
@@ -204,7 +204,7 @@ func TestBusyIsAPageWithRetryAfter(t *testing.T) {
 	m := s.Invite(tracktest.Options{NoLink: true})
 	s.Vendor.Answer(http.StatusServiceUnavailable, "")
 	for i := range 3 {
-		a := s.do("POST", "/c/"+m.Code.Reveal())
+		a := s.press("/c/" + m.Code.Reveal())
 		if a.StatusCode != http.StatusServiceUnavailable || a.Header.Get("Retry-After") == "" || !strings.Contains(a.body, "Try again") {
 			t.Fatalf("status %d, Retry-After %q", a.StatusCode, a.Header.Get("Retry-After"))
 		}
@@ -229,7 +229,7 @@ func TestBodiesAreCapped(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	m := s.Invite(tracktest.Options{})
-	for _, path := range []string{"", "/seen"} {
+	for _, path := range []string{"", "/seen", "/renew", "/not-me"} {
 		a := s.send("POST", "/c/"+m.Code.Reveal()+path, nil, strings.NewReader(strings.Repeat("x", 64<<10)))
 		if a.StatusCode != http.StatusRequestEntityTooLarge {
 			t.Errorf("POST %s: status %d", path, a.StatusCode)

@@ -6,7 +6,9 @@ import (
 	"math"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -25,6 +27,9 @@ type extra struct {
 	returnURL string
 	wait      int
 	waited    bool
+	inApp     *inApp // shown instead of a page that is ready
+	unchosen  bool   // a report without a reason
+	words     string // what it said
 }
 
 // returnAfter is how many seconds the success is shown before the page goes
@@ -43,7 +48,15 @@ func (h *handler) show(c echo.Context, p visit.Page, x extra) error {
 	if p.State == visit.Busy {
 		setRetryAfter(c, p.RetryAfter)
 	}
-	return h.write(c, view.State(p.State), h.locale(c, p), h.data(c, p, x))
+	state := view.State(p.State)
+	if x.inApp != nil {
+		state = view.InApp
+	}
+	status := state.Status()
+	if x.unchosen {
+		status = http.StatusUnprocessableEntity
+	}
+	return h.writeAs(c, status, state, h.locale(c, p), h.data(c, p, x))
 }
 
 func (h *handler) unknown(c echo.Context) error {
@@ -115,6 +128,12 @@ func (h *handler) data(c echo.Context, p visit.Page, x extra) view.Data {
 		Persistent: p.MintFailures >= offerHelpAfter, ReplacedAt: p.ReplacedAt,
 		AccountName: p.AccountName, ReturnURL: x.returnURL, Waited: x.waited,
 	}
+	d.CanRenew, d.RenewChannel, d.CanReport, d.Held = p.CanRenew, string(p.Via), p.CanReport, p.Held
+	d.Unchosen, d.Words, d.CanSuppress = x.unchosen, contact.Clean(x.words, 500), p.Via != ""
+	d.PageURL = h.pageURL(c)
+	if x.inApp != nil {
+		d.InApp = view.InAppBrowser{Name: x.inApp.name, Android: x.inApp.android, IOS: x.inApp.ios, Refused: googleFamily(p.App.Slug)}
+	}
 	if len(project.Pipedream.LinkHosts) > 0 {
 		d.ConnectHost = project.Pipedream.LinkHosts[0]
 	}
@@ -134,17 +153,29 @@ func (h *handler) data(c echo.Context, p visit.Page, x extra) view.Data {
 	return d
 }
 
-// masked is the address that the latest message went to, as its owner would
-// recognise it.
+// pageURL is the link's whole address, for another browser or device.
+func (h *handler) pageURL(c echo.Context) string {
+	base := h.PublicURL
+	if base == "" {
+		if !hostName.MatchString(c.Request().Host) {
+			return ""
+		}
+		base = c.Scheme() + "://" + c.Request().Host
+	}
+	return strings.TrimSuffix(base, "/") + "/c/" + url.PathEscape(c.Param("code"))
+}
+
+var hostName = regexp.MustCompile(`^(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]+)?$`)
+
+// masked is the address that the opened link went to, as its owner would
+// recognise it. A link that the product showed itself is told apart by any.
 func masked(p visit.Page) string {
 	r := p.Content.Recipient
 	switch {
-	case p.Channel == invite.SMS && r.Phone != "":
+	case p.Via == invite.SMS || r.Email == "" && r.Phone != "":
 		return contact.MaskPhone(r.Phone)
 	case r.Email != "":
 		return contact.MaskEmail(r.Email)
-	case r.Phone != "":
-		return contact.MaskPhone(r.Phone)
 	}
 	return ""
 }

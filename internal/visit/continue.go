@@ -20,6 +20,10 @@ const (
 	sameLinkFor = time.Minute
 	// pressWithin bounds a press: a mint (5 s) and two short transactions.
 	pressWithin = 10 * time.Second
+	// robotPresses is how many links robots are given for one invite within a
+	// day. Who presses again on the page that asks for it may be a person whose
+	// browser looks odd.
+	robotPresses = 10
 	// retryAfter is what a busy page says when Pipedream did not.
 	retryAfter = 30 * time.Second
 )
@@ -40,7 +44,11 @@ type press struct {
 
 // Continue hands out a connect link. It is idempotent for a minute. When
 // Pipedream gives no link now the page is Busy, which is not an error.
-func (s *Service) Continue(ctx context.Context, code secret.Text) (Pressed, error) {
+//
+// A press that looks like a robot's gets the page once more, which asks for
+// another press (Held): a person has it in a moment, while scanners that submit
+// what they find are given no link.
+func (s *Service) Continue(ctx context.Context, code secret.Text, e Evidence) (Pressed, error) {
 	row, ok, err := s.find(ctx, code)
 	if err != nil || !ok {
 		return Pressed{Page: Page{State: Unknown}}, err
@@ -49,11 +57,20 @@ func (s *Service) Continue(ctx context.Context, code secret.Text) (Pressed, erro
 	if err != nil || !page.State.open() {
 		return Pressed{Page: page}, err
 	}
+	if !row.Livemode {
+		e.Automated = false // in test mode programs press for their product's tests
+	}
+	if e.LooksLike() != Person {
+		held, err := s.hold(ctx, row, e)
+		if page.Held = held; err != nil || held {
+			return Pressed{Page: page}, err
+		}
+	}
 	// The press outlives the caller that began it: others wait for it too.
 	v, err, _ := s.flight.Do(row.ID.String(), func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), pressWithin)
 		defer cancel()
-		return s.press(ctx, row, code)
+		return s.press(ctx, row, code, e)
 	})
 	if err != nil {
 		return Pressed{}, err
@@ -68,7 +85,19 @@ func (s *Service) Continue(ctx context.Context, code secret.Text) (Pressed, erro
 	return Pressed{URL: got.url, Page: page}, nil
 }
 
-func (s *Service) press(ctx context.Context, row ledger.Coded, code secret.Text) (press, error) {
+// hold decides on a press that looks like a robot's, and records it when it
+// is answered with the page.
+func (s *Service) hold(ctx context.Context, row ledger.Coded, e Evidence) (bool, error) {
+	if e.Again {
+		n, err := ledger.CountRobotPresses(ctx, s.p.DB, row.ID)
+		if err != nil || n < robotPresses {
+			return false, err
+		}
+	}
+	return true, s.fetched(ctx, row, e)
+}
+
+func (s *Service) press(ctx context.Context, row ledger.Coded, code secret.Text, e Evidence) (press, error) {
 	// What was found before the flight may be of before another one.
 	row, ok, err := s.find(ctx, code)
 	if err != nil || !ok {
@@ -83,7 +112,7 @@ func (s *Service) press(ctx context.Context, row ledger.Coded, code secret.Text)
 	}
 	if ok && fit(held, row.Progress) {
 		if held.HandedOutAt == nil {
-			return s.handOut(ctx, row.ID, code, nil)
+			return s.handOut(ctx, row.ID, code, nil, e)
 		}
 		return s.give(held)
 	}
@@ -91,18 +120,18 @@ func (s *Service) press(ctx context.Context, row ledger.Coded, code secret.Text)
 	if err != nil || refused.state != "" {
 		return refused, err
 	}
-	return s.handOut(ctx, row.ID, code, &minted)
+	return s.handOut(ctx, row.ID, code, &minted, e)
 }
 
 // fit says whether a held link may be given: enough of it is left, and either
-// nobody had it yet or this is the same press again. After a failed connection
-// a person wants a fresh one, whoever gave them the one that failed: the API
-// hands links out too.
+// nobody had it yet or this is a person's same press again. One that a robot
+// got, or that the API handed out, is not given to a person too; and after a
+// failed connection a person wants a fresh one, whoever gave them the other.
 func fit(l ledger.HeldLink, p invite.Progress) bool {
 	if p == invite.ConnectFailed || !invite.EnoughLeft(l.Granted, l.Left) {
 		return false
 	}
-	return l.HandedOutAt == nil || l.SinceHandOut <= sameLinkFor
+	return l.HandedOutAt == nil || p == invite.Continued && l.SinceHandOut <= sameLinkFor
 }
 
 // mint gets a fresh link; with no transaction open. A failure is recorded and
@@ -136,7 +165,7 @@ func (s *Service) mint(ctx context.Context, row ledger.Coded, code secret.Text) 
 
 // handOut gives a link and records that it did, in one transaction: the held
 // one, or the minted one where that is not fit (any more).
-func (s *Service) handOut(ctx context.Context, id invite.ID, code secret.Text, minted *mint.Minted) (press, error) {
+func (s *Service) handOut(ctx context.Context, id invite.ID, code secret.Text, minted *mint.Minted, e Evidence) (press, error) {
 	var out press
 	err := s.inTx(ctx, func(tx pgx.Tx) error {
 		locked, err := ledger.Lock(ctx, tx, id)
@@ -162,7 +191,7 @@ func (s *Service) handOut(ctx context.Context, id invite.ID, code secret.Text, m
 			if out, err = s.give(held); err != nil || held.HandedOutAt != nil {
 				return err // another process was first; its press is ours too
 			}
-			return s.recordHandOut(ctx, tx, id, held.ID, nil)
+			return s.recordHandOut(ctx, tx, row, held.ID, nil, e)
 		}
 		if minted == nil {
 			out = press{state: Busy, after: time.Second} // the link went stale between two looks
@@ -177,7 +206,7 @@ func (s *Service) handOut(ctx context.Context, id invite.ID, code secret.Text, m
 			data.ExpiresAt = &expires // the first link gives the invite its end
 		}
 		out = press{url: minted.URL}
-		return s.recordHandOut(ctx, tx, id, minted.Link.ID, &data)
+		return s.recordHandOut(ctx, tx, row, minted.Link.ID, &data, e)
 	})
 	if err != nil {
 		return press{}, fmt.Errorf("hand out a link of invite %s: %w", id, err)
@@ -187,16 +216,16 @@ func (s *Service) handOut(ctx context.Context, id invite.ID, code secret.Text, m
 
 // recordHandOut writes the hand-out and its events; minted is nil for a link
 // that was there.
-func (s *Service) recordHandOut(ctx context.Context, tx pgx.Tx, id invite.ID, link invite.LinkID, minted *invite.Data) error {
-	if err := ledger.SetHandedOut(ctx, tx, id, link); err != nil {
+func (s *Service) recordHandOut(ctx context.Context, tx pgx.Tx, row ledger.Coded, link invite.LinkID, minted *invite.Data, e Evidence) error {
+	if err := ledger.SetHandedOut(ctx, tx, row.ID, link); err != nil {
 		return err
 	}
 	var events []invite.Event
 	if minted != nil {
 		events = append(events, invite.Event{Type: invite.EventLinkMinted, Actor: invite.Actor{Kind: invite.ActorSystem}, LinkID: link, Data: *minted})
 	}
-	events = append(events, invite.Event{Type: invite.EventContinued, Actor: recipient(), LinkID: link})
-	return s.record(ctx, tx, id, events...)
+	events = append(events, invite.Event{Type: invite.EventContinued, Actor: e.actor(), LinkID: link, Data: e.data(row.SinceDelivery)})
+	return s.record(ctx, tx, row.ID, events...)
 }
 
 // give opens a held link.

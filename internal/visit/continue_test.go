@@ -152,7 +152,7 @@ func TestManyPressesAtOnceMintOncePerProcess(t *testing.T) {
 	for _, p := range processes {
 		for range each {
 			all.Go(func() {
-				got, err := p.Continue(t.Context(), m.Code)
+				got, err := p.Continue(t.Context(), m.Code, tap)
 				if err != nil {
 					t.Error(err)
 				}

@@ -27,7 +27,9 @@ const (
 // invite link's own page would show.
 func (s *Service) Done(ctx context.Context, code secret.Text, hint Outcome) (Page, error) {
 	page, row, err := s.done(ctx, code)
-	if err != nil || !page.State.open() && page.State != Expired {
+	// A person who is under way is not stopped by a fresh link, nor by the end.
+	overtaken := page.State == Expired || page.State == Replaced && row.OutdatedAt != nil
+	if err != nil || !page.State.open() && !overtaken {
 		return page, err
 	}
 	if hint == Errored {
@@ -42,7 +44,7 @@ func (s *Service) Done(ctx context.Context, code secret.Text, hint Outcome) (Pag
 		page, _, err = s.done(ctx, code)
 		return page, err
 	}
-	if page.State == Expired && row.Progress != invite.Continued {
+	if overtaken && row.Progress != invite.Continued {
 		return page, nil
 	}
 	page.State = Finishing

@@ -1,17 +1,12 @@
 package visit
 
 import (
-	"context"
-	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/connectlink/connectlink/internal/invite"
-	"github.com/connectlink/connectlink/internal/secret"
-	"github.com/connectlink/connectlink/internal/store/ledger"
 )
 
 // Evidence is what a request tells of who made it. It is classed and dropped:
@@ -21,6 +16,22 @@ type Evidence struct {
 	UserAgent      string
 	AcceptLanguage string
 	Purpose        string // Sec-Purpose or Purpose: "prefetch", …
+	// FetchMode and FetchUser are Sec-Fetch-Mode and Sec-Fetch-User, which
+	// browsers send to secure hosts: "navigate", "?1" for a person's doing.
+	FetchMode, FetchUser string
+
+	// What the page's own form and script add.
+	FromPage  bool // the form's hidden field came along: the page was there before
+	Scripts   bool // the page's script had run
+	Gesture   bool // and saw a finger, a key or a pointer
+	Automated bool // the browser says that a program drives it
+	// Beacon is the script's own request, sent for a gesture only.
+	Beacon bool
+	// Again is a press on a page that had asked for one more.
+	Again bool
+
+	// inApp: no page was pressed; see ContinueInApp.
+	inApp bool
 }
 
 // Visitor is who seems to be there.
@@ -28,87 +39,85 @@ type Visitor string
 
 // The classes.
 const (
-	Person       Visitor = "person"
-	Scanner      Visitor = "scanner"
-	PreviewRobot Visitor = "preview_robot"
+	Person       Visitor = invite.LooksLikePerson
+	Scanner      Visitor = invite.LooksLikeScanner
+	PreviewRobot Visitor = invite.LooksLikePreviewRobot
 )
+
+var (
+	previewRobots = regexp.MustCompile(`slackbot|slack-imgproxy|facebookexternalhit|facebookcatalog|facebot|meta-externalagent|twitterbot|linkedinbot|^whatsapp/|telegrambot|` +
+		`discordbot|skypeuripreview|microsoftpreview|bingpreview|google-pagerenderer|googlemessages|applebot|\bviber\b|redditbot|pinterestbot|embedly|iframely|` +
+		`google-read-aloud|snap url preview|mattermost|zoombot|notionembedder|bitlybot|vkshare|line-poker|yahoomailproxy|googleimageproxy`)
+	// CUBOT makes telephones.
+	scanners = regexp.MustCompile(`(?:^|[^u])bot\b|(?:^|[^c])ubot\b|spider|crawl|headless|phantomjs|puppeteer|playwright|selenium|\bscan|scan\b|scanner|` +
+		`python|curl/|wget|go-http-client|java/|okhttp|axios|node-fetch|undici|libwww|httpclient|guzzle|apache-http|` +
+		`proofpoint|mimecast|barracuda|safelinks|urldefense|symantec|trendmicro|trend micro|zscaler|forcepoint|websense|fireeye|ironport|sophos|` +
+		`netskope|netcraft|virustotal|checkpoint|vadesecure|cloudmark|fortiguard|microsoft office|ms-office|msoffice|google-safety|google-inspectiontool|safebrowsing`)
+	chromium = regexp.MustCompile(`chrome/(?:[89]\d|\d{3,})`)
+)
+
+// signs are the reasons for taking a request for a robot's, as stable words.
+// The declared ones name themselves, the others only look like it.
+func (e Evidence) signs() (declared, soft []string) {
+	if e.inApp {
+		return nil, nil // an app is no browser, and proves itself by its token
+	}
+	ua := strings.ToLower(e.UserAgent)
+	if previewRobots.MatchString(ua) {
+		declared = append(declared, "names_itself_preview")
+	} else if scanners.MatchString(ua) {
+		declared = append(declared, "names_itself_robot")
+	}
+	if e.Automated {
+		declared = append(declared, "automated")
+	}
+	note := func(is bool, sign string) {
+		if is {
+			soft = append(soft, sign)
+		}
+	}
+	note(e.Method == http.MethodHead, "head")
+	note(strings.Contains(strings.ToLower(e.Purpose), "prefetch"), "prefetch")
+	note(!strings.HasPrefix(ua, "mozilla/") && !strings.HasPrefix(ua, "opera/"), "no_browser")
+	note(e.AcceptLanguage == "", "no_language") // every browser says both
+	if e.Method == http.MethodPost && !e.Beacon {
+		note(!e.FromPage, "no_page_before")
+		note(e.Scripts && !e.Gesture, "no_gesture")
+		// Chromium says of every navigation whether a person caused it, once it
+		// says anything.
+		note(e.FetchMode == "navigate" && e.FetchUser == "" && chromium.MatchString(ua), "not_by_user")
+	}
+	return declared, soft
+}
+
+// declared says whether a program says that it is one.
+func (e Evidence) declared() bool {
+	declared, _ := e.signs()
+	return len(declared) > 0
+}
 
 // LooksLike classes a request. It is a guess for the timeline, and for not
 // counting robots as visitors; nobody is refused by it.
 func (e Evidence) LooksLike() Visitor {
-	ua := strings.ToLower(e.UserAgent)
-	contains := func(signs ...string) bool {
-		return slices.ContainsFunc(signs, func(s string) bool { return strings.Contains(ua, s) })
-	}
+	declared, soft := e.signs()
 	switch {
-	case contains("slackbot", "slack-imgproxy", "facebookexternalhit", "facebot", "twitterbot", "linkedinbot", "whatsapp/", "telegrambot",
-		"discordbot", "skypeuripreview", "microsoftpreview", "google-pagerenderer", "googlemessages", "applebot", "viber", "redditbot", "pinterestbot", "embedly", "iframely"):
+	case slices.Contains(declared, "names_itself_preview"):
 		return PreviewRobot
-	case e.Method == http.MethodHead, strings.Contains(strings.ToLower(e.Purpose), "prefetch"):
+	case len(declared)+len(soft) > 0:
 		return Scanner
-	case contains("bot", "spider", "crawl", "scan", "headless", "phantomjs", "python", "curl", "wget", "go-http-client", "java/",
-		"okhttp", "axios", "node-fetch", "libwww", "httpclient", "proofpoint", "mimecast", "barracuda", "safelinks", "urldefense", "symantec", "trendmicro"):
-		return Scanner
-	case !strings.HasPrefix(ua, "mozilla/") && !strings.HasPrefix(ua, "opera/"), e.AcceptLanguage == "":
-		return Scanner // every browser says both
 	}
 	return Person
 }
 
-// eventsKept bounds how often one thing that costs a visitor nothing is put on
-// the timeline: a scanner may come back for days.
-const eventsKept = 20
-
-// Fetched records that somebody or something asked for the page.
-func (s *Service) Fetched(ctx context.Context, code secret.Text, e Evidence) error {
-	row, ok, err := s.find(ctx, code)
-	if err != nil || !ok || row.Content == nil {
-		return err
+// data is what a request's event says.
+func (e Evidence) data(sinceDelivery *float64) invite.Data {
+	declared, soft := e.signs()
+	d := invite.Data{LooksLike: string(e.LooksLike()), Signs: append([]string{strings.ToLower(e.Method)}, append(declared, soft...)...)}
+	if e.Gesture {
+		d.Signs = append(d.Signs, "gesture")
 	}
-	return s.capped(ctx, row.ID, invite.Event{
-		Type: invite.EventFetched, Actor: recipient(), Data: invite.Data{LooksLike: string(e.LooksLike())},
-	})
-}
-
-// capped appends an event of which only the first few are kept.
-func (s *Service) capped(ctx context.Context, id invite.ID, e invite.Event) error {
-	n, err := ledger.CountEvents(ctx, s.p.DB, id, e.Type, eventsKept)
-	if err != nil || n >= eventsKept {
-		return err
+	if sinceDelivery != nil && *sinceDelivery > 0 {
+		d.SinceDelivery = int(*sinceDelivery)
 	}
-	err = s.inTx(ctx, func(tx pgx.Tx) error {
-		if _, err := ledger.Lock(ctx, tx, id); err != nil {
-			return err
-		}
-		// Counted again under the lock, else many at once would all be "few".
-		n, err := ledger.CountEvents(ctx, tx, id, e.Type, eventsKept)
-		if err != nil || n >= eventsKept {
-			return err
-		}
-		return s.record(ctx, tx, id, e)
-	})
-	if err != nil {
-		return fmt.Errorf("record %s of invite %s: %w", e.Type, id, err)
-	}
-	return nil
-}
-
-// Seen takes the page's beacon: a person has had the page before their eyes.
-// Only the first counts, and none of a declared robot.
-func (s *Service) Seen(ctx context.Context, code secret.Text, e Evidence) error {
-	row, ok, err := s.find(ctx, code)
-	if err != nil || !ok || row.Progress != invite.NotOpened || !stateOf(row).open() || e.LooksLike() != Person {
-		return err
-	}
-	err = s.inTx(ctx, func(tx pgx.Tx) error {
-		locked, err := ledger.Lock(ctx, tx, row.ID)
-		if err != nil || locked.State.Progress != invite.NotOpened {
-			return err
-		}
-		return s.record(ctx, tx, row.ID, invite.Event{Type: invite.EventVisited, Actor: recipient()})
-	})
-	if err != nil {
-		return fmt.Errorf("record visit of invite %s: %w", row.ID, err)
-	}
-	return nil
+	return d
 }

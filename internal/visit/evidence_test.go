@@ -15,6 +15,9 @@ import (
 
 var person = visit.Evidence{Method: http.MethodGet, UserAgent: "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.1 Mobile/15E148 Safari/604.1", AcceptLanguage: "en-US"}
 
+// tap is a person's press of the page's button.
+var tap = visit.Evidence{Method: http.MethodPost, UserAgent: person.UserAgent, AcceptLanguage: "en-US", FromPage: true, Scripts: true, Gesture: true}
+
 func TestBeaconCountsOnceAndOnlyAPerson(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -73,30 +76,5 @@ func TestFetchLogIsCappedAndChangesNoStatus(t *testing.T) {
 	}
 	if n != 20 {
 		t.Errorf("%d fetches kept, want 20", n)
-	}
-}
-
-func TestLooksLike(t *testing.T) {
-	t.Parallel()
-	const chrome = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
-	for _, c := range []struct {
-		e    visit.Evidence
-		want visit.Visitor
-	}{
-		{person, visit.Person},
-		{visit.Evidence{Method: "GET", UserAgent: chrome, AcceptLanguage: "de"}, visit.Person},
-		{visit.Evidence{Method: "GET", UserAgent: "Mozilla/5.0 (Linux; Android 15) AppleWebKit/537.36 Chrome/140 Mobile Safari/537.36 Instagram 350.0", AcceptLanguage: "pt-BR"}, visit.Person},
-		{visit.Evidence{Method: "HEAD", UserAgent: chrome, AcceptLanguage: "de"}, visit.Scanner},
-		{visit.Evidence{Method: "GET", UserAgent: chrome, AcceptLanguage: "de", Purpose: "prefetch;prerender"}, visit.Scanner},
-		{visit.Evidence{Method: "GET", UserAgent: chrome}, visit.Scanner},
-		{visit.Evidence{Method: "GET"}, visit.Scanner},
-		{visit.Evidence{Method: "GET", UserAgent: "curl/8.10"}, visit.Scanner},
-		{visit.Evidence{Method: "GET", UserAgent: "Slackbot-LinkExpanding 1.0 (+https://api.slack.com/robots)"}, visit.PreviewRobot},
-		{visit.Evidence{Method: "GET", UserAgent: "facebookexternalhit/1.1 Facebot Twitterbot/1.0", AcceptLanguage: "en"}, visit.PreviewRobot},
-		{visit.Evidence{Method: "GET", UserAgent: "WhatsApp/2.24.1 A"}, visit.PreviewRobot},
-	} {
-		if got := c.e.LooksLike(); got != c.want {
-			t.Errorf("%s %q: %s, want %s", c.e.Method, c.e.UserAgent, got, c.want)
-		}
 	}
 }

@@ -31,6 +31,9 @@ const (
 	Unknown         State = "unknown" // never existed, deleted, or not even a code
 	Busy            State = "busy"
 	Finishing       State = "finishing" // back from Pipedream, not confirmed yet
+	Sent            State = "sent"      // asked for a fresh link
+	NotMe           State = "not_me"    // about to say that it is not for them
+	Thanks          State = "thanks"    // has said so
 )
 
 // Page is what the recipient's page shows. Only State is set for Unknown.
@@ -41,20 +44,27 @@ type Page struct {
 	Livemode    bool
 	App         invite.App
 	InitiatedBy invite.InitiatedBy
-	Channel     invite.Channel
+	// Via is the channel by which the opened link came; empty when the product
+	// showed it itself.
+	Via invite.Channel
 	// Content is personal: show masked addresses only.
 	Content   invite.Content
 	ExpiresAt time.Time     // zero while it is not known
 	ExpiresIn time.Duration // by the database's clock
 	Now       time.Time     // the database's
-	// ReplacedAt is when the newer invite was made; only for Replaced.
+	// ReplacedAt is when the newer message was asked for; only for Replaced.
 	ReplacedAt time.Time
+	// CanRenew: the page may offer a fresh link. CanReport: it may ask whether
+	// the link is for whoever reads it.
+	CanRenew, CanReport bool
 	// Failure is the class of the last failed connection: canceled, denied, error.
 	Failure string
 	// MintFailures counts failed mints in a row, lately.
 	MintFailures int
 	// RetryAfter is when a busy page is worth another try.
 	RetryAfter time.Duration
+	// Held: the press looked like a robot's, so the page asks for another.
+	Held bool
 	// AccountName is set only by Done, for ten minutes after the connection.
 	AccountName string
 }
@@ -92,7 +102,7 @@ func (s *Service) page(row ledger.Coded) (Page, error) {
 	p := Page{
 		State: state, InviteID: row.ID, ProjectID: row.ProjectID, Livemode: row.Livemode,
 		App:         invite.App{Slug: row.AppSlug, Name: row.AppName, LogoURL: row.AppLogoURL, AuthType: row.AppAuthType},
-		InitiatedBy: row.InitiatedBy, Channel: row.Channel, Now: row.Now, MintFailures: row.MintFailures,
+		InitiatedBy: row.InitiatedBy, Now: row.Now, MintFailures: row.MintFailures,
 	}
 	if row.CodeRetired {
 		return p, nil // the wrong person's link: it says nothing of the right one
@@ -102,11 +112,18 @@ func (s *Service) page(row ledger.Coded) (Page, error) {
 		return Page{}, err
 	}
 	p.Content = content
+	if row.Via != nil {
+		p.Via = invite.Channel(*row.Via)
+	}
+	p.CanRenew, p.CanReport = renewable(row, content), reportable(state)
 	if row.ExpiresAt != nil {
 		p.ExpiresAt, p.ExpiresIn = *row.ExpiresAt, row.ExpiresAt.Sub(row.Now)
 	}
 	if row.ReplacedAt != nil {
 		p.ReplacedAt = *row.ReplacedAt
+	}
+	if row.OutdatedAt != nil {
+		p.ReplacedAt = *row.OutdatedAt
 	}
 	if row.FailureClass != nil {
 		p.Failure = *row.FailureClass
@@ -130,6 +147,8 @@ func stateOf(row ledger.Coded) State {
 		return Revoked
 	case row.Status == invite.Expired, !row.GivesUpAt.After(row.Now):
 		return Expired
+	case row.OutdatedAt != nil:
+		return Replaced
 	case row.Progress == invite.ConnectFailed:
 		return CouldNotConnect
 	default:

@@ -12,6 +12,7 @@ import (
 	"github.com/connectlink/connectlink/internal/mint"
 	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/store/ledger"
 )
 
@@ -33,7 +34,23 @@ type Params struct {
 	Confirm func(ctx context.Context, id invite.ID) (bool, error)
 	// ConfirmWithin bounds how long a page waits for Confirm; default 3 s.
 	ConfirmWithin time.Duration
-	Log           *slog.Logger
+	// Suppressed says whether nothing may be sent to an address: it opted out,
+	// complained or was blocked. Suppress makes it so, because the recipient
+	// asked for it. Both are part of the transaction; nil knows of none.
+	Suppressed func(ctx context.Context, tx pgx.Tx, a Address) (bool, error)
+	Suppress   func(ctx context.Context, tx pgx.Tx, a Address) error
+	// Wake tells dispatch that a lane has work; may be nil.
+	Wake func(lane string)
+	Log  *slog.Logger
+}
+
+// Address is where a message to a recipient goes.
+type Address struct {
+	InviteID  invite.ID
+	ProjectID string
+	Livemode  bool
+	Channel   invite.Channel
+	To        secret.Text
 }
 
 // Service serves recipients. It is safe for concurrent use.
@@ -46,6 +63,15 @@ type Service struct {
 func New(p Params) *Service {
 	if p.Publish == nil {
 		p.Publish = func(context.Context, pgx.Tx, ledger.Applied) error { return nil }
+	}
+	if p.Suppressed == nil {
+		p.Suppressed = func(context.Context, pgx.Tx, Address) (bool, error) { return false, nil }
+	}
+	if p.Suppress == nil {
+		p.Suppress = func(context.Context, pgx.Tx, Address) error { return nil }
+	}
+	if p.Wake == nil {
+		p.Wake = func(string) {}
 	}
 	if p.ConfirmWithin <= 0 {
 		p.ConfirmWithin = 3 * time.Second

@@ -38,8 +38,8 @@ func newWorld(t testing.TB) *world {
 }
 
 // process makes another Service on the same database, as another process would be.
-func (w *world) process() *visit.Service {
-	return visit.New(visit.Params{
+func (w *world) process(change ...func(*visit.Params)) *visit.Service {
+	p := visit.Params{
 		DB: w.Pool, Box: w.Box, Minters: w.Minters,
 		Publish: func(_ context.Context, _ pgx.Tx, a ledger.Applied) error {
 			w.mu.Lock()
@@ -57,7 +57,11 @@ func (w *world) process() *visit.Service {
 			return fn(ctx, id)
 		},
 		Log: slog.New(slog.NewTextHandler(w.t.Output(), &slog.HandlerOptions{Level: slog.LevelError})),
-	})
+	}
+	for _, c := range change {
+		c(&p)
+	}
+	return visit.New(p)
 }
 
 func (w *world) open(code secret.Text) visit.Page {
@@ -71,7 +75,7 @@ func (w *world) open(code secret.Text) visit.Page {
 
 func (w *world) press(code secret.Text) visit.Pressed {
 	w.t.Helper()
-	p, err := w.Continue(w.t.Context(), code)
+	p, err := w.Continue(w.t.Context(), code, tap)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -157,7 +161,7 @@ func TestCodesThatLeadNowhere(t *testing.T) {
 		if err != nil || page.State != visit.Unknown {
 			t.Errorf("open: %v, %v", page.State, err)
 		}
-		pressed, err := w.Continue(t.Context(), secret.New(code))
+		pressed, err := w.Continue(t.Context(), secret.New(code), tap)
 		if err != nil || pressed.Page.State != visit.Unknown || !pressed.URL.IsZero() {
 			t.Errorf("continue: %v, %v", pressed.Page.State, err)
 		}

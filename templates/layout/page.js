@@ -1,21 +1,50 @@
 (function () {
-  var d = document, path = d.body.getAttribute("data-seen"), timer, sent;
-  // A page that somebody really looks at is visible for a second. A fetch by a
-  // scanner or a preview is not, and a GET must change nothing.
+  var d = document, w = window, path = d.body.getAttribute("data-seen"), timer, sent, seen, moved;
+  function each(list, f) { [].forEach.call(list, f); }
+  // A visit is a page that was visible for a second and a hand that moved on
+  // it. Scanners fetch pages, and some run their scripts; none has a hand.
   function arm() {
     clearTimeout(timer);
-    if (!sent && d.visibilityState === "visible") timer = setTimeout(tell, 1000);
+    if (!seen && d.visibilityState === "visible") timer = setTimeout(function () { seen = true; tell(); }, 1000);
   }
   function tell() {
+    if (!path || sent || !seen || !moved) return;
     sent = true;
-    if (navigator.sendBeacon && navigator.sendBeacon(path)) return;
-    if (window.fetch) fetch(path, { method: "POST", keepalive: true, credentials: "omit" });
+    var said = "js=1&g=1" + (w.navigator.webdriver ? "&auto=1" : "");
+    if (navigator.sendBeacon && navigator.sendBeacon(path, said)) return;
+    if (w.fetch) fetch(path, { method: "POST", body: said, keepalive: true, credentials: "omit" });
   }
+  function hand(e) {
+    if (moved || !e.isTrusted) return;
+    moved = true;
+    each(d.querySelectorAll("input[name=g]"), function (i) { i.value = "1"; });
+    tell();
+  }
+  ["pointerdown", "pointermove", "touchstart", "wheel", "keydown", "click"].forEach(function (t) {
+    w.addEventListener(t, hand, { capture: true, passive: true });
+  });
   if (path) { d.addEventListener("visibilitychange", arm); arm(); }
+  // A press says what the page saw.
+  each(d.querySelectorAll("form[data-press]"), function (f) {
+    [["js", "1"], ["g", ""], ["auto", w.navigator.webdriver ? "1" : ""]].forEach(function (p) {
+      var i = d.createElement("input");
+      i.type = "hidden"; i.name = p[0]; i.value = p[1];
+      f.appendChild(i);
+    });
+  });
   // A slow network must not look like a dead button. Coming back by the
   // browser's back button finds the form as it was.
   var forms = d.querySelectorAll("form[data-busy]");
   function busy(on) { return function (f) { on ? f.setAttribute("aria-busy", "true") : f.removeAttribute("aria-busy"); }; }
-  [].forEach.call(forms, function (f) { f.addEventListener("submit", function () { busy(true)(f); }); });
-  window.addEventListener("pageshow", function () { [].forEach.call(forms, busy(false)); });
+  each(forms, function (f) { f.addEventListener("submit", function () { busy(true)(f); }); });
+  w.addEventListener("pageshow", function () { each(forms, busy(false)); });
+  each(d.querySelectorAll("[data-copy]"), function (b) {
+    if (!navigator.clipboard) return;
+    b.hidden = false;
+    b.addEventListener("click", function () {
+      navigator.clipboard.writeText(b.getAttribute("data-copy")).then(function () {
+        d.querySelector("[data-copy-said]").textContent = b.getAttribute("data-copied");
+      });
+    });
+  });
 })();

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
 )
 
@@ -79,8 +80,9 @@ func serve(t *testing.T, seen chan<- time.Time) *httptest.Server {
 const measure = `(() => {
   const faults = [];
   if (document.documentElement.scrollWidth > innerWidth) faults.push("is " + document.documentElement.scrollWidth + " px wide");
-  for (const el of document.querySelectorAll("a,button")) {
+  for (const el of document.querySelectorAll("a,button,summary,.choice")) {
     const box = el.getBoundingClientRect();
+    if (box.height === 0) continue;
     if (box.height < 44) faults.push("target " + el.textContent.trim() + " is " + box.height + " px high");
     if (box.right > innerWidth + .5 || box.left < -.5) faults.push("target " + el.textContent.trim() + " sticks out");
   }
@@ -153,13 +155,17 @@ func TestPagesFitTheirScreens(t *testing.T) {
 	}
 }
 
-func TestTheBeaconComesFromAPageThatWasVisibleForASecond(t *testing.T) {
+func TestTheBeaconComesFromAHandOnAPageThatWasVisible(t *testing.T) {
 	t.Parallel()
 	ctx := browser(t)
 	seen := make(chan time.Time, 8)
 	srv := serve(t, seen)
+	move := func(x float64) chromedp.Action[chromedp.Void] {
+		return chromedp.MouseEvent(input.DispatchMouseEventTypeMouseMoved, x, 20)
+	}
+	// The hand first: the second is waited for.
 	start := time.Now()
-	if err := chromedp.Do(ctx, chromedp.Navigate(srv.URL+"/page/ready")); err != nil {
+	if err := chromedp.Do(ctx, chromedp.Navigate(srv.URL+"/page/ready"), move(10), move(30)); err != nil {
 		t.Fatal(err)
 	}
 	select {
@@ -169,6 +175,21 @@ func TestTheBeaconComesFromAPageThatWasVisibleForASecond(t *testing.T) {
 		}
 	case <-time.After(30 * time.Second):
 		t.Fatal("no beacon came: the policy or the script is wrong")
+	}
+	// No hand, or one that a script pretends: no beacon, however long. The
+	// second page's beacon shows that the first one's time was over.
+	const pretended = `for (const t of ["pointerdown","pointermove","touchstart","wheel","keydown","click"]) window.dispatchEvent(new Event(t)); document.querySelector("h1").click(); true`
+	if err := chromedp.Do(ctx, chromedp.Navigate(srv.URL+"/page/ready_product_asks")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := chromedp.Run(ctx, chromedp.Evaluate[bool](pretended)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := chromedp.Run(ctx, chromedp.Evaluate[bool](`new Promise(r => setTimeout(() => r(true), 1500))`, chromedp.EvalAwaitPromise)); err != nil {
+		t.Fatal(err)
+	}
+	if len(seen) > 0 {
+		t.Error("a page that nobody touched told of a visit")
 	}
 
 	// The policy must let the button through: no form-action, no inline handler.

@@ -59,11 +59,27 @@ type Data struct {
 	// A fresh link by the recipient's own tap.
 	CanRenew     bool
 	RenewPath    string // CodePath + "/renew" when empty
-	RenewChannel string // "email" or "sms"
-	Renewed      bool
+	RenewChannel string // "email" or "sms"; on Sent: by which it comes
 	// CanReport offers "This isn't for me".
-	CanReport  bool
-	ReportPath string // CodePath + "/not-me" when empty
+	CanReport   bool
+	ReportPath  string // CodePath + "/not-me" when empty
+	Unchosen    bool   // NotMe: sent without a reason
+	Words       string // NotMe: what was written then
+	CanSuppress bool   // NotMe: the address can be kept from more messages
+
+	// Held asks for one more press: the one before looked like a robot's.
+	Held bool
+	// PageURL is this page's whole address, for another browser or device; it
+	// holds the code. Empty leaves out what needs it.
+	PageURL string
+	InApp   InAppBrowser
+}
+
+// InAppBrowser is what the page InApp is shown in.
+type InAppBrowser struct {
+	Name         string // "Instagram"; empty when it is not known
+	Android, IOS bool
+	Refused      bool // the app to connect is known to refuse sign-in there
 }
 
 // App is the app to connect.
@@ -100,11 +116,14 @@ type shown struct {
 	PrivacyURL               string
 	RenewPath                string
 	ReportPath               string
+	StayPath                 string       // the ready page, whatever the browser
+	OpenURL                  template.URL // opens PageURL in Android's browser
+	QR                       qr           // of PageURL; empty where there is none
 }
 
 func (p *Pages) shown(s State, l *message.Language, d Data) shown {
 	palette := message.NewPalette(d.Colour)
-	d.App.LogoURL = httpsOnly(d.App.LogoURL)
+	d.App.LogoURL, d.PageURL = httpsOnly(d.App.LogoURL), webAddress(d.PageURL)
 	v := shown{
 		Data: d, State: s, Lang: l.Tag, Dir: l.Dir,
 		ByUser:       d.InitiatedBy == message.ByUser,
@@ -131,8 +150,15 @@ func (p *Pages) shown(s State, l *message.Language, d Data) shown {
 		v.ReplacedAt = l.Moment(d.ReplacedAt, d.Zone, d.ZoneIsRecipients)
 		v.ReplacedISO = d.ReplacedAt.UTC().Format(time.RFC3339)
 	}
+	v.StayPath = d.CodePath + "?stay=1"
+	if s == InApp && d.InApp.Android {
+		v.OpenURL = intentURL(d.PageURL)
+	}
+	if s == Ready {
+		v.QR = newQR(d.PageURL)
+	}
 	switch {
-	case s == Ready && d.CodePath != "":
+	case (s == Ready || s == InApp) && d.CodePath != "":
 		// Only here does looking mean anything.
 		v.SeenPath = d.CodePath + "/seen"
 	case s == Finishing && d.RefreshIn > 0:
@@ -217,6 +243,7 @@ func fullData() Data {
 		ExpiresAt: now.Add(time.Hour), Now: now, Reference: "REF", CodePath: "/c/code", Nonce: "nonce",
 		AccountName: "Account", ReturnURL: "https://example.com/back", ReturnAfter: 3, Failure: "denied",
 		CanRetry: true, Persistent: true, ReplacedAt: now, RefreshIn: 2, Waited: true,
-		CanRenew: true, RenewChannel: "sms", CanReport: true,
+		CanRenew: true, RenewChannel: "sms", CanReport: true, Unchosen: true, Words: "words", CanSuppress: true,
+		Held: true, PageURL: "https://example.com/c/code", InApp: InAppBrowser{Name: "Instagram", Android: true, Refused: true},
 	}
 }

@@ -40,11 +40,15 @@ const (
 	// Finishing is /done before the connection is confirmed; afterwards /done
 	// shows Connected or CouldNotConnect.
 	Finishing State = "finishing"
+	InApp     State = "in_app" // Ready, seen in a browser inside another app
+	Sent      State = "sent"   // a fresh link was asked for
+	NotMe     State = "not_me" // the form of "this isn't for me"
+	Thanks    State = "thanks" // and its answer
 )
 
 // States lists all of them.
 func States() []State {
-	return []State{Ready, Busy, Connected, CouldNotConnect, Expired, Replaced, Revoked, Unknown, TooMany, Finishing}
+	return []State{Ready, Busy, Connected, CouldNotConnect, Expired, Replaced, Revoked, Unknown, TooMany, Finishing, InApp, Sent, NotMe, Thanks}
 }
 
 // Status is the HTTP status a state is served with.

@@ -28,7 +28,10 @@ var (
 	now    = time.Date(2026, 11, 23, 13, 40, 12, 0, time.UTC)
 )
 
-const codePath = "/c/x7Kp2mQ9rT4vW8sZ"
+const (
+	codePath = "/c/x7Kp2mQ9rT4vW8sZ"
+	pageURL  = "https://go.acme.example" + codePath
+)
 
 func newPages(t testing.TB) *view.Pages {
 	t.Helper()
@@ -89,7 +92,26 @@ func shots(t testing.TB) map[string]shot {
 	add("could_not_connect_denied", view.CouldNotConnect, func(d *view.Data) { d.Failure, d.ReturnURL = "denied", "acme://done" })
 	add("expired", view.Expired, keep)
 	add("expired_renewable", view.Expired, func(d *view.Data) { d.CanRenew, d.RenewChannel = true, "email" })
-	add("expired_renewed", view.Expired, func(d *view.Data) { d.CanRenew, d.Renewed = true, true })
+	add("expired_reportable_by_text", view.Expired, func(d *view.Data) {
+		d.CanRenew, d.RenewChannel, d.CanReport, d.RecipientMasked = true, "sms", true, "+1 ••• ••• •100"
+	})
+	add("replaced_renewable", view.Replaced, func(d *view.Data) { d.ReplacedAt, d.CanRenew, d.RenewChannel = now.Add(-time.Hour), true, "email" })
+	add("sent", view.Sent, func(d *view.Data) { d.RenewChannel = "email" })
+	add("sent_by_text", view.Sent, func(d *view.Data) {
+		d.RenewChannel, d.RecipientMasked, d.Reference = "sms", "+1 ••• ••• •100", "7KQ2-M9TX"
+	})
+	add("not_me", view.NotMe, func(d *view.Data) { d.CanSuppress = true })
+	add("not_me_unchosen", view.NotMe, func(d *view.Data) { d.Unchosen, d.Words = true, "I <b>never</b> asked for this" })
+	add("thanks", view.Thanks, keep)
+	add("ready_held", view.Ready, func(d *view.Data) { d.Held, d.CanReport = true, true })
+	add("ready_handover", view.Ready, func(d *view.Data) { d.PageURL, d.CanReport = pageURL, true })
+	add("in_app_android", view.InApp, func(d *view.Data) {
+		d.PageURL, d.CanReport, d.InApp = pageURL, true, view.InAppBrowser{Name: "Instagram", Android: true}
+	})
+	add("in_app_ios", view.InApp, func(d *view.Data) {
+		d.App.Name, d.PageURL, d.InApp = "Google Sheets", pageURL, view.InAppBrowser{Name: "LinkedIn", IOS: true, Refused: true}
+	})
+	add("in_app_unknown", view.InApp, keep)
 	add("replaced", view.Replaced, func(d *view.Data) { d.ReplacedAt = now.Add(-time.Hour) })
 	add("revoked", view.Revoked, keep)
 	add("unknown", view.Unknown, func(d *view.Data) { *d = view.Data{Nonce: d.Nonce} })
@@ -228,12 +250,12 @@ func TestPagesKeepTheRules(t *testing.T) {
 	}
 }
 
-func TestOnlyALookedAtReadyPageTellsThatItWasSeen(t *testing.T) {
+func TestOnlyALookedAtPageThatLeadsOnTellsThatItWasSeen(t *testing.T) {
 	t.Parallel()
 	p := newPages(t)
 	for _, s := range view.States() {
 		src := render(t, p, s, sample(t))
-		if got, want := strings.Contains(src, `data-seen="`+codePath+`/seen"`), s == view.Ready; got != want {
+		if got, want := strings.Contains(src, `data-seen="`+codePath+`/seen"`), s == view.Ready || s == view.InApp; got != want {
 			t.Errorf("%s: beacon %v, want %v", s, got, want)
 		}
 	}
@@ -316,11 +338,14 @@ func TestHostileValuesStayText(t *testing.T) {
 				t.Parallel()
 				d := sample(t)
 				d.CanRetry, d.Persistent, d.AccountName, d.Reference = true, true, "x", "x"
+				d.CanRenew, d.CanReport, d.CanSuppress, d.Held, d.Unchosen, d.Words, d.PageURL = true, true, true, true, true, "x", pageURL
+				d.InApp = view.InAppBrowser{Name: "x", IOS: true} // Android's button is tested by itself
 				want := elements(t, render(t, p, s, d))
 				d.Brand, d.App.Name, d.Inviter, d.Reason, d.RecipientMasked = v, v, v, v, v
 				d.SupportEmail, d.LegalLine, d.PrivacyURL, d.Colour = v, v, v, v
 				d.AccountName, d.Reference, d.ReturnURL, d.Failure, d.ConnectHost = v, v, v, v, v
 				d.LogoURL, d.App.LogoURL = v, v
+				d.Words, d.InApp.Name, d.RenewChannel, d.PageURL = v, v, v, v
 				for el, n := range elements(t, render(t, p, s, d)) {
 					if n > want[el] {
 						t.Errorf("<%s> appears %d times instead of %d", el, n, want[el])
@@ -351,6 +376,7 @@ func TestStatusOfEachState(t *testing.T) {
 	want := map[view.State]int{
 		view.Ready: 200, view.Busy: 503, view.Connected: 200, view.CouldNotConnect: 200, view.Expired: 410,
 		view.Replaced: 410, view.Revoked: 410, view.Unknown: 404, view.TooMany: 429, view.Finishing: 200,
+		view.InApp: 200, view.Sent: 200, view.NotMe: 200, view.Thanks: 200,
 	}
 	got := map[view.State]int{}
 	for _, s := range view.States() {

@@ -14,7 +14,16 @@ import (
 
 // Coded is an invite as an invite link's code finds it: what its page needs.
 type Coded struct {
-	CodeRetired    bool               `db:"retired"`
+	CodeRetired bool `db:"retired"`
+	// Via is how this code was sent: by which channel, in which queue's lane,
+	// and how many seconds ago its message left; empty for channel link.
+	Via           *string  `db:"via"`
+	Lane          *string  `db:"lane"`
+	SinceDelivery *float64 `db:"since_delivery"`
+	// OutdatedAt is when the recipient asked for the fresh link that took this
+	// code's place; nil for a code that still leads on.
+	OutdatedAt *time.Time `db:"outdated_at"`
+
 	ID             invite.ID          `db:"id"`
 	ProjectID      string             `db:"project_id"`
 	Livemode       bool               `db:"livemode"`
@@ -22,6 +31,7 @@ type Coded struct {
 	Status         invite.Status      `db:"status"`
 	Progress       invite.Progress    `db:"progress"`
 	Channel        invite.Channel     `db:"channel"`
+	LinkType       invite.LinkType    `db:"link_type"`
 	InitiatedBy    invite.InitiatedBy `db:"initiated_by"`
 	ExternalUserID string             `db:"external_user_id"`
 	AppSlug        string             `db:"app_slug"`
@@ -47,7 +57,15 @@ type Coded struct {
 // is false when there is none.
 func FindByCode(ctx context.Context, db postgres.DB, digest []byte) (Coded, bool, error) {
 	rows, _ := db.Query(ctx, `
-		SELECT c.retired_at IS NOT NULL AS retired, i.id, i.project_id, i.livemode, i.environment, i.status, i.progress, i.channel,
+		SELECT c.retired_at IS NOT NULL AS retired, d.channel AS via, d.lane,
+			(SELECT extract(epoch FROM now() - min(a.finished_at))::float8 FROM attempts a
+				WHERE a.invite_id = c.invite_id AND a.delivery_id = c.delivery_id AND a.outcome = 'accepted') AS since_delivery,
+			-- A resend by the product keeps earlier messages working, a renewal does
+			-- not: whoever may ask for it has shown nothing but an old link.
+			(SELECT n.created_at FROM (SELECT e.type, e.created_at FROM events e
+				WHERE e.invite_id = i.id AND e.type IN ('renewed', 'resent') ORDER BY e.seq DESC LIMIT 1) n
+				WHERE n.type = 'renewed' AND n.created_at > c.created_at) AS outdated_at,
+			i.id, i.project_id, i.livemode, i.environment, i.status, i.progress, i.channel, i.link_type,
 			i.initiated_by, i.external_user_id, i.app_slug, i.app_name, i.app_logo_url, i.app_auth_type, i.oauth_app_id,
 			i.content, i.expires_in_s, i.expires_at, i.gives_up_at, i.account_id, i.account_name, i.connected_at, i.replaced_by,
 			r.created_at AS replaced_at,
@@ -56,6 +74,7 @@ func FindByCode(ctx context.Context, db postgres.DB, digest []byte) (Coded, bool
 				AND e.seq > coalesce((SELECT max(m.seq) FROM events m WHERE m.invite_id = i.id AND m.type = 'link.minted'), 0)) AS mint_failures,
 			now() AS now
 		FROM codes c JOIN invites i ON i.id = c.invite_id LEFT JOIN invites r ON r.id = i.replaced_by
+			LEFT JOIN deliveries d ON d.invite_id = c.invite_id AND d.id = c.delivery_id
 		WHERE c.digest = $1`, digest)
 	found, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Coded])
 	if errors.Is(err, pgx.ErrNoRows) {

@@ -1,0 +1,131 @@
+package linkpage_test
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/track/tracktest"
+)
+
+const insideInstagram = "Mozilla/5.0 (Linux; Android 15; Pixel 8 Build/AP4A; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/133.0.0.0 Mobile Safari/537.36 Instagram 369.0.0.46.101 Android"
+
+func (s *site) expire(m tracktest.Made) {
+	s.t.Helper()
+	s.Exec(`UPDATE invites SET expires_at = now(), gives_up_at = now() WHERE id = $1`, m.ID)
+	s.Exec(`UPDATE deliveries SET status = 'delivered', next_at = NULL WHERE invite_id = $1`, m.ID)
+}
+
+func (s *site) post(path, body string) answer {
+	s.t.Helper()
+	return s.send(http.MethodPost, path, http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}, strings.NewReader(body))
+}
+
+func TestAFreshLinkIsAskedForInOneTapAndTheAnswerTellsNothing(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	m := s.Invite(tracktest.Options{})
+	c := "/c/" + m.Code.Reveal()
+	s.expire(m)
+	page := s.do("GET", c)
+	if page.StatusCode != http.StatusGone || !strings.Contains(page.body, `action="`+c+`/renew"`) || !strings.Contains(page.body, "Email me a fresh link") || !strings.Contains(page.body, "p••@c•••.example") {
+		t.Fatalf("status %d, offer %t", page.StatusCode, strings.Contains(page.body, "/renew"))
+	}
+	first := s.post(c+"/renew", "")
+	if first.StatusCode != http.StatusOK || !strings.Contains(first.body, "Look for a message from <bdi>Northwind</bdi>") {
+		t.Errorf("status %d", first.StatusCode)
+	}
+	s.expire(m)
+	again := s.post(c+"/renew", "") // too soon, so nothing is sent
+	if withoutNonce(again.body) != withoutNonce(first.body) || again.StatusCode != first.StatusCode {
+		t.Error("the second answer differs from the first")
+	}
+	if n := s.Count(`SELECT count(*) FROM deliveries WHERE invite_id = $1`, m.ID); n != 2 {
+		t.Errorf("%d messages", n)
+	}
+	if a := s.do("GET", c+"/renew"); a.StatusCode != http.StatusSeeOther || a.Header.Get("Location") != c {
+		t.Errorf("a look at the form's address: %d to %q", a.StatusCode, a.Header.Get("Location"))
+	}
+	if a := s.post("/c/"+access.NewCode().Reveal()+"/renew", ""); a.StatusCode != http.StatusNotFound {
+		t.Errorf("an unknown code: %d", a.StatusCode)
+	}
+}
+
+func TestNotForMeEndsTheLink(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	m := s.Invite(tracktest.Options{Channel: invite.SMS})
+	c := "/c/" + m.Code.Reveal()
+	if a := s.do("GET", c); !strings.Contains(a.body, `href="`+c+`/not-me"`) {
+		t.Error("the page has no way to say so")
+	}
+	if a := s.do("GET", c+"/not-me"); a.StatusCode != http.StatusOK || strings.Count(a.body, `name="why"`) != 3 {
+		t.Errorf("the form: %d", a.StatusCode)
+	}
+	words := "<b>who</b> are you? " + strings.Repeat("ü", 470)
+	if a := s.post(c+"/not-me", url.Values{"words": {words}}.Encode()); a.StatusCode != http.StatusUnprocessableEntity ||
+		!strings.Contains(a.body, `role="alert"`) || !strings.Contains(a.body, "&lt;b&gt;who&lt;/b&gt;") || !strings.Contains(a.body, "üüü</textarea>") {
+		t.Errorf("without a reason: %d, keeps the words %t", a.StatusCode, strings.Contains(a.body, "üüü</textarea>"))
+	}
+	if got := s.Get(m.ID).Status; got != invite.Active {
+		t.Fatalf("it ended without a reason: %s", got)
+	}
+	if a := s.post(c+"/not-me", url.Values{"from": {"page"}, "why": {"scam"}, "words": {words}, "suppress": {"1"}}.Encode()); a.StatusCode != http.StatusOK || !strings.Contains(a.body, "Thank you") {
+		t.Errorf("reported: %d", a.StatusCode)
+	}
+	if a := s.do("GET", c); a.StatusCode != http.StatusGone || !strings.Contains(a.body, "cancelled") {
+		t.Errorf("afterwards: %d", a.StatusCode)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.suppressed) != 1 || s.suppressed[0].To.Reveal() != "+12025550100" {
+		t.Errorf("%d addresses suppressed", len(s.suppressed))
+	}
+	if strings.Contains(s.log.String(), "üüü") || strings.Contains(s.log.String(), m.Code.Reveal()) {
+		t.Error("the log holds their words or the code")
+	}
+}
+
+func TestInsideAnAppThereIsAWayOutAndAWayThrough(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	m := s.Invite(tracktest.Options{App: "google_sheets"})
+	c := "/c/" + m.Code.Reveal()
+	inside := http.Header{"User-Agent": {insideInstagram}}
+	a := s.send("GET", c, inside, nil)
+	host := strings.TrimPrefix(s.URL, "http://")
+	if a.StatusCode != http.StatusOK || !strings.Contains(a.body, "inside <bdi>Instagram</bdi>") ||
+		!strings.Contains(a.body, `href="intent://`+host+c+`#Intent;`) || !strings.Contains(a.body, `href="`+c+`?stay=1"`) ||
+		!strings.Contains(a.body, "will probably refuse") || strings.Contains(a.body, "<form") {
+		t.Errorf("status %d:\n%s", a.StatusCode, a.body[strings.Index(a.body, "<main"):])
+	}
+	if a := s.send("GET", c+"?stay=1", inside, nil); !strings.Contains(a.body, `<form method="post" action="`+c+`"`) {
+		t.Error("no way through")
+	}
+	if a := s.do("GET", c); strings.Contains(a.body, "intent:") || !strings.Contains(a.body, "<form") {
+		t.Error("an ordinary browser is sent away")
+	}
+	// Where there is nothing to sign in to, the browser does not matter.
+	s.expire(m)
+	if a := s.send("GET", c, inside, nil); a.StatusCode != http.StatusGone {
+		t.Errorf("expired: %d", a.StatusCode)
+	}
+	// A forged host leads nowhere else.
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL+"/c/"+s.Invite(tracktest.Options{}).Code.Reveal(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Host = "evil.example;package=evil"
+	req.Header = http.Header{"User-Agent": {insideInstagram}, "Accept-Language": {"en"}}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	if body := readAll(t, res.Body); strings.Contains(body, "intent:") || strings.Contains(body, "evil") {
+		t.Errorf("status %d, and the forged host is in the page", res.StatusCode)
+	}
+}

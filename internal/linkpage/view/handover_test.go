@@ -1,0 +1,83 @@
+package view_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/skip2/go-qrcode"
+
+	"github.com/connectlink/connectlink/internal/linkpage/view"
+)
+
+// TestQRIsTheCodeOfThePage draws the path back into modules and compares them
+// with the library's own.
+func TestQRIsTheCodeOfThePage(t *testing.T) {
+	t.Parallel()
+	d := sample(t)
+	d.PageURL = pageURL
+	var path, box string
+	for n := range parse(t, render(t, newPages(t), view.Ready, d)).Descendants() {
+		if n.Data == "svg" && attr(n, "class") == "qr" {
+			box, path = attr(n, "viewBox"), attr(n.FirstChild, "d")
+		}
+	}
+	code, err := qrcode.New(pageURL, qrcode.Medium)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := code.Bitmap()
+	if box != fmt.Sprintf("0 0 %d %d", len(want), len(want)) {
+		t.Errorf("drawn on %q", box)
+	}
+	got := make([][]bool, len(want))
+	for i := range got {
+		got[i] = make([]bool, len(want))
+	}
+	for _, run := range strings.Split(strings.TrimPrefix(path, "M"), "M") {
+		var x, y, n, back int
+		if _, err := fmt.Sscanf(run, "%d %dh%dv1h-%dz", &x, &y, &n, &back); err != nil || n != back {
+			t.Fatalf("run %q: %v", run, err)
+		}
+		for i := range n {
+			got[y][x+i] = true
+		}
+	}
+	for y := range want {
+		for x := range want {
+			if got[y][x] != want[y][x] {
+				t.Fatalf("module %d,%d differs", x, y)
+			}
+		}
+	}
+}
+
+func TestAndroidIsAskedToOpenOnlyOurPage(t *testing.T) {
+	t.Parallel()
+	p := newPages(t)
+	for address, want := range map[string]string{
+		pageURL:                     "intent://go.acme.example" + codePath + "#Intent;scheme=https;action=android.intent.action.VIEW;category=android.intent.category.BROWSABLE;S.browser_fallback_url=https%3A%2F%2Fgo.acme.example%2Fc%2Fx7Kp2mQ9rT4vW8sZ%3Fstay%3D1;end",
+		"http://10.0.2.2:8080/c/x":  "intent://10.0.2.2:8080/c/x#Intent;scheme=http;action=android.intent.action.VIEW;category=android.intent.category.BROWSABLE;S.browser_fallback_url=http%3A%2F%2F10.0.2.2%3A8080%2Fc%2Fx%3Fstay%3D1;end",
+		"":                          "",
+		"javascript:alert(1)":       "",
+		"https://a;package=evil/c":  "",
+		"https://a.example/c?x=;b":  "",
+		"https://a.example/c#x;end": "",
+	} {
+		d := sample(t)
+		d.PageURL, d.InApp = address, view.InAppBrowser{Name: "Instagram", Android: true}
+		src := render(t, p, view.InApp, d)
+		got := ""
+		for n := range parse(t, src).Descendants() {
+			if n.Data == "a" && attr(n, "class") == "button" {
+				got = attr(n, "href")
+			}
+		}
+		if got != want {
+			t.Errorf("%q:\n got  %s\n want %s", address, got, want)
+		}
+		if !strings.Contains(src, `href="`+codePath+`?stay=1"`) {
+			t.Errorf("%q: no way through", address)
+		}
+	}
+}

@@ -1,0 +1,210 @@
+package visit
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/secret"
+	"github.com/connectlink/connectlink/internal/store/find"
+	"github.com/connectlink/connectlink/internal/store/ledger"
+)
+
+const (
+	// renewalsPerDay and renewalPause bound what a recipient, or whoever holds
+	// an old link, can have sent.
+	renewalsPerDay = 3
+	renewalPause   = 2 * time.Minute
+)
+
+// renewable says whether the page of a code offers a fresh link: the link it
+// came by is over or overtaken, and it came as a message to a known address.
+func renewable(row ledger.Coded, c invite.Content) bool {
+	if row.Via == nil || row.Lane == nil || row.LinkType != invite.InviteLink || c.Recipient.Address(invite.Channel(*row.Via)) == "" {
+		return false
+	}
+	state := stateOf(row)
+	return state == Expired || state == Replaced
+}
+
+// Renew sends a fresh link to the recorded recipient, by the channel by which
+// the opened link came; to nobody else, whoever asks. The page says Sent
+// whatever became of it, so that it tells nobody about an address. A link that
+// is not over gives its own page.
+//
+// The fresh message's link works; this code, and those before it, do not come
+// back to life, because to ask takes no more than having seen an old message.
+func (s *Service) Renew(ctx context.Context, code secret.Text) (Page, error) {
+	row, ok, err := s.find(ctx, code)
+	if err != nil || !ok {
+		return Page{State: Unknown}, err
+	}
+	page, err := s.page(row)
+	if err != nil || !page.CanRenew {
+		return page, err
+	}
+	var why string
+	err = s.inTx(ctx, func(tx pgx.Tx) error {
+		var err error
+		why, err = s.renew(ctx, tx, code)
+		return err
+	})
+	if err != nil {
+		return Page{}, fmt.Errorf("renew invite %s: %w", row.ID, err)
+	}
+	if why == "" {
+		s.p.Wake(*row.Lane)
+	}
+	s.p.Log.InfoContext(ctx, "a recipient asked for a fresh link", "invite_id", row.ID.String(), "refused", why)
+	page.State = Sent
+	return page, nil
+}
+
+// renewal is one that may be: what is to be renewed, and where the message goes.
+type renewal struct {
+	ledger.Locked
+	ledger.Renewable
+	channel invite.Channel
+	lane    string
+	to      Address
+}
+
+// renew does it, or says why not, in words for the log.
+func (s *Service) renew(ctx context.Context, tx pgx.Tx, code secret.Text) (string, error) {
+	row, ok, err := s.findIn(ctx, tx, code)
+	if err != nil || !ok {
+		return "gone", err
+	}
+	id, err := ledger.LatestOf(ctx, tx, row.ID)
+	if err != nil {
+		return "", err
+	}
+	r := renewal{}
+	if r.Locked, err = ledger.Lock(ctx, tx, id); err != nil {
+		return "", err
+	}
+	// Read again under the lock: a resend or a correction may just have been.
+	if row, ok, err = s.findIn(ctx, tx, code); err != nil || !ok {
+		return "gone", err
+	}
+	asked, err := find.Open(s.p.Box, row.ID, row.Content)
+	if err != nil {
+		return "", err
+	}
+	if !renewable(row, asked) {
+		return "not over", nil
+	}
+	if r.Renewable, err = ledger.GetRenewable(ctx, tx, id); err != nil {
+		return "", err
+	}
+	r.channel, r.lane = invite.Channel(*row.Via), *row.Lane
+	if why, err := s.hindrance(ctx, tx, &r, asked); why != "" || err != nil {
+		return why, err
+	}
+	return "", s.storeRenewal(ctx, tx, r)
+}
+
+// hindrance says why nothing is sent, or nothing.
+func (s *Service) hindrance(ctx context.Context, tx pgx.Tx, r *renewal, asked invite.Content) (string, error) {
+	status := r.State.Status
+	if status == invite.Connected || status == invite.Revoked || status == invite.Scheduled || r.Content == nil {
+		return "the invite is " + string(status), nil
+	}
+	content, err := find.Open(s.p.Box, r.ID, r.Content)
+	if err != nil {
+		return "", err
+	}
+	address := content.Recipient.Address(r.channel)
+	if address == "" || address != asked.Recipient.Address(r.channel) || r.LinkType != invite.InviteLink {
+		// The newer invite is somebody else's: an old link must not write to them.
+		return "the newer invite has another recipient", nil
+	}
+	for _, d := range r.State.Deliveries {
+		if d.Channel != r.channel {
+			continue
+		}
+		if d.Status == invite.Complained || d.Reason == invite.OptedOut || d.Reason == invite.MarkedSpam {
+			return "the recipient wants no messages", nil
+		}
+		if d.Status == invite.Queued || d.Status == invite.Sending {
+			return "a message is on its way", nil
+		}
+	}
+	day, lately, err := ledger.CountRenewals(ctx, tx, r.ID, renewalPause)
+	if err != nil {
+		return "", err
+	}
+	if day >= renewalsPerDay || lately > 0 {
+		return "too often", nil
+	}
+	r.to = Address{InviteID: r.ID, ProjectID: r.ProjectID, Livemode: r.Livemode, Channel: r.channel, To: secret.New(address)}
+	blocked, err := s.p.Suppressed(ctx, tx, r.to)
+	if err != nil {
+		return "", fmt.Errorf("look for a suppression: %w", err)
+	}
+	if blocked {
+		return "the address is suppressed", nil
+	}
+	return "", nil
+}
+
+// storeRenewal gives the invite a new life and queues the message. The connect
+// link is left to dispatch, so that the page answers at once.
+func (s *Service) storeRenewal(ctx context.Context, tx pgx.Tx, r renewal) error {
+	if overdue := !r.State.GivesUpAt.After(r.Now); overdue && r.State.Status.Open() {
+		// It ended, only nobody had swept it up: the timeline says so first.
+		if err := s.record(ctx, tx, r.ID, invite.Event{Type: invite.EventExpired, Actor: invite.Actor{Kind: invite.ActorSystem}}); err != nil {
+			return err
+		}
+	}
+	if err := ledger.DropLinks(ctx, tx, r.ID); err != nil {
+		return err
+	}
+	if err := ledger.SetReopened(ctx, tx, r.ID); err != nil {
+		return err
+	}
+	delivery := ledger.Delivery{
+		ID: invite.New[invite.DeliveryID](), Number: len(r.State.Deliveries) + 1, Channel: r.channel, Kind: "resend", Lane: r.lane,
+	}
+	if err := ledger.InsertDelivery(ctx, tx, r.ID, delivery); err != nil {
+		return err
+	}
+	fresh, err := s.newCode()
+	if err != nil {
+		return err
+	}
+	if err := ledger.InsertCode(ctx, tx, r.ID, delivery.ID, fresh); err != nil {
+		return err
+	}
+	renewed := invite.Event{Type: invite.EventRenewed, Actor: recipient(), Data: invite.Data{Channel: r.channel, Source: "page"}}
+	if ends := r.Now.Add(r.ValidFor); r.ValidFor > 0 {
+		renewed.Data.ExpiresAt = &ends
+	} else {
+		givesUp := r.Now.Add(r.ExpiresIn)
+		renewed.Data.GivesUpAt = &givesUp // until there is a token whose end is the invite's
+	}
+	return s.record(ctx, tx, r.ID, renewed, invite.Event{
+		Type: invite.EventDeliveryQueued, Actor: recipient(), DeliveryID: delivery.ID, Data: invite.Data{Channel: r.channel},
+	})
+}
+
+func (s *Service) newCode() (ledger.Code, error) {
+	code := access.NewCode()
+	row := ledger.Code{ID: invite.New[invite.EventID]().UUID(), Digest: seal.Digest(code)}
+	var err error
+	if row.Sealed, err = s.p.Box.Seal([]byte(code.Reveal()), seal.AD{Column: "codes.code", ID: row.ID}); err != nil {
+		return row, fmt.Errorf("seal a code: %w", err)
+	}
+	return row, nil
+}
+
+// reportable says whether it makes sense to say "this isn't for me" there.
+func reportable(s State) bool {
+	return slices.Contains([]State{Ready, CouldNotConnect, Expired}, s)
+}

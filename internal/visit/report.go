@@ -1,0 +1,99 @@
+package visit
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/connectlink/connectlink/internal/contact"
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/secret"
+	"github.com/connectlink/connectlink/internal/store/find"
+	"github.com/connectlink/connectlink/internal/store/ledger"
+)
+
+// Report is what somebody says for whom an invite is not.
+type Report struct {
+	Why      string // one of Whys
+	Words    string // their own, optional
+	Suppress bool   // they want no more messages at this address
+}
+
+// Whys are the reasons to choose from.
+func Whys() []string { return []string{"wrong_person", "not_expected", "scam"} }
+
+// maxWords bounds what a report may say, in characters.
+const maxWords = 500
+
+// Reporting says what the page for a report shows: NotMe where there is
+// something to end, else the link's own page.
+func (s *Service) Reporting(ctx context.Context, code secret.Text) (Page, error) {
+	page, err := s.Open(ctx, code)
+	if err == nil && page.CanReport {
+		page.State = NotMe
+	}
+	return page, err
+}
+
+// Report ends an invite because it reached the wrong person: it is revoked,
+// by the event "reported" rather than "revoked", so that the product hears of
+// it ("invite.reported") and nobody takes it for their own doing. An unknown
+// reason gives the page NotMe again; a link that leads nowhere, its own page.
+//
+// Reporting twice is the same as once. Nobody is asked who they are.
+func (s *Service) Report(ctx context.Context, code secret.Text, r Report, e Evidence) (Page, error) {
+	page, err := s.Reporting(ctx, code)
+	if err != nil || page.State != NotMe || !slices.Contains(Whys(), r.Why) {
+		return page, err
+	}
+	page.State = Thanks
+	if e.declared() {
+		return page, nil // a robot that fills in forms knows nothing of anybody
+	}
+	err = s.inTx(ctx, func(tx pgx.Tx) error {
+		if _, err := ledger.Lock(ctx, tx, page.InviteID); err != nil {
+			return err
+		}
+		row, ok, err := s.findIn(ctx, tx, code)
+		if err != nil || !ok || !reportable(stateOf(row)) {
+			return err
+		}
+		if err := s.suppress(ctx, tx, row, r); err != nil {
+			return err
+		}
+		return s.record(ctx, tx, row.ID, invite.Event{
+			Type: invite.EventReported, Actor: recipient(),
+			Data:   invite.Data{Outcome: r.Why, Source: "page"},
+			Detail: secret.New(contact.Clean(r.Words, maxWords)),
+		})
+	})
+	if err != nil {
+		return Page{}, fmt.Errorf("report invite %s: %w", page.InviteID, err)
+	}
+	return page, nil
+}
+
+// suppress blocks the address that the opened link went to.
+func (s *Service) suppress(ctx context.Context, tx pgx.Tx, row ledger.Coded, r Report) error {
+	if !r.Suppress || row.Via == nil {
+		return nil
+	}
+	content, err := find.Open(s.p.Box, row.ID, row.Content)
+	if err != nil {
+		return err
+	}
+	channel := invite.Channel(*row.Via)
+	address := content.Recipient.Address(channel)
+	if address == "" {
+		return nil
+	}
+	err = s.p.Suppress(ctx, tx, Address{
+		InviteID: row.ID, ProjectID: row.ProjectID, Livemode: row.Livemode, Channel: channel, To: secret.New(address),
+	})
+	if err != nil {
+		return fmt.Errorf("suppress an address: %w", err)
+	}
+	return nil
+}
