@@ -285,7 +285,7 @@ func TestSecondDevSaysHowToAttach(t *testing.T) {
 	beside.ready(beside.url)
 	made := parse(t, mustRun(t, beside.api(), "invites", "create", "--user=user-2", "--app=slack", "--email=delivered+connect@connectlink.test"))
 	d.until("sees what the second one made connect", func() bool {
-		return invite(t, d.api(), made.text("id")).text("status") == "connected"
+		return fetch(t, d.api(), made.text("id")).text("status") == "connected"
 	})
 	beside.interrupt()
 	if gone(database(t, u.dir)) {

@@ -301,8 +301,8 @@ func call(t *testing.T, method, address, key, body string) (status int, header h
 	return resp.StatusCode, resp.Header, string(raw)
 }
 
-// invite reads an invite through the API.
-func invite(t *testing.T, api vars, id string) object {
+// fetch reads an invite through the API.
+func fetch(t *testing.T, api vars, id string) object {
 	t.Helper()
 	status, _, body := call(t, http.MethodGet, api["CONNECTLINK_API_URL"]+"/v1/invites/"+id, api["CONNECTLINK_API_KEY"], "")
 	if status != http.StatusOK {

@@ -141,7 +141,7 @@ func TestServeFromAnEmptyDatabase(t *testing.T) {
 	if link, _ := made["invite_link"].(map[string]any); !strings.HasPrefix(object(link).text("url"), public.URL+"/c/") {
 		t.Errorf("the invite link: %v", made["invite_link"])
 	}
-	s.until("connects the account", func() bool { return invite(t, api, made.text("id")).text("status") == "connected" })
+	s.until("connects the account", func() bool { return fetch(t, api, made.text("id")).text("status") == "connected" })
 	if status, _, _ := call(t, http.MethodGet, s.url+"/sandbox/inbox", "", ""); status != http.StatusNotFound {
 		t.Errorf("the inbox page of a served sandbox answers %d: it shows messages to anybody", status)
 	}
@@ -218,19 +218,19 @@ func TestAPIAndWorkerAsTwoProcesses(t *testing.T) {
 	public.target.Store(target)
 	client := vars{"CONNECTLINK_API_URL": public.URL, "CONNECTLINK_API_KEY": key}
 	made := parse(t, mustRun(t, client, "invites", "create", "--user=user-1", "--app=slack", "--email=delivered+connect@connectlink.test"))
-	if got := invite(t, client, made.text("id")).delivery(); got != "queued" {
+	if got := fetch(t, client, made.text("id")).delivery(); got != "queued" {
 		t.Errorf("without a worker the delivery is %s", got)
 	}
 	worker := startServe(t, v.with(vars{"CONNECTLINK_ROLE": "worker"}))
 	worker.until("sends, and the account connects", func() bool {
-		return invite(t, client, made.text("id")).text("status") == "connected"
+		return fetch(t, client, made.text("id")).text("status") == "connected"
 	})
 	if public.callbacks.Load() == 0 {
 		t.Error("no vendor called the public URL")
 	}
 	sms := parse(t, mustRun(t, client, "invites", "create", "--user=user-2", "--app=slack", "--phone=+12025550100"))
 	began := time.Now()
-	worker.until("sends the text message", func() bool { return invite(t, client, sms.text("id")).delivery() == "delivered" })
+	worker.until("sends the text message", func() bool { return fetch(t, client, sms.text("id")).delivery() == "delivered" })
 	t.Logf("accepted by one process, delivered by the other: %d ms", time.Since(began).Milliseconds())
 	// A worker serves nobody; it is as healthy as its database.
 	mustRun(t, v.with(vars{"CONNECTLINK_ROLE": "worker"}), "healthcheck")

@@ -1,0 +1,122 @@
+package main_test
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/secret"
+)
+
+func TestKeysFromCreationToRevocation(t *testing.T) {
+	t.Parallel()
+	v := deployment(t, "").with(vars{"CONNECTLINK_KEYSET": ""}) // keys need none
+	r := run(t, v, "keys", "create", "--name=backend", "--scope=invites:read,links:read", "--expires-in=24h")
+	r.want(t, 0, "cl_test_", "This is key_", "not shown again")
+	key, _, _ := strings.Cut(r.stdout, "\n")
+	live := newKey(t, v, "--live", "--environment=production")
+	if live["livemode"] != true || live.text("pipedream_environment") != "production" || !strings.HasPrefix(live.text("api_key"), "cl_live_") {
+		t.Errorf("a live key: %v", live)
+	}
+	list := run(t, v, "keys", "list")
+	list.want(t, 0, "backend", "invites:read links:read", "never", "active", live.text("id"))
+	list.hides(t, key, live.text("api_key"))
+	run(t, v, "keys", "list", "--project=other").want(t, 0, "ID")
+	if strings.Contains(mustRun(t, v, "keys", "list", "--project=other"), "backend") {
+		t.Error("another project's list holds this one's key")
+	}
+
+	id := live.text("id")
+	run(t, v, "keys", "revoke", id).want(t, 0, id+" is revoked")
+	run(t, v, "keys", "revoke", id).want(t, 0, id+" was revoked before")
+	run(t, v, "keys", "list").want(t, 0, "revoked")
+	run(t, v, "keys", "revoke", "key_00000000000000000000000000").want(t, 4, "no such key")
+	run(t, v, "keys", "revoke", "inv_1").want(t, 2, "begins with key_")
+
+	for name, c := range map[string]struct {
+		args []string
+		says string
+	}{
+		"no name":                            {nil, "--name"},
+		"a project that is none":             {[]string{"--name=x", "--project=other"}, `no project "other"`},
+		"a scope that is none":               {[]string{"--name=x", "--scope=everything"}, `no scope "everything"; there are invites:write`},
+		"an environment for a test key":      {[]string{"--name=x", "--environment=production"}, "add --live"},
+		"an environment that is none":        {[]string{"--name=x", "--live", "--environment=staging"}, "--environment"},
+		"an end before the beginning":        {[]string{"--name=x", "--expires-in=-1h"}, "--expires-in"},
+		"an argument that nothing asked for": {[]string{"--name=x", "y"}, "unexpected argument"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			run(t, v, append([]string{"keys", "create"}, c.args...)...).want(t, 2, c.says)
+		})
+	}
+	// A live key that can do nothing yet says what is missing.
+	run(t, v, "keys", "create", "--name=x", "--live").want(t, 0, "note: project default cannot serve live keys: PIPEDREAM_CLIENT_ID")
+	gone := v.with(vars{"CONNECTLINK_DATABASE_URL": "postgres://me:hidden-word@127.0.0.1:1/none"})
+	for _, args := range [][]string{{"keys", "list"}, {"keys", "revoke", id}, {"migrate"}} {
+		r := run(t, gone, args...)
+		r.want(t, 1, "database unavailable")
+		r.hides(t, "hidden-word")
+	}
+}
+
+// TestKeysetRotationWithoutDowntime walks the three steps, with an old and a
+// new process side by side at each.
+func TestKeysetRotationWithoutDowntime(t *testing.T) {
+	t.Parallel()
+	box := func(text string) *seal.Box {
+		t.Helper()
+		k, err := seal.ParseKeyset(secret.New(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := seal.NewBox(k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	rotate := func(keyset string, flags ...string) string {
+		t.Helper()
+		return strings.TrimSpace(mustRun(t, vars{"CONNECTLINK_KEYSET": keyset}, append([]string{"keyset", "rotate"}, flags...)...))
+	}
+	at := seal.AD{Column: "test.column"}
+	opens := func(by, sealedBy string) bool {
+		t.Helper()
+		sealed, err := box(sealedBy).Seal([]byte("what is personal"), at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		plain, err := box(by).Open(sealed, at)
+		return err == nil && bytes.Equal(plain, []byte("what is personal"))
+	}
+	first := newKeyset(t)
+	introduced := rotate(first, "--introduce")
+	promoted := rotate(introduced, "--promote")
+	retired := rotate(promoted, "--retire")
+	steps := []string{first, introduced, promoted, retired}
+	for i := range steps[:3] {
+		if !opens(steps[i], steps[i+1]) || i < 2 && !opens(steps[i+1], steps[i]) {
+			t.Errorf("step %d: old and new processes cannot read each other's", i+1)
+		}
+	}
+	if opens(retired, first) {
+		t.Error("a retired key still opens what it sealed")
+	}
+	if box(introduced).HashKeyID() != box(first).HashKeyID() || box(promoted).HashKeyID() == box(first).HashKeyID() {
+		t.Error("the primary key changes with --promote, and not before")
+	}
+	if at := rotate(first); !opens(at, first) || opens(first, at) {
+		t.Error("rotate in one step: what was sealed before opens, and new values get a new key")
+	}
+	run(t, vars{"CONNECTLINK_KEYSET": promoted}, "keyset", "rotate", "--promote").want(t, 1, "changes nothing")
+	run(t, vars{"CONNECTLINK_KEYSET": first}, "keyset", "rotate", "--introduce", "--retire").want(t, 2, "--introduce", "--retire")
+	bad := run(t, vars{"CONNECTLINK_KEYSET": "hidden-word"}, "keyset", "rotate")
+	bad.want(t, 2, "CONNECTLINK_KEYSET: the keyset is not readable")
+	bad.hides(t, "hidden-word")
+	run(t, nil, "keyset", "rotate").want(t, 2, "CONNECTLINK_KEYSET: is needed")
+	if first == newKeyset(t) {
+		t.Error("two keysets are the same")
+	}
+}
