@@ -60,6 +60,8 @@ type Project struct {
 	Brand                 Brand
 	DefaultValidFor       time.Duration // 0: as long as the connect token
 	ReturnURLs            []string      // see AllowsReturn
+	AppleAppIDs           []string      // "A1B2C3D4E5.example.acme.app"
+	AndroidApps           []string      // "example.acme.app=14:6D:…", see SplitAndroidApp
 	DevelopmentRecipients []string      // "pat@acme.example", "@acme.example", "+12025550123"
 	OnUnknown             string        // UnknownHold or UnknownResend
 	SMSConsentRequired    bool
