@@ -208,7 +208,8 @@ func (r *run) all(ctx context.Context) error {
 
 // fault is the weather of a run: besides the killing, answers get lost.
 func (r *run) fault() sink.Fault {
-	f := sink.Fault{Latency: 15 * time.Millisecond, Jitter: 80 * time.Millisecond}
+	// The list lags: believing it before the settle time is over would double.
+	f := sink.Fault{Latency: 15 * time.Millisecond, Jitter: 80 * time.Millisecond, ListLag: r.o.Knobs.Settle / 3}
 	if !r.o.Quiet {
 		f.CutBefore, f.CutAfter, f.Lie503, f.Refuse503, f.Throttle = 0.02, 0.03, 0.02, 0.02, 0.01
 	}

@@ -86,6 +86,13 @@ func (d *Dispatcher) hold(ctx context.Context) error {
 	}
 }
 
+// Ready says whether the process lock is held: without it nothing is claimed.
+func (d *Dispatcher) Ready() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.owner != 0
+}
+
 func newOwner() int64 {
 	var b [8]byte
 	_, _ = rand.Read(b[:])

@@ -29,6 +29,7 @@ type Fault struct {
 	Latency     time.Duration `json:"latency,omitempty"`     // before the answer, after taking
 	Jitter      time.Duration `json:"jitter,omitempty"`      // up to so much more
 	Times       int           `json:"times,omitempty"`       // after so many sends the fault is over; 0: never
+	ListLag     time.Duration `json:"list_lag,omitempty"`    // after so long a text shows in Twilio's list
 	Mint        int           `json:"mint,omitempty"`        // minting is answered with this status
 	ListStatus  int           `json:"list_status,omitempty"` // Twilio's list is answered with this status
 }
@@ -295,11 +296,13 @@ func (m *Message) twilio() map[string]any {
 
 func (s *Sink) list(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
-	status := s.fault.ListStatus
+	status, lag := s.fault.ListStatus, s.fault.ListLag
 	found := []map[string]any{}
 	indexes := s.byTo[r.URL.Query().Get("To")]
 	for i := len(indexes) - 1; i >= 0; i-- { // newest first
-		found = append(found, s.taken[indexes[i]].twilio())
+		if m := &s.taken[indexes[i]]; time.Since(m.At) >= lag {
+			found = append(found, m.twilio())
+		}
 	}
 	s.mu.Unlock()
 	if status != 0 {
