@@ -51,9 +51,9 @@ CREATE TABLE yard.events (invite_id uuid NOT NULL REFERENCES yard.invites, seq i
 
 const yardScript = `\set n random(1, 9000000000000000000)
 BEGIN;
-INSERT INTO yard.invites (id, project_id, status, channel, external_user_id, app_slug, content, expires_at) VALUES (lpad(to_hex(:n), 32, '0')::uuid, 'default', 'active', 'email', 'user-1', 'slack', decode(repeat('5a', 300), 'hex'), now() + interval '4 hours');
-INSERT INTO yard.deliveries (id, invite_id, status, lane, next_at) VALUES (lpad(to_hex(:n), 32, '0')::uuid, lpad(to_hex(:n), 32, '0')::uuid, 'queued', 'default/email/live', now());
-INSERT INTO yard.events (invite_id, seq, type, data) VALUES (lpad(to_hex(:n), 32, '0')::uuid, 1, 'created', '{"channel": "email", "has_link": true}');
+INSERT INTO yard.invites (id, project_id, status, channel, external_user_id, app_slug, content, expires_at) VALUES (lpad(to_hex(:n::bigint), 32, '0')::uuid, 'default', 'active', 'email', 'user-1', 'slack', decode(repeat('5a', 300), 'hex'), now() + interval '4 hours');
+INSERT INTO yard.deliveries (id, invite_id, status, lane, next_at) VALUES (lpad(to_hex(:n::bigint), 32, '0')::uuid, lpad(to_hex(:n::bigint), 32, '0')::uuid, 'queued', 'default/email/live', now());
+INSERT INTO yard.events (invite_id, seq, type, data) VALUES (lpad(to_hex(:n::bigint), 32, '0')::uuid, 1, 'created', '{"channel": "email", "has_link": true}');
 COMMIT;
 `
 

@@ -2,7 +2,6 @@ package issue
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -13,19 +12,18 @@ import (
 const (
 	// maxGroup bounds how many accepts one commit carries.
 	maxGroup = 64
+	// maxCommits bounds how many commits run at a time: enough to keep several
+	// cores of a database busy, few enough to leave connections to others.
+	maxCommits = 3
 	// commitTimeout bounds one group's commit. It is the group's own: a caller
 	// that hangs up must not fail the others.
 	commitTimeout = 10 * time.Second
 )
 
-// committer joins concurrent accepts into one statement and one commit. It
-// never waits for company: while a commit runs the next group gathers, and it
-// goes as soon as the commit returns.
+// committer joins concurrent accepts into one statement and one commit.
 type committer struct {
-	db      *pgxpool.Pool
-	mu      sync.Mutex
-	waiting []*accept
-	running bool
+	db     *pgxpool.Pool
+	groups gatherer[*accept]
 }
 
 type accept struct {
@@ -35,44 +33,22 @@ type accept struct {
 	done chan struct{}
 }
 
-func newCommitter(db *pgxpool.Pool) *committer { return &committer{db: db} }
+func newCommitter(db *pgxpool.Pool) *committer {
+	c := &committer{db: db}
+	c.groups = gatherer[*accept]{max: maxGroup, workers: maxCommits, do: c.commit}
+	return c
+}
 
 // insert stores a row with whatever else waits. When ctx ends first the row
 // may be stored all the same: the caller repeats with its Idempotency-Key.
 func (c *committer) insert(ctx context.Context, row ledger.New) (ledger.Inserted, error) {
 	a := &accept{row: row, done: make(chan struct{})}
-	c.mu.Lock()
-	c.waiting = append(c.waiting, a)
-	lead := !c.running
-	c.running = true
-	c.mu.Unlock()
-	if lead {
-		go c.drain()
-	}
+	c.groups.add(a)
 	select {
 	case <-a.done:
 		return a.in, a.err
 	case <-ctx.Done():
 		return ledger.Inserted{}, ctx.Err()
-	}
-}
-
-// drain commits group after group until nothing waits.
-func (c *committer) drain() {
-	for {
-		c.mu.Lock()
-		group := c.waiting
-		if len(group) > maxGroup {
-			group = group[:maxGroup]
-		}
-		c.waiting = c.waiting[len(group):]
-		if len(group) == 0 {
-			c.waiting, c.running = nil, false
-			c.mu.Unlock()
-			return
-		}
-		c.mu.Unlock()
-		c.commit(group)
 	}
 }
 

@@ -36,7 +36,7 @@ type New struct {
 	Code        Code
 	Event       invite.Event // "created"
 	Idempotency *Idempotency // nil when the caller sent no key
-	Terms       []seal.Hash
+	Terms       []seal.Hash // each once: looking for doubles would cost as much as writing them
 }
 
 // Link is one minted connect link.
@@ -150,7 +150,6 @@ WITH input AS (
 	INSERT INTO search_terms (hash, invite_id)
 	SELECT hash, term_id FROM unnest($39::bytea[], $40::uuid[]) AS s(hash, term_id)
 	WHERE term_id IN (SELECT id FROM ok)
-	ON CONFLICT DO NOTHING
 )
 SELECT id, created_at, expires_at FROM inv`
 
