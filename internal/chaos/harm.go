@@ -189,7 +189,7 @@ func (r *run) reports(ctx context.Context) {
 			continue
 		}
 		for ; done < len(book.Taken); done += min(50, len(book.Taken)-done) {
-			if err := r.reportOn(ctx, book.Taken[done:min(done+50, len(book.Taken))]); err != nil {
+			if err := r.reportOn(ctx, book.Taken[done:min(done+50, len(book.Taken))]); err != nil && ctx.Err() == nil {
 				r.o.Log.WarnContext(ctx, "report", "err", err)
 				break
 			}

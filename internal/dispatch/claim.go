@@ -158,10 +158,11 @@ func (d *Dispatcher) renew(ctx context.Context) error {
 
 func (d *Dispatcher) reap(ctx context.Context) error {
 	n, err := queue.Reap(ctx, d.p.DB)
-	if n > 0 {
-		d.metrics.reaped.Add(float64(n))
-		d.p.Log.InfoContext(ctx, "took over from a process that is gone", "deliveries", n)
-		d.Wake()
+	if err != nil || n == 0 {
+		return err
 	}
-	return err
+	d.metrics.reaped.Add(float64(n))
+	d.p.Log.InfoContext(ctx, "took over from a process that is gone", "deliveries", n)
+	d.Wake()
+	return queue.DropProbes(ctx, d.p.DB)
 }

@@ -55,6 +55,9 @@ func TestDecide(t *testing.T) {
 		{"pending", func(j *queue.Job) {
 			j.Invite.Status, j.Invite.ExpiresAt, j.Link = invite.Pending, nil, nil
 		}, stepMint, ""},
+		{"planned for now", func(j *queue.Job) {
+			j.Invite.Status, j.Link, j.Invite.ValidFor, j.Invite.ExpiresAt = invite.Scheduled, nil, 24*time.Hour, in(24*time.Hour)
+		}, stepMint, ""},
 		{"pending for too long", func(j *queue.Job) {
 			j.Invite.Status, j.Invite.ExpiresAt, j.Link, j.Invite.GivesUpAt = invite.Pending, nil, nil, now
 		}, stepGiveUp, invite.LinkUnavailable},
@@ -94,6 +97,7 @@ func TestJudge(t *testing.T) {
 	}{
 		{"a connection refused", message.SendError{Outcome: message.NotSent, Scope: message.ScopeMessage}, false, rulingRetry, true, false, time.Second},
 		{"429 with a date", message.SendError{Outcome: message.NotSent, Scope: message.ScopeAccount, RetryAfter: 90 * time.Second}, false, rulingRetry, true, true, 90 * time.Second},
+		{"429 without one", message.SendError{Outcome: message.NotSent, Scope: message.ScopeAccount}, false, rulingRetry, true, false, time.Second},
 		{"our own guard", message.SendError{Outcome: message.NotSent}, true, rulingRetry, false, false, time.Second},
 		{"a lost answer", message.SendError{Outcome: message.Unknown}, false, rulingDoubt, true, false, 0},
 		{"a bad address", message.SendError{Outcome: message.Refused, Scope: message.ScopeMessage}, false, rulingReject, false, false, 0},

@@ -46,7 +46,7 @@ func (d *Dispatcher) judge(e *message.SendError, tries int, leaseOver bool) verd
 	case e.Outcome == message.NotSent:
 		v.ruling, v.strikes = rulingRetry, true
 		if e.Scope == message.ScopeAccount {
-			v.rest = max(e.RetryAfter, d.p.RetryFirst)
+			v.rest = e.RetryAfter // 0 when it did not say: then it is one failure like another
 		}
 	case e.Scope == message.ScopeAccount:
 		// A fault of configuration: the message waits until it is mended.

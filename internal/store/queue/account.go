@@ -180,6 +180,16 @@ func DropProbe(ctx context.Context, db postgres.DB, account string) error {
 	return nil
 }
 
+// DropProbes frees the probes that are out: somebody died, and it may have been
+// their holder. At worst an account is tried by two messages at once.
+func DropProbes(ctx context.Context, db postgres.DB) error {
+	_, err := db.Exec(ctx, `UPDATE provider_accounts SET probe_until = NULL WHERE open_until <= now() AND probe_until > now()`)
+	if err != nil {
+		return fmt.Errorf("free the probes: %w", postgres.Translate(err))
+	}
+	return nil
+}
+
 // TakeTokens takes up to n sends out of an account's bucket, which fills by
 // rate a second up to burst. It returns how many it got and, when none, how
 // long until there is one.

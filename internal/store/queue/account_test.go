@@ -99,6 +99,12 @@ func TestOneProbeAtATime(t *testing.T) {
 	if !take() {
 		t.Error("a probe that was given back is gone")
 	}
+	if err := queue.DropProbes(ctx, db); err != nil {
+		t.Fatal(err)
+	}
+	if !take() {
+		t.Error("the probe of a process that died is still taken")
+	}
 	// The probe fails: open again, for longer, and the next probe is free.
 	again, err := queue.AddFailures(ctx, db, queue.Blow{Account: "x", Failures: 1}, trip)
 	if err != nil || again != 4*time.Second {
