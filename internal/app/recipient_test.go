@@ -1,0 +1,291 @@
+package app_test
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/chromedp"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/connectlink/connectlink/internal/sandbox"
+)
+
+// publicHost is not localhost: browsers make exceptions there that hide faults.
+const publicHost = "connect.example.test"
+
+// recipient is a person at a browser, with a product and its sandbox behind it.
+type recipient struct {
+	*product
+	ctx  context.Context // of the browser's tab
+	db   *pgx.Conn
+	taps int // on our pages
+}
+
+func newRecipient(t *testing.T) *recipient {
+	t.Helper()
+	path := ""
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"} {
+		if found, err := exec.LookPath(name); err == nil {
+			path = found
+			break
+		}
+	}
+	if path == "" {
+		if os.Getenv("CI") != "" {
+			t.Fatal("no Chromium or Chrome on PATH")
+		}
+		t.Skip("no Chromium or Chrome on PATH: nobody opened a link in a browser")
+	}
+	r := &recipient{product: start(t, boot{env: map[string]string{"CONNECTLINK_PUBLIC_URL": "https://" + publicHost}})}
+	base, err := url.Parse(r.base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The product stands behind a proxy that ends TLS, as it does in earnest.
+	front := httptest.NewTLSServer(httputil.NewSingleHostReverseProxy(base))
+	t.Cleanup(front.Close)
+	options := []chromedp.ExecAllocatorOption{
+		chromedp.ExecPath(path), chromedp.Flag("lang", "en-US"),
+		chromedp.UserAgent("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"),
+		chromedp.Flag("host-resolver-rules", "MAP "+publicHost+" "+front.Listener.Addr().String()),
+		chromedp.IgnoreCertErrors,
+	}
+	if os.Geteuid() == 0 {
+		options = append(options, chromedp.NoSandbox)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	t.Cleanup(cancel)
+	ctx, stop := chromedp.NewContext(ctx, chromedp.WithAllocatorOptions(options...), chromedp.WithErrorf(func(string, ...any) {}))
+	t.Cleanup(stop)
+	r.ctx = ctx
+	// The browser lives as long as the context of its first step.
+	if err := chromedp.Do(ctx, chromedp.Navigate("about:blank")); err != nil {
+		t.Fatal(err)
+	}
+	if r.db, err = pgx.Connect(t.Context(), r.product.db); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = r.db.Close(context.WithoutCancel(t.Context())) })
+	return r
+}
+
+func (r *recipient) exec(sql string, args ...any) {
+	r.t.Helper()
+	if _, err := r.db.Exec(r.t.Context(), sql, args...); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// later makes time pass for everything there is: here and at Pipedream.
+func (r *recipient) later(d time.Duration) {
+	r.t.Helper()
+	for _, sql := range []string{
+		`UPDATE invites SET created_at = created_at - $1::interval, expires_at = expires_at - $1::interval, gives_up_at = gives_up_at - $1::interval,
+			first_handed_out_at = first_handed_out_at - $1::interval, last_handed_out_at = last_handed_out_at - $1::interval,
+			poll_at = poll_at - $1::interval, poll_until = poll_until - $1::interval`,
+		`UPDATE connect_links SET expires_at = expires_at - $1::interval, minted_at = minted_at - $1::interval, handed_out_at = handed_out_at - $1::interval`,
+		`UPDATE codes SET created_at = created_at - $1::interval`,
+		`UPDATE events SET created_at = created_at - $1::interval, occurred_at = occurred_at - $1::interval`,
+		`UPDATE deliveries SET created_at = created_at - $1::interval, updated_at = updated_at - $1::interval`,
+		`UPDATE sandbox.connect_tokens SET expires_at = expires_at - $1::interval`,
+	} {
+		r.exec(sql, d)
+	}
+}
+
+// do drives the browser, within a time that is far above what it needs.
+func (r *recipient) do(what string, steps ...chromedp.Action[chromedp.Void]) {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(r.ctx, 40*time.Second)
+	defer cancel()
+	if err := chromedp.Do(ctx, steps...); err != nil {
+		where, _ := chromedp.Run(r.ctx, chromedp.Evaluate[string](`location.host + ": " + document.body.innerText`))
+		r.t.Fatalf("%s: %v; the browser is at %s", what, err, where)
+	}
+}
+
+func (r *recipient) open(link string, page string) {
+	r.t.Helper()
+	r.do("open the link", chromedp.Navigate(link), chromedp.WaitVisible(chromedp.CSS(`main.`+page)),
+		chromedp.MouseEvent(input.DispatchMouseEventTypeMouseMoved, 30, 30))
+}
+
+// tap presses the one big button and waits for what follows.
+func (r *recipient) tap(then string) {
+	r.t.Helper()
+	r.taps++
+	r.do("tap", chromedp.Click(chromedp.CSS(`main button[type=submit]`)), chromedp.WaitVisible(chromedp.CSS(then)))
+}
+
+// atPipedream presses a button of the stand-in's page and waits for our page.
+func (r *recipient) atPipedream(button, page string) {
+	r.t.Helper()
+	r.do("at Pipedream", chromedp.Click(chromedp.CSS(`button[value=`+button+`]`)), chromedp.WaitVisible(chromedp.CSS(`main.`+page)))
+}
+
+// latest is the link in the newest message to an address.
+func (r *recipient) latest(id string, n int) string {
+	r.t.Helper()
+	deadline := time.Now().Add(patience)
+	for {
+		messages, err := r.app.Sandbox().Messages(r.t.Context(), sandbox.MessageFilter{InviteIDs: []string{id}})
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		if len(messages) >= n {
+			for _, l := range messages[0].Links {
+				if strings.Contains(l, "/c/") {
+					return l
+				}
+			}
+		}
+		if time.Now().After(deadline) {
+			r.t.Fatalf("%d messages came, want %d", len(messages), n)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// connects demands that the invite gets connected, with at most so many taps.
+func (r *recipient) connects(id string, taps int) {
+	r.t.Helper()
+	r.atPipedream("connect", "connected")
+	r.until(id, "connected", func(inv object) bool { return inv.text("status") == "connected" })
+	if r.taps > taps {
+		r.t.Errorf("%d taps, want at most %d", r.taps, taps)
+	}
+}
+
+const pipedreamsButton = `button[value=connect]`
+
+// TestALinkWorksWheneverItIsOpened opens links in a real browser, as late and
+// after as much trouble as people do, and goes on until the account is there.
+func TestALinkWorksWheneverItIsOpened(t *testing.T) {
+	t.Parallel()
+	all := newRecipient(t)
+	week := object{"valid_for": 7 * 24 * 3600}
+	for _, c := range []struct {
+		name   string
+		extra  object
+		person func(r *recipient, id, link string)
+	}{
+		{"after a minute", nil, func(r *recipient, id, link string) {
+			r.later(time.Minute)
+			r.open(link, "ready")
+			r.tap(pipedreamsButton)
+			r.connects(id, 1)
+		}},
+		{"ten minutes before the end", nil, func(r *recipient, id, link string) {
+			r.later(3*time.Hour + 50*time.Minute)
+			r.open(link, "ready")
+			r.tap(pipedreamsButton)
+			r.connects(id, 1)
+		}},
+		{"after five hours", nil, func(r *recipient, id, link string) {
+			r.later(5 * time.Hour)
+			r.open(link, "expired")
+			r.tap(`main.sent`)
+			r.open(r.latest(id, 2), "ready")
+			r.tap(pipedreamsButton)
+			r.connects(id, 2)
+		}},
+		{"after five hours, of a week", week, func(r *recipient, id, link string) {
+			r.later(5 * time.Hour)
+			r.open(link, "ready")
+			r.tap(pipedreamsButton)
+			r.connects(id, 2)
+		}},
+		{"after three days", nil, func(r *recipient, id, link string) {
+			r.later(72 * time.Hour)
+			r.open(link, "expired")
+			r.tap(`main.sent`)
+			fresh := r.latest(id, 2)
+			r.open(link, "replaced")
+			r.open(fresh, "ready")
+			r.tap(pipedreamsButton)
+			r.connects(id, 2)
+		}},
+		{"after three days, of a week", week, func(r *recipient, id, link string) {
+			r.later(72 * time.Hour)
+			r.open(link, "ready")
+			r.tap(pipedreamsButton)
+			r.connects(id, 2)
+		}},
+		{"after robots", nil, func(r *recipient, id, link string) {
+			at, err := url.Parse(link)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, method := range []string{http.MethodHead, http.MethodGet, http.MethodPost} {
+				req, err := http.NewRequestWithContext(r.t.Context(), method, r.base+at.Path, strings.NewReader("again=1"))
+				if err != nil {
+					r.t.Fatal(err)
+				}
+				req.Header.Set("User-Agent", "Mozilla/5.0 (compatible; Barracuda Sentinel)")
+				res, err := http.DefaultTransport.RoundTrip(req) // follows nothing
+				if err != nil {
+					r.t.Fatal(err)
+				}
+				_ = res.Body.Close()
+			}
+			r.open(link, "ready")
+			r.tap(pipedreamsButton)
+			r.connects(id, 1)
+		}},
+		{"after a token was spent", nil, func(r *recipient, id, link string) {
+			r.open(link, "ready")
+			r.tap(pipedreamsButton)
+			r.exec(`UPDATE sandbox.connect_tokens SET spent_at = now() WHERE spent_at IS NULL`)
+			r.later(2 * time.Minute)
+			r.open(link, "ready")
+			r.tap(pipedreamsButton)
+			r.connects(id, 2)
+		}},
+		{"after a failed attempt", nil, func(r *recipient, id, link string) {
+			r.open(link, "ready")
+			r.tap(pipedreamsButton)
+			r.atPipedream("deny", "could_not_connect")
+			r.tap(pipedreamsButton)
+			r.connects(id, 2)
+		}},
+		{"with Pipedream down, then back", week, func(r *recipient, id, link string) {
+			r.later(5 * time.Hour)
+			r.open(link, "ready")
+			if err := r.app.Sandbox().SetFaults(sandbox.Faults{Pipedream: []sandbox.Fault{{Ops: []string{"mint"}, Status: http.StatusServiceUnavailable}}}); err != nil {
+				r.t.Fatal(err)
+			}
+			r.tap(`main.busy`)
+			if err := r.app.Sandbox().SetFaults(sandbox.Faults{}); err != nil {
+				r.t.Fatal(err)
+			}
+			r.tap(pipedreamsButton)
+			r.connects(id, 2)
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := *all
+			r.product, r.taps = all.in(t), 0
+			body := to("delivered@connectlink.test")
+			body["external_user_id"] = "user of " + c.name
+			for k, v := range c.extra {
+				body[k] = v
+			}
+			made := r.invite(http.StatusCreated, body)
+			link := made.text("invite_link.url")
+			if !strings.HasPrefix(link, "https://"+publicHost+"/c/") {
+				t.Fatal("the link does not lead to the public host")
+			}
+			r.until(made.text("id"), "delivered", func(inv object) bool { return inv.text("delivery.status") == "delivered" })
+			c.person(&r, made.text("id"), link)
+		})
+	}
+}
