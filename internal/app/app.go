@@ -27,6 +27,7 @@ import (
 	"github.com/connectlink/connectlink/internal/publish"
 	"github.com/connectlink/connectlink/internal/sandbox"
 	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/suppress"
 	"github.com/connectlink/connectlink/internal/track"
 	"github.com/connectlink/connectlink/internal/visit"
 	"github.com/connectlink/connectlink/internal/web"
@@ -73,6 +74,7 @@ type App struct {
 
 	Grants     *grant.Service
 	Issue      *issue.Service
+	suppress   *suppress.Service
 	visit      *visit.Service
 	track      *track.Tracker
 	courier    *publish.Courier
@@ -180,13 +182,16 @@ func reachable(addr net.Addr) string {
 
 func (a *App) openUseCases() error {
 	a.Grants = grant.New(a.api, a.opt.Now)
+	a.suppress = suppress.New(suppress.Params{
+		DB: a.api, Box: a.box, Sender: a.textSender, Lifter: a.lifter, Scripted: scripted, Log: a.log,
+	})
 	a.track = track.New(track.Params{
 		DB: a.work, Box: a.box, Accounts: a.accounts, SendGrid: a.mailVerifier, Twilio: a.textVerifier,
-		Publish: a.outbox.Enqueue, Later: a.confirmLater, SawEvent: a.sawEvent,
+		Sender: a.textSender, Publish: a.follow, Later: a.confirmLater, SawEvent: a.sawEvent,
 		Budget: limit.New(limit.Per(pollsPerSecond, time.Second), pollsPerSecond, a.opt.Now), Silence: a.silence(), Log: a.log,
 	})
 	a.visit = visit.New(visit.Params{
-		DB: a.api, Box: a.box, Minters: a.minter, Publish: a.outbox.Enqueue, Confirm: a.track.Confirm, Log: a.log,
+		DB: a.api, Box: a.box, Minters: a.minter, Publish: a.follow, Confirm: a.track.Confirm, Log: a.log,
 	})
 	a.courier = publish.NewCourier(publish.Params{
 		DB: a.work, Box: a.box, Project: a.cfg.Project, AllowPrivate: a.opt.Laptop, Now: a.opt.Now,
@@ -198,8 +203,8 @@ func (a *App) openUseCases() error {
 		}
 	}
 	a.Issue = issue.New(issue.Params{
-		DB: a.api, Box: a.box, Minters: a.minter, Project: a.cfg.Project, PublicURL: a.public, Wake: a.wake,
-		Rehearse: a.rehearse, Publish: a.outbox.Enqueue, Log: a.log,
+		DB: a.api, Box: a.box, Minters: a.minter, Project: a.cfg.Project, PublicURL: a.public, Sender: a.textSender, Wake: a.wake,
+		Rehearse: a.rehearse, Publish: a.follow, Log: a.log,
 	})
 	return nil
 }

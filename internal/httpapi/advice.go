@@ -41,6 +41,9 @@ func advices() map[invite.Code]advice {
 		invite.CodeMessageNotFound: {
 			"No message of test mode has this id, or the delivery has not left yet.",
 			"Wait until the delivery is `accepted`, or take the id from the list of messages."},
+		invite.CodeSuppressionNotFound: {
+			"No block with this id belongs to the key's project and mode, nor to the number that its texts come from.",
+			"Take the id from the list of suppressions."},
 		invite.CodeMethodNotAllowed: {
 			"The path exists, the method does not.",
 			"The `Allow` header lists the methods."},

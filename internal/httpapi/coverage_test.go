@@ -30,6 +30,8 @@ func TestEveryOperationOfTheDocumentSucceeds(t *testing.T) {
 		{name: "message", key: w.key, method: "GET", path: "/v1/test_helpers/messages/" + message, status: 200},
 		{name: "resend", key: w.key, method: "POST", path: "/v1/invites/" + id + "/resend", status: 200, want: map[string]any{"resend_count": 1}},
 		{name: "advance", key: w.key, method: "POST", path: "/v1/test_helpers/invites/" + id + "/advance", body: `{"to":"expired"}`, status: 200},
+		{name: "block", key: w.blocks, method: "POST", path: "/v1/suppressions", body: `{"email":"jo@customer.example","reason":"Asked by phone"}`, status: 201},
+		{name: "blocks", key: w.blocks, method: "GET", path: "/v1/suppressions", status: 200},
 		{name: "revoke", key: w.key, method: "POST", path: "/v1/invites/" + id + "/revoke", status: 200},
 		{name: "reasons", key: none, method: "GET", path: "/v1/reasons", status: 200},
 		{name: "document", key: none, method: "GET", path: "/v1/openapi.json", status: 200},
@@ -39,6 +41,8 @@ func TestEveryOperationOfTheDocumentSucceeds(t *testing.T) {
 		{name: "alive", key: none, method: "GET", path: "/livez", status: 200},
 		{name: "ready", key: none, method: "GET", path: "/readyz", status: 200},
 	})
+	block := w.call(t, w.blocks, "GET", "/v1/suppressions", "").at(t, "data.0.id").(string)
+	w.play(t, []scenario{{name: "lift", key: w.blocks, method: "DELETE", path: "/v1/suppressions/" + block, body: `{"reason":"Was wrong"}`, status: 200}})
 	var missing []string
 	for _, item := range w.contract.doc.Paths.Map() {
 		for _, op := range item.Operations() {

@@ -70,7 +70,7 @@ type world struct {
 	mintDown atomic.Bool
 	notReady atomic.Bool
 
-	key, other, live, narrow, readOnly secret.Text
+	key, other, live, narrow, readOnly, blocks secret.Text
 }
 
 func newWorld(t *testing.T) *world {
@@ -119,13 +119,13 @@ func newWorld(t *testing.T) *world {
 	keys := grant.New(w.db, time.Now)
 	service := issue.New(issue.Params{
 		DB: w.db, Box: box, PublicURL: publicURL, Minters: w.minters, Project: w.projectOf,
-		Wake: func(string) {}, Publish: publishNothing, Log: slog.New(slog.DiscardHandler),
+		Sender: w.textSender, Wake: func(string) {}, Publish: publishNothing, Log: slog.New(slog.DiscardHandler),
 	})
 	w.log = &bytes.Buffer{}
 	w.server.Config.Handler = newEcho(t, web.Params{
 		PublicURL: must(url.Parse(publicURL)), Log: slog.New(slog.NewJSONHandler(w.log, nil)),
 	}, httpapi.Params{
-		Invites: service, Check: service.Check, Advance: service.Advance, Callbacks: w.tracker(base),
+		Invites: service, Suppressions: w.suppressions(), Check: service.Check, Advance: service.Advance, Callbacks: w.tracker(base),
 		Authenticate: keys.Authenticate, DB: w.db, Box: box, PublicURL: publicURL, Inbox: w.sandbox,
 		Ready: func(ctx context.Context) error {
 			if w.notReady.Load() {
@@ -140,6 +140,7 @@ func newWorld(t *testing.T) *world {
 	w.other = w.newKey(keys, grant.NewKey{ProjectID: "other", Environment: "development", Scopes: access.DefaultScopes()})
 	w.live = w.newKey(keys, grant.NewKey{ProjectID: "default", Livemode: true, Environment: "production", Scopes: access.DefaultScopes()})
 	w.narrow = w.newKey(keys, grant.NewKey{ProjectID: "default", Environment: "development", Scopes: []access.Scope{access.InvitesWrite}})
+	w.blocks = w.newKey(keys, grant.NewKey{ProjectID: "default", Environment: "development", Scopes: []access.Scope{access.Suppressions}})
 	w.readOnly = w.newKey(keys, grant.NewKey{ProjectID: "default", Environment: "development", Scopes: []access.Scope{access.InvitesRead}})
 	return w
 }

@@ -39,20 +39,44 @@ func (a *api) sendgrid(c echo.Context) error {
 }
 
 func (a *api) twilio(c echo.Context) error {
+	text, err := textOf(c)
+	if err != nil {
+		return taken(c, err)
+	}
+	return taken(c, a.Callbacks.Twilio(c.Request().Context(), text))
+}
+
+// noReply tells Twilio to answer nothing: it has answered STOP, START and HELP
+// itself, and a second answer would be ours to pay and theirs to wonder at.
+const noReply = `<?xml version="1.0" encoding="UTF-8"?><Response/>`
+
+func (a *api) reply(c echo.Context) error {
+	text, err := textOf(c)
+	if err == nil {
+		err = a.Callbacks.Reply(c.Request().Context(), text)
+	}
+	if err != nil {
+		return taken(c, err)
+	}
+	return c.Blob(http.StatusOK, echo.MIMETextXML, []byte(noReply))
+}
+
+// textOf reads a callback of Twilio's as it came.
+func textOf(c echo.Context) (track.Text, error) {
 	livemode, ok := mode(c)
 	if !ok {
-		return taken(c, track.ErrUnknown)
+		return track.Text{}, track.ErrUnknown
 	}
 	raw, err := rawBody(c)
 	if err != nil {
-		return err
+		return track.Text{}, err
 	}
 	r := c.Request()
-	return taken(c, a.Callbacks.Twilio(r.Context(), track.Text{
+	return track.Text{
 		Project: c.Param("project"), Livemode: livemode, Invite: c.Param("invite"), Attempt: c.Param("attempt"),
 		RequestURI: r.RequestURI, ContentType: r.Header.Get(echo.HeaderContentType),
 		Signature: r.Header.Get("X-Twilio-Signature"), Raw: raw,
-	}))
+	}, nil
 }
 
 // rawBody reads the bytes as they came: signatures are over those.

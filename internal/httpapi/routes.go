@@ -31,6 +31,7 @@ type Callbacks interface {
 	Pipedream(ctx context.Context, hook secret.Text, raw []byte) error
 	SendGrid(ctx context.Context, project string, livemode bool, raw []byte, header http.Header) error
 	Twilio(ctx context.Context, c track.Text) error
+	Reply(ctx context.Context, c track.Text) error
 }
 
 // Inbox is what test mode has sent; *sandbox.Sandbox has it. It knows no
@@ -43,6 +44,7 @@ type Inbox interface {
 // Params are what the API needs.
 type Params struct {
 	Invites      Invites
+	Suppressions Suppressions
 	Callbacks    Callbacks
 	Authenticate func(ctx context.Context, key secret.Text) (access.Principal, error)
 	// DB and Box serve reads, which go straight to store/find.
@@ -104,6 +106,10 @@ func (a *api) routes() []route {
 		{"GET", "/v1/deliveries/:id", access.InvitesRead, a.delivery, nil},
 		{"GET", "/v1/deliveries/:id/content", access.InvitesRead, a.content, nil},
 
+		{"GET", "/v1/suppressions", access.Suppressions, a.listSuppressions, nil},
+		{"POST", "/v1/suppressions", access.Suppressions, a.addSuppression, nil},
+		{"DELETE", "/v1/suppressions/:id", access.Suppressions, a.liftSuppression, nil},
+
 		{"GET", "/v1/test_helpers/messages", access.LinksRead, a.messages, one(testKeys)},
 		{"GET", "/v1/test_helpers/messages/:id", access.LinksRead, a.message, one(testKeys)},
 		{"POST", "/v1/test_helpers/invites/:id/advance", access.InvitesWrite, a.advance, one(testKeys)},
@@ -120,6 +126,7 @@ func (a *api) routes() []route {
 		{"POST", "/hooks/pipedream/:secret", provider, a.pipedream, small},
 		{"POST", "/hooks/sendgrid/:project/:mode", provider, a.sendgrid, mail},
 		{"POST", "/hooks/twilio/status/:project/:mode/:invite/:attempt", provider, a.twilio, small},
+		{"POST", "/hooks/twilio/inbound/:project/:mode", provider, a.reply, small},
 
 		{"POST", "/v1/invites/preview", access.InvitesWrite, notYet, nil},
 		{"POST", "/v1/invites/batch", access.InvitesWrite, notYet, nil},
@@ -127,9 +134,6 @@ func (a *api) routes() []route {
 		{"GET", "/v1/client/invite", anyone, notYet, nil},
 		{"POST", "/v1/client/invite/open", anyone, notYet, nil},
 		{"GET", "/v1/apps", anyKey, notYet, nil},
-		{"GET", "/v1/suppressions", access.Suppressions, notYet, nil},
-		{"POST", "/v1/suppressions", access.Suppressions, notYet, nil},
-		{"DELETE", "/v1/suppressions/:id", access.Suppressions, notYet, nil},
 		{"GET", "/v1/events", access.Webhooks, notYet, nil},
 		{"GET", "/v1/webhook_endpoints", access.Webhooks, notYet, nil},
 		{"POST", "/v1/webhook_endpoints", access.Webhooks, notYet, nil},

@@ -51,6 +51,7 @@ func (w *world) tracker(base string) *track.Tracker {
 		Twilio: func(project string, livemode bool) (track.TextVerifier, bool) {
 			return text, project == "default" && !livemode
 		},
+		Sender:  w.textSender,
 		Publish: publishNothing,
 		Later:   func(context.Context, pgx.Tx, track.Check) error { return nil },
 		Log:     slog.New(slog.DiscardHandler),

@@ -22,6 +22,7 @@ const (
 	CodeInviteNotFound         Code = "invite_not_found"
 	CodeDeliveryNotFound       Code = "delivery_not_found"
 	CodeMessageNotFound        Code = "message_not_found"
+	CodeSuppressionNotFound    Code = "suppression_not_found"
 	CodeActiveInviteExists     Code = "active_invite_exists"
 	CodeNotResendable          Code = "invite_not_resendable"
 	CodeNotRevocable           Code = "invite_not_revocable"

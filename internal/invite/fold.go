@@ -54,6 +54,9 @@ const (
 	EffectPublishConnectFailed  Effect = "publish invite.connect_failed"
 	EffectPublishDeliveryFailed Effect = "publish invite.delivery_failed"
 	EffectPublishExpired        Effect = "publish invite.expired"
+	// EffectBlock: what became of a message means that its address is not to be
+	// written to again; see BlockOf.
+	EffectBlock Effect = "block"
 	EffectPublishReported       Effect = "publish invite.reported"
 )
 
@@ -244,19 +247,23 @@ func foldDelivery(s State, e Event, status DeliveryStatus) (State, []Effect) {
 	if status.rank() >= Bounced.rank() {
 		d.EndedAt = e.At
 	}
+	var effects []Effect
+	if _, blocks := BlockOf(d.Status, d.Reason); blocks {
+		effects = append(effects, EffectBlock)
+	}
 	last, _ := s.Latest()
 	if last.ID != e.DeliveryID {
-		return s, nil
+		return s, effects
 	}
 	switch {
 	case status.DidNotArrive() && s.Status.Open() && s.Progress == NotOpened:
 		s.Status = Failed
-		return s, []Effect{EffectPublishDeliveryFailed}
+		effects = append(effects, EffectPublishDeliveryFailed)
 	case status.arrived() && s.Status == Failed && s.RevokedAt.IsZero():
 		// The failure was never true: a late receipt says that it arrived.
 		s.Status = Active
 	}
-	return s, nil
+	return s, effects
 }
 
 // replaces says whether a fact stands above the one recorded. Two ends that

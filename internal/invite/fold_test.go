@@ -1,6 +1,7 @@
 package invite_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -121,7 +122,7 @@ func TestAFailureOfAnEarlierMessageDoesNotFailTheInvite(t *testing.T) {
 	s := at(Active, Accepted)
 	s, _ = Fold(s, Event{Type: EventDeliveryQueued, DeliveryID: New[DeliveryID](), Data: Data{Channel: SMS}, At: noon})
 	s, effects := Fold(s, about(EventDeliveryBounced, Data{Reason: AddressNotFound}))
-	if s.Status != Active || len(effects) != 0 {
+	if s.Status != Active || slices.Contains(effects, EffectPublishDeliveryFailed) {
 		t.Errorf("status %s, effects %v: the later message may still get through", s.Status, effects)
 	}
 }

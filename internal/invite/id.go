@@ -19,6 +19,7 @@ type (
 	eventKind    struct{}
 	linkKind     struct{}
 	keyKind      struct{}
+	blockKind    struct{}
 )
 
 func (inviteKind) prefix() string   { return "inv_" }
@@ -27,6 +28,7 @@ func (attemptKind) prefix() string  { return "att_" }
 func (eventKind) prefix() string    { return "evt_" }
 func (linkKind) prefix() string     { return "lnk_" }
 func (keyKind) prefix() string      { return "key_" }
+func (blockKind) prefix() string    { return "sup_" }
 
 type (
 	// ID identifies an invite, "inv_…".
@@ -41,6 +43,8 @@ type (
 	LinkID = Of[linkKind]
 	// KeyID identifies an API key, "key_…".
 	KeyID = Of[keyKind]
+	// SuppressionID identifies a block of one address, "sup_…".
+	SuppressionID = Of[blockKind]
 )
 
 // Of is a UUIDv7 with a prefix that says of what. UUIDv7 because it sorts by

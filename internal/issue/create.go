@@ -18,7 +18,7 @@ import (
 
 // Create makes an invite, or answers as the same Idempotency-Key was answered
 // before. Errors, as *invite.Error: invalid_request and its kin with all
-// faults, unknown_app, app_needs_no_account, active_invite_exists,
+// faults, recipient_suppressed, recipient_opted_out, unknown_app, app_needs_no_account, active_invite_exists,
 // idempotency_key_reused, token_mint_failed, unavailable.
 func (s *Service) Create(ctx context.Context, p access.Principal, req CreateRequest, meta Meta) (Answer, error) {
 	project, err := s.project(p)
@@ -29,7 +29,11 @@ func (s *Service) Create(ctx context.Context, p access.Principal, req CreateRequ
 	if err != nil {
 		return Answer{}, err
 	}
-	return s.once(ctx, p, meta, func(ctx context.Context, idem *ledger.Idempotency) (Answer, error) {
+	b := s.block(p, o.channel, o.content.Recipient)
+	return s.once(ctx, p, meta, b.ask, func(ctx context.Context, idem *ledger.Idempotency) (Answer, error) {
+		if err := b.err(); err != nil {
+			return Answer{}, err
+		}
 		return s.create(ctx, p, o, idem, meta)
 	})
 }

@@ -8,8 +8,11 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/store/find"
@@ -18,9 +21,13 @@ import (
 
 // once runs work at most once for an Idempotency-Key. Twins in this process
 // share one flight; a twin in another process loses on the unique index and
-// answers what the winner answered.
-func (s *Service) once(ctx context.Context, p access.Principal, meta Meta, work func(context.Context, *ledger.Idempotency) (Answer, error)) (Answer, error) {
+// answers what the winner answered. What ask adds to a batch is read in the
+// same round trip as the earlier answer, before work; it may be nil.
+func (s *Service) once(ctx context.Context, p access.Principal, meta Meta, ask func(*pgx.Batch), work func(context.Context, *ledger.Idempotency) (Answer, error)) (Answer, error) {
 	if meta.IdempotencyKey == "" {
+		if err := s.read(ctx, ask); err != nil {
+			return Answer{}, err
+		}
 		return work(ctx, nil)
 	}
 	idem := ledger.Idempotency{
@@ -39,7 +46,7 @@ func (s *Service) once(ctx context.Context, p access.Principal, meta Meta, work 
 		ran = true
 		// The flight outlives the caller that started it: twins wait for it too.
 		ctx := context.WithoutCancel(ctx)
-		a, err := s.replayed(ctx, p, idem, meta)
+		a, err := s.replayed(ctx, p, idem, meta, ask)
 		if err != nil || a.Status != 0 {
 			return landed{a, err}, nil
 		}
@@ -59,13 +66,32 @@ func (s *Service) once(ctx context.Context, p access.Principal, meta Meta, work 
 	}
 }
 
+// read asks several questions in one round trip.
+func (s *Service) read(ctx context.Context, questions ...func(*pgx.Batch)) error {
+	batch := &pgx.Batch{}
+	for _, q := range questions {
+		if q != nil {
+			q(batch)
+		}
+	}
+	if batch.Len() == 0 {
+		return nil
+	}
+	if err := s.p.DB.SendBatch(ctx, batch).Close(); err != nil {
+		return fmt.Errorf("read before an invite: %w", postgres.Translate(err))
+	}
+	return nil
+}
+
 // replayed answers a repeat; a zero Status means that the key is new.
-func (s *Service) replayed(ctx context.Context, p access.Principal, idem ledger.Idempotency, meta Meta) (Answer, error) {
+func (s *Service) replayed(ctx context.Context, p access.Principal, idem ledger.Idempotency, meta Meta, ask func(*pgx.Batch)) (Answer, error) {
 	key, err := invite.Parse[invite.KeyID](p.ID)
 	if err != nil {
 		return Answer{}, fmt.Errorf("replay: principal: %w", err)
 	}
-	was, found, err := ledger.FindAnswered(ctx, s.p.DB, key, idem.Route, idem.KeyHash)
+	var was ledger.Answered
+	var found bool
+	err = s.read(ctx, func(b *pgx.Batch) { ledger.AskAnswered(b, key, idem.Route, idem.KeyHash, &was, &found) }, ask)
 	if err != nil || !found {
 		return Answer{}, err
 	}
@@ -90,7 +116,7 @@ func (s *Service) replayed(ctx context.Context, p access.Principal, idem ledger.
 
 // replay answers the loser of a race between processes.
 func (s *Service) replay(ctx context.Context, p access.Principal, idem ledger.Idempotency, meta Meta) (Answer, error) {
-	a, err := s.replayed(ctx, p, idem, meta)
+	a, err := s.replayed(ctx, p, idem, meta, nil)
 	if err == nil && a.Status == 0 {
 		err = invite.Errorf(invite.CodeIdempotencyInProgress, "A request with this Idempotency-Key is under way; ask again.")
 	}

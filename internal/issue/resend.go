@@ -44,13 +44,20 @@ func (s *Service) Resend(ctx context.Context, p access.Principal, id invite.ID, 
 	if err != nil {
 		return Answer{}, err
 	}
-	return s.once(ctx, p, meta, func(ctx context.Context, idem *ledger.Idempotency) (Answer, error) {
+	return s.once(ctx, p, meta, nil, func(ctx context.Context, idem *ledger.Idempotency) (Answer, error) {
 		inv, err := find.Get(ctx, s.p.DB, p.ProjectID, p.Livemode, id)
 		if err != nil {
 			return Answer{}, notFound(err, id)
 		}
 		r, err := s.planResend(p, project, inv, req)
 		if err != nil {
+			return Answer{}, err
+		}
+		b := s.block(p, r.channel, r.content.Recipient)
+		if err := s.read(ctx, b.ask); err != nil {
+			return Answer{}, err
+		}
+		if err := b.err(); err != nil {
 			return Answer{}, err
 		}
 		if err := s.mintResend(ctx, p, &r); err != nil {

@@ -3,6 +3,7 @@ package issue
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -24,6 +25,9 @@ type Params struct {
 	Minters   mint.Set
 	Project   func(id string) (config.Project, bool)
 	PublicURL string // empty where no page of ours can be reached
+	// Sender is what a project's texts come from, to which opt-outs are said.
+	// May be nil.
+	Sender func(project string, livemode bool) string
 	// Wake tells dispatch that a lane has work.
 	Wake func(lane string)
 	// Rehearse hears of every invite of test mode before its mint, so that a
@@ -32,6 +36,7 @@ type Params struct {
 	// Publish hands events out on, in the transaction that made them true.
 	Publish func(ctx context.Context, tx pgx.Tx, a ledger.Applied) error
 	Log     *slog.Logger
+	Now     func() time.Time // for what callers name by the clock; default time.Now
 }
 
 // Service makes invites and changes their course.
@@ -44,6 +49,12 @@ type Service struct {
 
 // New makes a Service.
 func New(p Params) *Service {
+	if p.Sender == nil {
+		p.Sender = func(string, bool) string { return "" }
+	}
+	if p.Now == nil {
+		p.Now = time.Now
+	}
 	return &Service{p: p, commits: newCommitter(p.DB)}
 }
 

@@ -90,6 +90,15 @@ func (s *Sandbox) advance(b *movedBatch, m dueMessage, now time.Time) error {
 	if st.suppress != "" {
 		b.suppress(st.suppress, m.ToHash, st.happen)
 	}
+	if st.suppress == optOuts {
+		var post *time.Time
+		if s.inbox != "" {
+			post = s.faults.callbackDue(twilio, now)
+		}
+		if err := b.event(m, happening{name: repliedStop}, now, post); err != nil {
+			return err
+		}
+	}
 	if kind, slow := journeyOf(m.Channel, c.To); kind != "" && st.arrives {
 		b.journey(m.ID, kind, slow, now.Add(s.stride(slow)))
 	}

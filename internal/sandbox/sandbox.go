@@ -30,7 +30,8 @@ type Params struct {
 	PublicURL string
 	// CallbackURL is the product's base URL. SendGrid's event webhook goes to
 	// EventWebhookURL, or to CallbackURL + "/hooks/sendgrid/default/test"
-	// when that is empty; with neither, SendGrid reports nothing.
+	// when that is empty; with neither, SendGrid reports nothing. What people
+	// text back goes to CallbackURL + "/hooks/twilio/inbound/default/test".
 	CallbackURL     string
 	EventWebhookURL string
 
@@ -63,6 +64,7 @@ type Sandbox struct {
 	http   *http.Client
 	public *url.URL
 	events string // SendGrid's event webhook
+	inbox  string // Twilio's webhook for what people text back
 	app    string
 
 	cred   Credentials
@@ -113,6 +115,9 @@ func New(ctx context.Context, p Params) (*Sandbox, error) {
 	}
 	if s.events == "" && p.CallbackURL != "" {
 		s.events = strings.TrimSuffix(p.CallbackURL, "/") + "/hooks/sendgrid/default/test"
+	}
+	if p.CallbackURL != "" {
+		s.inbox = strings.TrimSuffix(p.CallbackURL, "/") + "/hooks/twilio/inbound/default/test"
 	}
 	if s.app == "" {
 		s.app = "Your product"

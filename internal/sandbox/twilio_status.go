@@ -38,6 +38,12 @@ func (s *Sandbox) postSMSStatus(ctx context.Context, e *dueEvent) {
 	}
 	target, retry := splitCallback(c.Callback)
 	form := s.smsStatusForm(e, c)
+	if e.Name == repliedStop {
+		// A webhook of the sender's, not of the message's, and so without the
+		// message's overrides.
+		target, retry = splitCallback(s.inbox)
+		form = s.stopForm(e, c)
+	}
 	ctx, cancel := context.WithTimeout(ctx, postTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target, strings.NewReader(form.Encode()))
@@ -60,6 +66,23 @@ func (s *Sandbox) postSMSStatus(ctx context.Context, e *dueEvent) {
 	if e.Tries <= retry.count && retry.covers(e.answer, err) {
 		s.again(e)
 	}
+}
+
+// repliedStop is what happened when the person texted STOP.
+const repliedStop = "replied_stop"
+
+// stopForm is a message from a person to our sender, as Advanced Opt-Out
+// announces it: obeyed and answered already.
+func (s *Sandbox) stopForm(e *dueEvent, c content) url.Values {
+	sid := smsSID(e.ID)
+	form := url.Values{
+		"AccountSid": {s.cred.TwilioAccountSID}, "ApiVersion": {"2010-04-01"}, "MessageSid": {sid}, "SmsSid": {sid}, "SmsMessageSid": {sid},
+		"From": {c.To}, "To": {c.From}, "Body": {"Stop"}, "OptOutType": {"STOP"}, "NumMedia": {"0"}, "NumSegments": {"1"}, "SmsStatus": {"received"},
+	}
+	if c.Service != "" {
+		form.Set("MessagingServiceSid", c.Service)
+	}
+	return form
 }
 
 func (s *Sandbox) smsStatusForm(e *dueEvent, c content) url.Values {

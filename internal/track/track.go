@@ -72,6 +72,9 @@ type Params struct {
 	Accounts func(project string, livemode bool, environment string) (Accounts, bool)
 	SendGrid func(project string, livemode bool) (MailVerifier, bool)
 	Twilio   func(project string, livemode bool) (TextVerifier, bool)
+	// Sender is what a project's texts come from: a Messaging Service or a
+	// number. Empty, or nil, where none is configured.
+	Sender func(project string, livemode bool) string
 	// Publish hands on, in the same transaction, what follows from events.
 	Publish func(ctx context.Context, tx pgx.Tx, applied ledger.Applied) error
 	// Later makes sure, from the same transaction on, that Settle is called
@@ -108,6 +111,9 @@ const looksAtOnce = 5
 func New(p Params) *Tracker {
 	if p.Publish == nil {
 		p.Publish = func(context.Context, pgx.Tx, ledger.Applied) error { return nil }
+	}
+	if p.Sender == nil {
+		p.Sender = func(string, bool) string { return "" }
 	}
 	if p.SawEvent == nil {
 		p.SawEvent = func(string, bool) {}

@@ -69,6 +69,15 @@ func New(p Params) *Sender {
 // Provider returns "twilio".
 func (s *Sender) Provider() string { return Provider }
 
+// From is what recipients get their texts from, and say STOP to: a Messaging
+// Service or a number.
+func (s *Sender) From() string {
+	if s.p.MessagingServiceSID != "" {
+		return s.p.MessagingServiceSID
+	}
+	return s.p.From
+}
+
 // Account is the same for all senders that share limits and credits.
 func (s *Sender) Account() string { return Provider + ":" + s.p.AccountSID }
 

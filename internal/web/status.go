@@ -30,6 +30,7 @@ func Kinds() []Kind {
 		{invite.CodeInviteNotFound, http.StatusNotFound, "There is no such invite", false},
 		{invite.CodeDeliveryNotFound, http.StatusNotFound, "There is no such delivery", false},
 		{invite.CodeMessageNotFound, http.StatusNotFound, "There is no such message", false},
+		{invite.CodeSuppressionNotFound, http.StatusNotFound, "There is no such suppression", false},
 		{invite.CodeMethodNotAllowed, http.StatusMethodNotAllowed, "This path does not take this method", false},
 		{invite.CodeActiveInviteExists, http.StatusConflict, "An open invite exists already", false},
 		{invite.CodeNotResendable, http.StatusConflict, "The invite cannot be resent", false},

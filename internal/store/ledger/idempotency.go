@@ -18,11 +18,12 @@ type Answered struct {
 	Status   int
 }
 
+const findAnswered = `SELECT invite_id, body_mac, status FROM idempotency WHERE key_id = $1 AND route = $2 AND key_hash = $3`
+
 // FindAnswered returns the earlier answer to an Idempotency-Key; ok is false when there is none.
 func FindAnswered(ctx context.Context, db postgres.DB, key invite.KeyID, route string, keyHash []byte) (Answered, bool, error) {
 	var a Answered
-	err := db.QueryRow(ctx, `SELECT invite_id, body_mac, status FROM idempotency WHERE key_id = $1 AND route = $2 AND key_hash = $3`,
-		key, route, keyHash).Scan(&a.InviteID, &a.BodyMAC, &a.Status)
+	err := db.QueryRow(ctx, findAnswered, key, route, keyHash).Scan(&a.InviteID, &a.BodyMAC, &a.Status)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Answered{}, false, nil
 	}
@@ -30,6 +31,18 @@ func FindAnswered(ctx context.Context, db postgres.DB, key invite.KeyID, route s
 		return Answered{}, false, fmt.Errorf("find answer to an idempotency key: %w", postgres.Translate(err))
 	}
 	return a, true, nil
+}
+
+// AskAnswered is FindAnswered as part of a batch: out and found are set when
+// its results are read.
+func AskAnswered(batch *pgx.Batch, key invite.KeyID, route string, keyHash []byte, out *Answered, found *bool) {
+	batch.Queue(findAnswered, key, route, keyHash).Query(func(rows pgx.Rows) error {
+		list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Answered])
+		if err == nil && len(list) > 0 {
+			*out, *found = list[0], true
+		}
+		return err
+	})
 }
 
 // InsertAnswered remembers the answer to an Idempotency-Key in the transaction

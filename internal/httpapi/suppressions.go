@@ -1,0 +1,139 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/suppress"
+)
+
+// Suppressions shows and changes who is not to be written to;
+// *suppress.Service does.
+type Suppressions interface {
+	List(ctx context.Context, p access.Principal, q suppress.Query) ([]suppress.Suppression, invite.SuppressionID, error)
+	Add(ctx context.Context, p access.Principal, a suppress.Add) (suppress.Suppression, bool, error)
+	Lift(ctx context.Context, p access.Principal, id invite.SuppressionID, reason string) (suppress.Suppression, error)
+}
+
+// suppressionShape is the JSON shape of a block.
+type suppressionShape struct {
+	ID        string     `json:"id"`
+	Object    string     `json:"object"`
+	Livemode  bool       `json:"livemode"`
+	Channel   string     `json:"channel"`
+	Recipient *string    `json:"recipient"` // null once erased
+	Kind      string     `json:"kind"`
+	Title     string     `json:"title"`
+	Liftable  bool       `json:"liftable"`
+	Source    string     `json:"source"`
+	Note      *string    `json:"note"`
+	InviteID  *string    `json:"invite_id"`
+	CreatedAt time.Time  `json:"created_at"`
+	LiftedAt  *time.Time `json:"lifted_at"`
+	// ProviderKeeps, only of a block just lifted, says that the mail provider's
+	// own list could not be changed with our key.
+	ProviderKeeps bool `json:"provider_keeps,omitempty"`
+}
+
+func shapeSuppression(s suppress.Suppression) suppressionShape {
+	why, _ := invite.Explain(s.Kind.Reason())
+	return suppressionShape{
+		ID: s.ID.String(), Object: "suppression", Livemode: s.Livemode, Channel: string(s.Channel), Recipient: optional(s.Recipient.Reveal()),
+		Kind: string(s.Kind), Title: why.Title, Liftable: s.Kind.Liftable(), Source: s.Source, Note: optional(s.Note.Reveal()),
+		InviteID: optional(s.InviteID.String()), CreatedAt: s.CreatedAt.UTC(), LiftedAt: inUTC(s.LiftedAt), ProviderKeeps: s.ProviderKeeps,
+	}
+}
+
+func inUTC(t *time.Time) *time.Time {
+	if t == nil {
+		return nil
+	}
+	u := t.UTC()
+	return &u
+}
+
+func optional(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+func (a *api) listSuppressions(c echo.Context) error {
+	q := query(c)
+	want := suppress.Query{
+		Channel: invite.Channel(q.word("channel", "email", "sms")), Kind: invite.Block(q.word("kind", names(invite.Blocks())...)),
+		Recipient: q.text("recipient", 320), Limit: q.limit(),
+	}
+	if cursor := q.values.Get("cursor"); cursor != "" {
+		after, err := invite.Parse[invite.SuppressionID](cursor)
+		if err != nil {
+			q.add("cursor", invite.FaultInvalid, "must be a next_cursor that this endpoint gave")
+		}
+		want.After = after
+	}
+	if err := q.done("limit", "cursor", "channel", "kind", "recipient"); err != nil {
+		return err
+	}
+	page, next, err := a.Suppressions.List(c.Request().Context(), asker(c), want)
+	if err != nil {
+		return err
+	}
+	shapes := make([]suppressionShape, 0, len(page))
+	for _, s := range page {
+		shapes = append(shapes, shapeSuppression(s))
+	}
+	return answer(c, http.StatusOK, listOf(shapes, next.String()))
+}
+
+// suppressionRequest is the body of POST /v1/suppressions.
+type suppressionRequest struct {
+	Email  string `json:"email"`
+	Phone  string `json:"phone"`
+	Reason string `json:"reason"`
+}
+
+// liftRequest is the body of DELETE /v1/suppressions/{id}.
+type liftRequest struct {
+	Reason string `json:"reason"`
+}
+
+func (a *api) addSuppression(c echo.Context) error {
+	var req suppressionRequest
+	_, faults, err := body(c, &req, false)
+	if err := errors.Join(err, faulty(faults)); err != nil {
+		return err
+	}
+	s, fresh, err := a.Suppressions.Add(c.Request().Context(), asker(c), suppress.Add{Email: req.Email, Phone: req.Phone, Reason: req.Reason})
+	if err != nil {
+		return err
+	}
+	status := http.StatusCreated
+	if !fresh {
+		status = http.StatusOK // it was blocked already, and the first reason stands
+	}
+	return answer(c, status, shapeSuppression(s))
+}
+
+func (a *api) liftSuppression(c echo.Context) error {
+	id, err := invite.Parse[invite.SuppressionID](c.Param("id"))
+	if err != nil {
+		return invite.Errorf(invite.CodeSuppressionNotFound, "No suppression of this key's project and mode has this id.")
+	}
+	var req liftRequest
+	_, faults, err := body(c, &req, false)
+	if err := errors.Join(err, faulty(faults)); err != nil {
+		return err
+	}
+	s, err := a.Suppressions.Lift(c.Request().Context(), asker(c), id, req.Reason)
+	if err != nil {
+		return err
+	}
+	return answer(c, http.StatusOK, shapeSuppression(s))
+}

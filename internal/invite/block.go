@@ -1,0 +1,50 @@
+package invite
+
+// Block is why an address is not to be written to.
+type Block string
+
+const (
+	HardBounce Block = "hard_bounce" // there is no such mailbox, or the provider keeps it on a list of its own
+	SpamReport Block = "spam_report" // the person marked a message as spam
+	OptOut     Block = "opt_out"     // the person replied STOP to the sender
+	BadNumber  Block = "bad_number"  // a landline, or no phone at all
+	NotMe      Block = "not_me"      // the person said that it is not for them
+	ByHand     Block = "by_hand"     // somebody added it
+)
+
+// Blocks lists every Block, for filters and documents.
+func Blocks() []Block { return []Block{HardBounce, SpamReport, OptOut, BadNumber, NotMe, ByHand} }
+
+// BlockOf says whether what became of a message means that its address is not
+// to be written to again.
+func BlockOf(status DeliveryStatus, reason Reason) (Block, bool) {
+	switch {
+	case status == Complained, status == Suppressed && reason == MarkedSpam:
+		return SpamReport, true
+	case !status.DidNotArrive():
+		return "", false
+	case reason == AddressNotFound, reason == SuppressedBefore && status == Suppressed:
+		return HardBounce, true
+	case reason == OptedOut:
+		return OptOut, true
+	case reason == Landline, reason == NumberUnknown, reason == InvalidNumber:
+		return BadNumber, true
+	}
+	return "", false
+}
+
+// Reason is why a message to a blocked address is not sent.
+func (b Block) Reason() Reason {
+	switch b {
+	case OptOut:
+		return OptedOut
+	case SpamReport:
+		return MarkedSpam
+	case HardBounce, BadNumber, NotMe, ByHand:
+	}
+	return SuppressedBefore
+}
+
+// Liftable says whether somebody other than the person may undo a block. A
+// person who replied STOP can only undo it themselves, by texting START.
+func (b Block) Liftable() bool { return b != OptOut }

@@ -1,0 +1,55 @@
+// Package suppression owns the table of addresses that are not to be written
+// to, and how such an address is looked up.
+//
+// It is a store of its own, apart from the ledger: a block is about an address
+// and not about one invite, it is read before there is an invite, and it stays
+// when the invite is gone. Addresses are stored sealed and found by a keyed
+// hash. It must not decide what blocks: package invite does.
+package suppression
+
+import (
+	"strconv"
+
+	"github.com/connectlink/connectlink/internal/contact"
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/seal"
+)
+
+// Scope is whose blocks are meant.
+type Scope struct {
+	ProjectID string
+	Livemode  bool
+	// Sender is what the project's texts come from, a Messaging Service or a
+	// number: opt-outs are said to it, across projects. Empty: no opt-outs.
+	Sender string
+}
+
+// Keys are the hashes under which a block of an address would stand: its
+// project's own and, for a number, the sender's, one per live key each.
+func Keys(box *seal.Box, s Scope, ch invite.Channel, address string) []seal.Hash {
+	if address == "" {
+		return nil
+	}
+	keys := box.Hashes("suppression", s.ProjectID, strconv.FormatBool(s.Livemode), string(ch), folded(ch, address))
+	if ch == invite.SMS && s.Sender != "" {
+		keys = append(keys, box.Hashes("opt_out", s.Sender, address)...)
+	}
+	return keys
+}
+
+// key is the hash a new block is stored under.
+func key(box *seal.Box, s Scope, ch invite.Channel, kind invite.Block, address string) seal.Hash {
+	if kind == invite.OptOut {
+		return box.Hash("opt_out", s.Sender, address)
+	}
+	return box.Hash("suppression", s.ProjectID, strconv.FormatBool(s.Livemode), string(ch), folded(ch, address))
+}
+
+// folded is an address as it is compared: mail's without case.
+func folded(ch invite.Channel, address string) string {
+	if ch != invite.Email {
+		return address
+	}
+	local, domain := contact.EmailParts(address)
+	return local + "@" + domain
+}

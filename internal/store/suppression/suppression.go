@@ -1,0 +1,252 @@
+package suppression
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/secret"
+)
+
+// Sources: how a block came about.
+const (
+	FromReceipt = "receipt" // a provider's word on a message
+	FromReply   = "reply"   // the person's own text message
+	FromAPI     = "api"
+	FromPage    = "page" // the recipient's page
+)
+
+// ErrNotFound is returned for a block that is not there, or is not the asker's.
+var ErrNotFound = errors.New("no such suppression")
+
+// New is a block to be added.
+type New struct {
+	Channel  invite.Channel
+	Kind     invite.Block
+	Address  secret.Text
+	Note     secret.Text
+	Source   string
+	InviteID invite.ID
+	By       string
+}
+
+// Row is a block as stored. Address and notes are sealed.
+type Row struct {
+	ID        invite.SuppressionID `db:"id"`
+	ProjectID string               `db:"project_id"`
+	Livemode  bool                 `db:"livemode"`
+	Channel   invite.Channel       `db:"channel"`
+	Kind      invite.Block         `db:"kind"`
+	Sender    string               `db:"sender"`
+	Address   []byte               `db:"address"` // nil once erased
+	Note      []byte               `db:"note"`
+	Source    string               `db:"source"`
+	InviteID  invite.ID            `db:"invite_id"`
+	CreatedBy string               `db:"created_by"`
+	CreatedAt time.Time            `db:"created_at"`
+	LiftedAt  *time.Time           `db:"lifted_at"`
+	LiftedBy  string               `db:"lifted_by"`
+	LiftNote  []byte               `db:"lift_note"`
+}
+
+const rowColumns = `id, project_id, livemode, channel, kind, sender, address, note, source, invite_id, created_by, created_at, lifted_at, lifted_by, lift_note`
+
+// Insert adds a block. Where one stands already under the same key nothing
+// changes: the first reason is the one to be lifted. It returns the id of the
+// block that stands, and whether it is the new one.
+func Insert(ctx context.Context, db postgres.DB, box *seal.Box, s Scope, n New) (invite.SuppressionID, bool, error) {
+	id := invite.New[invite.SuppressionID]()
+	address, err := sealed(box, n.Address, "suppressions.address", id)
+	if err != nil {
+		return id, false, err
+	}
+	note, err := sealed(box, n.Note, "suppressions.note", id)
+	if err != nil {
+		return id, false, err
+	}
+	sender := ""
+	if n.Kind == invite.OptOut {
+		sender = s.Sender
+	}
+	// The other live keys are looked at too: after a rotation an older block
+	// stands under an older key.
+	var stands invite.SuppressionID
+	err = db.QueryRow(ctx, `
+		WITH old AS (
+			SELECT id FROM suppressions WHERE hash = ANY($14) AND lifted_at IS NULL AND (kind = 'opt_out') = ($5 = 'opt_out') LIMIT 1
+		), added AS (
+			INSERT INTO suppressions (id, project_id, livemode, channel, kind, hash, sender, address, note, source, invite_id, created_by)
+			SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12 WHERE NOT EXISTS (SELECT FROM old)
+			ON CONFLICT (hash) WHERE lifted_at IS NULL DO NOTHING
+			RETURNING id
+		)
+		SELECT id FROM added UNION ALL SELECT id FROM old
+		UNION ALL SELECT id FROM suppressions WHERE hash = $13 AND lifted_at IS NULL
+		LIMIT 1`,
+		id, s.ProjectID, s.Livemode, string(n.Channel), string(n.Kind), key(box, s, n.Channel, n.Kind, n.Address.Reveal()), sender,
+		address, note, n.Source, n.InviteID, n.By,
+		key(box, s, n.Channel, n.Kind, n.Address.Reveal()), Keys(box, s, n.Channel, n.Address.Reveal())).Scan(&stands)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return id, false, nil // a twin that has not committed yet was first: it stands
+	}
+	if err != nil {
+		return id, false, fmt.Errorf("insert suppression: %w", postgres.Translate(err))
+	}
+	return stands, stands == id, nil
+}
+
+func sealed(box *seal.Box, t secret.Text, column string, id invite.SuppressionID) ([]byte, error) {
+	if t.IsZero() {
+		return nil, nil
+	}
+	b, err := box.Seal([]byte(t.Reveal()), seal.AD{Column: column, ID: id.UUID()})
+	if err != nil {
+		return nil, fmt.Errorf("seal %s: %w", column, err)
+	}
+	return b, nil
+}
+
+// Open opens a block's address or one of its notes; zero for what is not there.
+func Open(box *seal.Box, id invite.SuppressionID, column string, b []byte) (secret.Text, error) {
+	if b == nil {
+		return secret.Text{}, nil
+	}
+	plain, err := box.Open(b, seal.AD{Column: column, ID: id.UUID()})
+	if err != nil {
+		return secret.Text{}, fmt.Errorf("open %s of %s: %w", column, id, err)
+	}
+	return secret.New(string(plain)), nil
+}
+
+// Standing is a block that stands in the way.
+type Standing struct {
+	ID   invite.SuppressionID
+	Kind invite.Block
+	Hash seal.Hash
+}
+
+const findStanding = `SELECT id, kind, hash FROM suppressions WHERE hash = ANY($1) AND lifted_at IS NULL ORDER BY kind = 'opt_out' DESC, id`
+
+// ListStanding returns the blocks that stand under any of these keys, opt-outs
+// first: they weigh most.
+func ListStanding(ctx context.Context, db postgres.DB, keys []seal.Hash) ([]Standing, error) {
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	rows, _ := db.Query(ctx, findStanding, keys)
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Standing])
+	if err != nil {
+		return nil, fmt.Errorf("list standing suppressions: %w", postgres.Translate(err))
+	}
+	return list, nil
+}
+
+// Ask is ListStanding as part of a batch: out is filled when its results are read.
+func Ask(batch *pgx.Batch, keys []seal.Hash, out *[]Standing) {
+	if len(keys) == 0 {
+		return
+	}
+	batch.Queue(findStanding, keys).Query(func(rows pgx.Rows) error {
+		var err error
+		*out, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Standing])
+		return err
+	})
+}
+
+// Get returns a block of the scope, its sender's opt-outs included. Errors: ErrNotFound.
+func Get(ctx context.Context, db postgres.DB, s Scope, id invite.SuppressionID) (Row, error) {
+	rows, _ := db.Query(ctx, `SELECT `+rowColumns+` FROM suppressions
+		WHERE id = $1 AND (project_id = $2 AND livemode = $3 OR sender <> '' AND sender = $4)`, id, s.ProjectID, s.Livemode, s.Sender)
+	r, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Row])
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Row{}, fmt.Errorf("get suppression %s: %w", id, ErrNotFound)
+	}
+	if err != nil {
+		return Row{}, fmt.Errorf("get suppression %s: %w", id, postgres.Translate(err))
+	}
+	return r, nil
+}
+
+// Filter selects standing blocks of a scope.
+type Filter struct {
+	Scope
+	Channel invite.Channel       // empty: any
+	Kind    invite.Block         // empty: any
+	Keys    []seal.Hash          // nil: any address
+	After   invite.SuppressionID // the last one of the page before
+	Limit   int
+}
+
+// List returns standing blocks, newest first, and where the next page begins.
+func List(ctx context.Context, db postgres.DB, f Filter) ([]Row, invite.SuppressionID, error) {
+	rows, _ := db.Query(ctx, `SELECT `+rowColumns+` FROM suppressions
+		WHERE lifted_at IS NULL AND (project_id = $1 AND livemode = $2 OR sender <> '' AND sender = $3)
+			AND ($4 = '' OR channel = $4) AND ($5 = '' OR kind = $5) AND ($6::bytea[] IS NULL OR hash = ANY($6)) AND ($7::uuid IS NULL OR id < $7)
+		ORDER BY id DESC LIMIT $8`,
+		f.ProjectID, f.Livemode, f.Sender, string(f.Channel), string(f.Kind), f.Keys, f.After, f.Limit+1)
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[Row])
+	if err != nil {
+		return nil, invite.SuppressionID{}, fmt.Errorf("list suppressions: %w", postgres.Translate(err))
+	}
+	if len(list) <= f.Limit {
+		return list, invite.SuppressionID{}, nil
+	}
+	list = list[:f.Limit]
+	return list, list[f.Limit-1].ID, nil
+}
+
+// SetLifted lifts every standing block under these keys that pick allows:
+// opt-outs only, or anything but. It says how many there were.
+func SetLifted(ctx context.Context, db postgres.DB, box *seal.Box, keys []seal.Hash, optOuts bool, by string, note secret.Text) (int, error) {
+	standing, err := ListStanding(ctx, db, keys)
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	for _, st := range standing {
+		if (st.Kind == invite.OptOut) != optOuts {
+			continue
+		}
+		b, err := sealed(box, note, "suppressions.lift_note", st.ID)
+		if err != nil {
+			return n, err
+		}
+		tag, err := db.Exec(ctx, `UPDATE suppressions SET lifted_at = now(), lifted_by = $2, lift_note = $3 WHERE id = $1 AND lifted_at IS NULL`, st.ID, by, b)
+		if err != nil {
+			return n, fmt.Errorf("lift suppression %s: %w", st.ID, postgres.Translate(err))
+		}
+		n += int(tag.RowsAffected())
+	}
+	return n, nil
+}
+
+// Addressed is what tells to which address a delivery went.
+type Addressed struct {
+	Content []byte // the invite's, sealed; nil once erased
+	// Corrected: the address was changed since the delivery was queued, so the
+	// content names another one.
+	Corrected bool
+}
+
+// GetAddressed reads it. Errors: ErrNotFound.
+func GetAddressed(ctx context.Context, db postgres.DB, id invite.ID, delivery invite.DeliveryID) (Addressed, error) {
+	var a Addressed
+	err := db.QueryRow(ctx, `
+		SELECT content, EXISTS (
+			SELECT FROM events e WHERE e.invite_id = i.id AND e.type = 'address_corrected'
+				AND e.seq > (SELECT min(q.seq) FROM events q WHERE q.invite_id = i.id AND q.delivery_id = $2))
+		FROM invites i WHERE i.id = $1`, id, delivery).Scan(&a.Content, &a.Corrected)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return a, fmt.Errorf("get address of invite %s: %w", id, ErrNotFound)
+	}
+	if err != nil {
+		return a, fmt.Errorf("get address of invite %s: %w", id, postgres.Translate(err))
+	}
+	return a, nil
+}

@@ -1,0 +1,222 @@
+package suppress
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/contact"
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/secret"
+	"github.com/connectlink/connectlink/internal/store/suppression"
+)
+
+// maxNote bounds what may be said about a block.
+const maxNote = 500
+
+// unlistTimeout bounds the call to the provider while somebody waits.
+const unlistTimeout = 10 * time.Second
+
+// Suppression is a block as its project sees it.
+type Suppression struct {
+	ID        invite.SuppressionID
+	Livemode  bool
+	Channel   invite.Channel
+	Kind      invite.Block
+	Recipient secret.Text // zero once erased
+	Note      secret.Text
+	Source    string
+	InviteID  invite.ID
+	CreatedAt time.Time
+	LiftedAt  *time.Time
+	// ProviderKeeps, of a block just lifted, says that the provider's own list
+	// could not be changed with our key: somebody has to do it there.
+	ProviderKeeps bool
+}
+
+// Add is a block that somebody asks for. One of Email and Phone is given.
+type Add struct {
+	Email  string
+	Phone  string
+	Reason string // why, in the asker's words
+}
+
+// Query selects blocks; empty members select all.
+type Query struct {
+	Channel   invite.Channel
+	Kind      invite.Block
+	Recipient string
+	After     invite.SuppressionID
+	Limit     int
+}
+
+// List returns the standing blocks of a principal's project, newest first,
+// and where the next page begins. Errors: invalid_request for what is no address.
+func (s *Service) List(ctx context.Context, p access.Principal, q Query) ([]Suppression, invite.SuppressionID, error) {
+	f := suppression.Filter{Scope: s.scope(p.ProjectID, p.Livemode), Channel: q.Channel, Kind: q.Kind, After: q.After, Limit: q.Limit}
+	if q.Recipient != "" {
+		ch, address, ok := parse(q.Recipient, p)
+		if !ok {
+			return nil, q.After, faulty("/recipient", invite.FaultInvalid, "must be an email address, or a phone number that begins with + and the country code")
+		}
+		f.Keys = suppression.Keys(s.p.Box, f.Scope, ch, address)
+	}
+	rows, next, err := suppression.List(ctx, s.p.DB, f)
+	if err != nil {
+		return nil, next, err
+	}
+	out := make([]Suppression, 0, len(rows))
+	for _, r := range rows {
+		one, err := s.open(r)
+		if err != nil {
+			return nil, next, err
+		}
+		out = append(out, one)
+	}
+	return out, next, nil
+}
+
+// Add blocks an address by hand; the bool says whether there was none before.
+// Errors: invalid_request.
+func (s *Service) Add(ctx context.Context, p access.Principal, a Add) (Suppression, bool, error) {
+	ch, address, err := one(a, p)
+	if err != nil {
+		return Suppression{}, false, err
+	}
+	note := contact.Clean(a.Reason, maxNote)
+	if note == "" {
+		return Suppression{}, false, faulty("/reason", invite.FaultRequired, "say why, for whoever finds the block later")
+	}
+	scope := s.scope(p.ProjectID, p.Livemode)
+	id, fresh, err := suppression.Insert(ctx, s.p.DB, s.p.Box, scope, suppression.New{
+		Channel: ch, Kind: invite.ByHand, Address: secret.New(address), Note: secret.New(note), Source: suppression.FromAPI, By: p.ID,
+	})
+	if err != nil {
+		return Suppression{}, false, err
+	}
+	r, err := suppression.Get(ctx, s.p.DB, scope, id)
+	if err != nil {
+		return Suppression{}, false, err
+	}
+	out, err := s.open(r)
+	return out, fresh, err
+}
+
+// Lift lets an address be written to again, and removes it from the mail
+// provider's own list. Errors, as *invite.Error: suppression_not_found,
+// recipient_opted_out for what only the person can undo, invalid_request
+// without a reason, unavailable when the provider cannot be asked now.
+func (s *Service) Lift(ctx context.Context, p access.Principal, id invite.SuppressionID, reason string) (Suppression, error) {
+	scope := s.scope(p.ProjectID, p.Livemode)
+	r, err := suppression.Get(ctx, s.p.DB, scope, id)
+	if errors.Is(err, suppression.ErrNotFound) {
+		return Suppression{}, invite.Errorf(invite.CodeSuppressionNotFound, "There is no suppression %s for this key.", id)
+	}
+	if err != nil {
+		return Suppression{}, err
+	}
+	out, err := s.open(r)
+	if err != nil || r.LiftedAt != nil {
+		return out, err // lifting twice is the same as once
+	}
+	if !r.Kind.Liftable() {
+		return Suppression{}, invite.Errorf(invite.CodeRecipientOptedOut, "The person replied STOP. Only they can undo it, by texting START.")
+	}
+	note := contact.Clean(reason, maxNote)
+	if note == "" {
+		return Suppression{}, faulty("/reason", invite.FaultRequired, "say why the address may be written to again")
+	}
+	cleared, err := s.unlist(ctx, p, out)
+	if err != nil {
+		return Suppression{}, err
+	}
+	keys := suppression.Keys(s.p.Box, scope, r.Channel, out.Recipient.Reveal())
+	if _, err := suppression.SetLifted(ctx, s.p.DB, s.p.Box, keys, false, p.ID, secret.New(note)); err != nil {
+		return Suppression{}, err
+	}
+	if r, err = suppression.Get(ctx, s.p.DB, scope, id); err != nil {
+		return Suppression{}, err
+	}
+	out, err = s.open(r)
+	out.ProviderKeeps = !cleared
+	return out, err
+}
+
+// unlist comes before our own block is lifted: if it fails nothing is lifted,
+// and it can be asked for again.
+func (s *Service) unlist(ctx context.Context, p access.Principal, b Suppression) (cleared bool, err error) {
+	if b.Channel != invite.Email || b.Recipient.IsZero() {
+		return true, nil
+	}
+	l, ok := s.p.Lifter(p.ProjectID, p.Livemode)
+	if !ok {
+		return true, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, unlistTimeout)
+	defer cancel()
+	if cleared, err = l.Unlist(ctx, b.Recipient, b.Kind); err != nil {
+		s.p.Log.WarnContext(ctx, "an address could not be removed from the provider's list", "suppression", b.ID.String(), "err", err)
+		e := invite.Errorf(invite.CodeUnavailable, "The mail provider's own list could not be changed, so nothing was lifted. Ask again later.")
+		e.RetryAfterS = 30
+		e.Err = err
+		return false, e
+	}
+	return cleared, nil
+}
+
+func (s *Service) open(r suppression.Row) (Suppression, error) {
+	out := Suppression{
+		ID: r.ID, Livemode: r.Livemode, Channel: r.Channel, Kind: r.Kind, Source: r.Source, InviteID: r.InviteID,
+		CreatedAt: r.CreatedAt, LiftedAt: r.LiftedAt,
+	}
+	var err1, err2 error
+	out.Recipient, err1 = suppression.Open(s.p.Box, r.ID, "suppressions.address", r.Address)
+	out.Note, err2 = suppression.Open(s.p.Box, r.ID, "suppressions.note", r.Note)
+	if err := errors.Join(err1, err2); err != nil {
+		return Suppression{}, fmt.Errorf("show suppression: %w", err)
+	}
+	return out, nil
+}
+
+func one(a Add, p access.Principal) (invite.Channel, string, error) {
+	switch {
+	case a.Email == "" && a.Phone == "":
+		return "", "", faulty("/email", invite.FaultRequired, "email or phone is required")
+	case a.Email != "" && a.Phone != "":
+		return "", "", faulty("/phone", invite.FaultNotAllowed, "give email or phone, not both")
+	case a.Email != "":
+		if ch, address, ok := parse(a.Email, p); ok && ch == invite.Email {
+			return ch, address, nil
+		}
+		return "", "", faulty("/email", invite.FaultInvalid, "must be an email address")
+	}
+	if ch, address, ok := parse(a.Phone, p); ok && ch == invite.SMS {
+		return ch, address, nil
+	}
+	return "", "", faulty("/phone", invite.FaultInvalid, "must be a phone number that begins with + and the country code")
+}
+
+// parse reads an address as an invite's recipient is read.
+func parse(text string, p access.Principal) (invite.Channel, string, bool) {
+	if email, err := contact.ParseEmail(text); err == nil {
+		return invite.Email, email, true
+	}
+	read := contact.ParsePhone
+	if !p.Livemode {
+		read = contact.ParsePhoneTest
+	}
+	phone, err := read(text, "")
+	if err == nil {
+		return invite.SMS, phone.E164, true
+	}
+	return "", "", false
+}
+
+func faulty(pointer string, code invite.Code, detail string) error {
+	return &invite.Error{
+		Code: invite.CodeInvalidRequest, Message: "The request has faults; each is listed with its place.",
+		Faults: []invite.Fault{{Pointer: pointer, Code: code, Detail: detail}},
+	}
+}

@@ -1,0 +1,106 @@
+package suppress
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/secret"
+	"github.com/connectlink/connectlink/internal/store/ledger"
+	"github.com/connectlink/connectlink/internal/store/suppression"
+)
+
+// Lifter removes an address from the lists that a mail provider keeps itself.
+type Lifter interface {
+	// Unlist removes it from the lists for this kind of block. An address that is
+	// on none is no error; cleared is false when we may not change the lists.
+	Unlist(ctx context.Context, address secret.Text, kind invite.Block) (cleared bool, err error)
+}
+
+// Params are what a Service needs.
+type Params struct {
+	DB  postgres.DB
+	Box *seal.Box
+	// Sender is what a project's texts come from; empty when it sends none.
+	Sender func(project string, livemode bool) string
+	// Lifter of a project's mail provider; false when it has none.
+	Lifter func(project string, livemode bool) (Lifter, bool)
+	// Scripted says whether an address of test mode has a scripted fate. Such a
+	// fate is met anew each time, so it blocks nothing. May be nil.
+	Scripted func(address string) bool
+	Log      *slog.Logger
+}
+
+// Service adds, shows and lifts blocks. It is safe for concurrent use.
+type Service struct{ p Params }
+
+// New makes a Service.
+func New(p Params) *Service {
+	if p.Scripted == nil {
+		p.Scripted = func(string) bool { return false }
+	}
+	if p.Log == nil {
+		p.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Service{p: p}
+}
+
+func (s *Service) scope(project string, livemode bool) suppression.Scope {
+	return suppression.Scope{ProjectID: project, Livemode: livemode, Sender: s.p.Sender(project, livemode)}
+}
+
+// Note adds the blocks that follow from what became of an invite's messages,
+// in the transaction that records it. Use cases call it where they publish.
+func (s *Service) Note(ctx context.Context, tx pgx.Tx, a ledger.Applied) error {
+	if !slices.Contains(a.Effects, invite.EffectBlock) {
+		return nil
+	}
+	for _, d := range a.State.Deliveries {
+		kind, blocks := invite.BlockOf(d.Status, d.Reason)
+		if !blocks || slices.Contains(a.Before.Deliveries, d) {
+			continue
+		}
+		if err := s.note(ctx, tx, a, d, kind); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Service) note(ctx context.Context, tx pgx.Tx, a ledger.Applied, d invite.DeliveryState, kind invite.Block) error {
+	got, err := suppression.GetAddressed(ctx, tx, a.ID, d.ID)
+	if errors.Is(err, suppression.ErrNotFound) || err == nil && (got.Corrected || got.Content == nil) {
+		return nil // it is not known any more to which address this one went
+	}
+	if err != nil {
+		return err
+	}
+	plain, err := s.p.Box.Open(got.Content, seal.AD{Column: "invites.content", ID: a.ID.UUID()})
+	if err != nil {
+		return fmt.Errorf("open content of invite %s: %w", a.ID, err)
+	}
+	var content invite.Content
+	if json.Unmarshal(plain, &content) != nil {
+		return fmt.Errorf("content of invite %s is not what was sealed", a.ID) // the decoder would quote it
+	}
+	address := content.Recipient.Address(d.Channel)
+	if address == "" || !a.Livemode && s.p.Scripted(address) {
+		return nil
+	}
+	scope := s.scope(a.ProjectID, a.Livemode)
+	if kind == invite.OptOut && scope.Sender == "" {
+		return nil
+	}
+	_, _, err = suppression.Insert(ctx, tx, s.p.Box, scope, suppression.New{
+		Channel: d.Channel, Kind: kind, Address: secret.New(address), Source: suppression.FromReceipt, InviteID: a.ID, By: d.Provider,
+	})
+	return err
+}
