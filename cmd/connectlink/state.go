@@ -41,12 +41,20 @@ func openState(dir string) (devState, error) {
 	err := os.MkdirAll(dir, mode)
 	if err == nil {
 		// A folder that exists may still be closed to us; better now than half-way.
-		err = s.write("writable", "", os.Rename)
+		err = s.probe()
 	}
 	if err != nil {
 		return devState{}, fmt.Errorf("cannot keep state in %s: %w; name another folder with --state or CONNECTLINK_STATE_DIR", dir, cause(err))
 	}
-	return s, os.Remove(s.file("writable"))
+	return s, nil
+}
+
+func (s devState) probe() error {
+	f, err := os.CreateTemp(s.dir, ".probe-")
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
 }
 
 // cause drops operation and path, which the message names already.
@@ -94,11 +102,12 @@ func (s devState) began() bool {
 // keyset reads the keyset, or makes it before there is anything to seal. Two
 // first starts at once agree on one.
 func (s devState) keyset() (secret.Text, error) {
+	began := s.began() // asked first: whoever starts at the same time keeps the keyset, then makes the database
 	text, ok, err := s.read("keyset")
 	if err != nil || ok {
 		return secret.New(text), err
 	}
-	if s.began() {
+	if began {
 		return secret.Text{}, fmt.Errorf("%s is gone, and nobody can read the database beside it without: "+
 			"put it back, or remove %s to begin anew", s.file("keyset"), s.dir)
 	}
