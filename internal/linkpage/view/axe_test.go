@@ -1,0 +1,76 @@
+package view_test
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+)
+
+// findings runs axe-core and gives what is serious or critical, as sentences.
+const findings = `axe.run(document, { resultTypes: ["violations"] }).then(r => r.violations
+	.filter(v => v.impact === "serious" || v.impact === "critical")
+	.flatMap(v => v.nodes.map(n => v.impact + " " + v.id + ": " + n.html.slice(0, 120) + " – " + n.failureSummary.replace(/\s+/g, " "))))`
+
+func TestPagesAreAccessible(t *testing.T) {
+	t.Parallel()
+	axe, err := os.ReadFile(filepath.Join("..", "testdata", "axe", "axe.min.js"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := browser(t)
+	srv := serve(t, nil)
+	examine := func(name, then string) []string {
+		t.Helper()
+		if err := chromedp.Do(ctx, chromedp.Navigate(srv.URL+"/page/"+name)); err != nil {
+			t.Fatal(err)
+		}
+		for _, script := range []string{string(axe) + "; true", then + "; true"} {
+			if _, err := chromedp.Run(ctx, chromedp.Evaluate[bool](script)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		found, err := chromedp.Run(ctx, chromedp.Evaluate[[]string](findings, chromedp.EvalAwaitPromise))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return found
+	}
+	// The instrument first: it must find what is spoilt on purpose.
+	spoilt := strings.Join(examine("not_me", `document.querySelector("label.field").remove();
+		document.documentElement.removeAttribute("lang"); document.querySelector(".lead").style.color = "#ddd"`), "\n")
+	for _, want := range []string{"label", "html-has-lang", "color-contrast"} {
+		if !strings.Contains(spoilt, want) {
+			t.Errorf("axe does not see %s: %s", want, spoilt)
+		}
+	}
+	names := make([]string, 0, len(shots(t)))
+	for name := range shots(t) {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, scheme := range []string{"light", "dark"} {
+		_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, width := range []int64{320, 1280} {
+			if err := chromedp.Do(ctx, chromedp.EmulateViewport(width, 900)); err != nil {
+				t.Fatal(err)
+			}
+			for _, name := range names {
+				// What is folded or hidden until it is wanted counts too.
+				for _, f := range examine(name, `document.querySelectorAll("details").forEach(d => d.open = true);
+					document.querySelectorAll("button[hidden]").forEach(b => b.hidden = false)`) {
+					t.Errorf("%s at %d px, %s: %s", name, width, scheme, f)
+				}
+			}
+		}
+	}
+}
