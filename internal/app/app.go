@@ -30,6 +30,7 @@ import (
 	"github.com/connectlink/connectlink/internal/suppress"
 	"github.com/connectlink/connectlink/internal/track"
 	"github.com/connectlink/connectlink/internal/visit"
+	"github.com/connectlink/connectlink/internal/watch"
 	"github.com/connectlink/connectlink/internal/web"
 	"github.com/connectlink/connectlink/internal/worker"
 )
@@ -80,6 +81,7 @@ type App struct {
 	courier    *publish.Courier
 	dispatcher *dispatch.Dispatcher
 	notifier   *postgres.Notifier
+	waiting    *watch.Registry
 	handler    *echo.Echo
 }
 
@@ -196,6 +198,7 @@ func (a *App) openUseCases() error {
 	a.courier = publish.NewCourier(publish.Params{
 		DB: a.work, Box: a.box, Project: a.cfg.Project, AllowPrivate: a.opt.Laptop, Now: a.opt.Now,
 	})
+	a.openWatch()
 	a.notifier = postgres.NewNotifier(postgres.NotifierParams{URL: a.cfg.DatabaseDirectURL.Reveal(), Log: a.log})
 	if a.works() {
 		if err := a.openDispatch(); err != nil {
@@ -230,6 +233,7 @@ func (a *App) Run(ctx context.Context) error {
 	defer a.Close()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return ended(ctx, a.notifier.Run(ctx)) })
+	a.hearOthers(ctx, g)
 	if a.serves() {
 		g.Go(func() error { return web.Serve(ctx, a.listener, web.Server(a.handler, a.log), stopWithin) })
 	}
@@ -238,30 +242,10 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	if a.works() {
 		g.Go(func() error { return ended(ctx, a.dispatcher.Run(ctx)) })
-		g.Go(func() error { return ended(ctx, a.hearOthers(ctx)) })
 		g.Go(func() error {
 			return ended(ctx, worker.Run(ctx, worker.Params{DB: a.work, Track: a.track, Courier: a.courier, Log: a.log}))
 		})
 	}
-	return g.Wait()
-}
-
-// hearOthers wakes dispatch when another process accepted something.
-func (a *App) hearOthers(ctx context.Context) error {
-	l := postgres.NewListener(postgres.ListenerParams{URL: a.cfg.DatabaseDirectURL.Reveal(), Log: a.log})
-	heard := l.Listen(queueChannel)
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return l.Run(ctx) })
-	g.Go(func() error {
-		for {
-			select {
-			case <-ctx.Done():
-				return nil
-			case <-heard:
-				a.dispatcher.Wake()
-			}
-		}
-	})
 	return g.Wait()
 }
 

@@ -20,6 +20,7 @@ func (a *App) follow(ctx context.Context, tx pgx.Tx, applied ledger.Applied) err
 	if err := a.outbox.Enqueue(ctx, tx, applied); err != nil {
 		return err
 	}
+	a.tell(tx, applied)
 	return a.suppress.Note(ctx, tx, applied)
 }
 

@@ -31,6 +31,7 @@ func (a *App) openRoutes() error {
 		Invites: a.Issue, Suppressions: a.suppress, Callbacks: a.track, Authenticate: a.Grants.Authenticate, DB: a.api, Box: a.box, PublicURL: a.public,
 		Check: a.Issue.Check, Advance: a.Issue.Advance, Ready: a.ready,
 	}
+	params.InApp, params.AppLinks = a.inApp(), appLinks(a.cfg)
 	if a.standins != nil {
 		params.Inbox = a.standins.sandbox
 	}
@@ -42,7 +43,7 @@ func (a *App) openRoutes() error {
 		return fmt.Errorf("read the pages: %w", err)
 	}
 	linkpage.Register(e, linkpage.Params{
-		Visits: a.visit, Pages: pages, Project: a.cfg.Project, Log: a.log,
+		Visits: a.visit, Pages: pages, Project: a.cfg.Project, PublicURL: a.public, Log: a.log,
 		Guesses: limit.New(limit.Per(guessesPerMinute, time.Minute), guessesPerMinute, a.opt.Now),
 	})
 	e.GET("/metrics", a.metrics())

@@ -56,6 +56,9 @@ func advices() map[invite.Code]advice {
 		invite.CodeNotRevocable: {
 			"The invite is connected: its link is spent.",
 			"To end the access, delete the account at Pipedream."},
+		invite.CodeInviteEnded: {
+			"The invite is expired, revoked or replaced, so nothing can be connected through it.",
+			"Resend an expired invite or make another, then ask for a new client token."},
 		invite.CodeIdempotencyInProgress: {
 			"A request with the same Idempotency-Key has not been answered yet.",
 			"Wait as long as `Retry-After` says and send the same request again."},

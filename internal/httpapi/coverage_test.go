@@ -18,6 +18,7 @@ func TestEveryOperationOfTheDocumentSucceeds(t *testing.T) {
 		"expires_in":3600,"valid_for":86400,"initiated_by":"user","metadata":{"k":"v"},"oauth_app_id":"oa_slack9"}`)
 	r := w.until(t, id, "delivery.status", "delivered")
 	delivery := r.at(t, "delivery.id").(string)
+	own := w.client(t, id)
 	message := w.call(t, w.key, "GET", "/v1/test_helpers/messages", "").at(t, "data.0.id").(string)
 	none := secret.Text{}
 	w.play(t, []scenario{
@@ -27,6 +28,11 @@ func TestEveryOperationOfTheDocumentSucceeds(t *testing.T) {
 		{name: "deliveries", key: w.key, method: "GET", path: "/v1/invites/" + id + "/deliveries", status: 200},
 		{name: "delivery", key: w.key, method: "GET", path: "/v1/deliveries/" + delivery, status: 200},
 		{name: "content", key: w.key, method: "GET", path: "/v1/deliveries/" + delivery + "/content", status: 200},
+		{name: "client token", key: w.key, method: "POST", path: "/v1/invites/" + id + "/client_token", status: 201},
+		{name: "read in the app", key: own, method: "GET", path: "/v1/client/invite", status: 200},
+		{name: "open in the app", key: own, method: "POST", path: "/v1/client/invite/open", status: 200},
+		{name: "iOS apps", key: none, method: "GET", path: "/.well-known/apple-app-site-association", status: 200},
+		{name: "Android apps", key: none, method: "GET", path: "/.well-known/assetlinks.json", status: 200},
 		{name: "message", key: w.key, method: "GET", path: "/v1/test_helpers/messages/" + message, status: 200},
 		{name: "resend", key: w.key, method: "POST", path: "/v1/invites/" + id + "/resend", status: 200, want: map[string]any{"resend_count": 1}},
 		{name: "advance", key: w.key, method: "POST", path: "/v1/test_helpers/invites/" + id + "/advance", body: `{"to":"expired"}`, status: 200},

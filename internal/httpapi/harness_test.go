@@ -126,6 +126,7 @@ func newWorld(t *testing.T) *world {
 		PublicURL: must(url.Parse(publicURL)), Log: slog.New(slog.NewJSONHandler(w.log, nil)),
 	}, httpapi.Params{
 		Invites: service, Suppressions: w.suppressions(), Check: service.Check, Advance: service.Advance, Callbacks: w.tracker(base),
+		InApp: w.inApp(keys), AppLinks: apps(),
 		Authenticate: keys.Authenticate, DB: w.db, Box: box, PublicURL: publicURL, Inbox: w.sandbox,
 		Ready: func(ctx context.Context) error {
 			if w.notReady.Load() {

@@ -52,6 +52,9 @@ type Params struct {
 	Box *seal.Box
 	// PublicURL is where people reach this service; empty when they cannot.
 	PublicURL string
+	// InApp serves products' own apps, AppLinks says which may open links of ours.
+	InApp    InApp
+	AppLinks AppLinks
 	// Inbox and Advance serve test mode; nil where there is none. Advance moves
 	// an invite of test mode to a state named in advances.
 	Inbox   Inbox
@@ -81,6 +84,7 @@ const (
 	anyone   access.Scope = ""        // no key
 	anyKey   access.Scope = "any key" // a key, whatever it may do
 	provider access.Scope = "provider"
+	client   access.Scope = "client token" // no key: a token for one invite
 )
 
 // route is one line of the table below.
@@ -110,6 +114,10 @@ func (a *api) routes() []route {
 		{"POST", "/v1/suppressions", access.Suppressions, a.addSuppression, nil},
 		{"DELETE", "/v1/suppressions/:id", access.Suppressions, a.liftSuppression, nil},
 
+		{"POST", "/v1/invites/:id/client_token", access.InvitesWrite, a.clientToken, nil},
+		{"GET", "/v1/client/invite", client, a.clientInvite, one(web.Timeout(clientTimeout))},
+		{"POST", "/v1/client/invite/open", client, a.clientOpen, nil},
+
 		{"GET", "/v1/test_helpers/messages", access.LinksRead, a.messages, one(testKeys)},
 		{"GET", "/v1/test_helpers/messages/:id", access.LinksRead, a.message, one(testKeys)},
 		{"POST", "/v1/test_helpers/invites/:id/advance", access.InvitesWrite, a.advance, one(testKeys)},
@@ -120,6 +128,8 @@ func (a *api) routes() []route {
 		{"GET", "/docs/docs.css", anyone, a.docs.style, page},
 		{"GET", "/docs/errors/:code", anyone, a.docs.failure, page},
 		{"GET", "/docs/reasons", anyone, a.docs.reasons, page},
+		{"GET", "/.well-known/apple-app-site-association", anyone, a.appleApps, nil},
+		{"GET", "/.well-known/assetlinks.json", anyone, a.androidApps, nil},
 		{"GET", "/livez", anyone, a.live, nil},
 		{"GET", "/readyz", anyone, a.ready, nil},
 
@@ -130,9 +140,6 @@ func (a *api) routes() []route {
 
 		{"POST", "/v1/invites/preview", access.InvitesWrite, notYet, nil},
 		{"POST", "/v1/invites/batch", access.InvitesWrite, notYet, nil},
-		{"POST", "/v1/invites/:id/client_token", access.InvitesWrite, notYet, nil},
-		{"GET", "/v1/client/invite", anyone, notYet, nil},
-		{"POST", "/v1/client/invite/open", anyone, notYet, nil},
 		{"GET", "/v1/apps", anyKey, notYet, nil},
 		{"GET", "/v1/events", access.Webhooks, notYet, nil},
 		{"GET", "/v1/webhook_endpoints", access.Webhooks, notYet, nil},
@@ -149,7 +156,11 @@ func Mount(e *echo.Echo, p Params) error {
 	a := &api{Params: p, docs: d}
 	for _, r := range a.routes() {
 		guards := r.more
-		if r.scope != anyone && r.scope != provider {
+		switch r.scope {
+		case anyone, provider:
+		case client:
+			guards = append([]echo.MiddlewareFunc{a.clients}, guards...)
+		default:
 			// The key comes first: nobody without one learns what else is asked for.
 			guards = append([]echo.MiddlewareFunc{a.authenticated(r.scope)}, guards...)
 		}

@@ -26,6 +26,7 @@ const (
 	CodeActiveInviteExists     Code = "active_invite_exists"
 	CodeNotResendable          Code = "invite_not_resendable"
 	CodeNotRevocable           Code = "invite_not_revocable"
+	CodeInviteEnded            Code = "invite_ended"
 	CodeIdempotencyInProgress  Code = "idempotency_in_progress"
 	CodeIdempotencyReused      Code = "idempotency_key_reused"
 	CodeAlreadyConnected       Code = "already_connected"

@@ -32,6 +32,26 @@ func BodyLimit(n int64) echo.MiddlewareFunc {
 	}
 }
 
+// Timeout gives a route a time limit of its own, which may be longer than the
+// one that all have: for requests that wait for something to happen. Their
+// body must have been read, or be none.
+func Timeout(d time.Duration) echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Request().Context()), d)
+			defer cancel()
+			if client := stateOf(ctx).client; client != nil {
+				defer context.AfterFunc(client, cancel)()
+			}
+			// net/http takes the end of its ReadTimeout, which is meant for the
+			// request, for the caller's leaving while it is being answered.
+			_ = http.NewResponseController(c.Response().Writer).SetReadDeadline(time.Now().Add(d))
+			c.SetRequest(c.Request().WithContext(ctx))
+			return next(c)
+		}
+	}
+}
+
 // timeout ends the request's context; who waits for the database or a vendor
 // then gives up, and the caller is told to come back.
 func timeout(d time.Duration) echo.MiddlewareFunc {

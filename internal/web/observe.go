@@ -118,7 +118,7 @@ func line(log *slog.Logger, c echo.Context, s *state, route string, took time.Du
 	switch {
 	case code >= 500:
 		level = slog.LevelError
-	case quiet(route):
+	case quiet(route), code == http.StatusNotModified: // told nothing, so there is nothing to tell
 		level = slog.LevelDebug
 	}
 	ctx := c.Request().Context()

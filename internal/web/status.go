@@ -35,6 +35,7 @@ func Kinds() []Kind {
 		{invite.CodeActiveInviteExists, http.StatusConflict, "An open invite exists already", false},
 		{invite.CodeNotResendable, http.StatusConflict, "The invite cannot be resent", false},
 		{invite.CodeNotRevocable, http.StatusConflict, "The invite cannot be revoked", false},
+		{invite.CodeInviteEnded, http.StatusConflict, "The invite is over", false},
 		{invite.CodeIdempotencyInProgress, http.StatusConflict, "The first request with this Idempotency-Key is still under way", true},
 		{invite.CodeAlreadyConnected, http.StatusConflict, "The account is connected already", false},
 		{invite.CodeTooLarge, http.StatusRequestEntityTooLarge, "The body is too large", false},

@@ -56,7 +56,8 @@ func DeleteOld(ctx context.Context, db postgres.DB, k Kept, n int) (more bool, e
 	for _, t := range []struct {
 		table, column string
 		keep          time.Duration
-	}{{"callbacks", "received_at", k.Callbacks}, {"seen", "seen_at", k.Seen}, {"idempotency", "created_at", k.Idempotency}} {
+	}{{"callbacks", "received_at", k.Callbacks}, {"seen", "seen_at", k.Seen}, {"idempotency", "created_at", k.Idempotency},
+		{"client_tokens", "expires_at", 0}} {
 		tag, err := db.Exec(ctx, fmt.Sprintf(`
 			DELETE FROM %[1]s WHERE ctid = ANY(ARRAY(
 				SELECT ctid FROM %[1]s WHERE %[2]s < now() - make_interval(secs => $1) LIMIT $2))`, t.table, t.column), t.keep.Seconds(), n)
