@@ -370,6 +370,17 @@ func TestDevSaysWhatIsWrong(t *testing.T) {
 		}
 		run(t, nil, "dev", "--state", u.dir).want(t, 1, "keyset is gone", "put it back, or remove "+u.dir)
 	})
+	t.Run("PostgreSQL is installed after a first try", func(t *testing.T) {
+		t.Parallel()
+		state := folder(t)
+		const announced = "Starting a private PostgreSQL"
+		run(t, vars{"CONNECTLINK_DEV_POSTGRES_BIN": t.TempDir()}, "dev", "--state", state).want(t, 1, announced, "Install it with")
+		d := startDev(t, state, nil, "--listen=127.0.0.1:0")
+		if !strings.Contains(d.err.String(), announced) {
+			t.Error("the first start that works is not announced")
+		}
+		d.interrupt()
+	})
 	t.Run("a misspelt variable", func(t *testing.T) {
 		t.Parallel()
 		d := startDev(t, usedState(t).dir, vars{"CONNECTLINK_BRAND_NAM": "Acme"}, "--listen=127.0.0.1:0")

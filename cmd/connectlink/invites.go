@@ -41,6 +41,7 @@ type invitesCreateCommand struct {
 	Note           string `help:"A short note to the recipient." placeholder:"TEXT"`
 	ValidFor       int    `help:"How long the invite link works." placeholder:"SECONDS"`
 	ReturnURL      string `help:"Where the recipient ends." placeholder:"URL"`
+	IfActive       string `help:"What to do when an invite for this user and app is active: error, return or replace. Without it there will be two." placeholder:"WHAT"`
 	IdempotencyKey string `help:"Repeat a create safely under the same key." placeholder:"KEY"`
 }
 
@@ -63,6 +64,7 @@ func (c *invitesCreateCommand) Run(e *env) error {
 	body.put("oauth_app_id", c.OAuthApp)
 	body.put("note", c.Note)
 	body.put("return_url", c.ReturnURL)
+	body.put("if_active", c.IfActive)
 	if c.ValidFor != 0 {
 		body["valid_for"] = c.ValidFor
 	}
@@ -89,6 +91,8 @@ func (c *invitesGetCommand) Run(e *env) error {
 type invitesListCommand struct {
 	remote
 	Status    string `help:"Only invites in this status."`
+	Channel   string `help:"Only those by email, sms or link."`
+	App       string `help:"Only those for this app." placeholder:"SLUG"`
 	User      string `help:"Only this external user's." placeholder:"ID"`
 	Recipient string `help:"Only those to this address or number."`
 	Limit     int    `help:"How many." default:"20"`
@@ -98,7 +102,9 @@ type invitesListCommand struct {
 // Run lists invites.
 func (c *invitesListCommand) Run(e *env) error {
 	q := url.Values{"limit": {strconv.Itoa(c.Limit)}}
-	for k, v := range map[string]string{"status": c.Status, "external_user_id": c.User, "recipient": c.Recipient, "cursor": c.Cursor} {
+	for k, v := range map[string]string{
+		"status": c.Status, "channel": c.Channel, "app": c.App, "external_user_id": c.User, "recipient": c.Recipient, "cursor": c.Cursor,
+	} {
 		if v != "" {
 			q.Set(k, v)
 		}

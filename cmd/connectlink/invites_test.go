@@ -39,10 +39,13 @@ func TestInvites(t *testing.T) {
 	if list, _ := do("list", "--limit=2")["data"].([]any); len(list) != 2 {
 		t.Errorf("list --limit=2 has %d", len(list))
 	}
-	for _, filter := range []string{"--user=user-2", "--recipient=silent@connectlink.test"} {
-		if list, _ := do("list", filter)["data"].([]any); len(list) != 1 {
+	for _, filter := range []string{"--user=user-2", "--recipient=silent@connectlink.test", "--channel=sms", "--app=slack --channel=email"} {
+		if list, _ := do(append([]string{"list"}, strings.Fields(filter)...)...)["data"].([]any); len(list) != 1 {
 			t.Errorf("list %s has %d", filter, len(list))
 		}
+	}
+	if same := do("create", "--user=user-2", "--app=slack", "--if-active=return"); same.text("id") != mail.text("id") {
+		t.Error("--if-active was not sent")
 	}
 	if again := do("resend", mail.text("id"), "--email=delivered@connectlink.test", "--note=Sorry"); again["resend_count"] != 1.0 {
 		t.Errorf("resend: %v", again["resend_count"])

@@ -93,10 +93,15 @@ func (s devState) read(name string) (text string, ok bool, err error) {
 	return strings.TrimSpace(string(b)), err == nil, err
 }
 
-// began says whether there is a database of an earlier start.
+// began says whether there is a database of an earlier start: its data, or word
+// of where they are.
 func (s devState) began() bool {
-	_, err := os.Stat(s.file("postgres"))
-	return err == nil
+	for _, name := range []string{"data", "location"} {
+		if _, err := os.Stat(filepath.Join(s.file("postgres"), name)); err == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // keyset reads the keyset, or makes it before there is anything to seal. Two
