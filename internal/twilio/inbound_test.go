@@ -1,0 +1,53 @@
+package twilio_test
+
+import (
+	"net/url"
+	"testing"
+
+	"github.com/connectlink/connectlink/internal/twilio"
+)
+
+func TestParseInbound(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		body, optOut string
+		want         twilio.Keyword
+	}{
+		{"STOP", "", twilio.Stop}, {" stop\n", "", twilio.Stop}, {"StopAll", "", twilio.Stop}, {"unsubscribe", "", twilio.Stop}, {"CANCEL", "", twilio.Stop},
+		{"end", "", twilio.Stop}, {"quit", "", twilio.Stop}, {"REVOKE", "", twilio.Stop}, {"optout", "", twilio.Stop},
+		{"START", "", twilio.Start}, {"unstop", "", twilio.Start}, {"Yes", "", twilio.Start}, {"help", "", twilio.Help}, {"INFO", "", twilio.Help},
+		{"arrêt", "STOP", twilio.Stop}, {"hola", "START", twilio.Start}, {"?", "HELP", twilio.Help},
+		{"please stop", "", ""}, {"STOP!", "", ""}, {"", "", ""}, {"yes please", "", ""},
+	} {
+		got, err := twilio.ParseInbound(url.Values{
+			"MessageSid": {sid(1)}, "From": {"+12025550123"}, "To": {"+15005550006"}, "MessagingServiceSid": {"MG1"}, "Body": {c.body}, "OptOutType": {c.optOut},
+		})
+		if err != nil || got.Keyword != c.want || got.From.Reveal() != "+12025550123" || got.To != "+15005550006" || got.Service != "MG1" {
+			t.Errorf("%q, %q: %+v %v, want %q", c.body, c.optOut, got, err, c.want)
+		}
+	}
+	for name, form := range map[string]url.Values{
+		"nothing":          {},
+		"no message":       {"From": {"+12025550123"}, "To": {"+1"}},
+		"not from a phone": {"MessageSid": {sid(1)}, "From": {"whatsapp:+12025550123"}, "To": {"+15005550006"}},
+		"to nobody":        {"MessageSid": {sid(1)}, "From": {"+12025550123"}},
+	} {
+		if got, err := twilio.ParseInbound(form); err == nil {
+			t.Errorf("%s was read as %+v", name, got)
+		}
+	}
+}
+
+func TestParseBody(t *testing.T) {
+	t.Parallel()
+	for raw, want := range map[string]string{"a=1&b=2": "1", "a=1&a=2": "1", `{"a":1}`: "1", `  {"a":"1","b":{}}`: "1", `{"a":true}`: "true", "": ""} {
+		if got, err := twilio.ParseBody([]byte(raw)); err != nil || got.Get("a") != want {
+			t.Errorf("%s: %v %v", raw, got, err)
+		}
+	}
+	for _, raw := range []string{"%zz", `{"a":1`, `{"a":1}{`, "{}[]"} {
+		if got, err := twilio.ParseBody([]byte(raw)); err == nil {
+			t.Errorf("%s was read as %v", raw, got)
+		}
+	}
+}
