@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/labstack/echo/v4"
+
 	"github.com/connectlink/connectlink/internal/web"
 )
 
@@ -76,5 +78,56 @@ func TestServeHangsUpWhenTheGraceIsOver(t *testing.T) {
 	stop()
 	if err := <-ended; !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("Serve = %v, want the grace's end", err)
+	}
+}
+
+// A server's ReadTimeout is over long before a request that waits is answered;
+// net/http would take its end for the caller's leaving.
+func TestARouteMayWaitLongerThanReadingAndTheDefaultTake(t *testing.T) {
+	t.Parallel()
+	e := web.New(web.Params{Log: slog.New(slog.DiscardHandler), RequestTimeout: 50 * time.Millisecond})
+	left := make(chan error, 2)
+	wait := func(c echo.Context) error {
+		select {
+		case <-c.Request().Context().Done():
+			left <- c.Request().Context().Err()
+			return c.Request().Context().Err()
+		case <-time.After(400 * time.Millisecond):
+			return c.NoContent(http.StatusNoContent)
+		}
+	}
+	e.GET("/wait", wait, web.Timeout(10*time.Second))
+	e.GET("/long", func(c echo.Context) error {
+		<-c.Request().Context().Done()
+		left <- c.Request().Context().Err()
+		return nil
+	}, web.Timeout(time.Minute))
+	srv := web.Server(e, slog.New(slog.DiscardHandler))
+	srv.ReadTimeout = 100 * time.Millisecond
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = srv.Serve(ln) }()
+	t.Cleanup(func() { _ = srv.Close() })
+	resp, err := http.Get("http://" + ln.Addr().String() + "/wait")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if resp.StatusCode != http.StatusNoContent {
+		t.Errorf("answered %d", resp.StatusCode)
+	}
+	// Who leaves is noticed all the same.
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	req, _ := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+ln.Addr().String()+"/long", nil)
+	if _, err := http.DefaultClient.Do(req); err == nil {
+		t.Error("an answer came")
+	}
+	select {
+	case <-left:
+	case <-time.After(10 * time.Second):
+		t.Error("the caller's leaving was not noticed")
 	}
 }
