@@ -193,7 +193,8 @@ func (a *App) openUseCases() error {
 		Budget: limit.New(limit.Per(pollsPerSecond, time.Second), pollsPerSecond, a.opt.Now), Silence: a.silence(), Log: a.log,
 	})
 	a.visit = visit.New(visit.Params{
-		DB: a.api, Box: a.box, Minters: a.minter, Publish: a.follow, Confirm: a.track.Confirm, Log: a.log,
+		DB: a.api, Box: a.box, Minters: a.minter, Publish: a.follow, Confirm: a.track.Confirm,
+		Suppressed: a.blocked, Suppress: a.block, Wake: a.wake, Log: a.log,
 	})
 	a.courier = publish.NewCourier(publish.Params{
 		DB: a.work, Box: a.box, Project: a.cfg.Project, AllowPrivate: a.opt.Laptop, Now: a.opt.Now,

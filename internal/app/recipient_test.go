@@ -289,3 +289,58 @@ func TestALinkWorksWheneverItIsOpened(t *testing.T) {
 		})
 	}
 }
+
+// TestScriptedPeopleAskForAFreshLinkAndReport plays "+renew" and "+notme"
+// through the whole process.
+func TestScriptedPeopleAskForAFreshLinkAndReport(t *testing.T) {
+	t.Parallel()
+	w := newTold(t, 0)
+	// A link of "+renew" lives for five paces, so these must not be too short.
+	p := start(t, boot{env: w.env(), pace: time.Second})
+	reported := p.invite(http.StatusCreated, to("delivered+notme@connectlink.test")).text("id")
+	renewed := p.invite(http.StatusCreated, to("delivered+renew@connectlink.test")).text("id")
+	inv := p.until(renewed, "renewed and delivered again", func(inv object) bool {
+		return len(inv["deliveries"].([]any)) == 2 && inv.text("delivery.status") == "delivered"
+	})
+	if inv.at("resend_count") != 0.0 || inv.text("expires_at") == "" {
+		t.Errorf("resent %v times, until %q", inv.at("resend_count"), inv.text("expires_at"))
+	}
+	messages, err := p.app.Sandbox().Messages(t.Context(), sandbox.MessageFilter{InviteIDs: []string{renewed}})
+	if err != nil || len(messages) != 2 || !strings.Contains(messages[0].Text, "the page can send you a fresh one") || !strings.Contains(messages[0].Text, "This isn’t for me") {
+		t.Errorf("%d messages, %v: the words do not promise what the page can do", len(messages), err)
+	}
+	e := w.about(reported, "invite.reported")
+	if e.text("data.invite.status") != "revoked" {
+		t.Errorf("the product hears of %v", e.at("data.invite.status"))
+	}
+}
+
+// TestAPersonWhoWantsNoMoreMessagesGetsNone: what is ticked on the page holds
+// for the next invite too.
+func TestAPersonWhoWantsNoMoreMessagesGetsNone(t *testing.T) {
+	t.Parallel()
+	p := start(t, boot{})
+	made := p.invite(http.StatusCreated, to("kim@customer.example"))
+	link, err := url.Parse(made.text("invite_link.url"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.base+link.Path+"/not-me", strings.NewReader("from=page&why=not_expected&suppress=1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("User-Agent", "Mozilla/5.0 (X11; Linux x86_64; rv:143.0) Gecko/20100101 Firefox/143.0")
+	req.Header.Set("Accept-Language", "en")
+	res, err := p.http.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		t.Fatalf("reported: %d", res.StatusCode)
+	}
+	if status, _, out := p.call(http.MethodPost, "/v1/invites", to("kim@customer.example")); status != http.StatusUnprocessableEntity || out.text("code") != "recipient_suppressed" {
+		t.Errorf("the next invite: %d %v", status, out)
+	}
+}

@@ -91,7 +91,7 @@ func (d *Dispatcher) compose(t *task, attempt invite.AttemptID) (message.Outgoin
 		ExpiresAt: *ends, Now: t.Now, Locale: r.Locale, RecipientEmail: secret.New(r.Email),
 		SupportEmail: brand.SupportEmail, LegalLine: brand.LegalLine, PrivacyURL: brand.PrivacyURL,
 		Colour: brand.Colour, LogoURL: brand.LogoURL,
-		CanRenew: false, CanReport: false, // until the pages have what the words promise
+		CanRenew: true, CanReport: true, // the page does both; without it in the link the words are left out
 	}
 	if zone, err := time.LoadLocation(r.TimeZone); err == nil && r.TimeZone != "" {
 		v.Zone, v.ZoneIsRecipients = zone, true

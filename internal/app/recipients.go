@@ -1,0 +1,33 @@
+package app
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/store/suppression"
+	"github.com/connectlink/connectlink/internal/visit"
+)
+
+// blocked says whether a recipient may not be written to. Dispatch asks again
+// before it sends; this is so that a page queues nothing in vain.
+func (a *App) blocked(ctx context.Context, tx pgx.Tx, to visit.Address) (bool, error) {
+	if !to.Livemode && scripted(to.To.Reveal()) {
+		return false, nil
+	}
+	standing, err := suppression.ListStanding(ctx, tx, a.blockKeys(to.ProjectID, to.Livemode, to.Channel, to.To.Reveal()))
+	return len(standing) > 0, err
+}
+
+// block does what a recipient asked for on the page: no more messages.
+func (a *App) block(ctx context.Context, tx pgx.Tx, to visit.Address) error {
+	if !to.Livemode && scripted(to.To.Reveal()) {
+		return nil // the next test of the same fate wants a message
+	}
+	scope := suppression.Scope{ProjectID: to.ProjectID, Livemode: to.Livemode, Sender: a.textSender(to.ProjectID, to.Livemode)}
+	_, _, err := suppression.Insert(ctx, tx, a.box, scope, suppression.New{
+		Channel: to.Channel, Kind: invite.NotMe, Address: to.To, Source: suppression.FromPage, InviteID: to.InviteID,
+	})
+	return err
+}
