@@ -60,6 +60,12 @@ func (s *Service) scope(project string, livemode bool) suppression.Scope {
 // Note adds the blocks that follow from what became of an invite's messages,
 // in the transaction that records it. Use cases call it where they publish.
 func (s *Service) Note(ctx context.Context, tx pgx.Tx, a ledger.Applied) error {
+	if d, ok := a.State.Latest(); ok && slices.Contains(a.Effects, invite.EffectPublishReported) {
+		// Said on the page of the link that this message carried.
+		if err := s.note(ctx, tx, a, d, invite.NotMe); err != nil {
+			return err
+		}
+	}
 	if !slices.Contains(a.Effects, invite.EffectBlock) {
 		return nil
 	}
@@ -99,8 +105,12 @@ func (s *Service) note(ctx context.Context, tx pgx.Tx, a ledger.Applied, d invit
 	if kind == invite.OptOut && scope.Sender == "" {
 		return nil
 	}
+	source := suppression.FromReceipt
+	if kind == invite.NotMe {
+		source = suppression.FromPage
+	}
 	_, _, err = suppression.Insert(ctx, tx, s.p.Box, scope, suppression.New{
-		Channel: d.Channel, Kind: kind, Address: secret.New(address), Source: suppression.FromReceipt, InviteID: a.ID, By: d.Provider,
+		Channel: d.Channel, Kind: kind, Address: secret.New(address), Source: source, InviteID: a.ID, By: d.Provider,
 	})
 	return err
 }

@@ -122,6 +122,25 @@ func TestWhatBecameOfAMessageBlocksItsAddress(t *testing.T) {
 	}
 }
 
+func TestNotMeBlocksTheAddressForTheProject(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	m := w.Invite(tracktest.Options{})
+	w.InTx(func(tx pgx.Tx) error {
+		a, err := ledger.Append(t.Context(), tx, w.Box, m.ID, invite.Event{Type: invite.EventReported, Actor: invite.Actor{Kind: invite.ActorRecipient}})
+		if err != nil {
+			return err
+		}
+		return w.Note(t.Context(), tx, a)
+	})
+	if diff := cmp.Diff([]invite.Block{invite.NotMe}, w.blocked("default", invite.Email, "pat@customer.example")); diff != "" {
+		t.Error(diff)
+	}
+	if got := w.blocked("default", invite.SMS, "+12025550100"); len(got) != 0 {
+		t.Errorf("the phone is blocked too: %v", got)
+	}
+}
+
 func TestAFailureOfAnAddressSinceCorrectedBlocksNobody(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

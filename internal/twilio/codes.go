@@ -45,7 +45,7 @@ func reasonOf(code int) (invite.Reason, bool) {
 		return invite.InvalidNumber, true
 	case 21408:
 		return invite.CountryNotEnabled, true
-	case 21610, 30004, 30610:
+	case 21610:
 		return invite.OptedOut, true
 	case 21614, 21635, 30006:
 		return invite.Landline, true
@@ -53,8 +53,13 @@ func reasonOf(code int) (invite.Reason, bool) {
 		return invite.PhoneUnreachable, true
 	case 30005:
 		return invite.NumberUnknown, true
-	case 30007, 30450:
+	case 30007, 30004, 30450:
+		// 30004 is "blocked", by the phone's owner or by the network: unlike STOP
+		// it was not said to us, and no START would undo it.
 		return invite.CarrierFiltered, true
+	case 30610, 30640:
+		// The account's compliance rules: quiet hours, known litigators.
+		return invite.ProviderRefused, true
 	case 30024, 30034:
 		return invite.SenderNotRegistered, true
 	case 20003, 21603, 21606, 21212, 21663, 21701, 21703, 21609, 30002:
