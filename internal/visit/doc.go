@@ -5,11 +5,26 @@
 //
 // Mail scanners open links, run their scripts and submit forms that submit
 // themselves. So opening a page changes nothing but a short fetch log; a person
-// counts as a visitor when the page's beacon came; and only a press of the
-// button hands out a connect link. A press is idempotent for a minute: the
-// second tap of a double tap gets the same link. Later presses get a fresh
-// link, because nobody can tell whether a token was spent, so a robot that
-// presses buttons uses up nothing.
+// counts as a visitor when the page's beacon came, which a hand on the page
+// sends; and only a press of the button hands out a connect link. A press is
+// idempotent for a minute: the second tap of a double tap gets the same link.
+// Later presses get a fresh link, because nobody can tell whether a token was
+// spent.
+//
+// A press that looks like a robot's (see Evidence) is answered with the page,
+// which asks for another; that one is given a link, so that nobody is ever shut
+// out. It is recorded with its class and its signs, moves no progress, and is
+// capped. What a robot was given is not given to a person: they get their own.
+// A program that clicks like a hand cannot be told from one, and uses nothing
+// up either.
+//
+// # Renewal and report
+//
+// An old link asks for a fresh one, which goes as a message to the recorded
+// recipient and to nobody else. The old link itself stays out of use: who holds
+// it has shown no more than that, while a resend by the product means the person
+// and makes earlier messages work again. "This isn't for me" revokes the invite
+// by an event of its own, "reported".
 //
 // # Minting
 //
