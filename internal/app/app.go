@@ -208,7 +208,7 @@ func (a *App) openUseCases() error {
 	}
 	a.Issue = issue.New(issue.Params{
 		DB: a.api, Box: a.box, Minters: a.minter, Project: a.cfg.Project, PublicURL: a.public, Sender: a.textSender, Wake: a.wake,
-		Rehearse: a.rehearse, Publish: a.follow, Log: a.log,
+		Rehearse: a.rehearse, Publish: a.follow, Log: a.log, Now: a.opt.Now,
 	})
 	return nil
 }
@@ -244,7 +244,7 @@ func (a *App) Run(ctx context.Context) error {
 	if a.works() {
 		g.Go(func() error { return ended(ctx, a.dispatcher.Run(ctx)) })
 		g.Go(func() error {
-			return ended(ctx, worker.Run(ctx, worker.Params{DB: a.work, Track: a.track, Courier: a.courier, Log: a.log}))
+			return ended(ctx, worker.Run(ctx, worker.Params{DB: a.work, Track: a.track, Courier: a.courier, Issue: a.Issue, Log: a.log}))
 		})
 	}
 	return g.Wait()

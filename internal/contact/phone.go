@@ -2,6 +2,7 @@ package contact
 
 import (
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -171,3 +172,23 @@ func Last4(e164 string) string {
 
 // KnownRegion says whether ParsePhone can read national numbers of region.
 func KnownRegion(region string) bool { return phonenumbers.GetSupportedRegions()[region] }
+
+// PhoneZones returns the time zones in which a number's owner may live, by the
+// country or area it belongs to; none for what belongs to no place.
+func PhoneZones(e164 string) []*time.Location {
+	number, err := phonenumbers.Parse(e164, "ZZ")
+	if err != nil {
+		return nil
+	}
+	names, err := phonenumbers.GetTimezonesForNumber(number)
+	if err != nil {
+		return nil
+	}
+	var out []*time.Location
+	for _, name := range names {
+		if zone, err := time.LoadLocation(name); err == nil && name != phonenumbers.UNKNOWN_TIMEZONE {
+			out = append(out, zone)
+		}
+	}
+	return out
+}

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -264,8 +265,19 @@ func TestEveryFaultOfABodyIsTold(t *testing.T) {
 			want: map[string]any{"code": "invalid_request", "errors.0.pointer": "/external_user_id", "errors.1.pointer": "/app"}},
 		{name: "null is left out", key: w.key, method: "POST", path: "/v1/invites", status: 201,
 			body: `{"external_user_id":"u1","app":"slack","channel":"link","recipient":null,"expires_in":null,"note":null,"metadata":null,"send_at":null,"fallback":null}`},
-		{name: "what comes later", key: w.key, method: "POST", path: "/v1/invites", status: 422,
-			body: `{"external_user_id":"u1","app":"slack","channel":"link","send_at":"2026-12-01T09:00:00Z"}`, want: map[string]any{"code": "not_yet"}},
+		{name: "nothing to send later", key: w.key, method: "POST", path: "/v1/invites", status: 422,
+			body: `{"external_user_id":"u1","app":"slack","channel":"link","send_at":"2026-12-01T09:00:00Z"}`,
+			want: map[string]any{"code": "invalid_request", "errors.0.pointer": "/send_at", "errors.0.code": "not_allowed"}},
+		{name: "sent tomorrow", key: w.key, method: "POST", path: "/v1/invites", status: 201,
+			body: `{"external_user_id":"u1","app":"slack","channel":"email","recipient":{"email":"pat@customer.example"},"send_at":"` +
+				time.Now().Add(24*time.Hour).UTC().Format(time.RFC3339) + `"}`,
+			want: map[string]any{"status": "scheduled", "connect_link_url": nil, "expires_at": nil, "invite_link": nil}},
+		{name: "a fallback", key: w.key, method: "POST", path: "/v1/invites", status: 201,
+			body: `{"external_user_id":"u1","app":"slack","channel":"email","recipient":{"email":"pat@customer.example","phone":"+12025550123"},
+				"fallback":{"channel":"sms","after":"not_visited","delay_s":60}}`},
+		{name: "a fallback to nowhere", key: w.key, method: "POST", path: "/v1/invites", status: 422,
+			body: `{"external_user_id":"u1","app":"slack","channel":"email","recipient":{"email":"pat@customer.example"},"fallback":{"channel":"sms","after":"failure"}}`,
+			want: map[string]any{"code": "invalid_request", "errors.0.pointer": "/recipient/phone", "errors.0.code": "required"}},
 		{name: "an app that does not exist", key: w.key, method: "POST", path: "/v1/invites", status: 422,
 			body: `{"external_user_id":"u1","app":"no_such_app_0","channel":"link"}`, want: map[string]any{"code": "unknown_app"}},
 	})

@@ -27,6 +27,8 @@ const (
 	EventAddressCorrected    EventType = "address_corrected"
 	EventRevoked             EventType = "revoked"
 	EventReplaced            EventType = "replaced"
+	EventFallback            EventType = "fallback"         // the other channel is tried
+	EventFallbackSkipped     EventType = "fallback.skipped" // it cannot be: Reason or Outcome says why
 	EventDeliveryQueued      EventType = "delivery.queued"
 	EventDeliverySending     EventType = "delivery.sending" // an attempt was begun
 	EventDeliveryRetry       EventType = "delivery.retry"   // it did not leave; it will be tried again

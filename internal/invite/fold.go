@@ -19,6 +19,7 @@ type State struct {
 	ReplacedBy  string
 	ResendCount int
 	Version     int // number of the last event
+	Fallback    Fallback
 	Deliveries  []DeliveryState
 }
 
@@ -83,11 +84,13 @@ func Fold(s State, e Event) (State, []Effect) {
 		if s.Progress == NotOpened {
 			s.Progress = Visited
 		}
+		s.Fallback = Fallback{} // the message found its reader
 		return s, nil
 	case EventContinued:
 		// A robot that pressed the button tells nothing of the person.
 		if s.Status != Connected && (e.Data.LooksLike == "" || e.Data.LooksLike == LooksLikePerson) {
 			s.Progress = Continued
+			s.Fallback = Fallback{}
 		}
 		return s, nil
 	case EventConnectFailed:
@@ -102,16 +105,35 @@ func Fold(s State, e Event) (State, []Effect) {
 		if !s.Status.Open() {
 			return s, nil
 		}
-		s.Status = Expired
+		s.Status, s.Fallback = Expired, Fallback{}
 		return endDeliveries(s), []Effect{EffectWipe, EffectPublishExpired}
 	case EventRevoked, EventReplaced, EventReported:
 		return foldRevoked(s, e)
 	case EventResent, EventRenewed:
 		return foldRenewed(s, e), nil
+	case EventFallback:
+		s.Fallback = Fallback{}
+		if e.Data.Channel != "" {
+			s.Channel = e.Data.Channel // the way by which a resend goes too
+		}
+		return s, nil
+	case EventFallbackSkipped:
+		return foldSkipped(s)
 	case EventDeliveryRetry:
 		return foldRetry(s, e), nil
 	case EventDeliveryNoReceipt:
 		return foldNoReceipt(s, e), nil
+	}
+	return s, nil
+}
+
+// foldSkipped is where a failure counts after all: nothing else will be tried.
+func foldSkipped(s State) (State, []Effect) {
+	open := s.Fallback.Open()
+	s.Fallback = Fallback{}
+	if last, ok := s.Latest(); open && ok && last.Status.DidNotArrive() && s.Status.Open() && s.Progress == NotOpened {
+		s.Status = Failed
+		return s, []Effect{EffectPublishDeliveryFailed}
 	}
 	return s, nil
 }
@@ -139,7 +161,7 @@ func foldConnected(s State, e Event) (State, []Effect) {
 	if s.Status == Revoked {
 		return s, nil
 	}
-	s.Status = Connected
+	s.Status, s.Fallback = Connected, Fallback{}
 	return endDeliveries(s), []Effect{EffectWipe, EffectPublishConnected}
 }
 
@@ -147,7 +169,7 @@ func foldRevoked(s State, e Event) (State, []Effect) {
 	if s.Status == Connected || s.Status == Revoked {
 		return s, nil
 	}
-	s.Status, s.RevokedAt = Revoked, e.At
+	s.Status, s.RevokedAt, s.Fallback = Revoked, e.At, Fallback{}
 	if e.Type == EventReplaced {
 		s.ReplacedBy = e.Data.ReplacedBy
 	}
@@ -179,6 +201,9 @@ func foldRenewed(s State, e Event) State {
 	}
 	if e.Data.Channel != "" {
 		s.Channel = e.Data.Channel
+	}
+	if s.Channel == s.Fallback.Channel {
+		s.Fallback = Fallback{} // it was not waited for
 	}
 	return s
 }
@@ -256,12 +281,17 @@ func foldDelivery(s State, e Event, status DeliveryStatus) (State, []Effect) {
 		return s, effects
 	}
 	switch {
+	case status.DidNotArrive() && s.Status.Open() && s.Progress == NotOpened && s.Fallback.Open():
+		// It has not failed while there is another way.
+		s.Fallback = s.Fallback.failed(e.At)
 	case status.DidNotArrive() && s.Status.Open() && s.Progress == NotOpened:
 		s.Status = Failed
 		effects = append(effects, EffectPublishDeliveryFailed)
 	case status.arrived() && s.Status == Failed && s.RevokedAt.IsZero():
 		// The failure was never true: a late receipt says that it arrived.
 		s.Status = Active
+	case status.arrived():
+		s.Fallback = s.Fallback.arrived()
 	}
 	return s, effects
 }

@@ -20,7 +20,7 @@ func (s *Service) Check(p access.Principal, req CreateRequest) error {
 	if err != nil {
 		return err
 	}
-	_, err = validate(req, p, project, s.p.PublicURL)
+	_, err = validate(req, p, project, s.p.PublicURL, s.p.Now())
 	return err
 }
 

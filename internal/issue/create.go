@@ -25,7 +25,7 @@ func (s *Service) Create(ctx context.Context, p access.Principal, req CreateRequ
 	if err != nil {
 		return Answer{}, err
 	}
-	o, err := validate(req, p, project, s.p.PublicURL)
+	o, err := validate(req, p, project, s.p.PublicURL, s.p.Now())
 	if err != nil {
 		return Answer{}, err
 	}
@@ -64,12 +64,18 @@ func (s *Service) create(ctx context.Context, p access.Principal, o order, idem 
 	if err != nil {
 		return Answer{}, err
 	}
-	minted, err := minter.Mint(ctx, mint.Request{
-		InviteID: row.ID, ExternalUserID: o.externalUserID, App: o.app, OAuthAppID: o.oauthAppID,
-		ExpiresIn: o.expiresIn, Code: code, ReturnURL: o.content.ReturnURL,
-	})
+	var minted mint.Minted
 	status := http.StatusCreated
+	if o.sendAt.IsZero() {
+		minted, err = minter.Mint(ctx, mint.Request{
+			InviteID: row.ID, ExternalUserID: o.externalUserID, App: o.app, OAuthAppID: o.oauthAppID,
+			ExpiresIn: o.expiresIn, Code: code, ReturnURL: o.content.ReturnURL,
+		})
+	}
 	switch {
+	case !o.sendAt.IsZero():
+		// Minted when it is sent: a link made now would be dead by then.
+		row.Status = invite.Scheduled
 	case err == nil:
 		row.Status, row.Link = invite.Active, &minted.Link
 	case errors.Is(err, mint.ErrPassing):
@@ -90,7 +96,7 @@ func (s *Service) create(ctx context.Context, p access.Principal, o order, idem 
 	if in.Lost {
 		return s.replay(ctx, p, *idem, meta)
 	}
-	if row.Delivery != nil {
+	if row.Delivery != nil && o.sendAt.IsZero() {
 		s.p.Wake(row.Delivery.Lane)
 	}
 	r, err := find.Present(s.p.Box, fresh(row, in), s.links(p))
@@ -135,6 +141,7 @@ func (s *Service) row(p access.Principal, o order, app invite.App, meta Meta) (l
 		ID: id, ProjectID: p.ProjectID, Livemode: p.Livemode, Environment: p.Environment, Status: invite.Pending,
 		Channel: o.channel, LinkType: o.linkType, InitiatedBy: o.initiatedBy, ExternalUserID: o.externalUserID, App: app,
 		OAuthAppID: o.oauthAppID, Content: content, ExpiresIn: o.expiresIn, ValidFor: o.validFor, CreatedBy: key,
+		Fallback: o.fallback, SendAt: o.sendAt,
 		Code: stored, Terms: ledger.Terms(s.p.Box, p.ProjectID, p.Livemode, o.content.Recipient),
 		Event: invite.Event{
 			ID: invite.New[invite.EventID](), Type: invite.EventCreated, Actor: invite.Actor{Kind: invite.ActorKey, ID: p.ID},
@@ -182,6 +189,9 @@ func fresh(row ledger.New, in ledger.Inserted) find.Invite {
 		AppAuthType: row.App.AuthType, OAuthAppID: row.OAuthAppID, Content: row.Content, ExpiresAt: in.ExpiresAt,
 		Version: 1, CreatedAt: in.CreatedAt, UpdatedAt: in.CreatedAt, Now: in.CreatedAt,
 		CodeID: &row.Code.ID, Code: row.Code.Sealed,
+	}
+	if !row.SendAt.IsZero() {
+		inv.SendAt = &row.SendAt
 	}
 	if l := row.Link; l != nil {
 		expires := in.CreatedAt.Add(l.Left)

@@ -117,7 +117,7 @@ func TestAllFaultsAtOnceAndNothingStored(t *testing.T) {
 	for _, want := range []string{
 		"/external_user_id", "/app", "/oauth_app_id", "/initiated_by", "/link_type", "/expires_in", "/valid_for", "/recipient/email",
 		"/recipient/phone", "/recipient/locale", "/recipient/time_zone", "/inviter/name", "/note", "/return_url", "/metadata/",
-		"/metadata/k~11", "/if_active", "/fallback",
+		"/metadata/k~11", "/if_active", "/fallback/channel", "/fallback/after",
 	} {
 		if !slices.Contains(at, want) {
 			t.Errorf("no fault names %s; named are %v", want, at)

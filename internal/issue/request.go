@@ -97,5 +97,7 @@ type order struct {
 	expiresIn      time.Duration
 	validFor       time.Duration
 	ifActive       string
+	fallback       invite.Fallback
+	sendAt         time.Time // zero: now
 	content        invite.Content
 }

@@ -60,7 +60,7 @@ func special(c invite.Code) bool {
 }
 
 // validate parses a create request. publicURL says whether invite links can work here.
-func validate(r CreateRequest, p access.Principal, project config.Project, publicURL string) (order, error) {
+func validate(r CreateRequest, p access.Principal, project config.Project, publicURL string, now time.Time) (order, error) {
 	var f faults
 	o := order{
 		externalUserID: r.ExternalUserID, app: r.App, oauthAppID: r.OAuthAppID,
@@ -88,24 +88,13 @@ func validate(r CreateRequest, p access.Principal, project config.Project, publi
 	}
 	oneOf(&f, "/initiated_by", string(o.initiatedBy), true, "product", "user")
 	oneOf(&f, "/if_active", r.IfActive, false, "error", "return", "replace")
-	later(&f, r)
 	o.lives(&f, r, project, publicURL)
 	o.content.Recipient = recipient(&f, r.Recipient, o.channel, p, project)
 	o.people(&f, r)
+	o.later(&f, r, p, project, now)
 	o.content.ReturnURL = returnURL(&f, r.ReturnURL, project, p)
 	o.content.Metadata = metadata(&f, r.Metadata)
 	return o, f.err()
-}
-
-// later refuses what is documented but not built yet: ignoring it in silence
-// would promise something that does not happen.
-func later(f *faults, r CreateRequest) {
-	if r.Fallback != nil {
-		f.add("/fallback", invite.CodeNotYet, "falling back to another channel is not available yet")
-	}
-	if r.SendAt != nil {
-		f.add("/send_at", invite.CodeNotYet, "sending at a later time is not available yet")
-	}
 }
 
 func oneOf(f *faults, pointer, value string, required bool, allowed ...string) {
@@ -211,14 +200,21 @@ func recipient(f *faults, r *RecipientRequest, channel invite.Channel, p access.
 			f.add("/recipient/sms_consent/source", invite.FaultRequired, "say where the consent was given")
 		}
 		out.SMSConsent = &invite.Consent{Source: contact.Clean(c.Source, maxReason), ObtainedAt: c.ObtainedAt}
-	} else if channel == invite.SMS && project.SMSConsentRequired && p.Livemode {
-		f.add("/recipient/sms_consent", invite.CodeConsentMissing, "this project texts people only with evidence of their consent")
+	} else if channel == invite.SMS {
+		consent(f, project, p)
 	}
 	if p.Livemode && p.Environment == "development" && !listed(out, project.DevelopmentRecipients) {
 		f.add("/recipient", invite.CodeRecipientNotListed,
 			"with Pipedream's development environment only the project's development_recipients may be written to")
 	}
 	return out
+}
+
+// consent demands evidence where the project says so.
+func consent(f *faults, project config.Project, p access.Principal) {
+	if project.SMSConsentRequired && p.Livemode {
+		f.add("/recipient/sms_consent", invite.CodeConsentMissing, "this project texts people only with evidence of their consent")
+	}
 }
 
 func phone(f *faults, raw string, livemode bool, project config.Project) string {

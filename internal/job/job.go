@@ -43,6 +43,12 @@ type Receipts struct{}
 // Kind implements river.JobArgs.
 func (Receipts) Kind() string { return "receipts" }
 
+// FallBack tries the other channel where the first did not get through.
+type FallBack struct{}
+
+// Kind implements river.JobArgs.
+func (FallBack) Kind() string { return "fall_back" }
+
 // Tidy removes what is kept only for a while: callbacks, guards, idempotency records.
 type Tidy struct{}
 

@@ -16,6 +16,7 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
+	"github.com/connectlink/connectlink/internal/issue"
 	"github.com/connectlink/connectlink/internal/job"
 	"github.com/connectlink/connectlink/internal/publish"
 	"github.com/connectlink/connectlink/internal/track"
@@ -28,6 +29,7 @@ const (
 	expireEvery = 5 * time.Second
 	// Who asks about a message just sent sees its receipt seconds later.
 	receiptsEvery = 5 * time.Second
+	fallBackEvery = 5 * time.Second
 	tidyEvery     = time.Hour
 	maxWorkers    = 16
 	runTimeout    = 30 * time.Second
@@ -40,6 +42,7 @@ type Params struct {
 	DB      *pgxpool.Pool
 	Track   *track.Tracker
 	Courier *publish.Courier
+	Issue   *issue.Service
 	Log     *slog.Logger
 }
 
@@ -64,6 +67,7 @@ func Run(ctx context.Context, p Params) error {
 	river.AddWorker(workers, &poller{track: p.Track})
 	river.AddWorker(workers, &expirer{track: p.Track})
 	river.AddWorker(workers, &receiver{track: p.Track})
+	river.AddWorker(workers, &fallbacker{issue: p.Issue})
 	river.AddWorker(workers, &tidier{track: p.Track})
 	client, err := river.NewClient(riverpgxv5.New(p.DB), &river.Config{
 		Schema:       migrations.RiverSchema,
@@ -99,6 +103,7 @@ func periodic() []*river.PeriodicJob {
 		every(pollEvery, func() river.JobArgs { return job.Poll{} }),
 		every(expireEvery, func() river.JobArgs { return job.Expire{} }),
 		every(receiptsEvery, func() river.JobArgs { return job.Receipts{} }),
+		every(fallBackEvery, func() river.JobArgs { return job.FallBack{} }),
 		every(tidyEvery, func() river.JobArgs { return job.Tidy{} }),
 	}
 }
@@ -166,6 +171,17 @@ func (w *receiver) Work(ctx context.Context, _ *river.Job[job.Receipts]) error {
 	_, joined := w.track.Join(ctx)
 	_, silence := w.track.Silence(ctx)
 	return errors.Join(joined, silence)
+}
+
+type fallbacker struct {
+	river.WorkerDefaults[job.FallBack]
+	issue *issue.Service
+}
+
+// Work implements river.Worker.
+func (w *fallbacker) Work(ctx context.Context, _ *river.Job[job.FallBack]) error {
+	_, err := w.issue.FallBack(ctx)
+	return err
 }
 
 type tidier struct {

@@ -48,6 +48,7 @@ type Invite struct {
 	CreatedAt        time.Time          `db:"created_at"`
 	UpdatedAt        time.Time          `db:"updated_at"`
 	RevokedAt        *time.Time         `db:"revoked_at"`
+	SendAt           *time.Time         `db:"send_at"`
 	LinkID           invite.LinkID      `db:"link_id"`
 	LinkURL          []byte             `db:"link_url"` // sealed
 	LinkExpiresAt    *time.Time         `db:"link_expires_at"`
@@ -71,7 +72,7 @@ const columns = `
 	i.id, i.project_id, i.livemode, i.environment, i.status, i.progress, i.channel, i.link_type, i.initiated_by,
 	i.external_user_id, i.app_slug, i.app_name, i.app_logo_url, i.app_auth_type, i.oauth_app_id, i.content,
 	i.expires_in_s, i.valid_for_s, i.expires_at, i.gives_up_at, i.seq, i.resend_count, i.replaced_by,
-	i.account_id, i.account_name, i.connected_at, i.first_handed_out_at, i.created_at, i.updated_at, i.revoked_at,
+	i.account_id, i.account_name, i.connected_at, i.first_handed_out_at, i.created_at, i.updated_at, i.revoked_at, i.send_at,
 	l.id AS link_id, l.url AS link_url, l.expires_at AS link_expires_at, l.expires_at_raw AS link_expires_raw,
 	(SELECT max(expires_at) FROM connect_links WHERE invite_id = i.id AND handed_out_at IS NOT NULL AND expires_at > now()) AS open_until,
 	c.id AS code_id, c.code, d.id AS delivery_id, d.number AS delivery_number, d.channel AS delivery_channel,
@@ -115,8 +116,12 @@ func GetCreated(ctx context.Context, db postgres.DB, project string, livemode bo
 	if !inv.LinkID.IsZero() {
 		inv.Status, inv.ExpiresAt = invite.Active, inv.LinkExpiresAt
 	}
+	from := inv.CreatedAt
+	if inv.SendAt != nil {
+		inv.Status, from = invite.Scheduled, *inv.SendAt
+	}
 	if inv.ValidForS != nil {
-		end := inv.CreatedAt.Add(time.Duration(*inv.ValidForS) * time.Second)
+		end := from.Add(time.Duration(*inv.ValidForS) * time.Second)
 		inv.ExpiresAt = &end
 	}
 	inv.Channel = invite.LinkOnly

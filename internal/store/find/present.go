@@ -45,6 +45,7 @@ type Resource struct {
 	CreatedAt            time.Time         `json:"created_at"`
 	UpdatedAt            time.Time         `json:"updated_at"`
 	RevokedAt            *time.Time        `json:"revoked_at"`
+	SendAt               *time.Time        `json:"send_at"` // when it is or was to be sent; null: at once
 }
 
 // AppResource is the app to be connected.
@@ -125,7 +126,7 @@ func Present(box *seal.Box, inv Invite, links Links) (Resource, error) {
 		OAuthAppID: orNil(inv.OAuthAppID), InitiatedBy: inv.InitiatedBy, Reason: orNil(content.Reason), Note: orNil(content.Note),
 		LinkType: inv.LinkType, ExpiresAt: utc(inv.ExpiresAt), ResendCount: inv.ResendCount,
 		ReplacedBy: orNil(inv.ReplacedBy.String()), ReturnURL: orNil(content.ReturnURL), Metadata: content.Metadata,
-		Version: inv.Version, CreatedAt: inv.CreatedAt.UTC(), UpdatedAt: inv.UpdatedAt.UTC(), RevokedAt: utc(inv.RevokedAt),
+		Version: inv.Version, CreatedAt: inv.CreatedAt.UTC(), UpdatedAt: inv.UpdatedAt.UTC(), RevokedAt: utc(inv.RevokedAt), SendAt: utc(inv.SendAt),
 		ConnectLinkOpenUntil: utc(inv.OpenUntil),
 	}
 	if r.Metadata == nil {
@@ -207,7 +208,8 @@ func (r *Resource) links(box *seal.Box, inv Invite, links Links) error {
 		}
 		r.ConnectLinkURL = orNil(string(url))
 	}
-	if inv.Code != nil && links.PublicURL != "" {
+	// Before it is sent nobody is to open it: its life would begin too early.
+	if inv.Code != nil && links.PublicURL != "" && inv.Status != invite.Scheduled {
 		code, err := box.Open(inv.Code, seal.AD{Column: "codes.code", ID: *inv.CodeID})
 		if err != nil {
 			return fmt.Errorf("open code of invite %s: %w", inv.ID, err)

@@ -59,7 +59,7 @@ func LockAll(ctx context.Context, tx pgx.Tx, ids []invite.ID) ([]Locked, error) 
 	// NO KEY UPDATE lets inserts of child rows, which share-lock the key, go on meanwhile.
 	batch.Queue(`
 		SELECT id, project_id, livemode, environment, status, progress, channel, expires_at, gives_up_at, account_id,
-			connected_at, revoked_at, replaced_by, resend_count, seq, now()
+			connected_at, revoked_at, replaced_by, resend_count, seq, fallback_channel, fallback_after, fallback_delay_s, fallback_at, now()
 		FROM invites WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE`, ids)
 	batch.Queue(`
 		SELECT invite_id, id, status, channel, reason, provider_code, provider, ended_at
@@ -99,10 +99,13 @@ func LockAll(ctx context.Context, tx pgx.Tx, ids []invite.ID) ([]Locked, error) 
 
 func scanLocked(r pgx.CollectableRow) (Locked, error) {
 	var l Locked
-	var expires, connected, revoked *time.Time
+	var expires, connected, revoked, fallback *time.Time
+	var delay int32
 	var replaced invite.ID
 	err := r.Scan(&l.ID, &l.ProjectID, &l.Livemode, &l.Environment, &l.State.Status, &l.State.Progress, &l.State.Channel,
-		&expires, &l.State.GivesUpAt, &l.State.AccountID, &connected, &revoked, &replaced, &l.State.ResendCount, &l.State.Version, &l.Now)
+		&expires, &l.State.GivesUpAt, &l.State.AccountID, &connected, &revoked, &replaced, &l.State.ResendCount, &l.State.Version,
+		&l.State.Fallback.Channel, &l.State.Fallback.After, &delay, &fallback, &l.Now)
+	l.State.Fallback.Delay, l.State.Fallback.At = time.Duration(delay)*time.Second, orZero(fallback)
 	l.State.ExpiresAt, l.State.ConnectedAt, l.State.RevokedAt = orZero(expires), orZero(connected), orZero(revoked)
 	l.State.ReplacedBy = replaced.String()
 	return l, err
@@ -192,6 +195,8 @@ type writes struct {
 	invRevoked         []*time.Time
 	invReplaced        []invite.ID
 	invResends, invSeq []int32
+	invFallback        []string
+	invFallbackAt      []*time.Time
 	wipe               []invite.ID
 	delInvite          []invite.ID
 	delID              []invite.DeliveryID
@@ -245,6 +250,8 @@ func (w *writes) state(a Applied) {
 	w.invReplaced = append(w.invReplaced, replaced)
 	w.invResends = append(w.invResends, int32(s.ResendCount))
 	w.invSeq = append(w.invSeq, int32(s.Version))
+	w.invFallback = append(w.invFallback, string(s.Fallback.Channel))
+	w.invFallbackAt = append(w.invFallbackAt, orNull(s.Fallback.At))
 	if slices.Contains(a.Effects, invite.EffectWipe) {
 		w.wipe = append(w.wipe, a.ID)
 	}
@@ -271,13 +278,15 @@ func (w *writes) flush(ctx context.Context, tx pgx.Tx) error {
 	batch.Queue(`
 		UPDATE invites i SET status = t.status, progress = t.progress, channel = t.channel, expires_at = t.expires_at,
 			gives_up_at = t.gives_up_at, account_id = t.account_id, connected_at = t.connected_at, revoked_at = t.revoked_at,
-			replaced_by = t.replaced_by, resend_count = t.resend_count, seq = t.seq, updated_at = now()
+			replaced_by = t.replaced_by, resend_count = t.resend_count, seq = t.seq,
+			fallback_channel = t.fallback_channel, fallback_at = t.fallback_at, updated_at = now()
 		FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::text[],
-			$8::timestamptz[], $9::timestamptz[], $10::uuid[], $11::int[], $12::int[])
-			AS t(id, status, progress, channel, expires_at, gives_up_at, account_id, connected_at, revoked_at, replaced_by, resend_count, seq)
+			$8::timestamptz[], $9::timestamptz[], $10::uuid[], $11::int[], $12::int[], $13::text[], $14::timestamptz[])
+			AS t(id, status, progress, channel, expires_at, gives_up_at, account_id, connected_at, revoked_at, replaced_by, resend_count, seq,
+				fallback_channel, fallback_at)
 		WHERE i.id = t.id`,
 		w.invID, w.invStatus, w.invProgress, w.invChannel, w.invExpires, w.invGivesUp, w.invAccount,
-		w.invConnected, w.invRevoked, w.invReplaced, w.invResends, w.invSeq)
+		w.invConnected, w.invRevoked, w.invReplaced, w.invResends, w.invSeq, w.invFallback, w.invFallbackAt)
 	if len(w.evID) > 0 {
 		batch.Queue(`
 		INSERT INTO events (invite_id, seq, id, project_id, livemode, type, actor, actor_id, delivery_id, attempt_id, link_id, data, detail, occurred_at)

@@ -32,6 +32,9 @@ type columns struct {
 	idemRoute                                                 []*string
 	idemKey, idemMAC                                          [][]byte
 	idemStatus                                                []*int32
+	fallbackChannel, fallbackAfter                            []string
+	fallbackDelay                                             []int32
+	sendAt                                                    []*time.Time
 	termHash                                                  []seal.Hash
 	termID                                                    []invite.ID
 }
@@ -102,6 +105,11 @@ func (c *columns) add(r New, eventData []byte) {
 	c.idemMAC = append(c.idemMAC, idem.BodyMAC)
 	c.idemStatus = append(c.idemStatus, optional(has, int32(idem.Status)))
 
+	c.fallbackChannel = append(c.fallbackChannel, string(r.Fallback.Channel))
+	c.fallbackAfter = append(c.fallbackAfter, string(r.Fallback.After))
+	c.fallbackDelay = append(c.fallbackDelay, seconds(r.Fallback.Delay))
+	c.sendAt = append(c.sendAt, orNull(r.SendAt))
+
 	for _, h := range r.Terms {
 		c.termHash = append(c.termHash, h)
 		c.termID = append(c.termID, r.ID)
@@ -118,6 +126,7 @@ func (c *columns) args() []any {
 		c.codeID, c.codeDigest, c.code,
 		c.eventID, c.eventData, c.actorID,
 		c.idemRoute, c.idemKey, c.idemMAC, c.idemStatus,
+		c.fallbackChannel, c.fallbackAfter, c.fallbackDelay, c.sendAt,
 		c.termHash, c.termID,
 	}
 }

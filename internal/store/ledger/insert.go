@@ -30,6 +30,8 @@ type New struct {
 	ExpiresIn      time.Duration
 	ValidFor       time.Duration // 0: the invite ends with its first token
 	CreatedBy      invite.KeyID
+	Fallback       invite.Fallback // At is the database's to say
+	SendAt         time.Time       // zero: now
 
 	Link        *Link     // nil when minting must be retried
 	Delivery    *Delivery // nil for channel link
@@ -97,7 +99,8 @@ WITH input AS (
 		$26::uuid[], $27::text[], $28::text[],
 		$29::uuid[], $30::bytea[], $31::bytea[],
 		$32::uuid[], $33::jsonb[], $34::text[],
-		$35::text[], $36::bytea[], $37::bytea[], $38::int[]
+		$35::text[], $36::bytea[], $37::bytea[], $38::int[],
+		$39::text[], $40::text[], $41::int[], $42::timestamptz[]
 	) AS t(
 		id, project_id, livemode, environment, status, channel, link_type, initiated_by, external_user_id,
 		app_slug, app_name, app_logo_url, app_auth_type, oauth_app_id, content, expires_in_s, valid_for_s, created_by,
@@ -105,7 +108,8 @@ WITH input AS (
 		delivery_id, kind, lane,
 		code_id, code_digest, code,
 		event_id, event_data, actor_id,
-		idem_route, idem_key, idem_mac, idem_status)
+		idem_route, idem_key, idem_mac, idem_status,
+		fallback_channel, fallback_after, fallback_delay_s, send_at)
 ), idem AS (
 	INSERT INTO idempotency (key_id, route, key_hash, body_mac, invite_id, status)
 	SELECT created_by, idem_route, idem_key, idem_mac, id, idem_status FROM input WHERE idem_key IS NOT NULL
@@ -113,7 +117,7 @@ WITH input AS (
 	RETURNING invite_id
 ), ok AS (
 	SELECT input.*,
-		now() + CASE WHEN valid_for_s IS NOT NULL THEN make_interval(secs => valid_for_s)
+		coalesce(send_at, now()) + CASE WHEN valid_for_s IS NOT NULL THEN make_interval(secs => valid_for_s)
 		             WHEN link_id IS NOT NULL THEN make_interval(secs => left_s) END AS expires_at,
 		-- With channel link the answer itself hands the connect link out.
 		channel = 'link' AND link_id IS NOT NULL AS handed_out
@@ -122,13 +126,16 @@ WITH input AS (
 	INSERT INTO invites (id, project_id, livemode, environment, status, progress, channel, link_type, initiated_by,
 		external_user_id, app_slug, app_name, app_logo_url, app_auth_type, oauth_app_id, content, expires_in_s, valid_for_s,
 		expires_at, gives_up_at, seq, created_by, created_at, updated_at,
-		first_handed_out_at, last_handed_out_at, poll_at, poll_until)
+		first_handed_out_at, last_handed_out_at, poll_at, poll_until,
+		fallback_channel, fallback_after, fallback_delay_s, fallback_at, send_at)
 	SELECT id, project_id, livemode, environment, status, 'none', channel, link_type, initiated_by,
 		external_user_id, app_slug, app_name, app_logo_url, app_auth_type, oauth_app_id, content, expires_in_s, valid_for_s,
-		expires_at, coalesce(expires_at, now() + make_interval(secs => expires_in_s)), 1, created_by, now(), now(),
+		expires_at, coalesce(expires_at, coalesce(send_at, now()) + make_interval(secs => expires_in_s)), 1, created_by, now(), now(),
 		CASE WHEN handed_out THEN now() END, CASE WHEN handed_out THEN now() END,
 		CASE WHEN handed_out THEN now() + interval '30 seconds' END,
-		CASE WHEN handed_out THEN now() + make_interval(secs => left_s) + interval '10 minutes' END
+		CASE WHEN handed_out THEN now() + make_interval(secs => left_s) + interval '10 minutes' END,
+		fallback_channel, fallback_after, fallback_delay_s,
+		CASE WHEN fallback_after = 'not_visited' THEN coalesce(send_at, now()) + make_interval(secs => fallback_delay_s) END, send_at
 	FROM ok
 	RETURNING id, created_at, expires_at
 ), links AS (
@@ -138,7 +145,7 @@ WITH input AS (
 	FROM ok WHERE link_id IS NOT NULL
 ), dels AS (
 	INSERT INTO deliveries (invite_id, id, number, project_id, livemode, channel, kind, status, lane, next_at, created_at, updated_at)
-	SELECT id, delivery_id, 1, project_id, livemode, channel, kind, 'queued', lane, now(), now(), now()
+	SELECT id, delivery_id, 1, project_id, livemode, channel, kind, 'queued', lane, coalesce(send_at, now()), now(), now()
 	FROM ok WHERE delivery_id IS NOT NULL
 ), cods AS (
 	INSERT INTO codes (invite_id, id, delivery_id, digest, code, created_at)
@@ -148,7 +155,7 @@ WITH input AS (
 	SELECT id, 1, event_id, project_id, livemode, 'created', 'key', actor_id, delivery_id, link_id, event_data, now() FROM ok
 ), terms AS (
 	INSERT INTO search_terms (hash, invite_id)
-	SELECT hash, term_id FROM unnest($39::bytea[], $40::uuid[]) AS s(hash, term_id)
+	SELECT hash, term_id FROM unnest($43::bytea[], $44::uuid[]) AS s(hash, term_id)
 	WHERE term_id IN (SELECT id FROM ok)
 )
 SELECT id, created_at, expires_at FROM inv`

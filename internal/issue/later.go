@@ -1,0 +1,63 @@
+package issue
+
+import (
+	"time"
+
+	"github.com/connectlink/connectlink/config"
+	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/invite"
+)
+
+// maxAhead is how far in the future a message may be planned.
+const maxAhead = 30 * 24 * time.Hour
+
+// later parses what is to happen at another time than now.
+func (o *order) later(f *faults, r CreateRequest, p access.Principal, project config.Project, now time.Time) {
+	if r.SendAt != nil {
+		switch ahead := r.SendAt.Sub(now); {
+		case o.channel == invite.LinkOnly:
+			f.add("/send_at", invite.FaultNotAllowed, "with channel link nothing is sent")
+		case ahead <= 0:
+			f.add("/send_at", invite.FaultOutOfRange, "must lie in the future")
+		case ahead > maxAhead:
+			f.add("/send_at", invite.FaultOutOfRange, "must be within %d days", int(maxAhead.Hours()/24))
+		}
+		o.sendAt = r.SendAt.UTC()
+	}
+	if r.Fallback != nil {
+		o.fallback = o.fallsBack(f, *r.Fallback, p, project)
+	}
+}
+
+func (o *order) fallsBack(f *faults, r FallbackRequest, p access.Principal, project config.Project) invite.Fallback {
+	b := invite.Fallback{Channel: invite.Channel(r.Channel), After: invite.FallbackAfter(r.After)}
+	oneOf(f, "/fallback/channel", r.Channel, true, "email", "sms")
+	oneOf(f, "/fallback/after", r.After, true, "failure", "not_visited")
+	to := o.content.Recipient
+	switch {
+	case o.channel == invite.LinkOnly:
+		f.add("/fallback", invite.FaultNotAllowed, "with channel link nothing is sent that could fail")
+	case b.Channel == o.channel:
+		f.add("/fallback/channel", invite.FaultInvalid, "must be another channel than the invite's own")
+	case b.Channel == invite.Email && to.Email == "":
+		f.add("/recipient/email", invite.FaultRequired, "falling back to email needs the recipient's address")
+	case b.Channel == invite.SMS && to.Phone == "":
+		f.add("/recipient/phone", invite.FaultRequired, "falling back to sms needs the recipient's phone number")
+	case b.Channel == invite.SMS && to.SMSConsent == nil:
+		consent(f, project, p)
+	}
+	if b.After == invite.AfterNotVisited {
+		b.Delay = invite.DefaultNotVisitedDelay
+	}
+	life := o.validFor
+	if life == 0 {
+		life = o.expiresIn
+	}
+	if r.DelayS != nil {
+		b.Delay = time.Duration(*r.DelayS) * time.Second
+	}
+	if b.Delay < 0 || b.Delay >= life {
+		f.add("/fallback/delay_s", invite.FaultOutOfRange, "must be shorter than the invite's life of %d seconds", int(life.Seconds()))
+	}
+	return b
+}

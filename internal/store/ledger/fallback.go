@@ -1,0 +1,53 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/postgres"
+)
+
+// FallbackDue is an invite whose fallback is to be looked at.
+type FallbackDue struct {
+	ID         invite.ID       `db:"id"`
+	ProjectID  string          `db:"project_id"`
+	Livemode   bool            `db:"livemode"`
+	Status     invite.Status   `db:"status"`
+	Progress   invite.Progress `db:"progress"`
+	Channel    invite.Channel  `db:"fallback_channel"`
+	Content    []byte          `db:"content"` // sealed; nil once erased
+	ExpiresInS int32           `db:"expires_in_s"`
+	ValidForS  *int32          `db:"valid_for_s"`
+	GivesUpAt  time.Time       `db:"gives_up_at"` // the invite's end, or until when its link is waited for
+	Messages   int             `db:"messages"`    // deliveries so far
+	Now        time.Time       `db:"now"`
+}
+
+// LockFallbacks locks up to n invites whose fallback is due, in the order of
+// their ids, and skips those that somebody else has locked.
+func LockFallbacks(ctx context.Context, tx pgx.Tx, n int) ([]FallbackDue, error) {
+	rows, _ := tx.Query(ctx, `
+		SELECT i.id, i.project_id, i.livemode, i.status, i.progress, i.fallback_channel, i.content, i.expires_in_s, i.valid_for_s, i.gives_up_at,
+			(SELECT count(*) FROM deliveries WHERE invite_id = i.id) AS messages, now() AS now
+		FROM invites i
+		WHERE i.id IN (SELECT id FROM invites WHERE fallback_at <= now() ORDER BY fallback_at LIMIT $1) AND i.fallback_at <= now()
+		ORDER BY i.id FOR NO KEY UPDATE OF i SKIP LOCKED`, n)
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[FallbackDue])
+	if err != nil {
+		return nil, fmt.Errorf("lock due fallbacks: %w", postgres.Translate(err))
+	}
+	return list, nil
+}
+
+// SetFallbackLater looks at a fallback again after the given time.
+func SetFallbackLater(ctx context.Context, tx pgx.Tx, id invite.ID, after time.Duration) error {
+	_, err := tx.Exec(ctx, `UPDATE invites SET fallback_at = now() + make_interval(secs => $2) WHERE id = $1`, id, after.Seconds())
+	if err != nil {
+		return fmt.Errorf("put off the fallback of invite %s: %w", id, postgres.Translate(err))
+	}
+	return nil
+}
