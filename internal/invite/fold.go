@@ -57,8 +57,8 @@ const (
 	EffectPublishExpired        Effect = "publish invite.expired"
 	// EffectBlock: what became of a message means that its address is not to be
 	// written to again; see BlockOf.
-	EffectBlock Effect = "block"
-	EffectPublishReported       Effect = "publish invite.reported"
+	EffectBlock           Effect = "block"
+	EffectPublishReported Effect = "publish invite.reported"
 )
 
 // Fold is the state machine: what one event makes of a state, and what must
