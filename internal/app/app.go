@@ -38,6 +38,11 @@ import (
 // stopWithin is how long requests under way may finish at a stop.
 const stopWithin = 10 * time.Second
 
+// poolConns is the size of each of the two pools unless the database's URL
+// says pool_max_conns. Requests wait 250 ms at most for a connection, so a
+// burst must find more of them than there are processors.
+const poolConns = 16
+
 // queueChannel carries "there is work" between processes.
 const queueChannel = "connectlink_queue"
 
@@ -140,11 +145,15 @@ func (a *App) openDatabase(ctx context.Context) error {
 	if pending > 0 {
 		return fmt.Errorf("%d migrations are pending: run `connectlink migrate` first", pending)
 	}
-	if a.api, err = postgres.Open(ctx, postgres.Params{URL: a.cfg.DatabaseURL.Reveal(), AppName: "connectlink api"}); err != nil {
+	var conns int32 // 0: as the URL says
+	if !strings.Contains(a.cfg.DatabaseURL.Reveal(), "pool_max_conns=") {
+		conns = poolConns
+	}
+	if a.api, err = postgres.Open(ctx, postgres.Params{URL: a.cfg.DatabaseURL.Reveal(), MaxConns: conns, AppName: "connectlink api"}); err != nil {
 		return err
 	}
 	a.work, err = postgres.Open(ctx, postgres.Params{
-		URL: a.cfg.DatabaseURL.Reveal(), AppName: "connectlink worker", AcquireTimeout: 5 * time.Second,
+		URL: a.cfg.DatabaseURL.Reveal(), MaxConns: conns, AppName: "connectlink worker", AcquireTimeout: 5 * time.Second,
 	})
 	return err
 }
@@ -264,7 +273,7 @@ func (a *App) Close() {
 		_ = a.listener.Close()
 	}
 	if a.standins != nil {
-		_ = a.standins.listener.Close()
+		a.standins.close()
 	}
 	for _, pool := range []*pgxpool.Pool{a.api, a.work} {
 		if pool != nil {
