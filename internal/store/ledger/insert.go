@@ -38,7 +38,7 @@ type New struct {
 	Code        Code
 	Event       invite.Event // "created"
 	Idempotency *Idempotency // nil when the caller sent no key
-	Terms       []seal.Hash // each once: looking for doubles would cost as much as writing them
+	Terms       []seal.Hash  // each once: looking for doubles would cost as much as writing them
 }
 
 // Link is one minted connect link.
