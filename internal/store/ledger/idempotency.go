@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -20,20 +19,8 @@ type Answered struct {
 
 const findAnswered = `SELECT invite_id, body_mac, status FROM idempotency WHERE key_id = $1 AND route = $2 AND key_hash = $3`
 
-// FindAnswered returns the earlier answer to an Idempotency-Key; ok is false when there is none.
-func FindAnswered(ctx context.Context, db postgres.DB, key invite.KeyID, route string, keyHash []byte) (Answered, bool, error) {
-	var a Answered
-	err := db.QueryRow(ctx, findAnswered, key, route, keyHash).Scan(&a.InviteID, &a.BodyMAC, &a.Status)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return Answered{}, false, nil
-	}
-	if err != nil {
-		return Answered{}, false, fmt.Errorf("find answer to an idempotency key: %w", postgres.Translate(err))
-	}
-	return a, true, nil
-}
-
-// AskAnswered is FindAnswered as part of a batch: out and found are set when
+// AskAnswered looks up the earlier answer to an Idempotency-Key as part of a
+// batch: out and found are set, if there is one, when
 // its results are read.
 func AskAnswered(batch *pgx.Batch, key invite.KeyID, route string, keyHash []byte, out *Answered, found *bool) {
 	batch.Queue(findAnswered, key, route, keyHash).Query(func(rows pgx.Rows) error {
