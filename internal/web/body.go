@@ -38,11 +38,8 @@ func BodyLimit(n int64) echo.MiddlewareFunc {
 func Timeout(d time.Duration) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Request().Context()), d)
+			ctx, cancel := longer(c, d)
 			defer cancel()
-			if client := stateOf(ctx).client; client != nil {
-				defer context.AfterFunc(client, cancel)()
-			}
 			// net/http takes the end of its ReadTimeout, which is meant for the
 			// request, for the caller's leaving while it is being answered.
 			_ = http.NewResponseController(c.Response().Writer).SetReadDeadline(time.Now().Add(d))
@@ -50,6 +47,18 @@ func Timeout(d time.Duration) echo.MiddlewareFunc {
 			return next(c)
 		}
 	}
+}
+
+// longer is the request's context with a time limit in place of the one that
+// all have; it still ends when the caller leaves.
+func longer(c echo.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Request().Context()), d)
+	client := stateOf(ctx).client
+	if client == nil {
+		return ctx, cancel
+	}
+	stop := context.AfterFunc(client, cancel)
+	return ctx, func() { stop(); cancel() }
 }
 
 // timeout ends the request's context; who waits for the database or a vendor

@@ -8,6 +8,10 @@
 // silent. It must not know routes, use cases or pages; an edge with pages hands
 // in its own rendering of the same Problem (ErrorPages).
 //
+// Streams (stream.go) answers with server-sent events: bounded in number, with
+// signs of life, a time for each write, and an end after which the client comes
+// back and proves again that it may.
+//
 // # What is logged
 //
 // One line per request, when it is over: method, route pattern, status,
