@@ -24,6 +24,7 @@ type Principal struct {
 	Environment string  // Pipedream's, "development" or "production"
 	Scopes      []Scope // of keys
 	Role        Role    // of staff
+	Origin      Origin  // of staff
 }
 
 // System is the service acting by itself within one project and mode.

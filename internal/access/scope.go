@@ -62,23 +62,3 @@ func JoinScopes(scopes []Scope) string {
 	}
 	return strings.Join(words, " ")
 }
-
-// Role is what a member of staff may do in the console.
-type Role string
-
-// The roles, from least to most.
-const (
-	RoleViewer Role = "viewer" // masked data, no actions
-	RoleAgent  Role = "agent"  // resend, correct, revoke, unmask one record
-	RoleLead   Role = "lead"   // export, lift blocks, erase, audit log
-	RoleAdmin  Role = "admin"  // team, keys, settings, technical details
-)
-
-// Roles returns every role, from least to most.
-func Roles() []Role { return []Role{RoleViewer, RoleAgent, RoleLead, RoleAdmin} }
-
-// AtLeast says whether r may do what other may. An unknown role may nothing.
-func (r Role) AtLeast(other Role) bool {
-	have, want := slices.Index(Roles(), r), slices.Index(Roles(), other)
-	return have >= 0 && want >= 0 && have >= want
-}

@@ -20,6 +20,9 @@ type (
 	linkKind     struct{}
 	keyKind      struct{}
 	blockKind    struct{}
+	staffKind    struct{}
+	sessionKind  struct{}
+	auditKind    struct{}
 )
 
 func (inviteKind) prefix() string   { return "inv_" }
@@ -29,6 +32,9 @@ func (eventKind) prefix() string    { return "evt_" }
 func (linkKind) prefix() string     { return "lnk_" }
 func (keyKind) prefix() string      { return "key_" }
 func (blockKind) prefix() string    { return "sup_" }
+func (staffKind) prefix() string    { return "stf_" }
+func (sessionKind) prefix() string  { return "ses_" }
+func (auditKind) prefix() string    { return "aud_" }
 
 type (
 	// ID identifies an invite, "inv_…".
@@ -45,6 +51,12 @@ type (
 	KeyID = Of[keyKind]
 	// SuppressionID identifies a block of one address, "sup_…".
 	SuppressionID = Of[blockKind]
+	// StaffID identifies a member of staff, "stf_…".
+	StaffID = Of[staffKind]
+	// SessionID identifies one signed-in browser, "ses_…".
+	SessionID = Of[sessionKind]
+	// AuditID identifies one entry of the audit log, "aud_…".
+	AuditID = Of[auditKind]
 )
 
 // Of is a UUIDv7 with a prefix that says of what. UUIDv7 because it sorts by

@@ -1,7 +1,8 @@
-// Package account owns the tables of who may act: API keys; later staff,
-// sessions and the audit log.
+// Package account owns the tables of who may act and of who did: API keys,
+// client tokens, staff with their roles and sessions, and the audit log.
 //
-// It stores digests of keys, never keys.
+// It stores digests of keys and tokens, never those themselves. It must not
+// decide who may what: package access does.
 package account
 
 import (
@@ -16,8 +17,8 @@ import (
 	"github.com/connectlink/connectlink/internal/postgres"
 )
 
-// ErrNotFound is returned for a key that is not there.
-var ErrNotFound = errors.New("no such key")
+// ErrNotFound is returned for a key or an account that is not there.
+var ErrNotFound = errors.New("no such key or account")
 
 // Key is an API key as stored.
 type Key struct {

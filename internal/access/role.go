@@ -1,0 +1,100 @@
+package access
+
+import "slices"
+
+// Role is what a member of staff may do in the console, within one project.
+type Role string
+
+// The roles, from least to most.
+const (
+	RoleViewer Role = "viewer" // masked data, no acts
+	RoleAgent  Role = "agent"  // puts right what went wrong for one person
+	RoleLead   Role = "lead"   // what concerns many, or cannot be undone
+	RoleAdmin  Role = "admin"  // team, keys, operation
+)
+
+// Roles returns every role, from least to most.
+func Roles() []Role { return []Role{RoleViewer, RoleAgent, RoleLead, RoleAdmin} }
+
+// AtLeast says whether r may do what other may. An unknown role may nothing.
+func (r Role) AtLeast(other Role) bool {
+	have, want := slices.Index(Roles(), r), slices.Index(Roles(), other)
+	return have >= 0 && want >= 0 && have >= want
+}
+
+// Act is one thing that staff do in the console. Its word stands in the audit
+// log, so a word that was used is never given another meaning.
+type Act string
+
+// The acts that a role decides about.
+const (
+	ActRead      Act = "read"       // every page that shows masked data
+	ActUnmask    Act = "unmask"     // the addresses of one record
+	ActCreate    Act = "create"     // a new invite
+	ActResend    Act = "resend"     // to the same person
+	ActCorrect   Act = "correct"    // another address, and resend
+	ActRevoke    Act = "revoke"     // an invite
+	ActCopyLink  Act = "copy_link"  // our link, for handing it over in person
+	ActBlock     Act = "block"      // add a block of an address
+	ActLiftBlock Act = "lift_block" // take one away
+	ActErase     Act = "erase"      // a person's data
+	ActExport    Act = "export"     // many records at once
+	ActAuditLog  Act = "audit_log"  // who did what
+	ActTechnical Act = "technical"  // provider codes, ids, raw data; how the system stands
+	ActKeys      Act = "keys"       // make and revoke API keys
+	ActStaff     Act = "staff"      // accounts, roles and sessions of others
+	ActPause     Act = "pause"      // stop and start sending
+)
+
+// needs is the one table of who may what.
+func needs(a Act) (Role, bool) {
+	switch a {
+	case ActRead:
+		return RoleViewer, true
+	case ActUnmask, ActCreate, ActResend, ActCorrect, ActRevoke, ActCopyLink, ActBlock:
+		return RoleAgent, true
+	case ActLiftBlock, ActErase, ActExport, ActAuditLog:
+		return RoleLead, true
+	case ActTechnical, ActKeys, ActStaff, ActPause:
+		return RoleAdmin, true
+	}
+	return "", false
+}
+
+// Acts returns every act that a role decides about, from least to most.
+func Acts() []Act {
+	return []Act{
+		ActRead, ActUnmask, ActCreate, ActResend, ActCorrect, ActRevoke, ActCopyLink, ActBlock,
+		ActLiftBlock, ActErase, ActExport, ActAuditLog, ActTechnical, ActKeys, ActStaff, ActPause,
+	}
+}
+
+// May says whether the role may do a. Unknown roles may nothing, and nobody
+// may an unknown act.
+func (r Role) May(a Act) bool {
+	least, known := needs(a)
+	return known && r.AtLeast(least)
+}
+
+// Least is the least role that may do a, for telling somebody whom to ask.
+func Least(a Act) Role {
+	r, _ := needs(a)
+	return r
+}
+
+// Staff is a member of staff within one project and mode.
+func Staff(id string, role Role, projectID string, livemode bool) Principal {
+	return Principal{Kind: KindStaff, ID: id, Role: role, ProjectID: projectID, Livemode: livemode}
+}
+
+// May says whether the principal is staff whose role allows a.
+func (p Principal) May(a Act) bool { return p.Kind == KindStaff && p.Role.May(a) }
+
+// Origin says where an act of staff came from, for the audit log.
+type Origin struct {
+	SessionID string // "ses_…"
+	RequestID string
+	// Place is a keyed hash of the client's address: it tells that two acts
+	// came from one place, and not from which.
+	Place []byte
+}

@@ -1,0 +1,136 @@
+package account
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/postgres"
+)
+
+// Entry is what is to stand in the audit log. It outlives what it is about, so
+// it holds ids, words of fixed lists and keyed hashes, and never an address, a
+// name or somebody's own words.
+type Entry struct {
+	By access.Principal // who, in which project and mode, and where from
+	// Act is what was done: an access.Act where a role decides about it, or a
+	// word such as "sign_in".
+	Act    access.Act
+	Target string    // the id of what it was done to
+	Invite invite.ID // the invite it concerns, if it does
+	Why    string    // of a pick list
+	Data   map[string]string
+}
+
+// Audited is an entry as stored.
+type Audited struct {
+	ID        invite.AuditID    `db:"id"`
+	At        time.Time         `db:"at"`
+	ProjectID string            `db:"project_id"`
+	Livemode  bool              `db:"livemode"`
+	Actor     string            `db:"actor"`
+	Act       access.Act        `db:"act"`
+	Target    string            `db:"target"`
+	InviteID  invite.ID         `db:"invite_id"`
+	Why       string            `db:"why"`
+	Data      map[string]string `db:"data"`
+	SessionID invite.SessionID  `db:"session_id"`
+	RequestID string            `db:"request_id"`
+	Place     []byte            `db:"place"`
+}
+
+const auditColumns = `id, at, project_id, livemode, actor, act, target, invite_id, why, data, session_id, request_id, place`
+
+// InsertAudit adds an entry. It takes a transaction, so that an act and its
+// entry are committed together or not at all.
+func InsertAudit(ctx context.Context, tx pgx.Tx, e Entry) error {
+	var session invite.SessionID
+	if e.By.Origin.SessionID != "" {
+		var err error
+		if session, err = invite.Parse[invite.SessionID](e.By.Origin.SessionID); err != nil {
+			return fmt.Errorf("insert audit entry %s: %w", e.Act, err)
+		}
+	}
+	if e.Data == nil {
+		e.Data = map[string]string{}
+	}
+	_, err := tx.Exec(ctx, `
+		INSERT INTO audit (id, project_id, livemode, actor, act, target, invite_id, why, data, session_id, request_id, place)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+		invite.New[invite.AuditID](), e.By.ProjectID, e.By.Livemode, e.By.Actor(), string(e.Act), e.Target, e.Invite, e.Why, e.Data,
+		session, e.By.Origin.RequestID, e.By.Origin.Place)
+	if err != nil {
+		return fmt.Errorf("insert audit entry %s: %w", e.Act, postgres.Translate(err))
+	}
+	return nil
+}
+
+// AuditFilter says which entries are wanted. Every field but the project
+// narrows, and is left out when zero.
+type AuditFilter struct {
+	// Project and mode; entries that concern all projects are added where All is set.
+	ProjectID string
+	Livemode  bool
+	All       bool
+
+	Actor    string // "staff:stf_…"
+	Act      access.Act
+	Target   string
+	InviteID invite.ID
+	Since    time.Time
+	Until    time.Time
+	Before   invite.AuditID // older than this entry
+	Limit    int
+}
+
+// ListAudit returns entries, newest first, and the last one's id when there are
+// more.
+func ListAudit(ctx context.Context, db postgres.DB, f AuditFilter) (page []Audited, next invite.AuditID, err error) {
+	args := []any{f.ProjectID, f.Livemode}
+	where := []string{"project_id = $1 AND livemode = $2"}
+	if f.All {
+		where[0] = "(" + where[0] + " OR project_id = '')"
+	}
+	and := func(condition string, v any) {
+		args = append(args, v)
+		where = append(where, fmt.Sprintf(condition, len(args)))
+	}
+	if f.Actor != "" {
+		and("actor = $%d", f.Actor)
+	}
+	if f.Act != "" {
+		and("act = $%d", string(f.Act))
+	}
+	if f.Target != "" {
+		and("target = $%d", f.Target)
+	}
+	if !f.InviteID.IsZero() {
+		and("invite_id = $%d", f.InviteID)
+	}
+	if !f.Since.IsZero() {
+		and("at >= $%d", f.Since)
+	}
+	if !f.Until.IsZero() {
+		and("at < $%d", f.Until)
+	}
+	if !f.Before.IsZero() {
+		and("id < $%d", f.Before)
+	}
+	args = append(args, f.Limit+1)
+	rows, _ := db.Query(ctx, `SELECT `+auditColumns+` FROM audit WHERE `+strings.Join(where, " AND ")+
+		fmt.Sprintf(" ORDER BY id DESC LIMIT $%d", len(args)), args...)
+	page, err = pgx.CollectRows(rows, pgx.RowToStructByName[Audited])
+	if err != nil {
+		return nil, next, fmt.Errorf("list audit entries: %w", postgres.Translate(err))
+	}
+	if len(page) > f.Limit {
+		page = page[:f.Limit]
+		next = page[f.Limit-1].ID
+	}
+	return page, next, nil
+}

@@ -1,0 +1,123 @@
+package account_test
+
+import (
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/postgrestest"
+	"github.com/connectlink/connectlink/internal/store/account"
+)
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func agent() access.Principal {
+	p := access.Staff(invite.New[invite.StaffID]().String(), access.RoleAgent, "default", false)
+	p.Origin = access.Origin{SessionID: invite.New[invite.SessionID]().String(), RequestID: "req_1", Place: []byte{1, 2}}
+	return p
+}
+
+func TestNobodyChangesTheAuditLog(t *testing.T) {
+	t.Parallel()
+	tx := postgrestest.Tx(t)
+	must(t, account.InsertAudit(t.Context(), tx, account.Entry{By: agent(), Act: access.ActUnmask, Target: "inv_1"}))
+	// Whoever runs the tests may be a superuser, whom only the trigger stops.
+	for _, statement := range []string{
+		`UPDATE audit SET act = 'nothing'`, `DELETE FROM audit`, `TRUNCATE audit`, `DELETE FROM audit WHERE false`,
+		`INSERT INTO audit SELECT * FROM audit ON CONFLICT (id) DO UPDATE SET act = 'nothing'`,
+	} {
+		var refused *pgconn.PgError
+		err := pgx.BeginFunc(t.Context(), tx, func(inner pgx.Tx) error {
+			_, err := inner.Exec(t.Context(), statement)
+			return err
+		})
+		if !errors.As(err, &refused) || refused.Code != "42501" {
+			t.Errorf("%s: %v", statement, err)
+		}
+	}
+	// The owner itself has no grant for it either.
+	for _, privilege := range []string{"UPDATE", "DELETE", "TRUNCATE", "INSERT", "SELECT"} {
+		var has bool
+		must(t, tx.QueryRow(t.Context(), `
+			SELECT EXISTS (SELECT FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) g
+				WHERE c.relname = 'audit' AND g.grantee = c.relowner AND g.privilege_type = $1)`, privilege).Scan(&has))
+		if want := privilege == "INSERT" || privilege == "SELECT"; has != want {
+			t.Errorf("the owner's grant of %s = %t", privilege, has)
+		}
+	}
+}
+
+func TestTheAuditLogIsReadByWhoWhatWhichAndInPages(t *testing.T) {
+	t.Parallel()
+	tx := postgrestest.Tx(t)
+	by, other := agent(), agent()
+	id := invite.New[invite.ID]()
+	live := by
+	live.Livemode = true
+	for _, e := range []account.Entry{
+		{By: by, Act: access.ActUnmask, Target: id.String(), Invite: id},
+		{By: by, Act: access.ActResend, Target: id.String(), Invite: id, Why: "asked", Data: map[string]string{"channel": "sms"}},
+		{By: other, Act: access.ActUnmask, Target: "inv_2"},
+		{By: live, Act: access.ActUnmask, Target: "inv_3"},
+		{By: access.Principal{Kind: access.KindSystem}, Act: "staff_created", Target: "stf_1"},
+	} {
+		must(t, account.InsertAudit(t.Context(), tx, e))
+	}
+	for name, c := range map[string]struct {
+		filter account.AuditFilter
+		want   []access.Act
+	}{
+		"a project and mode":      {account.AuditFilter{}, []access.Act{access.ActUnmask, access.ActResend, access.ActUnmask}},
+		"and what concerns all":   {account.AuditFilter{All: true}, []access.Act{"staff_created", access.ActUnmask, access.ActResend, access.ActUnmask}},
+		"who":                     {account.AuditFilter{Actor: by.Actor()}, []access.Act{access.ActResend, access.ActUnmask}},
+		"what":                    {account.AuditFilter{Act: access.ActUnmask}, []access.Act{access.ActUnmask, access.ActUnmask}},
+		"which":                   {account.AuditFilter{Target: "inv_2"}, []access.Act{access.ActUnmask}},
+		"an invite":               {account.AuditFilter{InviteID: id}, []access.Act{access.ActResend, access.ActUnmask}},
+		"the other mode":          {account.AuditFilter{Livemode: true}, []access.Act{access.ActUnmask}},
+		"nothing of anybody else": {account.AuditFilter{Actor: other.Actor(), InviteID: id}, []access.Act{}},
+	} {
+		c.filter.ProjectID = "default"
+		got, err := pages(t, tx, c.filter)
+		must(t, err)
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+	one, _, err := account.ListAudit(t.Context(), tx, account.AuditFilter{ProjectID: "default", Act: access.ActResend, Limit: 1})
+	must(t, err)
+	e := one[0]
+	if e.Actor != by.Actor() || e.Why != "asked" || e.Data["channel"] != "sms" || e.SessionID.String() != by.Origin.SessionID ||
+		e.RequestID != "req_1" || !slices.Equal(e.Place, by.Origin.Place) || e.InviteID != id || e.At.IsZero() {
+		t.Errorf("read back: %+v", e)
+	}
+}
+
+// pages reads all there is, one entry at a time.
+func pages(t *testing.T, tx pgx.Tx, f account.AuditFilter) ([]access.Act, error) {
+	f.Limit = 1
+	acts := []access.Act{}
+	for {
+		page, next, err := account.ListAudit(t.Context(), tx, f)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range page {
+			acts = append(acts, e.Act)
+		}
+		if next.IsZero() {
+			return acts, nil
+		}
+		f.Before = next
+	}
+}

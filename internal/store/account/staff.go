@@ -1,0 +1,199 @@
+package account
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/seal"
+)
+
+// Kinds of staff accounts: what signs them in.
+const (
+	ByIssuer   = "oidc"
+	ByPassword = "local"
+	ByLink     = "link" // dev's own
+)
+
+// EveryProject is a role's project where it holds for all of them.
+const EveryProject = "*"
+
+// Staff is an account as stored. The profile is sealed.
+type Staff struct {
+	ID          invite.StaffID         `db:"id"`
+	Kind        string                 `db:"kind"`
+	Profile     []byte                 `db:"profile"`
+	Roles       map[string]access.Role `db:"roles"` // by project
+	CreatedAt   time.Time              `db:"created_at"`
+	SignedInAt  *time.Time             `db:"signed_in_at"`
+	DisabledAt  *time.Time             `db:"disabled_at"`
+	LockedUntil *time.Time             `db:"locked_until"`
+}
+
+// Role is what the account may do in a project; "" is nothing.
+func (s Staff) Role(project string) access.Role {
+	own, all := s.Roles[project], s.Roles[EveryProject]
+	if all.AtLeast(own) || own == "" {
+		return all
+	}
+	return own
+}
+
+const staffColumns = `s.id, s.kind, s.profile, s.created_at, s.signed_in_at, s.disabled_at,
+	CASE WHEN s.locked_until > now() THEN s.locked_until END AS locked_until,
+	coalesce((SELECT jsonb_object_agg(r.project_id, r.role) FROM staff_roles r WHERE r.staff_id = s.id), '{}') AS roles`
+
+// NewStaff is an account to be stored.
+type NewStaff struct {
+	ID        invite.StaffID
+	Kind      string
+	LoginHash seal.Hash
+	Profile   []byte
+	Password  string // PHC; of local accounts
+}
+
+// InsertStaff stores an account. Errors: *postgres.ConstraintError on
+// staff_login_hash_key when there is one already.
+func InsertStaff(ctx context.Context, tx pgx.Tx, n NewStaff) error {
+	_, err := tx.Exec(ctx, `INSERT INTO staff (id, kind, login_hash, profile, password) VALUES ($1, $2, $3, $4, $5)`,
+		n.ID, n.Kind, n.LoginHash, n.Profile, n.Password)
+	if err != nil {
+		return fmt.Errorf("insert staff %s: %w", n.ID, postgres.Translate(err))
+	}
+	return nil
+}
+
+// LockStaff finds an account by any of its login's hashes, and locks it.
+func LockStaff(ctx context.Context, tx pgx.Tx, login []seal.Hash) (s Staff, password string, found bool, err error) {
+	err = tx.QueryRow(ctx, `SELECT id, password FROM staff WHERE login_hash = ANY($1) FOR UPDATE`, login).Scan(&s.ID, &password)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Staff{}, "", false, nil
+	}
+	if err != nil {
+		return Staff{}, "", false, fmt.Errorf("lock staff by login: %w", postgres.Translate(err))
+	}
+	s, err = GetStaff(ctx, tx, s.ID)
+	return s, password, err == nil, err
+}
+
+// GetStaff returns an account. Errors: ErrNotFound.
+func GetStaff(ctx context.Context, db postgres.DB, id invite.StaffID) (Staff, error) {
+	rows, _ := db.Query(ctx, `SELECT `+staffColumns+` FROM staff s WHERE s.id = $1`, id)
+	s, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Staff])
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Staff{}, fmt.Errorf("get staff %s: %w", id, ErrNotFound)
+	}
+	if err != nil {
+		return Staff{}, fmt.Errorf("get staff %s: %w", id, postgres.Translate(err))
+	}
+	return s, nil
+}
+
+// ListStaff returns every account, newest first.
+func ListStaff(ctx context.Context, db postgres.DB) ([]Staff, error) {
+	rows, _ := db.Query(ctx, `SELECT `+staffColumns+` FROM staff s ORDER BY s.id DESC`)
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[Staff])
+	if err != nil {
+		return nil, fmt.Errorf("list staff: %w", postgres.Translate(err))
+	}
+	return list, nil
+}
+
+// SetProfile renews what is known of an account at a sign-in: its login's hash
+// under the current key, and its profile.
+func SetProfile(ctx context.Context, tx pgx.Tx, id invite.StaffID, login seal.Hash, profile []byte) error {
+	if _, err := tx.Exec(ctx, `UPDATE staff SET login_hash = $2, profile = $3 WHERE id = $1`, id, login, profile); err != nil {
+		return fmt.Errorf("set profile of staff %s: %w", id, postgres.Translate(err))
+	}
+	return nil
+}
+
+// SetRoles gives an account these roles and no others.
+func SetRoles(ctx context.Context, tx pgx.Tx, id invite.StaffID, roles map[string]access.Role) error {
+	projects, names := make([]string, 0, len(roles)), make([]string, 0, len(roles))
+	for p, r := range roles {
+		projects, names = append(projects, p), append(names, string(r))
+	}
+	_, err := tx.Exec(ctx, `DELETE FROM staff_roles WHERE staff_id = $1 AND NOT project_id = ANY($2)`, id, projects)
+	if err == nil {
+		_, err = tx.Exec(ctx, `
+			INSERT INTO staff_roles (staff_id, project_id, role) SELECT $1, * FROM unnest($2::text[], $3::text[])
+			ON CONFLICT (staff_id, project_id) DO UPDATE SET role = EXCLUDED.role`, id, projects, names)
+	}
+	if err != nil {
+		return fmt.Errorf("set roles of staff %s: %w", id, postgres.Translate(err))
+	}
+	return nil
+}
+
+// SetPassword replaces a password, and forgets earlier failures.
+func SetPassword(ctx context.Context, tx pgx.Tx, id invite.StaffID, phc string) error {
+	_, err := tx.Exec(ctx, `UPDATE staff SET password = $2, failures = 0, locked_until = NULL WHERE id = $1`, id, phc)
+	if err != nil {
+		return fmt.Errorf("set password of staff %s: %w", id, postgres.Translate(err))
+	}
+	return nil
+}
+
+// AddFailure counts a wrong password. From the fifth in a row on the account
+// takes none for a while, twice as long each time and an hour at most.
+func AddFailure(ctx context.Context, tx pgx.Tx, id invite.StaffID) error {
+	_, err := tx.Exec(ctx, `UPDATE staff SET failures = failures + 1,
+		locked_until = CASE WHEN failures >= 4 THEN now() + least(interval '30 seconds' * 2 ^ (least(failures, 20) - 4), interval '1 hour') END
+		WHERE id = $1`, id)
+	if err != nil {
+		return fmt.Errorf("count a failure of staff %s: %w", id, postgres.Translate(err))
+	}
+	return nil
+}
+
+// SetSignedIn records a sign-in, and forgets earlier failures.
+func SetSignedIn(ctx context.Context, tx pgx.Tx, id invite.StaffID) error {
+	_, err := tx.Exec(ctx, `UPDATE staff SET signed_in_at = now(), failures = 0, locked_until = NULL WHERE id = $1`, id)
+	if err != nil {
+		return fmt.Errorf("record a sign-in of staff %s: %w", id, postgres.Translate(err))
+	}
+	return nil
+}
+
+// SetDisabled ends an account, or brings it back; false means that it stood so
+// before.
+func SetDisabled(ctx context.Context, tx pgx.Tx, id invite.StaffID, disabled bool) (bool, error) {
+	tag, err := tx.Exec(ctx, `UPDATE staff SET disabled_at = CASE WHEN $2 THEN now() END
+		WHERE id = $1 AND (disabled_at IS NOT NULL) <> $2`, id, disabled)
+	if err != nil {
+		return false, fmt.Errorf("disable staff %s: %w", id, postgres.Translate(err))
+	}
+	return tag.RowsAffected() == 1, nil
+}
+
+// InsertStaffLink stores a link that signs an account in once.
+func InsertStaffLink(ctx context.Context, tx pgx.Tx, id invite.StaffID, digest []byte, lasts time.Duration) error {
+	_, err := tx.Exec(ctx, `DELETE FROM staff_links WHERE expires_at < now()`)
+	if err == nil {
+		_, err = tx.Exec(ctx, `INSERT INTO staff_links (digest, staff_id, expires_at) VALUES ($1, $2, now() + make_interval(secs => $3))`,
+			digest, id, lasts.Seconds())
+	}
+	if err != nil {
+		return fmt.Errorf("insert sign-in link of staff %s: %w", id, postgres.Translate(err))
+	}
+	return nil
+}
+
+// TakeStaffLink uses a link up.
+func TakeStaffLink(ctx context.Context, tx pgx.Tx, digest []byte) (id invite.StaffID, ok bool, err error) {
+	err = tx.QueryRow(ctx, `DELETE FROM staff_links WHERE digest = $1 AND expires_at > now() RETURNING staff_id`, digest).Scan(&id)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return id, false, nil
+	}
+	if err != nil {
+		return id, false, fmt.Errorf("take a sign-in link: %w", postgres.Translate(err))
+	}
+	return id, true, nil
+}
