@@ -25,9 +25,14 @@ func TestKilledAndFrozenWorkersLoseAndDoubleNothing(t *testing.T) {
 	for _, o := range []chaos.Options{
 		{Provider: chaos.Twilio, Kills: 20, Freezes: 1},
 		{Provider: chaos.SendGrid, Kills: 5},
+		{Provider: chaos.Twilio, Kills: 1, Points: chaos.Points()},
 		{Provider: chaos.SendGridBlind, Kills: 5},
 	} {
-		t.Run(o.Provider, func(t *testing.T) {
+		name := o.Provider
+		if len(o.Points) > 0 {
+			name += " at each place"
+		}
+		t.Run(name, func(t *testing.T) {
 			o.URL, o.Limit = postgrestest.New(t), 4*time.Minute
 			o.Log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 			report, err := chaos.Run(t.Context(), o)

@@ -99,9 +99,16 @@ func work() error {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
+	var armed trap
 	go func() {
-		_, _ = io.Copy(io.Discard, os.Stdin)
-		cancel()
+		defer cancel()
+		for {
+			var o order
+			if in.Decode(&o) != nil {
+				return
+			}
+			armed.set(o)
+		}
 	}()
 	keyset, err := seal.ParseKeyset(secret.New(c.Keyset))
 	if err != nil {
@@ -122,7 +129,7 @@ func work() error {
 	}
 	p, err := Rig{
 		DB: pool, DirectURL: named(c.URL, c.Name), Box: box, SinkURL: c.SinkURL, Settle: c.Knobs.Settle, Log: log,
-		SendGridReports: c.Provider == SendGrid,
+		SendGridReports: c.Provider == SendGrid, Passing: armed.pass,
 	}.Params()
 	if err != nil {
 		return err

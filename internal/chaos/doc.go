@@ -1,7 +1,9 @@
 // Package chaos proves what package dispatch promises, with real processes: it
 // starts workers, loads deliveries, kills workers with -9 and freezes others
 // while they work, and compares what was asked for with what the vendors'
-// stand-in (package sink, a process of its own) counted.
+// stand-in (package sink, a process of its own) counted. Workers die at any
+// moment, or at named places (Points), which they are told of by dispatch's
+// hook: only workers of this package set it.
 //
 // It also owns the rig: a dispatcher wired to a sink, and deliveries to load,
 // which dispatch's own tests use in one process.

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/connectlink/connectlink/internal/chaos/sink"
+	"github.com/connectlink/connectlink/internal/dispatch"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/store/ledger"
 	"github.com/connectlink/connectlink/internal/store/queue"
@@ -39,6 +40,9 @@ func (r *run) hire(slot int) error {
 // A kill hits a worker that holds something, so that each of them tests.
 // Measurements go on under watching, which outlives the killing.
 func (r *run) harm(ctx, watching context.Context) error {
+	if len(r.o.Points) > 0 {
+		return r.harmAtPoints(ctx, watching)
+	}
 	frozen := 0
 	for n := 0; n < r.o.Kills+r.o.Freezes; n++ {
 		// Between half and one and a half of the interval, and at any point of
@@ -61,6 +65,55 @@ func (r *run) harm(ctx, watching context.Context) error {
 		}
 	}
 	return nil
+}
+
+// harmAtPoints has workers die at each place as often as was asked for, in an
+// order drawn from the seed.
+func (r *run) harmAtPoints(ctx, watching context.Context) error {
+	r.report.Points = make(map[dispatch.Point]int)
+	var order []dispatch.Point
+	for _, p := range r.o.Points {
+		r.report.Points[p] = 0
+		for range r.o.Kills {
+			order = append(order, p)
+		}
+	}
+	r.rnd.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
+	for _, p := range order {
+		if err := r.killAt(ctx, watching, r.rnd.IntN(r.o.Workers), p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// patience is how long a worker under load may take to pass a place.
+const patience = 30 * time.Second
+
+// killAt has a worker die at a place, at the first to third time it passes it
+// while it holds work, and replaces it.
+func (r *run) killAt(ctx, watching context.Context, slot int, p dispatch.Point) error {
+	w := r.workers[slot]
+	owner, err := r.awaitWork(ctx, w)
+	if err != nil {
+		return err
+	}
+	if err := w.arm(order{Point: p, Passes: 1 + r.rnd.IntN(3)}); err != nil {
+		return err
+	}
+	waiting, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	select {
+	case <-w.ended:
+	case <-waiting.Done():
+		return fmt.Errorf("worker %s did not pass %s within %s", w.name, p, patience)
+	}
+	if err := r.measure(watching, owner, &r.report.Orphans, &r.report.WorstReclaimS); err != nil {
+		return err
+	}
+	r.report.Kills++
+	r.report.Points[p]++
+	return r.hire(slot)
 }
 
 // kill ends a worker with kill -9 and replaces it a little later.

@@ -17,6 +17,7 @@ type process struct {
 	cmd   *exec.Cmd
 	stdin io.WriteCloser
 	name  string
+	ended chan struct{} // closed when it is gone
 }
 
 // spawn starts a copy of this program in a role.
@@ -35,7 +36,12 @@ func spawn(role string, stdout io.Writer) (*process, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start a %s: %w", role, err)
 	}
-	return &process{cmd: cmd, stdin: stdin}, nil
+	p := &process{cmd: cmd, stdin: stdin, ended: make(chan struct{})}
+	go func() {
+		_ = cmd.Wait()
+		close(p.ended)
+	}()
+	return p, nil
 }
 
 // spawnSink starts the sink and returns its address.
@@ -74,13 +80,21 @@ func spawnWorker(c childConfig) (*process, error) {
 // kill is kill -9, and waits for the end.
 func (p *process) kill() {
 	_ = p.cmd.Process.Kill()
-	_ = p.cmd.Wait()
+	<-p.ended
 }
 
 // stop ends a process in order: its input ends.
 func (p *process) stop() {
 	_ = p.stdin.Close()
-	_ = p.cmd.Wait()
+	<-p.ended
+}
+
+// arm sets a worker's trap: it dies by its own hand at that place.
+func (p *process) arm(o order) error {
+	if err := json.NewEncoder(p.stdin).Encode(o); err != nil {
+		return fmt.Errorf("arm a worker: %w", err)
+	}
+	return nil
 }
 
 func (p *process) signal(s syscall.Signal) error { return p.cmd.Process.Signal(s) }

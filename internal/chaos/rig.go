@@ -42,6 +42,9 @@ type Rig struct {
 	SendGridReports bool
 	OnUnknown       string
 	Now             func() time.Time // the clock that a process believes in; time.Now
+	// Passing is told of each place that a delivery passes: those of package
+	// dispatch, and those of a call.
+	Passing func(dispatch.Point)
 }
 
 // Senders makes the senders of a rig, by channel.
@@ -80,10 +83,11 @@ func (r Rig) Params() (dispatch.Params, error) {
 		Project: func(string) (config.Project, bool) { return project, true },
 		Senders: func(_ string, _ bool, ch invite.Channel) []dispatch.Sender {
 			if ch == invite.SMS {
-				return []dispatch.Sender{text}
+				return []dispatch.Sender{r.seen(text)}
 			}
-			return []dispatch.Sender{mail}
+			return []dispatch.Sender{r.seen(mail)}
 		},
+		Passing: r.Passing,
 		CallbackURL: func(project string, _ bool, provider, inv, attempt string) string {
 			return PublicURL + "/hooks/" + provider + "/" + project + "/test/" + inv + "/" + attempt
 		},

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/connectlink/connectlink/internal/chaos/sink"
+	"github.com/connectlink/connectlink/internal/dispatch"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/seal"
@@ -30,10 +31,11 @@ const (
 
 // Options shape a run. Zero values get the defaults named.
 type Options struct {
-	URL      string        // of a migrated database of the run's own
-	Provider string        // Twilio
-	Workers  int           // 3
-	Kills    int           // kill -9
+	URL      string // of a migrated database of the run's own
+	Provider string // Twilio
+	Workers  int    // 3
+	Kills    int    // kill -9; with Points, so many at each of them
+	Points   []dispatch.Point
 	Freezes  int           // SIGSTOP for longer than a lease, then SIGCONT
 	Seed     uint64        // random
 	Backlog  int           // 150: deliveries that are open while there is killing to do
@@ -53,10 +55,15 @@ type Report struct {
 	Kills      int    `json:"kills"`
 	Freezes    int    `json:"freezes"`
 	Deliveries int    `json:"deliveries"`
-	Calls      int    `json:"calls"`
-	Lost       int    `json:"lost"`
-	Extra      int    `json:"extra"`
-	Unknown    int    `json:"unknown"`
+	// Points is how many died at which place, where places were given.
+	Points map[dispatch.Point]int `json:"points,omitempty"`
+	// GivenUp is how many had too little time left from the start: they end with
+	// a reason, and nobody is written to.
+	GivenUp int `json:"given_up"`
+	Calls   int `json:"calls"`
+	Lost    int `json:"lost"`
+	Extra   int `json:"extra"`
+	Unknown int `json:"unknown"`
 	// Doubted is how many attempts had no answer and were reconciled.
 	Doubted int `json:"doubted"`
 	// Orphans is how many deliveries were in the hands of a process that was
@@ -83,6 +90,9 @@ func (r Report) Check() error {
 	no(r.Deliveries == 0, "nothing was delivered: the run proves nothing")
 	no(r.Lost > 0, "%d messages were lost", r.Lost)
 	no(r.Extra > 0, "%d messages were sent twice", r.Extra)
+	for p, n := range r.Points {
+		no(n == 0, "nobody died at %s: the run proves nothing about it", p)
+	}
 	no(r.Provider == Twilio && r.Unknown > 0, "%d ended unknown although the provider reports", r.Unknown)
 	no(r.WorstReclaimS > 5, "work moved again only %.1f s after a kill", r.WorstReclaimS)
 	// A frozen process keeps its lock, so its lease has to run out.
@@ -127,7 +137,8 @@ type run struct {
 	workers []*process
 	born    int
 	loaded  []Loaded
-	delays  errgroup.Group // measurements under way
+	late    map[invite.ID]bool // of those loaded, with too little time left
+	delays  errgroup.Group     // measurements under way
 
 	byInvite map[invite.ID]invite.DeliveryID
 	indexed  int
@@ -140,7 +151,7 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	ctx, cancel := context.WithTimeout(ctx, o.Limit)
 	defer cancel()
 	begun := time.Now()
-	r := &run{o: o, rnd: rand.New(rand.NewPCG(o.Seed, 1))}
+	r := &run{o: o, rnd: rand.New(rand.NewPCG(o.Seed, 1)), late: make(map[invite.ID]bool)}
 	r.report = Report{
 		Provider: o.Provider, Seed: o.Seed, Workers: o.Workers, LeaseS: o.Knobs.Lease.Seconds(), RenewS: o.Knobs.Renew.Seconds(),
 		CallDeadlineS: o.Knobs.CallDeadline.Seconds(), SettleS: o.Knobs.Settle.Seconds(),
@@ -236,17 +247,36 @@ func (r *run) feed(ctx, killing context.Context) error {
 			return err
 		}
 		if n := r.o.Backlog - open; n > 0 {
-			made, err := r.rig.Insert(ctx, n, Load{Channel: channel})
-			if err != nil {
+			if err := r.load(ctx, n, channel); err != nil {
 				return err
 			}
-			r.mu.Lock()
-			r.loaded = append(r.loaded, made...)
-			r.mu.Unlock()
 		}
 		pause(killing, 50*time.Millisecond)
 	}
 	return ctx.Err()
+}
+
+// load adds deliveries of every kind: most with a link, some whose link is yet to
+// be minted, a few for which it is too late.
+func (r *run) load(ctx context.Context, n int, channel invite.Channel) error {
+	at := len(r.loaded)
+	var kinds [3]int
+	for i := at; i < at+n; i++ {
+		kinds[[8]int{1: 1, 3: 2, 5: 1}[i%8]]++
+	}
+	for kind, l := range []Load{{Channel: channel}, {Channel: channel, Pending: true}, {Channel: channel, Left: time.Minute}} {
+		made, err := r.rig.Insert(ctx, kinds[kind], l)
+		if err != nil {
+			return err
+		}
+		r.mu.Lock()
+		r.loaded = append(r.loaded, made...)
+		for _, m := range made {
+			r.late[m.InviteID] = l.Left > 0
+		}
+		r.mu.Unlock()
+	}
+	return nil
 }
 
 const openDeliveries = `SELECT count(*) FROM deliveries WHERE status IN ('queued', 'sending')`
@@ -293,6 +323,13 @@ func (r *run) count(ctx context.Context) error {
 	for _, l := range r.loaded {
 		n := taken[l.Key]
 		switch st := status[l.InviteID]; {
+		case r.late[l.InviteID]:
+			// Given up is what must become of it; sent would be one too many.
+			if r.report.GivenUp++; st != string(invite.Rejected) {
+				r.report.Lost++
+				r.o.Log.ErrorContext(ctx, "not given up", "delivery", l.DeliveryID, "invite", l.InviteID, "status", st)
+			}
+			n++
 		case st == string(invite.Unknown):
 			r.report.Unknown++
 		case n == 0:

@@ -72,6 +72,9 @@ func (d *Dispatcher) claim(ctx, working context.Context, w queue.Want, probe str
 		return 0, err
 	}
 	d.metrics.claims.Observe(d.p.Now().Sub(begun).Seconds())
+	if len(jobs) > 0 {
+		d.p.Passing(PointClaimed)
+	}
 	for i := range jobs {
 		d.start(working, &task{Job: jobs[i], readAt: begun, probe: probe})
 	}
@@ -141,6 +144,7 @@ func (d *Dispatcher) renew(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	d.p.Passing(PointRenewed)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, l := range lost {

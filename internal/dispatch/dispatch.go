@@ -66,6 +66,8 @@ type Params struct {
 	Log     *slog.Logger
 	Metrics prometheus.Registerer // nil: not registered
 	Now     func() time.Time      // this machine's clock, for durations only; time.Now
+	// Passing is called at each Point; nil but in package chaos's own processes.
+	Passing func(Point)
 
 	Lease        time.Duration // 8 s
 	Renew        time.Duration // 2 s
@@ -115,6 +117,9 @@ func (p Params) withDefaults() Params {
 	}
 	if p.Pace == nil {
 		p.Pace = func(string) Pace { return Pace{} }
+	}
+	if p.Passing == nil {
+		p.Passing = func(Point) {}
 	}
 	if p.CallbackURL == nil {
 		p.CallbackURL = func(string, bool, string, string, string) string { return "" }

@@ -32,6 +32,7 @@ func (d *Dispatcher) reconcile(ctx context.Context, t *task) error {
 	a := t.Last
 	d.p.Log.InfoContext(ctx, "reconcile", "invite", t.InviteID, "delivery", t.DeliveryID, "attempt", a.ID, "provider", a.Provider,
 		"outcome", a.Outcome, "belief", int(b), "age_ms", t.Now.Sub(a.StartedAt).Milliseconds(), "again_ms", after.Milliseconds())
+	d.p.Passing(PointLookedUp)
 	d.metrics.reconciled.WithLabelValues(a.Provider, [...]string{"wait", "taken", "not_taken", "hold"}[b]).Inc()
 
 	if b == beliefWait {

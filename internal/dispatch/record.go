@@ -97,7 +97,13 @@ func (d *Dispatcher) recordBegin(b *begin) error {
 func (d *Dispatcher) writeBegins(ctx context.Context, items []*begin) {
 	for len(items) > 0 {
 		out := make(map[invite.AttemptID]error)
-		err := d.inTx(ctx, func(tx pgx.Tx) error { return d.beginAll(ctx, tx, items, out) })
+		err := d.inTx(ctx, func(tx pgx.Tx) error {
+			err := d.beginAll(ctx, tx, items, out)
+			if err == nil {
+				d.p.Passing(PointAttemptWritten)
+			}
+			return err
+		})
 		if err != nil && !errors.Is(err, errAgain) {
 			if len(items) > 1 && !errors.Is(err, postgres.ErrUnavailable) {
 				// One of them is at fault: each by itself, so that it harms only itself.
@@ -200,6 +206,9 @@ func (d *Dispatcher) recordFinish(ctx context.Context, f *finish) error {
 		f.done = make(chan error, 1)
 		d.finishes.add(f)
 		err := <-f.done
+		if err == nil {
+			d.p.Passing(PointResultCommitted)
+		}
 		if err == nil || errors.Is(err, errLost) || d.p.Now().After(giveUp) {
 			return err
 		}
@@ -213,7 +222,13 @@ const resultPatience = 2 * time.Minute
 
 func (d *Dispatcher) writeFinishes(ctx context.Context, items []*finish) {
 	held := make(map[queue.Lease]bool)
-	err := d.inTx(ctx, func(tx pgx.Tx) error { return d.finishAll(ctx, tx, items, held) })
+	err := d.inTx(ctx, func(tx pgx.Tx) error {
+		err := d.finishAll(ctx, tx, items, held)
+		if err == nil {
+			d.p.Passing(PointResultWritten)
+		}
+		return err
+	})
 	if err != nil && len(items) > 1 && !errors.Is(err, postgres.ErrUnavailable) {
 		// One of them is at fault: each by itself, so that it harms only itself.
 		for _, f := range items {

@@ -67,6 +67,7 @@ func (d *Dispatcher) send(ctx context.Context, t *task) (again bool, err error) 
 		d.unsay(ctx, b)
 		return false, fmt.Errorf("begin attempt %s: %w", b.ID, err)
 	}
+	d.p.Passing(PointAttemptCommitted)
 	d.call(ctx, t, sender, b, out)
 	return false, nil
 }

@@ -127,6 +127,7 @@ func (d *Dispatcher) cancel(ctx context.Context, t *task) error {
 func (d *Dispatcher) giveUp(ctx context.Context, t *task, reason invite.Reason) error {
 	d.p.Log.WarnContext(ctx, "gave up on a delivery", "invite", t.InviteID, "delivery", t.DeliveryID, "reason", reason, "attempts", t.Attempts)
 	d.metrics.gaveUp.WithLabelValues(string(reason)).Inc()
+	d.p.Passing(PointGivingUp)
 	return d.conclude(ctx, t, invite.EventDeliveryRejected, reason)
 }
 
@@ -166,6 +167,7 @@ func (d *Dispatcher) mint(ctx context.Context, t *task) (again bool, err error) 
 	if err != nil {
 		return false, d.mintFailed(ctx, t, err)
 	}
+	d.p.Passing(PointMinted)
 	err = d.inTx(ctx, func(tx pgx.Tx) error {
 		locked, err := ledger.Lock(ctx, tx, t.InviteID)
 		if err != nil {
@@ -192,9 +194,13 @@ func (d *Dispatcher) mint(ctx context.Context, t *task) (again bool, err error) 
 		return d.publish(ctx, tx, []ledger.Applied{applied})
 	})
 	if errors.Is(err, errStale) {
-		err = nil
+		return true, nil
 	}
-	return err == nil, err
+	if err != nil {
+		return false, err
+	}
+	d.p.Passing(PointLinkStored)
+	return true, nil
 }
 
 // mintFailed waits, or gives up on a lasting refusal.

@@ -232,3 +232,28 @@ func TestEveryPackageSaysWhatItOwns(t *testing.T) {
 		}
 	}
 }
+
+// Processes of package chaos die at places that dispatch tells them of. The
+// program must have no way to be told: whatever its configuration says, nobody
+// sets the hook.
+func TestTheProgramHasNoHookToDieBy(t *testing.T) {
+	t.Parallel()
+	declared := 0
+	for _, s := range product(sources(t)) {
+		ast.Inspect(s.syntax, func(n ast.Node) bool {
+			id, ok := n.(*ast.Ident)
+			if !ok || id.Name != "Passing" {
+				return true
+			}
+			if s.pkg == "internal/dispatch" {
+				declared++
+			} else if s.pkg == "internal/app" || strings.HasPrefix(s.pkg, "cmd/") {
+				t.Errorf("%s names the hook at which processes are killed in tests", s.at(id))
+			}
+			return true
+		})
+	}
+	if declared == 0 {
+		t.Error("dispatch has no such hook any more; this test looks in the wrong place")
+	}
+}

@@ -14,10 +14,13 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/connectlink/connectlink/internal/chaos"
 	"github.com/connectlink/connectlink/internal/devpg"
+	"github.com/connectlink/connectlink/internal/dispatch"
 	"github.com/connectlink/connectlink/internal/postgres"
 )
 
@@ -35,6 +38,7 @@ func run() error {
 	flag.StringVar(&o.Provider, "provider", chaos.Twilio, "twilio, sendgrid (reports by events) or sendgrid-blind")
 	flag.IntVar(&o.Workers, "workers", 3, "processes that dispatch")
 	flag.IntVar(&o.Kills, "kills", 200, "kills with -9")
+	points := flag.String("points", "", "places to die at, -kills times at each: their names with commas, or all; default: at any moment")
 	flag.IntVar(&o.Freezes, "freezes", 0, "freezes for longer than a lease")
 	flag.Uint64Var(&o.Seed, "seed", 0, "of the order of events; default: random")
 	flag.IntVar(&o.Backlog, "backlog", 0, "deliveries that are open at any time; default 150")
@@ -47,6 +51,10 @@ func run() error {
 	flag.BoolVar(&o.Quiet, "quiet", false, "no lost answers besides the killing")
 	flag.BoolVar(&o.Verbose, "v", false, "the workers' logs on standard error")
 	flag.Parse()
+
+	if err := choose(&o, *points); err != nil {
+		return err
+	}
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -69,6 +77,26 @@ func run() error {
 	}
 	fmt.Println(string(line))
 	return errors.Join(err, report.Check())
+}
+
+// choose reads the names of places.
+func choose(o *chaos.Options, names string) error {
+	all := chaos.Points()
+	switch names {
+	case "":
+		return nil
+	case "all":
+		o.Points = all
+		return nil
+	}
+	for name := range strings.SplitSeq(names, ",") {
+		p := dispatch.Point(name)
+		if !slices.Contains(all, p) {
+			return fmt.Errorf("there is no place %q; there are: %q", name, all)
+		}
+		o.Points = append(o.Points, p)
+	}
+	return nil
 }
 
 // server starts a private Postgres for the run.
