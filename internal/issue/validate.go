@@ -263,7 +263,7 @@ func metadata(f *faults, m map[string]string) map[string]string {
 		f.add("/metadata", invite.FaultTooLong, "at most %d keys, these are %d", maxMetadata, len(m))
 	}
 	for _, k := range slices.Sorted(maps.Keys(m)) {
-		pointer := "/metadata/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(k)
+		pointer := "/metadata/" + strings.ReplaceAll(strings.ReplaceAll(k, "~", "~0"), "/", "~1")
 		if n := utf8.RuneCountInString(k); n == 0 || n > maxMetaKey {
 			f.add(pointer, invite.FaultTooLong, "a key has 1 to %d characters", maxMetaKey)
 		}

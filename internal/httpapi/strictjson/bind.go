@@ -239,5 +239,5 @@ func token(name string) string {
 	if utf8.RuneCountInString(name) > maxToken {
 		name = string([]rune(name)[:maxToken]) + "…"
 	}
-	return "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
+	return "/" + strings.ReplaceAll(strings.ReplaceAll(name, "~", "~0"), "/", "~1")
 }
