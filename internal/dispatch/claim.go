@@ -2,6 +2,8 @@ package dispatch
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/connectlink/connectlink/internal/store/queue"
@@ -35,12 +37,9 @@ func (d *Dispatcher) claimLoop(ctx, working context.Context) {
 		case <-poll.C:
 		}
 		next := d.p.Poll
-		switch n, err := d.claim(ctx, working, queue.Want{}, ""); {
-		case err != nil && ctx.Err() == nil:
+		if _, err := d.claim(ctx, working, queue.Want{}, ""); err != nil && ctx.Err() == nil {
 			d.p.Log.WarnContext(ctx, "dispatch step", "step", "claim", "err", err)
 			next = time.Second
-		case n > 0:
-			d.Wake() // there may be more
 		}
 		poll.Reset(next)
 	}
@@ -60,10 +59,12 @@ func (d *Dispatcher) claim(ctx, working context.Context, w queue.Want, probe str
 				w.Room[lane] = 0
 			}
 		}
+		// While much is in work, a claim waits until it is worth its commit.
+		d.short = w.Batch < d.p.InFlight/8 || slices.Contains(slices.Collect(maps.Values(w.Room)), 0)
 	}
+	owner := d.owner
 	d.mu.Unlock()
-	// While much is in work, a claim waits until it is worth its commit.
-	if w.Owner == 0 || !w.Paused && w.Batch < d.p.InFlight/8 {
+	if owner == 0 || !w.Paused && w.Batch < d.p.InFlight/8 {
 		return 0, nil // whoever makes room wakes the loop
 	}
 	begun := d.p.Now()
@@ -82,8 +83,29 @@ func (d *Dispatcher) claim(ctx, working context.Context, w queue.Want, probe str
 		d.mu.Lock()
 		d.after = jobs[len(jobs)-1].Lane
 		d.mu.Unlock()
+		if filled(w, jobs) {
+			d.Wake() // there may be more
+		}
 	}
 	return len(jobs), nil
+}
+
+// filled says whether a claim took all it had room for, in some lane or at all.
+func filled(w queue.Want, jobs []queue.Job) bool {
+	taken := make(map[string]int)
+	for i := range jobs {
+		taken[jobs[i].Lane]++
+	}
+	for lane, n := range taken {
+		room, ok := w.Room[lane]
+		if !ok {
+			room = w.PerLane
+		}
+		if n >= room {
+			return true
+		}
+	}
+	return len(jobs) >= w.Batch
 }
 
 // start works on a claimed delivery in a goroutine of its own.
@@ -116,8 +138,11 @@ func (d *Dispatcher) end(t *task) {
 			delete(d.lanes, t.Lane)
 		}
 	}
+	short := d.short
 	d.mu.Unlock()
-	d.Wake()
+	if short {
+		d.Wake() // a claim left something out for want of the room that is free now
+	}
 }
 
 // mine says whether this process may still think it holds the lease. Only a

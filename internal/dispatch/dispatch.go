@@ -148,6 +148,7 @@ type Dispatcher struct {
 	held  map[queue.Ref]*task
 	lanes map[string]int // deliveries in work, by lane
 	after string         // lane at which the last claim ended
+	short bool           // the last claim had no room, in some lane or at all
 
 	working  sync.WaitGroup
 	stopping atomic.Bool

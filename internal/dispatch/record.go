@@ -243,6 +243,9 @@ func (d *Dispatcher) writeFinishes(ctx context.Context, items []*finish) {
 		case !f.fact && !held[f.Lease]:
 			f.done <- errLost
 		default:
+			if f.next != nil && *f.next <= 0 {
+				d.Wake() // due again at once
+			}
 			f.done <- nil
 		}
 	}
