@@ -129,7 +129,7 @@ func TestMinimalEnvironmentGivesTheDefaults(t *testing.T) {
 		ID: "default", Brand: config.Brand{Name: "Connect Link"}, OnUnknown: "hold",
 		Pipedream: config.Pipedream{APIURL: "https://api.pipedream.com", Environment: "development", LinkHosts: []string{"pipedream.com"}, TokenScope: "connect:accounts:read connect:accounts:write"},
 		SendGrid:  config.SendGrid{APIURL: "https://api.sendgrid.com", FromName: "Connect Link"},
-		Twilio:    config.Twilio{APIURL: "https://api.twilio.com"},
+		Twilio:    config.Twilio{APIURL: "https://api.twilio.com"}, EmailProviders: []string{"sendgrid", "smtp"},
 	}}
 	if diff := same(want, c.Projects); diff != "" {
 		t.Error(diff)
@@ -155,7 +155,7 @@ func TestEnvironmentOfOneProduct(t *testing.T) {
 		"PIPEDREAM_API_URL", "http://127.0.0.1:7777/pipedream/", "PIPEDREAM_LINK_HOSTS", "pipedream.com,Connect.acme.example", "PIPEDREAM_TOKEN_SCOPE", "connect:*",
 		"SENDGRID_API_KEY", "SG.x", "SENDGRID_FROM", "Acme Mail <connect@acme.example>", "SENDGRID_REPLY_TO", "help@acme.example", "SENDGRID_WEBHOOK_PUBLIC_KEYS", key+","+key, "SENDGRID_API_URL", "https://api.eu.sendgrid.com",
 		"TWILIO_ACCOUNT_SID", "AC1", "TWILIO_AUTH_TOKEN", "t1", "TWILIO_AUTH_TOKEN_SECONDARY", "t2", "TWILIO_API_KEY", "SK1", "TWILIO_API_SECRET", "s", "TWILIO_MESSAGING_SERVICE_SID", "MG1", "TWILIO_FROM", "+12025550123", "TWILIO_API_URL", "https://api.dublin.ie1.twilio.com",
-		"SMTP_URL", "smtps://u:p@mail.acme.example:465",
+		"SMTP_URL", "smtps://u:p@mail.acme.example:465", "CONNECTLINK_EMAIL_PROVIDERS", "SMTP, sendgrid", "SENDGRID_PER_SECOND", "100", "TWILIO_PER_SECOND", "0.5", "SMTP_PER_SECOND", "7",
 	), nil)
 	if got := c.PublicURL.String(); got != "https://go.acme.example" {
 		t.Errorf("public URL %q", got)
@@ -178,9 +178,9 @@ func TestEnvironmentOfOneProduct(t *testing.T) {
 			DevelopmentRecipients: []string{"pat@acme.example", "@acme.example", "+12025550123"}, OnUnknown: "resend", SMSConsentRequired: true,
 			Webhook:   &config.Webhook{URL: "https://api.acme.example/h", Secret: secret.New(hook)},
 			Pipedream: config.Pipedream{APIURL: "http://127.0.0.1:7777/pipedream", ClientID: "cid", ClientSecret: secret.New("csec"), ProjectID: "proj_1", Environment: "production", LinkHosts: []string{"pipedream.com", "connect.acme.example"}, TokenScope: "connect:*"},
-			SendGrid:  config.SendGrid{APIURL: "https://api.eu.sendgrid.com", APIKey: secret.New("SG.x"), From: "connect@acme.example", FromName: "Acme Mail", ReplyTo: "help@acme.example", WebhookPublicKeys: []string{key, key}},
-			Twilio:    config.Twilio{APIURL: "https://api.dublin.ie1.twilio.com", AccountSID: "AC1", AuthToken: secret.New("t1"), AuthTokenSecondary: secret.New("t2"), APIKey: "SK1", APISecret: secret.New("s"), MessagingServiceSID: "MG1", From: "+12025550123"},
-			SMTPURL:   secret.New("smtps://u:p@mail.acme.example:465"),
+			SendGrid:  config.SendGrid{APIURL: "https://api.eu.sendgrid.com", APIKey: secret.New("SG.x"), From: "connect@acme.example", FromName: "Acme Mail", ReplyTo: "help@acme.example", WebhookPublicKeys: []string{key, key}, PerSecond: 100},
+			Twilio:    config.Twilio{APIURL: "https://api.dublin.ie1.twilio.com", AccountSID: "AC1", AuthToken: secret.New("t1"), AuthTokenSecondary: secret.New("t2"), APIKey: "SK1", APISecret: secret.New("s"), MessagingServiceSID: "MG1", From: "+12025550123", PerSecond: 0.5},
+			SMTPURL:   secret.New("smtps://u:p@mail.acme.example:465"), SMTPPerSecond: 7, EmailProviders: []string{"smtp", "sendgrid"},
 		}},
 	}
 	if diff := cmp.Diff(want, c, cmp.Comparer(func(x, y secret.Text) bool { return x.Reveal() == y.Reveal() }),
@@ -238,7 +238,7 @@ func TestAllFaultsAreReportedAtOnce(t *testing.T) {
 		"CONNECTLINK_SMS_CONSENT_REQUIRED": "CANARY", "CONNECTLINK_WEBHOOK_URL": "http://CANARY", "CONNECTLINK_WEBHOOK_SECRET": "whsec_CANARY", "CONNECTLINK_BRAND_NAME": "CAN\nARY",
 		"PIPEDREAM_PROJECT_ENVIRONMENT": "CANARY", "PIPEDREAM_API_URL": "CANARY", "PIPEDREAM_LINK_HOSTS": "https://CANARY/",
 		"SENDGRID_FROM": "CANARY", "SENDGRID_REPLY_TO": "CANARY <a@b.c>", "SENDGRID_WEBHOOK_PUBLIC_KEYS": "CANARY", "SENDGRID_API_URL": "https://a:CANARY@b",
-		"TWILIO_API_URL": "CANARY", "SMTP_URL": "https://CANARY",
+		"TWILIO_API_URL": "CANARY", "SMTP_URL": "https://CANARY", "SENDGRID_PER_SECOND": "NaN", "TWILIO_PER_SECOND": "-1", "SMTP_PER_SECOND": "CANARY", "CONNECTLINK_EMAIL_PROVIDERS": "smtp,smtp",
 	}
 	got := faultsOf(t, bad, nil)
 	for name := range bad {

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -93,6 +94,20 @@ func several[T any](key, env, def, help string, at func(*T) *[]string, check fun
 	}
 }
 
+// once refuses a value that is written twice.
+func (o option[T]) once() option[T] {
+	set := o.set
+	o.set = func(t *T, values []string) error {
+		for i, v := range values {
+			if slices.Contains(values[:i], v) {
+				return fmt.Errorf("entry %d: stands there twice", i+1)
+			}
+		}
+		return set(t, values)
+	}
+	return o
+}
+
 // flag is a setting that is on or off.
 func flag[T any](key, env, def, help string, at func(*T) *bool) option[T] {
 	return option[T]{key: key, env: env, def: def, help: help, typed: true,
@@ -127,6 +142,24 @@ func span[T any](key, env, def, help string, least, most time.Duration, at func(
 			return nil
 		},
 		show: func(t *T) string { return showSpan(*at(t)) },
+	}
+}
+
+// maxRate is more than any provider takes from one account.
+const maxRate = 10_000
+
+// rate is a setting that is a number of things a second; 0 is no limit.
+func rate[T any](key, env, def, help string, at func(*T) *float64) option[T] {
+	return option[T]{key: key, env: env, def: def, help: help, typed: true,
+		set: func(t *T, values []string) error {
+			n, err := strconv.ParseFloat(values[0], 64)
+			if err != nil || !(n >= 0 && n <= maxRate) { // not NaN either
+				return fmt.Errorf("want a number from 0 to %d, as 10 or 0.5", maxRate)
+			}
+			*at(t) = n
+			return nil
+		},
+		show: func(t *T) string { return strconv.FormatFloat(*at(t), 'f', -1, 64) },
 	}
 }
 

@@ -77,8 +77,14 @@ func (c *Config) LiveReady(p Project) []Fault {
 // EmailReady lists what keeps the project from sending email.
 func (p Project) EmailReady() []Fault {
 	var f faults
-	if p.SendGrid.APIKey.IsZero() && p.SMTPURL.IsZero() {
+	byAPI := slices.Contains(p.EmailProviders, BySendGrid)
+	bySMTP := slices.Contains(p.EmailProviders, BySMTP)
+	switch {
+	case byAPI && !p.SendGrid.APIKey.IsZero() || bySMTP && !p.SMTPURL.IsZero():
+	case byAPI:
 		f.add(settingName(p.ID, "sendgrid.api_key"), "set it to send email")
+	default:
+		f.add(settingName(p.ID, "smtp_url"), "set it to send email, or name sendgrid among the email providers")
 	}
 	if p.SendGrid.From == "" {
 		f.add(settingName(p.ID, "sendgrid.from"), "set it to send email")

@@ -28,6 +28,12 @@ const (
 	UnknownResend = "resend"
 )
 
+// The ways email can go.
+const (
+	BySendGrid = "sendgrid"
+	BySMTP     = "smtp"
+)
+
 // DefaultProject is the project that environment variables compose.
 const DefaultProject = "default"
 
@@ -70,6 +76,8 @@ type Project struct {
 	SendGrid              SendGrid
 	Twilio                Twilio
 	SMTPURL               secret.Text // smtp:// or smtps://, the second email provider
+	SMTPPerSecond         float64     // most messages a second; 0 is as many as there are
+	EmailProviders        []string    // BySendGrid and BySMTP in the order in which they are tried; one without an account is passed over
 }
 
 // Brand is what recipients see of a project.
@@ -108,6 +116,7 @@ type SendGrid struct {
 	FromName          string // the brand's name unless set
 	ReplyTo           string
 	WebhookPublicKeys []string // base64 of a DER public key, as SendGrid shows it
+	PerSecond         float64  // most messages a second; 0 is as many as there are
 }
 
 // Twilio is a project's account there.
@@ -120,6 +129,7 @@ type Twilio struct {
 	APISecret           secret.Text
 	MessagingServiceSID string
 	From                string
+	PerSecond           float64 // most messages a second; 0 is as many as there are
 }
 
 // Project returns the project with this id.

@@ -38,21 +38,47 @@ type vendors struct {
 	mailEvents  *sendgrid.Verifier
 	textEvents  *twilio.Verifier
 	callbackURL string // where Twilio and Pipedream reach us; empty when they cannot
+	mailOrder   []string
+	paces       map[string]dispatch.Pace // by account; absent is unlimited
 }
 
 // senders in the order in which they are tried.
 func (v *vendors) senders(c invite.Channel) []dispatch.Sender {
 	var out []dispatch.Sender
-	if c == invite.Email && v.mail != nil {
-		out = append(out, v.mail)
-	}
-	if c == invite.Email && v.relay != nil {
-		out = append(out, v.relay) // after SendGrid, which reports what it took
-	}
 	if c == invite.SMS && v.text != nil {
 		out = append(out, v.text)
 	}
+	if c != invite.Email {
+		return out
+	}
+	for _, by := range v.mailOrder {
+		switch {
+		case by == config.BySendGrid && v.mail != nil:
+			out = append(out, v.mail)
+		case by == config.BySMTP && v.relay != nil:
+			out = append(out, v.relay)
+		}
+	}
 	return out
+}
+
+// keepTo limits an account, to a tenth of a second's worth at once.
+func (v *vendors) keepTo(account string, perSecond float64) {
+	if perSecond > 0 {
+		v.paces[account] = dispatch.Pace{PerSecond: perSecond, Burst: max(1, int(perSecond/10))}
+	}
+}
+
+// pace is the limit of an account. Where projects share one and disagree, the
+// slowest counts: it is one limit at the provider.
+func (a *App) pace(account string) dispatch.Pace {
+	var slowest dispatch.Pace
+	for _, v := range a.vendors {
+		if p, ok := v.paces[account]; ok && (slowest.PerSecond == 0 || p.PerSecond < slowest.PerSecond) {
+			slowest = p
+		}
+	}
+	return slowest
 }
 
 // workshop is what all vendors of a process are made with.
@@ -71,7 +97,8 @@ const mintsPerMinute = 100
 
 // open makes the clients of one project and mode; what has no credentials stays absent.
 func (w workshop) open(p config.Project, livemode bool, callbackURL string) (*vendors, error) {
-	v := &vendors{minters: map[string]*mint.Minter{}, pipedreams: map[string]*pipedream.Client{}, callbackURL: callbackURL}
+	v := &vendors{minters: map[string]*mint.Minter{}, pipedreams: map[string]*pipedream.Client{}, callbackURL: callbackURL,
+		mailOrder: p.EmailProviders, paces: map[string]dispatch.Pace{}}
 	if p.Pipedream.ClientID != "" {
 		for _, environment := range environments {
 			client := pipedream.New(pipedream.Params{
@@ -91,6 +118,7 @@ func (w workshop) open(p config.Project, livemode bool, callbackURL string) (*ve
 			From: message.Address{Email: secret.New(p.SendGrid.From), Name: p.SendGrid.FromName}, ReplyTo: secret.New(p.SendGrid.ReplyTo),
 			ReportingSince: w.reporting(p.ID, livemode),
 		})
+		v.keepTo(v.mail.Account(), p.SendGrid.PerSecond)
 	}
 	if !p.SMTPURL.IsZero() {
 		relay, err := smtp.New(smtp.Params{
@@ -101,6 +129,7 @@ func (w workshop) open(p config.Project, livemode bool, callbackURL string) (*ve
 			return nil, fmt.Errorf("project %s: SMTP URL: %w", p.ID, err)
 		}
 		v.relay = relay
+		v.keepTo(relay.Account(), p.SMTPPerSecond)
 	}
 	if len(p.SendGrid.WebhookPublicKeys) > 0 {
 		verifier, err := sendgrid.NewVerifier(p.SendGrid.WebhookPublicKeys)
@@ -115,6 +144,7 @@ func (w workshop) open(p config.Project, livemode bool, callbackURL string) (*ve
 			AuthToken: p.Twilio.AuthToken, MessagingServiceSID: p.Twilio.MessagingServiceSID, From: p.Twilio.From,
 			Settle: w.cfg.SettleTwilio, Now: w.now,
 		})
+		v.keepTo(v.text.Account(), p.Twilio.PerSecond)
 		if callbackURL != "" && !p.Twilio.AuthToken.IsZero() {
 			tokens := []secret.Text{p.Twilio.AuthToken}
 			if !p.Twilio.AuthTokenSecondary.IsZero() {

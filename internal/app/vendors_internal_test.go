@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/connectlink/connectlink/config"
+	"github.com/connectlink/connectlink/internal/dispatch"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/secret"
 )
@@ -19,11 +20,13 @@ func TestWaysForEmailInTheirOrder(t *testing.T) {
 		"both":          {func(*config.Project) {}, []string{"sendgrid", "smtp"}},
 		"SendGrid only": {func(p *config.Project) { p.SMTPURL = secret.New("") }, []string{"sendgrid"}},
 		"SMTP only":     {func(p *config.Project) { p.SendGrid.APIKey = secret.New("") }, []string{"smtp"}},
+		"SMTP first":    {func(p *config.Project) { p.EmailProviders = []string{"smtp", "sendgrid"} }, []string{"smtp", "sendgrid"}},
+		"one left out":  {func(p *config.Project) { p.EmailProviders = []string{"smtp"} }, []string{"smtp"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := config.Project{
-				ID: "default", SMTPURL: secret.New("smtps://u:p@mail.acme.example"),
+				ID: "default", SMTPURL: secret.New("smtps://u:p@mail.acme.example"), EmailProviders: []string{"sendgrid", "smtp"},
 				SendGrid: config.SendGrid{APIKey: secret.New("SG.x"), From: "connect@acme.example"},
 			}
 			c.change(&p)
@@ -43,5 +46,28 @@ func TestWaysForEmailInTheirOrder(t *testing.T) {
 				t.Errorf("%d ways for texts without an account", n)
 			}
 		})
+	}
+}
+
+func TestProjectsThatShareAnAccountKeepToTheSlowerPace(t *testing.T) {
+	t.Parallel()
+	shop := workshop{cfg: &config.Config{}, now: time.Now, reporting: func(string, bool) func() time.Time { return nil }}
+	a := &App{vendors: map[lane]*vendors{}}
+	var account string
+	for id, perSecond := range map[string]float64{"quick": 50, "slow": 0.5, "free": 0} {
+		v, err := shop.open(config.Project{
+			ID: id, Twilio: config.Twilio{AccountSID: "AC1", AuthToken: secret.New("t"), From: "+12025550123", PerSecond: perSecond},
+		}, true, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.vendors[lane{id, true}] = v
+		account = v.text.Account()
+	}
+	if got, want := a.pace(account), (dispatch.Pace{PerSecond: 0.5, Burst: 1}); got != want {
+		t.Errorf("pace %+v, want %+v", got, want)
+	}
+	if got := a.pace("another account"); got != (dispatch.Pace{}) {
+		t.Errorf("an account without a limit has pace %+v", got)
 	}
 }

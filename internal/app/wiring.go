@@ -82,7 +82,7 @@ func (a *App) openDispatch() error {
 		return err
 	}
 	a.dispatcher = dispatch.New(dispatch.Params{
-		DB: a.work, DirectURL: a.cfg.DatabaseDirectURL, Box: a.box, Minters: a.minter, Senders: a.senders,
+		DB: a.work, DirectURL: a.cfg.DatabaseDirectURL, Box: a.box, Minters: a.minter, Senders: a.senders, Pace: a.pace,
 		Project: a.cfg.Project, Renderer: renderer, PublicURL: a.public, CallbackURL: a.attemptCallback,
 		BlockKeys: a.blockKeys, Publish: a.follow, Log: a.log, Metrics: a.registry, Now: a.opt.Now,
 		Lease: a.cfg.LeaseFor, Renew: a.cfg.RenewEvery,
