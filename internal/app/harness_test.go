@@ -60,6 +60,8 @@ func (l *logs) String() string {
 type boot struct {
 	db, keyset string            // of another process, to share; empty for its own
 	env        map[string]string // configuration beside the necessary
+	file       string            // a configuration file's text
+	project    string            // whose key the product holds; default "default"
 	noPublic   bool
 	pace       time.Duration // default pace
 }
@@ -92,7 +94,16 @@ func start(t *testing.T, b boot) *product {
 	for k, v := range b.env {
 		set[k] = v
 	}
-	cfg, err := config.Load(config.Sources{Env: func(name string) (string, bool) { v, ok := set[name]; return v, ok }})
+	from := config.Sources{}
+	if b.file != "" {
+		from.File = "connectlink.yaml"
+		from.ReadFile = func(string) ([]byte, error) { return []byte(b.file), nil }
+	}
+	if b.project == "" {
+		b.project = config.DefaultProject
+	}
+	from.Env = func(name string) (string, bool) { v, ok := set[name]; return v, ok }
+	cfg, err := config.Load(from)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +125,7 @@ func start(t *testing.T, b boot) *product {
 		}
 	})
 	key, _, err := p.app.Grants.Create(t.Context(), grant.NewKey{
-		ProjectID: "default", Name: t.Name(), Environment: "development", Scopes: access.DefaultScopes(),
+		ProjectID: b.project, Name: t.Name(), Environment: "development", Scopes: access.DefaultScopes(),
 	})
 	if err != nil {
 		t.Fatal(err)

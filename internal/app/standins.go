@@ -81,11 +81,11 @@ func (s *standins) rehearsed(p config.Project) config.Project {
 		from = "connect@connectlink.test"
 	}
 	p.SendGrid = config.SendGrid{
-		APIURL: base + "/sendgrid", APIKey: cred.SendGridAPIKey, From: from, FromName: p.SendGrid.FromName,
+		APIURL: base + "/sendgrid/@" + p.ID, APIKey: cred.SendGridAPIKey, From: from, FromName: p.SendGrid.FromName,
 		ReplyTo: p.SendGrid.ReplyTo, WebhookPublicKeys: []string{cred.SendGridWebhookPublicKey},
 	}
 	p.Twilio = config.Twilio{
-		APIURL: base + "/twilio", AccountSID: cred.TwilioAccountSID, AuthToken: cred.TwilioAuthToken,
+		APIURL: base + "/twilio/@" + p.ID, AccountSID: cred.TwilioAccountSID, AuthToken: cred.TwilioAuthToken,
 		APIKey: cred.TwilioAPIKey, APISecret: cred.TwilioAPISecret, MessagingServiceSID: cred.TwilioMessagingServiceSID,
 	}
 	return p

@@ -92,7 +92,7 @@ func (s *Sandbox) advance(b *movedBatch, m dueMessage, now time.Time) error {
 	}
 	if st.suppress == optOuts {
 		var post *time.Time
-		if s.inbox != "" {
+		if s.inboundURL(c.account()) != "" {
 			post = s.faults.callbackDue(twilio, now)
 		}
 		if err := b.event(m, happening{name: repliedStop}, now, post); err != nil {
@@ -108,7 +108,7 @@ func (s *Sandbox) advance(b *movedBatch, m dueMessage, now time.Time) error {
 // callbackDue says when to tell the customer: nil when the step is quiet or
 // nobody listens.
 func (s *Sandbox) callbackDue(channel string, c content, st step, now time.Time) *time.Time {
-	if st.quiet || channel == email && s.events == "" || channel == sms && c.Callback == "" {
+	if st.quiet || channel == email && s.eventsURL(c.account()) == "" || channel == sms && c.Callback == "" {
 		return nil
 	}
 	vendor := sendgrid

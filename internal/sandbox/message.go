@@ -48,6 +48,7 @@ type content struct {
 	Category []string          `json:"category,omitempty"` // SendGrid's categories
 	Callback string            `json:"callback,omitempty"` // Twilio's StatusCallback, fragment included
 	Service  string            `json:"service,omitempty"`  // Twilio's MessagingServiceSid
+	Account  string            `json:"account,omitempty"`  // whose it is, see Vendors
 }
 
 // take stores a message that a stand-in accepts. Once it returned nil the

@@ -29,9 +29,10 @@ type Params struct {
 	// http://127.0.0.1:8080/sandbox: connect links start with it.
 	PublicURL string
 	// CallbackURL is the product's base URL. SendGrid's event webhook goes to
-	// EventWebhookURL, or to CallbackURL + "/hooks/sendgrid/default/test"
+	// EventWebhookURL, or to CallbackURL + "/hooks/sendgrid/{account}/test"
 	// when that is empty; with neither, SendGrid reports nothing. What people
-	// text back goes to CallbackURL + "/hooks/twilio/inbound/default/test".
+	// text back goes to CallbackURL + "/hooks/twilio/inbound/{account}/test".
+	// See Vendors for accounts.
 	CallbackURL     string
 	EventWebhookURL string
 
@@ -63,8 +64,8 @@ type Sandbox struct {
 	keep   time.Duration
 	http   *http.Client
 	public *url.URL
-	events string // SendGrid's event webhook
-	inbox  string // Twilio's webhook for what people text back
+	events string // SendGrid's event webhook, of whatever account
+	hooks  string // the product's base URL
 	app    string
 
 	cred   Credentials
@@ -113,12 +114,7 @@ func New(ctx context.Context, p Params) (*Sandbox, error) {
 	if s.http == nil {
 		s.http = newBrowserlessClient()
 	}
-	if s.events == "" && p.CallbackURL != "" {
-		s.events = strings.TrimSuffix(p.CallbackURL, "/") + "/hooks/sendgrid/default/test"
-	}
-	if p.CallbackURL != "" {
-		s.inbox = strings.TrimSuffix(p.CallbackURL, "/") + "/hooks/twilio/inbound/default/test"
-	}
+	s.hooks = strings.TrimSuffix(p.CallbackURL, "/")
 	if s.app == "" {
 		s.app = "Your product"
 	}
@@ -150,11 +146,13 @@ func newBrowserlessClient() *http.Client {
 
 // Vendors serves the vendors' APIs under /pipedream, /sendgrid and /twilio,
 // and /admin. It belongs on a private loopback listener: the base URLs of the
-// product's clients are {listener}/pipedream and so on.
+// product's clients are {listener}/pipedream and so on. A client that uses
+// {listener}/sendgrid/@{account} or {listener}/twilio/@{account} has an account
+// of its own there, with webhooks of its own; else it is "default".
 func (s *Sandbox) Vendors() http.Handler {
 	mux := http.NewServeMux()
 	mount := func(vendor string, op func(*http.Request) string, h http.HandlerFunc) {
-		mux.Handle("/"+vendor+"/", http.StripPrefix("/"+vendor, s.faulty(vendor, op, h)))
+		mux.Handle("/"+vendor+"/", http.StripPrefix("/"+vendor, byAccount(s.faulty(vendor, op, h))))
 	}
 	mount(pipedream, pipedreamOp, s.servePipedream)
 	mount(sendgrid, sendgridOp, s.serveSendGrid)

@@ -42,7 +42,7 @@ func (s *Sandbox) serveSendGrid(w http.ResponseWriter, r *http.Request) {
 	case path == "/v3/scopes" && r.Method == http.MethodGet:
 		writeJSON(w, http.StatusOK, jsonType, map[string]any{"scopes": []string{"mail.send", "suppression.read", "suppression.delete", "user.webhooks.event.settings.read"}})
 	case path == "/v3/user/webhooks/event/settings" && r.Method == http.MethodGet:
-		writeJSON(w, http.StatusOK, jsonType, s.eventSettings())
+		writeJSON(w, http.StatusOK, jsonType, s.eventSettings(accountOf(r)))
 	case strings.HasPrefix(path, "/v3/suppression/"):
 		s.serveSuppressions(w, r)
 	default:
@@ -53,9 +53,10 @@ func (s *Sandbox) serveSendGrid(w http.ResponseWriter, r *http.Request) {
 const jsonType = "application/json"
 
 // eventSettings is what a check of the deployment asks: are receipts on?
-func (s *Sandbox) eventSettings() map[string]any {
-	on := s.events != ""
-	out := map[string]any{"enabled": on, "url": s.events, "open": false, "click": false, "public_key": s.cred.SendGridWebhookPublicKey}
+func (s *Sandbox) eventSettings(account string) map[string]any {
+	target := s.eventsURL(account)
+	on := target != ""
+	out := map[string]any{"enabled": on, "url": target, "open": false, "click": false, "public_key": s.cred.SendGridWebhookPublicKey}
 	for _, e := range []string{"processed", "deferred", "delivered", "bounce", "dropped", "spam_report"} {
 		out[e] = on
 	}
@@ -116,6 +117,7 @@ func (s *Sandbox) sendMail(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	for _, c := range m.contents() {
+		c.Account = accountOf(r)
 		f, refused, err := s.mailFateFor(r.Context(), c)
 		if refused {
 			sendgridRefuse(w, http.StatusServiceUnavailable, sendgridFault{Message: "service unavailable"})

@@ -15,18 +15,31 @@ import (
 	"time"
 )
 
-// postMailEvents posts one signed batch to the event webhook. A batch that is
-// not answered 2xx is tried again at growing intervals for a day.
+// postMailEvents posts one signed batch to each account's event webhook. A batch
+// that is not answered 2xx is tried again at growing intervals for a day.
 func (s *Sandbox) postMailEvents(ctx context.Context, batch []*dueEvent) {
-	body, err := s.mailEventsBody(batch)
-	if err != nil {
-		s.log.Error("sandbox mail events", "err", err)
-		return // next stays nil: what cannot be composed cannot be posted later either
+	composed := make(map[*dueEvent][]byte, len(batch))
+	accounts := map[string][]*dueEvent{}
+	for _, e := range batch {
+		account, one, err := s.mailEvent(e)
+		if err != nil {
+			s.log.Error("sandbox mail event", "err", err)
+			continue // next stays nil: what cannot be composed cannot be posted later either
+		}
+		composed[e] = one
+		accounts[account] = append(accounts[account], e)
 	}
+	for account, events := range accounts {
+		s.postMailBatch(ctx, s.eventsURL(account), events, composed)
+	}
+}
+
+func (s *Sandbox) postMailBatch(ctx context.Context, target string, batch []*dueEvent, composed map[*dueEvent][]byte) {
+	body := mailEventsBody(batch, composed)
 	copies := 1 + s.faults.callbacks(sendgrid).Copies
 	answer := 0
 	for range copies {
-		answer = s.postMailEventsOnce(ctx, body)
+		answer = s.postMailEventsOnce(ctx, target, body)
 	}
 	for _, e := range batch {
 		e.answer = answer
@@ -36,7 +49,7 @@ func (s *Sandbox) postMailEvents(ctx context.Context, batch []*dueEvent) {
 	}
 }
 
-func (s *Sandbox) postMailEventsOnce(ctx context.Context, body []byte) int {
+func (s *Sandbox) postMailEventsOnce(ctx context.Context, target string, body []byte) int {
 	stamp := strconv.FormatInt(s.now().Unix(), 10)
 	digest := sha256.Sum256(append([]byte(stamp), body...))
 	sig, err := ecdsa.SignASN1(rand.Reader, s.keys.events, digest[:])
@@ -44,7 +57,7 @@ func (s *Sandbox) postMailEventsOnce(ctx context.Context, body []byte) int {
 		s.log.Error("sandbox mail events: sign", "err", err)
 		return 0
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.events, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target, bytes.NewReader(body))
 	if err != nil {
 		return 0
 	}
@@ -58,30 +71,27 @@ func (s *Sandbox) postMailEventsOnce(ctx context.Context, body []byte) int {
 // mailEventsBody writes the array as SendGrid does, with CRLF between and
 // after the events: whoever verifies anything but the raw bytes fails here as
 // it would there.
-func (s *Sandbox) mailEventsBody(batch []*dueEvent) ([]byte, error) {
+func mailEventsBody(batch []*dueEvent, composed map[*dueEvent][]byte) []byte {
 	var b bytes.Buffer
 	b.WriteByte('[')
 	for i, e := range batch {
 		if i > 0 {
 			b.WriteString(",\r\n")
 		}
-		one, err := s.mailEvent(e)
-		if err != nil {
-			return nil, err
-		}
-		b.Write(one)
+		b.Write(composed[e])
 	}
 	b.WriteString("]\r\n")
-	return b.Bytes(), nil
+	return b.Bytes()
 }
 
-func (s *Sandbox) mailEvent(e *dueEvent) ([]byte, error) {
+// mailEvent is one event as SendGrid writes it, and whose it is.
+func (s *Sandbox) mailEvent(e *dueEvent) (account string, event []byte, err error) {
 	if e.MessageID == nil {
-		return nil, fmt.Errorf("event %s has no message", e.ID)
+		return "", nil, fmt.Errorf("event %s has no message", e.ID)
 	}
 	c, err := s.openContent(*e.MessageID, e.Content)
 	if err != nil {
-		return nil, err
+		return "", nil, err
 	}
 	id := mailID(*e.MessageID)
 	js := map[string]any{
@@ -111,7 +121,8 @@ func (s *Sandbox) mailEvent(e *dueEvent) ([]byte, error) {
 			js[k] = v
 		}
 	}
-	return json.Marshal(js)
+	event, err = json.Marshal(js)
+	return c.account(), event, err
 }
 
 // do sends a callback and returns the answer's status, 0 when none came. The

@@ -97,7 +97,7 @@ func (s *Sandbox) sendSMS(w http.ResponseWriter, r *http.Request) {
 	}
 	c := content{
 		From: form.Get("From"), To: form.Get("To"), Text: form.Get("Body"),
-		Callback: form.Get("StatusCallback"), Service: form.Get("MessagingServiceSid"),
+		Callback: form.Get("StatusCallback"), Service: form.Get("MessagingServiceSid"), Account: accountOf(r),
 	}
 	if c.From == "" {
 		c.From = s.cred.TwilioFrom

@@ -41,7 +41,7 @@ func (s *Sandbox) postSMSStatus(ctx context.Context, e *dueEvent) {
 	if e.Name == repliedStop {
 		// A webhook of the sender's, not of the message's, and so without the
 		// message's overrides.
-		target, retry = splitCallback(s.inbox)
+		target, retry = splitCallback(s.inboundURL(c.account()))
 		form = s.stopForm(e, c)
 	}
 	ctx, cancel := context.WithTimeout(ctx, postTimeout)
