@@ -5,6 +5,9 @@
 // moment, or at named places (Points), which they are told of by dispatch's
 // hook: only workers of this package set it.
 //
+// Stop runs the real program, built from this module, and stops its database
+// under it while customers ask for invites through the API.
+//
 // It also owns the rig: a dispatcher wired to a sink, and deliveries to load,
 // which dispatch's own tests use in one process.
 //

@@ -71,6 +71,7 @@ func New() *Sink {
 	mux.HandleFunc("GET /twilio/2010-04-01/Accounts/{sid}/Messages.json", s.list)
 	mux.HandleFunc("POST /pipedream/v1/oauth/token", s.oauth)
 	mux.HandleFunc("POST /pipedream/v1/connect/{project}/tokens", s.mint)
+	mux.HandleFunc("GET /pipedream/v1/connect/apps/{slug}", s.app)
 	mux.HandleFunc("GET /ledger", s.ledger)
 	mux.HandleFunc("PUT /fault", s.putFault)
 	s.handler = mux
@@ -314,6 +315,14 @@ func (s *Sink) list(w http.ResponseWriter, r *http.Request) {
 
 func (s *Sink) oauth(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, map[string]any{"access_token": "sink-access", "token_type": "Bearer", "expires_in": 3600})
+}
+
+func (s *Sink) app(w http.ResponseWriter, r *http.Request) {
+	slug := r.PathValue("slug")
+	writeJSON(w, http.StatusOK, map[string]any{"data": map[string]any{
+		"id": "app_" + slug, "name_slug": slug, "name": strings.ToUpper(slug[:1]) + slug[1:], "auth_type": "oauth",
+		"img_src": "https://assets.pipedream.net/" + slug + ".png",
+	}})
 }
 
 func (s *Sink) mint(w http.ResponseWriter, r *http.Request) {

@@ -3,6 +3,8 @@
 // promise was broken:
 //
 //	go run ./internal/chaos/cmd/chaos -kills 200 -workers 3
+//	go run ./internal/chaos/cmd/chaos -points all -kills 20 -settle 2s -provider sendgrid
+//	go run ./internal/chaos/cmd/chaos -stops 20
 package main
 
 import (
@@ -50,6 +52,9 @@ func run() error {
 	flag.DurationVar(&o.Knobs.Settle, "settle", 0, "how long a lookup that finds nothing is not believed; default 3s")
 	flag.BoolVar(&o.Quiet, "quiet", false, "no lost answers besides the killing")
 	flag.BoolVar(&o.Verbose, "v", false, "the workers' logs on standard error")
+	var down chaos.Outages
+	flag.IntVar(&down.Stops, "stops", 0, "instead of killing workers: stop the database of the real program so often while it accepts")
+	flag.IntVar(&down.Rate, "rate", 0, "accepts a second while the database stops; default 50")
 	flag.Parse()
 
 	if err := choose(&o, *points); err != nil {
@@ -59,6 +64,11 @@ func run() error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	o.Log = slog.New(slog.NewTextHandler(os.Stderr, nil))
+	if down.Stops > 0 {
+		down.Seed, down.Limit, down.Log = o.Seed, o.Limit, o.Log
+		report, err := chaos.Stop(ctx, down)
+		return result(report, err)
+	}
 	if o.URL == "" {
 		url, done, err := server(ctx)
 		if err != nil {
@@ -71,6 +81,11 @@ func run() error {
 		return err
 	}
 	report, err := chaos.Run(ctx, o)
+	return result(report, err)
+}
+
+// result prints a report and says what it shows.
+func result(report interface{ Check() error }, err error) error {
 	line, jsonErr := json.Marshal(report)
 	if jsonErr != nil {
 		return jsonErr
