@@ -142,7 +142,7 @@ func TestEnvironmentOfOneProduct(t *testing.T) {
 	hook := "whsec_" + base64.StdEncoding.EncodeToString(make([]byte, 32))
 	c := mustLoad(t, with(
 		"CONNECTLINK_DATABASE_URL", "", "DATABASE_URL", database, "CONNECTLINK_DATABASE_DIRECT_URL", "host=db user=app dbname=x",
-		"CONNECTLINK_LISTEN", ":9000", "CONNECTLINK_PUBLIC_URL", "HTTPS://Go.Acme.example/", "CONNECTLINK_TRUSTED_PROXIES", "10.1.2.3/8, 192.0.2.7,::1",
+		"CONNECTLINK_LISTEN", ":9000", "CONNECTLINK_METRICS_LISTEN", "127.0.0.1:9090", "CONNECTLINK_PUBLIC_URL", "HTTPS://Go.Acme.example/", "CONNECTLINK_TRUSTED_PROXIES", "10.1.2.3/8, 192.0.2.7,::1",
 		"CONNECTLINK_LOG_LEVEL", "DEBUG", "CONNECTLINK_ROLE", "worker", "CONNECTLINK_SANDBOX", "off", "CONNECTLINK_ALLOW_NO_CALLBACKS", "1",
 		"CONNECTLINK_SETTLE_TWILIO", "1s", "CONNECTLINK_SETTLE_SENDGRID", "0", "CONNECTLINK_NO_RECEIPT_EMAIL", "2h", "CONNECTLINK_LEASE_FOR", "20s", "CONNECTLINK_LEASE_RENEW_EVERY", "10s",
 		"CONNECTLINK_BRAND_NAME", "Acme", "CONNECTLINK_BRAND_COLOUR", "1D4ED8", "CONNECTLINK_BRAND_LOGO_URL", "https://acme.example/l.png",
@@ -162,7 +162,7 @@ func TestEnvironmentOfOneProduct(t *testing.T) {
 	}
 	c.PublicURL = nil
 	want := &config.Config{
-		DatabaseURL: secret.New(database), DatabaseDirectURL: secret.New("host=db user=app dbname=x"), Listen: ":9000", Keyset: secret.New("CANARY-keyset"),
+		DatabaseURL: secret.New(database), DatabaseDirectURL: secret.New("host=db user=app dbname=x"), Listen: ":9000", MetricsListen: "127.0.0.1:9090", Keyset: secret.New("CANARY-keyset"),
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("::1/128")},
 		LogLevel:       slog.LevelDebug, Role: "worker", AllowNoCallbacks: true,
 		SettleTwilio: time.Second, NoReceiptEmail: 2 * time.Hour, NoReceiptSMS: 30 * time.Minute, LeaseFor: 20 * time.Second, RenewEvery: 10 * time.Second,
@@ -230,7 +230,7 @@ func TestEmptyVariablesCountAsUnset(t *testing.T) {
 func TestAllFaultsAreReportedAtOnce(t *testing.T) {
 	t.Parallel()
 	bad := map[string]string{
-		"CONNECTLINK_DATABASE_DIRECT_URL": "mysql://CANARY@x/y", "CONNECTLINK_LISTEN": "CANARY", "CONNECTLINK_PUBLIC_URL": "go.acme.example?CANARY",
+		"CONNECTLINK_DATABASE_DIRECT_URL": "mysql://CANARY@x/y", "CONNECTLINK_LISTEN": "CANARY", "CONNECTLINK_METRICS_LISTEN": "CANARY", "CONNECTLINK_PUBLIC_URL": "go.acme.example?CANARY",
 		"CONNECTLINK_TRUSTED_PROXIES": "10.0.0.0/8,CANARY", "CONNECTLINK_LOG_LEVEL": "CANARY", "CONNECTLINK_ROLE": "CANARY", "CONNECTLINK_SANDBOX": "CANARY",
 		"CONNECTLINK_SETTLE_TWILIO": "CANARY", "CONNECTLINK_LEASE_FOR": "1ms", "CONNECTLINK_BRAND_COLOUR": "CANARY", "CONNECTLINK_BRAND_LOGO_URL": "http://CANARY",
 		"CONNECTLINK_BRAND_SUPPORT_EMAIL": "CANARY", "CONNECTLINK_BRAND_LEGAL_LINE": strings.Repeat("CANARY", 100), "CONNECTLINK_BRAND_PRIVACY_URL": "CANARY", "CONNECTLINK_BRAND_REGION": "CANARY",

@@ -22,8 +22,13 @@ func (c *Config) CallbacksReachable(vendorBaseURL string) bool {
 
 // ListenURL is where this process answers on this machine: what callbacks of
 // vendors on the same machine use when there is no public URL.
-func (c *Config) ListenURL() string {
-	host, port, err := net.SplitHostPort(c.Listen)
+func (c *Config) ListenURL() string { return urlOf(c.Listen) }
+
+// MetricsURL is where this process answers orchestrators; "" when nowhere.
+func (c *Config) MetricsURL() string { return urlOf(c.MetricsListen) }
+
+func urlOf(listen string) string {
+	host, port, err := net.SplitHostPort(listen)
 	if err != nil {
 		return ""
 	}

@@ -22,6 +22,8 @@ func settings() []option[Config] {
 			func(c *Config) *secret.Text { return &c.DatabaseDirectURL }, checkDatabaseURL),
 		text("listen", "CONNECTLINK_LISTEN", "127.0.0.1:8080", "Address and port to listen on.",
 			func(c *Config) *string { return &c.Listen }, checkListen),
+		text("metrics_listen", "CONNECTLINK_METRICS_LISTEN", "", "A second address for /livez, /readyz and /metrics alone, in every role: a worker has no other. Unset, there is none.",
+			func(c *Config) *string { return &c.MetricsListen }, checkListen),
 		publicURL(),
 		hidden("keyset", "CONNECTLINK_KEYSET",
 			"The keys that seal what is stored; `connectlink keyset create` makes one. Losing it loses every link and address.",

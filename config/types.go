@@ -42,6 +42,7 @@ type Config struct {
 	DatabaseURL       secret.Text
 	DatabaseDirectURL secret.Text // for LISTEN and advisory locks; the same as DatabaseURL unless set
 	Listen            string      // host:port
+	MetricsListen     string      // host:port for /livez, /readyz and /metrics alone; empty: none
 	PublicURL         *url.URL    // without a final slash, a query or a fragment; nil when there is none
 	Keyset            secret.Text
 	TrustedProxies    []netip.Prefix

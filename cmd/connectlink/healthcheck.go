@@ -16,8 +16,8 @@ type healthcheckCommand struct {
 	URL string `help:"The service's address; the configured one on this machine unless given."`
 }
 
-// Run succeeds when the service is ready. A worker serves no requests: it is
-// as ready as its database.
+// Run succeeds when the service is ready. A worker serves no requests: unless
+// it answers on an address for metrics, it is as ready as its database.
 func (c *healthcheckCommand) Run(e *env) error {
 	ctx, cancel := context.WithTimeout(e.ctx, 5*time.Second)
 	defer cancel()
@@ -27,7 +27,10 @@ func (c *healthcheckCommand) Run(e *env) error {
 		if err != nil {
 			return err
 		}
-		if cfg.Role == config.RoleWorker {
+		switch base = cfg.ListenURL(); {
+		case cfg.Role == config.RoleWorker && cfg.MetricsListen != "":
+			base = cfg.MetricsURL()
+		case cfg.Role == config.RoleWorker:
 			pool, err := open(ctx, cfg, "connectlink healthcheck")
 			if err != nil {
 				return fmt.Errorf("not ready: %w", err)
@@ -35,7 +38,6 @@ func (c *healthcheckCommand) Run(e *env) error {
 			pool.Close()
 			return nil
 		}
-		base = cfg.ListenURL()
 	}
 	status, err := get(ctx, base+"/readyz")
 	if err != nil {

@@ -41,7 +41,7 @@ func (c *serveCommand) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	log.Info("serving", "role", cfg.Role, "url", a.URL(), "receipts", a.ReceiptSummary())
+	log.Info("serving", "role", cfg.Role, "url", a.URL(), "metrics", a.MetricsURL(), "receipts", a.ReceiptSummary())
 	stopped := context.AfterFunc(e.ctx, func() { log.Info("stopping; requests under way may finish") })
 	defer stopped()
 	if err := a.Run(e.ctx); err != nil {

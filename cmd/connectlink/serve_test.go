@@ -248,6 +248,38 @@ func TestWorkerWithoutAPublicURL(t *testing.T) {
 	s.interrupt()
 }
 
+// What a worker does can be seen from beside it, and nothing else of it.
+func TestWorkerAnswersOrchestratorsAndScrapers(t *testing.T) {
+	t.Parallel()
+	v := deployment(t, "").with(vars{"CONNECTLINK_METRICS_LISTEN": "127.0.0.1:0"})
+	s := startServe(t, v, "--role=worker")
+	base := regexp.MustCompile(`"metrics":"([^"]+)"`).FindStringSubmatch(s.err.String())[1]
+	listen := strings.TrimPrefix(base, "http://")
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		if run(t, v.with(vars{"CONNECTLINK_ROLE": "worker", "CONNECTLINK_METRICS_LISTEN": listen}), "healthcheck").code == 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the worker never became ready")
+		}
+	}
+	for path, want := range map[string]int{"/livez": 200, "/readyz": 200, "/metrics": 200, "/v1/reasons": 404, "/": 404} {
+		resp, err := http.Get(base + path) //nolint:noctx // loopback, and the client's default is the test's
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		if resp.StatusCode != want {
+			t.Errorf("%s: %d, want %d", path, resp.StatusCode, want)
+		}
+		if path == "/metrics" && !strings.Contains(string(body), "connectlink_dispatch_due") {
+			t.Error("a worker's metrics say nothing of its queue")
+		}
+	}
+	s.interrupt()
+}
+
 func TestHealthcheck(t *testing.T) {
 	t.Parallel()
 	var status atomic.Int64

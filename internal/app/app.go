@@ -69,8 +69,9 @@ type App struct {
 	api      *pgxpool.Pool // for requests
 	work     *pgxpool.Pool // for background work, so that neither starves the other
 	listener net.Listener
-	base     string // where this process reaches itself
-	public   string // where people reach it; empty when they cannot
+	health   net.Listener // for orchestrators and scrapers; nil unless configured
+	base     string       // where this process reaches itself
+	public   string       // where people reach it; empty when they cannot
 
 	jobs     *river.Client[pgx.Tx]
 	outbox   *publish.Outbox
@@ -113,6 +114,9 @@ func New(ctx context.Context, cfg *config.Config, opt Options) (_ *App, err erro
 		return nil, err
 	}
 	if err := a.listen(); err != nil {
+		return nil, err
+	}
+	if err := a.openHealth(); err != nil {
 		return nil, err
 	}
 	if a.jobs, err = worker.NewInserter(a.api, a.log); err != nil {
@@ -247,6 +251,9 @@ func (a *App) Run(ctx context.Context) error {
 	if a.serves() {
 		g.Go(func() error { return web.Serve(ctx, a.listener, web.Server(a.handler, a.log), stopWithin) })
 	}
+	if a.health != nil {
+		g.Go(func() error { return web.Serve(ctx, a.health, web.Server(a.healthRoutes(), a.log), stopWithin) })
+	}
 	if a.standins != nil {
 		a.standins.run(ctx, g, a.works(), a.log)
 	}
@@ -269,8 +276,10 @@ func ended(ctx context.Context, err error) error {
 
 // Close releases what New opened.
 func (a *App) Close() {
-	if a.listener != nil {
-		_ = a.listener.Close()
+	for _, l := range []net.Listener{a.listener, a.health} {
+		if l != nil {
+			_ = l.Close()
+		}
 	}
 	if a.standins != nil {
 		a.standins.close()

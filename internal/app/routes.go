@@ -1,7 +1,6 @@
 package app
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -14,7 +13,6 @@ import (
 	"github.com/connectlink/connectlink/internal/limit"
 	"github.com/connectlink/connectlink/internal/linkpage"
 	"github.com/connectlink/connectlink/internal/linkpage/view"
-	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/web"
 	"github.com/connectlink/connectlink/templates"
 )
@@ -87,14 +85,6 @@ func local(c echo.Context) bool {
 	}
 	name, _, _ := strings.Cut(host, ":")
 	return name == "localhost"
-}
-
-// ready says whether this process should get traffic.
-func (a *App) ready(ctx context.Context) error {
-	if err := a.api.Ping(ctx); err != nil {
-		return postgres.Translate(err)
-	}
-	return nil
 }
 
 // ReceiptSummary says for each project whether vendors report deliveries, in

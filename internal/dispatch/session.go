@@ -99,6 +99,14 @@ func newOwner() int64 {
 	return int64(binary.BigEndian.Uint64(b[:])>>1) | 1 // positive, never 0
 }
 
+// Working says whether this process holds its lock, without which it claims
+// nothing.
+func (d *Dispatcher) Working() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.owner != 0
+}
+
 func (d *Dispatcher) setOwner(key int64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
