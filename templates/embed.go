@@ -6,8 +6,12 @@
 // with a region (en-US) holds only what differs; the rest comes from its
 // language. An unknown language falls back to en.
 //
+// The staff console is apart from that: console/ holds its pages, which are
+// written in English with every text marked, and a catalogue for each other
+// language (de/*.po, ar/*.po).
+//
 // It owns wording and markup only. Parsing, escaping and choosing a language
-// belong to packages message and linkpage/view.
+// belong to packages message, linkpage/view and console/view.
 package templates
 
 import "embed"
@@ -16,3 +20,8 @@ import "embed"
 //
 //go:embed layout en en-US
 var FS embed.FS
+
+// Console holds the staff console's folder.
+//
+//go:embed console
+var Console embed.FS

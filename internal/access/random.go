@@ -93,3 +93,20 @@ func NewWebhookSecret() secret.Text {
 	_, _ = rand.Read(b)
 	return secret.New(webhookSecretPrefix + base64.StdEncoding.EncodeToString(b))
 }
+
+const (
+	sessionTokenPrefix = "cls_"
+	sessionTokenLength = 43
+)
+
+// NewSessionToken makes what a signed-in browser, or a link that signs in once,
+// proves itself with: "cls_" and 43 characters, 256 bits.
+func NewSessionToken() secret.Text {
+	return secret.New(sessionTokenPrefix + random(sessionTokenLength))
+}
+
+// ValidSessionToken says whether s has the form of a session token.
+func ValidSessionToken(s string) bool {
+	return len(s) == len(sessionTokenPrefix)+sessionTokenLength &&
+		s[:len(sessionTokenPrefix)] == sessionTokenPrefix && base62(s[len(sessionTokenPrefix):])
+}

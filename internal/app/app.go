@@ -80,6 +80,7 @@ type App struct {
 	standins *standins
 
 	Grants     *grant.Service
+	Staff      *grant.Staff
 	Issue      *issue.Service
 	suppress   *suppress.Service
 	visit      *visit.Service
@@ -197,6 +198,7 @@ func reachable(addr net.Addr) string {
 
 func (a *App) openUseCases() error {
 	a.Grants = grant.New(a.api, a.opt.Now)
+	a.Staff = grant.NewStaff(a.api, a.box)
 	a.suppress = suppress.New(suppress.Params{
 		DB: a.api, Box: a.box, Sender: a.textSender, Lifter: a.lifter, Scripted: scripted, Log: a.log,
 	})

@@ -44,6 +44,9 @@ func (a *App) openRoutes() error {
 		Visits: a.visit, Pages: pages, Project: a.cfg.Project, PublicURL: a.public, Log: a.log,
 		Guesses: limit.New(limit.Per(guessesPerMinute, time.Minute), guessesPerMinute, a.opt.Now),
 	})
+	if err := a.mountConsole(e); err != nil {
+		return err
+	}
 	e.GET("/metrics", a.metrics())
 	if a.standins != nil {
 		a.mountSandbox(e)

@@ -1,7 +1,19 @@
 // Package grant owns who may act: it authenticates API keys and makes, lists
-// and revokes them.
+// and revokes them; it signs staff in, keeps their sessions, and administers
+// their accounts.
 //
 // A key is shown once, when it is made; afterwards only its digest exists.
+//
+// # Sessions
+//
+// A session is one row, found by the digest of its cookie's token in one
+// statement together with its account: so a role that was taken away, an account
+// that was disabled and a session that was ended count from the next request
+// on, and only the database's clock says what is idle or old. (A session library
+// would keep a blob that must be decoded to be listed or ended, and would
+// compare the times of two clocks.) Every sign-in makes a new token.
+//
+// It speaks to no issuer: package oidc does.
 package grant
 
 import (
@@ -11,11 +23,13 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/sync/singleflight"
 
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/store/account"
 )
@@ -126,6 +140,7 @@ type NewKey struct {
 	Environment string // Pipedream's; "development" or "production"
 	Scopes      []access.Scope
 	ExpiresAt   *time.Time
+	By          access.Principal // who makes it; zero: the operator, on the command line
 }
 
 // Create makes a key. The key itself is returned here and never again.
@@ -142,10 +157,27 @@ func (s *Service) Create(ctx context.Context, n NewKey) (secret.Text, account.Ke
 	for _, scope := range n.Scopes {
 		k.Scopes = append(k.Scopes, string(scope))
 	}
-	if err := account.InsertKey(ctx, s.db, k, parsed.Digest); err != nil {
+	by := operator(n.By, n.ProjectID, n.Livemode)
+	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
+		if err := account.InsertKey(ctx, tx, k, parsed.Digest); err != nil {
+			return err
+		}
+		return account.InsertAudit(ctx, tx, account.Entry{
+			By: by, Act: ActKeyCreated, Target: k.ID.String(), Data: map[string]string{"scopes": access.JoinScopes(n.Scopes)},
+		})
+	})
+	if err != nil {
 		return secret.Text{}, account.Key{}, err
 	}
 	return key, k, nil
+}
+
+// operator is whoever acts on the command line, unless somebody else does.
+func operator(by access.Principal, project string, livemode bool) access.Principal {
+	if by.Kind == "" {
+		return access.System(project, livemode)
+	}
+	return by
 }
 
 // List returns the keys of a project, or of all when project is empty.
@@ -153,10 +185,33 @@ func (s *Service) List(ctx context.Context, project string) ([]account.Key, erro
 	return account.ListKeys(ctx, s.db, project)
 }
 
-// Revoke ends a key; processes that remember it stop within five seconds.
+// Revoke ends a key of any project, for the operator; processes that remember
+// it stop within five seconds. Errors: account.ErrNotFound.
 func (s *Service) Revoke(ctx context.Context, id invite.KeyID) (changed bool, err error) {
-	changed, err = account.SetKeyRevoked(ctx, s.db, id)
-	if changed {
+	return s.revoke(ctx, access.Principal{}, id)
+}
+
+// RevokeBy ends a key of the principal's project and mode. Errors:
+// account.ErrNotFound.
+func (s *Service) RevokeBy(ctx context.Context, by access.Principal, id invite.KeyID) (changed bool, err error) {
+	return s.revoke(ctx, by, id)
+}
+
+func (s *Service) revoke(ctx context.Context, by access.Principal, id invite.KeyID) (changed bool, err error) {
+	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
+		k, err := account.GetKey(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		if by.Kind != "" && (k.ProjectID != by.ProjectID || k.Livemode != by.Livemode) {
+			return fmt.Errorf("revoke key %s: %w", id, account.ErrNotFound)
+		}
+		if changed, err = account.SetKeyRevoked(ctx, tx, id); err != nil || !changed {
+			return err
+		}
+		return account.InsertAudit(ctx, tx, account.Entry{By: operator(by, k.ProjectID, k.Livemode), Act: ActKeyRevoked, Target: id.String()})
+	})
+	if changed && err == nil {
 		s.mu.Lock()
 		clear(s.cache)
 		s.mu.Unlock()

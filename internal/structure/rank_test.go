@@ -21,7 +21,7 @@ func rows() [][]string {
 		{"web"},
 		{"issue", "visit", "dispatch", "track", "publish", "grant", "suppress", "reveal", "erase"},
 		{"mint", "watch"},
-		{"store/ledger", "store/queue", "store/account", "store/find", "store/suppression", "pipedream", "sendgrid", "twilio", "smtp", "sandbox"},
+		{"store/ledger", "store/queue", "store/account", "store/find", "store/suppression", "pipedream", "sendgrid", "twilio", "smtp", "oidc", "sandbox"},
 		{"postgres", "message", "job", "access", "seal", "limit", "contact", "wire"},
 		{"invite"},
 		{"devpg", "config", "migrations", "templates"},

@@ -52,6 +52,19 @@ func FindKey(ctx context.Context, db postgres.DB, digest []byte) (Key, bool, err
 	return k, true, nil
 }
 
+// GetKey returns a key by its id. Errors: ErrNotFound.
+func GetKey(ctx context.Context, db postgres.DB, id invite.KeyID) (Key, error) {
+	rows, _ := db.Query(ctx, `SELECT `+keyColumns+` FROM api_keys WHERE id = $1`, id)
+	k, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Key])
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Key{}, fmt.Errorf("get key %s: %w", id, ErrNotFound)
+	}
+	if err != nil {
+		return Key{}, fmt.Errorf("get key %s: %w", id, postgres.Translate(err))
+	}
+	return k, nil
+}
+
 // InsertKey stores a key by its digest.
 func InsertKey(ctx context.Context, db postgres.DB, k Key, digest []byte) error {
 	_, err := db.Exec(ctx, `

@@ -1,0 +1,125 @@
+package console
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/connectlink/connectlink/config"
+	"github.com/connectlink/connectlink/internal/console/view"
+	"github.com/connectlink/connectlink/internal/grant"
+	"github.com/connectlink/connectlink/internal/oidc"
+	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/web"
+)
+
+// bodyLimit is far above what forms send.
+const bodyLimit = 64 << 10
+
+// Budget limits how often something happens per key.
+type Budget interface {
+	Allow(key string) (ok bool, retryAfter time.Duration)
+}
+
+// Issuer vouches for people: single sign-on.
+type Issuer interface {
+	// Begin gives the address where the person signs in, and what must be
+	// remembered until they come back.
+	Begin(ctx context.Context) (address string, f oidc.Flow, err error)
+	// Finish checks with what they came back.
+	Finish(ctx context.Context, f oidc.Flow, code, state, issuer string) (oidc.Identity, error)
+}
+
+// Params are what the console needs.
+type Params struct {
+	Staff    *grant.Staff
+	Keys     *grant.Service
+	DB       postgres.DB
+	Box      *seal.Box
+	Pages    *view.Pages
+	Projects []config.Project
+	// Issuer is the single sign-on; nil: there is none.
+	Issuer Issuer
+	// Passwords says whether emergency accounts are taken.
+	Passwords bool
+	// HTTPS says whether browsers reach this by https: cookies are then bound to
+	// host and scheme.
+	HTTPS bool
+	// Tries limits sign-ins per client address; nil sets no limit.
+	Tries Budget
+	Log   *slog.Logger
+	Now   func() time.Time
+}
+
+type console struct {
+	Params
+	origins *http.CrossOriginProtection
+}
+
+// Register adds the console's routes.
+func Register(e *echo.Echo, p Params) {
+	if p.Log == nil {
+		p.Log = slog.New(slog.DiscardHandler)
+	}
+	if p.Now == nil {
+		p.Now = time.Now
+	}
+	s := &console{Params: p, origins: http.NewCrossOriginProtection()}
+	with := []echo.MiddlewareFunc{headers, web.BodyLimit(bodyLimit), web.ErrorPages(s.fault), s.sameOrigin}
+	e.GET("/console/static/*", s.static, headers)
+	for _, r := range s.doors() {
+		e.Add(r.method, "/console"+r.path, r.do, with...)
+	}
+	for _, r := range s.own() {
+		e.Add(r.method, "/console"+r.path, s.gate(r), with...)
+	}
+	for _, r := range s.routes() {
+		e.Add(r.method, "/console/:project/:mode"+r.path, s.gateOf(r), with...)
+	}
+	e.GET("/console", func(c echo.Context) error { return c.Redirect(http.StatusSeeOther, "/console/") }, with...)
+	e.GET("/console/*", s.nowhere, with...)
+}
+
+// policy allows what comes from this origin and nothing else; no page of
+// others may show one of ours in a frame.
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; frame-src 'self'; " +
+	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// headers are on every answer here, redirects and failures too.
+func headers(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		h := c.Response().Header()
+		h.Set("Content-Security-Policy", policy)
+		h.Set("Referrer-Policy", "same-origin")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
+		return next(c)
+	}
+}
+
+// sameOrigin refuses what another site makes a signed-in browser send.
+func (s *console) sameOrigin(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if err := s.origins.Check(c.Request()); err != nil {
+			web.Note(c, "cross_origin")
+			b := s.stranger(c)
+			return s.tell(c, b, http.StatusForbidden, b.T("This came from another site"),
+				b.T("Nothing was done. Open the console itself and do it there."), "")
+		}
+		return next(c)
+	}
+}
+
+// static serves style and script. Their addresses change with their content.
+func (s *console) static(c echo.Context) error {
+	a, ok := s.Pages.Asset(c.Param("*"))
+	if !ok {
+		return echo.ErrNotFound
+	}
+	c.Response().Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+	return c.Blob(http.StatusOK, a.Type, a.Body)
+}

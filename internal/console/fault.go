@@ -1,0 +1,64 @@
+package console
+
+import (
+	"bytes"
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/connectlink/connectlink/internal/console/view"
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/web"
+)
+
+// faultPage says that something did not work, and what to do.
+type faultPage struct {
+	*view.Base
+	Text, Reference, Again string
+}
+
+// render answers with a page.
+func (s *console) render(c echo.Context, status int, name string, data view.Page) error {
+	var b bytes.Buffer
+	if err := s.Pages.Render(&b, name, data); err != nil {
+		return err
+	}
+	return c.HTMLBlob(status, b.Bytes())
+}
+
+// tell answers with a title and a sentence.
+func (s *console) tell(c echo.Context, b *view.Base, status int, title, text, again string) error {
+	b.Title = title
+	return s.render(c, status, "fault", faultPage{Base: b, Text: text, Again: again, Reference: web.RequestID(c.Request().Context())})
+}
+
+// fault shows a failure to a person; what it is and what is logged is web's.
+func (s *console) fault(c echo.Context, p web.Problem) error {
+	b := s.stranger(c)
+	again := ""
+	if c.Request().Method == http.MethodGet {
+		again = b.Here
+	}
+	switch p.Code {
+	case invite.CodeUnavailable:
+		return s.tell(c, b, p.Status, b.T("The service cannot answer right now"), b.T("Nothing is lost. Try again in a minute."), again)
+	case invite.CodeNotFound, invite.CodeInviteNotFound, invite.CodeDeliveryNotFound, invite.CodeMessageNotFound, invite.CodeSuppressionNotFound, invite.CodeMethodNotAllowed:
+		return s.tell(c, b, p.Status, b.T("There is nothing here"), b.T("The address may be mistyped, or it is about another project or mode."), "")
+	case invite.CodeTooLarge:
+		return s.tell(c, b, p.Status, b.T("That was too much"), b.T("The form is larger than anything that belongs into it."), "")
+	case invite.CodeRateLimited:
+		return s.tell(c, b, p.Status, b.T("That was too often"), b.T("Wait a minute, then try again."), again)
+	case invite.CodeInternal:
+		return s.tell(c, b, p.Status, b.T("Something went wrong on our side"), b.T("It is in our log. Quote the reference when you report it."), again)
+	}
+	return s.tell(c, b, p.Status, p.Title, p.Detail, again)
+}
+
+// nowhere is every address below /console that is none of ours.
+func (s *console) nowhere(c echo.Context) error {
+	p, ok, err := s.enter(c)
+	if err != nil || !ok {
+		return err
+	}
+	return p.missing()
+}

@@ -1,0 +1,267 @@
+package console
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/connectlink/connectlink/config"
+	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/console/view"
+	"github.com/connectlink/connectlink/internal/grant"
+	"github.com/connectlink/connectlink/internal/secret"
+	"github.com/connectlink/connectlink/internal/store/account"
+	"github.com/connectlink/connectlink/internal/web"
+)
+
+// page is one request of somebody who is signed in.
+type page struct {
+	echo.Context
+	*console
+	by      access.Principal
+	signed  grant.Signed
+	project config.Project // of routes of a project
+	frame   *view.Base     // without title
+}
+
+// ctx is the request's context.
+func (p *page) ctx() context.Context { return p.Request().Context() }
+
+// base is the frame of this request's page. title is translated already;
+// section is the entry of the menu.
+func (p *page) base(title, section string) *view.Base {
+	p.frame.Title, p.frame.Section = title, section
+	return p.frame
+}
+
+// t is a text in the page's language.
+func (p *page) t(text string, args ...any) string { return p.frame.T(text, args...) }
+
+// show answers with a page.
+func (p *page) show(name string, data view.Page) error { return p.render(p, http.StatusOK, name, data) }
+
+// wrong answers with a page that shows a form again with what is wrong in it.
+func (p *page) wrong(name string, data view.Page) error {
+	return p.render(p, http.StatusUnprocessableEntity, name, data)
+}
+
+// done goes on to another page, which says text once. Kind is "good", "bad" or
+// "note".
+func (p *page) done(to, kind, text string) error {
+	if err := p.Staff.Tell(p.ctx(), p.signed.Session.ID, kind+":"+text); err != nil {
+		return err
+	}
+	return p.Redirect(http.StatusSeeOther, to)
+}
+
+// missing answers that there is nothing: also where there is something of
+// another project or mode, so that nobody learns what exists elsewhere.
+func (p *page) missing() error {
+	web.Note(p, "not_found")
+	return p.tell(p, p.base("", ""), http.StatusNotFound, p.t("There is nothing here"),
+		p.t("The address may be mistyped, or it is about another project or mode."), "")
+}
+
+// form is what was posted, or nothing when it could not be read.
+func (p *page) form() (url.Values, error) {
+	r := p.Request()
+	if err := r.ParseForm(); err != nil {
+		return nil, err
+	}
+	return r.PostForm, nil
+}
+
+// gate lets whoever is signed in through to a route of no project.
+func (s *console) gate(r route) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		p, ok, err := s.enter(c)
+		if err != nil || !ok {
+			return err
+		}
+		return r.do(p)
+	}
+}
+
+// gateOf lets those through whose role in the project allows the route's act.
+func (s *console) gateOf(r route) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		p, ok, err := s.enter(c)
+		if err != nil || !ok {
+			return err
+		}
+		i := slices.IndexFunc(s.Projects, func(pr config.Project) bool { return pr.ID == c.Param("project") })
+		live := c.Param("mode") == "live"
+		if i < 0 || !live && c.Param("mode") != "test" {
+			return p.missing()
+		}
+		p.project = s.Projects[i]
+		origin := p.by.Origin
+		p.by = access.Staff(p.signed.Staff.ID.String(), p.signed.Role(p.project.ID), p.project.ID, live)
+		p.by.Environment, p.by.Origin = environment(p.project, live), origin
+		if p.by.Role == "" {
+			return p.missing()
+		}
+		p.at(live)
+		web.SetPrincipal(c, p.by)
+		if !p.by.May(r.act) {
+			web.Note(c, "insufficient_role")
+			return s.tell(c, p.base("", ""), http.StatusForbidden, p.t("Your role does not allow this"),
+				p.t("You are %s here; this needs %s. Nothing was done.", p.t(view.RoleName(p.by.Role)), p.t(view.RoleName(access.Least(r.act)))), "")
+		}
+		return r.do(p)
+	}
+}
+
+// environment is Pipedream's for acts in this mode.
+func environment(p config.Project, live bool) string {
+	if live {
+		return p.Pipedream.Environment
+	}
+	return config.Development
+}
+
+// at puts the place into the frame.
+func (p *page) at(live bool) {
+	b := p.frame
+	b.ProjectID, b.Project, b.Live, b.Role = p.project.ID, p.project.Brand.Name, live, p.by.Role
+	b.Places = p.places(p.signed, p.project.ID, live)
+}
+
+// places lists where somebody may go.
+func (s *console) places(signed grant.Signed, project string, live bool) []view.Place {
+	var out []view.Place
+	for _, pr := range s.Projects {
+		if signed.Role(pr.ID) == "" {
+			continue
+		}
+		for _, l := range []bool{true, false} {
+			out = append(out, view.Place{ProjectID: pr.ID, Project: pr.Brand.Name, Live: l, Current: pr.ID == project && l == live})
+		}
+	}
+	return out
+}
+
+// enter finds out who is asking. ok is false when the answer is given: whoever
+// is not signed in goes there, and comes back to the page they wanted.
+func (s *console) enter(c echo.Context) (p *page, ok bool, err error) {
+	ctx := c.Request().Context()
+	signed, found, err := s.Staff.Session(ctx, s.token(c))
+	if err != nil {
+		return nil, false, err
+	}
+	if !found || signed.Session.Ended != "" {
+		return nil, false, s.toSignIn(c, signed.Session.Ended)
+	}
+	p = &page{Context: c, console: s, signed: signed, frame: s.stranger(c)}
+	p.by = access.Staff(signed.Staff.ID.String(), "", "", false)
+	p.by.Origin = s.origin(c)
+	p.by.Origin.SessionID = signed.Session.ID.String()
+	p.frame.Name = signed.Person.Name
+	if p.frame.Name == "" {
+		p.frame.Name = signed.Person.Email
+	}
+	safe := c.Request().Method == http.MethodGet
+	if kind, text, found := strings.Cut(signed.Session.Flash, ":"); found && safe {
+		p.frame.Flash = view.Flash{Kind: kind, Text: text}
+	}
+	web.SetPrincipal(c, p.by)
+	return p, true, s.Staff.Seen(ctx, signed.Session.ID, p.frame.Flash.Text != "")
+}
+
+// toSignIn sends somebody to the sign-in, with the page to come back to.
+func (s *console) toSignIn(c echo.Context, why account.Ended) error {
+	q := url.Values{}
+	if back := s.wanted(c); back != "" {
+		q.Set("back", back)
+	}
+	if why != "" {
+		q.Set("why", string(why))
+		s.setCookie(c, s.sessionCookie(), "", -1)
+	}
+	web.Note(c, "not_signed_in")
+	address := "/console/sign-in"
+	if len(q) > 0 {
+		address += "?" + q.Encode()
+	}
+	return c.Redirect(http.StatusSeeOther, address)
+}
+
+// wanted is the page that a request was made for: of a form, the page it stood on.
+func (s *console) wanted(c echo.Context) string {
+	r := c.Request()
+	if r.Method == http.MethodGet {
+		return back(r.URL.RequestURI())
+	}
+	from, err := url.Parse(r.Referer())
+	if err != nil || from.Host != r.Host {
+		return ""
+	}
+	return back(from.RequestURI())
+}
+
+// back is an address of this console to go back to; "" for anything else.
+func back(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil || len(address) > 2000 ||
+		!strings.HasPrefix(u.Path, "/console/") || strings.ContainsAny(address, "\\\r\n") || strings.HasPrefix(address, "//") ||
+		strings.HasPrefix(u.Path, "/console/sign-") || u.Path == "/console/" || strings.Contains(u.Path, "..") {
+		return ""
+	}
+	return u.RequestURI()
+}
+
+// origin says where a request came from, for the audit log.
+func (s *console) origin(c echo.Context) access.Origin {
+	o := access.Origin{RequestID: web.RequestID(c.Request().Context())}
+	if ip := web.ClientIP(c); ip.IsValid() {
+		o.Place = s.Box.Hash("staff_place", ip.String())
+	}
+	return o
+}
+
+// stranger is the frame of a page for somebody who may not be signed in.
+func (s *console) stranger(c echo.Context) *view.Base {
+	r := c.Request()
+	var prefs view.Prefs
+	if cookie, err := c.Cookie(prefsCookie); err == nil {
+		if v, err := url.QueryUnescape(cookie.Value); err == nil {
+			prefs = view.ParsePrefs(v)
+		}
+	}
+	b := s.Pages.Base(s.Pages.Language(prefs.Lang, r.Header.Get("Accept-Language")), prefs, s.Now().UTC())
+	b.Here = back(r.URL.RequestURI())
+	return b
+}
+
+const prefsCookie = "connectlink_console"
+
+// Names of cookies. The prefix __Host- binds one to host and https.
+func (s *console) sessionCookie() string { return s.named("connectlink_staff") }
+func (s *console) flowCookie() string    { return s.named("connectlink_sign_in") }
+
+func (s *console) named(name string) string {
+	if s.HTTPS {
+		return "__Host-" + name
+	}
+	return name
+}
+
+// token is the session's, from its cookie.
+func (s *console) token(c echo.Context) secret.Text {
+	cookie, err := c.Cookie(s.sessionCookie())
+	if err != nil {
+		return secret.Text{}
+	}
+	return secret.New(cookie.Value)
+}
+
+// setCookie sets a cookie; a negative age takes it away.
+func (s *console) setCookie(c echo.Context, name, value string, age int) {
+	c.SetCookie(&http.Cookie{
+		Name: name, Value: value, Path: "/", MaxAge: age, HttpOnly: true, Secure: s.HTTPS, SameSite: http.SameSiteLaxMode,
+	})
+}

@@ -1,0 +1,54 @@
+package console
+
+import (
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/connectlink/connectlink/internal/access"
+)
+
+// door is a route that needs nobody to be signed in.
+type door struct {
+	method, path string
+	do           echo.HandlerFunc
+}
+
+func (s *console) doors() []door {
+	return []door{
+		{http.MethodGet, "/sign-in", s.signIn},
+		{http.MethodPost, "/sign-in", s.signInByPassword},
+		{http.MethodGet, "/sign-in/issuer", s.toIssuer},
+		{http.MethodGet, "/sign-in/callback", s.fromIssuer},
+		{http.MethodGet, "/sign-in/link/:token", s.signInLink},
+		{http.MethodPost, "/sign-in/link/:token", s.signInByLink},
+		{http.MethodPost, "/sign-out", s.signOut},
+	}
+}
+
+// route is a page or a form, and the act that the role must allow; "" is
+// anybody who is signed in.
+type route struct {
+	method, path string
+	act          access.Act
+	do           func(*page) error
+}
+
+// own are about the person and no project.
+func (s *console) own() []route {
+	return []route{
+		{http.MethodGet, "/", "", s.start},
+		{http.MethodGet, "/help", "", s.help},
+		{http.MethodGet, "/settings", "", s.settings},
+		{http.MethodPost, "/settings", "", s.setSettings},
+		{http.MethodPost, "/settings/sessions/:id/end", "", s.endOwnSession},
+	}
+}
+
+// routes stand below /console/{project}/{mode}.
+func (s *console) routes() []route {
+	return []route{
+		{http.MethodGet, "", access.ActRead, s.toHome},
+		{http.MethodGet, "/home", access.ActRead, s.home},
+	}
+}

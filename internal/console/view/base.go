@@ -1,0 +1,161 @@
+package view
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/connectlink/connectlink/internal/access"
+)
+
+// Base is what every page has. Pages.Base makes one.
+type Base struct {
+	Title   string
+	Section string // the entry of the menu that is the current one
+	Now     time.Time
+	Here    string // path and query of this page, to come back to
+	Query   string // what stands in the search box
+
+	Name      string // whom the page is shown to; empty: nobody is signed in
+	Role      access.Role
+	ProjectID string // empty on pages of no project
+	Project   string // its brand's name
+	Live      bool
+	Places    []Place
+	Held      []Held
+	Flash     Flash
+
+	Lang  string
+	Prefs Prefs
+	words *words
+}
+
+func (b *Base) shell() *Base { return b }
+
+// Place is a project and mode that a person may go to.
+type Place struct {
+	ProjectID, Project string
+	Live, Current      bool
+}
+
+// URL is the place's home.
+func (p Place) URL() string { return root(p.ProjectID, p.Live) + "/home" }
+
+// Held is a lane that somebody stopped by hand, for the banner.
+type Held struct {
+	Channel string // "email", "sms"
+	Live    bool
+	Why     string // translated
+	Since   time.Time
+}
+
+// Flash is what a page says once, about what was just done.
+type Flash struct {
+	Kind string // "good", "bad" or "note"
+	Text string // translated
+}
+
+// Base makes the frame of a page in a language. title is translated already.
+func (p *Pages) Base(lang string, prefs Prefs, now time.Time) *Base {
+	b := &Base{Lang: lang, Prefs: prefs, Now: now}
+	for _, l := range p.languages {
+		if l.tag.String() == lang {
+			b.words = l
+			return b
+		}
+	}
+	b.words, b.Lang = p.languages[0], p.languages[0].tag.String()
+	return b
+}
+
+// T is a text in the page's language. The text must be a literal, or marked by
+// M where it stands as one.
+func (b *Base) T(text string, args ...any) string { return b.words.text(text, args) }
+
+// TN is a text about a number of things, which is its first argument.
+func (b *Base) TN(one, many string, n int, args ...any) string {
+	return b.words.number(one, many, n, args)
+}
+
+// M marks a text that is translated elsewhere, so that the catalogues must have it.
+func M(text string) string { return text }
+
+// Dir is the direction of the page's writing.
+func (b *Base) Dir() string { return b.words.dir }
+
+// May says whether the person may do something here.
+func (b *Base) May(a access.Act) bool { return b.Role.May(a) }
+
+// Mode is the URL's word for where we are.
+func (b *Base) Mode() string { return mode(b.Live) }
+
+func mode(live bool) string {
+	if live {
+		return "live"
+	}
+	return "test"
+}
+
+func root(project string, live bool) string {
+	return "/console/" + url.PathEscape(project) + "/" + mode(live)
+}
+
+// URL is an address within this project and mode: URL("invites", id).
+func (b *Base) URL(parts ...string) string {
+	var s strings.Builder
+	s.WriteString(root(b.ProjectID, b.Live))
+	for _, p := range parts {
+		s.WriteString("/" + url.PathEscape(p))
+	}
+	return s.String()
+}
+
+// Languages lists the languages there are, in their own words.
+func (b *Base) Languages() []Choice {
+	return []Choice{{"en", "English", b.Lang == "en"}, {"de", "Deutsch", b.Lang == "de"}, {"ar", "العربية", b.Lang == "ar"}}
+}
+
+// Choice is one option of a list.
+type Choice struct {
+	Value, Text string
+	Chosen      bool
+}
+
+// Prefs is how a browser wants the console. The zero value is the default.
+type Prefs struct {
+	Theme     string // "", "light" or "dark"; empty follows the system
+	Density   string // "" or "compact"
+	Lang      string // "" follows the browser
+	Shortcuts string // "" or "off"
+}
+
+// ParsePrefs reads what String wrote, and anything else as far as it makes sense.
+func ParsePrefs(s string) Prefs {
+	v, err := url.ParseQuery(s)
+	if err != nil {
+		return Prefs{}
+	}
+	return Prefs{
+		Theme: oneOf(v.Get("theme"), "light", "dark"), Density: oneOf(v.Get("density"), "compact"),
+		Lang: oneOf(v.Get("lang"), "en", "de", "ar"), Shortcuts: oneOf(v.Get("keys"), "off"),
+	}
+}
+
+func oneOf(s string, words ...string) string {
+	if slices.Contains(words, s) {
+		return s
+	}
+	return ""
+}
+
+// String writes them for a cookie.
+func (p Prefs) String() string {
+	v := url.Values{}
+	for name, value := range map[string]string{"theme": p.Theme, "density": p.Density, "lang": p.Lang, "keys": p.Shortcuts} {
+		if value != "" {
+			v.Set(name, value)
+		}
+	}
+	return v.Encode()
+}

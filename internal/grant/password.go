@@ -1,0 +1,76 @@
+package grant
+
+import (
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/crypto/argon2"
+
+	"github.com/connectlink/connectlink/internal/secret"
+)
+
+// Parameters of argon2id: the second choice of RFC 9106, section 4, for where
+// 2 GiB of memory are too many.
+const (
+	argonTime    = 3
+	argonMemory  = 64 << 10 // KiB
+	argonThreads = 4
+	argonSalt    = 16
+	argonKey     = 32
+)
+
+// Length of a local account's password. Nothing else is asked of it: NIST SP
+// 800-63B advises against rules of composition.
+const (
+	MinPassword = 15
+	maxPassword = 200
+)
+
+// ErrPasswordLength is returned for a password that is too short or too long.
+var ErrPasswordLength = fmt.Errorf("the password must have %d to %d characters", MinPassword, maxPassword)
+
+var errPHC = errors.New("the stored password is not argon2id in PHC form")
+
+// hashPassword gives a password in PHC form, with its salt and parameters.
+func hashPassword(password secret.Text) (string, error) {
+	if n := utf8.RuneCountInString(password.Reveal()); n < MinPassword || n > maxPassword {
+		return "", ErrPasswordLength
+	}
+	salt := make([]byte, argonSalt)
+	_, _ = rand.Read(salt) // does not fail; it ends the process instead
+	key := argon2.IDKey([]byte(password.Reveal()), salt, argonTime, argonMemory, argonThreads, argonKey)
+	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, argonMemory, argonTime, argonThreads,
+		base64.RawStdEncoding.EncodeToString(salt), base64.RawStdEncoding.EncodeToString(key)), nil
+}
+
+// checkPassword compares in constant time. The parameters are the stored ones,
+// so that raising ours locks nobody out.
+func checkPassword(phc string, password secret.Text) (bool, error) {
+	parts := strings.Split(phc, "$")
+	if len(parts) != 6 || parts[1] != "argon2id" {
+		return false, errPHC
+	}
+	var version, memory, time uint32
+	var threads uint8
+	if _, err := fmt.Sscanf(parts[2], "v=%d", &version); err != nil || version != argon2.Version {
+		return false, errPHC
+	}
+	if _, err := fmt.Sscanf(parts[3], "m=%d,t=%d,p=%d", &memory, &time, &threads); err != nil || memory > 1<<20 || time == 0 || time > 20 || threads == 0 {
+		return false, errPHC
+	}
+	salt, err := base64.RawStdEncoding.DecodeString(parts[4])
+	if err != nil {
+		return false, errPHC
+	}
+	want, err := base64.RawStdEncoding.DecodeString(parts[5])
+	if err != nil || len(want) < 16 {
+		return false, errPHC
+	}
+	got := argon2.IDKey([]byte(password.Reveal()), salt, time, memory, threads, uint32(len(want)))
+	return subtle.ConstantTimeCompare(got, want) == 1, nil
+}

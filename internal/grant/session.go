@@ -1,0 +1,231 @@
+package grant
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/secret"
+	"github.com/connectlink/connectlink/internal/store/account"
+)
+
+// Browser is what is known of whoever signs in.
+type Browser struct {
+	Token  secret.Text // of the session it has already, which the new one replaces
+	Device string      // a class, "Firefox on Linux"
+	Origin access.Origin
+}
+
+// dummy is the hash of no account's password: a login that is nobody's takes as
+// long to refuse as a wrong password.
+const dummy = "$argon2id$v=19$m=65536,t=3,p=4$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+
+// Password signs in by a local account. Errors: ErrRefused, ErrLocked,
+// ErrDisabled; the caller limits how often it is asked.
+func (s *Staff) Password(ctx context.Context, login, password secret.Text, b Browser) (secret.Text, error) {
+	hashes := s.login(account.ByPassword, "", login.Reveal())
+	// The slow comparison happens outside a transaction.
+	var a account.Staff
+	phc, found := dummy, false
+	err := postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
+		stored, p, ok, err := account.LockStaff(ctx, tx, hashes)
+		if ok {
+			a, phc, found = stored, p, true
+		}
+		return err
+	})
+	if err != nil {
+		return secret.Text{}, err
+	}
+	right, err := checkPassword(phc, password)
+	if err != nil {
+		return secret.Text{}, fmt.Errorf("check the password of staff %s: %w", a.ID, err)
+	}
+	switch {
+	case !found:
+		return secret.Text{}, ErrRefused
+	case a.LockedUntil != nil:
+		return secret.Text{}, ErrLocked
+	case !right:
+		err := postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
+			if err := account.AddFailure(ctx, tx, a.ID); err != nil {
+				return err
+			}
+			by := access.Principal{Kind: access.KindSystem, Origin: b.Origin}
+			return account.InsertAudit(ctx, tx, account.Entry{By: by, Act: ActSignInFailed, Target: a.ID.String(), Why: "password"})
+		})
+		if err != nil {
+			return secret.Text{}, err
+		}
+		return secret.Text{}, ErrRefused
+	case a.DisabledAt != nil:
+		return secret.Text{}, ErrDisabled
+	}
+	return s.begin(ctx, a.ID, "password", b, nil)
+}
+
+// Identity is a person as an issuer names them.
+type Identity struct {
+	Issuer, Subject string
+	Person          Person
+	Roles           map[string]access.Role // what the issuer's claims come to here
+}
+
+// Issuer signs in whom an issuer vouches for; who has no role here is refused.
+// Errors: ErrNoRole, ErrDisabled.
+func (s *Staff) Issuer(ctx context.Context, who Identity, b Browser) (secret.Text, error) {
+	if len(who.Roles) == 0 {
+		return secret.Text{}, ErrNoRole
+	}
+	login := s.login(account.ByIssuer, who.Issuer, who.Subject)
+	for range 2 {
+		var a account.Staff
+		var found bool
+		err := postgres.InTx(ctx, s.db, func(tx pgx.Tx) (err error) {
+			a, _, found, err = account.LockStaff(ctx, tx, login)
+			return err
+		})
+		switch {
+		case err != nil:
+			return secret.Text{}, err
+		case found && a.DisabledAt != nil:
+			return secret.Text{}, ErrDisabled
+		case found:
+			return s.begin(ctx, a.ID, "oidc", b, func(tx pgx.Tx) error {
+				profile, err := s.seal(a.ID, who.Person)
+				if err != nil {
+					return err
+				}
+				if err := account.SetProfile(ctx, tx, a.ID, login[0], profile); err != nil {
+					return err
+				}
+				return account.SetRoles(ctx, tx, a.ID, who.Roles)
+			})
+		}
+		by := access.Principal{Kind: access.KindSystem, Origin: b.Origin}
+		err = s.insert(ctx, by, invite.New[invite.StaffID](), account.ByIssuer, login[0], who.Person, "", who.Roles)
+		if err != nil && err != ErrLoginTaken { //nolint:errorlint // insert gives it bare; taken: a twin was first
+			return secret.Text{}, err
+		}
+	}
+	return secret.Text{}, fmt.Errorf("sign in by issuer: %w", ErrLoginTaken)
+}
+
+// UseLink signs in by a link that works once. Errors: ErrLinkUsed, ErrDisabled.
+func (s *Staff) UseLink(ctx context.Context, link secret.Text, b Browser) (secret.Text, error) {
+	var id invite.StaffID
+	err := postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
+		var ok bool
+		var err error
+		if id, ok, err = account.TakeStaffLink(ctx, tx, seal.Digest(link)); err != nil {
+			return err
+		}
+		if !ok {
+			return ErrLinkUsed
+		}
+		a, err := account.GetStaff(ctx, tx, id)
+		if err == nil && a.DisabledAt != nil {
+			return ErrDisabled
+		}
+		return err
+	})
+	if err != nil {
+		return secret.Text{}, err
+	}
+	return s.begin(ctx, id, "link", b, nil)
+}
+
+// begin starts a session with a token of its own, and ends the one that the
+// browser had: a token from before a sign-in is worth nothing after it.
+func (s *Staff) begin(ctx context.Context, id invite.StaffID, method string, b Browser, also func(tx pgx.Tx) error) (secret.Text, error) {
+	token := access.NewSessionToken()
+	session := account.Session{ID: invite.New[invite.SessionID](), StaffID: id, Method: method, Device: b.Device}
+	by := access.Staff(id.String(), "", "", false)
+	by.Origin = b.Origin
+	by.Origin.SessionID = session.ID.String()
+	err := postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
+		if also != nil {
+			if err := also(tx); err != nil {
+				return err
+			}
+		}
+		if !b.Token.IsZero() {
+			old, _, found, err := account.FindSession(ctx, tx, seal.Digest(b.Token))
+			if err != nil {
+				return err
+			}
+			if found {
+				if _, err := account.SetEnded(ctx, tx, old.ID, account.EndedReplaced); err != nil {
+					return err
+				}
+			}
+		}
+		if err := account.InsertSession(ctx, tx, session, seal.Digest(token)); err != nil {
+			return err
+		}
+		if err := account.SetSignedIn(ctx, tx, id); err != nil {
+			return err
+		}
+		return account.InsertAudit(ctx, tx, account.Entry{By: by, Act: ActSignIn, Target: id.String(), Data: map[string]string{"method": method}})
+	})
+	return token, err
+}
+
+// Session says who has a session's token. It may be over: Session.Ended says
+// why. ok is false for a token that is nobody's.
+func (s *Staff) Session(ctx context.Context, token secret.Text) (signed Signed, ok bool, err error) {
+	if !access.ValidSessionToken(token.Reveal()) {
+		return Signed{}, false, nil
+	}
+	session, a, found, err := account.FindSession(ctx, s.db, seal.Digest(token))
+	if err != nil || !found {
+		return Signed{}, false, err
+	}
+	if session.Ended == "" && a.DisabledAt != nil {
+		session.Ended = account.EndedDisabled
+	}
+	k, err := s.open(a)
+	return Signed{Session: session, Known: k}, err == nil, err
+}
+
+// Seen records that a session is in use; flashRead takes its message away.
+func (s *Staff) Seen(ctx context.Context, id invite.SessionID, flashRead bool) error {
+	return account.SetSeen(ctx, s.db, id, flashRead)
+}
+
+// Tell leaves a message for the session's next page.
+func (s *Staff) Tell(ctx context.Context, id invite.SessionID, flash string) error {
+	return account.SetFlash(ctx, s.db, id, flash)
+}
+
+// SignOut ends one's own session.
+func (s *Staff) SignOut(ctx context.Context, by access.Principal, id invite.SessionID) error {
+	_, err := s.end(ctx, by, id, account.EndedSignedOut, ActSignOut)
+	return err
+}
+
+// EndSession ends somebody's session; false means that it was over before.
+func (s *Staff) EndSession(ctx context.Context, by access.Principal, id invite.SessionID) (bool, error) {
+	return s.end(ctx, by, id, account.EndedRevoked, ActSessionEnded)
+}
+
+func (s *Staff) end(ctx context.Context, by access.Principal, id invite.SessionID, why account.Ended, act access.Act) (changed bool, err error) {
+	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
+		if changed, err = account.SetEnded(ctx, tx, id, why); err != nil || !changed {
+			return err
+		}
+		return account.InsertAudit(ctx, tx, account.Entry{By: by, Act: act, Target: id.String()})
+	})
+	return changed, err
+}
+
+// Sessions lists the sessions of an account, or of all when id is zero, that
+// are not over.
+func (s *Staff) Sessions(ctx context.Context, id invite.StaffID) ([]account.Session, error) {
+	return account.ListSessions(ctx, s.db, id)
+}

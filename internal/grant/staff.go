@@ -1,0 +1,272 @@
+package grant
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/secret"
+	"github.com/connectlink/connectlink/internal/store/account"
+)
+
+// Words of the audit log for what no role decides about.
+const (
+	ActSignIn       access.Act = "sign_in"
+	ActSignInFailed access.Act = "sign_in_failed"
+	ActSignOut      access.Act = "sign_out"
+	ActStaffCreated access.Act = "staff_created"
+	ActStaffEnabled access.Act = "staff_enabled"
+	ActStaffOff     access.Act = "staff_disabled"
+	ActStaffRoles   access.Act = "staff_roles"
+	ActSessionEnded access.Act = "session_ended"
+	ActKeyCreated   access.Act = "key_created"
+	ActKeyRevoked   access.Act = "key_revoked"
+)
+
+// Faults of a sign-in, for telling the person what to do.
+var (
+	// ErrRefused is a wrong login or password; which of them is not told.
+	ErrRefused = errors.New("the sign-in is refused")
+	// ErrLocked: too many wrong passwords; it is taken again after a while.
+	ErrLocked = errors.New("the account takes no password for a while")
+	// ErrNoRole: the person is known to the issuer, and has no role here.
+	ErrNoRole = errors.New("the person has no role here")
+	// ErrDisabled: the account was disabled here.
+	ErrDisabled = errors.New("the account is disabled")
+	// ErrLinkUsed: the sign-in link was used before, or is too old.
+	ErrLinkUsed = errors.New("the sign-in link was used or is too old")
+	// ErrLoginTaken: there is an account with this login.
+	ErrLoginTaken = errors.New("there is an account with this login already")
+	// ErrOwnAccount: whoever did that could not undo it.
+	ErrOwnAccount = errors.New("nobody can disable the account they are signed in with")
+)
+
+// Person is who an account belongs to. It is personal: it stands sealed, and
+// neither in a log nor in the audit log.
+type Person struct {
+	Name  string `json:"name"`
+	Email string `json:"email"`
+}
+
+// Known is an account with its person.
+type Known struct {
+	account.Staff
+	Person Person
+}
+
+// Signed is somebody with a session.
+type Signed struct {
+	Session account.Session
+	Known
+}
+
+// Staff signs staff in and administers their accounts.
+type Staff struct {
+	db  *pgxpool.Pool
+	box *seal.Box
+}
+
+// NewStaff makes a Staff.
+func NewStaff(db *pgxpool.Pool, box *seal.Box) *Staff { return &Staff{db: db, box: box} }
+
+const profileColumn = "staff.profile"
+
+func (s *Staff) seal(id invite.StaffID, p Person) ([]byte, error) {
+	plain, err := json.Marshal(p)
+	if err != nil {
+		return nil, fmt.Errorf("encode profile of staff %s: %w", id, err)
+	}
+	b, err := s.box.Seal(plain, seal.AD{Column: profileColumn, ID: id.UUID()})
+	if err != nil {
+		return nil, fmt.Errorf("seal profile of staff %s: %w", id, err)
+	}
+	return b, nil
+}
+
+func (s *Staff) open(a account.Staff) (Known, error) {
+	k := Known{Staff: a}
+	plain, err := s.box.Open(a.Profile, seal.AD{Column: profileColumn, ID: a.ID.UUID()})
+	if err != nil {
+		return k, fmt.Errorf("open profile of staff %s: %w", a.ID, err)
+	}
+	if err := json.Unmarshal(plain, &k.Person); err != nil {
+		return k, fmt.Errorf("decode profile of staff %s: %w", a.ID, err)
+	}
+	return k, nil
+}
+
+// login is what an account is found by. Local logins ignore case.
+func (s *Staff) login(kind, issuer, subject string) []seal.Hash {
+	if kind != account.ByIssuer {
+		issuer, subject = "", strings.ToLower(strings.TrimSpace(subject))
+	}
+	return s.box.Hashes("staff", kind, issuer, subject)
+}
+
+// NewAccount is a local account to be made.
+type NewAccount struct {
+	Login    secret.Text // an email address
+	Name     string
+	Password secret.Text
+	Roles    map[string]access.Role // by project; account.EveryProject is all
+}
+
+// Create makes a local account. Errors: ErrLoginTaken, ErrPasswordLength.
+func (s *Staff) Create(ctx context.Context, by access.Principal, n NewAccount) (invite.StaffID, error) {
+	phc, err := hashPassword(n.Password)
+	if err != nil {
+		return invite.StaffID{}, err
+	}
+	id := invite.New[invite.StaffID]()
+	err = s.insert(ctx, by, id, account.ByPassword, s.login(account.ByPassword, "", n.Login.Reveal())[0],
+		Person{Name: n.Name, Email: n.Login.Reveal()}, phc, n.Roles)
+	return id, err
+}
+
+func (s *Staff) insert(ctx context.Context, by access.Principal, id invite.StaffID, kind string, login seal.Hash, p Person, phc string, roles map[string]access.Role) error {
+	profile, err := s.seal(id, p)
+	if err != nil {
+		return err
+	}
+	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
+		if err := account.InsertStaff(ctx, tx, account.NewStaff{ID: id, Kind: kind, LoginHash: login, Profile: profile, Password: phc}); err != nil {
+			return err
+		}
+		if err := account.SetRoles(ctx, tx, id, roles); err != nil {
+			return err
+		}
+		return account.InsertAudit(ctx, tx, account.Entry{By: by, Act: ActStaffCreated, Target: id.String(), Data: said(roles)})
+	})
+	var taken *postgres.ConstraintError
+	if errors.As(err, &taken) && taken.Name == "staff_login_hash_key" {
+		return ErrLoginTaken
+	}
+	return err
+}
+
+// said is roles in the form of the audit log.
+func said(roles map[string]access.Role) map[string]string {
+	out := map[string]string{}
+	for project, r := range roles {
+		out["role:"+project] = string(r)
+	}
+	return out
+}
+
+// List returns every account, newest first.
+func (s *Staff) List(ctx context.Context) ([]Known, error) {
+	list, err := account.ListStaff(ctx, s.db)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Known, len(list))
+	for i, a := range list {
+		if out[i], err = s.open(a); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// SetDisabled ends an account with all its sessions, or brings it back.
+// Errors: account.ErrNotFound, ErrOwnAccount.
+func (s *Staff) SetDisabled(ctx context.Context, by access.Principal, id invite.StaffID, disabled bool) (changed bool, err error) {
+	if disabled && by.Kind == access.KindStaff && by.ID == id.String() {
+		return false, ErrOwnAccount
+	}
+	act := ActStaffEnabled
+	if disabled {
+		act = ActStaffOff
+	}
+	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
+		if _, err := account.GetStaff(ctx, tx, id); err != nil {
+			return err
+		}
+		if changed, err = account.SetDisabled(ctx, tx, id, disabled); err != nil || !changed {
+			return err
+		}
+		if disabled {
+			if _, err := account.SetAllEnded(ctx, tx, id, account.EndedDisabled); err != nil {
+				return err
+			}
+		}
+		return account.InsertAudit(ctx, tx, account.Entry{By: by, Act: act, Target: id.String()})
+	})
+	return changed, err
+}
+
+// SetRoles gives a local account these roles and no others. Those of an
+// issuer's people come with each sign-in.
+func (s *Staff) SetRoles(ctx context.Context, by access.Principal, id invite.StaffID, roles map[string]access.Role) error {
+	return postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
+		if _, err := account.GetStaff(ctx, tx, id); err != nil {
+			return err
+		}
+		if err := account.SetRoles(ctx, tx, id, roles); err != nil {
+			return err
+		}
+		return account.InsertAudit(ctx, tx, account.Entry{By: by, Act: ActStaffRoles, Target: id.String(), Data: said(roles)})
+	})
+}
+
+// SetPassword gives a local account a new password and ends its sessions.
+func (s *Staff) SetPassword(ctx context.Context, by access.Principal, login, password secret.Text) (found bool, err error) {
+	phc, err := hashPassword(password)
+	if err != nil {
+		return false, err
+	}
+	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
+		a, _, ok, err := account.LockStaff(ctx, tx, s.login(account.ByPassword, "", login.Reveal()))
+		if err != nil || !ok {
+			return err
+		}
+		found = true
+		if err := account.SetPassword(ctx, tx, a.ID, phc); err != nil {
+			return err
+		}
+		if _, err := account.SetAllEnded(ctx, tx, a.ID, account.EndedRevoked); err != nil {
+			return err
+		}
+		return account.InsertAudit(ctx, tx, account.Entry{By: by, Act: "password_set", Target: a.ID.String()})
+	})
+	return found, err
+}
+
+// Link makes a link that signs an account in once. The account is made when it
+// is not there: it belongs to whoever runs the program, and has no password.
+func (s *Staff) Link(ctx context.Context, by access.Principal, name string, roles map[string]access.Role, lasts time.Duration) (secret.Text, error) {
+	login := s.login(account.ByLink, "", name)
+	token := access.NewSessionToken()
+	for range 2 {
+		var found bool
+		err := postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
+			a, _, ok, err := account.LockStaff(ctx, tx, login)
+			if err != nil || !ok {
+				return err
+			}
+			found = true
+			if err := account.SetRoles(ctx, tx, a.ID, roles); err != nil {
+				return err
+			}
+			return account.InsertStaffLink(ctx, tx, a.ID, seal.Digest(token), lasts)
+		})
+		if err != nil || found {
+			return token, err
+		}
+		err = s.insert(ctx, by, invite.New[invite.StaffID](), account.ByLink, login[0], Person{Name: name}, "", roles)
+		if err != nil && !errors.Is(err, ErrLoginTaken) { // taken: another process was first
+			return secret.Text{}, err
+		}
+	}
+	return secret.Text{}, fmt.Errorf("make a sign-in link: %w", ErrLoginTaken)
+}
