@@ -9,6 +9,15 @@ import (
 // maxValidFor is the longest an invite link may keep working.
 const maxValidFor = 30 * 24 * time.Hour
 
+// Bounds of retention. Below a week, repeated callbacks and requests could speak
+// of what is gone.
+const (
+	minRetention = 7 * 24 * time.Hour
+	maxRetention = 10 * 365 * 24 * time.Hour
+	// DefaultRetention is how long ended invites are kept where nobody says.
+	DefaultRetention = 90 * 24 * time.Hour
+)
+
 // unnamedBrand stands in messages until somebody names the brand.
 const unnamedBrand = "Connect Link"
 
@@ -38,6 +47,8 @@ func brandSettings() []option[Project] {
 			func(t *p) *string { return &t.Brand.Region }, checkRegion),
 		span("default_valid_for", "CONNECTLINK_DEFAULT_VALID_FOR", "0s", "How long invite links work unless an invite says otherwise; 0 is as long as Pipedream's token.",
 			0, maxValidFor, func(t *p) *time.Duration { return &t.DefaultValidFor }),
+		span("retention", "CONNECTLINK_RETENTION", "90d", "How long invites are kept once they have ended, with everything that belongs to them; at least a week.",
+			minRetention, maxRetention, func(t *p) *time.Duration { return &t.Retention }),
 		several("return_urls", "CONNECTLINK_RETURN_URLS", "", "Where people may be sent back to: https addresses, each covering what is below its path, and custom schemes such as acme://.",
 			func(t *p) *[]string { return &t.ReturnURLs }, checkReturnURL),
 		several("apple_app_ids", "CONNECTLINK_APPLE_APP_IDS", "", "iOS apps that people may return to at /r/ of the public URL, as A1B2C3D4E5.example.acme.app.",

@@ -66,6 +66,7 @@ type Project struct {
 	ID                    string
 	Brand                 Brand
 	DefaultValidFor       time.Duration // 0: as long as the connect token
+	Retention             time.Duration // how long invites that ended are kept
 	ReturnURLs            []string      // see AllowsReturn
 	AppleAppIDs           []string      // "A1B2C3D4E5.example.acme.app"
 	AndroidApps           []string      // "example.acme.app=14:6D:…", see SplitAndroidApp

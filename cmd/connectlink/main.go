@@ -42,6 +42,10 @@ type commands struct {
 
 	Invites invitesCommand `cmd:"" group:"Invite" help:"Create, find, resend and revoke invites through the API."`
 
+	Suppressions suppressionsCommand `cmd:"" group:"Invite" help:"See, add and lift blocks of addresses through the API."`
+	Privacy      privacyCommand      `cmd:"" group:"Invite" help:"Export or erase what is held about a person through the API."`
+	Reasons      reasonsCommand      `cmd:"" group:"Invite" help:"Explain why messages do not arrive, and what to do about each."`
+
 	Keys    keysCommand    `cmd:"" group:"Administer" help:"Make, list and revoke API keys."`
 	Keyset  keysetCommand  `cmd:"" group:"Administer" help:"Make or rotate the keys that seal what is personal."`
 	Config  configCommand  `cmd:"" group:"Administer" help:"Look at the configuration."`

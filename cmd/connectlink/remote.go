@@ -28,10 +28,43 @@ const defaultAPI = "http://127.0.0.1:8080"
 // call asks the API and prints what it answers, indented. A problem becomes
 // the command's error and exit code. body nil sends none.
 func (r remote) call(e *env, method, path string, body any, idempotencyKey string) error {
+	key, err := r.key(e)
+	if err != nil {
+		return err
+	}
+	base := r.base(e)
+	raw, status, err := ask(e, method, base+path, key, body, idempotencyKey)
+	if err != nil {
+		return err
+	}
+	if status > 299 {
+		return problem(base, status, raw)
+	}
+	return pretty(e, base, raw)
+}
+
+// pretty prints an answer, indented.
+func pretty(e *env, base string, raw []byte) error {
+	var out bytes.Buffer
+	if err := json.Indent(&out, bytes.TrimSpace(raw), "", "  "); err != nil {
+		return fmt.Errorf("what answers at %s is not this service: it sent no JSON", base)
+	}
+	out.WriteByte('\n')
+	_, err := out.WriteTo(e.stdout)
+	return err
+}
+
+// key is the API key.
+func (remote) key(e *env) (secret.Text, error) {
 	text, _ := e.lookup("CONNECTLINK_API_KEY")
 	if text == "" {
-		return &exitError{exitAuth, errors.New("no API key: put one into CONNECTLINK_API_KEY; `connectlink keys create` makes one, `connectlink dev` shows its own")}
+		return secret.Text{}, &exitError{exitAuth, errors.New("no API key: put one into CONNECTLINK_API_KEY; `connectlink keys create` makes one, `connectlink dev` shows its own")}
 	}
+	return secret.New(text), nil
+}
+
+// base is the service's address, without a slash at the end.
+func (r remote) base(e *env) string {
 	base, ok := r.URL, r.URL != ""
 	if !ok {
 		base, ok = e.lookup("CONNECTLINK_API_URL")
@@ -39,37 +72,40 @@ func (r remote) call(e *env, method, path string, body any, idempotencyKey strin
 	if !ok || base == "" {
 		base = defaultAPI
 	}
-	base = strings.TrimSuffix(base, "/")
-	raw, status, err := ask(e, method, base+path, secret.New(text), body, idempotencyKey)
-	if err != nil {
-		return err
-	}
-	if status > 299 {
-		return problem(base, status, raw)
-	}
-	var pretty bytes.Buffer
-	if err := json.Indent(&pretty, bytes.TrimSpace(raw), "", "  "); err != nil {
-		return fmt.Errorf("what answers at %s is not this service: it sent no JSON", base)
-	}
-	pretty.WriteByte('\n')
-	_, err = pretty.WriteTo(e.stdout)
-	return err
+	return strings.TrimSuffix(base, "/")
 }
 
 func ask(e *env, method, address string, key secret.Text, body any, idempotencyKey string) (raw []byte, status int, err error) {
+	resp, err := send(e, method, address, key, body, idempotencyKey)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	raw, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return nil, 0, fmt.Errorf("read the answer: %w", err)
+	}
+	return raw, resp.StatusCode, nil
+}
+
+// send asks, and leaves the answer to be read. body nil sends none; a zero key
+// goes without.
+func send(e *env, method, address string, key secret.Text, body any, idempotencyKey string) (*http.Response, error) {
 	var payload io.Reader
 	if body != nil {
 		raw, err := json.Marshal(body)
 		if err != nil {
-			return nil, 0, fmt.Errorf("encode the request: %w", err)
+			return nil, fmt.Errorf("encode the request: %w", err)
 		}
 		payload = bytes.NewReader(raw)
 	}
 	req, err := http.NewRequestWithContext(e.ctx, method, address, payload)
 	if err != nil {
-		return nil, 0, usage("the service's address is not a URL")
+		return nil, usage("the service's address is not a URL")
 	}
-	req.Header.Set("Authorization", "Bearer "+key.Reveal())
+	if !key.IsZero() {
+		req.Header.Set("Authorization", "Bearer "+key.Reveal())
+	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
@@ -83,14 +119,9 @@ func ask(e *env, method, address string, key secret.Text, body any, idempotencyK
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return nil, 0, fmt.Errorf("the service at %s://%s does not answer: %w", req.URL.Scheme, req.URL.Host, stripURL(err))
+		return nil, fmt.Errorf("the service at %s://%s does not answer: %w", req.URL.Scheme, req.URL.Host, stripURL(err))
 	}
-	defer func() { _ = resp.Body.Close() }()
-	raw, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	if err != nil {
-		return nil, 0, fmt.Errorf("read the answer: %w", err)
-	}
-	return raw, resp.StatusCode, nil
+	return resp, nil
 }
 
 // problem makes an error of what the service says is wrong.

@@ -17,7 +17,7 @@ const (
 	LinksRead    Scope = "links:read"    // the URLs of one invite
 	Suppressions Scope = "suppressions"  // see, add and lift blocks
 	Webhooks     Scope = "webhooks"      // manage endpoints of events
-	Admin        Scope = "admin"         // keys and settings of the project
+	Admin        Scope = "admin"         // what concerns the whole project: export and erase a person
 )
 
 // Scopes returns every scope, in the order documentation lists them.

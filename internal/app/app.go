@@ -20,6 +20,7 @@ import (
 
 	"github.com/connectlink/connectlink/config"
 	"github.com/connectlink/connectlink/internal/dispatch"
+	"github.com/connectlink/connectlink/internal/erase"
 	"github.com/connectlink/connectlink/internal/grant"
 	"github.com/connectlink/connectlink/internal/issue"
 	"github.com/connectlink/connectlink/internal/limit"
@@ -82,6 +83,7 @@ type App struct {
 	Grants     *grant.Service
 	Staff      *grant.Staff
 	Issue      *issue.Service
+	Erase      *erase.Service
 	suppress   *suppress.Service
 	visit      *visit.Service
 	track      *track.Tracker
@@ -211,6 +213,7 @@ func (a *App) openUseCases() error {
 		DB: a.api, Box: a.box, Minters: a.minter, Publish: a.follow, Confirm: a.track.Confirm,
 		Suppressed: a.blocked, Suppress: a.block, Wake: a.wake, Log: a.log,
 	})
+	a.openErase()
 	a.courier = publish.NewCourier(publish.Params{
 		DB: a.work, Box: a.box, Project: a.cfg.Project, AllowPrivate: a.opt.Laptop, Now: a.opt.Now,
 	})
@@ -262,7 +265,7 @@ func (a *App) Run(ctx context.Context) error {
 	if a.works() {
 		g.Go(func() error { return ended(ctx, a.dispatcher.Run(ctx)) })
 		g.Go(func() error {
-			return ended(ctx, worker.Run(ctx, worker.Params{DB: a.work, Track: a.track, Courier: a.courier, Issue: a.Issue, Log: a.log}))
+			return ended(ctx, worker.Run(ctx, worker.Params{DB: a.work, Track: a.track, Courier: a.courier, Issue: a.Issue, Erase: a.Erase, Log: a.log}))
 		})
 	}
 	return g.Wait()

@@ -26,7 +26,7 @@ func (a *App) openRoutes() error {
 		Log: a.log, Metrics: a.registry, PublicURL: a.cfg.PublicURL, TrustedProxies: a.cfg.TrustedProxies, Now: a.opt.Now,
 	})
 	params := httpapi.Params{
-		Invites: a.Issue, Suppressions: a.suppress, Callbacks: a.track, Authenticate: a.Grants.Authenticate, DB: a.api, Box: a.box, PublicURL: a.public,
+		Invites: a.Issue, Suppressions: a.suppress, Privacy: a.Erase, Callbacks: a.track, Authenticate: a.Grants.Authenticate, DB: a.api, Box: a.box, PublicURL: a.public,
 		Check: a.Issue.Check, Advance: a.Issue.Advance, Ready: a.ready,
 	}
 	params.InApp, params.AppLinks = a.inApp(), appLinks(a.cfg)

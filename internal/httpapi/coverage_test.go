@@ -39,6 +39,8 @@ func TestEveryOperationOfTheDocumentSucceeds(t *testing.T) {
 		{name: "block", key: w.blocks, method: "POST", path: "/v1/suppressions", body: `{"email":"jo@customer.example","reason":"Asked by phone"}`, status: 201},
 		{name: "blocks", key: w.blocks, method: "GET", path: "/v1/suppressions", status: 200},
 		{name: "revoke", key: w.key, method: "POST", path: "/v1/invites/" + id + "/revoke", status: 200},
+		{name: "export", key: w.admin, method: "POST", path: "/v1/privacy/export", body: `{"external_user_id":"u1"}`, status: 200},
+		{name: "erase", key: w.admin, method: "POST", path: "/v1/privacy/erase", body: `{"external_user_id":"u1"}`, status: 200, want: map[string]any{"invites": 1.0}},
 		{name: "reasons", key: none, method: "GET", path: "/v1/reasons", status: 200},
 		{name: "document", key: none, method: "GET", path: "/v1/openapi.json", status: 200},
 		{name: "documentation", key: none, method: "GET", path: "/docs", status: 200},

@@ -70,7 +70,7 @@ type world struct {
 	mintDown atomic.Bool
 	notReady atomic.Bool
 
-	key, other, live, narrow, readOnly, blocks secret.Text
+	key, other, live, narrow, readOnly, blocks, admin secret.Text
 }
 
 func newWorld(t *testing.T) *world {
@@ -125,7 +125,7 @@ func newWorld(t *testing.T) *world {
 	w.server.Config.Handler = newEcho(t, web.Params{
 		PublicURL: must(url.Parse(publicURL)), Log: slog.New(slog.NewJSONHandler(w.log, nil)),
 	}, httpapi.Params{
-		Invites: service, Suppressions: w.suppressions(), Check: service.Check, Advance: service.Advance, Callbacks: w.tracker(base),
+		Invites: service, Suppressions: w.suppressions(), Privacy: w.privacy(), Check: service.Check, Advance: service.Advance, Callbacks: w.tracker(base),
 		InApp: w.inApp(keys), AppLinks: apps(),
 		Authenticate: keys.Authenticate, DB: w.db, Box: box, PublicURL: publicURL, Inbox: w.sandbox,
 		Ready: func(ctx context.Context) error {
@@ -142,6 +142,7 @@ func newWorld(t *testing.T) *world {
 	w.live = w.newKey(keys, grant.NewKey{ProjectID: "default", Livemode: true, Environment: "production", Scopes: access.DefaultScopes()})
 	w.narrow = w.newKey(keys, grant.NewKey{ProjectID: "default", Environment: "development", Scopes: []access.Scope{access.InvitesWrite}})
 	w.blocks = w.newKey(keys, grant.NewKey{ProjectID: "default", Environment: "development", Scopes: []access.Scope{access.Suppressions}})
+	w.admin = w.newKey(keys, grant.NewKey{ProjectID: "default", Environment: "development", Scopes: []access.Scope{access.Admin}})
 	w.readOnly = w.newKey(keys, grant.NewKey{ProjectID: "default", Environment: "development", Scopes: []access.Scope{access.InvitesRead}})
 	return w
 }

@@ -45,6 +45,7 @@ type Inbox interface {
 type Params struct {
 	Invites      Invites
 	Suppressions Suppressions
+	Privacy      Privacy
 	Callbacks    Callbacks
 	Authenticate func(ctx context.Context, key secret.Text) (access.Principal, error)
 	// DB and Box serve reads, which go straight to store/find.
@@ -113,6 +114,9 @@ func (a *api) routes() []route {
 		{"GET", "/v1/suppressions", access.Suppressions, a.listSuppressions, nil},
 		{"POST", "/v1/suppressions", access.Suppressions, a.addSuppression, nil},
 		{"DELETE", "/v1/suppressions/:id", access.Suppressions, a.liftSuppression, nil},
+
+		{"POST", "/v1/privacy/export", access.Admin, a.exportPerson, nil},
+		{"POST", "/v1/privacy/erase", access.Admin, a.erasePerson, nil},
 
 		{"POST", "/v1/invites/:id/client_token", access.InvitesWrite, a.clientToken, nil},
 		{"GET", "/v1/client/invite", client, a.clientInvite, one(web.Timeout(clientTimeout))},

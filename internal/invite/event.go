@@ -27,6 +27,7 @@ const (
 	EventAddressCorrected    EventType = "address_corrected"
 	EventRevoked             EventType = "revoked"
 	EventReplaced            EventType = "replaced"
+	EventErased              EventType = "erased"           // what is personal is gone; ends what was open
 	EventFallback            EventType = "fallback"         // the other channel is tried
 	EventFallbackSkipped     EventType = "fallback.skipped" // it cannot be: Reason or Outcome says why
 	EventDeliveryQueued      EventType = "delivery.queued"

@@ -109,6 +109,8 @@ func Fold(s State, e Event) (State, []Effect) {
 		return endDeliveries(s), []Effect{EffectWipe, EffectPublishExpired}
 	case EventRevoked, EventReplaced, EventReported:
 		return foldRevoked(s, e)
+	case EventErased:
+		return foldErased(s, e), []Effect{EffectWipe}
 	case EventResent, EventRenewed:
 		return foldRenewed(s, e), nil
 	case EventFallback:
@@ -177,6 +179,16 @@ func foldRevoked(s State, e Event) (State, []Effect) {
 		return endDeliveries(s), []Effect{EffectWipe, EffectPublishReported}
 	}
 	return endDeliveries(s), []Effect{EffectWipe}
+}
+
+// foldErased ends an invite for good: nobody is left to be written to. One that
+// is connected stays so, because the product's account does.
+func foldErased(s State, e Event) State {
+	s.Fallback = Fallback{}
+	if s.Status != Connected && s.Status != Revoked {
+		s.Status, s.RevokedAt = Revoked, e.At
+	}
+	return endDeliveries(s)
 }
 
 // foldRenewed is the machine's one backward edge: a resend by the product, or

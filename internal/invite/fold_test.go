@@ -40,6 +40,7 @@ func TestStatusMatrix(t *testing.T) {
 		EventExpired:             {Scheduled: Expired, Pending: Expired, Active: Expired},
 		EventRevoked:             {Scheduled: Revoked, Pending: Revoked, Active: Revoked, Expired: Revoked, Failed: Revoked},
 		EventReplaced:            {Scheduled: Revoked, Pending: Revoked, Active: Revoked, Expired: Revoked, Failed: Revoked},
+		EventErased:              {Scheduled: Revoked, Pending: Revoked, Active: Revoked, Expired: Revoked, Failed: Revoked},
 		EventResent:              {Scheduled: Active, Pending: Active, Expired: Active, Failed: Active},
 		EventReported:            {Scheduled: Revoked, Pending: Revoked, Active: Revoked, Expired: Revoked, Failed: Revoked},
 		EventRenewed:             {Scheduled: Active, Pending: Active, Expired: Active, Failed: Active},
@@ -53,7 +54,7 @@ func TestStatusMatrix(t *testing.T) {
 	all := []EventType{
 		EventCreated, EventLinkMinted, EventMintFailed, EventFetched, EventVisited, EventContinued, EventConnectFailed,
 		EventConnected, EventAlreadyConnected, EventConnectedLate, EventExpired, EventResent, EventRenewed, EventReported, EventAddressCorrected,
-		EventRevoked, EventReplaced, EventDeliverySending, EventDeliveryRetry, EventDeliveryAccepted, EventDeliverySent,
+		EventRevoked, EventReplaced, EventErased, EventDeliverySending, EventDeliveryRetry, EventDeliveryAccepted, EventDeliverySent,
 		EventDeliveryDeferred, EventDeliveryDelivered, EventDeliveryBounced, EventDeliveryUndelivered, EventDeliveryRejected,
 		EventDeliverySuppressed, EventDeliveryComplained, EventDeliveryUnknown, EventDeliveryNoReceipt,
 	}
@@ -97,7 +98,7 @@ func TestConfirmedAccountFillsTheConnectionWhateverTheStatus(t *testing.T) {
 
 func TestEndsCancelWhatHasNotLeft(t *testing.T) {
 	t.Parallel()
-	for _, typ := range []EventType{EventConnected, EventExpired, EventRevoked, EventReplaced, EventAddressCorrected} {
+	for _, typ := range []EventType{EventConnected, EventExpired, EventRevoked, EventReplaced, EventErased, EventAddressCorrected} {
 		s, _ := Fold(at(Active, Queued), about(typ, Data{AccountID: "apn_1"}))
 		if got := s.Deliveries[0].Status; got != Canceled {
 			t.Errorf("%s: queued became %s, want canceled", typ, got)

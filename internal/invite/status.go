@@ -66,6 +66,10 @@ func (s DeliveryStatus) DidNotArrive() bool {
 	return slices.Contains([]DeliveryStatus{Bounced, Undelivered, Rejected, Suppressed}, s)
 }
 
+// HasFate says whether it is known what became of the message on its
+// recipient's side, so that nobody is trying to deliver it any more.
+func (s DeliveryStatus) HasFate() bool { return s.rank() >= Bounced.rank() }
+
 // arrived says whether this message is known to have come before its reader.
 func (s DeliveryStatus) arrived() bool { return s == Delivered || s == Complained }
 

@@ -49,6 +49,26 @@ type FallBack struct{}
 // Kind implements river.JobArgs.
 func (FallBack) Kind() string { return "fall_back" }
 
+// EraseAgain sweeps up what came about erased invites while they were erased.
+type EraseAgain struct {
+	Invites []invite.ID `json:"invites"`
+}
+
+// Kind implements river.JobArgs.
+func (EraseAgain) Kind() string { return "erase_again" }
+
+// Redact takes words of texts from their provider once invites have ended.
+type Redact struct{}
+
+// Kind implements river.JobArgs.
+func (Redact) Kind() string { return "redact" }
+
+// Retire deletes invites that ended long enough ago.
+type Retire struct{}
+
+// Kind implements river.JobArgs.
+func (Retire) Kind() string { return "retire" }
+
 // Tidy removes what is kept only for a while: callbacks, guards, idempotency records.
 type Tidy struct{}
 

@@ -9,6 +9,7 @@ import (
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/contact"
 	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/store/suppression"
 )
@@ -133,6 +134,9 @@ func (s *Service) Lift(ctx context.Context, p access.Principal, id invite.Suppre
 		return Suppression{}, err
 	}
 	keys := suppression.Keys(s.p.Box, scope, r.Channel, out.Recipient.Reveal())
+	if len(keys) == 0 {
+		keys = []seal.Hash{r.Hash} // the address is erased; the block stands by its hash
+	}
 	if _, err := suppression.SetLifted(ctx, s.p.DB, s.p.Box, keys, false, p.ID, secret.New(note)); err != nil {
 		return Suppression{}, err
 	}

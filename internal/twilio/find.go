@@ -192,6 +192,24 @@ func (s *Sender) Redact(ctx context.Context, providerMessageID string) error {
 	}
 }
 
+// Remove deletes the record of a message that has ended, and with it the
+// number it went to. A record that is gone is as good.
+func (s *Sender) Remove(ctx context.Context, providerMessageID string) error {
+	if !sid(providerMessageID) {
+		return errBadSID
+	}
+	api, c := s.begin(ctx)
+	err := api.DeleteMessage(providerMessageID, &openapi.DeleteMessageParams{})
+	switch {
+	case err == nil, c.status == http.StatusNotFound:
+		return nil
+	case c.status >= 200 && c.status < 300:
+		return nil
+	default:
+		return s.lookupError(c, err)
+	}
+}
+
 // Check reads the account, which proves base URL and credentials. It answers
 // with an error for an account that is suspended or closed.
 func (s *Sender) Check(ctx context.Context) error {

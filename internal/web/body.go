@@ -61,6 +61,12 @@ func longer(c echo.Context, d time.Duration) (context.Context, context.CancelFun
 	return ctx, func() { stop(); cancel() }
 }
 
+// HangUp makes the answer break off where it is, so that nobody takes what was
+// written for the whole. The error that led to it still goes to the log.
+func HangUp(c echo.Context) {
+	_ = http.NewResponseController(c.Response().Writer).SetWriteDeadline(time.Now().Add(-time.Second))
+}
+
 // timeout ends the request's context; who waits for the database or a vendor
 // then gives up, and the caller is told to come back.
 func timeout(d time.Duration) echo.MiddlewareFunc {

@@ -16,6 +16,7 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
+	"github.com/connectlink/connectlink/internal/erase"
 	"github.com/connectlink/connectlink/internal/issue"
 	"github.com/connectlink/connectlink/internal/job"
 	"github.com/connectlink/connectlink/internal/publish"
@@ -30,9 +31,13 @@ const (
 	// Who asks about a message just sent sees its receipt seconds later.
 	receiptsEvery = 5 * time.Second
 	fallBackEvery = 5 * time.Second
+	redactEvery   = time.Minute
+	retireEvery   = 10 * time.Minute
 	tidyEvery     = time.Hour
 	maxWorkers    = 16
 	runTimeout    = 30 * time.Second
+	// longRun is for what has one call, or one batch, after the other to make.
+	longRun = 8 * time.Minute
 	// stopWithin bounds how long running jobs may finish at a stop.
 	stopWithin = 5 * time.Second
 )
@@ -43,6 +48,7 @@ type Params struct {
 	Track   *track.Tracker
 	Courier *publish.Courier
 	Issue   *issue.Service
+	Erase   *erase.Service
 	Log     *slog.Logger
 }
 
@@ -68,6 +74,9 @@ func Run(ctx context.Context, p Params) error {
 	river.AddWorker(workers, &expirer{track: p.Track})
 	river.AddWorker(workers, &receiver{track: p.Track})
 	river.AddWorker(workers, &fallbacker{issue: p.Issue})
+	river.AddWorker(workers, &eraser{erase: p.Erase})
+	river.AddWorker(workers, &redactor{erase: p.Erase})
+	river.AddWorker(workers, &retirer{erase: p.Erase})
 	river.AddWorker(workers, &tidier{track: p.Track})
 	client, err := river.NewClient(riverpgxv5.New(p.DB), &river.Config{
 		Schema:       migrations.RiverSchema,
@@ -104,6 +113,8 @@ func periodic() []*river.PeriodicJob {
 		every(expireEvery, func() river.JobArgs { return job.Expire{} }),
 		every(receiptsEvery, func() river.JobArgs { return job.Receipts{} }),
 		every(fallBackEvery, func() river.JobArgs { return job.FallBack{} }),
+		every(redactEvery, func() river.JobArgs { return job.Redact{} }),
+		every(retireEvery, func() river.JobArgs { return job.Retire{} }),
 		every(tidyEvery, func() river.JobArgs { return job.Tidy{} }),
 	}
 }
@@ -183,6 +194,44 @@ func (w *fallbacker) Work(ctx context.Context, _ *river.Job[job.FallBack]) error
 	_, err := w.issue.FallBack(ctx)
 	return err
 }
+
+type eraser struct {
+	river.WorkerDefaults[job.EraseAgain]
+	erase *erase.Service
+}
+
+// Work implements river.Worker.
+func (w *eraser) Work(ctx context.Context, j *river.Job[job.EraseAgain]) error {
+	return w.erase.Again(ctx, j.Args.Invites)
+}
+
+type redactor struct {
+	river.WorkerDefaults[job.Redact]
+	erase *erase.Service
+}
+
+// Work implements river.Worker.
+func (w *redactor) Work(ctx context.Context, _ *river.Job[job.Redact]) error {
+	_, err := w.erase.Redact(ctx)
+	return err
+}
+
+// Timeout implements river.Worker.
+func (*redactor) Timeout(*river.Job[job.Redact]) time.Duration { return longRun }
+
+type retirer struct {
+	river.WorkerDefaults[job.Retire]
+	erase *erase.Service
+}
+
+// Work implements river.Worker.
+func (w *retirer) Work(ctx context.Context, _ *river.Job[job.Retire]) error {
+	_, err := w.erase.Retire(ctx)
+	return err
+}
+
+// Timeout implements river.Worker.
+func (*retirer) Timeout(*river.Job[job.Retire]) time.Duration { return longRun }
 
 type tidier struct {
 	river.WorkerDefaults[job.Tidy]

@@ -49,6 +49,7 @@ type Invite struct {
 	UpdatedAt        time.Time          `db:"updated_at"`
 	RevokedAt        *time.Time         `db:"revoked_at"`
 	SendAt           *time.Time         `db:"send_at"`
+	ErasedAt         *time.Time         `db:"erased_at"` // what is personal is gone
 	LinkID           invite.LinkID      `db:"link_id"`
 	LinkURL          []byte             `db:"link_url"` // sealed
 	LinkExpiresAt    *time.Time         `db:"link_expires_at"`
@@ -72,7 +73,7 @@ const columns = `
 	i.id, i.project_id, i.livemode, i.environment, i.status, i.progress, i.channel, i.link_type, i.initiated_by,
 	i.external_user_id, i.app_slug, i.app_name, i.app_logo_url, i.app_auth_type, i.oauth_app_id, i.content,
 	i.expires_in_s, i.valid_for_s, i.expires_at, i.gives_up_at, i.seq, i.resend_count, i.replaced_by,
-	i.account_id, i.account_name, i.connected_at, i.first_handed_out_at, i.created_at, i.updated_at, i.revoked_at, i.send_at,
+	i.account_id, i.account_name, i.connected_at, i.first_handed_out_at, i.created_at, i.updated_at, i.revoked_at, i.send_at, i.erased_at,
 	l.id AS link_id, l.url AS link_url, l.expires_at AS link_expires_at, l.expires_at_raw AS link_expires_raw,
 	(SELECT max(expires_at) FROM connect_links WHERE invite_id = i.id AND handed_out_at IS NOT NULL AND expires_at > now()) AS open_until,
 	c.id AS code_id, c.code, d.id AS delivery_id, d.number AS delivery_number, d.channel AS delivery_channel,

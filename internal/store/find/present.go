@@ -45,7 +45,8 @@ type Resource struct {
 	CreatedAt            time.Time         `json:"created_at"`
 	UpdatedAt            time.Time         `json:"updated_at"`
 	RevokedAt            *time.Time        `json:"revoked_at"`
-	SendAt               *time.Time        `json:"send_at"` // when it is or was to be sent; null: at once
+	SendAt               *time.Time        `json:"send_at"`   // when it is or was to be sent; null: at once
+	ErasedAt             *time.Time        `json:"erased_at"` // when what is personal was erased; external_user_id is a mark since
 }
 
 // AppResource is the app to be connected.
@@ -127,7 +128,7 @@ func Present(box *seal.Box, inv Invite, links Links) (Resource, error) {
 		LinkType: inv.LinkType, ExpiresAt: utc(inv.ExpiresAt), ResendCount: inv.ResendCount,
 		ReplacedBy: orNil(inv.ReplacedBy.String()), ReturnURL: orNil(content.ReturnURL), Metadata: content.Metadata,
 		Version: inv.Version, CreatedAt: inv.CreatedAt.UTC(), UpdatedAt: inv.UpdatedAt.UTC(), RevokedAt: utc(inv.RevokedAt), SendAt: utc(inv.SendAt),
-		ConnectLinkOpenUntil: utc(inv.OpenUntil),
+		ConnectLinkOpenUntil: utc(inv.OpenUntil), ErasedAt: utc(inv.ErasedAt),
 	}
 	if r.Metadata == nil {
 		r.Metadata = map[string]string{}

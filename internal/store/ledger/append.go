@@ -25,6 +25,7 @@ type Locked struct {
 	Livemode    bool
 	Environment string
 	State       invite.State
+	Erased      bool      // words that come late are not kept any more
 	Now         time.Time // the database's
 }
 
@@ -59,7 +60,8 @@ func LockAll(ctx context.Context, tx pgx.Tx, ids []invite.ID) ([]Locked, error) 
 	// NO KEY UPDATE lets inserts of child rows, which share-lock the key, go on meanwhile.
 	batch.Queue(`
 		SELECT id, project_id, livemode, environment, status, progress, channel, expires_at, gives_up_at, account_id,
-			connected_at, revoked_at, replaced_by, resend_count, seq, fallback_channel, fallback_after, fallback_delay_s, fallback_at, now()
+			connected_at, revoked_at, replaced_by, resend_count, seq, fallback_channel, fallback_after, fallback_delay_s, fallback_at,
+			erased_at IS NOT NULL, now()
 		FROM invites WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE`, ids)
 	batch.Queue(`
 		SELECT invite_id, id, status, channel, reason, provider_code, provider, ended_at
@@ -104,7 +106,8 @@ func scanLocked(r pgx.CollectableRow) (Locked, error) {
 	var replaced invite.ID
 	err := r.Scan(&l.ID, &l.ProjectID, &l.Livemode, &l.Environment, &l.State.Status, &l.State.Progress, &l.State.Channel,
 		&expires, &l.State.GivesUpAt, &l.State.AccountID, &connected, &revoked, &replaced, &l.State.ResendCount, &l.State.Version,
-		&l.State.Fallback.Channel, &l.State.Fallback.After, &delay, &fallback, &l.Now)
+		&l.State.Fallback.Channel, &l.State.Fallback.After, &delay, &fallback,
+		&l.Erased, &l.Now)
 	l.State.Fallback.Delay, l.State.Fallback.At = time.Duration(delay)*time.Second, orZero(fallback)
 	l.State.ExpiresAt, l.State.ConnectedAt, l.State.RevokedAt = orZero(expires), orZero(connected), orZero(revoked)
 	l.State.ReplacedBy = replaced.String()
@@ -213,7 +216,7 @@ func (w *writes) event(box *seal.Box, l Locked, seq int, e invite.Event) error {
 		return fmt.Errorf("encode data of event %s: %w", e.ID, err)
 	}
 	var detail []byte
-	if !e.Detail.IsZero() {
+	if !e.Detail.IsZero() && !l.Erased {
 		if detail, err = box.Seal([]byte(e.Detail.Reveal()), seal.AD{Column: "events.detail", ID: e.ID.UUID()}); err != nil {
 			return fmt.Errorf("seal detail of event %s: %w", e.ID, err)
 		}
@@ -308,9 +311,7 @@ func (w *writes) flush(ctx context.Context, tx pgx.Tx) error {
 			w.delInvite, w.delID, w.delStatus, w.delReason, w.delCode, w.delProvider, w.delEnded, w.delSettled)
 	}
 	if len(w.wipe) > 0 {
-		batch.Queue(`UPDATE connect_links SET url = NULL WHERE invite_id = ANY($1) AND url IS NOT NULL`, w.wipe)
-		batch.Queue(`UPDATE codes SET code = NULL WHERE invite_id = ANY($1) AND code IS NOT NULL`, w.wipe)
-		batch.Queue(`UPDATE invites SET wiped_at = now() WHERE id = ANY($1)`, w.wipe)
+		queueWipe(batch, w.wipe)
 	}
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("append to %d invites: %w", len(w.invID), postgres.Translate(err))

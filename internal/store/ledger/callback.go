@@ -18,7 +18,8 @@ type Callback struct {
 	Body     []byte
 }
 
-// InsertCallbacks keeps callbacks as they came.
+// InsertCallbacks keeps callbacks as they came, but for those about a person
+// who was erased.
 func InsertCallbacks(ctx context.Context, tx pgx.Tx, list []Callback) error {
 	ids, providers := make([][16]byte, len(list)), make([]string, len(list))
 	invites, bodies := make([]invite.ID, len(list)), make([][]byte, len(list))
@@ -26,7 +27,9 @@ func InsertCallbacks(ctx context.Context, tx pgx.Tx, list []Callback) error {
 		ids[i], providers[i], invites[i], bodies[i] = c.ID, c.Provider, c.InviteID, c.Body
 	}
 	_, err := tx.Exec(ctx, `
-		INSERT INTO callbacks (id, provider, invite_id, body) SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::bytea[])`,
+		INSERT INTO callbacks (id, provider, invite_id, body)
+		SELECT t.id, t.provider, t.invite_id, t.body FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::bytea[]) AS t(id, provider, invite_id, body)
+		WHERE NOT EXISTS (SELECT FROM invites i WHERE i.id = t.invite_id AND i.erased_at IS NOT NULL)`,
 		ids, providers, invites, bodies)
 	if err != nil {
 		return fmt.Errorf("keep %d callbacks: %w", len(list), postgres.Translate(err))

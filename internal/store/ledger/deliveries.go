@@ -67,7 +67,7 @@ func SetReopened(ctx context.Context, tx pgx.Tx, id invite.ID) error {
 
 // SetAccountName stores the connected account's name, sealed.
 func SetAccountName(ctx context.Context, tx pgx.Tx, id invite.ID, sealed []byte) error {
-	_, err := tx.Exec(ctx, `UPDATE invites SET account_name = $2 WHERE id = $1`, id, sealed)
+	_, err := tx.Exec(ctx, `UPDATE invites SET account_name = $2 WHERE id = $1 AND erased_at IS NULL`, id, sealed)
 	if err != nil {
 		return fmt.Errorf("set account name of invite %s: %w", id, postgres.Translate(err))
 	}

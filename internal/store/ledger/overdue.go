@@ -36,13 +36,20 @@ func LockOverdue(ctx context.Context, tx pgx.Tx, n int) ([]Overdue, error) {
 // their own. Digests stay, so that old links show the right page.
 func SetWiped(ctx context.Context, tx pgx.Tx, ids []invite.ID) error {
 	batch := &pgx.Batch{}
-	batch.Queue(`UPDATE connect_links SET url = NULL WHERE invite_id = ANY($1) AND url IS NOT NULL`, ids)
-	batch.Queue(`UPDATE codes SET code = NULL WHERE invite_id = ANY($1) AND code IS NOT NULL`, ids)
-	batch.Queue(`UPDATE invites SET wiped_at = now() WHERE id = ANY($1)`, ids)
+	queueWipe(batch, ids)
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("wipe %d invites: %w", len(ids), postgres.Translate(err))
 	}
 	return nil
+}
+
+// queueWipe takes the secrets from invites that ended, and notes what is to be
+// redacted at providers of text messages.
+func queueWipe(batch *pgx.Batch, ids []invite.ID) {
+	batch.Queue(`UPDATE connect_links SET url = NULL WHERE invite_id = ANY($1) AND url IS NOT NULL`, ids)
+	batch.Queue(`UPDATE codes SET code = NULL WHERE invite_id = ANY($1) AND code IS NOT NULL`, ids)
+	batch.Queue(`UPDATE invites SET wiped_at = now() WHERE id = ANY($1)`, ids)
+	batch.Queue(insertRedactions+` ON CONFLICT DO NOTHING`, ids, redactAfter.Seconds(), false)
 }
 
 // Kept says how long what is only kept for a while is kept.
@@ -66,5 +73,15 @@ func DeleteOld(ctx context.Context, db postgres.DB, k Kept, n int) (more bool, e
 		}
 		more = more || tag.RowsAffected() == int64(n)
 	}
-	return more, nil
+	// What is done is kept as long as callbacks are, for whoever asks; what was
+	// given up as long as the provider keeps its record.
+	tag, err := db.Exec(ctx, `
+		DELETE FROM redactions WHERE ctid = ANY(ARRAY(
+			SELECT ctid FROM redactions WHERE next_at IS NULL
+				AND created_at < now() - make_interval(secs => CASE WHEN gave_up_at IS NULL THEN $1 ELSE $2 END) LIMIT $3))`,
+		k.Callbacks.Seconds(), providersKeep.Seconds(), n)
+	if err != nil {
+		return false, fmt.Errorf("delete old redactions: %w", postgres.Translate(err))
+	}
+	return more || tag.RowsAffected() == int64(n), nil
 }

@@ -101,7 +101,8 @@ func SetResults(ctx context.Context, tx pgx.Tx, results []Result) error {
 			provider_message_id = CASE WHEN t.message_id <> '' THEN t.message_id ELSE a.provider_message_id END,
 			http_status = CASE WHEN t.http_status <> 0 THEN t.http_status ELSE a.http_status END,
 			provider_code = CASE WHEN t.provider_code <> '' THEN t.provider_code ELSE a.provider_code END,
-			detail = coalesce(t.detail, a.detail)
+			detail = CASE WHEN t.detail IS NULL THEN a.detail
+				WHEN NOT EXISTS (SELECT FROM invites i WHERE i.id = a.invite_id AND i.erased_at IS NOT NULL) THEN t.detail END
 		FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::int[], $6::text[], $7::bytea[])
 			AS t(invite_id, id, outcome, message_id, http_status, provider_code, detail)
 		WHERE a.invite_id = t.invite_id AND a.id = t.id

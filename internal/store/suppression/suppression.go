@@ -43,6 +43,7 @@ type Row struct {
 	Livemode  bool                 `db:"livemode"`
 	Channel   invite.Channel       `db:"channel"`
 	Kind      invite.Block         `db:"kind"`
+	Hash      seal.Hash            `db:"hash"`
 	Sender    string               `db:"sender"`
 	Address   []byte               `db:"address"` // nil once erased
 	Note      []byte               `db:"note"`
@@ -55,7 +56,7 @@ type Row struct {
 	LiftNote  []byte               `db:"lift_note"`
 }
 
-const rowColumns = `id, project_id, livemode, channel, kind, sender, address, note, source, invite_id, created_by, created_at, lifted_at, lifted_by, lift_note`
+const rowColumns = `id, project_id, livemode, channel, kind, hash, sender, address, note, source, invite_id, created_by, created_at, lifted_at, lifted_by, lift_note`
 
 // Insert adds a block. Where one stands already under the same key nothing
 // changes: the first reason is the one to be lifted. It returns the id of the

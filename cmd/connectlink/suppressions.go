@@ -1,0 +1,92 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"text/tabwriter"
+
+	"github.com/connectlink/connectlink/internal/invite"
+)
+
+type suppressionsCommand struct {
+	List suppressionsListCommand `cmd:"" help:"List who is not written to, newest first."`
+	Add  suppressionsAddCommand  `cmd:"" help:"Block an email address or a phone number."`
+	Lift suppressionsLiftCommand `cmd:"" help:"Let an address be written to again. A STOP only the person can undo, by texting START."`
+}
+
+type suppressionsListCommand struct {
+	remote
+	Channel   string `help:"Only blocks of email or sms."`
+	Kind      string `help:"Only this kind, for example hard_bounce or opt_out."`
+	Recipient string `help:"Only of this address or number."`
+	Limit     int    `help:"How many." default:"20"`
+	Cursor    string `help:"Go on from an earlier page's next_cursor."`
+}
+
+// Run lists blocks.
+func (c *suppressionsListCommand) Run(e *env) error {
+	q := url.Values{"limit": {strconv.Itoa(c.Limit)}}
+	for k, v := range map[string]string{"channel": c.Channel, "kind": c.Kind, "recipient": c.Recipient, "cursor": c.Cursor} {
+		if v != "" {
+			q.Set(k, v)
+		}
+	}
+	return c.call(e, http.MethodGet, "/v1/suppressions?"+q.Encode(), nil, "")
+}
+
+type suppressionsAddCommand struct {
+	remote
+	Email  string `help:"The address." xor:"address" required:"" placeholder:"ADDRESS"`
+	Phone  string `help:"The number, with + and country code." xor:"address" required:"" placeholder:"NUMBER"`
+	Reason string `help:"Why, for whoever finds it later." required:"" placeholder:"TEXT"`
+}
+
+// Run blocks an address.
+func (c *suppressionsAddCommand) Run(e *env) error {
+	body := fields{"reason": c.Reason}
+	body.put("email", c.Email)
+	body.put("phone", c.Phone)
+	return c.call(e, http.MethodPost, "/v1/suppressions", body, "")
+}
+
+type suppressionsLiftCommand struct {
+	remote
+	ID     string `arg:"" help:"The block's id, sup_…."`
+	Reason string `help:"Why it may be written to again." required:"" placeholder:"TEXT"`
+}
+
+// Run lifts a block.
+func (c *suppressionsLiftCommand) Run(e *env) error {
+	return c.call(e, http.MethodDelete, "/v1/suppressions/"+url.PathEscape(c.ID), fields{"reason": c.Reason}, "")
+}
+
+type reasonsCommand struct {
+	Code string `arg:"" optional:"" help:"Only this reason, as delivery.reason.code has it."`
+	JSON bool   `name:"json" help:"Print JSON."`
+}
+
+// Run explains reasons. The program knows them itself: no service is asked.
+func (c *reasonsCommand) Run(e *env) error {
+	list := invite.Explanations()
+	if c.Code != "" {
+		one, ok := invite.Explain(invite.Reason(c.Code))
+		if !ok {
+			return &exitError{exitNotFound, fmt.Errorf("there is no reason %q; `connectlink reasons` lists them", c.Code)}
+		}
+		list = []invite.Explanation{one}
+	}
+	if c.JSON {
+		enc := json.NewEncoder(e.stdout)
+		enc.SetIndent("", "  ")
+		return enc.Encode(list)
+	}
+	w := tabwriter.NewWriter(e.stdout, 0, 4, 2, ' ', 0)
+	_, _ = fmt.Fprintln(w, "REASON\tWHAT HAPPENED\tWHAT TO DO")
+	for _, r := range list {
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\n", r.Code, r.Title, r.Advice)
+	}
+	return w.Flush()
+}

@@ -1,0 +1,128 @@
+package erase
+
+import (
+	"context"
+	"encoding/hex"
+	"log/slog"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/contact"
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/store/ledger"
+	"github.com/connectlink/connectlink/internal/store/suppression"
+)
+
+// limits of what a request may hold, in characters.
+const (
+	maxUserID = 250
+	maxReason = 200
+)
+
+// Redactor takes what a provider of texts keeps. A message that is gone there
+// is no error.
+type Redactor interface {
+	// Redact empties a message's words.
+	Redact(ctx context.Context, providerMessageID string) error
+	// Remove deletes its record.
+	Remove(ctx context.Context, providerMessageID string) error
+}
+
+// Inbox is what test mode has sent.
+type Inbox interface {
+	Erase(ctx context.Context, inviteIDs []string) error
+}
+
+// Params are what a Service needs.
+type Params struct {
+	DB  *pgxpool.Pool
+	Box *seal.Box
+	// Sender is what a project's texts come from; empty when it sends none.
+	Sender func(project string, livemode bool) string
+	// Redactor of a project's texts; false where there are no credentials (any more).
+	Redactor func(project string, livemode bool) (Redactor, bool)
+	// Inbox of test mode; nil where there is none.
+	Inbox Inbox
+	// Keep is how long a project keeps invites that ended.
+	Keep func(project string) time.Duration
+	// Publish hands on what follows from events, in the transaction that records them.
+	Publish func(ctx context.Context, tx pgx.Tx, a ledger.Applied) error
+	// Later makes sure, from the same transaction on, that Again is called with
+	// ids until it returns nil, first after some minutes.
+	Later   func(ctx context.Context, tx pgx.Tx, ids []invite.ID) error
+	Log     *slog.Logger
+	Metrics prometheus.Registerer // nil: not registered
+}
+
+// Service shows, erases and lets go of what is held about people. It is safe
+// for concurrent use.
+type Service struct {
+	p       Params
+	metrics *metrics
+}
+
+// New makes a Service.
+func New(p Params) *Service {
+	if p.Sender == nil {
+		p.Sender = func(string, bool) string { return "" }
+	}
+	if p.Redactor == nil {
+		p.Redactor = func(string, bool) (Redactor, bool) { return nil, false }
+	}
+	if p.Publish == nil {
+		p.Publish = func(context.Context, pgx.Tx, ledger.Applied) error { return nil }
+	}
+	if p.Log == nil {
+		p.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Service{p: p, metrics: newMetrics(p.Metrics)}
+}
+
+func (s *Service) scope(p access.Principal) suppression.Scope {
+	return suppression.Scope{ProjectID: p.ProjectID, Livemode: p.Livemode, Sender: s.p.Sender(p.ProjectID, p.Livemode)}
+}
+
+// marks are what may stand in place of an erased person's id: one per live key,
+// the primary key's first.
+func (s *Service) marks(p access.Principal, externalUserID string) []string {
+	var out []string
+	for _, h := range s.p.Box.Hashes("person", p.ProjectID, strconv.FormatBool(p.Livemode), externalUserID) {
+		out = append(out, "erased:"+hex.EncodeToString(h))
+	}
+	return out
+}
+
+// asked checks what both questions begin with.
+func asked(externalUserID, reason string) (string, error) {
+	var faults []invite.Fault
+	switch n := utf8.RuneCountInString(externalUserID); {
+	case strings.TrimSpace(externalUserID) == "":
+		faults = append(faults, invite.Fault{Pointer: "/external_user_id", Code: invite.FaultRequired, Detail: "name the person by your own id"})
+	case n > maxUserID:
+		faults = append(faults, invite.Fault{Pointer: "/external_user_id", Code: invite.FaultTooLong, Detail: "at most 250 characters"})
+	}
+	if utf8.RuneCountInString(reason) > maxReason {
+		faults = append(faults, invite.Fault{Pointer: "/reason", Code: invite.FaultTooLong, Detail: "at most 200 characters"})
+	}
+	if len(faults) > 0 {
+		return "", &invite.Error{
+			Code: invite.CodeInvalidRequest, Message: "The request has faults; each is listed with its place.", Faults: faults,
+		}
+	}
+	return contact.Clean(reason, maxReason), nil
+}
+
+// addresses are the keys under which blocks of a content's addresses stand.
+func (s *Service) addresses(p access.Principal, c invite.Content) []seal.Hash {
+	scope := s.scope(p)
+	keys := suppression.Keys(s.p.Box, scope, invite.Email, c.Recipient.Email)
+	return append(keys, suppression.Keys(s.p.Box, scope, invite.SMS, c.Recipient.Phone)...)
+}

@@ -1,0 +1,74 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/erase"
+	"github.com/connectlink/connectlink/internal/web"
+)
+
+// Privacy shows and erases what is held about a person; *erase.Service does.
+type Privacy interface {
+	Export(ctx context.Context, p access.Principal, externalUserID string) (erase.Export, error)
+	Erase(ctx context.Context, p access.Principal, externalUserID, reason string) (erase.Erased, error)
+}
+
+// personRequest is the body of POST /v1/privacy/export.
+type personRequest struct {
+	ExternalUserID string `json:"external_user_id"`
+}
+
+// eraseRequest is the body of POST /v1/privacy/erase.
+type eraseRequest struct {
+	ExternalUserID string `json:"external_user_id"`
+	Reason         string `json:"reason,omitempty"`
+}
+
+// erasureShape is the JSON shape of what came of an erasure.
+type erasureShape struct {
+	Object string `json:"object"`
+	erase.Erased
+}
+
+// exportPerson writes as it reads: what is held of one person may be long.
+func (a *api) exportPerson(c echo.Context) error {
+	var req personRequest
+	_, faults, err := body(c, &req, false)
+	if err := errors.Join(err, faulty(faults)); err != nil {
+		return err
+	}
+	ctx := c.Request().Context()
+	export, err := a.Privacy.Export(ctx, asker(c), req.ExternalUserID)
+	if err != nil {
+		return err
+	}
+	h := c.Response().Header()
+	h.Set(echo.HeaderContentType, echo.MIMEApplicationJSON)
+	h.Set(echo.HeaderContentDisposition, `attachment; filename="export.json"`)
+	if err := export.Write(ctx, c.Response()); err != nil {
+		if c.Response().Committed {
+			web.HangUp(c) // half a document must not pass for a whole one
+		}
+		return fmt.Errorf("export a person: %w", err)
+	}
+	return nil
+}
+
+func (a *api) erasePerson(c echo.Context) error {
+	var req eraseRequest
+	_, faults, err := body(c, &req, false)
+	if err := errors.Join(err, faulty(faults)); err != nil {
+		return err
+	}
+	done, err := a.Privacy.Erase(c.Request().Context(), asker(c), req.ExternalUserID, req.Reason)
+	if err != nil {
+		return err
+	}
+	return answer(c, http.StatusOK, erasureShape{Object: "erasure", Erased: done})
+}

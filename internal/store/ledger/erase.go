@@ -1,0 +1,106 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/postgres"
+)
+
+// ListPerson returns up to n ids of the invites of one external user, by app
+// and age. What was erased is nobody's any more and is left out.
+func ListPerson(ctx context.Context, db postgres.DB, project string, livemode bool, externalUserID string, n int) ([]invite.ID, error) {
+	rows, _ := db.Query(ctx, `
+		SELECT id FROM invites WHERE project_id = $1 AND livemode = $2 AND external_user_id = $3 AND erased_at IS NULL
+		ORDER BY app_slug, id DESC LIMIT $4`, project, livemode, externalUserID, n)
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[invite.ID])
+	if err != nil {
+		return nil, fmt.Errorf("list the invites of a person: %w", postgres.Translate(err))
+	}
+	return ids, nil
+}
+
+// ListErased returns up to n ids of the invites that stand under one of the
+// marks that erasing them has put in the person's place.
+func ListErased(ctx context.Context, db postgres.DB, project string, livemode bool, marks []string, n int) ([]invite.ID, error) {
+	rows, _ := db.Query(ctx, `
+		SELECT id FROM invites WHERE project_id = $1 AND livemode = $2 AND external_user_id = ANY($3) AND erased_at IS NOT NULL
+		ORDER BY app_slug, id DESC LIMIT $4`, project, livemode, marks, n)
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[invite.ID])
+	if err != nil {
+		return nil, fmt.Errorf("list erased invites: %w", postgres.Translate(err))
+	}
+	return ids, nil
+}
+
+// ListContents reads the sealed contents of invites; those without one are left out.
+func ListContents(ctx context.Context, db postgres.DB, ids []invite.ID) (map[invite.ID][]byte, error) {
+	rows, _ := db.Query(ctx, `SELECT id, content FROM invites WHERE id = ANY($1) AND content IS NOT NULL`, ids)
+	out := make(map[invite.ID][]byte, len(ids))
+	var id invite.ID
+	var content []byte
+	_, err := pgx.ForEachRow(rows, []any{&id, &content}, func() error {
+		out[id] = content
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list contents of invites: %w", postgres.Translate(err))
+	}
+	return out, nil
+}
+
+// SetErased takes everything personal from locked invites and puts mark in
+// place of the external user's id. Hashes of links and codes stay, so that an
+// old link still leads to a page, and so does the timeline but for its words.
+func SetErased(ctx context.Context, tx pgx.Tx, ids []invite.ID, mark string) error {
+	batch := &pgx.Batch{}
+	batch.Queue(`
+		UPDATE invites SET external_user_id = $2, erased_at = coalesce(erased_at, now()), send_at = NULL, poll_at = NULL, poll_until = NULL
+		WHERE id = ANY($1)`, ids, mark)
+	queueErase(batch, ids)
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return fmt.Errorf("erase %d invites: %w", len(ids), postgres.Translate(err))
+	}
+	return nil
+}
+
+// EraseAgain takes from erased invites what was still on its way when they were
+// erased: the answer to a call, a callback. Invites that were not erased are
+// left alone.
+func EraseAgain(ctx context.Context, tx pgx.Tx, ids []invite.ID) error {
+	rows, _ := tx.Query(ctx, `SELECT id FROM invites WHERE id = ANY($1) AND erased_at IS NOT NULL ORDER BY id FOR NO KEY UPDATE`, ids)
+	erased, err := pgx.CollectRows(rows, pgx.RowTo[invite.ID])
+	if err != nil {
+		return fmt.Errorf("lock erased invites: %w", postgres.Translate(err))
+	}
+	batch := &pgx.Batch{}
+	queueErase(batch, erased)
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return fmt.Errorf("erase again %d invites: %w", len(erased), postgres.Translate(err))
+	}
+	return nil
+}
+
+func queueErase(batch *pgx.Batch, ids []invite.ID) {
+	for _, sql := range []string{
+		`UPDATE invites SET content = NULL, account_name = NULL WHERE id = ANY($1) AND (content IS NOT NULL OR account_name IS NOT NULL)`,
+		`UPDATE connect_links SET url = NULL WHERE invite_id = ANY($1) AND url IS NOT NULL`,
+		`UPDATE codes SET code = NULL WHERE invite_id = ANY($1) AND code IS NOT NULL`,
+		`UPDATE attempts SET detail = NULL WHERE invite_id = ANY($1) AND detail IS NOT NULL`,
+		// Why it was erased stays, in the words of who did it.
+		`UPDATE events SET detail = NULL WHERE invite_id = ANY($1) AND detail IS NOT NULL AND type <> 'erased'`,
+		`DELETE FROM search_terms WHERE invite_id = ANY($1)`,
+		`DELETE FROM client_tokens WHERE invite_id = ANY($1)`,
+		`DELETE FROM callbacks WHERE invite_id = ANY($1)`,
+		`DELETE FROM callbacks c USING unmatched u WHERE u.callback_id = c.id AND u.invite_ref = ANY($1)`,
+	} {
+		batch.Queue(sql, ids)
+	}
+	// What providers of texts keep goes too: words, numbers, the record itself.
+	batch.Queue(insertRedactions+`
+		ON CONFLICT (invite_id, attempt_id) DO UPDATE SET remove = true, tries = 0, gave_up_at = NULL,
+			next_at = CASE WHEN redactions.removed_at IS NULL THEN least(redactions.next_at, now()) END`, ids, 0.0, true)
+}
