@@ -1,6 +1,6 @@
 // Package templates carries every text that recipients read, as files that
 // are compiled into the binary: layout/ holds what all languages share, and
-// each language has a folder named by its tag (en, later es fr de ar).
+// each language has a folder named by its tag (en es fr de ar).
 //
 // A language folder is complete: words.txt, email/, sms/ and pages/. A folder
 // with a region (en-US) holds only what differs; the rest comes from its
@@ -18,7 +18,7 @@ import "embed"
 
 // FS holds layout/ and one folder for each language.
 //
-//go:embed layout en en-US
+//go:embed layout en en-US es fr de ar
 var FS embed.FS
 
 // Console holds the staff console's folder.

@@ -152,7 +152,7 @@ func (h *handler) renew(c echo.Context) error {
 
 // back leads from an address that only takes a POST to the page it is of.
 func (h *handler) back(c echo.Context) error {
-	return c.Redirect(http.StatusSeeOther, "/c/"+url.PathEscape(c.Param("code")))
+	return c.Redirect(http.StatusSeeOther, "/c/"+url.PathEscape(c.Param("code"))+h.andLanguage(c, "?"))
 }
 
 func (h *handler) notMe(c echo.Context) error {
@@ -220,11 +220,19 @@ func (h *handler) done(c echo.Context) error {
 		x.wait, x.waited = waiting(try)
 		if x.wait > 0 {
 			// The header rather than a meta element, because it can count.
-			c.Response().Header().Set("Refresh", fmt.Sprintf("%d;url=/done/%s?outcome=%s&try=%d",
-				x.wait, url.PathEscape(c.Param("code")), visit.Succeeded, max(try, 0)+1))
+			c.Response().Header().Set("Refresh", fmt.Sprintf("%d;url=/done/%s?outcome=%s&try=%d%s",
+				x.wait, url.PathEscape(c.Param("code")), visit.Succeeded, max(try, 0)+1, h.andLanguage(c, "&")))
 		}
 	}
 	return h.show(c, page, x)
+}
+
+// andLanguage hands a language that was chosen on to our next page.
+func (h *handler) andLanguage(c echo.Context, sep string) string {
+	if chosen := h.Pages.Chosen(c.QueryParam("lang")); chosen != "" {
+		return sep + "lang=" + url.QueryEscape(chosen)
+	}
+	return ""
 }
 
 // waiting says after how many seconds the page asks again, and whether it has

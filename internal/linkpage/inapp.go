@@ -49,7 +49,7 @@ func inAppBrowser(ua string) (inApp, bool) {
 	}{
 		{messenger, "Messenger"}, {instagram, "Instagram"}, {threads, "Threads"}, {facebook, "Facebook"}, {linkedin, "LinkedIn"},
 		{snapchat, "Snapchat"}, {tiktok, "TikTok"}, {twitter, "X"}, {wechat, "WeChat"}, {line, "LINE"}, {whatsapp, "WhatsApp"},
-		{telegram, "Telegram"}, {pinterest, "Pinterest"}, {kakao, "KakaoTalk"}, {google, "the Google app"},
+		{telegram, "Telegram"}, {pinterest, "Pinterest"}, {kakao, "KakaoTalk"}, {google, "Google"},
 	} {
 		if k.mark.MatchString(ua) {
 			b.name = k.name

@@ -32,7 +32,7 @@ func TestBrowsersInsideAppsAreRecognised(t *testing.T) {
 		{"Mozilla/5.0 (Linux; Android 14; SM-S911B) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Mobile Safari/537.36 Telegram-Android/11.4.2 (Samsung SM-S911B; Android 14; SDK 34; HIGH)", "Telegram", false},
 		{iPhone + "Mobile/22B91 [Pinterest/iOS]", "Pinterest", true},
 		{pixel + "KAKAOTALK 11.0.5", "KakaoTalk", false},
-		{iPhone + "GSA/346.0.702331234 Mobile/15E148 Safari/604.1", "the Google app", true},
+		{iPhone + "GSA/346.0.702331234 Mobile/15E148 Safari/604.1", "Google", true},
 		// Apps that do not name themselves.
 		{pixel, "", false},
 		{iPhone + "Mobile/22B91", "", true},

@@ -56,7 +56,7 @@ func (h *handler) show(c echo.Context, p visit.Page, x extra) error {
 	if x.unchosen {
 		status = http.StatusUnprocessableEntity
 	}
-	return h.writeAs(c, status, state, h.locale(c, p), h.data(c, p, x))
+	return h.writeAs(c, status, state, h.language(c, p.Content.Recipient.Locale), h.data(c, p, x))
 }
 
 func (h *handler) unknown(c echo.Context) error {
@@ -67,7 +67,7 @@ func (h *handler) unknown(c echo.Context) error {
 			setRetryAfter(c, after)
 		}
 	}
-	return h.write(c, state, h.Pages.Language("", acceptLanguage(c)), view.Data{})
+	return h.write(c, state, h.language(c, ""), view.Data{})
 }
 
 // fault shows a failure of ours, or of the request, as a page.
@@ -83,7 +83,7 @@ func (h *handler) fault(c echo.Context, p web.Problem) error {
 	if state == view.Busy {
 		d.CodePath = "/c/" + url.PathEscape(c.Param("code"))
 	}
-	return h.writeAs(c, p.Status, state, h.Pages.Language("", acceptLanguage(c)), d)
+	return h.writeAs(c, p.Status, state, h.language(c, ""), d)
 }
 
 func (h *handler) write(c echo.Context, s view.State, lang string, d view.Data) error {
@@ -91,7 +91,7 @@ func (h *handler) write(c echo.Context, s view.State, lang string, d view.Data) 
 }
 
 func (h *handler) writeAs(c echo.Context, status int, s view.State, lang string, d view.Data) error {
-	d.Nonce = rand.Text()
+	d.Nonce, d.Chosen, d.Query = rand.Text(), h.Pages.Chosen(c.QueryParam("lang")), kept(c)
 	var b bytes.Buffer
 	if err := h.Pages.Render(&b, s, lang, d); err != nil {
 		return err
@@ -103,11 +103,25 @@ func (h *handler) writeAs(c echo.Context, status int, s view.State, lang string,
 	return c.HTMLBlob(status, b.Bytes())
 }
 
-func (h *handler) locale(c echo.Context, p visit.Page) string {
-	return h.Pages.Language(p.Content.Recipient.Locale, acceptLanguage(c))
+// language is what the reader chose on the page, else what the invite says,
+// else what their browser prefers.
+func (h *handler) language(c echo.Context, locale string) string {
+	if chosen := h.Pages.Chosen(c.QueryParam("lang")); chosen != "" {
+		return chosen
+	}
+	return h.Pages.Language(locale, c.Request().Header.Get("Accept-Language"))
 }
 
-func acceptLanguage(c echo.Context) string { return c.Request().Header.Get("Accept-Language") }
+// kept is what a page's address keeps when its language is changed.
+func kept(c echo.Context) string {
+	switch {
+	case c.QueryParam("stay") != "":
+		return "stay=1"
+	case c.QueryParam("outcome") == string(visit.Errored):
+		return "outcome=" + string(visit.Errored)
+	}
+	return ""
+}
 
 // data is what the page may show of an invite.
 func (h *handler) data(c echo.Context, p visit.Page, x extra) view.Data {

@@ -72,6 +72,12 @@ func TestTextAndHTMLSayTheSame(t *testing.T) {
 // address, and without the hint to copy that address.
 func visibleWords(doc *html.Node) []string {
 	var b strings.Builder
+	colon := ": "
+	for n := range doc.Descendants() {
+		if attr(n, "lang") == "fr" {
+			colon = "\u00a0: "
+		}
+	}
 	var walk func(*html.Node)
 	walk = func(n *html.Node) {
 		switch {
@@ -87,7 +93,7 @@ func visibleWords(doc *html.Node) []string {
 			walk(c)
 		}
 		if hasClass(n, "button") {
-			b.WriteString(": " + attr(n, "href"))
+			b.WriteString(colon + attr(n, "href"))
 		}
 		if slices.Contains([]string{"p", "td", "tr", "h1", "br", "table"}, n.Data) {
 			b.WriteString(" ")

@@ -19,6 +19,7 @@ func (r *Renderer) rehearse(tag string) error {
 		LogoURL: "https://example.com/logo.png", CanRenew: true, CanReport: true, ExpiresAt: now.Add(time.Hour), Now: now,
 	}
 	bare := Vars{Brand: full.Brand, AppName: full.AppName, URL: full.URL, ExpiresAt: full.ExpiresAt, Now: now}
+	full.StopURL = secret.New("https://example.com/s/code")
 	lone := full
 	lone.Inviter, lone.CanRenew, lone.CanReport = "", false, false
 	for _, v := range []Vars{full, bare, lone} {

@@ -33,6 +33,9 @@ type edition struct {
 	text     *template.Template
 	subjects map[Kind][]*template.Template
 	sms      map[Kind][]*template.Template
+	// gsm says that the wordings themselves fit GSM-7. Where they do not, as in
+	// Arabic, nothing is won by taking accents off names.
+	gsm bool
 }
 
 // NewRenderer parses all templates of fsys and renders every message once. Any
@@ -95,8 +98,10 @@ func (r *Renderer) SMS(v Vars) (SMS, error) {
 	if err != nil {
 		return SMS{}, err
 	}
-	for _, s := range []*string{&c.Brand, &c.App, &c.AppShort, &c.Inviter} {
-		*s = toGSM(*s)
+	if e.gsm {
+		for _, s := range []*string{&c.Brand, &c.App, &c.AppShort, &c.Inviter, &c.Duration} {
+			*s = toGSM(*s)
+		}
 	}
 	best := SMS{}
 	for _, t := range e.sms[kindOf(v)] {
@@ -162,12 +167,25 @@ func newEdition(fsys fs.FS, l *Language) (*edition, error) {
 			return nil, err
 		}
 	}
+	// How to stop stands at the end of every text message.
+	stopping, err := l.ReadFile("sms/stop.txt")
+	if err != nil {
+		return nil, err
+	}
+	stop, err := template.New(l.Tag + "/sms/stop.txt").Parse(string(stopping))
+	if err != nil {
+		return nil, err
+	}
+	e.gsm = true
 	for _, k := range []Kind{First, Resend} {
-		if e.subjects[k], err = variants(l, "email/"+string(k)+".subject.txt"); err != nil {
+		if e.subjects[k], err = variants(l, "email/"+string(k)+".subject.txt", nil); err != nil {
 			return nil, err
 		}
-		if e.sms[k], err = variants(l, "sms/"+string(k)+".txt"); err != nil {
+		if e.sms[k], err = variants(l, "sms/"+string(k)+".txt", stop); err != nil {
 			return nil, err
+		}
+		for _, t := range e.sms[k] {
+			e.gsm = e.gsm && fitsGSM(t.Root.String())
 		}
 	}
 	return e, nil
@@ -184,8 +202,9 @@ func strong(s string) htmltemplate.HTML {
 func plain(s string) string { return s }
 
 // variants parses a file of wordings, one a line, best first. A comment may
-// run over several lines at the top.
-func variants(l *Language, name string) ([]*template.Template, error) {
+// run over several lines at the top. Every wording may use what shared defines;
+// nil shares nothing.
+func variants(l *Language, name string, shared *template.Template) ([]*template.Template, error) {
 	src, err := l.ReadFile(name)
 	if err != nil {
 		return nil, err
@@ -200,7 +219,14 @@ func variants(l *Language, name string) ([]*template.Template, error) {
 		if line == "" {
 			continue
 		}
-		t, err := template.New(fmt.Sprintf("%s/%s variant %d", l.Tag, name, len(out)+1)).Parse(line)
+		t := template.New("")
+		if shared != nil {
+			var err error
+			if t, err = shared.Clone(); err != nil {
+				return nil, err
+			}
+		}
+		t, err := t.New(fmt.Sprintf("%s/%s variant %d", l.Tag, name, len(out)+1)).Parse(line)
 		if err != nil {
 			return nil, err
 		}

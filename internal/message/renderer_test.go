@@ -3,6 +3,7 @@ package message_test
 import (
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -90,6 +91,48 @@ func cases(t testing.TB) map[string]message.Vars {
 	out["new_york"] = us
 	long := longNames()
 	out["long_names"] = long
+	for tag, zone := range translated() {
+		maps.Copy(out, translatedCases(t, tag, zone))
+	}
+	return out
+}
+
+// translated are the languages beside English, each with a zone whose place it
+// calls by a name of its own.
+func translated() map[string]string {
+	return map[string]string{"es": "America/New_York", "fr": "Europe/London", "de": "Europe/Vienna", "ar": "Africa/Cairo"}
+}
+
+// translatedCases are every sentence of a language at least once.
+func translatedCases(t testing.TB, tag, zone string) map[string]message.Vars {
+	t.Helper()
+	place, err := time.LoadLocation(zone)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]message.Vars{}
+	add := func(name string, change func(*message.Vars)) {
+		for _, kind := range []message.Kind{message.First, message.Resend} {
+			v := sample()
+			v.Locale, v.Kind = tag, kind
+			change(&v)
+			out[tag+"/"+string(kind)+"_"+name] = v
+		}
+	}
+	add("inviter_local", func(v *message.Vars) {
+		v.Inviter, v.Reason, v.Note = "Sam Rivera", "to post your build results", "Call me on Tuesday if anything is unclear."
+		v.Zone, v.ZoneIsRecipients, v.ExpiresAt = place, true, sentAt.Add(3*time.Hour+48*time.Minute)
+		v.CanRenew, v.CanReport = true, true
+	})
+	add("product_days", func(v *message.Vars) { v.RecipientName, v.ExpiresAt = "", sentAt.Add(7*24*time.Hour) })
+	add("user", func(v *message.Vars) { v.Initiator = message.ByUser })
+	add("connect_inviter", func(v *message.Vars) {
+		v.Inviter, v.LinkType, v.URL = "Sam Rivera", message.LinkConnect, secret.New(connectURL)
+	})
+	add("long_names", func(v *message.Vars) {
+		long := longNames()
+		v.Brand, v.AppName, v.Inviter = long.Brand, long.AppName, long.Inviter
+	})
 	return out
 }
 

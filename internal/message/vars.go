@@ -52,7 +52,10 @@ type Vars struct {
 	Note          string // a person's words to the recipient
 	RecipientName string
 
-	URL       secret.Text
+	URL secret.Text
+	// StopURL is a page that ends text messages, for a sender that cannot
+	// receive replies; empty: the reply STOP does.
+	StopURL   secret.Text
 	LinkType  LinkType // LinkInvite when empty
 	Kind      Kind     // First when empty
 	Initiator Initiator
@@ -88,7 +91,7 @@ type content struct {
 	Subject                     string
 	Brand, App, AppShort        string
 	Inviter, Reason, Note, Name string
-	Email, URL                  string
+	Email, URL, StopURL         string
 	Resend, ByUser, Direct      bool
 	CanRenew, CanReport         bool
 	Until, Duration             string
@@ -101,10 +104,12 @@ type content struct {
 
 // newContent checks v. Its errors name fields, never values.
 func newContent(v Vars, l *Language) (content, error) {
-	link := v.URL.Reveal()
-	if u, err := url.Parse(link); err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") ||
-		strings.ContainsFunc(link, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune(`"<>\^{|}`+"`'", r) }) {
+	link, stop := v.URL.Reveal(), v.StopURL.Reveal()
+	if !plainAddress(link) {
 		return content{}, errors.New("the link of a message must be an http or https address in plain ASCII")
+	}
+	if stop != "" && !plainAddress(stop) {
+		return content{}, errors.New("the address for stopping must be an http or https address in plain ASCII")
 	}
 	if v.ExpiresAt.IsZero() || v.Now.IsZero() || !v.ExpiresAt.After(v.Now) {
 		return content{}, errors.New("a message needs an expiry that is still to come")
@@ -115,7 +120,7 @@ func newContent(v Vars, l *Language) (content, error) {
 		Brand: clean(v.Brand, maxName), App: clean(v.AppName, maxName), AppShort: clean(v.AppShort, maxName),
 		Inviter: cleanTyped(v.Inviter, maxName), Name: cleanTyped(v.RecipientName, maxName),
 		Reason: cleanTyped(v.Reason, maxReason), Note: cleanTyped(v.Note, maxNote),
-		Email: clean(v.RecipientEmail.Reveal(), 320), URL: link,
+		Email: clean(v.RecipientEmail.Reveal(), 320), URL: link, StopURL: stop,
 		Resend: v.Kind == Resend, ByUser: v.Initiator == ByUser, Direct: v.LinkType == LinkConnect,
 		CanRenew: v.CanRenew && v.LinkType != LinkConnect, CanReport: v.CanReport && v.LinkType != LinkConnect,
 		Until: l.Moment(v.ExpiresAt, v.Zone, v.ZoneIsRecipients), Duration: l.Duration(v.ExpiresAt.Sub(v.Now)),
@@ -139,6 +144,13 @@ func newContent(v Vars, l *Language) (content, error) {
 	}
 	c.Initial = Initial(c.Brand)
 	return c, nil
+}
+
+// plainAddress says whether s can stand in any message as it is.
+func plainAddress(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http") &&
+		!strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune(`"<>\^{|}`+"`'", r) })
 }
 
 // httpsOnly passes an https address and drops everything else.

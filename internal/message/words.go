@@ -5,9 +5,13 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"strconv"
 	"strings"
 	"text/template"
 	"time"
+
+	"golang.org/x/text/feature/plural"
+	"golang.org/x/text/language"
 )
 
 // fallbackLanguage answers for every language that has no folder.
@@ -22,8 +26,9 @@ type Languages struct {
 
 // Language is one language's folder, with that of its region before it.
 type Language struct {
-	Tag string // "en", "en-US": for the lang attribute
-	Dir string // "ltr" or "rtl"
+	Tag  string // "en", "en-US": for the lang attribute
+	Dir  string // "ltr" or "rtl"
+	Name string // what the language calls itself: "English", "Deutsch"
 
 	fsys    fs.FS
 	folders []string // most specific first
@@ -56,8 +61,12 @@ func NewLanguages(fsys fs.FS) (*Languages, error) {
 }
 
 func newLanguage(fsys fs.FS, tag string) (*Language, error) {
+	known, err := language.Parse(tag)
+	if err != nil {
+		return nil, errors.New("the folder's name is no language tag, such as pt or pt-BR")
+	}
 	l := &Language{Tag: tag, fsys: fsys, folders: chain(tag)}
-	l.words = template.New("words.txt").Funcs(template.FuncMap{"nth": nth})
+	l.words = template.New("words.txt").Funcs(template.FuncMap{"nth": nth, "renamed": renamed, "plural": pluralOf(known)})
 	// From the language to the region, so that the region redefines.
 	for i := len(l.folders) - 1; i >= 0; i-- {
 		name := path.Join(l.folders[i], "words.txt")
@@ -72,8 +81,10 @@ func newLanguage(fsys fs.FS, tag string) (*Language, error) {
 			return nil, fmt.Errorf("parse words: %w", err)
 		}
 	}
-	var err error
 	if l.Dir, err = l.word("dir", nil); err != nil {
+		return nil, err
+	}
+	if l.Name, err = l.word("language", nil); err != nil {
 		return nil, err
 	}
 	if l.Dir != "ltr" && l.Dir != "rtl" {
@@ -83,7 +94,7 @@ func newLanguage(fsys fs.FS, tag string) (*Language, error) {
 }
 
 // rehearse tries every word there is, so that Duration and Moment cannot fail:
-// each month and weekday, both halves of the day, singular and plural.
+// each month and weekday, both halves of the day, every plural.
 func (l *Language) rehearse() error {
 	place := time.FixedZone("Some/Where", 0)
 	for i := range 12 + 7 {
@@ -95,9 +106,15 @@ func (l *Language) rehearse() error {
 			}
 		}
 	}
-	for _, d := range []time.Duration{time.Minute, 5 * time.Minute, time.Hour, 61 * time.Minute, 5 * time.Hour, 49 * time.Hour, 72 * time.Hour} {
-		if _, err := l.duration(d); err != nil {
-			return err
+	for _, n := range []int{1, 2, 3, 5, 11, 21, 22} { // one of each category of every language
+		// Minutes, hours beside minutes, days beside hours: wherever a plural stands.
+		for _, d := range []time.Duration{
+			time.Duration(n) * time.Minute, time.Duration(n) * time.Hour, time.Duration(n)*time.Hour + 5*time.Minute,
+			time.Duration(n) * 24 * time.Hour, time.Duration(n)*24*time.Hour + 5*time.Hour,
+		} {
+			if _, err := l.duration(d); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -127,6 +144,42 @@ func nth(n int, words ...string) (string, error) {
 		return "", fmt.Errorf("no word number %d of %d", n, len(words))
 	}
 	return words[n-1], nil
+}
+
+// renamed gives what a language calls a place, from pairs of the zone's name
+// and the language's; a place that is not among them keeps its own.
+func renamed(name string, pairs ...string) (string, error) {
+	if len(pairs)%2 != 0 {
+		return "", errors.New("renamed wants pairs of names")
+	}
+	for i := 0; i < len(pairs); i += 2 {
+		if pairs[i] == name {
+			return pairs[i+1], nil
+		}
+	}
+	return name, nil
+}
+
+// pluralOf makes the function that picks a noun's form by CLDR's rules for a
+// language: {{plural .Days "one" "# day" "other" "# days"}}. # is the number. A
+// category that the number falls into and nobody wrote down is an error, so
+// that Arabic with two forms instead of six does not start.
+func pluralOf(tag language.Tag) func(n int, forms ...string) (string, error) {
+	names := map[plural.Form]string{
+		plural.Zero: "zero", plural.One: "one", plural.Two: "two", plural.Few: "few", plural.Many: "many", plural.Other: "other",
+	}
+	return func(n int, forms ...string) (string, error) {
+		if len(forms)%2 != 0 {
+			return "", errors.New("plural wants pairs of a category and a form")
+		}
+		want := names[plural.Cardinal.MatchPlural(tag, n, 0, 0, 0, 0)]
+		for i := 0; i < len(forms); i += 2 {
+			if forms[i] == want {
+				return strings.ReplaceAll(forms[i+1], "#", strconv.Itoa(n)), nil
+			}
+		}
+		return "", fmt.Errorf("no form %q, which %d takes in %s", want, n, tag)
+	}
 }
 
 // Tags lists the languages there are.
@@ -187,6 +240,12 @@ func (l *Language) moment(t time.Time, zone *time.Location, named bool) (string,
 	}
 	if place == "" {
 		zone = time.UTC
+	}
+	if place != "" {
+		var err error
+		if place, err = l.word("place", place); err != nil {
+			return "", err
+		}
 	}
 	t = t.In(zone)
 	parts := struct {

@@ -2,6 +2,7 @@ package message
 
 import (
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -28,7 +29,7 @@ func wrap(text string) string {
 			continue
 		}
 		width := 0
-		for _, w := range strings.Fields(line) {
+		for _, w := range strings.FieldsFunc(line, breakable) {
 			n := utf8.RuneCountInString(w)
 			if width > 0 && width+1+n > textWidth {
 				b.WriteByte('\n')
@@ -45,3 +46,7 @@ func wrap(text string) string {
 	}
 	return strings.TrimRight(b.String(), "\n") + "\n"
 }
+
+// breakable says whether a line may end here. French sets no-break spaces before
+// its colons and question marks, which strings.Fields would take for spaces.
+func breakable(r rune) bool { return unicode.IsSpace(r) && r != '\u00a0' && r != '\u202f' }

@@ -22,18 +22,31 @@ func TestPagesAreAccessible(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for _, lang := range measured() {
+		t.Run(lang, func(t *testing.T) { // one after the other: each has a browser, and its time, to itself
+			examineAll(t, lang, string(axe))
+		})
+	}
+}
+
+// examineAll looks at every page of a language. A page is opened once; then its
+// scheme and its width are changed under it.
+func examineAll(t *testing.T, lang, axe string) {
 	ctx := browser(t)
 	srv := serve(t, nil)
-	examine := func(name, then string) []string {
+	open := func(name, then string) {
 		t.Helper()
-		if err := chromedp.Do(ctx, chromedp.Navigate(srv.URL+"/page/"+name)); err != nil {
+		if err := chromedp.Do(ctx, chromedp.Navigate(srv.URL+"/page/"+lang+"/"+name)); err != nil {
 			t.Fatal(err)
 		}
-		for _, script := range []string{string(axe) + "; true", then + "; true"} {
+		for _, script := range []string{axe + "; true", then + "; true"} {
 			if _, err := chromedp.Run(ctx, chromedp.Evaluate[bool](script)); err != nil {
 				t.Fatal(err)
 			}
 		}
+	}
+	examine := func() []string {
+		t.Helper()
 		found, err := chromedp.Run(ctx, chromedp.Evaluate[[]string](findings, chromedp.EvalAwaitPromise))
 		if err != nil {
 			t.Fatal(err)
@@ -41,8 +54,9 @@ func TestPagesAreAccessible(t *testing.T) {
 		return found
 	}
 	// The instrument first: it must find what is spoilt on purpose.
-	spoilt := strings.Join(examine("not_me", `document.querySelector("label.field").remove();
-		document.documentElement.removeAttribute("lang"); document.querySelector(".lead").style.color = "#ddd"`), "\n")
+	open("not_me", `document.querySelector("label.field").remove();
+		document.documentElement.removeAttribute("lang"); document.querySelector(".lead").style.color = "#ddd"`)
+	spoilt := strings.Join(examine(), "\n")
 	for _, want := range []string{"label", "html-has-lang", "color-contrast"} {
 		if !strings.Contains(spoilt, want) {
 			t.Errorf("axe does not see %s: %s", want, spoilt)
@@ -53,22 +67,23 @@ func TestPagesAreAccessible(t *testing.T) {
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	for _, scheme := range []string{"light", "dark"} {
-		_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, width := range []int64{320, 1280} {
-			if err := chromedp.Do(ctx, chromedp.EmulateViewport(width, 900)); err != nil {
+	for _, name := range names {
+		// What is folded or hidden until it is wanted counts too.
+		open(name, `document.querySelectorAll("details").forEach(d => d.open = true);
+			document.querySelectorAll("button[hidden]").forEach(b => b.hidden = false)`)
+		for _, scheme := range []string{"light", "dark"} {
+			_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+				Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
+			})
+			if err != nil {
 				t.Fatal(err)
 			}
-			for _, name := range names {
-				// What is folded or hidden until it is wanted counts too.
-				for _, f := range examine(name, `document.querySelectorAll("details").forEach(d => d.open = true);
-					document.querySelectorAll("button[hidden]").forEach(b => b.hidden = false)`) {
-					t.Errorf("%s at %d px, %s: %s", name, width, scheme, f)
+			for _, width := range []int64{320, 1280} {
+				if err := chromedp.Do(ctx, chromedp.EmulateViewport(width, 900)); err != nil {
+					t.Fatal(err)
+				}
+				for _, f := range examine() {
+					t.Errorf("%s in %s at %d px, %s: %s", name, lang, width, scheme, f)
 				}
 			}
 		}

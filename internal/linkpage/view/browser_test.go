@@ -44,13 +44,17 @@ func browser(t *testing.T) context.Context {
 	return ctx
 }
 
-// serve answers /{shot} with the page and its policy, and counts beacons.
+// measured are the languages that layouts are looked at in: the one with the
+// longest words, and the one that is set from the right.
+func measured() []string { return []string{"de", "ar"} }
+
+// serve answers /page/{language}/{shot} with the page and its policy, and counts beacons.
 func serve(t *testing.T, seen chan<- time.Time) *httptest.Server {
 	t.Helper()
 	p := newPages(t)
 	all := shots(t)
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /page/{name}", func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("GET /page/{lang}/{name}", func(w http.ResponseWriter, r *http.Request) {
 		sh, ok := all[r.PathValue("name")]
 		if !ok {
 			http.NotFound(w, r)
@@ -61,7 +65,7 @@ func serve(t *testing.T, seen chan<- time.Time) *httptest.Server {
 		sh.data.LogoURL, sh.data.App.LogoURL, sh.data.ReturnAfter, sh.data.RefreshIn = "", "", 0, 0
 		w.Header().Set("Content-Security-Policy", p.CSP(sh.data.Nonce, sh.data))
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		if err := p.Render(w, sh.state, "en", sh.data); err != nil {
+		if err := p.Render(w, sh.state, r.PathValue("lang"), sh.data); err != nil {
 			t.Error(err)
 		}
 	})
@@ -111,7 +115,7 @@ func TestPagesFitTheirScreens(t *testing.T) {
 	ctx := browser(t)
 	srv := serve(t, nil)
 	// The instrument first: it must find what is spoilt on purpose.
-	if err := chromedp.Do(ctx, chromedp.EmulateViewport(390, 844), chromedp.Navigate(srv.URL+"/page/ready")); err != nil {
+	if err := chromedp.Do(ctx, chromedp.EmulateViewport(390, 844), chromedp.Navigate(srv.URL+"/page/en/ready")); err != nil {
 		t.Fatal(err)
 	}
 	spoilt, err := chromedp.Run(ctx, chromedp.Evaluate[[]string](`(() => {
@@ -128,7 +132,13 @@ func TestPagesFitTheirScreens(t *testing.T) {
 		}
 	}
 
+	var names []string
 	for name := range shots(t) {
+		for _, lang := range measured() {
+			names = append(names, lang+"/"+name)
+		}
+	}
+	for _, name := range names {
 		if err := chromedp.Do(ctx, chromedp.Navigate(srv.URL+"/page/"+name)); err != nil {
 			t.Fatal(err)
 		}
@@ -165,7 +175,7 @@ func TestTheBeaconComesFromAHandOnAPageThatWasVisible(t *testing.T) {
 	}
 	// The hand first: the second is waited for.
 	start := time.Now()
-	if err := chromedp.Do(ctx, chromedp.Navigate(srv.URL+"/page/ready"), move(10), move(30)); err != nil {
+	if err := chromedp.Do(ctx, chromedp.Navigate(srv.URL+"/page/en/ready"), move(10), move(30)); err != nil {
 		t.Fatal(err)
 	}
 	select {
@@ -179,7 +189,7 @@ func TestTheBeaconComesFromAHandOnAPageThatWasVisible(t *testing.T) {
 	// No hand, or one that a script pretends: no beacon, however long. The
 	// second page's beacon shows that the first one's time was over.
 	const pretended = `for (const t of ["pointerdown","pointermove","touchstart","wheel","keydown","click"]) window.dispatchEvent(new Event(t)); document.querySelector("h1").click(); true`
-	if err := chromedp.Do(ctx, chromedp.Navigate(srv.URL+"/page/ready_product_asks")); err != nil {
+	if err := chromedp.Do(ctx, chromedp.Navigate(srv.URL+"/page/en/ready_product_asks")); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := chromedp.Run(ctx, chromedp.Evaluate[bool](pretended)); err != nil {
@@ -193,7 +203,7 @@ func TestTheBeaconComesFromAHandOnAPageThatWasVisible(t *testing.T) {
 	}
 
 	// The policy must let the button through: no form-action, no inline handler.
-	if err := chromedp.Do(ctx, chromedp.Navigate(srv.URL+"/page/busy")); err != nil {
+	if err := chromedp.Do(ctx, chromedp.Navigate(srv.URL+"/page/en/busy")); err != nil {
 		t.Fatal(err)
 	}
 	busy, err := chromedp.Run(ctx, chromedp.Evaluate[string](`(() => {

@@ -42,6 +42,12 @@ type Data struct {
 	// CodePath is "/c/{code}": the button posts there, the beacon to
 	// CodePath + "/seen".
 	CodePath string
+	// Chosen is the language that the reader chose by hand; it goes along to
+	// whatever the page leads to. Empty when nobody chose.
+	Chosen string
+	// Query is what this page's own address has to keep when the language is
+	// changed, such as "stay=1".
+	Query string
 	// Nonce allows this page's style and script; the same goes to CSP.
 	Nonce string
 
@@ -97,6 +103,8 @@ type shown struct {
 	Data
 	State                    State
 	Lang, Dir                string
+	Languages                []offer // to change to; none where there is only one
+	CodePath                 string  // hides Data.CodePath
 	ByUser                   bool
 	BrandInitial             string
 	AppInitial               string
@@ -121,6 +129,48 @@ type shown struct {
 	QR                       qr           // of PageURL; empty where there is none
 }
 
+// offer is a language that a page can be changed to.
+type offer struct {
+	Tag, Dir, Name string
+	Path           string
+	Current        bool
+}
+
+// offers lists the languages with pages of their own. The address is a query
+// alone, so that it means the page it stands on.
+func (p *Pages) offers(l *message.Language, d Data) []offer {
+	var out []offer
+	for _, tag := range p.langs.Tags() {
+		o := p.langs.Match(tag)
+		if !o.Owns("pages") {
+			continue
+		}
+		q := "?lang=" + url.QueryEscape(o.Tag)
+		if d.Query != "" {
+			q = "?" + d.Query + "&lang=" + url.QueryEscape(o.Tag)
+		}
+		out = append(out, offer{
+			Tag: o.Tag, Dir: o.Dir, Name: o.Name, Path: q, Current: o.Tag == l.Tag || !l.Owns("pages") && o.Tag == l.Parent(),
+		})
+	}
+	if len(out) < 2 {
+		return nil
+	}
+	return out
+}
+
+// spoken adds the chosen language to one of our own addresses.
+func spoken(path, chosen string) string {
+	if chosen == "" || path == "" {
+		return path
+	}
+	sep := "?"
+	if strings.Contains(path, "?") {
+		sep = "&"
+	}
+	return path + sep + "lang=" + url.QueryEscape(chosen)
+}
+
 func (p *Pages) shown(s State, l *message.Language, d Data) shown {
 	palette := message.NewPalette(d.Colour)
 	d.App.LogoURL, d.PageURL = httpsOnly(d.App.LogoURL), webAddress(d.PageURL)
@@ -133,7 +183,8 @@ func (p *Pages) shown(s State, l *message.Language, d Data) shown {
 		CSS: p.css, Script: p.script,
 		ConnectHost: or(d.ConnectHost, "pipedream.com"),
 		LogoURL:     httpsOnly(d.LogoURL), PrivacyURL: httpsOnly(d.PrivacyURL),
-		RenewPath: or(d.RenewPath, d.CodePath+"/renew"), ReportPath: or(d.ReportPath, d.CodePath+"/not-me"),
+		Languages: p.offers(l, d), CodePath: spoken(d.CodePath, d.Chosen),
+		RenewPath: spoken(or(d.RenewPath, d.CodePath+"/renew"), d.Chosen), ReportPath: spoken(or(d.ReportPath, d.CodePath+"/not-me"), d.Chosen),
 		ReturnURL: returnURL(d.ReturnURL),
 	}
 	if d.Nonce == "" {
@@ -150,7 +201,7 @@ func (p *Pages) shown(s State, l *message.Language, d Data) shown {
 		v.ReplacedAt = l.Moment(d.ReplacedAt, d.Zone, d.ZoneIsRecipients)
 		v.ReplacedISO = d.ReplacedAt.UTC().Format(time.RFC3339)
 	}
-	v.StayPath = d.CodePath + "?stay=1"
+	v.StayPath = spoken(d.CodePath+"?stay=1", d.Chosen)
 	if s == InApp && d.InApp.Android {
 		v.OpenURL = intentURL(d.PageURL)
 	}
@@ -240,7 +291,7 @@ func fullData() Data {
 		LegalLine: "Legal", PrivacyURL: "https://example.com/p", TestMode: true,
 		App:     App{Name: "App", LogoURL: "https://example.com/a.png", AuthType: "keys"},
 		Inviter: "Inviter", Reason: "reason", RecipientMasked: "p••@e••.com",
-		ExpiresAt: now.Add(time.Hour), Now: now, Reference: "REF", CodePath: "/c/code", Nonce: "nonce",
+		ExpiresAt: now.Add(time.Hour), Now: now, Reference: "REF", CodePath: "/c/code", Chosen: "en", Query: "stay=1", Nonce: "nonce",
 		AccountName: "Account", ReturnURL: "https://example.com/back", ReturnAfter: 3, Failure: "denied",
 		CanRetry: true, Persistent: true, ReplacedAt: now, RefreshIn: 2, Waited: true,
 		CanRenew: true, RenewChannel: "sms", CanReport: true, Unchosen: true, Words: "words", CanSuppress: true,

@@ -18,6 +18,7 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
+	"strings"
 
 	"golang.org/x/text/language"
 
@@ -170,6 +171,16 @@ func (p *Pages) Language(locale, acceptLanguage string) string {
 		return p.tags[0].String()
 	}
 	return p.tags[i].String()
+}
+
+// Chosen gives the tag of a language that a reader asked for by name, ""
+// when there are no pages in it.
+func (p *Pages) Chosen(tag string) string {
+	l := p.langs.Match(tag)
+	if tag == "" || !strings.EqualFold(l.Tag, tag) {
+		return ""
+	}
+	return l.Tag
 }
 
 // Render writes one page. Nothing is written when it fails.

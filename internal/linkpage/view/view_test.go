@@ -123,11 +123,36 @@ func shots(t testing.TB) map[string]shot {
 
 func render(t testing.TB, p *view.Pages, s view.State, d view.Data) string {
 	t.Helper()
+	return renderIn(t, p, "en", s, d)
+}
+
+func renderIn(t testing.TB, p *view.Pages, lang string, s view.State, d view.Data) string {
+	t.Helper()
 	var b bytes.Buffer
-	if err := p.Render(&b, s, "en", d); err != nil {
+	if err := p.Render(&b, s, lang, d); err != nil {
 		t.Fatal(err)
 	}
 	return b.String()
+}
+
+// spoken are all languages that pages are written in.
+func spoken() []string { return []string{"en", "es", "fr", "de", "ar"} }
+
+// inEveryLanguage calls f for each page in each language. English has no folder
+// of its own among the golden files.
+func inEveryLanguage(t *testing.T, f func(t *testing.T, lang, name string, sh shot)) {
+	t.Helper()
+	for _, lang := range spoken() {
+		for name, sh := range shots(t) {
+			if lang != "en" {
+				name = lang + "/" + name
+			}
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				f(t, lang, name, sh)
+			})
+		}
+	}
 }
 
 func parse(t testing.TB, src string) *html.Node {
@@ -154,30 +179,29 @@ func TestPagesMatchTheirGoldenFiles(t *testing.T) {
 	t.Parallel()
 	p := newPages(t)
 	seen := map[view.State]bool{}
-	for name, sh := range shots(t) {
+	for _, sh := range shots(t) {
 		seen[sh.state] = true
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			got := inlined.ReplaceAllString(render(t, p, sh.state, sh.data), "$1…$3")
-			file := filepath.Join("testdata", "golden", name+".html")
-			if *update {
-				if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-					t.Fatal(err)
-				}
-				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			want, err := os.ReadFile(file)
-			if err != nil {
+	}
+	inEveryLanguage(t, func(t *testing.T, lang, name string, sh shot) {
+		got := inlined.ReplaceAllString(renderIn(t, p, lang, sh.state, sh.data), "$1…$3")
+		file := filepath.Join("testdata", "golden", name+".html")
+		if *update {
+			if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(got, "\n")); diff != "" {
-				t.Errorf("%s changed (-want +got); if meant, run with -update:\n%s", name, diff)
+			if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+				t.Fatal(err)
 			}
-		})
-	}
+			return
+		}
+		want, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(got, "\n")); diff != "" {
+			t.Errorf("%s changed (-want +got); if meant, run with -update:\n%s", name, diff)
+		}
+	})
 	for _, s := range view.States() {
 		if !seen[s] {
 			t.Errorf("state %s has no golden file", s)
@@ -188,66 +212,63 @@ func TestPagesMatchTheirGoldenFiles(t *testing.T) {
 func TestPagesKeepTheRules(t *testing.T) {
 	t.Parallel()
 	p := newPages(t)
-	for name, sh := range shots(t) {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			src := render(t, p, sh.state, sh.data)
-			if len(src) >= 50_000 {
-				t.Errorf("%d bytes", len(src))
+	inEveryLanguage(t, func(t *testing.T, lang, _ string, sh shot) {
+		src := renderIn(t, p, lang, sh.state, sh.data)
+		if len(src) >= 50_000 {
+			t.Errorf("%d bytes", len(src))
+		}
+		count := map[string]int{}
+		robots, og := "", ""
+		for n := range parse(t, src).Descendants() {
+			if n.Type != html.ElementNode {
+				continue
 			}
-			count := map[string]int{}
-			robots, og := "", ""
-			for n := range parse(t, src).Descendants() {
-				if n.Type != html.ElementNode {
-					continue
+			count[n.Data]++
+			for _, a := range n.Attr {
+				if a.Key == "style" || strings.HasPrefix(a.Key, "on") {
+					t.Errorf("<%s %s> is refused by the policy", n.Data, a.Key)
 				}
-				count[n.Data]++
-				for _, a := range n.Attr {
-					if a.Key == "style" || strings.HasPrefix(a.Key, "on") {
-						t.Errorf("<%s %s> is refused by the policy", n.Data, a.Key)
-					}
-					if a.Key == "href" && strings.Contains(a.Val, "ZgotmplZ") {
-						t.Errorf("<%s> leads nowhere", n.Data)
-					}
-				}
-				if (n.Data == "style" || n.Data == "script") && attr(n, "nonce") != sh.data.Nonce {
-					t.Errorf("<%s> lacks the nonce", n.Data)
-				}
-				if s := attr(n, "src"); s != "" && s != sh.data.LogoURL && s != sh.data.App.LogoURL {
-					t.Errorf("<%s> loads %s", n.Data, s)
-				}
-				if n.Data == "meta" && attr(n, "name") == "robots" {
-					robots = attr(n, "content")
-				}
-				if strings.HasPrefix(attr(n, "property"), "og:") {
-					og += attr(n, "content") + "\n"
-				}
-				if n.Data == "form" && (attr(n, "method") != "post" || !strings.HasPrefix(attr(n, "action"), codePath)) {
-					t.Errorf("the form goes %s to %s", attr(n, "method"), attr(n, "action"))
-				}
-				if n.Data == "svg" && attr(n, "aria-hidden") != "true" {
-					t.Error("a picture is read out")
+				if a.Key == "href" && strings.Contains(a.Val, "ZgotmplZ") {
+					t.Errorf("<%s> leads nowhere", n.Data)
 				}
 			}
-			if count["h1"] != 1 || count["main"] != 1 || count["title"] != 1 {
-				t.Errorf("h1 %d, main %d, title %d", count["h1"], count["main"], count["title"])
+			if (n.Data == "style" || n.Data == "script") && attr(n, "nonce") != sh.data.Nonce {
+				t.Errorf("<%s> lacks the nonce", n.Data)
 			}
-			if count["script"] > 1 || count["link"]+count["iframe"]+count["object"]+count["base"] > 0 {
-				t.Errorf("elements that have no place here: %v", count)
+			if s := attr(n, "src"); s != "" && s != sh.data.LogoURL && s != sh.data.App.LogoURL {
+				t.Errorf("<%s> loads %s", n.Data, s)
 			}
-			if !strings.Contains(robots, "noindex") {
-				t.Error("search engines may keep it")
+			if n.Data == "meta" && attr(n, "name") == "robots" {
+				robots = attr(n, "content")
 			}
-			for _, private := range []string{sh.data.Brand, sh.data.Inviter, sh.data.App.Name, sh.data.RecipientMasked} {
-				if private != "" && strings.Contains(og, private) {
-					t.Errorf("a preview robot is told %q", private)
-				}
+			if strings.HasPrefix(attr(n, "property"), "og:") {
+				og += attr(n, "content") + "\n"
 			}
-			if sh.data.TestMode != strings.Contains(src, `class="test"`) {
-				t.Error("the TEST bar is wrong")
+			if n.Data == "form" && (attr(n, "method") != "post" || !strings.HasPrefix(attr(n, "action"), codePath)) {
+				t.Errorf("the form goes %s to %s", attr(n, "method"), attr(n, "action"))
 			}
-		})
-	}
+			if n.Data == "svg" && attr(n, "aria-hidden") != "true" {
+				t.Error("a picture is read out")
+			}
+		}
+		if count["h1"] != 1 || count["main"] != 1 || count["title"] != 1 {
+			t.Errorf("h1 %d, main %d, title %d", count["h1"], count["main"], count["title"])
+		}
+		if count["script"] > 1 || count["link"]+count["iframe"]+count["object"]+count["base"] > 0 {
+			t.Errorf("elements that have no place here: %v", count)
+		}
+		if !strings.Contains(robots, "noindex") {
+			t.Error("search engines may keep it")
+		}
+		for _, private := range []string{sh.data.Brand, sh.data.Inviter, sh.data.App.Name, sh.data.RecipientMasked} {
+			if private != "" && strings.Contains(og, private) {
+				t.Errorf("a preview robot is told %q", private)
+			}
+		}
+		if sh.data.TestMode != strings.Contains(src, `class="test"`) {
+			t.Error("the TEST bar is wrong")
+		}
+	})
 }
 
 func TestOnlyALookedAtPageThatLeadsOnTellsThatItWasSeen(t *testing.T) {
@@ -336,19 +357,21 @@ func TestHostileValuesStayText(t *testing.T) {
 		for i, v := range bad {
 			t.Run(fmt.Sprintf("%s %d", s, i), func(t *testing.T) {
 				t.Parallel()
-				d := sample(t)
-				d.CanRetry, d.Persistent, d.AccountName, d.Reference = true, true, "x", "x"
-				d.CanRenew, d.CanReport, d.CanSuppress, d.Held, d.Unchosen, d.Words, d.PageURL = true, true, true, true, true, "x", pageURL
-				d.InApp = view.InAppBrowser{Name: "x", IOS: true} // Android's button is tested by itself
-				want := elements(t, render(t, p, s, d))
-				d.Brand, d.App.Name, d.Inviter, d.Reason, d.RecipientMasked = v, v, v, v, v
-				d.SupportEmail, d.LegalLine, d.PrivacyURL, d.Colour = v, v, v, v
-				d.AccountName, d.Reference, d.ReturnURL, d.Failure, d.ConnectHost = v, v, v, v, v
-				d.LogoURL, d.App.LogoURL = v, v
-				d.Words, d.InApp.Name, d.RenewChannel, d.PageURL = v, v, v, v
-				for el, n := range elements(t, render(t, p, s, d)) {
-					if n > want[el] {
-						t.Errorf("<%s> appears %d times instead of %d", el, n, want[el])
+				for _, lang := range spoken() {
+					d := sample(t)
+					d.CanRetry, d.Persistent, d.AccountName, d.Reference = true, true, "x", "x"
+					d.CanRenew, d.CanReport, d.CanSuppress, d.Held, d.Unchosen, d.Words, d.PageURL = true, true, true, true, true, "x", pageURL
+					d.InApp = view.InAppBrowser{Name: "x", IOS: true} // Android's button is tested by itself
+					want := elements(t, renderIn(t, p, lang, s, d))
+					d.Brand, d.App.Name, d.Inviter, d.Reason, d.RecipientMasked = v, v, v, v, v
+					d.SupportEmail, d.LegalLine, d.PrivacyURL, d.Colour = v, v, v, v
+					d.AccountName, d.Reference, d.ReturnURL, d.Failure, d.ConnectHost = v, v, v, v, v
+					d.LogoURL, d.App.LogoURL = v, v
+					d.Words, d.InApp.Name, d.RenewChannel, d.PageURL = v, v, v, v
+					for el, n := range elements(t, renderIn(t, p, lang, s, d)) {
+						if n > want[el] {
+							t.Errorf("%s: <%s> appears %d times instead of %d", lang, el, n, want[el])
+						}
 					}
 				}
 			})
@@ -396,9 +419,6 @@ func TestLanguageComesFromTheInviteThenTheBrowser(t *testing.T) {
 		}
 		src, err := fs.ReadFile(templates.FS, name)
 		files[name] = &fstest.MapFile{Data: src}
-		if rest, ok := strings.CutPrefix(name, "en/"); ok {
-			files["ar/"+rest] = &fstest.MapFile{Data: []byte(strings.Replace(string(src), `{{define "dir"}}ltr`, `{{define "dir"}}rtl`, 1))}
-		}
 		return err
 	})
 	if err != nil {
@@ -413,9 +433,12 @@ func TestLanguageComesFromTheInviteThenTheBrowser(t *testing.T) {
 		{"ar", "en", "ar"},
 		{"ar-EG", "", "ar"},
 		{"", "ar-SA,en;q=0.5", "ar"},
-		{"", "fr-CA,fr;q=0.9,ar;q=0.5", "ar"},
+		{"", "pt-BR,pt;q=0.9,ar;q=0.5", "ar"},
+		{"", "fr-CA,fr;q=0.9,ar;q=0.5", "fr"},
+		{"es-419", "", "es"},
+		{"de-CH", "fr", "de"},
 		{"en-US", "ar", "en-US"},
-		{"", "fr", "en"},
+		{"", "ja", "en"},
 		{"", "!!;q=x,,,", "en"},
 		{"not a locale", "ar", "ar"},
 		{"en-GB", "", "en"},
@@ -439,6 +462,49 @@ func TestLanguageComesFromTheInviteThenTheBrowser(t *testing.T) {
 	delete(files, "ar/pages/ready.html")
 	if _, err := view.New(files); err == nil {
 		t.Error("a language without a page stopped nothing")
+	}
+}
+
+func TestTheLanguageCanBeChangedOnThePageAndStaysChosen(t *testing.T) {
+	t.Parallel()
+	p := newPages(t)
+	d := sample(t)
+	d.CanRenew, d.CanReport, d.PageURL, d.Chosen, d.Query = true, true, pageURL, "de", "stay=1"
+	for _, s := range view.States() {
+		offered := map[string]string{}
+		current := ""
+		for n := range parse(t, renderIn(t, p, "de", s, d)).Descendants() {
+			if n.Data == "nav" {
+				for c := range n.Descendants() {
+					if c.Data == "a" {
+						offered[attr(c, "lang")+" "+attr(c, "dir")] = attr(c, "href")
+					}
+					if attr(c, "aria-current") == "true" {
+						current += attr(c, "lang")
+					}
+				}
+				continue
+			}
+			// Where the page leads, the choice goes along. The beacon needs none,
+			// and another browser's address stays as it was sent.
+			for _, key := range []string{"href", "action"} {
+				if a := attr(n, key); strings.HasPrefix(a, codePath) && !strings.HasSuffix(a, "lang=de") {
+					t.Errorf("%s: <%s> forgets the language: %s", s, n.Data, a)
+				}
+			}
+		}
+		want := map[string]string{}
+		for lang, dir := range map[string]string{"en": "ltr", "es": "ltr", "fr": "ltr", "ar": "rtl"} {
+			want[lang+" "+dir] = "?stay=1&lang=" + lang
+		}
+		if diff := cmp.Diff(want, offered); diff != "" || current != "de" {
+			t.Errorf("%s: current %q, offered (-want +got):\n%s", s, current, diff)
+		}
+	}
+	for tag, want := range map[string]string{"de": "de", "AR": "ar", "en-US": "en-US", "de-AT": "", "": "", "xx": "", "../x": ""} {
+		if got := p.Chosen(tag); got != want {
+			t.Errorf("chosen %q: %q, want %q", tag, got, want)
+		}
 	}
 }
 
