@@ -155,10 +155,7 @@ INSERT INTO lanes VALUES ('default/email/test');
 // invites: it fails when one scans a table or touches too many pages.
 // CONNECTLINK_BENCH_ROWS says how many invites; 200,000 take about a minute.
 func BenchmarkPlans(b *testing.B) {
-	n, err := strconv.Atoi(os.Getenv("CONNECTLINK_BENCH_ROWS"))
-	if err != nil {
-		n = 200_000
-	}
+	n := benchRows()
 	url := postgrestest.New(b)
 	newest := fillTables(b, url, n)
 	for _, mode := range []string{"force_custom_plan", "force_generic_plan"} {
@@ -167,6 +164,13 @@ func BenchmarkPlans(b *testing.B) {
 			b.Run(strings.TrimPrefix(strings.TrimSuffix(mode, "_plan"), "force_")+"/"+q.name, func(b *testing.B) { e.judge(b, q) })
 		}
 	}
+}
+
+func benchRows() int {
+	if n, err := strconv.Atoi(os.Getenv("CONNECTLINK_BENCH_ROWS")); err == nil {
+		return n
+	}
+	return 200_000
 }
 
 // fillTables fills and returns the newest invite.

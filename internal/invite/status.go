@@ -33,6 +33,9 @@ const (
 	ConnectFailed Progress = "connect_failed" // Pipedream reported an error
 )
 
+// Progresses lists every Progress, for filters.
+func Progresses() []Progress { return []Progress{NotOpened, Visited, Continued, ConnectFailed} }
+
 // DeliveryStatus is where one message stands.
 type DeliveryStatus string
 

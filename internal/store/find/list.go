@@ -24,19 +24,26 @@ type Filter struct {
 	ExternalUserID string
 	Recipient      []seal.Hash // of the whole address, one per live key
 	Reason         invite.Reason
+	Progress       invite.Progress
+	Expiring       bool // ends within ExpiringWindow, and nobody opened it
 	CreatedAfter   time.Time
 	CreatedBefore  time.Time
 	After          invite.ID // keyset: only invites older than this one
+	Before         invite.ID // keyset, the other way: the page just newer than this one
 	Limit          int
 }
 
 // List reads a page of invites, newest first. next is the id to go on from,
-// zero when there is nothing more.
+// zero when there is nothing more: older ones, or with Before newer ones.
 func List(ctx context.Context, db postgres.DB, f Filter) (page []Invite, next invite.ID, err error) {
 	where, args := f.where()
 	args = append(args, f.Limit+1)
-	rows, _ := db.Query(ctx, fmt.Sprintf(`SELECT %s FROM invites i %s WHERE %s ORDER BY i.id DESC LIMIT $%d`,
-		columns, joins, where, len(args)), args...)
+	order := "DESC"
+	if !f.Before.IsZero() {
+		order = "ASC"
+	}
+	rows, _ := db.Query(ctx, fmt.Sprintf(`SELECT %s FROM invites i %s WHERE %s ORDER BY i.id %s LIMIT $%d`,
+		columns, joins, where, order, len(args)), args...)
 	page, err = pgx.CollectRows(rows, pgx.RowToStructByName[Invite])
 	if err != nil {
 		return nil, next, fmt.Errorf("list invites: %w", postgres.Translate(err))
@@ -44,6 +51,9 @@ func List(ctx context.Context, db postgres.DB, f Filter) (page []Invite, next in
 	if len(page) > f.Limit {
 		page = page[:f.Limit]
 		next = page[f.Limit-1].ID
+	}
+	if !f.Before.IsZero() {
+		slices.Reverse(page)
 	}
 	return page, next, nil
 }
@@ -80,6 +90,17 @@ func (f Filter) where() (string, []any) {
 	if f.Reason != "" {
 		add("d.reason = $%d", string(f.Reason))
 	}
+	if f.Progress != "" {
+		// In the text for the same reason as a rare status; the words are ours.
+		if slices.Contains(invite.Progresses(), f.Progress) {
+			cond = append(cond, "i.progress = '"+string(f.Progress)+"'")
+		} else {
+			add("i.progress = $%d", string(f.Progress))
+		}
+	}
+	if f.Expiring {
+		cond = append(cond, expiring)
+	}
 	if !f.CreatedAfter.IsZero() {
 		add("i.created_at >= $%d", f.CreatedAfter)
 	}
@@ -88,6 +109,9 @@ func (f Filter) where() (string, []any) {
 	}
 	if !f.After.IsZero() {
 		add("i.id < $%d", f.After)
+	}
+	if !f.Before.IsZero() {
+		add("i.id > $%d", f.Before)
 	}
 	return strings.Join(cond, " AND "), args
 }

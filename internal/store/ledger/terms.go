@@ -1,46 +1,17 @@
 package ledger
 
 import (
-	"strconv"
-
 	"github.com/connectlink/connectlink/internal/contact"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/seal"
 )
 
-// Kinds of terms by which an invite is found. They are part of what is hashed,
-// so a local part never matches a name.
-const (
-	TermEmail  = "email"
-	TermLocal  = "email.local"
-	TermDomain = "email.domain"
-	TermPhone  = "phone"
-	TermLast4  = "phone.last4"
-	TermName   = "name.word"
-)
-
-// Terms hashes what an invite may be searched by: the whole address, and the
-// parts by which a misspelt one is found.
+// Terms hashes what an invite may be searched by.
 func Terms(box *seal.Box, project string, livemode bool, r invite.Recipient) []seal.Hash {
-	mode := strconv.FormatBool(livemode)
-	var out []seal.Hash
-	add := func(kind, value string) {
-		if value != "" {
-			out = append(out, box.Hash(kind, project, mode, value))
-		}
-	}
-	if r.Email != "" {
-		local, domain := contact.EmailParts(r.Email)
-		add(TermEmail, local+"@"+domain)
-		add(TermLocal, local)
-		add(TermDomain, domain)
-	}
-	if r.Phone != "" {
-		add(TermPhone, r.Phone)
-		add(TermLast4, contact.Last4(r.Phone))
-	}
-	for _, word := range contact.NameWords(r.Name) {
-		add(TermName, word)
+	terms := contact.Terms(r.Email, r.Phone, r.Name)
+	out := make([]seal.Hash, 0, len(terms))
+	for _, t := range terms {
+		out = append(out, box.Hash(t.Kind, t.Parts(project, livemode)...))
 	}
 	return out
 }
@@ -48,13 +19,13 @@ func Terms(box *seal.Box, project string, livemode bool, r invite.Recipient) []s
 // AddressTerms are the hashes, one per live key, by which an exact address is
 // looked up; none for what is no address.
 func AddressTerms(box *seal.Box, project string, livemode bool, address string) []seal.Hash {
-	mode := strconv.FormatBool(livemode)
+	var t contact.Term
 	if email, err := contact.ParseEmail(address); err == nil {
-		local, domain := contact.EmailParts(email)
-		return box.Hashes(TermEmail, project, mode, local+"@"+domain)
+		t = contact.Term{Kind: contact.TermEmail, Value: contact.SearchEmail(email)}
+	} else if phone, err := contact.ParsePhoneTest(address, ""); err == nil {
+		t = contact.Term{Kind: contact.TermPhone, Value: phone.E164}
+	} else {
+		return nil
 	}
-	if phone, err := contact.ParsePhoneTest(address, ""); err == nil {
-		return box.Hashes(TermPhone, project, mode, phone.E164)
-	}
-	return nil
+	return box.Hashes(t.Kind, t.Parts(project, livemode)...)
 }

@@ -1,0 +1,85 @@
+package contact
+
+import (
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/nyaruka/phonenumbers"
+)
+
+// Term is one thing a person may be found by, in the form it is hashed in. Its
+// kind is a part of what is hashed, so a local part never matches a name.
+type Term struct{ Kind, Value string }
+
+// Kinds of terms. They stand in stored hashes: a renamed one finds nothing.
+const (
+	TermEmail  = "email"
+	TermLocal  = "email.local"
+	TermDomain = "email.domain"
+	TermPhone  = "phone"
+	TermLast4  = "phone.last4"
+	TermName   = "name.word"
+)
+
+// Parts are what is hashed beside the kind. Project and mode are among them, so
+// that a hash can never find what belongs to another.
+func (t Term) Parts(project string, livemode bool) []string {
+	return []string{project, strconv.FormatBool(livemode), t.Value}
+}
+
+// Terms are what a person is found by: the whole address, and the parts by
+// which a misspelt one is found. They expect what ParseEmail and ParsePhone
+// returned; each is there once.
+func Terms(email, phone, name string) []Term {
+	var out []Term
+	add := func(kind, value string) {
+		if value != "" {
+			out = append(out, Term{kind, value})
+		}
+	}
+	if email != "" {
+		local, domain := EmailParts(email)
+		add(TermEmail, local+"@"+domain)
+		add(TermLocal, local)
+		add(TermDomain, domain)
+	}
+	if phone != "" {
+		add(TermPhone, phone)
+		add(TermLast4, Last4(phone))
+	}
+	for _, word := range NameWords(name) {
+		add(TermName, word)
+	}
+	return out
+}
+
+// fewestDigits a text must have to be looked up as a whole phone number.
+const fewestDigits = 6
+
+// SearchPhone reads a number somebody looks for. It is more lenient than
+// ParsePhone: a number that takes no texts, or that no phone has, may be
+// exactly what was mistyped. It returns E.164.
+func SearchPhone(raw, region string) (e164 string, ok bool) {
+	digits := 0
+	for _, r := range raw {
+		if unicode.IsDigit(r) {
+			digits++
+		}
+	}
+	if digits < fewestDigits || utf8.RuneCountInString(raw) > maxPhoneInput {
+		return "", false
+	}
+	number, err := readPhone(raw, region)
+	if (err != nil || !phonenumbers.IsValidNumber(number)) && !strings.Contains(raw, "+") {
+		// Perhaps it is the plus that was left out.
+		if whole, err := readPhone("+"+strings.TrimSpace(raw), ""); err == nil && phonenumbers.IsValidNumber(whole) {
+			number = whole
+		}
+	}
+	if number == nil {
+		return "", false
+	}
+	return phonenumbers.Format(number, phonenumbers.E164), true
+}

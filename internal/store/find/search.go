@@ -1,0 +1,238 @@
+package find
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/connectlink/connectlink/internal/contact"
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/secret"
+)
+
+// Query is what somebody looks for within one project and mode.
+type Query struct {
+	ProjectID string
+	Livemode  bool
+	Region    string // of numbers without a country code
+	Text      string // as typed or pasted
+	Limit     int
+}
+
+// Hit is an invite that was found, and by what.
+type Hit struct {
+	Invite
+	By By
+}
+
+// Found is the answer to a Query.
+type Found struct {
+	// Hits are what the text names, newest first.
+	Hits []Hit
+	// More says that there are others, older than these.
+	More bool
+	// Similar, only where nothing was hit, are recent invites whose message did
+	// not arrive and whose recipient has something in common with the text:
+	// whoever searches types the right address, and the slip is in ours.
+	Similar []Hit
+}
+
+// Search finds invites by whatever names them: an address, an id, a link, a
+// provider's id. Any text has an answer; one that means nothing finds nothing.
+func Search(ctx context.Context, db postgres.DB, box *seal.Box, q Query) (Found, error) {
+	if q.Limit <= 0 {
+		q.Limit = 25
+	}
+	m := understand(q.Text, q.Region)
+	s := &search{q: q, box: box, hits: map[invite.ID]By{}}
+	s.ask(m)
+	if err := s.run(ctx, db); err != nil {
+		return Found{}, err
+	}
+	if len(s.hits) > 0 {
+		hits, more, err := s.load(ctx, db)
+		return Found{Hits: hits, More: more}, err
+	}
+	similar, err := s.similar(ctx, db, m)
+	return Found{Similar: similar}, err
+}
+
+// search collects the look-ups of one query: they go in one round trip.
+type search struct {
+	q     Query
+	box   *seal.Box
+	batch pgx.Batch
+	hits  map[invite.ID]By
+}
+
+func (s *search) queue(by By, sql string, args ...any) {
+	s.batch.Queue(sql, args...).Query(func(rows pgx.Rows) error {
+		found, err := pgx.CollectRows(rows, pgx.RowTo[invite.ID])
+		for _, id := range found {
+			if _, ok := s.hits[id]; !ok {
+				s.hits[id] = by
+			}
+		}
+		return err
+	})
+}
+
+func (s *search) run(ctx context.Context, db postgres.DB) error {
+	if s.batch.Len() == 0 {
+		return nil
+	}
+	if err := db.SendBatch(ctx, &s.batch).Close(); err != nil {
+		return fmt.Errorf("search: %w", postgres.Translate(err))
+	}
+	return nil
+}
+
+const (
+	byInvite = `SELECT id FROM invites WHERE id = ANY($1) AND project_id = $2 AND livemode = $3`
+
+	byDelivery = `SELECT invite_id FROM deliveries WHERE id = ANY($1) AND project_id = $2 AND livemode = $3`
+
+	byCode = `SELECT i.id FROM codes c JOIN invites i ON i.id = c.invite_id
+		WHERE c.digest = ANY($1) AND i.project_id = $2 AND i.livemode = $3`
+
+	byToken = `SELECT i.id FROM connect_links l JOIN invites i ON i.id = l.invite_id
+		WHERE l.token_digest = ANY($1) AND i.project_id = $2 AND i.livemode = $3`
+
+	// The empty id is left out in words that the partial index has too.
+	byMessage = `SELECT i.id FROM attempts a JOIN invites i ON i.id = a.invite_id
+		WHERE a.provider_message_id = ANY($1) AND a.provider_message_id <> '' AND i.project_id = $2 AND i.livemode = $3 LIMIT $4`
+
+	byAccount = `SELECT id FROM invites
+		WHERE account_id = ANY($1) AND account_id <> '' AND project_id = $2 AND livemode = $3 ORDER BY id DESC LIMIT $4`
+
+	// An index walk per app would need their names; one person has few invites.
+	byUser = `SELECT id FROM invites WHERE external_user_id = $1 AND project_id = $2 AND livemode = $3 ORDER BY id DESC LIMIT $4`
+
+	byResend = `SELECT invite_id FROM events WHERE type = 'resent' AND data ->> 'request_id' = $1 AND project_id = $2 AND livemode = $3 LIMIT $4`
+
+	// Creating a request's invite is looked up without an index of its own: the
+	// invite's id carries nearly the same time as the request's.
+	byCreate = `SELECT e.invite_id FROM invites i JOIN events e ON e.invite_id = i.id AND e.seq = 1
+		WHERE i.project_id = $2 AND i.livemode = $3 AND i.id >= $4 AND i.id < $5 AND e.data ->> 'request_id' = $1 LIMIT 1`
+
+	// One walk per live key, each of them along the index.
+	byTerm = `SELECT t.invite_id FROM unnest($1::bytea[]) h
+		CROSS JOIN LATERAL (SELECT invite_id FROM search_terms WHERE hash = h ORDER BY invite_id DESC LIMIT $2) t`
+
+	// Of a name every word must be there. The first is walked, the others are
+	// probed; a name so common that nobody has the rest of it among its newest
+	// thousands is not looked for further.
+	byName = `SELECT t.invite_id FROM unnest($1::bytea[]) h
+		CROSS JOIN LATERAL (SELECT invite_id FROM search_terms WHERE hash = h ORDER BY invite_id DESC LIMIT 3000) t
+		WHERE NOT EXISTS (SELECT FROM unnest($2::int[]) word WHERE NOT EXISTS (
+			SELECT FROM unnest($3::bytea[], $4::int[]) o(hash, word) JOIN search_terms p ON p.hash = o.hash AND p.invite_id = t.invite_id
+			WHERE o.word = word.word))
+		LIMIT $5`
+)
+
+func (s *search) ask(m meaning) {
+	project, mode, most := s.q.ProjectID, s.q.Livemode, s.q.Limit+1
+	if len(m.invites) > 0 {
+		s.queue(ByInvite, byInvite, m.invites, project, mode)
+	}
+	if len(m.deliveries) > 0 {
+		s.queue(ByDelivery, byDelivery, m.deliveries, project, mode)
+	}
+	for _, r := range m.requests {
+		s.queue(ByRequest, byResend, r, project, mode, most)
+		if from, to, ok := requestBounds(r); ok {
+			s.queue(ByRequest, byCreate, r, project, mode, from, to)
+		}
+	}
+	if d := digests(m.codes); len(d) > 0 {
+		s.queue(ByLink, byCode, d, project, mode)
+	}
+	if d := digests(m.tokens); len(d) > 0 {
+		s.queue(ByConnectLink, byToken, d, project, mode)
+	}
+	if len(m.accounts) > 0 {
+		s.queue(ByAccount, byAccount, m.accounts, project, mode, most)
+	}
+	if m.user != "" {
+		s.queue(ByUser, byUser, m.user, project, mode, most)
+	}
+	if len(m.messages) > 0 {
+		s.queue(ByMessage, byMessage, m.messages, project, mode, most)
+	}
+	for _, email := range m.emails {
+		s.queue(ByEmail, byTerm, s.hashes(contact.Term{Kind: contact.TermEmail, Value: email}), most)
+	}
+	for _, t := range []struct {
+		by          By
+		kind, value string
+	}{
+		{ByPhone, contact.TermPhone, m.phone},
+		{ByDomain, contact.TermDomain, m.domain},
+		{ByLast4, contact.TermLast4, m.last4},
+	} {
+		if t.value != "" {
+			s.queue(t.by, byTerm, s.hashes(contact.Term{Kind: t.kind, Value: t.value}), most)
+		}
+	}
+	s.askName(m.name, most)
+}
+
+func (s *search) askName(words []string, most int) {
+	switch len(words) {
+	case 0:
+	case 1:
+		s.queue(ByName, byTerm, s.hashes(contact.Term{Kind: contact.TermName, Value: words[0]}), most)
+	default:
+		// The longest word is the likeliest to be rare.
+		words = slices.SortedFunc(slices.Values(words), func(a, b string) int { return cmp.Compare(len(b), len(a)) })
+		var number, of []int
+		var hashes []seal.Hash
+		for i, w := range words[1:] {
+			number = append(number, i)
+			for _, h := range s.hashes(contact.Term{Kind: contact.TermName, Value: w}) {
+				hashes, of = append(hashes, h), append(of, i)
+			}
+		}
+		s.queue(ByName, byName, s.hashes(contact.Term{Kind: contact.TermName, Value: words[0]}), number, hashes, of, most)
+	}
+}
+
+func (s *search) hashes(t contact.Term) []seal.Hash {
+	return s.box.Hashes(t.Kind, t.Parts(s.q.ProjectID, s.q.Livemode)...)
+}
+
+// load reads what was hit, newest first. Project and mode are asked again: they
+// stand in every look-up, and nothing else may ever come of one that forgets.
+func (s *search) load(ctx context.Context, db postgres.DB) (hits []Hit, more bool, err error) {
+	ids := make([]invite.ID, 0, len(s.hits))
+	for id := range s.hits {
+		ids = append(ids, id)
+	}
+	slices.SortFunc(ids, func(a, b invite.ID) int { return cmp.Compare(b.String(), a.String()) })
+	if more = len(ids) > s.q.Limit; more {
+		ids = ids[:s.q.Limit]
+	}
+	rows, _ := db.Query(ctx, `SELECT `+columns+` FROM invites i `+joins+`
+		WHERE i.id = ANY($1) AND i.project_id = $2 AND i.livemode = $3 ORDER BY i.id DESC`, ids, s.q.ProjectID, s.q.Livemode)
+	found, err := pgx.CollectRows(rows, pgx.RowToStructByName[Invite])
+	if err != nil {
+		return nil, false, fmt.Errorf("search: load: %w", postgres.Translate(err))
+	}
+	for _, inv := range found {
+		hits = append(hits, Hit{inv, s.hits[inv.ID]})
+	}
+	return hits, more, nil
+}
+
+func digests(secrets []secret.Text) [][]byte {
+	out := make([][]byte, 0, len(secrets))
+	for _, s := range secrets {
+		out = append(out, seal.Digest(s))
+	}
+	return out
+}

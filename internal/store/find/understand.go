@@ -1,0 +1,234 @@
+package find
+
+import (
+	"encoding/base32"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+
+	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/contact"
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/secret"
+)
+
+// By says as what a text that was searched for was understood.
+type By string
+
+// What a text can be understood as.
+const (
+	ByInvite      By = "invite"       // "inv_…"
+	ByDelivery    By = "delivery"     // "dlv_…"
+	ByRequest     By = "request"      // "req_…"
+	ByLink        By = "link"         // the code of an invite link, or the whole link
+	ByConnectLink By = "connect_link" // Pipedream's URL, or the token in it
+	ByMessage     By = "message"      // a provider's id of a message
+	ByEmail       By = "email"
+	ByPhone       By = "phone"
+	ByUser        By = "user"    // the product's external user id
+	ByAccount     By = "account" // "apn_…"
+	ByName        By = "name"
+	ByDomain      By = "domain"
+	ByLast4       By = "last4" // the last four digits of a number
+)
+
+// maxSearch bounds how much of a pasted text is read, in bytes.
+const maxSearch = 4 << 10
+
+// meaning is everything a text may be. A text is often several things: an
+// external user id can look like an email address.
+type meaning struct {
+	invites    []invite.ID
+	deliveries []invite.DeliveryID
+	requests   []string
+	codes      []secret.Text
+	tokens     []secret.Text
+	messages   []string
+	user       string
+	accounts   []string
+	emails     []string
+	phone      string
+	domain     string
+	last4      string
+	name       []string // words
+}
+
+var (
+	ids       = regexp.MustCompile(`(?i)\b(inv|dlv|req)_[0-9a-v]{26}\b`)
+	codePath  = regexp.MustCompile(`/(?:c|done)/([0-9A-Za-z]{20})(?:$|[^0-9A-Za-z])`)
+	tokens    = regexp.MustCompile(`\bctok_[0-9A-Za-z_-]+`)
+	accounts  = regexp.MustCompile(`\bapn_[0-9A-Za-z]+`)
+	addresses = regexp.MustCompile(`[^\s<>()"',;:@]+@[^\s<>()"',;:@]+`)
+)
+
+// understand reads what somebody typed or pasted. It never fails: at worst the
+// text means nothing.
+func understand(text, region string) meaning {
+	text = legible(text)
+	var m meaning
+	if text == "" {
+		return m
+	}
+	m.idsIn(text)
+	m.linksIn(text)
+	bare := unwrapped(text)
+	for _, a := range accounts.FindAllString(text, 3) {
+		m.accounts = append(m.accounts, a)
+	}
+	m.emails = emailsIn(bare)
+	m.phone, _ = contact.SearchPhone(bare, region)
+	if digits := strings.TrimLeft(bare, "….*x•- "); len(digits) == 4 && strings.Trim(digits, "0123456789") == "" {
+		m.last4 = digits
+	}
+	if len(m.emails) == 0 {
+		m.domain = domainIn(bare)
+	}
+	if utf8.RuneCountInString(text) <= maxUserID {
+		m.user = text
+	}
+	m.messages = messageIDs(bare)
+	known := len(m.emails) + len(m.phone) + len(m.domain) + len(m.invites) + len(m.deliveries) + len(m.requests) + len(m.codes) + len(m.tokens)
+	if known == 0 && strings.ContainsFunc(bare, unicode.IsLetter) {
+		m.name = contact.NameWords(bare)
+	}
+	return m
+}
+
+// maxUserID is how long an external user id may be, in characters.
+const maxUserID = 250
+
+// legible drops what cannot be seen and nobody meant: direction marks and
+// zero-width characters come along when a text is copied from a page.
+func legible(text string) string {
+	if len(text) > maxSearch {
+		text = text[:maxSearch]
+	}
+	text = strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r) || unicode.Is(unicode.Zs, r):
+			return ' '
+		case r == utf8.RuneError || unicode.IsControl(r) || unicode.Is(unicode.Cf, r):
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(text, ""))
+	return strings.TrimSpace(text)
+}
+
+// unwrapped takes off what stands around a value in mail programs, tickets and code.
+func unwrapped(text string) string {
+	text = strings.Trim(text, " \"'`<>()[]{},;„“”‘’«»")
+	for _, scheme := range []string{"mailto:", "MAILTO:", "tel:", "sms:"} {
+		text = strings.TrimPrefix(text, scheme)
+	}
+	if head, _, ok := strings.Cut(text, "?"); ok && strings.Contains(head, "@") {
+		text = head // mailto:pat@customer.example?subject=…
+	}
+	return text
+}
+
+func (m *meaning) idsIn(text string) {
+	for _, word := range ids.FindAllString(text, 5) {
+		word = strings.ToLower(word)
+		if id, err := invite.Parse[invite.ID](word); err == nil {
+			m.invites = append(m.invites, id)
+		}
+		if id, err := invite.Parse[invite.DeliveryID](word); err == nil {
+			m.deliveries = append(m.deliveries, id)
+		}
+		if strings.HasPrefix(word, "req_") {
+			m.requests = append(m.requests, word)
+		}
+	}
+}
+
+func (m *meaning) linksIn(text string) {
+	if access.ValidCode(text) {
+		m.codes = append(m.codes, secret.New(text))
+	}
+	for _, found := range codePath.FindAllStringSubmatch(text, 3) {
+		m.codes = append(m.codes, secret.New(found[1]))
+	}
+	for _, t := range tokens.FindAllString(text, 3) {
+		m.tokens = append(m.tokens, secret.New(t))
+	}
+	if u, err := url.Parse(text); err == nil && u.Scheme != "" {
+		if t := u.Query().Get("token"); t != "" && !tokens.MatchString(t) {
+			m.tokens = append(m.tokens, secret.New(t))
+		}
+	}
+}
+
+// emailsIn finds the addresses of a text such as "Pat Doe <pat@customer.example>".
+func emailsIn(text string) []string {
+	var out []string
+	for _, found := range addresses.FindAllString(text, 3) {
+		if email, err := contact.ParseEmail(strings.Trim(found, ".")); err == nil {
+			out = append(out, contact.SearchEmail(email))
+		}
+	}
+	return out
+}
+
+// domainIn reads "@customer.example", "customer.example" or an address whose
+// local part nobody could have.
+func domainIn(text string) string {
+	_, after, at := strings.Cut(text, "@")
+	if !at {
+		after = text
+	}
+	if strings.ContainsAny(after, " /") {
+		return ""
+	}
+	email, err := contact.ParseEmail("x@" + after)
+	if err != nil {
+		return ""
+	}
+	_, domain := contact.EmailParts(email)
+	return domain
+}
+
+// messageIDs are the forms in which providers write the id of one message:
+// SendGrid's events add a suffix behind a dot to what its API answered.
+func messageIDs(text string) []string {
+	if text == "" || strings.ContainsRune(text, ' ') || len(text) > maxUserID {
+		return nil
+	}
+	forms := []string{text}
+	if head, _, ok := strings.Cut(text, "."); ok && len(head) >= 10 {
+		forms = append(forms, head)
+	}
+	return forms
+}
+
+// requestWindow is how long after its request an invite may have got its id.
+const requestWindow = 30 * time.Second
+
+// requestBounds are the ids between which the invite that a request made must
+// lie: both ids carry their time.
+func requestBounds(request string) (from, to uuid.UUID, ok bool) {
+	raw, err := base32.HexEncoding.WithPadding(base32.NoPadding).DecodeString(strings.ToUpper(strings.TrimPrefix(request, "req_")))
+	if err != nil || len(raw) != len(from) {
+		return from, to, false
+	}
+	var ms int64
+	for _, b := range raw[:6] {
+		ms = ms<<8 | int64(b)
+	}
+	return firstAt(ms - 1000), firstAt(ms + requestWindow.Milliseconds()), true
+}
+
+// firstAt is below every id made in this millisecond or later.
+func firstAt(ms int64) uuid.UUID {
+	var u uuid.UUID
+	for i := 5; i >= 0; i-- {
+		u[i] = byte(ms)
+		ms >>= 8
+	}
+	return u
+}
