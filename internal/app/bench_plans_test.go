@@ -118,7 +118,7 @@ SET session_replication_role = replica; -- no foreign key checks: the rows fit b
 SET synchronous_commit = off;
 CREATE FUNCTION pg_temp.at(n int) RETURNS timestamptz LANGUAGE sql IMMUTABLE AS $$ SELECT now() - (%[1]d - n) * interval '30 seconds' $$;
 CREATE FUNCTION pg_temp.uid(n int, kind int) RETURNS uuid LANGUAGE sql IMMUTABLE AS
-	$$ SELECT (lpad(to_hex(n::bigint), 12, '0') || '7' || lpad(to_hex(kind), 3, '0') || '8' || substr(md5(n::text || kind::text), 1, 15))::uuid $$;
+	$$ SELECT (lpad(to_hex((extract(epoch FROM pg_temp.at(n)) * 1000)::bigint), 12, '0') || '7' || lpad(to_hex(kind), 3, '0') || '8' || substr(md5(n::text || kind::text), 1, 15))::uuid $$;
 INSERT INTO invites (id, project_id, livemode, environment, status, progress, channel, link_type, initiated_by, external_user_id, app_slug, app_name,
 	content, expires_in_s, expires_at, gives_up_at, seq, created_by, created_at, updated_at, poll_at, poll_until, wiped_at)
 SELECT pg_temp.uid(n, 1), 'default', false, 'development',

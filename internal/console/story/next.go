@@ -1,0 +1,71 @@
+package story
+
+import "github.com/connectlink/connectlink/internal/invite"
+
+// Step is something staff can do with an invite.
+type Step string
+
+// The steps.
+const (
+	StepNone    Step = ""
+	StepCancel  Step = "cancel"  // revoke before it leaves
+	StepResend  Step = "resend"  // same person, same way
+	StepCorrect Step = "correct" // another address
+	StepToEmail Step = "email"   // the other channel
+	StepToSMS   Step = "sms"
+	StepLift    Step = "lift" // take the block away first
+	StepRenew   Step = "renew"
+	StepNew     Step = "new"
+)
+
+// Next is what is most probably right to do, by where an invite stands and
+// why; its label stands on the page's one big button.
+func Next(w Words, s Situation) (Step, string) {
+	switch s.Status {
+	case invite.Connected:
+		return StepNone, ""
+	case invite.Revoked:
+		return StepNew, w.T("New invite")
+	case invite.Expired:
+		return StepRenew, w.T("Send a new link")
+	case invite.Scheduled:
+		return StepCancel, w.T("Cancel")
+	case invite.Pending, invite.Active, invite.Failed:
+	}
+	if s.Progress == invite.ConnectFailed {
+		return StepRenew, w.T("Send a new link")
+	}
+	if s.Message == nil {
+		return StepResend, w.T("Resend…")
+	}
+	switch s.Message.Status {
+	case invite.Queued, invite.Sending:
+		return StepCancel, w.T("Cancel")
+	case invite.Complained:
+		return StepNone, "" // nobody may write to them again
+	case invite.Bounced, invite.Undelivered, invite.Rejected, invite.Suppressed, invite.Unknown:
+		return byReason(w, s.Message.Reason)
+	case invite.Accepted, invite.Sent, invite.Deferred, invite.Delivered, invite.Canceled:
+	}
+	return StepResend, w.T("Resend…")
+}
+
+func byReason(w Words, r invite.Reason) (Step, string) {
+	e, _ := invite.Explain(r)
+	switch e.Action {
+	case invite.CorrectAddress:
+		return StepCorrect, w.T("Correct address and resend")
+	case invite.SwitchToSMS:
+		return StepToSMS, w.T("Switch to SMS")
+	case invite.SwitchToEmail:
+		return StepToEmail, w.T("Switch to email")
+	case invite.LiftAndResend:
+		return StepLift, w.T("Lift block and resend")
+	case invite.Resend, invite.CallOperator:
+	case invite.NoAction:
+		if r == invite.MarkedSpam {
+			return StepNone, ""
+		}
+	}
+	return StepResend, w.T("Resend…")
+}

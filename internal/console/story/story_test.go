@@ -1,0 +1,175 @@
+package story_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/connectlink/connectlink/internal/console/story"
+	"github.com/connectlink/connectlink/internal/invite"
+)
+
+// english says texts as they stand in the code.
+type english struct{ now time.Time }
+
+func (english) T(text string, args ...any) string {
+	if len(args) == 0 {
+		return text
+	}
+	return fmt.Sprintf(text, args...)
+}
+
+func (english) TN(one, many string, n int, args ...any) string {
+	if n == 1 {
+		return fmt.Sprintf(one, append([]any{n}, args...)...)
+	}
+	return fmt.Sprintf(many, append([]any{n}, args...)...)
+}
+
+func (e english) Relative(at time.Time) string {
+	if d := e.now.Sub(at); d >= 0 {
+		return d.String() + " ago"
+	}
+	return "in " + at.Sub(e.now).String()
+}
+
+func (english) Span(d time.Duration) string { return d.String() }
+
+func plain(s string) string { return strings.NewReplacer("\u2068", "", "\u2069", "").Replace(s) }
+
+func now() time.Time { return time.Date(2026, 11, 23, 14, 0, 0, 0, time.UTC) }
+
+func sent(status invite.DeliveryStatus, reason invite.Reason) *story.Message {
+	return &story.Message{Status: status, Channel: invite.Email, Reason: reason, At: now().Add(-12 * time.Minute)}
+}
+
+func TestOneSentenceSaysWhereAnInviteStands(t *testing.T) {
+	t.Parallel()
+	ago := now().Add(-12 * time.Minute)
+	open := story.Situation{Status: invite.Active, Progress: invite.NotOpened, Channel: invite.Email, ExpiresAt: now().Add(3*time.Hour + 48*time.Minute)}
+	with := func(change func(*story.Situation)) story.Situation {
+		s := open
+		change(&s)
+		return s
+	}
+	msg := func(status invite.DeliveryStatus, reason invite.Reason) story.Situation {
+		return with(func(s *story.Situation) { s.Message = sent(status, reason) })
+	}
+	const works = " Link works for 3h48m0s."
+	for name, c := range map[string]struct {
+		s    story.Situation
+		want string
+		step story.Step
+	}{
+		"delivered":       {msg(invite.Delivered, ""), "Delivered to p••@c•••.example 12m0s ago, not opened yet." + works, story.StepResend},
+		"queued":          {msg(invite.Queued, ""), "Waiting to be sent to p••@c•••.example." + works, story.StepCancel},
+		"sending":         {msg(invite.Sending, ""), "Being sent to p••@c•••.example now." + works, story.StepCancel},
+		"accepted":        {msg(invite.Accepted, ""), "On its way to p••@c•••.example since 12m0s ago, not confirmed yet." + works, story.StepResend},
+		"sent, no word":   {msg(invite.Sent, invite.NoReceipt), "Handed over for p••@c•••.example 12m0s ago, and no confirmation came. It may have arrived." + works, story.StepResend},
+		"deferred":        {msg(invite.Deferred, invite.DeferredByHost), "Delayed: the system of p••@c•••.example asked us to wait, last 12m0s ago." + works, story.StepResend},
+		"complained":      {msg(invite.Complained, invite.MarkedSpam), "Delivered to p••@c•••.example, and marked as spam 12m0s ago." + works, story.StepNone},
+		"unknown":         {msg(invite.Unknown, invite.OutcomeUnknown), "Nobody can tell whether the message to p••@c•••.example left: the connection broke while it was handed over." + works, story.StepResend},
+		"canceled":        {msg(invite.Canceled, ""), "The message to p••@c•••.example was cancelled before it left." + works, story.StepResend},
+		"no message":      {open, "No message is sent: the product shows the link itself. Not opened yet." + works, story.StepResend},
+		"waiting for one": {with(func(s *story.Situation) { s.Status, s.ExpiresAt = invite.Pending, time.Time{} }), "Waiting for Pipedream to issue a link.", story.StepResend},
+		"pending": {with(func(s *story.Situation) { s.Status, s.Message = invite.Pending, sent(invite.Queued, "") }),
+			"Waiting for Pipedream to issue a link; then it is sent to p••@c•••.example.", story.StepCancel},
+		"bounced": {with(func(s *story.Situation) {
+			s.Status, s.Message = invite.Failed, sent(invite.Bounced, invite.AddressNotFound)
+		}),
+			"Did not reach p••@c•••.example: there is no mailbox at this email address." + works, story.StepCorrect},
+		"mailbox full": {msg(invite.Bounced, invite.MailboxUnavailable),
+			"Did not reach p••@c•••.example: the mailbox exists but does not take mail now: it is full, suspended or blocked." + works, story.StepToSMS},
+		"landline":   {msg(invite.Undelivered, invite.Landline), "Did not reach p••@c•••.example: this is a landline, or it cannot receive text messages." + works, story.StepToEmail},
+		"opted out":  {msg(invite.Rejected, invite.OptedOut), "Did not reach p••@c•••.example: the person replied STOP: no text may be sent to them." + works, story.StepToEmail},
+		"suppressed": {msg(invite.Suppressed, invite.SuppressedBefore), "Did not reach p••@c•••.example: nothing was sent, because an earlier message to this address failed." + works, story.StepLift},
+		"no link came": {msg(invite.Rejected, invite.LinkUnavailable),
+			"Did not reach p••@c•••.example: Pipedream gave no connect link before the invite's time ran out." + works, story.StepResend},
+		"without a reason": {msg(invite.Undelivered, ""), "Did not reach p••@c•••.example." + works, story.StepResend},
+		"visited": {with(func(s *story.Situation) {
+			s.Progress, s.ProgressAt, s.Message = invite.Visited, ago, sent(invite.Delivered, "")
+		}),
+			"The person opened it 12m0s ago and has not gone on yet." + works, story.StepResend},
+		"continued": {with(func(s *story.Situation) { s.Progress, s.ProgressAt = invite.Continued, ago }),
+			"The person went on to Pipedream 12m0s ago and is not connected yet." + works, story.StepResend},
+		"connect failed": {with(func(s *story.Situation) { s.Progress, s.ProgressAt = invite.ConnectFailed, ago }), "Slack could not be connected 12m0s ago." + works, story.StepRenew},
+		"time over": {with(func(s *story.Situation) {
+			s.ExpiresAt = now().Add(-time.Second)
+			s.Message = sent(invite.Delivered, "")
+		}), "Delivered to p••@c•••.example 12m0s ago, not opened yet. Its time is over.", story.StepResend},
+		"scheduled": {with(func(s *story.Situation) { s.Status, s.SendAt = invite.Scheduled, now().Add(time.Hour) }), "Will be sent to p••@c•••.example in 1h0m0s.", story.StepCancel},
+		"connected": {with(func(s *story.Situation) { s.Status, s.Connected, s.Account = invite.Connected, ago, "Acme Workspace" }),
+			"Connected as Acme Workspace 12m0s ago.", story.StepNone},
+		"connected, nameless": {with(func(s *story.Situation) { s.Status, s.Connected = invite.Connected, ago }), "Connected 12m0s ago.", story.StepNone},
+		"expired unopened": {with(func(s *story.Situation) {
+			s.Status, s.EndedAt, s.Message = invite.Expired, ago, sent(invite.Delivered, "")
+		}),
+			"Expired 12m0s ago. The message was delivered to p••@c•••.example, and nobody opened it.", story.StepRenew},
+		"expired undelivered": {with(func(s *story.Situation) {
+			s.Status, s.EndedAt, s.Message = invite.Expired, ago, sent(invite.Bounced, "")
+		}),
+			"Expired 12m0s ago without having been opened.", story.StepRenew},
+		"expired visited": {with(func(s *story.Situation) { s.Status, s.EndedAt, s.Progress = invite.Expired, ago, invite.Visited }),
+			"Expired 12m0s ago. The person opened it, but did not go on.", story.StepRenew},
+		"expired at Pipedream": {with(func(s *story.Situation) {
+			s.Status, s.EndedAt, s.Progress, s.OpenUntil = invite.Expired, ago, invite.Continued, now().Add(time.Hour)
+		}), "Expired 12m0s ago. The person went on to Pipedream, but did not finish there. A Pipedream page opened before works for 1h0m0s more.", story.StepRenew},
+		"expired after a failure": {with(func(s *story.Situation) { s.Status, s.EndedAt, s.Progress = invite.Expired, ago, invite.ConnectFailed }),
+			"Expired 12m0s ago, after Slack could not be connected.", story.StepRenew},
+		"revoked":  {with(func(s *story.Situation) { s.Status, s.EndedAt = invite.Revoked, ago }), "Revoked 12m0s ago. The link shows that it was cancelled.", story.StepNew},
+		"replaced": {with(func(s *story.Situation) { s.Status, s.EndedAt, s.Replaced = invite.Revoked, ago, true }), "Replaced by a newer invite 12m0s ago.", story.StepNew},
+		"reported": {with(func(s *story.Situation) { s.Status, s.EndedAt, s.Reported = invite.Revoked, ago, true }), "Ended 12m0s ago: the person said that it is not for them.", story.StepNew},
+		"connected after revoke": {with(func(s *story.Situation) { s.Status, s.EndedAt, s.Connected = invite.Revoked, ago, ago }),
+			"Revoked 12m0s ago, and an account was connected all the same. It was not removed: somebody should look.", story.StepNew},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c.s.Now, c.s.App, c.s.To = now(), "Slack", "p••@c•••.example"
+			w := english{now()}
+			if got := plain(story.Sentence(w, c.s)); got != c.want {
+				t.Errorf("\n got %s\nwant %s", got, c.want)
+			}
+			step, label := story.Next(w, c.s)
+			if step != c.step || (label == "") != (step == story.StepNone) {
+				t.Errorf("the next step is %q %q, want %q", step, label, c.step)
+			}
+		})
+	}
+}
+
+// No state is left without words: every combination says something.
+func TestEveryStateHasWords(t *testing.T) {
+	t.Parallel()
+	for _, status := range invite.Statuses() {
+		for _, progress := range invite.Progresses() {
+			for _, delivery := range invite.DeliveryStatuses() {
+				s := story.Situation{Status: status, Progress: progress, App: "Slack", To: "p••@c•••.example", Message: sent(delivery, ""), Now: now()}
+				if got := story.Sentence(english{now()}, s); got == "" || strings.Contains(got, "%!") {
+					t.Errorf("%s, %s, %s: %q", status, progress, delivery, got)
+				}
+			}
+		}
+	}
+}
+
+func TestAddressesInOthersWordsAreMasked(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"550 5.1.1 <pat@customer.example> unknown": "550 5.1.1 <p••@c•••.example> unknown",
+		"pat@customer.example.":                    "p••@c•••.example.",
+		"call +1 202 555 0147 now":                 "call +1 ••• 47 now",
+		"2025550147":                               "••• 47",
+		"user-8812":                                "user-8812",
+		"550 5.1.1":                                "550 5.1.1",
+		"a@b":                                      "•••",
+		"two: a.b@c.example, d@e.example":          "two: a••@c•••.example, d••@e•••.example",
+	} {
+		if got := story.Hush(text); got != want {
+			t.Errorf("%q is shown as %q, want %q", text, got, want)
+		}
+	}
+	if got := story.HushName("Pat  O'Doe Ö"); got != "P•• O•• Ö••" {
+		t.Errorf("a name is shown as %q", got)
+	}
+}
