@@ -16,6 +16,7 @@ const (
 	EventFetched             EventType = "link.fetched" // somebody or something asked for the page; changes nothing
 	EventVisited             EventType = "link.visited"
 	EventContinued           EventType = "link.continued"
+	EventCopied              EventType = "link.copied" // by staff, to hand it over by hand; changes nothing
 	EventConnectFailed       EventType = "connect_failed"
 	EventConnected           EventType = "connected"
 	EventAlreadyConnected    EventType = "already_connected"      // another invite of the same person got the account
@@ -121,6 +122,7 @@ type Data struct {
 	Attempt       int        `json:"attempt,omitempty"`
 	Outcome       string     `json:"outcome,omitempty"`
 	Source        string     `json:"source,omitempty"` // how it was learnt: webhook, poll, page, callback, list
+	Why           string     `json:"why,omitempty"`    // of staff's acts: a word of a pick list
 	// HasLink says whether the invite holds a connect link after this event.
 	HasLink bool `json:"has_link,omitempty"`
 }

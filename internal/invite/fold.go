@@ -76,7 +76,7 @@ func Fold(s State, e Event) (State, []Effect) {
 	switch e.Type {
 	case EventLinkMinted:
 		return foldMinted(s, e), nil
-	case EventFetched, EventMintFailed, EventAlreadyConnected, EventConnectedLate, EventCreated:
+	case EventFetched, EventMintFailed, EventAlreadyConnected, EventConnectedLate, EventCreated, EventCopied:
 		return s, nil
 	case EventAddressCorrected:
 		return endDeliveries(s), nil // what waits would go to the wrong address

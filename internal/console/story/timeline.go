@@ -1,0 +1,278 @@
+package story
+
+import (
+	"slices"
+	"time"
+
+	"github.com/connectlink/connectlink/internal/invite"
+)
+
+// Happened is an event as the timeline needs it.
+type Happened struct {
+	Seq        int
+	Type       invite.EventType
+	Actor      invite.Actor
+	DeliveryID invite.DeliveryID
+	AttemptID  invite.AttemptID
+	Data       invite.Data
+	Words      string // of a person or a provider, as they may be shown
+	At         time.Time
+}
+
+// Try is one attempt to reach the person: what led to a message and all that
+// followed from it.
+type Try struct {
+	Number  int
+	Title   string
+	Channel invite.Channel
+	Entries []Entry // newest first
+}
+
+// Entry is one line of the timeline.
+type Entry struct {
+	Seq    int // of the newest of the events it stands for
+	Times  int // how many there are
+	At     time.Time
+	Tone   Tone
+	Icon   string
+	Title  string
+	Advice string // what to do about it; empty where nothing is
+	Words  string // of a person or a provider
+	Who    string // who did it, where that is somebody
+	Facts  []Fact // technical details
+}
+
+// Tone is how good a thing is, for its sign and colour.
+type Tone string
+
+// The tones.
+const (
+	Good Tone = "good"
+	Bad  Tone = "bad"
+	Warn Tone = "warn"
+	Busy Tone = "busy"
+	Calm Tone = "calm"
+)
+
+// Fact is a technical detail: words of the machine, not translated.
+type Fact struct{ Name, Value string }
+
+// Timeline puts events into words, the newest try first. who names an actor
+// that is somebody: a key, a member of staff.
+func Timeline(w Words, events []Happened, app string, who func(invite.Actor) string) []Try {
+	var tries []Try
+	of := map[invite.DeliveryID]int{} // which try a message belongs to
+	begin := func(e Happened) {
+		tries = append(tries, Try{Number: len(tries) + 1, Channel: e.Data.Channel})
+	}
+	for _, e := range events {
+		if len(tries) == 0 || starts(e.Type) {
+			begin(e)
+		}
+		at := len(tries) - 1
+		if !e.DeliveryID.IsZero() {
+			if known, ok := of[e.DeliveryID]; ok {
+				at = known // late news of an earlier message
+			} else {
+				of[e.DeliveryID] = at
+			}
+		}
+		if tries[at].Channel == "" {
+			tries[at].Channel = e.Data.Channel
+		}
+		tries[at].add(entry(w, e, app, who))
+	}
+	for i := range tries {
+		t := &tries[i]
+		t.Title = title(w, t.Number, t.Channel)
+		slices.Reverse(t.Entries)
+	}
+	slices.Reverse(tries)
+	return tries
+}
+
+// starts says whether another message, or a chance of one, begins with it.
+func starts(t invite.EventType) bool {
+	return t == invite.EventResent || t == invite.EventRenewed || t == invite.EventFallback
+}
+
+func title(w Words, number int, c invite.Channel) string {
+	switch c {
+	case invite.Email:
+		return w.T("Attempt %d, by email", number)
+	case invite.SMS:
+		return w.T("Attempt %d, by text message", number)
+	case invite.LinkOnly:
+		return w.T("Attempt %d, as a link", number)
+	}
+	return w.T("Attempt %d", number)
+}
+
+// add appends an entry. What scanners do by the dozen is one line.
+func (t *Try) add(e Entry) {
+	if n := len(t.Entries); n > 0 && e.Title == t.Entries[n-1].Title && e.Icon == "eye" && e.Tone == Calm {
+		last := &t.Entries[n-1]
+		last.Times++
+		last.Seq, last.At, last.Facts = e.Seq, e.At, e.Facts
+		return
+	}
+	t.Entries = append(t.Entries, e)
+}
+
+func entry(w Words, e Happened, app string, who func(invite.Actor) string) Entry {
+	out := Entry{Seq: e.Seq, Times: 1, At: e.At, Tone: Calm, Icon: "dot", Words: e.Words, Who: who(e.Actor), Facts: facts(e)}
+	if !out.delivery(w, e) && !out.link(w, e, app) {
+		out.act(w, e, app)
+	}
+	if ex, ok := invite.Explain(e.Data.Reason); ok && out.Advice == "" {
+		out.Advice = w.T(ex.Title) + " " + w.T(ex.Advice)
+	}
+	return out
+}
+
+func (o *Entry) say(tone Tone, icon, title string) bool {
+	o.Tone, o.Icon, o.Title = tone, icon, title
+	return true
+}
+
+// delivery is what became of a message.
+func (o *Entry) delivery(w Words, e Happened) bool {
+	switch e.Type {
+	case invite.EventDeliveryQueued:
+		return o.say(Busy, "clock", w.T("A message waits to be sent"))
+	case invite.EventDeliverySending:
+		return o.say(Busy, "send", w.T("The message is handed to the provider"))
+	case invite.EventDeliveryRetry:
+		return o.say(Warn, "clock", w.T("The message did not leave; it is tried again"))
+	case invite.EventDeliveryAccepted:
+		return o.say(Busy, "send", w.T("The provider took the message"))
+	case invite.EventDeliverySent:
+		return o.say(Busy, "send", w.T("The provider passed the message on"))
+	case invite.EventDeliveryDeferred:
+		return o.say(Warn, "clock", w.T("Delayed by the recipient's system"))
+	case invite.EventDeliveryDelivered:
+		return o.say(Good, "check", w.T("Delivered"))
+	case invite.EventDeliveryBounced:
+		return o.say(Bad, "alert", w.T("Bounced: the mail came back"))
+	case invite.EventDeliveryUndelivered:
+		return o.say(Bad, "alert", w.T("The text could not be delivered"))
+	case invite.EventDeliveryRejected:
+		return o.say(Bad, "ban", w.T("The message was refused"))
+	case invite.EventDeliverySuppressed:
+		return o.say(Bad, "ban", w.T("Not sent: the address is blocked"))
+	case invite.EventDeliveryComplained:
+		return o.say(Bad, "flag", w.T("Marked as spam by the person"))
+	case invite.EventDeliveryUnknown:
+		return o.say(Warn, "help", w.T("Nobody can tell whether the message left"))
+	case invite.EventDeliveryNoReceipt:
+		return o.say(Warn, "help", w.T("No confirmation of the message's arrival came"))
+	}
+	return false
+}
+
+// link is what happened to links, by whom.
+func (o *Entry) link(w Words, e Happened, app string) bool {
+	switch e.Type {
+	case invite.EventLinkMinted:
+		if e.Data.LinkExpires != nil {
+			return o.say(Calm, "link", w.T("Pipedream issued a connect link, good for %s", w.Span(e.Data.LinkExpires.Sub(e.At).Round(time.Minute))))
+		}
+		return o.say(Calm, "link", w.T("Pipedream issued a connect link"))
+	case invite.EventMintFailed:
+		return o.say(Warn, "link", w.T("Pipedream could not issue a connect link; it is tried again"))
+	case invite.EventFetched:
+		switch e.Data.LooksLike {
+		case invite.LooksLikeScanner:
+			o.Advice = w.T("Mail systems look at links before people do. It changes nothing.")
+			return o.say(Calm, "eye", w.T("Probably a mail scanner looked at the link"))
+		case invite.LooksLikePreviewRobot:
+			return o.say(Calm, "eye", w.T("An app fetched a preview of the link"))
+		}
+		return o.say(Calm, "eye", w.T("The link's page was asked for"))
+	case invite.EventVisited:
+		return o.say(Good, "eye", w.T("The person opened the page"))
+	case invite.EventContinued:
+		if e.Data.LooksLike != "" && e.Data.LooksLike != invite.LooksLikePerson {
+			return o.say(Calm, "eye", w.T("A robot pressed the button; it changes nothing"))
+		}
+		return o.say(Good, "external", w.T("The person went on to Pipedream"))
+	case invite.EventConnectFailed:
+		o.Advice = w.T("They can try again from the same link. If it happens twice, ask what the page said.")
+		return o.say(Bad, "plug", w.T("%s could not be connected", isolate(app)))
+	case invite.EventConnected:
+		return o.say(Good, "plug", w.T("%s is connected", isolate(app)))
+	case invite.EventAlreadyConnected:
+		return o.say(Calm, "plug", w.T("Another invite of this person got the account"))
+	case invite.EventConnectedLate:
+		o.Advice = w.T("Nothing was removed. Decide with the product's team whether the account should stay.")
+		return o.say(Warn, "plug", w.T("An account was connected although the invite was revoked"))
+	case invite.EventCopied:
+		return o.say(Calm, "copy", w.T("The invite link was copied, to be handed over by hand"))
+	}
+	return false
+}
+
+// act is what somebody did.
+func (o *Entry) act(w Words, e Happened, app string) {
+	switch e.Type {
+	case invite.EventCreated:
+		if e.Actor.Kind == invite.ActorStaff {
+			o.say(Calm, "plus", w.T("Invited from the console"))
+			return
+		}
+		o.say(Calm, "plus", w.T("The product asked for this invite"))
+	case invite.EventResent:
+		o.say(Calm, "send", w.T("Sent again"))
+	case invite.EventAddressCorrected:
+		o.Advice = w.T("Links in earlier messages stopped working.")
+		o.say(Calm, "person", w.T("The address was corrected"))
+	case invite.EventRenewed:
+		o.say(Calm, "send", w.T("The person asked for a fresh link"))
+	case invite.EventExpired:
+		o.say(Warn, "clock", w.T("The invite expired"))
+	case invite.EventReported:
+		o.Advice = w.T("The link was switched off and the address blocked.")
+		o.say(Bad, "flag", w.T("The person said that it is not for them"))
+	case invite.EventRevoked:
+		o.say(Warn, "x", w.T("Revoked"))
+	case invite.EventReplaced:
+		o.say(Calm, "x", w.T("Replaced by a newer invite"))
+	case invite.EventFallback:
+		o.say(Calm, "send", w.T("The first way did not get through; the other one is tried"))
+	case invite.EventFallbackSkipped:
+		o.say(Warn, "send", w.T("The other way cannot be tried"))
+	default:
+		// A kind of event that is newer than these words still has its place.
+		o.say(Calm, "dot", string(e.Type))
+	}
+}
+
+// facts are what those who may see technical details want to know.
+func facts(e Happened) []Fact {
+	var out []Fact
+	add := func(name, value string) {
+		if value != "" {
+			out = append(out, Fact{name, value})
+		}
+	}
+	add("event", string(e.Type))
+	add("actor", string(e.Actor.Kind)+" "+e.Actor.ID)
+	add("request", e.Data.RequestID)
+	add("delivery", e.DeliveryID.String())
+	add("attempt", e.AttemptID.String())
+	add("provider", e.Data.Provider)
+	add("provider code", e.Data.ProviderCode)
+	add("reason", string(e.Data.Reason))
+	add("outcome", e.Data.Outcome)
+	add("account", e.Data.AccountID)
+	add("looks like", e.Data.LooksLike)
+	for _, s := range e.Data.Signs {
+		add("sign", s)
+	}
+	add("learnt from", e.Data.Source)
+	add("other invite", e.Data.OtherInvite+e.Data.ReplacedBy)
+	if e.Data.RetryAt != nil {
+		add("tried again at", e.Data.RetryAt.UTC().Format(time.RFC3339))
+	}
+	return out
+}
