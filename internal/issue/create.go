@@ -25,6 +25,7 @@ func (s *Service) Create(ctx context.Context, p access.Principal, req CreateRequ
 	if err != nil {
 		return Answer{}, err
 	}
+	p = placed(p, project)
 	o, err := validate(req, p, project, s.p.PublicURL, s.p.Now())
 	if err != nil {
 		return Answer{}, err
@@ -124,7 +125,7 @@ func activeExists(id invite.ID) error {
 
 // row turns an order into what one commit stores, but for the link.
 func (s *Service) row(p access.Principal, o order, app invite.App, meta Meta) (ledger.New, secret.Text, error) {
-	key, err := invite.Parse[invite.KeyID](p.ID)
+	key, err := asker(p)
 	if err != nil {
 		return ledger.New{}, secret.Text{}, fmt.Errorf("create: principal: %w", err)
 	}
@@ -144,7 +145,7 @@ func (s *Service) row(p access.Principal, o order, app invite.App, meta Meta) (l
 		Fallback: o.fallback, SendAt: o.sendAt,
 		Code: stored, Terms: ledger.Terms(s.p.Box, p.ProjectID, p.Livemode, o.content.Recipient),
 		Event: invite.Event{
-			ID: invite.New[invite.EventID](), Type: invite.EventCreated, Actor: invite.Actor{Kind: invite.ActorKey, ID: p.ID},
+			ID: invite.New[invite.EventID](), Type: invite.EventCreated, Actor: actor(p),
 			Data: invite.Data{RequestID: meta.RequestID, Channel: o.channel},
 		},
 	}
@@ -207,6 +208,7 @@ func fresh(row ledger.New, in ledger.Inserted) find.Invite {
 		channel, status, none := string(d.Channel), string(invite.Queued), ""
 		inv.DeliveryID, inv.DeliveryNumber, inv.DeliveryChannel, inv.DeliveryStatus = d.ID, &d.Number, &channel, &status
 		inv.DeliveryReason, inv.DeliveryCode, inv.DeliveryProvider, inv.DeliveryUpdated = &none, &none, &none, &in.CreatedAt
+		inv.DeliveryCreated = &in.CreatedAt
 	}
 	return inv
 }

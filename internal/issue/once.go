@@ -85,7 +85,7 @@ func (s *Service) read(ctx context.Context, questions ...func(*pgx.Batch)) error
 
 // replayed answers a repeat; a zero Status means that the key is new.
 func (s *Service) replayed(ctx context.Context, p access.Principal, idem ledger.Idempotency, meta Meta, ask func(*pgx.Batch)) (Answer, error) {
-	key, err := invite.Parse[invite.KeyID](p.ID)
+	key, err := asker(p)
 	if err != nil {
 		return Answer{}, fmt.Errorf("replay: principal: %w", err)
 	}

@@ -72,7 +72,10 @@ type Meta struct {
 	IdempotencyKey string // empty when the caller sent none
 	Body           []byte // as it came, to tell a repeat from a different request
 	RequestID      string
-	Route          string // "POST /v1/invites", to scope the key
+	// Seen is the version of the invite that the asker looked at; 0: it does not
+	// matter whether it has changed since.
+	Seen  int
+	Route string // "POST /v1/invites", to scope the key
 }
 
 // limits of what recipients read, in characters.

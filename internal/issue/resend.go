@@ -49,6 +49,12 @@ func (s *Service) Resend(ctx context.Context, p access.Principal, id invite.ID, 
 		if err != nil {
 			return Answer{}, notFound(err, id)
 		}
+		if p.Kind == access.KindStaff {
+			p.Environment = inv.Environment
+		}
+		if err := asSeen(ctx, s.p.DB, id, meta); err != nil {
+			return Answer{}, err
+		}
 		r, err := s.planResend(p, project, inv, req)
 		if err != nil {
 			return Answer{}, err
@@ -114,6 +120,9 @@ func (s *Service) planResend(p access.Principal, project config.Project, inv fin
 		e := invite.Errorf(invite.CodeResendTooSoon, "The message before this one has not left yet.")
 		e.RetryAfterS = int(waitForPrevious.Seconds())
 		return resend{}, e
+	}
+	if err := tooSoon(p, inv, r.channel); err != nil && !r.corrected {
+		return resend{}, err
 	}
 	_, r.code, err = s.newCode()
 	if inv.ValidForS != nil {
@@ -191,7 +200,7 @@ func (s *Service) mintResend(ctx context.Context, p access.Principal, r *resend)
 }
 
 func (s *Service) storeResend(ctx context.Context, tx pgx.Tx, p access.Principal, r resend, lane string, idem *ledger.Idempotency, meta Meta) error {
-	key, err := invite.Parse[invite.KeyID](p.ID)
+	key, err := asker(p)
 	if err != nil {
 		return fmt.Errorf("resend: principal: %w", err)
 	}
@@ -218,7 +227,11 @@ func (s *Service) storeResend(ctx context.Context, tx pgx.Tx, p access.Principal
 		e.RetryAfterS = int(waitForPrevious.Seconds())
 		return e
 	}
-	actor := invite.Actor{Kind: invite.ActorKind(p.Kind), ID: p.ID}
+	// Nothing may have come between what the asker saw and now, under the lock.
+	if err := asSeen(ctx, tx, r.inv.ID, meta); err != nil {
+		return err
+	}
+	by := actor(p)
 	var events []invite.Event
 	if r.corrected {
 		if err := ledger.RetireCodes(ctx, tx, r.inv.ID); err != nil {
@@ -228,14 +241,14 @@ func (s *Service) storeResend(ctx context.Context, tx pgx.Tx, p access.Principal
 			return err
 		}
 		// Recorded before the new delivery exists: it cancels what waits.
-		if _, err := ledger.Append(ctx, tx, s.p.Box, r.inv.ID, invite.Event{Type: invite.EventAddressCorrected, Actor: actor}); err != nil {
+		if _, err := ledger.Append(ctx, tx, s.p.Box, r.inv.ID, invite.Event{Type: invite.EventAddressCorrected, Actor: by}); err != nil {
 			return err
 		}
 	}
 	if err := s.storeContent(ctx, tx, p, r); err != nil {
 		return err
 	}
-	resent := invite.Event{Type: invite.EventResent, Actor: actor, Data: invite.Data{Channel: r.channel, RequestID: meta.RequestID}}
+	resent := invite.Event{Type: invite.EventResent, Actor: by, Data: invite.Data{Channel: r.channel, RequestID: meta.RequestID}}
 	resent.Data.HasLink = r.link != nil || (r.inv.LinkURL != nil && !r.corrected)
 	ends := l.Now.Add(r.lasts)
 	if r.link != nil {
@@ -264,11 +277,18 @@ func (s *Service) storeResend(ctx context.Context, tx pgx.Tx, p access.Principal
 	}
 	if !delivery.ID.IsZero() {
 		events = append(events, invite.Event{
-			Type: invite.EventDeliveryQueued, Actor: actor, DeliveryID: delivery.ID, Data: invite.Data{Channel: r.channel},
+			Type: invite.EventDeliveryQueued, Actor: by, DeliveryID: delivery.ID, Data: invite.Data{Channel: r.channel},
 		})
 	}
 	applied, err := ledger.Append(ctx, tx, s.p.Box, r.inv.ID, events...)
 	if err != nil {
+		return err
+	}
+	act := access.ActResend
+	if r.corrected {
+		act = access.ActCorrect
+	}
+	if err := audit(ctx, tx, p, act, r.inv.ID, map[string]string{"channel": string(r.channel)}); err != nil {
 		return err
 	}
 	return s.p.Publish(ctx, tx, applied)

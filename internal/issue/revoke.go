@@ -19,7 +19,7 @@ import (
 // connect link that was handed out already cannot be cancelled: the answer's
 // connect_link_open_until says until when it works. Errors, as *invite.Error:
 // invite_not_found, invite_not_revocable, faults.
-func (s *Service) Revoke(ctx context.Context, p access.Principal, id invite.ID, req RevokeRequest, _ Meta) (find.Resource, error) {
+func (s *Service) Revoke(ctx context.Context, p access.Principal, id invite.ID, req RevokeRequest, meta Meta) (find.Resource, error) {
 	var f faults
 	reason := shown(&f, "/reason", req.Reason, maxReason)
 	if err := f.err(); err != nil {
@@ -33,6 +33,9 @@ func (s *Service) Revoke(ctx context.Context, p access.Principal, id invite.ID, 
 		if err != nil {
 			return err
 		}
+		if err := asSeen(ctx, tx, id, meta); err != nil {
+			return err
+		}
 		switch l.State.Status {
 		case invite.Revoked:
 			return nil
@@ -40,10 +43,13 @@ func (s *Service) Revoke(ctx context.Context, p access.Principal, id invite.ID, 
 			return invite.Errorf(invite.CodeNotRevocable, "Invite %s is connected; remove the account at Pipedream instead.", id)
 		}
 		applied, err := ledger.Append(ctx, tx, s.p.Box, id, invite.Event{
-			Type: invite.EventRevoked, Actor: invite.Actor{Kind: invite.ActorKind(p.Kind), ID: p.ID},
+			Type: invite.EventRevoked, Actor: actor(p),
 			Detail: secret.New(contact.Clean(reason, maxReason)),
 		})
 		if err != nil {
+			return err
+		}
+		if err := audit(ctx, tx, p, access.ActRevoke, id, nil); err != nil {
 			return err
 		}
 		return s.p.Publish(ctx, tx, applied)

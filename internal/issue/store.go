@@ -45,14 +45,24 @@ func (s *Service) store(ctx context.Context, p access.Principal, o order, row le
 			return ledger.Inserted{}, err
 		}
 	}
-	if o.ifActive == "" {
+	if o.ifActive == "" && p.Kind != access.KindStaff {
 		return s.commits.insert(ctx, row)
 	}
 	var in ledger.Inserted
 	err := postgres.InTx(ctx, s.p.DB, func(tx pgx.Tx) error {
 		var err error
-		in, err = s.storeAlone(ctx, tx, p, o, row)
-		return err
+		if o.ifActive == "" {
+			var all []ledger.Inserted
+			if all, err = ledger.Insert(ctx, tx, []ledger.New{row}); err == nil {
+				in = all[0]
+			}
+		} else {
+			in, err = s.storeAlone(ctx, tx, p, o, row)
+		}
+		if err != nil || in.Lost {
+			return err
+		}
+		return audit(ctx, tx, p, access.ActCreate, row.ID, map[string]string{"channel": string(row.Channel)})
 	})
 	return in, err
 }
@@ -79,7 +89,7 @@ func (s *Service) storeAlone(ctx context.Context, tx pgx.Tx, p access.Principal,
 			return ledger.Inserted{}, activeExists(old) // rolls the insert back
 		}
 		applied, err := ledger.Append(ctx, tx, s.p.Box, old, invite.Event{
-			Type: invite.EventReplaced, Actor: invite.Actor{Kind: invite.ActorKey, ID: p.ID},
+			Type: invite.EventReplaced, Actor: actor(p),
 			Data: invite.Data{ReplacedBy: row.ID.String()},
 		})
 		if err != nil {

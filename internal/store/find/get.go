@@ -65,6 +65,7 @@ type Invite struct {
 	DeliveryCode     *string            `db:"delivery_code"`
 	DeliveryProvider *string            `db:"delivery_provider"`
 	DeliveryUpdated  *time.Time         `db:"delivery_updated"`
+	DeliveryCreated  *time.Time         `db:"delivery_created"`
 	Now              time.Time          `db:"now"` // the database's, when it was read
 }
 
@@ -78,14 +79,14 @@ const columns = `
 	(SELECT max(expires_at) FROM connect_links WHERE invite_id = i.id AND handed_out_at IS NOT NULL AND expires_at > now()) AS open_until,
 	c.id AS code_id, c.code, d.id AS delivery_id, d.number AS delivery_number, d.channel AS delivery_channel,
 	d.status AS delivery_status, d.reason AS delivery_reason, d.provider_code AS delivery_code, d.provider AS delivery_provider,
-	d.updated_at AS delivery_updated, now() AS now`
+	d.updated_at AS delivery_updated, d.created_at AS delivery_created, now() AS now`
 
 const joins = `
 	LEFT JOIN LATERAL (SELECT id, url, expires_at, expires_at_raw FROM connect_links
 		WHERE invite_id = i.id AND (url IS NOT NULL OR i.wiped_at IS NOT NULL) ORDER BY minted_at DESC, id DESC LIMIT 1) l ON true
 	LEFT JOIN LATERAL (SELECT id, code FROM codes
 		WHERE invite_id = i.id AND retired_at IS NULL ORDER BY created_at DESC, id DESC LIMIT 1) c ON true
-	LEFT JOIN LATERAL (SELECT id, number, channel, status, reason, provider_code, provider, updated_at FROM deliveries
+	LEFT JOIN LATERAL (SELECT id, number, channel, status, reason, provider_code, provider, updated_at, created_at FROM deliveries
 		WHERE invite_id = i.id ORDER BY number DESC LIMIT 1) d ON true`
 
 // Get reads one invite of a project and mode. Errors: ErrNotFound.

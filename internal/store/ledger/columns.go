@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/connectlink/connectlink/internal/invite"
@@ -28,7 +29,7 @@ type columns struct {
 	codeDigest, code                                          [][]byte
 	eventID                                                   []invite.EventID
 	eventData                                                 []string
-	actorID                                                   []string
+	actor, actorID                                            []string
 	idemRoute                                                 []*string
 	idemKey, idemMAC                                          [][]byte
 	idemStatus                                                []*int32
@@ -93,6 +94,7 @@ func (c *columns) add(r New, eventData []byte) {
 	c.code = append(c.code, r.Code.Sealed)
 	c.eventID = append(c.eventID, r.Event.ID)
 	c.eventData = append(c.eventData, string(eventData))
+	c.actor = append(c.actor, string(cmp.Or(r.Event.Actor.Kind, invite.ActorKey)))
 	c.actorID = append(c.actorID, r.Event.Actor.ID)
 
 	idem := r.Idempotency
@@ -127,7 +129,7 @@ func (c *columns) args() []any {
 		c.eventID, c.eventData, c.actorID,
 		c.idemRoute, c.idemKey, c.idemMAC, c.idemStatus,
 		c.fallbackChannel, c.fallbackAfter, c.fallbackDelay, c.sendAt,
-		c.termHash, c.termID,
+		c.termHash, c.termID, c.actor,
 	}
 }
 

@@ -100,7 +100,7 @@ WITH input AS (
 		$29::uuid[], $30::bytea[], $31::bytea[],
 		$32::uuid[], $33::jsonb[], $34::text[],
 		$35::text[], $36::bytea[], $37::bytea[], $38::int[],
-		$39::text[], $40::text[], $41::int[], $42::timestamptz[]
+		$39::text[], $40::text[], $41::int[], $42::timestamptz[], $45::text[]
 	) AS t(
 		id, project_id, livemode, environment, status, channel, link_type, initiated_by, external_user_id,
 		app_slug, app_name, app_logo_url, app_auth_type, oauth_app_id, content, expires_in_s, valid_for_s, created_by,
@@ -109,7 +109,7 @@ WITH input AS (
 		code_id, code_digest, code,
 		event_id, event_data, actor_id,
 		idem_route, idem_key, idem_mac, idem_status,
-		fallback_channel, fallback_after, fallback_delay_s, send_at)
+		fallback_channel, fallback_after, fallback_delay_s, send_at, actor)
 ), idem AS (
 	INSERT INTO idempotency (key_id, route, key_hash, body_mac, invite_id, status)
 	SELECT created_by, idem_route, idem_key, idem_mac, id, idem_status FROM input WHERE idem_key IS NOT NULL
@@ -152,7 +152,7 @@ WITH input AS (
 	SELECT id, code_id, delivery_id, code_digest, code, now() FROM ok
 ), evs AS (
 	INSERT INTO events (invite_id, seq, id, project_id, livemode, type, actor, actor_id, delivery_id, link_id, data, occurred_at)
-	SELECT id, 1, event_id, project_id, livemode, 'created', 'key', actor_id, delivery_id, link_id, event_data, now() FROM ok
+	SELECT id, 1, event_id, project_id, livemode, 'created', actor, actor_id, delivery_id, link_id, event_data, now() FROM ok
 ), terms AS (
 	INSERT INTO search_terms (hash, invite_id)
 	SELECT hash, term_id FROM unnest($43::bytea[], $44::uuid[]) AS s(hash, term_id)

@@ -1,0 +1,125 @@
+package issue_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/issue"
+	"github.com/connectlink/connectlink/internal/store/account"
+	"github.com/connectlink/connectlink/internal/store/find"
+)
+
+func agent() access.Principal {
+	return access.Staff(invite.New[invite.StaffID]().String(), access.RoleAgent, "default", false)
+}
+
+func (w *world) audited(id invite.ID) []string {
+	w.t.Helper()
+	page, _, err := account.ListAudit(w.t.Context(), w.db, account.AuditFilter{ProjectID: "default", InviteID: id, Limit: 100})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var out []string
+	for _, e := range page {
+		out = append([]string{e.Actor + " " + string(e.Act)}, out...)
+	}
+	return out
+}
+
+func TestWhatStaffDoIsAuditedInTheSameCommit(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s, p := w.process(), agent()
+	made, err := s.Create(t.Context(), p, ask("user-1"), issue.Meta{IdempotencyKey: "form-1", Route: "console", Body: []byte("x")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := s.Create(t.Context(), p, ask("user-1"), issue.Meta{IdempotencyKey: "form-1", Route: "console", Body: []byte("x")}); err != nil || again.Invite.ID != made.Invite.ID {
+		t.Fatalf("the form sent twice makes %s, %v", again.Invite.ID, err)
+	}
+	id := made.Invite.ID
+	if _, err := s.Resend(t.Context(), p, id, issue.ResendRequest{Recipient: &issue.RecipientRequest{Email: "pat@client.example"}}, issue.Meta{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Revoke(t.Context(), p, id, issue.RevokeRequest{Reason: "asked to"}, issue.Meta{}); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{p.Actor() + " create", p.Actor() + " correct", p.Actor() + " revoke"}, w.audited(id)); diff != "" {
+		t.Error(diff)
+	}
+	events, err := find.Events(t.Context(), w.db, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range events {
+		if e.Actor != invite.ActorSystem && (e.Actor != invite.ActorStaff || e.ActorID != p.ID) {
+			t.Errorf("%s was done by %s %s", e.Type, e.Actor, e.ActorID)
+		}
+	}
+	if made.Invite.ConnectLinkURL != nil || made.Invite.InviteLink != nil {
+		t.Error("staff are answered with links")
+	}
+}
+
+func TestStaffSendTheSameAgainOnlyAfterAWhile(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s, p := w.process(), agent()
+	made, err := s.Create(t.Context(), w.key, ask("user-1"), issue.Meta{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := made.Invite.ID
+	if _, err := w.db.Exec(t.Context(), `UPDATE deliveries SET status = 'delivered' WHERE invite_id = $1`, id); err != nil {
+		t.Fatal(err)
+	}
+	_, err = s.Resend(t.Context(), p, id, issue.ResendRequest{}, issue.Meta{})
+	var e *invite.Error
+	if !errors.As(err, &e) || e.Code != invite.CodeResendTooSoon || e.RetryAfterS < 1 || e.RetryAfterS > 121 {
+		t.Fatalf("within two minutes: %v", err)
+	}
+	if _, err := w.db.Exec(t.Context(), `UPDATE deliveries SET created_at = created_at - interval '2 minutes' WHERE invite_id = $1`, id); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Resend(t.Context(), p, id, issue.ResendRequest{}, issue.Meta{}); err != nil {
+		t.Errorf("after two minutes: %v", err)
+	}
+	// A key decides for itself, and so does a corrected address.
+	if _, err := w.db.Exec(t.Context(), `UPDATE deliveries SET status = 'delivered' WHERE invite_id = $1`, id); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Resend(t.Context(), w.key, id, issue.ResendRequest{}, issue.Meta{}); err != nil {
+		t.Errorf("a key within two minutes: %v", err)
+	}
+	if _, err := s.Resend(t.Context(), p, id, issue.ResendRequest{Recipient: &issue.RecipientRequest{Email: "other@customer.example"}}, issue.Meta{}); err != nil {
+		t.Errorf("a corrected address within two minutes: %v", err)
+	}
+}
+
+func TestActingOnWhatHasChangedIsRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s, p := w.process(), agent()
+	made, err := s.Create(t.Context(), w.key, ask("user-1"), issue.Meta{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, seen := made.Invite.ID, made.Invite.Version
+	corrected := issue.ResendRequest{Recipient: &issue.RecipientRequest{Email: "pat@client.example"}}
+	if _, err := s.Resend(t.Context(), p, id, corrected, issue.Meta{Seen: seen}); err != nil {
+		t.Fatalf("what was seen: %v", err)
+	}
+	if _, err := s.Resend(t.Context(), p, id, corrected, issue.Meta{Seen: seen}); !errors.Is(err, issue.ErrChanged) {
+		t.Errorf("a resend of what has changed: %v", err)
+	}
+	if _, err := s.Revoke(t.Context(), p, id, issue.RevokeRequest{}, issue.Meta{Seen: seen}); !errors.Is(err, issue.ErrChanged) {
+		t.Errorf("a revoke of what has changed: %v", err)
+	}
+	if diff := cmp.Diff([]string{p.Actor() + " correct"}, w.audited(id)); diff != "" {
+		t.Error(diff)
+	}
+}

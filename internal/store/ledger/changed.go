@@ -1,0 +1,21 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/postgres"
+)
+
+// ChangedSince says whether anything happened to an invite after a version that
+// is more than somebody's look at it.
+func ChangedSince(ctx context.Context, db postgres.DB, id invite.ID, version int) (bool, error) {
+	var changed bool
+	err := db.QueryRow(ctx, `SELECT EXISTS (SELECT FROM events WHERE invite_id = $1 AND seq > $2 AND type <> ALL ($3))`,
+		id, version, []string{string(invite.EventFetched), string(invite.EventCopied)}).Scan(&changed)
+	if err != nil {
+		return false, fmt.Errorf("look for changes of invite %s: %w", id, postgres.Translate(err))
+	}
+	return changed, nil
+}
