@@ -66,12 +66,11 @@ func (p Params) withDefaults() Params {
 // repeated POST to a place nobody configured.
 func Client(p Params) *http.Client {
 	p = p.withDefaults()
-	dialer := &net.Dialer{Timeout: p.DialTimeout, KeepAlive: 15 * time.Second}
 
-	dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
-		c, err := dialer.DialContext(ctx, network, addr)
+	dialPlain := func(ctx context.Context, _, addr string) (net.Conn, error) {
+		c, err := dial(ctx, p.DialTimeout, addr)
 		if err != nil {
-			return nil, &dialError{err}
+			return nil, err
 		}
 		return &conn{Conn: c, now: p.Now}, nil
 	}
@@ -86,10 +85,10 @@ func Client(p Params) *http.Client {
 
 	// The guard sits above TLS, where a byte written is a byte of the request;
 	// below it, handshakes and alerts would be counted too.
-	dialTLS := func(ctx context.Context, network, addr string) (net.Conn, error) {
-		raw, err := dialer.DialContext(ctx, network, addr)
+	dialTLS := func(ctx context.Context, _, addr string) (net.Conn, error) {
+		raw, err := dial(ctx, p.DialTimeout, addr)
 		if err != nil {
-			return nil, &dialError{err}
+			return nil, err
 		}
 		cfg := tlsConfig
 		if cfg.ServerName == "" {
@@ -114,7 +113,7 @@ func Client(p Params) *http.Client {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	t := &http.Transport{
-		DialContext:            dial,
+		DialContext:            dialPlain,
 		DialTLSContext:         dialTLS,
 		TLSClientConfig:        tlsConfig,
 		TLSHandshakeTimeout:    p.TLSTimeout,

@@ -31,10 +31,9 @@ func Dial(ctx context.Context, p Params, addr string, until time.Time) (*Stream,
 	if s.late() {
 		return nil, ErrLeaseOver
 	}
-	d := &net.Dialer{Timeout: p.DialTimeout, KeepAlive: 15 * time.Second}
-	c, err := d.DialContext(ctx, "tcp", addr)
+	c, err := dial(ctx, p.DialTimeout, addr)
 	if err != nil {
-		return nil, &dialError{err}
+		return nil, err
 	}
 	s.Conn = c
 	return s, nil
