@@ -5,6 +5,8 @@
 // moment, or at named places (Points), which they are told of by dispatch's
 // hook: only workers of this package set it.
 //
+// Networks are proxies of its own between a worker and its others (Partitions).
+//
 // Stop runs the real program, built from this module, and stops its database
 // under it while customers ask for invites through the API.
 //

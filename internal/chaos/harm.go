@@ -24,9 +24,16 @@ func (r *run) hire(slot int) error {
 	r.born++
 	name := fmt.Sprintf("chaos-%d-%d", slot, r.born)
 	r.mu.Unlock()
-	w, err := spawnWorker(childConfig{
+	c := childConfig{
 		URL: r.o.URL, Name: name, SinkURL: r.sink, Keyset: r.keyset, Provider: r.o.Provider, Verbose: r.o.Verbose, Knobs: r.o.Knobs,
-	})
+	}
+	if r.o.Partitions > 0 {
+		var err error
+		if c, err = r.connect(c, slot); err != nil {
+			return err
+		}
+	}
+	w, err := spawnWorker(c)
 	if err != nil {
 		return err
 	}
@@ -42,6 +49,11 @@ func (r *run) hire(slot int) error {
 func (r *run) harm(ctx, watching context.Context) error {
 	if len(r.o.Points) > 0 {
 		return r.harmAtPoints(ctx, watching)
+	}
+	for n := range r.o.Partitions {
+		if err := r.part(ctx, watching, r.rnd.IntN(r.o.Workers), n); err != nil {
+			return err
+		}
 	}
 	frozen := 0
 	for n := 0; n < r.o.Kills+r.o.Freezes; n++ {

@@ -36,15 +36,18 @@ type Options struct {
 	Workers  int    // 3
 	Kills    int    // kill -9; with Points, so many at each of them
 	Points   []dispatch.Point
-	Freezes  int           // SIGSTOP for longer than a lease, then SIGCONT
-	Seed     uint64        // random
-	Backlog  int           // 150: deliveries that are open while there is killing to do
-	Every    time.Duration // 300 ms: between two kills, on average
-	Limit    time.Duration // 15 min: for the whole run
-	Quiet    bool          // no faults but the killing
-	Verbose  bool
-	Knobs    Knobs // 8 s, 2 s, 5 s, 3 s
-	Log      *slog.Logger
+	Freezes  int // SIGSTOP for longer than a lease, then SIGCONT
+	// Partitions cut a worker off from the database, the vendors or both, in
+	// silence or by resets, in turn, for longer than a lease.
+	Partitions int
+	Seed       uint64        // random
+	Backlog    int           // 150: deliveries that are open while there is killing to do
+	Every      time.Duration // 300 ms: between two kills, on average
+	Limit      time.Duration // 15 min: for the whole run
+	Quiet      bool          // no faults but the killing
+	Verbose    bool
+	Knobs      Knobs // 8 s, 2 s, 5 s, 3 s
+	Log        *slog.Logger
 }
 
 // Report is the result: one line of JSON.
@@ -70,6 +73,9 @@ type Report struct {
 	// killed; the delays say when a live one had the last of each.
 	Orphans       int     `json:"orphans"`
 	WorstReclaimS float64 `json:"worst_reclaim_s"`
+	Partitions    int     `json:"partitions"`
+	PartedOrphans int     `json:"parted_orphans"`
+	WorstPartedS  float64 `json:"worst_parted_reclaim_s"`
 	FrozenOrphans int     `json:"frozen_orphans"`
 	WorstFrozenS  float64 `json:"worst_frozen_reclaim_s"`
 	LeaseS        float64 `json:"lease_s"`
@@ -97,6 +103,7 @@ func (r Report) Check() error {
 	no(r.WorstReclaimS > 5, "work moved again only %.1f s after a kill", r.WorstReclaimS)
 	// A frozen process keeps its lock, so its lease has to run out.
 	no(r.WorstFrozenS > max(r.LeaseS, r.CallDeadlineS+3)+2, "work moved again only %.1f s after a freeze", r.WorstFrozenS)
+	no(r.WorstPartedS > max(r.LeaseS, r.CallDeadlineS+3)+2, "work moved again only %.1f s after its worker was cut off", r.WorstPartedS)
 	return errors.Join(faults...)
 }
 
@@ -135,6 +142,7 @@ type run struct {
 
 	mu      sync.Mutex
 	workers []*process
+	nets    []networks // of the workers, where there are partitions to make
 	born    int
 	loaded  []Loaded
 	late    map[invite.ID]bool // of those loaded, with too little time left
@@ -185,15 +193,19 @@ func (r *run) all(ctx context.Context) error {
 	if err := r.setFault(ctx, r.fault()); err != nil {
 		return err
 	}
-	r.workers = make([]*process, r.o.Workers)
+	r.workers, r.nets = make([]*process, r.o.Workers), make([]networks, r.o.Workers)
 	for i := range r.workers {
 		if err := r.hire(i); err != nil {
 			return err
 		}
 	}
 	defer func() {
-		for _, w := range r.workers {
+		for i, w := range r.workers {
 			w.stop()
+			if n := r.nets[i]; n.database != nil {
+				n.database.close()
+				n.vendors.close()
+			}
 		}
 	}()
 	killing, done := context.WithCancel(ctx)

@@ -79,7 +79,7 @@ type Params struct {
 	Group        int           // 128 attempts or results a commit at most
 	RetryFirst   time.Duration // 1 s
 	RetryMax     time.Duration // 60 s
-	Trip         queue.Trip    // 5 failures; 2 s, doubled up to 60 s
+	Trip         queue.Trip    // 5 failures; 2 s, doubled up to 30 s: so late at most a return is noticed
 	AccountHold  time.Duration // 30 s: how long a refused account rests at least
 	Park         int           // 5: failures of the message itself until it is parked
 }
@@ -100,7 +100,7 @@ func (p Params) withDefaults() Params {
 	def(&p.RetryMax, 60*time.Second)
 	def(&p.Trip.Threshold, 5)
 	def(&p.Trip.First, 2*time.Second)
-	def(&p.Trip.Max, 60*time.Second)
+	def(&p.Trip.Max, 30*time.Second)
 	def(&p.AccountHold, 30*time.Second)
 	def(&p.Park, 5)
 	if p.Log == nil {

@@ -45,7 +45,8 @@
 // could have been written. A sender that reports by events (SendGrid with a
 // working webhook) settles the delivery by an event; the lack of one is believed
 // only after the settle time and if later attempts were reported on meanwhile.
-// Everything else is held.
+// While a provider that can be asked is away, the question waits with the invite,
+// to its end. Everything else is held.
 //
 // # Accounts and lanes
 //

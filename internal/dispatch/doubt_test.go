@@ -61,13 +61,49 @@ func TestWhatTheListLacksIsSentAgainOnlyAfterTheSettleTime(t *testing.T) {
 func TestAListThatCannotBeReadProvesNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.load(1, chaos.Load{Channel: invite.SMS})
-	w.sink.SetFault(sink.Fault{CutAfter: 1, ListStatus: 503})
+	loaded := w.load(1, chaos.Load{Channel: invite.SMS})
+	w.sink.SetFault(sink.Fault{CutAfter: 1, ListStatus: 401}) // not one that passes
 	w.run(w.params())
 	w.until("held", w.all("unknown"))
 	if w.sink.Calls() != 1 {
 		t.Errorf("%d calls: sent again on no evidence", w.sink.Calls())
 	}
+	w.once(loaded)
+}
+
+// A provider that is away for an hour after it lost an answer must not leave the
+// message to a person: it can say what it took when it is back.
+func TestBugADoubtIsHeldWhileTheProviderIsAway(t *testing.T) {
+	t.Parallel()
+	for name, taken := range map[string]sink.Fault{"it was taken": {CutAfter: 1}, "it was not": {CutBefore: 1}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			loaded := w.load(1, chaos.Load{Channel: invite.SMS})
+			taken.ListStatus = 503
+			w.sink.SetFault(taken)
+			w.run(w.params())
+			w.until("many times the patience has passed", func() bool {
+				return w.count(`SELECT count(*) FROM attempts WHERE now() - finished_at > interval '3 seconds'`) == 1
+			})
+			if w.sink.Calls() != 1 || !w.all("sending")() {
+				t.Fatalf("%d calls\n%s", w.sink.Calls(), w.picture())
+			}
+			w.sink.SetFault(sink.Fault{})
+			w.until("accepted", w.all("accepted"))
+			w.once(loaded)
+		})
+	}
+}
+
+func TestADoubtNobodyAnswersEndsWithTheInvite(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	loaded := w.load(1, chaos.Load{Channel: invite.SMS, ValidFor: 3 * time.Second})
+	w.sink.SetFault(sink.Fault{CutAfter: 1, ListStatus: 503})
+	w.run(w.params())
+	w.until("held", w.all("unknown"))
+	w.once(loaded)
 }
 
 func TestABlindProvidersLostAnswerIsHeld(t *testing.T) {

@@ -10,10 +10,11 @@ import (
 	"github.com/connectlink/connectlink/internal/message"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/store/queue"
+	"github.com/connectlink/connectlink/internal/wire"
 )
 
-// patience is after how many settle times a question that gets no answer is
-// left to a person.
+// patience is after how many settle times a question that nobody answers is left
+// to a person: the provider can be reached, and still does not say.
 const patience = 3
 
 // belief is what is known of an attempt whose answer was lost.
@@ -108,6 +109,11 @@ func (d *Dispatcher) enquire(ctx context.Context, t *task) (belief, message.Foun
 		}
 	default:
 		d.p.Log.WarnContext(ctx, "a provider could not be asked", "provider", a.Provider, "attempt", a.ID, "err", err)
+		// As long as it is only away it will tell when it is back, and the invite
+		// can wait for that as long as it lives.
+		if left := t.Invite.GivesUpAt.Sub(t.Now); away(err) && left > 0 {
+			return beliefWait, found, min(max(again(), age/10), maxLook, left)
+		}
 	}
 	if age > patience*settle {
 		return beliefHold, found, 0
@@ -117,6 +123,19 @@ func (d *Dispatcher) enquire(ctx context.Context, t *task) (belief, message.Foun
 
 // minLook keeps questions from becoming a loop, whatever the settle time.
 const minLook = 50 * time.Millisecond
+
+// maxLook is how long a provider that is back may wait for our question.
+const maxLook = 30 * time.Second
+
+// away says whether a provider gave no answer, or one that will pass.
+func away(err error) bool {
+	var answered *message.SendError
+	if errors.As(err, &answered) {
+		return wire.Passing(answered.HTTPStatus)
+	}
+	var fault *wire.Fault
+	return errors.As(err, &fault)
+}
 
 // holdAfter is the end of what nobody can tell, once the call cannot be under way
 // any more.
