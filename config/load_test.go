@@ -154,7 +154,7 @@ func TestEnvironmentOfOneProduct(t *testing.T) {
 		"PIPEDREAM_CLIENT_ID", "cid", "PIPEDREAM_CLIENT_SECRET", "csec", "PIPEDREAM_PROJECT_ID", "proj_1", "PIPEDREAM_PROJECT_ENVIRONMENT", "production",
 		"PIPEDREAM_API_URL", "http://127.0.0.1:7777/pipedream/", "PIPEDREAM_LINK_HOSTS", "pipedream.com,Connect.acme.example", "PIPEDREAM_TOKEN_SCOPE", "connect:*",
 		"SENDGRID_API_KEY", "SG.x", "SENDGRID_FROM", "Acme Mail <connect@acme.example>", "SENDGRID_REPLY_TO", "help@acme.example", "SENDGRID_WEBHOOK_PUBLIC_KEYS", key+","+key, "SENDGRID_API_URL", "https://api.eu.sendgrid.com",
-		"TWILIO_ACCOUNT_SID", "AC1", "TWILIO_AUTH_TOKEN", "t1", "TWILIO_AUTH_TOKEN_SECONDARY", "t2", "TWILIO_API_KEY", "SK1", "TWILIO_API_SECRET", "s", "TWILIO_MESSAGING_SERVICE_SID", "MG1", "TWILIO_FROM", "+12025550123", "TWILIO_API_URL", "https://api.dublin.ie1.twilio.com",
+		"TWILIO_ACCOUNT_SID", "AC1", "TWILIO_AUTH_TOKEN", "t1", "TWILIO_AUTH_TOKEN_SECONDARY", "t2", "TWILIO_API_KEY", "SK1", "TWILIO_API_SECRET", "s", "TWILIO_MESSAGING_SERVICE_SID", "MG1", "TWILIO_FROM", "+12025550123", "TWILIO_TWO_WAY", "no", "TWILIO_API_URL", "https://api.dublin.ie1.twilio.com",
 		"SMTP_URL", "smtps://u:p@mail.acme.example:465", "CONNECTLINK_EMAIL_PROVIDERS", "SMTP, sendgrid", "SENDGRID_PER_SECOND", "100", "TWILIO_PER_SECOND", "0.5", "SMTP_PER_SECOND", "7",
 	), nil)
 	if got := c.PublicURL.String(); got != "https://go.acme.example" {
@@ -179,7 +179,7 @@ func TestEnvironmentOfOneProduct(t *testing.T) {
 			Webhook:   &config.Webhook{URL: "https://api.acme.example/h", Secret: secret.New(hook)},
 			Pipedream: config.Pipedream{APIURL: "http://127.0.0.1:7777/pipedream", ClientID: "cid", ClientSecret: secret.New("csec"), ProjectID: "proj_1", Environment: "production", LinkHosts: []string{"pipedream.com", "connect.acme.example"}, TokenScope: "connect:*"},
 			SendGrid:  config.SendGrid{APIURL: "https://api.eu.sendgrid.com", APIKey: secret.New("SG.x"), From: "connect@acme.example", FromName: "Acme Mail", ReplyTo: "help@acme.example", WebhookPublicKeys: []string{key, key}, PerSecond: 100},
-			Twilio:    config.Twilio{APIURL: "https://api.dublin.ie1.twilio.com", AccountSID: "AC1", AuthToken: secret.New("t1"), AuthTokenSecondary: secret.New("t2"), APIKey: "SK1", APISecret: secret.New("s"), MessagingServiceSID: "MG1", From: "+12025550123", PerSecond: 0.5},
+			Twilio:    config.Twilio{APIURL: "https://api.dublin.ie1.twilio.com", AccountSID: "AC1", AuthToken: secret.New("t1"), AuthTokenSecondary: secret.New("t2"), APIKey: "SK1", APISecret: secret.New("s"), MessagingServiceSID: "MG1", From: "+12025550123", OneWay: true, PerSecond: 0.5},
 			SMTPURL:   secret.New("smtps://u:p@mail.acme.example:465"), SMTPPerSecond: 7, EmailProviders: []string{"smtp", "sendgrid"},
 		}},
 	}

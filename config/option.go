@@ -126,6 +126,21 @@ func flag[T any](key, env, def, help string, at func(*T) *bool) option[T] {
 	}
 }
 
+// denied is a flag whose field says the opposite, so that its zero is the usual.
+func denied[T any](key, env, def, help string, at func(*T) *bool) option[T] {
+	o := flag(key, env, def, help, at)
+	set := o.set
+	o.set = func(t *T, values []string) error {
+		if err := set(t, values); err != nil {
+			return err
+		}
+		*at(t) = !*at(t)
+		return nil
+	}
+	o.show = func(t *T) string { return strconv.FormatBool(!*at(t)) }
+	return o
+}
+
 // span is a setting that is a length of time between least and most; 0 is
 // allowed where least is 0.
 func span[T any](key, env, def, help string, least, most time.Duration, at func(*T) *time.Duration) option[T] {

@@ -113,6 +113,8 @@ func vendorSettings() []option[Project] {
 			func(t *p) *string { return &t.Twilio.MessagingServiceSID }, nil),
 		text("twilio.from", "TWILIO_FROM", "", "Number or sender id, where there is no Messaging Service.",
 			func(t *p) *string { return &t.Twilio.From }, nil),
+		denied("twilio.two_way", "TWILIO_TWO_WAY", "true", "Whether people can reply to the sender. If not, as with a sender id in letters, messages name a page that stops them instead of the reply STOP.",
+			func(t *p) *bool { return &t.Twilio.OneWay }),
 		text("twilio.api_url", "TWILIO_API_URL", "https://api.twilio.com", "Twilio's API, of the account's region.",
 			func(t *p) *string { return &t.Twilio.APIURL }, checkAPIURL),
 		rate("twilio.per_second", "TWILIO_PER_SECOND", "0", "Most messages a second through this account, by all processes together; 0 is as many as there are. Twilio queues what is too fast for the sender's number.",

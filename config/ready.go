@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // CallbacksReachable says whether callback URLs may be sent to the vendor
@@ -177,6 +178,12 @@ func (c *Config) Warnings() []string {
 		}
 		if p.Twilio.Configured() && p.Twilio.AuthToken.IsZero() {
 			warn(name("twilio.auth_token"), "not set, so Twilio's callbacks cannot be verified and are refused")
+		}
+		if p.Twilio.Configured() && !p.Twilio.OneWay && p.Twilio.MessagingServiceSID == "" && strings.ContainsFunc(p.Twilio.From, unicode.IsLetter) {
+			warn(name("twilio.two_way"), "true, but nobody can reply STOP to a sender id in letters: set it to false")
+		}
+		if p.Twilio.Configured() && p.Twilio.OneWay && c.PublicURL == nil {
+			warn(name("twilio.two_way"), "false needs a public URL: without one a message cannot say where to stop")
 		}
 		for _, shape := range []struct{ key, value, prefix string }{
 			{"pipedream.project_id", p.Pipedream.ProjectID, "proj_"},

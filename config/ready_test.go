@@ -134,6 +134,17 @@ func TestWarnings(t *testing.T) {
 			t.Errorf("%v: %q, want only %q…", cause, w, want)
 		}
 	}
+	letters := append(complete, "TWILIO_FROM", "ACME")
+	if w := mustLoad(t, with(letters...), nil).Warnings(); len(w) != 1 || !strings.HasPrefix(w[0], "TWILIO_TWO_WAY: true, but") {
+		t.Errorf("a sender that nobody can reply to: %q", w)
+	}
+	if w := mustLoad(t, with(append(letters, "TWILIO_TWO_WAY", "false")...), nil).Warnings(); len(w) > 0 {
+		t.Errorf("%q", w)
+	}
+	noPages := append(complete, "TWILIO_TWO_WAY", "false", "CONNECTLINK_PUBLIC_URL", "")
+	if w := mustLoad(t, with(noPages...), nil).Warnings(); len(w) != 2 || !strings.Contains(w[1], "needs a public URL") {
+		t.Errorf("no page to stop on: %q", w)
+	}
 	noToken := append(complete, "TWILIO_AUTH_TOKEN", "", "TWILIO_API_KEY", "SK1", "TWILIO_API_SECRET", "s")
 	if w := mustLoad(t, with(noToken...), nil).Warnings(); len(w) != 1 || !strings.HasPrefix(w[0], "TWILIO_AUTH_TOKEN: not set") {
 		t.Errorf("%q", w)
@@ -181,7 +192,7 @@ func TestDescribe(t *testing.T) {
 		"CONNECTLINK_DATABASE_URL", "CONNECTLINK_DATABASE_DIRECT_URL", "CONNECTLINK_LISTEN", "CONNECTLINK_PUBLIC_URL", "CONNECTLINK_KEYSET", "CONNECTLINK_ALLOW_NO_CALLBACKS",
 		"PIPEDREAM_CLIENT_ID", "PIPEDREAM_CLIENT_SECRET", "PIPEDREAM_PROJECT_ID", "PIPEDREAM_PROJECT_ENVIRONMENT", "PIPEDREAM_API_URL",
 		"SENDGRID_API_KEY", "SENDGRID_API_URL", "SENDGRID_FROM", "SENDGRID_WEBHOOK_PUBLIC_KEYS",
-		"TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_API_KEY", "TWILIO_API_SECRET", "TWILIO_MESSAGING_SERVICE_SID", "TWILIO_FROM", "TWILIO_API_URL", "SMTP_URL",
+		"TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_API_KEY", "TWILIO_API_SECRET", "TWILIO_MESSAGING_SERVICE_SID", "TWILIO_FROM", "TWILIO_TWO_WAY", "TWILIO_API_URL", "SMTP_URL",
 	} {
 		if !envs[name] {
 			t.Errorf("%s is missing", name)

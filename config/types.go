@@ -130,6 +130,7 @@ type Twilio struct {
 	APIKey              string
 	APISecret           secret.Text
 	MessagingServiceSID string
+	OneWay              bool // nobody can reply to the sender, so messages name a page that ends them
 	From                string
 	PerSecond           float64 // most messages a second; 0 is as many as there are
 }

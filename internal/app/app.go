@@ -211,7 +211,7 @@ func (a *App) openUseCases() error {
 	})
 	a.visit = visit.New(visit.Params{
 		DB: a.api, Box: a.box, Minters: a.minter, Publish: a.follow, Confirm: a.track.Confirm,
-		Suppressed: a.blocked, Suppress: a.block, Wake: a.wake, Log: a.log,
+		Suppressed: a.blocked, Suppress: a.block, Resume: a.resume, Wake: a.wake, Log: a.log,
 	})
 	a.openErase()
 	a.courier = publish.NewCourier(publish.Params{

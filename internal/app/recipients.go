@@ -6,6 +6,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/store/suppression"
 	"github.com/connectlink/connectlink/internal/visit"
 )
@@ -26,8 +27,19 @@ func (a *App) block(ctx context.Context, tx pgx.Tx, to visit.Address) error {
 		return nil // the next test of the same fate wants a message
 	}
 	scope := suppression.Scope{ProjectID: to.ProjectID, Livemode: to.Livemode, Sender: a.textSender(to.ProjectID, to.Livemode)}
+	kind := invite.NotMe
+	if to.OptOut && scope.Sender != "" {
+		kind = invite.OptOut
+	}
 	_, _, err := suppression.Insert(ctx, tx, a.box, scope, suppression.New{
-		Channel: to.Channel, Kind: invite.NotMe, Address: to.To, Source: suppression.FromPage, InviteID: to.InviteID,
+		Channel: to.Channel, Kind: kind, Address: to.To, Source: suppression.FromPage, InviteID: to.InviteID,
 	})
+	return err
+}
+
+// resume takes an opt-out back, as the reply START does.
+func (a *App) resume(ctx context.Context, tx pgx.Tx, to visit.Address) error {
+	keys := a.blockKeys(to.ProjectID, to.Livemode, to.Channel, to.To.Reveal())
+	_, err := suppression.SetLifted(ctx, tx, a.box, keys, true, "recipient", secret.Text{})
 	return err
 }

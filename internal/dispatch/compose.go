@@ -93,6 +93,9 @@ func (d *Dispatcher) compose(t *task, attempt invite.AttemptID) (message.Outgoin
 		Colour: brand.Colour, LogoURL: brand.LogoURL,
 		CanRenew: true, CanReport: true, // the page does both; without it in the link the words are left out
 	}
+	if project.Twilio.OneWay && d.p.PublicURL != "" && !w.code.IsZero() {
+		v.StopURL = secret.New(d.p.PublicURL + "/s/" + w.code.Reveal())
+	}
 	if zone, err := time.LoadLocation(r.TimeZone); err == nil && r.TimeZone != "" {
 		v.Zone, v.ZoneIsRecipients = zone, true
 	}

@@ -6,8 +6,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/connectlink/connectlink/config"
 	"github.com/connectlink/connectlink/internal/chaos"
 	"github.com/connectlink/connectlink/internal/chaos/sink"
+	"github.com/connectlink/connectlink/internal/dispatch"
 	"github.com/connectlink/connectlink/internal/invite"
 )
 
@@ -60,6 +62,25 @@ func TestAMessageCarriesOpaqueIDsAndItsLink(t *testing.T) {
 		if h.Get("Idempotency-Key") != "" || h.Get("X-Idempotency-Key") != "" {
 			t.Error("a send carried an Idempotency-Key: net/http repeats such a POST by itself")
 		}
+	}
+}
+
+func TestASenderThatCannotBeRepliedToSaysWhereToStop(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	sms := w.load(1, chaos.Load{Channel: invite.SMS})
+	w.run(w.params(func(p *dispatch.Params) {
+		known := p.Project
+		p.Project = func(id string) (config.Project, bool) {
+			project, ok := known(id)
+			project.Twilio.OneWay = true
+			return project, ok
+		}
+	}))
+	w.until("accepted", w.all("accepted"))
+	page := strings.Replace(sms[0].Key, "/c/", "/s/", 1)
+	if m := w.sink.Taken()[0]; !strings.HasSuffix(m.Body, "Stop: "+page) || strings.Contains(m.Body, "STOP") || !strings.Contains(page, "/s/") {
+		t.Errorf("it says: %s", m.Body)
 	}
 }
 

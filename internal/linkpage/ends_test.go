@@ -6,8 +6,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/connectlink/connectlink/config"
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/linkpage"
 	"github.com/connectlink/connectlink/internal/track/tracktest"
 )
 
@@ -86,6 +88,78 @@ func TestNotForMeEndsTheLink(t *testing.T) {
 	}
 	if strings.Contains(s.log.String(), "üüü") || strings.Contains(s.log.String(), m.Code.Reveal()) {
 		t.Error("the log holds their words or the code")
+	}
+}
+
+func TestTextMessagesEndByAPressAndNeverByALook(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, func(p *linkpage.Params) {
+		known := p.Project
+		p.Project = func(id string) (config.Project, bool) {
+			project, ok := known(id)
+			project.Twilio.OneWay = true
+			return project, ok
+		}
+	})
+	m := s.Invite(tracktest.Options{Channel: invite.SMS})
+	stop := "/s/" + m.Code.Reveal()
+	stopped := func() int {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return len(s.suppressed)
+	}
+	for range 3 {
+		if a := s.do("GET", stop); a.StatusCode != http.StatusOK || !strings.Contains(a.body, `action="`+stop+`"`) || !strings.Contains(a.body, "1 ••• 00</bdi>") {
+			t.Fatalf("the question: %d", a.StatusCode)
+		}
+	}
+	if a := s.do("GET", stop+"?lang=de"); !strings.Contains(a.body, "Keine SMS mehr erhalten?") || !strings.Contains(a.body, `action="`+stop+`?lang=de"`) {
+		t.Error("the question is not asked in the language that was chosen")
+	}
+	robot := http.Header{"Content-Type": {"application/x-www-form-urlencoded"}, "User-Agent": {"Mozilla/5.0 (compatible; Barracuda Sentinel)"}}
+	s.send(http.MethodPost, stop, robot, strings.NewReader("from=page"))
+	if n := stopped(); n != 0 {
+		t.Fatalf("a look or a robot ended them: %d", n)
+	}
+	if a := s.post(stop, "from=page"); a.StatusCode != http.StatusOK || !strings.Contains(a.body, "No more text messages") || !strings.Contains(a.body, `name="resume"`) {
+		t.Errorf("after the press: %d", a.StatusCode)
+	}
+	s.mu.Lock()
+	if len(s.suppressed) != 1 || !s.suppressed[0].OptOut || s.suppressed[0].To.Reveal() != "+12025550100" {
+		t.Errorf("%d numbers were opted out", len(s.suppressed))
+	}
+	s.mu.Unlock()
+	if got := s.Get(m.ID).Status; got != invite.Active {
+		t.Errorf("the invite is %s", got)
+	}
+	if a := s.post(stop, "resume=1"); a.StatusCode != http.StatusOK || !strings.Contains(a.body, "Stop text messages?") || s.resumed.Load() != 1 {
+		t.Errorf("taken back: %d, %d times", a.StatusCode, s.resumed.Load())
+	}
+	// However the invite ended, its messages can still be stopped.
+	s.Append(m.ID, invite.Event{Type: invite.EventRevoked})
+	if a := s.post(stop, "from=page"); a.StatusCode != http.StatusOK || stopped() != 2 {
+		t.Errorf("after the invite's end: %d, %d", a.StatusCode, stopped())
+	}
+	// What came by mail has no texts to stop.
+	if a := s.do("GET", "/s/"+s.Invite(tracktest.Options{}).Code.Reveal()); strings.Contains(a.body, "Stop text messages") {
+		t.Error("a link that came by mail offers to stop texts")
+	}
+	if a := s.do("GET", "/s/"+access.NewCode().Reveal()); a.StatusCode != http.StatusNotFound {
+		t.Errorf("an unknown code: %d", a.StatusCode)
+	}
+}
+
+func TestWhereRepliesWorkThePageTakesNothingBack(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	m := s.Invite(tracktest.Options{Channel: invite.SMS})
+	stop := "/s/" + m.Code.Reveal()
+	if a := s.post(stop, "from=page"); strings.Contains(a.body, "resume") {
+		t.Error("it offers what the provider would not follow")
+	}
+	s.post(stop, "resume=1")
+	if n := s.resumed.Load(); n != 0 {
+		t.Errorf("taken back %d times", n)
 	}
 }
 

@@ -65,6 +65,10 @@ func Register(e *echo.Echo, p Params) {
 	e.GET("/c/:code/not-me", h.notMe, with...)
 	e.POST("/c/:code/not-me", h.report, with...)
 	e.GET("/done/:code", h.done, with...)
+	// Short, because it stands in text messages.
+	e.GET("/s/:code", h.stopping, with...)
+	e.HEAD("/s/:code", h.stopping, with...)
+	e.POST("/s/:code", h.stop, with...)
 }
 
 // headers are on every answer here, redirects and failures too.
@@ -175,6 +179,41 @@ func (h *handler) report(c echo.Context) error {
 	}
 	// Here again: no reason was chosen.
 	return h.show(c, page, extra{unchosen: page.State == visit.NotMe, words: said.Words})
+}
+
+func (h *handler) stopping(c echo.Context) error {
+	page, err := h.Visits.Stopping(c.Request().Context(), code(c))
+	if err != nil {
+		return err
+	}
+	return h.show(c, page, extra{})
+}
+
+// stop ends text messages. Only where a sender cannot be replied to does the
+// page take that back: elsewhere the provider keeps its own list, which only the
+// reply START undoes.
+func (h *handler) stop(c echo.Context) error {
+	form, err := fields(c)
+	if err != nil {
+		return err
+	}
+	page, err := h.Visits.Stopping(c.Request().Context(), code(c))
+	if err != nil {
+		return err
+	}
+	resume := form.Get("resume") != ""
+	if resume && !h.resumable(page) {
+		return h.show(c, page, extra{})
+	}
+	if page, err = h.Visits.StopTexts(c.Request().Context(), code(c), resume, told(c, form)); err != nil {
+		return err
+	}
+	return h.show(c, page, extra{})
+}
+
+func (h *handler) resumable(p visit.Page) bool {
+	project, ok := h.Project(p.ProjectID)
+	return ok && project.Twilio.OneWay
 }
 
 // fields reads a form. What is no form has no fields: the page and its script

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -37,6 +38,7 @@ type site struct {
 	confirm func(context.Context, invite.ID) (bool, error)
 
 	suppressed []visit.Address
+	resumed    atomic.Int32
 }
 
 type safeBuffer struct {
@@ -72,7 +74,8 @@ func newSite(t testing.TB, change ...func(*linkpage.Params)) *site {
 				s.suppressed = append(s.suppressed, a)
 				return nil
 			},
-			DB: s.Pool, Box: s.Box, Minters: s.Minters, Log: log,
+			Resume: func(context.Context, pgx.Tx, visit.Address) error { s.resumed.Add(1); return nil },
+			DB:     s.Pool, Box: s.Box, Minters: s.Minters, Log: log,
 			Confirm: func(ctx context.Context, id invite.ID) (bool, error) {
 				s.mu.Lock()
 				fn := s.confirm

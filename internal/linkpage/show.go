@@ -145,6 +145,7 @@ func (h *handler) data(c echo.Context, p visit.Page, x extra) view.Data {
 	d.CanRenew, d.RenewChannel, d.CanReport, d.Held = p.CanRenew, string(p.Via), p.CanReport, p.Held
 	d.Unchosen, d.Words, d.CanSuppress = x.unchosen, contact.Clean(x.words, 500), p.Via != ""
 	d.PageURL = h.pageURL(c)
+	d.StopPath, d.CanResume = "/s/"+url.PathEscape(c.Param("code")), h.resumable(p)
 	if x.inApp != nil {
 		d.InApp = view.InAppBrowser{Name: x.inApp.name, Android: x.inApp.android, IOS: x.inApp.ios, Refused: googleFamily(p.App.Slug)}
 	}

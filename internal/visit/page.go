@@ -34,6 +34,8 @@ const (
 	Sent            State = "sent"      // asked for a fresh link
 	NotMe           State = "not_me"    // about to say that it is not for them
 	Thanks          State = "thanks"    // has said so
+	Stop            State = "stop"      // about to end text messages to this number
+	Stopped         State = "stopped"   // has ended them
 )
 
 // Page is what the recipient's page shows. Only State is set for Unknown.

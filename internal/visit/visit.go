@@ -39,6 +39,8 @@ type Params struct {
 	// asked for it. Both are part of the transaction; nil knows of none.
 	Suppressed func(ctx context.Context, tx pgx.Tx, a Address) (bool, error)
 	Suppress   func(ctx context.Context, tx pgx.Tx, a Address) error
+	// Resume takes an opt-out back, at the same person's wish.
+	Resume func(ctx context.Context, tx pgx.Tx, a Address) error
 	// Wake tells dispatch that a lane has work; may be nil.
 	Wake func(lane string)
 	Log  *slog.Logger
@@ -51,6 +53,9 @@ type Address struct {
 	Livemode  bool
 	Channel   invite.Channel
 	To        secret.Text
+	// OptOut, for Suppress: all texts of this sender are meant, as by the reply
+	// STOP, and not what one invite was about.
+	OptOut bool
 }
 
 // Service serves recipients. It is safe for concurrent use.
@@ -69,6 +74,9 @@ func New(p Params) *Service {
 	}
 	if p.Suppress == nil {
 		p.Suppress = func(context.Context, pgx.Tx, Address) error { return nil }
+	}
+	if p.Resume == nil {
+		p.Resume = func(context.Context, pgx.Tx, Address) error { return nil }
 	}
 	if p.Wake == nil {
 		p.Wake = func(string) {}

@@ -73,6 +73,11 @@ type Data struct {
 	Words       string // NotMe: what was written then
 	CanSuppress bool   // NotMe: the address can be kept from more messages
 
+	// StopPath takes the form that ends text messages; CanResume offers, once
+	// they have ended, to allow them again.
+	StopPath  string
+	CanResume bool
+
 	// Held asks for one more press: the one before looked like a robot's.
 	Held bool
 	// PageURL is this page's whole address, for another browser or device; it
@@ -124,6 +129,7 @@ type shown struct {
 	PrivacyURL               string
 	RenewPath                string
 	ReportPath               string
+	StopPath                 string       // hides Data.StopPath
 	StayPath                 string       // the ready page, whatever the browser
 	OpenURL                  template.URL // opens PageURL in Android's browser
 	QR                       qr           // of PageURL; empty where there is none
@@ -201,6 +207,7 @@ func (p *Pages) shown(s State, l *message.Language, d Data) shown {
 		v.ReplacedAt = l.Moment(d.ReplacedAt, d.Zone, d.ZoneIsRecipients)
 		v.ReplacedISO = d.ReplacedAt.UTC().Format(time.RFC3339)
 	}
+	v.StopPath = spoken(d.StopPath, d.Chosen)
 	v.StayPath = spoken(d.CodePath+"?stay=1", d.Chosen)
 	if s == InApp && d.InApp.Android {
 		v.OpenURL = intentURL(d.PageURL)
@@ -295,6 +302,7 @@ func fullData() Data {
 		AccountName: "Account", ReturnURL: "https://example.com/back", ReturnAfter: 3, Failure: "denied",
 		CanRetry: true, Persistent: true, ReplacedAt: now, RefreshIn: 2, Waited: true,
 		CanRenew: true, RenewChannel: "sms", CanReport: true, Unchosen: true, Words: "words", CanSuppress: true,
+		StopPath: "/s/code", CanResume: true,
 		Held: true, PageURL: "https://example.com/c/code", InApp: InAppBrowser{Name: "Instagram", Android: true, Refused: true},
 	}
 }

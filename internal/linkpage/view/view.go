@@ -45,11 +45,13 @@ const (
 	Sent      State = "sent"   // a fresh link was asked for
 	NotMe     State = "not_me" // the form of "this isn't for me"
 	Thanks    State = "thanks" // and its answer
+	Stop      State = "stop"   // asks whether text messages are to stop
+	Stopped   State = "stopped"
 )
 
 // States lists all of them.
 func States() []State {
-	return []State{Ready, Busy, Connected, CouldNotConnect, Expired, Replaced, Revoked, Unknown, TooMany, Finishing, InApp, Sent, NotMe, Thanks}
+	return []State{Ready, Busy, Connected, CouldNotConnect, Expired, Replaced, Revoked, Unknown, TooMany, Finishing, InApp, Sent, NotMe, Thanks, Stop, Stopped}
 }
 
 // Status is the HTTP status a state is served with.

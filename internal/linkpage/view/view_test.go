@@ -30,6 +30,7 @@ var (
 
 const (
 	codePath = "/c/x7Kp2mQ9rT4vW8sZ"
+	stopPath = "/s/x7Kp2mQ9rT4vW8sZ"
 	pageURL  = "https://go.acme.example" + codePath
 )
 
@@ -103,6 +104,10 @@ func shots(t testing.TB) map[string]shot {
 	add("not_me", view.NotMe, func(d *view.Data) { d.CanSuppress = true })
 	add("not_me_unchosen", view.NotMe, func(d *view.Data) { d.Unchosen, d.Words = true, "I <b>never</b> asked for this" })
 	add("thanks", view.Thanks, keep)
+	add("stop", view.Stop, func(d *view.Data) { d.StopPath, d.RecipientMasked = stopPath, "+1 ••• ••• •100" })
+	add("stopped", view.Stopped, func(d *view.Data) {
+		d.StopPath, d.CanResume, d.RecipientMasked = stopPath, true, "+1 ••• ••• •100"
+	})
 	add("ready_held", view.Ready, func(d *view.Data) { d.Held, d.CanReport = true, true })
 	add("ready_handover", view.Ready, func(d *view.Data) { d.PageURL, d.CanReport = pageURL, true })
 	add("in_app_android", view.InApp, func(d *view.Data) {
@@ -244,7 +249,7 @@ func TestPagesKeepTheRules(t *testing.T) {
 			if strings.HasPrefix(attr(n, "property"), "og:") {
 				og += attr(n, "content") + "\n"
 			}
-			if n.Data == "form" && (attr(n, "method") != "post" || !strings.HasPrefix(attr(n, "action"), codePath)) {
+			if n.Data == "form" && (attr(n, "method") != "post" || !strings.HasPrefix(attr(n, "action"), codePath) && attr(n, "action") != stopPath) {
 				t.Errorf("the form goes %s to %s", attr(n, "method"), attr(n, "action"))
 			}
 			if n.Data == "svg" && attr(n, "aria-hidden") != "true" {
@@ -399,7 +404,7 @@ func TestStatusOfEachState(t *testing.T) {
 	want := map[view.State]int{
 		view.Ready: 200, view.Busy: 503, view.Connected: 200, view.CouldNotConnect: 200, view.Expired: 410,
 		view.Replaced: 410, view.Revoked: 410, view.Unknown: 404, view.TooMany: 429, view.Finishing: 200,
-		view.InApp: 200, view.Sent: 200, view.NotMe: 200, view.Thanks: 200,
+		view.InApp: 200, view.Sent: 200, view.NotMe: 200, view.Thanks: 200, view.Stop: 200, view.Stopped: 200,
 	}
 	got := map[view.State]int{}
 	for _, s := range view.States() {
