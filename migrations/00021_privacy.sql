@@ -9,6 +9,7 @@ CREATE INDEX invites_ended ON invites (project_id, wiped_at) WHERE wiped_at IS N
 
 -- What came about an invite is found to be erased with it.
 CREATE INDEX callbacks_invite ON callbacks (invite_id) WHERE invite_id IS NOT NULL;
+CREATE INDEX unmatched_invite ON unmatched (invite_ref) WHERE invite_ref IS NOT NULL;
 CREATE INDEX suppressions_invite ON suppressions (invite_id) WHERE invite_id IS NOT NULL;
 CREATE INDEX suppressions_lifted ON suppressions (hash) WHERE lifted_at IS NOT NULL;
 
@@ -36,5 +37,5 @@ CREATE INDEX redactions_done ON redactions (created_at) WHERE next_at IS NULL;
 
 -- +goose Down
 DROP TABLE redactions;
-DROP INDEX suppressions_lifted, suppressions_invite, callbacks_invite, invites_ended;
+DROP INDEX suppressions_lifted, suppressions_invite, unmatched_invite, callbacks_invite, invites_ended;
 ALTER TABLE invites DROP COLUMN erased_at;

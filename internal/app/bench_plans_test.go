@@ -148,6 +148,15 @@ SELECT substr(sha256((k::text || n %% CASE k WHEN 1 THEN 50000 ELSE 500 END)::by
 FROM generate_series(1, %[1]d) n, generate_series(1, 2) k;
 INSERT INTO idempotency (key_id, route, key_hash, body_mac, invite_id, status)
 SELECT pg_temp.uid(1, 9), 'POST /v1/invites', sha256(('k' || n)::bytea), '\x00', pg_temp.uid(n, 1), 201 FROM generate_series(1, %[1]d) n;
+INSERT INTO callbacks (id, provider, invite_id, received_at, body)
+SELECT pg_temp.uid(n, 7), 'twilio', CASE WHEN n %% 50 > 0 THEN pg_temp.uid(n, 1) END, pg_temp.at(n), '\x5a' FROM generate_series(1, %[1]d) n;
+INSERT INTO unmatched (callback_id, project_id, livemode, invite_ref, next_at, gives_up_at)
+SELECT pg_temp.uid(n, 7), 'default', false, pg_temp.uid(n, 1), now() + interval '1 hour', now() + interval '1 day' FROM generate_series(50, %[1]d, 50) n;
+INSERT INTO client_tokens (digest, invite_id, key_id, expires_at)
+SELECT sha256(('a' || n)::bytea), pg_temp.uid(n, 1), pg_temp.uid(1, 9), now() FROM generate_series(1, %[1]d, 10) n;
+INSERT INTO redactions (invite_id, attempt_id, project_id, livemode, next_at, redacted_at, created_at)
+SELECT pg_temp.uid(n, 1), pg_temp.uid(n, 4), 'default', false, CASE WHEN n > %[1]d - 1000 THEN now() + (n %% 100 - 50) * interval '1 minute' END, now(), pg_temp.at(n)
+FROM generate_series(1, %[1]d) n;
 INSERT INTO lanes VALUES ('default/email/test');
 `
 
@@ -236,6 +245,13 @@ func hotQueries(newest invite.ID, n int) []hotQuery {
 		}},
 		{"reap", func(ctx context.Context, tx pgx.Tx) error { return err2(queue.Reap(ctx, tx)) }},
 		{"overdue", func(ctx context.Context, tx pgx.Tx) error { return err2(ledger.LockOverdue(ctx, tx, 25)) }},
+		{"a person's invites", func(ctx context.Context, tx pgx.Tx) error {
+			return err2(ledger.ListPerson(ctx, tx, "default", false, "user-7", 50))
+		}},
+		{"erase again", func(ctx context.Context, tx pgx.Tx) error { return ledger.EraseAgain(ctx, tx, []invite.ID{newest}) }},
+		{"projects with ended invites", func(ctx context.Context, tx pgx.Tx) error { return err2(ledger.ListEndedProjects(ctx, tx)) }},
+		{"retire", func(ctx context.Context, tx pgx.Tx) error { return err2(ledger.DeleteEnded(ctx, tx, "default", 0, 10)) }},
+		{"redactions", func(ctx context.Context, tx pgx.Tx) error { return err2(ledger.ClaimRedactions(ctx, tx, 25)) }},
 		{"poll", func(ctx context.Context, tx pgx.Tx) error { return err2(ledger.ClaimPolls(ctx, tx, 25)) }},
 		{"lock", func(ctx context.Context, tx pgx.Tx) error { return err2(ledger.LockAll(ctx, tx, []invite.ID{newest})) }},
 		{"visit", func(ctx context.Context, tx pgx.Tx) error {

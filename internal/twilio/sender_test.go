@@ -241,6 +241,29 @@ func TestRedactEmptiesTheBody(t *testing.T) {
 	}
 }
 
+func TestRemoveDeletesTheRecord(t *testing.T) {
+	t.Parallel()
+	for status, ok := range map[int]bool{204: true, 404: true, 401: false, 409: false, 500: false} {
+		srv := wiretest.Twilio(t).Serve(t, func(w http.ResponseWriter, _ *http.Request) {
+			if status != 204 {
+				refuse(w, status, 20009, "words")
+				return
+			}
+			w.WriteHeader(status)
+		})
+		if err := twilio.New(params(srv.URL, nil)).Remove(t.Context(), sid(1)); (err == nil) != ok {
+			t.Errorf("status %d: %v", status, err)
+		}
+		got := srv.Requests()[0]
+		if got.Method != http.MethodDelete || !strings.HasSuffix(got.Path, "/Messages/"+sid(1)+".json") || len(got.Body) > 0 {
+			t.Errorf("%s %s with %q, want the message deleted", got.Method, got.Path, got.Body)
+		}
+	}
+	if err := twilio.New(params(wiretest.Refusing(t), nil)).Remove(t.Context(), "../Accounts"); err == nil || strings.Contains(err.Error(), "dial") {
+		t.Errorf("%v, want it refused here", err)
+	}
+}
+
 func TestCheckReadsTheAccount(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
