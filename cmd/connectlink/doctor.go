@@ -116,6 +116,9 @@ func (f *findings) project(cfg *config.Config, p config.Project) {
 	for _, l := range lacks(cfg, p) {
 		f.note(l)
 	}
+	if hook, ok := app.InboundTexts(cfg, p); ok {
+		f.note("project " + p.ID + ": STOP replies are heard once Twilio posts incoming messages of the sender to " + hook)
+	}
 	ctx, cancel := context.WithTimeout(f.e.ctx, 30*time.Second)
 	defer cancel()
 	for _, check := range app.Checks(cfg, p) {

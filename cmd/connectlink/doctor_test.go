@@ -70,7 +70,8 @@ func TestDoctor(t *testing.T) {
 	well.want(t, 0,
 		"ok    configuration", "ok    database", "ok    migrations", "ok    direct database connection", "ok    public URL",
 		"ok    project default: ready for live keys", "ok    project default: Pipedream's token endpoint", "ok    project default: SendGrid (a send in sandbox mode)",
-		"ok    project default: SendGrid delivery receipts", "ok    project default: Twilio (reading the account)")
+		"ok    project default: SendGrid delivery receipts", "ok    project default: Twilio (reading the account)",
+		"note  project default: STOP replies are heard once Twilio posts incoming messages", public.URL+"/hooks/twilio/inbound/default/live")
 	if strings.Contains(well.stdout, "WRONG") {
 		t.Error("something is wrong, and the exit code is 0")
 	}

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/connectlink/connectlink/config"
@@ -14,6 +15,16 @@ type Check struct {
 	What   string
 	Advice string // what to do when it fails
 	Try    func(ctx context.Context) error
+}
+
+// InboundTexts is where Twilio has to post what people reply to a project's live
+// texts; ok is false where it sends none, or Twilio cannot reach us or prove
+// itself.
+func InboundTexts(cfg *config.Config, p config.Project) (url string, ok bool) {
+	if p.Twilio.AccountSID == "" || p.Twilio.AuthToken.IsZero() || cfg.PublicURL == nil || !cfg.CallbacksReachable(p.Twilio.APIURL) {
+		return "", false
+	}
+	return strings.TrimSuffix(cfg.PublicURL.String(), "/") + "/hooks/twilio/inbound/" + p.ID + "/live", true
 }
 
 // Checks lists what can be tried of a project's live vendors without sending

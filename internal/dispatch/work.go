@@ -116,11 +116,7 @@ func (d *Dispatcher) conclude(ctx context.Context, t *task, typ invite.EventType
 // cancel takes a delivery of an invite that ended off the queue. Fold cancels
 // what is queued when an invite ends; what was being sent then is left to us.
 func (d *Dispatcher) cancel(ctx context.Context, t *task) error {
-	if t.Status == invite.Sending {
-		return d.conclude(ctx, t, invite.EventDeliveryRetry, "")
-	}
-	_, err := queue.SetDone(ctx, d.p.DB, t.Lease)
-	return err
+	return d.conclude(ctx, t, invite.EventDeliveryCanceled, "")
 }
 
 // giveUp ends a delivery for which too little time is left. The invite says why.

@@ -44,6 +44,7 @@ const (
 	EventDeliverySuppressed  EventType = "delivery.suppressed"
 	EventDeliveryComplained  EventType = "delivery.complained"
 	EventDeliveryUnknown     EventType = "delivery.unknown"
+	EventDeliveryCanceled    EventType = "delivery.canceled" // the invite ended before it left
 	EventDeliveryNoReceipt   EventType = "delivery.no_receipt"
 )
 
@@ -62,7 +63,7 @@ func (t EventType) deliveryStatus() (DeliveryStatus, bool) {
 	switch t {
 	case EventDeliveryQueued, EventDeliverySending, EventDeliveryAccepted, EventDeliverySent, EventDeliveryDeferred,
 		EventDeliveryDelivered, EventDeliveryBounced, EventDeliveryUndelivered, EventDeliveryRejected,
-		EventDeliverySuppressed, EventDeliveryComplained, EventDeliveryUnknown:
+		EventDeliverySuppressed, EventDeliveryComplained, EventDeliveryUnknown, EventDeliveryCanceled:
 		return DeliveryStatus(t[len("delivery."):]), true
 	}
 	return "", false

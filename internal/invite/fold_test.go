@@ -56,7 +56,7 @@ func TestStatusMatrix(t *testing.T) {
 		EventConnected, EventAlreadyConnected, EventConnectedLate, EventExpired, EventResent, EventRenewed, EventReported, EventAddressCorrected,
 		EventRevoked, EventReplaced, EventErased, EventDeliverySending, EventDeliveryRetry, EventDeliveryAccepted, EventDeliverySent,
 		EventDeliveryDeferred, EventDeliveryDelivered, EventDeliveryBounced, EventDeliveryUndelivered, EventDeliveryRejected,
-		EventDeliverySuppressed, EventDeliveryComplained, EventDeliveryUnknown, EventDeliveryNoReceipt,
+		EventDeliverySuppressed, EventDeliveryComplained, EventDeliveryUnknown, EventDeliveryCanceled, EventDeliveryNoReceipt,
 	}
 	for _, from := range Statuses() {
 		for _, typ := range all {
@@ -107,6 +107,22 @@ func TestEndsCancelWhatHasNotLeft(t *testing.T) {
 		if got := s.Deliveries[0].Status; got != Sending {
 			t.Errorf("%s: sending became %s, want it left to its result", typ, got)
 		}
+	}
+}
+
+func TestACanceledMessageYieldsToWhateverBecameOfIt(t *testing.T) {
+	t.Parallel()
+	for before, want := range map[DeliveryStatus]DeliveryStatus{
+		Queued: Canceled, Sending: Canceled, Canceled: Canceled, Accepted: Accepted, Delivered: Delivered, Bounced: Bounced, Unknown: Unknown,
+	} {
+		s, effects := Fold(at(Revoked, before), about(EventDeliveryCanceled, Data{}))
+		if got := s.Deliveries[0].Status; got != want || len(effects) != 0 {
+			t.Errorf("%s became %s with %v, want %s", before, got, effects, want)
+		}
+	}
+	s, _ := Fold(at(Revoked, Canceled), about(EventDeliveryAccepted, Data{}))
+	if got := s.Deliveries[0].Status; got != Accepted {
+		t.Errorf("a message that had left after all is %s", got)
 	}
 }
 

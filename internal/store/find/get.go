@@ -49,7 +49,10 @@ type Invite struct {
 	UpdatedAt        time.Time          `db:"updated_at"`
 	RevokedAt        *time.Time         `db:"revoked_at"`
 	SendAt           *time.Time         `db:"send_at"`
-	ErasedAt         *time.Time         `db:"erased_at"` // what is personal is gone
+	FallbackAfter    string             `db:"fallback_after"` // empty: none was asked for
+	FallbackDelayS   int32              `db:"fallback_delay_s"`
+	FirstChannel     *string            `db:"first_channel"` // of the first message, where a fallback was asked for
+	ErasedAt         *time.Time         `db:"erased_at"`     // what is personal is gone
 	LinkID           invite.LinkID      `db:"link_id"`
 	LinkURL          []byte             `db:"link_url"` // sealed
 	LinkExpiresAt    *time.Time         `db:"link_expires_at"`
@@ -75,6 +78,8 @@ const columns = `
 	i.external_user_id, i.app_slug, i.app_name, i.app_logo_url, i.app_auth_type, i.oauth_app_id, i.content,
 	i.expires_in_s, i.valid_for_s, i.expires_at, i.gives_up_at, i.seq, i.resend_count, i.replaced_by,
 	i.account_id, i.account_name, i.connected_at, i.first_handed_out_at, i.created_at, i.updated_at, i.revoked_at, i.send_at, i.erased_at,
+	i.fallback_after, i.fallback_delay_s,
+	CASE WHEN i.fallback_after <> '' THEN (SELECT channel FROM deliveries WHERE invite_id = i.id AND number = 1) END AS first_channel,
 	l.id AS link_id, l.url AS link_url, l.expires_at AS link_expires_at, l.expires_at_raw AS link_expires_raw,
 	(SELECT max(expires_at) FROM connect_links WHERE invite_id = i.id AND handed_out_at IS NOT NULL AND expires_at > now()) AS open_until,
 	c.id AS code_id, c.code, d.id AS delivery_id, d.number AS delivery_number, d.channel AS delivery_channel,

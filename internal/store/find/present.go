@@ -46,6 +46,7 @@ type Resource struct {
 	UpdatedAt            time.Time         `json:"updated_at"`
 	RevokedAt            *time.Time        `json:"revoked_at"`
 	SendAt               *time.Time        `json:"send_at"`   // when it is or was to be sent; null: at once
+	Fallback             *FallbackResource `json:"fallback"`  // as it was asked for, used or not
 	ErasedAt             *time.Time        `json:"erased_at"` // when what is personal was erased; external_user_id is a mark since
 }
 
@@ -64,6 +65,13 @@ type InviterResource struct {
 // InviteLink is our own link to the recipient's page.
 type InviteLink struct {
 	URL string `json:"url"`
+}
+
+// FallbackResource is the other channel to turn to.
+type FallbackResource struct {
+	Channel invite.Channel       `json:"channel"`
+	After   invite.FallbackAfter `json:"after"`
+	DelayS  int                  `json:"delay_s"`
 }
 
 // DeliveryResource is the latest message's standing.
@@ -139,7 +147,7 @@ func Present(box *seal.Box, inv Invite, links Links) (Resource, error) {
 	if content.Inviter != "" {
 		r.Inviter = &InviterResource{Name: content.Inviter}
 	}
-	r.Delivery = presentDelivery(inv)
+	r.Delivery, r.Fallback = presentDelivery(inv), presentFallback(inv)
 	if err := r.connection(box, inv); err != nil {
 		return Resource{}, err
 	}
@@ -158,6 +166,19 @@ func presentDelivery(inv Invite) *DeliveryResource {
 		Provider: orNil(*inv.DeliveryProvider), Reason: PresentReason(invite.Reason(*inv.DeliveryReason), *inv.DeliveryCode),
 		UpdatedAt: inv.DeliveryUpdated.UTC(),
 	}
+}
+
+// presentFallback says what was asked for. The row forgets the channel once it
+// was turned to; it is always the other one than that of the first message.
+func presentFallback(inv Invite) *FallbackResource {
+	if inv.FallbackAfter == "" || inv.FirstChannel == nil {
+		return nil
+	}
+	other := invite.SMS
+	if *inv.FirstChannel == string(invite.SMS) {
+		other = invite.Email
+	}
+	return &FallbackResource{Channel: other, After: invite.FallbackAfter(inv.FallbackAfter), DelayS: int(inv.FallbackDelayS)}
 }
 
 // PresentReason puts a reason into words; nil when there is none.
