@@ -46,8 +46,15 @@ func (s *Service) Erase(ctx context.Context, p access.Principal, externalUserID,
 	done := Erased{Before: len(before)}
 	for {
 		ids, err := ledger.ListPerson(ctx, s.p.DB, p.ProjectID, p.Livemode, externalUserID, erasedAtOnce)
-		if err != nil || len(ids) == 0 {
+		if err != nil {
 			return done, err
+		}
+		if len(ids) == 0 {
+			if done.Invites > 0 {
+				return done, nil
+			}
+			// That somebody asked, and there was nothing, is worth knowing too.
+			return done, postgres.InTx(ctx, s.p.DB, func(tx pgx.Tx) error { return audit(ctx, tx, p, access.ActErase, marks[0], 0) })
 		}
 		var some Erased
 		err = postgres.InTx(ctx, s.p.DB, func(tx pgx.Tx) error {
@@ -111,6 +118,9 @@ func (s *Service) erase(ctx context.Context, tx pgx.Tx, p access.Principal, ids 
 	slices.SortFunc(keys, func(a, b seal.Hash) int { return slices.Compare(a, b) })
 	done.Invites = len(batches)
 	if done.Blocks, err = suppression.SetErased(ctx, tx, s.scope(p), ids, keys); err != nil {
+		return done, err
+	}
+	if err := audit(ctx, tx, p, access.ActErase, mark, done.Invites); err != nil {
 		return done, err
 	}
 	return done, s.p.Later(ctx, tx, ids)

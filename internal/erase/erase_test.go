@@ -135,6 +135,29 @@ func TestNothingOfAnErasedPersonIsLeftInAnyColumn(t *testing.T) {
 	}
 }
 
+func TestExportsAndErasuresStandInTheAuditLogWithoutTheUsersID(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	user := "user-" + canary
+	w.Invite(tracktest.Options{User: user})
+	if _, err := w.Export(t.Context(), key(), user); err != nil {
+		t.Fatal(err)
+	}
+	w.erase(user)
+	w.erase(user)
+	rows, _ := w.Pool.Query(t.Context(), `SELECT act || ' ' || (data->>'invites') || ' ' || (target = (SELECT external_user_id FROM invites))::text FROM audit ORDER BY at, id`)
+	got, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"export 1 true", "erase 1 true", "erase 0 true"}, got); diff != "" {
+		t.Error(diff)
+	}
+	if left := w.holding(canary); left["public.audit"] {
+		t.Error("the audit log names the person")
+	}
+}
+
 func TestABlockOutlivesThePersonsAddress(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

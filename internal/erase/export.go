@@ -9,8 +9,11 @@ import (
 	"io"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/store/find"
 	"github.com/connectlink/connectlink/internal/store/ledger"
@@ -112,6 +115,12 @@ func (s *Service) Export(ctx context.Context, p access.Principal, externalUserID
 	}
 	if len(ids) > maxExported {
 		return Export{}, invite.Errorf(invite.CodeTooLarge, "More than %d invites have this external_user_id, which cannot be one person's.", maxExported)
+	}
+	err = postgres.InTx(ctx, s.p.DB, func(tx pgx.Tx) error {
+		return audit(ctx, tx, p, access.ActExport, s.marks(p, externalUserID)[0], len(ids))
+	})
+	if err != nil {
+		return Export{}, fmt.Errorf("export a person: %w", err)
 	}
 	return Export{Invites: len(ids), s: s, p: p, user: externalUserID, ids: ids}, nil
 }

@@ -28,8 +28,8 @@ const (
 	countedAtMost = 10_000
 )
 
-// account is whose credentials a call needs.
-type account struct {
+// tenant is whose credentials a call needs.
+type tenant struct {
 	project  string
 	livemode bool
 }
@@ -44,7 +44,7 @@ func (s *Service) Redact(ctx context.Context) (int, error) {
 		if err != nil {
 			return total, err
 		}
-		resting := map[account]time.Duration{}
+		resting := map[tenant]time.Duration{}
 		for _, r := range list {
 			if ctx.Err() != nil {
 				return total, ctx.Err() // what is claimed is due again by itself
@@ -66,9 +66,9 @@ func (s *Service) Redact(ctx context.Context) (int, error) {
 
 // redact does one redaction, or puts it off. An account that refuses us is left
 // alone for the rest of the batch.
-func (s *Service) redact(ctx context.Context, r ledger.Redaction, resting map[account]time.Duration) (bool, error) {
+func (s *Service) redact(ctx context.Context, r ledger.Redaction, resting map[tenant]time.Duration) (bool, error) {
 	over := r.OverIn <= 0
-	of := account{r.ProjectID, r.Livemode}
+	of := tenant{r.ProjectID, r.Livemode}
 	switch {
 	case r.NotTaken:
 		return false, ledger.DeleteRedaction(ctx, s.p.DB, r)

@@ -17,6 +17,7 @@ import (
 	"github.com/connectlink/connectlink/internal/contact"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/store/account"
 	"github.com/connectlink/connectlink/internal/store/ledger"
 	"github.com/connectlink/connectlink/internal/store/suppression"
 )
@@ -118,6 +119,12 @@ func asked(externalUserID, reason string) (string, error) {
 		}
 	}
 	return contact.Clean(reason, maxReason), nil
+}
+
+// audit says who asked, under the mark that stands for the person: with their id
+// it would hold what was to be erased.
+func audit(ctx context.Context, tx pgx.Tx, p access.Principal, act access.Act, mark string, invites int) error {
+	return account.InsertAudit(ctx, tx, account.Entry{By: p, Act: act, Target: mark, Data: map[string]string{"invites": strconv.Itoa(invites)}})
 }
 
 // addresses are the keys under which blocks of a content's addresses stand.

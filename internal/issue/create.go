@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/invite"
@@ -193,6 +194,10 @@ func fresh(row ledger.New, in ledger.Inserted) find.Invite {
 	}
 	if !row.SendAt.IsZero() {
 		inv.SendAt = &row.SendAt
+	}
+	if f := row.Fallback; f.Open() {
+		first := string(row.Channel)
+		inv.FallbackAfter, inv.FallbackDelayS, inv.FirstChannel = string(f.After), int32(f.Delay/time.Second), &first
 	}
 	if l := row.Link; l != nil {
 		expires := in.CreatedAt.Add(l.Left)
