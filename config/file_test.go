@@ -154,6 +154,7 @@ func exampleSources(t *testing.T) (map[string]string, map[string]string) {
 		"/run/secrets/sendgrid_api_key":        "SG.CANARY",
 		"/run/secrets/twilio_auth_token":       "CANARY",
 		"/run/secrets/twilio_api_secret":       "CANARY",
+		"/run/secrets/oidc_client_secret":      "CANARY",
 	}
 }
 

@@ -75,6 +75,7 @@ func (l *loader) load() *Config {
 			l.faults.add("CONNECTLINK_KEYSET", "%v", err)
 		}
 	}
+	l.finishConsole(c)
 	l.projects(c, projects)
 	c.notes = append(c.notes, l.misspelt()...)
 	return c

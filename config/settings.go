@@ -13,7 +13,7 @@ import (
 
 // settings lists what concerns the whole process.
 func settings() []option[Config] {
-	return []option[Config]{
+	return append([]option[Config]{
 		hidden("database.url", "CONNECTLINK_DATABASE_URL",
 			"Postgres 15 or later, as postgres://user:password@host/name.",
 			func(c *Config) *secret.Text { return &c.DatabaseURL }, checkDatabaseURL).need().also("DATABASE_URL"),
@@ -55,7 +55,7 @@ func settings() []option[Config] {
 		span("lease.renew_every", "CONNECTLINK_LEASE_RENEW_EVERY", "2s",
 			"How often a worker renews; at most half of lease.for.", 100*time.Millisecond, time.Minute,
 			func(c *Config) *time.Duration { return &c.RenewEvery }),
-	}
+	}, consoleSettings()...)
 }
 
 func publicURL() option[Config] {

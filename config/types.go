@@ -56,6 +56,7 @@ type Config struct {
 	NoReceiptSMS      time.Duration
 	LeaseFor          time.Duration
 	RenewEvery        time.Duration
+	Console           Console
 	Projects          []Project // at least one, ids unique
 
 	notes []string // found while reading, for Warnings

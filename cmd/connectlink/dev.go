@@ -24,7 +24,7 @@ type devCommand struct {
 	State   string        `help:"Folder that keeps the database, its keyset and the API key between runs; one in your cache folder unless given." env:"CONNECTLINK_STATE_DIR" type:"path" placeholder:"FOLDER"`
 	Listen  string        `help:"Loopback address to serve on. Unless given, 127.0.0.1 with port 8080 or the next free one." placeholder:"HOST:PORT"`
 	Pace    time.Duration `help:"How long one step of a scripted recipient takes." default:"1s"`
-	JSON    bool          `name:"json" help:"Print one JSON object (url, api_key, inbox_url) instead of the tour."`
+	JSON    bool          `name:"json" help:"Print one JSON object (url, api_key, inbox_url, console_url) instead of the tour."`
 	Verbose bool          `short:"v" help:"Log every request and every attempt to standard error."`
 }
 
@@ -170,14 +170,19 @@ func (c *devCommand) greet(e *env, a *app.App, base, project string, state devSt
 		return err
 	}
 	inbox := base + "/sandbox/inbox"
+	console, err := a.ConsoleLink(e.ctx, base, "Developer")
+	if err != nil {
+		return err
+	}
 	if c.JSON {
 		return json.NewEncoder(e.stdout).Encode(struct {
 			URL      string `json:"url"`
 			APIKey   string `json:"api_key"`
 			InboxURL string `json:"inbox_url"`
-		}{base, key.Reveal(), inbox})
+			Console  string `json:"console_url"` // signs in once
+		}{base, key.Reveal(), inbox, console})
 	}
-	_, err = fmt.Fprint(e.stdout, tour(base, key.Reveal(), inbox, state.dir))
+	_, err = fmt.Fprint(e.stdout, tour(base, key.Reveal(), inbox, console, state.dir))
 	return err
 }
 

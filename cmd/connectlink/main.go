@@ -47,6 +47,7 @@ type commands struct {
 	Reasons      reasonsCommand      `cmd:"" group:"Invite" help:"Explain why messages do not arrive, and what to do about each."`
 
 	Keys    keysCommand    `cmd:"" group:"Administer" help:"Make, list and revoke API keys."`
+	Staff   staffCommand   `cmd:"" group:"Administer" help:"Make, list and end accounts for the support console."`
 	Keyset  keysetCommand  `cmd:"" group:"Administer" help:"Make or rotate the keys that seal what is personal."`
 	Config  configCommand  `cmd:"" group:"Administer" help:"Look at the configuration."`
 	Doctor  doctorCommand  `cmd:"" group:"Administer" help:"Try everything the service depends on, and say what is wrong and what to do. Sends nothing."`

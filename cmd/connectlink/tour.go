@@ -13,8 +13,8 @@ import (
 
 // tour is what a newcomer reads first: three calls to a connected account.
 // What is to be copied stands on lines of its own, quoted for any shell.
-func tour(base, key, inbox, dir string) string {
-	return strings.NewReplacer("{base}", base, "{key}", key, "{inbox}", inbox, "{dir}", dir,
+func tour(base, key, inbox, console, dir string) string {
+	return strings.NewReplacer("{base}", base, "{key}", key, "{inbox}", inbox, "{console}", console, "{dir}", dir,
 		"{auth}", "-H 'Authorization: Bearer "+key+"'", "{json}", "-H 'Content-Type: application/json'",
 	).Replace(`
 Connect Link delivery is running. Nothing leaves this machine.
@@ -22,6 +22,8 @@ Connect Link delivery is running. Nothing leaves this machine.
   API           {base}/v1
   API key       {key}
   Inbox         {inbox}   (what was "sent", as its readers see it; its links lead to the recipients' pages)
+  Console       {console}
+                (for support staff; this address signs in once, within 15 minutes)
   API document  {base}/v1/openapi.json   (to read: {base}/docs)
   State         {dir}
 

@@ -4,14 +4,20 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"runtime/debug"
 	"time"
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/connectlink/connectlink/config"
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/console"
 	"github.com/connectlink/connectlink/internal/console/view"
+	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/limit"
+	"github.com/connectlink/connectlink/internal/oidc"
+	"github.com/connectlink/connectlink/internal/operate"
+	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/store/account"
 	"github.com/connectlink/connectlink/templates"
 )
@@ -24,11 +30,19 @@ func (a *App) mountConsole(e *echo.Echo) error {
 	if err != nil {
 		return fmt.Errorf("read the console: %w", err)
 	}
-	console.Register(e, console.Params{
-		Staff: a.Staff, Keys: a.Grants, DB: a.api, Box: a.box, Pages: pages, Projects: a.cfg.Projects,
-		Passwords: true, HTTPS: a.cfg.PublicURL != nil && a.cfg.PublicURL.Scheme == "https",
+	p := console.Params{
+		Staff: a.Staff, Keys: a.Grants, Operate: operate.New(a.api, a.wake), DB: a.api, Box: a.box, Pages: pages, Projects: a.cfg.Projects,
+		Passwords: a.cfg.Console.Passwords, HTTPS: a.cfg.PublicURL != nil && a.cfg.PublicURL.Scheme == "https",
+		System: a.facts, AccountOf: a.sendsBy,
 		Tries: limit.New(limit.Per(signInsPerMinute, time.Minute), signInsPerMinute, a.opt.Now), Log: a.log, Now: a.opt.Now,
-	})
+	}
+	if o := a.cfg.Console.OIDC; o.Configured() {
+		p.Issuer = oidc.New(oidc.Params{
+			Issuer: o.Issuer, ClientID: o.ClientID, ClientSecret: o.ClientSecret, Scopes: o.Scopes, RolesClaim: o.RolesClaim,
+			Roles: grants(o), RedirectURL: a.public + "/console/sign-in/callback", Now: a.opt.Now,
+		})
+	}
+	console.Register(e, p)
 	return nil
 }
 
@@ -44,4 +58,43 @@ func (a *App) ConsoleLink(ctx context.Context, base, name string) (string, error
 		return "", err
 	}
 	return base + "/console/sign-in/link/" + url.PathEscape(token.Reveal()), nil
+}
+
+// grants are what the configuration's groups come to; it checked their form.
+func grants(o config.OIDC) map[string][]oidc.Grant {
+	out := map[string][]oidc.Grant{}
+	for group, list := range o.Grants() {
+		for _, text := range list {
+			if g, ok := oidc.ParseGrant(text); ok {
+				out[group] = append(out[group], g)
+			}
+		}
+	}
+	return out
+}
+
+// facts are for operators.
+func (a *App) facts(ctx context.Context) (console.Facts, error) {
+	f := console.Facts{}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		f.Version = info.Main.Version
+	}
+	err := a.api.QueryRow(ctx, `SELECT current_setting('server_version'),
+		(SELECT max(version_id)::text FROM goose_db_version WHERE is_applied)`).Scan(&f.Database, &f.Migration)
+	if err != nil {
+		return f, fmt.Errorf("read the database's versions: %w", postgres.Translate(err))
+	}
+	return f, nil
+}
+
+// sendsBy says whether an account is one that a project sends through.
+func (a *App) sendsBy(project string, live bool, account string) bool {
+	for _, ch := range []invite.Channel{invite.Email, invite.SMS} {
+		for _, s := range a.senders(project, live, ch) {
+			if s.Account() == account {
+				return true
+			}
+		}
+	}
+	return false
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/connectlink/connectlink/internal/console/view"
 	"github.com/connectlink/connectlink/internal/grant"
 	"github.com/connectlink/connectlink/internal/oidc"
+	"github.com/connectlink/connectlink/internal/operate"
 	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/web"
@@ -38,10 +39,16 @@ type Issuer interface {
 type Params struct {
 	Staff    *grant.Staff
 	Keys     *grant.Service
+	Operate  *operate.Service
 	DB       postgres.DB
 	Box      *seal.Box
 	Pages    *view.Pages
 	Projects []config.Project
+	// System tells what the process knows of itself; nil tells nothing.
+	System func(ctx context.Context) (Facts, error)
+	// AccountOf says whether a provider account serves a project and mode; nil
+	// says that all do.
+	AccountOf func(project string, live bool, account string) bool
 	// Issuer is the single sign-on; nil: there is none.
 	Issuer Issuer
 	// Passwords says whether emergency accounts are taken.

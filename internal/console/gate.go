@@ -112,6 +112,9 @@ func (s *console) gateOf(r route) echo.HandlerFunc {
 			return s.tell(c, p.base("", ""), http.StatusForbidden, p.t("Your role does not allow this"),
 				p.t("You are %s here; this needs %s. Nothing was done.", p.t(view.RoleName(p.by.Role)), p.t(view.RoleName(access.Least(r.act)))), "")
 		}
+		if p.frame.Held, err = s.held(p.ctx(), p); err != nil {
+			return err
+		}
 		return r.do(p)
 	}
 }

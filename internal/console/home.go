@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/connectlink/connectlink/internal/console/view"
+	"github.com/connectlink/connectlink/internal/store/account"
 )
 
 // homePage is where a day begins.
@@ -32,7 +33,25 @@ type recent struct {
 	At        time.Time
 }
 
+// recentLimit is how many of one's own acts home shows.
+const recentLimit = 8
+
 // home shows what needs attention, how sending goes, and what one did last.
 func (s *console) home(p *page) error {
-	return p.show("home", homePage{Base: p.base(p.t("Home"), "home")})
+	d := homePage{Base: p.base(p.t("Home"), "home")}
+	var err error
+	if d.Health, err = s.accounts(p); err != nil {
+		return err
+	}
+	entries, _, err := account.ListAudit(p.ctx(), s.DB, account.AuditFilter{
+		ProjectID: p.by.ProjectID, Livemode: p.by.Livemode, Actor: p.by.Actor(), Limit: recentLimit,
+	})
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		r := p.auditRow(e, nil)
+		d.Recent = append(d.Recent, recent{Text: r.Act, URL: r.URL, At: r.At})
+	}
+	return p.show("home", d)
 }

@@ -50,5 +50,17 @@ func (s *console) routes() []route {
 	return []route{
 		{http.MethodGet, "", access.ActRead, s.toHome},
 		{http.MethodGet, "/home", access.ActRead, s.home},
+
+		{http.MethodGet, "/audit", access.ActAuditLog, s.audit},
+		{http.MethodGet, "/keys", access.ActKeys, s.keys},
+		{http.MethodPost, "/keys", access.ActKeys, s.createKey},
+		{http.MethodPost, "/keys/:id/revoke", access.ActKeys, s.revokeKey},
+		{http.MethodGet, "/team", access.ActStaff, s.team},
+		{http.MethodPost, "/team/:id/disable", access.ActStaff, s.disableStaff},
+		{http.MethodPost, "/team/:id/enable", access.ActStaff, s.enableStaff},
+		{http.MethodPost, "/team/sessions/:id/end", access.ActStaff, s.endSession},
+		{http.MethodGet, "/system", access.ActTechnical, s.system},
+		{http.MethodPost, "/system/:channel/stop", access.ActPause, s.stopSending},
+		{http.MethodPost, "/system/:channel/resume", access.ActPause, s.resumeSending},
 	}
 }

@@ -28,6 +28,7 @@ const (
 	ActStaffEnabled access.Act = "staff_enabled"
 	ActStaffOff     access.Act = "staff_disabled"
 	ActStaffRoles   access.Act = "staff_roles"
+	ActPasswordSet  access.Act = "password_set"
 	ActSessionEnded access.Act = "session_ended"
 	ActKeyCreated   access.Act = "key_created"
 	ActKeyRevoked   access.Act = "key_revoked"
@@ -237,7 +238,7 @@ func (s *Staff) SetPassword(ctx context.Context, by access.Principal, login, pas
 		if _, err := account.SetAllEnded(ctx, tx, a.ID, account.EndedRevoked); err != nil {
 			return err
 		}
-		return account.InsertAudit(ctx, tx, account.Entry{By: by, Act: "password_set", Target: a.ID.String()})
+		return account.InsertAudit(ctx, tx, account.Entry{By: by, Act: ActPasswordSet, Target: a.ID.String()})
 	})
 	return found, err
 }

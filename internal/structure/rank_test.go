@@ -19,7 +19,7 @@ func rows() [][]string {
 		{"app"},
 		{"httpapi", "linkpage", "console", "worker"},
 		{"web"},
-		{"issue", "visit", "dispatch", "track", "publish", "grant", "suppress", "reveal", "erase"},
+		{"issue", "visit", "dispatch", "track", "publish", "grant", "suppress", "reveal", "erase", "operate"},
 		{"mint", "watch"},
 		{"store/ledger", "store/queue", "store/account", "store/find", "store/suppression", "pipedream", "sendgrid", "twilio", "smtp", "oidc", "sandbox"},
 		{"postgres", "message", "job", "access", "seal", "limit", "contact", "wire"},
@@ -32,7 +32,7 @@ func rows() [][]string {
 // support is what only tests import. It may import anything but the top two
 // rows: what boots a process is a test of its own.
 func support() []string {
-	return []string{"postgrestest", "wire/wiretest", "message/sendertest", "track/tracktest", "chaos", "structure"}
+	return []string{"postgrestest", "wire/wiretest", "oidc/oidctest", "message/sendertest", "track/tracktest", "chaos", "structure"}
 }
 
 func isSupport(pkg string) bool {

@@ -56,7 +56,8 @@ func Claim(ctx context.Context, db postgres.DB, w Want) ([]Job, error) {
 			FROM (
 				SELECT l.lane, least(coalesce(b.room, $4), $4) AS room
 				FROM lanes l LEFT JOIN unnest($1::text[], $2::int[]) AS b(lane, room) ON b.lane = l.lane
-				WHERE CASE WHEN $8 THEN b.lane IS NOT NULL ELSE coalesce(l.paused_until <= now(), true) END
+				WHERE l.held_at IS NULL -- by hand: no probe either
+					AND CASE WHEN $8 THEN b.lane IS NOT NULL ELSE coalesce(l.paused_until <= now(), true) END
 				ORDER BY l.lane <= $3, l.lane
 			) AS lane
 			CROSS JOIN LATERAL (

@@ -1,0 +1,285 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/mail"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/term"
+
+	"github.com/connectlink/connectlink/config"
+	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/grant"
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/secret"
+	"github.com/connectlink/connectlink/internal/store/account"
+)
+
+type staffCommand struct {
+	Create   staffCreateCommand   `cmd:"" help:"Make an emergency account for the console. The password is asked for, or read from standard input."`
+	Password staffPasswordCommand `cmd:"" help:"Give an emergency account another password, and end its sessions."`
+	List     staffListCommand     `cmd:"" help:"List who may use the console."`
+	Disable  staffDisableCommand  `cmd:"" help:"End an account and its sessions."`
+	Enable   staffEnableCommand   `cmd:"" help:"Let a disabled account sign in again."`
+}
+
+// staff opens what accounts need: profiles are sealed, so the keyset too.
+func (s settings) staff(e *env) (*config.Config, *pgxpool.Pool, *grant.Staff, error) {
+	cfg, err := s.load(e)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	keyset, err := seal.ParseKeyset(cfg.Keyset)
+	if err != nil {
+		return nil, nil, nil, fmt.Errorf("read the keyset: %w", err)
+	}
+	box, err := seal.NewBox(keyset)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	pool, err := open(e.ctx, cfg, "connectlink staff")
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	return cfg, pool, grant.NewStaff(pool, box), nil
+}
+
+// operator is whoever has a shell where the service runs.
+func operator() access.Principal { return access.Principal{Kind: access.KindSystem} }
+
+type staffCreateCommand struct {
+	settings
+	Email string   `arg:"" help:"The address to sign in with."`
+	Name  string   `help:"What to call the person." required:""`
+	Role  []string `help:"What they may do: viewer, agent, lead or admin, for every project, or project=role. Several are allowed." required:"" placeholder:"[PROJECT=]ROLE"`
+}
+
+// Run makes an account.
+func (c *staffCreateCommand) Run(e *env) error {
+	if a, err := mail.ParseAddress(c.Email); err != nil || a.Address != c.Email || len(c.Email) > 254 {
+		return usage("the address: want a bare email address, as pat@acme.example")
+	}
+	if name := strings.TrimSpace(c.Name); name == "" || len(name) > 200 {
+		return usage("--name: want 1 to 200 characters")
+	}
+	cfg, pool, staff, err := c.staff(e)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	roles, err := rolesOf(cfg, c.Role)
+	if err != nil {
+		return err
+	}
+	password, err := askPassword(e)
+	if err != nil {
+		return err
+	}
+	id, err := staff.Create(e.ctx, operator(), grant.NewAccount{Login: secret.New(c.Email), Name: strings.TrimSpace(c.Name), Password: password, Roles: roles})
+	switch {
+	case errors.Is(err, grant.ErrPasswordLength):
+		return usage("%w", err)
+	case errors.Is(err, grant.ErrLoginTaken):
+		return usage("%w; `connectlink staff password` gives it another password", err)
+	case err != nil:
+		return err
+	}
+	if !cfg.Console.Passwords {
+		e.say("note: CONNECTLINK_CONSOLE_PASSWORDS is false, so the console takes no passwords yet.")
+	}
+	_, err = fmt.Fprintf(e.stdout, "%s may sign in to the console.\n", id)
+	return err
+}
+
+// rolesOf reads roles, and says every fault of them.
+func rolesOf(cfg *config.Config, words []string) (map[string]access.Role, error) {
+	out := map[string]access.Role{}
+	var faults []string
+	for _, w := range words {
+		project, role, ok := strings.Cut(w, "=")
+		if !ok {
+			project, role = account.EveryProject, w
+		}
+		if !slices.Contains(access.Roles(), access.Role(role)) {
+			faults = append(faults, fmt.Sprintf("%q is no role; there are viewer, agent, lead and admin", role))
+		}
+		if _, known := cfg.Project(project); !known && project != account.EveryProject {
+			faults = append(faults, fmt.Sprintf("no project %q is configured", project))
+		}
+		out[project] = access.Role(role)
+	}
+	if len(faults) > 0 {
+		return nil, usage("--role: %s", strings.Join(faults, "; "))
+	}
+	return out, nil
+}
+
+// askPassword asks twice on a terminal, without showing what is typed; else it
+// reads one line.
+func askPassword(e *env) (secret.Text, error) {
+	fd := int(e.stdin.Fd())
+	if !term.IsTerminal(fd) {
+		line, err := bufio.NewReader(io.LimitReader(e.stdin, 4096)).ReadString('\n')
+		if err != nil && !errors.Is(err, io.EOF) {
+			return secret.Text{}, fmt.Errorf("read the password: %w", err)
+		}
+		return secret.New(strings.TrimRight(line, "\r\n")), nil
+	}
+	first, err := hidden(e.ctx, e, fd, fmt.Sprintf("Password (%d characters or more): ", grant.MinPassword))
+	if err != nil {
+		return secret.Text{}, err
+	}
+	again, err := hidden(e.ctx, e, fd, "Once more: ")
+	if err != nil {
+		return secret.Text{}, err
+	}
+	if first != again {
+		return secret.Text{}, usage("the two passwords differ")
+	}
+	return secret.New(first), nil
+}
+
+// hidden reads a line without showing it. Ctrl-C gives the terminal back as it was.
+func hidden(ctx context.Context, e *env, fd int, prompt string) (string, error) {
+	before, err := term.GetState(fd)
+	if err != nil {
+		return "", fmt.Errorf("read the password: %w", err)
+	}
+	_, _ = fmt.Fprint(e.stderr, prompt)
+	type result struct {
+		text []byte
+		err  error
+	}
+	answer := make(chan result, 1)
+	go func() { // a read from a terminal cannot be interrupted
+		b, err := term.ReadPassword(fd)
+		answer <- result{b, err}
+	}()
+	select {
+	case r := <-answer:
+		e.say("")
+		if r.err != nil {
+			return "", fmt.Errorf("read the password: %w", r.err)
+		}
+		return string(r.text), nil
+	case <-ctx.Done():
+		_ = term.Restore(fd, before)
+		e.say("")
+		return "", ctx.Err()
+	}
+}
+
+type staffPasswordCommand struct {
+	settings
+	Email string `arg:"" help:"The address the account signs in with."`
+}
+
+// Run replaces a password.
+func (c *staffPasswordCommand) Run(e *env) error {
+	_, pool, staff, err := c.staff(e)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	password, err := askPassword(e)
+	if err != nil {
+		return err
+	}
+	found, err := staff.SetPassword(e.ctx, operator(), secret.New(c.Email), password)
+	switch {
+	case errors.Is(err, grant.ErrPasswordLength):
+		return usage("%w", err)
+	case err != nil:
+		return err
+	case !found:
+		return &exitError{exitNotFound, errors.New("no emergency account has this address")}
+	}
+	_, err = fmt.Fprintln(e.stdout, "The password is set, and the account's sessions are ended.")
+	return err
+}
+
+type staffListCommand struct{ settings }
+
+// Run lists accounts.
+func (c *staffListCommand) Run(e *env) error {
+	_, pool, staff, err := c.staff(e)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	list, err := staff.List(e.ctx)
+	if err != nil {
+		return err
+	}
+	w := tabwriter.NewWriter(e.stdout, 0, 4, 2, ' ', 0)
+	_, _ = fmt.Fprintln(w, "ID\tSIGNS IN BY\tROLES\tLAST SIGN-IN\tSTATE\tEMAIL\tNAME")
+	for _, k := range list {
+		last, state := "never", "enabled"
+		if k.SignedInAt != nil {
+			last = k.SignedInAt.UTC().Format(time.RFC3339)
+		}
+		if k.DisabledAt != nil {
+			state = "disabled"
+		}
+		var roles []string
+		for project, r := range k.Roles {
+			roles = append(roles, project+"="+string(r))
+		}
+		slices.Sort(roles)
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", k.ID, k.Kind, strings.Join(roles, ","), last, state, k.Person.Email, k.Person.Name)
+	}
+	return w.Flush()
+}
+
+type staffDisableCommand struct {
+	settings
+	ID string `arg:"" help:"The account's id, stf_…."`
+}
+
+// Run ends an account.
+func (c *staffDisableCommand) Run(e *env) error { return setStaff(e, c.settings, c.ID, true) }
+
+type staffEnableCommand struct {
+	settings
+	ID string `arg:"" help:"The account's id, stf_…."`
+}
+
+// Run brings an account back.
+func (c *staffEnableCommand) Run(e *env) error { return setStaff(e, c.settings, c.ID, false) }
+
+func setStaff(e *env, s settings, text string, disabled bool) error {
+	id, err := invite.Parse[invite.StaffID](text)
+	if err != nil {
+		return usage("that is not the id of an account: it begins with stf_; `connectlink staff list` shows it")
+	}
+	_, pool, staff, err := s.staff(e)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	changed, err := staff.SetDisabled(e.ctx, operator(), id, disabled)
+	if errors.Is(err, account.ErrNotFound) {
+		return &exitError{exitNotFound, err}
+	}
+	if err != nil {
+		return err
+	}
+	word := "is enabled"
+	if disabled {
+		word = "is disabled"
+	}
+	if !changed {
+		word = strings.Replace(word, "is", "was", 1) + " before"
+	}
+	_, err = fmt.Fprintf(e.stdout, "%s %s.\n", id, word)
+	return err
+}

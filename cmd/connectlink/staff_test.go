@@ -1,0 +1,43 @@
+package main_test
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// runWith is run with something to read.
+func runWith(t *testing.T, v vars, input string, args ...string) result {
+	t.Helper()
+	var out, errs strings.Builder
+	cmd := exec.CommandContext(t.Context(), binary, args...)
+	cmd.Env, cmd.Stdin, cmd.Stdout, cmd.Stderr = environ(t, v), strings.NewReader(input), &out, &errs
+	_ = cmd.Run() // the exit code says it
+	return result{code: cmd.ProcessState.ExitCode(), stdout: out.String(), stderr: errs.String()}
+}
+
+func TestStaffFromCreationToDisabling(t *testing.T) {
+	t.Parallel()
+	v := deployment(t, "")
+	const password = "correct horse battery"
+	create := []string{"staff", "create", "sam@northwind.example", "--name=Sam"}
+	made := runWith(t, v, password+"\n", append(create, "--role=lead", "--role=default=admin")...)
+	made.want(t, 0, "stf_", "may sign in")
+	made.hides(t, password)
+	id, _, _ := strings.Cut(made.stdout, " ")
+	runWith(t, v, password+"\n", append(create, "--role=lead")...).want(t, 2, "there is an account with this login")
+	runWith(t, v, "too short\n", "staff", "create", "x@northwind.example", "--name=X", "--role=lead").want(t, 2, "15 to 200 characters")
+	runWith(t, v, password, "staff", "create", "x@northwind.example", "--name=X", "--role=root", "--role=beta=lead").
+		want(t, 2, `"root" is no role`, `no project "beta"`)
+	run(t, v, "staff", "create", "nobody", "--name=X", "--role=lead").want(t, 2, "bare email address")
+
+	run(t, v, "staff", "list").want(t, 0, id, "sam@northwind.example", "*=lead,default=admin", "never", "enabled")
+	runWith(t, v, "another long password\n", "staff", "password", "SAM@northwind.example").want(t, 0, "password is set")
+	runWith(t, v, "another long password\n", "staff", "password", "nobody@northwind.example").want(t, 4, "no emergency account")
+	run(t, v, "staff", "disable", id).want(t, 0, id+" is disabled")
+	run(t, v, "staff", "disable", id).want(t, 0, id+" was disabled before")
+	run(t, v, "staff", "list").want(t, 0, "disabled")
+	run(t, v, "staff", "enable", id).want(t, 0, id+" is enabled")
+	run(t, v, "staff", "disable", "stf_00000000000000000000000000").want(t, 4, "no such")
+	run(t, v, "staff", "disable", "key_1").want(t, 2, "begins with stf_")
+}

@@ -1,0 +1,248 @@
+package console
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/console/view"
+	"github.com/connectlink/connectlink/internal/grant"
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/operate"
+	"github.com/connectlink/connectlink/internal/store/account"
+)
+
+// auditLimit is how many entries a page has.
+const auditLimit = 50
+
+// auditPage is who did what, in pages of an unbounded list.
+type auditPage struct {
+	*view.Base
+	Entries      []auditRow
+	Acts, Actors []view.Choice
+	Target       string
+	Since, Until string
+	Filtered     bool
+	Newer, Older string
+}
+
+type auditRow struct {
+	At          time.Time
+	Who, Act    string
+	Target, URL string
+	Why, Data   string
+	Place       string
+	Request     string
+}
+
+// audited are the acts that stand in the log, in the order of the filter.
+func audited() []access.Act {
+	return append(access.Acts()[1:],
+		grant.ActSignIn, grant.ActSignInFailed, grant.ActSignOut, grant.ActSessionEnded, grant.ActStaffCreated, grant.ActStaffEnabled,
+		grant.ActStaffOff, grant.ActStaffRoles, grant.ActPasswordSet, grant.ActKeyCreated, grant.ActKeyRevoked, operate.ActHeld, operate.ActReleased)
+}
+
+// actName is an act in words.
+func actName(a access.Act) string {
+	switch a {
+	case access.ActUnmask:
+		return view.M("Showed an address")
+	case access.ActCreate:
+		return view.M("Made an invite")
+	case access.ActResend:
+		return view.M("Resent an invite")
+	case access.ActCorrect:
+		return view.M("Corrected an address")
+	case access.ActRevoke:
+		return view.M("Revoked an invite")
+	case access.ActCopyLink:
+		return view.M("Copied a link")
+	case access.ActBlock:
+		return view.M("Blocked an address")
+	case access.ActLiftBlock:
+		return view.M("Lifted a block")
+	case access.ActErase:
+		return view.M("Erased a person's data")
+	case access.ActExport:
+		return view.M("Exported data")
+	case access.ActAuditLog:
+		return view.M("Read the audit log")
+	case access.ActTechnical:
+		return view.M("Read technical details")
+	case access.ActKeys:
+		return view.M("Changed a key")
+	case access.ActStaff:
+		return view.M("Changed an account")
+	case access.ActPause:
+		return view.M("Stopped or resumed sending")
+	case grant.ActSignIn:
+		return view.M("Signed in")
+	case grant.ActSignInFailed:
+		return view.M("Wrong password")
+	case grant.ActSignOut:
+		return view.M("Signed out")
+	case grant.ActSessionEnded:
+		return view.M("Ended a session")
+	case grant.ActStaffCreated:
+		return view.M("Made an account")
+	case grant.ActStaffEnabled:
+		return view.M("Enabled an account")
+	case grant.ActStaffOff:
+		return view.M("Disabled an account")
+	case grant.ActStaffRoles:
+		return view.M("Changed roles")
+	case grant.ActPasswordSet:
+		return view.M("Set a password")
+	case grant.ActKeyCreated:
+		return view.M("Made an API key")
+	case grant.ActKeyRevoked:
+		return view.M("Revoked an API key")
+	case operate.ActHeld:
+		return view.M("Stopped sending")
+	case operate.ActReleased:
+		return view.M("Resumed sending")
+	}
+	return string(a)
+}
+
+// audit shows who did what. Everything that narrows stands in the address.
+func (s *console) audit(p *page) error {
+	q := p.QueryParams()
+	f := account.AuditFilter{
+		ProjectID: p.by.ProjectID, Livemode: p.by.Livemode, All: p.by.Role.AtLeast(access.RoleAdmin),
+		Act: access.Act(q.Get("act")), Target: strings.TrimSpace(q.Get("target")), Limit: auditLimit,
+		Since: day(q.Get("since")), Until: day(q.Get("until")),
+	}
+	if who := q.Get("who"); who != "" {
+		f.Actor = who
+	}
+	if id, err := invite.Parse[invite.ID](f.Target); err == nil {
+		f.InviteID, f.Target = id, ""
+	}
+	f.Before, _ = invite.Parse[invite.AuditID](q.Get("before"))
+	if !f.Until.IsZero() {
+		f.Until = f.Until.AddDate(0, 0, 1) // the day itself counts
+	}
+	entries, next, err := account.ListAudit(p.ctx(), s.DB, f)
+	if err != nil {
+		return err
+	}
+	names, err := s.names(p)
+	if err != nil {
+		return err
+	}
+	d := auditPage{
+		Base: p.base(p.t("Audit log"), "audit"), Target: q.Get("target"), Since: q.Get("since"), Until: q.Get("until"),
+		Filtered: f.Actor != "" || f.Act != "" || q.Get("target") != "" || !f.Since.IsZero() || !f.Until.IsZero(),
+	}
+	for _, a := range audited() {
+		d.Acts = append(d.Acts, view.Choice{Value: string(a), Text: p.t(actName(a)), Chosen: a == f.Act})
+	}
+	for actor, name := range names {
+		d.Actors = append(d.Actors, view.Choice{Value: actor, Text: name, Chosen: actor == f.Actor})
+	}
+	slices.SortFunc(d.Actors, func(a, b view.Choice) int { return strings.Compare(a.Text, b.Text) })
+	for _, e := range entries {
+		d.Entries = append(d.Entries, p.auditRow(e, names))
+	}
+	if !next.IsZero() {
+		d.Older = paged(p, "before", next.String())
+	}
+	if q.Get("before") != "" {
+		d.Newer = paged(p, "before", "") // to the newest; the browser's own way back leads through the pages
+	}
+	return p.show("audit", d)
+}
+
+func (p *page) auditRow(e account.Audited, names map[string]string) auditRow {
+	r := auditRow{At: e.At, Who: names[e.Actor], Act: p.t(actName(e.Act)), Target: e.Target, Why: p.t(whyName(e.Why)), Request: e.RequestID}
+	if r.Who == "" {
+		r.Who = e.Actor
+	}
+	if e.Actor == string(access.KindSystem) {
+		r.Who = p.t("Command line or system")
+	}
+	if name := names[string(access.KindStaff)+":"+e.Target]; name != "" {
+		r.Target = name
+	}
+	if !e.InviteID.IsZero() {
+		r.URL = p.frame.URL("invites", e.InviteID.String())
+		if r.Target == "" {
+			r.Target = e.InviteID.String()
+		}
+	}
+	var data []string
+	for k, v := range e.Data {
+		data = append(data, k+" "+v)
+	}
+	slices.Sort(data)
+	r.Data = strings.Join(data, ", ")
+	if len(e.Place) > 8 {
+		r.Place = encoded(e.Place[4:8]) // behind the key's id: enough to see that two are alike
+	}
+	return r
+}
+
+// whyName is the word of a pick list in words; unknown ones as they are.
+func whyName(why string) string {
+	switch operate.Why(why) {
+	case operate.WrongContent:
+		return view.M("Messages say something wrong")
+	case operate.WrongPeople:
+		return view.M("Messages go to the wrong people")
+	case operate.Provider:
+		return view.M("The provider is in trouble")
+	case operate.Maintenance:
+		return view.M("Maintenance")
+	}
+	if why == "password" {
+		return view.M("Password")
+	}
+	return why
+}
+
+// names are staff by their actor's name.
+func (s *console) names(p *page) (map[string]string, error) {
+	list, err := s.Staff.List(p.ctx())
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]string{}
+	for _, k := range list {
+		name := k.Person.Name
+		if name == "" {
+			name = k.Person.Email
+		}
+		out[string(access.KindStaff)+":"+k.ID.String()] = name
+	}
+	return out, nil
+}
+
+// day reads a date of a form; zero when it is none.
+func day(s string) time.Time {
+	t, err := time.Parse(time.DateOnly, s)
+	if err != nil {
+		return time.Time{}
+	}
+	return t
+}
+
+// paged is this page's address with one parameter changed.
+func paged(p *page, name, value string) string {
+	q := url.Values{}
+	for k, v := range p.QueryParams() {
+		if k != name && len(v) > 0 && v[0] != "" {
+			q.Set(k, v[0])
+		}
+	}
+	if value != "" {
+		q.Set(name, value)
+	}
+	address := p.Request().URL.Path
+	if len(q) > 0 {
+		address += "?" + q.Encode()
+	}
+	return address
+}

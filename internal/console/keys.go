@@ -1,0 +1,187 @@
+package console
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/console/view"
+	"github.com/connectlink/connectlink/internal/grant"
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/store/account"
+)
+
+// keysPage is the API keys of this project and mode, and the form for another.
+type keysPage struct {
+	*view.Base
+	Keys   []keyRow
+	Made   string // a key, shown this once
+	Name   string
+	Scopes []view.Choice
+	Days   []view.Choice
+	Faults []Fault
+}
+
+type keyRow struct {
+	ID, Name, Hint, Scopes string
+	Created                time.Time
+	Used, Expires          time.Time // zero: never
+	Badge                  view.Badge
+	Usable                 bool
+}
+
+// keyDays are the lives a key can be given here, in days; 0 has no end.
+func keyDays() []int { return []int{30, 90, 365, 0} }
+
+func (s *console) keysPage(p *page) (keysPage, error) {
+	d := keysPage{Base: p.base(p.t("API keys"), "keys")}
+	all, err := s.Keys.List(p.ctx(), p.by.ProjectID)
+	if err != nil {
+		return d, err
+	}
+	for _, k := range all {
+		if k.Livemode != p.by.Livemode {
+			continue
+		}
+		r := keyRow{ID: k.ID.String(), Name: k.Name, Hint: k.Hint, Scopes: strings.Join(k.Scopes, ", "), Created: k.CreatedAt, Usable: k.Usable}
+		if k.LastUsedAt != nil {
+			r.Used = *k.LastUsedAt
+		}
+		if k.ExpiresAt != nil {
+			r.Expires = *k.ExpiresAt
+		}
+		switch {
+		case k.RevokedAt != nil:
+			r.Badge = view.Badge{Kind: "calm", Icon: "ban", Text: p.t("Revoked")}
+		case !k.Usable:
+			r.Badge = view.Badge{Kind: "warn", Icon: "clock", Text: p.t("Expired")}
+		default:
+			r.Badge = view.Badge{Kind: "good", Icon: "check", Text: p.t("Works")}
+		}
+		d.Keys = append(d.Keys, r)
+	}
+	d.choices(p, access.DefaultScopes(), 90)
+	return d, nil
+}
+
+func (d *keysPage) choices(p *page, scopes []access.Scope, days int) {
+	d.Scopes, d.Days = nil, nil
+	for _, scope := range access.Scopes() {
+		chosen := false
+		for _, have := range scopes {
+			chosen = chosen || have == scope
+		}
+		d.Scopes = append(d.Scopes, view.Choice{Value: string(scope), Text: p.t(scopeName(scope)), Chosen: chosen})
+	}
+	for _, n := range keyDays() {
+		text := p.t("Without end")
+		if n > 0 {
+			text = p.frame.TN("%d day", "%d days", n)
+		}
+		d.Days = append(d.Days, view.Choice{Value: strconv.Itoa(n), Text: text, Chosen: n == days})
+	}
+}
+
+func scopeName(s access.Scope) string {
+	switch s {
+	case access.InvitesWrite:
+		return view.M("Create, resend and revoke invites")
+	case access.InvitesRead:
+		return view.M("Read and list invites, without links")
+	case access.LinksRead:
+		return view.M("Read the links of an invite")
+	case access.Suppressions:
+		return view.M("See, add and lift blocks")
+	case access.Webhooks:
+		return view.M("Manage where events go")
+	case access.Admin:
+		return view.M("Keys and settings of the project")
+	}
+	return string(s)
+}
+
+func (s *console) keys(p *page) error {
+	d, err := s.keysPage(p)
+	if err != nil {
+		return err
+	}
+	return p.show("keys", d)
+}
+
+// maxKeyName is what fits into a list.
+const maxKeyName = 80
+
+// createKey makes a key and shows it, this once: a page that is loaded again
+// does not have it.
+func (s *console) createKey(p *page) error {
+	form, err := p.form()
+	if err != nil {
+		return invite.Errorf(invite.CodeMalformed, "The form could not be read.")
+	}
+	name := strings.TrimSpace(form.Get("name"))
+	var faults []Fault
+	switch n := utf8.RuneCountInString(name); {
+	case n == 0:
+		faults = append(faults, Fault{"name", p.t("Give the key a name by which to tell it from others.")})
+	case n > maxKeyName || !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' }):
+		faults = append(faults, Fault{"name", p.t("A name has one line and %d characters at most.", maxKeyName)})
+	}
+	var scopes []access.Scope
+	if len(form["scope"]) > 0 {
+		scopes, err = access.ParseScopes(strings.Join(form["scope"], " "))
+	}
+	if err != nil || len(scopes) == 0 {
+		faults = append(faults, Fault{"scope", p.t("Choose what the key may do.")})
+	}
+	days, err := strconv.Atoi(form.Get("days"))
+	if err != nil || days < 0 || days > 3650 {
+		faults = append(faults, Fault{"days", p.t("Choose how long the key works.")})
+	}
+	if len(faults) > 0 {
+		d, err := s.keysPage(p)
+		if err != nil {
+			return err
+		}
+		d.Name, d.Faults = name, faults
+		d.choices(p, scopes, days)
+		return p.wrong("keys", d)
+	}
+	n := grant.NewKey{
+		ProjectID: p.by.ProjectID, Name: name, Livemode: p.by.Livemode, Environment: p.by.Environment, Scopes: scopes, By: p.by,
+	}
+	if days > 0 {
+		at := s.Now().AddDate(0, 0, days)
+		n.ExpiresAt = &at
+	}
+	key, _, err := s.Keys.Create(p.ctx(), n)
+	if err != nil {
+		return err
+	}
+	d, err := s.keysPage(p)
+	if err != nil {
+		return err
+	}
+	d.Made = key.Reveal()
+	return p.render(p, http.StatusCreated, "keys", d)
+}
+
+func (s *console) revokeKey(p *page) error {
+	id, err := invite.Parse[invite.KeyID](p.Param("id"))
+	if err != nil {
+		return p.missing()
+	}
+	changed, err := s.Keys.RevokeBy(p.ctx(), p.by, id)
+	switch {
+	case errors.Is(err, account.ErrNotFound):
+		return p.missing()
+	case err != nil:
+		return err
+	case !changed:
+		return p.done(p.frame.URL("keys"), "note", p.t("That key was revoked before."))
+	}
+	return p.done(p.frame.URL("keys"), "good", p.t("The key is revoked. Running services stop taking it within 5 seconds."))
+}

@@ -1,0 +1,253 @@
+package console_test
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/console"
+	"github.com/connectlink/connectlink/internal/grant"
+	"github.com/connectlink/connectlink/internal/limit"
+	"github.com/connectlink/connectlink/internal/oidc/oidctest"
+	"github.com/connectlink/connectlink/internal/secret"
+)
+
+const wanted = "/console/default/test/audit?act=unmask"
+
+func TestSingleSignOnLeadsBackToThePageThatWasWanted(t *testing.T) {
+	t.Parallel()
+	issuer := oidctest.Start(t)
+	s := newSite(t, withIssuer(issuer, "http://"+host))
+	b := s.browser()
+	// A page asks to sign in, and the sign-in remembers it.
+	a := b.get("/console/default/test/home?x=1")
+	door := b.get(a.location())
+	if !strings.Contains(door.body, "/console/sign-in/issuer?back=%2fconsole%2fdefault%2ftest%2fhome%3fx%3d1") {
+		t.Fatalf("the door does not know the way back:\n%s", door.body)
+	}
+	at := func(back string, form url.Values) answer {
+		t.Helper()
+		begun := b.get("/console/sign-in/issuer?back=" + url.QueryEscape(back))
+		if !strings.HasPrefix(begun.location(), issuer+"/authorize?") {
+			t.Fatalf("sent to %q", begun.location())
+		}
+		there := b.post(begun.location(), form)
+		to, err := url.Parse(there.location())
+		if err != nil || to.Hostname() != host {
+			t.Fatalf("the issuer sends to %q, %v", there.location(), err)
+		}
+		return b.get(to.RequestURI())
+	}
+	a = at("/console/default/test/home?x=1", oidctest.Pick("u1", []string{"support"}, ""))
+	if a.StatusCode != http.StatusSeeOther || a.location() != "/console/default/test/home?x=1" {
+		t.Fatalf("after signing in: %d to %q\n%s", a.StatusCode, a.location(), a.body)
+	}
+	if page := b.follow(a); !strings.Contains(page.body, "Pat u1") || !strings.Contains(page.body, "Agent") {
+		t.Error("the page does not say who is signed in")
+	}
+	// Whoever has no role, and what cannot be believed, stays outside.
+	for name, c := range map[string]struct {
+		form   url.Values
+		status int
+		says   string
+	}{
+		"no role":       {oidctest.Pick("u2", []string{"canteen"}, ""), http.StatusForbidden, "have no role here"},
+		"wrong nonce":   {oidctest.Pick("u1", []string{"support"}, "nonce"), http.StatusUnauthorized, "could not be believed"},
+		"wrong state":   {oidctest.Pick("u1", []string{"support"}, "state"), http.StatusUnauthorized, "could not be believed"},
+		"they declined": {url.Values{}, http.StatusUnauthorized, "did not let you through"},
+	} {
+		b = s.browser()
+		if a := at("", c.form); a.StatusCode != c.status || !strings.Contains(a.body, c.says) {
+			t.Errorf("%s: %d %s", name, a.StatusCode, a.body[strings.Index(a.body, "<main"):])
+		}
+		if a := b.get("/console/"); a.StatusCode != http.StatusSeeOther {
+			t.Errorf("%s: is inside", name)
+		}
+	}
+	// An answer that another browser began is not taken.
+	begun := s.browser().get("/console/sign-in/issuer")
+	there := b.post(begun.location(), oidctest.Pick("u1", []string{"support"}, ""))
+	to, _ := url.Parse(there.location())
+	if a := s.browser().get(to.RequestURI()); a.StatusCode != http.StatusBadRequest || !strings.Contains(a.body, "another browser") {
+		t.Errorf("another browser's answer: %d", a.StatusCode)
+	}
+	// A role that the issuer took away is gone at the next sign-in.
+	b = s.browser()
+	if a := at("", oidctest.Pick("u1", nil, "")); a.StatusCode != http.StatusForbidden {
+		t.Errorf("without groups any more: %d", a.StatusCode)
+	}
+	if n := s.count(`SELECT count(*) FROM staff`); n != 1 {
+		t.Errorf("%d accounts", n)
+	}
+	for _, canary := range []string{"u1@staff.example", "Pat u1", "cls_"} {
+		if strings.Contains(s.log.String(), canary) {
+			t.Errorf("the log holds %s", canary)
+		}
+	}
+}
+
+func account(t *testing.T, s *site, roles map[string]access.Role) {
+	t.Helper()
+	_, err := s.staff.Create(t.Context(), access.Principal{Kind: access.KindSystem}, grant.NewAccount{
+		Login: secret.New("Sam@Northwind.example"), Name: "Sam", Password: secret.New("correct horse battery"), Roles: roles,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func credentials(login, password string) url.Values {
+	return url.Values{"login": {login}, "password": {password}, "back": {wanted}}
+}
+
+func TestAnEmergencyAccountSignsInByPassword(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	account(t, s, map[string]access.Role{"*": access.RoleLead})
+	b := s.browser()
+	var refusals []string
+	for _, c := range []url.Values{credentials("sam@northwind.example", "wrong horse battery"), credentials("nobody@northwind.example", "correct horse battery")} {
+		a := b.post("/console/sign-in", c)
+		if a.StatusCode != http.StatusUnauthorized || !strings.Contains(a.body, `role="alert"`) {
+			t.Errorf("%d", a.StatusCode)
+		}
+		refusals = append(refusals, strings.ReplaceAll(mainOf(a.body), c.Get("login"), ""))
+	}
+	if refusals[0] != refusals[1] {
+		t.Error("a wrong password and an unknown account are told apart")
+	}
+	a := b.post("/console/sign-in", credentials(" SAM@northwind.example", "correct horse battery"))
+	if a.StatusCode != http.StatusSeeOther || a.location() != wanted {
+		t.Fatalf("%d to %q", a.StatusCode, a.location())
+	}
+	if page := b.follow(a); page.StatusCode != http.StatusOK || !strings.Contains(page.body, "Sam") {
+		t.Errorf("the page: %d", page.StatusCode)
+	}
+	for _, canary := range []string{"northwind.example", "battery"} {
+		if strings.Contains(s.log.String(), canary) {
+			t.Errorf("the log holds %s", canary)
+		}
+	}
+}
+
+func mainOf(body string) string { return body[strings.Index(body, "<main"):] }
+
+func TestGuessingIsSlowedDownByAccountAndByPlace(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	account(t, s, map[string]access.Role{"*": access.RoleLead})
+	b := s.browser()
+	for range 5 {
+		b.post("/console/sign-in", credentials("sam@northwind.example", "wrong horse battery"))
+	}
+	if a := b.post("/console/sign-in", credentials("sam@northwind.example", "correct horse battery")); a.StatusCode != http.StatusUnauthorized || !strings.Contains(a.body, "locked for a while") {
+		t.Errorf("after five wrong ones the right one: %d", a.StatusCode)
+	}
+	s.exec(`UPDATE staff SET locked_until = now()`)
+	if a := b.post("/console/sign-in", credentials("sam@northwind.example", "correct horse battery")); a.StatusCode != http.StatusSeeOther {
+		t.Errorf("after a while: %d", a.StatusCode)
+	}
+	s = newSite(t, func(p *console.Params) { p.Tries = limit.New(0.0001, 2, time.Now) })
+	b = s.browser()
+	var last answer
+	for range 3 {
+		last = b.post("/console/sign-in", credentials("a@b.example", "x"))
+	}
+	if last.StatusCode != http.StatusTooManyRequests || last.Header.Get("Retry-After") == "" {
+		t.Errorf("the third try from one place: %d", last.StatusCode)
+	}
+}
+
+func TestSessionsEndAndSayWhy(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	for name, c := range map[string]struct {
+		end  func(b *browser)
+		says string
+	}{
+		"idle":       {func(*browser) { s.exec(`UPDATE staff_sessions SET seen_at = now() - interval '31 minutes'`) }, "30 minutes without a click"},
+		"old":        {func(*browser) { s.exec(`UPDATE staff_sessions SET created_at = now() - interval '12 hours 1 second'`) }, "lasts 12 hours"},
+		"revoked":    {func(*browser) { s.exec(`UPDATE staff_sessions SET ended_at = now(), ended_why = 'revoked'`) }, "ended, by you elsewhere or by an administrator"},
+		"disabled":   {func(*browser) { s.exec(`UPDATE staff SET disabled_at = now()`) }, "disabled"},
+		"signed out": {func(b *browser) { b.post("/console/sign-out", nil) }, ""},
+	} {
+		b := s.signedIn(name, map[string]access.Role{"default": access.RoleLead})
+		if a := b.get(wanted); a.StatusCode != http.StatusOK {
+			t.Fatalf("%s: inside: %d", name, a.StatusCode)
+		}
+		c.end(b)
+		a := b.get(wanted)
+		to, err := url.Parse(a.location())
+		if err != nil || a.StatusCode != http.StatusSeeOther || to.Path != "/console/sign-in" || to.Query().Get("back") != wanted {
+			t.Errorf("%s: %d to %q", name, a.StatusCode, a.location())
+		}
+		if page := b.get(a.location()); !strings.Contains(page.body, c.says) || !strings.Contains(page.body, `value="`+strings.ReplaceAll(wanted, "&", "&amp;")+`"`) {
+			t.Errorf("%s: the door does not say why, or forgot the way back:\n%s", name, mainOf(page.body))
+		}
+		s.exec(`UPDATE staff_sessions SET ended_at = now(), ended_why = 'revoked' WHERE ended_at IS NULL`)
+		s.exec(`UPDATE staff SET disabled_at = NULL`)
+	}
+}
+
+func TestATokenFromBeforeASignInIsWorthNothing(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	b := s.signedIn("pat", map[string]access.Role{"default": access.RoleLead})
+	u, _ := url.Parse(s.url)
+	before := b.http.Jar.Cookies(u)
+	if len(before) != 1 || before[0].Name != "connectlink_staff" {
+		t.Fatalf("%d cookies", len(before))
+	}
+	account(t, s, map[string]access.Role{"default": access.RoleLead})
+	if a := b.post("/console/sign-in", credentials("sam@northwind.example", "correct horse battery")); a.StatusCode != http.StatusSeeOther {
+		t.Fatal(a.StatusCode)
+	}
+	thief := s.browser()
+	thief.http.Jar.SetCookies(u, before)
+	if a := thief.get(wanted); a.StatusCode != http.StatusSeeOther {
+		t.Errorf("the earlier token: %d", a.StatusCode)
+	}
+	if a := b.get(wanted); a.StatusCode != http.StatusOK {
+		t.Errorf("the new one: %d", a.StatusCode)
+	}
+	if s.count(`SELECT count(*) FROM staff_sessions WHERE digest = $1`, []byte(before[0].Value)) != 0 {
+		t.Error("the token stands in the database")
+	}
+}
+
+func TestCookiesAreBoundWhereThereIsHTTPS(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, func(p *console.Params) { p.HTTPS = true })
+	token, err := s.staff.Link(t.Context(), access.Principal{Kind: access.KindSystem}, "pat", map[string]access.Role{"default": access.RoleLead}, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := s.browser().post("/console/sign-in/link/"+token.Reveal(), nil)
+	cookie := a.Header.Get("Set-Cookie")
+	for _, want := range []string{"__Host-connectlink_staff=cls_", "; Path=/;", "; HttpOnly", "; Secure", "; SameSite=Lax"} {
+		if !strings.Contains(cookie, want) {
+			t.Errorf("the cookie lacks %q", want)
+		}
+	}
+	if strings.Contains(cookie, "Domain") || strings.Contains(cookie, "Max-Age") {
+		t.Error("the cookie reaches further than it should")
+	}
+}
+
+func TestNobodyIsSentAnywhereElse(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	b := s.signedIn("pat", map[string]access.Role{"default": access.RoleLead})
+	for _, back := range []string{"https://evil.example/console/", "//evil.example/console/x", `/\evil.example/console/`, "/console/../c/x", "/console/sign-out",
+		"/v1/invites", "javascript:alert(1)", "/console/sign-in", "http:/console/x", "/console/\r\nSet-Cookie: a=b", "/console/%2e%2e/%2e%2e/x"} {
+		if a := b.get("/console/sign-in?back=" + url.QueryEscape(back)); a.location() != "/console/" {
+			t.Errorf("%q leads to %q", back, a.location())
+		}
+	}
+	if a := b.get("/console/sign-in?back=" + url.QueryEscape(wanted)); a.location() != wanted {
+		t.Errorf("the right one leads to %q", a.location())
+	}
+}

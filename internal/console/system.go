@@ -1,0 +1,184 @@
+package console
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/connectlink/connectlink/internal/console/view"
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/operate"
+	"github.com/connectlink/connectlink/internal/store/queue"
+)
+
+// Facts are what only the process knows of itself.
+type Facts struct {
+	Version   string
+	Migration string // the newest that was applied
+	Database  string // its version
+}
+
+// systemPage is how the service stands, for operators.
+type systemPage struct {
+	*view.Base
+	Facts    Facts
+	Channels []channelRow
+	Accounts []health
+	Whys     []view.Choice
+}
+
+type channelRow struct {
+	Channel, Name string
+	Due           int
+	More          bool
+	Oldest        time.Time
+	Held          bool
+	HeldAt        time.Time
+	HeldBy, Why   string
+	Badge         view.Badge
+}
+
+// channels are those by which something is sent.
+func channels() []invite.Channel { return []invite.Channel{invite.Email, invite.SMS} }
+
+func channelName(ch invite.Channel) string {
+	if ch == invite.Email {
+		return view.M("Email")
+	}
+	return view.M("Text messages")
+}
+
+func (s *console) system(p *page) error {
+	d := systemPage{Base: p.base(p.t("System"), "system")}
+	var err error
+	if s.System != nil {
+		if d.Facts, err = s.System(p.ctx()); err != nil {
+			return err
+		}
+	}
+	lanes, err := queue.ListLanesOf(p.ctx(), s.DB, p.by.ProjectID)
+	if err != nil {
+		return err
+	}
+	names, err := s.names(p)
+	if err != nil {
+		return err
+	}
+	for _, ch := range channels() {
+		r := channelRow{Channel: string(ch), Name: p.t(channelName(ch)), Badge: view.Badge{Kind: "good", Icon: "check", Text: p.t("Going")}}
+		for _, l := range lanes {
+			if l.Name != operate.Lane(p.by.ProjectID, ch, p.by.Livemode) {
+				continue
+			}
+			r.Due, r.More = l.Due, l.Due >= 1000
+			if l.Oldest != nil {
+				r.Oldest = *l.Oldest
+			}
+			if l.HeldAt != nil {
+				r.Held, r.HeldAt, r.HeldBy, r.Why = true, *l.HeldAt, names[l.HeldBy], p.t(whyName(l.HeldWhy))
+				r.Badge = view.Badge{Kind: "warn", Icon: "pause", Text: p.t("Stopped by hand")}
+			}
+		}
+		d.Channels = append(d.Channels, r)
+	}
+	if d.Accounts, err = s.accounts(p); err != nil {
+		return err
+	}
+	for _, w := range operate.Whys() {
+		d.Whys = append(d.Whys, view.Choice{Value: string(w), Text: p.t(whyName(string(w)))})
+	}
+	return p.show("system", d)
+}
+
+// accounts is how the providers' accounts stand, in plain words.
+func (s *console) accounts(p *page) ([]health, error) {
+	list, err := queue.ListAccounts(p.ctx(), s.DB)
+	if err != nil {
+		return nil, err
+	}
+	mode := "/" + p.frame.Mode()
+	var out []health
+	for _, a := range list {
+		if s.AccountOf != nil && !s.AccountOf(p.by.ProjectID, p.by.Livemode, a.Name) {
+			continue
+		}
+		h := health{Name: provider(strings.TrimSuffix(a.Name, mode))}
+		switch {
+		case a.Open:
+			h.Text = p.t("It did not take our messages lately. They wait and go out by themselves once it does.")
+			h.Badge = view.Badge{Kind: "bad", Icon: "alert", Text: p.t("In trouble")}
+		case a.Failures > 0:
+			h.Text = p.frame.TN("%d call in a row failed; sending goes on.", "%d calls in a row failed; sending goes on.", a.Failures)
+			h.Badge = view.Badge{Kind: "warn", Icon: "alert", Text: p.t("Shaky")}
+		default:
+			h.Text = p.t("Takes our messages.")
+			h.Badge = view.Badge{Kind: "good", Icon: "check", Text: p.t("Works")}
+		}
+		if a.ReportedAgo >= 0 {
+			h.Text += " " + p.t("Last receipt: %s.", p.frame.Relative(p.frame.Now.Add(-a.ReportedAgo)))
+		}
+		out = append(out, h)
+	}
+	return out, nil
+}
+
+// provider is a vendor's own spelling of its name, from an account's.
+func provider(accountName string) string {
+	name, _, _ := strings.Cut(accountName, ":")
+	for _, known := range []string{"SendGrid", "Twilio", "SMTP"} {
+		if strings.EqualFold(known, name) {
+			return known
+		}
+	}
+	return name
+}
+
+func (s *console) stopSending(p *page) error {
+	form, err := p.form()
+	if err != nil {
+		return invite.Errorf(invite.CodeMalformed, "The form could not be read.")
+	}
+	changed, err := s.Operate.Stop(p.ctx(), p.by, invite.Channel(p.Param("channel")), operate.Why(form.Get("why")))
+	var known *invite.Error
+	switch {
+	case errors.As(err, &known):
+		return p.done(p.frame.URL("system"), "bad", p.t("Choose a reason first; nothing was stopped."))
+	case err != nil:
+		return err
+	case !changed:
+		return p.done(p.frame.URL("system"), "note", p.t("Somebody stopped it before you."))
+	}
+	return p.done(p.frame.URL("system"), "good", p.t("Stopped. Messages wait until somebody resumes sending."))
+}
+
+func (s *console) resumeSending(p *page) error {
+	changed, err := s.Operate.Resume(p.ctx(), p.by, invite.Channel(p.Param("channel")))
+	var known *invite.Error
+	switch {
+	case errors.As(err, &known):
+		return p.missing()
+	case err != nil:
+		return err
+	case !changed:
+		return p.done(p.frame.URL("system"), "note", p.t("It was going already."))
+	}
+	return p.done(p.frame.URL("system"), "good", p.t("Sending goes on with what waited."))
+}
+
+// held are the channels that somebody stopped here, for the banner.
+func (s *console) held(ctx context.Context, p *page) ([]view.Held, error) {
+	lanes, err := queue.ListHeld(ctx, s.DB, p.by.ProjectID)
+	if err != nil {
+		return nil, err
+	}
+	var out []view.Held
+	for _, l := range lanes {
+		for _, ch := range channels() {
+			if l.Name == operate.Lane(p.by.ProjectID, ch, p.by.Livemode) {
+				out = append(out, view.Held{Channel: string(ch), Live: p.by.Livemode, Why: p.t(whyName(l.HeldWhy)), Since: *l.HeldAt})
+			}
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,287 @@
+// Package oidctest is an OpenID Connect issuer for tests, run as a process of
+// its own: discovery, authorization code with PKCE, a token endpoint, signed id
+// tokens and their keys, as RFC 6749, RFC 7636, RFC 7517 and OpenID Connect Core
+// and Discovery 1.0 have it.
+//
+// It signs with the standard library and imports nothing that it is to test, so
+// that a misunderstanding in a client is not repeated here. Told to, it answers
+// wrongly, in one of the ways that a client must refuse. It must not be imported
+// by anything but tests.
+package oidctest
+
+import (
+	"bufio"
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"math/big"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// The client that the issuer knows.
+const (
+	ClientID     = "connectlink"
+	ClientSecret = "only for tests"
+)
+
+// child says to a process that it is the issuer.
+const child = "CONNECTLINK_OIDCTEST_ISSUER"
+
+// Faults that an issuer's answer can have, as Pick's fault.
+func Faults() []string {
+	return []string{"nonce", "audience", "issuer", "expired", "signature", "unsigned", "hmac", "state", "no id token"}
+}
+
+// Main is what a TestMain calls first: in the process that is to be the issuer
+// it serves, and does not return.
+func Main() {
+	if os.Getenv(child) == "" {
+		return
+	}
+	if err := serve(); err != nil {
+		_, _ = fmt.Fprintln(os.Stderr, "issuer:", err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// Start runs an issuer until the test ends and returns its address.
+func Start(t testing.TB) string {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), self)
+	cmd.Env = append(os.Environ(), child+"=1")
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { // it ends with its standard input, also when we are killed
+		_ = in.Close()
+		_ = cmd.Wait()
+	})
+	address, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatalf("the issuer said no address: %v", err)
+	}
+	return strings.TrimSpace(address)
+}
+
+// Pick is how a person signs in at the issuer's page: the form that is sent to
+// the address the client gave.
+func Pick(subject string, groups []string, fault string) url.Values {
+	return url.Values{"subject": {subject}, "groups": {strings.Join(groups, " ")}, "fault": {fault}}
+}
+
+// grant is a code that was handed out.
+type grant struct {
+	query   url.Values
+	subject string
+	groups  []string
+	fault   string
+}
+
+type issuer struct {
+	url   string
+	key   *rsa.PrivateKey
+	other *rsa.PrivateKey
+
+	mu    sync.Mutex
+	codes map[string]grant
+}
+
+func serve() error {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	s := &issuer{url: "http://" + l.Addr().String(), codes: map[string]grant{}}
+	for _, key := range []**rsa.PrivateKey{&s.key, &s.other} {
+		if *key, err = rsa.GenerateKey(rand.Reader, 2048); err != nil {
+			return err
+		}
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /.well-known/openid-configuration", s.discovery)
+	mux.HandleFunc("GET /keys", s.keys)
+	mux.HandleFunc("GET /authorize", s.page)
+	mux.HandleFunc("POST /authorize", s.authorize)
+	mux.HandleFunc("POST /token", s.token)
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		os.Exit(0)
+	}()
+	if _, err := fmt.Println(s.url); err != nil {
+		return err
+	}
+	return http.Serve(l, mux) //nolint:gosec // for tests
+}
+
+func answer(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v)
+}
+
+func (s *issuer) discovery(w http.ResponseWriter, _ *http.Request) {
+	answer(w, http.StatusOK, map[string]any{
+		"issuer": s.url, "authorization_endpoint": s.url + "/authorize", "token_endpoint": s.url + "/token", "jwks_uri": s.url + "/keys",
+		"response_types_supported": []string{"code"}, "subject_types_supported": []string{"public"},
+		"id_token_signing_alg_values_supported": []string{"RS256"}, "code_challenge_methods_supported": []string{"S256"},
+		"token_endpoint_auth_methods_supported": []string{"client_secret_basic", "client_secret_post"},
+	})
+}
+
+func (s *issuer) keys(w http.ResponseWriter, _ *http.Request) {
+	answer(w, http.StatusOK, map[string]any{"keys": []any{map[string]any{
+		"kty": "RSA", "use": "sig", "alg": "RS256", "kid": "1", "n": encode(s.key.N.Bytes()), "e": encode(big.NewInt(int64(s.key.E)).Bytes()),
+	}}})
+}
+
+func (s *issuer) page(w http.ResponseWriter, r *http.Request) {
+	if fault := check(r.URL.Query()); fault != "" {
+		http.Error(w, fault, http.StatusBadRequest)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	_, _ = io.WriteString(w, `<!doctype html><title>Issuer</title><form method="post"><input name="subject" value="pat"><input name="groups" value="support"><button>Sign in</button></form>`)
+}
+
+// check says what is wrong with a request for a code.
+func check(q url.Values) string {
+	switch {
+	case q.Get("response_type") != "code":
+		return "unsupported_response_type"
+	case q.Get("client_id") != ClientID:
+		return "unknown client"
+	case !strings.Contains(" "+q.Get("scope")+" ", " openid "):
+		return "scope without openid"
+	case q.Get("code_challenge_method") != "S256" || len(q.Get("code_challenge")) != 43:
+		return "PKCE with S256 is demanded"
+	case len(q.Get("state")) < 20 || len(q.Get("nonce")) < 20:
+		return "state and nonce are demanded"
+	case !strings.HasSuffix(q.Get("redirect_uri"), "/console/sign-in/callback"):
+		return "unknown redirect_uri"
+	}
+	return ""
+}
+
+func (s *issuer) authorize(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	if fault := check(q); fault != "" {
+		http.Error(w, fault, http.StatusBadRequest)
+		return
+	}
+	back := url.Values{"state": {q.Get("state")}, "iss": {s.url}}
+	if r.FormValue("subject") == "" {
+		back.Set("error", "access_denied")
+	} else {
+		code := rand.Text()
+		s.mu.Lock()
+		s.codes[code] = grant{q, r.PostFormValue("subject"), strings.Fields(r.PostFormValue("groups")), r.PostFormValue("fault")}
+		s.mu.Unlock()
+		back.Set("code", code)
+	}
+	if r.FormValue("fault") == "state" {
+		back.Set("state", rand.Text())
+	}
+	http.Redirect(w, r, q.Get("redirect_uri")+"?"+back.Encode(), http.StatusFound)
+}
+
+func (s *issuer) token(w http.ResponseWriter, r *http.Request) {
+	id, password, ok := r.BasicAuth()
+	if ok { // RFC 6749, section 2.3.1: both are form-encoded first
+		id, _ = url.QueryUnescape(id)
+		password, _ = url.QueryUnescape(password)
+	} else {
+		id, password = r.PostFormValue("client_id"), r.PostFormValue("client_secret")
+	}
+	if id != ClientID || subtle.ConstantTimeCompare([]byte(password), []byte(ClientSecret)) != 1 {
+		answer(w, http.StatusUnauthorized, map[string]string{"error": "invalid_client"})
+		return
+	}
+	s.mu.Lock()
+	g, known := s.codes[r.PostFormValue("code")]
+	delete(s.codes, r.PostFormValue("code")) // each serves once
+	s.mu.Unlock()
+	sum := sha256.Sum256([]byte(r.PostFormValue("code_verifier")))
+	if !known || r.PostFormValue("grant_type") != "authorization_code" || r.PostFormValue("redirect_uri") != g.query.Get("redirect_uri") ||
+		encode(sum[:]) != g.query.Get("code_challenge") {
+		answer(w, http.StatusBadRequest, map[string]string{"error": "invalid_grant"})
+		return
+	}
+	body := map[string]any{"access_token": rand.Text(), "token_type": "Bearer", "expires_in": 300}
+	if g.fault != "no id token" {
+		body["id_token"] = s.sign(g)
+	}
+	answer(w, http.StatusOK, body)
+}
+
+// sign makes an id token, with the fault that was asked for.
+func (s *issuer) sign(g grant) string {
+	now := time.Now()
+	claims := map[string]any{
+		"iss": s.url, "aud": ClientID, "sub": g.subject, "nonce": g.query.Get("nonce"), "iat": now.Unix(), "exp": now.Add(5 * time.Minute).Unix(),
+		"name": "Pat " + g.subject, "email": g.subject + "@staff.example", "groups": g.groups,
+	}
+	header := map[string]any{"alg": "RS256", "kid": "1", "typ": "JWT"}
+	key := s.key
+	maps.Copy(claims, map[string]map[string]any{
+		"nonce": {"nonce": rand.Text()}, "audience": {"aud": "somebody-else"}, "issuer": {"iss": "https://elsewhere.example"},
+		"expired": {"exp": now.Add(-time.Hour).Unix(), "iat": now.Add(-2 * time.Hour).Unix()},
+	}[g.fault])
+	switch g.fault {
+	case "signature":
+		key = s.other
+	case "unsigned":
+		header["alg"] = "none"
+	case "hmac": // the public key taken for a shared secret
+		header["alg"] = "HS256"
+	}
+	text := encode(marshal(header)) + "." + encode(marshal(claims))
+	if g.fault == "unsigned" {
+		return text + "."
+	}
+	sum := sha256.Sum256([]byte(text))
+	signature, err := rsa.SignPKCS1v15(rand.Reader, key, crypto.SHA256, sum[:])
+	if err != nil {
+		panic(err)
+	}
+	return text + "." + encode(signature)
+}
+
+func marshal(v any) []byte {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
+
+func encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }

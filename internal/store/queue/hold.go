@@ -1,0 +1,73 @@
+package queue
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/connectlink/connectlink/internal/postgres"
+)
+
+// Lane is what the console shows of one: how much waits in it, and whether
+// somebody stopped it by hand.
+type Lane struct {
+	Name    string     `db:"lane"`
+	Due     int        `db:"due"`    // up to a limit
+	Oldest  *time.Time `db:"oldest"` // of what is due
+	HeldAt  *time.Time `db:"held_at"`
+	HeldBy  string     `db:"held_by"`
+	HeldWhy string     `db:"held_why"`
+}
+
+// dueCounted is where counting what waits stops.
+const dueCounted = 1000
+
+// ListLanesOf reads the lanes of a project, by name.
+func ListLanesOf(ctx context.Context, db postgres.DB, project string) ([]Lane, error) {
+	rows, _ := db.Query(ctx, `
+		SELECT l.lane, count(d.next_at)::int AS due, min(d.next_at) AS oldest, l.held_at, l.held_by, l.held_why
+		FROM lanes l LEFT JOIN LATERAL (
+			SELECT next_at FROM deliveries d WHERE d.lane = l.lane AND d.next_at <= now() ORDER BY d.next_at LIMIT $2
+		) d ON true
+		WHERE starts_with(l.lane, $1 || '/') GROUP BY l.lane ORDER BY l.lane`, project, dueCounted)
+	lanes, err := pgx.CollectRows(rows, pgx.RowToStructByName[Lane])
+	if err != nil {
+		return nil, fmt.Errorf("list lanes of %s: %w", project, postgres.Translate(err))
+	}
+	return lanes, nil
+}
+
+// ListHeld reads the lanes of a project that are stopped by hand.
+func ListHeld(ctx context.Context, db postgres.DB, project string) ([]Lane, error) {
+	rows, _ := db.Query(ctx, `SELECT lane, 0 AS due, NULL::timestamptz AS oldest, held_at, held_by, held_why FROM lanes
+		WHERE held_at IS NOT NULL AND starts_with(lane, $1 || '/') ORDER BY lane`, project)
+	lanes, err := pgx.CollectRows(rows, pgx.RowToStructByName[Lane])
+	if err != nil {
+		return nil, fmt.Errorf("list held lanes of %s: %w", project, postgres.Translate(err))
+	}
+	return lanes, nil
+}
+
+// SetHeld stops a lane; false means that it was stopped before. What is being
+// sent goes on; what waits stays where it is.
+func SetHeld(ctx context.Context, tx pgx.Tx, lane, by, why string) (bool, error) {
+	tag, err := tx.Exec(ctx, `
+		INSERT INTO lanes (lane, held_at, held_by, held_why) VALUES ($1, now(), $2, $3)
+		ON CONFLICT (lane) DO UPDATE SET held_at = now(), held_by = EXCLUDED.held_by, held_why = EXCLUDED.held_why
+		WHERE lanes.held_at IS NULL`, lane, by, why)
+	if err != nil {
+		return false, fmt.Errorf("hold lane %s: %w", lane, postgres.Translate(err))
+	}
+	return tag.RowsAffected() == 1, nil
+}
+
+// SetGoing lets a lane go on; false means that it was not stopped.
+func SetGoing(ctx context.Context, tx pgx.Tx, lane string) (bool, error) {
+	tag, err := tx.Exec(ctx, `UPDATE lanes SET held_at = NULL, held_by = '', held_why = '' WHERE lane = $1 AND held_at IS NOT NULL`, lane)
+	if err != nil {
+		return false, fmt.Errorf("let lane %s go on: %w", lane, postgres.Translate(err))
+	}
+	return tag.RowsAffected() == 1, nil
+}
