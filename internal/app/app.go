@@ -24,6 +24,8 @@ import (
 	"github.com/connectlink/connectlink/internal/grant"
 	"github.com/connectlink/connectlink/internal/issue"
 	"github.com/connectlink/connectlink/internal/limit"
+	"github.com/connectlink/connectlink/internal/linkpage/view"
+	"github.com/connectlink/connectlink/internal/message"
 	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/publish"
 	"github.com/connectlink/connectlink/internal/sandbox"
@@ -91,6 +93,8 @@ type App struct {
 	dispatcher *dispatch.Dispatcher
 	notifier   *postgres.Notifier
 	waiting    *watch.Registry
+	renderer   *message.Renderer
+	pages      *view.Pages
 	handler    *echo.Echo
 }
 
@@ -219,14 +223,15 @@ func (a *App) openUseCases() error {
 	})
 	a.openWatch()
 	a.notifier = postgres.NewNotifier(postgres.NotifierParams{URL: a.cfg.DatabaseDirectURL.Reveal(), Log: a.log})
+	if err := a.openTemplates(); err != nil {
+		return err
+	}
 	if a.works() {
-		if err := a.openDispatch(); err != nil {
-			return err
-		}
+		a.openDispatch()
 	}
 	a.Issue = issue.New(issue.Params{
 		DB: a.api, Box: a.box, Minters: a.minter, Project: a.cfg.Project, PublicURL: a.public, Sender: a.textSender, Wake: a.wake,
-		Rehearse: a.rehearse, Publish: a.follow, Log: a.log, Now: a.opt.Now,
+		Proofs: a.renderer, ShowPages: a.showPages, Rehearse: a.rehearse, Publish: a.follow, Log: a.log, Now: a.opt.Now,
 	})
 	return nil
 }

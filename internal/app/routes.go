@@ -12,9 +12,7 @@ import (
 	"github.com/connectlink/connectlink/internal/httpapi"
 	"github.com/connectlink/connectlink/internal/limit"
 	"github.com/connectlink/connectlink/internal/linkpage"
-	"github.com/connectlink/connectlink/internal/linkpage/view"
 	"github.com/connectlink/connectlink/internal/web"
-	"github.com/connectlink/connectlink/templates"
 )
 
 // guessesPerMinute bounds how many unknown codes one address may try; a
@@ -26,7 +24,7 @@ func (a *App) openRoutes() error {
 		Log: a.log, Metrics: a.registry, PublicURL: a.cfg.PublicURL, TrustedProxies: a.cfg.TrustedProxies, Now: a.opt.Now,
 	})
 	params := httpapi.Params{
-		Invites: a.Issue, Suppressions: a.suppress, Privacy: a.Erase, Callbacks: a.track, Authenticate: a.Grants.Authenticate, DB: a.api, Box: a.box, PublicURL: a.public,
+		Invites: a.Issue, Previews: a.Issue, Suppressions: a.suppress, Privacy: a.Erase, Callbacks: a.track, Authenticate: a.Grants.Authenticate, DB: a.api, Box: a.box, PublicURL: a.public,
 		Check: a.Issue.Check, Advance: a.Issue.Advance, Ready: a.ready,
 	}
 	params.InApp, params.AppLinks = a.inApp(), appLinks(a.cfg)
@@ -36,12 +34,8 @@ func (a *App) openRoutes() error {
 	if err := httpapi.Mount(e, params); err != nil {
 		return fmt.Errorf("mount the API: %w", err)
 	}
-	pages, err := view.New(templates.FS)
-	if err != nil {
-		return fmt.Errorf("read the pages: %w", err)
-	}
 	linkpage.Register(e, linkpage.Params{
-		Visits: a.visit, Pages: pages, Project: a.cfg.Project, PublicURL: a.public, Log: a.log,
+		Visits: a.visit, Pages: a.pages, Project: a.cfg.Project, PublicURL: a.public, Log: a.log,
 		Guesses: limit.New(limit.Per(guessesPerMinute, time.Minute), guessesPerMinute, a.opt.Now),
 	})
 	if err := a.mountConsole(e); err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/job"
 	"github.com/connectlink/connectlink/internal/limit"
+	"github.com/connectlink/connectlink/internal/linkpage/view"
 	"github.com/connectlink/connectlink/internal/message"
 	"github.com/connectlink/connectlink/internal/mint"
 	"github.com/connectlink/connectlink/internal/store/ledger"
@@ -76,18 +77,25 @@ func (a *App) liveCallbacks(p config.Project) string {
 	return ""
 }
 
-func (a *App) openDispatch() error {
-	renderer, err := message.NewRenderer(templates.FS)
-	if err != nil {
+// openTemplates reads what recipients see. Every process needs all of it: the
+// API shows previews of messages, the workers send them.
+func (a *App) openTemplates() (err error) {
+	if a.renderer, err = message.NewRenderer(templates.FS); err != nil {
 		return err
 	}
+	if a.pages, err = view.New(templates.FS); err != nil {
+		return fmt.Errorf("read the pages: %w", err)
+	}
+	return nil
+}
+
+func (a *App) openDispatch() {
 	a.dispatcher = dispatch.New(dispatch.Params{
 		DB: a.work, DirectURL: a.cfg.DatabaseDirectURL, Box: a.box, Minters: a.minter, Senders: a.senders, Pace: a.pace,
-		Project: a.cfg.Project, Renderer: renderer, PublicURL: a.public, CallbackURL: a.attemptCallback,
+		Project: a.cfg.Project, Renderer: a.renderer, PublicURL: a.public, CallbackURL: a.attemptCallback,
 		BlockKeys: a.blockKeys, Publish: a.follow, Log: a.log, Metrics: a.registry, Now: a.opt.Now,
 		Lease: a.cfg.LeaseFor, Renew: a.cfg.RenewEvery,
 	})
-	return nil
 }
 
 func (a *App) minter(project string, livemode bool, environment string) (*mint.Minter, bool) {

@@ -24,6 +24,7 @@ func TestEveryOperationOfTheDocumentSucceeds(t *testing.T) {
 	w.play(t, []scenario{
 		{name: "list", key: w.key, method: "GET", path: "/v1/invites", status: 200},
 		{name: "read", key: w.key, method: "GET", path: "/v1/invites/" + id, status: 200},
+		{name: "preview", key: w.key, method: "POST", path: "/v1/invites/preview?language=all", body: wanted, status: 200},
 		{name: "events", key: w.key, method: "GET", path: "/v1/invites/" + id + "/events", status: 200},
 		{name: "deliveries", key: w.key, method: "GET", path: "/v1/invites/" + id + "/deliveries", status: 200},
 		{name: "delivery", key: w.key, method: "GET", path: "/v1/deliveries/" + delivery, status: 200},

@@ -11,7 +11,7 @@
 // in both directions and check every request and answer of the test suite
 // against it, so neither can be changed alone.
 //
-// What the API promises for later (batches, previews, the event feed, …) is
+// What the API promises for later (batches, the event feed, …) is
 // answered not_yet: a caller hears that it is missing instead
 // of a 404 that looks like a typing mistake.
 package httpapi

@@ -25,6 +25,7 @@ import (
 	"github.com/connectlink/connectlink/internal/httpapi"
 	"github.com/connectlink/connectlink/internal/issue"
 	"github.com/connectlink/connectlink/internal/limit"
+	"github.com/connectlink/connectlink/internal/message"
 	"github.com/connectlink/connectlink/internal/mint"
 	"github.com/connectlink/connectlink/internal/pipedream"
 	"github.com/connectlink/connectlink/internal/postgres"
@@ -34,6 +35,7 @@ import (
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/store/ledger"
 	"github.com/connectlink/connectlink/internal/web"
+	"github.com/connectlink/connectlink/templates"
 )
 
 const publicURL = "https://go.acme.example"
@@ -120,12 +122,13 @@ func newWorld(t *testing.T) *world {
 	service := issue.New(issue.Params{
 		DB: w.db, Box: box, PublicURL: publicURL, Minters: w.minters, Project: w.projectOf,
 		Sender: w.textSender, Wake: func(string) {}, Publish: publishNothing, Log: slog.New(slog.DiscardHandler),
+		Proofs: must(message.NewRenderer(templates.FS)), ShowPages: plainPages,
 	})
 	w.log = &bytes.Buffer{}
 	w.server.Config.Handler = newEcho(t, web.Params{
 		PublicURL: must(url.Parse(publicURL)), Log: slog.New(slog.NewJSONHandler(w.log, nil)),
 	}, httpapi.Params{
-		Invites: service, Suppressions: w.suppressions(), Privacy: w.privacy(), Check: service.Check, Advance: service.Advance, Callbacks: w.tracker(base),
+		Invites: service, Previews: service, Suppressions: w.suppressions(), Privacy: w.privacy(), Check: service.Check, Advance: service.Advance, Callbacks: w.tracker(base),
 		InApp: w.inApp(keys), AppLinks: apps(),
 		Authenticate: keys.Authenticate, DB: w.db, Box: box, PublicURL: publicURL, Inbox: w.sandbox,
 		Ready: func(ctx context.Context) error {

@@ -44,6 +44,7 @@ type Inbox interface {
 // Params are what the API needs.
 type Params struct {
 	Invites      Invites
+	Previews     Previews
 	Suppressions Suppressions
 	Privacy      Privacy
 	Callbacks    Callbacks
@@ -102,6 +103,7 @@ func (a *api) routes() []route {
 	page := one(a.docs.headers)
 	return []route{
 		{"POST", "/v1/invites", access.InvitesWrite, a.create, nil},
+		{"POST", "/v1/invites/preview", access.InvitesRead, a.preview, nil},
 		{"GET", "/v1/invites", access.InvitesRead, a.list, nil},
 		{"GET", "/v1/invites/:id", access.InvitesRead, a.get, nil},
 		{"POST", "/v1/invites/:id/resend", access.InvitesWrite, a.resend, nil},
@@ -142,7 +144,6 @@ func (a *api) routes() []route {
 		{"POST", "/hooks/twilio/status/:project/:mode/:invite/:attempt", provider, a.twilio, small},
 		{"POST", "/hooks/twilio/inbound/:project/:mode", provider, a.reply, small},
 
-		{"POST", "/v1/invites/preview", access.InvitesWrite, notYet, nil},
 		{"POST", "/v1/invites/batch", access.InvitesWrite, notYet, nil},
 		{"GET", "/v1/apps", anyKey, notYet, nil},
 		{"GET", "/v1/events", access.Webhooks, notYet, nil},

@@ -28,6 +28,10 @@ type Params struct {
 	// Sender is what a project's texts come from, to which opt-outs are said.
 	// May be nil.
 	Sender func(project string, livemode bool) string
+	// Proofs and ShowPages serve previews: messages, and the pages of an invite
+	// in a language. Without Proofs there are none.
+	Proofs    Proofs
+	ShowPages func(d Draft, lang string) ([]PreviewPage, error)
 	// Wake tells dispatch that a lane has work.
 	Wake func(lane string)
 	// Rehearse hears of every invite of test mode before its mint, so that a

@@ -1,0 +1,50 @@
+package app
+
+import (
+	"bytes"
+	"crypto/rand"
+	"fmt"
+
+	"github.com/connectlink/connectlink/internal/contact"
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/issue"
+	"github.com/connectlink/connectlink/internal/linkpage/view"
+	"github.com/connectlink/connectlink/internal/message"
+)
+
+// showPages renders every page of an invite that was not made.
+func (a *App) showPages(d issue.Draft, lang string) ([]issue.PreviewPage, error) {
+	brand, r := d.Project.Brand, d.Content.Recipient
+	data := view.Data{
+		Brand: brand.Name, Colour: brand.Colour, LogoURL: brand.LogoURL, SupportEmail: brand.SupportEmail,
+		LegalLine: brand.LegalLine, PrivacyURL: brand.PrivacyURL, TestMode: !d.Livemode,
+		App: view.App{Name: d.App.Name, AuthType: d.App.AuthType}, Inviter: d.Content.Inviter, Reason: d.Content.Reason,
+		InitiatedBy: message.Initiator(d.InitiatedBy), ExpiresAt: d.ExpiresAt, Now: d.Now,
+		CodePath: "/c/" + d.Code, StopPath: "/s/" + d.Code, CanResume: d.Project.Twilio.OneWay,
+		CanRenew: true, RenewChannel: string(d.Channel), CanReport: true, CanSuppress: true, CanRetry: true,
+		PageURL: a.public + "/c/" + d.Code,
+	}
+	switch {
+	case d.Channel == invite.SMS || r.Email == "" && r.Phone != "":
+		data.RecipientMasked = contact.MaskPhone(r.Phone)
+	case r.Email != "":
+		data.RecipientMasked = contact.MaskEmail(r.Email)
+	}
+	if len(d.Project.Pipedream.LinkHosts) > 0 {
+		data.ConnectHost = d.Project.Pipedream.LinkHosts[0]
+	}
+	if zone, err := contact.ParseTimeZone(r.TimeZone); err == nil && r.TimeZone != "" {
+		data.Zone, data.ZoneIsRecipients = zone, true
+	}
+	out := make([]issue.PreviewPage, 0, len(view.States()))
+	for _, s := range view.States() {
+		// No nonce but one for the style: a preview runs no script.
+		data.Nonce = rand.Text()
+		var b bytes.Buffer
+		if err := a.pages.Render(&b, s, lang, data); err != nil {
+			return nil, fmt.Errorf("preview: %w", err)
+		}
+		out = append(out, issue.PreviewPage{State: string(s), Status: s.Status(), HTML: b.String()})
+	}
+	return out, nil
+}

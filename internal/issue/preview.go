@@ -1,0 +1,184 @@
+package issue
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/connectlink/connectlink/config"
+	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/contact"
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/message"
+	"github.com/connectlink/connectlink/internal/pipedream"
+	"github.com/connectlink/connectlink/internal/secret"
+)
+
+// Proofs renders messages without sending them; *message.Renderer does.
+type Proofs interface {
+	Inspect(v message.Vars) (message.Inspection, error)
+	Languages() []string
+	Match(locale string) string
+}
+
+// Draft is an invite that was checked and not made, for showing its pages.
+type Draft struct {
+	Project     config.Project
+	Livemode    bool
+	App         invite.App
+	InitiatedBy invite.InitiatedBy
+	Content     invite.Content
+	Channel     invite.Channel
+	Now         time.Time
+	ExpiresAt   time.Time
+	// Code stands where the invite's would: as long, and known to nobody.
+	Code string
+}
+
+// PreviewPage is one page of an invite as its recipient would see it.
+type PreviewPage struct {
+	State  string `json:"state"`
+	Status int    `json:"status"` // HTTP
+	HTML   string `json:"html"`
+}
+
+// Preview is what an invite would look like in one language.
+type Preview struct {
+	message.Inspection
+	Pages []PreviewPage
+}
+
+// everyLanguage asks for all of them.
+const everyLanguage = "all"
+
+// previewCode is as long as a code, so that segments are counted rightly. A dash
+// cannot stand in a code: this one opens nothing.
+const previewCode = "preview-000000000000"
+
+// Preview shows what Create would send, in the recipient's language, in a given
+// one, or in every one ("all"). Nothing is stored, minted or sent, and blocked
+// addresses are not asked about. Errors are as Create's for what is wrong with
+// the request, and invalid_request for a language there are no messages in.
+func (s *Service) Preview(ctx context.Context, p access.Principal, req CreateRequest, lang string) ([]Preview, error) {
+	project, err := s.project(p)
+	if err != nil {
+		return nil, err
+	}
+	o, err := validate(req, p, project, s.p.PublicURL, s.p.Now())
+	if err != nil {
+		return nil, err
+	}
+	langs, err := s.wanted(lang, o.content.Recipient.Locale)
+	if err != nil {
+		return nil, err
+	}
+	app := invite.App{Slug: o.app, Name: o.app}
+	if m, ok := s.p.Minters(p.ProjectID, p.Livemode, p.Environment); ok {
+		if app, err = m.App(ctx, o.app); err != nil {
+			return nil, err
+		}
+	}
+	now := s.p.Now()
+	d := Draft{
+		Project: project, Livemode: p.Livemode, App: app, InitiatedBy: o.initiatedBy, Content: o.content, Channel: o.channel,
+		Now: now, ExpiresAt: now.Add(max(o.expiresIn, o.validFor)), Code: previewCode,
+	}
+	if o.validFor > 0 {
+		d.ExpiresAt = now.Add(o.validFor)
+	}
+	vars := d.vars(s.p.PublicURL, o)
+	changed := stripped(req, o)
+	out := make([]Preview, 0, len(langs))
+	for _, l := range langs {
+		vars.Locale = l
+		seen, err := s.p.Proofs.Inspect(vars)
+		if err != nil {
+			return nil, err
+		}
+		if len(changed) > 0 {
+			seen.Warnings = append(seen.Warnings, message.Warning{
+				Code: message.WarnText, Detail: "links, control characters or what was too long are taken out of " + strings.Join(changed, ", "),
+			})
+		}
+		one := Preview{Inspection: seen}
+		if s.p.ShowPages != nil {
+			if one.Pages, err = s.p.ShowPages(d, l); err != nil {
+				return nil, err
+			}
+		}
+		out = append(out, one)
+	}
+	return out, nil
+}
+
+// wanted resolves the language a preview is asked for in.
+func (s *Service) wanted(lang, locale string) ([]string, error) {
+	if s.p.Proofs == nil {
+		return nil, invite.Errorf(invite.CodeUnavailable, "This process renders no messages.")
+	}
+	switch {
+	case lang == "":
+		return []string{s.p.Proofs.Match(locale)}, nil
+	case lang == everyLanguage:
+		return s.p.Proofs.Languages(), nil
+	}
+	got := s.p.Proofs.Match(lang)
+	base, _, _ := strings.Cut(strings.ReplaceAll(lang, "_", "-"), "-")
+	if !strings.EqualFold(got, lang) && !strings.EqualFold(got, base) {
+		var f faults
+		f.add("/language", invite.FaultInvalid, "must be one of %s, or all", strings.Join(s.p.Proofs.Languages(), ", "))
+		return nil, f.err()
+	}
+	return []string{got}, nil
+}
+
+// vars are what dispatch would compose the messages from.
+func (d Draft) vars(publicURL string, o order) message.Vars {
+	b, r := d.Project.Brand, d.Content.Recipient
+	v := message.Vars{
+		Brand: b.Name, AppName: d.App.Name, Inviter: d.Content.Inviter, Reason: d.Content.Reason, Note: d.Content.Note, RecipientName: r.Name,
+		URL: secret.New(publicURL + "/c/" + d.Code), LinkType: message.LinkInvite, Initiator: message.Initiator(d.InitiatedBy),
+		ExpiresAt: d.ExpiresAt, Now: d.Now, RecipientEmail: secret.New(r.Email),
+		SupportEmail: b.SupportEmail, LegalLine: b.LegalLine, PrivacyURL: b.PrivacyURL, Colour: b.Colour, LogoURL: b.LogoURL,
+		CanRenew: true, CanReport: true,
+	}
+	if r.Email == "" {
+		v.RecipientEmail = secret.New("recipient@example.com")
+	}
+	if o.linkType == invite.ConnectLink {
+		v.LinkType = message.LinkConnect
+		link, err := pipedream.AppendApp(secret.New("https://pipedream.com/_static/connect.html?token=ctok_"+strings.Repeat("0", 32)+"&connectLink=true"), o.app, o.oauthAppID)
+		if err == nil {
+			v.URL = link
+		}
+	}
+	if len(d.Project.Pipedream.LinkHosts) > 0 {
+		v.ConnectHost = d.Project.Pipedream.LinkHosts[0]
+	}
+	if d.Project.Twilio.OneWay && publicURL != "" {
+		v.StopURL = secret.New(publicURL + "/s/" + d.Code)
+	}
+	if zone, err := contact.ParseTimeZone(r.TimeZone); err == nil && r.TimeZone != "" {
+		v.Zone, v.ZoneIsRecipients = zone, true
+	}
+	return v
+}
+
+// stripped names the fields whose text recipients see otherwise than it was sent.
+func stripped(req CreateRequest, o order) []string {
+	var out []string
+	look := func(pointer, sent, shown string) {
+		if strings.TrimSpace(sent) != shown {
+			out = append(out, pointer)
+		}
+	}
+	if req.Inviter != nil {
+		look("/inviter/name", req.Inviter.Name, o.content.Inviter)
+	}
+	if req.Recipient != nil {
+		look("/recipient/name", req.Recipient.Name, o.content.Recipient.Name)
+	}
+	look("/reason", req.Reason, o.content.Reason)
+	look("/note", req.Note, o.content.Note)
+	return out
+}
