@@ -34,6 +34,12 @@ const (
 	BySMTP     = "smtp"
 )
 
+// What recipients have to show before they are let on.
+const (
+	VerifyNone = "none"
+	VerifyCode = "code"
+)
+
 // DefaultProject is the project that environment variables compose.
 const DefaultProject = "default"
 
@@ -68,6 +74,7 @@ type Project struct {
 	Brand                 Brand
 	DefaultValidFor       time.Duration // 0: as long as the connect token
 	Retention             time.Duration // how long invites that ended are kept
+	DefaultVerify         string        // VerifyNone or VerifyCode
 	ReturnURLs            []string      // see AllowsReturn
 	AppleAppIDs           []string      // "A1B2C3D4E5.example.acme.app"
 	AndroidApps           []string      // "example.acme.app=14:6D:…", see SplitAndroidApp

@@ -95,6 +95,7 @@ type App struct {
 	waiting    *watch.Registry
 	renderer   *message.Renderer
 	pages      *view.Pages
+	streams    *web.Streams
 	handler    *echo.Echo
 }
 

@@ -242,6 +242,12 @@ func to(email string) object {
 	}
 }
 
+// with adds a field to a request.
+func with(body object, name string, value any) object {
+	body[name] = value
+	return body
+}
+
 func toPhone(phone string) object {
 	return object{"external_user_id": "user-1", "app": "slack", "channel": "sms", "recipient": object{"phone": phone}}
 }

@@ -42,7 +42,14 @@ func TestScriptedRecipients(t *testing.T) {
 		"unknown number":       {toPhone("+12025550105"), "delivery.reason.code", "number_unknown", "failed", nil},
 		"landline":             {toPhone("+12025550106"), "delivery.reason.code", "landline", "failed", nil},
 		"filtered":             {toPhone("+12025550107"), "delivery.reason.code", "carrier_filtered", "failed", nil},
-		"text and connect":     {toPhone("+12025550111"), "status", "connected", "connected", nil},
+		"connect with a code": {
+			with(to("delivered+connect@connectlink.test"), "verify", "code"), "status", "connected", "connected",
+			[]string{"verify.requested", "verify.passed", "link.continued", "connected"},
+		},
+		"text and connect with a code": {
+			with(toPhone("+12025550111"), "verify", "code"), "status", "connected", "connected", []string{"verify.requested", "verify.passed"},
+		},
+		"text and connect": {toPhone("+12025550111"), "status", "connected", "connected", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

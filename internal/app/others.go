@@ -16,10 +16,16 @@ import (
 	"github.com/connectlink/connectlink/internal/store/find"
 	"github.com/connectlink/connectlink/internal/store/ledger"
 	"github.com/connectlink/connectlink/internal/watch"
+	"github.com/connectlink/connectlink/internal/web"
 )
 
-// Links that an app may ask for: a person taps a few times.
-const opensPerMinute = 10
+const (
+	// Links that an app may ask for: a person taps a few times.
+	opensPerMinute = 10
+	// Reads that one client token is good for: who asks every second is well
+	// below it, and a loop without a pause is not.
+	readsPerMinute = 120
+)
 
 func (a *App) openWatch() {
 	a.waiting = watch.New(watch.Params{
@@ -28,6 +34,10 @@ func (a *App) openWatch() {
 		},
 		Log: a.log,
 	})
+	a.streams = web.NewStreams(web.StreamParams{})
+	a.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "connectlink_open_streams", Help: "Event streams that are open to clients.",
+	}, func() float64 { return float64(a.streams.Open()) }))
 	a.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "connectlink_waiting_requests", Help: "Requests that wait for an invite to move.",
 	}, func() float64 { return float64(a.waiting.Waiting()) }))
@@ -78,7 +88,9 @@ func (a *App) hearOthers(ctx context.Context, g *errgroup.Group) {
 func (a *App) inApp() httpapi.InApp {
 	return httpapi.InApp{
 		Clients: a.Grants, Opener: a.visit, Waiting: a.waiting,
-		Opens: limit.New(limit.Per(opensPerMinute, time.Minute), opensPerMinute, a.opt.Now),
+		Opens:   limit.New(limit.Per(opensPerMinute, time.Minute), opensPerMinute, a.opt.Now),
+		Reads:   limit.New(limit.Per(readsPerMinute, time.Minute), readsPerMinute, a.opt.Now),
+		Streams: a.streams,
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -288,6 +289,63 @@ func TestALinkWorksWheneverItIsOpened(t *testing.T) {
 			c.person(&r, made.text("id"), link)
 		})
 	}
+}
+
+// TestDigitsComeBeforeTheLink is the whole way of an invite that asks for a
+// passcode: link, digits from the inbox, a retry, the account, the timeline.
+func TestDigitsComeBeforeTheLink(t *testing.T) {
+	t.Parallel()
+	r := newRecipient(t)
+	made := r.invite(http.StatusCreated, with(to("delivered@connectlink.test"), "verify", "code"))
+	id, link := made.text("id"), made.text("invite_link.url")
+	if made.text("verify") != "code" || made.at("connect_link_url") != nil {
+		t.Fatalf("verify %q, and the answer carries a connect link: %t", made.text("verify"), made.at("connect_link_url") != nil)
+	}
+	r.open(link, "ready")
+	r.tap(`main.verify #code`)
+	digits := r.digits(id)
+	r.do("wrong digits", chromedp.SendKeys(chromedp.CSS(`#code`), mistyped(digits)))
+	r.tap(`main.verify .fault`)
+	r.do("right digits", chromedp.SendKeys(chromedp.CSS(`#code`), digits))
+	r.tap(pipedreamsButton)
+	r.atPipedream("connect", "connected")
+	inv := r.until(id, "connected", func(inv object) bool { return inv.text("status") == "connected" })
+	if inv.text("delivery.status") != "delivered" || len(inv["deliveries"].([]any)) != 2 {
+		t.Errorf("delivery %s of %d", inv.text("delivery.status"), len(inv["deliveries"].([]any)))
+	}
+	if logs := r.logs.String(); strings.Contains(logs, digits) {
+		t.Error("the log holds the digits")
+	}
+	events := strings.Join(r.events(id), " ")
+	for _, want := range []string{"verify.requested", "verify.failed", "verify.passed"} {
+		if !strings.Contains(events, want) {
+			t.Errorf("the timeline lacks %s: %s", want, events)
+		}
+	}
+}
+
+// digits are those of the newest message of an invite, once they came.
+func (r *recipient) digits(id string) string {
+	r.t.Helper()
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		messages, err := r.app.Sandbox().Messages(r.t.Context(), sandbox.MessageFilter{InviteIDs: []string{id}})
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		if len(messages) > 1 {
+			return regexp.MustCompile(`(?m)^[0-9]{6}$`).FindString(messages[0].Text)
+		}
+		if time.Now().After(deadline) {
+			r.t.Fatal("no message with digits came")
+		}
+	}
+}
+
+func mistyped(digits string) string {
+	if digits[0] == '9' {
+		return "0" + digits[1:]
+	}
+	return string(digits[0]+1) + digits[1:]
 }
 
 // TestScriptedPeopleAskForAFreshLinkAndReport plays "+renew" and "+notme"

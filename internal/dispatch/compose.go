@@ -17,7 +17,8 @@ import (
 // words are a delivery's secrets, opened.
 type words struct {
 	content invite.Content
-	code    secret.Text // zero when there is none
+	code    secret.Text // of the invite link; zero when there is none
+	digits  secret.Text // of a passcode; zero when there is none
 }
 
 // Format keeps the words out of logs.
@@ -42,6 +43,13 @@ func (d *Dispatcher) open(t *task) (words, error) {
 		}
 		w.code = secret.New(string(code))
 	}
+	if t.Passcode != nil {
+		digits, err := d.p.Box.Open(t.Passcode.Digits, seal.AD{Column: "passcodes.digits", ID: t.DeliveryID.UUID()})
+		if err != nil {
+			return words{}, fmt.Errorf("open the passcode: %w", err)
+		}
+		w.digits = secret.New(string(digits))
+	}
 	return w, nil
 }
 
@@ -63,13 +71,34 @@ func (d *Dispatcher) link(t *task, w words, l *queue.Link) (secret.Text, error) 
 	return secret.New(string(url)), nil
 }
 
+// carried is what a message is there for, and until when it is of use.
+type carried struct {
+	url      secret.Text
+	linkType message.LinkType
+	digits   secret.Text
+	ends     time.Time
+}
+
+func (d *Dispatcher) carried(t *task, w words) (carried, error) {
+	if t.Kind == invite.KindPasscode {
+		if w.digits.IsZero() {
+			return carried{}, errors.New("the passcode is gone")
+		}
+		return carried{digits: w.digits, ends: t.Passcode.ExpiresAt}, nil
+	}
+	url, err := d.link(t, w, t.Link)
+	if err != nil {
+		return carried{}, err
+	}
+	if t.Invite.LinkType == invite.ConnectLink {
+		return carried{url: url, linkType: message.LinkConnect, ends: t.Link.ExpiresAt}, nil
+	}
+	return carried{url: url, linkType: message.LinkInvite, ends: *t.Invite.ExpiresAt}, nil
+}
+
 // compose renders the message. Its errors name fields, never values.
 func (d *Dispatcher) compose(t *task, attempt invite.AttemptID) (message.Outgoing, error) {
 	w, err := d.open(t)
-	if err != nil {
-		return message.Outgoing{}, err
-	}
-	url, err := d.link(t, w, t.Link)
 	if err != nil {
 		return message.Outgoing{}, err
 	}
@@ -78,17 +107,17 @@ func (d *Dispatcher) compose(t *task, attempt invite.AttemptID) (message.Outgoin
 		return message.Outgoing{}, errors.New("the project is not configured")
 	}
 	brand := project.Brand
-	ends := t.Invite.ExpiresAt
-	linkType := message.LinkInvite
-	if t.Invite.LinkType == invite.ConnectLink {
-		linkType, ends = message.LinkConnect, &t.Link.ExpiresAt
+	what, err := d.carried(t, w)
+	if err != nil {
+		return message.Outgoing{}, err
 	}
 	r := w.content.Recipient
 	v := message.Vars{
 		Brand: brand.Name, AppName: t.Invite.AppName,
 		Inviter: w.content.Inviter, Reason: w.content.Reason, Note: w.content.Note, RecipientName: r.Name,
-		URL: url, LinkType: linkType, Kind: message.Kind(t.Kind), Initiator: message.Initiator(t.Invite.InitiatedBy),
-		ExpiresAt: *ends, Now: t.Now, Locale: r.Locale, RecipientEmail: secret.New(r.Email),
+		URL: what.url, LinkType: what.linkType, Passcode: what.digits, PageHost: d.host,
+		Kind: message.Kind(t.Kind), Initiator: message.Initiator(t.Invite.InitiatedBy),
+		ExpiresAt: what.ends, Now: t.Now, Locale: r.Locale, RecipientEmail: secret.New(r.Email),
 		SupportEmail: brand.SupportEmail, LegalLine: brand.LegalLine, PrivacyURL: brand.PrivacyURL,
 		Colour: brand.Colour, LogoURL: brand.LogoURL,
 		CanRenew: true, CanReport: true, // the page does both; without it in the link the words are left out
@@ -105,7 +134,7 @@ func (d *Dispatcher) compose(t *task, attempt invite.AttemptID) (message.Outgoin
 	}
 	out := message.Outgoing{
 		InviteID: t.InviteID.String(), AttemptID: attempt.String(), Livemode: t.Livemode,
-		ValidFor: ends.Sub(t.Now),
+		ValidFor: what.ends.Sub(t.Now),
 	}
 	if t.Channel == invite.SMS {
 		sms, err := d.p.Renderer.SMS(v)

@@ -34,6 +34,9 @@ func decide(j *queue.Job) (step, invite.Reason) {
 	if !inv.Status.Open() && inv.Status != invite.Failed {
 		return stepCancel, ""
 	}
+	if j.Kind == invite.KindPasscode {
+		return decidePasscode(j)
+	}
 	if inv.Content == nil || j.Code == nil {
 		return stepGiveUp, invite.MessageBroken // erased, or its address was corrected
 	}
@@ -55,6 +58,22 @@ func decide(j *queue.Job) (step, invite.Reason) {
 	}
 	if !invite.EnoughLeft(granted(j), left(*inv.ExpiresAt)) {
 		return stepGiveUp, shortfall(j)
+	}
+	return stepSend, ""
+}
+
+// leastPasscode is what must be left of a passcode for its message to be of
+// use: it has to arrive, and to be typed in.
+const leastPasscode = time.Minute
+
+// decidePasscode is decide for digits that are to be sent. They need no connect
+// link, and have a short life of their own.
+func decidePasscode(j *queue.Job) (step, invite.Reason) {
+	switch {
+	case j.Invite.Content == nil || j.Passcode == nil:
+		return stepGiveUp, invite.MessageBroken // erased, entered already, or its address was corrected
+	case j.Passcode.ExpiresAt.Sub(j.Now) < leastPasscode:
+		return stepGiveUp, invite.ProviderDown
 	}
 	return stepSend, ""
 }

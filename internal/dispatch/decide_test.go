@@ -43,6 +43,17 @@ func TestDecide(t *testing.T) {
 		{"connected by another way", func(j *queue.Job) { j.Invite.Status = invite.Connected }, stepCancel, ""},
 		{"another message failed", func(j *queue.Job) { j.Invite.Status = invite.Failed }, stepSend, ""},
 		{"erased", func(j *queue.Job) { j.Invite.Content = nil }, stepGiveUp, invite.MessageBroken},
+		{"digits need no link and no code", func(j *queue.Job) {
+			j.Kind, j.Code, j.Link, j.Invite.ExpiresAt, j.Invite.Status = invite.KindPasscode, nil, nil, nil, invite.Pending
+			j.Passcode = &queue.Passcode{ExpiresAt: *in(10 * time.Minute)}
+		}, stepSend, ""},
+		{"digits that end too soon to be typed in", func(j *queue.Job) {
+			j.Kind, j.Passcode = invite.KindPasscode, &queue.Passcode{ExpiresAt: *in(30 * time.Second)}
+		}, stepGiveUp, invite.ProviderDown},
+		{"digits that were entered or wiped", func(j *queue.Job) { j.Kind = invite.KindPasscode }, stepGiveUp, invite.MessageBroken},
+		{"digits of an invite that ended", func(j *queue.Job) {
+			j.Kind, j.Invite.Status, j.Passcode = invite.KindPasscode, invite.Connected, &queue.Passcode{ExpiresAt: *in(10 * time.Minute)}
+		}, stepCancel, ""},
 		{"its address was corrected", func(j *queue.Job) { j.Code = nil }, stepGiveUp, invite.MessageBroken},
 		{"just enough left", func(j *queue.Job) { j.Invite.ExpiresAt = in(15 * time.Minute) }, stepSend, ""},
 		{"too little left", func(j *queue.Job) { j.Invite.ExpiresAt = in(15*time.Minute - time.Second) }, stepGiveUp, invite.ProviderDown},

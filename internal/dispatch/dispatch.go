@@ -3,6 +3,7 @@ package dispatch
 import (
 	"context"
 	"log/slog"
+	"net/url"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -137,6 +138,7 @@ func def[T int | time.Duration](v *T, fallback T) {
 // run one over the same database.
 type Dispatcher struct {
 	p        Params
+	host     string // of PublicURL, where passcodes are entered
 	metrics  *metrics
 	wake     chan struct{}
 	begins   *group[*begin]
@@ -160,6 +162,9 @@ func New(p Params) *Dispatcher {
 	d := &Dispatcher{
 		p: p, metrics: newMetrics(p.Metrics), wake: make(chan struct{}, 1),
 		held: make(map[queue.Ref]*task), lanes: make(map[string]int),
+	}
+	if u, err := url.Parse(p.PublicURL); err == nil {
+		d.host = u.Hostname()
 	}
 	d.accounts = newAccounts(d)
 	d.begins = newGroup(p.Group, d.writeBegins)

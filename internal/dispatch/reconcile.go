@@ -148,8 +148,8 @@ func (d *Dispatcher) holdAfter(age time.Duration) (belief, message.Found, time.D
 
 var errNothingToFind = errors.New("what was sent is gone, so it cannot be looked for")
 
-// find asks the provider. Twilio's list is searched by recipient and by the
-// link, which is the message's own.
+// find asks the provider. Twilio's list is searched by recipient and by what is
+// the message's own: its link, or its digits.
 func (d *Dispatcher) find(ctx context.Context, t *task, s Sender) (message.Found, error) {
 	sought := message.Sought{AttemptID: t.Last.ID.String(), StartedAt: t.local(t.Last.StartedAt)}
 	if t.Invite.Content != nil {
@@ -158,7 +158,9 @@ func (d *Dispatcher) find(ctx context.Context, t *task, s Sender) (message.Found
 			return message.Found{}, err
 		}
 		sought.To = secret.New(w.content.Recipient.Address(t.Channel))
-		if url, err := d.link(t, w, t.SentLink); err == nil {
+		if t.Kind == invite.KindPasscode {
+			sought.Body = w.digits
+		} else if url, err := d.link(t, w, t.SentLink); err == nil {
 			sought.Body = url
 		}
 	}

@@ -56,6 +56,9 @@ func advices() map[invite.Code]advice {
 		invite.CodeNotRevocable: {
 			"The invite is connected: its link is spent.",
 			"To end the access, delete the account at Pipedream."},
+		invite.CodeVerificationRequired: {
+			"The invite was made with `verify: code`: its recipient has to enter a code that is sent to them before they are given a link, and only the invite link's page asks for it.",
+			"Let the person open the link of their message in a browser. For people who are signed in to your product anyway, make invites with `verify: none`."},
 		invite.CodeInviteEnded: {
 			"The invite is expired, revoked or replaced, so nothing can be connected through it.",
 			"Resend an expired invite or make another, then ask for a new client token."},

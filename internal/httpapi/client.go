@@ -43,8 +43,12 @@ type InApp struct {
 	Opener  Opener
 	// Opens limits how often a link is asked for, per invite; nil sets no limit.
 	Opens Budget
+	// Reads limits how often an invite is read, per client token; nil sets no limit.
+	Reads Budget
 	// Waiting knows who waits; without it nobody does.
 	Waiting *watch.Registry
+	// Streams serves apps that follow their invite; without it they are answered once.
+	Streams *web.Streams
 }
 
 const (
@@ -143,9 +147,15 @@ func tag(version int) string { return fmt.Sprintf(`"a%d"`, version) }
 // clientInvite answers how the invite stands; to who knows that already it
 // answers when that changes, or 304 when the wait they preferred is over.
 func (a *api) clientInvite(c echo.Context) error {
+	if err := a.mayRead(c); err != nil {
+		return err
+	}
+	if a.InApp.Streams != nil && a.InApp.Waiting != nil && web.WantsEvents(c) {
+		return a.followInvite(c)
+	}
 	ctx, held := c.Request().Context(), holder(c)
 	head := c.Response().Header()
-	head.Set(echo.HeaderVary, "Authorization, Prefer")
+	head.Set(echo.HeaderVary, "Authorization, Accept, Prefer")
 	known := strings.Join(c.Request().Header.Values("If-None-Match"), ",")
 	ticket, until, done := a.place(c, held.InviteID, known)
 	defer done()
@@ -258,6 +268,8 @@ func (a *api) clientOpen(c echo.Context) error {
 		return &invite.Error{
 			Code: invite.CodeUnavailable, Message: "Pipedream gives no link right now.", RetryAfterS: wholeSeconds(pressed.Page.RetryAfter),
 		}
+	case visit.Verify:
+		return invite.Errorf(invite.CodeVerificationRequired, "The recipient has to enter a code on the page; open the link from the message there.")
 	case visit.Connected:
 		return &invite.Error{Code: invite.CodeAlreadyConnected, Message: "The account is connected.", ExistingID: id}
 	case visit.Unknown:

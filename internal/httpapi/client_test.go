@@ -23,11 +23,15 @@ import (
 	"github.com/connectlink/connectlink/internal/store/ledger"
 	"github.com/connectlink/connectlink/internal/visit"
 	"github.com/connectlink/connectlink/internal/watch"
+	"github.com/connectlink/connectlink/internal/web"
 
 	"github.com/jackc/pgx/v5"
 )
 
-const opensAllowed = 5
+const (
+	opensAllowed = 5
+	readsAllowed = 100
+)
 
 // inApp serves apps; moves are found by looking, as those of other processes are.
 func (w *world) inApp(keys *grant.Service) httpapi.InApp {
@@ -44,8 +48,10 @@ func (w *world) inApp(keys *grant.Service) httpapi.InApp {
 	w.t.Cleanup(func() { cancel(); g.Wait() })
 	return httpapi.InApp{
 		Clients: keys, Waiting: waiting,
-		Opener: visit.New(visit.Params{DB: w.db, Box: w.box, Minters: w.minters}),
-		Opens:  limit.New(limit.Per(opensAllowed, time.Hour), opensAllowed, time.Now),
+		Opener:  visit.New(visit.Params{DB: w.db, Box: w.box, Minters: w.minters}),
+		Opens:   limit.New(limit.Per(opensAllowed, time.Hour), opensAllowed, time.Now),
+		Reads:   limit.New(limit.Per(readsAllowed, time.Hour), readsAllowed, time.Now),
+		Streams: web.NewStreams(web.StreamParams{PerKey: 2, Beat: 50 * time.Millisecond}),
 	}
 }
 

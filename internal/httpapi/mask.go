@@ -13,6 +13,17 @@ var (
 	queryOfLink = regexp.MustCompile(`(https?://[^\s<>"'?#]*\?)[^\s<>"']+`)
 )
 
+// The digits of a passcode: a word of its own in text, and alone in its element
+// in HTML, where colours have six digits too.
+var (
+	digitsInText = regexp.MustCompile(`\b[0-9]{6}\b`)
+	digitsInHTML = regexp.MustCompile(`>\s*[0-9]{6}\s*<`)
+)
+
+func maskDigits(text, html string) (string, string) {
+	return digitsInText.ReplaceAllString(text, mask), digitsInHTML.ReplaceAllString(html, ">"+mask+"<")
+}
+
 // maskLinks makes the links of a message useless and leaves them recognisable.
 func maskLinks(s string) string {
 	s = codeInLink.ReplaceAllString(s, "${1}"+mask)

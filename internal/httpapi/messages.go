@@ -133,7 +133,7 @@ func (a *api) message(c echo.Context) error {
 	return answer(c, http.StatusOK, m)
 }
 
-// contentShape is what a recipient saw, with its links masked: whoever may
+// contentShape is what a recipient saw, with its links and passcodes masked: whoever may
 // read invites need not be able to act as their recipients.
 type contentShape struct {
 	Object     string            `json:"object"`
@@ -173,6 +173,9 @@ func (a *api) content(c echo.Context) error {
 		return invite.Errorf(invite.CodeMessageNotFound, "This delivery has not left yet, or its message was deleted.")
 	}
 	m := sent[i]
+	if d.Kind == invite.KindPasscode {
+		m.Text, m.HTML = maskDigits(m.Text, m.HTML)
+	}
 	return answer(c, http.StatusOK, contentShape{
 		Object: "delivery_content", DeliveryID: d.ID, Channel: d.Channel, Subject: orNull(m.Subject),
 		Text: maskLinks(m.Text), HTML: orNull(maskLinks(m.HTML)),

@@ -27,6 +27,7 @@ const (
 	CodeNotResendable          Code = "invite_not_resendable"
 	CodeNotRevocable           Code = "invite_not_revocable"
 	CodeInviteEnded            Code = "invite_ended"
+	CodeVerificationRequired   Code = "verification_required"
 	CodeIdempotencyInProgress  Code = "idempotency_in_progress"
 	CodeIdempotencyReused      Code = "idempotency_key_reused"
 	CodeAlreadyConnected       Code = "already_connected"

@@ -19,6 +19,7 @@ const (
 	EventCopied              EventType = "link.copied" // by staff, to hand it over by hand; changes nothing
 	EventConnectFailed       EventType = "connect_failed"
 	EventConnected           EventType = "connected"
+	EventConnectedAsOther    EventType = "connected_as_other"     // the account goes by an email address that is not the recipient's
 	EventAlreadyConnected    EventType = "already_connected"      // another invite of the same person got the account
 	EventConnectedLate       EventType = "connected_after_revoke" // needs attention; nothing is deleted unasked
 	EventExpired             EventType = "expired"
@@ -29,6 +30,9 @@ const (
 	EventRevoked             EventType = "revoked"
 	EventReplaced            EventType = "replaced"
 	EventErased              EventType = "erased"           // what is personal is gone; ends what was open
+	EventVerifyRequested     EventType = "verify.requested" // the recipient wants a passcode
+	EventVerifyPassed        EventType = "verify.passed"
+	EventVerifyFailed        EventType = "verify.failed"
 	EventFallback            EventType = "fallback"         // the other channel is tried
 	EventFallbackSkipped     EventType = "fallback.skipped" // it cannot be: Reason or Outcome says why
 	EventDeliveryQueued      EventType = "delivery.queued"
@@ -107,6 +111,7 @@ type Data struct {
 	ProviderCode string  `json:"provider_code,omitempty"`
 	Provider     string  `json:"provider,omitempty"`
 	Channel      Channel `json:"channel,omitempty"`
+	Kind         string  `json:"kind,omitempty"`       // of the delivery that was queued, where it is not the invite's own message
 	LooksLike    string  `json:"looks_like,omitempty"` // person, scanner, preview_robot
 	// Signs are what LooksLike was read from, with a request's method first.
 	Signs []string `json:"signs,omitempty"`

@@ -2,6 +2,7 @@ package invite
 
 import (
 	"cmp"
+	"slices"
 	"time"
 )
 
@@ -26,6 +27,7 @@ type State struct {
 // DeliveryState is one message's standing.
 type DeliveryState struct {
 	ID           DeliveryID
+	Kind         string // KindPasscode, or empty or another for what carries the invite
 	Status       DeliveryStatus
 	Channel      Channel
 	Reason       Reason
@@ -36,12 +38,15 @@ type DeliveryState struct {
 	EndedAt time.Time
 }
 
-// Latest returns the newest delivery; ok is false when nothing is sent for this invite.
+// Latest returns the newest delivery that carries the invite; ok is false when
+// nothing is sent for it.
 func (s State) Latest() (DeliveryState, bool) {
-	if len(s.Deliveries) == 0 {
-		return DeliveryState{}, false
+	for _, d := range slices.Backward(s.Deliveries) {
+		if d.Kind != KindPasscode {
+			return d, true
+		}
 	}
-	return s.Deliveries[len(s.Deliveries)-1], true
+	return DeliveryState{}, false
 }
 
 // Effect is what must follow from an event, in the transaction that records it.
@@ -76,19 +81,22 @@ func Fold(s State, e Event) (State, []Effect) {
 	switch e.Type {
 	case EventLinkMinted:
 		return foldMinted(s, e), nil
-	case EventFetched, EventMintFailed, EventAlreadyConnected, EventConnectedLate, EventCreated, EventCopied:
+	case EventFetched, EventMintFailed, EventAlreadyConnected, EventConnectedLate, EventCreated, EventCopied, EventConnectedAsOther,
+		EventVerifyPassed, EventVerifyFailed:
 		return s, nil
 	case EventAddressCorrected:
 		return endDeliveries(s), nil // what waits would go to the wrong address
 	case EventVisited:
-		if s.Progress == NotOpened {
-			s.Progress = Visited
+		return foldVisited(s), nil
+	case EventVerifyRequested:
+		// Whoever asks for a passcode has read the page, script or not.
+		if e.Data.byPerson() {
+			return foldVisited(s), nil
 		}
-		s.Fallback = Fallback{} // the message found its reader
 		return s, nil
 	case EventContinued:
 		// A robot that pressed the button tells nothing of the person.
-		if s.Status != Connected && (e.Data.LooksLike == "" || e.Data.LooksLike == LooksLikePerson) {
+		if s.Status != Connected && e.Data.byPerson() {
 			s.Progress = Continued
 			s.Fallback = Fallback{}
 		}
@@ -139,6 +147,17 @@ func foldSkipped(s State) (State, []Effect) {
 	}
 	return s, nil
 }
+
+func foldVisited(s State) State {
+	if s.Progress == NotOpened {
+		s.Progress = Visited
+	}
+	s.Fallback = Fallback{} // the message found its reader
+	return s
+}
+
+// byPerson says whether what happened was not a robot's doing.
+func (d Data) byPerson() bool { return d.LooksLike == "" || d.LooksLike == LooksLikePerson }
 
 func foldMinted(s State, e Event) State {
 	if s.Status == Pending || s.Status == Scheduled {
@@ -269,7 +288,7 @@ func foldDelivery(s State, e Event, status DeliveryStatus) (State, []Effect) {
 			return s, nil
 		}
 		s.Deliveries = append(append([]DeliveryState(nil), s.Deliveries...), DeliveryState{
-			ID: e.DeliveryID, Status: Queued, Channel: e.Data.Channel,
+			ID: e.DeliveryID, Kind: e.Data.Kind, Status: Queued, Channel: e.Data.Channel,
 		})
 		return s, nil
 	}
@@ -288,7 +307,7 @@ func foldDelivery(s State, e Event, status DeliveryStatus) (State, []Effect) {
 	if _, blocks := BlockOf(d.Status, d.Reason); blocks {
 		effects = append(effects, EffectBlock)
 	}
-	last, _ := s.Latest()
+	last, _ := s.Latest() // never a passcode's
 	if last.ID != e.DeliveryID {
 		return s, effects
 	}

@@ -122,6 +122,26 @@ const (
 	ConnectLink LinkType = "connect" // Pipedream's own URL
 )
 
+// Verify says what the person who opened an invite link has to show before
+// they are given a connect link.
+type Verify string
+
+const (
+	VerifyNone Verify = "none"
+	// VerifyCode: six digits that are sent by the channel by which the opened
+	// link came, so that a link that was forwarded connects nobody else.
+	VerifyCode Verify = "code"
+)
+
+// What a delivery carries.
+const (
+	KindFirst  = "first"
+	KindResend = "resend"
+	// KindPasscode is a message with six digits and no link. What becomes of it
+	// says nothing of how the invite stands.
+	KindPasscode = "passcode"
+)
+
 // InitiatedBy says who asked for the connection.
 type InitiatedBy string
 

@@ -143,7 +143,7 @@ func (s *Service) row(p access.Principal, o order, app invite.App, meta Meta) (l
 		ID: id, ProjectID: p.ProjectID, Livemode: p.Livemode, Environment: p.Environment, Status: invite.Pending,
 		Channel: o.channel, LinkType: o.linkType, InitiatedBy: o.initiatedBy, ExternalUserID: o.externalUserID, App: app,
 		OAuthAppID: o.oauthAppID, Content: content, ExpiresIn: o.expiresIn, ValidFor: o.validFor, CreatedBy: key,
-		Fallback: o.fallback, SendAt: o.sendAt,
+		Fallback: o.fallback, SendAt: o.sendAt, Verify: o.verify,
 		Code: stored, Terms: ledger.Terms(s.p.Box, p.ProjectID, p.Livemode, o.content.Recipient),
 		Event: invite.Event{
 			ID: invite.New[invite.EventID](), Type: invite.EventCreated, Actor: actor(p),
@@ -186,7 +186,7 @@ func (s *Service) newCode() (secret.Text, ledger.Code, error) {
 func fresh(row ledger.New, in ledger.Inserted) find.Invite {
 	inv := find.Invite{
 		ID: row.ID, ProjectID: row.ProjectID, Livemode: row.Livemode, Environment: row.Environment, Status: row.Status,
-		Progress: invite.NotOpened, Channel: row.Channel, LinkType: row.LinkType, InitiatedBy: row.InitiatedBy,
+		Progress: invite.NotOpened, Channel: row.Channel, LinkType: row.LinkType, Verify: row.Verify, InitiatedBy: row.InitiatedBy,
 		ExternalUserID: row.ExternalUserID, AppSlug: row.App.Slug, AppName: row.App.Name, AppLogoURL: row.App.LogoURL,
 		AppAuthType: row.App.AuthType, OAuthAppID: row.OAuthAppID, Content: row.Content, ExpiresAt: in.ExpiresAt,
 		Version: 1, CreatedAt: in.CreatedAt, UpdatedAt: in.CreatedAt, Now: in.CreatedAt,

@@ -25,6 +25,7 @@ type CreateRequest struct {
 	SendAt         *time.Time        `json:"send_at,omitempty"`
 	Metadata       map[string]string `json:"metadata,omitempty"`
 	IfActive       string            `json:"if_active,omitempty"`
+	Verify         string            `json:"verify,omitempty"`
 }
 
 // RecipientRequest is the person who is to connect an account.
@@ -96,6 +97,7 @@ type order struct {
 	oauthAppID     string
 	channel        invite.Channel
 	linkType       invite.LinkType
+	verify         invite.Verify
 	initiatedBy    invite.InitiatedBy
 	expiresIn      time.Duration
 	validFor       time.Duration

@@ -105,6 +105,9 @@ func (s *Service) planResend(p access.Principal, project config.Project, inv fin
 		oneOf(&f, "/channel", req.Channel, false, "email", "sms", "link")
 		r.channel = invite.Channel(req.Channel)
 	}
+	if r.channel == invite.LinkOnly && inv.Verify == invite.VerifyCode {
+		f.add("/channel", invite.FaultNotAllowed, "this invite asks for a code, which is sent by the channel by which the link came; with channel link nothing is sent")
+	}
 	was := content.Recipient
 	next := corrected(was, req.Recipient)
 	content.Recipient = recipient(&f, &next, r.channel, p, project)

@@ -89,6 +89,7 @@ func validate(r CreateRequest, p access.Principal, project config.Project, publi
 	oneOf(&f, "/initiated_by", string(o.initiatedBy), true, "product", "user")
 	oneOf(&f, "/if_active", r.IfActive, false, "error", "return", "replace")
 	o.lives(&f, r, project, publicURL)
+	o.proof(&f, r, project)
 	o.content.Recipient = recipient(&f, r.Recipient, o.channel, p, project)
 	o.people(&f, r)
 	o.later(&f, r, p, project, now)
@@ -139,6 +140,30 @@ func (o *order) lives(f *faults, r CreateRequest, project config.Project, public
 		if o.validFor < time.Minute || o.validFor > invite.MaxValidFor {
 			f.add("/valid_for", invite.FaultOutOfRange, "must be 60 to %d seconds", int(invite.MaxValidFor.Seconds()))
 		}
+	}
+}
+
+// proof is what the recipient has to show. A project's default is for what is
+// sent as an invite link; where it cannot hold it is not dropped in silence,
+// except for a link that the product shows to its own user.
+func (o *order) proof(f *faults, r CreateRequest, project config.Project) {
+	oneOf(f, "/verify", r.Verify, false, string(invite.VerifyNone), string(invite.VerifyCode))
+	o.verify = invite.Verify(r.Verify)
+	byDefault := o.verify == ""
+	if byDefault {
+		o.verify = invite.VerifyNone
+		if project.DefaultVerify == string(invite.VerifyCode) && o.channel != invite.LinkOnly {
+			o.verify = invite.VerifyCode
+		}
+	}
+	switch {
+	case o.verify != invite.VerifyCode:
+	case o.channel == invite.LinkOnly:
+		f.add("/verify", invite.FaultNotAllowed, "a code is sent by the channel by which the link came, and with channel link nothing is sent")
+	case o.linkType == invite.ConnectLink && byDefault:
+		f.add("/verify", invite.FaultNotAllowed, "this project asks for a code by default, and link_type connect leads past the page that would; use link_type invite, or say verify none")
+	case o.linkType == invite.ConnectLink:
+		f.add("/verify", invite.FaultNotAllowed, "link_type connect leads past the page that asks for the code; use link_type invite")
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 
 	"github.com/connectlink/connectlink/internal/invite"
@@ -156,6 +157,32 @@ func noScripts() chromedp.Action[chromedp.Void] {
 	return func(ctx context.Context, target *chromedp.Target) (chromedp.Void, error) {
 		_, err := cdp.Call(ctx, target, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
 		return chromedp.Void{}, err
+	}
+}
+
+// TestBrowserInsideAnAppThatOnlyScriptsCanTell: Telegram on iOS calls itself Safari.
+func TestBrowserInsideAnAppThatOnlyScriptsCanTell(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	m := s.Invite(tracktest.Options{})
+	ctx := newBrowser(t)
+	_, err := chromedp.Call(ctx, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: `window.TelegramWebviewProxy = {}`})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := chromedp.Do(ctx, chromedp.Navigate(s.named(t)+"/c/"+m.Code.Reveal()), chromedp.WaitVisible(chromedp.CSS(`main.in_app`))); err != nil {
+		t.Fatal(err)
+	}
+	says, err := chromedp.Run(ctx, chromedp.Evaluate[string](`document.querySelector(".lead").innerText`))
+	if err != nil || !strings.Contains(says, "You are inside Telegram") {
+		t.Errorf("the page says %q, %v", says, err)
+	}
+	// The way through stays open.
+	if err := chromedp.Do(ctx, chromedp.Click(chromedp.CSS(`a[href$="?stay=1"]`)), chromedp.WaitVisible(chromedp.CSS(`main.ready`))); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := chromedp.Run(ctx, chromedp.Location()); err != nil || !strings.HasSuffix(got, "?stay=1") {
+		t.Errorf("the page did not stay: %v", err)
 	}
 }
 

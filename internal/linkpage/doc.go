@@ -5,8 +5,11 @@
 //	POST      /c/{code}         go on: 303 to a connect link, or the page that says why not
 //	POST      /c/{code}/seen    somebody looked at the page and moved: 204, always
 //	POST      /c/{code}/renew   send the recorded recipient a fresh link
+//	GET, POST /c/{code}/verify  where digits are entered: 303 to a connect link once they are right
+//	POST      /c/{code}/verify/again  send others
 //	GET, POST /c/{code}/not-me  "this isn't for me"
 //	GET       /done/{code}      back from Pipedream
+//	GET, HEAD /r/…              where apps return to that claim it; what a browser sees when none did
 //
 // It owns status codes, headers and the limit on guessing. What a code leads to
 // is decided by package visit, what it looks like by package view.

@@ -2,6 +2,7 @@ package linkpage
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -68,6 +69,24 @@ func inAppBrowser(ua string) (inApp, bool) {
 	}
 	return b, false
 }
+
+// toldInside is what the page's script found where the user agent says nothing:
+// Telegram on iOS looks like Safari, and so do many apps' own web views.
+func toldInside(what, ua string) (inApp, bool) {
+	b := inApp{android: strings.Contains(ua, "Android"), ios: appleDevice.MatchString(ua)}
+	if what == insideTelegram {
+		b.name = "Telegram"
+	}
+	return b, slices.Contains(insides(), what)
+}
+
+// What the page's script says.
+const (
+	insideTelegram = "telegram"
+	insideSomeApp  = "app"
+)
+
+func insides() []string { return []string{insideTelegram, insideSomeApp} }
 
 // googleFamily says whether an app signs in through Google, which is known to
 // refuse browsers inside apps.

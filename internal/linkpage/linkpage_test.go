@@ -21,7 +21,9 @@ func TestEveryAnswerForbidsStoringReferringAndIndexing(t *testing.T) {
 	s := newSite(t)
 	m := s.Invite(tracktest.Options{})
 	c := "/c/" + m.Code.Reveal()
-	for _, r := range [][2]string{{"GET", c}, {"HEAD", c}, {"POST", c}, {"POST", c + "/seen"}, {"GET", c + "/not-me"}, {"POST", c + "/not-me"}, {"POST", c + "/renew"}, {"GET", c + "/renew"}, {"GET", "/done/" + m.Code.Reveal()}, {"GET", "/c/nope"}, {"POST", "/c/nope"}} {
+	for _, r := range [][2]string{{"GET", c}, {"HEAD", c}, {"POST", c}, {"POST", c + "/seen"}, {"GET", c + "/not-me"}, {"POST", c + "/not-me"}, {"POST", c + "/renew"}, {"GET", c + "/renew"},
+		{"GET", c + "/verify"}, {"POST", c + "/verify"}, {"POST", c + "/verify/again"}, {"GET", c + "/verify/again"}, {"GET", "/done/" + m.Code.Reveal()}, {"GET", "/c/nope"}, {"POST", "/c/nope"},
+		{"GET", "/r/acme?invite=inv_1&status=connected"}, {"HEAD", "/r/"}} {
 		a := s.do(r[0], r[1])
 		for name, want := range map[string]string{
 			"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Robots-Tag": "noindex", "X-Content-Type-Options": "nosniff",

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -28,6 +29,7 @@ type extra struct {
 	wait      int
 	waited    bool
 	inApp     *inApp // shown instead of a page that is ready
+	stay      bool   // they know, and want it here
 	unchosen  bool   // a report without a reason
 	words     string // what it said
 }
@@ -53,7 +55,7 @@ func (h *handler) show(c echo.Context, p visit.Page, x extra) error {
 		state = view.InApp
 	}
 	status := state.Status()
-	if x.unchosen {
+	if x.unchosen || p.State == visit.Verify && p.Verification.Said != visit.SaidNothing {
 		status = http.StatusUnprocessableEntity
 	}
 	return h.writeAs(c, status, state, h.language(c, p.Content.Recipient.Locale), h.data(c, p, x))
@@ -117,6 +119,8 @@ func kept(c echo.Context) string {
 	switch {
 	case c.QueryParam("stay") != "":
 		return "stay=1"
+	case c.QueryParam("inside") != "" && slices.Contains(insides(), c.QueryParam("inside")):
+		return "inside=" + c.QueryParam("inside")
 	case c.QueryParam("outcome") == string(visit.Errored):
 		return "outcome=" + string(visit.Errored)
 	}
@@ -144,8 +148,17 @@ func (h *handler) data(c echo.Context, p visit.Page, x extra) view.Data {
 	}
 	d.CanRenew, d.RenewChannel, d.CanReport, d.Held = p.CanRenew, string(p.Via), p.CanReport, p.Held
 	d.Unchosen, d.Words, d.CanSuppress = x.unchosen, contact.Clean(x.words, 500), p.Via != ""
-	d.PageURL = h.pageURL(c)
 	d.StopPath, d.CanResume = "/s/"+url.PathEscape(c.Param("code")), h.resumable(p)
+	d.PageURL, d.Stay = h.pageURL(c), x.stay
+	if p.AsksCode {
+		d.VerifyBy = string(p.Via)
+	}
+	if v := p.Verification; p.State == visit.Verify {
+		d.VerifyBy = string(v.Channel)
+		d.Verify = view.Verification{
+			Said: string(v.Said), Left: v.Left, Ended: v.Ended, Undelivered: v.Undelivered, CanSend: v.CanSend, Wait: v.Wait, Lasts: v.Lasts,
+		}
+	}
 	if x.inApp != nil {
 		d.InApp = view.InAppBrowser{Name: x.inApp.name, Android: x.inApp.android, IOS: x.inApp.ios, Refused: googleFamily(p.App.Slug)}
 	}
@@ -185,9 +198,12 @@ var hostName = regexp.MustCompile(`^(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-
 // masked is the address that the opened link went to, as its owner would
 // recognise it. A link that the product showed itself is told apart by any.
 func masked(p visit.Page) string {
-	r := p.Content.Recipient
+	r, via := p.Content.Recipient, p.Via
+	if p.State == visit.Verify && p.Verification.Channel != "" {
+		via = p.Verification.Channel // to which digits went
+	}
 	switch {
-	case p.Via == invite.SMS || r.Email == "" && r.Phone != "":
+	case via == invite.SMS || r.Email == "" && r.Phone != "":
 		return contact.MaskPhone(r.Phone)
 	case r.Email != "":
 		return contact.MaskEmail(r.Email)

@@ -16,22 +16,20 @@ func (r *Renderer) rehearse(tag string) error {
 		Brand: "Brand", AppName: "App", Inviter: "Inviter", Reason: "reason", Note: "note", RecipientName: "Name",
 		URL: secret.New("https://example.com/c/code"), RecipientEmail: secret.New("name@example.com"),
 		SupportEmail: "help@example.com", LegalLine: "Legal", PrivacyURL: "https://example.com/privacy",
-		LogoURL: "https://example.com/logo.png", CanRenew: true, CanReport: true, ExpiresAt: now.Add(time.Hour), Now: now,
+		LogoURL: "https://example.com/logo.png", Passcode: secret.New("012345"), PageHost: "example.com", CanRenew: true, CanReport: true, ExpiresAt: now.Add(time.Hour), Now: now,
 	}
-	bare := Vars{Brand: full.Brand, AppName: full.AppName, URL: full.URL, ExpiresAt: full.ExpiresAt, Now: now}
+	bare := Vars{Brand: full.Brand, AppName: full.AppName, URL: full.URL, Passcode: full.Passcode, ExpiresAt: full.ExpiresAt, Now: now}
 	full.StopURL = secret.New("https://example.com/s/code")
 	lone := full
 	lone.Inviter, lone.CanRenew, lone.CanReport = "", false, false
 	for _, v := range []Vars{full, bare, lone} {
-		for i := range 8 {
-			v.Locale, v.Kind, v.LinkType, v.Initiator = tag, First, LinkInvite, ByProduct
-			if i&1 != 0 {
-				v.Kind = Resend
-			}
-			if i&2 != 0 {
+		for i := range 12 {
+			v.Locale, v.LinkType, v.Initiator = tag, LinkInvite, ByProduct
+			v.Kind = []Kind{First, Resend, Passcode}[i%3]
+			if i/3&1 != 0 {
 				v.LinkType = LinkConnect
 			}
-			if i&4 != 0 {
+			if i/3&2 != 0 {
 				v.Initiator = ByUser
 			}
 			if _, err := r.Email(v); err != nil {

@@ -133,17 +133,23 @@ func (r *Renderer) prepare(v Vars) (*edition, content, error) {
 }
 
 func kindOf(v Vars) Kind {
-	if v.Kind == Resend {
-		return Resend
+	switch v.Kind {
+	case Resend, Passcode:
+		return v.Kind
+	case First:
 	}
 	return First
 }
 
 func newEdition(fsys fs.FS, l *Language) (*edition, error) {
 	e := &edition{subjects: map[Kind][]*template.Template{}, sms: map[Kind][]*template.Template{}}
-	body, err := l.ReadFile("email/body.txt")
-	if err != nil {
-		return nil, err
+	parts := [][2]string{}
+	for _, name := range []string{"body.txt", "passcode.txt"} {
+		src, err := l.ReadFile("email/" + name)
+		if err != nil {
+			return nil, err
+		}
+		parts = append(parts, [2]string{name, string(src)})
 	}
 	layoutHTML, err := fs.ReadFile(fsys, layoutFolder+"/email.html")
 	if err != nil {
@@ -157,13 +163,13 @@ func newEdition(fsys fs.FS, l *Language) (*edition, error) {
 	// One source, two meanings of "name" and "strong".
 	e.html = htmltemplate.New(l.Tag).Funcs(htmltemplate.FuncMap{"name": bdi, "strong": strong})
 	e.text = template.New(l.Tag).Funcs(template.FuncMap{"name": plain, "strong": plain})
-	for name, src := range map[string][]byte{"email.html": layoutHTML, "body.txt": body} {
-		if _, err := e.html.New(name).Parse(string(src)); err != nil {
+	for _, part := range append(parts, [2]string{"email.html", string(layoutHTML)}) {
+		if _, err := e.html.New(part[0]).Parse(part[1]); err != nil {
 			return nil, err
 		}
 	}
-	for name, src := range map[string][]byte{"email.txt": layoutText, "body.txt": body} {
-		if _, err := e.text.New(name).Parse(string(src)); err != nil {
+	for _, part := range append(parts, [2]string{"email.txt", string(layoutText)}) {
+		if _, err := e.text.New(part[0]).Parse(part[1]); err != nil {
 			return nil, err
 		}
 	}
@@ -177,7 +183,7 @@ func newEdition(fsys fs.FS, l *Language) (*edition, error) {
 		return nil, err
 	}
 	e.gsm = true
-	for _, k := range []Kind{First, Resend} {
+	for _, k := range []Kind{First, Resend, Passcode} {
 		if e.subjects[k], err = variants(l, "email/"+string(k)+".subject.txt", nil); err != nil {
 			return nil, err
 		}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 	"unicode"
@@ -20,6 +21,9 @@ type Kind string
 const (
 	First  Kind = "first"
 	Resend Kind = "resend"
+	// Passcode carries six digits and no link: what a page asks for before it
+	// leads on.
+	Passcode Kind = "passcode"
 )
 
 // LinkType is what the link in a message is.
@@ -40,8 +44,8 @@ const (
 	ByUser    Initiator = "user"
 )
 
-// Vars is everything a message may say. Brand, AppName, URL, ExpiresAt and Now
-// are required. It holds personal data and the link, so it prints as redacted.
+// Vars is everything a message may say. Brand, AppName, URL (for a passcode:
+// Passcode), ExpiresAt and Now are required. It holds personal data and the link, so it prints as redacted.
 type Vars struct {
 	Brand    string
 	AppName  string
@@ -52,7 +56,9 @@ type Vars struct {
 	Note          string // a person's words to the recipient
 	RecipientName string
 
-	URL secret.Text
+	Passcode secret.Text // six digits
+	PageHost string      // where the passcode is entered; phones offer it there by themselves
+	URL      secret.Text
 	// StopURL is a page that ends text messages, for a sender that cannot
 	// receive replies; empty: the reply STOP does.
 	StopURL   secret.Text
@@ -92,6 +98,7 @@ type content struct {
 	Brand, App, AppShort        string
 	Inviter, Reason, Note, Name string
 	Email, URL, StopURL         string
+	Passcode, PageHost          string
 	Resend, ByUser, Direct      bool
 	CanRenew, CanReport         bool
 	Until, Duration             string
@@ -104,9 +111,9 @@ type content struct {
 
 // newContent checks v. Its errors name fields, never values.
 func newContent(v Vars, l *Language) (content, error) {
-	link, stop := v.URL.Reveal(), v.StopURL.Reveal()
-	if !plainAddress(link) {
-		return content{}, errors.New("the link of a message must be an http or https address in plain ASCII")
+	stop := v.StopURL.Reveal()
+	if err := checkCarried(v); err != nil {
+		return content{}, err
 	}
 	if stop != "" && !plainAddress(stop) {
 		return content{}, errors.New("the address for stopping must be an http or https address in plain ASCII")
@@ -120,7 +127,7 @@ func newContent(v Vars, l *Language) (content, error) {
 		Brand: clean(v.Brand, maxName), App: clean(v.AppName, maxName), AppShort: clean(v.AppShort, maxName),
 		Inviter: cleanTyped(v.Inviter, maxName), Name: cleanTyped(v.RecipientName, maxName),
 		Reason: cleanTyped(v.Reason, maxReason), Note: cleanTyped(v.Note, maxNote),
-		Email: clean(v.RecipientEmail.Reveal(), 320), URL: link, StopURL: stop,
+		Email: clean(v.RecipientEmail.Reveal(), 320), StopURL: stop,
 		Resend: v.Kind == Resend, ByUser: v.Initiator == ByUser, Direct: v.LinkType == LinkConnect,
 		CanRenew: v.CanRenew && v.LinkType != LinkConnect, CanReport: v.CanReport && v.LinkType != LinkConnect,
 		Until: l.Moment(v.ExpiresAt, v.Zone, v.ZoneIsRecipients), Duration: l.Duration(v.ExpiresAt.Sub(v.Now)),
@@ -129,6 +136,11 @@ func newContent(v Vars, l *Language) (content, error) {
 		ConnectHost: clean(v.ConnectHost, 253),
 		AccentDark:  template.CSS(p.AccentDark), OnAccentDark: template.CSS(p.OnAccentDark), //nolint:gosec // made by NewPalette
 		Accent: template.CSS(p.Accent), OnAccent: template.CSS(p.OnAccent), LinkColour: template.CSS(p.Link), //nolint:gosec // made by NewPalette
+	}
+	if v.Kind != Passcode {
+		c.URL = v.URL.Reveal()
+	} else if c.Passcode = v.Passcode.Reveal(); publicHost.MatchString(v.PageHost) {
+		c.PageHost = v.PageHost
 	}
 	if l.Dir == "rtl" {
 		c.Start = "right"
@@ -152,6 +164,26 @@ func plainAddress(s string) bool {
 	return err == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http") &&
 		!strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune(`"<>\^{|}`+"`'", r) })
 }
+
+// checkCarried checks what a message is there for: a link, or a passcode.
+func checkCarried(v Vars) error {
+	if v.Kind == Passcode {
+		if !sixDigits.MatchString(v.Passcode.Reveal()) {
+			return errors.New("a passcode has six digits")
+		}
+		return nil
+	}
+	if !plainAddress(v.URL.Reveal()) {
+		return errors.New("the link of a message must be an http or https address in plain ASCII")
+	}
+	return nil
+}
+
+var (
+	sixDigits = regexp.MustCompile(`^[0-9]{6}$`)
+	// What phones take for the host of a page that waits for a code.
+	publicHost = regexp.MustCompile(`^[a-z0-9-]+(?:\.[a-z0-9-]+)+$`)
+)
 
 // httpsOnly passes an https address and drops everything else.
 func httpsOnly(s string) string {

@@ -51,10 +51,13 @@ type dueJourney struct {
 
 // where is what a person remembers between steps; sealed, it holds links.
 type where struct {
-	Link  string `json:"link"`            // the one in the message
-	Page  string `json:"page,omitempty"`  // where the browser is now
-	Form  *form  `json:"form,omitempty"`  // what they are about to submit
-	Press string `json:"press,omitempty"` // the connect page's button
+	Link string `json:"link"` // the one in the message
+	// Digits: the message holds six of them and no link.
+	Digits bool   `json:"-"`
+	Page   string `json:"page,omitempty"`  // where the browser is now
+	Form   *form  `json:"form,omitempty"`  // what they are about to submit
+	Press  string `json:"press,omitempty"` // the connect page's button
+	Field  string `json:"field,omitempty"` // of Form, where digits go
 }
 
 // walked is what a step came to. A nil next step ends the journey.
@@ -99,6 +102,9 @@ func (s *Sandbox) walk(ctx context.Context, j dueJourney) error {
 	if err != nil {
 		return s.endJourney(ctx, j, "gave up", "the message cannot be read")
 	}
+	if at.Digits {
+		return s.endJourney(ctx, j, "received", "a code, for whoever is at the page that asks for it")
+	}
 	if at.Link == "" {
 		return s.endJourney(ctx, j, "gave up", "the message holds no link")
 	}
@@ -130,6 +136,7 @@ func (s *Sandbox) openWhere(j dueJourney) (where, error) {
 	if links := linksIn(c.Text); len(links) > 0 {
 		at.Link = links[0]
 	}
+	at.Digits = digitsIn(c.Text) != ""
 	return at, nil
 }
 
@@ -187,6 +194,34 @@ func (s *Sandbox) settleJourney(ctx context.Context, j dueJourney, set string, a
 		}
 		return nil
 	})
+}
+
+// digitsFor reads the newest message of the journey's invite that holds digits
+// and came after the one with the link. errLater while there is none.
+func (s *Sandbox) digitsFor(ctx context.Context, j dueJourney) (string, error) {
+	rows, err := s.db.Query(ctx, `SELECT id, content FROM sandbox.messages
+		WHERE invite_id = $1 AND invite_id <> '' AND id <> $2 AND created_at >= $3 AND content IS NOT NULL ORDER BY created_at DESC LIMIT 10`,
+		j.InviteID, j.MessageID, j.CreatedAt)
+	if err != nil {
+		return "", errLater
+	}
+	later, err := pgx.CollectRows(rows, pgx.RowToStructByPos[struct {
+		ID      uuid.UUID
+		Content []byte
+	}])
+	if err != nil {
+		return "", errLater
+	}
+	for _, m := range later {
+		c, err := s.openContent(m.ID, m.Content)
+		if err != nil {
+			return "", err
+		}
+		if digits := digitsIn(c.Text); digits != "" {
+			return digits, nil
+		}
+	}
+	return "", errLater
 }
 
 // secondLetter says whether this message is a later one of its invite: a

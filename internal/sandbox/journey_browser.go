@@ -161,6 +161,24 @@ func (p webPage) mainForm() *form {
 	return first
 }
 
+// digitsForm is the form that waits for digits from a message, and the field
+// they go into: browsers know it by the same word.
+func (p webPage) digitsForm() (*form, string) {
+	for n := range p.elements(atom.Form) {
+		for c := range n.Descendants() {
+			if c.DataAtom != atom.Input || !strings.EqualFold(attr(c, "autocomplete"), "one-time-code") {
+				continue
+			}
+			target, err := absolute(p.at, attr(n, "action"))
+			if err != nil || !strings.EqualFold(attr(n, "method"), "post") {
+				continue
+			}
+			return &form{Action: target, Fields: fieldsOf(n)}, attr(c, "name")
+		}
+	}
+	return nil, ""
+}
+
 // reportTarget finds "This isn't for me" by its address.
 func (p webPage) reportTarget() string {
 	for n := range p.elements(atom.A, atom.Form) {

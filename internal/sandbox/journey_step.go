@@ -16,6 +16,7 @@ const (
 	stepReturn          // land where that sends them
 	stepReport          // on the page for "this isn't for me"
 	stepAsk             // on the page that offers a fresh link
+	stepDigits          // on the page that wants the digits of another message
 )
 
 func then(step int) *int { return &step }
@@ -38,6 +39,8 @@ func (s *Sandbox) takeStep(ctx context.Context, j dueJourney, at *where) (walked
 		return s.land(ctx, at)
 	case stepReport:
 		return s.submit(ctx, at, "reported", nil)
+	case stepDigits:
+		return s.enterDigits(ctx, j, at)
 	case stepAsk:
 		return s.submit(ctx, at, "asked for a fresh link", nil)
 	}
@@ -119,6 +122,9 @@ func (s *Sandbox) openConnect(ctx context.Context, j dueJourney, at *where) (wal
 	if j.Kind == "visit" {
 		return walked{did: "opened the connect page"}, nil
 	}
+	if at.Form, at.Field = page.digitsForm(); at.Form != nil {
+		return walked{did: "was asked for a code", next: then(stepDigits)}, nil
+	}
 	at.Form = page.mainForm()
 	if at.Form == nil {
 		return walked{did: "stopped", note: "the connect page says the link is no longer valid"}, nil
@@ -129,6 +135,19 @@ func (s *Sandbox) openConnect(ctx context.Context, j dueJourney, at *where) (wal
 	}
 	at.Form.Fields.Set("do", at.Press)
 	return walked{did: "opened the connect page", next: then(stepPress)}, nil
+}
+
+// enterDigits types in what the newest message says. It may take a moment to come.
+func (s *Sandbox) enterDigits(ctx context.Context, j dueJourney, at *where) (walked, error) {
+	digits, err := s.digitsFor(ctx, j)
+	if err != nil {
+		return walked{}, err
+	}
+	if at.Form == nil {
+		return walked{}, fmt.Errorf("no form to submit")
+	}
+	at.Form.Fields.Set(at.Field, digits)
+	return s.submit(ctx, at, "entered the code", then(stepConnect))
 }
 
 // submit sends the form they see; next is nil when its answer is the end.

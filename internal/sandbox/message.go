@@ -150,4 +150,24 @@ func parseSMSSID(sid string) (uuid.UUID, bool) {
 // linkPattern finds http links in a text part, without trailing punctuation.
 var linkPattern = regexp.MustCompile(`https?://[^\s<>"']*[^\s<>"'.,;:!?)\]]`)
 
+// How a message gives six digits to be typed in: on a line of their own, as the
+// last line that phones read ("@host #123456"), or as a word where there is no link.
+var (
+	digitsLine  = regexp.MustCompile(`(?m)^\s*([0-9]{6})\s*$`)
+	digitsBound = regexp.MustCompile(`(?m)^@\S+ #([0-9]{6})$`)
+	digitsWord  = regexp.MustCompile(`(?:^|[\s:])([0-9]{6})(?:$|[\s.,])`)
+)
+
+func digitsIn(text string) string {
+	for _, p := range []*regexp.Regexp{digitsLine, digitsBound, digitsWord} {
+		if p == digitsWord && len(linksIn(text)) > 0 {
+			break // a number in somebody's note
+		}
+		if m := p.FindStringSubmatch(text); m != nil {
+			return m[1]
+		}
+	}
+	return ""
+}
+
 func linksIn(text string) []string { return linkPattern.FindAllString(text, -1) }

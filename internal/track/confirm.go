@@ -9,9 +9,11 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/connectlink/connectlink/internal/contact"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/pipedream"
 	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/store/find"
 	"github.com/connectlink/connectlink/internal/store/ledger"
 )
 
@@ -199,6 +201,14 @@ func (t *Tracker) record(ctx context.Context, tx pgx.Tx, winner invite.ID, c led
 			events = append(events, late)
 		}
 	}
+	other, err := t.ofOther(ctx, tx, winner, a)
+	if err != nil {
+		return err
+	}
+	if other {
+		// The address itself stays with the sealed name.
+		events = append(events, invite.Event{Type: invite.EventConnectedAsOther, Actor: event.Actor, Data: invite.Data{AccountID: a.ID}})
+	}
 	applied, err := ledger.Append(ctx, tx, t.p.Box, winner, events...)
 	if err != nil {
 		return err
@@ -216,6 +226,23 @@ func (t *Tracker) record(ctx context.Context, tx pgx.Tx, winner invite.ID, c led
 		return err
 	}
 	return t.p.Publish(ctx, tx, applied)
+}
+
+// ofOther says whether an account goes by an email address that is not the
+// recipient's. It stops nothing: people have several addresses.
+func (t *Tracker) ofOther(ctx context.Context, tx pgx.Tx, id invite.ID, a pipedream.Account) (bool, error) {
+	if a.Name == "" {
+		return false, nil
+	}
+	sealed, err := ledger.GetContent(ctx, tx, id)
+	if err != nil {
+		return false, err
+	}
+	content, err := find.Open(t.p.Box, id, sealed)
+	if err != nil {
+		return false, err
+	}
+	return contact.OtherMailbox(content.Recipient.Email, a.Name), nil
 }
 
 // madeAt is when the account came to be, by Pipedream's clock where that is

@@ -47,7 +47,8 @@ type press struct {
 //
 // A press that looks like a robot's gets the page once more, which asks for
 // another press (Held): a person has it in a moment, while scanners that submit
-// what they find are given no link.
+// what they find are given no link. A link that asks for a passcode gives the page
+// Verify, and the passcode goes out.
 func (s *Service) Continue(ctx context.Context, code secret.Text, e Evidence) (Pressed, error) {
 	row, ok, err := s.find(ctx, code)
 	if err != nil || !ok {
@@ -66,6 +67,20 @@ func (s *Service) Continue(ctx context.Context, code secret.Text, e Evidence) (P
 			return Pressed{Page: page}, err
 		}
 	}
+	if row.Verify == invite.VerifyCode {
+		if e.inApp {
+			page.State = Verify // an app has no page to enter digits on
+			return Pressed{Page: page}, nil
+		}
+		page, err = s.challenge(ctx, row, code, e, false)
+		return Pressed{Page: page}, err
+	}
+	return s.pressOnce(ctx, row, code, page, e)
+}
+
+// pressOnce presses for all who do so at once. Whoever comes here may have the
+// link: no passcode is asked for, or theirs was right.
+func (s *Service) pressOnce(ctx context.Context, row ledger.Coded, code secret.Text, page Page, e Evidence) (Pressed, error) {
 	// The press outlives the caller that began it: others wait for it too.
 	v, err, _ := s.flight.Do(row.ID.String(), func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), pressWithin)

@@ -18,6 +18,20 @@
 // A program that clicks like a hand cannot be told from one, and uses nothing
 // up either.
 //
+// # Passcodes
+//
+// An invite may ask for six digits before it gives a connect link. They go out
+// by the channel by which the opened link came, as a delivery like every other,
+// and whoever enters them is led on by that very request. Nothing that would
+// prove it again is kept in the browser: a cookie would be one more credential
+// that could be stolen, on pages that have none and need no defence of one. The
+// price is a new passcode for a second try, a minute later at the earliest.
+//
+// Digits are few, so everything about them is bounded: tries, life, how often
+// and how many a day, all under the invite's lock, and what robots may cause of
+// it. They are compared by keyed hash, are wiped once their message has left, and
+// only a page's own form sends them; nothing on a page counts as entering them.
+//
 // # Renewal and report
 //
 // An old link asks for a fresh one, which goes as a message to the recorded

@@ -32,6 +32,7 @@ const (
 	Busy            State = "busy"
 	Finishing       State = "finishing" // back from Pipedream, not confirmed yet
 	Sent            State = "sent"      // asked for a fresh link
+	Verify          State = "verify"    // asks for a passcode
 	NotMe           State = "not_me"    // about to say that it is not for them
 	Thanks          State = "thanks"    // has said so
 	Stop            State = "stop"      // about to end text messages to this number
@@ -67,6 +68,10 @@ type Page struct {
 	RetryAfter time.Duration
 	// Held: the press looked like a robot's, so the page asks for another.
 	Held bool
+	// AsksCode: a passcode is asked for before the link leads on. Verification is
+	// what the page Verify says of it.
+	AsksCode     bool
+	Verification Verification
 	// AccountName is set only by Done, for ten minutes after the connection.
 	AccountName string
 }
@@ -91,7 +96,10 @@ func (s *Service) find(ctx context.Context, code secret.Text) (ledger.Coded, boo
 
 func (s *Service) findIn(ctx context.Context, db postgres.DB, code secret.Text) (ledger.Coded, bool, error) {
 	if !access.ValidCode(code.Reveal()) {
-		return ledger.Coded{}, false, nil
+		// Looked for all the same: how long the answer takes must not tell what
+		// could have been a code.
+		_, _, err := ledger.FindByCode(ctx, db, seal.Digest(code))
+		return ledger.Coded{}, false, err
 	}
 	return ledger.FindByCode(ctx, db, seal.Digest(code))
 }
@@ -118,6 +126,7 @@ func (s *Service) page(row ledger.Coded) (Page, error) {
 		p.Via = invite.Channel(*row.Via)
 	}
 	p.CanRenew, p.CanReport = renewable(row, content), reportable(state)
+	p.AsksCode = row.Verify == invite.VerifyCode
 	if row.ExpiresAt != nil {
 		p.ExpiresAt, p.ExpiresIn = *row.ExpiresAt, row.ExpiresAt.Sub(row.Now)
 	}

@@ -36,6 +36,7 @@ func Kinds() []Kind {
 		{invite.CodeNotResendable, http.StatusConflict, "The invite cannot be resent", false},
 		{invite.CodeNotRevocable, http.StatusConflict, "The invite cannot be revoked", false},
 		{invite.CodeInviteEnded, http.StatusConflict, "The invite is over", false},
+		{invite.CodeVerificationRequired, http.StatusConflict, "The recipient must enter a code first", false},
 		{invite.CodeIdempotencyInProgress, http.StatusConflict, "The first request with this Idempotency-Key is still under way", true},
 		{invite.CodeAlreadyConnected, http.StatusConflict, "The account is connected already", false},
 		{invite.CodeTooLarge, http.StatusRequestEntityTooLarge, "The body is too large", false},

@@ -1,6 +1,14 @@
 (function () {
   var d = document, w = window, path = d.body.getAttribute("data-seen"), timer, sent, seen, moved;
   function each(list, f) { [].forEach.call(list, f); }
+  // Some apps tell only scripts that this is their own browser.
+  var inside = d.body.getAttribute("data-inside"), marks = {
+    telegram: ["TelegramWebviewProxy", "TelegramWebviewProxyProto", "TelegramWebview"],
+    app: ["ReactNativeWebView", "flutter_inappwebview"]
+  };
+  for (var app in marks) {
+    if (inside && marks[app].some(function (n) { return w[n]; })) { inside = w.location.replace(inside + app); }
+  }
   // A visit is a page that was visible for a second and a hand that moved on
   // it. Scanners fetch pages, and some run their scripts; none has a hand.
   function arm() {

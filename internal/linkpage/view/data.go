@@ -78,12 +78,29 @@ type Data struct {
 	StopPath  string
 	CanResume bool
 
+	// VerifyBy is the channel by which a passcode comes that is asked for before
+	// the link leads on; empty where none is.
+	VerifyBy string
+	Verify   Verification
 	// Held asks for one more press: the one before looked like a robot's.
 	Held bool
 	// PageURL is this page's whole address, for another browser or device; it
 	// holds the code. Empty leaves out what needs it.
 	PageURL string
 	InApp   InAppBrowser
+	// Stay: the person chose the page as it is, whatever app it is in.
+	Stay bool
+}
+
+// Verification is what the page Verify says of the passcode it asks for.
+type Verification struct {
+	Said        string // of the digits just entered: "", "wrong", "malformed", "too_often", "too_late"
+	Left        int    // tries
+	Ended       bool   // only another one helps
+	Undelivered bool
+	CanSend     bool
+	Wait        time.Duration // until another can be asked for
+	Lasts       time.Duration
 }
 
 // InAppBrowser is what the page InApp is shown in.
@@ -129,8 +146,11 @@ type shown struct {
 	PrivacyURL               string
 	RenewPath                string
 	ReportPath               string
-	StopPath                 string       // hides Data.StopPath
+	StopPath                 string // hides Data.StopPath
+	VerifyPath, AnotherPath  string
+	VerifyLasts, VerifyWait  string       // in words
 	StayPath                 string       // the ready page, whatever the browser
+	InsidePath               string       // the page for an app that only scripts can tell; its name is added
 	OpenURL                  template.URL // opens PageURL in Android's browser
 	QR                       qr           // of PageURL; empty where there is none
 }
@@ -208,6 +228,13 @@ func (p *Pages) shown(s State, l *message.Language, d Data) shown {
 		v.ReplacedISO = d.ReplacedAt.UTC().Format(time.RFC3339)
 	}
 	v.StopPath = spoken(d.StopPath, d.Chosen)
+	if d.Verify.Lasts > 0 {
+		v.VerifyLasts = l.Duration(d.Verify.Lasts)
+	}
+	if d.Verify.Wait > 0 {
+		v.VerifyWait = l.Duration(d.Verify.Wait)
+	}
+	v.VerifyPath, v.AnotherPath = spoken(d.CodePath+"/verify", d.Chosen), spoken(d.CodePath+"/verify/again", d.Chosen)
 	v.StayPath = spoken(d.CodePath+"?stay=1", d.Chosen)
 	if s == InApp && d.InApp.Android {
 		v.OpenURL = intentURL(d.PageURL)
@@ -217,6 +244,9 @@ func (p *Pages) shown(s State, l *message.Language, d Data) shown {
 	}
 	switch {
 	case (s == Ready || s == InApp) && d.CodePath != "":
+		if s == Ready && !d.Stay {
+			v.InsidePath = spoken(d.CodePath+"?stay=", d.Chosen) + "&inside="
+		}
 		// Only here does looking mean anything.
 		v.SeenPath = d.CodePath + "/seen"
 	case s == Finishing && d.RefreshIn > 0:
@@ -303,6 +333,7 @@ func fullData() Data {
 		CanRetry: true, Persistent: true, ReplacedAt: now, RefreshIn: 2, Waited: true,
 		CanRenew: true, RenewChannel: "sms", CanReport: true, Unchosen: true, Words: "words", CanSuppress: true,
 		StopPath: "/s/code", CanResume: true,
+		VerifyBy: "sms", Verify: Verification{Said: "wrong", Left: 3, Ended: true, Undelivered: true, CanSend: true, Wait: time.Minute, Lasts: time.Minute},
 		Held: true, PageURL: "https://example.com/c/code", InApp: InAppBrowser{Name: "Instagram", Android: true, Refused: true},
 	}
 }

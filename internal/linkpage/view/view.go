@@ -43,15 +43,18 @@ const (
 	Finishing State = "finishing"
 	InApp     State = "in_app" // Ready, seen in a browser inside another app
 	Sent      State = "sent"   // a fresh link was asked for
+	Verify    State = "verify" // asks for a passcode
 	NotMe     State = "not_me" // the form of "this isn't for me"
 	Thanks    State = "thanks" // and its answer
 	Stop      State = "stop"   // asks whether text messages are to stop
 	Stopped   State = "stopped"
+	// Returned is what a browser shows where an app should have taken over.
+	Returned State = "returned"
 )
 
 // States lists all of them.
 func States() []State {
-	return []State{Ready, Busy, Connected, CouldNotConnect, Expired, Replaced, Revoked, Unknown, TooMany, Finishing, InApp, Sent, NotMe, Thanks, Stop, Stopped}
+	return []State{Ready, Busy, Connected, CouldNotConnect, Expired, Replaced, Revoked, Unknown, TooMany, Finishing, InApp, Sent, Verify, NotMe, Thanks, Stop, Stopped, Returned}
 }
 
 // Status is the HTTP status a state is served with.

@@ -108,6 +108,27 @@ func shots(t testing.TB) map[string]shot {
 	add("stopped", view.Stopped, func(d *view.Data) {
 		d.StopPath, d.CanResume, d.RecipientMasked = stopPath, true, "+1 ••• ••• •100"
 	})
+	verify := func(by string, v view.Verification) func(*view.Data) {
+		return func(d *view.Data) {
+			d.VerifyBy, d.Verify = by, v
+			if by == "sms" {
+				d.RecipientMasked = "+1 ••• ••• •100"
+			}
+		}
+	}
+	add("returned", view.Returned, func(d *view.Data) { *d = view.Data{Nonce: d.Nonce} })
+	add("ready_asks_code", view.Ready, func(d *view.Data) { d.VerifyBy = "email" })
+	add("verify", view.Verify, verify("email", view.Verification{Left: 5, CanSend: true, Wait: time.Minute, Lasts: 10 * time.Minute}))
+	add("verify_by_text_again", view.Verify, verify("sms", view.Verification{Left: 5, CanSend: true, Lasts: 8 * time.Minute}))
+	add("verify_wrong", view.Verify, verify("email", view.Verification{Said: "wrong", Left: 1, Lasts: 8 * time.Minute}))
+	add("verify_malformed_held", view.Verify, func(d *view.Data) {
+		verify("email", view.Verification{Said: "malformed", Left: 5, CanSend: true, Lasts: 8 * time.Minute})(d)
+		d.Held, d.CanReport = true, true
+	})
+	add("verify_too_often", view.Verify, verify("email", view.Verification{Said: "too_often", Ended: true, CanSend: true}))
+	add("verify_too_late_no_more", view.Verify, verify("sms", view.Verification{Said: "too_late", Ended: true}))
+	add("verify_undelivered", view.Verify, verify("sms", view.Verification{Left: 5, CanSend: true, Undelivered: true, Lasts: 9 * time.Minute}))
+	add("verify_nowhere_to_send", view.Verify, func(d *view.Data) { d.Reference = "7KQ2-M9TX" })
 	add("ready_held", view.Ready, func(d *view.Data) { d.Held, d.CanReport = true, true })
 	add("ready_handover", view.Ready, func(d *view.Data) { d.PageURL, d.CanReport = pageURL, true })
 	add("in_app_android", view.InApp, func(d *view.Data) {
@@ -117,6 +138,7 @@ func shots(t testing.TB) map[string]shot {
 		d.App.Name, d.PageURL, d.InApp = "Google Sheets", pageURL, view.InAppBrowser{Name: "LinkedIn", IOS: true, Refused: true}
 	})
 	add("in_app_unknown", view.InApp, keep)
+	add("ready_stayed", view.Ready, func(d *view.Data) { d.Stay = true })
 	add("replaced", view.Replaced, func(d *view.Data) { d.ReplacedAt = now.Add(-time.Hour) })
 	add("revoked", view.Revoked, keep)
 	add("unknown", view.Unknown, func(d *view.Data) { *d = view.Data{Nonce: d.Nonce} })
@@ -404,7 +426,7 @@ func TestStatusOfEachState(t *testing.T) {
 	want := map[view.State]int{
 		view.Ready: 200, view.Busy: 503, view.Connected: 200, view.CouldNotConnect: 200, view.Expired: 410,
 		view.Replaced: 410, view.Revoked: 410, view.Unknown: 404, view.TooMany: 429, view.Finishing: 200,
-		view.InApp: 200, view.Sent: 200, view.NotMe: 200, view.Thanks: 200, view.Stop: 200, view.Stopped: 200,
+		view.InApp: 200, view.Sent: 200, view.NotMe: 200, view.Thanks: 200, view.Stop: 200, view.Stopped: 200, view.Verify: 200, view.Returned: 200,
 	}
 	got := map[view.State]int{}
 	for _, s := range view.States() {

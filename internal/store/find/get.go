@@ -26,6 +26,7 @@ type Invite struct {
 	Progress         invite.Progress    `db:"progress"`
 	Channel          invite.Channel     `db:"channel"`
 	LinkType         invite.LinkType    `db:"link_type"`
+	Verify           invite.Verify      `db:"verify"`
 	InitiatedBy      invite.InitiatedBy `db:"initiated_by"`
 	ExternalUserID   string             `db:"external_user_id"`
 	AppSlug          string             `db:"app_slug"`
@@ -74,7 +75,7 @@ type Invite struct {
 
 // columns of Invite, read through three key-bound look-ups per row.
 const columns = `
-	i.id, i.project_id, i.livemode, i.environment, i.status, i.progress, i.channel, i.link_type, i.initiated_by,
+	i.id, i.project_id, i.livemode, i.environment, i.status, i.progress, i.channel, i.link_type, i.verify, i.initiated_by,
 	i.external_user_id, i.app_slug, i.app_name, i.app_logo_url, i.app_auth_type, i.oauth_app_id, i.content,
 	i.expires_in_s, i.valid_for_s, i.expires_at, i.gives_up_at, i.seq, i.resend_count, i.replaced_by,
 	i.account_id, i.account_name, i.connected_at, i.first_handed_out_at, i.created_at, i.updated_at, i.revoked_at, i.send_at, i.erased_at,
@@ -92,7 +93,7 @@ const joins = `
 	LEFT JOIN LATERAL (SELECT id, code FROM codes
 		WHERE invite_id = i.id AND retired_at IS NULL ORDER BY created_at DESC, id DESC LIMIT 1) c ON true
 	LEFT JOIN LATERAL (SELECT id, number, channel, status, reason, provider_code, provider, updated_at, created_at FROM deliveries
-		WHERE invite_id = i.id ORDER BY number DESC LIMIT 1) d ON true`
+		WHERE invite_id = i.id AND kind <> 'passcode' ORDER BY number DESC LIMIT 1) d ON true`
 
 // Get reads one invite of a project and mode. Errors: ErrNotFound.
 func Get(ctx context.Context, db postgres.DB, project string, livemode bool, id invite.ID) (Invite, error) {

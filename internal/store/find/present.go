@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/connectlink/connectlink/internal/contact"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/secret"
@@ -34,6 +35,7 @@ type Resource struct {
 	ConnectLinkOpenUntil *time.Time        `json:"connect_link_open_until"`
 	InviteLink           *InviteLink       `json:"invite_link"`
 	LinkType             invite.LinkType   `json:"link_type"`
+	Verify               invite.Verify     `json:"verify"`
 	ExpiresAt            *time.Time        `json:"expires_at"`
 	Delivery             *DeliveryResource `json:"delivery"`
 	Connection           *Connection       `json:"connection"`
@@ -98,6 +100,8 @@ type Connection struct {
 	AccountID   string    `json:"account_id"`
 	Name        *string   `json:"name"`
 	ConnectedAt time.Time `json:"connected_at"`
+	// Mismatch: the account goes by an email address that is not the recipient's.
+	Mismatch bool `json:"mismatch"`
 }
 
 // Links says what of an invite's links a Resource carries.
@@ -133,7 +137,7 @@ func Present(box *seal.Box, inv Invite, links Links) (Resource, error) {
 		Status: inv.Status, Progress: inv.Progress, Channel: inv.Channel, ExternalUserID: inv.ExternalUserID,
 		App:        AppResource{Slug: inv.AppSlug, Name: inv.AppName, LogoURL: orNil(inv.AppLogoURL)},
 		OAuthAppID: orNil(inv.OAuthAppID), InitiatedBy: inv.InitiatedBy, Reason: orNil(content.Reason), Note: orNil(content.Note),
-		LinkType: inv.LinkType, ExpiresAt: utc(inv.ExpiresAt), ResendCount: inv.ResendCount,
+		LinkType: inv.LinkType, Verify: inv.Verify, ExpiresAt: utc(inv.ExpiresAt), ResendCount: inv.ResendCount,
 		ReplacedBy: orNil(inv.ReplacedBy.String()), ReturnURL: orNil(content.ReturnURL), Metadata: content.Metadata,
 		Version: inv.Version, CreatedAt: inv.CreatedAt.UTC(), UpdatedAt: inv.UpdatedAt.UTC(), RevokedAt: utc(inv.RevokedAt), SendAt: utc(inv.SendAt),
 		ConnectLinkOpenUntil: utc(inv.OpenUntil), ErasedAt: utc(inv.ErasedAt),
@@ -148,7 +152,7 @@ func Present(box *seal.Box, inv Invite, links Links) (Resource, error) {
 		r.Inviter = &InviterResource{Name: content.Inviter}
 	}
 	r.Delivery, r.Fallback = presentDelivery(inv), presentFallback(inv)
-	if err := r.connection(box, inv); err != nil {
+	if err := r.connection(box, inv, content.Recipient.Email); err != nil {
 		return Resource{}, err
 	}
 	if err := r.links(box, inv, links); err != nil {
@@ -190,7 +194,7 @@ func PresentReason(r invite.Reason, providerCode string) *ReasonResource {
 	return &ReasonResource{Code: r, Title: e.Title, Advice: e.Advice, Action: e.Action, ProviderCode: providerCode}
 }
 
-func (r *Resource) connection(box *seal.Box, inv Invite) error {
+func (r *Resource) connection(box *seal.Box, inv Invite, recipient string) error {
 	if inv.AccountID == "" || inv.ConnectedAt == nil {
 		return nil
 	}
@@ -202,7 +206,7 @@ func (r *Resource) connection(box *seal.Box, inv Invite) error {
 	if err != nil {
 		return fmt.Errorf("open account name of invite %s: %w", inv.ID, err)
 	}
-	r.Connection.Name = orNil(string(name))
+	r.Connection.Name, r.Connection.Mismatch = orNil(string(name)), contact.OtherMailbox(recipient, string(name))
 	return nil
 }
 
@@ -223,7 +227,8 @@ func (r *Resource) links(box *seal.Box, inv Invite, links Links) error {
 	if !links.Show {
 		return nil
 	}
-	if inv.LinkURL != nil {
+	// Whoever opens a connect link is asked nothing any more.
+	if inv.LinkURL != nil && inv.Verify != invite.VerifyCode {
 		url, err := box.Open(inv.LinkURL, seal.AD{Column: "connect_links.url", ID: inv.LinkID.UUID()})
 		if err != nil {
 			return fmt.Errorf("open link %s: %w", inv.LinkID, err)

@@ -64,7 +64,7 @@ func LockAll(ctx context.Context, tx pgx.Tx, ids []invite.ID) ([]Locked, error) 
 			erased_at IS NOT NULL, now()
 		FROM invites WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE`, ids)
 	batch.Queue(`
-		SELECT invite_id, id, status, channel, reason, provider_code, provider, ended_at
+		SELECT invite_id, id, kind, status, channel, reason, provider_code, provider, ended_at
 		FROM deliveries WHERE invite_id = ANY($1) ORDER BY invite_id, number FOR NO KEY UPDATE`, ids)
 	res := tx.SendBatch(ctx, batch)
 	defer func() { _ = res.Close() }()
@@ -82,7 +82,7 @@ func LockAll(ctx context.Context, tx pgx.Tx, ids []invite.ID) ([]Locked, error) 
 	var of invite.ID
 	var d invite.DeliveryState
 	var ended *time.Time
-	_, err = pgx.ForEachRow(rows, []any{&of, &d.ID, &d.Status, &d.Channel, &d.Reason, &d.ProviderCode, &d.Provider, &ended}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&of, &d.ID, &d.Kind, &d.Status, &d.Channel, &d.Reason, &d.ProviderCode, &d.Provider, &ended}, func() error {
 		d.EndedAt = orZero(ended)
 		// An id is missing only when the invite came between the two statements.
 		if i, ok := index[of]; ok {
@@ -208,6 +208,8 @@ type writes struct {
 	delProvider        []string
 	delEnded           []*time.Time
 	delSettled         []bool
+	sentInvite         []invite.ID
+	sentDelivery       []invite.DeliveryID // passcodes whose digits nobody needs any more
 }
 
 func (w *writes) event(box *seal.Box, l Locked, seq int, e invite.Event) error {
@@ -270,6 +272,9 @@ func (w *writes) state(a Applied) {
 		w.delProvider = append(w.delProvider, d.Provider)
 		w.delEnded = append(w.delEnded, orNull(d.EndedAt))
 		w.delSettled = append(w.delSettled, d.Status.Ended())
+		if d.Kind == invite.KindPasscode && d.Status.Ended() && d.Status != invite.Unknown {
+			w.sentInvite, w.sentDelivery = append(w.sentInvite, a.ID), append(w.sentDelivery, d.ID)
+		}
 	}
 }
 
@@ -309,6 +314,11 @@ func (w *writes) flush(ctx context.Context, tx pgx.Tx) error {
 			AS t(invite_id, id, status, reason, provider_code, provider, ended_at, settled)
 		WHERE d.invite_id = t.invite_id AND d.id = t.id`,
 			w.delInvite, w.delID, w.delStatus, w.delReason, w.delCode, w.delProvider, w.delEnded, w.delSettled)
+	}
+	if len(w.sentDelivery) > 0 {
+		batch.Queue(`
+		UPDATE passcodes p SET digits = NULL FROM unnest($1::uuid[], $2::uuid[]) AS t(invite_id, delivery_id)
+		WHERE p.invite_id = t.invite_id AND p.delivery_id = t.delivery_id`, w.sentInvite, w.sentDelivery)
 	}
 	if len(w.wipe) > 0 {
 		queueWipe(batch, w.wipe)

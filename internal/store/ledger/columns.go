@@ -36,6 +36,7 @@ type columns struct {
 	fallbackChannel, fallbackAfter                            []string
 	fallbackDelay                                             []int32
 	sendAt                                                    []*time.Time
+	verify                                                    []string
 	termHash                                                  []seal.Hash
 	termID                                                    []invite.ID
 }
@@ -111,6 +112,7 @@ func (c *columns) add(r New, eventData []byte) {
 	c.fallbackAfter = append(c.fallbackAfter, string(r.Fallback.After))
 	c.fallbackDelay = append(c.fallbackDelay, seconds(r.Fallback.Delay))
 	c.sendAt = append(c.sendAt, orNull(r.SendAt))
+	c.verify = append(c.verify, string(cmp.Or(r.Verify, invite.VerifyNone)))
 
 	for _, h := range r.Terms {
 		c.termHash = append(c.termHash, h)
@@ -128,7 +130,7 @@ func (c *columns) args() []any {
 		c.codeID, c.codeDigest, c.code,
 		c.eventID, c.eventData, c.actorID,
 		c.idemRoute, c.idemKey, c.idemMAC, c.idemStatus,
-		c.fallbackChannel, c.fallbackAfter, c.fallbackDelay, c.sendAt,
+		c.fallbackChannel, c.fallbackAfter, c.fallbackDelay, c.sendAt, c.verify,
 		c.termHash, c.termID, c.actor,
 	}
 }

@@ -35,10 +35,12 @@ func InsertCode(ctx context.Context, tx pgx.Tx, id invite.ID, delivery invite.De
 }
 
 // RetireCodes makes an invite's earlier links show that they were cancelled:
-// they went to an address that was corrected since.
+// they went to an address that was corrected since, as did passcodes.
 func RetireCodes(ctx context.Context, tx pgx.Tx, id invite.ID) error {
-	_, err := tx.Exec(ctx, `UPDATE codes SET retired_at = now(), code = NULL WHERE invite_id = $1 AND retired_at IS NULL`, id)
-	if err != nil {
+	batch := &pgx.Batch{}
+	batch.Queue(`UPDATE codes SET retired_at = now(), code = NULL WHERE invite_id = $1 AND retired_at IS NULL`, id)
+	batch.Queue(endPasscodes, []invite.ID{id})
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("retire codes of invite %s: %w", id, postgres.Translate(err))
 	}
 	return nil

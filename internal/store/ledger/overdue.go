@@ -48,6 +48,7 @@ func SetWiped(ctx context.Context, tx pgx.Tx, ids []invite.ID) error {
 func queueWipe(batch *pgx.Batch, ids []invite.ID) {
 	batch.Queue(`UPDATE connect_links SET url = NULL WHERE invite_id = ANY($1) AND url IS NOT NULL`, ids)
 	batch.Queue(`UPDATE codes SET code = NULL WHERE invite_id = ANY($1) AND code IS NOT NULL`, ids)
+	batch.Queue(endPasscodes, ids)
 	batch.Queue(`UPDATE invites SET wiped_at = now() WHERE id = ANY($1)`, ids)
 	batch.Queue(insertRedactions+` ON CONFLICT DO NOTHING`, ids, redactAfter.Seconds(), false)
 }

@@ -41,6 +41,20 @@ func GetRenewable(ctx context.Context, db postgres.DB, id invite.ID) (Renewable,
 	return r, nil
 }
 
+// GetContent reads what is personal about an invite, sealed; nil once erased.
+// Errors: ErrNotFound.
+func GetContent(ctx context.Context, db postgres.DB, id invite.ID) ([]byte, error) {
+	var sealed []byte
+	err := db.QueryRow(ctx, `SELECT content FROM invites WHERE id = $1`, id).Scan(&sealed)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, fmt.Errorf("get content of invite %s: %w", id, ErrNotFound)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("get content of invite %s: %w", id, postgres.Translate(err))
+	}
+	return sealed, nil
+}
+
 // LatestOf follows an invite's replacements to the one that stands now, which
 // is the invite itself where it was never replaced.
 func LatestOf(ctx context.Context, db postgres.DB, id invite.ID) (invite.ID, error) {

@@ -32,6 +32,7 @@ type Coded struct {
 	Progress       invite.Progress    `db:"progress"`
 	Channel        invite.Channel     `db:"channel"`
 	LinkType       invite.LinkType    `db:"link_type"`
+	Verify         invite.Verify      `db:"verify"`
 	InitiatedBy    invite.InitiatedBy `db:"initiated_by"`
 	ExternalUserID string             `db:"external_user_id"`
 	AppSlug        string             `db:"app_slug"`
@@ -65,7 +66,7 @@ func FindByCode(ctx context.Context, db postgres.DB, digest []byte) (Coded, bool
 			(SELECT n.created_at FROM (SELECT e.type, e.created_at FROM events e
 				WHERE e.invite_id = i.id AND e.type IN ('renewed', 'resent') ORDER BY e.seq DESC LIMIT 1) n
 				WHERE n.type = 'renewed' AND n.created_at > c.created_at) AS outdated_at,
-			i.id, i.project_id, i.livemode, i.environment, i.status, i.progress, i.channel, i.link_type,
+			i.id, i.project_id, i.livemode, i.environment, i.status, i.progress, i.channel, i.link_type, i.verify,
 			i.initiated_by, i.external_user_id, i.app_slug, i.app_name, i.app_logo_url, i.app_auth_type, i.oauth_app_id,
 			i.content, i.expires_in_s, i.expires_at, i.gives_up_at, i.account_id, i.account_name, i.connected_at, i.replaced_by,
 			r.created_at AS replaced_at,

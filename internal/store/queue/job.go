@@ -34,16 +34,19 @@ type Job struct {
 	Livemode  bool
 	Lane      string
 	Channel   invite.Channel
-	Kind      string // first, resend
+	Kind      string // invite.KindFirst and its like
 	Status    invite.DeliveryStatus
 	Attempts  int // begun so far
 	Poisoned  int
 	CreatedAt time.Time
 
 	Invite Invite
-	Code   *Code    // nil: wiped or retired
-	Link   *Link    // nil: none is held
-	Last   *Attempt // nil: none was begun
+	Code   *Code // nil: wiped or retired
+	// Passcode is what a delivery of that kind carries; nil: it is another kind,
+	// or the digits are wiped.
+	Passcode *Passcode
+	Link     *Link    // nil: none is held
+	Last     *Attempt // nil: none was begun
 	// SentLink is the link that Last carried; nil when it carried none or its URL is gone.
 	SentLink *Link
 }
@@ -70,6 +73,12 @@ type Invite struct {
 type Code struct {
 	ID     [16]byte
 	Sealed []byte
+}
+
+// Passcode is the digits that a delivery carries.
+type Passcode struct {
+	Digits    []byte // sealed
+	ExpiresAt time.Time
 }
 
 // Link is a connect link that is held.
@@ -120,7 +129,8 @@ const jobColumns = `
 	k.id, k.code,
 	l.id, l.url, l.granted_s, l.expires_at,
 	a.id, a.number, a.outcome, a.provider, a.account, a.started_at, a.finished_at,
-	s.id, s.url, s.granted_s, s.expires_at`
+	s.id, s.url, s.granted_s, s.expires_at,
+	p.digits, p.expires_at`
 
 const jobJoins = `
 	JOIN invites i ON i.id = c.invite_id
@@ -136,7 +146,8 @@ const jobJoins = `
 		SELECT id, number, outcome, provider, account, started_at, finished_at, link_id FROM attempts
 		WHERE invite_id = c.invite_id AND delivery_id = c.id
 		ORDER BY number DESC LIMIT 1) a ON true
-	LEFT JOIN connect_links s ON s.invite_id = c.invite_id AND s.id = a.link_id AND s.url IS NOT NULL`
+	LEFT JOIN connect_links s ON s.invite_id = c.invite_id AND s.id = a.link_id AND s.url IS NOT NULL
+	LEFT JOIN passcodes p ON c.kind = 'passcode' AND p.invite_id = c.invite_id AND p.delivery_id = c.id AND p.digits IS NOT NULL`
 
 func scanJob(r pgx.CollectableRow) (Job, error) {
 	var (
@@ -152,6 +163,8 @@ func scanJob(r pgx.CollectableRow) (Job, error) {
 		outcome, provider    *string
 		account              *string
 		started, finished    *time.Time
+		digits               []byte
+		digitsEnd            *time.Time
 	)
 	err := r.Scan(&j.InviteID, &j.DeliveryID, &j.Token, &j.Owner, &j.Now,
 		&j.ProjectID, &j.Livemode, &j.Lane, &j.Channel, &j.Kind, &j.Status, &j.Attempts, &j.Poisoned, &j.CreatedAt,
@@ -161,7 +174,8 @@ func scanJob(r pgx.CollectableRow) (Job, error) {
 		&codeID, &code,
 		&linkID, &url, &granted, &linkEnds,
 		&attemptID, &number, &outcome, &provider, &account, &started, &finished,
-		&sentID, &sentURL, &sentGranted, &sentEnds)
+		&sentID, &sentURL, &sentGranted, &sentEnds,
+		&digits, &digitsEnd)
 	if err != nil {
 		return Job{}, err
 	}
@@ -169,6 +183,9 @@ func scanJob(r pgx.CollectableRow) (Job, error) {
 	j.Invite.ValidFor = time.Duration(validFor) * time.Second
 	if codeID != nil {
 		j.Code = &Code{ID: *codeID, Sealed: code}
+	}
+	if digitsEnd != nil {
+		j.Passcode = &Passcode{Digits: digits, ExpiresAt: *digitsEnd}
 	}
 	if !linkID.IsZero() {
 		j.Link = &Link{ID: linkID, URL: url, Granted: time.Duration(*granted) * time.Second, ExpiresAt: *linkEnds}

@@ -1,0 +1,34 @@
+package contact
+
+import "strings"
+
+// OtherMailbox says whether an account goes by an email address that is not the
+// recipient's: somebody may have connected the wrong account, or be somebody
+// else. Most accounts have names that are no addresses, and say nothing.
+//
+// Spellings of one mailbox count as one: case, what follows a plus, and at Gmail
+// dots and its second domain.
+func OtherMailbox(recipient, account string) bool {
+	to, err := ParseEmail(strings.TrimSpace(recipient))
+	if err != nil {
+		return false
+	}
+	has, err := ParseEmail(strings.TrimSpace(account))
+	return err == nil && mailbox(to) != mailbox(has)
+}
+
+// mailbox is the one spelling that stands for all of a parsed address.
+func mailbox(address string) string {
+	local, domain := EmailParts(address)
+	local, domain = strings.ToLower(local), strings.ToLower(domain)
+	if base, _, tagged := strings.Cut(local, "+"); tagged && base != "" {
+		local = base
+	}
+	if domain == "googlemail.com" {
+		domain = "gmail.com"
+	}
+	if domain == "gmail.com" {
+		local = strings.ReplaceAll(local, ".", "")
+	}
+	return local + "@" + domain
+}
