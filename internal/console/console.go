@@ -10,11 +10,17 @@ import (
 
 	"github.com/connectlink/connectlink/config"
 	"github.com/connectlink/connectlink/internal/console/view"
+	"github.com/connectlink/connectlink/internal/erase"
 	"github.com/connectlink/connectlink/internal/grant"
+	"github.com/connectlink/connectlink/internal/issue"
+	"github.com/connectlink/connectlink/internal/message"
 	"github.com/connectlink/connectlink/internal/oidc"
 	"github.com/connectlink/connectlink/internal/operate"
 	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/reveal"
 	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/suppress"
+	"github.com/connectlink/connectlink/internal/watch"
 	"github.com/connectlink/connectlink/internal/web"
 )
 
@@ -49,6 +55,17 @@ type Params struct {
 	// AccountOf says whether a provider account serves a project and mode; nil
 	// says that all do.
 	AccountOf func(project string, live bool, account string) bool
+	Invites   *issue.Service
+	Blocks    *suppress.Service
+	Reveal    *reveal.Service
+	Erasing   *erase.Service
+	Messages  *message.Renderer
+	// Watch tells pages that are looked at that their invite moved; Streams
+	// carries it to them.
+	Watch   *watch.Registry
+	Streams *web.Streams
+	// PublicURL is where people reach us; empty when they cannot.
+	PublicURL string
 	// Issuer is the single sign-on; nil: there is none.
 	Issuer Issuer
 	// Passwords says whether emergency accounts are taken.

@@ -99,6 +99,7 @@ func newSite(t testing.TB, change ...func(*console.Params)) *site {
 			return console.Facts{Version: "v1.2.3", Migration: "27", Database: "15.1"}, nil
 		},
 	}
+	s.desk(box, &p)
 	for _, c := range change {
 		c(&p)
 	}

@@ -6,11 +6,15 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/contact"
 	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/secret"
+	"github.com/connectlink/connectlink/internal/store/account"
 	"github.com/connectlink/connectlink/internal/store/suppression"
 )
 
@@ -91,8 +95,16 @@ func (s *Service) Add(ctx context.Context, p access.Principal, a Add) (Suppressi
 		return Suppression{}, false, faulty("/reason", invite.FaultRequired, "say why, for whoever finds the block later")
 	}
 	scope := s.scope(p.ProjectID, p.Livemode)
-	id, fresh, err := suppression.Insert(ctx, s.p.DB, s.p.Box, scope, suppression.New{
-		Channel: ch, Kind: invite.ByHand, Address: secret.New(address), Note: secret.New(note), Source: suppression.FromAPI, By: p.ID,
+	var id invite.SuppressionID
+	var fresh bool
+	err = postgres.InTx(ctx, s.p.DB, func(tx pgx.Tx) error {
+		id, fresh, err = suppression.Insert(ctx, tx, s.p.Box, scope, suppression.New{
+			Channel: ch, Kind: invite.ByHand, Address: secret.New(address), Note: secret.New(note), Source: suppression.FromAPI, By: p.ID,
+		})
+		if err != nil || !fresh {
+			return err
+		}
+		return audit(ctx, tx, p, access.ActBlock, id, invite.ID{})
 	})
 	if err != nil {
 		return Suppression{}, false, err
@@ -103,6 +115,27 @@ func (s *Service) Add(ctx context.Context, p access.Principal, a Add) (Suppressi
 	}
 	out, err := s.open(r)
 	return out, fresh, err
+}
+
+// Get returns a block of a principal's project, standing or lifted. Errors:
+// suppression_not_found.
+func (s *Service) Get(ctx context.Context, p access.Principal, id invite.SuppressionID) (Suppression, error) {
+	r, err := suppression.Get(ctx, s.p.DB, s.scope(p.ProjectID, p.Livemode), id)
+	if errors.Is(err, suppression.ErrNotFound) {
+		return Suppression{}, invite.Errorf(invite.CodeSuppressionNotFound, "There is no suppression %s here.", id)
+	}
+	if err != nil {
+		return Suppression{}, err
+	}
+	return s.open(r)
+}
+
+// audit adds what staff do to the audit log, in the transaction that does it.
+func audit(ctx context.Context, tx pgx.Tx, p access.Principal, act access.Act, id invite.SuppressionID, concerns invite.ID) error {
+	if p.Kind != access.KindStaff {
+		return nil
+	}
+	return account.InsertAudit(ctx, tx, account.Entry{By: p, Act: act, Target: id.String(), Invite: concerns})
 }
 
 // Lift lets an address be written to again, and removes it from the mail
@@ -137,7 +170,13 @@ func (s *Service) Lift(ctx context.Context, p access.Principal, id invite.Suppre
 	if len(keys) == 0 {
 		keys = []seal.Hash{r.Hash} // the address is erased; the block stands by its hash
 	}
-	if _, err := suppression.SetLifted(ctx, s.p.DB, s.p.Box, keys, false, p.ID, secret.New(note)); err != nil {
+	err = postgres.InTx(ctx, s.p.DB, func(tx pgx.Tx) error {
+		if _, err := suppression.SetLifted(ctx, tx, s.p.Box, keys, false, p.ID, secret.New(note)); err != nil {
+			return err
+		}
+		return audit(ctx, tx, p, access.ActLiftBlock, id, r.InviteID)
+	})
+	if err != nil {
 		return Suppression{}, err
 	}
 	if r, err = suppression.Get(ctx, s.p.DB, scope, id); err != nil {

@@ -27,7 +27,10 @@ type Lifter interface {
 
 // Params are what a Service needs.
 type Params struct {
-	DB  postgres.DB
+	DB interface {
+		postgres.DB
+		postgres.Beginner
+	}
 	Box *seal.Box
 	// Sender is what a project's texts come from; empty when it sends none.
 	Sender func(project string, livemode bool) string

@@ -94,4 +94,39 @@
 		case "?": if (dialog.showModal) dialog.showModal(); break;
 		}
 	});
+
+	// A page that follows its invite: what comes replaces what it is about. The
+	// status is said only when its words have changed, and nothing is moved
+	// from under somebody's focus.
+	const followed = document.querySelector("[data-stream]");
+	if (followed && "EventSource" in window) {
+		const source = new EventSource(followed.dataset.stream);
+		source.addEventListener("moved", e => {
+			const fresh = new DOMParser().parseFromString(e.data, "text/html");
+			for (const part of fresh.querySelectorAll("[data-part]")) {
+				const old = document.querySelector(`[data-part="${CSS.escape(part.dataset.part)}"]`);
+				if (!old || old.textContent === part.textContent) continue;
+				const focused = old.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+				const said = old.querySelector("[role=status]"), says = part.querySelector("[role=status]");
+				if (said && says) {
+					for (const n of [...old.childNodes]) if (n !== said) n.remove();
+					let before = true;
+					for (const n of [...part.childNodes]) {
+						if (n === says) { before = false; continue; }
+						if (before) said.before(n); else old.append(n);
+					}
+					if (said.textContent !== says.textContent) said.textContent = says.textContent;
+				} else {
+					old.replaceChildren(...part.childNodes);
+				}
+				if (focused) (old.querySelector(`[href="${CSS.escape(focused)}"]`) || old.querySelector("a, button"))?.focus();
+			}
+		});
+		addEventListener("pagehide", () => source.close());
+	}
+
+	// What is shown for a moment only.
+	for (const f of document.querySelectorAll("[data-fade]")) setTimeout(() => {
+		for (const n of [...f.children]) if (!n.querySelector("a.button")) n.remove();
+	}, f.dataset.fade * 1000);
 })();

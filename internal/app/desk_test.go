@@ -1,0 +1,218 @@
+package app_test
+
+import (
+	"context"
+	"fmt"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+
+	"github.com/connectlink/connectlink/internal/access"
+)
+
+// desk is a member of staff at a browser, with a whole process behind it.
+type desk struct {
+	*product
+	ctx    context.Context // of the browser's tab
+	root   string          // of the project's test mode
+	clicks int             // what the person did: a click, or Enter in a form
+}
+
+// consoleHost is not localhost: browsers make exceptions there that hide faults.
+const consoleHost = "console.example.test"
+
+func newDesk(t *testing.T, role access.Role, flags ...chromedp.ExecAllocatorOption) *desk {
+	t.Helper()
+	path := ""
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"} {
+		if found, err := exec.LookPath(name); err == nil {
+			path = found
+			break
+		}
+	}
+	if path == "" {
+		if os.Getenv("CI") != "" {
+			t.Fatal("no Chromium or Chrome on PATH")
+		}
+		t.Skip("no Chromium or Chrome on PATH: nobody sat at the desk")
+	}
+	d := &desk{product: start(t, boot{env: map[string]string{"CONNECTLINK_PUBLIC_URL": "https://" + consoleHost}})}
+	base, err := url.Parse(d.base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := httputil.NewSingleHostReverseProxy(base)
+	proxy.FlushInterval = -1 // as proxies treat event streams
+	front := httptest.NewUnstartedServer(proxy)
+	front.StartTLS()
+	t.Cleanup(front.Close)
+	t.Cleanup(front.CloseClientConnections)
+	options := append([]chromedp.ExecAllocatorOption{
+		chromedp.ExecPath(path), chromedp.Flag("lang", "en-US"),
+		chromedp.Flag("host-resolver-rules", "MAP "+consoleHost+" "+front.Listener.Addr().String()), chromedp.IgnoreCertErrors,
+	}, flags...)
+	if os.Geteuid() == 0 {
+		options = append(options, chromedp.NoSandbox)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	t.Cleanup(cancel)
+	ctx, stop := chromedp.NewContext(ctx, chromedp.WithAllocatorOptions(options...), chromedp.WithErrorf(func(string, ...any) {}))
+	t.Cleanup(stop)
+	d.ctx, d.root = ctx, "https://"+consoleHost+"/console/default/test"
+	// The browser lives as long as the context of its first step.
+	if err := chromedp.Do(ctx, chromedp.Navigate("about:blank")); err != nil {
+		t.Fatal(err)
+	}
+	d.signIn(role)
+	return d
+}
+
+// signIn signs somebody in with one role in the project.
+func (d *desk) signIn(role access.Role) {
+	d.t.Helper()
+	token, err := d.app.Staff.Link(d.t.Context(), access.Principal{Kind: access.KindSystem}, "Robin "+string(role),
+		map[string]access.Role{"default": role}, time.Minute)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	d.do("sign in", chromedp.Navigate("https://"+consoleHost+"/console/sign-in/link/"+url.PathEscape(token.Reveal())),
+		chromedp.Click(chromedp.CSS(`main button[type=submit]`)), chromedp.WaitVisible(chromedp.CSS(`input#q`)))
+}
+
+func (d *desk) do(what string, steps ...chromedp.Action[chromedp.Void]) {
+	d.t.Helper()
+	ctx, cancel := context.WithTimeout(d.ctx, 60*time.Second)
+	defer cancel()
+	if err := chromedp.Do(ctx, steps...); err != nil {
+		where, _ := chromedp.Run(d.ctx, chromedp.Evaluate[string](`location.pathname + ": " + document.body.innerText`))
+		d.t.Fatalf("%s: %v; the browser is at %.3000s", what, err, where)
+	}
+}
+
+func evaluate[T any](d *desk, script string) T {
+	d.t.Helper()
+	v, err := chromedp.Run(d.ctx, chromedp.Evaluate[T](script))
+	if err != nil {
+		d.t.Fatalf("%s: %v", script, err)
+	}
+	return v
+}
+
+// text is what the page says.
+func (d *desk) text() string { return evaluate[string](d, `document.querySelector("main").innerText`) }
+
+// open goes to a page of the project's test mode, as a bookmark does.
+func (d *desk) open(path string) {
+	d.t.Helper()
+	d.do("open "+path, chromedp.Navigate(d.root+path), chromedp.WaitReady(chromedp.CSS(`main`)))
+}
+
+// click presses something and waits for what follows.
+func (d *desk) click(what, then string) {
+	d.t.Helper()
+	d.clicks++
+	d.do("click "+what, chromedp.Click(chromedp.CSS(what)), chromedp.WaitVisible(chromedp.CSS(then)))
+}
+
+// fill types into a field; that is typing, not a click.
+func (d *desk) fill(field, text string) {
+	d.t.Helper()
+	d.do("fill "+field, chromedp.Focus(chromedp.CSS(field)), chromedp.SendKeys(chromedp.CSS(field), text))
+}
+
+// enter presses Enter in a field.
+func (d *desk) enter(field, then string) {
+	d.t.Helper()
+	d.clicks++
+	d.do("enter in "+field, chromedp.SendKeys(chromedp.CSS(field), "\r"), chromedp.WaitVisible(chromedp.CSS(then)))
+}
+
+// says waits until the page says something.
+func (d *desk) says(want string) {
+	d.t.Helper()
+	deadline := time.Now().Add(patience)
+	for {
+		got := d.text()
+		if strings.Contains(strings.NewReplacer("\u2068", "", "\u2069", "").Replace(got), want) {
+			return
+		}
+		if time.Now().After(deadline) {
+			d.t.Fatalf("the page never says %q: %s", want, got)
+		}
+		time.Sleep(30 * time.Millisecond)
+	}
+}
+
+// failed is an invite whose message came back.
+func (d *desk) failed() object {
+	d.t.Helper()
+	made := d.invite(201, to("bounced@connectlink.test"))
+	return d.until(made.text("id"), "bounced", func(inv object) bool { return inv.text("delivery.status") == "bounced" })
+}
+
+// shoot keeps a picture of the page where CONNECTLINK_SCREENSHOTS names a folder.
+func (d *desk) shoot(name string) {
+	d.t.Helper()
+	dir := os.Getenv("CONNECTLINK_SCREENSHOTS")
+	if dir == "" {
+		return
+	}
+	for _, theme := range []string{"light", "dark"} {
+		for _, width := range []int64{1280, 390} {
+			d.look(theme, width)
+			raw, err := chromedp.Run(d.ctx, chromedp.FullScreenshot(90))
+			if err != nil {
+				d.t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%s-%s-%d.png", name, theme, width)), raw, 0o600); err != nil {
+				d.t.Fatal(err)
+			}
+		}
+	}
+	d.look("light", 1280)
+}
+
+func (d *desk) look(theme string, width int64) {
+	d.t.Helper()
+	if _, err := chromedp.Call(d.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: theme}},
+	}); err != nil {
+		d.t.Fatal(err)
+	}
+	d.do("resize", chromedp.EmulateViewport(width, 900))
+}
+
+// "Pat says no mail came": the agent types the right address, and finds the one
+// whose domain is wrong in our record.
+func TestSupportPutsAMisspeltAddressRightInFourSteps(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, access.RoleAgent)
+	inv := d.failed()
+	d.open("/home")
+	d.clicks = 0
+	d.fill("#q", "bounced@customer.example")
+	d.enter("#q", `[data-row] a`)
+	d.says("Similar, recently failed")
+	d.click(`[data-row] a`, `.sentence`)
+	d.says("there is no mailbox at this email address")
+	d.click(`.now .button.primary`, `#email`)
+	d.fill("#email", "bounced@customer.example")
+	d.click(`button[value=send]`, `.flash.good`)
+	if d.clicks > 4 {
+		t.Errorf("%d interactions, want at most 4", d.clicks)
+	}
+	// The page is followed: it says so by itself.
+	d.says("Delivered to b••@c•••.example")
+	d.until(inv.text("id"), "delivered", func(inv object) bool {
+		return inv.text("delivery.status") == "delivered" && inv.text("recipient.email") == "bounced@customer.example"
+	})
+}

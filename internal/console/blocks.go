@@ -1,0 +1,272 @@
+package console
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/console/story"
+	"github.com/connectlink/connectlink/internal/console/view"
+	"github.com/connectlink/connectlink/internal/contact"
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/store/find"
+	"github.com/connectlink/connectlink/internal/suppress"
+)
+
+// blocksPage lists addresses that are not to be written to.
+type blocksPage struct {
+	*view.Base
+	Rows         []blockRow
+	Kinds        []view.Choice
+	Channels     []view.Choice
+	Filtered     bool
+	Clear, Older string
+	Form         blockForm
+	Faults       []fault
+	CanAdd       bool
+}
+
+type blockForm struct{ Address, Reason string }
+
+type blockRow struct {
+	ID, To, Kind, Note string
+	Channel            string
+	Since              time.Time
+	InviteURL          string
+	CanLift, CanUnmask bool
+	Fixed              bool // nobody here may lift it
+	Home               string
+}
+
+// Wrong is the fault of a field; the template asks for it.
+func (d blocksPage) Wrong(field string) string {
+	for _, f := range d.Faults {
+		if f.Field == field {
+			return f.Text
+		}
+	}
+	return ""
+}
+
+func (s *console) blocks(p *page) error {
+	d, err := s.blocksData(p)
+	if err != nil {
+		return err
+	}
+	return p.show("blocks", d)
+}
+
+func (s *console) blocksData(p *page) (blocksPage, error) {
+	q := suppress.Query{
+		Channel: invite.Channel(oneOf(p.QueryParam("channel"), invite.Email, invite.SMS)),
+		Kind:    invite.Block(oneOf(p.QueryParam("kind"), invite.Blocks()...)), Limit: perPage,
+	}
+	q.After, _ = invite.Parse[invite.SuppressionID](p.QueryParam("after"))
+	list, next, err := s.Blocks.List(p.ctx(), p.by, q)
+	if err != nil {
+		return blocksPage{}, err
+	}
+	b := p.base(p.t("Blocks and opt-outs"), "blocks")
+	d := blocksPage{Base: b, CanAdd: p.by.May(access.ActBlock), Clear: b.URL("blocks"), Filtered: q.Channel != "" || q.Kind != ""}
+	for _, one := range list {
+		d.Rows = append(d.Rows, p.blockRow(one))
+	}
+	if !next.IsZero() {
+		d.Older = query(b.URL("blocks"), "channel", string(q.Channel), "kind", string(q.Kind), "after", next.String())
+	}
+	d.Kinds = []view.Choice{{Value: "", Text: p.t("Any kind"), Chosen: q.Kind == ""}}
+	for _, k := range invite.Blocks() {
+		d.Kinds = append(d.Kinds, view.Choice{Value: string(k), Text: p.blockKind(k), Chosen: k == q.Kind})
+	}
+	d.Channels = []view.Choice{{Value: "", Text: p.t("Any channel"), Chosen: q.Channel == ""}}
+	for _, c := range []invite.Channel{invite.Email, invite.SMS} {
+		d.Channels = append(d.Channels, view.Choice{Value: string(c), Text: p.channel(c), Chosen: c == q.Channel})
+	}
+	return d, nil
+}
+
+func (p *page) blockRow(b suppress.Suppression) blockRow {
+	r := blockRow{
+		ID: b.ID.String(), Kind: p.blockKind(b.Kind), Note: story.Hush(b.Note.Reveal()), Channel: p.channel(b.Channel), Since: b.CreatedAt,
+		To: contact.MaskEmail(b.Recipient.Reveal()), Fixed: !b.Kind.Liftable(), Home: p.frame.URL("blocks", b.ID.String()),
+		CanLift: b.Kind.Liftable() && p.by.May(access.ActLiftBlock), CanUnmask: p.by.May(access.ActUnmask) && !b.Recipient.IsZero(),
+	}
+	if b.Channel == invite.SMS {
+		r.To = contact.MaskPhone(b.Recipient.Reveal())
+	}
+	if b.Recipient.IsZero() {
+		r.To = p.t("Erased")
+	}
+	if !b.InviteID.IsZero() {
+		r.InviteURL = p.frame.URL("invites", b.InviteID.String())
+	}
+	return r
+}
+
+func (p *page) blockKind(k invite.Block) string {
+	switch k {
+	case invite.HardBounce:
+		return p.t("No such mailbox")
+	case invite.SpamReport:
+		return p.t("Marked us as spam")
+	case invite.OptOut:
+		return p.t("Replied STOP")
+	case invite.BadNumber:
+		return p.t("Number cannot receive texts")
+	case invite.NotMe:
+		return p.t("Said it is not for them")
+	case invite.ByHand:
+		return p.t("Blocked by hand")
+	}
+	return string(k)
+}
+
+// blocksOf are the blocks of one address.
+func (s *console) blocksOf(p *page, address string) ([]blockRow, error) {
+	list, _, err := s.Blocks.List(p.ctx(), p.by, suppress.Query{Recipient: address, Limit: perPage})
+	var e *invite.Error
+	if errors.As(err, &e) && e.Code == invite.CodeInvalidRequest {
+		return nil, nil // an address of old rules; it cannot be blocked either
+	}
+	var out []blockRow
+	for _, b := range list {
+		out = append(out, p.blockRow(b))
+	}
+	return out, err
+}
+
+// accountName is what the connected account is called at its app.
+func (p *page) accountName(inv find.Invite) (string, error) {
+	if inv.AccountName == nil {
+		return "", nil
+	}
+	name, err := p.Box.Open(inv.AccountName, seal.AD{Column: "invites.account_name", ID: inv.ID.UUID()})
+	if err != nil {
+		return "", fmt.Errorf("open account name of invite %s: %w", inv.ID, err)
+	}
+	return story.Hush(string(name)), nil
+}
+
+// addBlock blocks an address by hand.
+func (s *console) addBlock(p *page) error {
+	form, err := p.form()
+	if err != nil {
+		return invite.Errorf(invite.CodeMalformed, "The form could not be read.")
+	}
+	f := blockForm{strings.TrimSpace(form.Get("address")), form.Get("reason")}
+	add := suppress.Add{Reason: f.Reason, Email: f.Address}
+	if !strings.Contains(f.Address, "@") {
+		add.Email = ""
+		if add.Phone, _ = contact.SearchPhone(f.Address, p.project.Brand.Region); add.Phone == "" {
+			add.Phone = f.Address
+		}
+	}
+	_, fresh, err := s.Blocks.Add(p.ctx(), p.by, add)
+	if err != nil {
+		var e *invite.Error
+		if !errors.As(err, &e) || len(e.Faults) == 0 {
+			return err
+		}
+		d, dataErr := s.blocksData(p)
+		if dataErr != nil {
+			return dataErr
+		}
+		d.Form = f
+		for _, one := range e.Faults {
+			field, text := "address", p.t("This is no email address or phone number that messages could be sent to.")
+			if one.Pointer == "/reason" {
+				field, text = "reason", p.t("Say why, for whoever finds the block later.")
+			}
+			d.Faults = append(d.Faults, fault{field, text})
+		}
+		return p.wrong("blocks", d)
+	}
+	if !fresh {
+		return p.done(p.frame.URL("blocks"), "note", p.t("This address was blocked already."))
+	}
+	return p.done(p.frame.URL("blocks"), "good", p.t("Blocked. Nothing is sent to this address any more."))
+}
+
+// liftPage asks why an address may be written to again.
+type liftPage struct {
+	*view.Base
+	Row    blockRow
+	Reason string
+	Faults []fault
+	Shown  string // the address, unmasked for this answer only
+}
+
+// Wrong is the fault of a field; the template asks for it.
+func (d liftPage) Wrong(field string) string { return blocksPage{Faults: d.Faults}.Wrong(field) }
+
+func (p *page) block() (suppress.Suppression, error) {
+	id, err := invite.Parse[invite.SuppressionID](p.Param("id"))
+	if err != nil {
+		return suppress.Suppression{}, errMissing
+	}
+	b, err := p.Blocks.Get(p.ctx(), p.by, id)
+	if invite.CodeOf(err) == invite.CodeSuppressionNotFound {
+		return b, errMissing
+	}
+	return b, err
+}
+
+// blockPage shows one block, with the way to lift it.
+func (s *console) block(p *page) error {
+	b, err := p.block()
+	if err != nil {
+		return p.orMissing(err)
+	}
+	return p.show("block", liftPage{Base: p.base(p.t("Block"), "blocks"), Row: p.blockRow(b)})
+}
+
+// unmaskBlock shows which address is blocked, in this answer only.
+func (s *console) unmaskBlock(p *page) error {
+	b, err := p.block()
+	if err != nil {
+		return p.orMissing(err)
+	}
+	address, err := s.Reveal.Blocked(p.ctx(), p.by, b.ID)
+	if err != nil {
+		return err
+	}
+	return p.show("block", liftPage{Base: p.base(p.t("Block"), "blocks"), Row: p.blockRow(b), Shown: address.Reveal()})
+}
+
+// liftBlock lets an address be written to again.
+func (s *console) liftBlock(p *page) error {
+	b, err := p.block()
+	if err != nil {
+		return p.orMissing(err)
+	}
+	form, err := p.form()
+	if err != nil {
+		return invite.Errorf(invite.CodeMalformed, "The form could not be read.")
+	}
+	lifted, err := s.Blocks.Lift(p.ctx(), p.by, b.ID, form.Get("reason"))
+	if err != nil {
+		d := liftPage{Base: p.base(p.t("Block"), "blocks"), Row: p.blockRow(b), Reason: form.Get("reason")}
+		switch invite.CodeOf(err) {
+		case invite.CodeInvalidRequest:
+			d.Faults = []fault{{"reason", p.t("Say why the address may be written to again.")}}
+		case invite.CodeRecipientOptedOut:
+			d.Faults = []fault{{"reason", p.t("The person replied STOP. Only they can undo it, by texting START.")}}
+		case invite.CodeUnavailable:
+			d.Faults = []fault{{"reason", p.t("The mail provider's own list could not be changed, so nothing was lifted. Try again in a minute.")}}
+		default:
+			return err
+		}
+		return p.wrong("block", d)
+	}
+	to := p.frame.URL("blocks")
+	if !b.InviteID.IsZero() {
+		to = p.frame.URL("invites", b.InviteID.String())
+	}
+	if lifted.ProviderKeeps {
+		return p.done(to, "note", p.t("Lifted here. The mail provider keeps the address on a list of its own: an operator has to remove it there."))
+	}
+	return p.done(to, "good", p.t("Lifted. The address may be written to again."))
+}

@@ -1,0 +1,139 @@
+package console
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/skip2/go-qrcode"
+
+	"github.com/connectlink/connectlink/internal/console/view"
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/reveal"
+	"github.com/connectlink/connectlink/internal/store/find"
+)
+
+// eventsOf reads an invite's timeline.
+func (s *console) eventsOf(p *page, o opened) ([]find.Event, error) {
+	return find.Events(p.ctx(), s.DB, o.ID)
+}
+
+// unmask shows one invite with its addresses, in this answer only: going back
+// or reloading by GET masks them again.
+func (s *console) unmask(p *page) error {
+	o, err := p.invite()
+	if err != nil {
+		return p.orMissing(err)
+	}
+	r, err := s.Reveal.Recipient(p.ctx(), p.by, o.ID)
+	if err != nil {
+		return err
+	}
+	d, err := s.inviteData(p, o)
+	if err != nil {
+		return err
+	}
+	d.Person.Name, d.Person.Email, d.Person.Phone, d.Person.Shown = r.Name, r.Email, r.Phone, true
+	return p.show("invite", d)
+}
+
+// copyPage asks what a link is wanted for, and then shows it.
+type copyPage struct {
+	actPage
+	Whys []view.Choice
+	Link string
+	QR   qr
+}
+
+// qr is a QR code as an SVG path over a square of Size modules.
+type qr struct {
+	Size int
+	Path string
+}
+
+func (s *console) copyData(p *page, o opened) (copyPage, error) {
+	a, err := s.actData(p, o, p.t("Copy the invite link"))
+	d := copyPage{actPage: a}
+	for _, w := range reveal.Whys() {
+		d.Whys = append(d.Whys, view.Choice{Value: string(w), Text: p.why(string(w))})
+	}
+	return d, err
+}
+
+// why is a reason of the pick list in words.
+func (p *page) why(w string) string {
+	switch reveal.Why(w) {
+	case reveal.InPerson:
+		return p.t("The person is with me, or on the phone")
+	case reveal.OtherChannel:
+		return p.t("I send it another way")
+	case reveal.NoMessage:
+		return p.t("No message gets through")
+	case reveal.Testing:
+		return p.t("I am testing")
+	}
+	return w
+}
+
+func (s *console) linkForm(p *page) error {
+	o, err := p.invite()
+	if err != nil {
+		return p.orMissing(err)
+	}
+	d, err := s.copyData(p, o)
+	if err != nil {
+		return err
+	}
+	return p.show("link", d)
+}
+
+func (s *console) link(p *page) error {
+	o, err := p.invite()
+	if err != nil {
+		return p.orMissing(err)
+	}
+	form, err := p.form()
+	if err != nil {
+		return invite.Errorf(invite.CodeMalformed, "The form could not be read.")
+	}
+	d, err := s.copyData(p, o)
+	if err != nil {
+		return err
+	}
+	link, err := s.Reveal.Link(p.ctx(), p.by, o.ID, reveal.Why(form.Get("why")))
+	var e *invite.Error
+	switch {
+	case errors.As(err, &e) && e.Code == invite.CodeInvalidRequest:
+		d.Faults = []fault{{"why", p.t("Say what the link is for.")}}
+		return p.wrong("link", d)
+	case errors.As(err, &e) && e.Code == invite.CodeInviteEnded:
+		d.Faults = []fault{{"why", p.t("This link leads nowhere any more. Send a new one first.")}}
+		return p.wrong("link", d)
+	case err != nil:
+		return err
+	}
+	d.Link, d.QR = link.Reveal(), newQR(link.Reveal())
+	return p.show("link", d)
+}
+
+// newQR makes the code of a link; empty when it cannot be made.
+func newQR(link string) qr {
+	code, err := qrcode.New(link, qrcode.Medium)
+	if err != nil {
+		return qr{} // the address in writing must do
+	}
+	bits := code.Bitmap()
+	var b strings.Builder
+	for y, line := range bits {
+		for x := 0; x < len(line); x++ {
+			from := x
+			for x < len(line) && line[x] {
+				x++
+			}
+			if x > from {
+				fmt.Fprintf(&b, "M%d %dh%dv1h-%dz", from, y, x-from, x-from)
+			}
+		}
+	}
+	return qr{Size: len(bits), Path: b.String()}
+}

@@ -1,0 +1,366 @@
+package console
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+
+	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/console/story"
+	"github.com/connectlink/connectlink/internal/console/view"
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/store/account"
+	"github.com/connectlink/connectlink/internal/store/find"
+	"github.com/connectlink/connectlink/internal/web"
+)
+
+// invitePage is all there is to say about one invite.
+type invitePage struct {
+	*view.Base
+	ID, App, Home string // Home is the page's own address
+	Badge         view.Badge
+	Sentence      string
+	Step          story.Step
+	StepText      string
+	StepURL       string
+	CanResend     bool
+	CanRevoke     bool
+	CanCopy       bool
+	Tries         []story.Try
+	Person        person
+	Facts         []story.Fact // for those who may see technical details
+	Others        []inviteRow
+	Audit         []auditLine
+}
+
+// person is who an invite is for, as it may be shown.
+type person struct {
+	Name, Email, Phone string
+	User, UserURL      string
+	Language, Zone     string
+	Inviter, Reason    string
+	Note               string
+	Erased             bool
+	Shown              bool // unmasked, for this answer only
+	Metadata           []story.Fact
+}
+
+type auditLine struct {
+	view.Tick
+	Who, What, Why string
+}
+
+// invite shows one invite, or streams what changes on its page.
+func (s *console) invite(p *page) error {
+	inv, err := p.invite()
+	if err != nil {
+		return p.orMissing(err)
+	}
+	if web.WantsEvents(p) {
+		return s.follow(p, inv.ID)
+	}
+	d, err := s.inviteData(p, inv)
+	if err != nil {
+		return err
+	}
+	return p.show("invite", d)
+}
+
+// errMissing is an id of nothing here.
+var errMissing = errors.New("nothing here has this id")
+
+// invite reads the invite that the address names.
+func (p *page) invite() (opened, error) {
+	id, err := invite.Parse[invite.ID](p.Param("id"))
+	if err != nil {
+		return opened{}, errMissing
+	}
+	inv, err := find.Get(p.ctx(), p.DB, p.by.ProjectID, p.by.Livemode, id)
+	if errors.Is(err, find.ErrNotFound) {
+		return opened{}, errMissing
+	}
+	if err != nil {
+		return opened{}, err
+	}
+	return p.open(inv)
+}
+
+// orMissing turns errMissing into its page, and passes anything else on.
+func (p *page) orMissing(err error) error {
+	if errors.Is(err, errMissing) {
+		return p.missing()
+	}
+	return err
+}
+
+func (s *console) inviteData(p *page, o opened) (invitePage, error) {
+	events, err := find.Events(p.ctx(), s.DB, o.ID)
+	if err != nil {
+		return invitePage{}, err
+	}
+	b := p.base(p.t("Invite for %s", o.AppName), "invites")
+	situation := p.situation(o, events)
+	d := invitePage{
+		Base: b, ID: o.ID.String(), App: o.AppName, Home: b.URL("invites", o.ID.String()), Badge: p.badge(o.Invite),
+		Sentence: story.Sentence(b, situation), Person: p.person(o),
+		CanResend: p.by.May(access.ActResend) && resendable(o.Status),
+		CanRevoke: p.by.May(access.ActRevoke) && o.Status != invite.Connected && o.Status != invite.Revoked,
+		CanCopy:   p.by.May(access.ActCopyLink) && o.Code != nil && (o.Status == invite.Pending || o.Status == invite.Active || o.Status == invite.Failed),
+	}
+	d.Step, d.StepText = story.Next(b, situation)
+	d.StepURL = p.stepURL(d.Home, d.Step)
+	if d.StepURL == "" {
+		d.Step, d.StepText = story.StepNone, ""
+	}
+	if d.Tries, err = s.tries(p, o, events); err != nil {
+		return d, err
+	}
+	if p.by.May(access.ActTechnical) {
+		d.Facts = technical(o)
+	}
+	if d.Others, err = s.others(p, o); err != nil {
+		return d, err
+	}
+	if p.by.May(access.ActAuditLog) {
+		d.Audit, err = s.auditOf(p, o.ID)
+	}
+	return d, err
+}
+
+func resendable(s invite.Status) bool {
+	return s == invite.Pending || s == invite.Active || s == invite.Expired || s == invite.Failed
+}
+
+// stepURL is where the next step is taken; empty where the role may not.
+func (p *page) stepURL(home string, step story.Step) string {
+	may := func(a access.Act, address string) string {
+		if !p.by.May(a) {
+			return ""
+		}
+		return address
+	}
+	switch step {
+	case story.StepCancel:
+		return may(access.ActRevoke, home+"/revoke")
+	case story.StepResend, story.StepRenew:
+		return may(access.ActResend, home+"/resend")
+	case story.StepCorrect:
+		return may(access.ActCorrect, home+"/resend?correct=1")
+	case story.StepToEmail:
+		return may(access.ActResend, home+"/resend?channel=email")
+	case story.StepToSMS:
+		return may(access.ActResend, home+"/resend?channel=sms")
+	case story.StepLift:
+		return may(access.ActLiftBlock, p.frame.URL("blocks"))
+	case story.StepNew:
+		return may(access.ActCreate, p.frame.URL("new"))
+	case story.StepNone:
+	}
+	return ""
+}
+
+// person is masked: unmasking is an act of its own.
+func (p *page) person(o opened) person {
+	c := o.content
+	out := person{
+		Name: story.HushName(c.Recipient.Name), Email: o.masked(invite.Email), Phone: o.masked(invite.SMS),
+		User: story.Hush(o.ExternalUserID), UserURL: p.personURL(o.ID), Language: c.Recipient.Locale, Zone: c.Recipient.TimeZone,
+		Inviter: c.Inviter, Reason: story.Hush(c.Reason), Note: story.Hush(c.Note), Erased: o.erased(),
+	}
+	for _, k := range sorted(c.Metadata) {
+		out.Metadata = append(out.Metadata, story.Fact{Name: story.Hush(k), Value: story.Hush(c.Metadata[k])})
+	}
+	return out
+}
+
+// personURL leads to a person by one of their invites: their own id may be an
+// address, and addresses do not belong into an address bar.
+func (p *page) personURL(id invite.ID) string { return p.frame.URL("people", id.String()) }
+
+// tries puts the timeline into words.
+func (s *console) tries(p *page, o opened, events []find.Event) ([]story.Try, error) {
+	happened := make([]story.Happened, 0, len(events))
+	for _, e := range events {
+		h := story.Happened{
+			Seq: e.Seq, Type: e.Type, Actor: invite.Actor{Kind: e.Actor, ID: e.ActorID}, DeliveryID: e.DeliveryID, AttemptID: e.AttemptID,
+			Data: e.Data, At: e.OccurredAt,
+		}
+		if e.Detail != nil {
+			words, err := s.Box.Open(e.Detail, seal.AD{Column: "events.detail", ID: e.ID.UUID()})
+			if err != nil {
+				return nil, fmt.Errorf("open detail of event %s: %w", e.ID, err)
+			}
+			h.Words = story.Hush(string(words))
+		}
+		happened = append(happened, h)
+	}
+	tries := story.Timeline(p.frame, happened, o.AppName, s.namer(p))
+	if !p.by.May(access.ActTechnical) {
+		for i := range tries {
+			for k := range tries[i].Entries {
+				tries[i].Entries[k].Facts = nil
+			}
+		}
+	}
+	return tries, nil
+}
+
+// namer names who did something: oneself, a colleague, a key of the product.
+func (s *console) namer(p *page) func(invite.Actor) string {
+	keys := map[string]string{}
+	if list, err := s.Keys.List(p.ctx(), p.by.ProjectID); err == nil {
+		for _, k := range list {
+			keys[k.ID.String()] = k.Name
+		}
+	}
+	return func(a invite.Actor) string {
+		switch a.Kind {
+		case invite.ActorStaff:
+			if a.ID == p.by.ID {
+				return p.t("You")
+			}
+			return p.t("A colleague")
+		case invite.ActorKey:
+			if name := keys[a.ID]; name != "" {
+				return p.t("API key %s", "\u2068"+name+"\u2069")
+			}
+			return p.t("API key")
+		case invite.ActorRecipient:
+			return p.t("The recipient")
+		case invite.ActorProvider, invite.ActorSystem:
+		}
+		return ""
+	}
+}
+
+func technical(o opened) []story.Fact {
+	facts := []story.Fact{
+		{Name: "invite", Value: o.ID.String()}, {Name: "version", Value: strconv.Itoa(o.Version)}, {Name: "status", Value: string(o.Status)},
+		{Name: "progress", Value: string(o.Progress)}, {Name: "link_type", Value: string(o.LinkType)},
+		{Name: "pipedream_environment", Value: o.Environment}, {Name: "app", Value: o.AppSlug},
+	}
+	for _, f := range []story.Fact{
+		{Name: "oauth_app_id", Value: o.OAuthAppID}, {Name: "delivery", Value: o.DeliveryID.String()}, {Name: "account", Value: o.AccountID},
+	} {
+		if f.Value != "" {
+			facts = append(facts, f)
+		}
+	}
+	return facts
+}
+
+// maxOthers is how many other invites of a person stand beside one.
+const maxOthers = 5
+
+// others are this person's other invites.
+func (s *console) others(p *page, o opened) ([]inviteRow, error) {
+	list, _, err := find.List(p.ctx(), s.DB, find.Filter{
+		ProjectID: p.by.ProjectID, Livemode: p.by.Livemode, ExternalUserID: o.ExternalUserID, Limit: maxOthers + 1,
+	})
+	if err != nil {
+		return nil, err
+	}
+	var out []inviteRow
+	for _, inv := range list {
+		if inv.ID == o.ID || len(out) == maxOthers {
+			continue
+		}
+		r, err := p.row(inv)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, r)
+	}
+	return out, nil
+}
+
+// auditOf is what staff did to this invite.
+func (s *console) auditOf(p *page, id invite.ID) ([]auditLine, error) {
+	entries, _, err := account.ListAudit(p.ctx(), s.DB, account.AuditFilter{
+		ProjectID: p.by.ProjectID, Livemode: p.by.Livemode, InviteID: id, Limit: 20,
+	})
+	if err != nil {
+		return nil, err
+	}
+	var out []auditLine
+	for _, e := range entries {
+		l := auditLine{Tick: view.Tick{At: e.At}, Who: p.t("A colleague"), What: p.didWhat(e.Act), Why: p.why(e.Why)}
+		if e.Actor == p.by.Actor() {
+			l.Who = p.t("You")
+		}
+		out = append(out, l)
+	}
+	return out, nil
+}
+
+func (p *page) didWhat(a access.Act) string {
+	switch a {
+	case access.ActUnmask:
+		return p.t("looked at the address")
+	case access.ActCreate:
+		return p.t("made the invite")
+	case access.ActResend:
+		return p.t("sent it again")
+	case access.ActCorrect:
+		return p.t("corrected the address")
+	case access.ActRevoke:
+		return p.t("revoked it")
+	case access.ActCopyLink:
+		return p.t("copied the link")
+	case access.ActErase:
+		return p.t("erased the person's data")
+	}
+	return string(a)
+}
+
+// follow streams the parts of the page that change, whenever the invite moves.
+func (s *console) follow(p *page, id invite.ID) error {
+	ticket, ok := s.Watch.Join(id)
+	if !ok {
+		return invite.Errorf(invite.CodeUnavailable, "Too many pages follow this invite now.")
+	}
+	defer ticket.Leave()
+	return s.Streams.Serve(p, p.by.ID, func(ctx context.Context, last string) (web.Event, error) {
+		// The request's own deadline is meant for one answer.
+		p.SetRequest(p.Request().WithContext(ctx))
+		seen, _ := strconv.Atoi(last)
+		for {
+			inv, err := p.invite()
+			if errors.Is(err, errMissing) {
+				return web.Event{}, io.EOF
+			}
+			if err != nil && ctx.Err() != nil {
+				return web.Event{}, web.ErrQuiet
+			}
+			if err != nil {
+				return web.Event{}, err
+			}
+			if inv.Version != seen {
+				return s.moved(p, inv)
+			}
+			if !ticket.Wait(ctx, seen) {
+				return web.Event{}, web.ErrQuiet
+			}
+			if s.Watch.Closed() {
+				return web.Event{}, io.EOF
+			}
+		}
+	})
+}
+
+func (s *console) moved(p *page, o opened) (web.Event, error) {
+	p.frame.Now = s.Now().UTC()
+	d, err := s.inviteData(p, o)
+	if err != nil {
+		return web.Event{}, err
+	}
+	var html bytes.Buffer
+	if err := s.Pages.Part(&html, "invite", "stream", d); err != nil {
+		return web.Event{}, err
+	}
+	return web.Event{ID: strconv.Itoa(o.Version), Name: "moved", Data: html.Bytes()}, nil
+}

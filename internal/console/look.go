@@ -1,0 +1,188 @@
+package console
+
+import (
+	"time"
+
+	"github.com/connectlink/connectlink/internal/console/story"
+	"github.com/connectlink/connectlink/internal/console/view"
+	"github.com/connectlink/connectlink/internal/contact"
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/store/find"
+)
+
+// opened is an invite with what is personal about it, for this package to mask.
+// Nothing of content reaches a page but through masked or a reveal.
+type opened struct {
+	find.Invite
+	content invite.Content
+}
+
+func (p *page) open(inv find.Invite) (opened, error) {
+	c, err := find.Open(p.Box, inv.ID, inv.Content)
+	return opened{inv, c}, err
+}
+
+// erased says whether nothing personal is left.
+func (o opened) erased() bool { return o.Content == nil }
+
+// masked is the address of a channel as everybody may see it.
+func (o opened) masked(c invite.Channel) string {
+	address := o.content.Recipient.Address(c)
+	switch {
+	case address == "":
+		return ""
+	case c == invite.SMS:
+		return contact.MaskPhone(address)
+	}
+	return contact.MaskEmail(address)
+}
+
+// to is where the latest message went, masked; of an invite without one, the
+// address there is.
+func (o opened) to() string {
+	c := o.Channel
+	if o.DeliveryChannel != nil {
+		c = invite.Channel(*o.DeliveryChannel)
+	}
+	for _, c := range []invite.Channel{c, invite.Email, invite.SMS} {
+		if m := o.masked(c); m != "" {
+			return m
+		}
+	}
+	return ""
+}
+
+// row is an invite in a list.
+func (p *page) row(inv find.Invite) (inviteRow, error) {
+	o, err := p.open(inv)
+	if err != nil {
+		return inviteRow{}, err
+	}
+	r := inviteRow{
+		ID: inv.ID.String(), URL: p.frame.URL("invites", inv.ID.String()), To: o.to(), Name: story.HushName(o.content.Recipient.Name),
+		App: inv.AppName, User: story.Hush(inv.ExternalUserID), Badge: p.badge(inv), Channel: p.channel(inv.Channel), Created: inv.CreatedAt,
+	}
+	if r.To == "" {
+		r.To = p.t("No address")
+	}
+	if inv.ExpiresAt != nil && inv.Status.Open() {
+		r.Ends = *inv.ExpiresAt
+	}
+	if inv.DeliveryReason != nil {
+		if e, ok := invite.Explain(invite.Reason(*inv.DeliveryReason)); ok {
+			r.News = p.t(e.Title)
+		}
+	}
+	return r, nil
+}
+
+func (p *page) channel(c invite.Channel) string {
+	switch c {
+	case invite.Email:
+		return p.t("Email")
+	case invite.SMS:
+		return p.t("SMS")
+	case invite.LinkOnly:
+	}
+	return p.t("Link")
+}
+
+// badge is where an invite stands, in a word: of an open one, what became of
+// message and person.
+func (p *page) badge(inv find.Invite) view.Badge {
+	switch inv.Status {
+	case invite.Connected:
+		return view.Badge{Kind: "good", Icon: "plug", Text: p.t("Connected")}
+	case invite.Expired:
+		return view.Badge{Kind: "warn", Icon: "clock", Text: p.t("Expired")}
+	case invite.Revoked:
+		return view.Badge{Kind: "calm", Icon: "x", Text: p.t("Revoked")}
+	case invite.Scheduled:
+		return view.Badge{Kind: "calm", Icon: "clock", Text: p.t("Scheduled")}
+	case invite.Pending, invite.Active, invite.Failed:
+	}
+	switch inv.Progress {
+	case invite.ConnectFailed:
+		return view.Badge{Kind: "bad", Icon: "plug", Text: p.t("Connecting failed")}
+	case invite.Continued:
+		return view.Badge{Kind: "busy", Icon: "external", Text: p.t("At Pipedream")}
+	case invite.Visited:
+		return view.Badge{Kind: "busy", Icon: "eye", Text: p.t("Opened")}
+	case invite.NotOpened:
+	}
+	if inv.DeliveryStatus == nil {
+		return view.Badge{Kind: "calm", Icon: "link", Text: p.t("Link made")}
+	}
+	return p.messageBadge(invite.DeliveryStatus(*inv.DeliveryStatus))
+}
+
+func (p *page) messageBadge(s invite.DeliveryStatus) view.Badge {
+	switch s {
+	case invite.Queued:
+		return view.Badge{Kind: "busy", Icon: "clock", Text: p.t("Waiting")}
+	case invite.Sending:
+		return view.Badge{Kind: "busy", Icon: "send", Text: p.t("Sending")}
+	case invite.Accepted, invite.Sent:
+		return view.Badge{Kind: "busy", Icon: "send", Text: p.t("Sent")}
+	case invite.Deferred:
+		return view.Badge{Kind: "warn", Icon: "clock", Text: p.t("Delayed")}
+	case invite.Delivered:
+		return view.Badge{Kind: "good", Icon: "check", Text: p.t("Delivered")}
+	case invite.Bounced:
+		return view.Badge{Kind: "bad", Icon: "alert", Text: p.t("Bounced")}
+	case invite.Undelivered:
+		return view.Badge{Kind: "bad", Icon: "alert", Text: p.t("Not delivered")}
+	case invite.Rejected:
+		return view.Badge{Kind: "bad", Icon: "ban", Text: p.t("Refused")}
+	case invite.Suppressed:
+		return view.Badge{Kind: "bad", Icon: "ban", Text: p.t("Blocked")}
+	case invite.Complained:
+		return view.Badge{Kind: "bad", Icon: "flag", Text: p.t("Marked as spam")}
+	case invite.Canceled:
+		return view.Badge{Kind: "calm", Icon: "x", Text: p.t("Cancelled")}
+	case invite.Unknown:
+	}
+	return view.Badge{Kind: "warn", Icon: "help", Text: p.t("Not known")}
+}
+
+// situation is an invite as package story needs it.
+func (p *page) situation(o opened, events []find.Event) story.Situation {
+	s := story.Situation{
+		Status: o.Status, Progress: o.Progress, Channel: o.Channel, App: o.AppName, To: o.to(), Now: o.Now,
+		SendAt: orZero(o.SendAt), ExpiresAt: orZero(o.ExpiresAt), OpenUntil: orZero(o.OpenUntil), Connected: orZero(o.ConnectedAt),
+		EndedAt: orZero(o.RevokedAt), Replaced: !o.ReplacedBy.IsZero(),
+	}
+	if s.To == "" {
+		s.To = p.t("the recipient")
+	}
+	if o.Status == invite.Expired {
+		s.EndedAt = orZero(o.ExpiresAt)
+	}
+	if o.DeliveryStatus != nil {
+		s.Message = &story.Message{
+			Status: invite.DeliveryStatus(*o.DeliveryStatus), Channel: invite.Channel(*o.DeliveryChannel),
+			Reason: invite.Reason(*o.DeliveryReason), At: orZero(o.DeliveryUpdated),
+		}
+	}
+	s.ProgressAt = o.UpdatedAt
+	for _, e := range events {
+		switch e.Type {
+		case invite.EventVisited, invite.EventContinued, invite.EventConnectFailed:
+			s.ProgressAt = e.OccurredAt
+		case invite.EventReported:
+			s.Reported = true
+		case invite.EventExpired:
+			if o.Status == invite.Expired {
+				s.EndedAt = e.OccurredAt
+			}
+		}
+	}
+	return s
+}
+
+func orZero(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return *t
+}

@@ -1,0 +1,352 @@
+package console
+
+import (
+	"errors"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/connectlink/connectlink/internal/console/story"
+	"github.com/connectlink/connectlink/internal/console/view"
+	"github.com/connectlink/connectlink/internal/contact"
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/issue"
+	"github.com/connectlink/connectlink/internal/web"
+)
+
+// actPage is a form that does something to one invite.
+type actPage struct {
+	*view.Base
+	App, To, Home string
+	Badge         view.Badge
+	Sentence      string
+	Version       int
+	Faults        []fault
+	Changed       []story.Entry // what happened since the form was shown
+}
+
+// fault is one thing wrong with a form, at a field of it.
+type fault struct{ Field, Text string }
+
+// resendPage is the drawer: by which way, to which address, with which note.
+type resendPage struct {
+	actPage
+	Channel, Email, Phone, Note string
+	Correct                     bool   // opened to correct the address
+	OldEmail, OldPhone          string // masked
+	Suggested                   string // the address that was probably meant
+	Sure                        bool   // the suggestion was shown, and not taken
+	Effect                      string
+	Open                        string // a page at Pipedream that nothing can close works until then
+	Preview                     *preview
+}
+
+// Wrong is the fault of a field; templates ask for it.
+func (a actPage) Wrong(field string) string {
+	for _, f := range a.Faults {
+		if f.Field == field {
+			return f.Text
+		}
+	}
+	return ""
+}
+
+func (s *console) actData(p *page, o opened, title string) (actPage, error) {
+	events, err := s.eventsOf(p, o)
+	if err != nil {
+		return actPage{}, err
+	}
+	b := p.base(title, "invites")
+	return actPage{
+		Base: b, App: o.AppName, To: o.to(), Home: b.URL("invites", o.ID.String()), Badge: p.badge(o.Invite),
+		Sentence: story.Sentence(b, p.situation(o, events)), Version: o.Version,
+	}, nil
+}
+
+// resendForm shows the drawer.
+func (s *console) resendForm(p *page) error {
+	o, err := p.invite()
+	if err != nil {
+		return p.orMissing(err)
+	}
+	d, err := s.resendData(p, o)
+	if err != nil {
+		return err
+	}
+	d.Correct = p.QueryParam("correct") != ""
+	if c := p.QueryParam("channel"); c == string(invite.Email) || c == string(invite.SMS) {
+		d.Channel = c
+	}
+	d.say(o)
+	if !resendable(o.Status) {
+		d.Faults = []fault{{"channel", p.t("This invite cannot be sent again any more. Make a new one.")}}
+	}
+	return p.show("resend", d)
+}
+
+func (s *console) resendData(p *page, o opened) (resendPage, error) {
+	a, err := s.actData(p, o, p.t("Send again"))
+	d := resendPage{actPage: a, Channel: string(o.Channel), OldEmail: o.masked(invite.Email), OldPhone: o.masked(invite.SMS)}
+	if d.Channel == string(invite.LinkOnly) {
+		d.Channel = string(invite.Email)
+	}
+	return d, err
+}
+
+// say puts into one sentence what sending will do.
+func (d *resendPage) say(o opened) {
+	d.Effect = d.T("The link in earlier messages keeps working, with its time begun anew.")
+	if d.Correct || d.Email != "" && o.content.Recipient.Email != "" || d.Phone != "" && o.content.Recipient.Phone != "" {
+		d.Effect = d.T("Links in earlier messages stop working; the new address gets a link of its own.")
+	}
+	if left := orZero(o.OpenUntil).Sub(o.Now); left > 0 {
+		d.Open = d.T("A Pipedream page opened before works for %s more.", d.Span(left))
+	}
+}
+
+// resend does it, or shows what it would do.
+func (s *console) resend(p *page) error {
+	o, err := p.invite()
+	if err != nil {
+		return p.orMissing(err)
+	}
+	form, err := p.form()
+	if err != nil {
+		return invite.Errorf(invite.CodeMalformed, "The form could not be read.")
+	}
+	d, err := s.resendData(p, o)
+	if err != nil {
+		return err
+	}
+	d.Channel, d.Email, d.Phone = form.Get("channel"), strings.TrimSpace(form.Get("email")), strings.TrimSpace(form.Get("phone"))
+	d.Note, d.Sure, d.Correct = form.Get("note"), form.Get("sure") == d.Email && d.Email != "", form.Get("correct") != ""
+	seen, _ := strconv.Atoi(form.Get("version"))
+	if seen < 1 || seen > o.Version {
+		seen = o.Version
+	}
+	d.say(o)
+	if d.ask(p) {
+		return p.wrong("resend", d)
+	}
+	if form.Get("do") == "preview" {
+		if d.Preview, err = s.preview(p, o, d); err != nil {
+			return err
+		}
+		d.Version = seen
+		return p.show("resend", d)
+	}
+	req := issue.ResendRequest{Channel: d.Channel, Note: d.Note}
+	if d.Email != "" || d.Phone != "" {
+		req.Recipient = &issue.RecipientRequest{Email: d.Email, Phone: d.Phone}
+	}
+	out, err := s.Invites.Resend(p.ctx(), p.by, o.ID, req, issue.Meta{RequestID: web.RequestID(p.ctx()), Seen: seen})
+	if err != nil {
+		return s.refused(p, err, o, seen, &d.actPage, func() error { return p.wrong("resend", d) })
+	}
+	text := p.t("On its way.")
+	if out.Invite.Recipient != nil {
+		address := out.Invite.Recipient.Address(out.Invite.Channel)
+		if out.Invite.Channel == invite.SMS {
+			address = contact.MaskPhone(address)
+		} else {
+			address = contact.MaskEmail(address)
+		}
+		text = p.t("On its way to %s.", "\u2068"+address+"\u2069")
+	}
+	return p.done(d.Home, "good", text)
+}
+
+// ask says whether the form must be looked at again before anything is tried:
+// an address is missing, or its domain looks like a slip.
+func (d *resendPage) ask(p *page) bool {
+	switch {
+	case d.Correct && d.Email == "" && d.Phone == "":
+		field := "email"
+		if d.Channel == string(invite.SMS) {
+			field = "phone"
+		}
+		d.Faults = append(d.Faults, fault{field, p.t("Type the right address: it replaces the old one.")})
+	case d.Channel == string(invite.Email) && d.Email == "" && d.OldEmail == "":
+		d.Faults = append(d.Faults, fault{"email", p.t("No email address is known for this person: type one.")})
+	case d.Channel == string(invite.SMS) && d.Phone == "" && d.OldPhone == "":
+		d.Faults = append(d.Faults, fault{"phone", p.t("No number is known for this person: type one.")})
+	}
+	if email, err := contact.ParseEmail(d.Email); err == nil && !d.Sure {
+		local, domain, _ := strings.Cut(email, "@")
+		if meant, ok := contact.SuggestDomain(domain); ok {
+			d.Suggested = local + "@" + meant
+			d.Faults = append(d.Faults, fault{"email", p.t("Did you mean %s? Correct it, or send again to keep what you typed.", "\u2068"+d.Suggested+"\u2069")})
+		}
+	}
+	return len(d.Faults) > 0
+}
+
+// refused shows a form again with what a use case had against it.
+func (s *console) refused(p *page, err error, o opened, seen int, a *actPage, again func() error) error {
+	if errors.Is(err, issue.ErrChanged) {
+		now, err := p.invite()
+		if err != nil {
+			return p.orMissing(err)
+		}
+		fresh, err := s.actData(p, now, a.Title)
+		if err != nil {
+			return err
+		}
+		*a = fresh
+		if a.Changed, err = s.since(p, now, seen); err != nil {
+			return err
+		}
+		return again()
+	}
+	var e *invite.Error
+	if !errors.As(err, &e) || e.Code == invite.CodeInternal || e.Code == invite.CodeUnavailable {
+		return err
+	}
+	a.Faults = p.faults(e, o.Now)
+	return again()
+}
+
+// faults puts a use case's refusal into words, each at its field.
+func (p *page) faults(e *invite.Error, now time.Time) []fault {
+	if e.Code == invite.CodeResendTooSoon {
+		in := time.Duration(e.RetryAfterS) * time.Second
+		return []fault{{"channel", p.t("A message to this person left a moment ago. You can send again in %s, at %s UTC.", p.frame.Span(in), now.Add(in).UTC().Format("15:04:05"))}}
+	}
+	var out []fault
+	for _, f := range e.Faults {
+		field := f.Pointer[strings.LastIndexByte(f.Pointer, '/')+1:]
+		text := p.fieldName(field) + " " + f.Detail
+		if f.Code == invite.CodeRecipientSuppressed || f.Code == invite.CodeRecipientOptedOut {
+			text = f.Detail
+		}
+		if f.Suggestion != "" && !strings.Contains(f.Detail, f.Suggestion) {
+			text += " " + p.t("Did you mean %s?", f.Suggestion)
+		}
+		if !slices.Contains(formFields(), field) {
+			field = "channel"
+		}
+		out = append(out, fault{field, text})
+	}
+	if len(out) == 0 {
+		out = []fault{{"channel", e.Message}}
+	}
+	return out
+}
+
+// formFields are the names of fields on our forms.
+func formFields() []string {
+	return []string{"channel", "email", "phone", "note", "reason", "external_user_id", "app", "name", "locale", "time_zone", "inviter", "why"}
+}
+
+func (p *page) fieldName(field string) string {
+	switch field {
+	case "email":
+		return p.t("Email address:")
+	case "phone":
+		return p.t("Phone number:")
+	case "note":
+		return p.t("Note:")
+	case "external_user_id":
+		return p.t("User id:")
+	case "app":
+		return p.t("App:")
+	case "name":
+		return p.t("Name:")
+	case "reason":
+		return p.t("Reason:")
+	}
+	return field + ":"
+}
+
+// since is what happened after a version, the newest first.
+func (s *console) since(p *page, o opened, seen int) ([]story.Entry, error) {
+	events, err := s.eventsOf(p, o)
+	if err != nil {
+		return nil, err
+	}
+	tries, err := s.tries(p, o, events)
+	var out []story.Entry
+	for _, t := range tries {
+		for _, e := range t.Entries {
+			if e.Seq > seen {
+				out = append(out, e)
+			}
+		}
+	}
+	return out, err
+}
+
+// revokePage ends an invite for good.
+type revokePage struct {
+	actPage
+	Reason string
+	Open   string
+}
+
+func (s *console) revokeData(p *page, o opened) (revokePage, error) {
+	a, err := s.actData(p, o, p.t("Revoke this invite"))
+	d := revokePage{actPage: a}
+	if left := orZero(o.OpenUntil).Sub(o.Now); left > 0 {
+		d.Open = p.t("A Pipedream page opened before works for %s more.", p.frame.Span(left))
+	}
+	return d, err
+}
+
+func (s *console) revokeForm(p *page) error {
+	o, err := p.invite()
+	if err != nil {
+		return p.orMissing(err)
+	}
+	d, err := s.revokeData(p, o)
+	if err != nil {
+		return err
+	}
+	return p.show("revoke", d)
+}
+
+func (s *console) revoke(p *page) error {
+	o, err := p.invite()
+	if err != nil {
+		return p.orMissing(err)
+	}
+	form, err := p.form()
+	if err != nil {
+		return invite.Errorf(invite.CodeMalformed, "The form could not be read.")
+	}
+	d, err := s.revokeData(p, o)
+	if err != nil {
+		return err
+	}
+	d.Reason = form.Get("reason")
+	seen, _ := strconv.Atoi(form.Get("version"))
+	if _, err := s.Invites.Revoke(p.ctx(), p.by, o.ID, issue.RevokeRequest{Reason: d.Reason}, issue.Meta{RequestID: web.RequestID(p.ctx()), Seen: max(seen, 1)}); err != nil {
+		return s.refused(p, err, o, seen, &d.actPage, func() error { return p.wrong("revoke", d) })
+	}
+	return p.done(d.Home, "good", p.t("Revoked. The link shows that it was cancelled."))
+}
+
+// sorted are the keys of a map in order.
+func sorted(m map[string]string) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// query writes an address with the members that are set.
+func query(address string, members ...string) string {
+	v := url.Values{}
+	for i := 0; i+1 < len(members); i += 2 {
+		if members[i+1] != "" {
+			v.Set(members[i], members[i+1])
+		}
+	}
+	if len(v) == 0 {
+		return address
+	}
+	return address + "?" + v.Encode()
+}

@@ -1,0 +1,98 @@
+package console
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/connectlink/connectlink/internal/console/view"
+	"github.com/connectlink/connectlink/internal/store/find"
+)
+
+// searchPage answers what somebody typed or pasted.
+type searchPage struct {
+	*view.Base
+	Text    string
+	Hits    []inviteRow
+	More    bool
+	Similar []inviteRow
+}
+
+// perPage is how many invites a page lists.
+const perPage = 25
+
+// search finds invites by whatever names them. One that is named exactly is
+// shown at once.
+func (s *console) search(p *page) error {
+	text := p.QueryParam("q")
+	b := p.base(p.t("Search"), "")
+	b.Query = text
+	d := searchPage{Base: b, Text: strings.TrimSpace(text)}
+	if d.Text == "" {
+		return p.show("search", d)
+	}
+	found, err := find.Search(p.ctx(), s.DB, s.Box, find.Query{
+		ProjectID: p.by.ProjectID, Livemode: p.by.Livemode, Region: p.project.Brand.Region, Text: text, Limit: perPage,
+	})
+	if err != nil {
+		return err
+	}
+	if len(found.Hits) == 1 && names(found.Hits[0].By) {
+		return p.Redirect(http.StatusSeeOther, b.URL("invites", found.Hits[0].ID.String()))
+	}
+	if d.Hits, err = p.rowsOf(found.Hits); err != nil {
+		return err
+	}
+	d.Similar, err = p.rowsOf(found.Similar)
+	d.More = found.More
+	if err != nil {
+		return err
+	}
+	return p.show("search", d)
+}
+
+// names says whether what was found was meant, rather than one of many.
+func names(by find.By) bool {
+	return by != find.ByName && by != find.ByDomain && by != find.ByLast4
+}
+
+// inviteRow is an invite in a list. Its address is masked.
+type inviteRow struct {
+	ID, URL       string
+	To, Name, App string
+	User          string
+	Badge         view.Badge
+	News          string // why, or what is next
+	Why           string // what it was found by
+	Channel       string
+	Ends, Created time.Time
+}
+
+func (p *page) rowsOf(hits []find.Hit) ([]inviteRow, error) {
+	out := make([]inviteRow, 0, len(hits))
+	for _, h := range hits {
+		r, err := p.row(h.Invite)
+		if err != nil {
+			return nil, err
+		}
+		r.Why = p.foundBy(h.By)
+		out = append(out, r)
+	}
+	return out, nil
+}
+
+// foundBy says what a look-alike has in common with what was searched for.
+func (p *page) foundBy(by find.By) string {
+	switch by {
+	case find.ByEmail:
+		return p.t("Same name before the @")
+	case find.ByDomain:
+		return p.t("Same domain")
+	case find.ByName:
+		return p.t("Same name")
+	case find.ByLast4:
+		return p.t("Same last four digits")
+	case find.ByInvite, find.ByDelivery, find.ByRequest, find.ByLink, find.ByConnectLink, find.ByMessage, find.ByPhone, find.ByUser, find.ByAccount:
+	}
+	return ""
+}
