@@ -49,7 +49,8 @@ func newBrowser(t *testing.T) context.Context {
 	if os.Geteuid() == 0 {
 		options = append(options, chromedp.NoSandbox)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute) // for a very busy machine
+	// For a very busy machine, and for as many invites as robots are tried on.
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute+time.Duration(invitesEach(t))*40*time.Second)
 	t.Cleanup(cancel)
 	ctx, stop := chromedp.NewContext(ctx, chromedp.WithAllocatorOptions(options...), chromedp.WithErrorf(func(string, ...any) {}))
 	t.Cleanup(stop)

@@ -77,13 +77,6 @@ func Register(e *echo.Echo, p Params) {
 	e.HEAD("/r/*", h.returned, with...)
 }
 
-// returned is what is seen where a product's app should have opened and did
-// not. The address says how it went, which anybody can write; so nothing is
-// looked up by it, and the page does not repeat it.
-func (h *handler) returned(c echo.Context) error {
-	return h.write(c, view.Returned, h.language(c, ""), view.Data{})
-}
-
 // headers are on every answer here, redirects and failures too.
 func headers(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
@@ -145,51 +138,6 @@ func (h *handler) press(c echo.Context) error {
 		return h.asked(c, pressed.Page)
 	}
 	return c.Redirect(http.StatusSeeOther, pressed.URL.Reveal())
-}
-
-// asked shows a page that answers a press. That digits are on their way has a
-// page of its own, so that a reload does not press again.
-func (h *handler) asked(c echo.Context, p visit.Page) error {
-	if p.State == visit.Verify && !p.Held && p.Verification.Channel != "" {
-		return c.Redirect(http.StatusSeeOther, "/c/"+url.PathEscape(c.Param("code"))+"/verify"+h.andLanguage(c, "?"))
-	}
-	return h.show(c, p, extra{})
-}
-
-func (h *handler) verify(c echo.Context) error {
-	page, err := h.Visits.Verifying(c.Request().Context(), code(c))
-	if err != nil {
-		return err
-	}
-	return h.show(c, page, extra{})
-}
-
-// enter takes the digits. Who has them right goes on by this very answer.
-func (h *handler) enter(c echo.Context) error {
-	form, err := fields(c)
-	if err != nil {
-		return err
-	}
-	pressed, err := h.Visits.EnterPasscode(c.Request().Context(), code(c), secret.New(form.Get("code")), told(c, form))
-	if err != nil {
-		return err
-	}
-	if pressed.URL.IsZero() {
-		return h.show(c, pressed.Page, extra{})
-	}
-	return c.Redirect(http.StatusSeeOther, pressed.URL.Reveal())
-}
-
-func (h *handler) again(c echo.Context) error {
-	form, err := fields(c)
-	if err != nil {
-		return err
-	}
-	page, err := h.Visits.SendPasscode(c.Request().Context(), code(c), told(c, form))
-	if err != nil {
-		return err
-	}
-	return h.asked(c, page)
 }
 
 // seen answers alike whatever comes of it: a beacon has no reader.

@@ -245,7 +245,10 @@ func (p *Pages) shown(s State, l *message.Language, d Data) shown {
 	switch {
 	case (s == Ready || s == InApp) && d.CodePath != "":
 		if s == Ready && !d.Stay {
-			v.InsidePath = spoken(d.CodePath+"?stay=", d.Chosen) + "&inside="
+			v.InsidePath = d.CodePath + "?inside="
+			if d.Chosen != "" {
+				v.InsidePath = v.CodePath + "&inside="
+			}
 		}
 		// Only here does looking mean anything.
 		v.SeenPath = d.CodePath + "/seen"
