@@ -100,7 +100,7 @@ func (d *desk) do(what string, steps ...chromedp.Action[chromedp.Void]) {
 
 func evaluate[T any](d *desk, script string) T {
 	d.t.Helper()
-	v, err := chromedp.Run(d.ctx, chromedp.Evaluate[T](script))
+	v, err := chromedp.Run(d.ctx, chromedp.Evaluate[T](script, chromedp.EvalAwaitPromise))
 	if err != nil {
 		d.t.Fatalf("%s: %v", script, err)
 	}
@@ -184,7 +184,8 @@ func (d *desk) shoot(name string) {
 func (d *desk) look(theme string, width int64) {
 	d.t.Helper()
 	if _, err := chromedp.Call(d.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: theme}},
+		// Colours that are still fading into each other have no contrast to measure.
+		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: theme}, {Name: "prefers-reduced-motion", Value: "reduce"}},
 	}); err != nil {
 		d.t.Fatal(err)
 	}

@@ -169,7 +169,7 @@ func (p *page) person(o opened) person {
 	out := person{
 		Name: story.HushName(c.Recipient.Name), Email: o.masked(invite.Email), Phone: o.masked(invite.SMS),
 		User: story.Hush(o.ExternalUserID), UserURL: p.personURL(o.ID), Language: c.Recipient.Locale, Zone: c.Recipient.TimeZone,
-		Inviter: c.Inviter, Reason: story.Hush(c.Reason), Note: story.Hush(c.Note), Erased: o.erased(),
+		Inviter: story.Hush(c.Inviter), Reason: story.Hush(c.Reason), Note: story.Hush(c.Note), Erased: o.erased(),
 	}
 	for _, k := range sorted(c.Metadata) {
 		out.Metadata = append(out.Metadata, story.Fact{Name: story.Hush(k), Value: story.Hush(c.Metadata[k])})

@@ -143,7 +143,7 @@ func (s *console) written(p *page, o opened, note string, kind message.Kind) (ma
 		base = "https://pipedream.com"
 	}
 	v := message.Vars{
-		Brand: brand.Name, AppName: o.AppName, Inviter: c.Inviter, Reason: c.Reason, Note: note, RecipientName: story.HushName(c.Recipient.Name),
+		Brand: brand.Name, AppName: o.AppName, Inviter: story.Hush(c.Inviter), Reason: story.Hush(c.Reason), Note: story.Hush(note), RecipientName: story.HushName(c.Recipient.Name),
 		URL: secret.New(base + "/c/" + hiddenCode), LinkType: message.LinkInvite, Kind: kind, Initiator: message.Initiator(o.InitiatedBy),
 		ExpiresAt: ends, Now: now, Locale: c.Recipient.Locale, RecipientEmail: secret.New(o.masked(invite.Email)),
 		SupportEmail: brand.SupportEmail, LegalLine: brand.LegalLine, PrivacyURL: brand.PrivacyURL, Colour: brand.Colour, LogoURL: brand.LogoURL,

@@ -1,0 +1,280 @@
+package app_test
+
+import (
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/chromedp"
+
+	"github.com/connectlink/connectlink/internal/access"
+)
+
+// The same without a mouse.
+func TestSupportPutsAMisspeltAddressRightByKeyboardAlone(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, access.RoleAgent)
+	inv := d.failed()
+	d.open("/home")
+	d.press("/")
+	d.do("search", chromedp.WaitVisible(chromedp.CSS(`#q:focus`)),
+		chromedp.KeyEvent("bounced@customer.example"), chromedp.KeyEvent("\r"), chromedp.WaitVisible(chromedp.CSS(`[data-row] a`)))
+	d.do("the first row", chromedp.KeyEvent("j"), chromedp.WaitVisible(chromedp.CSS(`[data-row] a:focus`)),
+		chromedp.KeyEvent("\r"), chromedp.WaitVisible(chromedp.CSS(`.sentence`)))
+	d.tab(`.now .button.primary`)
+	d.do("open the drawer", chromedp.KeyEvent("\r"), chromedp.WaitVisible(chromedp.CSS(`#email`)))
+	d.tab(`#email`)
+	d.do("type", chromedp.KeyEvent("bounced@customer.example"))
+	d.tab(`button[value=send]`)
+	if outline := evaluate[string](d, `getComputedStyle(document.activeElement).outlineStyle + " " + getComputedStyle(document.activeElement).outlineWidth`); outline != "solid 2px" {
+		t.Errorf("the focus is seen by %q", outline)
+	}
+	d.do("send", chromedp.KeyEvent("\r"), chromedp.WaitVisible(chromedp.CSS(`.flash.good`)))
+	d.until(inv.text("id"), "delivered", func(inv object) bool { return inv.text("delivery.status") == "delivered" })
+}
+
+// press is one key, which types nothing where the page takes it for itself.
+func (d *desk) press(key string) {
+	d.t.Helper()
+	for _, step := range []input.DispatchKeyEventParams{{Type: "keyDown", Key: key, Text: key}, {Type: "keyUp", Key: key}} {
+		if _, err := chromedp.Call(d.ctx, input.DispatchKeyEvent, step); err != nil {
+			d.t.Fatal(err)
+		}
+	}
+}
+
+// tab goes on by the Tab key until something has the focus.
+func (d *desk) tab(selector string) {
+	d.t.Helper()
+	for range 80 {
+		if evaluate[bool](d, fmt.Sprintf(`document.activeElement.matches(%q)`, selector)) {
+			return
+		}
+		d.do("tab", chromedp.KeyEvent("\t"))
+	}
+	d.t.Fatalf("the Tab key never comes to %s", selector)
+}
+
+func TestSupportSwitchesToTextMessagesInThreeSteps(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, access.RoleAgent)
+	body := to("mailboxfull@connectlink.test")
+	body["recipient"].(object)["phone"] = "+12025550100"
+	made := d.invite(201, body)
+	d.until(made.text("id"), "bounced", func(inv object) bool { return inv.text("delivery.status") == "bounced" })
+	d.open("/invites/" + made.text("id"))
+	d.clicks = 0
+	d.click(`.now .button.primary`, `#channel`)
+	if !evaluate[bool](d, `document.querySelector("input[value=sms]").checked`) {
+		t.Error("the other way is not chosen yet")
+	}
+	d.click(`button[value=send]`, `.flash.good`)
+	if d.clicks > 3 {
+		t.Errorf("%d interactions, want at most 3", d.clicks)
+	}
+	d.until(made.text("id"), "delivered by text", func(inv object) bool {
+		return inv.text("delivery.status") == "delivered" && inv.text("delivery.channel") == "sms"
+	})
+}
+
+// 320 px wide, in Arabic: everything fits, and nothing is out of reach.
+func TestSupportWorksOnANarrowScreenInArabic(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, access.RoleAgent)
+	inv := d.failed()
+	evaluate[bool](d, `document.cookie = "connectlink_console=" + encodeURIComponent("lang=ar") + "; path=/; secure"; true`)
+	d.do("narrow", chromedp.EmulateViewport(320, 640))
+	d.open("/search?q=" + url.QueryEscape("bounced@customer.example"))
+	fits := func(where string) {
+		t.Helper()
+		if over := evaluate[int](d, `document.documentElement.scrollWidth - document.documentElement.clientWidth`); over > 0 {
+			t.Errorf("%s is %d px too wide", where, over)
+		}
+		if dir := evaluate[string](d, `getComputedStyle(document.documentElement).direction`); dir != "rtl" {
+			t.Errorf("%s is written %s", where, dir)
+		}
+		small := evaluate[[]string](d, `[...document.querySelectorAll("main a.button, main button, main input:not([type=hidden]), main summary")].filter(e => e.checkVisibility())
+			.filter(e => { const r = e.closest("label")?.getBoundingClientRect() ?? e.getBoundingClientRect(); return r.height < 24 || r.width < 24 }).map(e => e.outerHTML.slice(0, 120))`)
+		if len(small) > 0 {
+			t.Errorf("%s has targets under 24 px: %s", where, small)
+		}
+	}
+	fits("search")
+	d.clicks = 0
+	d.click(`[data-row] a`, `.sentence`)
+	fits("the invite")
+	d.click(`.now .button.primary`, `#email`)
+	fits("the drawer")
+	d.fill("#email", "bounced@customer.example")
+	d.click(`button[value=send]`, `.flash.good`)
+	fits("the invite afterwards")
+	d.until(inv.text("id"), "delivered", func(inv object) bool { return inv.text("delivery.status") == "delivered" })
+}
+
+// What an agent copies, and why, is on the timeline and in the audit log; what
+// is copied is our link, and it works.
+func TestACopiedLinkIsOnRecord(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, access.RoleLead)
+	made := d.invite(201, to("delivered@connectlink.test"))
+	d.open("/invites/" + made.text("id"))
+	d.click(`[data-key=c]`, `#why`)
+	d.do("say why", chromedp.Click(chromedp.CSS(`input[value=in_person]`)))
+	d.click(`main button[type=submit]`, `#link`)
+	link := evaluate[string](d, `document.querySelector("#link").textContent`)
+	if link != made.text("invite_link.url") || !strings.HasPrefix(link, "https://"+consoleHost+"/c/") {
+		t.Errorf("copied a link that is not the invite's own")
+	}
+	if label := evaluate[string](d, `document.querySelector("figure svg").getAttribute("aria-label")`); label == "" {
+		t.Error("the QR code says nothing to who does not see it")
+	}
+	d.open("/invites/" + made.text("id"))
+	d.says("The invite link was copied")
+	d.says("You copied the link")
+	d.open("/audit")
+	d.says(made.text("id"))
+	if n := strings.Count(strings.Join(d.events(made.text("id")), " "), "link.copied"); n != 1 {
+		t.Errorf("%d times on the timeline", n)
+	}
+}
+
+// A viewer sees no address, anywhere: not on a page, in its source, or in what
+// is streamed to it.
+func TestAViewerSeesNoAddressAnywhere(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, access.RoleViewer)
+	const email, phone = "bounced@connectlink.test", "+12025550100"
+	made := d.invite(201, object{
+		"external_user_id": "pat@customer.example", "app": "slack", "channel": "email", "note": "call +1 202 555 0100",
+		"recipient": object{"email": email, "phone": phone, "name": "Patricia Doe"}, "metadata": object{"owner": "owner@customer.example"},
+	})
+	id := made.text("id")
+	d.until(id, "bounced", func(inv object) bool { return inv.text("delivery.status") == "bounced" })
+	blocks := evaluate[string](d, `fetch("/console/default/test/blocks").then(r => r.text()).then(t => (t.match(/blocks\/sup_[0-9a-v]+/) || [""])[0])`)
+	for _, path := range []string{
+		"/home", "/invites", "/invites/" + id, "/invites/" + id + "/saw?as=html", "/invites/" + id + "/saw?as=text", "/invites/" + id + "/saw?as=sms",
+		"/invites/" + id + "/mail", "/people/" + id, "/blocks", "/" + blocks, "/search?q=Doe", "/search?q=0100",
+	} {
+		source := evaluate[string](d, fmt.Sprintf(`fetch(%q).then(r => r.text())`, d.root+path))
+		if len(source) < 500 {
+			t.Errorf("%s is nearly empty: %q", path, source)
+		}
+		for _, secret := range []string{email, phone, "2025550100", "555 0100", "pat@customer", "owner@customer", "Patricia", "/c/" + code(made.text("invite_link.url"))} {
+			if strings.Contains(source, secret) {
+				t.Errorf("%s holds %s", path, secret)
+			}
+		}
+	}
+	stream := evaluate[string](d, fmt.Sprintf(`new Promise(done => { const s = new EventSource(%q); s.addEventListener("moved", e => { s.close(); done(e.data) }) })`, d.root+"/invites/"+id))
+	if !strings.Contains(stream, "data-part") || strings.Contains(stream, email) || strings.Contains(stream, "Patricia") {
+		t.Errorf("the stream: %.300q", stream)
+	}
+	for _, path := range []string{"/unmask", "/resend", "/revoke", "/link"} {
+		if status := evaluate[int](d, fmt.Sprintf(`fetch(%q, {method: "POST"}).then(r => r.status)`, d.root+"/invites/"+id+path)); status != 403 {
+			t.Errorf("%s is answered %d", path, status)
+		}
+	}
+}
+
+func code(link string) string { return link[strings.LastIndexByte(link, '/')+1:] }
+
+// hostile strings try to become markup, script, attributes, templates or SQL.
+func hostile() []string {
+	return []string{
+		`<script>window.pwned=1</script>`, `"><img src=x onerror=window.pwned=1>`, `'><svg onload=window.pwned=1>`, "`${window.pwned=1}`",
+		`</textarea><script>window.pwned=1</script>`, `{{.Secret}} {{template "x"}}`, `javascript:window.pwned=1`, `&lt;b&gt; &amp; <b>`,
+		`'; DROP TABLE invites; --`, "\u202eevil\u2066", `%s%d%!`, `<!--`, `]]>`, `<a href=javascript:window.pwned=1>x</a>`,
+	}
+}
+
+func TestHostileTextIsShownAsText(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, access.RoleAdmin)
+	for i, h := range hostile() {
+		body := object{
+			"external_user_id": "u" + h, "app": "slack", "channel": "email", "reason": h, "note": h,
+			"recipient": object{"email": fmt.Sprintf("delivered+%d@connectlink.test", i), "name": h}, "inviter": object{"name": h}, "metadata": object{h[:min(len(h), 40)]: h},
+		}
+		status, _, made := d.call("POST", "/v1/invites", body)
+		if status != 201 {
+			t.Fatalf("%q: %d %v", h, status, made)
+		}
+		id := made.text("id")
+		for _, path := range []string{"/invites/" + id, "/people/" + id, "/invites/" + id + "/saw", "/search?q=" + url.QueryEscape(h), "/invites?app=" + url.QueryEscape(h) + "&status=" + url.QueryEscape(h)} {
+			d.open(path)
+			if evaluate[bool](d, `"pwned" in window`) {
+				t.Errorf("%q became script on %s", h, path)
+			}
+			if n := evaluate[int](d, `document.querySelectorAll("main script, main img, main svg[onload], main b:not(.i), main a[href^=javascript]").length`); n > 0 {
+				t.Errorf("%q became markup on %s", h, path)
+			}
+		}
+		if i == 0 {
+			d.open("/invites/" + id)
+			if !strings.Contains(d.text(), h) {
+				t.Errorf("%q is not shown at all: %s", h, d.text())
+			}
+		}
+	}
+	// Through the console's own forms too.
+	d.open("/new")
+	for _, field := range []string{"#external_user_id", "#app", "#email", "#phone", "#name", "#inviter", "#reason", "#locale", "#time_zone"} {
+		d.fill(field, `"><img src=x onerror=window.pwned=1>`)
+	}
+	d.click(`main button[type=submit]`, `.summary`)
+	if evaluate[bool](d, `"pwned" in window`) || evaluate[int](d, `document.querySelectorAll("main img").length`) > 0 {
+		t.Error("a form shown again turned what was typed into markup")
+	}
+}
+
+// findings runs axe-core and gives what is serious or critical, as sentences.
+const findings = `axe.run(document, { resultTypes: ["violations"] }).then(r => r.violations
+	.filter(v => v.impact === "serious" || v.impact === "critical")
+	.flatMap(v => v.nodes.map(n => v.impact + " " + v.id + ": " + n.html.slice(0, 160) + " – " + n.failureSummary.replace(/\s+/g, " "))))`
+
+func TestTheDeskIsAccessible(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, access.RoleAdmin)
+	axe, err := os.ReadFile(filepath.Join("..", "linkpage", "testdata", "axe", "axe.min.js"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	failed := d.failed()
+	id := failed.text("id")
+	body := to("delivered@connectlink.test")
+	body["note"] = "as we said on the phone"
+	expired := d.invite(201, body).text("id")
+	if status, _, out := d.call("POST", "/v1/test_helpers/invites/"+expired+"/advance", object{"to": "expired"}); status != 200 {
+		t.Fatalf("advance: %d %v", status, out)
+	}
+	d.invite(201, toPhone("+12025550106"))
+	for name, path := range map[string]string{
+		"search-none": "/search?q=nobody", "search-similar": "/search?q=" + url.QueryEscape("bounced@customer.example"), "search": "/search?q=connectlink.test",
+		"invites": "/invites", "invites-filtered": "/invites?status=failed", "invite-failed": "/invites/" + id, "invite-expired": "/invites/" + expired,
+		"resend": "/invites/" + id + "/resend?correct=1", "revoke": "/invites/" + id + "/revoke", "link": "/invites/" + id + "/link",
+		"saw": "/invites/" + id + "/saw", "saw-sms": "/invites/" + id + "/saw?as=sms", "person": "/people/" + id, "blocks": "/blocks", "new": "/new",
+	} {
+		d.open(path)
+		d.shoot(name)
+		for _, theme := range []string{"light", "dark"} {
+			for _, width := range []int64{320, 1280} {
+				d.look(theme, width)
+				if over := evaluate[int](d, `document.documentElement.scrollWidth - document.documentElement.clientWidth`); over > 0 {
+					t.Errorf("%s is %d px too wide at %d", name, over, width)
+				}
+				evaluate[bool](d, string(axe)+`; document.querySelectorAll("main details").forEach(e => e.open = true); true`)
+				found, err := chromedp.Run(d.ctx, chromedp.Evaluate[[]string](findings, chromedp.EvalAwaitPromise))
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, f := range found {
+					t.Errorf("%s at %d px, %s: %s", name, width, theme, f)
+				}
+			}
+		}
+	}
+}
