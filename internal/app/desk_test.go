@@ -169,7 +169,7 @@ func (d *desk) shoot(name string) {
 	for _, theme := range []string{"light", "dark"} {
 		for _, width := range []int64{1280, 390} {
 			d.look(theme, width)
-			raw, err := chromedp.Run(d.ctx, chromedp.FullScreenshot(90))
+			raw, err := chromedp.Run(d.ctx, chromedp.FullScreenshot(100))
 			if err != nil {
 				d.t.Fatal(err)
 			}

@@ -16,6 +16,7 @@ import (
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/sendgrid"
+	"github.com/connectlink/connectlink/internal/store/account"
 	"github.com/connectlink/connectlink/internal/store/ledger"
 	"github.com/connectlink/connectlink/internal/store/suppression"
 	"github.com/connectlink/connectlink/internal/suppress"
@@ -211,5 +212,35 @@ func TestAKeyThatMayOnlySendLiftsOursAndSaysSo(t *testing.T) {
 	other.ProjectID = "other"
 	if _, err := w.Lift(t.Context(), other, list[0].ID, "x"); invite.CodeOf(err) != invite.CodeSuppressionNotFound {
 		t.Errorf("by another project: %v", err)
+	}
+}
+
+func TestWhatStaffBlockAndLiftIsAudited(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	lead := access.Staff(invite.New[invite.StaffID]().String(), access.RoleLead, "default", false)
+	added, fresh, err := w.Add(t.Context(), lead, suppress.Add{Email: "pat@customer.example", Reason: "asked by phone"})
+	if err != nil || !fresh {
+		t.Fatalf("add: %t, %v", fresh, err)
+	}
+	if _, fresh, err = w.Add(t.Context(), lead, suppress.Add{Email: "pat@customer.example", Reason: "again"}); err != nil || fresh {
+		t.Fatalf("add again: %t, %v", fresh, err)
+	}
+	if _, err := w.Lift(t.Context(), lead, added.ID, "asked again"); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := w.Service.Get(t.Context(), lead, added.ID); err != nil || got.LiftedAt == nil {
+		t.Errorf("after lifting it reads %+v, %v", got, err)
+	}
+	page, _, err := account.ListAudit(t.Context(), w.Pool, account.AuditFilter{ProjectID: "default", Limit: 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log []string
+	for _, e := range page {
+		log = append(log, e.Actor+" "+string(e.Act)+" "+e.Target)
+	}
+	if diff := cmp.Diff([]string{lead.Actor() + " lift_block " + added.ID.String(), lead.Actor() + " block " + added.ID.String()}, log); diff != "" {
+		t.Error(diff)
 	}
 }
