@@ -163,9 +163,9 @@ func (s *console) enter(c echo.Context) (p *page, ok bool, err error) {
 	p.by = access.Staff(signed.Staff.ID.String(), "", "", false)
 	p.by.Origin = s.origin(c)
 	p.by.Origin.SessionID = signed.Session.ID.String()
-	p.frame.Name = signed.Person.Name
-	if p.frame.Name == "" {
-		p.frame.Name = signed.Person.Email
+	p.frame.Me = signed.Person.Name
+	if p.frame.Me == "" {
+		p.frame.Me = signed.Person.Email
 	}
 	safe := c.Request().Method == http.MethodGet
 	if kind, text, found := strings.Cut(signed.Session.Flash, ":"); found && safe {

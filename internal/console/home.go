@@ -1,10 +1,13 @@
 package console
 
 import (
+	"strconv"
 	"time"
 
 	"github.com/connectlink/connectlink/internal/console/view"
+	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/store/account"
+	"github.com/connectlink/connectlink/internal/store/find"
 )
 
 // homePage is where a day begins.
@@ -17,7 +20,7 @@ type homePage struct {
 
 // card is a number that somebody should look at, and where to.
 type card struct {
-	N               *int // nil where there is nothing to worry about
+	N               int
 	Count           string
 	URL, Text, Kind string
 	Icon            string
@@ -39,7 +42,23 @@ const recentLimit = 8
 // home shows what needs attention, how sending goes, and what one did last.
 func (s *console) home(p *page) error {
 	d := homePage{Base: p.base(p.t("Home"), "home")}
-	var err error
+	a, err := find.GetAttention(p.ctx(), s.DB, p.by.ProjectID, p.by.Livemode, p.frame.Now)
+	if err != nil {
+		return err
+	}
+	invites := p.frame.URL("invites")
+	for _, c := range []card{
+		{N: a.Failed, URL: invites + "?status=" + string(invite.Failed), Text: p.t("did not arrive today"), Kind: "bad", Icon: "alert"},
+		{N: a.Expiring, URL: invites + "?expiring=1", Text: p.t("end within the hour, unopened"), Kind: "warn", Icon: "clock"},
+		{N: a.ConnectFailed, URL: invites + "?progress=" + string(invite.ConnectFailed), Text: p.t("could not be connected this week"), Kind: "bad", Icon: "plug"},
+		{N: a.Blocked, URL: p.frame.URL("blocks"), Text: p.t("addresses blocked today"), Kind: "warn", Icon: "ban"},
+	} {
+		c.Count = strconv.Itoa(c.N)
+		if c.N >= find.CountCap {
+			c.Count = p.t("1,000 or more")
+		}
+		d.Cards = append(d.Cards, c)
+	}
 	if d.Health, err = s.accounts(p); err != nil {
 		return err
 	}

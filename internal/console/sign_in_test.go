@@ -89,7 +89,7 @@ func TestSingleSignOnLeadsBackToThePageThatWasWanted(t *testing.T) {
 	}
 }
 
-func account(t *testing.T, s *site, roles map[string]access.Role) {
+func emergency(t *testing.T, s *site, roles map[string]access.Role) {
 	t.Helper()
 	_, err := s.staff.Create(t.Context(), access.Principal{Kind: access.KindSystem}, grant.NewAccount{
 		Login: secret.New("Sam@Northwind.example"), Name: "Sam", Password: secret.New("correct horse battery"), Roles: roles,
@@ -106,7 +106,7 @@ func credentials(login, password string) url.Values {
 func TestAnEmergencyAccountSignsInByPassword(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	account(t, s, map[string]access.Role{"*": access.RoleLead})
+	emergency(t, s, map[string]access.Role{"*": access.RoleLead})
 	b := s.browser()
 	var refusals []string
 	for _, c := range []url.Values{credentials("sam@northwind.example", "wrong horse battery"), credentials("nobody@northwind.example", "correct horse battery")} {
@@ -138,7 +138,7 @@ func mainOf(body string) string { return body[strings.Index(body, "<main"):] }
 func TestGuessingIsSlowedDownByAccountAndByPlace(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	account(t, s, map[string]access.Role{"*": access.RoleLead})
+	emergency(t, s, map[string]access.Role{"*": access.RoleLead})
 	b := s.browser()
 	for range 5 {
 		b.post("/console/sign-in", credentials("sam@northwind.example", "wrong horse battery"))
@@ -201,7 +201,7 @@ func TestATokenFromBeforeASignInIsWorthNothing(t *testing.T) {
 	if len(before) != 1 || before[0].Name != "connectlink_staff" {
 		t.Fatalf("%d cookies", len(before))
 	}
-	account(t, s, map[string]access.Role{"default": access.RoleLead})
+	emergency(t, s, map[string]access.Role{"default": access.RoleLead})
 	if a := b.post("/console/sign-in", credentials("sam@northwind.example", "correct horse battery")); a.StatusCode != http.StatusSeeOther {
 		t.Fatal(a.StatusCode)
 	}

@@ -17,7 +17,7 @@ type Base struct {
 	Here    string // path and query of this page, to come back to
 	Query   string // what stands in the search box
 
-	Name      string // whom the page is shown to; empty: nobody is signed in
+	Me        string // whom the page is shown to; empty: nobody is signed in
 	Role      access.Role
 	ProjectID string // empty on pages of no project
 	Project   string // its brand's name

@@ -220,3 +220,17 @@ func (l *words) markup(text string, args []any) any {
 	}
 	return template.HTML(fmt.Sprintf(template.HTMLEscapeString(text), escaped...)) //nolint:gosec // every part is escaped or markup of ours
 }
+
+// Texts are the English texts that a language's catalogues have, for the test
+// that compares them with the pages.
+func (p *Pages) Texts(lang string) map[string]bool {
+	out := map[string]bool{}
+	for _, l := range p.languages {
+		if l.tag.String() == lang {
+			for text := range l.texts {
+				out[text] = true
+			}
+		}
+	}
+	return out
+}
