@@ -109,7 +109,10 @@ func actName(a access.Act) string {
 
 // audit shows who did what. Everything that narrows stands in the address.
 func (s *console) audit(p *page) error {
-	q := p.QueryParams()
+	q := url.Values{}
+	for name, v := range p.QueryParams() {
+		q.Set(name, storable(v[0]))
+	}
 	f := account.AuditFilter{
 		ProjectID: p.by.ProjectID, Livemode: p.by.Livemode, All: p.by.Role.AtLeast(access.RoleAdmin),
 		Act: access.Act(q.Get("act")), Target: strings.TrimSpace(q.Get("target")), Limit: auditLimit,

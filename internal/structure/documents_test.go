@@ -15,7 +15,7 @@ import (
 )
 
 func documents() []string {
-	return []string{"README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/architecture.md", "docs/operations.md", "docs/reasons.md"}
+	return []string{"README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/architecture.md", "docs/operations.md", "docs/reasons.md", "docs/console.md"}
 }
 
 // fences are the blocks of code in a Markdown file whose info string is one of kinds.
@@ -59,7 +59,7 @@ func TestDocumentsNameFilesThatExist(t *testing.T) {
 func TestDocumentsNameVariablesThatExist(t *testing.T) {
 	t.Parallel()
 	known := []string{
-		"CONNECTLINK_STATE_DIR", "CONNECTLINK_TEST_DATABASE_URL", "CONNECTLINK_API_KEY", "CONNECTLINK_DEV_POSTGRES",
+		"CONNECTLINK_STATE_DIR", "CONNECTLINK_TEST_DATABASE_URL", "CONNECTLINK_API_KEY", "CONNECTLINK_DEV_POSTGRES", "CONNECTLINK_SCREENSHOTS",
 		"CONNECTLINK_URL", "CONNECTLINK_HEALTHCHECK_URL", "POSTGRES_PASSWORD_FILE", // Postgres' own image
 	}
 	for _, o := range config.Describe() {

@@ -346,6 +346,46 @@ func TestBugALostLeaseInOneGroupWithItsSuccessor(t *testing.T) {
 	}
 }
 
+func TestALaneThatIsStoppedByHandIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	db := postgrestest.Pool(t)
+	ctx := t.Context()
+	insert(t, db, "a/sms/test", 3)
+	insert(t, db, "b/sms/test", 3)
+	set := func(fn func(tx pgx.Tx) (bool, error)) (changed bool) {
+		t.Helper()
+		if err := postgres.InTx(ctx, db, func(tx pgx.Tx) (err error) { changed, err = fn(tx); return err }); err != nil {
+			t.Fatal(err)
+		}
+		return changed
+	}
+	hold := func(tx pgx.Tx) (bool, error) { return queue.SetHeld(ctx, tx, "a/sms/test", "staff:stf_1", "provider") }
+	resume := func(tx pgx.Tx) (bool, error) { return queue.SetGoing(ctx, tx, "a/sms/test") }
+	if !set(hold) || set(hold) {
+		t.Error("stopped otherwise than once")
+	}
+	for _, w := range []queue.Want{{PerLane: 9}, {PerLane: 9, Room: map[string]int{"a/sms/test": 9}, Paused: true}} {
+		for _, j := range claim(t, db, w) {
+			if j.Lane != "b/sms/test" {
+				t.Errorf("claimed from %s", j.Lane)
+			}
+		}
+	}
+	lanes, err := queue.ListLanesOf(ctx, db, "a")
+	if err != nil || len(lanes) != 1 || lanes[0].Due != 3 || lanes[0].HeldAt == nil || lanes[0].HeldBy != "staff:stf_1" || lanes[0].HeldWhy != "provider" || lanes[0].Oldest == nil {
+		t.Errorf("%+v, %v", lanes, err)
+	}
+	if held, err := queue.ListHeld(ctx, db, "b"); err != nil || len(held) != 0 {
+		t.Errorf("of another project: %+v, %v", held, err)
+	}
+	if !set(resume) || set(resume) {
+		t.Error("resumed otherwise than once")
+	}
+	if n := len(claim(t, db, queue.Want{PerLane: 9})); n != 3 {
+		t.Errorf("%d claimed afterwards", n)
+	}
+}
+
 func TestMeasureAndLanes(t *testing.T) {
 	t.Parallel()
 	db := postgrestest.Pool(t)

@@ -1,0 +1,138 @@
+package console_test
+
+import (
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/issue"
+	"github.com/connectlink/connectlink/internal/operate"
+	"github.com/connectlink/connectlink/internal/secret"
+)
+
+func TestAKeyIsShownOnce(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	admin := s.signedIn("admin", map[string]access.Role{"default": access.RoleAdmin})
+	const keys = "/console/default/live/keys"
+	bad := admin.post(keys, url.Values{"name": {" "}, "days": {"soon"}})
+	if bad.StatusCode != http.StatusUnprocessableEntity {
+		t.Errorf("nothing filled in: %d", bad.StatusCode)
+	}
+	for _, field := range []string{`href="#name"`, `href="#scope"`, `href="#days"`} {
+		if !strings.Contains(bad.body, field) {
+			t.Errorf("the faults lack %s", field)
+		}
+	}
+	hostile := `<b onclick="x()">"'&`
+	made := admin.post(keys, url.Values{"name": {hostile}, "scope": {"invites:read", "links:read"}, "days": {"30"}})
+	key := regexp.MustCompile(`cl_live_[0-9A-Za-z]{43}`).FindString(made.body)
+	if made.StatusCode != http.StatusCreated || key == "" {
+		t.Fatalf("%d", made.StatusCode)
+	}
+	if p, err := s.keys.Authenticate(t.Context(), secret.New(key)); err != nil || !p.Livemode || p.Environment != "production" ||
+		access.JoinScopes(p.Scopes) != "invites:read links:read" {
+		t.Errorf("the key is %+v, %v", p, err)
+	}
+	again := admin.get(keys)
+	if strings.Contains(again.body, key) || strings.Contains(again.body, hostile) || !strings.Contains(again.body, "&lt;b onclick=") {
+		t.Error("the list holds the key, or a name as markup")
+	}
+	if strings.Contains(admin.get("/console/default/test/keys").body, "onclick") {
+		t.Error("test mode lists a live key")
+	}
+	id := regexp.MustCompile(`keys/(key_[0-9a-v]+)/revoke`).FindStringSubmatch(again.body)[1]
+	if a := admin.follow(admin.post(keys+"/"+id+"/revoke", nil)); !strings.Contains(a.body, "The key is revoked") {
+		t.Errorf("revoked: %d", a.StatusCode)
+	}
+	if a := admin.get(keys); strings.Contains(a.body, "The key is revoked") || !strings.Contains(a.body, "Revoked") {
+		t.Error("the message stays, or the list does not know")
+	}
+	if _, err := s.keys.Authenticate(t.Context(), secret.New(key)); err == nil {
+		t.Error("the key still works")
+	}
+	log := admin.get("/console/default/live/audit")
+	for _, want := range []string{"Made an API key", "Revoked an API key", "scopes invites:read links:read", id} {
+		if !strings.Contains(log.body, want) {
+			t.Errorf("the audit log lacks %q", want)
+		}
+	}
+	if strings.Contains(s.log.String(), key) {
+		t.Error("the log holds the key")
+	}
+}
+
+func TestSendingIsStoppedAndResumedByHand(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	admin := s.signedIn("admin", map[string]access.Role{"default": access.RoleAdmin})
+	viewer := s.signedIn("viewer", map[string]access.Role{"default": access.RoleViewer})
+	const system = "/console/default/live/system"
+	if a := admin.follow(admin.post(system+"/email/stop", url.Values{"why": {"because"}})); !strings.Contains(a.body, "nothing was stopped") {
+		t.Error("a reason that is none is taken")
+	}
+	if a := admin.follow(admin.post(system+"/email/stop", url.Values{"why": {"wrong_content"}})); !strings.Contains(a.body, "Stopped by hand") {
+		t.Errorf("stopped: %d", a.StatusCode)
+	}
+	banner := viewer.get("/console/default/live/home").body
+	if !strings.Contains(banner, "Sending email is stopped by hand") || !strings.Contains(banner, "Messages say something wrong") {
+		t.Error("others see no banner")
+	}
+	if strings.Contains(viewer.get("/console/default/test/home").body, "stopped by hand") {
+		t.Error("the other mode is said to be stopped")
+	}
+	if a := admin.follow(admin.post(system+"/email/stop", url.Values{"why": {"maintenance"}})); !strings.Contains(a.body, "before you") {
+		t.Error("stopped twice")
+	}
+	if a := admin.follow(admin.post(system+"/email/resume", nil)); !strings.Contains(a.body, "Sending goes on") {
+		t.Error("not resumed")
+	}
+	if lane := <-s.woken; lane != "default/email/live" {
+		t.Errorf("woke %s", lane)
+	}
+	if n := s.count(`SELECT count(*) FROM audit WHERE act IN ('sending_stopped', 'sending_resumed') AND livemode AND target = 'default/email/live'`); n != 2 {
+		t.Errorf("%d entries in the audit log", n)
+	}
+	for _, ch := range []invite.Channel{invite.Email, invite.SMS} {
+		for _, live := range []bool{false, true} {
+			if operate.Lane("a/b", ch, live) != issue.Lane("a/b", ch, live) {
+				t.Error("what is stopped is not what is queued")
+			}
+		}
+	}
+}
+
+func TestSettingsAreTheBrowsersOwn(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	b := s.signedIn("pat", map[string]access.Role{"default": access.RoleViewer})
+	a := b.post("/console/settings", url.Values{"theme": {"dark"}, "density": {"compact"}, "lang": {"ar"}, "back": {"/console/default/test/home"}})
+	if a.location() != "/console/default/test/home" {
+		t.Fatalf("sent to %q", a.location())
+	}
+	page := b.follow(a).body
+	if !strings.Contains(page, `<html lang="ar" dir="rtl" data-theme="dark" data-density="compact" data-keys="off">`) || strings.Contains(page, "Saved for") {
+		t.Errorf("the page: %.200s", page)
+	}
+	b.post("/console/settings", url.Values{"theme": {`"><script>`}, "density": {"x"}, "lang": {"xx"}, "keys": {"on"}})
+	if page := b.get("/console/default/test/home").body; !strings.Contains(page, `<html lang="en" dir="ltr" data-theme="auto" data-density="comfortable" data-keys="on">`) {
+		t.Errorf("after nonsense: %.200s", page)
+	}
+}
+
+// Whatever stands in an address is answered.
+func TestAnyFilterIsAnswered(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	b := s.signedIn("lead", map[string]access.Role{"default": access.RoleLead})
+	for _, q := range []string{"?act=x&who=y", "?before=nonsense", "?since=2026-13-40&until=%00", "?target=%27%3B--", "?target=" + strings.Repeat("x", 4000),
+		"?target=%F0%28%8C%28", "?target=%00&who=%00&act=%FF", "?since=2026-01-01&until=2026-12-31", "?target=" + invite.New[invite.ID]().String()} {
+		if a := b.get("/console/default/test/audit" + q); a.StatusCode != http.StatusOK {
+			t.Errorf("%.40s: %d", q, a.StatusCode)
+		}
+	}
+}
