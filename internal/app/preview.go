@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"fmt"
+	"time"
 
 	"github.com/connectlink/connectlink/internal/contact"
 	"github.com/connectlink/connectlink/internal/invite"
@@ -24,6 +25,11 @@ func (a *App) showPages(d issue.Draft, lang string) ([]issue.PreviewPage, error)
 		CanRenew: true, RenewChannel: string(d.Channel), CanReport: true, CanSuppress: true, CanRetry: true,
 		PageURL: a.public + "/c/" + d.Code,
 	}
+	asks := d.Verify == invite.VerifyCode
+	if asks {
+		data.VerifyBy = string(d.Channel)
+		data.Verify = view.Verification{Left: 5, CanSend: true, Lasts: 10 * time.Minute}
+	}
 	switch {
 	case d.Channel == invite.SMS || r.Email == "" && r.Phone != "":
 		data.RecipientMasked = contact.MaskPhone(r.Phone)
@@ -38,6 +44,9 @@ func (a *App) showPages(d issue.Draft, lang string) ([]issue.PreviewPage, error)
 	}
 	out := make([]issue.PreviewPage, 0, len(view.States()))
 	for _, s := range view.States() {
+		if s == view.Verify && !asks {
+			continue // nobody will see it
+		}
 		// No nonce but one for the style: a preview runs no script.
 		data.Nonce = rand.Text()
 		var b bytes.Buffer

@@ -29,6 +29,7 @@ type Draft struct {
 	InitiatedBy invite.InitiatedBy
 	Content     invite.Content
 	Channel     invite.Channel
+	Verify      invite.Verify
 	Now         time.Time
 	ExpiresAt   time.Time
 	// Code stands where the invite's would: as long, and known to nobody.
@@ -80,7 +81,7 @@ func (s *Service) Preview(ctx context.Context, p access.Principal, req CreateReq
 	}
 	now := s.p.Now()
 	d := Draft{
-		Project: project, Livemode: p.Livemode, App: app, InitiatedBy: o.initiatedBy, Content: o.content, Channel: o.channel,
+		Project: project, Livemode: p.Livemode, App: app, InitiatedBy: o.initiatedBy, Content: o.content, Channel: o.channel, Verify: o.verify,
 		Now: now, ExpiresAt: now.Add(max(o.expiresIn, o.validFor)), Code: previewCode,
 	}
 	if o.validFor > 0 {
