@@ -42,7 +42,7 @@ func (s *Staff) Password(ctx context.Context, login, password secret.Text, b Bro
 	if err != nil {
 		return secret.Text{}, err
 	}
-	right, err := checkPassword(phc, password)
+	right, err := s.check(ctx, phc, password)
 	if err != nil {
 		return secret.Text{}, fmt.Errorf("check the password of staff %s: %w", a.ID, err)
 	}
@@ -67,6 +67,20 @@ func (s *Staff) Password(ctx context.Context, login, password secret.Text, b Bro
 		return secret.Text{}, ErrDisabled
 	}
 	return s.begin(ctx, a.ID, "password", b, nil)
+}
+
+// maxChecking bounds the passwords compared at a time: each takes 64 MiB, and
+// whoever asks for many must wait instead of exhausting the process.
+const maxChecking = 2
+
+func (s *Staff) check(ctx context.Context, phc string, password secret.Text) (bool, error) {
+	select {
+	case s.checking <- struct{}{}:
+		defer func() { <-s.checking }()
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
+	return checkPassword(phc, password)
 }
 
 // Identity is a person as an issuer names them.

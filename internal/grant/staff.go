@@ -73,12 +73,15 @@ type Signed struct {
 
 // Staff signs staff in and administers their accounts.
 type Staff struct {
-	db  *pgxpool.Pool
-	box *seal.Box
+	db       *pgxpool.Pool
+	box      *seal.Box
+	checking chan struct{} // holds one for each password being compared
 }
 
 // NewStaff makes a Staff.
-func NewStaff(db *pgxpool.Pool, box *seal.Box) *Staff { return &Staff{db: db, box: box} }
+func NewStaff(db *pgxpool.Pool, box *seal.Box) *Staff {
+	return &Staff{db: db, box: box, checking: make(chan struct{}, maxChecking)}
+}
 
 const profileColumn = "staff.profile"
 

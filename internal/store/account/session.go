@@ -47,12 +47,14 @@ type Session struct {
 	Ended     Ended            `db:"ended"`
 }
 
-// sessionColumns counts by SessionMost and SessionIdle.
-const sessionColumns = `id, staff_id, method, device, flash, created_at, seen_at, CASE
+// sessionColumns are a session's, with why it is over by the database's clock.
+func sessionColumns() string {
+	return fmt.Sprintf(`id, staff_id, method, device, flash, created_at, seen_at, CASE
 	WHEN ended_at IS NOT NULL THEN ended_why
-	WHEN created_at < now() - interval '12 hours' THEN 'old'
-	WHEN seen_at < now() - interval '30 minutes' THEN 'idle'
-	ELSE '' END AS ended`
+	WHEN created_at < now() - interval '%d seconds' THEN 'old'
+	WHEN seen_at < now() - interval '%d seconds' THEN 'idle'
+	ELSE '' END AS ended`, int(SessionMost/time.Second), int(SessionIdle/time.Second))
+}
 
 // InsertSession stores a session by its token's digest, and drops old ones.
 func InsertSession(ctx context.Context, tx pgx.Tx, s Session, digest []byte) error {
@@ -75,7 +77,7 @@ func FindSession(ctx context.Context, db postgres.DB, digest []byte) (Session, S
 	err := db.QueryRow(ctx, `
 		SELECT e.id, e.staff_id, e.method, e.device, e.flash, e.created_at, e.seen_at, e.ended,
 			`+staffColumns+`
-		FROM (SELECT `+sessionColumns+` FROM staff_sessions WHERE digest = $1) e JOIN staff s ON s.id = e.staff_id`, digest).Scan(
+		FROM (SELECT `+sessionColumns()+` FROM staff_sessions WHERE digest = $1) e JOIN staff s ON s.id = e.staff_id`, digest).Scan(
 		&s.ID, &s.StaffID, &s.Method, &s.Device, &s.Flash, &s.CreatedAt, &s.SeenAt, &s.Ended,
 		&a.ID, &a.Kind, &a.Profile, &a.CreatedAt, &a.SignedInAt, &a.DisabledAt, &a.LockedUntil, &a.Roles)
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -109,7 +111,7 @@ func SetFlash(ctx context.Context, db postgres.DB, id invite.SessionID, flash st
 // ListSessions returns the sessions of an account, or of all when id is zero,
 // that are not over.
 func ListSessions(ctx context.Context, db postgres.DB, id invite.StaffID) ([]Session, error) {
-	rows, _ := db.Query(ctx, `SELECT * FROM (SELECT `+sessionColumns+` FROM staff_sessions
+	rows, _ := db.Query(ctx, `SELECT * FROM (SELECT `+sessionColumns()+` FROM staff_sessions
 		WHERE ($1::uuid IS NULL OR staff_id = $1) AND ended_at IS NULL) s WHERE ended = '' ORDER BY id DESC`, id)
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[Session])
 	if err != nil {
