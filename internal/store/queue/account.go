@@ -119,7 +119,7 @@ func AddFailures(ctx context.Context, db postgres.DB, w Blow, t Trip) (time.Dura
 
 // SetWorking closes the breaker of an account, forgets its failures, ends the
 // pause of its lanes and makes due what waits there only because its last call
-// failed. It says whether the breaker was open, and how much became due.
+// failed, or because it could not be asked about one. It says whether the breaker was open, and how much became due.
 func SetWorking(ctx context.Context, db postgres.DB, account string, lanes []string) (wasOpen bool, due int, err error) {
 	batch := &pgx.Batch{}
 	batch.Queue(`
@@ -135,7 +135,7 @@ func SetWorking(ctx context.Context, db postgres.DB, account string, lanes []str
 	batch.Queue(`
 		WITH waiting AS (
 			SELECT invite_id, id FROM deliveries
-			WHERE lane = ANY($1) AND next_at > now() AND lease_owner IS NULL AND status = 'queued' AND attempts > 0
+			WHERE lane = ANY($1) AND next_at > now() AND lease_owner IS NULL AND status IN ('queued', 'sending') AND attempts > 0
 			FOR NO KEY UPDATE SKIP LOCKED
 		)
 		UPDATE deliveries d SET next_at = now() FROM waiting w WHERE d.invite_id = w.invite_id AND d.id = w.id`, lanes)
