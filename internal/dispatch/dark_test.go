@@ -115,7 +115,7 @@ func darkness(w *world, p dispatch.Params) (after time.Duration, before, meanwhi
 		calls := w.sink.Calls()
 		w.travel(30 * time.Minute)
 		d.Wake()
-		w.until("it is tried again", func() bool { return w.sink.Calls() > calls })
+		w.untilWithin(90*time.Second, "it is tried again", func() bool { return w.sink.Calls() > calls })
 		// The jump ended its rest, which no passing of time does while it is tried.
 		w.until("it rests again", func() bool { return w.count(`SELECT count(*) FROM lanes WHERE paused_until > now()`) == 1 })
 		meanwhile = append(meanwhile, w.delays(d, mails, 9, chaos.Load{})...)

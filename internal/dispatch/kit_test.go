@@ -130,7 +130,7 @@ func (w *world) picture() string {
 			SELECT format('%s %s reason=%s next=%s token=%s owner=%s attempts=%s outcomes=%s', d.id, d.status, d.reason, d.next_at - now(),
 				d.lease_token, d.lease_owner, d.attempts,
 				(SELECT string_agg(outcome, ',') FROM attempts a WHERE a.invite_id = d.invite_id)) AS line
-			FROM deliveries d LIMIT 10) x`).Scan(&s)
+			FROM deliveries d ORDER BY status = 'accepted', next_at LIMIT 10) x`).Scan(&s)
 	return s
 }
 
