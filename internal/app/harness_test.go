@@ -64,6 +64,7 @@ type boot struct {
 	project    string            // whose key the product holds; default "default"
 	noPublic   bool
 	pace       time.Duration // default pace
+	now        func() time.Time
 }
 
 // start boots a whole process on a database of its own and a real listener,
@@ -108,7 +109,7 @@ func start(t *testing.T, b boot) *product {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.NewJSONHandler(p.logs, &slog.HandlerOptions{Level: slog.LevelInfo}))
-	if p.app, err = app.New(t.Context(), cfg, app.Options{Log: log, Listener: listener, Laptop: true, Pace: b.pace}); err != nil {
+	if p.app, err = app.New(t.Context(), cfg, app.Options{Log: log, Listener: listener, Laptop: true, Pace: b.pace, Now: b.now}); err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))

@@ -65,6 +65,9 @@ type Account struct {
 	ID, Name, ExternalID, AppSlug string
 	Healthy                       bool
 	CreatedAt, UpdatedAt          time.Time
+	// ReadAt is when Pipedream answered, by its own clock as CreatedAt and
+	// UpdatedAt are; zero when it did not say.
+	ReadAt time.Time
 }
 
 type accountBody struct {
@@ -93,13 +96,16 @@ func (b accountBody) account() Account {
 func (c *Client) Account(ctx context.Context, id string) (Account, error) {
 	var got accountBody
 	r := request{op: "get account", method: http.MethodGet, path: c.project() + "/accounts/" + url.PathEscape(id), scoped: true}
-	if _, err := c.do(ctx, r, &got); err != nil {
+	answered, err := c.do(ctx, r, &got)
+	if err != nil {
 		return Account{}, err
 	}
 	if got.ID == "" {
 		return Account{}, &Error{Op: r.op, Status: http.StatusOK, Code: "bad_answer", Kind: Passing}
 	}
-	return got.account(), nil
+	a := got.account()
+	a.ReadAt = answered.date
+	return a, nil
 }
 
 // AccountFilter selects accounts; empty members do not select.
@@ -130,7 +136,8 @@ func (c *Client) Accounts(ctx context.Context, f AccountFilter) ([]Account, stri
 		} `json:"page_info"`
 	}
 	r := request{op: "list accounts", method: http.MethodGet, path: c.project() + "/accounts", query: q.Encode(), scoped: true}
-	if _, err := c.do(ctx, r, &got); err != nil {
+	answered, err := c.do(ctx, r, &got)
+	if err != nil {
 		return nil, "", err
 	}
 	bodies, err := accountBodies(got.Data)
@@ -139,7 +146,9 @@ func (c *Client) Accounts(ctx context.Context, f AccountFilter) ([]Account, stri
 	}
 	accounts := make([]Account, 0, len(bodies))
 	for _, b := range bodies {
-		accounts = append(accounts, b.account())
+		a := b.account()
+		a.ReadAt = answered.date
+		accounts = append(accounts, a)
 	}
 	next := got.Page.EndCursor
 	switch n := len(accounts); {

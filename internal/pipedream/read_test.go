@@ -75,6 +75,10 @@ func TestAccount(t *testing.T) {
 		ID: "apn_1", ExternalID: "user-1", AppSlug: "slack", Healthy: true,
 		CreatedAt: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC), UpdatedAt: time.Date(2026, 11, 23, 12, 0, 1, 0, time.UTC),
 	}
+	if got.ReadAt.IsZero() {
+		t.Error("it is not said when Pipedream answered")
+	}
+	got.ReadAt = time.Time{}
 	if d := cmp.Diff(want, got); d != "" || err != nil {
 		t.Errorf("%v (-want +got):\n%s", err, d)
 	}

@@ -55,12 +55,42 @@ func (t *Tracker) Settle(ctx context.Context, c Check) error {
 		// An account that is not there yet may appear; the job gives up in the end.
 		return fmt.Errorf("confirm account for invite %s: %w: %w", cand.ID, ErrLater, err)
 	}
+	one := []pipedream.Account{account}
+	if err := t.ourTime(ctx, one); err != nil {
+		return err
+	}
+	account = one[0]
 	if why := refuted(cand, account); why != "" {
 		t.p.Log.WarnContext(ctx, "webhook named an account that is not this invite's", "invite_id", cand.ID.String(), "why", why)
 		return nil
 	}
 	_, err = t.connect(ctx, cand, account, fromWebhook)
 	return err
+}
+
+// clockNoise is how far apart two clocks look although they agree: an answer's
+// time has whole seconds and is as old as the answer's way.
+const clockNoise = 5 * time.Second
+
+// ourTime moves the times of accounts, of one answer, from Pipedream's clock to
+// the database's, by which we know when links were handed out.
+func (t *Tracker) ourTime(ctx context.Context, answer []pipedream.Account) error {
+	if len(answer) == 0 || answer[0].ReadAt.IsZero() {
+		return nil
+	}
+	now, err := ledger.Now(ctx, t.p.DB)
+	if err != nil {
+		return err
+	}
+	skew := now.Sub(answer[0].ReadAt)
+	if skew.Abs() <= clockNoise {
+		return nil
+	}
+	for i := range answer {
+		a := &answer[i]
+		a.CreatedAt, a.UpdatedAt, a.ReadAt = a.CreatedAt.Add(skew), a.UpdatedAt.Add(skew), now
+	}
+	return nil
 }
 
 // since is from when on an account may be an answer to this invite; nil before
@@ -141,6 +171,9 @@ func (t *Tracker) look(ctx context.Context, c ledger.Candidate, source string) (
 		page, next, err := accounts.Accounts(ctx, filter)
 		if err != nil {
 			return false, fmt.Errorf("look for accounts of invite %s: %w: %w", c.ID, ErrLater, err)
+		}
+		if err := t.ourTime(ctx, page); err != nil {
+			return false, err
 		}
 		for _, a := range page {
 			// The filter is Pipedream's; that it was applied is checked here.

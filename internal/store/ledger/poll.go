@@ -125,3 +125,12 @@ func LockRivals(ctx context.Context, tx pgx.Tx, c Candidate, accountID string) (
 	}
 	return list, nil
 }
+
+// Now is the database's clock at this moment.
+func Now(ctx context.Context, db postgres.DB) (time.Time, error) {
+	var now time.Time
+	if err := db.QueryRow(ctx, `SELECT clock_timestamp()`).Scan(&now); err != nil {
+		return time.Time{}, fmt.Errorf("read the database's clock: %w", postgres.Translate(err))
+	}
+	return now, nil
+}
