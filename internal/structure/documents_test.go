@@ -1,6 +1,7 @@
 package structure_test
 
 import (
+	"go/ast"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -179,6 +180,32 @@ func TestComposeOverridesHangTogether(t *testing.T) {
 					t.Errorf("%s: %s comes from the secret %s, which is not declared or not given to it", name, variable, file)
 				}
 			}
+		}
+	}
+}
+
+// A list of tests that nobody can find proves nothing.
+func TestDocumentsNameTestsThatExist(t *testing.T) {
+	t.Parallel()
+	exists := map[string]bool{}
+	for _, s := range sources(t) {
+		for _, d := range s.syntax.Decls {
+			if f, ok := d.(*ast.FuncDecl); ok && s.test {
+				exists[f.Name.Name] = true
+			}
+		}
+	}
+	text, err := os.ReadFile(filepath.Join(root, "CONTRIBUTING.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile("`(Test[A-Za-z0-9]+)`").FindAllStringSubmatch(string(text), -1)
+	if len(named) < 5 {
+		t.Fatalf("CONTRIBUTING.md names %d tests; this test looks in the wrong place", len(named))
+	}
+	for _, n := range named {
+		if !exists[n[1]] {
+			t.Errorf("CONTRIBUTING.md names %s, which is no test", n[1])
 		}
 	}
 }
