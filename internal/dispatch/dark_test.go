@@ -25,7 +25,7 @@ func (w *world) travel(d time.Duration) {
 	ctx := w.t.Context()
 	if err := postgres.InTx(ctx, w.db, func(tx pgx.Tx) error {
 		// In the order in which everybody takes them.
-		if _, err := tx.Exec(ctx, `LOCK TABLE invites, deliveries, attempts, lanes, provider_accounts IN EXCLUSIVE MODE`); err != nil {
+		if _, err := tx.Exec(ctx, `LOCK TABLE provider_accounts, lanes, invites, deliveries, attempts IN EXCLUSIVE MODE`); err != nil {
 			return err
 		}
 		rows, _ := tx.Query(ctx, `
