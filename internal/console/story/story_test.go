@@ -173,3 +173,46 @@ func TestAddressesInOthersWordsAreMasked(t *testing.T) {
 		t.Errorf("a name is shown as %q", got)
 	}
 }
+
+func TestTheTimelineIsGroupedByAttemptNewestFirst(t *testing.T) {
+	t.Parallel()
+	first, second := invite.New[invite.DeliveryID](), invite.New[invite.DeliveryID]()
+	at := now().Add(-time.Hour)
+	scanner := story.Happened{Type: invite.EventFetched, Data: invite.Data{LooksLike: invite.LooksLikeScanner}}
+	events := []story.Happened{
+		{Type: invite.EventCreated, Actor: invite.Actor{Kind: invite.ActorKey, ID: "key_1"}, Data: invite.Data{Channel: invite.Email, RequestID: "req_1"}},
+		{Type: invite.EventDeliverySending, DeliveryID: first},
+		{Type: invite.EventDeliveryAccepted, DeliveryID: first},
+		{Type: invite.EventDeliveryAccepted, DeliveryID: first, Data: invite.Data{Source: "callback"}},
+		scanner, scanner, scanner,
+		{Type: invite.EventResent, Actor: invite.Actor{Kind: invite.ActorStaff, ID: "stf_1"}, Data: invite.Data{Channel: invite.SMS}},
+		{Type: invite.EventDeliveryQueued, DeliveryID: second, Data: invite.Data{Channel: invite.SMS}},
+		{Type: invite.EventDeliveryBounced, DeliveryID: first, Data: invite.Data{Reason: invite.AddressNotFound}, Words: "550 p••@c•••.example"},
+		{Type: "something.new"},
+	}
+	for i := range events {
+		events[i].Seq, events[i].At = i+1, at.Add(time.Duration(i)*time.Minute)
+	}
+	tries := story.Timeline(english{now()}, events, "Slack", func(a invite.Actor) string { return a.ID })
+	var got []string
+	for _, try := range tries {
+		got = append(got, "# "+try.Title)
+		for _, e := range try.Entries {
+			got = append(got, strings.TrimSpace(fmt.Sprintf("%s ×%d %s | %s", e.Title, e.Times, e.Who, e.Words)))
+		}
+	}
+	want := []string{
+		"# Attempt 2, by text message", "something.new ×1  |", "A message waits to be sent ×1  |", "Sent again ×1 stf_1 |",
+		"# Attempt 1, by email", "Bounced: the mail came back ×1  | 550 p••@c•••.example", "Probably a mail scanner looked at the link ×3  |",
+		"The provider took the message ×1  |", "The message is handed to the provider ×1  |", "The product asked for this invite ×1 key_1 |",
+	}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	if advice := tries[1].Entries[0].Advice; !strings.Contains(advice, "correct the address") {
+		t.Errorf("a bounce is met with the advice %q", advice)
+	}
+	if facts := tries[1].Entries[4].Facts; len(facts) == 0 || facts[2] != (story.Fact{Name: "request", Value: "req_1"}) {
+		t.Errorf("the technical details are %v", facts)
+	}
+}

@@ -108,8 +108,14 @@ func title(w Words, number int, c invite.Channel) string {
 	return w.T("Attempt %d", number)
 }
 
-// add appends an entry. What scanners do by the dozen is one line.
+// add appends an entry. What scanners do by the dozen is one line, and so is
+// what two sources say alike: our call's answer, and the provider's callback.
 func (t *Try) add(e Entry) {
+	if n := len(t.Entries); n > 0 && e.Tone == Busy && e.Title == t.Entries[n-1].Title && e.Words == "" && e.Advice == "" {
+		t.Entries[n-1].Seq = e.Seq
+		t.Entries[n-1].Facts = append(t.Entries[n-1].Facts, e.Facts...)
+		return
+	}
 	if n := len(t.Entries); n > 0 && e.Title == t.Entries[n-1].Title && e.Icon == "eye" && e.Tone == Calm {
 		last := &t.Entries[n-1]
 		last.Times++
