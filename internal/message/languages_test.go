@@ -148,7 +148,7 @@ func TestTextMessagesOfEveryLanguageStayCheap(t *testing.T) {
 		if tag == "ar" {
 			most, enc = 2, message.UCS2
 		}
-		for _, kind := range []message.Kind{message.First, message.Resend} {
+		for _, kind := range []message.Kind{message.First, message.Resend, message.Reminder} {
 			for _, by := range []message.Initiator{message.ByProduct, message.ByUser} {
 				for _, brand := range []string{"Acme", "Northwind Traders", "Müller & Söhne", "Crédit Agrícola"} {
 					for _, app := range []string{"Slack", "Google Search Console", "Microsoft Outlook Calendar (Legacy)"} {
@@ -196,7 +196,7 @@ func TestASenderWithoutRepliesSaysWhereToStop(t *testing.T) {
 	r := newRenderer(t)
 	const page = "https://go.acme.example/s/x7Kp2mQ9rT4vW8sZ"
 	for _, tag := range append([]string{"en"}, keys(translated())...) {
-		for _, kind := range []message.Kind{message.First, message.Resend} {
+		for _, kind := range []message.Kind{message.First, message.Resend, message.Reminder} {
 			v := sample()
 			v.Locale, v.Kind, v.StopURL = tag, kind, secret.New(page)
 			sms, err := r.SMS(v)
@@ -238,7 +238,7 @@ func TestHostileValuesChangeNothingInAnyLanguage(t *testing.T) {
 		for i, bad := range hostile {
 			t.Run(fmt.Sprintf("%s %d", tag, i), func(t *testing.T) {
 				t.Parallel()
-				for _, kind := range []message.Kind{message.First, message.Resend} {
+				for _, kind := range []message.Kind{message.First, message.Resend, message.Reminder} {
 					v := sample()
 					v.Locale, v.Kind, v.CanRenew, v.CanReport = tag, kind, true, true
 					set(&v, "Name")

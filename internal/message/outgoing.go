@@ -39,6 +39,9 @@ type Email struct {
 	Subject  string
 	Text     secret.Text // carries the link
 	HTML     secret.Text // carries the link
+	// Unsubscribe is the address of our page that ends such mails, which takes
+	// the one press that mail programs make of it (RFC 8058); zero: none.
+	Unsubscribe secret.Text
 }
 
 // SMS is a rendered text message.

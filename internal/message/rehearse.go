@@ -23,13 +23,13 @@ func (r *Renderer) rehearse(tag string) error {
 	lone := full
 	lone.Inviter, lone.CanRenew, lone.CanReport = "", false, false
 	for _, v := range []Vars{full, bare, lone} {
-		for i := range 12 {
+		for i := range 16 {
 			v.Locale, v.LinkType, v.Initiator = tag, LinkInvite, ByProduct
-			v.Kind = []Kind{First, Resend, Passcode}[i%3]
-			if i/3&1 != 0 {
+			v.Kind = []Kind{First, Resend, Reminder, Passcode}[i%4]
+			if i/4&1 != 0 {
 				v.LinkType = LinkConnect
 			}
-			if i/3&2 != 0 {
+			if i/4&2 != 0 {
 				v.Initiator = ByUser
 			}
 			if _, err := r.Email(v); err != nil {

@@ -134,7 +134,7 @@ func (r *Renderer) prepare(v Vars) (*edition, content, error) {
 
 func kindOf(v Vars) Kind {
 	switch v.Kind {
-	case Resend, Passcode:
+	case Resend, Reminder, Passcode:
 		return v.Kind
 	case First:
 	}
@@ -183,7 +183,7 @@ func newEdition(fsys fs.FS, l *Language) (*edition, error) {
 		return nil, err
 	}
 	e.gsm = true
-	for _, k := range []Kind{First, Resend, Passcode} {
+	for _, k := range []Kind{First, Resend, Reminder, Passcode} {
 		if e.subjects[k], err = variants(l, "email/"+string(k)+".subject.txt", nil); err != nil {
 			return nil, err
 		}

@@ -58,7 +58,7 @@ func sample() message.Vars {
 // cases are all combinations that change the wording.
 func cases(t testing.TB) map[string]message.Vars {
 	out := map[string]message.Vars{}
-	for _, kind := range []message.Kind{message.First, message.Resend} {
+	for _, kind := range []message.Kind{message.First, message.Resend, message.Reminder} {
 		for _, link := range []message.LinkType{message.LinkInvite, message.LinkConnect} {
 			for _, who := range []string{"inviter", "product", "user"} {
 				for _, zone := range []string{"utc", "berlin"} {
@@ -112,7 +112,7 @@ func translatedCases(t testing.TB, tag, zone string) map[string]message.Vars {
 	}
 	out := map[string]message.Vars{}
 	add := func(name string, change func(*message.Vars)) {
-		for _, kind := range []message.Kind{message.First, message.Resend} {
+		for _, kind := range []message.Kind{message.First, message.Resend, message.Reminder} {
 			v := sample()
 			v.Locale, v.Kind = tag, kind
 			change(&v)

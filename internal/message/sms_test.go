@@ -55,7 +55,7 @@ func TestTextMessagesFitOneSegment(t *testing.T) {
 	inviters := []string{"", "Sam Rivera", "Alexandra Montgomery-Whitfield", "María “Mari” O’Brien–Łukasz"}
 	lives := []time.Duration{4 * time.Hour, 3*time.Hour + 48*time.Minute, 23*time.Hour + 59*time.Minute, 29*24*time.Hour + 23*time.Hour}
 	const link = "https://go.northwindtr.example/c/x7Kp2mQ9r" // 42 characters
-	for _, kind := range []message.Kind{message.First, message.Resend} {
+	for _, kind := range []message.Kind{message.First, message.Resend, message.Reminder} {
 		for _, by := range []message.Initiator{message.ByProduct, message.ByUser} {
 			for _, brand := range brands {
 				for _, app := range apps {

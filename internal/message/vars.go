@@ -21,6 +21,8 @@ type Kind string
 const (
 	First  Kind = "first"
 	Resend Kind = "resend"
+	// Reminder is of a message that found no reader yet.
+	Reminder Kind = "reminder"
 	// Passcode carries six digits and no link: what a page asks for before it
 	// leads on.
 	Passcode Kind = "passcode"
@@ -99,9 +101,11 @@ type content struct {
 	Inviter, Reason, Note, Name string
 	Email, URL, StopURL         string
 	Passcode, PageHost          string
-	Resend, ByUser, Direct      bool
+	Resend, Reminder            bool
+	ByUser, Direct              bool
 	CanRenew, CanReport         bool
 	Until, Duration             string
+	Clock                       string // when it ends, where that is within a day
 	SupportEmail, LegalLine     string
 	PrivacyURL, LogoURL         string
 	ConnectHost, Initial        string
@@ -128,7 +132,7 @@ func newContent(v Vars, l *Language) (content, error) {
 		Inviter: cleanTyped(v.Inviter, maxName), Name: cleanTyped(v.RecipientName, maxName),
 		Reason: cleanTyped(v.Reason, maxReason), Note: cleanTyped(v.Note, maxNote),
 		Email: clean(v.RecipientEmail.Reveal(), 320), StopURL: stop,
-		Resend: v.Kind == Resend, ByUser: v.Initiator == ByUser, Direct: v.LinkType == LinkConnect,
+		Resend: v.Kind == Resend, Reminder: v.Kind == Reminder, ByUser: v.Initiator == ByUser, Direct: v.LinkType == LinkConnect,
 		CanRenew: v.CanRenew && v.LinkType != LinkConnect, CanReport: v.CanReport && v.LinkType != LinkConnect,
 		Until: l.Moment(v.ExpiresAt, v.Zone, v.ZoneIsRecipients), Duration: l.Duration(v.ExpiresAt.Sub(v.Now)),
 		SupportEmail: clean(v.SupportEmail, 320), LegalLine: clean(v.LegalLine, maxLegal),
@@ -141,6 +145,9 @@ func newContent(v Vars, l *Language) (content, error) {
 		c.URL = v.URL.Reveal()
 	} else if c.Passcode = v.Passcode.Reveal(); publicHost.MatchString(v.PageHost) {
 		c.PageHost = v.PageHost
+	}
+	if v.ExpiresAt.Sub(v.Now) < 24*time.Hour {
+		c.Clock = l.Clock(v.ExpiresAt, v.Zone, v.ZoneIsRecipients)
 	}
 	if l.Dir == "rtl" {
 		c.Start = "right"

@@ -101,7 +101,7 @@ func (l *Language) rehearse() error {
 		// The first of each month, then the rest of a week in December.
 		at := time.Date(2026, time.Month(1+min(i, 11)), 1+max(0, i-11), 12*(i%2), 0, 0, 0, time.UTC)
 		for _, named := range []bool{false, true} {
-			if _, err := l.moment(at, place, named); err != nil {
+			if _, err := l.moment("moment", at, place, named); err != nil {
 				return err
 			}
 		}
@@ -230,10 +230,20 @@ func (l *Language) duration(d time.Duration) (string, error) {
 // Moment says t in words to the minute, never later than t. With named, zone is
 // the reader's and its place stands beside the time; otherwise the time is UTC.
 func (l *Language) Moment(t time.Time, zone *time.Location, named bool) string {
-	return must(l.moment(t, zone, named))
+	return must(l.moment("moment", t, zone, named))
 }
 
-func (l *Language) moment(t time.Time, zone *time.Location, named bool) (string, error) {
+// Clock writes the time of day alone, for a line that has no room for more: UTC
+// is named, a zone of the reader's is not.
+func (l *Language) Clock(t time.Time, zone *time.Location, named bool) string {
+	clock := must(l.moment("clock", t, zone, named))
+	if !named || zone == nil || placeOf(zone) == "" {
+		clock += " UTC"
+	}
+	return clock
+}
+
+func (l *Language) moment(word string, t time.Time, zone *time.Location, named bool) (string, error) {
 	place := ""
 	if named && zone != nil {
 		place = placeOf(zone)
@@ -257,7 +267,7 @@ func (l *Language) moment(t time.Time, zone *time.Location, named bool) (string,
 		Day: t.Day(), Month: int(t.Month()), Weekday: (int(t.Weekday())+6)%7 + 1, Year: t.Year(),
 		Place: place,
 	}
-	return l.word("moment", parts)
+	return l.word(word, parts)
 }
 
 // placeOf names a zone for people: "Europe/Berlin" is Berlin. Empty for UTC,

@@ -64,6 +64,10 @@ func (s *Sender) body(m message.Outgoing) ([]byte, error) {
 	// Mail clients fold messages with equal subjects into one thread and hide
 	// the repeated part, which is the link; a distinct reference prevents it.
 	v3.SetHeader("X-Entity-Ref-ID", m.AttemptID)
+	if !e.Unsubscribe.IsZero() {
+		v3.SetHeader("List-Unsubscribe", "<"+e.Unsubscribe.Reveal()+">")
+		v3.SetHeader("List-Unsubscribe-Post", "List-Unsubscribe=One-Click")
+	}
 	v3.AddCategories(category)
 	if s.p.IPPool != "" {
 		v3.SetIPPoolID(s.p.IPPool)

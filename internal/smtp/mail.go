@@ -65,6 +65,10 @@ func (s *Sender) compose(m message.Outgoing) (mail, error) {
 	// Mail clients fold messages with equal subjects into one thread and hide
 	// the repeated part, which is the link; a distinct reference prevents it.
 	msg.SetGenHeader("X-Entity-Ref-ID", m.AttemptID)
+	if !e.Unsubscribe.IsZero() {
+		msg.SetGenHeader("List-Unsubscribe", "<"+e.Unsubscribe.Reveal()+">")
+		msg.SetGenHeader("List-Unsubscribe-Post", "List-Unsubscribe=One-Click")
+	}
 	msg.SetBodyString(gomail.TypeTextPlain, e.Text.Reveal())
 	msg.AddAlternativeString(gomail.TypeTextHTML, e.HTML.Reveal())
 	var raw bytes.Buffer
