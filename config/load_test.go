@@ -147,7 +147,7 @@ func TestEnvironmentOfOneProduct(t *testing.T) {
 		"CONNECTLINK_SETTLE_TWILIO", "1s", "CONNECTLINK_SETTLE_SENDGRID", "0", "CONNECTLINK_NO_RECEIPT_EMAIL", "2h", "CONNECTLINK_LEASE_FOR", "20s", "CONNECTLINK_LEASE_RENEW_EVERY", "10s",
 		"CONNECTLINK_BRAND_NAME", "Acme", "CONNECTLINK_BRAND_COLOUR", "1D4ED8", "CONNECTLINK_BRAND_LOGO_URL", "https://acme.example/l.png",
 		"CONNECTLINK_BRAND_SUPPORT_EMAIL", "help@acme.example", "CONNECTLINK_BRAND_LEGAL_LINE", "Acme Inc.", "CONNECTLINK_BRAND_PRIVACY_URL", "https://acme.example/p",
-		"CONNECTLINK_BRAND_REGION", "uk", "CONNECTLINK_DEFAULT_VALID_FOR", "30d", "CONNECTLINK_RETENTION", "365d", "CONNECTLINK_RETURN_URLS", "https://app.acme.example/x,ACME://",
+		"CONNECTLINK_BRAND_REGION", "uk", "CONNECTLINK_DEFAULT_VALID_FOR", "30d", "CONNECTLINK_RETENTION", "365d", "CONNECTLINK_DEFAULT_REMINDERS", "2", "CONNECTLINK_RETURN_URLS", "https://app.acme.example/x,ACME://",
 		"CONNECTLINK_APPLE_APP_IDS", "A1B2C3D4E5.example.acme.app, ZZZZZZZZZZ.two", "CONNECTLINK_ANDROID_APPS", "example.acme.app="+strings.Repeat("0a", 32)+",example.acme.app="+strings.Repeat("FF:", 31)+"ff",
 		"CONNECTLINK_DEVELOPMENT_RECIPIENTS", "Pat@Acme.example,@acme.example,+12025550123", "CONNECTLINK_ON_UNKNOWN", "resend", "CONNECTLINK_SMS_CONSENT_REQUIRED", "yes",
 		"CONNECTLINK_WEBHOOK_URL", "https://api.acme.example/h", "CONNECTLINK_WEBHOOK_SECRET", hook,
@@ -169,7 +169,7 @@ func TestEnvironmentOfOneProduct(t *testing.T) {
 		Projects: []config.Project{{
 			ID:              "default",
 			Brand:           config.Brand{Name: "Acme", Colour: "#1d4ed8", LogoURL: "https://acme.example/l.png", SupportEmail: "help@acme.example", LegalLine: "Acme Inc.", PrivacyURL: "https://acme.example/p", Region: "GB"},
-			DefaultValidFor: 30 * 24 * time.Hour, Retention: 365 * 24 * time.Hour, DefaultVerify: "none", ReturnURLs: []string{"https://app.acme.example/x", "acme://"},
+			DefaultValidFor: 30 * 24 * time.Hour, Retention: 365 * 24 * time.Hour, DefaultVerify: "none", DefaultReminders: 2, ReturnURLs: []string{"https://app.acme.example/x", "acme://"},
 			AppleAppIDs: []string{"A1B2C3D4E5.example.acme.app", "ZZZZZZZZZZ.two"},
 			AndroidApps: []string{
 				"example.acme.app=" + strings.TrimSuffix(strings.Repeat("0A:", 32), ":"),
@@ -234,7 +234,7 @@ func TestAllFaultsAreReportedAtOnce(t *testing.T) {
 		"CONNECTLINK_TRUSTED_PROXIES": "10.0.0.0/8,CANARY", "CONNECTLINK_LOG_LEVEL": "CANARY", "CONNECTLINK_ROLE": "CANARY", "CONNECTLINK_SANDBOX": "CANARY",
 		"CONNECTLINK_SETTLE_TWILIO": "CANARY", "CONNECTLINK_LEASE_FOR": "1ms", "CONNECTLINK_BRAND_COLOUR": "CANARY", "CONNECTLINK_BRAND_LOGO_URL": "http://CANARY",
 		"CONNECTLINK_BRAND_SUPPORT_EMAIL": "CANARY", "CONNECTLINK_BRAND_LEGAL_LINE": strings.Repeat("CANARY", 100), "CONNECTLINK_BRAND_PRIVACY_URL": "CANARY", "CONNECTLINK_BRAND_REGION": "CANARY",
-		"CONNECTLINK_DEFAULT_VALID_FOR": "31d", "CONNECTLINK_RETENTION": "6d", "CONNECTLINK_RETURN_URLS": "https://*.CANARY", "CONNECTLINK_APPLE_APP_IDS": "example.CANARY", "CONNECTLINK_ANDROID_APPS": "example.acme.app=14:CANARY", "CONNECTLINK_DEVELOPMENT_RECIPIENTS": "CANARY", "CONNECTLINK_ON_UNKNOWN": "CANARY",
+		"CONNECTLINK_DEFAULT_VALID_FOR": "31d", "CONNECTLINK_RETENTION": "6d", "CONNECTLINK_DEFAULT_REMINDERS": "4", "CONNECTLINK_RETURN_URLS": "https://*.CANARY", "CONNECTLINK_APPLE_APP_IDS": "example.CANARY", "CONNECTLINK_ANDROID_APPS": "example.acme.app=14:CANARY", "CONNECTLINK_DEVELOPMENT_RECIPIENTS": "CANARY", "CONNECTLINK_ON_UNKNOWN": "CANARY",
 		"CONNECTLINK_SMS_CONSENT_REQUIRED": "CANARY", "CONNECTLINK_WEBHOOK_URL": "http://CANARY", "CONNECTLINK_WEBHOOK_SECRET": "whsec_CANARY", "CONNECTLINK_BRAND_NAME": "CAN\nARY",
 		"PIPEDREAM_PROJECT_ENVIRONMENT": "CANARY", "PIPEDREAM_API_URL": "CANARY", "PIPEDREAM_LINK_HOSTS": "https://CANARY/",
 		"SENDGRID_FROM": "CANARY", "SENDGRID_REPLY_TO": "CANARY <a@b.c>", "SENDGRID_WEBHOOK_PUBLIC_KEYS": "CANARY", "SENDGRID_API_URL": "https://a:CANARY@b",

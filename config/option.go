@@ -178,6 +178,21 @@ func rate[T any](key, env, def, help string, at func(*T) *float64) option[T] {
 	}
 }
 
+// count is a setting that is a whole number from 0 to most.
+func count[T any](key, env, def, help string, most int, at func(*T) *int) option[T] {
+	return option[T]{key: key, env: env, def: def, help: help, typed: true,
+		set: func(t *T, values []string) error {
+			n, err := strconv.Atoi(values[0])
+			if err != nil || n < 0 || n > most {
+				return fmt.Errorf("want a whole number from 0 to %d", most)
+			}
+			*at(t) = n
+			return nil
+		},
+		show: func(t *T) string { return strconv.Itoa(*at(t)) },
+	}
+}
+
 // parseSpan reads Go's durations and whole days ("30d").
 func parseSpan(s string) (time.Duration, error) {
 	if days, ok := strings.CutSuffix(s, "d"); ok {

@@ -9,6 +9,9 @@ import (
 // maxValidFor is the longest an invite link may keep working.
 const maxValidFor = 30 * 24 * time.Hour
 
+// maxReminders is how often somebody may be reminded of one invite.
+const maxReminders = 3
+
 // Bounds of retention. Below a week, repeated callbacks and requests could speak
 // of what is gone.
 const (
@@ -47,6 +50,8 @@ func brandSettings() []option[Project] {
 			func(t *p) *string { return &t.Brand.Region }, checkRegion),
 		span("default_valid_for", "CONNECTLINK_DEFAULT_VALID_FOR", "0s", "How long invite links work unless an invite says otherwise; 0 is as long as Pipedream's token.",
 			0, maxValidFor, func(t *p) *time.Duration { return &t.DefaultValidFor }),
+		count("default_reminders", "CONNECTLINK_DEFAULT_REMINDERS", "0", "How often people are reminded who have not opened the page, unless an invite says otherwise; at most 3.",
+			maxReminders, func(t *p) *int { return &t.DefaultReminders }),
 		span("retention", "CONNECTLINK_RETENTION", "90d", "How long invites are kept once they have ended, with everything that belongs to them; at least a week.",
 			minRetention, maxRetention, func(t *p) *time.Duration { return &t.Retention }),
 		text("default_verify", "CONNECTLINK_DEFAULT_VERIFY", VerifyNone, "Whether recipients enter a code that is sent to them before they connect, unless an invite says otherwise: none or code.",

@@ -73,6 +73,7 @@ type Project struct {
 	ID                    string
 	Brand                 Brand
 	DefaultValidFor       time.Duration // 0: as long as the connect token
+	DefaultReminders      int           // how often to remind unless an invite says otherwise
 	Retention             time.Duration // how long invites that ended are kept
 	DefaultVerify         string        // VerifyNone or VerifyCode
 	ReturnURLs            []string      // see AllowsReturn

@@ -149,6 +149,9 @@ func (d *Dispatcher) compose(t *task, attempt invite.AttemptID) (message.Outgoin
 	if err != nil {
 		return message.Outgoing{}, err
 	}
+	if v.Kind == message.Reminder && d.p.PublicURL != "" && !w.code.IsZero() {
+		mail.Unsubscribe = secret.New(d.p.PublicURL + "/s/" + w.code.Reveal())
+	}
 	mail.To = message.Address{Email: secret.New(to), Name: strings.TrimSpace(r.Name)}
 	out.Email = &mail
 	return out, nil

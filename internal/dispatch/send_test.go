@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/connectlink/connectlink/config"
 	"github.com/connectlink/connectlink/internal/chaos"
 	"github.com/connectlink/connectlink/internal/chaos/sink"
@@ -61,6 +63,29 @@ func TestAMessageCarriesOpaqueIDsAndItsLink(t *testing.T) {
 	for _, h := range w.sink.Headers() {
 		if h.Get("Idempotency-Key") != "" || h.Get("X-Idempotency-Key") != "" {
 			t.Error("a send carried an Idempotency-Key: net/http repeats such a POST by itself")
+		}
+	}
+}
+
+func TestAReminderCanBeUnsubscribedFromWithOnePress(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	mail := w.load(2, chaos.Load{})
+	if _, err := w.db.Exec(t.Context(), `UPDATE deliveries SET kind = 'reminder' WHERE invite_id = $1`, mail[0].InviteID); err != nil {
+		t.Fatal(err)
+	}
+	w.run(w.params())
+	w.until("accepted", w.all("accepted"))
+	for _, m := range w.sink.Taken() {
+		want := map[string]string{"Auto-Submitted": "auto-generated", "X-Entity-Ref-ID": m.Attempt}
+		if m.Invite == mail[0].InviteID.String() {
+			want["List-Unsubscribe"], want["List-Unsubscribe-Post"] = "<"+strings.Replace(m.Key, "/c/", "/s/", 1)+">", "List-Unsubscribe=One-Click"
+			if !strings.HasPrefix(m.Subject, "Your ") || !strings.Contains(m.Subject, " ends at ") {
+				t.Errorf("the reminder's subject is %q", m.Subject)
+			}
+		}
+		if diff := cmp.Diff(want, m.Headers); diff != "" {
+			t.Errorf("headers of %q (-want +got):\n%s", m.Subject, diff)
 		}
 	}
 }

@@ -184,7 +184,7 @@ func TestRequestsAndTheDocumentHaveTheSameFields(t *testing.T) {
 	for schema, request := range map[string]any{
 		"CreateInvite": issue.CreateRequest{}, "ResendInvite": issue.ResendRequest{}, "RevokeInvite": issue.RevokeRequest{},
 		"Recipient": issue.RecipientRequest{}, "Consent": issue.ConsentRequest{}, "Inviter": issue.InviterRequest{},
-		"Fallback": issue.FallbackRequest{},
+		"Fallback": issue.FallbackRequest{}, "Reminders": issue.RemindersRequest{},
 	} {
 		got := slices.Sorted(maps.Keys(c.doc.Components.Schemas[schema].Value.Properties))
 		if diff := cmp.Diff(properties(request), got); diff != "" {

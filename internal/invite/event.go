@@ -35,6 +35,8 @@ const (
 	EventVerifyFailed        EventType = "verify.failed"
 	EventFallback            EventType = "fallback"         // the other channel is tried
 	EventFallbackSkipped     EventType = "fallback.skipped" // it cannot be: Reason or Outcome says why
+	EventReminded            EventType = "reminded"         // a reminder is sent
+	EventReminderSkipped     EventType = "reminder.skipped" // there will be none (any more): Reason or Outcome says why
 	EventDeliveryQueued      EventType = "delivery.queued"
 	EventDeliverySending     EventType = "delivery.sending" // an attempt was begun
 	EventDeliveryRetry       EventType = "delivery.retry"   // it did not leave; it will be tried again
@@ -126,6 +128,7 @@ type Data struct {
 	OtherInvite   string     `json:"other_invite,omitempty"`
 	RetryAt       *time.Time `json:"retry_at,omitempty"`
 	Attempt       int        `json:"attempt,omitempty"`
+	Reminder      int        `json:"reminder,omitempty"` // its number
 	Outcome       string     `json:"outcome,omitempty"`
 	Source        string     `json:"source,omitempty"` // how it was learnt: webhook, poll, page, callback, list
 	Why           string     `json:"why,omitempty"`    // of staff's acts: a word of a pick list

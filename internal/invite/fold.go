@@ -49,6 +49,17 @@ func (s State) Latest() (DeliveryState, bool) {
 	return DeliveryState{}, false
 }
 
+// last is the newest delivery on whose fate the invite's depends: neither a
+// passcode's nor a reminder's. It is zero when there is none.
+func (s State) last() DeliveryState {
+	for _, d := range slices.Backward(s.Deliveries) {
+		if d.Kind != KindPasscode && d.Kind != KindReminder {
+			return d
+		}
+	}
+	return DeliveryState{}
+}
+
 // Effect is what must follow from an event, in the transaction that records it.
 type Effect string
 
@@ -82,7 +93,7 @@ func Fold(s State, e Event) (State, []Effect) {
 	case EventLinkMinted:
 		return foldMinted(s, e), nil
 	case EventFetched, EventMintFailed, EventAlreadyConnected, EventConnectedLate, EventCreated, EventCopied, EventConnectedAsOther,
-		EventVerifyPassed, EventVerifyFailed:
+		EventVerifyPassed, EventVerifyFailed, EventReminded, EventReminderSkipped:
 		return s, nil
 	case EventAddressCorrected:
 		return endDeliveries(s), nil // what waits would go to the wrong address
@@ -307,8 +318,8 @@ func foldDelivery(s State, e Event, status DeliveryStatus) (State, []Effect) {
 	if _, blocks := BlockOf(d.Status, d.Reason); blocks {
 		effects = append(effects, EffectBlock)
 	}
-	last, _ := s.Latest() // never a passcode's
-	if last.ID != e.DeliveryID {
+	// A reminder that does not get through takes nothing from the message before.
+	if s.last().ID != e.DeliveryID {
 		return s, effects
 	}
 	switch {

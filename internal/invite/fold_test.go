@@ -54,7 +54,7 @@ func TestStatusMatrix(t *testing.T) {
 	all := []EventType{
 		EventCreated, EventLinkMinted, EventMintFailed, EventFetched, EventVisited, EventContinued, EventConnectFailed,
 		EventConnected, EventAlreadyConnected, EventConnectedLate, EventExpired, EventResent, EventRenewed, EventReported, EventAddressCorrected,
-		EventRevoked, EventReplaced, EventErased, EventDeliverySending, EventDeliveryRetry, EventDeliveryAccepted, EventDeliverySent,
+		EventRevoked, EventReplaced, EventErased, EventReminded, EventReminderSkipped, EventDeliverySending, EventDeliveryRetry, EventDeliveryAccepted, EventDeliverySent,
 		EventDeliveryDeferred, EventDeliveryDelivered, EventDeliveryBounced, EventDeliveryUndelivered, EventDeliveryRejected,
 		EventDeliverySuppressed, EventDeliveryComplained, EventDeliveryUnknown, EventDeliveryCanceled, EventDeliveryNoReceipt,
 	}
@@ -107,6 +107,23 @@ func TestEndsCancelWhatHasNotLeft(t *testing.T) {
 		if got := s.Deliveries[0].Status; got != Sending {
 			t.Errorf("%s: sending became %s, want it left to its result", typ, got)
 		}
+	}
+}
+
+func TestAReminderThatFailsTakesNothingFromTheMessageBefore(t *testing.T) {
+	t.Parallel()
+	second := New[DeliveryID]()
+	s, _ := Fold(at(Active, Delivered), Event{Type: EventDeliveryQueued, DeliveryID: second, Data: Data{Channel: Email, Kind: KindReminder}, At: noon})
+	for _, typ := range []EventType{EventDeliveryBounced, EventDeliverySuppressed} {
+		after, effects := Fold(s, Event{Type: typ, DeliveryID: second, Data: Data{Reason: AddressNotFound}, At: noon})
+		if after.Status != Active || slices.Contains(effects, EffectPublishDeliveryFailed) || !slices.Contains(effects, EffectBlock) {
+			t.Errorf("%s: %s, %v", typ, after.Status, effects)
+		}
+	}
+	// The message itself still counts, though a reminder came after it.
+	s.Deliveries[0].Status = Accepted
+	if after, _ := Fold(s, about(EventDeliveryBounced, Data{Reason: AddressNotFound})); after.Status != Failed {
+		t.Errorf("the message itself bounced, and the invite is %s", after.Status)
 	}
 }
 

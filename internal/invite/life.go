@@ -8,6 +8,8 @@ const (
 	DefaultExpiresIn = 4 * time.Hour
 	// MaxExpiresIn is Pipedream's maximum life of a connect token.
 	MaxExpiresIn = 4 * time.Hour
+	// MaxReminders is how often somebody may be reminded of one invite.
+	MaxReminders = 3
 	// MaxValidFor is how long an invite link may keep handing out links.
 	MaxValidFor = 30 * 24 * time.Hour
 )

@@ -135,8 +135,10 @@ const (
 
 // What a delivery carries.
 const (
-	KindFirst  = "first"
-	KindResend = "resend"
+	KindFirst = "first"
+	// KindReminder is of an earlier message, on whose fate the invite's depends.
+	KindReminder = "reminder"
+	KindResend   = "resend"
 	// KindPasscode is a message with six digits and no link. What becomes of it
 	// says nothing of how the invite stands.
 	KindPasscode = "passcode"

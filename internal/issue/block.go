@@ -1,12 +1,14 @@
 package issue
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/store/suppression"
 )
@@ -31,6 +33,16 @@ func (s *Service) block(p access.Principal, ch invite.Channel, r invite.Recipien
 
 // ask adds the question to a batch.
 func (b *block) ask(batch *pgx.Batch) { suppression.Ask(batch, b.keys, &b.standing) }
+
+// askIn asks it in a transaction.
+func (b *block) askIn(ctx context.Context, tx pgx.Tx) error {
+	batch := &pgx.Batch{}
+	b.ask(batch)
+	if batch.Len() == 0 {
+		return nil
+	}
+	return postgres.Translate(tx.SendBatch(ctx, batch).Close())
+}
 
 // err says why the recipient may not be written to.
 func (b *block) err() error {

@@ -143,7 +143,7 @@ func (s *Service) row(p access.Principal, o order, app invite.App, meta Meta) (l
 		ID: id, ProjectID: p.ProjectID, Livemode: p.Livemode, Environment: p.Environment, Status: invite.Pending,
 		Channel: o.channel, LinkType: o.linkType, InitiatedBy: o.initiatedBy, ExternalUserID: o.externalUserID, App: app,
 		OAuthAppID: o.oauthAppID, Content: content, ExpiresIn: o.expiresIn, ValidFor: o.validFor, CreatedBy: key,
-		Fallback: o.fallback, SendAt: o.sendAt, Verify: o.verify,
+		Fallback: o.fallback, SendAt: o.sendAt, Verify: o.verify, Reminders: o.reminders,
 		Code: stored, Terms: ledger.Terms(s.p.Box, p.ProjectID, p.Livemode, o.content.Recipient),
 		Event: invite.Event{
 			ID: invite.New[invite.EventID](), Type: invite.EventCreated, Actor: actor(p),
@@ -195,6 +195,7 @@ func fresh(row ledger.New, in ledger.Inserted) find.Invite {
 	if !row.SendAt.IsZero() {
 		inv.SendAt = &row.SendAt
 	}
+	inv.Reminders = row.Reminders
 	if f := row.Fallback; f.Open() {
 		first := string(row.Channel)
 		inv.FallbackAfter, inv.FallbackDelayS, inv.FirstChannel = string(f.After), int32(f.Delay/time.Second), &first

@@ -83,12 +83,8 @@ func (s *Service) fallBack(ctx context.Context, tx pgx.Tx, d ledger.FallbackDue)
 	// The block is looked for again when the message leaves; here it keeps the
 	// invite from seeming to be under way.
 	b := s.block(access.Principal{ProjectID: d.ProjectID, Livemode: d.Livemode}, d.Channel, to)
-	batch := &pgx.Batch{}
-	b.ask(batch)
-	if batch.Len() > 0 {
-		if err := tx.SendBatch(ctx, batch).Close(); err != nil {
-			return "", postgres.Translate(err)
-		}
+	if err := b.askIn(ctx, tx); err != nil {
+		return "", err
 	}
 	if len(b.standing) > 0 {
 		return skip(invite.Data{Reason: b.standing[0].Kind.Reason()})

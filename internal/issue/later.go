@@ -24,9 +24,38 @@ func (o *order) later(f *faults, r CreateRequest, p access.Principal, project co
 		}
 		o.sendAt = r.SendAt.UTC()
 	}
+	o.reminders = o.remindsOf(f, r.Reminders, project)
 	if r.Fallback != nil {
 		o.fallback = o.fallsBack(f, *r.Fallback, p, project)
 	}
+}
+
+// remindsOf is how often to remind. A project's default does not apply where
+// there could be none: without a message, and without a page of ours, which is
+// where people say that they want no more.
+func (o *order) remindsOf(f *faults, r *RemindersRequest, project config.Project) int {
+	cannot := ""
+	switch {
+	case o.channel == invite.LinkOnly:
+		cannot = "with channel link nothing is sent that somebody could be reminded of"
+	case o.linkType == invite.ConnectLink:
+		cannot = "with link_type connect there is no page on which the recipient could stop them"
+	}
+	switch {
+	case r == nil && cannot != "":
+		return 0
+	case r == nil:
+		return project.DefaultReminders
+	case r.Count == nil:
+		f.add("/reminders/count", invite.FaultRequired, "say how often to remind, 0 to %d times", invite.MaxReminders)
+	case *r.Count < 0 || *r.Count > invite.MaxReminders:
+		f.add("/reminders/count", invite.FaultOutOfRange, "must be 0 to %d", invite.MaxReminders)
+	case *r.Count > 0 && cannot != "":
+		f.add("/reminders", invite.FaultNotAllowed, "%s", cannot)
+	default:
+		return *r.Count
+	}
+	return 0
 }
 
 func (o *order) fallsBack(f *faults, r FallbackRequest, p access.Principal, project config.Project) invite.Fallback {

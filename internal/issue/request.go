@@ -19,6 +19,7 @@ type CreateRequest struct {
 	InitiatedBy    string            `json:"initiated_by,omitempty"`
 	ReturnURL      string            `json:"return_url,omitempty"`
 	Fallback       *FallbackRequest  `json:"fallback,omitempty"`
+	Reminders      *RemindersRequest `json:"reminders,omitempty"`
 	LinkType       string            `json:"link_type,omitempty"`
 	ExpiresIn      *int              `json:"expires_in,omitempty"` // seconds
 	ValidFor       *int              `json:"valid_for,omitempty"`  // seconds
@@ -54,6 +55,11 @@ type FallbackRequest struct {
 	Channel string `json:"channel"`
 	After   string `json:"after"`
 	DelayS  *int   `json:"delay_s,omitempty"`
+}
+
+// RemindersRequest asks to be reminded of a message that found no reader.
+type RemindersRequest struct {
+	Count *int `json:"count"`
 }
 
 // ResendRequest is the body of POST /v1/invites/{id}/resend; all of it is optional.
@@ -103,6 +109,7 @@ type order struct {
 	validFor       time.Duration
 	ifActive       string
 	fallback       invite.Fallback
+	reminders      int
 	sendAt         time.Time // zero: now
 	content        invite.Content
 }

@@ -49,6 +49,12 @@ type FallBack struct{}
 // Kind implements river.JobArgs.
 func (FallBack) Kind() string { return "fall_back" }
 
+// Remind reminds of messages that found no reader.
+type Remind struct{}
+
+// Kind implements river.JobArgs.
+func (Remind) Kind() string { return "remind" }
+
 // EraseAgain sweeps up what came about erased invites while they were erased.
 type EraseAgain struct {
 	Invites []invite.ID `json:"invites"`

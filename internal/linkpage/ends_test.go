@@ -140,7 +140,7 @@ func TestTextMessagesEndByAPressAndNeverByALook(t *testing.T) {
 	if a := s.post(stop, "from=page"); a.StatusCode != http.StatusOK || stopped() != 2 {
 		t.Errorf("after the invite's end: %d, %d", a.StatusCode, stopped())
 	}
-	// What came by mail has no texts to stop.
+	// What came by mail has no texts to stop, but mails.
 	if a := s.do("GET", "/s/"+s.Invite(tracktest.Options{}).Code.Reveal()); strings.Contains(a.body, "Stop text messages") {
 		t.Error("a link that came by mail offers to stop texts")
 	}
@@ -201,5 +201,29 @@ func TestInsideAnAppThereIsAWayOutAndAWayThrough(t *testing.T) {
 	defer func() { _ = res.Body.Close() }()
 	if body := readAll(t, res.Body); strings.Contains(body, "intent:") || strings.Contains(body, "evil") {
 		t.Errorf("status %d, and the forged host is in the page", res.StatusCode)
+	}
+}
+
+func TestOnePressInTheMailProgramEndsMails(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	m := s.Invite(tracktest.Options{})
+	stop := "/s/" + m.Code.Reveal()
+	if a := s.do("GET", stop); a.StatusCode != http.StatusOK || !strings.Contains(a.body, "Stop these emails?") || len(s.suppressed) != 0 {
+		t.Fatalf("the question: %d, and %d addresses blocked", a.StatusCode, len(s.suppressed))
+	}
+	// RFC 8058, section 3.1: by a program, without cookies, with this body.
+	program := http.Header{"Content-Type": {"application/x-www-form-urlencoded"}, "User-Agent": {"Mail-Provider-Unsubscribe-Bot/1.0"}}
+	s.send(http.MethodPost, stop, program, strings.NewReader("from=page"))
+	if n := len(s.suppressed); n != 0 {
+		t.Fatalf("a robot that does not say that somebody pressed ended %d", n)
+	}
+	if a := s.send(http.MethodPost, stop, program, strings.NewReader("List-Unsubscribe=One-Click")); a.StatusCode != http.StatusOK {
+		t.Errorf("one click: %d", a.StatusCode)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.suppressed) != 1 || s.suppressed[0].OptOut || s.suppressed[0].Channel != invite.Email || s.suppressed[0].To.Reveal() != "pat@customer.example" {
+		t.Errorf("%d addresses were blocked", len(s.suppressed))
 	}
 }

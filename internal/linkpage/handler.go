@@ -15,6 +15,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/connectlink/connectlink/config"
+	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/linkpage/view"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/visit"
@@ -198,7 +199,8 @@ func (h *handler) stopping(c echo.Context) error {
 	return h.show(c, page, extra{})
 }
 
-// stop ends text messages. Only where a sender cannot be replied to does the
+// stop ends messages. It is also what mail programs post to for their readers
+// (RFC 8058). Only where a sender cannot be replied to does the
 // page take that back: elsewhere the provider keeps its own list, which only the
 // reply START undoes.
 func (h *handler) stop(c echo.Context) error {
@@ -214,7 +216,7 @@ func (h *handler) stop(c echo.Context) error {
 	if resume && !h.resumable(page) {
 		return h.show(c, page, extra{})
 	}
-	if page, err = h.Visits.StopTexts(c.Request().Context(), code(c), resume, told(c, form)); err != nil {
+	if page, err = h.Visits.Stop(c.Request().Context(), code(c), resume, told(c, form)); err != nil {
 		return err
 	}
 	return h.show(c, page, extra{})
@@ -222,7 +224,7 @@ func (h *handler) stop(c echo.Context) error {
 
 func (h *handler) resumable(p visit.Page) bool {
 	project, ok := h.Project(p.ProjectID)
-	return ok && project.Twilio.OneWay
+	return ok && p.Via == invite.SMS && project.Twilio.OneWay
 }
 
 // fields reads a form. What is no form has no fields: the page and its script
@@ -316,7 +318,7 @@ func told(c echo.Context, form url.Values) visit.Evidence {
 	e := evidence(c)
 	e.FromPage = form.Get("from") != ""
 	e.Scripts, e.Gesture, e.Automated = form.Get("js") != "", form.Get("g") != "", form.Get("auto") != ""
-	e.Again = form.Get("again") != ""
+	e.Again, e.OneClick = form.Get("again") != "", form.Get("List-Unsubscribe") == "One-Click"
 	return e
 }
 

@@ -31,12 +31,13 @@ func outgoing(n int) message.Outgoing {
 	return message.Outgoing{
 		InviteID: "inv_1", AttemptID: fmt.Sprintf("att_%d", n),
 		Email: &message.Email{
-			From:    message.Address{Email: secret.New("connect@brand.example"), Name: "Bränd, Inc."},
-			To:      message.Address{Email: secret.New(fmt.Sprintf("pat%d@customer.example", n)), Name: `Pat "P" Doe`},
-			ReplyTo: secret.New("help@brand.example"),
-			Subject: "Verbinde dein Slack – jetzt",
-			Text:    secret.New(fmt.Sprintf("Hallo\n.\nhttps://go.brand.example/c/code%06d?x=1\n", n)),
-			HTML:    secret.New(fmt.Sprintf(`<p>Hallo <a href="https://go.brand.example/c/code%06d?x=1">hier</a></p>`, n)),
+			From:        message.Address{Email: secret.New("connect@brand.example"), Name: "Bränd, Inc."},
+			To:          message.Address{Email: secret.New(fmt.Sprintf("pat%d@customer.example", n)), Name: `Pat "P" Doe`},
+			ReplyTo:     secret.New("help@brand.example"),
+			Subject:     "Verbinde dein Slack – jetzt",
+			Unsubscribe: secret.New(fmt.Sprintf("https://go.brand.example/s/code%06d", n)),
+			Text:        secret.New(fmt.Sprintf("Hallo\n.\nhttps://go.brand.example/c/code%06d?x=1\n", n)),
+			HTML:        secret.New(fmt.Sprintf(`<p>Hallo <a href="https://go.brand.example/c/code%06d?x=1">hier</a></p>`, n)),
 		},
 	}
 }
@@ -105,13 +106,14 @@ func check(t *testing.T, data string, m message.Outgoing) {
 	}
 	dec := new(mime.WordDecoder)
 	head := map[string]string{}
-	for _, k := range []string{"From", "To", "Reply-To", "Subject", "Auto-Submitted", "X-Entity-Ref-Id", "Message-Id", "User-Agent", "X-Mailer"} {
+	for _, k := range []string{"From", "To", "Reply-To", "Subject", "Auto-Submitted", "X-Entity-Ref-Id", "Message-Id", "User-Agent", "X-Mailer", "List-Unsubscribe", "List-Unsubscribe-Post"} {
 		head[k], _ = dec.DecodeHeader(parsed.Header.Get(k))
 	}
 	want := map[string]string{
 		"From": `"Bränd, Inc." <connect@brand.example>`, "To": `"Pat \"P\" Doe" <pat7@customer.example>`,
 		"Reply-To": "<help@brand.example>", "Subject": m.Email.Subject, "Auto-Submitted": "auto-generated",
 		"X-Entity-Ref-Id": m.AttemptID, "Message-Id": "<att_7@brand.example>", "User-Agent": "", "X-Mailer": "",
+		"List-Unsubscribe": "<" + m.Email.Unsubscribe.Reveal() + ">", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
 	}
 	for _, k := range []string{"From", "To"} {
 		a, err := mail.ParseAddress(parsed.Header.Get(k))

@@ -30,6 +30,10 @@ type Evidence struct {
 	// Again is a press on a page that had asked for one more.
 	Again bool
 
+	// OneClick is what a mail program sends for its reader's press on its own
+	// button for unsubscribing.
+	OneClick bool
+
 	// inApp: no page was pressed; see ContinueInApp.
 	inApp bool
 }

@@ -11,23 +11,25 @@ import (
 	"github.com/connectlink/connectlink/internal/store/find"
 )
 
-// Stopping says what the page for ending text messages shows: Stop where the
-// code came in one, whatever has become of the invite since, else the link's
-// own page. It changes nothing.
+// Stopping says what the page for ending messages shows: Stop where the code
+// came in a text or a mail, whatever has become of the invite since, else the
+// link's own page. It changes nothing.
 func (s *Service) Stopping(ctx context.Context, code secret.Text) (Page, error) {
 	page, err := s.Open(ctx, code)
-	// A retired code has no content: its number is not known any more.
-	if err == nil && page.Via == invite.SMS && page.Content.Recipient.Phone != "" {
+	// A retired code has no content: its address is not known any more.
+	if err == nil && page.Content.Recipient.Address(page.Via) != "" {
 		page.State = Stop
 	}
 	return page, err
 }
 
-// StopTexts ends all text messages of the sender to the number that the code
-// was texted to, as the reply STOP does at senders that can be replied to; with
-// resume it takes that back. Doing either twice is the same as once. The invite
-// itself goes on. A robot is thanked and nothing happens.
-func (s *Service) StopTexts(ctx context.Context, code secret.Text, resume bool, e Evidence) (Page, error) {
+// Stop ends all text messages of the sender to the number that the code was
+// texted to, as the reply STOP does at senders that can be replied to, or all
+// mails of the project to the address that it was mailed to; with resume it
+// takes the first back. Doing either twice is the same as once. The invite
+// itself goes on. A robot is thanked and nothing happens, unless it says that
+// its reader pressed (RFC 8058), which mail providers' programs do.
+func (s *Service) Stop(ctx context.Context, code secret.Text, resume bool, e Evidence) (Page, error) {
 	page, err := s.Stopping(ctx, code)
 	if err != nil || page.State != Stop {
 		return page, err
@@ -35,7 +37,7 @@ func (s *Service) StopTexts(ctx context.Context, code secret.Text, resume bool, 
 	if !resume {
 		page.State = Stopped
 	}
-	if e.declared() {
+	if e.declared() && !e.OneClick {
 		return page, nil
 	}
 	err = s.inTx(ctx, func(tx pgx.Tx) error {
@@ -49,7 +51,7 @@ func (s *Service) StopTexts(ctx context.Context, code secret.Text, resume bool, 
 		}
 		to := Address{
 			InviteID: row.ID, ProjectID: row.ProjectID, Livemode: row.Livemode,
-			Channel: invite.SMS, To: secret.New(content.Recipient.Phone), OptOut: true,
+			Channel: page.Via, To: secret.New(content.Recipient.Address(page.Via)), OptOut: page.Via == invite.SMS,
 		}
 		if resume {
 			return s.p.Resume(ctx, tx, to)
@@ -57,7 +59,7 @@ func (s *Service) StopTexts(ctx context.Context, code secret.Text, resume bool, 
 		return s.p.Suppress(ctx, tx, to)
 	})
 	if err != nil {
-		return Page{}, fmt.Errorf("end text messages of invite %s: %w", page.InviteID, err)
+		return Page{}, fmt.Errorf("end messages of invite %s: %w", page.InviteID, err)
 	}
 	return page, nil
 }

@@ -31,6 +31,7 @@ const (
 	// Who asks about a message just sent sees its receipt seconds later.
 	receiptsEvery = 5 * time.Second
 	fallBackEvery = 5 * time.Second
+	remindEvery   = 5 * time.Second
 	redactEvery   = time.Minute
 	retireEvery   = 10 * time.Minute
 	tidyEvery     = time.Hour
@@ -74,6 +75,7 @@ func Run(ctx context.Context, p Params) error {
 	river.AddWorker(workers, &expirer{track: p.Track})
 	river.AddWorker(workers, &receiver{track: p.Track})
 	river.AddWorker(workers, &fallbacker{issue: p.Issue})
+	river.AddWorker(workers, &reminder{issue: p.Issue})
 	river.AddWorker(workers, &eraser{erase: p.Erase})
 	river.AddWorker(workers, &redactor{erase: p.Erase})
 	river.AddWorker(workers, &retirer{erase: p.Erase})
@@ -113,6 +115,7 @@ func periodic() []*river.PeriodicJob {
 		every(expireEvery, func() river.JobArgs { return job.Expire{} }),
 		every(receiptsEvery, func() river.JobArgs { return job.Receipts{} }),
 		every(fallBackEvery, func() river.JobArgs { return job.FallBack{} }),
+		every(remindEvery, func() river.JobArgs { return job.Remind{} }),
 		every(redactEvery, func() river.JobArgs { return job.Redact{} }),
 		every(retireEvery, func() river.JobArgs { return job.Retire{} }),
 		every(tidyEvery, func() river.JobArgs { return job.Tidy{} }),
@@ -192,6 +195,17 @@ type fallbacker struct {
 // Work implements river.Worker.
 func (w *fallbacker) Work(ctx context.Context, _ *river.Job[job.FallBack]) error {
 	_, err := w.issue.FallBack(ctx)
+	return err
+}
+
+type reminder struct {
+	river.WorkerDefaults[job.Remind]
+	issue *issue.Service
+}
+
+// Work implements river.Worker.
+func (w *reminder) Work(ctx context.Context, _ *river.Job[job.Remind]) error {
+	_, err := w.issue.Remind(ctx)
 	return err
 }
 

@@ -36,17 +36,18 @@ type Fault struct {
 
 // Message is one message that was taken.
 type Message struct {
-	Channel   string    `json:"channel"`
-	Key       string    `json:"key"`     // the link in it, which is a delivery's own
-	Attempt   string    `json:"attempt"` // as its custom argument or callback path says
-	Invite    string    `json:"invite"`
-	To        string    `json:"to"`
-	Body      string    `json:"body"`
-	Subject   string    `json:"subject"`
-	ID        string    `json:"id"`
-	At        time.Time `json:"at"`
-	Callback  string    `json:"callback"`
-	ValidityS string    `json:"validity_s"`
+	Channel   string            `json:"channel"`
+	Key       string            `json:"key"`     // the link in it, which is a delivery's own
+	Attempt   string            `json:"attempt"` // as its custom argument or callback path says
+	Invite    string            `json:"invite"`
+	To        string            `json:"to"`
+	Body      string            `json:"body"`
+	Subject   string            `json:"subject"`
+	Headers   map[string]string `json:"headers"` // of a mail, as SendGrid is asked to set them
+	ID        string            `json:"id"`
+	At        time.Time         `json:"at"`
+	Callback  string            `json:"callback"`
+	ValidityS string            `json:"validity_s"`
 }
 
 // Sink is the vendors. The zero value is not usable; see New.
@@ -228,7 +229,8 @@ func (s *Sink) mail(w http.ResponseWriter, r *http.Request) {
 			} `json:"to"`
 			Args map[string]string `json:"custom_args"`
 		} `json:"personalizations"`
-		Subject string `json:"subject"`
+		Subject string            `json:"subject"`
+		Headers map[string]string `json:"headers"`
 		Content []struct {
 			Value string `json:"value"`
 		} `json:"content"`
@@ -244,7 +246,7 @@ func (s *Sink) mail(w http.ResponseWriter, r *http.Request) {
 	p := body.Personalizations[0]
 	m := Message{
 		Channel: "email", Attempt: p.Args["cl_attempt"], Invite: p.Args["cl_invite"], To: p.To[0].Email,
-		Body: body.Content[0].Value, Subject: body.Subject, ID: fmt.Sprintf("sg%016x", rand.Uint64()),
+		Body: body.Content[0].Value, Subject: body.Subject, Headers: body.Headers, ID: fmt.Sprintf("sg%016x", rand.Uint64()),
 	}
 	s.fate(f, &m, func(status int) {
 		w.Header().Set("Content-Type", "application/json")

@@ -108,6 +108,12 @@ func shots(t testing.TB) map[string]shot {
 	add("stopped", view.Stopped, func(d *view.Data) {
 		d.StopPath, d.CanResume, d.RecipientMasked = stopPath, true, "+1 ••• ••• •100"
 	})
+	add("stop_mail", view.Stop, func(d *view.Data) {
+		d.StopPath, d.RecipientMasked, d.RenewChannel = stopPath, "p••@c•••.example", "email"
+	})
+	add("stopped_mail", view.Stopped, func(d *view.Data) {
+		d.StopPath, d.RecipientMasked, d.RenewChannel = stopPath, "p••@c•••.example", "email"
+	})
 	verify := func(by string, v view.Verification) func(*view.Data) {
 		return func(d *view.Data) {
 			d.VerifyBy, d.Verify = by, v

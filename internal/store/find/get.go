@@ -50,6 +50,8 @@ type Invite struct {
 	UpdatedAt        time.Time          `db:"updated_at"`
 	RevokedAt        *time.Time         `db:"revoked_at"`
 	SendAt           *time.Time         `db:"send_at"`
+	Reminders        int                `db:"reminders"`
+	Reminded         int                `db:"reminded"`
 	FallbackAfter    string             `db:"fallback_after"` // empty: none was asked for
 	FallbackDelayS   int32              `db:"fallback_delay_s"`
 	FirstChannel     *string            `db:"first_channel"` // of the first message, where a fallback was asked for
@@ -79,7 +81,7 @@ const columns = `
 	i.external_user_id, i.app_slug, i.app_name, i.app_logo_url, i.app_auth_type, i.oauth_app_id, i.content,
 	i.expires_in_s, i.valid_for_s, i.expires_at, i.gives_up_at, i.seq, i.resend_count, i.replaced_by,
 	i.account_id, i.account_name, i.connected_at, i.first_handed_out_at, i.created_at, i.updated_at, i.revoked_at, i.send_at, i.erased_at,
-	i.fallback_after, i.fallback_delay_s,
+	i.reminders, i.reminded, i.fallback_after, i.fallback_delay_s,
 	CASE WHEN i.fallback_after <> '' THEN (SELECT channel FROM deliveries WHERE invite_id = i.id AND number = 1) END AS first_channel,
 	l.id AS link_id, l.url AS link_url, l.expires_at AS link_expires_at, l.expires_at_raw AS link_expires_raw,
 	(SELECT max(expires_at) FROM connect_links WHERE invite_id = i.id AND handed_out_at IS NOT NULL AND expires_at > now()) AS open_until,
@@ -120,7 +122,7 @@ func GetCreated(ctx context.Context, db postgres.DB, project string, livemode bo
 	}
 	inv.Status, inv.Progress, inv.Version, inv.ResendCount = invite.Pending, invite.NotOpened, 1, 0
 	inv.ReplacedBy, inv.AccountID, inv.AccountName, inv.ConnectedAt, inv.RevokedAt = invite.ID{}, "", nil, nil, nil
-	inv.UpdatedAt, inv.Now, inv.ExpiresAt, inv.OpenUntil = inv.CreatedAt, inv.CreatedAt, nil, nil
+	inv.UpdatedAt, inv.Now, inv.ExpiresAt, inv.OpenUntil, inv.Reminded = inv.CreatedAt, inv.CreatedAt, nil, nil, 0
 	if !inv.LinkID.IsZero() {
 		inv.Status, inv.ExpiresAt = invite.Active, inv.LinkExpiresAt
 	}

@@ -32,24 +32,25 @@ type Resource struct {
 	ConnectLinkExpiresAt *time.Time         `json:"connect_link_expires_at"`
 	// ConnectLinkOpenUntil: a connect link that was handed out already cannot
 	// be cancelled, whatever the status says; it works until then.
-	ConnectLinkOpenUntil *time.Time        `json:"connect_link_open_until"`
-	InviteLink           *InviteLink       `json:"invite_link"`
-	LinkType             invite.LinkType   `json:"link_type"`
-	Verify               invite.Verify     `json:"verify"`
-	ExpiresAt            *time.Time        `json:"expires_at"`
-	Delivery             *DeliveryResource `json:"delivery"`
-	Connection           *Connection       `json:"connection"`
-	ResendCount          int               `json:"resend_count"`
-	ReplacedBy           *string           `json:"replaced_by"`
-	ReturnURL            *string           `json:"return_url"`
-	Metadata             map[string]string `json:"metadata"`
-	Version              int               `json:"version"`
-	CreatedAt            time.Time         `json:"created_at"`
-	UpdatedAt            time.Time         `json:"updated_at"`
-	RevokedAt            *time.Time        `json:"revoked_at"`
-	SendAt               *time.Time        `json:"send_at"`   // when it is or was to be sent; null: at once
-	Fallback             *FallbackResource `json:"fallback"`  // as it was asked for, used or not
-	ErasedAt             *time.Time        `json:"erased_at"` // when what is personal was erased; external_user_id is a mark since
+	ConnectLinkOpenUntil *time.Time         `json:"connect_link_open_until"`
+	InviteLink           *InviteLink        `json:"invite_link"`
+	LinkType             invite.LinkType    `json:"link_type"`
+	Verify               invite.Verify      `json:"verify"`
+	ExpiresAt            *time.Time         `json:"expires_at"`
+	Delivery             *DeliveryResource  `json:"delivery"`
+	Connection           *Connection        `json:"connection"`
+	ResendCount          int                `json:"resend_count"`
+	ReplacedBy           *string            `json:"replaced_by"`
+	ReturnURL            *string            `json:"return_url"`
+	Metadata             map[string]string  `json:"metadata"`
+	Version              int                `json:"version"`
+	CreatedAt            time.Time          `json:"created_at"`
+	UpdatedAt            time.Time          `json:"updated_at"`
+	RevokedAt            *time.Time         `json:"revoked_at"`
+	SendAt               *time.Time         `json:"send_at"`   // when it is or was to be sent; null: at once
+	Fallback             *FallbackResource  `json:"fallback"`  // as it was asked for, used or not
+	Reminders            *RemindersResource `json:"reminders"` // null where none were asked for
+	ErasedAt             *time.Time         `json:"erased_at"` // when what is personal was erased; external_user_id is a mark since
 }
 
 // AppResource is the app to be connected.
@@ -74,6 +75,12 @@ type FallbackResource struct {
 	Channel invite.Channel       `json:"channel"`
 	After   invite.FallbackAfter `json:"after"`
 	DelayS  int                  `json:"delay_s"`
+}
+
+// RemindersResource says how often to remind, and how often that was done.
+type RemindersResource struct {
+	Count int `json:"count"`
+	Sent  int `json:"sent"`
 }
 
 // DeliveryResource is the latest message's standing.
@@ -150,6 +157,9 @@ func Present(box *seal.Box, inv Invite, links Links) (Resource, error) {
 	}
 	if content.Inviter != "" {
 		r.Inviter = &InviterResource{Name: content.Inviter}
+	}
+	if inv.Reminders > 0 {
+		r.Reminders = &RemindersResource{Count: inv.Reminders, Sent: inv.Reminded}
 	}
 	r.Delivery, r.Fallback = presentDelivery(inv), presentFallback(inv)
 	if err := r.connection(box, inv, content.Recipient.Email); err != nil {

@@ -37,6 +37,7 @@ type columns struct {
 	fallbackDelay                                             []int32
 	sendAt                                                    []*time.Time
 	verify                                                    []string
+	reminders                                                 []int32
 	termHash                                                  []seal.Hash
 	termID                                                    []invite.ID
 }
@@ -113,6 +114,7 @@ func (c *columns) add(r New, eventData []byte) {
 	c.fallbackDelay = append(c.fallbackDelay, seconds(r.Fallback.Delay))
 	c.sendAt = append(c.sendAt, orNull(r.SendAt))
 	c.verify = append(c.verify, string(cmp.Or(r.Verify, invite.VerifyNone)))
+	c.reminders = append(c.reminders, int32(r.Reminders))
 
 	for _, h := range r.Terms {
 		c.termHash = append(c.termHash, h)
@@ -131,7 +133,7 @@ func (c *columns) args() []any {
 		c.eventID, c.eventData, c.actorID,
 		c.idemRoute, c.idemKey, c.idemMAC, c.idemStatus,
 		c.fallbackChannel, c.fallbackAfter, c.fallbackDelay, c.sendAt, c.verify,
-		c.termHash, c.termID, c.actor,
+		c.termHash, c.termID, c.actor, c.reminders,
 	}
 }
 
