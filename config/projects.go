@@ -56,6 +56,8 @@ func brandSettings() []option[Project] {
 			minRetention, maxRetention, func(t *p) *time.Duration { return &t.Retention }),
 		text("default_verify", "CONNECTLINK_DEFAULT_VERIFY", VerifyNone, "Whether recipients enter a code that is sent to them before they connect, unless an invite says otherwise: none or code.",
 			func(t *p) *string { return &t.DefaultVerify }, oneOf(VerifyNone, VerifyCode)),
+		text("templates_dir", "CONNECTLINK_TEMPLATES_DIR", "", "A folder of own messages and pages, over the built-in ones file by file; `connectlink templates check` tries it.",
+			func(t *p) *string { return &t.TemplatesDir }, short(400)),
 		several("return_urls", "CONNECTLINK_RETURN_URLS", "", "Where people may be sent back to: https addresses, each covering what is below its path, and custom schemes such as acme://.",
 			func(t *p) *[]string { return &t.ReturnURLs }, checkReturnURL),
 		several("apple_app_ids", "CONNECTLINK_APPLE_APP_IDS", "", "iOS apps that people may return to at /r/ of the public URL, as A1B2C3D4E5.example.acme.app.",

@@ -76,6 +76,7 @@ type Project struct {
 	DefaultReminders      int           // how often to remind unless an invite says otherwise
 	Retention             time.Duration // how long invites that ended are kept
 	DefaultVerify         string        // VerifyNone or VerifyCode
+	TemplatesDir          string        // a folder of own texts, over the built-in ones; empty: none
 	ReturnURLs            []string      // see AllowsReturn
 	AppleAppIDs           []string      // "A1B2C3D4E5.example.acme.app"
 	AndroidApps           []string      // "example.acme.app=14:6D:…", see SplitAndroidApp

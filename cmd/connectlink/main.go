@@ -46,12 +46,13 @@ type commands struct {
 	Privacy      privacyCommand      `cmd:"" group:"Invite" help:"Export or erase what is held about a person through the API."`
 	Reasons      reasonsCommand      `cmd:"" group:"Invite" help:"Explain why messages do not arrive, and what to do about each."`
 
-	Keys    keysCommand    `cmd:"" group:"Administer" help:"Make, list and revoke API keys."`
-	Staff   staffCommand   `cmd:"" group:"Administer" help:"Make, list and end accounts for the support console."`
-	Keyset  keysetCommand  `cmd:"" group:"Administer" help:"Make or rotate the keys that seal what is personal."`
-	Config  configCommand  `cmd:"" group:"Administer" help:"Look at the configuration."`
-	Doctor  doctorCommand  `cmd:"" group:"Administer" help:"Try everything the service depends on, and say what is wrong and what to do. Sends nothing."`
-	Version versionCommand `cmd:"" group:"Administer" help:"Print the version."`
+	Keys      keysCommand      `cmd:"" group:"Administer" help:"Make, list and revoke API keys."`
+	Staff     staffCommand     `cmd:"" group:"Administer" help:"Make, list and end accounts for the support console."`
+	Keyset    keysetCommand    `cmd:"" group:"Administer" help:"Make or rotate the keys that seal what is personal."`
+	Config    configCommand    `cmd:"" group:"Administer" help:"Look at the configuration."`
+	Templates templatesCommand `cmd:"" group:"Administer" help:"Check and list the texts that recipients read."`
+	Doctor    doctorCommand    `cmd:"" group:"Administer" help:"Try everything the service depends on, and say what is wrong and what to do. Sends nothing."`
+	Version   versionCommand   `cmd:"" group:"Administer" help:"Print the version."`
 }
 
 // env is what a command is given besides its flags.

@@ -24,8 +24,6 @@ import (
 	"github.com/connectlink/connectlink/internal/grant"
 	"github.com/connectlink/connectlink/internal/issue"
 	"github.com/connectlink/connectlink/internal/limit"
-	"github.com/connectlink/connectlink/internal/linkpage/view"
-	"github.com/connectlink/connectlink/internal/message"
 	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/publish"
 	"github.com/connectlink/connectlink/internal/sandbox"
@@ -93,9 +91,9 @@ type App struct {
 	dispatcher *dispatch.Dispatcher
 	notifier   *postgres.Notifier
 	waiting    *watch.Registry
-	renderer   *message.Renderer
-	pages      *view.Pages
 	streams    *web.Streams
+	texts      texts            // built in
+	ownTexts   map[string]texts // of projects that have some
 	handler    *echo.Echo
 }
 
@@ -232,7 +230,7 @@ func (a *App) openUseCases() error {
 	}
 	a.Issue = issue.New(issue.Params{
 		DB: a.api, Box: a.box, Minters: a.minter, Project: a.cfg.Project, PublicURL: a.public, Sender: a.textSender, Wake: a.wake,
-		Proofs: a.renderer, ShowPages: a.showPages, Rehearse: a.rehearse, Publish: a.follow, Log: a.log, Now: a.opt.Now,
+		Proofs: a.proofs, ShowPages: a.showPages, Rehearse: a.rehearse, Publish: a.follow, Log: a.log, Now: a.opt.Now,
 	})
 	return nil
 }

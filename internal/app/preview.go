@@ -50,7 +50,7 @@ func (a *App) showPages(d issue.Draft, lang string) ([]issue.PreviewPage, error)
 		// No nonce but one for the style: a preview runs no script.
 		data.Nonce = rand.Text()
 		var b bytes.Buffer
-		if err := a.pages.Render(&b, s, lang, data); err != nil {
+		if err := a.textsOf(d.Project.ID).pages.Render(&b, s, lang, data); err != nil {
 			return nil, fmt.Errorf("preview: %w", err)
 		}
 		out = append(out, issue.PreviewPage{State: string(s), Status: s.Status(), HTML: b.String()})

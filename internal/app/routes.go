@@ -35,7 +35,7 @@ func (a *App) openRoutes() error {
 		return fmt.Errorf("mount the API: %w", err)
 	}
 	linkpage.Register(e, linkpage.Params{
-		Visits: a.visit, Pages: a.pages, Project: a.cfg.Project, PublicURL: a.public, Log: a.log,
+		Visits: a.visit, Pages: a.texts.pages, ProjectPages: a.ownPages(), Project: a.cfg.Project, PublicURL: a.public, Log: a.log,
 		Guesses: limit.New(limit.Per(guessesPerMinute, time.Minute), guessesPerMinute, a.opt.Now),
 	})
 	if err := a.mountConsole(e); err != nil {

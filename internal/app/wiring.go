@@ -15,12 +15,9 @@ import (
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/job"
 	"github.com/connectlink/connectlink/internal/limit"
-	"github.com/connectlink/connectlink/internal/linkpage/view"
-	"github.com/connectlink/connectlink/internal/message"
 	"github.com/connectlink/connectlink/internal/mint"
 	"github.com/connectlink/connectlink/internal/store/ledger"
 	"github.com/connectlink/connectlink/internal/track"
-	"github.com/connectlink/connectlink/templates"
 )
 
 // pollsPerSecond is the share of Pipedream's limit (2,000 reads in 5 minutes
@@ -77,22 +74,10 @@ func (a *App) liveCallbacks(p config.Project) string {
 	return ""
 }
 
-// openTemplates reads what recipients see. Every process needs all of it: the
-// API shows previews of messages, the workers send them.
-func (a *App) openTemplates() (err error) {
-	if a.renderer, err = message.NewRenderer(templates.FS); err != nil {
-		return err
-	}
-	if a.pages, err = view.New(templates.FS); err != nil {
-		return fmt.Errorf("read the pages: %w", err)
-	}
-	return nil
-}
-
 func (a *App) openDispatch() {
 	a.dispatcher = dispatch.New(dispatch.Params{
 		DB: a.work, DirectURL: a.cfg.DatabaseDirectURL, Box: a.box, Minters: a.minter, Senders: a.senders, Pace: a.pace,
-		Project: a.cfg.Project, Renderer: a.renderer, PublicURL: a.public, CallbackURL: a.attemptCallback,
+		Project: a.cfg.Project, Renderer: a.texts.messages, Renderers: a.ownMessages(), PublicURL: a.public, CallbackURL: a.attemptCallback,
 		BlockKeys: a.blockKeys, Publish: a.follow, Log: a.log, Metrics: a.registry, Now: a.opt.Now,
 		Lease: a.cfg.LeaseFor, Renew: a.cfg.RenewEvery,
 	})

@@ -137,7 +137,7 @@ func (d *Dispatcher) compose(t *task, attempt invite.AttemptID) (message.Outgoin
 		ValidFor: what.ends.Sub(t.Now),
 	}
 	if t.Channel == invite.SMS {
-		sms, err := d.p.Renderer.SMS(v)
+		sms, err := d.renderer(t.ProjectID).SMS(v)
 		if err != nil {
 			return message.Outgoing{}, err
 		}
@@ -145,7 +145,7 @@ func (d *Dispatcher) compose(t *task, attempt invite.AttemptID) (message.Outgoin
 		out.SMS = &sms
 		return out, nil
 	}
-	mail, err := d.p.Renderer.Email(v)
+	mail, err := d.renderer(t.ProjectID).Email(v)
 	if err != nil {
 		return message.Outgoing{}, err
 	}
@@ -155,4 +155,12 @@ func (d *Dispatcher) compose(t *task, attempt invite.AttemptID) (message.Outgoin
 	mail.To = message.Address{Email: secret.New(to), Name: strings.TrimSpace(r.Name)}
 	out.Email = &mail
 	return out, nil
+}
+
+// renderer is the one with the project's own texts, where it has some.
+func (d *Dispatcher) renderer(project string) *message.Renderer {
+	if r := d.p.Renderers[project]; r != nil {
+		return r
+	}
+	return d.p.Renderer
 }

@@ -54,6 +54,8 @@ type Params struct {
 	Senders  func(project string, livemode bool, ch invite.Channel) []Sender
 	Project  func(id string) (config.Project, bool)
 	Renderer *message.Renderer
+	// Renderers are those of projects that have texts of their own.
+	Renderers map[string]*message.Renderer
 	// PublicURL is where invite links live, without a slash at the end.
 	PublicURL string
 	// CallbackURL is where a provider reports on one attempt; "" when it cannot reach us.

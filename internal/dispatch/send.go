@@ -26,7 +26,7 @@ func (d *Dispatcher) send(ctx context.Context, t *task) (again bool, err error) 
 	b := &begin{
 		NewAttempt: queue.NewAttempt{
 			Lease: t.Lease, ID: invite.New[invite.AttemptID](), Provider: sender.Provider(), Account: sender.Account(),
-			TemplateVersion: d.p.Renderer.Version(),
+			TemplateVersion: d.renderer(t.ProjectID).Version(),
 		},
 		version: t.Invite.Version,
 	}

@@ -119,10 +119,11 @@ func newWorld(t *testing.T) *world {
 	})
 	w.minters = func(string, bool, string) (*mint.Minter, bool) { return minter, true }
 	keys := grant.New(w.db, time.Now)
+	renderer := must(message.NewRenderer(templates.FS))
 	service := issue.New(issue.Params{
 		DB: w.db, Box: box, PublicURL: publicURL, Minters: w.minters, Project: w.projectOf,
 		Sender: w.textSender, Wake: func(string) {}, Publish: publishNothing, Log: slog.New(slog.DiscardHandler),
-		Proofs: must(message.NewRenderer(templates.FS)), ShowPages: plainPages,
+		Proofs: func(string) issue.Proofs { return renderer }, ShowPages: plainPages,
 	})
 	w.log = &bytes.Buffer{}
 	w.server.Config.Handler = newEcho(t, web.Params{

@@ -69,7 +69,11 @@ func (s *Service) Preview(ctx context.Context, p access.Principal, req CreateReq
 	if err != nil {
 		return nil, err
 	}
-	langs, err := s.wanted(lang, o.content.Recipient.Locale)
+	if s.p.Proofs == nil {
+		return nil, invite.Errorf(invite.CodeUnavailable, "This process renders no messages.")
+	}
+	proofs := s.p.Proofs(p.ProjectID)
+	langs, err := wanted(proofs, lang, o.content.Recipient.Locale)
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +96,7 @@ func (s *Service) Preview(ctx context.Context, p access.Principal, req CreateReq
 	out := make([]Preview, 0, len(langs))
 	for _, l := range langs {
 		vars.Locale = l
-		seen, err := s.p.Proofs.Inspect(vars)
+		seen, err := proofs.Inspect(vars)
 		if err != nil {
 			return nil, err
 		}
@@ -113,21 +117,18 @@ func (s *Service) Preview(ctx context.Context, p access.Principal, req CreateReq
 }
 
 // wanted resolves the language a preview is asked for in.
-func (s *Service) wanted(lang, locale string) ([]string, error) {
-	if s.p.Proofs == nil {
-		return nil, invite.Errorf(invite.CodeUnavailable, "This process renders no messages.")
-	}
+func wanted(proofs Proofs, lang, locale string) ([]string, error) {
 	switch {
 	case lang == "":
-		return []string{s.p.Proofs.Match(locale)}, nil
+		return []string{proofs.Match(locale)}, nil
 	case lang == everyLanguage:
-		return s.p.Proofs.Languages(), nil
+		return proofs.Languages(), nil
 	}
-	got := s.p.Proofs.Match(lang)
+	got := proofs.Match(lang)
 	base, _, _ := strings.Cut(strings.ReplaceAll(lang, "_", "-"), "-")
 	if !strings.EqualFold(got, lang) && !strings.EqualFold(got, base) {
 		var f faults
-		f.add("/language", invite.FaultInvalid, "must be one of %s, or all", strings.Join(s.p.Proofs.Languages(), ", "))
+		f.add("/language", invite.FaultInvalid, "must be one of %s, or all", strings.Join(proofs.Languages(), ", "))
 		return nil, f.err()
 	}
 	return []string{got}, nil

@@ -30,7 +30,7 @@ type Params struct {
 	Sender func(project string, livemode bool) string
 	// Proofs and ShowPages serve previews: messages, and the pages of an invite
 	// in a language. Without Proofs there are none.
-	Proofs    Proofs
+	Proofs    func(project string) Proofs
 	ShowPages func(d Draft, lang string) ([]PreviewPage, error)
 	// Wake tells dispatch that a lane has work.
 	Wake func(lane string)

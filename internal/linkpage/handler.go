@@ -37,9 +37,11 @@ type Budget interface {
 
 // Params are what the pages need.
 type Params struct {
-	Visits  *visit.Service
-	Pages   *view.Pages
-	Project func(id string) (config.Project, bool)
+	Visits *visit.Service
+	Pages  *view.Pages
+	// ProjectPages are those of projects that have texts of their own.
+	ProjectPages map[string]*view.Pages
+	Project      func(id string) (config.Project, bool)
 	// PublicURL is where people reach these pages, for handing one over to
 	// another device; empty: where the request came in.
 	PublicURL string

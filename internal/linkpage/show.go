@@ -58,7 +58,11 @@ func (h *handler) show(c echo.Context, p visit.Page, x extra) error {
 	if x.unchosen || p.State == visit.Verify && p.Verification.Said != visit.SaidNothing {
 		status = http.StatusUnprocessableEntity
 	}
-	return h.writeAs(c, status, state, h.language(c, p.Content.Recipient.Locale), h.data(c, p, x))
+	pages := h.Pages
+	if own := h.ProjectPages[p.ProjectID]; own != nil {
+		pages = own
+	}
+	return writeAs(c, pages, status, state, p.Content.Recipient.Locale, h.data(c, p, x))
 }
 
 func (h *handler) unknown(c echo.Context) error {
@@ -69,7 +73,7 @@ func (h *handler) unknown(c echo.Context) error {
 			setRetryAfter(c, after)
 		}
 	}
-	return h.write(c, state, h.language(c, ""), view.Data{})
+	return writeAs(c, h.Pages, state.Status(), state, "", view.Data{})
 }
 
 // fault shows a failure of ours, or of the request, as a page.
@@ -85,21 +89,18 @@ func (h *handler) fault(c echo.Context, p web.Problem) error {
 	if state == view.Busy {
 		d.CodePath = "/c/" + url.PathEscape(c.Param("code"))
 	}
-	return h.writeAs(c, p.Status, state, h.language(c, ""), d)
+	return writeAs(c, h.Pages, p.Status, state, "", d)
 }
 
-func (h *handler) write(c echo.Context, s view.State, lang string, d view.Data) error {
-	return h.writeAs(c, s.Status(), s, lang, d)
-}
-
-func (h *handler) writeAs(c echo.Context, status int, s view.State, lang string, d view.Data) error {
-	d.Nonce, d.Chosen, d.Query = rand.Text(), h.Pages.Chosen(c.QueryParam("lang")), kept(c)
+func writeAs(c echo.Context, pages *view.Pages, status int, s view.State, locale string, d view.Data) error {
+	lang := language(c, pages, locale)
+	d.Nonce, d.Chosen, d.Query = rand.Text(), pages.Chosen(c.QueryParam("lang")), kept(c)
 	var b bytes.Buffer
-	if err := h.Pages.Render(&b, s, lang, d); err != nil {
+	if err := pages.Render(&b, s, lang, d); err != nil {
 		return err
 	}
 	head := c.Response().Header()
-	head.Set("Content-Security-Policy", h.Pages.CSP(d.Nonce, d))
+	head.Set("Content-Security-Policy", pages.CSP(d.Nonce, d))
 	head.Set("Content-Language", lang)
 	head.Set("Content-Length", strconv.Itoa(b.Len()))
 	return c.HTMLBlob(status, b.Bytes())
@@ -107,11 +108,11 @@ func (h *handler) writeAs(c echo.Context, status int, s view.State, lang string,
 
 // language is what the reader chose on the page, else what the invite says,
 // else what their browser prefers.
-func (h *handler) language(c echo.Context, locale string) string {
-	if chosen := h.Pages.Chosen(c.QueryParam("lang")); chosen != "" {
+func language(c echo.Context, pages *view.Pages, locale string) string {
+	if chosen := pages.Chosen(c.QueryParam("lang")); chosen != "" {
 		return chosen
 	}
-	return h.Pages.Language(locale, c.Request().Header.Get("Accept-Language"))
+	return pages.Language(locale, c.Request().Header.Get("Accept-Language"))
 }
 
 // kept is what a page's address keeps when its language is changed.

@@ -60,5 +60,5 @@ func (h *handler) again(c echo.Context) error {
 // not. The address says how it went, which anybody can write; so nothing is
 // looked up by it, and the page does not repeat it.
 func (h *handler) returned(c echo.Context) error {
-	return h.write(c, view.Returned, h.language(c, ""), view.Data{})
+	return writeAs(c, h.Pages, view.Returned.Status(), view.Returned, "", view.Data{})
 }

@@ -145,11 +145,11 @@ func newEdition(fsys fs.FS, l *Language) (*edition, error) {
 	e := &edition{subjects: map[Kind][]*template.Template{}, sms: map[Kind][]*template.Template{}}
 	parts := [][2]string{}
 	for _, name := range []string{"body.txt", "passcode.txt"} {
-		src, err := l.ReadFile("email/" + name)
+		file, src, err := l.ReadFile("email/" + name)
 		if err != nil {
 			return nil, err
 		}
-		parts = append(parts, [2]string{name, string(src)})
+		parts = append(parts, [2]string{file, string(src)})
 	}
 	layoutHTML, err := fs.ReadFile(fsys, layoutFolder+"/email.html")
 	if err != nil {
@@ -163,22 +163,22 @@ func newEdition(fsys fs.FS, l *Language) (*edition, error) {
 	// One source, two meanings of "name" and "strong".
 	e.html = htmltemplate.New(l.Tag).Funcs(htmltemplate.FuncMap{"name": bdi, "strong": strong})
 	e.text = template.New(l.Tag).Funcs(template.FuncMap{"name": plain, "strong": plain})
-	for _, part := range append(parts, [2]string{"email.html", string(layoutHTML)}) {
+	for _, part := range append(parts, [2]string{layoutFolder + "/email.html", string(layoutHTML)}) {
 		if _, err := e.html.New(part[0]).Parse(part[1]); err != nil {
 			return nil, err
 		}
 	}
-	for _, part := range append(parts, [2]string{"email.txt", string(layoutText)}) {
+	for _, part := range append(parts, [2]string{layoutFolder + "/email.txt", string(layoutText)}) {
 		if _, err := e.text.New(part[0]).Parse(part[1]); err != nil {
 			return nil, err
 		}
 	}
 	// How to stop stands at the end of every text message.
-	stopping, err := l.ReadFile("sms/stop.txt")
+	stopFile, stopping, err := l.ReadFile("sms/stop.txt")
 	if err != nil {
 		return nil, err
 	}
-	stop, err := template.New(l.Tag + "/sms/stop.txt").Parse(string(stopping))
+	stop, err := template.New(stopFile).Parse(string(stopping))
 	if err != nil {
 		return nil, err
 	}
@@ -211,16 +211,17 @@ func plain(s string) string { return s }
 // run over several lines at the top. Every wording may use what shared defines;
 // nil shares nothing.
 func variants(l *Language, name string, shared *template.Template) ([]*template.Template, error) {
-	src, err := l.ReadFile(name)
+	file, src, err := l.ReadFile(name)
 	if err != nil {
 		return nil, err
 	}
-	text := string(src)
-	if strings.HasPrefix(text, "{{/*") {
-		_, text, _ = strings.Cut(text, "*/}}")
+	text, number := string(src), 0
+	if comment, rest, ok := strings.Cut(text, "*/}}"); ok && strings.HasPrefix(text, "{{/*") {
+		text, number = rest, strings.Count(comment, "\n")
 	}
 	var out []*template.Template
 	for line := range strings.Lines(text) {
+		number++
 		line = strings.TrimSpace(line)
 		if line == "" {
 			continue
@@ -232,7 +233,7 @@ func variants(l *Language, name string, shared *template.Template) ([]*template.
 				return nil, err
 			}
 		}
-		t, err := t.New(fmt.Sprintf("%s/%s variant %d", l.Tag, name, len(out)+1)).Parse(line)
+		t, err := t.New(fmt.Sprintf("%s, line %d", file, number)).Parse(line)
 		if err != nil {
 			return nil, err
 		}

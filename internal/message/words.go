@@ -200,15 +200,17 @@ func (ls *Languages) Match(wanted ...string) *Language {
 }
 
 // ReadFile reads a file of the language: the region's own, else its
-// language's. Never another language's.
-func (l *Language) ReadFile(name string) ([]byte, error) {
+// language's. Never another language's. It says which file that was, for
+// messages about what is wrong in it.
+func (l *Language) ReadFile(name string) (file string, src []byte, err error) {
 	for _, folder := range l.folders {
-		src, err := fs.ReadFile(l.fsys, path.Join(folder, name))
+		file = path.Join(folder, name)
+		src, err := fs.ReadFile(l.fsys, file)
 		if err == nil || !errors.Is(err, fs.ErrNotExist) {
-			return src, err
+			return file, src, err
 		}
 	}
-	return nil, fmt.Errorf("language %s has no file %s: %w", l.Tag, name, fs.ErrNotExist)
+	return "", nil, fmt.Errorf("language %s has no file %s: %w", l.Tag, name, fs.ErrNotExist)
 }
 
 // Duration says d in words, to the minute below two days and to the hour from

@@ -132,20 +132,20 @@ func New(fsys fs.FS) (*Pages, error) {
 }
 
 func parse(l *message.Language, layout []byte) (map[State]*template.Template, error) {
-	base, err := template.New(l.Tag).Parse(string(layout))
+	base, err := template.New("layout/page.html").Parse(string(layout))
 	if err != nil {
 		return nil, err
 	}
-	common, err := l.ReadFile("pages/common.html")
+	file, common, err := l.ReadFile("pages/common.html")
 	if err != nil {
 		return nil, err
 	}
-	if _, err := base.Parse(string(common)); err != nil {
+	if _, err := base.New(file).Parse(string(common)); err != nil {
 		return nil, err
 	}
 	out := map[State]*template.Template{}
 	for _, s := range States() {
-		src, err := l.ReadFile("pages/" + string(s) + ".html")
+		file, src, err := l.ReadFile("pages/" + string(s) + ".html")
 		if err != nil {
 			return nil, err
 		}
@@ -153,7 +153,7 @@ func parse(l *message.Language, layout []byte) (map[State]*template.Template, er
 		if err != nil {
 			return nil, err
 		}
-		if _, err := page.Parse(string(src)); err != nil {
+		if _, err := page.New(file).Parse(string(src)); err != nil {
 			return nil, fmt.Errorf("page %s: %w", s, err)
 		}
 		out[s] = page

@@ -1,0 +1,267 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/connectlink/connectlink/config"
+	"github.com/connectlink/connectlink/internal/linkpage/view"
+	"github.com/connectlink/connectlink/internal/message"
+	"github.com/connectlink/connectlink/internal/secret"
+	"github.com/connectlink/connectlink/templates"
+)
+
+type templatesCommand struct {
+	Check templatesCheckCommand `cmd:"" help:"Render every message and page in every language with long and hostile values, and say what is wrong. Sends nothing."`
+	List  templatesListCommand  `cmd:"" help:"List the files that a project's own folder may replace."`
+}
+
+type templatesListCommand struct{}
+
+// Run prints the names, one a line.
+func (templatesListCommand) Run(e *env) error {
+	for _, name := range templates.Names() {
+		if strings.HasSuffix(name, ".js") {
+			continue
+		}
+		if _, err := fmt.Fprintln(e.stdout, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+type templatesCheckCommand struct {
+	settings
+	Dir string `type:"path" placeholder:"DIR" help:"Try this folder of texts for every project, instead of what the configuration says."`
+}
+
+// Run checks the texts of every project.
+func (c *templatesCheckCommand) Run(e *env) error {
+	cfg, err := c.load(e, keysetVariable, databaseVariable)
+	if err != nil {
+		return err
+	}
+	bad := 0
+	for _, p := range cfg.Projects {
+		if c.Dir != "" {
+			p.TemplatesDir = c.Dir
+		}
+		r, err := checkTexts(cfg, p)
+		if err != nil {
+			r.faults = append(r.faults, err.Error())
+		}
+		bad += len(r.faults)
+		if err := r.print(e, p); err != nil {
+			return err
+		}
+	}
+	if bad > 0 {
+		return &exitError{exitFailed, errors.New("the templates have faults")}
+	}
+	return nil
+}
+
+// textReport is what a check of one project's texts found.
+type textReport struct {
+	lines            []string // one a language
+	faults, warnings []string
+}
+
+func (r *textReport) print(e *env, p config.Project) error {
+	var b bytes.Buffer
+	from := "built in"
+	if p.TemplatesDir != "" {
+		from = p.TemplatesDir
+	}
+	fmt.Fprintf(&b, "project %s (%s)\n", p.ID, from)
+	for _, l := range r.lines {
+		fmt.Fprintln(&b, "  "+l)
+	}
+	slices.Sort(r.warnings)
+	for _, w := range slices.Compact(r.warnings) {
+		fmt.Fprintln(&b, "  warning:", w)
+	}
+	slices.Sort(r.faults)
+	for _, f := range slices.Compact(r.faults) {
+		fmt.Fprintln(&b, "  fault:", strings.ReplaceAll(f, "\n", "\n         "))
+	}
+	_, err := e.stdout.Write(b.Bytes())
+	return err
+}
+
+func checkTexts(cfg *config.Config, p config.Project) (*textReport, error) {
+	r := &textReport{}
+	var fsys fs.FS = templates.FS
+	if p.TemplatesDir != "" {
+		var err error
+		if fsys, err = templates.Over(p.TemplatesDir); err != nil {
+			return r, err
+		}
+	}
+	// Parsing renders everything once: a fault of syntax or a field that does
+	// not exist ends here, with its file and line.
+	messages, errMessages := message.NewRenderer(fsys)
+	pages, errPages := view.New(fsys)
+	if err := errors.Join(errMessages, errPages); err != nil {
+		return r, err
+	}
+	r.brand(cfg, p)
+	for _, lang := range messages.Languages() {
+		if err := r.language(p, messages, pages, lang); err != nil {
+			return r, err
+		}
+	}
+	return r, nil
+}
+
+// brand looks at what does not depend on a language.
+func (r *textReport) brand(cfg *config.Config, p config.Project) {
+	if logo, err := url.Parse(p.Brand.LogoURL); err == nil && logo.Host != "" && (cfg.PublicURL == nil || logo.Host != cfg.PublicURL.Host) {
+		r.warnings = append(r.warnings, "brand.logo_url: pages and mails load it from "+logo.Host+
+			", which so learns who opens them; no other request leaves the pages. Without a logo the name stands in type")
+	}
+	if p.Brand.SupportEmail == "" {
+		r.warnings = append(r.warnings, "brand.support_email: not set, so pages and mails name nobody to write to")
+	}
+	if p.SendGrid.From != "" && p.SendGrid.ReplyTo == "" {
+		r.warnings = append(r.warnings, "sendgrid.reply_to: not set, so replies go to "+"the sender's own mailbox")
+	}
+}
+
+// trying are the values that texts are rendered with: usual, long, and such as
+// somebody might type who means harm.
+func trying() map[string][3]string { // app, person, words
+	return map[string][3]string{
+		"usual":   {"Slack", "Sam Rivera", "to post your build results"},
+		"long":    {"Microsoft Outlook Calendar (Legacy)", "Alexandra Montgomery-Whitfield", strings.Repeat("very long words ", 20)},
+		"hostile": {`<b>App</b>`, "\u202eSam\r\nBcc: x@example.org", `"><script src=https://evil.example/x.js></script> {{.URL}} https://evil.example/login`},
+	}
+}
+
+const (
+	tryLink = "https://go.example.com/c/checked-000000000000"
+	tryStop = "https://go.example.com/s/checked-000000000000"
+)
+
+var written = regexp.MustCompile(`(?i)https?://([^/\s"'<>]+)`)
+
+func (r *textReport) language(p config.Project, messages *message.Renderer, pages *view.Pages, lang string) error {
+	largest, most, worst := 0, 0, ""
+	usual := message.Inspection{}
+	for name, value := range trying() {
+		for _, kind := range []message.Kind{message.First, message.Resend} {
+			for _, by := range []message.Initiator{message.ByProduct, message.ByUser} {
+				v := tryVars(p, lang, kind, by, value)
+				seen, err := messages.Inspect(v)
+				if err != nil {
+					return err
+				}
+				if name == "usual" && kind == message.First && by == message.ByProduct {
+					usual = seen
+				}
+				largest = max(largest, len(seen.Email.HTML.Reveal()))
+				if seen.SMS.Segments > most {
+					most, worst = seen.SMS.Segments, name
+				}
+				r.message(lang, name, p, v, seen)
+			}
+		}
+		if err := r.pages(lang, p, pages, value); err != nil {
+			return err
+		}
+	}
+	for _, w := range usual.Warnings {
+		detail := w.Detail
+		if strings.HasPrefix(w.Code, "sms_") || strings.HasSuffix(w.Code, "_shortened") {
+			detail = lang + ": " + detail
+		}
+		r.warnings = append(r.warnings, detail)
+	}
+	r.lines = append(r.lines, fmt.Sprintf("%-6s mail %d bytes at most; text message %d units of %s in %d, %d at most (%s values); %d pages",
+		lang, largest, usual.Units, usual.Encoding, usual.SMS.Segments, most, worst, len(view.States())))
+	return nil
+}
+
+func tryVars(p config.Project, lang string, kind message.Kind, by message.Initiator, value [3]string) message.Vars {
+	now := time.Date(2026, 11, 23, 13, 40, 12, 0, time.UTC)
+	v := message.Vars{
+		Brand: p.Brand.Name, AppName: value[0], Inviter: value[1], RecipientName: value[1], Reason: value[2], Note: value[2],
+		URL: secret.New(tryLink), Kind: kind, Initiator: by, ExpiresAt: now.Add(4 * time.Hour), Now: now, Locale: lang,
+		RecipientEmail: secret.New("recipient@example.com"), SupportEmail: p.Brand.SupportEmail, LegalLine: p.Brand.LegalLine,
+		PrivacyURL: p.Brand.PrivacyURL, Colour: p.Brand.Colour, LogoURL: p.Brand.LogoURL, CanRenew: true, CanReport: true,
+	}
+	if p.Twilio.OneWay {
+		v.StopURL = secret.New(tryStop)
+	}
+	return v
+}
+
+// message looks for what must be in a message and what must not.
+func (r *textReport) message(lang, name string, p config.Project, v message.Vars, m message.Inspection) {
+	fault := func(format string, args ...any) {
+		r.faults = append(r.faults, fmt.Sprintf("%s, %s message, %s values: ", lang, v.Kind, name)+fmt.Sprintf(format, args...))
+	}
+	sms, html, text := m.SMS.Body.Reveal(), m.Email.HTML.Reveal(), m.Email.Text.Reveal()
+	if strings.Count(sms, tryLink) != 1 {
+		fault("the text message holds the link %d times, not once", strings.Count(sms, tryLink))
+	}
+	if stop := strings.Contains(sms, "STOP"); p.Twilio.OneWay && !strings.Contains(sms, tryStop) || !p.Twilio.OneWay && !stop {
+		fault("the text message does not say how to stop (sms/stop.txt)")
+	}
+	if !strings.Contains(html, tryLink) || !strings.Contains(text, tryLink) {
+		fault("a part of the mail lacks the link")
+	}
+	if n := len(html); n > 20_000 {
+		fault("the mail's HTML has %d bytes; above 20,000 some programs cut it off", n)
+	}
+	r.hosts(fault, "the mail", html+text, p)
+}
+
+func (r *textReport) pages(lang string, p config.Project, pages *view.Pages, value [3]string) error {
+	for _, s := range view.States() {
+		d := view.Data{
+			Brand: p.Brand.Name, Colour: p.Brand.Colour, LogoURL: p.Brand.LogoURL, SupportEmail: p.Brand.SupportEmail,
+			LegalLine: p.Brand.LegalLine, PrivacyURL: p.Brand.PrivacyURL, App: view.App{Name: value[0], AuthType: "oauth"},
+			Inviter: value[1], Reason: value[2], AccountName: value[1], CodePath: "/c/checked", StopPath: "/s/checked", Nonce: "checked",
+			CanRenew: true, RenewChannel: "email", CanReport: true, CanRetry: true, CanSuppress: true, RecipientMasked: "r••@e••.com",
+		}
+		var b bytes.Buffer
+		if err := pages.Render(&b, s, lang, d); err != nil {
+			return err
+		}
+		fault := func(format string, args ...any) {
+			r.faults = append(r.faults, fmt.Sprintf("%s/pages/%s.html: ", lang, s)+fmt.Sprintf(format, args...))
+		}
+		if b.Len() > 50_000 {
+			fault("the page has %d bytes; want at most 50,000", b.Len())
+		}
+		// What somebody typed stands on the page as text.
+		page := strings.ReplaceAll(b.String(), value[2], "")
+		r.hosts(fault, "the page", strings.ReplaceAll(page, "https://evil.example", ""), p)
+	}
+	return nil
+}
+
+// hosts finds addresses that are neither ours nor the project's: a picture that
+// counts readers, a link that leads elsewhere.
+func (r *textReport) hosts(fault func(string, ...any), what, src string, p config.Project) {
+	allowed := []string{"go.example.com", "www.w3.org"}
+	for _, own := range []string{p.Brand.LogoURL, p.Brand.PrivacyURL} {
+		if u, err := url.Parse(own); err == nil {
+			allowed = append(allowed, u.Host)
+		}
+	}
+	for _, m := range written.FindAllStringSubmatch(src, -1) {
+		if !slices.Contains(allowed, m[1]) {
+			fault("%s names %s, which is neither this service nor the project's", what, m[1])
+		}
+	}
+}

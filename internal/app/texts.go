@@ -1,0 +1,78 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/connectlink/connectlink/internal/issue"
+	"github.com/connectlink/connectlink/internal/linkpage/view"
+	"github.com/connectlink/connectlink/internal/message"
+	"github.com/connectlink/connectlink/templates"
+)
+
+// texts are what recipients read.
+type texts struct {
+	messages *message.Renderer
+	pages    *view.Pages
+}
+
+func readTexts(fsys fs.FS) (t texts, err error) {
+	if t.messages, err = message.NewRenderer(fsys); err != nil {
+		return texts{}, err
+	}
+	if t.pages, err = view.New(fsys); err != nil {
+		return texts{}, err
+	}
+	return t, nil
+}
+
+// openTemplates reads the built-in texts and those of the projects. Every
+// process needs all of it: the API shows previews of messages, the workers send
+// them. One project's fault stops the start, because a message that nobody can
+// render would be found out only when it is due.
+func (a *App) openTemplates() (err error) {
+	if a.texts, err = readTexts(templates.FS); err != nil {
+		return fmt.Errorf("the built-in templates: %w", err)
+	}
+	a.ownTexts = map[string]texts{}
+	var faults []error
+	for _, p := range a.cfg.Projects {
+		if p.TemplatesDir == "" {
+			continue
+		}
+		fsys, err := templates.Over(p.TemplatesDir)
+		if err == nil {
+			a.ownTexts[p.ID], err = readTexts(fsys)
+		}
+		if err != nil {
+			faults = append(faults, fmt.Errorf("templates of project %s: %w", p.ID, err))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+func (a *App) textsOf(project string) texts {
+	if t, ok := a.ownTexts[project]; ok {
+		return t
+	}
+	return a.texts
+}
+
+func (a *App) proofs(project string) issue.Proofs { return a.textsOf(project).messages }
+
+func (a *App) ownMessages() map[string]*message.Renderer {
+	out := map[string]*message.Renderer{}
+	for project, t := range a.ownTexts {
+		out[project] = t.messages
+	}
+	return out
+}
+
+func (a *App) ownPages() map[string]*view.Pages {
+	out := map[string]*view.Pages{}
+	for project, t := range a.ownTexts {
+		out[project] = t.pages
+	}
+	return out
+}
