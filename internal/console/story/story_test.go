@@ -2,6 +2,10 @@ package story_test
 
 import (
 	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -214,5 +218,38 @@ func TestTheTimelineIsGroupedByAttemptNewestFirst(t *testing.T) {
 	}
 	if facts := tries[1].Entries[4].Facts; len(facts) == 0 || facts[2] != (story.Fact{Name: "request", Value: "req_1"}) {
 		t.Errorf("the technical details are %v", facts)
+	}
+}
+
+// An event type that nobody put into words would stand on the page by its name.
+func TestEveryKindOfEventHasWords(t *testing.T) {
+	t.Parallel()
+	file, err := parser.ParseFile(token.NewFileSet(), "../../invite/event.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var types []invite.EventType
+	ast.Inspect(file, func(n ast.Node) bool {
+		v, ok := n.(*ast.ValueSpec)
+		if !ok {
+			return true
+		}
+		if typ, ok := v.Type.(*ast.Ident); ok && typ.Name == "EventType" {
+			word, err := strconv.Unquote(v.Values[0].(*ast.BasicLit).Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			types = append(types, invite.EventType(word))
+		}
+		return true
+	})
+	if len(types) < 40 {
+		t.Fatalf("only %d event types were found", len(types))
+	}
+	for _, typ := range types {
+		tries := story.Timeline(english{now()}, []story.Happened{{Seq: 1, Type: typ}}, "Slack", func(invite.Actor) string { return "" })
+		if got := tries[0].Entries[0].Title; got == string(typ) || got == "" {
+			t.Errorf("%s is not put into words", typ)
+		}
 	}
 }

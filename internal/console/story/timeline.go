@@ -145,6 +145,12 @@ func (o *Entry) say(tone Tone, icon, title string) bool {
 func (o *Entry) delivery(w Words, e Happened) bool {
 	switch e.Type {
 	case invite.EventDeliveryQueued:
+		switch e.Data.Kind {
+		case "passcode":
+			return o.say(Busy, "clock", w.T("A passcode waits to be sent"))
+		case "reminder":
+			return o.say(Busy, "clock", w.T("A reminder waits to be sent"))
+		}
 		return o.say(Busy, "clock", w.T("A message waits to be sent"))
 	case invite.EventDeliverySending:
 		return o.say(Busy, "send", w.T("The message is handed to the provider"))
@@ -170,6 +176,8 @@ func (o *Entry) delivery(w Words, e Happened) bool {
 		return o.say(Bad, "flag", w.T("Marked as spam by the person"))
 	case invite.EventDeliveryUnknown:
 		return o.say(Warn, "help", w.T("Nobody can tell whether the message left"))
+	case invite.EventDeliveryCanceled:
+		return o.say(Calm, "x", w.T("The message was not sent: the invite ended before"))
 	case invite.EventDeliveryNoReceipt:
 		return o.say(Warn, "help", w.T("No confirmation of the message's arrival came"))
 	}
@@ -207,6 +215,9 @@ func (o *Entry) link(w Words, e Happened, app string) bool {
 		return o.say(Bad, "plug", w.T("%s could not be connected", isolate(app)))
 	case invite.EventConnected:
 		return o.say(Good, "plug", w.T("%s is connected", isolate(app)))
+	case invite.EventConnectedAsOther:
+		o.Advice = w.T("The account goes by another email address than the recipient's. Ask the person whether it is the right one.")
+		return o.say(Warn, "plug", w.T("Another account than the recipient's, perhaps"))
 	case invite.EventAlreadyConnected:
 		return o.say(Calm, "plug", w.T("Another invite of this person got the account"))
 	case invite.EventConnectedLate:
@@ -243,6 +254,18 @@ func (o *Entry) act(w Words, e Happened, app string) {
 		o.say(Warn, "x", w.T("Revoked"))
 	case invite.EventReplaced:
 		o.say(Calm, "x", w.T("Replaced by a newer invite"))
+	case invite.EventErased:
+		o.say(Warn, "x", w.T("What is personal was erased"))
+	case invite.EventVerifyRequested:
+		o.say(Calm, "key", w.T("The person asked for a passcode"))
+	case invite.EventVerifyPassed:
+		o.say(Good, "check", w.T("The passcode was right"))
+	case invite.EventVerifyFailed:
+		o.say(Warn, "key", w.T("A wrong passcode was entered"))
+	case invite.EventReminded:
+		o.say(Calm, "send", w.T("The person is reminded"))
+	case invite.EventReminderSkipped:
+		o.say(Calm, "send", w.T("There will be no reminder"))
 	case invite.EventFallback:
 		o.say(Calm, "send", w.T("The first way did not get through; the other one is tried"))
 	case invite.EventFallbackSkipped:
