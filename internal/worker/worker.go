@@ -65,26 +65,14 @@ func NewInserter(db *pgxpool.Pool, log *slog.Logger) (*river.Client[pgx.Tx], err
 
 // Run works until ctx ends, then lets running jobs finish for a moment.
 func Run(ctx context.Context, p Params) error {
-	workers := river.NewWorkers()
 	// River reports its own counts every few seconds at info; its metrics and
 	// tables say the same to whoever asks.
 	quiet := slog.New(above{p.Log.Handler(), slog.LevelWarn})
-	river.AddWorker(workers, &publisher{courier: p.Courier})
-	river.AddWorker(workers, &confirmer{track: p.Track})
-	river.AddWorker(workers, &poller{track: p.Track})
-	river.AddWorker(workers, &expirer{track: p.Track})
-	river.AddWorker(workers, &receiver{track: p.Track})
-	river.AddWorker(workers, &fallbacker{issue: p.Issue})
-	river.AddWorker(workers, &reminder{issue: p.Issue})
-	river.AddWorker(workers, &eraser{erase: p.Erase})
-	river.AddWorker(workers, &redactor{erase: p.Erase})
-	river.AddWorker(workers, &retirer{erase: p.Erase})
-	river.AddWorker(workers, &tidier{track: p.Track})
 	client, err := river.NewClient(riverpgxv5.New(p.DB), &river.Config{
 		Schema:       migrations.RiverSchema,
 		Logger:       quiet,
 		Queues:       map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: maxWorkers}},
-		Workers:      workers,
+		Workers:      bind(p),
 		JobTimeout:   runTimeout,
 		PeriodicJobs: periodic(),
 	})
@@ -122,139 +110,74 @@ func periodic() []*river.PeriodicJob {
 	}
 }
 
-type publisher struct {
-	river.WorkerDefaults[job.Publish]
-	courier *publish.Courier
+// task is a River worker that is one function.
+type task[T river.JobArgs] struct {
+	river.WorkerDefaults[T]
+	do     func(context.Context, *river.Job[T]) error
+	within time.Duration
+	again  func(attempt int) time.Duration // the pause after a try; nil is River's own
 }
 
 // Work implements river.Worker.
-func (w *publisher) Work(ctx context.Context, j *river.Job[job.Publish]) error {
-	err := w.courier.Deliver(ctx, j.Args, j.CreatedAt)
-	if errors.Is(err, publish.ErrGone) {
-		return river.JobCancel(err)
+func (t *task[T]) Work(ctx context.Context, j *river.Job[T]) error { return t.do(ctx, j) }
+
+// Timeout implements river.Worker.
+func (t *task[T]) Timeout(*river.Job[T]) time.Duration { return t.within }
+
+// NextRetry implements river.Worker; the zero time is River's own choice.
+func (t *task[T]) NextRetry(j *river.Job[T]) time.Time {
+	if t.again == nil {
+		return time.Time{}
 	}
-	return err
+	return time.Now().Add(t.again(j.Attempt))
 }
 
-type confirmer struct {
-	river.WorkerDefaults[job.Confirm]
-	track *track.Tracker
+// add binds a kind of job to what carries it out.
+func add[T river.JobArgs](w *river.Workers, do func(context.Context, T) error) {
+	river.AddWorker(w, &task[T]{within: runTimeout, do: func(ctx context.Context, j *river.Job[T]) error { return do(ctx, j.Args) }})
 }
 
-// Work implements river.Worker.
-func (w *confirmer) Work(ctx context.Context, j *river.Job[job.Confirm]) error {
-	return w.track.Settle(ctx, track.Check{InviteID: j.Args.InviteID, AccountID: j.Args.AccountID})
+// addRun binds a kind of job that has no arguments to a run that counts what it
+// did; within is how long one may take.
+func addRun[T river.JobArgs](w *river.Workers, within time.Duration, run func(context.Context) (int, error)) {
+	river.AddWorker(w, &task[T]{within: within, do: func(ctx context.Context, _ *river.Job[T]) error {
+		_, err := run(ctx)
+		return err
+	}})
 }
 
-// NextRetry implements river.Worker: a person waits for this confirmation, so
-// the first tries come fast.
-func (w *confirmer) NextRetry(j *river.Job[job.Confirm]) time.Time {
-	pause := min(2*time.Second<<min(j.Attempt, 10), 10*time.Minute)
-	return time.Now().Add(pause)
-}
-
-type poller struct {
-	river.WorkerDefaults[job.Poll]
-	track *track.Tracker
-}
-
-// Work implements river.Worker.
-func (w *poller) Work(ctx context.Context, _ *river.Job[job.Poll]) error {
-	_, err := w.track.Poll(ctx)
-	return err
-}
-
-type expirer struct {
-	river.WorkerDefaults[job.Expire]
-	track *track.Tracker
-}
-
-// Work implements river.Worker.
-func (w *expirer) Work(ctx context.Context, _ *river.Job[job.Expire]) error {
-	_, err := w.track.Expire(ctx)
-	return err
-}
-
-type receiver struct {
-	river.WorkerDefaults[job.Receipts]
-	track *track.Tracker
-}
-
-// Work implements river.Worker.
-func (w *receiver) Work(ctx context.Context, _ *river.Job[job.Receipts]) error {
-	_, joined := w.track.Join(ctx)
-	_, silence := w.track.Silence(ctx)
-	return errors.Join(joined, silence)
-}
-
-type fallbacker struct {
-	river.WorkerDefaults[job.FallBack]
-	issue *issue.Service
-}
-
-// Work implements river.Worker.
-func (w *fallbacker) Work(ctx context.Context, _ *river.Job[job.FallBack]) error {
-	_, err := w.issue.FallBack(ctx)
-	return err
-}
-
-type reminder struct {
-	river.WorkerDefaults[job.Remind]
-	issue *issue.Service
-}
-
-// Work implements river.Worker.
-func (w *reminder) Work(ctx context.Context, _ *river.Job[job.Remind]) error {
-	_, err := w.issue.Remind(ctx)
-	return err
-}
-
-type eraser struct {
-	river.WorkerDefaults[job.EraseAgain]
-	erase *erase.Service
-}
-
-// Work implements river.Worker.
-func (w *eraser) Work(ctx context.Context, j *river.Job[job.EraseAgain]) error {
-	return w.erase.Again(ctx, j.Args.Invites)
-}
-
-type redactor struct {
-	river.WorkerDefaults[job.Redact]
-	erase *erase.Service
-}
-
-// Work implements river.Worker.
-func (w *redactor) Work(ctx context.Context, _ *river.Job[job.Redact]) error {
-	_, err := w.erase.Redact(ctx)
-	return err
-}
-
-// Timeout implements river.Worker.
-func (*redactor) Timeout(*river.Job[job.Redact]) time.Duration { return longRun }
-
-type retirer struct {
-	river.WorkerDefaults[job.Retire]
-	erase *erase.Service
-}
-
-// Work implements river.Worker.
-func (w *retirer) Work(ctx context.Context, _ *river.Job[job.Retire]) error {
-	_, err := w.erase.Retire(ctx)
-	return err
-}
-
-// Timeout implements river.Worker.
-func (*retirer) Timeout(*river.Job[job.Retire]) time.Duration { return longRun }
-
-type tidier struct {
-	river.WorkerDefaults[job.Tidy]
-	track *track.Tracker
-}
-
-// Work implements river.Worker.
-func (w *tidier) Work(ctx context.Context, _ *river.Job[job.Tidy]) error {
-	return w.track.ReleaseOld(ctx)
+// bind is which use case each kind of job calls.
+func bind(p Params) *river.Workers {
+	w := river.NewWorkers()
+	river.AddWorker(w, &task[job.Publish]{within: runTimeout, do: func(ctx context.Context, j *river.Job[job.Publish]) error {
+		err := p.Courier.Deliver(ctx, j.Args, j.CreatedAt)
+		if errors.Is(err, publish.ErrGone) {
+			return river.JobCancel(err)
+		}
+		return err
+	}})
+	river.AddWorker(w, &task[job.Confirm]{
+		within: runTimeout,
+		do: func(ctx context.Context, j *river.Job[job.Confirm]) error {
+			return p.Track.Settle(ctx, track.Check{InviteID: j.Args.InviteID, AccountID: j.Args.AccountID})
+		},
+		// A person waits for this confirmation, so the first tries come fast.
+		again: func(attempt int) time.Duration { return min(2*time.Second<<min(attempt, 10), 10*time.Minute) },
+	})
+	add(w, func(ctx context.Context, j job.EraseAgain) error { return p.Erase.Again(ctx, j.Invites) })
+	add(w, func(ctx context.Context, _ job.Tidy) error { return p.Track.ReleaseOld(ctx) })
+	add(w, func(ctx context.Context, _ job.Receipts) error {
+		_, joined := p.Track.Join(ctx)
+		_, silence := p.Track.Silence(ctx)
+		return errors.Join(joined, silence)
+	})
+	addRun[job.Poll](w, runTimeout, p.Track.Poll)
+	addRun[job.Expire](w, runTimeout, p.Track.Expire)
+	addRun[job.FallBack](w, runTimeout, p.Issue.FallBack)
+	addRun[job.Remind](w, runTimeout, p.Issue.Remind)
+	addRun[job.Redact](w, longRun, p.Erase.Redact)
+	addRun[job.Retire](w, longRun, p.Erase.Retire)
+	return w
 }
 
 // above passes on only what is at least as grave as its level.
