@@ -77,9 +77,7 @@ func understand(text, region string) meaning {
 	m.idsIn(text)
 	m.linksIn(text)
 	bare := unwrapped(text)
-	for _, a := range accounts.FindAllString(text, 3) {
-		m.accounts = append(m.accounts, a)
-	}
+	m.accounts = append(m.accounts, accounts.FindAllString(text, 3)...)
 	m.emails = emailsIn(bare)
 	m.phone, _ = contact.SearchPhone(bare, region)
 	if digits := strings.TrimLeft(bare, "….*x•- "); len(digits) == 4 && strings.Trim(digits, "0123456789") == "" {
