@@ -143,7 +143,8 @@ func TestEnvironmentOfOneProduct(t *testing.T) {
 	c := mustLoad(t, with(
 		"CONNECTLINK_DATABASE_URL", "", "DATABASE_URL", database, "CONNECTLINK_DATABASE_DIRECT_URL", "host=db user=app dbname=x",
 		"CONNECTLINK_LISTEN", ":9000", "CONNECTLINK_METRICS_LISTEN", "127.0.0.1:9090", "CONNECTLINK_PUBLIC_URL", "HTTPS://Go.Acme.example/", "CONNECTLINK_TRUSTED_PROXIES", "10.1.2.3/8, 192.0.2.7,::1",
-		"CONNECTLINK_LOG_LEVEL", "DEBUG", "CONNECTLINK_ROLE", "worker", "CONNECTLINK_SANDBOX", "off", "CONNECTLINK_ALLOW_NO_CALLBACKS", "1",
+		"CONNECTLINK_LOG_LEVEL", "DEBUG", "CONNECTLINK_ROLE", "worker", "CONNECTLINK_SANDBOX", "off", "CONNECTLINK_CONSOLE_PASSWORDS", "off", "CONNECTLINK_OIDC_ISSUER", "https://id.acme.example", "CONNECTLINK_OIDC_CLIENT_ID", "console",
+		"CONNECTLINK_OIDC_CLIENT_SECRET", "oidc", "CONNECTLINK_OIDC_SCOPES", "groups", "CONNECTLINK_OIDC_ROLES_CLAIM", "groups", "CONNECTLINK_OIDC_ROLES", "helpdesk:agent", "CONNECTLINK_ALLOW_NO_CALLBACKS", "1",
 		"CONNECTLINK_SETTLE_TWILIO", "1s", "CONNECTLINK_SETTLE_SENDGRID", "0", "CONNECTLINK_NO_RECEIPT_EMAIL", "2h", "CONNECTLINK_LEASE_FOR", "20s", "CONNECTLINK_LEASE_RENEW_EVERY", "10s",
 		"CONNECTLINK_BRAND_NAME", "Acme", "CONNECTLINK_BRAND_COLOUR", "1D4ED8", "CONNECTLINK_BRAND_LOGO_URL", "https://acme.example/l.png",
 		"CONNECTLINK_BRAND_SUPPORT_EMAIL", "help@acme.example", "CONNECTLINK_BRAND_LEGAL_LINE", "Acme Inc.", "CONNECTLINK_BRAND_PRIVACY_URL", "https://acme.example/p",
@@ -166,6 +167,9 @@ func TestEnvironmentOfOneProduct(t *testing.T) {
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("::1/128")},
 		LogLevel:       slog.LevelDebug, Role: "worker", AllowNoCallbacks: true,
 		SettleTwilio: time.Second, NoReceiptEmail: 2 * time.Hour, NoReceiptSMS: 30 * time.Minute, LeaseFor: 20 * time.Second, RenewEvery: 10 * time.Second,
+		Console: config.Console{Passwords: false, OIDC: config.OIDC{
+			Issuer: "https://id.acme.example", ClientID: "console", ClientSecret: secret.New("oidc"), Scopes: []string{"groups"}, RolesClaim: "groups", Roles: []string{"helpdesk:agent"},
+		}},
 		Projects: []config.Project{{
 			ID:              "default",
 			Brand:           config.Brand{Name: "Acme", Colour: "#1d4ed8", LogoURL: "https://acme.example/l.png", SupportEmail: "help@acme.example", LegalLine: "Acme Inc.", PrivacyURL: "https://acme.example/p", Region: "GB"},
