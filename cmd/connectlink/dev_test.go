@@ -34,7 +34,8 @@ func startDev(t *testing.T, state string, v vars, args ...string) *dev {
 	d.says(&d.stdout, "}\n")
 	said := parse(t, d.stdout.String())
 	d.url, d.key = said.text("url"), said.text("api_key")
-	if len(said) != 3 || said.text("inbox_url") != d.url+"/sandbox/inbox" || !strings.HasPrefix(d.key, "cl_test_") {
+	if len(said) != 4 || said.text("inbox_url") != d.url+"/sandbox/inbox" ||
+		!strings.HasPrefix(said.text("console_url"), d.url+"/console/sign-in/link/") || !strings.HasPrefix(d.key, "cl_test_") {
 		t.Fatalf("dev --json says %v", said)
 	}
 	d.ready(d.url)
