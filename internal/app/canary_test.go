@@ -98,7 +98,11 @@ func TestTheProductIsToldOfEveryEnd(t *testing.T) {
 	w := newTold(t, 1)
 	p := start(t, boot{env: w.env()})
 	connected := p.invite(http.StatusCreated, to("delivered+connect@connectlink.test")).text("id")
-	denied := p.invite(http.StatusCreated, to("delivered+deny@connectlink.test")).text("id")
+	// Another person: where one person's invites for one app are open at once,
+	// the account that came of the first may be taken for what came of this one.
+	another := to("delivered+deny@connectlink.test")
+	another["external_user_id"] = "user-2"
+	denied := p.invite(http.StatusCreated, another).text("id")
 	bounced := p.invite(http.StatusCreated, to("bounced@connectlink.test")).text("id")
 	expired := p.invite(http.StatusCreated, to("delivered@connectlink.test")).text("id")
 	if status, _, out := p.call(http.MethodPost, "/v1/test_helpers/invites/"+expired+"/advance", object{"to": "expired"}); status != http.StatusOK {
