@@ -51,7 +51,7 @@ func (d *Dispatcher) claim(ctx, working context.Context, w queue.Want, probe str
 	d.mu.Lock()
 	w.Owner, w.Lease = d.owner, d.p.Lease
 	if !w.Paused {
-		w.After, w.PerLane, w.Batch = d.after, d.p.PerLane, d.p.InFlight-len(d.held)
+		w.After, w.PerLane, w.Batch = d.after, d.atOnce(d.p.PerLane), d.p.InFlight-len(d.held)
 		w.Room = make(map[string]int, len(d.lanes))
 		for lane, n := range d.lanes {
 			w.Room[lane] = d.p.PerLane - n
@@ -97,9 +97,9 @@ func filled(w queue.Want, jobs []queue.Job) bool {
 		taken[jobs[i].Lane]++
 	}
 	for lane, n := range taken {
-		room, ok := w.Room[lane]
-		if !ok {
-			room = w.PerLane
+		room := w.PerLane
+		if left, ok := w.Room[lane]; ok {
+			room = min(room, left)
 		}
 		if n >= room {
 			return true
@@ -118,6 +118,9 @@ func (d *Dispatcher) start(working context.Context, t *task) {
 	}
 	d.held[t.Ref] = t
 	d.lanes[t.Lane]++
+	if len(d.lanes) > 1 {
+		d.shared.Store(d.p.Now().UnixNano())
+	}
 	d.mu.Unlock()
 	d.metrics.claimed.Inc()
 	d.metrics.inFlight.Inc()

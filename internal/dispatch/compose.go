@@ -96,6 +96,13 @@ func (d *Dispatcher) carried(t *task, w words) (carried, error) {
 	return carried{url: url, linkType: message.LinkInvite, ends: *t.Invite.ExpiresAt}, nil
 }
 
+// composeInTurn keeps to as many messages at a time as there are processors.
+func (d *Dispatcher) composeInTurn(t *task, attempt invite.AttemptID) (message.Outgoing, error) {
+	d.turns.wait(t.Lane)
+	defer d.turns.done()
+	return d.compose(t, attempt)
+}
+
 // compose renders the message. Its errors name fields, never values.
 func (d *Dispatcher) compose(t *task, attempt invite.AttemptID) (message.Outgoing, error) {
 	w, err := d.open(t)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/url"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -143,6 +144,7 @@ type Dispatcher struct {
 	host     string // of PublicURL, where passcodes are entered
 	metrics  *metrics
 	wake     chan struct{}
+	turns    *turns // for what only the processor slows down
 	begins   *group[*begin]
 	finishes *group[*finish]
 	accounts *accounts
@@ -153,6 +155,8 @@ type Dispatcher struct {
 	lanes map[string]int // deliveries in work, by lane
 	after string         // lane at which the last claim ended
 	short bool           // the last claim had no room, in some lane or at all
+
+	shared atomic.Int64 // this machine's time when several lanes were last in work
 
 	working  sync.WaitGroup
 	stopping atomic.Bool
@@ -169,8 +173,9 @@ func New(p Params) *Dispatcher {
 		d.host = u.Hostname()
 	}
 	d.accounts = newAccounts(d)
-	d.begins = newGroup(p.Group, d.writeBegins)
-	d.finishes = newGroup(p.Group, d.writeFinishes)
+	d.turns = newTurns(runtime.GOMAXPROCS(0))
+	d.begins = newGroup(func() int { return d.atOnce(p.Group) }, d.writeBegins)
+	d.finishes = newGroup(func() int { return d.atOnce(p.Group) }, d.writeFinishes)
 	return d
 }
 

@@ -3,39 +3,47 @@ package dispatch
 import "context"
 
 // group writes what several goroutines hand in, many to a commit: it takes what
-// waits when the previous write has returned, and never lingers for more.
+// waits when the previous write has returned, and never lingers for more. Where
+// more waits than one commit takes, lanes take turns.
 type group[T any] struct {
-	max   int
-	in    chan T
-	write func(ctx context.Context, items []T)
+	max     func() int
+	waiting *fairly[T]
+	some    chan struct{} // something waits
+	write   func(ctx context.Context, items []T)
 }
 
-func newGroup[T any](max int, write func(ctx context.Context, items []T)) *group[T] {
-	return &group[T]{max: max, in: make(chan T, max), write: write}
+func newGroup[T any](max func() int, write func(ctx context.Context, items []T)) *group[T] {
+	return &group[T]{max: max, waiting: newFairly[T](), some: make(chan struct{}, 1), write: write}
 }
 
 // add hands an item in; write answers through the item itself.
-func (g *group[T]) add(item T) { g.in <- item }
+func (g *group[T]) add(lane string, item T) {
+	g.waiting.put(lane, item)
+	g.tell()
+}
+
+func (g *group[T]) tell() {
+	select {
+	case g.some <- struct{}{}:
+	default:
+	}
+}
 
 // run writes until ctx ends. Whoever ends ctx makes sure that nobody adds any more.
 func (g *group[T]) run(ctx context.Context) {
-	items := make([]T, 0, g.max)
+	var items []T
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case item := <-g.in:
-			items = append(items[:0], item)
+		case <-g.some:
 		}
-	more:
-		for len(items) < g.max {
-			select {
-			case item := <-g.in:
-				items = append(items, item)
-			default:
-				break more
-			}
+		var more bool
+		if items, more = g.waiting.take(items[:0], g.max()); more {
+			g.tell()
 		}
-		g.write(ctx, items)
+		if len(items) > 0 {
+			g.write(ctx, items)
+		}
 	}
 }

@@ -40,7 +40,7 @@ func (d *Dispatcher) reconcile(ctx context.Context, t *task) error {
 		d.release(ctx, t, after)
 		return nil
 	}
-	f := &finish{Lease: t.Lease, result: &queue.Result{InviteID: t.InviteID, AttemptID: a.ID}}
+	f := &finish{Lease: t.Lease, lane: t.Lane, result: &queue.Result{InviteID: t.InviteID, AttemptID: a.ID}}
 	data := invite.Data{Provider: a.Provider, Attempt: a.Number}
 	switch b {
 	case beliefTaken:

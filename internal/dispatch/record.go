@@ -50,7 +50,8 @@ func (s shortTx) Begin(ctx context.Context) (pgx.Tx, error) {
 // begin is an attempt about to be made.
 type begin struct {
 	queue.NewAttempt
-	version   int // of the invite when the message was made
+	version   int    // of the invite when the message was made
+	lane      string // whose turn it is written in
 	event     invite.Event
 	blockKeys []seal.Hash // of the address it goes to
 	done      chan error  // nil, errLost, errStale, a *blockedError, or the database's
@@ -86,7 +87,7 @@ func blocked(ctx context.Context, tx pgx.Tx, items []*begin, out map[invite.Atte
 // recordBegin commits an attempt; with nil the call may be made.
 func (d *Dispatcher) recordBegin(b *begin) error {
 	b.done = make(chan error, 1)
-	d.begins.add(b)
+	d.begins.add(b.lane, b)
 	return <-b.done
 }
 
@@ -195,6 +196,7 @@ type finish struct {
 	events []invite.Event
 	result *queue.Result
 	next   *time.Duration // due again after
+	lane   string         // whose turn it is written in
 	done   chan error     // nil, errLost or the database's
 }
 
@@ -204,7 +206,7 @@ func (d *Dispatcher) recordFinish(ctx context.Context, f *finish) error {
 	giveUp := d.p.Now().Add(resultPatience)
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
 		f.done = make(chan error, 1)
-		d.finishes.add(f)
+		d.finishes.add(f.lane, f)
 		err := <-f.done
 		if err == nil {
 			d.p.Passing(PointResultCommitted)

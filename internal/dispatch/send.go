@@ -28,12 +28,12 @@ func (d *Dispatcher) send(ctx context.Context, t *task) (again bool, err error) 
 			Lease: t.Lease, ID: invite.New[invite.AttemptID](), Provider: sender.Provider(), Account: sender.Account(),
 			TemplateVersion: d.renderer(t.ProjectID).Version(),
 		},
-		version: t.Invite.Version,
+		version: t.Invite.Version, lane: t.Lane,
 	}
 	if t.Invite.LinkType == invite.ConnectLink {
 		b.LinkID = t.Link.ID
 	}
-	out, err := d.compose(t, b.ID)
+	out, err := d.composeInTurn(t, b.ID)
 	if err != nil {
 		return false, d.broken(ctx, t, err)
 	}
@@ -86,7 +86,7 @@ const guardMargin = 200 * time.Millisecond
 // unsay records that an attempt's call was never made.
 func (d *Dispatcher) unsay(ctx context.Context, b *begin) {
 	_ = d.recordFinish(ctx, &finish{
-		Lease: b.Lease, result: &queue.Result{InviteID: b.InviteID, AttemptID: b.ID, Outcome: queue.NotSent},
+		Lease: b.Lease, lane: b.lane, result: &queue.Result{InviteID: b.InviteID, AttemptID: b.ID, Outcome: queue.NotSent},
 	})
 }
 
@@ -140,7 +140,7 @@ func (d *Dispatcher) call(ctx context.Context, t *task, s Sender, b *begin, out 
 	took := d.p.Now().Sub(begun)
 
 	result := queue.Result{InviteID: t.InviteID, AttemptID: b.ID}
-	f := &finish{Lease: t.Lease, result: &result}
+	f := &finish{Lease: t.Lease, lane: t.Lane, result: &result}
 	var v verdict
 	data := invite.Data{Provider: b.Provider, Attempt: t.Attempts + 1}
 	if fault == nil {

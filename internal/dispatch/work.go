@@ -109,6 +109,7 @@ func (t *task) event(typ invite.EventType, data invite.Data) invite.Event {
 func (d *Dispatcher) conclude(ctx context.Context, t *task, typ invite.EventType, reason invite.Reason) error {
 	return d.recordFinish(ctx, &finish{
 		Lease:  t.Lease,
+		lane:   t.Lane,
 		events: []invite.Event{t.event(typ, invite.Data{Reason: reason})},
 	})
 }
@@ -204,7 +205,7 @@ func (d *Dispatcher) mintFailed(ctx context.Context, t *task, err error) error {
 	failed := t.event(invite.EventMintFailed, invite.Data{Reason: invite.LinkUnavailable})
 	if !errors.Is(err, mint.ErrPassing) {
 		d.p.Log.ErrorContext(ctx, "a connect link was refused", "invite", t.InviteID, "delivery", t.DeliveryID, "err", err)
-		return d.recordFinish(ctx, &finish{Lease: t.Lease, events: []invite.Event{
+		return d.recordFinish(ctx, &finish{Lease: t.Lease, lane: t.Lane, events: []invite.Event{
 			failed, t.event(invite.EventDeliveryRejected, invite.Data{Reason: invite.LinkUnavailable}),
 		}})
 	}
@@ -212,7 +213,7 @@ func (d *Dispatcher) mintFailed(ctx context.Context, t *task, err error) error {
 	after := max(d.backoff(int(t.Token)), mint.RetryAfter(err))
 	after = min(after, max(t.Invite.GivesUpAt.Sub(t.Now), d.p.RetryFirst))
 	d.p.Log.WarnContext(ctx, "no connect link to be had now", "invite", t.InviteID, "delivery", t.DeliveryID, "again", after, "err", err)
-	f := &finish{Lease: t.Lease, next: &after}
+	f := &finish{Lease: t.Lease, lane: t.Lane, next: &after}
 	if t.Token == 1 {
 		f.events = []invite.Event{failed} // once on the timeline is enough
 	}
