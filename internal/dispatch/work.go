@@ -86,7 +86,9 @@ func (d *Dispatcher) reload(ctx context.Context, t *task) (bool, error) {
 	if !ok {
 		return false, nil
 	}
-	t.Job, t.readAt = j, at
+	d.mu.Lock()
+	t.Job, t.readAt = j, at // renewing reads the lease in it
+	d.mu.Unlock()
 	return true, nil
 }
 
