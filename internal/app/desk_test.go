@@ -7,7 +7,6 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -17,6 +16,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/browsertest"
 )
 
 // desk is a member of staff at a browser, with a whole process behind it.
@@ -32,19 +32,6 @@ const consoleHost = "console.example.test"
 
 func newDesk(t *testing.T, role access.Role, flags ...chromedp.ExecAllocatorOption) *desk {
 	t.Helper()
-	path := ""
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"} {
-		if found, err := exec.LookPath(name); err == nil {
-			path = found
-			break
-		}
-	}
-	if path == "" {
-		if os.Getenv("CI") != "" {
-			t.Fatal("no Chromium or Chrome on PATH")
-		}
-		t.Skip("no Chromium or Chrome on PATH: nobody sat at the desk")
-	}
 	d := &desk{product: start(t, boot{env: map[string]string{"CONNECTLINK_PUBLIC_URL": "https://" + consoleHost}})}
 	base, err := url.Parse(d.base)
 	if err != nil {
@@ -56,17 +43,8 @@ func newDesk(t *testing.T, role access.Role, flags ...chromedp.ExecAllocatorOpti
 	front.StartTLS()
 	t.Cleanup(front.Close)
 	t.Cleanup(front.CloseClientConnections)
-	options := append([]chromedp.ExecAllocatorOption{
-		chromedp.ExecPath(path), chromedp.Flag("lang", "en-US"),
-		chromedp.Flag("host-resolver-rules", "MAP "+consoleHost+" "+front.Listener.Addr().String()), chromedp.IgnoreCertErrors,
-	}, flags...)
-	if os.Geteuid() == 0 {
-		options = append(options, chromedp.NoSandbox)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
-	t.Cleanup(cancel)
-	ctx, stop := chromedp.NewContext(ctx, chromedp.WithAllocatorOptions(options...), chromedp.WithErrorf(func(string, ...any) {}))
-	t.Cleanup(stop)
+	ctx := browsertest.New(t, 4*time.Minute, append(flags,
+		chromedp.Flag("host-resolver-rules", "MAP "+consoleHost+" "+front.Listener.Addr().String()), chromedp.IgnoreCertErrors)...)
 	d.ctx, d.root = ctx, "https://"+consoleHost+"/console/default/test"
 	// The browser lives as long as the context of its first step.
 	if err := chromedp.Do(ctx, chromedp.Navigate("about:blank")); err != nil {

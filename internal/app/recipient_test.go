@@ -6,8 +6,6 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
-	"os"
-	"os/exec"
 	"regexp"
 	"strings"
 	"testing"
@@ -17,6 +15,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/connectlink/connectlink/internal/browsertest"
 	"github.com/connectlink/connectlink/internal/sandbox"
 )
 
@@ -33,19 +32,6 @@ type recipient struct {
 
 func newRecipient(t *testing.T) *recipient {
 	t.Helper()
-	path := ""
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"} {
-		if found, err := exec.LookPath(name); err == nil {
-			path = found
-			break
-		}
-	}
-	if path == "" {
-		if os.Getenv("CI") != "" {
-			t.Fatal("no Chromium or Chrome on PATH")
-		}
-		t.Skip("no Chromium or Chrome on PATH: nobody opened a link in a browser")
-	}
 	r := &recipient{product: start(t, boot{env: map[string]string{"CONNECTLINK_PUBLIC_URL": "https://" + publicHost}})}
 	base, err := url.Parse(r.base)
 	if err != nil {
@@ -54,19 +40,11 @@ func newRecipient(t *testing.T) *recipient {
 	// The product stands behind a proxy that ends TLS, as it does in earnest.
 	front := httptest.NewTLSServer(httputil.NewSingleHostReverseProxy(base))
 	t.Cleanup(front.Close)
-	options := []chromedp.ExecAllocatorOption{
-		chromedp.ExecPath(path), chromedp.Flag("lang", "en-US"),
+	ctx := browsertest.New(t, 3*time.Minute,
 		chromedp.UserAgent("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"),
 		chromedp.Flag("host-resolver-rules", "MAP "+publicHost+" "+front.Listener.Addr().String()),
 		chromedp.IgnoreCertErrors,
-	}
-	if os.Geteuid() == 0 {
-		options = append(options, chromedp.NoSandbox)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
-	t.Cleanup(cancel)
-	ctx, stop := chromedp.NewContext(ctx, chromedp.WithAllocatorOptions(options...), chromedp.WithErrorf(func(string, ...any) {}))
-	t.Cleanup(stop)
+	)
 	r.ctx = ctx
 	// The browser lives as long as the context of its first step.
 	if err := chromedp.Do(ctx, chromedp.Navigate("about:blank")); err != nil {

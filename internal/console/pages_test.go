@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -15,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/browsertest"
 	"github.com/connectlink/connectlink/internal/grant"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/postgres"
@@ -27,33 +27,10 @@ import (
 //	CONNECTLINK_SCREENSHOTS=/some/folder go test ./internal/console -run TestPagesAreAccessible
 const screenshots = "CONNECTLINK_SCREENSHOTS"
 
-// chromium starts a headless browser, or skips; in CI a missing one fails.
+// chromium is a headless browser that finds host here, for a very busy machine.
 func chromium(t *testing.T) context.Context {
 	t.Helper()
-	path := ""
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"} {
-		if found, err := exec.LookPath(name); err == nil {
-			path = found
-			break
-		}
-	}
-	if path == "" {
-		if os.Getenv("CI") != "" {
-			t.Fatal("no Chromium or Chrome on PATH")
-		}
-		t.Skip("no Chromium or Chrome on PATH: the console was not tried in a browser")
-	}
-	options := []chromedp.ExecAllocatorOption{
-		chromedp.ExecPath(path), chromedp.Flag("lang", "en-US"), chromedp.Flag("host-resolver-rules", "MAP "+host+" 127.0.0.1"),
-	}
-	if os.Geteuid() == 0 {
-		options = append(options, chromedp.NoSandbox)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute) // for a very busy machine
-	t.Cleanup(cancel)
-	ctx, stop := chromedp.NewContext(ctx, chromedp.WithAllocatorOptions(options...), chromedp.WithErrorf(func(string, ...any) {}))
-	t.Cleanup(stop)
-	return ctx
+	return browsertest.New(t, 4*time.Minute, chromedp.Flag("host-resolver-rules", "MAP "+host+" 127.0.0.1"))
 }
 
 // furnish puts something onto every page.

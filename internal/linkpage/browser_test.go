@@ -6,8 +6,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -19,6 +17,7 @@ import (
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 
+	"github.com/connectlink/connectlink/internal/browsertest"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/track/tracktest"
 )
@@ -26,35 +25,12 @@ import (
 // host is not localhost: browsers make exceptions there that hide faults.
 const host = "connect.example.test"
 
-// newBrowser starts a headless Chromium, or skips; in CI a missing one fails.
+// newBrowser is a headless Chromium that finds host here.
 func newBrowser(t *testing.T) context.Context {
 	t.Helper()
-	path := ""
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"} {
-		if found, err := exec.LookPath(name); err == nil {
-			path = found
-			break
-		}
-	}
-	if path == "" {
-		if os.Getenv("CI") != "" {
-			t.Fatal("no Chromium or Chrome on PATH")
-		}
-		t.Skip("no Chromium or Chrome on PATH: the pages were not tried in a browser")
-	}
-	options := []chromedp.ExecAllocatorOption{
-		chromedp.ExecPath(path), chromedp.UserAgent(browser), chromedp.Flag("lang", "en-US"),
-		chromedp.Flag("host-resolver-rules", "MAP "+host+" 127.0.0.1"),
-	}
-	if os.Geteuid() == 0 {
-		options = append(options, chromedp.NoSandbox)
-	}
 	// For a very busy machine, and for as many invites as robots are tried on.
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute+time.Duration(invitesEach(t))*40*time.Second)
-	t.Cleanup(cancel)
-	ctx, stop := chromedp.NewContext(ctx, chromedp.WithAllocatorOptions(options...), chromedp.WithErrorf(func(string, ...any) {}))
-	t.Cleanup(stop)
-	return ctx
+	return browsertest.New(t, 4*time.Minute+time.Duration(invitesEach(t))*40*time.Second,
+		chromedp.UserAgent(browser), chromedp.Flag("host-resolver-rules", "MAP "+host+" 127.0.0.1"))
 }
 
 // connectPage stands in for Pipedream's page, on another origin.

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -14,34 +12,14 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
+
+	"github.com/connectlink/connectlink/internal/browsertest"
 )
 
-// browser starts a headless Chromium with one tab. A missing one is a reason to
-// skip on a developer's machine and a fault in CI.
+// browser is a headless Chromium with one tab, for a very busy machine.
 func browser(t *testing.T) context.Context {
 	t.Helper()
-	found := ""
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "chrome"} {
-		if path, err := exec.LookPath(name); err == nil {
-			found = path
-			break
-		}
-	}
-	if found == "" {
-		if os.Getenv("CI") != "" {
-			t.Fatal("CI has no Chromium: install one, the pages are checked in it")
-		}
-		t.Skip("no Chromium on PATH: the pages' layout is not checked")
-	}
-	opts := []chromedp.ExecAllocatorOption{chromedp.ExecPath(found)}
-	if os.Geteuid() == 0 {
-		opts = append(opts, chromedp.NoSandbox)
-	}
-	ctx, stop := context.WithTimeout(t.Context(), 5*time.Minute) // for a very busy machine
-	t.Cleanup(stop)
-	ctx, stop = chromedp.NewContext(ctx, chromedp.WithAllocatorOptions(opts...))
-	t.Cleanup(stop)
-	return ctx
+	return browsertest.New(t, 5*time.Minute)
 }
 
 // measured are the languages that layouts are looked at in: the one with the
