@@ -13,22 +13,11 @@ import (
 
 // ReminderDue is an invite of which somebody is perhaps to be reminded.
 type ReminderDue struct {
-	ID         invite.ID       `db:"id"`
-	ProjectID  string          `db:"project_id"`
-	Livemode   bool            `db:"livemode"`
-	Status     invite.Status   `db:"status"`
-	Progress   invite.Progress `db:"progress"`
-	Channel    invite.Channel  `db:"channel"`
-	Content    []byte          `db:"content"` // sealed; nil once erased
-	ExpiresInS int32           `db:"expires_in_s"`
-	ValidForS  *int32          `db:"valid_for_s"`
-	GivesUpAt  time.Time       `db:"gives_up_at"` // the invite's end, or until when its link is waited for
-	Reminders  int             `db:"reminders"`   // that were asked for
-	Reminded   int             `db:"reminded"`    // that were sent
-	Messages   int             `db:"messages"`    // deliveries so far
+	Due
+	Reminders int `db:"reminders"` // that were asked for
+	Reminded  int `db:"reminded"`  // that were sent
 	// Last is how the latest message stands; nil when there is none.
 	Last *invite.DeliveryStatus `db:"last"`
-	Now  time.Time              `db:"now"`
 }
 
 // LockReminders locks up to n invites whose reminder is due, in the order of

@@ -11,14 +11,15 @@ import (
 	"github.com/connectlink/connectlink/internal/postgres"
 )
 
-// FallbackDue is an invite whose fallback is to be looked at.
-type FallbackDue struct {
+// Due is an invite for which a message that nobody asks for now, a fallback or
+// a reminder, is to be looked at.
+type Due struct {
 	ID         invite.ID       `db:"id"`
 	ProjectID  string          `db:"project_id"`
 	Livemode   bool            `db:"livemode"`
 	Status     invite.Status   `db:"status"`
 	Progress   invite.Progress `db:"progress"`
-	Channel    invite.Channel  `db:"fallback_channel"`
+	Channel    invite.Channel  `db:"channel"` // of that message
 	Content    []byte          `db:"content"` // sealed; nil once erased
 	ExpiresInS int32           `db:"expires_in_s"`
 	ValidForS  *int32          `db:"valid_for_s"`
@@ -27,16 +28,19 @@ type FallbackDue struct {
 	Now        time.Time       `db:"now"`
 }
 
+// Invite is which one it is.
+func (d Due) Invite() invite.ID { return d.ID }
+
 // LockFallbacks locks up to n invites whose fallback is due, in the order of
 // their ids, and skips those that somebody else has locked.
-func LockFallbacks(ctx context.Context, tx pgx.Tx, n int) ([]FallbackDue, error) {
+func LockFallbacks(ctx context.Context, tx pgx.Tx, n int) ([]Due, error) {
 	rows, _ := tx.Query(ctx, `
-		SELECT i.id, i.project_id, i.livemode, i.status, i.progress, i.fallback_channel, i.content, i.expires_in_s, i.valid_for_s, i.gives_up_at,
+		SELECT i.id, i.project_id, i.livemode, i.status, i.progress, i.fallback_channel AS channel, i.content, i.expires_in_s, i.valid_for_s, i.gives_up_at,
 			(SELECT count(*) FROM deliveries WHERE invite_id = i.id) AS messages, now() AS now
 		FROM invites i
 		WHERE i.id IN (SELECT id FROM invites WHERE fallback_at <= now() ORDER BY fallback_at LIMIT $1) AND i.fallback_at <= now()
 		ORDER BY i.id FOR NO KEY UPDATE OF i SKIP LOCKED`, n)
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[FallbackDue])
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[Due])
 	if err != nil {
 		return nil, fmt.Errorf("lock due fallbacks: %w", postgres.Translate(err))
 	}
