@@ -27,6 +27,7 @@ import (
 type staffCommand struct {
 	Create   staffCreateCommand   `cmd:"" help:"Make an emergency account for the console. The password is asked for, or read from standard input."`
 	Password staffPasswordCommand `cmd:"" help:"Give an emergency account another password, and end its sessions."`
+	Roles    staffRolesCommand    `cmd:"" help:"Give an emergency account these roles and no others."`
 	List     staffListCommand     `cmd:"" help:"List who may use the console."`
 	Disable  staffDisableCommand  `cmd:"" help:"End an account and its sessions."`
 	Enable   staffEnableCommand   `cmd:"" help:"Let a disabled account sign in again."`
@@ -207,6 +208,39 @@ func (c *staffPasswordCommand) Run(e *env) error {
 	return err
 }
 
+type staffRolesCommand struct {
+	settings
+	ID   string   `arg:"" help:"The account's id, stf_…."`
+	Role []string `help:"What it may do: viewer, agent, lead or admin, for every project, or project=role. Several are allowed; none is not: disable the account instead." required:"" placeholder:"[PROJECT=]ROLE"`
+}
+
+// Run replaces an account's roles.
+func (c *staffRolesCommand) Run(e *env) error {
+	id, err := staffID(c.ID)
+	if err != nil {
+		return err
+	}
+	cfg, pool, staff, err := c.staff(e)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	roles, err := rolesOf(cfg, c.Role)
+	if err != nil {
+		return err
+	}
+	switch err := staff.SetRoles(e.ctx, operator(), id, roles); {
+	case errors.Is(err, account.ErrNotFound):
+		return &exitError{exitNotFound, err}
+	case errors.Is(err, grant.ErrNotLocal):
+		return usage("%w", err)
+	case err != nil:
+		return err
+	}
+	_, err = fmt.Fprintf(e.stdout, "%s may do what its roles allow from its next request on.\n", id)
+	return err
+}
+
 type staffListCommand struct{ settings }
 
 // Run lists accounts.
@@ -256,10 +290,18 @@ type staffEnableCommand struct {
 // Run brings an account back.
 func (c *staffEnableCommand) Run(e *env) error { return setStaff(e, c.settings, c.ID, false) }
 
-func setStaff(e *env, s settings, text string, disabled bool) error {
+func staffID(text string) (invite.StaffID, error) {
 	id, err := invite.Parse[invite.StaffID](text)
 	if err != nil {
-		return usage("that is not the id of an account: it begins with stf_; `connectlink staff list` shows it")
+		return id, usage("that is not the id of an account: it begins with stf_; `connectlink staff list` shows it")
+	}
+	return id, nil
+}
+
+func setStaff(e *env, s settings, text string, disabled bool) error {
+	id, err := staffID(text)
+	if err != nil {
+		return err
 	}
 	_, pool, staff, err := s.staff(e)
 	if err != nil {

@@ -48,6 +48,9 @@ var (
 	ErrLinkUsed = errors.New("the sign-in link was used or is too old")
 	// ErrLoginTaken: there is an account with this login.
 	ErrLoginTaken = errors.New("there is an account with this login already")
+	// ErrNotLocal: the roles of an issuer's people come with each sign-in, and
+	// those of a printed link with each link.
+	ErrNotLocal = errors.New("only an emergency account's roles are kept here; others come from single sign-on")
 	// ErrOwnAccount: whoever did that could not undo it.
 	ErrOwnAccount = errors.New("nobody can disable the account they are signed in with")
 )
@@ -209,12 +212,16 @@ func (s *Staff) SetDisabled(ctx context.Context, by access.Principal, id invite.
 	return changed, err
 }
 
-// SetRoles gives a local account these roles and no others. Those of an
-// issuer's people come with each sign-in.
+// SetRoles gives a local account these roles and no others, from its next
+// request on. Errors: account.ErrNotFound, ErrNotLocal.
 func (s *Staff) SetRoles(ctx context.Context, by access.Principal, id invite.StaffID, roles map[string]access.Role) error {
 	return postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
-		if _, err := account.GetStaff(ctx, tx, id); err != nil {
+		a, err := account.GetStaff(ctx, tx, id)
+		if err != nil {
 			return err
+		}
+		if a.Kind != account.ByPassword {
+			return ErrNotLocal
 		}
 		if err := account.SetRoles(ctx, tx, id, roles); err != nil {
 			return err

@@ -1,0 +1,154 @@
+package grant_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/grant"
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/postgrestest"
+	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/secret"
+	"github.com/connectlink/connectlink/internal/store/account"
+)
+
+// office is staff with one emergency account in it.
+type office struct {
+	*grant.Staff
+	t   *testing.T
+	sam invite.StaffID
+}
+
+var (
+	login     = secret.New("sam@northwind.example")
+	password  = secret.New("correct horse battery")
+	operating = access.Principal{Kind: access.KindSystem}
+)
+
+func newOffice(t *testing.T) office {
+	t.Helper()
+	keyset, err := seal.NewKeyset()
+	if err != nil {
+		t.Fatal(err)
+	}
+	box, err := seal.NewBox(keyset)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := grant.NewStaff(postgrestest.Pool(t), box)
+	id, err := s.Create(t.Context(), operating, grant.NewAccount{Login: login, Name: "Sam", Password: password, Roles: map[string]access.Role{"acme": access.RoleLead}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return office{s, t, id}
+}
+
+func (o office) signIn(with secret.Text) secret.Text {
+	o.t.Helper()
+	token, err := o.Password(o.t.Context(), login, with, grant.Browser{Device: "Firefox on Linux"})
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	return token
+}
+
+func (o office) session(token secret.Text) grant.Signed {
+	o.t.Helper()
+	s, ok, err := o.Session(o.t.Context(), token)
+	if err != nil || !ok {
+		o.t.Fatalf("session: %t, %v", ok, err)
+	}
+	return s
+}
+
+func TestADisabledAccountHasNoSessionAndGetsNone(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	token := o.signIn(password)
+	for i, want := range []bool{true, false} {
+		if changed, err := o.SetDisabled(t.Context(), operating, o.sam, true); err != nil || changed != want {
+			t.Errorf("disabled %d: %t, %v", i, changed, err)
+		}
+	}
+	if s := o.session(token); s.Session.Ended != account.EndedDisabled {
+		t.Errorf("the session stands as %q", s.Session.Ended)
+	}
+	if _, err := o.Password(t.Context(), login, password, grant.Browser{}); !errors.Is(err, grant.ErrDisabled) {
+		t.Errorf("a sign-in afterwards: %v", err)
+	}
+	if _, err := o.SetDisabled(t.Context(), operating, o.sam, false); err != nil {
+		t.Fatal(err)
+	}
+	if s := o.session(token); s.Session.Ended != account.EndedDisabled {
+		t.Errorf("enabling the account brought its session back: %q", s.Session.Ended)
+	}
+	own := access.Staff(o.sam.String(), access.RoleAdmin, "acme", false)
+	if _, err := o.SetDisabled(t.Context(), own, o.sam, true); !errors.Is(err, grant.ErrOwnAccount) {
+		t.Errorf("one's own account: %v", err)
+	}
+	if _, err := o.SetDisabled(t.Context(), operating, invite.New[invite.StaffID](), true); !errors.Is(err, account.ErrNotFound) {
+		t.Errorf("nobody's account: %v", err)
+	}
+}
+
+func TestANewPasswordEndsWhatTheOldOneOpened(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	token := o.signIn(password)
+	for range 5 { // locked, which the new password ends
+		_, _ = o.Password(t.Context(), login, secret.New("wrong horse battery"), grant.Browser{})
+	}
+	if _, err := o.Password(t.Context(), login, password, grant.Browser{}); !errors.Is(err, grant.ErrLocked) {
+		t.Fatalf("after five wrong ones: %v", err)
+	}
+	next := secret.New("another horse battery")
+	if found, err := o.SetPassword(t.Context(), operating, login, next); err != nil || !found {
+		t.Fatalf("set: %t, %v", found, err)
+	}
+	if s := o.session(token); s.Session.Ended != account.EndedRevoked {
+		t.Errorf("the old session stands as %q", s.Session.Ended)
+	}
+	if _, err := o.Password(t.Context(), login, password, grant.Browser{}); !errors.Is(err, grant.ErrRefused) {
+		t.Errorf("the old password: %v", err)
+	}
+	if s := o.session(o.signIn(next)); s.Session.Ended != "" || s.Person.Name != "Sam" {
+		t.Errorf("the new session: %+v", s.Session)
+	}
+	if found, err := o.SetPassword(t.Context(), operating, secret.New("nobody@northwind.example"), next); err != nil || found {
+		t.Errorf("nobody's password: %t, %v", found, err)
+	}
+	if _, err := o.SetPassword(t.Context(), operating, login, secret.New("short")); !errors.Is(err, grant.ErrPasswordLength) {
+		t.Errorf("a short one: %v", err)
+	}
+}
+
+func TestRolesCountFromTheNextRequestOn(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	token := o.signIn(password)
+	if err := o.SetRoles(t.Context(), operating, o.sam, map[string]access.Role{"beta": access.RoleViewer}); err != nil {
+		t.Fatal(err)
+	}
+	if s := o.session(token); s.Role("acme") != "" || s.Role("beta") != access.RoleViewer {
+		t.Errorf("roles %v", s.Roles)
+	}
+	if err := o.SetRoles(t.Context(), operating, invite.New[invite.StaffID](), nil); !errors.Is(err, account.ErrNotFound) {
+		t.Errorf("nobody's roles: %v", err)
+	}
+	who := grant.Identity{
+		Issuer: "https://login.example", Subject: "1", Person: grant.Person{Name: "Ada"},
+		Roles: map[string]access.Role{"acme": access.RoleAgent},
+	}
+	signed, err := o.Issuer(t.Context(), who, grant.Browser{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ada := o.session(signed)
+	if err := o.SetRoles(t.Context(), operating, ada.Staff.ID, map[string]access.Role{"acme": access.RoleAdmin}); !errors.Is(err, grant.ErrNotLocal) {
+		t.Errorf("an issuer's person: %v", err)
+	}
+	if s := o.session(signed); s.Role("acme") != access.RoleAgent {
+		t.Errorf("an issuer's person has roles %v", s.Roles)
+	}
+}
