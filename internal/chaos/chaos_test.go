@@ -33,7 +33,7 @@ func TestKilledAndFrozenWorkersLoseAndDoubleNothing(t *testing.T) {
 			name += " at each place"
 		}
 		t.Run(name, func(t *testing.T) {
-			o.URL, o.Limit = postgrestest.New(t), 4*time.Minute
+			o.URL, o.Limit, o.Slack = postgrestest.New(t), 4*time.Minute, 3 // other tests run beside it
 			o.Log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 			report, err := chaos.Run(t.Context(), o)
 			line, _ := json.Marshal(report)

@@ -29,6 +29,7 @@ type Outages struct {
 	Rate  int    // 50: accepts a second
 	Seed  uint64 // random
 	Limit time.Duration
+	Slack float64 // 1: as in Options
 	Log   *slog.Logger
 }
 
@@ -53,6 +54,7 @@ type OutageReport struct {
 	WorstServingS float64   `json:"worst_serving_s"`
 	RefusalP50Ms  float64   `json:"refusal_p50_ms"`
 	RefusalMaxMs  float64   `json:"refusal_max_ms"`
+	Slack         float64   `json:"slack"`
 	Seconds       float64   `json:"seconds"`
 }
 
@@ -68,8 +70,8 @@ func (r OutageReport) Check() error {
 	no(r.Lost > 0, "%d invites were acknowledged and not delivered", r.Lost)
 	no(r.Extra > 0, "%d messages were sent twice, or for invites that nobody was told of", r.Extra)
 	no(len(r.Strange) > 0, "answers that are no honest refusal: %v", r.Strange)
-	no(len(r.ServingS) != r.Stops || r.WorstServingS > 2, "invites were made again only %.1f s after the database was back", r.WorstServingS)
-	no(r.RefusalMaxMs > 2000, "a refusal took %.0f ms", r.RefusalMaxMs)
+	no(len(r.ServingS) != r.Stops || r.WorstServingS > 2*r.Slack, "invites were made again only %.1f s after the database was back", r.WorstServingS)
+	no(r.RefusalMaxMs > 2000*r.Slack, "a refusal took %.0f ms", r.RefusalMaxMs)
 	return errors.Join(faults...)
 }
 
@@ -99,6 +101,7 @@ func Stop(ctx context.Context, o Outages) (OutageReport, error) {
 	def(&o.Rate, 50)
 	def(&o.Seed, rand.Uint64())
 	def(&o.Limit, 15*time.Minute)
+	def(&o.Slack, 1)
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -108,7 +111,7 @@ func Stop(ctx context.Context, o Outages) (OutageReport, error) {
 	r := &outage{o: o, rnd: rand.New(rand.NewPCG(o.Seed, 2)), client: &http.Client{
 		Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 100},
 	}}
-	r.report = OutageReport{Seed: o.Seed, Rate: o.Rate, Strange: make(map[string]int)}
+	r.report = OutageReport{Seed: o.Seed, Rate: o.Rate, Slack: o.Slack, Strange: make(map[string]int)}
 	err := r.all(ctx)
 	r.report.Seconds = time.Since(begun).Round(100 * time.Millisecond).Seconds()
 	return r.report, err

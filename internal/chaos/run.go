@@ -44,10 +44,14 @@ type Options struct {
 	Backlog    int           // 150: deliveries that are open while there is killing to do
 	Every      time.Duration // 300 ms: between two kills, on average
 	Limit      time.Duration // 15 min: for the whole run
-	Quiet      bool          // no faults but the killing
-	Verbose    bool
-	Knobs      Knobs // 8 s, 2 s, 5 s, 3 s
-	Log        *slog.Logger
+	// Slack is 1: how many times the promised times a run may take. More is for
+	// machines that others use too, where only lost time of another order says
+	// something about the program. What is lost or extra has no slack.
+	Slack   float64
+	Quiet   bool // no faults but the killing
+	Verbose bool
+	Knobs   Knobs // 8 s, 2 s, 5 s, 3 s
+	Log     *slog.Logger
 }
 
 // Report is the result: one line of JSON.
@@ -82,6 +86,7 @@ type Report struct {
 	RenewS        float64 `json:"renew_s"`
 	CallDeadlineS float64 `json:"call_deadline_s"`
 	SettleS       float64 `json:"settle_s"`
+	Slack         float64 `json:"slack"`
 	Seconds       float64 `json:"seconds"`
 }
 
@@ -100,10 +105,11 @@ func (r Report) Check() error {
 		no(n == 0, "nobody died at %s: the run proves nothing about it", p)
 	}
 	no(r.Provider == Twilio && r.Unknown > 0, "%d ended unknown although the provider reports", r.Unknown)
-	no(r.WorstReclaimS > 5, "work moved again only %.1f s after a kill", r.WorstReclaimS)
+	no(r.WorstReclaimS > 5*r.Slack, "work moved again only %.1f s after a kill", r.WorstReclaimS)
 	// A frozen process keeps its lock, so its lease has to run out.
-	no(r.WorstFrozenS > max(r.LeaseS, r.CallDeadlineS+3)+2, "work moved again only %.1f s after a freeze", r.WorstFrozenS)
-	no(r.WorstPartedS > max(r.LeaseS, r.CallDeadlineS+3)+2, "work moved again only %.1f s after its worker was cut off", r.WorstPartedS)
+	cut := (max(r.LeaseS, r.CallDeadlineS+3) + 2) * r.Slack
+	no(r.WorstFrozenS > cut, "work moved again only %.1f s after a freeze", r.WorstFrozenS)
+	no(r.WorstPartedS > cut, "work moved again only %.1f s after its worker was cut off", r.WorstPartedS)
 	return errors.Join(faults...)
 }
 
@@ -114,6 +120,7 @@ func (o Options) withDefaults() Options {
 	def(&o.Backlog, 150)
 	def(&o.Every, 300*time.Millisecond)
 	def(&o.Limit, 15*time.Minute)
+	def(&o.Slack, 1)
 	def(&o.Knobs.Lease, 8*time.Second)
 	def(&o.Knobs.Renew, 2*time.Second)
 	def(&o.Knobs.CallDeadline, 5*time.Second)
@@ -162,7 +169,7 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	r := &run{o: o, rnd: rand.New(rand.NewPCG(o.Seed, 1)), late: make(map[invite.ID]bool)}
 	r.report = Report{
 		Provider: o.Provider, Seed: o.Seed, Workers: o.Workers, LeaseS: o.Knobs.Lease.Seconds(), RenewS: o.Knobs.Renew.Seconds(),
-		CallDeadlineS: o.Knobs.CallDeadline.Seconds(), SettleS: o.Knobs.Settle.Seconds(),
+		CallDeadlineS: o.Knobs.CallDeadline.Seconds(), SettleS: o.Knobs.Settle.Seconds(), Slack: o.Slack,
 	}
 	err := r.all(ctx)
 	r.report.Seconds = time.Since(begun).Round(100 * time.Millisecond).Seconds()

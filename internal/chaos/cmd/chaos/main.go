@@ -52,6 +52,7 @@ func run() error {
 	flag.DurationVar(&o.Knobs.Renew, "renew", 0, "default 2s")
 	flag.DurationVar(&o.Knobs.CallDeadline, "call-deadline", 0, "default 5s")
 	flag.DurationVar(&o.Knobs.Settle, "settle", 0, "how long a lookup that finds nothing is not believed; default 3s")
+	flag.Float64Var(&o.Slack, "slack", 1, "how many times the promised times it may take; more on a machine that others use")
 	flag.BoolVar(&o.Quiet, "quiet", false, "no lost answers besides the killing")
 	flag.BoolVar(&o.Verbose, "v", false, "the workers' logs on standard error")
 	var down chaos.Outages
@@ -67,7 +68,7 @@ func run() error {
 	defer stop()
 	o.Log = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	if down.Stops > 0 {
-		down.Seed, down.Limit, down.Log = o.Seed, o.Limit, o.Log
+		down.Seed, down.Limit, down.Slack, down.Log = o.Seed, o.Limit, o.Slack, o.Log
 		report, err := chaos.Stop(ctx, down)
 		return result(report, err)
 	}
