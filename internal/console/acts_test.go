@@ -1,17 +1,24 @@
 package console_test
 
 import (
+	"fmt"
+	"html"
 	"net/http"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/issue"
 	"github.com/connectlink/connectlink/internal/operate"
+	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/secret"
+	"github.com/connectlink/connectlink/internal/store/account"
 )
 
 func TestAKeyIsShownOnce(t *testing.T) {
@@ -134,5 +141,60 @@ func TestAnyFilterIsAnswered(t *testing.T) {
 		if a := b.get("/console/default/test/audit" + q); a.StatusCode != http.StatusOK {
 			t.Errorf("%.40s: %d", q, a.StatusCode)
 		}
+	}
+}
+
+// "Newer" once led to the newest page, wherever one stood.
+func TestBugNewerInTheAuditLogIsTheNextNewerPage(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	b := s.signedIn("lead", map[string]access.Role{"default": access.RoleLead})
+	by := access.Staff(invite.New[invite.StaffID]().String(), access.RoleAgent, "default", false)
+	for i := range 220 {
+		if err := postgres.InTx(t.Context(), s.db, func(tx pgx.Tx) error {
+			return account.InsertAudit(t.Context(), tx, account.Entry{By: by, Act: access.ActUnmask, Target: fmt.Sprintf("nr-%d.", i)})
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	number := regexp.MustCompile(`nr-(\d+)\.`)
+	link := func(body, rel string) string {
+		t.Helper()
+		m := regexp.MustCompile(`href="([^"]+)" rel="` + rel + `"`).FindStringSubmatch(body)
+		if m == nil {
+			return ""
+		}
+		return html.UnescapeString(m[1])
+	}
+	step := func(body, rel string, newest int) string {
+		t.Helper()
+		to := link(body, rel)
+		a := b.get(to)
+		if m := number.FindStringSubmatch(a.body); m == nil || m[1] != strconv.Itoa(newest) {
+			t.Fatalf("%s led by %q to a page that begins with %q, want %d", rel, to, m, newest)
+		}
+		if got := len(number.FindAllString(a.body, -1)); newest >= 50 && got != 50 {
+			t.Errorf("a page of %d", got)
+		}
+		return a.body
+	}
+	page := b.get("/console/default/test/audit?act=unmask").body
+	if link(page, "prev") != "" {
+		t.Error("something is newer than the newest page")
+	}
+	for _, newest := range []int{169, 119, 69, 19} {
+		page = step(page, "next", newest)
+	}
+	if link(page, "next") != "" {
+		t.Error("something is older than the oldest page")
+	}
+	for _, newest := range []int{69, 119, 169, 219} {
+		page = step(page, "prev", newest)
+	}
+	if to := link(page, "prev"); to != "" {
+		t.Errorf("something is newer than the newest page: %s", to)
+	}
+	if to := link(page, "next"); !strings.Contains(to, "act=unmask") {
+		t.Errorf("the filter is lost on the way: %s", to)
 	}
 }

@@ -124,7 +124,9 @@ func (s *console) audit(p *page) error {
 	if id, err := invite.Parse[invite.ID](f.Target); err == nil {
 		f.InviteID, f.Target = id, ""
 	}
-	f.Before, _ = invite.Parse[invite.AuditID](q.Get("before"))
+	at := placeOf(p)
+	f.After, _ = invite.Parse[invite.AuditID](at.after)
+	f.Before, _ = invite.Parse[invite.AuditID](at.before)
 	if !f.Until.IsZero() {
 		f.Until = f.Until.AddDate(0, 0, 1) // the day itself counts
 	}
@@ -150,11 +152,12 @@ func (s *console) audit(p *page) error {
 	for _, e := range entries {
 		d.Entries = append(d.Entries, p.auditRow(e, names))
 	}
-	if !next.IsZero() {
-		d.Older = paged(p, "before", next.String())
-	}
-	if q.Get("before") != "" {
-		d.Newer = paged(p, "before", "") // to the newest; the browser's own way back leads through the pages
+	here := []string{"who", f.Actor, "act", string(f.Act), "target", d.Target, "since", d.Since, "until", d.Until}
+	if len(entries) > 0 {
+		first, last := entries[0].ID.String(), entries[len(entries)-1].ID.String()
+		d.Newer, d.Older = at.neighbours(func(name, id string) string {
+			return query(d.URL("audit"), append(slices.Clone(here), name, id)...)
+		}, first, last, next.String())
 	}
 	return p.show("audit", d)
 }
@@ -230,22 +233,4 @@ func day(s string) time.Time {
 		return time.Time{}
 	}
 	return t
-}
-
-// paged is this page's address with one parameter changed.
-func paged(p *page, name, value string) string {
-	q := url.Values{}
-	for k, v := range p.QueryParams() {
-		if k != name && len(v) > 0 && v[0] != "" {
-			q.Set(k, v[0])
-		}
-	}
-	if value != "" {
-		q.Set(name, value)
-	}
-	address := p.Request().URL.Path
-	if len(q) > 0 {
-		address += "?" + q.Encode()
-	}
-	return address
 }

@@ -41,8 +41,9 @@ func (s *console) invites(p *page) error {
 	} else {
 		since = ""
 	}
-	f.After, _ = invite.Parse[invite.ID](q("after"))
-	f.Before, _ = invite.Parse[invite.ID](q("before"))
+	at := placeOf(p)
+	f.After, _ = invite.Parse[invite.ID](at.after)
+	f.Before, _ = invite.Parse[invite.ID](at.before)
 	list, next, err := find.List(p.ctx(), s.DB, f)
 	if err != nil {
 		return err
@@ -66,24 +67,14 @@ func (s *console) invites(p *page) error {
 	}
 	here := []string{"status", st, "channel", string(f.Channel), "app", f.App, "reason", string(f.Reason), "progress", string(f.Progress), "expiring", expiring, "since", since}
 	d.Filtered = query("", here...) != ""
-	d.page(p, f, list, next, here)
+	if len(list) > 0 {
+		first, last := list[0].ID.String(), list[len(list)-1].ID.String()
+		d.Newer, d.Older = at.neighbours(func(name, id string) string {
+			return query(d.Clear, append(slices.Clone(here), name, id)...)
+		}, first, last, next.String())
+	}
 	d.choices(p, st, f)
 	return p.show("invites", d)
-}
-
-// page makes the links to the neighbouring pages.
-func (d *invitesPage) page(p *page, f find.Filter, list []find.Invite, next invite.ID, here []string) {
-	if len(list) == 0 {
-		return
-	}
-	address := d.URL("invites")
-	first, last := list[0].ID.String(), list[len(list)-1].ID.String()
-	if f.Before.IsZero() && !next.IsZero() || !f.Before.IsZero() {
-		d.Older = query(address, append(slices.Clone(here), "after", last)...)
-	}
-	if !f.After.IsZero() || !f.Before.IsZero() && !next.IsZero() {
-		d.Newer = query(address, append(slices.Clone(here), "before", first)...)
-	}
 }
 
 func (d *invitesPage) choices(p *page, status string, f find.Filter) {

@@ -3,6 +3,7 @@ package account
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -84,21 +85,50 @@ type AuditFilter struct {
 	InviteID invite.ID
 	Since    time.Time
 	Until    time.Time
-	Before   invite.AuditID // older than this entry
+	After    invite.AuditID // keyset: only entries older than this one
+	Before   invite.AuditID // keyset, the other way: the page just newer than this one
 	Limit    int
 }
 
-// ListAudit returns entries, newest first, and the last one's id when there are
-// more.
+// ListAudit reads a page of entries, newest first. next is the id to go on
+// from, zero when there is nothing more: older ones, or with Before newer ones.
 func ListAudit(ctx context.Context, db postgres.DB, f AuditFilter) (page []Audited, next invite.AuditID, err error) {
-	args := []any{f.ProjectID, f.Livemode}
-	where := []string{"project_id = $1 AND livemode = $2"}
-	if f.All {
-		where[0] = "(" + where[0] + " OR project_id = '')"
+	where, args := f.where()
+	args = append(args, f.Limit+1)
+	order := "DESC"
+	if !f.Before.IsZero() {
+		order = "ASC"
 	}
+	read := func(scope string) string {
+		return fmt.Sprintf(`(SELECT %s FROM audit WHERE %s%s ORDER BY id %s LIMIT $%d)`, auditColumns, scope, where, order, len(args))
+	}
+	sql := read("project_id = $1 AND livemode = $2")
+	if f.All {
+		// Two walks along one index: "or" would be none.
+		sql = fmt.Sprintf(`SELECT * FROM (%s UNION ALL %s) a ORDER BY id %s LIMIT $%d`, sql, read("project_id = ''"), order, len(args))
+	}
+	rows, _ := db.Query(ctx, sql, args...)
+	page, err = pgx.CollectRows(rows, pgx.RowToStructByName[Audited])
+	if err != nil {
+		return nil, next, fmt.Errorf("list audit entries: %w", postgres.Translate(err))
+	}
+	if len(page) > f.Limit {
+		page = page[:f.Limit]
+		next = page[f.Limit-1].ID
+	}
+	if !f.Before.IsZero() {
+		slices.Reverse(page)
+	}
+	return page, next, nil
+}
+
+// where is what narrows beside the scope, which has the first two arguments.
+func (f AuditFilter) where() (string, []any) {
+	args := []any{f.ProjectID, f.Livemode}
+	var where strings.Builder
 	and := func(condition string, v any) {
 		args = append(args, v)
-		where = append(where, fmt.Sprintf(condition, len(args)))
+		fmt.Fprintf(&where, " AND "+condition, len(args))
 	}
 	if f.Actor != "" {
 		and("actor = $%d", f.Actor)
@@ -118,19 +148,11 @@ func ListAudit(ctx context.Context, db postgres.DB, f AuditFilter) (page []Audit
 	if !f.Until.IsZero() {
 		and("at < $%d", f.Until)
 	}
+	if !f.After.IsZero() {
+		and("id < $%d", f.After)
+	}
 	if !f.Before.IsZero() {
-		and("id < $%d", f.Before)
+		and("id > $%d", f.Before)
 	}
-	args = append(args, f.Limit+1)
-	rows, _ := db.Query(ctx, `SELECT `+auditColumns+` FROM audit WHERE `+strings.Join(where, " AND ")+
-		fmt.Sprintf(" ORDER BY id DESC LIMIT $%d", len(args)), args...)
-	page, err = pgx.CollectRows(rows, pgx.RowToStructByName[Audited])
-	if err != nil {
-		return nil, next, fmt.Errorf("list audit entries: %w", postgres.Translate(err))
-	}
-	if len(page) > f.Limit {
-		page = page[:f.Limit]
-		next = page[f.Limit-1].ID
-	}
-	return page, next, nil
+	return where.String(), args
 }

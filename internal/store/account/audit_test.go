@@ -2,6 +2,7 @@ package account_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 
@@ -118,6 +119,46 @@ func pages(t *testing.T, tx pgx.Tx, f account.AuditFilter) ([]access.Act, error)
 		if next.IsZero() {
 			return acts, nil
 		}
-		f.Before = next
+		f.After = next
+	}
+}
+
+func TestPagesOfTheAuditLogGoOlderAndBackToNewer(t *testing.T) {
+	t.Parallel()
+	tx := postgrestest.Tx(t)
+	by := agent()
+	var all []string // newest first
+	for i := range 7 {
+		p := by
+		if i%2 == 1 {
+			p = access.Principal{Kind: access.KindSystem} // concerns all projects
+		}
+		target := fmt.Sprintf("target %d", i)
+		must(t, account.InsertAudit(t.Context(), tx, account.Entry{By: p, Act: access.ActUnmask, Target: target}))
+		all = append([]string{target}, all...)
+	}
+	page := func(f account.AuditFilter) (targets []string, first, last, next invite.AuditID) {
+		t.Helper()
+		f.ProjectID, f.All, f.Limit = "default", true, 3
+		list, next, err := account.ListAudit(t.Context(), tx, f)
+		must(t, err)
+		for _, e := range list {
+			targets = append(targets, e.Target)
+		}
+		return targets, list[0].ID, list[len(list)-1].ID, next
+	}
+	first, _, _, next := page(account.AuditFilter{})
+	second, top, _, next2 := page(account.AuditFilter{After: next})
+	third, oldest, _, end := page(account.AuditFilter{After: next2})
+	if diff := cmp.Diff(all, slices.Concat(first, second, third)); diff != "" || !end.IsZero() {
+		t.Errorf("going older, ending at %q: %s", end, diff)
+	}
+	back, _, _, more := page(account.AuditFilter{Before: oldest})
+	if diff := cmp.Diff(second, back); diff != "" || more.IsZero() {
+		t.Errorf("one page newer, more %q: %s", more, diff)
+	}
+	back, _, _, more = page(account.AuditFilter{Before: top})
+	if diff := cmp.Diff(first, back); diff != "" || !more.IsZero() {
+		t.Errorf("the newest page again, more %q: %s", more, diff)
 	}
 }

@@ -1,0 +1,42 @@
+package console
+
+import (
+	"cmp"
+
+	"github.com/labstack/echo/v4"
+)
+
+// place is which page of a list is seen. Lists are read by id, newest first:
+// "after" an id are the older ones, "before" it the page that is just newer. So
+// nothing is skipped or shown twice while the list grows.
+type place struct{ after, before string }
+
+func placeOf(c echo.Context) place {
+	if before := c.QueryParam("before"); before != "" {
+		return place{before: before}
+	}
+	return place{after: c.QueryParam("after")}
+}
+
+// neighbours are the addresses of the pages beside one that shows first to
+// last and goes on from next; empty where there is none. to is the list's
+// address with one parameter added.
+func (l place) neighbours(to func(name, id string) string, first, last, next string) (newer, older string) {
+	if l.before == "" {
+		if next != "" {
+			older = to("after", next)
+		}
+		// What is newer than where a search for rare ones went on is newer than here.
+		if from := cmp.Or(first, next); l.after != "" && from != "" {
+			newer = to("before", from)
+		}
+		return newer, older
+	}
+	if next != "" {
+		newer = to("before", next)
+	}
+	if from := cmp.Or(last, next); from != "" {
+		older = to("after", from)
+	}
+	return newer, older
+}
