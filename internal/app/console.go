@@ -15,7 +15,6 @@ import (
 	"github.com/connectlink/connectlink/internal/console/view"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/limit"
-	"github.com/connectlink/connectlink/internal/message"
 	"github.com/connectlink/connectlink/internal/oidc"
 	"github.com/connectlink/connectlink/internal/operate"
 	"github.com/connectlink/connectlink/internal/postgres"
@@ -36,15 +35,11 @@ func (a *App) mountConsole(e *echo.Echo) error {
 	if err != nil {
 		return fmt.Errorf("read the console: %w", err)
 	}
-	messages, err := message.NewRenderer(templates.FS)
-	if err != nil {
-		return fmt.Errorf("read the messages: %w", err)
-	}
 	p := console.Params{
 		Staff: a.Staff, Keys: a.Grants, Operate: operate.New(a.api, a.wake), DB: a.api, Box: a.box, Pages: pages, Projects: a.cfg.Projects,
 		Passwords: a.cfg.Console.Passwords, HTTPS: a.cfg.PublicURL != nil && a.cfg.PublicURL.Scheme == "https",
 		System: a.facts, AccountOf: a.sendsBy,
-		Invites: a.Issue, Blocks: a.suppress, Erasing: a.Erase, Messages: messages,
+		Invites: a.Issue, Blocks: a.suppress, Erasing: a.Erase, Messages: a.messagesOf, Page: a.showPage,
 		Reveal: reveal.New(reveal.Params{DB: a.api, Box: a.box, PublicURL: a.public, Sender: a.textSender, Publish: a.follow}),
 		Watch:  a.waiting, Streams: web.NewStreams(web.StreamParams{PerKey: streamsPerPerson}), PublicURL: a.public,
 		Tries: limit.New(limit.Per(signInsPerMinute, time.Minute), signInsPerMinute, a.opt.Now), Log: a.log, Now: a.opt.Now,

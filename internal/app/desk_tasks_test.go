@@ -157,7 +157,7 @@ func TestAViewerSeesNoAddressAnywhere(t *testing.T) {
 	blocks := evaluate[string](d, `fetch("/console/default/test/blocks").then(r => r.text()).then(t => (t.match(/blocks\/sup_[0-9a-v]+/) || [""])[0])`)
 	for _, path := range []string{
 		"/home", "/invites", "/invites/" + id, "/invites/" + id + "/saw?as=html", "/invites/" + id + "/saw?as=text", "/invites/" + id + "/saw?as=sms",
-		"/invites/" + id + "/mail", "/people/" + id, "/blocks", "/" + blocks, "/search?q=Doe", "/search?q=0100",
+		"/invites/" + id + "/mail", "/invites/" + id + "/page", "/invites/" + id + "/saw?as=page", "/people/" + id, "/blocks", "/" + blocks, "/search?q=Doe", "/search?q=0100",
 	} {
 		source := evaluate[string](d, fmt.Sprintf(`fetch(%q).then(r => r.text())`, d.root+path))
 		if len(source) < 500 {
@@ -256,7 +256,7 @@ func TestTheDeskIsAccessible(t *testing.T) {
 		"search-none": "/search?q=nobody", "search-similar": "/search?q=" + url.QueryEscape("bounced@customer.example"), "search": "/search?q=connectlink.test",
 		"invites": "/invites", "invites-filtered": "/invites?status=failed", "invite-failed": "/invites/" + id, "invite-expired": "/invites/" + expired,
 		"resend": "/invites/" + id + "/resend?correct=1", "revoke": "/invites/" + id + "/revoke", "link": "/invites/" + id + "/link",
-		"saw": "/invites/" + id + "/saw", "saw-sms": "/invites/" + id + "/saw?as=sms", "person": "/people/" + id, "blocks": "/blocks", "new": "/new",
+		"saw": "/invites/" + id + "/saw", "saw-sms": "/invites/" + id + "/saw?as=sms", "saw-page": "/invites/" + expired + "/saw?as=page", "saw-page-dark": "/invites/" + expired + "/saw?as=page&then=1&width=phone&dark=1", "person": "/people/" + id, "blocks": "/blocks", "new": "/new",
 	} {
 		d.open(path)
 		d.shoot(name)

@@ -59,6 +59,8 @@ func (a *App) textsOf(project string) texts {
 	return a.texts
 }
 
+func (a *App) messagesOf(project string) *message.Renderer { return a.textsOf(project).messages }
+
 func (a *App) proofs(project string) issue.Proofs { return a.textsOf(project).messages }
 
 func (a *App) ownMessages() map[string]*message.Renderer {

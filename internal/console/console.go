@@ -59,7 +59,12 @@ type Params struct {
 	Blocks    *suppress.Service
 	Reveal    *reveal.Service
 	Erasing   *erase.Service
-	Messages  *message.Renderer
+	// Messages are what a project's messages are written with.
+	Messages func(project string) *message.Renderer
+	// Page renders a page of an invite as its recipient sees it. What draws it is
+	// a part of package linkpage, a neighbour, so whoever wires both hands it in;
+	// nil: pages are not shown.
+	Page func(d issue.Draft, state, lang string) (issue.PreviewPage, error)
 	// Watch tells pages that are looked at that their invite moved; Streams
 	// carries it to them.
 	Watch   *watch.Registry

@@ -48,7 +48,8 @@ func (s *site) desk(box *seal.Box, p *console.Params) {
 	})
 	p.Reveal = reveal.New(reveal.Params{DB: s.db, Box: box, PublicURL: publicURL, Publish: publish})
 	p.Erasing = erase.New(erase.Params{DB: s.db, Box: box, Publish: publish, Log: p.Log})
-	p.Messages = must[*message.Renderer](s.t)(message.NewRenderer(templates.FS))
+	messages := must[*message.Renderer](s.t)(message.NewRenderer(templates.FS))
+	p.Messages = func(string) *message.Renderer { return messages }
 	p.Watch = watch.New(watch.Params{Log: p.Log, Versions: func(ctx context.Context, ids []invite.ID) (map[invite.ID]int, error) {
 		return find.Versions(ctx, s.db, ids)
 	}})

@@ -23,6 +23,7 @@ func matrix() map[string]access.Role {
 		"GET /invites/:id":             access.RoleViewer,
 		"GET /invites/:id/saw":         access.RoleViewer,
 		"GET /invites/:id/mail":        access.RoleViewer,
+		"GET /invites/:id/page":        access.RoleViewer,
 		"POST /invites/:id/unmask":     access.RoleAgent,
 		"GET /invites/:id/resend":      access.RoleAgent,
 		"POST /invites/:id/resend":     access.RoleAgent,

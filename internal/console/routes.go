@@ -68,6 +68,7 @@ func (s *console) routes() []route {
 		{http.MethodGet, "/invites/:id", access.ActRead, s.invite},
 		{http.MethodGet, "/invites/:id/saw", access.ActRead, s.saw},
 		{http.MethodGet, "/invites/:id/mail", access.ActRead, s.mail},
+		{http.MethodGet, "/invites/:id/page", access.ActRead, s.landing},
 		{http.MethodPost, "/invites/:id/unmask", access.ActUnmask, s.unmask},
 		{http.MethodGet, "/invites/:id/resend", access.ActResend, s.resendForm},
 		{http.MethodPost, "/invites/:id/resend", access.ActResend, s.resend},

@@ -1,35 +1,25 @@
 package console
 
 import (
-	"net/http"
-	"strings"
-	"time"
-
 	"github.com/connectlink/connectlink/internal/console/story"
 	"github.com/connectlink/connectlink/internal/invite"
-	"github.com/connectlink/connectlink/internal/message"
-	"github.com/connectlink/connectlink/internal/secret"
+	"github.com/connectlink/connectlink/internal/issue"
+	"github.com/connectlink/connectlink/internal/store/find"
+	"github.com/connectlink/connectlink/internal/visit"
 )
-
-// hiddenCode stands where a link's code was.
-const hiddenCode = "****"
-
-// preview is a message as its reader sees it, with addresses and code masked.
-type preview struct {
-	Subject  string
-	Text     string
-	SMS      string
-	Segments int
-	FrameURL string // of the HTML
-}
 
 // sawPage is what the recipient saw.
 type sawPage struct {
 	actPage
-	As, Width string
+	As        string // html, text, sms, page
+	Phone     bool   // as wide as one
 	Dark      bool
 	Message   *preview
-	Tabs      []tab
+	FrameURL  string
+	Tabs      []tab   // what of it
+	Looks     [][]tab // how it is looked at
+	Kept      string  // how near to what was sent this is
+	Elsewhere bool    // the link leads to Pipedream's page, and there is none of ours
 }
 
 type tab struct {
@@ -37,7 +27,7 @@ type tab struct {
 	Current   bool
 }
 
-// saw shows the message in the forms in which it is read.
+// saw shows message and page in the forms in which they are read.
 func (s *console) saw(p *page) error {
 	o, err := p.invite()
 	if err != nil {
@@ -47,116 +37,153 @@ func (s *console) saw(p *page) error {
 	if err != nil {
 		return err
 	}
-	d := sawPage{actPage: a, As: p.QueryParam("as"), Width: p.QueryParam("width"), Dark: p.QueryParam("dark") != ""}
-	channel := o.Channel
-	if o.DeliveryChannel != nil {
-		channel = invite.Channel(*o.DeliveryChannel)
+	d := sawPage{
+		actPage: a, As: oneOf(p.QueryParam("as"), "html", "text", "sms", "page"), Phone: p.QueryParam("width") == "phone", Dark: p.QueryParam("dark") != "",
+		Elsewhere: o.LinkType == invite.ConnectLink || s.Page == nil,
 	}
-	if d.As != "html" && d.As != "text" && d.As != "sms" {
+	if d.As == "" || d.As == "page" && s.Page == nil {
 		d.As = "html"
-		if channel == invite.SMS {
+		if via(o) == invite.SMS {
 			d.As = "sms"
 		}
 	}
-	here := d.Home + "/saw"
-	for _, t := range []struct{ as, width, dark, text string }{
-		{"html", "", "", p.t("Email")}, {"html", "phone", "", p.t("On a phone")}, {"html", d.Width, "1", p.t("Dark")},
-		{"text", "", "", p.t("Plain text")}, {"sms", "", "", p.t("SMS")},
-	} {
-		current := t.as == d.As && (t.as != "html" || t.width == d.Width && (t.dark != "") == d.Dark)
-		d.Tabs = append(d.Tabs, tab{query(here, "as", t.as, "width", t.width, "dark", t.dark), t.text, current})
+	d.choose(p, shows(o))
+	if d.As == "page" {
+		d.FrameURL = query(d.Home+"/page", "then", p.QueryParam("then"))
+		return p.show("saw", d)
+	}
+	if d.Kept, err = s.kept(p, o); err != nil {
+		return err
 	}
 	if d.Message, err = s.compose(p, o, "", kindOf(o)); err != nil {
 		return err
 	}
-	d.Message.FrameURL = d.Home + "/mail"
+	d.FrameURL = d.Home + "/mail"
 	return p.show("saw", d)
 }
 
-func kindOf(o opened) message.Kind {
-	if o.ResendCount > 0 {
-		return message.Resend
+// choose makes the links to the other forms.
+func (d *sawPage) choose(p *page, now visit.State) {
+	here, width, dark, then := d.Home+"/saw", "", "", p.QueryParam("then")
+	if d.Phone {
+		width = "phone"
 	}
-	return message.First
+	if d.Dark {
+		dark = "1"
+	}
+	for _, t := range []struct{ as, text string }{{"html", p.t("Email")}, {"text", p.t("Plain text")}, {"sms", p.t("SMS")}, {"page", p.t("Page")}} {
+		if t.as != "page" || p.Page != nil {
+			d.Tabs = append(d.Tabs, tab{query(here, "as", t.as, "width", width, "dark", dark), t.text, t.as == d.As})
+		}
+	}
+	if d.As != "html" && (d.As != "page" || d.Elsewhere) {
+		return
+	}
+	if d.As == "page" && now != visit.Ready {
+		d.Looks = append(d.Looks, []tab{
+			{query(here, "as", d.As, "width", width, "dark", dark), p.t("As it is now"), then == ""},
+			{query(here, "as", d.As, "width", width, "dark", dark, "then", "1"), p.t("While the link worked"), then != ""},
+		})
+	}
+	d.Looks = append(d.Looks, []tab{
+		{query(here, "as", d.As, "dark", dark, "then", then), p.t("On a computer"), !d.Phone},
+		{query(here, "as", d.As, "width", "phone", "dark", dark, "then", then), p.t("On a phone"), d.Phone},
+	}, []tab{
+		{query(here, "as", d.As, "width", width, "then", then), p.t("Light"), !d.Dark},
+		{query(here, "as", d.As, "width", width, "dark", "1", "then", then), p.t("Dark"), d.Dark},
+	})
 }
 
-// mail is the HTML of a message, for a frame. It is somebody else's page as far
-// as this console is concerned: its own policy allows inline style, which mail
-// needs, and no script, no request and no navigation.
+// kept says how near what is shown is to what was sent: the message itself is
+// not kept, but which wording it was written with is.
+func (s *console) kept(p *page, o opened) (string, error) {
+	if o.DeliveryStatus == nil {
+		return p.t("No message is sent for this invite. This is how one would read."), nil
+	}
+	with, sent, err := find.Wording(p.ctx(), s.DB, o.ID, o.DeliveryID)
+	switch {
+	case err != nil:
+		return "", err
+	case !sent:
+		return p.t("Nothing has left yet. This is how the message reads if it is sent now."), nil
+	case with != s.Messages(p.project.ID).Version():
+		return p.t("Messages are not kept once they are sent. This one is written anew from what is recorded, and its wording or layout has changed since: what arrived read somewhat differently."), nil
+	}
+	return p.t("Messages are not kept once they are sent. This one is written anew from what is recorded, with the same wording and layout that it was sent with."), nil
+}
+
+// via is the channel of the latest message.
+func via(o opened) invite.Channel {
+	if o.DeliveryChannel != nil {
+		return invite.Channel(*o.DeliveryChannel)
+	}
+	return o.Channel
+}
+
+// shows is the page that the invite's link leads to now.
+func shows(o opened) visit.State { return visit.Shows(o.Invite) }
+
+// mail is the HTML of a message, for a frame.
 func (s *console) mail(p *page) error {
 	o, err := p.invite()
 	if err != nil {
 		return p.orMissing(err)
 	}
-	_, html, _, err := s.written(p, o, p.QueryParam("note"), kindOf(o))
+	w, err := s.written(p, o, p.QueryParam("note"), kindOf(o))
 	if err != nil {
 		return err
 	}
-	h := p.Response().Header()
-	h.Set("Content-Security-Policy", "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'")
-	h.Set("X-Frame-Options", "SAMEORIGIN")
-	return p.HTML(http.StatusOK, html)
+	return p.exhibit(w.mail.HTML.Reveal())
 }
 
-// preview is what a resend would send.
-func (s *console) preview(p *page, o opened, d resendPage) (*preview, error) {
-	if d.Email != "" {
-		o.content.Recipient.Email = d.Email
-	}
-	if d.Phone != "" {
-		o.content.Recipient.Phone = d.Phone
-	}
-	m, err := s.compose(p, o, d.Note, message.Resend)
-	if err == nil && d.Channel == string(invite.SMS) {
-		m.Text, m.Subject = "", ""
-	} else if err == nil {
-		m.SMS = ""
-	}
-	return m, err
-}
-
-func (s *console) compose(p *page, o opened, note string, kind message.Kind) (*preview, error) {
-	mail, _, sms, err := s.written(p, o, note, kind)
+// landing is the page of an invite's link, for a frame: as it is now, or as it
+// was while the link worked.
+func (s *console) landing(p *page) error {
+	o, err := p.invite()
 	if err != nil {
-		return nil, err
+		return p.orMissing(err)
 	}
-	return &preview{Subject: mail.Subject, Text: mail.Text.Reveal(), SMS: sms.Body.Reveal(), Segments: sms.Segments}, nil
+	if s.Page == nil || o.LinkType == invite.ConnectLink {
+		return p.missing()
+	}
+	state := shows(o)
+	if p.QueryParam("then") != "" && state != visit.Unknown {
+		state = visit.Ready
+	}
+	d, err := s.draft(p, o)
+	if err != nil {
+		return err
+	}
+	if state == visit.Ready && !d.ExpiresAt.After(d.Now) {
+		d.Now = orZero(o.DeliveryCreated)
+	}
+	shown, err := s.Page(d, string(state), d.Content.Recipient.Locale)
+	if err != nil {
+		return err
+	}
+	return p.exhibit(shown.HTML)
 }
 
-// written renders the message anew from what is stored: sent messages are not
-// kept. Who it is for is masked, and the code of its link.
-func (s *console) written(p *page, o opened, note string, kind message.Kind) (mail message.Email, html string, sms message.SMS, err error) {
-	brand, c := p.project.Brand, o.content
-	if note == "" {
-		note = c.Note
+// draft is an invite as its pages need it, with what is personal hushed.
+func (s *console) draft(p *page, o opened) (issue.Draft, error) {
+	c := o.content
+	c.Inviter, c.Reason = story.Hush(c.Inviter), story.Hush(c.Reason)
+	d := issue.Draft{
+		Project: p.project, Livemode: p.by.Livemode, App: invite.App{Slug: o.AppSlug, Name: o.AppName, AuthType: o.AppAuthType}, InitiatedBy: o.InitiatedBy,
+		Content: c, Channel: via(o), Verify: o.Verify, Now: o.Now, ExpiresAt: orZero(o.ExpiresAt), Code: hiddenCode, Reference: o.ID.String(),
 	}
-	// A link that is over would not be rendered; what was said when it was sent is.
-	now, ends := o.Now, orZero(o.ExpiresAt)
-	if o.DeliveryCreated != nil && *o.DeliveryCreated != now && kind == kindOf(o) {
-		now = *o.DeliveryCreated
+	d.Project.Brand.LogoURL = "" // this console asks nothing of other hosts
+	events, err := s.eventsOf(p, o)
+	if err != nil {
+		return d, err
 	}
-	if !ends.After(now) {
-		ends = now.Add(time.Duration(o.ExpiresInS) * time.Second)
+	for _, e := range events {
+		switch e.Type {
+		case invite.EventConnectFailed:
+			d.Failure = e.Data.Outcome
+		case invite.EventRevoked, invite.EventReplaced:
+			d.ReplacedAt = e.OccurredAt
+		}
 	}
-	base := s.PublicURL
-	if base == "" {
-		base = "https://pipedream.com"
-	}
-	v := message.Vars{
-		Brand: brand.Name, AppName: o.AppName, Inviter: story.Hush(c.Inviter), Reason: story.Hush(c.Reason), Note: story.Hush(note), RecipientName: story.HushName(c.Recipient.Name),
-		URL: secret.New(base + "/c/" + hiddenCode), LinkType: message.LinkInvite, Kind: kind, Initiator: message.Initiator(o.InitiatedBy),
-		ExpiresAt: ends, Now: now, Locale: c.Recipient.Locale, RecipientEmail: secret.New(o.masked(invite.Email)),
-		SupportEmail: brand.SupportEmail, LegalLine: brand.LegalLine, PrivacyURL: brand.PrivacyURL, Colour: brand.Colour, LogoURL: brand.LogoURL,
-		CanRenew: true, CanReport: true,
-	}
-	if zone, err := time.LoadLocation(c.Recipient.TimeZone); err == nil && c.Recipient.TimeZone != "" {
-		v.Zone, v.ZoneIsRecipients = zone, true
-	}
-	if mail, err = s.Messages.Email(v); err != nil {
-		return mail, "", sms, err
-	}
-	if sms, err = s.Messages.SMS(v); err != nil {
-		return mail, "", sms, err
-	}
-	return mail, strings.ReplaceAll(mail.HTML.Reveal(), "target=\"_blank\"", ""), sms, nil
+	return d, nil
 }

@@ -21,7 +21,8 @@ type Proofs interface {
 	Match(locale string) string
 }
 
-// Draft is an invite that was checked and not made, for showing its pages.
+// Draft is an invite as its pages need it: one that was checked and not made, or
+// one that was made, whose Code then is nobody's either.
 type Draft struct {
 	Project     config.Project
 	Livemode    bool
@@ -34,6 +35,12 @@ type Draft struct {
 	ExpiresAt   time.Time
 	// Code stands where the invite's would: as long, and known to nobody.
 	Code string
+
+	// Of an invite that was made: what its pages quote, why connecting failed, and
+	// since when there is a newer link.
+	Reference  string
+	Failure    string
+	ReplacedAt time.Time
 }
 
 // PreviewPage is one page of an invite as its recipient would see it.

@@ -169,6 +169,14 @@ func stateOf(row ledger.Coded) State {
 	}
 }
 
+// Shows is the page that the latest link of an invite leads to, for whoever asks
+// without having it.
+func Shows(inv find.Invite) State {
+	return stateOf(ledger.Coded{
+		Content: inv.Content, Status: inv.Status, Progress: inv.Progress, ReplacedBy: inv.ReplacedBy, GivesUpAt: inv.GivesUpAt, Now: inv.Now,
+	})
+}
+
 // open says whether a press of the button may still lead on.
 func (s State) open() bool { return s == Ready || s == CouldNotConnect }
 

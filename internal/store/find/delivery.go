@@ -24,3 +24,17 @@ func GetDelivery(ctx context.Context, db postgres.DB, project string, livemode b
 	}
 	return d, nil
 }
+
+// Wording is the version of the templates that a delivery was last written with;
+// ok is false while nothing of it was handed over.
+func Wording(ctx context.Context, db postgres.DB, id invite.ID, delivery invite.DeliveryID) (version string, ok bool, err error) {
+	err = db.QueryRow(ctx, `SELECT template_version FROM attempts
+		WHERE invite_id = $1 AND delivery_id = $2 AND outcome IN ('accepted', 'unknown') ORDER BY number DESC LIMIT 1`, id, delivery).Scan(&version)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return "", false, nil
+	}
+	if err != nil {
+		return "", false, fmt.Errorf("read the wording of delivery %s: %w", delivery, postgres.Translate(err))
+	}
+	return version, true, nil
+}
