@@ -3,9 +3,10 @@ package console_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
-	"strings"
+	"slices"
 	"testing"
 	"time"
 
@@ -84,27 +85,10 @@ func colleague(s *site) {
 	}
 }
 
-// findings runs axe-core and gives what is serious or critical, as sentences.
-const findings = `axe.run(document, { resultTypes: ["violations"] }).then(r => r.violations
-	.filter(v => v.impact === "serious" || v.impact === "critical")
-	.flatMap(v => v.nodes.map(n => v.impact + " " + v.id + ": " + n.html.slice(0, 120) + " – " + n.failureSummary.replace(/\s+/g, " "))))`
-
-// overflow says what is wider than the window.
-const overflow = `[...document.querySelectorAll("body *")].filter(e => e.getBoundingClientRect().right > innerWidth + 1 || e.getBoundingClientRect().left < -1)
-	.filter(e => !e.closest(".sr, .skip, svg, thead, .who, [hidden]") && getComputedStyle(e).position !== "absolute").map(e => e.tagName + "." + e.className).slice(0, 3)`
-
-// small says which targets are smaller than 24 px both ways; links in running
-// text are exempt (WCAG 2.2, 2.5.8).
-const small = `[...document.querySelectorAll("a, button, summary, input, select")].filter(e => e.offsetParent && !e.closest(".skip, td, th, .prose, p.soft, li > a[href^='#']"))
-	.filter(e => { const r = e.getBoundingClientRect(); return r.width > 0 && (r.height < 23.5 || r.width < 23.5) && !(e.type === "checkbox" || e.type === "radio"); })
-	.map(e => e.outerHTML.slice(0, 100))`
-
+// TestPagesAreAccessible looks at the pages about the console itself; those
+// that show invites are looked at in package app, with a whole process behind.
 func TestPagesAreAccessible(t *testing.T) {
 	t.Parallel()
-	axe, err := os.ReadFile(filepath.Join("..", "linkpage", "testdata", "axe", "axe.min.js"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	s := newSite(t)
 	s.furnish()
 	ctx := chromium(t)
@@ -113,116 +97,74 @@ func TestPagesAreAccessible(t *testing.T) {
 		"keys": "/console/default/test/keys", "keys_live": "/console/default/live/keys", "team": "/console/default/test/team", "system": "/console/default/test/system",
 		"settings": "/console/settings", "help": "/console/help", "missing": "/console/default/test/nothing",
 	}
-	evaluate := func(script string) []string {
-		t.Helper()
-		found, err := chromedp.Run(ctx, chromedp.Evaluate[[]string](script, chromedp.EvalAwaitPromise))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return found
-	}
-	examine := func(then string) []string {
-		t.Helper()
-		for _, script := range []string{string(axe) + "; true", then + "; true"} {
-			if _, err := chromedp.Run(ctx, chromedp.Evaluate[bool](script)); err != nil {
-				t.Fatal(err)
-			}
-		}
-		return evaluate(findings)
-	}
+	instrument := browsertest.NewInstrument(ctx, t)
 	open := func(path string) {
 		t.Helper()
 		if err := chromedp.Do(ctx, chromedp.Navigate(s.url+path)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	// The instrument first: it must find what is spoilt on purpose.
-	open(pages["sign_in"])
-	spoilt := strings.Join(examine(`document.querySelector("label[for=login]").remove(); document.documentElement.removeAttribute("lang");
-		document.querySelector("h1").style.color = "#ddd"`), "\n")
-	for _, want := range []string{"label", "html-has-lang"} {
-		if !strings.Contains(spoilt, want) {
-			t.Errorf("axe does not see %s: %s", want, spoilt)
+	look := func(name string, of browsertest.Page) {
+		t.Helper()
+		open(pages[name])
+		s.picture(ctx, name+"-"+of.Lang)
+		found, err := instrument.Look(of)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		for _, f := range found {
+			t.Errorf("%s %s %s", name, of.Lang, f)
 		}
 	}
+	english, arabic := browsertest.Page{Lang: "en", Dir: "ltr"}, browsertest.Page{Lang: "ar", Dir: "rtl", Narrow: true}
+	look("sign_in", english)
 	link, err := s.staff.Link(t.Context(), access.Principal{Kind: access.KindSystem}, "Robin Ortega", map[string]access.Role{"*": access.RoleAdmin}, time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
-	look := func(name string) {
-		t.Helper()
-		for _, theme := range []string{"light", "dark"} {
-			_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-				Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: theme}},
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, width := range []int64{320, 1280} {
-				if err := chromedp.Do(ctx, chromedp.EmulateViewport(width, 900)); err != nil {
-					t.Fatal(err)
-				}
-				open(pages[name])
-				s.picture(ctx, name, theme, width)
-				for _, f := range append(evaluate(overflow), evaluate(small)...) {
-					t.Errorf("%s at %d px, %s: too wide or too small: %s", name, width, theme, f)
-				}
-				// What is folded counts too.
-				for _, f := range examine(`document.querySelectorAll("main details, nav details").forEach(d => d.open = true)`) {
-					t.Errorf("%s at %d px, %s: %s", name, width, theme, f)
-				}
-			}
-		}
-	}
-	look("sign_in")
 	open("/console/sign-in/link/" + link.Reveal())
 	if err := chromedp.Do(ctx, chromedp.Click(chromedp.CSS(`main button[type=submit]`)), chromedp.WaitVisible(chromedp.CSS(`header.top`))); err != nil {
 		t.Fatal(err)
 	}
-	for name := range pages {
-		if name != "sign_in" {
-			look(name)
-		}
-	}
-	// Right to left nothing leaves the window either.
-	s.rightToLeft(ctx, func() {
-		open(pages["home"])
-		for _, name := range []string{"home", "keys", "system"} {
-			open(pages[name])
-			s.picture(ctx, name+"_ar", "light", 320)
-			for _, f := range append(evaluate(overflow), examine("0")...) {
-				t.Errorf("%s in Arabic: %s", name, f)
+	for _, of := range []browsertest.Page{english, arabic} {
+		if of.Lang == "ar" {
+			err := chromedp.Do(ctx, chromedp.Navigate(s.url+"/console/settings"), chromedp.SetValue(chromedp.CSS(`#lang`), "ar"),
+				chromedp.Click(chromedp.CSS(`form.form button[type=submit]`)), chromedp.WaitVisible(chromedp.CSS(`.flash`)))
+			if err != nil {
+				t.Fatal(err)
 			}
 		}
-	})
+		for _, name := range slices.Sorted(maps.Keys(pages)) {
+			if name != "sign_in" {
+				look(name, of)
+			}
+		}
+	}
 }
 
-// rightToLeft does something with the console in Arabic on a narrow screen.
-func (s *site) rightToLeft(ctx context.Context, do func()) {
+// picture writes screenshots of the whole page where somebody wants them.
+func (s *site) picture(ctx context.Context, name string) {
 	s.t.Helper()
-	err := chromedp.Do(ctx, chromedp.EmulateViewport(320, 900), chromedp.Navigate(s.url+"/console/settings"),
-		chromedp.SetValue(chromedp.CSS(`#lang`), "ar"), chromedp.Click(chromedp.CSS(`form.form button[type=submit]`)), chromedp.WaitVisible(chromedp.CSS(`.flash`)))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	dir, err := chromedp.Run(ctx, chromedp.Evaluate[string](`document.dir + " " + document.documentElement.lang`))
-	if err != nil || dir != "rtl ar" {
-		s.t.Errorf("the page is %q, %v", dir, err)
-	}
-	do()
-}
-
-// picture writes a screenshot of the whole page where somebody wants one.
-func (s *site) picture(ctx context.Context, name, theme string, width int64) {
 	folder := os.Getenv(screenshots)
 	if folder == "" {
 		return
 	}
-	png, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
-	if err == nil {
-		err = os.WriteFile(filepath.Join(folder, fmt.Sprintf("%s-%s-%d.png", name, theme, width)), png, 0o600)
-	}
-	if err != nil {
-		s.t.Error(err)
+	for _, theme := range []string{"light", "dark"} {
+		for _, width := range []int64{320, 1280} {
+			_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: theme}}})
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			if err := chromedp.Do(ctx, chromedp.EmulateViewport(width, 900)); err != nil {
+				s.t.Fatal(err)
+			}
+			png, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
+			if err == nil {
+				err = os.WriteFile(filepath.Join(folder, fmt.Sprintf("%s-%s-%d.png", name, theme, width)), png, 0o600)
+			}
+			if err != nil {
+				s.t.Error(err)
+			}
+		}
 	}
 }

@@ -1,0 +1,173 @@
+package browsertest
+
+import (
+	"context"
+	"embed"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
+)
+
+//go:embed axe/axe.min.js measure.js
+var scripts embed.FS
+
+// axe gives what axe-core finds serious or critical, and whatever is wrong with
+// headings and landmarks, as sentences. The rules are all of them, or one.
+const axe = `(rule => axe.run(document, { resultTypes: ["violations"], ...(rule ? { runOnly: [rule] } : {}) }).then(r => r.violations
+	.filter(v => v.impact === "serious" || v.impact === "critical" || /^(region|heading-order|page-has-heading-one|landmark-)/.test(v.id))
+	.flatMap(v => v.nodes.map(n => v.impact + " " + v.id + ": " + n.html.slice(0, 160) + " – " + n.failureSummary.replace(/\s+/g, " ")))))`
+
+// Instrument looks at pages as people with different eyes, hands and windows
+// do, and says what is in their way.
+type Instrument struct{ ctx context.Context }
+
+// NewInstrument looks at the pages that the tab of ctx opens from now on.
+func NewInstrument(ctx context.Context, t testing.TB) *Instrument {
+	t.Helper()
+	var all strings.Builder
+	for _, name := range []string{"axe/axe.min.js", "measure.js"} {
+		text, err := scripts.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.Write(append(text, ";\n"...))
+	}
+	// The browser lives as long as the context of its first step; and this way
+	// no page's policy is asked.
+	_, err := chromedp.Call(ctx, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: all.String()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &Instrument{ctx}
+}
+
+// Page is what a page must say of itself, and how large its targets must be.
+type Page struct {
+	Lang, Dir string // default "en", "ltr"
+	Target    int    // px; default 24
+	Narrow    bool   // only in light, and where there is little room: for one more language
+}
+
+// Look examines the page that the tab shows: light and dark, at 320 and
+// 1280 px and at 200 % of 1280, where also the reader's own text spacing is
+// tried; and by the Tab key, there and back. It leaves the page as a wide, light
+// one. What is folded is unfolded first.
+func (i *Instrument) Look(of Page) ([]string, error) {
+	ctx := i.ctx
+	if of.Lang == "" {
+		of.Lang, of.Dir = "en", "ltr"
+	}
+	if of.Target == 0 {
+		of.Target = 24
+	}
+	if _, err := chromedp.Run(ctx, chromedp.Evaluate[bool](`document.querySelectorAll("details:not(.menu)").forEach(d => d.open = true); true`)); err != nil {
+		return nil, fmt.Errorf("begin to measure: %w", err)
+	}
+	lang, err := json.Marshal([]string{of.Lang, of.Dir})
+	if err != nil {
+		return nil, err
+	}
+	all := fmt.Sprintf(`[...measured.built(...%s), ...measured.laidOut(), ...measured.targets(%d), ...measured.menus()]`, lang, of.Target)
+	var faults []string
+	for _, at := range []struct {
+		name, theme   string
+		width, height int64
+		scale         float64
+		narrow        bool
+		script        string
+	}{
+		{"320 px, light", "light", 320, 640, 1, true, `(async () => [...` + all + `, ...await ` + axe + `()])()`},
+		{"320 px, dark", "dark", 320, 640, 1, false, axe + `("color-contrast")`},
+		{"1280 px, dark", "dark", 1280, 900, 1, false, `(async () => [...` + all + `, ...await ` + axe + `("color-contrast")])()`},
+		{"200 %, light", "light", 640, 450, 2, true, all},
+		{"200 % and spaced, light", "light", 640, 450, 2, true, `(async () => { measured.space(true); const f = [...` + all + `, ...await ` + axe + `()]; measured.space(false); return f })()`},
+		{"320 px and spaced, light", "light", 320, 640, 1, true, `(() => { measured.space(true); const f = ` + all + `; measured.space(false); return f })()`},
+		{"1280 px, light", "light", 1280, 900, 1, false, `(async () => [...` + all + `, ...await ` + axe + `()])()`},
+	} {
+		if of.Narrow && !at.narrow {
+			continue
+		}
+		if err := show(ctx, at.theme, at.width, at.height, at.scale); err != nil {
+			return nil, err
+		}
+		found, err := chromedp.Run(ctx, chromedp.Evaluate[[]string](at.script, chromedp.EvalAwaitPromise))
+		if err != nil {
+			return nil, fmt.Errorf("measure at %s: %w", at.name, err)
+		}
+		faults = append(faults, prefixed("at "+at.name, found)...)
+	}
+	if of.Narrow {
+		return faults, nil
+	}
+	for _, way := range []struct {
+		name          string
+		width, height int64
+		modifiers     int64
+	}{{"by Shift and Tab at 320 px", 320, 640, shift}, {"by Tab at 1280 px", 1280, 900, 0}} {
+		if err := show(ctx, "light", way.width, way.height, 1); err != nil {
+			return nil, err
+		}
+		found, err := walk(ctx, way.modifiers)
+		if err != nil {
+			return nil, fmt.Errorf("go through the page %s: %w", way.name, err)
+		}
+		faults = append(faults, prefixed(way.name, found)...)
+	}
+	return faults, nil
+}
+
+func prefixed(where string, faults []string) []string {
+	for i, f := range faults {
+		faults[i] = where + ": " + f
+	}
+	return faults
+}
+
+func show(ctx context.Context, theme string, width, height int64, scale float64) error {
+	if _, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+		// Colours that are still fading into each other have no contrast to measure.
+		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: theme}, {Name: "prefers-reduced-motion", Value: "reduce"}},
+	}); err != nil {
+		return fmt.Errorf("choose %s: %w", theme, err)
+	}
+	return chromedp.Do(ctx, chromedp.EmulateViewport(width, height, chromedp.EmulateScale(scale)))
+}
+
+const shift = 8 // as the protocol counts modifiers
+
+// walk presses the Tab key until the focus has left the page, or was caught.
+func walk(ctx context.Context, modifiers int64) ([]string, error) {
+	stops, err := chromedp.Run(ctx, chromedp.Evaluate[int](`measured.begin()`))
+	if err != nil {
+		return nil, err
+	}
+	// A field for a date is several stops, and so is a frame with links in it.
+	const batch = 12
+	for pressed := 0; pressed < 3*stops+60; {
+		for range batch {
+			for _, kind := range []input.DispatchKeyEventType{"rawKeyDown", "keyUp"} {
+				if _, err := chromedp.Call(ctx, input.DispatchKeyEvent, input.DispatchKeyEventParams{
+					Type: kind, Key: "Tab", Code: "Tab", WindowsVirtualKeyCode: 9, NativeVirtualKeyCode: 9, Modifiers: modifiers,
+				}); err != nil {
+					return nil, err
+				}
+			}
+			pressed++
+		}
+		left, err := chromedp.Run(ctx, chromedp.Evaluate[bool](`measured.left()`))
+		if err != nil {
+			return nil, err
+		}
+		if left {
+			return chromedp.Run(ctx, chromedp.Evaluate[[]string](`measured.ended()`))
+		}
+	}
+	found, err := chromedp.Run(ctx, chromedp.Evaluate[[]string](`measured.ended()`))
+	return append(found, "the focus is caught: the Tab key does not lead out of the page"), err
+}
