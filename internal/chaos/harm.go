@@ -99,7 +99,8 @@ func (r *run) harmAtPoints(ctx, watching context.Context) error {
 	return nil
 }
 
-// patience is how long a worker under load may take to pass a place.
+// patience is how long a worker under load may take to pass a place, or a new
+// one to start and get work.
 const patience = 30 * time.Second
 
 // killAt has a worker die at a place, at the first to third time it passes it
@@ -171,7 +172,7 @@ func (r *run) freeze(ctx, watching context.Context, slot int) error {
 // and returns its lock's key.
 func (r *run) awaitWork(ctx context.Context, w *process) (int64, error) {
 	var owner int64
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); pause(ctx, 10*time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); pause(ctx, 10*time.Millisecond) {
 		err := r.rig.DB.QueryRow(ctx, `
 			SELECT coalesce((
 				SELECT (l.classid::bigint << 32) | l.objid::bigint
@@ -189,7 +190,7 @@ func (r *run) awaitWork(ctx context.Context, w *process) (int64, error) {
 			return 0, err
 		}
 	}
-	return 0, fmt.Errorf("worker %s had nothing to do for 10 s", w.name)
+	return 0, fmt.Errorf("worker %s had nothing to do for %s", w.name, patience)
 }
 
 // orphan is a delivery in the hands of a process that was harmed.
