@@ -33,6 +33,8 @@ func matrix() map[string]access.Role {
 		"POST /invites/:id/link":       access.RoleAgent,
 		"GET /new":                     access.RoleAgent,
 		"POST /new":                    access.RoleAgent,
+		"GET /new/apps":                access.RoleAgent,
+		"GET /new/proof":               access.RoleAgent,
 		"GET /people/:id":              access.RoleViewer,
 		"POST /people/:id/erase":       access.RoleLead,
 		"GET /blocks":                  access.RoleViewer,

@@ -229,7 +229,12 @@ func (p *page) faults(e *invite.Error, now time.Time) []fault {
 		}
 		out = append(out, fault{field, text})
 	}
-	if len(out) == 0 {
+	switch {
+	case e.Code == invite.CodeUnknownApp && len(out) == 0:
+		out = []fault{{"app", p.t("Pipedream knows no app of this name.")}}
+	case e.Code == invite.CodeAppNeedsNoAccount && len(out) == 0:
+		out = []fault{{"app", p.t("This app works without an account: there is nothing to connect.")}}
+	case len(out) == 0:
 		out = []fault{{"channel", e.Message}}
 	}
 	return out

@@ -78,6 +78,8 @@ func (s *console) routes() []route {
 		{http.MethodPost, "/invites/:id/link", access.ActCopyLink, s.link},
 		{http.MethodGet, "/new", access.ActCreate, s.newForm},
 		{http.MethodPost, "/new", access.ActCreate, s.create},
+		{http.MethodGet, "/new/apps", access.ActCreate, s.appsLike},
+		{http.MethodGet, "/new/proof", access.ActCreate, s.proof},
 		{http.MethodGet, "/people/:id", access.ActRead, s.people},
 		{http.MethodPost, "/people/:id/erase", access.ActErase, s.erase},
 		{http.MethodGet, "/blocks", access.ActRead, s.blocks},

@@ -27,6 +27,7 @@ type catalog struct {
 	flight singleflight.Group
 	mu     sync.Mutex
 	apps   map[string]known
+	lists  map[string]list // by the words searched for
 }
 
 type known struct {
@@ -36,7 +37,7 @@ type known struct {
 }
 
 func newCatalog(c *pipedream.Client, now func() time.Time) *catalog {
-	return &catalog{client: c, now: now, apps: make(map[string]known)}
+	return &catalog{client: c, now: now, apps: make(map[string]known), lists: make(map[string]list)}
 }
 
 // App returns what Pipedream says of an app. An outage never blocks: then the

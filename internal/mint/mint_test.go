@@ -1,6 +1,7 @@
 package mint_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -31,6 +32,8 @@ type pipe struct {
 	life   time.Duration // granted; 4 h
 	status int           // of create token; 200
 	apps   atomic.Int64  // how often an app was looked up
+	down   atomic.Bool   // lists of apps are not to be had
+	slow   chan struct{} // until it is closed, the list "slow" is not answered
 }
 
 func newPipe(t *testing.T) *pipe {
@@ -43,13 +46,14 @@ func newPipe(t *testing.T) *pipe {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &pipe{t: t, box: box, life: 4 * time.Hour, status: http.StatusOK}
+	p := &pipe{t: t, box: box, life: 4 * time.Hour, status: http.StatusOK, slow: make(chan struct{})}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v1/oauth/token", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, `{"access_token":"jwt","token_type":"Bearer","expires_in":3600}`)
 	})
 	mux.HandleFunc("POST /v1/connect/proj_1/tokens", p.token)
 	mux.HandleFunc("GET /v1/connect/apps/{slug}", p.app)
+	mux.HandleFunc("GET /v1/connect/apps", p.list)
 	mux.HandleFunc("GET /v1/connect/proj_1/oauth_apps/{id}", func(w http.ResponseWriter, r *http.Request) {
 		switch r.PathValue("id") {
 		case "oa_gone":
@@ -87,6 +91,18 @@ func (p *pipe) token(w http.ResponseWriter, r *http.Request) {
 	token := "ctok_" + strings.Repeat("a1", 16)
 	answer(w, http.StatusOK, fmt.Sprintf(`{"token":%q,"expires_at":%q,"connect_link_url":"https://pipedream.com/_static/connect.html?token=%s&connectLink=true"}`,
 		token, now.Add(p.life).UTC().Format("2006-01-02T15:04:05.000-07:00"), token))
+}
+
+func (p *pipe) list(w http.ResponseWriter, r *http.Request) {
+	p.apps.Add(1)
+	switch words := r.URL.Query().Get("q"); {
+	case p.down.Load():
+		answer(w, http.StatusBadGateway, `{}`)
+	case words == "slow":
+		<-p.slow
+	default:
+		answer(w, http.StatusOK, fmt.Sprintf(`{"data":[{"name_slug":"slack","name":"Slack %s","auth_type":"oauth"},{"name_slug":"rss","name":"RSS","auth_type":"none"}]}`, words))
+	}
 }
 
 func (p *pipe) app(w http.ResponseWriter, r *http.Request) {
@@ -274,6 +290,57 @@ func TestApps(t *testing.T) {
 	}
 	if app, err := m.App(t.Context(), "down"); err != nil || app.Name != "down" {
 		t.Errorf("an outage must not block: %+v, %v", app, err)
+	}
+}
+
+func TestAppsToChooseFrom(t *testing.T) {
+	t.Parallel()
+	p := newPipe(t)
+	var ahead atomic.Int64
+	m := mint.New(mint.Params{
+		Client: pipedream.New(pipedream.Params{
+			BaseURL: p.server.URL, ClientID: "id", ClientSecret: secret.New("s"), ProjectID: "proj_1", Environment: "production",
+			FirstDelay: time.Millisecond, BreakAfter: 1000,
+		}),
+		Now: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) },
+	})
+	names := func(words string) string {
+		t.Helper()
+		apps, err := m.Apps(t.Context(), words)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out []string
+		for _, a := range apps {
+			out = append(out, a.Name)
+		}
+		return strings.Join(out, ", ")
+	}
+	// What needs no account is left out, and nothing is asked twice.
+	for range 3 {
+		if got := names(" MAIL "); got != "Slack mail" {
+			t.Errorf("like mail: %s", got)
+		}
+	}
+	if n := p.apps.Load(); n != 1 {
+		t.Errorf("%d calls for the same words", n)
+	}
+	// What was known stands in for an outage; what was not is an error.
+	p.down.Store(true)
+	ahead.Store(int64(time.Hour))
+	if got := names("mail"); got != "Slack mail" {
+		t.Errorf("in an outage: %s", got)
+	}
+	if apps, err := m.Apps(t.Context(), "other"); err == nil {
+		t.Errorf("never heard of: %v", apps)
+	}
+	// Whoever cannot wait is not held up.
+	p.down.Store(false)
+	defer close(p.slow)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := m.Apps(ctx, "slow"); !errors.Is(err, context.Canceled) {
+		t.Errorf("a caller that left: %v", err)
 	}
 }
 

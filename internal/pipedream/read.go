@@ -24,9 +24,32 @@ func (c *Client) App(ctx context.Context, slug string) (App, error) {
 	if got.Data.NameSlug == "" {
 		return App{}, &Error{Op: r.op, Status: http.StatusOK, Code: "bad_answer", Kind: Passing}
 	}
-	return App{
-		ID: got.Data.ID, Slug: got.Data.NameSlug, Name: got.Data.Name, LogoURL: got.Data.ImgSrc, AuthType: got.Data.AuthType,
-	}, nil
+	return got.Data.app(), nil
+}
+
+// Apps reads up to limit apps: those that fit words, as loosely as Pipedream's
+// search is, or the ones it puts first where there are no words.
+func (c *Client) Apps(ctx context.Context, words string, limit int) ([]App, error) {
+	q := url.Values{"limit": {strconv.Itoa(limit)}}
+	if words == "" {
+		q.Set("sort_key", "featured_weight")
+		q.Set("sort_direction", "desc")
+	} else {
+		q.Set("q", words)
+	}
+	var got struct {
+		Data []appBody `json:"data"`
+	}
+	if _, err := c.do(ctx, request{op: "list apps", method: http.MethodGet, path: "/v1/connect/apps", query: q.Encode()}, &got); err != nil {
+		return nil, err
+	}
+	apps := make([]App, 0, len(got.Data))
+	for _, b := range got.Data {
+		if b.NameSlug != "" {
+			apps = append(apps, b.app())
+		}
+	}
+	return apps, nil
 }
 
 type appBody struct {
@@ -35,6 +58,10 @@ type appBody struct {
 	Name     string `json:"name"`
 	ImgSrc   string `json:"img_src"`
 	AuthType string `json:"auth_type"` // "oauth", "keys", "none" or empty
+}
+
+func (b appBody) app() App {
+	return App{ID: b.ID, Slug: b.NameSlug, Name: b.Name, LogoURL: b.ImgSrc, AuthType: b.AuthType}
 }
 
 // OAuthApp is an OAuth client of the project or its workspace.

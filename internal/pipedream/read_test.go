@@ -42,6 +42,42 @@ func TestApp(t *testing.T) {
 	}
 }
 
+func TestAppsAreSearchedOrTheMostUsed(t *testing.T) {
+	t.Parallel()
+	v := start(t, func(w http.ResponseWriter, _ *http.Request) {
+		one := func(slug, auth string) map[string]any {
+			return map[string]any{
+				"id": "app_1", "name_slug": slug, "name": "The " + slug, "img_src": "https://assets.pipedream.net/s.v0/app_1/logo/orig", "auth_type": auth,
+				"custom_fields_json": "[]", "categories": []string{}, "featured_weight": 1,
+			}
+		}
+		reply(w, 200, map[string]any{"data": []any{one("slack", "oauth"), one("rss", "none")}, "page_info": map[string]any{"count": 2, "total_count": 2}})
+	})
+	c := client(v)
+	got, err := c.Apps(t.Context(), "", 100)
+	const logo = "https://assets.pipedream.net/s.v0/app_1/logo/orig"
+	want := []pipedream.App{
+		{ID: "app_1", Slug: "slack", Name: "The slack", LogoURL: logo, AuthType: "oauth"}, {ID: "app_1", Slug: "rss", Name: "The rss", LogoURL: logo, AuthType: "none"},
+	}
+	if d := cmp.Diff(want, got); d != "" || err != nil {
+		t.Errorf("%v (-want +got):\n%s", err, d)
+	}
+	if _, err := c.Apps(t.Context(), "a&b=c", 5); err != nil {
+		t.Fatal(err)
+	}
+	asked := v.Requests()
+	if q := asked[1].Query; q != "limit=100&sort_direction=desc&sort_key=featured_weight" {
+		t.Errorf("without words: %s", q)
+	}
+	if q := asked[2].Query; q != "limit=5&q=a%26b%3Dc" {
+		t.Errorf("with words: %s", q)
+	}
+	v.answers <- func(w http.ResponseWriter, _ *http.Request) { reply(w, 200, map[string]any{"data": "none"}) }
+	if e := fault(t, errOf(c.Apps(t.Context(), "x", 5))); e.Kind != pipedream.Passing {
+		t.Errorf("an answer that is no list: %v", e)
+	}
+}
+
 func TestOAuthApp(t *testing.T) {
 	t.Parallel()
 	for name, body := range map[string]map[string]any{

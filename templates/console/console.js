@@ -34,6 +34,31 @@
 	// Fields are sent as soon as they are chosen, where a form asks for it.
 	for (const f of document.querySelectorAll("form[data-live]")) f.addEventListener("change", () => f.requestSubmit());
 
+	// What a list offers follows what is typed, where the list is only a part of
+	// what there is.
+	const suggest = scope => {
+		for (const field of scope.querySelectorAll("input[data-suggest]")) {
+			const list = field.list;
+			let timer, asked;
+			field.addEventListener("input", () => {
+				clearTimeout(timer);
+				asked?.abort();
+				const words = field.value.trim();
+				if ([...list.options].some(o => o.value === words)) return;
+				timer = setTimeout(async () => {
+					asked = new AbortController();
+					try {
+						const answer = await fetch(field.dataset.suggest + "?q=" + encodeURIComponent(words), { signal: asked.signal });
+						if (!answer.ok || answer.redirected) return;
+						const found = new DOMParser().parseFromString(await answer.text(), "text/html");
+						list.replaceChildren(...found.querySelectorAll("option"));
+					} catch { /* the list stays as it is */ }
+				}, 250);
+			});
+		}
+	};
+	suggest(document);
+
 	// Copying what stands in an element.
 	for (const b of document.querySelectorAll("button[data-copy]")) {
 		b.hidden = false;

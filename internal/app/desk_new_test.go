@@ -1,0 +1,168 @@
+package app_test
+
+import (
+	"html"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/browsertest"
+)
+
+const newInvite = "/console/default/test/new"
+
+// invites is how many invites there are.
+func (p *product) invites() int {
+	p.t.Helper()
+	_, _, list := p.call("GET", "/v1/invites", nil)
+	made, _ := list.at("data").([]any)
+	return len(made)
+}
+
+// What staff look at before they invite is what the API's preview shows. Nothing
+// comes of looking, and nobody else can look along.
+func TestSupportLooksAtAnInviteBeforeMakingIt(t *testing.T) {
+	t.Parallel()
+	p := start(t, boot{})
+	v := p.staff(access.RoleAgent)
+	form := url.Values{
+		"key": {"k1"}, "external_user_id": {"user_7"}, "app": {"Google Sheets"}, "channel": {"email"}, "email": {"delivered@connectlink.test"},
+		"phone": {"+12025550100"}, "name": {"Pat"}, "inviter": {"Sam Rivera"}, "note": {"see https://evil.example now"}, "locale": {"de"}, "do": {"preview"},
+	}
+	status, _, page := v.do("POST", newInvite, form.Encode())
+	if status != http.StatusOK {
+		t.Fatalf("%d: %s", status, page)
+	}
+	for _, want := range []string{"Nothing is made or sent yet", `value="google_sheets"`, "are taken out of what you wrote", "/c/preview-", "1 segment", "Deutsch"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the preview lacks %q", want)
+		}
+	}
+	frames := regexp.MustCompile(`<iframe[^>]* sandbox="" src="([^"]+)"`).FindAllStringSubmatch(page, -1)
+	if len(frames) != 2 {
+		t.Fatalf("%d frames", len(frames))
+	}
+	mail, landing := html.UnescapeString(frames[0][1]), html.UnescapeString(frames[1][1])
+	for at, want := range map[string]string{mail: "Sam Rivera", landing: `lang="de"`} {
+		if strings.Contains(at, "delivered") || strings.Contains(at, "user_7") {
+			t.Errorf("the address tells who it is for: %s", at)
+		}
+		shown := v.get(at)
+		if !strings.Contains(shown, want) || !strings.Contains(shown, "Google Sheets") || strings.Contains(shown, "href=") || strings.Contains(shown, "evil.example") {
+			t.Errorf("the frame is not the preview: %.300s", shown)
+		}
+	}
+	if n := p.invites(); n != 0 {
+		t.Errorf("looking made %d invites", n)
+	}
+	// Bound to who typed it, and to what was typed.
+	if status, _, _ := p.staff(access.RoleAdmin).do("GET", mail, ""); status != http.StatusNotFound {
+		t.Errorf("a colleague looks along: %d", status)
+	}
+	for _, draft := range []string{"", "x", mail[strings.Index(mail, "draft=")+6:][:40]} {
+		if status, _, _ := v.do("GET", newInvite+"/proof?as=mail&draft="+draft, ""); status != http.StatusNotFound {
+			t.Errorf("a draft that is none: %d", status)
+		}
+	}
+	// The same form makes the invite that was looked at.
+	form.Set("do", "send")
+	if _, at, _ := v.do("POST", newInvite, form.Encode()); !strings.Contains(at, "/invites/inv_") || p.invites() != 1 {
+		t.Errorf("sent: at %s with %d invites", at, p.invites())
+	}
+}
+
+func TestAFaultyDraftIsNotShown(t *testing.T) {
+	t.Parallel()
+	p := start(t, boot{})
+	v := p.staff(access.RoleAgent)
+	status, _, page := v.do("POST", newInvite, url.Values{"channel": {"email"}, "do": {"preview"}}.Encode())
+	if status != http.StatusUnprocessableEntity || !strings.Contains(page, `href="#external_user_id"`) || !strings.Contains(page, `href="#app"`) ||
+		!strings.Contains(page, `href="#email"`) || strings.Contains(page, "<iframe") {
+		t.Errorf("an empty form: %d %s", status, page)
+	}
+}
+
+// The list of apps is Pipedream's: what needs no account is not in it, and what
+// is none brings up what was probably meant.
+func TestSupportChoosesAnApp(t *testing.T) {
+	t.Parallel()
+	p := start(t, boot{})
+	v := p.staff(access.RoleAgent)
+	page := v.get(newInvite)
+	for _, want := range []string{`<option value="slack">Slack</option>`, `<option value="google_search_console">`, `<option value="Europe/Berlin">`, `<option value="ar">العربية</option>`} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the form does not offer %s", want)
+		}
+	}
+	if strings.Contains(page, `value="rss"`) {
+		t.Error("offers an app without an account")
+	}
+	// As a script asks for it.
+	if like := v.get(newInvite + "/apps?q=sheets"); !strings.Contains(like, `<option value="google_sheets">Google Sheets</option>`) || strings.Contains(like, "slack") {
+		t.Errorf("like sheets: %s", like)
+	}
+	form := url.Values{"key": {"k1"}, "external_user_id": {"user_7"}, "app": {"search"}, "channel": {"email"}, "email": {"delivered@connectlink.test"}, "do": {"send"}}
+	status, _, again := v.do("POST", newInvite, form.Encode())
+	if status != http.StatusUnprocessableEntity || !strings.Contains(again, "Pipedream knows no app of this name") ||
+		!strings.Contains(again, `name="meant" value="google_search_console"`) {
+		t.Fatalf("an app that there is not: %d", status)
+	}
+	form.Set("meant", "google_search_console")
+	form.Set("key", "k2")
+	_, at, _ := v.do("POST", newInvite, form.Encode())
+	_, _, made := p.call("GET", "/v1/invites/"+at[strings.LastIndexByte(at, '/')+1:], nil)
+	if made.text("app.slug") != "google_search_console" {
+		t.Errorf("invited to connect %v", made.at("app"))
+	}
+	// From now on it is the first of the list.
+	if page := v.get(newInvite); !strings.Contains(page, `<datalist id="apps"><option value="google_search_console">Google Search Console</option>`) {
+		t.Error("what this project asks for does not come first")
+	}
+}
+
+// What the form of a new invite answers with, in the two writings.
+func TestThePreviewOfAnInviteIsAccessible(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, access.RoleAgent)
+	instrument := browsertest.NewInstrument(d.ctx, t)
+	fields := map[string]string{
+		"#external_user_id": "user_7", "#app": "Google Sheets", "#email": "pat@customer.example", "#phone": "+12025550100", "#note": "see https://x.example",
+	}
+	preview := func(app, then string) {
+		t.Helper()
+		d.open("/new")
+		fields["#app"] = app
+		for field, text := range fields {
+			d.fill(field, text)
+		}
+		d.click(`button[value=preview]`, then)
+	}
+	look := func(of browsertest.Page, name string) {
+		t.Helper()
+		if !of.Narrow {
+			d.shoot(name)
+		}
+		found, err := instrument.Look(of)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		for _, f := range found {
+			t.Errorf("%s %s %s", name, of.Lang, f)
+		}
+	}
+	for _, of := range []browsertest.Page{{Lang: "en", Dir: "ltr"}, {Lang: "ar", Dir: "rtl", Narrow: true}} {
+		if of.Lang == "ar" {
+			d.arabic()
+		}
+		preview("Google Sheets", `#preview iframe`)
+		if at := evaluate[string](d, `document.activeElement.id`); at != "preview-title" {
+			t.Errorf("the focus is at %q, not at what was asked for", at)
+		}
+		look(of, "new-preview")
+		preview("search", `input[name=meant]`)
+		look(of, "new-meant")
+	}
+}

@@ -1,0 +1,139 @@
+package console
+
+import (
+	"encoding/base64"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/issue"
+	"github.com/connectlink/connectlink/internal/message"
+	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/visit"
+)
+
+// draftLasts is how long what was previewed can be looked at.
+const draftLasts = 15 * time.Minute
+
+// newPreview is what an invite would be that was not made yet. Its link leads
+// nowhere.
+type newPreview struct {
+	preview
+	Channel    string
+	Language   string
+	Warnings   []string
+	Mail, Page string // the frames' addresses
+	ByMail     bool   // both ways are open to a resend, if both addresses are there
+	BySMS      bool
+}
+
+// draftOf is a form's preview, by the use case that serves the API's. The frames
+// ask for the same again: what was typed travels sealed in their addresses.
+func (s *console) draftOf(p *page, form url.Values) (*newPreview, error) {
+	seen, err := s.shown(p, form)
+	if err != nil {
+		return nil, err
+	}
+	sealed, err := p.sealDraft(form)
+	if err != nil {
+		return nil, err
+	}
+	at := p.frame.URL("new", "proof")
+	d := &newPreview{
+		preview: *proof{seen.Email, seen.SMS}.preview(), Channel: form.Get("channel"), Language: languageName(seen.Language),
+		Mail: query(at, "as", "mail", "draft", sealed), ByMail: form.Get("email") != "", BySMS: form.Get("phone") != "",
+	}
+	if _, ok := ready(seen); ok && s.PublicURL != "" {
+		d.Page = query(at, "as", "page", "draft", sealed)
+	}
+	for _, w := range seen.Warnings {
+		if text := p.warning(w); text != "" {
+			d.Warnings = append(d.Warnings, text)
+		}
+	}
+	return d, nil
+}
+
+func (s *console) shown(p *page, form url.Values) (issue.Preview, error) {
+	list, err := s.Invites.Preview(p.ctx(), p.by, asked(form), "")
+	if err != nil {
+		return issue.Preview{}, err
+	}
+	return list[0], nil // no language asked for: the recipient's
+}
+
+func ready(seen issue.Preview) (html string, ok bool) {
+	for _, one := range seen.Pages {
+		if one.State == string(visit.Ready) {
+			return one.HTML, true
+		}
+	}
+	return "", false
+}
+
+// warning is one of those that whoever fills in the form can do something about.
+func (p *page) warning(w message.Warning) string {
+	switch w.Code {
+	case message.WarnSegments:
+		return p.t("The text message is longer than one segment, and costs as much as several.")
+	case message.WarnAppShortened:
+		return p.t("There was no room for the app's whole name everywhere.")
+	case message.WarnInviterLeft:
+		return p.t("The text message has no room for who asks.")
+	case message.WarnText:
+		return p.t("Links, control characters or what was too long are taken out of what you wrote.")
+	}
+	return ""
+}
+
+// proof is the message or the page of an invite that was not made, for a frame.
+func (s *console) proof(p *page) error {
+	form, ok := p.openDraft(p.QueryParam("draft"))
+	if !ok {
+		return p.missing()
+	}
+	seen, err := s.shown(p, form)
+	if err != nil {
+		return err
+	}
+	if p.QueryParam("as") != "page" {
+		return p.exhibit(seen.Email.HTML.Reveal())
+	}
+	html, ok := ready(seen)
+	if !ok {
+		return p.missing()
+	}
+	return p.exhibit(html)
+}
+
+// ad binds a draft to the session that made it.
+func (p *page) ad() seal.AD {
+	return seal.AD{Column: "console.draft", ID: p.signed.Session.ID.UUID()}
+}
+
+// sealDraft puts what was typed into a word for an address. Nobody else can read
+// it, not even somebody else who is signed in.
+func (p *page) sealDraft(form url.Values) (string, error) {
+	plain := strconv.FormatInt(p.Now().Add(draftLasts).Unix(), 10) + "\n" + form.Encode()
+	sealed, err := p.Box.Seal([]byte(plain), p.ad())
+	return base64.RawURLEncoding.EncodeToString(sealed), err
+}
+
+func (p *page) openDraft(word string) (url.Values, bool) {
+	sealed, err := base64.RawURLEncoding.DecodeString(word)
+	if err != nil {
+		return nil, false
+	}
+	plain, err := p.Box.Open(sealed, p.ad())
+	if err != nil {
+		return nil, false
+	}
+	until, rest, _ := strings.Cut(string(plain), "\n")
+	if at, err := strconv.ParseInt(until, 10, 64); err != nil || p.Now().Unix() > at {
+		return nil, false
+	}
+	form, err := url.ParseQuery(rest)
+	return form, err == nil && invite.Channel(form.Get("channel")) != ""
+}

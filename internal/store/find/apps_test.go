@@ -1,0 +1,54 @@
+package find_test
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/store/find"
+)
+
+func TestAppsAreThoseOfTheLatestInvitesTheMostFrequentFirst(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	for i, slug := range []string{"notion", "slack", "slack", "github"} {
+		made := a.add(person{email: "pat@customer.example"})
+		a.exec(`UPDATE invites SET app_slug = $2, app_name = initcap($2), livemode = $3 WHERE id = $1`, made.id, slug, i == 3)
+	}
+	got, err := find.Apps(t.Context(), a.db, "default", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]invite.App{{Slug: "slack", Name: "Slack"}, {Slug: "notion", Name: "Notion"}}, got); diff != "" {
+		t.Error(diff)
+	}
+	if other, err := find.Apps(t.Context(), a.db, "other", false); err != nil || len(other) != 0 {
+		t.Errorf("another project's: %v, %v", other, err)
+	}
+}
+
+func TestTheWordingOfADeliveryIsThatOfWhatWasHandedOverLast(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	made := a.add(person{email: "pat@customer.example"})
+	inv, err := find.Get(t.Context(), a.db, "default", false, made.id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	attempt := func(number int, version, outcome string) {
+		t.Helper()
+		a.exec(`INSERT INTO attempts (invite_id, delivery_id, id, number, provider, account, template_version, lease_token, outcome, started_at)
+			VALUES ($1, $2, gen_random_uuid(), $3, 'sendgrid', 'sendgrid:1', $4, 1, $5, now())`, inv.ID, inv.DeliveryID, number, version, outcome)
+	}
+	attempt(1, "v1", "not_sent")
+	if _, sent, err := find.Wording(t.Context(), a.db, inv.ID, inv.DeliveryID); sent || err != nil {
+		t.Errorf("nothing was handed over: %t, %v", sent, err)
+	}
+	attempt(2, "v2", "unknown")
+	attempt(3, "v3", "accepted")
+	attempt(4, "v4", "refused")
+	if v, sent, err := find.Wording(t.Context(), a.db, inv.ID, inv.DeliveryID); v != "v3" || !sent || err != nil {
+		t.Errorf("%q, %t, %v", v, sent, err)
+	}
+}
