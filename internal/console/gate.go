@@ -119,6 +119,13 @@ func (s *console) gateOf(r route) echo.HandlerFunc {
 	}
 }
 
+// still says whether whoever asked has the session and the role that they asked
+// with. An answer that goes on asks it again before each thing it tells.
+func (p *page) still(ctx context.Context) (bool, error) {
+	signed, found, err := p.Staff.Session(ctx, p.token(p))
+	return found && signed.Session.Ended == "" && signed.Role(p.project.ID) == p.by.Role, err
+}
+
 // environment is Pipedream's for acts in this mode.
 func environment(p config.Project, live bool) string {
 	if live {
@@ -156,7 +163,14 @@ func (s *console) enter(c echo.Context) (p *page, ok bool, err error) {
 	if err != nil {
 		return nil, false, err
 	}
-	if !found || signed.Session.Ended != "" {
+	listens := web.WantsEvents(c)
+	switch {
+	case found && signed.Session.Ended == "":
+	case listens:
+		// No page is shown for it, and why the session ended is for the person.
+		web.Note(c, "not_signed_in")
+		return nil, false, c.NoContent(http.StatusUnauthorized)
+	default:
 		return nil, false, s.toSignIn(c, signed.Session.Ended)
 	}
 	p = &page{Context: c, console: s, signed: signed, frame: s.stranger(c)}
@@ -167,11 +181,14 @@ func (s *console) enter(c echo.Context) (p *page, ok bool, err error) {
 	if p.frame.Me == "" {
 		p.frame.Me = signed.Person.Email
 	}
+	web.SetPrincipal(c, p.by)
+	if listens {
+		return p, true, nil // the browser asks by itself, whether or not somebody is there
+	}
 	safe := c.Request().Method == http.MethodGet
 	if kind, text, found := strings.Cut(signed.Session.Flash, ":"); found && safe {
 		p.frame.Flash = view.Flash{Kind: kind, Text: text}
 	}
-	web.SetPrincipal(c, p.by)
 	return p, true, s.Staff.Seen(ctx, signed.Session.ID, p.frame.Flash.Text != "")
 }
 

@@ -317,7 +317,9 @@ func (p *page) didWhat(a access.Act) string {
 	return string(a)
 }
 
-// follow streams the parts of the page that change, whenever the invite moves.
+// follow streams the parts of the page that change, whenever the invite moves. It
+// ends with the session, and with the role it was asked for in: who may still
+// see the invite in another one comes back and gets what that one sees.
 func (s *console) follow(p *page, id invite.ID) error {
 	ticket, ok := s.Watch.Join(id)
 	if !ok {
@@ -329,18 +331,24 @@ func (s *console) follow(p *page, id invite.ID) error {
 		p.SetRequest(p.Request().WithContext(ctx))
 		seen, _ := strconv.Atoi(last)
 		for {
-			inv, err := p.invite()
-			if errors.Is(err, errMissing) {
+			may, err := p.still(ctx)
+			var inv opened
+			if err == nil && may {
+				inv, err = p.invite()
+			}
+			if err == nil && !may || errors.Is(err, errMissing) {
 				return web.Event{}, io.EOF
 			}
-			if err != nil && ctx.Err() != nil {
-				return web.Event{}, web.ErrQuiet
+			var e web.Event
+			moved := err == nil && inv.Version != seen
+			if moved {
+				e, err = s.moved(p, inv)
 			}
-			if err != nil {
-				return web.Event{}, err
-			}
-			if inv.Version != seen {
-				return s.moved(p, inv)
+			switch {
+			case err != nil && ctx.Err() != nil:
+				return web.Event{}, web.ErrQuiet // a sign of life is due first
+			case err != nil || moved:
+				return e, err
 			}
 			if !ticket.Wait(ctx, seen) {
 				return web.Event{}, web.ErrQuiet

@@ -1,0 +1,172 @@
+package console_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/console"
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/store/ledger"
+	"github.com/connectlink/connectlink/internal/watch"
+	"github.com/connectlink/connectlink/internal/web"
+)
+
+// ward is a site with invites that move when told to.
+type ward struct {
+	*site
+	box   *seal.Box
+	watch *watch.Registry
+}
+
+func newWard(t *testing.T, change ...func(*console.Params)) *ward {
+	t.Helper()
+	w := &ward{}
+	w.site = newSite(t, append(change, func(p *console.Params) {
+		w.box, w.watch = p.Box, p.Watch
+		p.Streams = web.NewStreams(web.StreamParams{Beat: 20 * time.Millisecond})
+	})...)
+	return w
+}
+
+// invited makes an invite in the default project's test mode, with one message.
+func (w *ward) invited(email string) (invite.ID, invite.DeliveryID) {
+	w.t.Helper()
+	id, delivery, code := invite.New[invite.ID](), invite.New[invite.DeliveryID](), invite.New[invite.EventID]().UUID()
+	recipient := invite.Recipient{Email: email, Name: "Pat Doe"}
+	plain := must[[]byte](w.t)(json.Marshal(invite.Content{Recipient: recipient}))
+	secretCode := access.NewCode()
+	_, err := ledger.Insert(w.t.Context(), w.db, []ledger.New{{
+		ID: id, ProjectID: "default", Environment: "development", Status: invite.Active, Channel: invite.Email, LinkType: invite.InviteLink,
+		InitiatedBy: invite.ByProduct, ExternalUserID: "user-" + id.String(), App: invite.App{Slug: "slack", Name: "Slack"},
+		Content:   must[[]byte](w.t)(w.box.Seal(plain, seal.AD{Column: "invites.content", ID: id.UUID()})),
+		ExpiresIn: time.Hour, CreatedBy: invite.New[invite.KeyID](),
+		Delivery: &ledger.Delivery{ID: delivery, Number: 1, Channel: invite.Email, Kind: "first", Lane: "default/email/test"},
+		Code:     ledger.Code{ID: code, Digest: seal.Digest(secretCode), Sealed: must[[]byte](w.t)(w.box.Seal([]byte(secretCode.Reveal()), seal.AD{Column: "codes.code", ID: code}))},
+		Event:    invite.Event{ID: invite.New[invite.EventID](), Type: invite.EventCreated},
+		Terms:    ledger.Terms(w.box, "default", false, recipient),
+	}})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return id, delivery
+}
+
+// move lets something happen to an invite.
+func (w *ward) move(id invite.ID, events ...invite.Event) {
+	w.t.Helper()
+	if err := postgres.InTx(w.t.Context(), w.db, func(tx pgx.Tx) error {
+		_, err := ledger.Append(w.t.Context(), tx, w.box, id, events...)
+		return err
+	}); err != nil {
+		w.t.Fatal(err)
+	}
+	w.watch.Moved(id)
+}
+
+// stream is the event stream of an invite's page, line by line.
+type stream struct {
+	*http.Response
+	lines *bufio.Scanner
+}
+
+func (b *browser) stream(address string) stream {
+	b.s.t.Helper()
+	req := must[*http.Request](b.s.t)(http.NewRequestWithContext(b.s.t.Context(), http.MethodGet, b.s.url+address, nil))
+	req.Header.Set("Accept", "text/event-stream")
+	resp := must[*http.Response](b.s.t)(b.http.Do(req))
+	b.s.t.Cleanup(func() { _ = resp.Body.Close() })
+	lines := bufio.NewScanner(resp.Body)
+	lines.Buffer(nil, 1<<20)
+	return stream{resp, lines}
+}
+
+// event reads on to the next event; ok is false when the stream ended.
+func (s stream) event() (data string, ok bool) {
+	for s.lines.Scan() {
+		if text, found := strings.CutPrefix(s.lines.Text(), "data: "); found {
+			data += text + "\n"
+		} else if s.lines.Text() == "" && data != "" {
+			return data, true
+		}
+	}
+	return data, false
+}
+
+// Once, whoever had a page open saw what happened for ten more minutes.
+func TestBugAnOpenStreamEndsWithTheRightToSeeIt(t *testing.T) {
+	t.Parallel()
+	w := newWard(t)
+	id, delivery := w.invited("pat@customer.example")
+	address := "/console/default/test/invites/" + id.String()
+	for name, end := range map[string]func(){
+		"the session is revoked":  func() { w.exec(`UPDATE staff_sessions SET ended_at = now(), ended_why = 'revoked'`) },
+		"the session is idle":     func() { w.exec(`UPDATE staff_sessions SET seen_at = now() - interval '31 minutes'`) },
+		"the account is disabled": func() { w.exec(`UPDATE staff SET disabled_at = now()`) },
+		"the role is gone":        func() { w.exec(`DELETE FROM staff_roles`) },
+		"the role is another":     func() { w.exec(`UPDATE staff_roles SET role = 'viewer'`) },
+	} {
+		b := w.signedIn(name, map[string]access.Role{"default": access.RoleAdmin})
+		open := b.stream(address)
+		if first, ok := open.event(); !ok || !strings.Contains(first, "Technical details") {
+			t.Fatalf("%s: the stream began with %d %q", name, open.StatusCode, first)
+		}
+		end()
+		w.move(id, invite.Event{Type: invite.EventDeliveryDeferred, DeliveryID: delivery, At: time.Now()})
+		if more, ok := open.event(); ok {
+			t.Errorf("%s, and the stream goes on: %.200s", name, more)
+		}
+		w.exec(`UPDATE staff_sessions SET ended_at = now(), ended_why = 'revoked' WHERE ended_at IS NULL`)
+		w.exec(`UPDATE staff SET disabled_at = NULL`)
+	}
+	// Where nothing moves it ends as well, with the next sign of life.
+	b := w.signedIn("quiet", map[string]access.Role{"default": access.RoleLead})
+	open := b.stream(address)
+	open.event()
+	w.exec(`UPDATE staff_sessions SET ended_at = now(), ended_why = 'revoked'`)
+	if more, ok := open.event(); ok {
+		t.Errorf("said %.200s", more)
+	}
+}
+
+// A browser comes back to its stream by itself. Once, that counted as somebody
+// who is at the desk: a page that stood open was never signed out, and ate what
+// was to be said to the person.
+func TestBugAPageThatListensIsNobodyAtTheDesk(t *testing.T) {
+	t.Parallel()
+	w := newWard(t)
+	id, _ := w.invited("pat@customer.example")
+	address := "/console/default/test/invites/" + id.String()
+	b := w.signedIn("pat", map[string]access.Role{"default": access.RoleAgent})
+	w.exec(`UPDATE staff_sessions SET seen_at = now() - interval '20 minutes', flash = 'good:On its way.'`)
+	open := b.stream(address)
+	if _, ok := open.event(); !ok {
+		t.Fatal(open.StatusCode)
+	}
+	_ = open.Body.Close()
+	if w.count(`SELECT count(*) FROM staff_sessions WHERE seen_at < now() - interval '19 minutes'`) != 1 {
+		t.Error("the stream kept the session alive")
+	}
+	if a := b.get(address); !strings.Contains(a.body, "On its way.") {
+		t.Error("the stream took away what the next page was to say")
+	}
+	w.exec(`UPDATE staff_sessions SET seen_at = now() - interval '31 minutes'`)
+	refused := b.stream(address)
+	if refused.StatusCode != http.StatusUnauthorized || refused.Header.Get("Set-Cookie") != "" {
+		t.Errorf("after the session: %d, %q", refused.StatusCode, refused.Header.Get("Set-Cookie"))
+	}
+	// So the person, who presses something later, is told why.
+	to := must[*url.URL](t)(url.Parse(b.get(address).location()))
+	if to.Query().Get("why") != "idle" || to.Query().Get("back") != address {
+		t.Errorf("the person is sent to %s", to)
+	}
+}
