@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/console/story"
@@ -27,6 +28,7 @@ type invitePage struct {
 	Step          story.Step
 	StepText      string
 	StepURL       string
+	StepSends     bool // its form fits into the drawer
 	CanResend     bool
 	CanRevoke     bool
 	CanCopy       bool
@@ -116,6 +118,7 @@ func (s *console) inviteData(p *page, o opened) (invitePage, error) {
 	if d.StepURL == "" {
 		d.Step, d.StepText = story.StepNone, ""
 	}
+	d.StepSends = strings.HasPrefix(d.StepURL, d.Home+"/resend")
 	if d.Tries, err = s.tries(p, o, events); err != nil {
 		return d, err
 	}

@@ -43,6 +43,17 @@ type resendPage struct {
 	Preview                     *preview
 }
 
+// First is the id of the field that the form was opened for.
+func (d resendPage) First() string {
+	switch {
+	case !d.Correct && (d.Channel != string(invite.SMS) || d.OldPhone != "") && (d.Channel != string(invite.Email) || d.OldEmail != ""):
+		return "channel"
+	case d.Channel == string(invite.SMS):
+		return "phone"
+	}
+	return "email"
+}
+
 // Wrong is the fault of a field; templates ask for it.
 func (a actPage) Wrong(field string) string {
 	for _, f := range a.Faults {

@@ -31,6 +31,67 @@
 		for (const f of document.querySelectorAll("form[data-sent]")) delete f.dataset.sent;
 	});
 
+	// A form of its own page opens over the page that links to it. Its page is
+	// fetched as it is, and what it answers is shown in its place; an answer that
+	// leads elsewhere has done what was asked. Whatever fails leads to the page.
+	const drawer = document.getElementById("drawer"), inside = document.getElementById("drawer-body");
+	let opener = "";
+	const fill = html => {
+		const page = new DOMParser().parseFromString(html, "text/html").querySelector("main");
+		if (!page || !page.querySelector("form")) return false;
+		inside.replaceChildren(...page.childNodes);
+		const form = inside.querySelector("form");
+		const title = Object.assign(document.createElement("h2"), { id: "drawer-title", tabIndex: -1 }); // the page below has a first heading
+		const heading = inside.querySelector("h1");
+		title.textContent = heading.textContent;
+		heading.replaceWith(title);
+		if (!drawer.open) drawer.showModal();
+		drawer.scrollTop = 0;
+		const first = form.dataset.first && document.getElementById(form.dataset.first);
+		const shown = inside.querySelector("[autofocus]") || inside.querySelector("#preview") || first || title;
+		const target = shown.matches("fieldset") ? shown.querySelector("input:checked") || shown.querySelector("input") : shown;
+		if (!target.matches("input, select, textarea, a, button")) target.tabIndex = -1;
+		target.focus();
+		return true;
+	};
+	document.addEventListener("click", async e => {
+		const link = e.target.closest("a[data-drawer]");
+		if (!link || !drawer.showModal || e.defaultPrevented || e.button !== 0 || e.ctrlKey || e.metaKey || e.shiftKey || e.altKey) return;
+		e.preventDefault();
+		opener = link.getAttribute("href");
+		try {
+			const answer = await fetch(link.href);
+			if (answer.ok && !answer.redirected && fill(await answer.text())) return;
+		} catch { /* the page says what is wrong */ }
+		location.href = link.href;
+	});
+	inside.addEventListener("click", e => {
+		const link = e.target.closest("a");
+		if (!link || link.pathname !== location.pathname || link.hash) return;
+		e.preventDefault();
+		drawer.close();
+	});
+	inside.addEventListener("submit", async e => {
+		const form = e.target;
+		e.preventDefault();
+		if (form.ariaBusy) return;
+		form.ariaBusy = "true";
+		try {
+			const answer = await fetch(form.action, { method: "POST", redirect: "manual", body: new URLSearchParams(new FormData(form, e.submitter)) });
+			if (answer.type === "opaqueredirect") { location.reload(); return; }
+			if (fill(await answer.text())) return;
+		} catch { /* sent again by the browser; the version in the form keeps it from being done twice */ }
+		if (e.submitter) form.append(Object.assign(document.createElement("input"), { type: "hidden", name: e.submitter.name, value: e.submitter.value }));
+		form.submit();
+	});
+	drawer.addEventListener("close", () => {
+		inside.replaceChildren();
+		// The link may have been put there anew meanwhile.
+		if (!document.activeElement?.matches("a[data-drawer]")) {
+			(document.querySelector(`a[data-drawer][href="${CSS.escape(opener)}"]`) || document.querySelector("a[data-drawer], .now a"))?.focus();
+		}
+	});
+
 	// Fields are sent as soon as they are chosen, where a form asks for it.
 	for (const f of document.querySelectorAll("form[data-live]")) f.addEventListener("change", () => f.requestSubmit());
 
