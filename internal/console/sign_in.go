@@ -119,10 +119,9 @@ func (s *console) signInByPassword(c echo.Context) error {
 // it was not, or failed for another reason.
 func refusal(b *view.Base, err error) string {
 	switch {
-	case errors.Is(err, grant.ErrRefused):
-		return b.T("This address and password do not belong together.")
-	case errors.Is(err, grant.ErrLocked):
-		return b.T("Too many wrong passwords. The account is locked for a while.")
+	case errors.Is(err, grant.ErrRefused), errors.Is(err, grant.ErrLocked):
+		// One answer to both: only an account that there is can be locked.
+		return b.T("This address and password do not belong together. After several wrong passwords an account is locked for a while.")
 	case errors.Is(err, grant.ErrDisabled):
 		return b.T("This account is disabled. Ask an administrator.")
 	case errors.Is(err, grant.ErrNoRole):

@@ -116,9 +116,14 @@ func TestAnEmergencyAccountSignsInByPassword(t *testing.T) {
 		}
 		refusals = append(refusals, strings.ReplaceAll(mainOf(a.body), c.Get("login"), ""))
 	}
-	if refusals[0] != refusals[1] {
-		t.Error("a wrong password and an unknown account are told apart")
+	for range 5 { // and locked, which only an account that there is can be
+		b.post("/console/sign-in", credentials("sam@northwind.example", "wrong horse battery"))
 	}
+	locked := b.post("/console/sign-in", credentials("sam@northwind.example", "correct horse battery"))
+	if refusals[0] != refusals[1] || refusals[0] != strings.ReplaceAll(mainOf(locked.body), "sam@northwind.example", "") || locked.StatusCode != http.StatusUnauthorized {
+		t.Error("a wrong password, an unknown account and a locked one are told apart")
+	}
+	s.exec(`UPDATE staff SET locked_until = now()`)
 	a := b.post("/console/sign-in", credentials(" SAM@northwind.example", "correct horse battery"))
 	if a.StatusCode != http.StatusSeeOther || a.location() != wanted {
 		t.Fatalf("%d to %q", a.StatusCode, a.location())

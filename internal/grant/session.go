@@ -52,21 +52,50 @@ func (s *Staff) Password(ctx context.Context, login, password secret.Text, b Bro
 	case a.LockedUntil != nil:
 		return secret.Text{}, ErrLocked
 	case !right:
-		err := postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
-			if err := account.AddFailure(ctx, tx, a.ID); err != nil {
-				return err
-			}
-			by := access.Principal{Kind: access.KindSystem, Origin: b.Origin}
-			return account.InsertAudit(ctx, tx, account.Entry{By: by, Act: ActSignInFailed, Target: a.ID.String(), Why: "password"})
-		})
-		if err != nil {
-			return secret.Text{}, err
-		}
-		return secret.Text{}, ErrRefused
+		return secret.Text{}, s.wrong(ctx, hashes, phc, b)
 	case a.DisabledAt != nil:
 		return secret.Text{}, ErrDisabled
 	}
-	return s.begin(ctx, a.ID, "password", b, nil)
+	return s.begin(ctx, a.ID, "password", b, func(tx pgx.Tx) error {
+		_, err := unchanged(ctx, tx, hashes, phc)
+		return err
+	})
+}
+
+// wrong counts a wrong password. Many that come at once are compared side by
+// side, so each asks again whether it still may.
+func (s *Staff) wrong(ctx context.Context, login []seal.Hash, phc string, b Browser) error {
+	err := postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
+		a, err := unchanged(ctx, tx, login, phc)
+		if err != nil {
+			return err
+		}
+		if err := account.AddFailure(ctx, tx, a.ID); err != nil {
+			return err
+		}
+		by := access.Principal{Kind: access.KindSystem, Origin: b.Origin}
+		return account.InsertAudit(ctx, tx, account.Entry{By: by, Act: ActSignInFailed, Target: a.ID.String(), Why: "password"})
+	})
+	if err != nil {
+		return err
+	}
+	return ErrRefused
+}
+
+// unchanged locks an account whose password was compared, and says what became
+// of it meanwhile: ErrLocked after too many wrong ones, ErrRefused where the
+// password is another one now.
+func unchanged(ctx context.Context, tx pgx.Tx, login []seal.Hash, phc string) (account.Staff, error) {
+	a, stored, found, err := account.LockStaff(ctx, tx, login)
+	switch {
+	case err != nil:
+		return a, err
+	case !found || stored != phc:
+		return a, ErrRefused
+	case a.LockedUntil != nil:
+		return a, ErrLocked
+	}
+	return a, nil
 }
 
 // maxChecking bounds the passwords compared at a time: each takes 64 MiB, and
@@ -187,7 +216,10 @@ func (s *Staff) begin(ctx context.Context, id invite.StaffID, method string, b B
 		}
 		return account.InsertAudit(ctx, tx, account.Entry{By: by, Act: ActSignIn, Target: id.String(), Data: map[string]string{"method": method}})
 	})
-	return token, err
+	if err != nil {
+		return secret.Text{}, err
+	}
+	return token, nil
 }
 
 // Session says who has a session's token. It may be over: Session.Ended says

@@ -2,6 +2,7 @@ package grant_test
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/connectlink/connectlink/internal/access"
@@ -150,5 +151,65 @@ func TestRolesCountFromTheNextRequestOn(t *testing.T) {
 	}
 	if s := o.session(signed); s.Role("acme") != access.RoleAgent {
 		t.Errorf("an issuer's person has roles %v", s.Roles)
+	}
+}
+
+// Comparing takes long, and once every try that began before the lock was
+// compared: many at once were as many guesses.
+func TestBugGuessesMadeAtOnceAreNoMoreThanOneByOne(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	const tries = 12
+	outcomes := make(chan error, tries)
+	for i := range tries {
+		go func() {
+			_, err := o.Password(t.Context(), login, secret.New(fmt.Sprint("wrong horse battery ", i)), grant.Browser{})
+			outcomes <- err
+		}()
+	}
+	refused, locked := 0, 0
+	for range tries {
+		switch err := <-outcomes; {
+		case errors.Is(err, grant.ErrRefused):
+			refused++
+		case errors.Is(err, grant.ErrLocked):
+			locked++
+		default:
+			t.Error(err)
+		}
+	}
+	if refused != 5 || locked != tries-5 {
+		t.Errorf("%d of %d guesses were answered, %d met the lock", refused, tries, locked)
+	}
+}
+
+// Once, a sign-in that was being checked while the password was replaced got its
+// session after all the old one's were ended.
+func TestBugASignInThatANewPasswordOvertakesIsRefused(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	for round := range 4 {
+		old, next := secret.New(fmt.Sprint("correct horse battery ", round)), secret.New(fmt.Sprint("correct horse battery ", round+1))
+		if _, err := o.SetPassword(t.Context(), operating, login, old); err != nil {
+			t.Fatal(err)
+		}
+		signIns := make(chan secret.Text, 6)
+		for range 6 {
+			go func() {
+				token, err := o.Password(t.Context(), login, old, grant.Browser{})
+				if err != nil && !errors.Is(err, grant.ErrRefused) {
+					t.Error(err)
+				}
+				signIns <- token
+			}()
+		}
+		if _, err := o.SetPassword(t.Context(), operating, login, next); err != nil {
+			t.Fatal(err)
+		}
+		for range 6 {
+			if token := <-signIns; !token.IsZero() && o.session(token).Session.Ended == "" {
+				t.Error("a session of the old password outlives it")
+			}
+		}
 	}
 }
