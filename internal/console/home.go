@@ -21,6 +21,7 @@ type homePage struct {
 // card is a number that somebody should look at, and where to.
 type card struct {
 	N               int
+	More            bool // there can be more
 	Count           string
 	URL, Text, Kind string
 	Icon            string
@@ -49,13 +50,16 @@ func (s *console) home(p *page) error {
 	invites := p.frame.URL("invites")
 	for _, c := range []card{
 		{N: a.Failed, URL: invites + "?status=" + string(invite.Failed), Text: p.t("did not arrive today"), Kind: "bad", Icon: "alert"},
-		{N: a.Expiring, URL: invites + "?expiring=1", Text: p.t("end within the hour, unopened"), Kind: "warn", Icon: "clock"},
+		{N: a.Expiring, More: a.ExpiringMore, URL: invites + "?expiring=1", Text: p.t("end within the hour, unopened"), Kind: "warn", Icon: "clock"},
 		{N: a.ConnectFailed, URL: invites + "?progress=" + string(invite.ConnectFailed), Text: p.t("could not be connected this week"), Kind: "bad", Icon: "plug"},
 		{N: a.Blocked, URL: p.frame.URL("blocks"), Text: p.t("addresses blocked today"), Kind: "warn", Icon: "ban"},
 	} {
 		c.Count = strconv.Itoa(c.N)
-		if c.N >= find.CountCap {
+		switch {
+		case c.N >= find.CountCap:
 			c.Count = p.t("1,000 or more")
+		case c.More:
+			c.Count = p.t("%d or more", c.N)
 		}
 		d.Cards = append(d.Cards, c)
 	}

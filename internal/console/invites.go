@@ -2,6 +2,7 @@ package console
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/connectlink/connectlink/internal/console/view"
@@ -12,44 +13,38 @@ import (
 // invitesPage lists invites, narrowed by what stands in the address.
 type invitesPage struct {
 	*view.Base
+	filters
 	Rows         []inviteRow
 	Views        []tab
 	Statuses     []view.Choice
 	Channels     []view.Choice
 	Reasons      []view.Choice
-	App, Since   string
 	Filtered     bool
 	Clear        string
 	Newer, Older string
+	// Part is how far was looked, where that was not the whole list: what is
+	// rare is looked for in stretches.
+	Part time.Time
 }
 
 // invites lists them.
 func (s *console) invites(p *page) error {
-	q := func(name string) string { return p.QueryParam(name) }
-	f := find.Filter{
-		ProjectID: p.by.ProjectID, Livemode: p.by.Livemode, Limit: perPage, App: q("app"),
-		Channel: invite.Channel(oneOf(q("channel"), invite.Email, invite.SMS, invite.LinkOnly)),
-		Reason:  invite.Reason(oneOf(q("reason"), reasons()...)), Progress: invite.Progress(oneOf(q("progress"), invite.Progresses()...)),
-		Expiring: q("expiring") != "",
-	}
-	if st := oneOf(q("status"), invite.Statuses()...); st != "" {
-		f.Status = []invite.Status{invite.Status(st)}
-	}
-	since := q("since")
-	if at, err := time.Parse(time.DateOnly, since); err == nil {
-		f.CreatedAfter = at
-	} else {
-		since = ""
-	}
+	narrowed := filtersOf(p)
+	f := narrowed.filter(p)
 	at := placeOf(p)
 	f.After, _ = invite.Parse[invite.ID](at.after)
 	f.Before, _ = invite.Parse[invite.ID](at.before)
-	list, next, err := find.List(p.ctx(), s.DB, f)
+	var list []find.Invite
+	var next invite.ID
+	var err error
+	if narrowed.Inviter == "" || len(f.Inviter) > 0 { // else a name that nobody can have
+		list, next, err = find.List(p.ctx(), s.DB, f)
+	}
 	if err != nil {
 		return err
 	}
 	b := p.base(p.t("Invites"), "invites")
-	d := invitesPage{Base: b, App: f.App, Since: since, Clear: b.URL("invites")}
+	d := invitesPage{Base: b, filters: narrowed, Clear: b.URL("invites"), Filtered: narrowed != filters{}}
 	for _, inv := range list {
 		r, err := p.row(inv)
 		if err != nil {
@@ -57,53 +52,95 @@ func (s *console) invites(p *page) error {
 		}
 		d.Rows = append(d.Rows, r)
 	}
-	var st string
-	if len(f.Status) > 0 {
-		st = string(f.Status[0])
-	}
-	expiring := ""
-	if f.Expiring {
-		expiring = "1"
-	}
-	here := []string{"status", st, "channel", string(f.Channel), "app", f.App, "reason", string(f.Reason), "progress", string(f.Progress), "expiring", expiring, "since", since}
-	d.Filtered = query("", here...) != ""
+	var first, last string
 	if len(list) > 0 {
-		first, last := list[0].ID.String(), list[len(list)-1].ID.String()
-		d.Newer, d.Older = at.neighbours(func(name, id string) string {
-			return query(d.Clear, append(slices.Clone(here), name, id)...)
-		}, first, last, next.String())
+		first, last = list[0].ID.String(), list[len(list)-1].ID.String()
 	}
-	d.choices(p, st, f)
+	if len(list) < f.Limit && !next.IsZero() {
+		d.Part = next.Time()
+	}
+	d.Newer, d.Older = at.neighbours(func(name, id string) string {
+		return query(d.Clear, append(narrowed.members(), name, id)...)
+	}, first, last, next.String())
+	d.choices(p)
 	return p.show("invites", d)
 }
 
-func (d *invitesPage) choices(p *page, status string, f find.Filter) {
-	b := d.Base
+// filters are what narrows the list of invites, as it stands in the address.
+type filters struct {
+	Status, Channel, App, Inviter, Reason, Progress, Expiring, Since, Until string
+}
+
+// filtersOf reads them; whatever means nothing is left out.
+func filtersOf(p *page) filters {
+	q := func(name string) string { return strings.TrimSpace(storable(p.QueryParam(name))) }
+	f := filters{
+		Status: oneOf(q("status"), invite.Statuses()...), Channel: oneOf(q("channel"), invite.Email, invite.SMS, invite.LinkOnly),
+		Reason: oneOf(q("reason"), reasons()...), Progress: oneOf(q("progress"), invite.Progresses()...),
+		App: q("app"), Inviter: q("inviter"),
+	}
+	if q("expiring") != "" {
+		f.Expiring = "1"
+	}
+	for name, to := range map[string]*string{"since": &f.Since, "until": &f.Until} {
+		if !day(q(name)).IsZero() {
+			*to = q(name)
+		}
+	}
+	return f
+}
+
+// members are names and values, for an address.
+func (f filters) members() []string {
+	return []string{
+		"status", f.Status, "channel", f.Channel, "app", f.App, "inviter", f.Inviter, "reason", f.Reason, "progress", f.Progress,
+		"expiring", f.Expiring, "since", f.Since, "until", f.Until,
+	}
+}
+
+func (f filters) filter(p *page) find.Filter {
+	out := find.Filter{
+		ProjectID: p.by.ProjectID, Livemode: p.by.Livemode, Limit: perPage, App: f.App, Channel: invite.Channel(f.Channel),
+		Reason: invite.Reason(f.Reason), Progress: invite.Progress(f.Progress), Expiring: f.Expiring != "",
+		Inviter:      find.InviterTerms(p.Box, p.by.ProjectID, p.by.Livemode, f.Inviter),
+		CreatedAfter: day(f.Since), CreatedBefore: day(f.Until),
+	}
+	if f.Status != "" {
+		out.Status = []invite.Status{invite.Status(f.Status)}
+	}
+	if !out.CreatedBefore.IsZero() {
+		out.CreatedBefore = out.CreatedBefore.AddDate(0, 0, 1) // the day itself counts
+	}
+	return out
+}
+
+func (d *invitesPage) choices(p *page) {
+	b, f := d.Base, d.filters
 	for _, v := range []struct {
 		text    string
 		members []string
 		current bool
 	}{
 		{p.t("All"), nil, !d.Filtered},
-		{p.t("Did not arrive"), []string{"status", string(invite.Failed)}, status == string(invite.Failed)},
-		{p.t("Ending within the hour, unopened"), []string{"expiring", "1"}, f.Expiring},
-		{p.t("Connecting failed"), []string{"progress", string(invite.ConnectFailed)}, f.Progress == invite.ConnectFailed},
-		{p.t("Connected"), []string{"status", string(invite.Connected)}, status == string(invite.Connected)},
-		{p.t("Expired"), []string{"status", string(invite.Expired)}, status == string(invite.Expired)},
+		{p.t("Did not arrive"), []string{"status", string(invite.Failed)}, f.Status == string(invite.Failed)},
+		{p.t("Ending within the hour, unopened"), []string{"expiring", "1"}, f.Expiring != ""},
+		{p.t("Connecting failed"), []string{"progress", string(invite.ConnectFailed)}, f.Progress == string(invite.ConnectFailed)},
+		{p.t("Connected"), []string{"status", string(invite.Connected)}, f.Status == string(invite.Connected)},
+		{p.t("Expired"), []string{"status", string(invite.Expired)}, f.Status == string(invite.Expired)},
 	} {
 		d.Views = append(d.Views, tab{query(b.URL("invites"), v.members...), v.text, v.current})
 	}
-	d.Statuses = []view.Choice{{Value: "", Text: p.t("Any status"), Chosen: status == ""}}
+	d.Statuses = []view.Choice{{Value: "", Text: p.t("Any status"), Chosen: f.Status == ""}}
 	for _, s := range invite.Statuses() {
-		d.Statuses = append(d.Statuses, view.Choice{Value: string(s), Text: p.statusName(s), Chosen: string(s) == status})
+		d.Statuses = append(d.Statuses, view.Choice{Value: string(s), Text: p.statusName(s), Chosen: string(s) == f.Status})
 	}
 	d.Channels = []view.Choice{{Value: "", Text: p.t("Any channel"), Chosen: f.Channel == ""}}
 	for _, c := range []invite.Channel{invite.Email, invite.SMS, invite.LinkOnly} {
-		d.Channels = append(d.Channels, view.Choice{Value: string(c), Text: p.channel(c), Chosen: c == f.Channel})
+		d.Channels = append(d.Channels, view.Choice{Value: string(c), Text: p.channel(c), Chosen: string(c) == f.Channel})
 	}
 	d.Reasons = []view.Choice{{Value: "", Text: p.t("Any reason"), Chosen: f.Reason == ""}}
 	for _, e := range invite.Explanations() {
-		d.Reasons = append(d.Reasons, view.Choice{Value: string(e.Code), Text: p.t(e.Title), Chosen: e.Code == f.Reason})
+		d.Reasons = append(d.Reasons, view.Choice{Value: string(e.Code), Text: p.t(e.Title), Chosen: string(e.Code) == f.Reason})
 	}
 }
 

@@ -83,9 +83,14 @@ func must[T any](t testing.TB) func(T, error) T {
 
 func newSite(t testing.TB, change ...func(*console.Params)) *site {
 	t.Helper()
-	s := &site{t: t, db: postgrestest.Pool(t), log: &logs{}, woken: make(chan string, 10)}
 	keyset := must[*seal.Keyset](t)(seal.NewKeyset())
-	box := must[*seal.Box](t)(seal.NewBox(keyset))
+	return newSiteOn(t, postgrestest.Pool(t), must[*seal.Box](t)(seal.NewBox(keyset)), change...)
+}
+
+// newSiteOn is a console on a database that stands already.
+func newSiteOn(t testing.TB, db *pgxpool.Pool, box *seal.Box, change ...func(*console.Params)) *site {
+	t.Helper()
+	s := &site{t: t, db: db, log: &logs{}, woken: make(chan string, 10)}
 	s.staff, s.keys = grant.NewStaff(s.db, box), grant.New(s.db, time.Now)
 	log := slog.New(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	p := console.Params{

@@ -42,8 +42,8 @@ func newWard(t *testing.T, change ...func(*console.Params)) *ward {
 func (w *ward) invited(email string) (invite.ID, invite.DeliveryID) {
 	w.t.Helper()
 	id, delivery, code := invite.New[invite.ID](), invite.New[invite.DeliveryID](), invite.New[invite.EventID]().UUID()
-	recipient := invite.Recipient{Email: email, Name: "Pat Doe"}
-	plain := must[[]byte](w.t)(json.Marshal(invite.Content{Recipient: recipient}))
+	content := invite.Content{Recipient: invite.Recipient{Email: email, Name: "Pat Doe"}}
+	plain := must[[]byte](w.t)(json.Marshal(content))
 	secretCode := access.NewCode()
 	_, err := ledger.Insert(w.t.Context(), w.db, []ledger.New{{
 		ID: id, ProjectID: "default", Environment: "development", Status: invite.Active, Channel: invite.Email, LinkType: invite.InviteLink,
@@ -53,7 +53,7 @@ func (w *ward) invited(email string) (invite.ID, invite.DeliveryID) {
 		Delivery: &ledger.Delivery{ID: delivery, Number: 1, Channel: invite.Email, Kind: "first", Lane: "default/email/test"},
 		Code:     ledger.Code{ID: code, Digest: seal.Digest(secretCode), Sealed: must[[]byte](w.t)(w.box.Seal([]byte(secretCode.Reveal()), seal.AD{Column: "codes.code", ID: code}))},
 		Event:    invite.Event{ID: invite.New[invite.EventID](), Type: invite.EventCreated},
-		Terms:    ledger.Terms(w.box, "default", false, recipient),
+		Terms:    ledger.Terms(w.box, "default", false, content),
 	}})
 	if err != nil {
 		w.t.Fatal(err)

@@ -21,6 +21,8 @@ const (
 	TermPhone  = "phone"
 	TermLast4  = "phone.last4"
 	TermName   = "name.word"
+
+	TermInviter = "inviter" // the whole name of who asks; never a recipient's
 )
 
 // Parts are what is hashed beside the kind. Project and mode are among them, so
@@ -53,6 +55,13 @@ func Terms(email, phone, name string) []Term {
 		add(TermName, word)
 	}
 	return out
+}
+
+// InviterTerm is what the invites of one inviter are found by; ok is false for
+// a name without a letter or digit. Case, accents and signs make no difference.
+func InviterTerm(name string) (t Term, ok bool) {
+	words := NameWords(name)
+	return Term{TermInviter, strings.Join(words, " ")}, len(words) > 0
 }
 
 // fewestDigits a text must have to be looked up as a whole phone number.

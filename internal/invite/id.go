@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -23,6 +24,7 @@ type (
 	staffKind    struct{}
 	sessionKind  struct{}
 	auditKind    struct{}
+	requestKind  struct{}
 )
 
 func (inviteKind) prefix() string   { return "inv_" }
@@ -35,6 +37,7 @@ func (blockKind) prefix() string    { return "sup_" }
 func (staffKind) prefix() string    { return "stf_" }
 func (sessionKind) prefix() string  { return "ses_" }
 func (auditKind) prefix() string    { return "aud_" }
+func (requestKind) prefix() string  { return "req_" }
 
 type (
 	// ID identifies an invite, "inv_…".
@@ -57,6 +60,8 @@ type (
 	SessionID = Of[sessionKind]
 	// AuditID identifies one entry of the audit log, "aud_…".
 	AuditID = Of[auditKind]
+	// RequestID identifies one HTTP request, "req_…".
+	RequestID = Of[requestKind]
 )
 
 // Of is a UUIDv7 with a prefix that says of what. UUIDv7 because it sorts by
@@ -73,6 +78,38 @@ var ErrBadID = errors.New("not an id of this kind")
 
 // New makes a fresh id.
 func New[T Of[K], K Kind]() T { return T(Of[K]{u: uuid.Must(uuid.NewV7())}) }
+
+// NewFor makes the id of an invite that a request asks for. It carries the
+// request's time, to the millisecond, so that whoever has the request's id finds
+// the invite without an index. Anything but a request's id gives a plain New.
+func NewFor(request string) ID {
+	id := New[ID]()
+	if r, err := Parse[RequestID](request); err == nil {
+		copy(id.u[:6], r.u[:6])
+	}
+	return id
+}
+
+// From is below every id that was made in the millisecond of t or later, for
+// looking for them by time.
+func From[T Of[K], K Kind](t time.Time) T {
+	var id Of[K]
+	ms := t.UnixMilli()
+	for i := 5; i >= 0; i-- {
+		id.u[i] = byte(ms)
+		ms >>= 8
+	}
+	return T(id)
+}
+
+// Time is when an id was made, to the millisecond.
+func (id Of[K]) Time() time.Time {
+	var ms int64
+	for _, b := range id.u[:6] {
+		ms = ms<<8 | int64(b)
+	}
+	return time.UnixMilli(ms)
+}
 
 // FromUUID wraps a UUID read from the database.
 func FromUUID[K Kind](u [16]byte) Of[K] { return Of[K]{u: u} }

@@ -130,7 +130,7 @@ func (s *Service) row(p access.Principal, o order, app invite.App, meta Meta) (l
 	if err != nil {
 		return ledger.New{}, secret.Text{}, fmt.Errorf("create: principal: %w", err)
 	}
-	id := invite.New[invite.ID]()
+	id := invite.NewFor(meta.RequestID)
 	content, err := s.sealContent(id, o.content)
 	if err != nil {
 		return ledger.New{}, secret.Text{}, err
@@ -144,7 +144,7 @@ func (s *Service) row(p access.Principal, o order, app invite.App, meta Meta) (l
 		Channel: o.channel, LinkType: o.linkType, InitiatedBy: o.initiatedBy, ExternalUserID: o.externalUserID, App: app,
 		OAuthAppID: o.oauthAppID, Content: content, ExpiresIn: o.expiresIn, ValidFor: o.validFor, CreatedBy: key,
 		Fallback: o.fallback, SendAt: o.sendAt, Verify: o.verify, Reminders: o.reminders,
-		Code: stored, Terms: ledger.Terms(s.p.Box, p.ProjectID, p.Livemode, o.content.Recipient),
+		Code: stored, Terms: ledger.Terms(s.p.Box, p.ProjectID, p.Livemode, o.content),
 		Event: invite.Event{
 			ID: invite.New[invite.EventID](), Type: invite.EventCreated, Actor: actor(p),
 			Data: invite.Data{RequestID: meta.RequestID, Channel: o.channel},

@@ -18,6 +18,27 @@ import (
 	"github.com/connectlink/connectlink/internal/store/find"
 )
 
+// Support finds an invite by its request's id without an index of requests.
+func TestAnInvitesIDCarriesTheTimeOfItsRequest(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	request, err := invite.Parse[invite.RequestID]("req_069hqkhjp5sv1bqg1oprs35ep0") // of long ago
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := w.process().Create(t.Context(), w.key, ask("user-1"), issue.Meta{Route: "POST /v1/invites", RequestID: request.String()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !a.Invite.ID.Time().Equal(request.Time()) {
+		t.Errorf("the id says %s, the request's %s", a.Invite.ID.Time(), request.Time())
+	}
+	b, err := w.process().Create(t.Context(), w.key, ask("user-1"), issue.Meta{Route: "POST /v1/invites", RequestID: request.String()})
+	if err != nil || a.Invite.ID == b.Invite.ID {
+		t.Errorf("two of one request: %s, %s, %v", a.Invite.ID, b.Invite.ID, err)
+	}
+}
+
 func TestCreateStoresEverythingAndAnswersTheLinks(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -66,8 +87,8 @@ func TestCreateStoresEverythingAndAnswersTheLinks(t *testing.T) {
 		t.Error("what was answered is not what was stored")
 	}
 	// Support finds it by any of these; the database sees none of them.
-	if n := w.count(`SELECT count(*) FROM search_terms WHERE invite_id = $1`, inv.ID); n != 5 {
-		t.Errorf("%d search terms, want address, local part, domain and two words", n)
+	if n := w.count(`SELECT count(*) FROM search_terms WHERE invite_id = $1`, inv.ID); n != 6 {
+		t.Errorf("%d search terms, want address, local part, domain, two words and the inviter", n)
 	}
 	if n := w.count(`SELECT count(*) FROM invites WHERE id = $1 AND invites::text ILIKE '%customer.example%'`, inv.ID); n != 0 {
 		t.Error("the address stands in the clear")

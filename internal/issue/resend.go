@@ -303,7 +303,7 @@ func (s *Service) storeContent(ctx context.Context, tx pgx.Tx, p access.Principa
 		return err
 	}
 	var hashes [][]byte
-	for _, h := range ledger.Terms(s.p.Box, p.ProjectID, p.Livemode, r.content.Recipient) {
+	for _, h := range ledger.Terms(s.p.Box, p.ProjectID, p.Livemode, r.content) {
 		hashes = append(hashes, h)
 	}
 	if err := ledger.SetContent(ctx, tx, r.inv.ID, sealed, hashes); err != nil {

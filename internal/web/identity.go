@@ -2,10 +2,7 @@ package web
 
 import (
 	"context"
-	"encoding/base32"
-	"strings"
 
-	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
 	"github.com/connectlink/connectlink/internal/access"
@@ -38,14 +35,9 @@ func stateOf(ctx context.Context) *state {
 	return &state{} // outside a request: written to and forgotten
 }
 
-var requestIDEncoding = base32.HexEncoding.WithPadding(base32.NoPadding)
-
 // newRequestID is always ours: an id that a caller may choose is an id that
 // two requests may share, and a way to write into the log.
-func newRequestID() string {
-	id := uuid.Must(uuid.NewV7())
-	return "req_" + strings.ToLower(requestIDEncoding.EncodeToString(id[:]))
-}
+func newRequestID() string { return invite.New[invite.RequestID]().String() }
 
 // identify gives the request its id.
 func identify(next echo.HandlerFunc) echo.HandlerFunc {

@@ -45,6 +45,10 @@ type Audited struct {
 	Place     []byte            `db:"place"`
 }
 
+// clockSlack is how far an id's time, which is of the process that made it, may
+// lie from the entry's, which is of the database.
+const clockSlack = time.Hour
+
 const auditColumns = `id, at, project_id, livemode, actor, act, target, invite_id, why, data, session_id, request_id, place`
 
 // InsertAudit adds an entry. It takes a transaction, so that an act and its
@@ -94,20 +98,25 @@ type AuditFilter struct {
 // from, zero when there is nothing more: older ones, or with Before newer ones.
 func ListAudit(ctx context.Context, db postgres.DB, f AuditFilter) (page []Audited, next invite.AuditID, err error) {
 	where, args := f.where()
-	args = append(args, f.Limit+1)
 	order := "DESC"
 	if !f.Before.IsZero() {
 		order = "ASC"
 	}
-	read := func(scope string) string {
-		return fmt.Sprintf(`(SELECT %s FROM audit WHERE %s%s ORDER BY id %s LIMIT $%d)`, auditColumns, scope, where, order, len(args))
-	}
-	sql := read("project_id = $1 AND livemode = $2")
+	// Each walk is along one index; an "or" would be none.
+	from, scopes := "audit", []string{"project_id = $1 AND livemode = $2"}
 	if f.All {
-		// Two walks along one index: "or" would be none.
-		sql = fmt.Sprintf(`SELECT * FROM (%s UNION ALL %s) a ORDER BY id %s LIMIT $%d`, sql, read("project_id = ''"), order, len(args))
+		scopes = append(scopes, "project_id = '' AND livemode", "project_id = '' AND NOT livemode")
 	}
-	rows, _ := db.Query(ctx, sql, args...)
+	if f.Actor != "" {
+		// Along one person's acts, wherever: they are fewer than a project's.
+		from = "(SELECT * FROM audit WHERE actor = $3 ORDER BY id " + order + " OFFSET 0) audit"
+		scopes = []string{"(" + strings.Join(scopes, " OR ") + ")"}
+	}
+	var walks []string
+	for _, scope := range scopes {
+		walks = append(walks, fmt.Sprintf(`(SELECT %s FROM %s WHERE %s%s ORDER BY id %s LIMIT %d)`, auditColumns, from, scope, where, order, f.Limit+1))
+	}
+	rows, _ := db.Query(ctx, fmt.Sprintf(`SELECT * FROM (%s) a ORDER BY id %s LIMIT %d`, strings.Join(walks, " UNION ALL "), order, f.Limit+1), args...)
 	page, err = pgx.CollectRows(rows, pgx.RowToStructByName[Audited])
 	if err != nil {
 		return nil, next, fmt.Errorf("list audit entries: %w", postgres.Translate(err))
@@ -131,7 +140,7 @@ func (f AuditFilter) where() (string, []any) {
 		fmt.Fprintf(&where, " AND "+condition, len(args))
 	}
 	if f.Actor != "" {
-		and("actor = $%d", f.Actor)
+		and("actor = $%d", f.Actor) // the third; see ListAudit
 	}
 	if f.Act != "" {
 		and("act = $%d", string(f.Act))
@@ -142,11 +151,14 @@ func (f AuditFilter) where() (string, []any) {
 	if !f.InviteID.IsZero() {
 		and("invite_id = $%d", f.InviteID)
 	}
+	// The id's time says where in the list a date is, but for the clocks.
 	if !f.Since.IsZero() {
 		and("at >= $%d", f.Since)
+		and("id >= $%d", invite.From[invite.AuditID](f.Since.Add(-clockSlack)))
 	}
 	if !f.Until.IsZero() {
 		and("at < $%d", f.Until)
+		and("id < $%d", invite.From[invite.AuditID](f.Until.Add(clockSlack)))
 	}
 	if !f.After.IsZero() {
 		and("id < $%d", f.After)

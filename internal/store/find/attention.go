@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/postgres"
 )
 
@@ -29,6 +30,9 @@ type Attention struct {
 	Expiring      int // end within ExpiringWindow, and nobody opened them
 	ConnectFailed int // made within ConnectFailedWindow, and the app refused the person
 	Blocked       int // addresses blocked within BlockedWindow
+	// ExpiringMore says that more end within the hour than were looked at, so
+	// that there can be more than Expiring.
+	ExpiringMore bool
 }
 
 // GetAttention counts for one project and mode.
@@ -38,20 +42,36 @@ func GetAttention(ctx context.Context, db postgres.DB, project string, livemode 
 	count := func(out *int, sql string, args ...any) {
 		batch.Queue(`SELECT count(*) FROM (`+sql+` LIMIT `+fmt.Sprint(CountCap)+`) t`, args...).QueryRow(func(row pgx.Row) error { return row.Scan(out) })
 	}
-	since := func(d time.Duration) any { return firstAt(now.Add(-d).UnixMilli()) }
+	since := func(d time.Duration) any { return invite.From[invite.ID](now.Add(-d)) }
 	count(&a.Failed, `SELECT FROM invites WHERE project_id = $1 AND livemode = $2 AND status = 'failed' AND id > $3`,
 		project, livemode, since(FailedWindow))
-	count(&a.Expiring, `SELECT FROM invites i WHERE project_id = $1 AND livemode = $2 AND `+expiring, project, livemode)
-	count(&a.ConnectFailed, `SELECT FROM invites WHERE project_id = $1 AND livemode = $2 AND progress = 'connect_failed' AND id > $3`,
+	batch.Queue(`SELECT count(*) FILTER (WHERE project_id = $1 AND livemode = $2 AND `+unopened+`), count(*) = `+fmt.Sprint(maxEnding)+` FROM (`+soonest()+`) s`,
+		project, livemode).QueryRow(func(row pgx.Row) error { return row.Scan(&a.Expiring, &a.ExpiringMore) })
+	count(&a.ConnectFailed, `
+		SELECT FROM (SELECT DISTINCT invite_id FROM events WHERE project_id = $1 AND livemode = $2 AND type = 'connect_failed' AND invite_id > $3
+			ORDER BY invite_id DESC LIMIT `+fmt.Sprint(probed)+`) e
+		CROSS JOIN LATERAL (SELECT FROM invites WHERE id = e.invite_id AND progress = 'connect_failed' OFFSET 0) i`,
 		project, livemode, since(ConnectFailedWindow))
 	count(&a.Blocked, `SELECT FROM suppressions WHERE project_id = $1 AND livemode = $2 AND id > $3 AND lifted_at IS NULL`,
 		project, livemode, since(BlockedWindow))
 	if err := db.SendBatch(ctx, &batch).Close(); err != nil {
 		return a, fmt.Errorf("count what needs attention: %w", postgres.Translate(err))
 	}
+	a.Expiring = min(a.Expiring, CountCap)
 	return a, nil
 }
 
-// expiring is bound to the index of what is not over yet.
-const expiring = `i.wiped_at IS NULL AND i.gives_up_at > now() AND i.gives_up_at < now() + interval '1 hour'
-	AND i.status IN ('active', 'pending') AND i.progress = 'none'`
+// maxEnding is how many of all projects' invites that end within the hour are
+// looked at: which of them nobody opened stands in no index, because it changes
+// with every visit, and an index would make each visit write more.
+const maxEnding = 10_000
+
+// soonest are those that end next, of whatever project, along the index of what
+// is not over yet.
+func soonest() string {
+	return fmt.Sprintf(`SELECT id, project_id, livemode, status, progress FROM invites
+		WHERE wiped_at IS NULL AND gives_up_at > now() AND gives_up_at < now() + interval '1 hour' ORDER BY gives_up_at LIMIT %d`, maxEnding)
+}
+
+// unopened is of a row that soonest gives.
+const unopened = `status IN ('active', 'pending') AND progress = 'none'`

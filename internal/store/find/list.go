@@ -2,9 +2,9 @@ package find
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -23,6 +23,7 @@ type Filter struct {
 	App            string
 	ExternalUserID string
 	Recipient      []seal.Hash // of the whole address, one per live key
+	Inviter        []seal.Hash // of the whole name, one per live key
 	Reason         invite.Reason
 	Progress       invite.Progress
 	Expiring       bool // ends within ExpiringWindow, and nobody opened it
@@ -35,15 +36,14 @@ type Filter struct {
 
 // List reads a page of invites, newest first. next is the id to go on from,
 // zero when there is nothing more: older ones, or with Before newer ones.
+//
+// However rare what the filter wants, the time is bounded: only a stretch of
+// the list is looked through at once (see candidates). So a page can hold less
+// than Limit, even nothing, and still have a next.
 func List(ctx context.Context, db postgres.DB, f Filter) (page []Invite, next invite.ID, err error) {
-	where, args := f.where()
-	args = append(args, f.Limit+1)
-	order := "DESC"
-	if !f.Before.IsZero() {
-		order = "ASC"
-	}
-	rows, _ := db.Query(ctx, fmt.Sprintf(`SELECT %s FROM invites i %s WHERE %s ORDER BY i.id %s LIMIT $%d`,
-		columns, joins, where, order, len(args)), args...)
+	l := listing{f: f}
+	sql := l.page()
+	rows, _ := db.Query(ctx, sql, l.args...)
 	page, err = pgx.CollectRows(rows, pgx.RowToStructByName[Invite])
 	if err != nil {
 		return nil, next, fmt.Errorf("list invites: %w", postgres.Translate(err))
@@ -51,6 +51,8 @@ func List(ctx context.Context, db postgres.DB, f Filter) (page []Invite, next in
 	if len(page) > f.Limit {
 		page = page[:f.Limit]
 		next = page[f.Limit-1].ID
+	} else if next, err = stretchEnd(ctx, db, f); err != nil {
+		return nil, next, err
 	}
 	if !f.Before.IsZero() {
 		slices.Reverse(page)
@@ -58,62 +60,21 @@ func List(ctx context.Context, db postgres.DB, f Filter) (page []Invite, next in
 	return page, next, nil
 }
 
-func (f Filter) where() (string, []any) {
-	cond := []string{"i.project_id = $1", "i.livemode = $2"}
-	args := []any{f.ProjectID, f.Livemode}
-	add := func(format string, v any) {
-		args = append(args, v)
-		cond = append(cond, fmt.Sprintf(format, len(args)))
+// stretchEnd is the last invite that was looked at, where others come behind it.
+func stretchEnd(ctx context.Context, db postgres.DB, f Filter) (end invite.ID, err error) {
+	l := listing{f: f}
+	sql, most := l.candidates()
+	if most == 0 {
+		return end, nil
 	}
-	switch {
-	case len(f.Status) == 1 && slices.Contains(invite.Statuses(), f.Status[0]):
-		// One of our own words, and in the text: only so can the planner tell
-		// the rare ones, which have an index, from the common ones, which a
-		// walk along the list soon meets.
-		cond = append(cond, "i.status = '"+string(f.Status[0])+"'")
-	case len(f.Status) > 0:
-		add("i.status = ANY($%d)", f.Status)
+	err = db.QueryRow(ctx, fmt.Sprintf(`SELECT id FROM (%s) c ORDER BY id %s OFFSET %d LIMIT 1`, sql, l.order(), most-1), l.args...).Scan(&end)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return end, nil
 	}
-	if f.Channel != "" {
-		add("i.channel = $%d", string(f.Channel))
+	if err != nil {
+		return end, fmt.Errorf("list invites: end of the stretch: %w", postgres.Translate(err))
 	}
-	if f.App != "" {
-		add("i.app_slug = $%d", f.App)
-	}
-	if f.ExternalUserID != "" {
-		add("i.external_user_id = $%d", f.ExternalUserID)
-	}
-	if len(f.Recipient) > 0 {
-		// The array is made first, whatever the planner thinks: one person has few invites.
-		add("i.id = ANY(ARRAY(SELECT invite_id FROM search_terms WHERE hash = ANY($%d)))", f.Recipient)
-	}
-	if f.Reason != "" {
-		add("d.reason = $%d", string(f.Reason))
-	}
-	if f.Progress != "" {
-		// In the text for the same reason as a rare status; the words are ours.
-		if slices.Contains(invite.Progresses(), f.Progress) {
-			cond = append(cond, "i.progress = '"+string(f.Progress)+"'")
-		} else {
-			add("i.progress = $%d", string(f.Progress))
-		}
-	}
-	if f.Expiring {
-		cond = append(cond, expiring)
-	}
-	if !f.CreatedAfter.IsZero() {
-		add("i.created_at >= $%d", f.CreatedAfter)
-	}
-	if !f.CreatedBefore.IsZero() {
-		add("i.created_at < $%d", f.CreatedBefore)
-	}
-	if !f.After.IsZero() {
-		add("i.id < $%d", f.After)
-	}
-	if !f.Before.IsZero() {
-		add("i.id > $%d", f.Before)
-	}
-	return strings.Join(cond, " AND "), args
+	return end, nil
 }
 
 // Event is one entry of a timeline as stored.

@@ -1,6 +1,9 @@
 package find_test
 
 import (
+	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -9,6 +12,7 @@ import (
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/store/find"
+	"github.com/connectlink/connectlink/internal/store/ledger"
 	"github.com/connectlink/connectlink/internal/store/suppression"
 )
 
@@ -108,4 +112,184 @@ func (a *archive) exec(sql string, args ...any) {
 	if _, err := a.db.Exec(a.t.Context(), sql, args...); err != nil {
 		a.t.Fatal(err)
 	}
+}
+
+// crowd puts n invites before which everything else is newer, all alike.
+func (a *archive) crowd(n int, app string) {
+	a.t.Helper()
+	a.exec(`INSERT INTO invites (id, project_id, livemode, environment, status, progress, channel, link_type, initiated_by, external_user_id, app_slug, app_name,
+		expires_in_s, gives_up_at, seq, created_by, created_at, updated_at)
+		SELECT (lpad(to_hex(1700000000000 + n), 12, '0') || '7000' || '8' || lpad(to_hex(n), 15, '0'))::uuid, 'default', false, 'development', 'expired', 'none', 'email', 'invite',
+			'product', 'user-' || n, CASE n WHEN 3 THEN $2 ELSE 'slack' END, 'Slack', 3600, now(), 1, gen_random_uuid(), to_timestamp(1700000000 + n / 1000.0), now()
+		FROM generate_series(1, $1) n`, n, app)
+}
+
+func TestWhatIsRareIsLookedForInStretches(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	a.crowd(45_000, "airtable")
+	first := find.Filter{ProjectID: "default", App: "airtable", Limit: 5}
+	var steps int
+	var last invite.ID
+	f := first
+	for {
+		page, next, err := find.List(t.Context(), a.db, f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		steps++
+		if len(page) == 1 {
+			last = page[0].ID
+			if !next.IsZero() {
+				t.Errorf("there is more behind the oldest: %s", next)
+			}
+			break
+		}
+		if next.IsZero() || len(page) > 0 || steps > 10 {
+			t.Fatalf("step %d: %d invites, next %q", steps, len(page), next)
+		}
+		f.After = next
+	}
+	if steps != 3 {
+		t.Errorf("found in %d steps, want 3 of at most 20,000 each", steps)
+	}
+	// The other way it is as far from the oldest to the newest.
+	f = first
+	f.Before = last
+	for steps = 1; ; steps++ {
+		page, next, err := find.List(t.Context(), a.db, f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(page) > 0 {
+			t.Fatalf("going newer finds %s again", page[0].ID)
+		}
+		if next.IsZero() {
+			break
+		}
+		f.Before = next
+	}
+	if steps != 3 {
+		t.Errorf("the newest is reached in %d steps", steps)
+	}
+	// A date is a place in the list, not a reason to walk there.
+	at := time.Unix(1700000000, 0)
+	page, next, err := find.List(t.Context(), a.db, find.Filter{ProjectID: "default", App: "airtable", CreatedBefore: at.Add(10 * time.Millisecond), Limit: 5})
+	if err != nil || len(page)+len(next.String()) == 0 {
+		t.Errorf("before a date: %d, next %q, %v", len(page), next, err)
+	}
+	page, next, err = find.List(t.Context(), a.db, find.Filter{ProjectID: "default", App: "slack", CreatedAfter: at.Add(2 * time.Hour), Limit: 5})
+	if err != nil || len(page) > 0 || !next.IsZero() {
+		t.Errorf("since a date after all of them: %d, next %q, %v", len(page), next, err)
+	}
+}
+
+// Every filter by itself and every pair of filters lists exactly what fits,
+// from whichever end the list is read, in pages of one.
+func TestFiltersListWhatFitsAloneAndTogether(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	var all []stored
+	for i := range 8 {
+		p := person{user: "user-" + strconv.Itoa(i%2), email: "pat" + strconv.Itoa(i%3) + "@customer.example"}
+		if i%2 == 0 {
+			p.inviter = "Sam  RIVERA"
+		}
+		s := a.add(p)
+		if i%4 > 1 {
+			a.bounced(s, invite.MailboxUnavailable)
+		}
+		if i%4 == 1 {
+			a.append(s.id, invite.Event{Type: invite.EventConnectFailed}, invite.Event{Type: invite.EventConnectFailed})
+		}
+		if i > 4 {
+			a.exec(`UPDATE invites SET app_slug = 'notion', channel = 'sms' WHERE id = $1`, s.id)
+		}
+		all = append(all, s)
+	}
+	a.append(a.bounced(a.add(person{livemode: true, email: "pat@customer.example", inviter: "Sam Rivera"}), invite.MailboxUnavailable).id, invite.Event{Type: invite.EventConnectFailed})
+	a.exec(`UPDATE invites SET gives_up_at = now() + interval '20 minutes' WHERE id = ANY($1)`, []invite.ID{all[0].id, all[4].id, all[5].id})
+	filters := []struct {
+		name, field string // of the filters of one field the last counts
+		set         func(*find.Filter)
+		fits        func(i int) bool
+	}{
+		{"failed", "status", func(f *find.Filter) { f.Status = []invite.Status{invite.Failed} }, func(i int) bool { return i%4 > 1 }},
+		{"open", "status", func(f *find.Filter) { f.Status = []invite.Status{invite.Active, invite.Pending} }, func(i int) bool { return i%4 < 2 }},
+		{"channel", "channel", func(f *find.Filter) { f.Channel = invite.SMS }, func(i int) bool { return i > 4 }},
+		{"app", "app", func(f *find.Filter) { f.App = "notion" }, func(i int) bool { return i > 4 }},
+		{"user", "user", func(f *find.Filter) { f.ExternalUserID = "user-1" }, func(i int) bool { return i%2 == 1 }},
+		{"recipient", "recipient", func(f *find.Filter) {
+			f.Recipient = ledger.AddressTerms(a.box, "default", false, "PAT1@customer.example")
+		}, func(i int) bool { return i%3 == 1 }},
+		{"inviter", "inviter", func(f *find.Filter) { f.Inviter = find.InviterTerms(a.box, "default", false, "sam rivera") }, func(i int) bool { return i%2 == 0 }},
+		{"reason", "reason", func(f *find.Filter) { f.Reason = invite.MailboxUnavailable }, func(i int) bool { return i%4 > 1 }},
+		{"connect failed", "progress", func(f *find.Filter) { f.Progress = invite.ConnectFailed }, func(i int) bool { return i%4 == 1 }},
+		{"not opened", "progress", func(f *find.Filter) { f.Progress = invite.NotOpened }, func(i int) bool { return i%4 != 1 }},
+		{"expiring", "expiring", func(f *find.Filter) { f.Expiring = true }, func(i int) bool { return i == 0 || i == 4 }},
+		{"since", "since", func(f *find.Filter) { f.CreatedAfter = a.madeAt(all[3].id) }, func(i int) bool { return i >= 3 }},
+		{"until", "until", func(f *find.Filter) { f.CreatedBefore = a.madeAt(all[6].id) }, func(i int) bool { return i < 6 }},
+	}
+	for _, one := range filters {
+		for _, other := range filters {
+			f := find.Filter{ProjectID: "default", Limit: 1}
+			one.set(&f)
+			other.set(&f)
+			var want []string
+			for i := range all {
+				if other.fits(i) && (one.fits(i) || one.field == other.field) {
+					want = append([]string{all[i].id.String()}, want...)
+				}
+			}
+			if diff := cmp.Diff(want, a.older(f)); diff != "" {
+				t.Errorf("%s, %s, going older: %s", one.name, other.name, diff)
+			}
+			slices.Reverse(want)
+			if diff := cmp.Diff(want, a.newer(f)); diff != "" {
+				t.Errorf("%s, %s, going newer: %s", one.name, other.name, diff)
+			}
+		}
+	}
+}
+
+// older lists from the newest to the oldest.
+func (a *archive) older(f find.Filter) []string {
+	a.t.Helper()
+	return a.walk(f, func(f *find.Filter, next invite.ID) { f.After = next })
+}
+
+// newer lists from the oldest to the newest.
+func (a *archive) newer(f find.Filter) []string {
+	a.t.Helper()
+	var oldest invite.ID
+	if err := oldest.UnmarshalText([]byte("inv_" + strings.Repeat("0", 25) + "g")); err != nil {
+		a.t.Fatal(err)
+	}
+	f.Before = oldest
+	return a.walk(f, func(f *find.Filter, next invite.ID) { f.Before = next })
+}
+
+func (a *archive) walk(f find.Filter, on func(*find.Filter, invite.ID)) (names []string) {
+	a.t.Helper()
+	for {
+		page, next, err := find.List(a.t.Context(), a.db, f)
+		if err != nil {
+			a.t.Fatal(err)
+		}
+		for _, inv := range page {
+			names = append(names, inv.ID.String())
+		}
+		if next.IsZero() {
+			return names
+		}
+		on(&f, next)
+	}
+}
+
+func (a *archive) madeAt(id invite.ID) (at time.Time) {
+	a.t.Helper()
+	if err := a.db.QueryRow(a.t.Context(), `SELECT created_at FROM invites WHERE id = $1`, id).Scan(&at); err != nil {
+		a.t.Fatal(err)
+	}
+	return at
 }

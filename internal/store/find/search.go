@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -116,9 +117,12 @@ const (
 	byResend = `SELECT invite_id FROM events WHERE type = 'resent' AND data ->> 'request_id' = $1 AND project_id = $2 AND livemode = $3 LIMIT $4`
 
 	// Creating a request's invite is looked up without an index of its own: the
-	// invite's id carries nearly the same time as the request's.
-	byCreate = `SELECT e.invite_id FROM invites i JOIN events e ON e.invite_id = i.id AND e.seq = 1
-		WHERE i.project_id = $2 AND i.livemode = $3 AND i.id >= $4 AND i.id < $5 AND e.data ->> 'request_id' = $1 LIMIT 1`
+	// invite's id carries its request's time (issue makes it so), so it is among
+	// the first from then on. Ids of older versions lie a little later; so many
+	// invites behind a request nothing is looked for any more.
+	byCreate = `SELECT c.id FROM (SELECT id FROM invites WHERE project_id = $2 AND livemode = $3 AND id >= $4 ORDER BY id LIMIT 1000) c
+		CROSS JOIN LATERAL (SELECT data FROM events WHERE invite_id = c.id AND seq = 1 OFFSET 0) e
+		WHERE e.data ->> 'request_id' = $1 ORDER BY c.id LIMIT 1`
 
 	// One walk per live key, each of them along the index.
 	byTerm = `SELECT t.invite_id FROM unnest($1::bytea[]) h
@@ -129,10 +133,10 @@ const (
 	// thousands is not looked for further.
 	byName = `SELECT t.invite_id FROM unnest($1::bytea[]) h
 		CROSS JOIN LATERAL (SELECT invite_id FROM search_terms WHERE hash = h ORDER BY invite_id DESC LIMIT 3000) t
-		WHERE NOT EXISTS (SELECT FROM unnest($2::int[]) word WHERE NOT EXISTS (
-			SELECT FROM unnest($3::bytea[], $4::int[]) o(hash, word) JOIN search_terms p ON p.hash = o.hash AND p.invite_id = t.invite_id
-			WHERE o.word = word.word))
-		LIMIT $5`
+		WHERE %s LIMIT $2`
+
+	// A look-up each, whatever the planner thinks of its being a join.
+	hasWord = `(SELECT true FROM search_terms WHERE invite_id = t.invite_id AND hash = ANY($%d) LIMIT 1)`
 )
 
 func (s *search) ask(m meaning) {
@@ -144,10 +148,8 @@ func (s *search) ask(m meaning) {
 		s.queue(ByDelivery, byDelivery, m.deliveries, project, mode)
 	}
 	for _, r := range m.requests {
-		s.queue(ByRequest, byResend, r, project, mode, most)
-		if from, to, ok := requestBounds(r); ok {
-			s.queue(ByRequest, byCreate, r, project, mode, from, to)
-		}
+		s.queue(ByRequest, byResend, r.String(), project, mode, most)
+		s.queue(ByRequest, byCreate, r.String(), project, mode, invite.From[invite.ID](r.Time()))
 	}
 	if d := digests(m.codes); len(d) > 0 {
 		s.queue(ByLink, byCode, d, project, mode)
@@ -190,20 +192,28 @@ func (s *search) askName(words []string, most int) {
 	default:
 		// The longest word is the likeliest to be rare.
 		words = slices.SortedFunc(slices.Values(words), func(a, b string) int { return cmp.Compare(len(b), len(a)) })
-		var number, of []int
-		var hashes []seal.Hash
-		for i, w := range words[1:] {
-			number = append(number, i)
-			for _, h := range s.hashes(contact.Term{Kind: contact.TermName, Value: w}) {
-				hashes, of = append(hashes, h), append(of, i)
-			}
+		word := func(w string) []seal.Hash { return s.hashes(contact.Term{Kind: contact.TermName, Value: w}) }
+		args, has := []any{word(words[0]), most}, make([]string, 0, len(words))
+		for _, w := range words[1:] {
+			args = append(args, word(w))
+			has = append(has, fmt.Sprintf(hasWord, len(args)))
 		}
-		s.queue(ByName, byName, s.hashes(contact.Term{Kind: contact.TermName, Value: words[0]}), number, hashes, of, most)
+		s.queue(ByName, fmt.Sprintf(byName, strings.Join(has, " AND ")), args...)
 	}
 }
 
 func (s *search) hashes(t contact.Term) []seal.Hash {
 	return s.box.Hashes(t.Kind, t.Parts(s.q.ProjectID, s.q.Livemode)...)
+}
+
+// InviterTerms are the hashes, one per live key, by which an inviter's invites
+// are listed; none for what is no name.
+func InviterTerms(box *seal.Box, project string, livemode bool, name string) []seal.Hash {
+	t, ok := contact.InviterTerm(name)
+	if !ok {
+		return nil
+	}
+	return box.Hashes(t.Kind, t.Parts(project, livemode)...)
 }
 
 // load reads what was hit, newest first. Project and mode are asked again: they

@@ -53,7 +53,7 @@ type person struct {
 	livemode           bool
 	user               string
 	email, phone, name string
-	request            string
+	request, inviter   string
 }
 
 type stored struct {
@@ -83,7 +83,8 @@ func (a *archive) add(p person) stored {
 		}
 		return b
 	}
-	plain, err := json.Marshal(invite.Content{Recipient: r})
+	content := invite.Content{Recipient: r, Inviter: p.inviter}
+	plain, err := json.Marshal(content)
 	if err != nil {
 		a.t.Fatal(err)
 	}
@@ -100,7 +101,7 @@ func (a *archive) add(p person) stored {
 		Delivery: &ledger.Delivery{ID: s.delivery, Number: 1, Channel: channel, Kind: "first", Lane: "default/x/test"},
 		Code:     ledger.Code{ID: code, Digest: seal.Digest(s.code), Sealed: sealed(s.code.Reveal(), "codes.code", code)},
 		Event:    invite.Event{ID: invite.New[invite.EventID](), Type: invite.EventCreated, Data: invite.Data{RequestID: p.request}},
-		Terms:    ledger.Terms(a.box, p.project, p.livemode, r),
+		Terms:    ledger.Terms(a.box, p.project, p.livemode, content),
 	}})
 	if err != nil {
 		a.t.Fatal(err)

@@ -58,13 +58,15 @@ func clues(m meaning) []clue {
 
 // similarTo looks at both ends, because either can be the long one: the newest
 // invites that failed, and the newest that have the clue. Common clues (a big
-// mail host) are met among the failed, rare ones along their own index.
+// mail host) are met among the failed, rare ones along their own index. OFFSET
+// keeps the first a look-up per invite: as a join it would read all that was ever
+// sent to a big mail host.
 const similarTo = `
 	WITH clues AS (SELECT * FROM unnest($1::bytea[], $2::int[], $3::text[]) c(hash, weight, by)),
 	failed AS MATERIALIZED (
 		SELECT i.id, c.hash FROM (
 			SELECT id FROM invites WHERE project_id = $4 AND livemode = $5 AND status = 'failed' AND id > $6 ORDER BY id DESC LIMIT 500
-		) i CROSS JOIN clues c WHERE EXISTS (SELECT FROM search_terms t WHERE t.hash = c.hash AND t.invite_id = i.id)
+		) i CROSS JOIN LATERAL (SELECT hash FROM search_terms WHERE invite_id = i.id AND hash = ANY($1) OFFSET 0) c
 	), alike AS MATERIALIZED (
 		SELECT t.invite_id AS id, c.hash FROM clues c
 		CROSS JOIN LATERAL (SELECT invite_id FROM search_terms WHERE hash = c.hash AND invite_id > $6 ORDER BY invite_id DESC LIMIT 50) t
@@ -93,7 +95,7 @@ func (s *search) similar(ctx context.Context, db postgres.DB, m meaning) ([]Hit,
 		return nil, fmt.Errorf("search: similar: %w", postgres.Translate(err))
 	}
 	var order []invite.ID
-	rows, _ := db.Query(ctx, similarTo, hashes, weights, kinds, s.q.ProjectID, s.q.Livemode, firstAt(now.Add(-recent).UnixMilli()), maxSimilar)
+	rows, _ := db.Query(ctx, similarTo, hashes, weights, kinds, s.q.ProjectID, s.q.Livemode, invite.From[invite.ID](now.Add(-recent)), maxSimilar)
 	var id invite.ID
 	var weight int
 	var by By

@@ -1,15 +1,11 @@
 package find
 
 import (
-	"encoding/base32"
 	"net/url"
 	"regexp"
 	"strings"
-	"time"
 	"unicode"
 	"unicode/utf8"
-
-	"github.com/google/uuid"
 
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/contact"
@@ -45,7 +41,7 @@ const maxSearch = 4 << 10
 type meaning struct {
 	invites    []invite.ID
 	deliveries []invite.DeliveryID
-	requests   []string
+	requests   []invite.RequestID
 	codes      []secret.Text
 	tokens     []secret.Text
 	messages   []string
@@ -139,8 +135,8 @@ func (m *meaning) idsIn(text string) {
 		if id, err := invite.Parse[invite.DeliveryID](word); err == nil {
 			m.deliveries = append(m.deliveries, id)
 		}
-		if strings.HasPrefix(word, "req_") {
-			m.requests = append(m.requests, word)
+		if id, err := invite.Parse[invite.RequestID](word); err == nil {
+			m.requests = append(m.requests, id)
 		}
 	}
 }
@@ -202,31 +198,4 @@ func messageIDs(text string) []string {
 		forms = append(forms, head)
 	}
 	return forms
-}
-
-// requestWindow is how long after its request an invite may have got its id.
-const requestWindow = 30 * time.Second
-
-// requestBounds are the ids between which the invite that a request made must
-// lie: both ids carry their time.
-func requestBounds(request string) (from, to uuid.UUID, ok bool) {
-	raw, err := base32.HexEncoding.WithPadding(base32.NoPadding).DecodeString(strings.ToUpper(strings.TrimPrefix(request, "req_")))
-	if err != nil || len(raw) != len(from) {
-		return from, to, false
-	}
-	var ms int64
-	for _, b := range raw[:6] {
-		ms = ms<<8 | int64(b)
-	}
-	return firstAt(ms - 1000), firstAt(ms + requestWindow.Milliseconds()), true
-}
-
-// firstAt is below every id made in this millisecond or later.
-func firstAt(ms int64) uuid.UUID {
-	var u uuid.UUID
-	for i := 5; i >= 0; i-- {
-		u[i] = byte(ms)
-		ms >>= 8
-	}
-	return u
 }

@@ -26,7 +26,9 @@ func said(m meaning) string {
 	for _, id := range m.deliveries {
 		add("delivery", id.String())
 	}
-	add("request", m.requests...)
+	for _, id := range m.requests {
+		add("request", id.String())
+	}
 	reveal := func(what string, secrets []secret.Text) {
 		for _, s := range secrets {
 			add(what, s.Reveal())

@@ -6,9 +6,12 @@ import (
 	"github.com/connectlink/connectlink/internal/seal"
 )
 
-// Terms hashes what an invite may be searched by.
-func Terms(box *seal.Box, project string, livemode bool, r invite.Recipient) []seal.Hash {
-	terms := contact.Terms(r.Email, r.Phone, r.Name)
+// Terms hashes what an invite may be searched by, and whose it is.
+func Terms(box *seal.Box, project string, livemode bool, c invite.Content) []seal.Hash {
+	terms := contact.Terms(c.Recipient.Email, c.Recipient.Phone, c.Recipient.Name)
+	if t, ok := contact.InviterTerm(c.Inviter); ok {
+		terms = append(terms, t)
+	}
 	out := make([]seal.Hash, 0, len(terms))
 	for _, t := range terms {
 		out = append(out, box.Hash(t.Kind, t.Parts(project, livemode)...))

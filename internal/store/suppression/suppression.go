@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -186,11 +187,30 @@ type Filter struct {
 
 // List returns standing blocks, newest first, and where the next page begins.
 func List(ctx context.Context, db postgres.DB, f Filter) ([]Row, invite.SuppressionID, error) {
-	rows, _ := db.Query(ctx, `SELECT `+rowColumns+` FROM suppressions
-		WHERE lifted_at IS NULL AND (project_id = $1 AND livemode = $2 OR sender <> '' AND sender = $3)
-			AND ($4 = '' OR channel = $4) AND ($5 = '' OR kind = $5) AND ($6::bytea[] IS NULL OR hash = ANY($6)) AND ($7::uuid IS NULL OR id < $7)
-		ORDER BY id DESC LIMIT $8`,
-		f.ProjectID, f.Livemode, f.Sender, string(f.Channel), string(f.Kind), f.Keys, f.After, f.Limit+1)
+	args := []any{f.ProjectID, f.Livemode, f.Sender}
+	var where strings.Builder
+	and := func(condition string, v any) {
+		args = append(args, v)
+		fmt.Fprintf(&where, " AND "+condition, len(args))
+	}
+	if f.Channel != "" {
+		and("channel = $%d", string(f.Channel))
+	}
+	if f.Kind != "" {
+		and("kind = $%d", string(f.Kind))
+	}
+	if f.Keys != nil {
+		and("hash = ANY($%d)", f.Keys)
+	}
+	if !f.After.IsZero() {
+		and("id < $%d", f.After)
+	}
+	walk := func(scope string) string {
+		return fmt.Sprintf(`(SELECT %s FROM suppressions WHERE lifted_at IS NULL AND %s%s ORDER BY id DESC LIMIT %d)`, rowColumns, scope, where.String(), f.Limit+1)
+	}
+	// Each along an index of its own. A sender's opt-out can be the project's too.
+	rows, _ := db.Query(ctx, fmt.Sprintf(`SELECT * FROM (%s UNION %s) s ORDER BY id DESC LIMIT %d`,
+		walk("project_id = $1 AND livemode = $2"), walk("sender <> '' AND sender = $3"), f.Limit+1), args...)
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[Row])
 	if err != nil {
 		return nil, invite.SuppressionID{}, fmt.Errorf("list suppressions: %w", postgres.Translate(err))

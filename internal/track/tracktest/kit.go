@@ -111,7 +111,7 @@ func (k *Kit) Invite(o Options) Made {
 		Content:   k.seal(plain, "invites.content", m.ID.UUID()),
 		ExpiresIn: 4 * time.Hour, ValidFor: o.ValidFor, CreatedBy: invite.New[invite.KeyID](),
 		Event: invite.Event{ID: invite.New[invite.EventID](), Type: invite.EventCreated},
-		Terms: ledger.Terms(k.Box, "default", false, o.Content.Recipient),
+		Terms: ledger.Terms(k.Box, "default", false, *o.Content),
 	}
 	row.Code = ledger.Code{ID: invite.New[invite.EventID]().UUID(), Digest: seal.Digest(m.Code)}
 	row.Code.Sealed = k.seal([]byte(m.Code.Reveal()), "codes.code", row.Code.ID)

@@ -1,0 +1,120 @@
+package console_test
+
+import (
+	"encoding/base32"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/console"
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/postgrestest"
+	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/store/ledger"
+)
+
+// stock is a site with invites of which one thing or another differs.
+type stock struct {
+	*site
+	box *seal.Box
+	ids map[string]invite.ID
+}
+
+func (s *stock) add(name string, c invite.Content, change func(*ledger.New)) {
+	s.t.Helper()
+	row := ledger.New{
+		ID: invite.New[invite.ID](), ProjectID: "default", Environment: "development", Status: invite.Active, Channel: invite.Email, LinkType: invite.InviteLink,
+		InitiatedBy: invite.ByProduct, ExternalUserID: name, App: invite.App{Slug: "slack", Name: "Slack"}, ExpiresIn: time.Hour, CreatedBy: invite.New[invite.KeyID](),
+		Event: invite.Event{ID: invite.New[invite.EventID](), Type: invite.EventCreated},
+		Code:  ledger.Code{ID: invite.New[invite.EventID]().UUID(), Digest: []byte(name), Sealed: []byte{}},
+	}
+	change(&row)
+	plain := must[[]byte](s.t)(json.Marshal(c))
+	row.Content = must[[]byte](s.t)(s.box.Seal(plain, seal.AD{Column: "invites.content", ID: row.ID.UUID()}))
+	row.Terms = ledger.Terms(s.box, row.ProjectID, row.Livemode, c)
+	if _, err := ledger.Insert(s.t.Context(), s.db, []ledger.New{row}); err != nil {
+		s.t.Fatal(err)
+	}
+	s.ids[name] = row.ID
+}
+
+func TestTheListOfInvitesIsNarrowedByWhatStandsInTheAddress(t *testing.T) {
+	t.Parallel()
+	box := must[*seal.Box](t)(seal.NewBox(must[*seal.Keyset](t)(seal.NewKeyset())))
+	s := &stock{newSiteOn(t, postgrestest.Pool(t), box, func(*console.Params) {}), box, map[string]invite.ID{}}
+	pat := invite.Content{Recipient: invite.Recipient{Email: "pat@customer.example"}, Inviter: "Sam Rivera"}
+	s.add("plain", pat, func(*ledger.New) {})
+	s.add("by text", pat, func(r *ledger.New) { r.Channel = invite.SMS })
+	s.add("other app", pat, func(r *ledger.New) { r.App.Slug = "notion" })
+	s.add("other inviter", invite.Content{Recipient: pat.Recipient, Inviter: "José Ávila"}, func(*ledger.New) {})
+	s.add("failed", pat, func(r *ledger.New) {
+		r.Delivery = &ledger.Delivery{ID: invite.New[invite.DeliveryID](), Number: 1, Channel: invite.Email, Kind: "first", Lane: "default/email/test"}
+	})
+	s.add("old", pat, func(r *ledger.New) {
+		u := r.ID.UUID()
+		copy(u[:6], []byte{0x01, 0x8b, 0xcf, 0xe5, 0x68, 0x00}) // 14 November 2023
+		r.ID = must[invite.ID](t)(invite.Parse[invite.ID]("inv_" + strings.ToLower(base32.HexEncoding.WithPadding(base32.NoPadding).EncodeToString(u[:]))))
+	})
+	s.add("live", pat, func(r *ledger.New) { r.Livemode = true })
+	s.exec(`UPDATE invites SET status = 'failed' WHERE id = $1`, s.ids["failed"])
+	s.exec(`UPDATE deliveries SET status = 'bounced', reason = 'mailbox_unavailable' WHERE invite_id = $1`, s.ids["failed"])
+	s.exec(`UPDATE invites SET created_at = '2023-11-14T22:13:20Z' WHERE id = $1`, s.ids["old"])
+
+	b := s.signedIn("viewer", map[string]access.Role{"default": access.RoleViewer})
+	all := []string{"by text", "failed", "old", "other app", "other inviter", "plain"}
+	but := func(names ...string) []string {
+		return slices.DeleteFunc(slices.Clone(all), func(n string) bool { return slices.Contains(names, n) })
+	}
+	today := time.Now().UTC().Format(time.DateOnly)
+	for q, want := range map[string][]string{
+		"":                    all,
+		"status=failed":       {"failed"},
+		"status=active":       but("failed"),
+		"status=nonsense":     all,
+		"channel=sms":         {"by text"},
+		"app=notion":          {"other app"},
+		"inviter=sam++rivera": but("other inviter"),
+		"inviter=" + url.QueryEscape("Jose AVILA"): {"other inviter"},
+		"inviter=Sam":                     {},
+		"inviter=%E2%80%94":               {}, // a dash: nobody's name, and not everybody's either
+		"inviter=%00":                     {},
+		"reason=mailbox_unavailable":      {"failed"},
+		"reason=opted_out":                {},
+		"since=" + today:                  but("old"),
+		"until=2023-11-14":                {"old"},
+		"until=" + today:                  all,
+		"since=2023-11-14&until=" + today: all,
+		"until=yesterday":                 all,
+		"inviter=sam+rivera&channel=email&app=slack&since=" + today:                                                              {"failed", "plain"},
+		"inviter=sam+rivera&reason=mailbox_unavailable&status=failed&channel=email&app=slack&since=" + today + "&until=" + today: {"failed"},
+	} {
+		a := b.get("/console/default/test/invites?" + q)
+		if a.StatusCode != http.StatusOK {
+			t.Fatalf("%s: %d", q, a.StatusCode)
+		}
+		got := []string{}
+		for name, id := range s.ids {
+			if strings.Contains(a.body, id.String()) {
+				got = append(got, name)
+			}
+		}
+		slices.Sort(got)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: %s", q, diff)
+		}
+	}
+	// A colleague who is sent the address sees the same form.
+	a := b.get("/console/default/test/invites?inviter=Sam+Rivera&until=" + today)
+	for _, want := range []string{`name="inviter" type="text" value="Sam Rivera"`, `name="until" type="date" value="` + today + `"`} {
+		if !strings.Contains(a.body, want) {
+			t.Errorf("the form lacks %s", want)
+		}
+	}
+}

@@ -1,0 +1,161 @@
+package find
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/seal"
+)
+
+// How many invites are looked at for one page, at most.
+const (
+	walked = 20_000 // along the list itself, where neighbours lie together
+	probed = 2_500  // one by one, as an index of something rarer names them
+)
+
+// clockSlack is how far an id's time, which is of the process that made it, may
+// lie from created_at, which is of the database.
+const clockSlack = time.Hour
+
+// listing is the SQL of one List, with its arguments as they come to be needed.
+//
+// It reads candidates, in the order of their ids and no more than so many, and
+// drops those that do not fit. The candidates come from whichever filter has an
+// index and is the rarest; without one they are the list itself. The planner is
+// left no choice between the two: it cannot know how rare a word is, and what
+// is fast for one is a minute for another.
+type listing struct {
+	f    Filter
+	args []any
+}
+
+func (l *listing) arg(v any) string {
+	l.args = append(l.args, v)
+	return fmt.Sprintf("$%d", len(l.args))
+}
+
+func (l *listing) scope() string {
+	return "project_id = " + l.arg(l.f.ProjectID) + " AND livemode = " + l.arg(l.f.Livemode)
+}
+
+func (l *listing) order() string {
+	if l.f.Before.IsZero() {
+		return "DESC"
+	}
+	return "ASC"
+}
+
+// rare says whether a status has an index of its own. It is written into the
+// text: only so can that index be used.
+func rare(s invite.Status) bool {
+	return s == invite.Failed || s == invite.Pending || s == invite.Scheduled || s == invite.Revoked
+}
+
+// candidates is a SELECT of ids, and how many it gives at most; 0 where it
+// gives all there are, few as they are by nature.
+func (l *listing) candidates() (sql string, most int) {
+	f := l.f
+	ids := func(column, from, where string) string {
+		return fmt.Sprintf(`SELECT %s AS id FROM %s WHERE %s%s ORDER BY id %s LIMIT %d`, column, from, where, l.bounds(strings.TrimPrefix(column, "DISTINCT ")), l.order(), probed)
+	}
+	// One walk per live key, each of them in the order of the index.
+	byTerm := func(hashes []seal.Hash) string {
+		walks := make([]string, 0, len(hashes))
+		for _, h := range hashes {
+			walks = append(walks, "("+ids("invite_id", "search_terms", "hash = "+l.arg(h))+")")
+		}
+		return fmt.Sprintf(`SELECT id FROM (%s) w ORDER BY id %s LIMIT %d`, strings.Join(walks, " UNION ALL "), l.order(), probed)
+	}
+	switch {
+	case len(f.Recipient) > 0:
+		return byTerm(f.Recipient), probed
+	case f.ExternalUserID != "":
+		return ids("id", "invites", l.scope()+" AND external_user_id = "+l.arg(f.ExternalUserID)), probed
+	case f.Expiring:
+		return fmt.Sprintf(`SELECT id FROM (%s) soonest WHERE %s AND %s%s ORDER BY id %s`, soonest(), l.scope(), unopened, l.bounds("id"), l.order()), 0
+	case f.Progress == invite.ConnectFailed:
+		return ids("DISTINCT invite_id", "events", l.scope()+" AND type = 'connect_failed'"), probed
+	case f.Reason != "":
+		return ids("DISTINCT invite_id", "deliveries", l.scope()+" AND reason <> '' AND reason = "+l.arg(string(f.Reason))), probed
+	case len(f.Status) == 1 && rare(f.Status[0]):
+		return ids("id", "invites", l.scope()+" AND status = '"+string(f.Status[0])+"'"), probed
+	case len(f.Inviter) > 0:
+		return byTerm(f.Inviter), probed
+	}
+	return fmt.Sprintf(`SELECT id FROM invites WHERE %s%s ORDER BY id %s LIMIT %d`, l.scope(), l.bounds("id"), l.order(), walked), walked
+}
+
+// bounds is what the keyset and the dates say of an id.
+func (l *listing) bounds(column string) string {
+	var b strings.Builder
+	add := func(op string, v any) { b.WriteString(" AND " + column + " " + op + " " + l.arg(v)) }
+	if !l.f.After.IsZero() {
+		add("<", l.f.After)
+	}
+	if !l.f.Before.IsZero() {
+		add(">", l.f.Before)
+	}
+	if !l.f.CreatedAfter.IsZero() {
+		add(">=", invite.From[invite.ID](l.f.CreatedAfter.Add(-clockSlack)))
+	}
+	if !l.f.CreatedBefore.IsZero() {
+		add("<", invite.From[invite.ID](l.f.CreatedBefore.Add(clockSlack)))
+	}
+	return b.String()
+}
+
+// page is the whole statement.
+func (l *listing) page() string {
+	sql, most := l.candidates()
+	var source, key string
+	if most == walked {
+		// The list's own rows; looking each up by its id would be twice the work.
+		source, key = "("+strings.Replace(sql, "SELECT id", "SELECT *", 1)+") i", "i.id"
+	} else {
+		// OFFSET keeps it a look-up per candidate, in their order, that stops at the limit.
+		source, key = fmt.Sprintf(`(%s) one CROSS JOIN LATERAL (SELECT * FROM invites WHERE id = one.id AND %s OFFSET 0) i`, sql, l.scope()), "one.id"
+	}
+	where := l.where()
+	return fmt.Sprintf(`SELECT %s FROM %s %s WHERE %s ORDER BY %s %s LIMIT %d`, columns, source, joins, where, key, l.order(), l.f.Limit+1)
+}
+
+// where is what an invite must fulfil, whichever way it became a candidate.
+func (l *listing) where() string {
+	f := l.f
+	cond := []string{"true"}
+	add := func(before string, v any, after string) { cond = append(cond, before+l.arg(v)+after) }
+	if len(f.Status) > 0 {
+		add("i.status = ANY(", f.Status, ")")
+	}
+	if f.Channel != "" {
+		add("i.channel = ", string(f.Channel), "")
+	}
+	if f.App != "" {
+		add("i.app_slug = ", f.App, "")
+	}
+	if f.ExternalUserID != "" {
+		add("i.external_user_id = ", f.ExternalUserID, "")
+	}
+	if len(f.Inviter) > 0 {
+		add("(SELECT true FROM search_terms WHERE invite_id = i.id AND hash = ANY(", f.Inviter, ") LIMIT 1)")
+	}
+	if f.Reason != "" {
+		// Of the latest message, as the joined one is; asked before anything is joined.
+		add("(SELECT reason FROM deliveries WHERE invite_id = i.id AND kind <> 'passcode' ORDER BY number DESC LIMIT 1) = ", string(f.Reason), "")
+	}
+	if f.Progress != "" {
+		add("i.progress = ", string(f.Progress), "")
+	}
+	if f.Expiring {
+		cond = append(cond, "i.wiped_at IS NULL AND i.gives_up_at > now() AND i.gives_up_at < now() + interval '1 hour' AND i.status IN ('active', 'pending') AND i.progress = 'none'")
+	}
+	if !f.CreatedAfter.IsZero() {
+		add("i.created_at >= ", f.CreatedAfter, "")
+	}
+	if !f.CreatedBefore.IsZero() {
+		add("i.created_at < ", f.CreatedBefore, "")
+	}
+	return strings.Join(cond, " AND ")
+}
