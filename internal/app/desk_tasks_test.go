@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"net/url"
@@ -10,33 +11,88 @@ import (
 
 	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/browsertest"
 	"github.com/connectlink/connectlink/internal/grant"
 )
 
-// The same without a mouse.
+// misspelt is an invite whose address has its domain wrong in our record. The
+// message came back, as it does from a domain that somebody else parks.
+func (d *desk) misspelt() object {
+	d.t.Helper()
+	d.exec(`CREATE FUNCTION sandbox.no_such_mailbox() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+		IF NEW.to_hash = coalesce((SELECT to_hash FROM sandbox.messages ORDER BY created_at, id LIMIT 1), NEW.to_hash) THEN NEW.fate := 'bounced'; END IF;
+		RETURN NEW; END $$`)
+	d.exec(`CREATE TRIGGER no_such_mailbox BEFORE INSERT ON sandbox.messages FOR EACH ROW EXECUTE FUNCTION sandbox.no_such_mailbox()`)
+	made := d.invite(201, to("pat@gmial.com"))
+	return d.until(made.text("id"), "bounced", func(inv object) bool { return inv.text("delivery.status") == "bounced" })
+}
+
+func (d *desk) exec(sql string) {
+	d.t.Helper()
+	db, err := pgx.Connect(d.t.Context(), d.db)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	_, err = db.Exec(d.t.Context(), sql)
+	if err := errors.Join(err, db.Close(d.t.Context())); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+// arrived demands that the corrected message got there.
+func (d *desk) arrived(inv object) {
+	d.t.Helper()
+	d.until(inv.text("id"), "delivered to the right address", func(inv object) bool {
+		return inv.text("delivery.status") == "delivered" && inv.text("recipient.email") == "pat@gmail.com"
+	})
+}
+
+// "Pat says no mail came": the agent types the right address, and finds the one
+// whose domain is wrong in our record.
+func TestSupportPutsAMisspeltAddressRightInFourSteps(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, access.RoleAgent)
+	inv := d.misspelt()
+	d.open("/home")
+	d.within(4, func() {
+		d.fill("#q", "pat@gmail.com")
+		d.enter("#q", `[data-row] a`)
+		d.says("Similar, recently failed")
+		d.click(`[data-row] a`, `.sentence`)
+		d.says("there is no mailbox at this email address")
+		d.click(`.now .button.primary`, `#email`)
+		d.fill("#email", "pat@gmail.com")
+		d.click(`button[value=send]`, `.flash.good`)
+	})
+	// The page is followed: it says so by itself.
+	d.says("Delivered to p••@g•••.com")
+	d.arrived(inv)
+}
+
+// The same without a mouse: a key that moves the focus is no interaction, as
+// moving the mouse is none.
 func TestSupportPutsAMisspeltAddressRightByKeyboardAlone(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, access.RoleAgent)
-	inv := d.failed()
+	inv := d.misspelt()
 	d.open("/home")
-	d.press("/")
-	d.do("search", chromedp.WaitVisible(chromedp.CSS(`#q:focus`)),
-		chromedp.KeyEvent("bounced@customer.example"), chromedp.KeyEvent("\r"), chromedp.WaitVisible(chromedp.CSS(`[data-row] a`)))
-	d.do("the first row", chromedp.KeyEvent("j"), chromedp.WaitVisible(chromedp.CSS(`[data-row] a:focus`)),
-		chromedp.KeyEvent("\r"), chromedp.WaitVisible(chromedp.CSS(`.sentence`)))
-	d.tab(`.now .button.primary`)
-	d.do("open the drawer", chromedp.KeyEvent("\r"), chromedp.WaitVisible(chromedp.CSS(`#email`)))
-	d.tab(`#email`)
-	d.do("type", chromedp.KeyEvent("bounced@customer.example"))
-	d.tab(`button[value=send]`)
-	if outline := evaluate[string](d, `getComputedStyle(document.activeElement).outlineStyle + " " + getComputedStyle(document.activeElement).outlineWidth`); outline != "solid 2px" {
-		t.Errorf("the focus is seen by %q", outline)
-	}
-	d.do("send", chromedp.KeyEvent("\r"), chromedp.WaitVisible(chromedp.CSS(`.flash.good`)))
-	d.until(inv.text("id"), "delivered", func(inv object) bool { return inv.text("delivery.status") == "delivered" })
+	d.within(4, func() {
+		d.press("/")
+		d.do("search", chromedp.WaitVisible(chromedp.CSS(`#q:focus`)), chromedp.KeyEvent("pat@gmail.com"))
+		d.act("search", `[data-row] a`, chromedp.KeyEvent("\r"))
+		d.press("j")
+		d.act("open the first row", `.sentence`, chromedp.WaitVisible(chromedp.CSS(`[data-row] a:focus`)), chromedp.KeyEvent("\r"))
+		d.tab(`.now .button.primary`)
+		d.act("open the drawer", `#email`, chromedp.KeyEvent("\r"))
+		d.tab(`#email`)
+		d.do("type", chromedp.KeyEvent("pat@gmail.com"))
+		d.tab(`button[value=send]`)
+		d.act("send", `.flash.good`, chromedp.KeyEvent("\r"))
+	})
+	d.arrived(inv)
 }
 
 // press is one key, which types nothing where the page takes it for itself.
@@ -61,6 +117,7 @@ func (d *desk) tab(selector string) {
 	d.t.Fatalf("the Tab key never comes to %s", selector)
 }
 
+// Three are promised; it takes two.
 func TestSupportSwitchesToTextMessagesInThreeSteps(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, access.RoleAgent)
@@ -69,52 +126,16 @@ func TestSupportSwitchesToTextMessagesInThreeSteps(t *testing.T) {
 	made := d.invite(201, body)
 	d.until(made.text("id"), "bounced", func(inv object) bool { return inv.text("delivery.status") == "bounced" })
 	d.open("/invites/" + made.text("id"))
-	d.clicks = 0
-	d.click(`.now .button.primary`, `#channel`)
-	if !evaluate[bool](d, `document.querySelector("input[value=sms]").checked`) {
-		t.Error("the other way is not chosen yet")
-	}
-	d.click(`button[value=send]`, `.flash.good`)
-	if d.clicks > 3 {
-		t.Errorf("%d interactions, want at most 3", d.clicks)
-	}
+	d.within(2, func() {
+		d.click(`.now .button.primary`, `#channel`)
+		if !evaluate[bool](d, `document.querySelector("input[value=sms]").checked`) {
+			t.Error("the other way is not chosen yet")
+		}
+		d.click(`button[value=send]`, `.flash.good`)
+	})
 	d.until(made.text("id"), "delivered by text", func(inv object) bool {
 		return inv.text("delivery.status") == "delivered" && inv.text("delivery.channel") == "sms"
 	})
-}
-
-// 320 px wide, in Arabic: everything fits, and nothing is out of reach.
-func TestSupportWorksOnANarrowScreenInArabic(t *testing.T) {
-	t.Parallel()
-	d := newDesk(t, access.RoleAgent)
-	inv := d.failed()
-	d.arabic()
-	d.do("narrow", chromedp.EmulateViewport(320, 640))
-	d.open("/search?q=" + url.QueryEscape("bounced@customer.example"))
-	fits := func(where string) {
-		t.Helper()
-		if over := evaluate[int](d, `document.documentElement.scrollWidth - document.documentElement.clientWidth`); over > 0 {
-			t.Errorf("%s is %d px too wide", where, over)
-		}
-		if dir := evaluate[string](d, `getComputedStyle(document.documentElement).direction`); dir != "rtl" {
-			t.Errorf("%s is written %s", where, dir)
-		}
-		small := evaluate[[]string](d, `[...document.querySelectorAll("main a.button, main button, main input:not([type=hidden]), main summary")].filter(e => e.checkVisibility())
-			.filter(e => { const r = e.closest("label")?.getBoundingClientRect() ?? e.getBoundingClientRect(); return r.height < 24 || r.width < 24 }).map(e => e.outerHTML.slice(0, 120))`)
-		if len(small) > 0 {
-			t.Errorf("%s has targets under 24 px: %s", where, small)
-		}
-	}
-	fits("search")
-	d.clicks = 0
-	d.click(`[data-row] a`, `.sentence`)
-	fits("the invite")
-	d.click(`.now .button.primary`, `#email`)
-	fits("the drawer")
-	d.fill("#email", "bounced@customer.example")
-	d.click(`button[value=send]`, `.flash.good`)
-	fits("the invite afterwards")
-	d.until(inv.text("id"), "delivered", func(inv object) bool { return inv.text("delivery.status") == "delivered" })
 }
 
 // What an agent copies, and why, is on the timeline and in the audit log; what
@@ -123,10 +144,12 @@ func TestACopiedLinkIsOnRecord(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, access.RoleLead)
 	made := d.invite(201, to("delivered@connectlink.test"))
-	d.open("/invites/" + made.text("id"))
-	d.click(`[data-key=c]`, `#why`)
-	d.do("say why", chromedp.Click(chromedp.CSS(`input[value=in_person]`)))
-	d.click(`main button[type=submit]`, `#link`)
+	d.open("/invites/" + made.text("id")) // and what happens meanwhile takes no press away
+	d.within(3, func() {
+		d.click(`[data-key=c]`, `#why`)
+		d.click(`input[value=in_person]`, `input[value=in_person]:checked`)
+		d.click(`main button[type=submit]`, `#link`)
+	})
 	link := evaluate[string](d, `document.querySelector("#link").textContent`)
 	if link != made.text("invite_link.url") || !strings.HasPrefix(link, "https://"+consoleHost+"/c/") {
 		t.Errorf("copied a link that is not the invite's own")
@@ -137,8 +160,10 @@ func TestACopiedLinkIsOnRecord(t *testing.T) {
 	d.open("/invites/" + made.text("id"))
 	d.says("The invite link was copied")
 	d.says("You copied the link")
-	d.open("/audit")
+	d.look("light", 1280) // where the menu is not folded
+	d.within(1, func() { d.click(`.rail a[href$="/audit"]`, `main td`) })
 	d.says(made.text("id"))
+	d.says("The person is with me, or on the phone")
 	if n := strings.Count(strings.Join(d.events(made.text("id")), " "), "link.copied"); n != 1 {
 		t.Errorf("%d times on the timeline", n)
 	}
@@ -156,6 +181,14 @@ func TestAViewerSeesNoAddressAnywhere(t *testing.T) {
 	})
 	id := made.text("id")
 	d.until(id, "bounced", func(inv object) bool { return inv.text("delivery.status") == "bounced" })
+	d.within(2, func() { // what a viewer is for: to find out where it hangs
+		d.fill("#q", email)
+		d.enter("#q", `main`)
+		if evaluate[int](d, `document.querySelectorAll(".sentence").length`) == 0 {
+			d.click(`[data-row] a`, `.sentence`)
+		}
+	})
+	d.says("there is no mailbox at this email address")
 	block := d.block(email, "wrote from owner@customer.example")
 	for _, path := range []string{
 		"/home", "/invites", "/invites/" + id, "/invites/" + id + "/saw?as=html", "/invites/" + id + "/saw?as=text", "/invites/" + id + "/saw?as=sms",

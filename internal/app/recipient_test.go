@@ -22,6 +22,9 @@ import (
 // publicHost is not localhost: browsers make exceptions there that hide faults.
 const publicHost = "connect.example.test"
 
+// personsBrowser is what the browser of a person calls itself.
+const personsBrowser = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
+
 // recipient is a person at a browser, with a product and its sandbox behind it.
 type recipient struct {
 	*product
@@ -41,7 +44,7 @@ func newRecipient(t *testing.T) *recipient {
 	front := httptest.NewTLSServer(httputil.NewSingleHostReverseProxy(base))
 	t.Cleanup(front.Close)
 	ctx := browsertest.New(t, 3*time.Minute,
-		chromedp.UserAgent("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"),
+		chromedp.UserAgent(personsBrowser),
 		chromedp.Flag("host-resolver-rules", "MAP "+publicHost+" "+front.Listener.Addr().String()),
 		chromedp.IgnoreCertErrors,
 	)

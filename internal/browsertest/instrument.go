@@ -54,26 +54,59 @@ type Page struct {
 	Narrow    bool   // only in light, and where there is little room: for one more language
 }
 
+func (p Page) orUsual() Page {
+	if p.Lang == "" {
+		p.Lang, p.Dir = "en", "ltr"
+	}
+	if p.Target == 0 {
+		p.Target = 24
+	}
+	return p
+}
+
+// everything is what is measured of a window, but for axe's findings.
+func (p Page) everything() (string, error) {
+	lang, err := json.Marshal([]string{p.Lang, p.Dir})
+	return fmt.Sprintf(`[...measured.built(...%s), ...measured.laidOut(), ...measured.targets(%d), ...measured.menus()]`, lang, p.Target), err
+}
+
+// Spaced gives every page that is opened from now on the reader's own text
+// spacing (WCAG 2.2, 1.4.12).
+func (i *Instrument) Spaced() error {
+	_, err := chromedp.Call(i.ctx, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{
+		Source: `addEventListener("DOMContentLoaded", () => measured.space(true))`,
+	})
+	return err
+}
+
+// Window sets the size of the tab's window, in the pixels of style sheets: a
+// scale of 2 is what 200 % makes of a window twice as wide.
+func (i *Instrument) Window(width, height int64, scale float64) error {
+	return show(i.ctx, "light", width, height, scale)
+}
+
+// Here examines the page as it is shown at this moment, whatever the window.
+func (i *Instrument) Here(of Page) ([]string, error) {
+	all, err := of.orUsual().everything()
+	if err != nil {
+		return nil, err
+	}
+	return chromedp.Run(i.ctx, chromedp.Evaluate[[]string](`(async () => [...`+all+`, ...await `+axe+`()])()`, chromedp.EvalAwaitPromise))
+}
+
 // Look examines the page that the tab shows: light and dark, at 320 and
 // 1280 px and at 200 % of 1280, where also the reader's own text spacing is
 // tried; and by the Tab key, there and back. It leaves the page as a wide, light
 // one. What is folded is unfolded first.
 func (i *Instrument) Look(of Page) ([]string, error) {
 	ctx := i.ctx
-	if of.Lang == "" {
-		of.Lang, of.Dir = "en", "ltr"
-	}
-	if of.Target == 0 {
-		of.Target = 24
+	all, err := of.orUsual().everything()
+	if err != nil {
+		return nil, err
 	}
 	if _, err := chromedp.Run(ctx, chromedp.Evaluate[bool](`document.querySelectorAll("details:not(.menu)").forEach(d => d.open = true); true`)); err != nil {
 		return nil, fmt.Errorf("begin to measure: %w", err)
 	}
-	lang, err := json.Marshal([]string{of.Lang, of.Dir})
-	if err != nil {
-		return nil, err
-	}
-	all := fmt.Sprintf(`[...measured.built(...%s), ...measured.laidOut(), ...measured.targets(%d), ...measured.menus()]`, lang, of.Target)
 	var faults []string
 	for _, at := range []struct {
 		name, theme   string

@@ -163,7 +163,7 @@ func (s *console) audit(p *page) error {
 }
 
 func (p *page) auditRow(e account.Audited, names map[string]string) auditRow {
-	r := auditRow{At: e.At, Who: names[e.Actor], Act: p.t(actName(e.Act)), Target: e.Target, Why: p.t(whyName(e.Why)), Request: e.RequestID}
+	r := auditRow{At: e.At, Who: names[e.Actor], Act: p.t(actName(e.Act)), Target: e.Target, Why: p.why(p.t(whyName(e.Why))), Request: e.RequestID}
 	if r.Who == "" {
 		r.Who = e.Actor
 	}

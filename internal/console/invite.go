@@ -105,7 +105,10 @@ func (s *console) inviteData(p *page, o opened) (invitePage, error) {
 		return invitePage{}, err
 	}
 	b := p.base(p.t("Invite for %s", o.AppName), "invites")
-	situation := p.situation(o, events)
+	situation, err := p.situation(o, events)
+	if err != nil {
+		return invitePage{}, err
+	}
 	d := invitePage{
 		Base: b, ID: o.ID.String(), App: o.AppName, Home: b.URL("invites", o.ID.String()), Badge: p.badge(o.Invite),
 		Sentence: story.Sentence(b, situation), Person: p.person(o),

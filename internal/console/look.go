@@ -146,11 +146,15 @@ func (p *page) messageBadge(s invite.DeliveryStatus) view.Badge {
 }
 
 // situation is an invite as package story needs it.
-func (p *page) situation(o opened, events []find.Event) story.Situation {
+func (p *page) situation(o opened, events []find.Event) (story.Situation, error) {
+	account, err := p.accountName(o.Invite)
+	if err != nil {
+		return story.Situation{}, err
+	}
 	s := story.Situation{
 		Status: o.Status, Progress: o.Progress, Channel: o.Channel, App: o.AppName, To: o.to(), Now: o.Now,
 		SendAt: orZero(o.SendAt), ExpiresAt: orZero(o.ExpiresAt), OpenUntil: orZero(o.OpenUntil), Connected: orZero(o.ConnectedAt),
-		EndedAt: orZero(o.RevokedAt), Replaced: !o.ReplacedBy.IsZero(),
+		EndedAt: orZero(o.RevokedAt), Replaced: !o.ReplacedBy.IsZero(), Account: account,
 	}
 	if s.To == "" {
 		s.To = p.t("the recipient")
@@ -177,7 +181,7 @@ func (p *page) situation(o opened, events []find.Event) story.Situation {
 			}
 		}
 	}
-	return s
+	return s, nil
 }
 
 func orZero(t *time.Time) time.Time {

@@ -69,10 +69,14 @@ func (s *console) actData(p *page, o opened, title string) (actPage, error) {
 	if err != nil {
 		return actPage{}, err
 	}
+	situation, err := p.situation(o, events)
+	if err != nil {
+		return actPage{}, err
+	}
 	b := p.base(title, "invites")
 	return actPage{
 		Base: b, App: o.AppName, To: o.to(), Home: b.URL("invites", o.ID.String()), Badge: p.badge(o.Invite),
-		Sentence: story.Sentence(b, p.situation(o, events)), Version: o.Version,
+		Sentence: story.Sentence(b, situation), Version: o.Version,
 	}, nil
 }
 

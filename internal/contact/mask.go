@@ -7,7 +7,10 @@ import (
 	"github.com/nyaruka/phonenumbers"
 )
 
-const hidden = "•••"
+const (
+	hidden = "•••"
+	space  = "\u00a0"
+)
 
 // MaskEmail shows enough of an address for its owner to recognise it:
 // "p••@c•••.example". The number of bullets is always the same, so that it
@@ -26,8 +29,9 @@ func first(s string) string {
 	return s[:n]
 }
 
-// MaskPhone shows the country code and the last two digits: "+1 ••• 00". What
-// is no E.164 number becomes bullets alone.
+// MaskPhone shows the country code and the last two digits: "+1 ••• 00", with
+// spaces that no line breaks at, since half a number reads like another one.
+// What is no E.164 number becomes bullets alone.
 func MaskPhone(e164 string) string {
 	if !strings.HasPrefix(e164, "+") || len(e164) < 8 || len(e164) > 16 {
 		return hidden
@@ -38,11 +42,11 @@ func MaskPhone(e164 string) string {
 	}
 	number, err := phonenumbers.Parse(e164, "ZZ")
 	if err != nil {
-		return hidden + " " + tail
+		return hidden + space + tail
 	}
 	code := strings.TrimSuffix(e164, phonenumbers.GetNationalSignificantNumber(number))
 	if code == e164 {
-		return hidden + " " + tail
+		return hidden + space + tail
 	}
-	return code + " " + hidden + " " + tail
+	return code + space + hidden + space + tail
 }

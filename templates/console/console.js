@@ -181,9 +181,28 @@
 		}
 	});
 
-	// A page that follows its invite: what comes replaces what it is about. The
-	// status is said only when its words have changed, and nothing is moved
-	// from under somebody's focus.
+	// A page that follows its invite: what comes replaces what it is about, and
+	// nothing else. What stays the same stays in its place, with the focus on it,
+	// a press that has begun, and whatever was unfolded; so the status is said
+	// only when its words have changed.
+	const key = n => n.nodeType === 1 ? n.nodeName + " " + (n.dataset.at || n.getAttribute("href") || "") : n.nodeName;
+	const renew = (old, fresh) => {
+		if (old.isEqualNode(fresh)) return;
+		for (const a of fresh.attributes) if (old.getAttribute(a.name) !== a.value) old.setAttribute(a.name, a.value);
+		for (const a of [...old.attributes]) if (!fresh.hasAttribute(a.name) && a.name !== "open") old.removeAttribute(a.name);
+		const left = [...old.childNodes];
+		const pairs = [...fresh.childNodes].map(n => {
+			const at = left.findIndex(o => key(o) === key(n));
+			return [at < 0 ? null : left.splice(at, 1)[0], n];
+		});
+		for (const gone of left) gone.remove();
+		let next = old.firstChild;
+		for (const [had, n] of pairs) {
+			if (!had) { old.insertBefore(n, next); continue; }
+			if (had === next) next = next.nextSibling; else old.insertBefore(had, next);
+			if (had.nodeType === 1) renew(had, n); else if (had.data !== n.data) had.data = n.data;
+		}
+	};
 	const followed = document.querySelector("[data-stream]");
 	if (followed && "EventSource" in window) {
 		const source = new EventSource(followed.dataset.stream);
@@ -191,21 +210,11 @@
 			const fresh = new DOMParser().parseFromString(e.data, "text/html");
 			for (const part of fresh.querySelectorAll("[data-part]")) {
 				const old = document.querySelector(`[data-part="${CSS.escape(part.dataset.part)}"]`);
-				if (!old || old.textContent === part.textContent) continue;
-				const focused = old.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
-				const said = old.querySelector("[role=status]"), says = part.querySelector("[role=status]");
-				if (said && says) {
-					for (const n of [...old.childNodes]) if (n !== said) n.remove();
-					let before = true;
-					for (const n of [...part.childNodes]) {
-						if (n === says) { before = false; continue; }
-						if (before) said.before(n); else old.append(n);
-					}
-					if (said.textContent !== says.textContent) said.textContent = says.textContent;
-				} else {
-					old.replaceChildren(...part.childNodes);
-				}
-				if (focused) (old.querySelector(`[href="${CSS.escape(focused)}"]`) || old.querySelector("a, button"))?.focus();
+				if (!old) continue;
+				const focused = old.contains(document.activeElement) && document.activeElement;
+				renew(old, part);
+				local(old);
+				if (focused && !focused.isConnected) old.querySelector("a, button")?.focus();
 			}
 		});
 		addEventListener("pagehide", () => source.close());

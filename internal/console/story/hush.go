@@ -35,7 +35,7 @@ func Hush(text string) string {
 		if strings.HasPrefix(m, "+") {
 			return contact.MaskPhone("+" + digits)
 		}
-		return "••• " + digits[len(digits)-2:]
+		return "•••\u00a0" + digits[len(digits)-2:]
 	})
 }
 

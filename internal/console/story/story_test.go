@@ -162,8 +162,8 @@ func TestAddressesInOthersWordsAreMasked(t *testing.T) {
 	for text, want := range map[string]string{
 		"550 5.1.1 <pat@customer.example> unknown": "550 5.1.1 <p••@c•••.example> unknown",
 		"pat@customer.example.":                    "p••@c•••.example.",
-		"call +1 202 555 0147 now":                 "call +1 ••• 47 now",
-		"2025550147":                               "••• 47",
+		"call +1 202 555 0147 now":                 "call +1\u00a0•••\u00a047 now",
+		"2025550147":                               "•••\u00a047",
 		"user-8812":                                "user-8812",
 		"550 5.1.1":                                "550 5.1.1",
 		"a@b":                                      "•••",
