@@ -91,6 +91,32 @@ func TestMailReceiptsFold(t *testing.T) {
 	}
 }
 
+// SendGrid stamps whole seconds and posts in any order.
+func TestATimelineOfOnePostIsInTheOrderThingsHappened(t *testing.T) {
+	t.Parallel()
+	for i := range 8 { // as many different ids, which decide in which order copies are looked for
+		w := newWorld(t)
+		m := w.Invite(tracktest.Options{})
+		attempt := w.Attempt(m, "sendgrid", "open")
+		at := time.Now().Truncate(time.Second).Add(-10 * time.Second)
+		id := func(e string) string { return fmt.Sprintf("%s-%d", e, i) }
+		w.takeMail(
+			mailEvent(m, attempt, "spamreport", id("c"), at.Add(time.Second), nil),
+			mailEvent(m, attempt, "delivered", id("b"), at, nil),
+			mailEvent(m, attempt, "processed", id("a"), at, nil),
+		)
+		var got []string
+		for _, e := range w.Events(m.ID) {
+			if e.DeliveryID == m.Delivery && e.Data.Source == "callback" {
+				got = append(got, string(e.Type))
+			}
+		}
+		if diff := cmp.Diff([]string{"delivery.accepted", "delivery.delivered", "delivery.complained"}, got); diff != "" {
+			t.Error(diff)
+		}
+	}
+}
+
 func TestUnknownOutcomeIsSettledByAReceipt(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -62,6 +62,7 @@ func (t *Tracker) SendGrid(ctx context.Context, project string, livemode bool, r
 type mail struct {
 	sendgrid.Event
 	key      []byte
+	place    int            // in the post
 	attempt  ledger.Attempt // zero while it matches nothing
 	inferred bool           // by the address alone
 }
@@ -98,11 +99,12 @@ func (t *Tracker) mailEvents(ctx context.Context, tx pgx.Tx, project string, liv
 	return facts, t.fold(ctx, tx, facts)
 }
 
-// freshMails drops copies: those in the post itself, and those of earlier posts.
+// freshMails drops copies, those in the post itself and those of earlier posts,
+// and returns the rest in the order in which they happened.
 func freshMails(ctx context.Context, tx pgx.Tx, project string, livemode bool, posted []sendgrid.Event) ([]mail, error) {
 	mails := make([]mail, 0, len(posted))
-	for _, e := range posted {
-		mails = append(mails, mail{Event: e, key: mailKey(project, livemode, e)})
+	for i, e := range posted {
+		mails = append(mails, mail{Event: e, key: mailKey(project, livemode, e), place: i})
 	}
 	byKey := func(a, b mail) int { return bytes.Compare(a.key, b.key) }
 	slices.SortStableFunc(mails, byKey)
@@ -119,7 +121,21 @@ func freshMails(ctx context.Context, tx pgx.Tx, project string, livemode bool, p
 	for _, k := range fresh {
 		isFresh[string(k)] = true
 	}
-	return slices.DeleteFunc(mails, func(m mail) bool { return !isFresh[string(m.key)] }), nil
+	mails = slices.DeleteFunc(mails, func(m mail) bool { return !isFresh[string(m.key)] })
+	slices.SortFunc(mails, inOrder)
+	return mails, nil
+}
+
+// inOrder is the order in which events happened, as far as whole seconds and
+// the post tell: a timeline that says "delivered" before "processed" confuses.
+func inOrder(a, b mail) int {
+	begins := func(m mail) int {
+		if m.Name == "processed" {
+			return 0
+		}
+		return 1
+	}
+	return cmp.Or(a.At.Compare(b.At), cmp.Compare(begins(a), begins(b)), cmp.Compare(a.place, b.place))
 }
 
 // mailKey is sg_event_id, which is the same in every copy; an event without
