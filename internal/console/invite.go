@@ -110,7 +110,7 @@ func (s *console) inviteData(p *page, o opened) (invitePage, error) {
 		return invitePage{}, err
 	}
 	d := invitePage{
-		Base: b, ID: o.ID.String(), App: o.AppName, Home: b.URL("invites", o.ID.String()), Badge: p.badge(o.Invite),
+		Base: b, ID: o.ID.String(), App: o.AppName, Home: b.URL("invites", o.ID.String()), Badge: p.standing(o, situation),
 		Sentence: story.Sentence(b, situation), Person: p.person(o),
 		CanResend: p.by.May(access.ActResend) && resendable(o.Status),
 		CanRevoke: p.by.May(access.ActRevoke) && o.Status != invite.Connected && o.Status != invite.Revoked,

@@ -152,9 +152,9 @@ func (p *page) situation(o opened, events []find.Event) (story.Situation, error)
 		return story.Situation{}, err
 	}
 	s := story.Situation{
-		Status: o.Status, Progress: o.Progress, Channel: o.Channel, App: o.AppName, To: o.to(), Now: o.Now,
+		Status: o.Status, Progress: o.Progress, Channel: o.Channel, App: o.AppName, To: o.to(), Now: o.Now, Account: account,
 		SendAt: orZero(o.SendAt), ExpiresAt: orZero(o.ExpiresAt), OpenUntil: orZero(o.OpenUntil), Connected: orZero(o.ConnectedAt),
-		EndedAt: orZero(o.RevokedAt), Replaced: !o.ReplacedBy.IsZero(), Account: account,
+		EndedAt: orZero(o.RevokedAt), Replaced: !o.ReplacedBy.IsZero(), Erased: o.erased(),
 	}
 	if s.To == "" {
 		s.To = p.t("the recipient")
@@ -165,14 +165,22 @@ func (p *page) situation(o opened, events []find.Event) (story.Situation, error)
 	if o.DeliveryStatus != nil {
 		s.Message = &story.Message{
 			Status: invite.DeliveryStatus(*o.DeliveryStatus), Channel: invite.Channel(*o.DeliveryChannel),
-			Reason: invite.Reason(*o.DeliveryReason), At: orZero(o.DeliveryUpdated),
+			Reason: invite.Reason(*o.DeliveryReason), At: orZero(o.DeliveryUpdated), Began: orZero(o.DeliveryCreated),
 		}
 	}
 	s.ProgressAt = o.UpdatedAt
 	for _, e := range events {
+		if reached, ok := progressOf(e); ok {
+			s.SeenAt = e.OccurredAt
+			if reached == o.Progress {
+				s.ProgressAt = e.OccurredAt
+			}
+		}
 		switch e.Type {
-		case invite.EventVisited, invite.EventContinued, invite.EventConnectFailed:
-			s.ProgressAt = e.OccurredAt
+		case invite.EventDeliveryQueued:
+			if s.Message != nil && e.DeliveryID == o.DeliveryID {
+				s.Message.Reminder = e.Data.Kind == invite.KindReminder
+			}
 		case invite.EventReported:
 			s.Reported = true
 		case invite.EventExpired:
@@ -182,6 +190,30 @@ func (p *page) situation(o opened, events []find.Event) (story.Situation, error)
 		}
 	}
 	return s, nil
+}
+
+// progressOf is how far a person got by an event; ok is false for what no
+// person did.
+func progressOf(e find.Event) (reached invite.Progress, ok bool) {
+	switch e.Type {
+	case invite.EventVisited, invite.EventVerifyRequested:
+		reached = invite.Visited
+	case invite.EventContinued:
+		reached = invite.Continued
+	case invite.EventConnectFailed:
+		return invite.ConnectFailed, true // no robot signs in
+	}
+	return reached, reached != "" && (e.Data.LooksLike == "" || e.Data.LooksLike == invite.LooksLikePerson)
+}
+
+// standing is the badge of an invite whose events are known: of a message that
+// was asked for after the person's last step, what became of it.
+func (p *page) standing(o opened, s story.Situation) view.Badge {
+	open := o.Status == invite.Pending || o.Status == invite.Active || o.Status == invite.Failed
+	if open && s.Newer() {
+		return p.messageBadge(s.Message.Status)
+	}
+	return p.badge(o.Invite)
 }
 
 func orZero(t *time.Time) time.Time {

@@ -75,7 +75,7 @@ func (s *console) actData(p *page, o opened, title string) (actPage, error) {
 	}
 	b := p.base(title, "invites")
 	return actPage{
-		Base: b, App: o.AppName, To: o.to(), Home: b.URL("invites", o.ID.String()), Badge: p.badge(o.Invite),
+		Base: b, App: o.AppName, To: o.to(), Home: b.URL("invites", o.ID.String()), Badge: p.standing(o, situation),
 		Sentence: story.Sentence(b, situation), Version: o.Version,
 	}, nil
 }

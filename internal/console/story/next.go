@@ -32,7 +32,7 @@ func Next(w Words, s Situation) (Step, string) {
 		return StepCancel, w.T("Cancel")
 	case invite.Pending, invite.Active, invite.Failed:
 	}
-	if s.Progress == invite.ConnectFailed {
+	if s.Progress == invite.ConnectFailed && !s.Newer() {
 		return StepRenew, w.T("Send a new link")
 	}
 	if s.Message == nil {

@@ -21,11 +21,13 @@ type Situation struct {
 	SendAt     time.Time
 	ExpiresAt  time.Time
 	OpenUntil  time.Time // a page at Pipedream that was handed out works until then
-	ProgressAt time.Time // when the person last got further
+	ProgressAt time.Time // when the person got as far as Progress
+	SeenAt     time.Time // when the person last did anything; zero: never, or nobody knows
 	EndedAt    time.Time // of an expired or revoked invite
 	Connected  time.Time
 	Account    string // its name at the app, if it has one
 
+	Erased   bool // what was personal is gone, and the link with it
 	Replaced bool // by a newer invite
 	Reported bool // by the recipient: it is not for them
 }
@@ -36,6 +38,15 @@ type Message struct {
 	Channel invite.Channel
 	Reason  invite.Reason
 	At      time.Time // of its latest news
+	Began   time.Time // when it was asked for
+	// Reminder says that it follows a message that had left.
+	Reminder bool
+}
+
+// Newer says whether the latest message was asked for after all that the person
+// did: then what becomes of it is the news, not how far they got before.
+func (s Situation) Newer() bool {
+	return s.Message != nil && s.Progress != invite.NotOpened && !s.SeenAt.IsZero() && s.Message.Began.After(s.SeenAt)
 }
 
 // Sentence says where an invite stands: what became of the message and the
@@ -49,7 +60,7 @@ func Sentence(w Words, s Situation) string {
 	}
 	switch s.Status {
 	case invite.Scheduled:
-		add(w.T("Will be sent to %s %s.", isolate(s.To), w.Relative(s.SendAt)))
+		add(scheduled(w, s))
 	case invite.Connected:
 		add(connected(w, s))
 	case invite.Expired:
@@ -63,6 +74,13 @@ func Sentence(w Words, s Situation) string {
 		add(works(w, s))
 	}
 	return strings.Join(parts, " ")
+}
+
+func scheduled(w Words, s Situation) string {
+	if s.SendAt.After(s.Now) {
+		return w.T("Will be sent to %s %s.", isolate(s.To), w.Relative(s.SendAt))
+	}
+	return w.T("Due to be sent to %s %s.", isolate(s.To), w.Relative(s.SendAt))
 }
 
 func connected(w Words, s Situation) string {
@@ -95,6 +113,8 @@ func revoked(w Words, s Situation) string {
 	switch {
 	case !s.Connected.IsZero():
 		return w.T("Revoked %s, and an account was connected all the same. It was not removed: somebody should look.", ago)
+	case s.Erased:
+		return w.T("Ended %s. What was personal has been erased, and the link leads nowhere.", ago)
 	case s.Reported:
 		return w.T("Ended %s: the person said that it is not for them.", ago)
 	case s.Replaced:
@@ -111,9 +131,13 @@ func openElsewhere(w Words, s Situation) string {
 	return ""
 }
 
-// underWay is how far message and person got, whichever got further.
+// underWay is how far message and person got, whichever got further. A message
+// that was asked for after the person's last step begins anew.
 func underWay(w Words, s Situation) string {
 	ago := func(t time.Time) string { return w.Relative(t) }
+	if s.Newer() {
+		return message(w, s, *s.Message) + " " + w.T("The link was opened before that, %s.", ago(s.SeenAt))
+	}
 	switch s.Progress {
 	case invite.Visited:
 		return w.T("The person opened it %s and has not gone on yet.", ago(s.ProgressAt))
@@ -128,6 +152,9 @@ func underWay(w Words, s Situation) string {
 			return w.T("Waiting for Pipedream to issue a link.")
 		}
 		return w.T("No message is sent: the product shows the link itself. Not opened yet.")
+	}
+	if s.Message.Reminder {
+		return message(w, s, *s.Message) + " " + w.T("That is a reminder; the message before it had left.")
 	}
 	return message(w, s, *s.Message)
 }

@@ -98,6 +98,26 @@ func TestOneSentenceSaysWhereAnInviteStands(t *testing.T) {
 		"continued": {with(func(s *story.Situation) { s.Progress, s.ProgressAt = invite.Continued, ago }),
 			"The person went on to Pipedream 12m0s ago and is not connected yet." + works, story.StepResend},
 		"connect failed": {with(func(s *story.Situation) { s.Progress, s.ProgressAt = invite.ConnectFailed, ago }), "Slack could not be connected 12m0s ago." + works, story.StepRenew},
+		// What went before the latest message does not hide what becomes of it.
+		"opened, then sent anew and bounced": {with(func(s *story.Situation) {
+			s.Progress, s.ProgressAt, s.SeenAt, s.Message = invite.Visited, ago.Add(-time.Hour), ago.Add(-time.Hour), sent(invite.Bounced, invite.AddressNotFound)
+			s.Message.Began = ago
+		}), "Did not reach p••@c•••.example: there is no mailbox at this email address. The link was opened before that, 1h12m0s ago." + works, story.StepCorrect},
+		"failed, then sent anew and bounced": {with(func(s *story.Situation) {
+			s.Progress, s.ProgressAt, s.SeenAt, s.Message = invite.ConnectFailed, ago.Add(-time.Hour), ago.Add(-time.Hour), sent(invite.Bounced, invite.AddressNotFound)
+			s.Message.Began = ago
+		}), "Did not reach p••@c•••.example: there is no mailbox at this email address. The link was opened before that, 1h12m0s ago." + works, story.StepCorrect},
+		"sent anew, then opened": {with(func(s *story.Situation) {
+			s.Progress, s.ProgressAt, s.SeenAt, s.Message = invite.Visited, ago, ago, sent(invite.Delivered, "")
+			s.Message.Began = ago.Add(-time.Hour)
+		}), "The person opened it 12m0s ago and has not gone on yet." + works, story.StepResend},
+		"a reminder bounced": {with(func(s *story.Situation) {
+			s.Message = sent(invite.Bounced, invite.MailboxUnavailable)
+			s.Message.Reminder = true
+		}), "Did not reach p••@c•••.example: the mailbox exists but does not take mail now: it is full, suspended or blocked. That is a reminder; the message before it had left." + works, story.StepToSMS},
+		"due": {with(func(s *story.Situation) { s.Status, s.SendAt = invite.Scheduled, ago }), "Due to be sent to p••@c•••.example 12m0s ago.", story.StepCancel},
+		"erased": {with(func(s *story.Situation) { s.Status, s.EndedAt, s.Erased = invite.Revoked, ago, true }),
+			"Ended 12m0s ago. What was personal has been erased, and the link leads nowhere.", story.StepNew},
 		"time over": {with(func(s *story.Situation) {
 			s.ExpiresAt = now().Add(-time.Second)
 			s.Message = sent(invite.Delivered, "")

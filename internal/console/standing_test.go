@@ -1,0 +1,110 @@
+package console_test
+
+import (
+	"context"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/console"
+	"github.com/connectlink/connectlink/internal/erase"
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/store/ledger"
+)
+
+// again sends an invite a second time.
+func (w *ward) again(id invite.ID) invite.DeliveryID {
+	w.t.Helper()
+	delivery := invite.New[invite.DeliveryID]()
+	if err := postgres.InTx(w.t.Context(), w.db, func(tx pgx.Tx) error {
+		return ledger.InsertDelivery(w.t.Context(), tx, id, ledger.Delivery{ID: delivery, Number: 2, Channel: invite.Email, Kind: "resend", Lane: "default/email/test"})
+	}); err != nil {
+		w.t.Fatal(err)
+	}
+	ends := time.Now().Add(time.Hour)
+	w.move(id, invite.Event{Type: invite.EventResent, Data: invite.Data{Channel: invite.Email, HasLink: true, ExpiresAt: &ends}},
+		invite.Event{Type: invite.EventDeliveryQueued, DeliveryID: delivery, Data: invite.Data{Channel: invite.Email}})
+	return delivery
+}
+
+// sentence is what an invite's page says of where it stands, with its badge.
+func (b *browser) sentence(id invite.ID) string {
+	b.s.t.Helper()
+	a := b.get("/console/default/test/invites/" + id.String())
+	if a.StatusCode != http.StatusOK {
+		b.s.t.Fatalf("the page: %d", a.StatusCode)
+	}
+	now := a.body[strings.Index(a.body, `<div class="card now"`):]
+	now = now[:strings.Index(now, "</p>")]
+	text := regexp.MustCompile(`<[^>]*>|\x{2068}|\x{2069}`).ReplaceAllString(now, " ")
+	return strings.Join(strings.Fields(text), " ")
+}
+
+// Once a person had opened an invite, whatever became of it later stood behind
+// that: one that was sent again, and came back, was "opened 3 days ago".
+func TestBugABounceIsNotHiddenByAnEarlierVisit(t *testing.T) {
+	t.Parallel()
+	w := newWard(t)
+	id, _ := w.invited("pat@customer.example")
+	b := w.signedIn("pat", map[string]access.Role{"default": access.RoleAgent})
+	w.move(id, invite.Event{Type: invite.EventVisited, At: time.Now()})
+	if got := b.sentence(id); !strings.Contains(got, "Opened as of now The person opened it just now and has not gone on yet.") {
+		t.Errorf("opened: %s", got)
+	}
+	second := w.again(id)
+	w.move(id, invite.Event{Type: invite.EventDeliveryBounced, DeliveryID: second, Data: invite.Data{Reason: invite.AddressNotFound}, At: time.Now()})
+	got := b.sentence(id)
+	for _, want := range []string{"Bounced as of now", "Did not reach p•• @c••• .example", "The link was opened before that, just now."} {
+		if !strings.Contains(strings.ReplaceAll(got, "p••@c•••.example", "p•• @c••• .example"), want) {
+			t.Errorf("sent again, and came back: %q lacks %q", got, want)
+		}
+	}
+	// Somebody opens it all the same, and that is the news.
+	w.move(id, invite.Event{Type: invite.EventContinued, At: time.Now().Add(time.Second)})
+	if got := b.sentence(id); !strings.Contains(got, "The person went on to Pipedream") {
+		t.Errorf("went on: %s", got)
+	}
+}
+
+func TestBugARobotsPressIsNotWhenThePersonCame(t *testing.T) {
+	t.Parallel()
+	w := newWard(t)
+	id, _ := w.invited("pat@customer.example")
+	b := w.signedIn("pat", map[string]access.Role{"default": access.RoleAgent})
+	w.exec(`UPDATE deliveries SET created_at = now() - interval '4 hours'`)
+	w.move(id, invite.Event{Type: invite.EventVisited, At: time.Now().Add(-3 * time.Hour)},
+		invite.Event{Type: invite.EventContinued, Data: invite.Data{LooksLike: invite.LooksLikeScanner}, At: time.Now()})
+	if got := b.sentence(id); !strings.Contains(got, "The person opened it 3 hours ago") {
+		t.Errorf("it says %s", got)
+	}
+}
+
+func TestBugTheSentenceNamesTheAccountAndAnErasure(t *testing.T) {
+	t.Parallel()
+	w := newWard(t, func(p *console.Params) {
+		p.Erasing = erase.New(erase.Params{DB: p.DB.(*pgxpool.Pool), Box: p.Box, Later: func(context.Context, pgx.Tx, []invite.ID) error { return nil }})
+	})
+	b := w.signedIn("pat", map[string]access.Role{"default": access.RoleLead})
+	id, _ := w.invited("pat@customer.example")
+	w.move(id, invite.Event{Type: invite.EventConnected, Data: invite.Data{AccountID: "apn_1"}, At: time.Now()})
+	w.exec(`UPDATE invites SET account_name = $2 WHERE id = $1`, id,
+		must[[]byte](t)(w.box.Seal([]byte("Acme Workspace"), seal.AD{Column: "invites.account_name", ID: id.UUID()})))
+	if got := b.sentence(id); !strings.Contains(got, "Connected as Acme Workspace just now.") {
+		t.Errorf("connected: %s", got)
+	}
+	id, _ = w.invited("kim@customer.example")
+	if a := b.post("/console/default/test/people/"+id.String()+"/erase", map[string][]string{"sure": {"yes"}, "reason": {"asked for"}}); a.StatusCode != http.StatusSeeOther {
+		t.Fatalf("erase: %d %s", a.StatusCode, a.body)
+	}
+	if got := b.sentence(id); !strings.Contains(got, "What was personal has been erased, and the link leads nowhere.") {
+		t.Errorf("erased: %s", got)
+	}
+}
