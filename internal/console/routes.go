@@ -2,6 +2,7 @@ package console
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 
@@ -69,6 +70,7 @@ func (s *console) routes() []route {
 		{http.MethodGet, "/invites/:id/saw", access.ActRead, s.saw},
 		{http.MethodGet, "/invites/:id/mail", access.ActRead, s.mail},
 		{http.MethodGet, "/invites/:id/page", access.ActRead, s.landing},
+		{http.MethodGet, "/invites/:id/unmask", access.ActRead, s.shownAt},
 		{http.MethodPost, "/invites/:id/unmask", access.ActUnmask, s.unmask},
 		{http.MethodGet, "/invites/:id/resend", access.ActResend, s.resendForm},
 		{http.MethodPost, "/invites/:id/resend", access.ActResend, s.resend},
@@ -85,7 +87,17 @@ func (s *console) routes() []route {
 		{http.MethodGet, "/blocks", access.ActRead, s.blocks},
 		{http.MethodPost, "/blocks", access.ActBlock, s.addBlock},
 		{http.MethodGet, "/blocks/:id", access.ActRead, s.block},
+		{http.MethodGet, "/blocks/:id/unmask", access.ActRead, s.shownAt},
 		{http.MethodPost, "/blocks/:id/unmask", access.ActUnmask, s.unmaskBlock},
+		{http.MethodGet, "/blocks/:id/lift", access.ActRead, s.shownAt},
 		{http.MethodPost, "/blocks/:id/lift", access.ActLiftBlock, s.liftBlock},
 	}
+}
+
+// shownAt leads from the address of a form's answer to the page that the form
+// stands on: whoever signs in again, or changes the language, comes back to what
+// the address bar said.
+func (s *console) shownAt(p *page) error {
+	here := p.Request().URL.EscapedPath()
+	return p.Redirect(http.StatusSeeOther, here[:strings.LastIndexByte(here, '/')])
 }

@@ -170,3 +170,34 @@ func TestBugAPageThatListensIsNobodyAtTheDesk(t *testing.T) {
 		t.Errorf("the person is sent to %s", to)
 	}
 }
+
+// What a form answers stands at an address of its own. Once that address, asked
+// for after a sign-in or a change of language, was nothing.
+func TestBugTheAddressOfAnAnswerLeadsToItsPage(t *testing.T) {
+	t.Parallel()
+	w := newWard(t)
+	id, _ := w.invited("pat@customer.example")
+	home := "/console/default/test/invites/" + id.String()
+	b := w.signedIn("pat", map[string]access.Role{"default": access.RoleAgent})
+	if a := b.post(home+"/unmask", nil); !strings.Contains(a.body, "pat@customer.example") {
+		t.Fatalf("unmask: %d", a.StatusCode)
+	}
+	w.exec(`UPDATE staff_sessions SET seen_at = now() - interval '31 minutes'`)
+	b.extra.Set("Referer", w.url+home+"/unmask")
+	to := must[*url.URL](t)(url.Parse(b.post(home+"/unmask", nil).location()))
+	b.extra.Del("Referer")
+	b = w.signedIn("pat", map[string]access.Role{"default": access.RoleAgent})
+	for _, address := range []string{to.Query().Get("back"), home + "/unmask"} {
+		if a := b.follow(b.get(address)); a.StatusCode != http.StatusOK || !strings.Contains(a.body, `id="timeline"`) || strings.Contains(a.body, "pat@customer.example") {
+			t.Errorf("%q: %d", address, a.StatusCode)
+		}
+	}
+	for _, at := range []string{"/unmask", "/lift"} {
+		if a := b.get("/console/default/test/blocks/x" + at); a.location() != "/console/default/test/blocks/x" {
+			t.Errorf("a block's %s leads to %q", at, a.location())
+		}
+	}
+	if w.count(`SELECT count(*) FROM audit WHERE act = 'unmask'`) != 1 {
+		t.Error("looking at the page again is recorded as showing the address")
+	}
+}

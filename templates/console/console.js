@@ -78,7 +78,8 @@
 		form.ariaBusy = "true";
 		try {
 			const answer = await fetch(form.action, { method: "POST", redirect: "manual", body: new URLSearchParams(new FormData(form, e.submitter)) });
-			if (answer.type === "opaqueredirect") { location.reload(); return; }
+			// Not reload: what stands here may be a form's answer, which would be sent again.
+			if (answer.type === "opaqueredirect") { location.href = document.querySelector("[data-stream]")?.dataset.stream || location.pathname; return; }
 			if (fill(await answer.text())) return;
 		} catch { /* sent again by the browser; the version in the form keeps it from being done twice */ }
 		if (e.submitter) form.append(Object.assign(document.createElement("input"), { type: "hidden", name: e.submitter.name, value: e.submitter.value }));
