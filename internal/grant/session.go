@@ -3,6 +3,7 @@ package grant
 import (
 	"context"
 	"fmt"
+	"maps"
 
 	"github.com/jackc/pgx/v5"
 
@@ -119,13 +120,23 @@ type Identity struct {
 	Roles           map[string]access.Role // what the issuer's claims come to here
 }
 
-// Issuer signs in whom an issuer vouches for; who has no role here is refused.
-// Errors: ErrNoRole, ErrDisabled.
+// Issuer signs in whom an issuer vouches for; who has no role here is refused,
+// and keeps none that they had. Errors: ErrNoRole, ErrDisabled.
 func (s *Staff) Issuer(ctx context.Context, who Identity, b Browser) (secret.Text, error) {
+	login := s.login(account.ByIssuer, who.Issuer, who.Subject)
 	if len(who.Roles) == 0 {
+		err := postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
+			a, _, found, err := account.LockStaff(ctx, tx, login)
+			if err != nil || !found {
+				return err
+			}
+			return follow(ctx, tx, a, nil, b)
+		})
+		if err != nil {
+			return secret.Text{}, err
+		}
 		return secret.Text{}, ErrNoRole
 	}
-	login := s.login(account.ByIssuer, who.Issuer, who.Subject)
 	for range 2 {
 		var a account.Staff
 		var found bool
@@ -147,7 +158,11 @@ func (s *Staff) Issuer(ctx context.Context, who Identity, b Browser) (secret.Tex
 				if err := account.SetProfile(ctx, tx, a.ID, login[0], profile); err != nil {
 					return err
 				}
-				return account.SetRoles(ctx, tx, a.ID, who.Roles)
+				now, err := account.GetStaff(ctx, tx, a.ID) // locked by the line above
+				if err != nil {
+					return err
+				}
+				return follow(ctx, tx, now, who.Roles, b)
 			})
 		}
 		by := access.Principal{Kind: access.KindSystem, Origin: b.Origin}
@@ -157,6 +172,18 @@ func (s *Staff) Issuer(ctx context.Context, who Identity, b Browser) (secret.Tex
 		}
 	}
 	return secret.Text{}, fmt.Errorf("sign in by issuer: %w", ErrLoginTaken)
+}
+
+// follow gives an account the roles that its issuer's claims come to now.
+func follow(ctx context.Context, tx pgx.Tx, a account.Staff, roles map[string]access.Role, b Browser) error {
+	if maps.Equal(a.Roles, roles) {
+		return nil
+	}
+	if err := account.SetRoles(ctx, tx, a.ID, roles); err != nil {
+		return err
+	}
+	by := access.Principal{Kind: access.KindSystem, Origin: b.Origin}
+	return account.InsertAudit(ctx, tx, account.Entry{By: by, Act: ActStaffRoles, Target: a.ID.String(), Data: said(roles)})
 }
 
 // UseLink signs in by a link that works once. Errors: ErrLinkUsed, ErrDisabled.

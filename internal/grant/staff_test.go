@@ -5,6 +5,10 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/grant"
 	"github.com/connectlink/connectlink/internal/invite"
@@ -18,6 +22,7 @@ import (
 type office struct {
 	*grant.Staff
 	t   *testing.T
+	db  *pgxpool.Pool
 	sam invite.StaffID
 }
 
@@ -37,12 +42,13 @@ func newOffice(t *testing.T) office {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := grant.NewStaff(postgrestest.Pool(t), box)
+	db := postgrestest.Pool(t)
+	s := grant.NewStaff(db, box)
 	id, err := s.Create(t.Context(), operating, grant.NewAccount{Login: login, Name: "Sam", Password: password, Roles: map[string]access.Role{"acme": access.RoleLead}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return office{s, t, id}
+	return office{s, t, db, id}
 }
 
 func (o office) signIn(with secret.Text) secret.Text {
@@ -211,5 +217,40 @@ func TestBugASignInThatANewPasswordOvertakesIsRefused(t *testing.T) {
 				t.Error("a session of the old password outlives it")
 			}
 		}
+	}
+}
+
+// Once, whom the issuer let in without a role was turned away at the door, and
+// went on with the old one in every browser that was open already; and nothing
+// recorded that a role had come or gone.
+func TestBugARoleThatTheIssuerTookAwayIsGoneEverywhere(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	roles := func(r access.Role) map[string]access.Role { return map[string]access.Role{"acme": r} }
+	who := grant.Identity{Issuer: "https://login.example", Subject: "1", Person: grant.Person{Name: "Ada"}, Roles: roles(access.RoleAdmin)}
+	open, err := o.Issuer(t.Context(), who, grant.Browser{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, next := range []map[string]access.Role{roles(access.RoleAdmin), roles(access.RoleLead), nil, nil} {
+		who.Roles = next
+		if _, err := o.Issuer(t.Context(), who, grant.Browser{}); (err != nil) != (next == nil) || err != nil && !errors.Is(err, grant.ErrNoRole) {
+			t.Fatalf("signing in with %v: %v", next, err)
+		}
+		if got := o.session(open).Role("acme"); got != next["acme"] {
+			t.Errorf("with %v at the issuer the earlier session has %q", next, got)
+		}
+	}
+	rows, err := o.db.Query(t.Context(), `SELECT coalesce(data ->> 'role:acme', '') FROM audit WHERE act = 'staff_roles' ORDER BY id`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if diff := cmp.Diff([]string{"lead", ""}, log); diff != "" || err != nil {
+		t.Errorf("the audit log has the changes %v, %v", log, err)
+	}
+	stranger := grant.Identity{Issuer: "https://login.example", Subject: "2"}
+	if _, err := o.Issuer(t.Context(), stranger, grant.Browser{}); !errors.Is(err, grant.ErrNoRole) {
+		t.Errorf("a stranger without a role: %v", err)
 	}
 }

@@ -166,6 +166,14 @@ func (i *Issuer) Finish(ctx context.Context, f Flow, code, state, issuer string)
 	if err := id.Claims(&claims); err != nil {
 		return Identity{}, fmt.Errorf("%w: its claims cannot be read", ErrRefused)
 	}
+	if id.Subject == "" {
+		return Identity{}, fmt.Errorf("%w: it does not say who", ErrRefused)
+	}
+	// Another client of the same issuer may have got this token for us to see
+	// (OpenID Connect Core 1.0, section 3.1.3.7).
+	if azp, ok := claims["azp"]; ok && azp != i.p.ClientID {
+		return Identity{}, fmt.Errorf("%w: it was made for another client", ErrRefused)
+	}
 	who := Identity{Issuer: id.Issuer, Subject: id.Subject, Roles: i.roles(entries(claims, i.p.RolesClaim))}
 	who.Name, _ = claims["name"].(string)
 	who.Email, _ = claims["email"].(string)

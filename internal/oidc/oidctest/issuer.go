@@ -44,7 +44,7 @@ const child = "CONNECTLINK_OIDCTEST_ISSUER"
 
 // Faults that an issuer's answer can have, as Pick's fault.
 func Faults() []string {
-	return []string{"nonce", "audience", "issuer", "expired", "signature", "unsigned", "hmac", "state", "no id token"}
+	return []string{"nonce", "audience", "issuer", "expired", "signature", "unsigned", "hmac", "state", "no id token", "nobody", "another client"}
 }
 
 // Main is what a TestMain calls first: in the process that is to be the issuer
@@ -254,6 +254,7 @@ func (s *issuer) sign(g grant) string {
 	key := s.key
 	maps.Copy(claims, map[string]map[string]any{
 		"nonce": {"nonce": rand.Text()}, "audience": {"aud": "somebody-else"}, "issuer": {"iss": "https://elsewhere.example"},
+		"nobody": {"sub": ""}, "another client": {"aud": []string{ClientID, "somebody-else"}, "azp": "somebody-else"},
 		"expired": {"exp": now.Add(-time.Hour).Unix(), "iat": now.Add(-2 * time.Hour).Unix()},
 	}[g.fault])
 	switch g.fault {
