@@ -1,11 +1,13 @@
 package console
 
 import (
+	"cmp"
 	"net/url"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/connectlink/connectlink/config"
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/console/view"
 	"github.com/connectlink/connectlink/internal/grant"
@@ -114,7 +116,7 @@ func (s *console) audit(p *page) error {
 		q.Set(name, storable(v[0]))
 	}
 	f := account.AuditFilter{
-		ProjectID: p.by.ProjectID, Livemode: p.by.Livemode, All: p.by.Role.AtLeast(access.RoleAdmin),
+		ProjectID: p.by.ProjectID, Livemode: p.by.Livemode, All: s.everywhere(p),
 		Act: access.Act(q.Get("act")), Target: strings.TrimSpace(q.Get("target")), Limit: auditLimit,
 		Since: day(q.Get("since")), Until: day(q.Get("until")),
 	}
@@ -134,10 +136,11 @@ func (s *console) audit(p *page) error {
 	if err != nil {
 		return err
 	}
-	names, err := s.names(p)
+	staff, err := s.Staff.List(p.ctx())
 	if err != nil {
 		return err
 	}
+	names := namesOf(staff)
 	d := auditPage{
 		Base: p.base(p.t("Audit log"), "audit"), Target: q.Get("target"), Since: q.Get("since"), Until: q.Get("until"),
 		Filtered: f.Actor != "" || f.Act != "" || q.Get("target") != "" || !f.Since.IsZero() || !f.Until.IsZero(),
@@ -145,8 +148,11 @@ func (s *console) audit(p *page) error {
 	for _, a := range audited() {
 		d.Acts = append(d.Acts, view.Choice{Value: string(a), Text: p.t(actName(a)), Chosen: a == f.Act})
 	}
-	for actor, name := range names {
-		d.Actors = append(d.Actors, view.Choice{Value: actor, Text: name, Chosen: actor == f.Actor})
+	for _, k := range staff {
+		// Who works elsewhere only is nobody's business here.
+		if actor := actorOf(k); f.All || k.Role(p.by.ProjectID) != "" {
+			d.Actors = append(d.Actors, view.Choice{Value: actor, Text: names[actor], Chosen: actor == f.Actor})
+		}
 	}
 	slices.SortFunc(d.Actors, func(a, b view.Choice) int { return strings.Compare(a.Text, b.Text) })
 	for _, e := range entries {
@@ -164,6 +170,9 @@ func (s *console) audit(p *page) error {
 
 func (p *page) auditRow(e account.Audited, names map[string]string) auditRow {
 	r := auditRow{At: e.At, Who: names[e.Actor], Act: p.t(actName(e.Act)), Target: e.Target, Why: p.why(p.t(whyName(e.Why))), Request: e.RequestID}
+	if r.Why == e.Why {
+		r.Why = p.t(whyName(e.Why))
+	}
 	if r.Who == "" {
 		r.Who = e.Actor
 	}
@@ -212,18 +221,23 @@ func whyName(why string) string {
 // names are staff by their actor's name.
 func (s *console) names(p *page) (map[string]string, error) {
 	list, err := s.Staff.List(p.ctx())
-	if err != nil {
-		return nil, err
-	}
+	return namesOf(list), err
+}
+
+func namesOf(list []grant.Known) map[string]string {
 	out := map[string]string{}
 	for _, k := range list {
-		name := k.Person.Name
-		if name == "" {
-			name = k.Person.Email
-		}
-		out[string(access.KindStaff)+":"+k.ID.String()] = name
+		out[actorOf(k)] = cmp.Or(k.Person.Name, k.Person.Email)
 	}
-	return out, nil
+	return out
+}
+
+func actorOf(k grant.Known) string { return string(access.KindStaff) + ":" + k.ID.String() }
+
+// everywhere says whether somebody administers every project: what concerns all
+// of them, such as who signed in, is for nobody else.
+func (s *console) everywhere(p *page) bool {
+	return !slices.ContainsFunc(s.Projects, func(pr config.Project) bool { return !p.signed.Role(pr.ID).May(access.ActStaff) })
 }
 
 // day reads a date of a form; zero when it is none.

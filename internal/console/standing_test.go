@@ -108,3 +108,31 @@ func TestBugTheSentenceNamesTheAccountAndAnErasure(t *testing.T) {
 		t.Errorf("erased: %s", got)
 	}
 }
+
+// Once the audit log offered everybody who may sign in as somebody to look for,
+// and showed each project's administrators the sign-ins of all the others.
+func TestBugTheAuditLogNamesNobodyOfAnotherProject(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.signedIn("Somebody Elsewhere", map[string]access.Role{"other": access.RoleViewer})
+	s.signedIn("Nearby Colleague", map[string]access.Role{"default": access.RoleViewer})
+	const log = "/console/default/test/audit"
+	for role, roles := range map[string]map[string]access.Role{
+		"lead": {"default": access.RoleLead}, "admin": {"default": access.RoleAdmin, "other": access.RoleLead},
+	} {
+		a := s.signedIn(role, roles).get(log)
+		if a.StatusCode != http.StatusOK || !strings.Contains(a.body, "Nearby Colleague") {
+			t.Errorf("%s: %d", role, a.StatusCode)
+		}
+		if strings.Contains(a.body, "Somebody Elsewhere") {
+			t.Errorf("%s of one project sees who works in another", role)
+		}
+	}
+	for name, roles := range map[string]map[string]access.Role{
+		"all": {"*": access.RoleAdmin}, "each": {"default": access.RoleAdmin, "other": access.RoleAdmin},
+	} {
+		if a := s.signedIn(name, roles).get(log); !strings.Contains(a.body, "Somebody Elsewhere") || !strings.Contains(a.body, "<td data-label=\"What\"><span>Signed in") {
+			t.Errorf("%s: an administrator of everything does not see the sign-ins", name)
+		}
+	}
+}
