@@ -114,20 +114,22 @@ func (a *archive) exec(sql string, args ...any) {
 	}
 }
 
-// crowd puts n invites before which everything else is newer, all alike.
-func (a *archive) crowd(n int, app string) {
+// crowd puts n invites in, all alike but for the third one's app, a millisecond
+// apart from at on.
+func (a *archive) crowd(n int, at time.Time, app string) {
 	a.t.Helper()
 	a.exec(`INSERT INTO invites (id, project_id, livemode, environment, status, progress, channel, link_type, initiated_by, external_user_id, app_slug, app_name,
 		expires_in_s, gives_up_at, seq, created_by, created_at, updated_at)
-		SELECT (lpad(to_hex(1700000000000 + n), 12, '0') || '7000' || '8' || lpad(to_hex(n), 15, '0'))::uuid, 'default', false, 'development', 'expired', 'none', 'email', 'invite',
-			'product', 'user-' || n, CASE n WHEN 3 THEN $2 ELSE 'slack' END, 'Slack', 3600, now(), 1, gen_random_uuid(), to_timestamp(1700000000 + n / 1000.0), now()
-		FROM generate_series(1, $1) n`, n, app)
+		SELECT (lpad(to_hex($3::bigint + n), 12, '0') || '7000' || '8' || lpad(to_hex(n), 15, '0'))::uuid, 'default', false, 'development', 'expired', 'none', 'email', 'invite',
+			'product', 'user-' || n, CASE n WHEN 3 THEN $2 ELSE 'slack' END, 'Slack', 3600, now(), 1, gen_random_uuid(), to_timestamp(($3::bigint + n) / 1000.0), now()
+		FROM generate_series(1, $1) n`, n, app, at.UnixMilli())
 }
 
 func TestWhatIsRareIsLookedForInStretches(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
-	a.crowd(45_000, "airtable")
+	at := time.Unix(1700000000, 0)
+	a.crowd(45_000, at, "airtable")
 	first := find.Filter{ProjectID: "default", App: "airtable", Limit: 5}
 	var steps int
 	var last invite.ID
@@ -173,7 +175,6 @@ func TestWhatIsRareIsLookedForInStretches(t *testing.T) {
 		t.Errorf("the newest is reached in %d steps", steps)
 	}
 	// A date is a place in the list, not a reason to walk there.
-	at := time.Unix(1700000000, 0)
 	page, next, err := find.List(t.Context(), a.db, find.Filter{ProjectID: "default", App: "airtable", CreatedBefore: at.Add(10 * time.Millisecond), Limit: 5})
 	if err != nil || len(page)+len(next.String()) == 0 {
 		t.Errorf("before a date: %d, next %q, %v", len(page), next, err)

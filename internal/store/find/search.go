@@ -128,15 +128,23 @@ const (
 	byTerm = `SELECT t.invite_id FROM unnest($1::bytea[]) h
 		CROSS JOIN LATERAL (SELECT invite_id FROM search_terms WHERE hash = h ORDER BY invite_id DESC LIMIT $2) t`
 
-	// Of a name every word must be there. The first is walked, the others are
-	// probed; a name so common that nobody has the rest of it among its newest
-	// thousands is not looked for further.
-	byName = `SELECT t.invite_id FROM unnest($1::bytea[]) h
-		CROSS JOIN LATERAL (SELECT invite_id FROM search_terms WHERE hash = h ORDER BY invite_id DESC LIMIT 3000) t
-		WHERE %s LIMIT $2`
-
-	// A look-up each, whatever the planner thinks of its being a join.
+	// Of a name every word must be there. Which of them is rare nobody knows, so
+	// of each the newest are looked at, whether they have the others: that finds
+	// whatever has a rare word. A look-up each, whatever the planner thinks of its
+	// being a join.
+	byWord = `SELECT t.invite_id FROM unnest($1::bytea[]) h
+		CROSS JOIN LATERAL (SELECT invite_id FROM search_terms WHERE hash = h ORDER BY invite_id DESC LIMIT $2) t
+		WHERE %s ORDER BY t.invite_id DESC LIMIT $3`
 	hasWord = `(SELECT true FROM search_terms WHERE invite_id = t.invite_id AND hash = ANY($%d) LIMIT 1)`
+
+	// Where all words are common, the newest thousands of each are laid side by
+	// side: to walk them costs a hundredth of looking them up.
+	byWords = `SELECT invite_id FROM (%s) w GROUP BY invite_id HAVING count(*) = %d ORDER BY invite_id DESC LIMIT $1`
+	ofWord  = `SELECT t.invite_id FROM unnest($%d::bytea[]) h
+		CROSS JOIN LATERAL (SELECT invite_id FROM search_terms WHERE hash = h ORDER BY invite_id DESC LIMIT 10000) t`
+
+	// tried is how many invites are looked up, for all words together.
+	tried = 1000
 )
 
 func (s *search) ask(m meaning) {
@@ -190,15 +198,25 @@ func (s *search) askName(words []string, most int) {
 	case 1:
 		s.queue(ByName, byTerm, s.hashes(contact.Term{Kind: contact.TermName, Value: words[0]}), most)
 	default:
-		// The longest word is the likeliest to be rare.
-		words = slices.SortedFunc(slices.Values(words), func(a, b string) int { return cmp.Compare(len(b), len(a)) })
-		word := func(w string) []seal.Hash { return s.hashes(contact.Term{Kind: contact.TermName, Value: w}) }
-		args, has := []any{word(words[0]), most}, make([]string, 0, len(words))
-		for _, w := range words[1:] {
-			args = append(args, word(w))
-			has = append(has, fmt.Sprintf(hasWord, len(args)))
+		hashes := make([][]seal.Hash, len(words))
+		side := []any{most}
+		walks := make([]string, len(words))
+		for i, w := range words {
+			hashes[i] = s.hashes(contact.Term{Kind: contact.TermName, Value: w})
+			side = append(side, hashes[i])
+			walks[i] = fmt.Sprintf(ofWord, len(side))
 		}
-		s.queue(ByName, fmt.Sprintf(byName, strings.Join(has, " AND ")), args...)
+		for i := range words {
+			args, has := []any{hashes[i], tried / len(words), most}, make([]string, 0, len(words))
+			for j := range words {
+				if j != i {
+					args = append(args, hashes[j])
+					has = append(has, fmt.Sprintf(hasWord, len(args)))
+				}
+			}
+			s.queue(ByName, fmt.Sprintf(byWord, strings.Join(has, " AND ")), args...)
+		}
+		s.queue(ByName, fmt.Sprintf(byWords, strings.Join(walks, " UNION ALL "), len(words)), side...)
 	}
 }
 

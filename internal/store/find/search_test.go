@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/contact"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/postgrestest"
@@ -311,5 +312,42 @@ func TestAnAddressHashedByAnOlderKeyIsStillFound(t *testing.T) {
 		if f := a.search(text); len(f.Hits) != 2 || f.Hits[0].ID != later.id || f.Hits[1].ID != s.id {
 			t.Errorf("%q finds %v, want both, the later first", text, hits(f.Hits))
 		}
+	}
+}
+
+// Once the longest word's newest invites were all that was looked at.
+func TestBugANameIsFoundByItsRareWordHoweverLongAgo(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	s := a.add(person{email: "ng@customer.example", name: "Christopher Ng"})
+	common := contact.Term{Kind: contact.TermName, Value: "christopher"}
+	a.crowd(12_000, time.Now().Add(time.Hour), "slack")
+	a.exec(`INSERT INTO search_terms (hash, invite_id) SELECT $1, id FROM invites WHERE id <> $2`,
+		a.box.Hash(common.Kind, common.Parts("default", false)...), s.id)
+	if diff := cmp.Diff([]string{s.id.String() + " name"}, hits(a.search("Christopher Ng").Hits)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// A visit is the commonest change of all. Were progress in an index, or in its
+// predicate, each would write to every index of invites.
+func TestAVisitWritesToNoIndexOfInvites(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	s := a.add(person{email: "pat@customer.example"})
+	if err := postgres.InTx(t.Context(), a.db, func(tx pgx.Tx) error {
+		if _, err := ledger.Append(t.Context(), tx, a.box, s.id, invite.Event{Type: invite.EventVisited}); err != nil {
+			return err
+		}
+		var updated, hot int
+		if err := tx.QueryRow(t.Context(), `SELECT pg_stat_get_xact_tuples_updated('invites'::regclass), pg_stat_get_xact_tuples_hot_updated('invites'::regclass)`).Scan(&updated, &hot); err != nil {
+			return err
+		}
+		if updated != 1 || hot != 1 {
+			t.Errorf("%d rows updated, %d of them without a write to indexes", updated, hot)
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
 	}
 }
