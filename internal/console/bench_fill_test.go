@@ -11,6 +11,7 @@ import (
 
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/store/find"
 	"github.com/connectlink/connectlink/internal/store/ledger"
 )
 
@@ -51,6 +52,16 @@ func people(n int) []whoever {
 	return out
 }
 
+// inviters are those who ask: a quarter of all invites are one program's, every
+// fourth has nobody's name.
+func inviters() []string {
+	out := []string{"Nightly Import"}
+	for i := range 19 {
+		out = append(out, fmt.Sprintf("Sam Rivera %d", i+1))
+	}
+	return out
+}
+
 // fillBegin says of each invite when it was made, for whom, and what became of
 // it. Most are spread over ninety days, a twentieth came within 100 seconds and
 // ends within the hour, and the newest come at a steady pace. Two of a hundred
@@ -59,6 +70,7 @@ const fillBegin = `
 CREATE FUNCTION bench_uid(n int, at timestamptz, kind int) RETURNS uuid LANGUAGE sql IMMUTABLE AS
 	$$ SELECT (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '7' || lpad(to_hex(n %% 4096), 3, '0') || '8' || substr(md5(n::text || kind::text), 1, 15))::uuid $$;
 CREATE UNLOGGED TABLE bench_people (u int PRIMARY KEY, project_id text, livemode boolean, terms bytea[]);
+CREATE UNLOGGED TABLE bench_inviters (k int, project_id text, livemode boolean, term bytea);
 CREATE UNLOGGED TABLE bench_content (n int PRIMARY KEY, content bytea);
 CREATE UNLOGGED TABLE bench_made AS
 WITH timed AS (
@@ -77,6 +89,7 @@ WITH timed AS (
 )
 SELECT *, bench_uid(n, at, 1) AS id,
 	CASE WHEN r BETWEEN 20 AND 29 THEN 'connect_failed' WHEN status = 'connected' THEN 'continued' WHEN status = 'failed' OR r >= 700 THEN 'none' ELSE 'visited' END AS progress,
+	CASE WHEN r2 %% 40 < 10 THEN 0 WHEN r2 %% 40 < 29 THEN r2 %% 40 - 9 END AS inviter,
 	CASE WHEN r2 %% 100 < 15 THEN 'sms' WHEN r2 %% 100 < 18 THEN 'link' ELSE 'email' END AS channel,
 	CASE WHEN n <= 3 THEN 'oldest_app' WHEN r2 < 5 THEN 'rare_app' WHEN r2 < 60000 THEN 'slack' WHEN r2 < 85000 THEN 'google_sheets' ELSE 'hubspot' END AS app,
 	CASE WHEN status = 'failed' THEN CASE WHEN r2 < 10 THEN 'content' WHEN r2 %% 10 < 6 THEN 'address_not_found' WHEN r2 %% 10 < 9 THEN 'mailbox_unavailable' ELSE 'suppressed' END
@@ -113,6 +126,8 @@ SELECT id, s, bench_uid(n, at, 60 + s), project_id, livemode,
 	CASE s WHEN 1 THEN jsonb_build_object('request_id', 'req_' || substr(md5(n::text), 1, 26), 'channel', channel) ELSE '{}' END, at, at
 FROM bench_made JOIN bench_people USING (u), generate_series(1, 4) s WHERE s < 4 OR progress = 'connect_failed' ORDER BY n, s;
 INSERT INTO search_terms (hash, invite_id) SELECT t, id FROM bench_made JOIN bench_people USING (u), unnest(terms) t ORDER BY n;
+INSERT INTO search_terms (hash, invite_id) SELECT term, id FROM bench_made m JOIN bench_people p USING (u)
+	JOIN bench_inviters i ON i.k = m.inviter AND i.project_id = p.project_id AND i.livemode = p.livemode ORDER BY n;
 INSERT INTO suppressions (id, project_id, livemode, channel, kind, hash, source, created_at, lifted_at)
 SELECT bench_uid(n, at, 7), project_id, livemode, 'email', CASE WHEN r2 < 20 THEN 'spam_report' ELSE 'hard_bounce' END, sha256(id::text::bytea), 'receipt', at, CASE WHEN r2 % 5 = 0 THEN now() END
 FROM bench_made JOIN bench_people USING (u) WHERE n % 10 = 0 ORDER BY n;
@@ -150,6 +165,22 @@ func fillFor(b *testing.B, url string, box *seal.Box, n int) {
 		w := all[i]
 		return []any{w.number, w.project, w.livemode, ledger.Terms(box, w.project, w.livemode, invite.Content{Recipient: w.recipient()})}, nil
 	}))
+	var theirs [][]any
+	seen := map[string]bool{}
+	for _, w := range all {
+		if place := fmt.Sprint(w.project, w.livemode); seen[place] {
+			continue
+		} else {
+			seen[place] = true
+		}
+		for k, name := range inviters() {
+			for _, h := range find.InviterTerms(box, w.project, w.livemode, name) {
+				theirs = append(theirs, []any{k, w.project, w.livemode, h})
+			}
+		}
+	}
+	copied("bench_inviters", []string{"k", "project_id", "livemode", "term"}, pgx.CopyFromRows(theirs))
+	run("ANALYZE bench_inviters")
 	var who []int
 	var ids []invite.ID
 	rows := must[pgx.Rows](b)(conn.Query(ctx, `SELECT u, id FROM bench_made ORDER BY n`))
@@ -181,7 +212,7 @@ func fillFor(b *testing.B, url string, box *seal.Box, n int) {
 	for _, table := range tables {
 		run("REINDEX TABLE " + table)
 	}
-	run("DROP TABLE bench_people, bench_content")
+	run("DROP TABLE bench_people, bench_inviters, bench_content")
 	for _, table := range slices.Concat(tables, []string{""}) {
 		run("VACUUM ANALYZE " + table)
 	}

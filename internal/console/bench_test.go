@@ -225,9 +225,16 @@ func benchPages(b *testing.B, db *pgxpool.Pool, n int) []benchPage {
 		{"app, oldest", "?app=oldest_app", ""},
 		{"app, unknown", "?app=unknown_app", ""},
 		{"reason", "?reason=mailbox_unavailable", "inv_"},
-		{"reason, rare", "?reason=content", "inv_"},
+		{"reason, rare", "?reason=content", ""},
 		{"reason, unknown", "?reason=opted_out", ""},
 		{"reason, common", "?reason=no_receipt", "inv_"},
+		{"inviter", "?inviter=nightly+import", "inv_"},
+		{"inviter, middle", "?inviter=nightly+import&after=" + middle.String(), "inv_"},
+		{"inviter, one of many", "?inviter=Sam+Rivera+7", "inv_"},
+		{"inviter, failed", "?inviter=Sam+Rivera+7&status=failed", "inv_"},
+		{"inviter, by a rare app", "?inviter=nightly+import&app=rare_app", ""},
+		{"inviter, unknown", "?inviter=nobody", ""},
+		{"until", "?until=" + time.Now().AddDate(0, 0, -30).Format(time.DateOnly), "inv_"},
 		{"since", "?since=" + time.Now().AddDate(0, 0, -30).Format(time.DateOnly), "inv_"},
 		{"since, failed by text", "?channel=sms&status=failed&since=" + time.Now().AddDate(0, 0, -7).Format(time.DateOnly), "inv_"},
 		{"everything", "?status=failed&channel=sms&app=hubspot&reason=suppressed&since=" + time.Now().AddDate(0, 0, -60).Format(time.DateOnly), ""},
@@ -238,6 +245,7 @@ func benchPages(b *testing.B, db *pgxpool.Pool, n int) []benchPage {
 	add("invites/small project", benchSmall+"/invites", pageBudget, list, "inv_")
 	add("invites/small project, failed", benchSmall+"/invites?status=failed", pageBudget, list, "inv_")
 	add("invite", benchDesk+"/invites/"+rushed.String(), pageBudget, list, "")
+	add("new invite", benchDesk+"/new", pageBudget, list, "")
 	add("person", benchDesk+"/people/"+pats.String(), pageBudget, list, patsRow)
 	add("person with thousands", benchDesk+"/people/"+testers.String(), pageBudget, list, testers.String())
 	add("blocks", benchDesk+"/blocks", pageBudget, list, "sup_")
