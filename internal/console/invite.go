@@ -118,6 +118,11 @@ func (s *console) inviteData(p *page, o opened) (invitePage, error) {
 	}
 	d.Step, d.StepText = story.Next(b, situation)
 	d.StepURL = p.stepURL(d.Home, d.Step)
+	if d.Step == story.StepLift {
+		if err := s.stepLift(p, o, &d); err != nil {
+			return d, err
+		}
+	}
 	if d.StepURL == "" {
 		d.Step, d.StepText = story.StepNone, ""
 	}
@@ -139,34 +144,6 @@ func (s *console) inviteData(p *page, o opened) (invitePage, error) {
 
 func resendable(s invite.Status) bool {
 	return s == invite.Pending || s == invite.Active || s == invite.Expired || s == invite.Failed
-}
-
-// stepURL is where the next step is taken; empty where the role may not.
-func (p *page) stepURL(home string, step story.Step) string {
-	may := func(a access.Act, address string) string {
-		if !p.by.May(a) {
-			return ""
-		}
-		return address
-	}
-	switch step {
-	case story.StepCancel:
-		return may(access.ActRevoke, home+"/revoke")
-	case story.StepResend, story.StepRenew:
-		return may(access.ActResend, home+"/resend")
-	case story.StepCorrect:
-		return may(access.ActCorrect, home+"/resend?correct=1")
-	case story.StepToEmail:
-		return may(access.ActResend, home+"/resend?channel=email")
-	case story.StepToSMS:
-		return may(access.ActResend, home+"/resend?channel=sms")
-	case story.StepLift:
-		return may(access.ActLiftBlock, p.frame.URL("blocks"))
-	case story.StepNew:
-		return may(access.ActCreate, p.frame.URL("new"))
-	case story.StepNone:
-	}
-	return ""
 }
 
 // person is masked: unmasking is an act of its own.

@@ -1,0 +1,166 @@
+package console
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/connectlink/connectlink/internal/console/view"
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/store/find"
+	"github.com/connectlink/connectlink/internal/suppress"
+)
+
+// liftPage asks why an address may be written to again.
+type liftPage struct {
+	*view.Base
+	Row    blockRow
+	Reason string
+	Faults []fault
+	Shown  string // the address, unmasked for this answer only
+	Then   string // the invite to be sent again once the block is lifted
+}
+
+// Back is where the page was come to from.
+func (d liftPage) Back() string {
+	if d.Then != "" {
+		return d.URL("invites", d.Then)
+	}
+	return d.URL("blocks")
+}
+
+// Wrong is the fault of a field; the template asks for it.
+func (d liftPage) Wrong(field string) string { return blocksPage{Faults: d.Faults}.Wrong(field) }
+
+func (p *page) block() (suppress.Suppression, error) {
+	id, err := invite.Parse[invite.SuppressionID](p.Param("id"))
+	if err != nil {
+		return suppress.Suppression{}, errMissing
+	}
+	b, err := p.Blocks.Get(p.ctx(), p.by, id)
+	if invite.CodeOf(err) == invite.CodeSuppressionNotFound {
+		return b, errMissing
+	}
+	return b, err
+}
+
+// blockPage shows one block, with the way to lift it.
+func (s *console) block(p *page) error {
+	b, err := p.block()
+	if err != nil {
+		return p.orMissing(err)
+	}
+	return p.show("block", p.lift(b, p.QueryParam("then")))
+}
+
+func (p *page) lift(b suppress.Suppression, then string) liftPage {
+	d := liftPage{Base: p.base(p.t("Block"), "blocks"), Row: p.blockRow(b)}
+	if id, err := invite.Parse[invite.ID](then); err == nil {
+		d.Then = id.String()
+	}
+	return d
+}
+
+// unmaskBlock shows which address is blocked, in this answer only.
+func (s *console) unmaskBlock(p *page) error {
+	b, err := p.block()
+	if err != nil {
+		return p.orMissing(err)
+	}
+	address, err := s.Reveal.Blocked(p.ctx(), p.by, b.ID)
+	if err != nil {
+		return err
+	}
+	return p.show("block", liftPage{Base: p.base(p.t("Block"), "blocks"), Row: p.blockRow(b), Shown: address.Reveal()})
+}
+
+// liftBlock lets an address be written to again.
+func (s *console) liftBlock(p *page) error {
+	b, err := p.block()
+	if err != nil {
+		return p.orMissing(err)
+	}
+	form, err := p.form()
+	if err != nil {
+		return invite.Errorf(invite.CodeMalformed, "The form could not be read.")
+	}
+	d := p.lift(b, form.Get("then"))
+	lifted, err := s.Blocks.Lift(p.ctx(), p.by, b.ID, form.Get("reason"))
+	if err != nil {
+		d.Reason = form.Get("reason")
+		switch invite.CodeOf(err) {
+		case invite.CodeInvalidRequest:
+			d.Faults = []fault{{"reason", p.t("Say why the address may be written to again.")}}
+		case invite.CodeRecipientOptedOut:
+			d.Faults = []fault{{"reason", p.t("The person replied STOP. Only they can undo it, by texting START.")}}
+		case invite.CodeUnavailable:
+			d.Faults = []fault{{"reason", p.t("The mail provider's own list could not be changed, so nothing was lifted. Try again in a minute.")}}
+		default:
+			return err
+		}
+		return p.wrong("block", d)
+	}
+	to := p.frame.URL("blocks")
+	if !b.InviteID.IsZero() {
+		to = p.frame.URL("invites", b.InviteID.String())
+	}
+	if d.Then != "" {
+		if to, err = s.onward(p, d.Then); err != nil {
+			return err
+		}
+	}
+	if lifted.ProviderKeeps {
+		return p.done(to, "note", p.t("Lifted here. The mail provider keeps the address on a list of its own: an operator has to remove it there."))
+	}
+	return p.done(to, "good", p.t("Lifted. The address may be written to again."))
+}
+
+// onward is where to go once a block was lifted for an invite's sake: to the next
+// block of its address, else to sending it again.
+func (s *console) onward(p *page, then string) (string, error) {
+	home := p.frame.URL("invites", then)
+	id, err := invite.Parse[invite.ID](then)
+	if err != nil {
+		return home, nil
+	}
+	inv, err := find.Get(p.ctx(), s.DB, p.by.ProjectID, p.by.Livemode, id)
+	if errors.Is(err, find.ErrNotFound) {
+		return p.frame.URL("blocks"), nil
+	}
+	if err != nil {
+		return "", err
+	}
+	o, err := p.open(inv)
+	if err != nil {
+		return "", err
+	}
+	b, ok, err := s.standing(p, o)
+	switch {
+	case err != nil:
+		return "", err
+	case ok:
+		return query(p.frame.URL("blocks", b.ID.String()), "then", then), nil
+	case !resendable(o.Status):
+		return home, nil
+	}
+	return home + "/resend", nil
+}
+
+// standing is a block of the address that an invite's latest message was for; one
+// that can be lifted before one that cannot. ok is false when none is in force.
+func (s *console) standing(p *page, o opened) (b suppress.Suppression, ok bool, err error) {
+	address := o.content.Recipient.Address(via(o))
+	if address == "" {
+		return b, false, nil
+	}
+	list, _, err := s.Blocks.List(p.ctx(), p.by, suppress.Query{Recipient: address, Channel: via(o), Limit: perPage})
+	if invite.CodeOf(err) == invite.CodeInvalidRequest {
+		return b, false, nil // an address of old rules; it cannot be blocked either
+	}
+	if err != nil || len(list) == 0 {
+		return b, false, err
+	}
+	if i := slices.IndexFunc(list, func(b suppress.Suppression) bool { return b.Kind.Liftable() }); i >= 0 {
+		return list[i], true, nil
+	}
+	return list[0], true, nil
+}
