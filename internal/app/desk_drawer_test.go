@@ -91,7 +91,7 @@ func TestADrawerWithoutASessionLeadsToTheSignIn(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, access.RoleAgent)
 	d.open("/invites/" + d.failed().text("id"))
-	d.exec(`UPDATE staff_sessions SET ended_at = now(), ended_why = 'signed_out'`)
+	d.sql(`UPDATE staff_sessions SET ended_at = now(), ended_why = 'signed_out'`)
 	d.click(`.now a.primary[data-drawer]`, `.door`)
 	if !strings.Contains(evaluate[string](d, `location.search`), "resend") {
 		t.Error("the sign-in does not lead back to what was wanted")

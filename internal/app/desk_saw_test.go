@@ -5,8 +5,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/connectlink/connectlink/internal/access"
 )
 
@@ -32,18 +30,6 @@ func (v *visitor) get(address string) string {
 		v.t.Fatalf("%s: %d", address, status)
 	}
 	return body
-}
-
-func (p *product) exec(sql string, args ...any) {
-	p.t.Helper()
-	conn, err := pgx.Connect(p.t.Context(), p.db)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	defer func() { _ = conn.Close(p.t.Context()) }()
-	if tag, err := conn.Exec(p.t.Context(), sql, args...); err != nil || tag.RowsAffected() == 0 {
-		p.t.Fatalf("%s: %v, %v", sql, tag, err)
-	}
 }
 
 // What support is shown of the page is the page that the recipient gets, but for
@@ -117,7 +103,7 @@ func TestSupportIsToldHowNearTheShownMessageIsToTheSentOne(t *testing.T) {
 	if page := v.get(at); !strings.Contains(page, "with the same wording and layout that it was sent with") {
 		t.Error("today's wording is not said to be that of then")
 	}
-	p.exec(`UPDATE attempts SET template_version = 'of last year'`)
+	p.sql(`UPDATE attempts SET template_version = 'of last year'`)
 	if page := v.get(at); !strings.Contains(page, "its wording or layout has changed since") {
 		t.Error("a changed wording is not said to be one")
 	}

@@ -3,7 +3,9 @@ package console
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
+	"time"
 
 	"github.com/skip2/go-qrcode"
 
@@ -18,24 +20,36 @@ func (s *console) eventsOf(p *page, o opened) ([]find.Event, error) {
 	return find.Events(p.ctx(), s.DB, o.ID)
 }
 
-// unmask shows one invite with its addresses, in this answer only: going back
-// or reloading by GET masks them again.
+// unmask records that somebody wants to see whom an invite is for, and goes on to
+// the page that shows it.
 func (s *console) unmask(p *page) error {
 	o, err := p.invite()
 	if err != nil {
 		return p.orMissing(err)
 	}
-	r, err := s.Reveal.Recipient(p.ctx(), p.by, o.ID)
-	if err != nil {
+	if _, err := s.Reveal.Recipient(p.ctx(), p.by, o.ID); err != nil {
 		return err
 	}
-	d, err := s.inviteData(p, o)
-	if err != nil {
-		return err
-	}
-	d.Person.Name, d.Person.Email, d.Person.Phone, d.Person.Shown = r.Name, r.Email, r.Phone, true
-	return p.show("invite", d)
+	return p.Redirect(http.StatusSeeOther, p.frame.URL("invites", o.ID.String())+"?shown=1#who")
 }
+
+// disclose shows an invite's person for as long as the session that unmasked it
+// may look; to anybody else, and later, the address of the page shows nothing.
+func (s *console) disclose(p *page, o opened, d *invitePage) error {
+	if p.QueryParam("shown") == "" {
+		return nil
+	}
+	r, left, ok, err := s.Reveal.RecipientAgain(p.ctx(), p.by, o.ID)
+	if err != nil || !ok {
+		return err
+	}
+	d.Person.Hushed = &person{Name: d.Person.Name, Email: d.Person.Email, Phone: d.Person.Phone}
+	d.Person.Name, d.Person.Email, d.Person.Phone, d.Person.ShownFor = r.Name, r.Email, r.Phone, lasting(left)
+	return nil
+}
+
+// lasting is a time that is left in seconds, at least one.
+func lasting(d time.Duration) int { return max(1, int(d/time.Second)) }
 
 // copyPage asks what a link is wanted for, and then shows it.
 type copyPage struct {

@@ -47,7 +47,8 @@ type person struct {
 	Inviter, Reason    string
 	Note               string
 	Erased             bool
-	Shown              bool // unmasked, for this answer only
+	ShownFor           int     // seconds for which it is unmasked; 0: it is masked
+	Hushed             *person // what stands there afterwards
 	Metadata           []story.Fact
 }
 
@@ -67,6 +68,9 @@ func (s *console) invite(p *page) error {
 	}
 	d, err := s.inviteData(p, inv)
 	if err != nil {
+		return err
+	}
+	if err := s.disclose(p, inv, &d); err != nil {
 		return err
 	}
 	return p.show("invite", d)

@@ -2,6 +2,7 @@ package console
 
 import (
 	"errors"
+	"net/http"
 	"slices"
 
 	"github.com/connectlink/connectlink/internal/console/view"
@@ -16,7 +17,8 @@ type liftPage struct {
 	Row    blockRow
 	Reason string
 	Faults []fault
-	Shown  string // the address, unmasked for this answer only
+	Shown  string // the address, unmasked
+	For    int    // seconds for which it is
 	Then   string // the invite to be sent again once the block is lifted
 }
 
@@ -49,7 +51,17 @@ func (s *console) block(p *page) error {
 	if err != nil {
 		return p.orMissing(err)
 	}
-	return p.show("block", p.lift(b, p.QueryParam("then")))
+	d := p.lift(b, p.QueryParam("then"))
+	if p.QueryParam("shown") != "" {
+		address, left, ok, err := s.Reveal.BlockedAgain(p.ctx(), p.by, b.ID)
+		if err != nil {
+			return err
+		}
+		if ok {
+			d.Shown, d.For = address.Reveal(), lasting(left)
+		}
+	}
+	return p.show("block", d)
 }
 
 func (p *page) lift(b suppress.Suppression, then string) liftPage {
@@ -60,17 +72,21 @@ func (p *page) lift(b suppress.Suppression, then string) liftPage {
 	return d
 }
 
-// unmaskBlock shows which address is blocked, in this answer only.
+// unmaskBlock records that somebody wants to see which address is blocked, and
+// goes on to the page that shows it.
 func (s *console) unmaskBlock(p *page) error {
 	b, err := p.block()
 	if err != nil {
 		return p.orMissing(err)
 	}
-	address, err := s.Reveal.Blocked(p.ctx(), p.by, b.ID)
+	form, err := p.form()
 	if err != nil {
+		return invite.Errorf(invite.CodeMalformed, "The form could not be read.")
+	}
+	if _, err := s.Reveal.Blocked(p.ctx(), p.by, b.ID); err != nil {
 		return err
 	}
-	return p.show("block", liftPage{Base: p.base(p.t("Block"), "blocks"), Row: p.blockRow(b), Shown: address.Reveal()})
+	return p.Redirect(http.StatusSeeOther, query(p.frame.URL("blocks", b.ID.String()), "shown", "1", "then", p.lift(b, form.Get("then")).Then))
 }
 
 // liftBlock lets an address be written to again.

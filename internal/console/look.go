@@ -65,7 +65,8 @@ func (p *page) row(inv find.Invite) (inviteRow, error) {
 	if r.To == "" {
 		r.To = p.t("No address")
 	}
-	if inv.ExpiresAt != nil && inv.Status.Open() {
+	// The link of a message that did not arrive works all the same.
+	if inv.ExpiresAt != nil && (inv.Status.Open() || inv.Status == invite.Failed && inv.ExpiresAt.After(inv.Now)) {
 		r.Ends = *inv.ExpiresAt
 	}
 	if inv.DeliveryReason != nil {

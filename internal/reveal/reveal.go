@@ -85,15 +85,7 @@ func (s *Service) Blocked(ctx context.Context, by access.Principal, id invite.Su
 	if !by.May(access.ActUnmask) {
 		return secret.Text{}, fmt.Errorf("unmask block %s: %w", id, ErrForbidden)
 	}
-	scope := suppression.Scope{ProjectID: by.ProjectID, Livemode: by.Livemode, Sender: s.p.Sender(by.ProjectID, by.Livemode)}
-	row, err := suppression.Get(ctx, s.p.DB, scope, id)
-	if errors.Is(err, suppression.ErrNotFound) {
-		return secret.Text{}, invite.Errorf(invite.CodeSuppressionNotFound, "There is no suppression %s here.", id)
-	}
-	if err != nil {
-		return secret.Text{}, err
-	}
-	address, err := suppression.Open(s.p.Box, id, "suppressions.address", row.Address)
+	row, address, err := s.blocked(ctx, by, id)
 	if err != nil {
 		return secret.Text{}, err
 	}
@@ -101,6 +93,19 @@ func (s *Service) Blocked(ctx context.Context, by access.Principal, id invite.Su
 		return account.InsertAudit(ctx, tx, account.Entry{By: by, Act: access.ActUnmask, Target: id.String(), Invite: row.InviteID})
 	})
 	return address, err
+}
+
+func (s *Service) blocked(ctx context.Context, by access.Principal, id invite.SuppressionID) (suppression.Row, secret.Text, error) {
+	scope := suppression.Scope{ProjectID: by.ProjectID, Livemode: by.Livemode, Sender: s.p.Sender(by.ProjectID, by.Livemode)}
+	row, err := suppression.Get(ctx, s.p.DB, scope, id)
+	if errors.Is(err, suppression.ErrNotFound) {
+		err = invite.Errorf(invite.CodeSuppressionNotFound, "There is no suppression %s here.", id)
+	}
+	if err != nil {
+		return row, secret.Text{}, err
+	}
+	address, err := suppression.Open(s.p.Box, id, "suppressions.address", row.Address)
+	return row, address, err
 }
 
 // Link gives out an invite's own link, to be handed over by hand. It stands on

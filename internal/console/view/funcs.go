@@ -72,9 +72,16 @@ func (l *words) tick(now, at time.Time) template.HTML {
 		at.Format(time.RFC3339), at.Format("2006-01-02 15:04:05")+" UTC", template.HTMLEscapeString(l.relative(at.Sub(now)))))
 }
 
-// relative is a distance in time in words, rounded down.
+// relative is a distance in time in words. What is past is rounded to the nearest
+// hour or day; a time to come within two days is told to the minute, and down,
+// as somebody may rely on it.
 func (l *words) relative(d time.Duration) string {
-	minutes, hours, days := int(d.Abs()/time.Minute), int(d.Abs()/time.Hour), int(d.Abs()/(24*time.Hour))
+	const day = 24 * time.Hour
+	minutes, hours, days := int(d.Abs()/time.Minute), int(d.Abs()/time.Hour), int(d.Abs().Round(day)/day)
+	if d < 0 && d.Abs() >= time.Hour {
+		hours = int(d.Abs().Round(time.Hour) / time.Hour)
+	}
+	rest := minutes - hours*60
 	switch {
 	case d.Abs() < time.Minute && d <= 0:
 		return l.text("just now", nil)
@@ -82,13 +89,15 @@ func (l *words) relative(d time.Duration) string {
 		return l.text("in a moment", nil)
 	case d < 0 && hours == 0:
 		return l.number("%d minute ago", "%d minutes ago", minutes, nil)
-	case d < 0 && days < 2:
+	case d < 0 && hours < 48:
 		return l.number("%d hour ago", "%d hours ago", hours, nil)
 	case d < 0:
 		return l.number("%d day ago", "%d days ago", days, nil)
 	case hours == 0:
 		return l.number("in %d minute", "in %d minutes", minutes, nil)
-	case days < 2:
+	case hours < 48 && rest > 0:
+		return l.text("in %d h %d min", []any{hours, rest})
+	case hours < 48:
 		return l.number("in %d hour", "in %d hours", hours, nil)
 	}
 	return l.number("in %d day", "in %d days", days, nil)

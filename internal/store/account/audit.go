@@ -2,6 +2,7 @@ package account
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -73,6 +74,25 @@ func InsertAudit(ctx context.Context, tx pgx.Tx, e Entry) error {
 		return fmt.Errorf("insert audit entry %s: %w", e.Act, postgres.Translate(err))
 	}
 	return nil
+}
+
+// FindAct says how long ago a principal's session last did something to a target.
+func FindAct(ctx context.Context, db postgres.DB, by access.Principal, act access.Act, target string) (ago time.Duration, ok bool, err error) {
+	session, err := invite.Parse[invite.SessionID](by.Origin.SessionID)
+	if err != nil {
+		return 0, false, fmt.Errorf("find audit entry %s: %w", act, err)
+	}
+	var seconds float64
+	err = db.QueryRow(ctx, `SELECT extract(epoch FROM now() - at)::float8 FROM audit
+		WHERE target = $1 AND act = $2 AND session_id = $3 AND project_id = $4 AND livemode = $5 AND actor = $6 ORDER BY id DESC LIMIT 1`,
+		target, string(act), session, by.ProjectID, by.Livemode, by.Actor()).Scan(&seconds)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, false, nil
+	}
+	if err != nil {
+		return 0, false, fmt.Errorf("find audit entry %s: %w", act, postgres.Translate(err))
+	}
+	return time.Duration(seconds * float64(time.Second)), true, nil
 }
 
 // AuditFilter says which entries are wanted. Every field but the project

@@ -1,0 +1,52 @@
+package reveal
+
+import (
+	"context"
+	"time"
+
+	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/secret"
+	"github.com/connectlink/connectlink/internal/store/account"
+	"github.com/connectlink/connectlink/internal/store/find"
+)
+
+// ShownFor is how long what was unmasked can be looked at again by the session
+// that unmasked it, so that a page can be reloaded.
+const ShownFor = time.Minute
+
+// RecipientAgain is Recipient for whoever unmasked this invite within ShownFor
+// by the same session: the entry of then in the audit log is what allows it, so
+// there is no second one. ok is false when there is none; left is how long it
+// lasts. Errors are as Recipient's.
+func (s *Service) RecipientAgain(ctx context.Context, by access.Principal, id invite.ID) (r invite.Recipient, left time.Duration, ok bool, err error) {
+	if left, ok, err = s.shown(ctx, by, id.String()); err != nil || !ok {
+		return r, 0, false, err
+	}
+	inv, err := s.get(ctx, by, id)
+	if err != nil {
+		return r, 0, false, err
+	}
+	content, err := find.Open(s.p.Box, id, inv.Content)
+	return content.Recipient, left, err == nil, err
+}
+
+// BlockedAgain is to Blocked what RecipientAgain is to Recipient.
+func (s *Service) BlockedAgain(ctx context.Context, by access.Principal, id invite.SuppressionID) (address secret.Text, left time.Duration, ok bool, err error) {
+	if left, ok, err = s.shown(ctx, by, id.String()); err != nil || !ok {
+		return address, 0, false, err
+	}
+	_, address, err = s.blocked(ctx, by, id)
+	return address, left, err == nil, err
+}
+
+// shown says whether this session unmasked something lately, and for how long
+// that still counts.
+func (s *Service) shown(ctx context.Context, by access.Principal, target string) (left time.Duration, ok bool, err error) {
+	if !by.May(access.ActUnmask) || by.Origin.SessionID == "" {
+		return 0, false, nil
+	}
+	ago, found, err := account.FindAct(ctx, s.p.DB, by, access.ActUnmask, target)
+	left = ShownFor - ago
+	return left, found && left > 0, err
+}
