@@ -10,9 +10,12 @@ import (
 )
 
 var (
-	mailInText = regexp.MustCompile(`[^\s<>()"',;:@\x{2068}\x{2069}]+@[^\s<>()"',;:@\x{2068}\x{2069}]+`)
-	// Seven digits or more, as people and providers write them.
-	numberInText = regexp.MustCompile(`\+?\d[\d\s()./-]{5,}\d`)
+	mailInText = regexp.MustCompile(`(?:"[^"@\n]+"|[^\s<>()"',;:@\x{2068}\x{2069}]+)@[^\s<>()"',;:@\x{2068}\x{2069}]+`)
+	// As it stands in an address of the web, which bounces like to quote.
+	mailInURL = regexp.MustCompile(`[^\s<>()"',;:@/?&=]+%40[^\s<>()"',;:@/?&=%]+`)
+	// Seven digits or more, as people and providers write them, in any script and
+	// with whatever keeps them on one line.
+	numberInText = regexp.MustCompile(`\+?\p{Nd}[\p{Nd}\s\p{Z}\p{Pd}()./]{5,}\p{Nd}`)
 )
 
 // Hush masks the addresses in words that somebody else wrote: a bounce quotes
@@ -22,6 +25,7 @@ func Hush(text string) string {
 		bare := strings.TrimRight(m, ".!?")
 		return contact.MaskEmail(bare) + m[len(bare):]
 	})
+	text = mailInURL.ReplaceAllStringFunc(text, func(m string) string { return contact.MaskEmail(strings.Replace(m, "%40", "@", 1)) })
 	return numberInText.ReplaceAllStringFunc(text, func(m string) string {
 		digits := strings.Map(func(r rune) rune {
 			if unicode.IsDigit(r) {
@@ -29,13 +33,14 @@ func Hush(text string) string {
 			}
 			return -1
 		}, m)
-		if len(digits) < 7 {
+		if utf8.RuneCountInString(digits) < 7 {
 			return m
 		}
 		if strings.HasPrefix(m, "+") {
 			return contact.MaskPhone("+" + digits)
 		}
-		return "•••\u00a0" + digits[len(digits)-2:]
+		runes := []rune(digits)
+		return "•••\u00a0" + string(runes[len(runes)-2:])
 	})
 }
 

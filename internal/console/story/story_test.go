@@ -182,12 +182,19 @@ func TestAddressesInOthersWordsAreMasked(t *testing.T) {
 	for text, want := range map[string]string{
 		"550 5.1.1 <pat@customer.example> unknown": "550 5.1.1 <p••@c•••.example> unknown",
 		"pat@customer.example.":                    "p••@c•••.example.",
-		"call +1 202 555 0147 now":                 "call +1\u00a0•••\u00a047 now",
+		"call +1 202 555 0147 now":                 "call +1 ••• 47 now",
 		"2025550147":                               "•••\u00a047",
 		"user-8812":                                "user-8812",
 		"550 5.1.1":                                "550 5.1.1",
 		"a@b":                                      "•••",
-		"two: a.b@c.example, d@e.example":          "two: a••@c•••.example, d••@e•••.example",
+		"https://mail.example/?rcpt=pat%40customer.example&x": "https://mail.example/?rcpt=p••@c•••.example&x",
+		"pat%40customer.example":                              "p••@c•••.example",
+		"call +1\u00a0202\u2011555\u20110147 now":             "call +1 ••• 47 now",
+		"+1.202.555.0147":                                     "+1 ••• 47",
+		"\"pat doe\"@customer.example":                        "\"••@c•••.example",
+		"٠١٢٣٤٥٦٧٨":                                           "••• ٧٨",
+		"bounces+1-pat=customer.example@em.brand.example":     "b••@e•••.example",
+		"two: a.b@c.example, d@e.example":                     "two: a••@c•••.example, d••@e•••.example",
 	} {
 		if got := story.Hush(text); got != want {
 			t.Errorf("%q is shown as %q, want %q", text, got, want)
