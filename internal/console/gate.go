@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/url"
@@ -177,10 +178,7 @@ func (s *console) enter(c echo.Context) (p *page, ok bool, err error) {
 	p.by = access.Staff(signed.Staff.ID.String(), "", "", false)
 	p.by.Origin = s.origin(c)
 	p.by.Origin.SessionID = signed.Session.ID.String()
-	p.frame.Me = signed.Person.Name
-	if p.frame.Me == "" {
-		p.frame.Me = signed.Person.Email
-	}
+	p.frame.Me = cmp.Or(signed.Person.Name, signed.Person.Email, p.by.ID) // issuers need tell neither
 	web.SetPrincipal(c, p.by)
 	if listens {
 		return p, true, nil // the browser asks by itself, whether or not somebody is there

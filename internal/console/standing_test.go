@@ -136,3 +136,16 @@ func TestBugTheAuditLogNamesNobodyOfAnotherProject(t *testing.T) {
 		}
 	}
 }
+
+// An issuer need tell neither name nor address. Once such a person had pages
+// without a menu, and no way to sign out.
+func TestBugAPersonWithoutANameHasAMenu(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	b := s.signedIn("", map[string]access.Role{"default": access.RoleAdmin})
+	for _, page := range []string{"home", "team", "audit", "system"} {
+		if a := b.get("/console/default/test/" + page); a.StatusCode != http.StatusOK || !strings.Contains(a.body, `action="/console/sign-out"`) {
+			t.Errorf("%s: %d", page, a.StatusCode)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"errors"
 	"time"
 
@@ -43,7 +44,7 @@ func (s *console) team(p *page) error {
 		if role == "" {
 			continue
 		}
-		r := personRow{ID: k.ID.String(), Name: k.Person.Name, Email: k.Person.Email, Role: role, Off: k.DisabledAt != nil, Own: k.ID == p.signed.Staff.ID}
+		r := personRow{ID: k.ID.String(), Name: cmp.Or(k.Person.Name, k.Person.Email, k.ID.String()), Email: k.Person.Email, Role: role, Off: k.DisabledAt != nil, Own: k.ID == p.signed.Staff.ID}
 		if k.SignedInAt != nil {
 			r.SignedIn = *k.SignedInAt
 		}

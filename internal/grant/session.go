@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -58,8 +59,18 @@ func (s *Staff) Password(ctx context.Context, login, password secret.Text, b Bro
 		return secret.Text{}, ErrDisabled
 	}
 	return s.begin(ctx, a.ID, "password", b, func(tx pgx.Tx) error {
-		_, err := unchanged(ctx, tx, hashes, phc)
-		return err
+		now, err := unchanged(ctx, tx, hashes, phc)
+		if err != nil {
+			return err
+		}
+		// Under the key of today: the one it was made with is retired some day.
+		who := s.open(now).Person
+		who.Email = strings.TrimSpace(login.Reveal())
+		profile, err := s.seal(a.ID, who)
+		if err != nil {
+			return err
+		}
+		return account.SetProfile(ctx, tx, a.ID, hashes[0], profile)
 	})
 }
 
@@ -262,8 +273,7 @@ func (s *Staff) Session(ctx context.Context, token secret.Text) (signed Signed, 
 	if session.Ended == "" && a.DisabledAt != nil {
 		session.Ended = account.EndedDisabled
 	}
-	k, err := s.open(a)
-	return Signed{Session: session, Known: k}, err == nil, err
+	return Signed{Session: session, Known: s.open(a)}, true, nil
 }
 
 // Seen records that a session is in use; flashRead takes its message away.

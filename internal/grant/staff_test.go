@@ -23,6 +23,7 @@ type office struct {
 	*grant.Staff
 	t   *testing.T
 	db  *pgxpool.Pool
+	key *seal.Keyset
 	sam invite.StaffID
 }
 
@@ -48,7 +49,7 @@ func newOffice(t *testing.T) office {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return office{s, t, db, id}
+	return office{s, t, db, keyset, id}
 }
 
 func (o office) signIn(with secret.Text) secret.Text {
@@ -252,5 +253,45 @@ func TestBugARoleThatTheIssuerTookAwayIsGoneEverywhere(t *testing.T) {
 	stranger := grant.Identity{Issuer: "https://login.example", Subject: "2"}
 	if _, err := o.Issuer(t.Context(), stranger, grant.Browser{}); !errors.Is(err, grant.ErrNoRole) {
 		t.Errorf("a stranger without a role: %v", err)
+	}
+}
+
+// with is the same office after a change of keys.
+func (o office) with(key *seal.Keyset, err error) office {
+	o.t.Helper()
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	box, err := seal.NewBox(key)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	o.Staff, o.key = grant.NewStaff(o.db, box), key
+	return o
+}
+
+// Accounts live long, and once each hung on the key it was made with: a retired
+// one took the emergency account with it, and every page that lists people.
+func TestBugARetiredKeyTakesNobodyAlong(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	lost, err := o.Issuer(t.Context(), grant.Identity{
+		Issuer: "https://login.example", Subject: "1", Person: grant.Person{Name: "Ada"}, Roles: map[string]access.Role{"acme": access.RoleAgent},
+	}, grant.Browser{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rotated := o.with(o.key.Rotate())
+	rotated.signIn(password) // which brings the account to the new key
+	retired := rotated.with(rotated.key.Retire())
+	if s := retired.session(retired.signIn(password)); s.Person.Name != "Sam" || s.Person.Email != "sam@northwind.example" {
+		t.Errorf("after the old key was retired Sam is %+v", s.Person)
+	}
+	if s := retired.session(lost); s.Person != (grant.Person{}) || s.Role("acme") != access.RoleAgent {
+		t.Errorf("whose profile no key opens is %+v with %v", s.Person, s.Roles)
+	}
+	list, err := retired.List(t.Context())
+	if err != nil || len(list) != 2 {
+		t.Errorf("the list has %d, %v", len(list), err)
 	}
 }
