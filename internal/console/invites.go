@@ -229,10 +229,7 @@ func (s *console) personData(p *page, o opened) (personPage, error) {
 	}
 	addresses := map[string]bool{}
 	for _, inv := range list {
-		one, err := p.open(inv)
-		if err != nil {
-			return d, err
-		}
+		one, _ := p.open(inv) // one that no key opens has no addresses, and its row says so
 		for _, c := range []invite.Channel{invite.Email, invite.SMS} {
 			if a := one.content.Recipient.Address(c); a != "" {
 				addresses[a] = true
@@ -274,6 +271,9 @@ func (s *console) erase(p *page) error {
 	home := p.personURL(o.ID)
 	if form.Get("sure") != "yes" {
 		return p.done(home, "bad", p.t("Nothing was erased: tick the box if you are sure."))
+	}
+	if strings.TrimSpace(form.Get("reason")) == "" {
+		return p.done(home, "bad", p.t("Nothing was erased: say why."))
 	}
 	done, err := s.Erasing.Erase(p.ctx(), p.by, o.ExternalUserID, form.Get("reason"))
 	if invite.CodeOf(err) == invite.CodeInvalidRequest {

@@ -56,13 +56,18 @@ func (o opened) to() string {
 func (p *page) row(inv find.Invite) (inviteRow, error) {
 	o, err := p.open(inv)
 	if err != nil {
-		return inviteRow{}, err
+		// What no key opens must not take the other rows with it.
+		p.Log.WarnContext(p.ctx(), "an invite that is listed does not open", "invite", inv.ID.String(), "err", err)
+		o = opened{Invite: inv}
 	}
 	r := inviteRow{
 		ID: inv.ID.String(), URL: p.frame.URL("invites", inv.ID.String()), To: o.to(), Name: story.HushName(o.content.Recipient.Name),
 		App: inv.AppName, User: story.Hush(inv.ExternalUserID), Badge: p.badge(inv), Channel: p.channel(inv.Channel), Created: inv.CreatedAt,
 	}
-	if r.To == "" {
+	switch {
+	case err != nil:
+		r.To = p.t("Cannot be read any more")
+	case r.To == "":
 		r.To = p.t("No address")
 	}
 	// The link of a message that did not arrive works all the same.

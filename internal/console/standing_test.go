@@ -149,3 +149,18 @@ func TestBugAPersonWithoutANameHasAMenu(t *testing.T) {
 		}
 	}
 }
+
+// One invite that no key opens once took the whole list with it, and the search.
+func TestBugAnInviteThatDoesNotOpenIsARowLikeOthers(t *testing.T) {
+	t.Parallel()
+	w := newWard(t)
+	b := w.signedIn("pat", map[string]access.Role{"default": access.RoleViewer})
+	w.invited("kim@customer.example")
+	lost, _ := w.invited("pat@customer.example")
+	w.exec(`UPDATE invites SET content = 'x' WHERE id = $1`, lost)
+	for _, page := range []string{"invites", "search?q=customer.example"} {
+		if a := b.get("/console/default/test/" + page); a.StatusCode != http.StatusOK || !strings.Contains(a.body, "Cannot be read any more") {
+			t.Errorf("%s: %d", page, a.StatusCode)
+		}
+	}
+}

@@ -73,11 +73,14 @@
 	});
 	inside.addEventListener("submit", async e => {
 		const form = e.target;
+		if (!e.submitter) return; // a browser that does not say which button was pressed: it may have been the preview's
 		e.preventDefault();
 		if (form.ariaBusy) return;
 		form.ariaBusy = "true";
+		const body = new URLSearchParams(new FormData(form)); // with the button as a second argument, older browsers leave it out
+		if (e.submitter.name) body.set(e.submitter.name, e.submitter.value);
 		try {
-			const answer = await fetch(form.action, { method: "POST", redirect: "manual", body: new URLSearchParams(new FormData(form, e.submitter)) });
+			const answer = await fetch(form.action, { method: "POST", redirect: "manual", body });
 			// Not reload: what stands here may be a form's answer, which would be sent again.
 			if (answer.type === "opaqueredirect") { location.href = document.querySelector("[data-stream]")?.dataset.stream || location.pathname; return; }
 			if (fill(await answer.text())) return;
