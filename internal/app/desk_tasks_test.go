@@ -217,55 +217,6 @@ func TestAViewerSeesNoAddressAnywhere(t *testing.T) {
 
 func code(link string) string { return link[strings.LastIndexByte(link, '/')+1:] }
 
-// hostile strings try to become markup, script, attributes, templates or SQL.
-func hostile() []string {
-	return []string{
-		`<script>window.pwned=1</script>`, `"><img src=x onerror=window.pwned=1>`, `'><svg onload=window.pwned=1>`, "`${window.pwned=1}`",
-		`</textarea><script>window.pwned=1</script>`, `{{.Secret}} {{template "x"}}`, `javascript:window.pwned=1`, `&lt;b&gt; &amp; <b>`,
-		`'; DROP TABLE invites; --`, "\u202eevil\u2066", `%s%d%!`, `<!--`, `]]>`, `<a href=javascript:window.pwned=1>x</a>`,
-	}
-}
-
-func TestHostileTextIsShownAsText(t *testing.T) {
-	t.Parallel()
-	d := newDesk(t, access.RoleAdmin)
-	for i, h := range hostile() {
-		body := object{
-			"external_user_id": "u" + h, "app": "slack", "channel": "email", "reason": h, "note": h,
-			"recipient": object{"email": fmt.Sprintf("delivered+%d@connectlink.test", i), "name": h}, "inviter": object{"name": h}, "metadata": object{h[:min(len(h), 40)]: h},
-		}
-		status, _, made := d.call("POST", "/v1/invites", body)
-		if status != 201 {
-			t.Fatalf("%q: %d %v", h, status, made)
-		}
-		id := made.text("id")
-		for _, path := range []string{"/invites/" + id, "/people/" + id, "/invites/" + id + "/saw", "/search?q=" + url.QueryEscape(h), "/invites?app=" + url.QueryEscape(h) + "&status=" + url.QueryEscape(h)} {
-			d.open(path)
-			if evaluate[bool](d, `"pwned" in window`) {
-				t.Errorf("%q became script on %s", h, path)
-			}
-			if n := evaluate[int](d, `document.querySelectorAll("main script, main img, main svg[onload], main b:not(.i), main a[href^=javascript]").length`); n > 0 {
-				t.Errorf("%q became markup on %s", h, path)
-			}
-		}
-		if i == 0 {
-			d.open("/invites/" + id)
-			if !strings.Contains(d.text(), h) {
-				t.Errorf("%q is not shown at all: %s", h, d.text())
-			}
-		}
-	}
-	// Through the console's own forms too.
-	d.open("/new")
-	for _, field := range []string{"#external_user_id", "#app", "#email", "#phone", "#name", "#inviter", "#reason", "#locale", "#time_zone"} {
-		d.fill(field, `"><img src=x onerror=window.pwned=1>`)
-	}
-	d.click(`main button[type=submit]`, `.summary`)
-	if evaluate[bool](d, `"pwned" in window`) || evaluate[int](d, `document.querySelectorAll("main img").length`) > 0 {
-		t.Error("a form shown again turned what was typed into markup")
-	}
-}
-
 func TestTheDeskIsAccessible(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, access.RoleAdmin)

@@ -57,7 +57,12 @@ func newDesk(t *testing.T, role access.Role, flags ...chromedp.ExecAllocatorOpti
 // signIn signs somebody in with one role in the project.
 func (d *desk) signIn(role access.Role) {
 	d.t.Helper()
-	token, err := d.app.Staff.Link(d.t.Context(), access.Principal{Kind: access.KindSystem}, "Robin "+string(role),
+	d.signInAs("Robin "+string(role), role)
+}
+
+func (d *desk) signInAs(name string, role access.Role) {
+	d.t.Helper()
+	token, err := d.app.Staff.Link(d.t.Context(), access.Principal{Kind: access.KindSystem}, name,
 		map[string]access.Role{"default": role}, time.Minute)
 	if err != nil {
 		d.t.Fatal(err)

@@ -35,6 +35,7 @@ type product struct {
 	db   string
 	base string
 	key  string
+	seal string // its keyset
 	logs *logs
 	http *http.Client
 }
@@ -84,7 +85,7 @@ func start(t *testing.T, b boot) *product {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &product{t: t, db: b.db, base: "http://" + listener.Addr().String(), logs: &logs{}, http: &http.Client{Timeout: patience}}
+	p := &product{t: t, db: b.db, seal: b.keyset, base: "http://" + listener.Addr().String(), logs: &logs{}, http: &http.Client{Timeout: patience}}
 	set := map[string]string{
 		"CONNECTLINK_DATABASE_URL": b.db, "CONNECTLINK_KEYSET": b.keyset, "CONNECTLINK_BRAND_NAME": "Acme", "CONNECTLINK_BRAND_REGION": "US",
 		"CONNECTLINK_SANDBOX": "true",

@@ -29,7 +29,7 @@ const host = "connect.example.test"
 func newBrowser(t *testing.T) context.Context {
 	t.Helper()
 	// For a very busy machine, and for as many invites as robots are tried on.
-	return browsertest.New(t, 4*time.Minute+time.Duration(invitesEach(t))*40*time.Second,
+	return browsertest.New(t, 4*time.Minute+time.Duration(invitesEach(t))*5*time.Second,
 		chromedp.UserAgent(browser), chromedp.Flag("host-resolver-rules", "MAP "+host+" 127.0.0.1"))
 }
 
