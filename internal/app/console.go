@@ -38,7 +38,7 @@ func (a *App) mountConsole(e *echo.Echo) error {
 	p := console.Params{
 		Staff: a.Staff, Keys: a.Grants, Operate: operate.New(a.api, a.wake), DB: a.api, Box: a.box, Pages: pages, Projects: a.cfg.Projects,
 		Passwords: a.cfg.Console.Passwords, HTTPS: a.cfg.PublicURL != nil && a.cfg.PublicURL.Scheme == "https",
-		System: a.facts, AccountOf: a.sendsBy,
+		System: a.facts, AccountOf: a.sendsBy, PaceOf: func(account string) float64 { return a.pace(account).PerSecond },
 		Invites: a.Issue, Blocks: a.suppress, Erasing: a.Erase, Messages: a.messagesOf, Page: a.showPage,
 		Reveal: reveal.New(reveal.Params{DB: a.api, Box: a.box, PublicURL: a.public, Sender: a.textSender, Publish: a.follow}),
 		Watch:  a.waiting, Streams: web.NewStreams(web.StreamParams{PerKey: streamsPerPerson}), PublicURL: a.public,

@@ -55,10 +55,13 @@ type Params struct {
 	// AccountOf says whether a provider account serves a project and mode; nil
 	// says that all do.
 	AccountOf func(project string, live bool, account string) bool
-	Invites   *issue.Service
-	Blocks    *suppress.Service
-	Reveal    *reveal.Service
-	Erasing   *erase.Service
+	// PaceOf is the most messages a second that a provider account is sent, 0 for
+	// no limit; nil knows of none.
+	PaceOf  func(account string) float64
+	Invites *issue.Service
+	Blocks  *suppress.Service
+	Reveal  *reveal.Service
+	Erasing *erase.Service
 	// Messages are what a project's messages are written with.
 	Messages func(project string) *message.Renderer
 	// Page renders a page of an invite as its recipient sees it. What draws it is

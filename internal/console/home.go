@@ -30,6 +30,7 @@ type card struct {
 type health struct {
 	Name, Text string
 	Badge      view.Badge
+	Pace       string // how fast it is sent to; on the page of operators
 }
 
 type recent struct {

@@ -3,6 +3,7 @@ package console
 import (
 	"context"
 	"errors"
+	"strconv"
 	"strings"
 	"time"
 
@@ -25,7 +26,15 @@ type systemPage struct {
 	Facts    Facts
 	Channels []channelRow
 	Accounts []health
+	Jobs     []jobsRow
+	Runbook  []string
 	Whys     []view.Choice
+}
+
+// jobsRow is how many background jobs are in a state.
+type jobsRow struct {
+	Name, Text string
+	Bad        bool
 }
 
 type channelRow struct {
@@ -39,6 +48,12 @@ type channelRow struct {
 	Badge         view.Badge
 }
 
+// Runbook names the sections of docs/operations.md for whoever has to act. The
+// file comes with the source and is served nowhere, so there is nothing to link to.
+func Runbook() []string {
+	return []string{"When something is wrong", "Metrics", "Logs", "Backup", "Rotating secrets"}
+}
+
 // channels are those by which something is sent.
 func channels() []invite.Channel { return []invite.Channel{invite.Email, invite.SMS} }
 
@@ -50,7 +65,7 @@ func channelName(ch invite.Channel) string {
 }
 
 func (s *console) system(p *page) error {
-	d := systemPage{Base: p.base(p.t("System"), "system")}
+	d := systemPage{Base: p.base(p.t("System"), "system"), Runbook: Runbook()}
 	var err error
 	if s.System != nil {
 		if d.Facts, err = s.System(p.ctx()); err != nil {
@@ -85,10 +100,58 @@ func (s *console) system(p *page) error {
 	if d.Accounts, err = s.accounts(p); err != nil {
 		return err
 	}
+	if d.Jobs, err = s.jobs(p); err != nil {
+		return err
+	}
 	for _, w := range operate.Whys() {
 		d.Whys = append(d.Whys, view.Choice{Value: string(w), Text: p.t(whyName(string(w)))})
 	}
 	return p.show("system", d)
+}
+
+// jobs are those of all projects: events out, polling, clean-up and the like.
+func (s *console) jobs(p *page) ([]jobsRow, error) {
+	list, err := queue.ListJobs(p.ctx(), s.DB)
+	if err != nil {
+		return nil, err
+	}
+	var out []jobsRow
+	for _, j := range list {
+		r := jobsRow{Name: p.jobState(j.State), Text: strconv.Itoa(j.N), Bad: j.State == queue.JobDiscarded && j.N > 0}
+		if j.More {
+			r.Text = p.t("1,000 or more")
+		}
+		out = append(out, r)
+	}
+	return out, nil
+}
+
+func (p *page) jobState(state queue.JobState) string {
+	switch state {
+	case queue.JobAvailable:
+		return p.t("Ready to be done")
+	case queue.JobRunning:
+		return p.t("Being done")
+	case queue.JobScheduled:
+		return p.t("For later")
+	case queue.JobRetryable:
+		return p.t("Failed, tried again")
+	case queue.JobDiscarded:
+		return p.t("Given up")
+	}
+	return string(state)
+}
+
+// pace says how fast an account is sent messages at most.
+func (s *console) pace(p *page, account string) string {
+	if s.PaceOf == nil {
+		return ""
+	}
+	most := s.PaceOf(account)
+	if most <= 0 {
+		return p.t("No limit of messages a second is set.")
+	}
+	return p.t("At most %s messages a second.", strconv.FormatFloat(most, 'f', -1, 64))
 }
 
 // accounts is how the providers' accounts stand, in plain words.
@@ -118,6 +181,7 @@ func (s *console) accounts(p *page) ([]health, error) {
 		if a.ReportedAgo >= 0 {
 			h.Text += " " + p.t("Last receipt: %s.", p.frame.Relative(p.frame.Now.Add(-a.ReportedAgo)))
 		}
+		h.Pace = s.pace(p, a.Name)
 		out = append(out, h)
 	}
 	return out, nil

@@ -36,6 +36,9 @@ func (p *Pages) funcs(l *words) template.FuncMap {
 		"strong": func(text string) template.HTML {
 			return template.HTML("<strong><bdi>" + template.HTMLEscapeString(text) + "</bdi></strong>") //nolint:gosec // escaped
 		},
+		"code": func(text string) template.HTML {
+			return template.HTML("<code>" + template.HTMLEscapeString(text) + "</code>") //nolint:gosec // escaped
+		},
 		"num":   func(n int) string { return strconv.Itoa(n) },
 		"icon":  icon,
 		"asset": func(name string) string { return p.assets[name].URL },

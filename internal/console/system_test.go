@@ -1,0 +1,51 @@
+package console_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/console"
+)
+
+func TestTheSystemPageCountsBackgroundJobsAndSaysWhereToLook(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, func(p *console.Params) {
+		p.PaceOf = func(account string) float64 {
+			if strings.HasPrefix(account, "twilio") {
+				return 0.5
+			}
+			return 0
+		}
+	})
+	s.exec(`INSERT INTO river.river_job (state, finalized_at, args, kind, max_attempts) SELECT 'discarded', now(), '{}', 'publish', 1 FROM generate_series(1, 3)`)
+	s.exec(`INSERT INTO river.river_job (state, args, kind, max_attempts) SELECT 'available', '{}', 'publish', 1 FROM generate_series(1, 1200)`)
+	s.exec(`INSERT INTO river.river_job (state, finalized_at, args, kind, max_attempts) SELECT 'completed', now(), '{}', 'publish', 1 FROM generate_series(1, 5)`)
+	s.exec(`INSERT INTO provider_accounts (account) VALUES ('sendgrid:default'), ('twilio:AC1')`)
+	page := s.signedIn("admin", map[string]access.Role{"default": access.RoleAdmin}).get("/console/default/test/system").body
+	for what, want := range map[string]string{
+		"many":     `<dt>Ready to be done</dt><dd>1,000 or more</dd>`,
+		"none":     `<dt>Being done</dt><dd>0</dd>`,
+		"given up": `<dt>Given up</dt><dd>3 <span class="badge bad">`,
+		"paced":    `At most 0.5 messages a second.`,
+		"unpaced":  `No limit of messages a second is set.`,
+		"doctor":   `<code>connectlink doctor</code>`,
+	} {
+		if !strings.Contains(page, want) {
+			t.Errorf("%s: lacks %s", what, want)
+		}
+	}
+	// The headings it names are there.
+	manual, err := os.ReadFile(filepath.Join("..", "..", "docs", "operations.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, heading := range console.Runbook() {
+		if !regexp.MustCompile(`(?m)^## ` + regexp.QuoteMeta(heading) + `$`).Match(manual) {
+			t.Errorf("docs/operations.md has no section %q", heading)
+		}
+	}
+}
