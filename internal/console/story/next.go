@@ -21,6 +21,16 @@ const (
 // Next is what is most probably right to do, by where an invite stands and
 // why; its label stands on the page's one big button.
 func Next(w Words, s Situation) (Step, string) {
+	over := s.Status == invite.Connected || s.Status == invite.Revoked
+	if m := s.Message; m != nil && !over {
+		// What the person said counts whatever became of the invite since.
+		switch {
+		case m.Status == invite.Complained, m.Reason == invite.MarkedSpam:
+			return StepNone, "" // nobody may write to them again
+		case m.Reason == invite.OptedOut:
+			return byReason(w, m.Reason)
+		}
+	}
 	switch s.Status {
 	case invite.Connected:
 		return StepNone, ""
@@ -41,11 +51,9 @@ func Next(w Words, s Situation) (Step, string) {
 	switch s.Message.Status {
 	case invite.Queued, invite.Sending:
 		return StepCancel, w.T("Cancel")
-	case invite.Complained:
-		return StepNone, "" // nobody may write to them again
 	case invite.Bounced, invite.Undelivered, invite.Rejected, invite.Suppressed, invite.Unknown:
 		return byReason(w, s.Message.Reason)
-	case invite.Accepted, invite.Sent, invite.Deferred, invite.Delivered, invite.Canceled:
+	case invite.Accepted, invite.Sent, invite.Deferred, invite.Delivered, invite.Canceled, invite.Complained:
 	}
 	return StepResend, w.T("Resend…")
 }
@@ -61,11 +69,7 @@ func byReason(w Words, r invite.Reason) (Step, string) {
 		return StepToEmail, w.T("Switch to email")
 	case invite.LiftAndResend:
 		return StepLift, w.T("Lift block and resend")
-	case invite.Resend, invite.CallOperator:
-	case invite.NoAction:
-		if r == invite.MarkedSpam {
-			return StepNone, ""
-		}
+	case invite.Resend, invite.CallOperator, invite.NoAction:
 	}
 	return StepResend, w.T("Resend…")
 }

@@ -134,6 +134,16 @@ func TestOneSentenceSaysWhereAnInviteStands(t *testing.T) {
 			s.Status, s.EndedAt, s.Message = invite.Expired, ago, sent(invite.Bounced, "")
 		}),
 			"Expired 12m0s ago without having been opened.", story.StepRenew},
+		// Once the next step of these was to write to them again.
+		"expired, marked as spam": {with(func(s *story.Situation) {
+			s.Status, s.EndedAt, s.Message = invite.Expired, ago, sent(invite.Complained, invite.MarkedSpam)
+		}), "Expired 12m0s ago without having been opened.", story.StepNone},
+		"expired, opted out": {with(func(s *story.Situation) {
+			s.Status, s.EndedAt, s.Message = invite.Expired, ago, sent(invite.Rejected, invite.OptedOut)
+		}), "Expired 12m0s ago without having been opened.", story.StepToEmail},
+		"failed to connect, marked as spam": {with(func(s *story.Situation) {
+			s.Progress, s.ProgressAt, s.Message = invite.ConnectFailed, ago, sent(invite.Complained, invite.MarkedSpam)
+		}), "Slack could not be connected 12m0s ago." + works, story.StepNone},
 		"expired visited": {with(func(s *story.Situation) { s.Status, s.EndedAt, s.Progress = invite.Expired, ago, invite.Visited }),
 			"Expired 12m0s ago. The person opened it, but did not go on.", story.StepRenew},
 		"expired at Pipedream": {with(func(s *story.Situation) {
