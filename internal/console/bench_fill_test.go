@@ -168,11 +168,11 @@ func fillFor(b *testing.B, url string, box *seal.Box, n int) {
 	var theirs [][]any
 	seen := map[string]bool{}
 	for _, w := range all {
-		if place := fmt.Sprint(w.project, w.livemode); seen[place] {
+		place := fmt.Sprint(w.project, w.livemode)
+		if seen[place] {
 			continue
-		} else {
-			seen[place] = true
 		}
+		seen[place] = true
 		for k, name := range inviters() {
 			for _, h := range find.InviterTerms(box, w.project, w.livemode, name) {
 				theirs = append(theirs, []any{k, w.project, w.livemode, h})
