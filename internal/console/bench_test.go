@@ -89,6 +89,8 @@ func BenchmarkSearch(b *testing.B) {
 			slices.Sort(took)
 			p50, p95 := took[len(took)/2], took[len(took)*95/100]
 			b.ReportMetric(0, "ns/op")
+			// The best tenth is what it takes where nothing else runs, on a machine that is shared.
+			b.ReportMetric(float64(took[len(took)/10].Microseconds())/1000, "p10-ms")
 			b.ReportMetric(float64(p50.Microseconds())/1000, "p50-ms")
 			b.ReportMetric(float64(p95.Microseconds())/1000, "p95-ms")
 			b.ReportMetric(float64(touched), "pages")

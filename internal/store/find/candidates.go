@@ -11,7 +11,7 @@ import (
 
 // How many invites are looked at for one page, at most.
 const (
-	walked = 20_000 // along the list itself, where neighbours lie together
+	walked = 15_000 // along the list itself, where neighbours lie together
 	probed = 2_500  // one by one, as an index of something rarer names them
 )
 

@@ -129,7 +129,7 @@ func TestWhatIsRareIsLookedForInStretches(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
 	at := time.Unix(1700000000, 0)
-	a.crowd(45_000, at, "airtable")
+	a.crowd(40_000, at, "airtable")
 	first := find.Filter{ProjectID: "default", App: "airtable", Limit: 5}
 	var steps int
 	var last invite.ID
@@ -153,7 +153,7 @@ func TestWhatIsRareIsLookedForInStretches(t *testing.T) {
 		f.After = next
 	}
 	if steps != 3 {
-		t.Errorf("found in %d steps, want 3 of at most 20,000 each", steps)
+		t.Errorf("found in %d steps, want 3 of at most 15,000 each", steps)
 	}
 	// The other way it is as far from the oldest to the newest.
 	f = first

@@ -144,7 +144,7 @@ const (
 		CROSS JOIN LATERAL (SELECT invite_id FROM search_terms WHERE hash = h ORDER BY invite_id DESC LIMIT 10000) t`
 
 	// tried is how many invites are looked up, for all words together.
-	tried = 1000
+	tried = 600
 )
 
 func (s *search) ask(m meaning) {

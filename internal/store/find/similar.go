@@ -59,14 +59,14 @@ func clues(m meaning) []clue {
 // similarTo looks at both ends, because either can be the long one: the newest
 // invites that failed, and the newest that have the clue. Common clues (a big
 // mail host) are met among the failed, rare ones along their own index. OFFSET
-// keeps the first a look-up per invite: as a join it would read all that was ever
-// sent to a big mail host.
+// keeps the first one look-up per invite: as a join it would read all that was
+// ever sent to a big mail host, by hash it would be a look-up per clue.
 const similarTo = `
 	WITH clues AS (SELECT * FROM unnest($1::bytea[], $2::int[], $3::text[]) c(hash, weight, by)),
 	failed AS MATERIALIZED (
 		SELECT i.id, c.hash FROM (
 			SELECT id FROM invites WHERE project_id = $4 AND livemode = $5 AND status = 'failed' AND id > $6 ORDER BY id DESC LIMIT 500
-		) i CROSS JOIN LATERAL (SELECT hash FROM search_terms WHERE invite_id = i.id AND hash = ANY($1) OFFSET 0) c
+		) i CROSS JOIN LATERAL (SELECT hash FROM search_terms WHERE invite_id = i.id OFFSET 0) c WHERE c.hash = ANY($1)
 	), alike AS MATERIALIZED (
 		SELECT t.invite_id AS id, c.hash FROM clues c
 		CROSS JOIN LATERAL (SELECT invite_id FROM search_terms WHERE hash = c.hash AND invite_id > $6 ORDER BY invite_id DESC LIMIT 50) t
