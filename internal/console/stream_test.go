@@ -33,7 +33,7 @@ func newWard(t *testing.T, change ...func(*console.Params)) *ward {
 	w := &ward{}
 	w.site = newSite(t, append(change, func(p *console.Params) {
 		w.box, w.watch = p.Box, p.Watch
-		p.Streams = web.NewStreams(web.StreamParams{Beat: 20 * time.Millisecond})
+		p.Streams = web.NewStreams(web.StreamParams{Beat: 2 * time.Second})
 	})...)
 	return w
 }
