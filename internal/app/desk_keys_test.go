@@ -60,7 +60,7 @@ func TestSupportWorksByShortcuts(t *testing.T) {
 	d.do("open the row", chromedp.KeyEvent("\r"), chromedp.WaitVisible(chromedp.CSS(`.sentence`)))
 	d.at("/invites/"+second, "Enter opens the row")
 	d.press("r")
-	d.at("/invites/"+second+"/resend", "r resends")
+	d.do("r resends", chromedp.WaitVisible(chromedp.CSS(`form[action$="`+second+`/resend"] #email`)))
 	d.open("/invites/" + second)
 	d.press("c")
 	d.at("/invites/"+second+"/link", "c copies the link")

@@ -1,5 +1,6 @@
-// Package browsertest gives tests a headless Chromium: the one place that looks
-// for it, and that says what its absence means.
+// Package browsertest gives tests a headless Chromium, and an instrument that
+// finds what is in the way of people on a page. It is the one place that looks for
+// a browser, and that says what its absence means.
 package browsertest
 
 import (

@@ -17,9 +17,12 @@ var measured = (() => {
 	};
 	const meet = (a, b) => Math.min(Math.min(a.right, b.right) - Math.max(a.left, b.left), Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top));
 
+	// top is what one is at: the page, or the dialog that lies over it.
+	const top = () => [...document.querySelectorAll("dialog:modal")].at(-1) || document.body;
+
 	// texts are the pieces of text as they are laid out, line by line.
 	const texts = () => {
-		const out = [], walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+		const out = [], walk = document.createTreeWalker(top(), NodeFilter.SHOW_TEXT);
 		for (let n; (n = walk.nextNode());) {
 			const e = n.parentElement;
 			if (!n.data.trim() || e.closest("script, style, option, svg, dialog:not([open])") || !seen(e)) continue;
@@ -40,10 +43,10 @@ var measured = (() => {
 		for (const { e, box } of all) {
 			if (box.right > innerWidth + 1 || box.left < -1) tell(e, "leaves the window");
 			for (let a = e; a && a !== document.body; a = a.parentElement) {
-				const s = getComputedStyle(a);
-				if (!clips(s)) continue;
-				const port = a.getBoundingClientRect();
-				if (box.right > port.right + 1 || box.left < port.left - 1 || box.bottom > port.bottom + 2 || box.top < port.top - 2) {
+				// What can be scrolled to is there.
+				const s = getComputedStyle(a), port = a.getBoundingClientRect();
+				if (/hidden|clip/.test(s.overflowX) && (box.right > port.right + 1 || box.left < port.left - 1) ||
+					/hidden|clip/.test(s.overflowY) && (box.bottom > port.bottom + 2 || box.top < port.top - 2)) {
 					tell(e, "is cut off by " + called(a));
 					break;
 				}
@@ -54,7 +57,7 @@ var measured = (() => {
 			const a = all[i], b = all[k];
 			if (a.e !== b.e && meet(a.box, b.box) > 4) tell(a.e, "overlaps " + called(b.e));
 		}
-		for (const e of document.querySelectorAll("input:not([type=hidden]), select, textarea, button, img, iframe")) {
+		for (const e of top().querySelectorAll("input:not([type=hidden]), select, textarea, button, img, iframe")) {
 			if (!seen(e)) continue;
 			const box = e.getBoundingClientRect();
 			if (box.right > innerWidth + 1 || box.left < -1) tell(e, "leaves the window");
@@ -66,7 +69,7 @@ var measured = (() => {
 	// link within a sentence.
 	const targets = least => {
 		const faults = [], all = [];
-		for (const e of document.querySelectorAll("a[href], button, summary, select, textarea, input:not([type=hidden])")) {
+		for (const e of top().querySelectorAll("a[href], button, summary, select, textarea, input:not([type=hidden])")) {
 			if (e.disabled || !seen(e)) continue;
 			const label = /^(radio|checkbox)$/.test(e.type) && e.closest("label");
 			all.push({ e, box: (label || e).getBoundingClientRect() });
@@ -99,7 +102,7 @@ var measured = (() => {
 	};
 
 	// menus are what opens above a page; each is looked at while it is open.
-	const menus = () => [...document.querySelectorAll("details.menu")].filter(seen).flatMap(m => {
+	const menus = () => [...top().querySelectorAll("details.menu")].filter(seen).flatMap(m => {
 		m.open = true;
 		const faults = [], panel = m.querySelector("summary ~ *").getBoundingClientRect();
 		if (panel.left < -1 || panel.right > innerWidth + 1) faults.push("the menu " + called(m.querySelector("summary")) + " leaves the window");
