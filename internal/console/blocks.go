@@ -154,7 +154,7 @@ func (p *page) accountName(inv find.Invite) (string, error) {
 func (s *console) addBlock(p *page) error {
 	form, err := p.form()
 	if err != nil {
-		return invite.Errorf(invite.CodeMalformed, "The form could not be read.")
+		return err
 	}
 	f := blockForm{strings.TrimSpace(form.Get("address")), form.Get("reason")}
 	add := suppress.Add{Reason: f.Reason, Email: f.Address}

@@ -68,7 +68,7 @@ func asked(form url.Values) issue.CreateRequest {
 func (s *console) create(p *page) error {
 	form, err := p.form()
 	if err != nil {
-		return invite.Errorf(invite.CodeMalformed, "The form could not be read.")
+		return err
 	}
 	get := form.Get
 	form.Set("app", p.slug(get("app"), get("meant")))

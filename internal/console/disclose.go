@@ -108,7 +108,7 @@ func (s *console) link(p *page) error {
 	}
 	form, err := p.form()
 	if err != nil {
-		return invite.Errorf(invite.CodeMalformed, "The form could not be read.")
+		return err
 	}
 	d, err := s.copyData(p, o)
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/console/view"
 	"github.com/connectlink/connectlink/internal/grant"
+	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/store/account"
 	"github.com/connectlink/connectlink/internal/web"
@@ -67,11 +68,11 @@ func (p *page) missing() error {
 		p.t("The address may be mistyped, or it is about another project or mode."), "")
 }
 
-// form is what was posted, or nothing when it could not be read.
+// form is what was posted. Errors: malformed.
 func (p *page) form() (url.Values, error) {
 	r := p.Request()
 	if err := r.ParseForm(); err != nil {
-		return nil, err
+		return nil, invite.Errorf(invite.CodeMalformed, "The form could not be read.")
 	}
 	return r.PostForm, nil
 }

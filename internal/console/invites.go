@@ -266,7 +266,7 @@ func (s *console) erase(p *page) error {
 	}
 	form, err := p.form()
 	if err != nil {
-		return invite.Errorf(invite.CodeMalformed, "The form could not be read.")
+		return err
 	}
 	home := p.personURL(o.ID)
 	if form.Get("sure") != "yes" {

@@ -120,7 +120,7 @@ const maxKeyName = 80
 func (s *console) createKey(p *page) error {
 	form, err := p.form()
 	if err != nil {
-		return invite.Errorf(invite.CodeMalformed, "The form could not be read.")
+		return err
 	}
 	name := strings.TrimSpace(form.Get("name"))
 	var faults []Fault

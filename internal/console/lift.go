@@ -81,7 +81,7 @@ func (s *console) unmaskBlock(p *page) error {
 	}
 	form, err := p.form()
 	if err != nil {
-		return invite.Errorf(invite.CodeMalformed, "The form could not be read.")
+		return err
 	}
 	if _, err := s.Reveal.Blocked(p.ctx(), p.by, b.ID); err != nil {
 		return err
@@ -97,7 +97,7 @@ func (s *console) liftBlock(p *page) error {
 	}
 	form, err := p.form()
 	if err != nil {
-		return invite.Errorf(invite.CodeMalformed, "The form could not be read.")
+		return err
 	}
 	d := p.lift(b, form.Get("then"))
 	lifted, err := s.Blocks.Lift(p.ctx(), p.by, b.ID, form.Get("reason"))

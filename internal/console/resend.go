@@ -129,7 +129,7 @@ func (s *console) resend(p *page) error {
 	}
 	form, err := p.form()
 	if err != nil {
-		return invite.Errorf(invite.CodeMalformed, "The form could not be read.")
+		return err
 	}
 	d, err := s.resendData(p, o)
 	if err != nil {
@@ -333,7 +333,7 @@ func (s *console) revoke(p *page) error {
 	}
 	form, err := p.form()
 	if err != nil {
-		return invite.Errorf(invite.CodeMalformed, "The form could not be read.")
+		return err
 	}
 	d, err := s.revokeData(p, o)
 	if err != nil {

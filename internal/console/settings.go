@@ -86,7 +86,7 @@ const prefsLast = 365 * 24 * time.Hour
 func (s *console) setSettings(p *page) error {
 	form, err := p.form()
 	if err != nil {
-		return invite.Errorf(invite.CodeMalformed, "The form could not be read.")
+		return err
 	}
 	keys := "off"
 	if form.Get("keys") == "on" {

@@ -201,7 +201,7 @@ func provider(accountName string) string {
 func (s *console) stopSending(p *page) error {
 	form, err := p.form()
 	if err != nil {
-		return invite.Errorf(invite.CodeMalformed, "The form could not be read.")
+		return err
 	}
 	changed, err := s.Operate.Stop(p.ctx(), p.by, invite.Channel(p.Param("channel")), operate.Why(form.Get("why")))
 	var known *invite.Error
