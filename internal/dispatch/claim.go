@@ -37,9 +37,14 @@ func (d *Dispatcher) claimLoop(ctx, working context.Context) {
 		case <-poll.C:
 		}
 		next := d.p.Poll
-		if _, err := d.claim(ctx, working, queue.Want{}, ""); err != nil && ctx.Err() == nil {
+		begun := d.p.Now()
+		n, err := d.claim(ctx, working, queue.Want{}, "")
+		if err != nil && ctx.Err() == nil {
 			d.p.Log.WarnContext(ctx, "dispatch step", "step", "claim", "err", err)
 			next = time.Second
+		}
+		if n > besideOthers/2 { // of a busy lane
+			d.rest(ctx, d.p.Now().Sub(begun))
 		}
 		poll.Reset(next)
 	}
@@ -67,10 +72,27 @@ func (d *Dispatcher) claim(ctx, working context.Context, w queue.Want, probe str
 	if owner == 0 || !w.Paused && w.Batch < d.p.InFlight/8 {
 		return 0, nil // whoever makes room wakes the loop
 	}
+	jobs, err := d.take(ctx, working, w, probe)
+	if err != nil {
+		return 0, err
+	}
+	if len(jobs) > 0 && !w.Paused {
+		d.mu.Lock()
+		d.after = jobs[len(jobs)-1].Lane
+		d.mu.Unlock()
+		if filled(w, jobs) {
+			d.again() // there may be more
+		}
+	}
+	return len(jobs), nil
+}
+
+// take makes one claim and starts work on what it got.
+func (d *Dispatcher) take(ctx, working context.Context, w queue.Want, probe string) ([]queue.Job, error) {
 	begun := d.p.Now()
 	jobs, err := queue.Claim(ctx, d.p.DB, w)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	d.metrics.claims.Observe(d.p.Now().Sub(begun).Seconds())
 	if len(jobs) > 0 {
@@ -79,15 +101,7 @@ func (d *Dispatcher) claim(ctx, working context.Context, w queue.Want, probe str
 	for i := range jobs {
 		d.start(working, &task{Job: jobs[i], readAt: begun, probe: probe})
 	}
-	if len(jobs) > 0 && !w.Paused {
-		d.mu.Lock()
-		d.after = jobs[len(jobs)-1].Lane
-		d.mu.Unlock()
-		if filled(w, jobs) {
-			d.Wake() // there may be more
-		}
-	}
-	return len(jobs), nil
+	return jobs, nil
 }
 
 // filled says whether a claim took all it had room for, in some lane or at all.
@@ -144,7 +158,7 @@ func (d *Dispatcher) end(t *task) {
 	short := d.short
 	d.mu.Unlock()
 	if short {
-		d.Wake() // a claim left something out for want of the room that is free now
+		d.again() // a claim left something out for want of the room that is free now
 	}
 }
 

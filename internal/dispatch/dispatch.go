@@ -144,9 +144,10 @@ type Dispatcher struct {
 	host     string // of PublicURL, where passcodes are entered
 	metrics  *metrics
 	wake     chan struct{}
-	turns    *turns // for what only the processor slows down
-	begins   *group[*begin]
-	finishes *group[*finish]
+	pass     chan struct{} // wakes the claims that pass by busy lanes
+	turns    *turns        // for what only the processor slows down
+	begins   passable[*begin]
+	finishes passable[*finish]
 	accounts *accounts
 
 	mu    sync.Mutex
@@ -166,7 +167,7 @@ type Dispatcher struct {
 func New(p Params) *Dispatcher {
 	p = p.withDefaults()
 	d := &Dispatcher{
-		p: p, metrics: newMetrics(p.Metrics), wake: make(chan struct{}, 1),
+		p: p, metrics: newMetrics(p.Metrics), wake: make(chan struct{}, 1), pass: make(chan struct{}, 1),
 		held: make(map[queue.Ref]*task), lanes: make(map[string]int),
 	}
 	if u, err := url.Parse(p.PublicURL); err == nil {
@@ -174,16 +175,26 @@ func New(p Params) *Dispatcher {
 	}
 	d.accounts = newAccounts(d)
 	d.turns = newTurns(runtime.GOMAXPROCS(0))
-	d.begins = newGroup(func() int { return d.atOnce(p.Group) }, d.writeBegins)
-	d.finishes = newGroup(func() int { return d.atOnce(p.Group) }, d.writeFinishes)
+	d.begins = newPassable(func() int { return d.atOnce(p.Group) }, d.rest, d.writeBegins)
+	d.finishes = newPassable(func() int { return d.atOnce(p.Group) }, d.rest, d.writeFinishes)
 	return d
 }
 
-// Wake tells the claim loop that something is due. It never blocks.
+// Wake tells the claim loops that something is due. It never blocks.
 func (d *Dispatcher) Wake() {
+	d.again()
+	if d.crowded() {
+		tell(d.pass)
+	}
+}
+
+// again makes one more claim for what is left, or for room that was made.
+func (d *Dispatcher) again() { tell(d.wake) }
+
+func tell(c chan<- struct{}) {
 	select {
-	case d.wake <- struct{}{}:
-	default:
+	case c <- struct{}{}:
+	default: // it will look anyway
 	}
 }
 
@@ -197,8 +208,9 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	defer context.AfterFunc(ctx, func() { d.stopping.Store(true) })()
 
 	var writers errgroup.Group
-	writers.Go(func() error { d.begins.run(working); return nil })
-	writers.Go(func() error { d.finishes.run(working); return nil })
+	for _, run := range []func(context.Context){d.begins.all.run, d.begins.passing.run, d.finishes.all.run, d.finishes.passing.run} {
+		writers.Go(func() error { run(working); return nil })
+	}
 
 	locked, unlock := context.WithCancel(working)
 	var lock errgroup.Group
@@ -207,6 +219,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { d.claimLoop(gctx, working); return nil })
+	g.Go(func() error { d.passLoop(gctx, working); return nil })
 	g.Go(func() error { d.every(gctx, d.p.Reap, "reap", d.reap); return nil })
 	g.Go(func() error {
 		d.every(gctx, accountRefresh, "accounts", func(c context.Context) error { return d.tendAccounts(c, working) })

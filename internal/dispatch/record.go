@@ -87,7 +87,7 @@ func blocked(ctx context.Context, tx pgx.Tx, items []*begin, out map[invite.Atte
 // recordBegin commits an attempt; with nil the call may be made.
 func (d *Dispatcher) recordBegin(b *begin) error {
 	b.done = make(chan error, 1)
-	d.begins.add(b.lane, b)
+	d.begins.add(b.lane, d.passes(b.lane), b)
 	return <-b.done
 }
 
@@ -206,7 +206,7 @@ func (d *Dispatcher) recordFinish(ctx context.Context, f *finish) error {
 	giveUp := d.p.Now().Add(resultPatience)
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
 		f.done = make(chan error, 1)
-		d.finishes.add(f.lane, f)
+		d.finishes.add(f.lane, d.passes(f.lane), f)
 		err := <-f.done
 		if err == nil {
 			d.p.Passing(PointResultCommitted)
