@@ -43,7 +43,7 @@ func newDesk(t *testing.T, role access.Role, flags ...chromedp.ExecAllocatorOpti
 	front.StartTLS()
 	t.Cleanup(front.Close)
 	t.Cleanup(front.CloseClientConnections)
-	ctx := browsertest.New(t, 4*time.Minute, append(flags,
+	ctx := browsertest.New(t, 8*time.Minute, append(flags,
 		chromedp.Flag("host-resolver-rules", "MAP "+consoleHost+" "+front.Listener.Addr().String()), chromedp.IgnoreCertErrors)...)
 	d.ctx, d.root = ctx, "https://"+consoleHost+"/console/default/test"
 	// The browser lives as long as the context of its first step.

@@ -43,7 +43,7 @@ func newRecipient(t *testing.T) *recipient {
 	// The product stands behind a proxy that ends TLS, as it does in earnest.
 	front := httptest.NewTLSServer(httputil.NewSingleHostReverseProxy(base))
 	t.Cleanup(front.Close)
-	ctx := browsertest.New(t, 3*time.Minute,
+	ctx := browsertest.New(t, 8*time.Minute,
 		chromedp.UserAgent(personsBrowser),
 		chromedp.Flag("host-resolver-rules", "MAP "+publicHost+" "+front.Listener.Addr().String()),
 		chromedp.IgnoreCertErrors,

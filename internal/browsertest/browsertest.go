@@ -15,9 +15,13 @@ import (
 
 // New starts a browser with one tab, and ends it with the test or after the
 // given time. Where there is none, the test is skipped on a developer's machine
-// and fails in CI.
+// and fails in CI. A short run goes without: one person at a browser does one
+// thing after another, for minutes.
 func New(t testing.TB, within time.Duration, options ...chromedp.ExecAllocatorOption) context.Context {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("drives a browser, which takes minutes in all: the full run does")
+	}
 	path := ""
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"} {
 		if found, err := exec.LookPath(name); err == nil {

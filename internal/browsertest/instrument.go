@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/input"
@@ -119,8 +120,7 @@ func (i *Instrument) Look(of Page) ([]string, error) {
 		{"320 px, dark", "dark", 320, 640, 1, false, axe + `("color-contrast")`},
 		{"1280 px, dark", "dark", 1280, 900, 1, false, `(async () => [...` + all + `, ...await ` + axe + `("color-contrast")])()`},
 		{"200 %, light", "light", 640, 450, 2, true, all},
-		{"200 % and spaced, light", "light", 640, 450, 2, true, `(async () => { measured.space(true); const f = [...` + all + `, ...await ` + axe + `()]; measured.space(false); return f })()`},
-		{"320 px and spaced, light", "light", 320, 640, 1, true, `(() => { measured.space(true); const f = ` + all + `; measured.space(false); return f })()`},
+		{"200 % and spaced, light", "light", 640, 450, 2, true, `(() => { measured.space(true); const f = ` + all + `; measured.space(false); return f })()`},
 		{"1280 px, light", "light", 1280, 900, 1, false, `(async () => [...` + all + `, ...await ` + axe + `()])()`},
 	} {
 		if of.Narrow && !at.narrow {
@@ -175,13 +175,25 @@ func show(ctx context.Context, theme string, width, height int64, scale float64)
 const shift = 8 // as the protocol counts modifiers
 
 // walk presses the Tab key until the focus has left the page, or was caught.
+// Keys that come quicker than a busy browser passes the focus between a page and
+// its frames are lost; so what a quick walk finds is believed only when one that
+// waits for each press finds it too.
 func walk(ctx context.Context, modifiers int64) ([]string, error) {
+	found, err := press(ctx, modifiers, 12, 0)
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	return press(ctx, modifiers, 1, 40*time.Millisecond)
+}
+
+// press presses the Tab key so many times before it looks where the focus is,
+// and waits after each press.
+func press(ctx context.Context, modifiers int64, batch int, wait time.Duration) ([]string, error) {
 	stops, err := chromedp.Run(ctx, chromedp.Evaluate[int](`measured.begin()`))
 	if err != nil {
 		return nil, err
 	}
 	// A field for a date is several stops, and so is a frame with links in it.
-	const batch = 12
 	for pressed := 0; pressed < 3*stops+60; {
 		for range batch {
 			for _, kind := range []input.DispatchKeyEventType{"rawKeyDown", "keyUp"} {
@@ -192,6 +204,7 @@ func walk(ctx context.Context, modifiers int64) ([]string, error) {
 				}
 			}
 			pressed++
+			time.Sleep(wait)
 		}
 		left, err := chromedp.Run(ctx, chromedp.Evaluate[bool](`measured.left()`))
 		if err != nil {

@@ -28,7 +28,7 @@ label { display: block; min-height: 28px }
 // thing that is spoilt on purpose is found.
 func TestTheInstrumentFindsWhatIsSpoilt(t *testing.T) {
 	t.Parallel()
-	ctx := browsertest.New(t, 4*time.Minute)
+	ctx := browsertest.New(t, 8*time.Minute)
 	look := browsertest.NewInstrument(ctx, t)
 	for name, c := range map[string]struct{ spoil, want string }{
 		"nothing":              {`0`, ""},

@@ -31,7 +31,7 @@ const screenshots = "CONNECTLINK_SCREENSHOTS"
 // chromium is a headless browser that finds host here, for a very busy machine.
 func chromium(t *testing.T) context.Context {
 	t.Helper()
-	return browsertest.New(t, 4*time.Minute, chromedp.Flag("host-resolver-rules", "MAP "+host+" 127.0.0.1"))
+	return browsertest.New(t, 8*time.Minute, chromedp.Flag("host-resolver-rules", "MAP "+host+" 127.0.0.1"))
 }
 
 // furnish puts something onto every page.

@@ -15,7 +15,7 @@ import (
 // live mode waits for the morning; to an address that is not to be written to it
 // is not made at all, and the timeline says why.
 func (s *Service) FallBack(ctx context.Context) (int, error) {
-	n, err := unasked(ctx, s, ledger.LockFallbacks, s.fallBack)
+	n, err := unasked(ctx, s, func(d ledger.Due) invite.ID { return d.ID }, ledger.LockFallbacks, s.fallBack)
 	if err != nil {
 		return n, fmt.Errorf("fall back: %w", err)
 	}

@@ -20,7 +20,7 @@ const remindAfterSending = 10 * time.Minute
 // invite's end, a message that did not get through, and a block. In the
 // recipient's night a reminder of live mode waits for the morning.
 func (s *Service) Remind(ctx context.Context) (int, error) {
-	n, err := unasked(ctx, s, ledger.LockReminders, s.remind)
+	n, err := unasked(ctx, s, func(d ledger.ReminderDue) invite.ID { return d.ID }, ledger.LockReminders, s.remind)
 	if err != nil {
 		return n, fmt.Errorf("remind: %w", err)
 	}

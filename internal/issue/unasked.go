@@ -31,7 +31,7 @@ const (
 // unasked decides about everything that is due, in batches, and returns how many
 // messages were queued. One decides for one locked invite; it returns the lane
 // that has work now.
-func unasked[D interface{ Invite() invite.ID }](ctx context.Context, s *Service,
+func unasked[D any](ctx context.Context, s *Service, id func(D) invite.ID,
 	lock func(context.Context, pgx.Tx, int) ([]D, error), one func(context.Context, pgx.Tx, D) (lane string, err error),
 ) (int, error) {
 	total := 0
@@ -47,7 +47,7 @@ func unasked[D interface{ Invite() invite.ID }](ctx context.Context, s *Service,
 			for _, d := range due {
 				lane, err := one(ctx, tx, d)
 				if err != nil {
-					return fmt.Errorf("invite %s: %w", d.Invite(), err)
+					return fmt.Errorf("invite %s: %w", id(d), err)
 				}
 				if lane != "" {
 					queued[lane]++

@@ -19,9 +19,6 @@ import (
 // browser is a headless Chromium with one tab, for a very busy machine.
 func browser(t *testing.T) context.Context {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("looks at pages that stand still, for a minute: the full run does")
-	}
 	return browsertest.New(t, 5*time.Minute)
 }
 

@@ -28,9 +28,6 @@ type Due struct {
 	Now        time.Time       `db:"now"`
 }
 
-// Invite is which one it is.
-func (d Due) Invite() invite.ID { return d.ID }
-
 // LockFallbacks locks up to n invites whose fallback is due, in the order of
 // their ids, and skips those that somebody else has locked.
 func LockFallbacks(ctx context.Context, tx pgx.Tx, n int) ([]Due, error) {
