@@ -120,7 +120,21 @@ func (d *desk) within(most int, task func()) {
 // click presses something and waits for what follows.
 func (d *desk) click(what, then string) {
 	d.t.Helper()
-	d.act("click "+what, then, chromedp.Click(chromedp.CSS(what)))
+	d.act("click "+what, then, pressed(what))
+}
+
+// pressed is a click. A page that follows its invite may put what was found in
+// another place before it is pressed; a person presses where it is now.
+func pressed(what string) chromedp.Action[chromedp.Void] {
+	click := chromedp.Click(chromedp.CSS(what))
+	return func(ctx context.Context, tab *chromedp.Target) (chromedp.Void, error) {
+		for {
+			v, err := click(ctx, tab)
+			if err == nil || !strings.Contains(err.Error(), "Could not find node") {
+				return v, err
+			}
+		}
+	}
 }
 
 // fill types into a field; that is typing, not a click.

@@ -187,7 +187,12 @@ var measured = (() => {
 		addEventListener("keyup", key, true);
 		addEventListener("keydown", settle, true);
 		walk = { came, faults, settle, stop: () => { removeEventListener("keyup", key, true); removeEventListener("keydown", settle, true); } };
-		document.activeElement?.blur();
+		// The key goes on from where the focus was last, also after a blur: so it was
+		// at the beginning of the page, last.
+		const mark = Object.assign(document.createElement("span"), { tabIndex: -1 });
+		document.body.prepend(mark);
+		mark.focus();
+		mark.remove();
 		getSelection().removeAllRanges();
 		scrollTo(0, 0);
 		return stops().length;
