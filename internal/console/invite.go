@@ -318,18 +318,21 @@ func (s *console) follow(p *page, id invite.ID) error {
 		p.SetRequest(p.Request().WithContext(ctx))
 		seen, _ := strconv.Atoi(last)
 		for {
-			may, err := p.still(ctx)
-			var inv opened
-			if err == nil && may {
-				inv, err = p.invite()
-			}
-			if err == nil && !may || errors.Is(err, errMissing) {
+			inv, err := p.invite()
+			if errors.Is(err, errMissing) {
 				return web.Event{}, io.EOF
 			}
 			var e web.Event
 			moved := err == nil && inv.Version != seen
 			if moved {
 				e, err = s.moved(p, inv)
+			}
+			if err == nil {
+				// Asked last: what happened after a right was taken away is not told.
+				var may bool
+				if may, err = p.still(ctx); err == nil && !may {
+					return web.Event{}, io.EOF
+				}
 			}
 			switch {
 			case err != nil && ctx.Err() != nil:
