@@ -244,21 +244,27 @@ func TestTheDeskIsAccessible(t *testing.T) {
 	look := func(of browsertest.Page) {
 		for _, name := range slices.Sorted(maps.Keys(pages)) {
 			d.open(pages[name])
-			if !of.Narrow {
-				d.shoot(name)
-			}
-			found, err := instrument.Look(of)
-			if err != nil {
-				t.Fatalf("%s: %v", name, err)
-			}
-			for _, f := range found {
-				t.Errorf("%s %s %s", name, of.Lang, f)
-			}
+			d.examine(instrument, of, name)
 		}
 	}
 	look(browsertest.Page{Lang: "en", Dir: "ltr"})
 	d.arabic()
 	look(browsertest.Page{Lang: "ar", Dir: "rtl", Narrow: true})
+}
+
+// examine says what is in anybody's way on the page that is shown.
+func (d *desk) examine(with *browsertest.Instrument, of browsertest.Page, name string) {
+	d.t.Helper()
+	if !of.Narrow {
+		d.shoot(name)
+	}
+	found, err := with.Look(of)
+	if err != nil {
+		d.t.Fatalf("%s: %v", name, err)
+	}
+	for _, f := range found {
+		d.t.Errorf("%s %s %s", name, of.Lang, f)
+	}
 }
 
 // arabic is the language from now on.
