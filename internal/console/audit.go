@@ -113,7 +113,7 @@ func actName(a access.Act) string {
 func (s *console) audit(p *page) error {
 	q := url.Values{}
 	for name, v := range p.QueryParams() {
-		q.Set(name, storable(v[0]))
+		q.Set(name, v[0])
 	}
 	f := account.AuditFilter{
 		ProjectID: p.by.ProjectID, Livemode: p.by.Livemode, All: s.everywhere(p),

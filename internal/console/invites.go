@@ -73,7 +73,7 @@ type filters struct {
 
 // filtersOf reads them; whatever means nothing is left out.
 func filtersOf(p *page) filters {
-	q := func(name string) string { return strings.TrimSpace(storable(p.QueryParam(name))) }
+	q := func(name string) string { return strings.TrimSpace(p.QueryParam(name)) }
 	f := filters{
 		Status: oneOf(q("status"), invite.Statuses()...), Channel: oneOf(q("channel"), invite.Email, invite.SMS, invite.LinkOnly),
 		Reason: oneOf(q("reason"), reasons()...), Progress: oneOf(q("progress"), invite.Progresses()...),

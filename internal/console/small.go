@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"net/netip"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -25,12 +24,6 @@ func guesser(c echo.Context) string {
 		return "nowhere"
 	}
 	return ip.String()
-}
-
-// storable is text as the database can compare it: what is no UTF-8, and NUL,
-// are in nothing that it holds.
-func storable(s string) string {
-	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
 }
 
 // seconds is a Retry-After, rounded up.

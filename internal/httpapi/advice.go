@@ -15,7 +15,7 @@ type advice struct{ means, do string }
 func advices() map[invite.Code]advice {
 	return map[invite.Code]advice{
 		invite.CodeMalformed: {
-			"The body could not be read as JSON: it is cut off, not UTF-8, holds a NUL character, or is nested too deeply.",
+			"The body could not be read: it is cut off, its chunks are malformed, or it is no JSON, not UTF-8, holds a NUL character, or is nested too deeply.",
 			"Look at the line and column in `detail`. Build the body with a JSON library instead of joining strings."},
 		invite.CodeAuthenticationRequired: {
 			"The request carries no API key, or carries it in the wrong form.",
@@ -79,7 +79,7 @@ func advices() map[invite.Code]advice {
 			"`errors` lists every fault with its place, and with the name that was probably meant. Correct them all, then send again."},
 		invite.CodeIdempotencyReused: {
 			"This Idempotency-Key was used before, for a request with another body.",
-			"Use a new key for a new request. To repeat a request, send exactly the same bytes."},
+			"Use a new key for a new request. To repeat a request, send the same values; their order and spacing do not count."},
 		invite.CodeNotYet: {
 			"The field or endpoint is announced, but not built yet. Nothing was done.",
 			"Leave it out. It is refused so that you do not count on what does not happen."},

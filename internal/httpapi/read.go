@@ -23,18 +23,22 @@ const (
 )
 
 // body reads the request's body into a struct. Faults of form come back
-// beside it, so that faults of meaning can be added. optional takes an empty
-// body for {}.
+// beside it, so that faults of meaning can be added. optional accepts an empty
+// body, and PHP's empty map [], for {}.
 func body(c echo.Context, into any, optional bool) (raw []byte, faults []invite.Fault, err error) {
 	raw, err = io.ReadAll(c.Request().Body)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read body: %w", err)
 	}
-	if optional && len(bytes.TrimSpace(raw)) == 0 {
+	trimmed := bytes.TrimSpace(raw)
+	if optional && len(trimmed) == 0 {
 		return raw, nil, nil
 	}
 	if err := isJSON(c); err != nil {
 		return nil, nil, err
+	}
+	if optional && len(trimmed) >= 2 && trimmed[0] == '[' && len(bytes.TrimSpace(trimmed[1:])) == 1 && trimmed[len(trimmed)-1] == ']' {
+		return raw, nil, nil
 	}
 	faults, err = strictjson.Decode(raw, into)
 	return raw, faults, err
@@ -66,21 +70,61 @@ func faulty(faults []invite.Fault) error {
 // invite's id: one key used for two invites means two requests.
 func meta(c echo.Context, raw []byte, route string) (issue.Meta, error) {
 	m := issue.Meta{Body: raw, RequestID: web.RequestID(c.Request().Context()), Route: route}
-	switch values := c.Request().Header.Values(headerIdempotencyKey); {
-	case len(values) == 0:
-		return m, nil
-	case len(values) > 1 || !visible(values[0]):
-		return m, faulty([]invite.Fault{{
-			Pointer: "/" + headerIdempotencyKey, Code: invite.FaultInvalid,
-			Detail: fmt.Sprintf("the header must be sent once, with 1 to %d visible ASCII characters and no space", maxIdempotencyKey),
-		}})
-	default:
-		m.IdempotencyKey = values[0]
+	values := c.Request().Header.Values(headerIdempotencyKey)
+	if len(values) == 0 {
 		return m, nil
 	}
+	key, wrong := idempotencyKey(values)
+	if wrong != "" {
+		return m, faulty([]invite.Fault{{Pointer: "/" + headerIdempotencyKey, Code: invite.FaultInvalid, Detail: wrong}})
+	}
+	m.IdempotencyKey, m.IdempotencyKeyAsSent = key, values[0]
+	return m, nil
 }
 
-// visible says whether s is 1 to 255 characters of visible ASCII.
+// idempotencyKey reads the header's value. The draft of the header (HTTP
+// Idempotency-Key, draft-ietf-httpapi-idempotency-key-header) writes a structured
+// string: "k" is the key k. Most clients send the key alone. wrong says what is
+// wrong with it.
+func idempotencyKey(values []string) (key, wrong string) {
+	if len(values) > 1 {
+		return "", "the header is given more than once"
+	}
+	key = values[0]
+	if strings.HasPrefix(key, `"`) {
+		var ok bool
+		if key, ok = structuredString(key); !ok {
+			return "", "begins with a quote and is not a quoted string (RFC 8941): it needs a closing quote, and \\ before a quote or a backslash inside"
+		}
+	}
+	switch {
+	case strings.TrimSpace(key) == "":
+		return "", fmt.Sprintf("is empty; send 1 to %d visible ASCII characters, for example a UUID, or leave the header out", maxIdempotencyKey)
+	case !visible(key):
+		return "", fmt.Sprintf("must be 1 to %d visible ASCII characters and no space", maxIdempotencyKey)
+	}
+	return key, ""
+}
+
+// structuredString reads a String of RFC 8941, section 3.3.3; ok is false where
+// it is none.
+func structuredString(s string) (text string, ok bool) {
+	var b strings.Builder
+	for i := 1; i < len(s); i++ {
+		switch s[i] {
+		case '"':
+			return b.String(), i == len(s)-1
+		case '\\':
+			if i++; i >= len(s) || s[i] != '"' && s[i] != '\\' {
+				return "", false
+			}
+		}
+		b.WriteByte(s[i])
+	}
+	return "", false
+}
+
+// visible reports whether s is 1 to 255 characters of visible ASCII.
 func visible(s string) bool {
 	if s == "" || len(s) > maxIdempotencyKey {
 		return false

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net/http"
@@ -127,9 +128,13 @@ func (a *api) liftSuppression(c echo.Context) error {
 		return invite.Errorf(invite.CodeSuppressionNotFound, "No suppression of this key's project and mode has this id.")
 	}
 	var req liftRequest
-	_, faults, err := body(c, &req, false)
+	raw, faults, err := body(c, &req, true)
 	if err := errors.Join(err, faulty(faults)); err != nil {
 		return err
+	}
+	if len(bytes.TrimSpace(raw)) == 0 {
+		// Many clients and proxies drop the body of a DELETE.
+		req.Reason = "No reason given"
 	}
 	s, err := a.Suppressions.Lift(c.Request().Context(), asker(c), id, req.Reason)
 	if err != nil {

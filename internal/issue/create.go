@@ -32,7 +32,7 @@ func (s *Service) Create(ctx context.Context, p access.Principal, req CreateRequ
 		return Answer{}, err
 	}
 	b := s.block(p, o.channel, o.content.Recipient)
-	return s.once(ctx, p, meta, b.ask, func(ctx context.Context, idem *ledger.Idempotency) (Answer, error) {
+	return s.once(ctx, p, meta, req, b.ask, func(ctx context.Context, idem *ledger.Idempotency) (Answer, error) {
 		if err := b.err(); err != nil {
 			return Answer{}, err
 		}
@@ -92,6 +92,10 @@ func (s *Service) create(ctx context.Context, p access.Principal, o order, idem 
 		row.Idempotency = idem
 	}
 	in, err := s.store(ctx, p, o, row)
+	var open *openExistsError
+	if errors.As(err, &open) {
+		return s.answerOpen(ctx, p, o, open.id)
+	}
 	if err != nil {
 		return Answer{}, err
 	}
@@ -111,11 +115,18 @@ func (s *Service) standing(ctx context.Context, p access.Principal, o order) (An
 	if err != nil || !found {
 		return Answer{}, false, err
 	}
-	if o.ifActive == "error" {
-		return Answer{}, true, activeExists(inv.ID)
+	a, err := s.answerOpen(ctx, p, o, inv.ID)
+	return a, true, err
+}
+
+// answerOpen answers a create of a user who has an open invite for the app:
+// with that invite, or with an error that names it.
+func (s *Service) answerOpen(ctx context.Context, p access.Principal, o order, id invite.ID) (Answer, error) {
+	if o.ifActive != "return" {
+		return Answer{}, activeExists(id)
 	}
-	r, err := find.Present(s.p.Box, inv, s.links(p))
-	return Answer{Invite: r, Status: http.StatusOK}, true, err
+	r, err := s.present(ctx, p, id)
+	return Answer{Invite: r, Status: http.StatusOK}, err
 }
 
 func activeExists(id invite.ID) error {

@@ -2,6 +2,7 @@ package issue_test
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -304,6 +305,50 @@ func TestIfActiveHoldsAgainstConcurrentCreates(t *testing.T) {
 	wg.Wait()
 	if n := w.count(`SELECT count(*) FROM invites`); n != 1 {
 		t.Errorf("%d open invites of one user and app", n)
+	}
+}
+
+// TestIfActiveReturnAnswersTheOpenInviteWhateverTheRace: one create of each user
+// makes the invite, and all others are answered with it.
+func TestIfActiveReturnAnswersTheOpenInviteWhateverTheRace(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	processes := []*issue.Service{w.process(), w.process()}
+	const users, parallel = 15, 6
+	var answers [users][parallel]issue.Answer
+	var wg sync.WaitGroup
+	for u := range users {
+		for i := range parallel {
+			wg.Go(func() {
+				req := ask(fmt.Sprintf("user-%d", u))
+				req.IfActive = "return"
+				a, err := processes[i%2].Create(t.Context(), w.key, req, issue.Meta{})
+				if err != nil {
+					t.Errorf("user %d, create %d: %v", u, i, err)
+				}
+				answers[u][i] = a
+			})
+		}
+	}
+	wg.Wait()
+	for u, mine := range answers {
+		made := 0
+		for _, a := range mine {
+			if a.Status == http.StatusCreated {
+				made++
+			} else if a.Status != http.StatusOK {
+				t.Errorf("user %d: status %d", u, a.Status)
+			}
+			if a.Invite.ID != mine[0].Invite.ID {
+				t.Errorf("user %d: two invites", u)
+			}
+		}
+		if made != 1 {
+			t.Errorf("user %d: %d creates made an invite", u, made)
+		}
+	}
+	if n := w.count(`SELECT count(*) FROM invites`); n != users {
+		t.Errorf("%d invites", n)
 	}
 }
 

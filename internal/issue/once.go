@@ -3,6 +3,7 @@ package issue
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -19,23 +20,30 @@ import (
 	"github.com/connectlink/connectlink/internal/store/ledger"
 )
 
-// once runs work at most once for an Idempotency-Key. Twins in this process
+// once runs work at most once for an Idempotency-Key. Two requests are the same
+// when their values are: the order of members, spacing and escapes do not count,
+// because clients encode a request again when they repeat it. Twins in this process
 // share one flight; a twin in another process loses on the unique index and
 // answers what the winner answered. What ask adds to a batch is read in the
 // same round trip as the earlier answer, before work; it may be nil.
-func (s *Service) once(ctx context.Context, p access.Principal, meta Meta, ask func(*pgx.Batch), work func(context.Context, *ledger.Idempotency) (Answer, error)) (Answer, error) {
+func (s *Service) once(ctx context.Context, p access.Principal, meta Meta, req any, ask func(*pgx.Batch), work func(context.Context, *ledger.Idempotency) (Answer, error)) (Answer, error) {
 	if meta.IdempotencyKey == "" {
 		if err := s.read(ctx, ask); err != nil {
 			return Answer{}, err
 		}
 		return work(ctx, nil)
 	}
+	same, err := canonical(req)
+	if err != nil {
+		return Answer{}, err
+	}
 	idem := ledger.Idempotency{
 		Route:   meta.Route,
 		KeyHash: seal.Digest(secret.New(meta.IdempotencyKey)),
-		BodyMAC: s.p.Box.Hash("idempotency.body", p.ID, meta.Route, string(meta.Body)),
+		BodyMAC: s.p.Box.Hash(hashRequest, p.ID, meta.Route, same),
+		Request: same,
 	}
-	// The body is part of the flight's name: a twin with another body must hear of its mistake.
+	// The request is part of the flight's name: a twin with another request must hear of its mistake.
 	flight := p.ID + "\x00" + meta.Route + "\x00" + string(idem.KeyHash) + string(idem.BodyMAC)
 	type landed struct {
 		answer Answer
@@ -66,6 +74,32 @@ func (s *Service) once(ctx context.Context, p access.Principal, meta Meta, ask f
 	}
 }
 
+// What requests are hashed as. Versions before the parsed form hashed the body's
+// bytes; hashBody goes with the last of their records, after 24 hours.
+const (
+	hashRequest = "idempotency.request"
+	hashBody    = "idempotency.body"
+)
+
+// canonical returns a request as JSON with sorted names, so that two bodies with
+// the same meaning give the same text. Members that are left out, null or empty
+// do not occur, so a field that a later version adds changes nothing.
+func canonical(req any) (string, error) {
+	plain, err := json.Marshal(req)
+	if err != nil {
+		return "", fmt.Errorf("encode a request: %w", err)
+	}
+	var value any
+	if err := json.Unmarshal(plain, &value); err != nil {
+		return "", fmt.Errorf("encode a request: %w", err)
+	}
+	sorted, err := json.Marshal(value) // writes the members of a map sorted by name
+	if err != nil {
+		return "", fmt.Errorf("encode a request: %w", err)
+	}
+	return string(sorted), nil
+}
+
 // read asks several questions in one round trip.
 func (s *Service) read(ctx context.Context, questions ...func(*pgx.Batch)) error {
 	batch := &pgx.Batch{}
@@ -91,14 +125,21 @@ func (s *Service) replayed(ctx context.Context, p access.Principal, idem ledger.
 	}
 	var was ledger.Answered
 	var found bool
-	err = s.read(ctx, func(b *pgx.Batch) { ledger.AskAnswered(b, key, idem.Route, idem.KeyHash, &was, &found) }, ask)
+	err = s.read(ctx, func(b *pgx.Batch) {
+		if meta.IdempotencyKeyAsSent != "" && meta.IdempotencyKeyAsSent != meta.IdempotencyKey {
+			// An earlier version stored a quoted key with its quotes. Asked first: the
+			// answer under the key itself overwrites it.
+			ledger.AskAnswered(b, key, idem.Route, seal.Digest(secret.New(meta.IdempotencyKeyAsSent)), &was, &found)
+		}
+		ledger.AskAnswered(b, key, idem.Route, idem.KeyHash, &was, &found)
+	}, ask)
 	if err != nil || !found {
 		return Answer{}, err
 	}
 	// The keyset may have been rotated since, so the MAC is tried with every live key.
-	macs := s.p.Box.Hashes("idempotency.body", p.ID, meta.Route, string(meta.Body))
+	macs := append(s.p.Box.Hashes(hashRequest, p.ID, meta.Route, idem.Request), s.p.Box.Hashes(hashBody, p.ID, meta.Route, string(meta.Body))...)
 	if !slices.ContainsFunc(macs, func(h seal.Hash) bool { return bytes.Equal(h, was.BodyMAC) }) {
-		return Answer{}, invite.Errorf(invite.CodeIdempotencyReused, "This Idempotency-Key was used for a request with another body.")
+		return Answer{}, invite.Errorf(invite.CodeIdempotencyReused, "This Idempotency-Key was used for a request with other values.")
 	}
 	a := Answer{Status: was.Status, Replayed: true}
 	if was.Status == http.StatusOK {

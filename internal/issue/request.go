@@ -77,8 +77,11 @@ type RevokeRequest struct {
 // Meta is what a request brings beside its body.
 type Meta struct {
 	IdempotencyKey string // empty when the caller sent none
-	Body           []byte // as it came, to tell a repeat from a different request
-	RequestID      string
+	// Body and IdempotencyKeyAsSent are the request as it came. Earlier versions
+	// compared those bytes; their records live for 24 hours.
+	Body                 []byte
+	IdempotencyKeyAsSent string
+	RequestID            string
 	// Seen is the version of the invite that the asker looked at; 0: it does not
 	// matter whether it has changed since.
 	Seen  int

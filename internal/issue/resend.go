@@ -44,7 +44,7 @@ func (s *Service) Resend(ctx context.Context, p access.Principal, id invite.ID, 
 	if err != nil {
 		return Answer{}, err
 	}
-	return s.once(ctx, p, meta, nil, func(ctx context.Context, idem *ledger.Idempotency) (Answer, error) {
+	return s.once(ctx, p, meta, req, nil, func(ctx context.Context, idem *ledger.Idempotency) (Answer, error) {
 		inv, err := find.Get(ctx, s.p.DB, p.ProjectID, p.Livemode, id)
 		if err != nil {
 			return Answer{}, notFound(err, id)

@@ -67,6 +67,11 @@ func (s *Service) store(ctx context.Context, p access.Principal, o order, row le
 	return in, err
 }
 
+// openExistsError means that the user has an open invite for the app already.
+type openExistsError struct{ id invite.ID }
+
+func (e *openExistsError) Error() string { return "invite " + e.id.String() + " is open" }
+
 // storeAlone stores an invite that must be the only open one of its user and
 // app. It looks again under a lock: a twin may have come during the mint.
 func (s *Service) storeAlone(ctx context.Context, tx pgx.Tx, p access.Principal, o order, row ledger.New) (ledger.Inserted, error) {
@@ -86,7 +91,7 @@ func (s *Service) storeAlone(ctx context.Context, tx pgx.Tx, p access.Principal,
 	}
 	for _, old := range others {
 		if o.ifActive != "replace" {
-			return ledger.Inserted{}, activeExists(old) // rolls the insert back
+			return ledger.Inserted{}, &openExistsError{old} // rolls the insert back
 		}
 		applied, err := ledger.Append(ctx, tx, s.p.Box, old, invite.Event{
 			Type: invite.EventReplaced, Actor: actor(p),

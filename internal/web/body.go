@@ -2,6 +2,8 @@ package web
 
 import (
 	"context"
+	"errors"
+	"io"
 	"net/http"
 	"time"
 
@@ -25,10 +27,49 @@ func BodyLimit(n int64) echo.MiddlewareFunc {
 				c.Set(keyBody, original)
 			}
 			limited := r.WithContext(r.Context())
-			limited.Body = http.MaxBytesReader(c.Response().Writer, original.Body, n)
+			limited.Body = &checkedBody{ReadCloser: http.MaxBytesReader(c.Response().Writer, original.Body, n), form: newFormCheck(r)}
 			c.SetRequest(limited)
 			return next(c)
 		}
+	}
+}
+
+// checkedBody tells what the caller's body did wrong from what went wrong here.
+type checkedBody struct {
+	io.ReadCloser
+	form *formCheck // nil where the body is no form
+}
+
+// bodyError means that the body could not be read as it was sent: it breaks off,
+// its chunks are malformed, or it came too slowly. It answers 400.
+type bodyError struct{ err error }
+
+func (e *bodyError) Error() string { return "body: " + e.err.Error() }
+func (e *bodyError) Unwrap() error { return e.err }
+
+// Read implements io.Reader.
+func (b *checkedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if b.form != nil && (!b.form.add(p[:n]) || err == io.EOF && !b.form.end()) {
+		return 0, &bodyError{errUnreadableForm}
+	}
+	var tooLarge *http.MaxBytesError
+	if err != nil && err != io.EOF && !errors.As(err, &tooLarge) { //nolint:errorlint // io.Reader returns io.EOF itself
+		err = &bodyError{err}
+	}
+	return n, err
+}
+
+// hangUpAfterDelete ends the connection after a DELETE that announces no body.
+// Some clients write one nevertheless (Node's http.request does), and the server
+// would take it for the next request, which is lost then (RFC 9112, section 6).
+func hangUpAfterDelete(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		r := c.Request()
+		if r.ProtoMajor == 1 && r.Method == http.MethodDelete && r.ContentLength == 0 && r.Header.Get(echo.HeaderContentLength) == "" {
+			c.Response().Header().Set("Connection", "close")
+		}
+		return next(c)
 	}
 }
 

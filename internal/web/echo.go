@@ -69,7 +69,9 @@ func New(p Params) *echo.Echo {
 		SecureHeaders(p.PublicURL != nil && p.PublicURL.Scheme == "https"),
 		timeout(p.RequestTimeout),
 		BodyLimit(p.BodyLimit),
+		hangUpAfterDelete,
 		recovered,
+		readable,
 	)
 	return e
 }

@@ -157,6 +157,7 @@ func classify(client context.Context, err error) *invite.Error {
 	var known *invite.Error
 	var tooLarge *http.MaxBytesError
 	var echoed *echo.HTTPError
+	var body *bodyError
 	switch {
 	case errors.As(err, &known) && known.Code != invite.CodeInternal:
 		return known
@@ -164,6 +165,10 @@ func classify(client context.Context, err error) *invite.Error {
 		return invite.Errorf(invite.CodeTooLarge, "The body may have %d bytes at most.", tooLarge.Limit)
 	case client != nil && client.Err() != nil:
 		return &invite.Error{Code: codeClientGone}
+	case errors.As(err, &body) && errors.Is(err, errUnreadableForm):
+		return invite.Errorf(invite.CodeMalformed, "The form contains NUL or bytes that are not UTF-8.")
+	case errors.As(err, &body):
+		return invite.Errorf(invite.CodeMalformed, "The body could not be read: it breaks off, or its chunks are malformed.")
 	case errors.Is(err, postgres.ErrUnavailable), errors.Is(err, postgres.ErrSerialization), errors.Is(err, context.DeadlineExceeded):
 		return invite.Errorf(invite.CodeUnavailable, "The service cannot answer right now. Try again; with an Idempotency-Key nothing is done twice.")
 	case errors.As(err, &echoed):

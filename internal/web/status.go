@@ -21,7 +21,7 @@ type Kind struct {
 // with the codes of package invite.
 func Kinds() []Kind {
 	return []Kind{
-		{invite.CodeMalformed, http.StatusBadRequest, "The body is not valid JSON", false},
+		{invite.CodeMalformed, http.StatusBadRequest, "The request could not be read", false},
 		{invite.CodeAuthenticationRequired, http.StatusUnauthorized, "An API key is required", false},
 		{invite.CodeInvalidAPIKey, http.StatusUnauthorized, "The API key is not valid", false},
 		{invite.CodeInsufficientScope, http.StatusForbidden, "The API key may not do this", false},

@@ -115,6 +115,12 @@ func (b *binder) is(n node, k kind, want, pointer string) bool {
 	return true
 }
 
+// isObject accepts an empty array for an empty object: PHP writes both its empty
+// list and its empty map as []. The body itself must be an object.
+func (b *binder) isObject(n node, pointer string) bool {
+	return n.kind == array && len(n.items) == 0 && pointer != "" || b.is(n, object, "an object", pointer)
+}
+
 func (b *binder) time(n node, t *time.Time, pointer string) {
 	if !b.is(n, text, "a string with a date and time", pointer) {
 		return
@@ -163,7 +169,7 @@ func (b *binder) mapping(n node, v reflect.Value, pointer string) {
 		b.broken = fmt.Errorf("decode %q: no rule for %s", pointer, v.Type())
 		return
 	}
-	if !b.is(n, object, "an object", pointer) {
+	if !b.isObject(n, pointer) {
 		return
 	}
 	v.Set(reflect.MakeMapWithSize(v.Type(), len(n.members)))
@@ -201,7 +207,7 @@ func (b *binder) element(n node, v reflect.Value, pointer string) {
 }
 
 func (b *binder) members(n node, v reflect.Value, pointer string) {
-	if !b.is(n, object, "an object", pointer) {
+	if !b.isObject(n, pointer) {
 		return
 	}
 	known := fields(v.Type())

@@ -188,6 +188,25 @@ func TestWhatIsNoJSONIsRefusedWithItsPlace(t *testing.T) {
 	}
 }
 
+// TestF20AnEmptyArrayIsAnEmptyObject: PHP writes both as [].
+func TestF20AnEmptyArrayIsAnEmptyObject(t *testing.T) {
+	t.Parallel()
+	for _, raw := range []string{`{"metadata":[]}`, `{"recipient":[]}`, `{"metadata": [ ],"recipient":[\n]}`} {
+		raw := strings.ReplaceAll(raw, `\n`, "\n")
+		if faults, err := strictjson.Decode([]byte(raw), &order{}); err != nil || len(faults) > 0 {
+			t.Errorf("%s: %v, %v", raw, faults, err)
+		}
+	}
+	for raw, pointer := range map[string]string{
+		`{"metadata":["x"]}`: "/metadata", `{"recipient":[{}]}`: "/recipient", `{"metadata":""}`: "/metadata", `{"metadata":[[]]}`: "/metadata",
+	} {
+		faults, err := strictjson.Decode([]byte(raw), &order{})
+		if err != nil || len(faults) != 1 || faults[0].Pointer != pointer || faults[0].Code != invite.FaultWrongType {
+			t.Errorf("%s: %v, %v", raw, faults, err)
+		}
+	}
+}
+
 func TestTheBodyMustBeAnObject(t *testing.T) {
 	t.Parallel()
 	for _, raw := range []string{`[]`, `"x"`, `1`, `true`, `null`} {

@@ -76,6 +76,8 @@ type Idempotency struct {
 	KeyHash []byte
 	BodyMAC []byte
 	Status  int
+	// Request is what BodyMAC is of; it is not stored.
+	Request string
 }
 
 // Inserted is what the database made of one New.
