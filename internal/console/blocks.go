@@ -114,6 +114,8 @@ func (p *page) blockKind(k invite.Block) string {
 		return p.t("Marked us as spam")
 	case invite.OptOut:
 		return p.t("Replied STOP")
+	case invite.UnsubscribedBlock:
+		return p.t("Unsubscribed from our emails")
 	case invite.BadNumber:
 		return p.t("Number cannot receive texts")
 	case invite.NotMe:

@@ -107,7 +107,8 @@ func (s *console) liftBlock(p *page) error {
 		case invite.CodeInvalidRequest:
 			d.Faults = []fault{{"reason", p.t("Say why the address may be written to again.")}}
 		case invite.CodeRecipientOptedOut:
-			d.Faults = []fault{{"reason", p.t("The person replied STOP. Only they can undo it, by texting START.")}}
+			why, _ := invite.Explain(b.Kind.Reason())
+			d.Faults = []fault{{"reason", p.t(why.Title) + " " + p.t(why.Advice)}}
 		case invite.CodeUnavailable:
 			d.Faults = []fault{{"reason", p.t("The mail provider's own list could not be changed, so nothing was lifted. Try again in a minute.")}}
 		default:

@@ -75,7 +75,7 @@ func (p *page) row(inv find.Invite) (inviteRow, error) {
 		r.Ends = *inv.ExpiresAt
 	}
 	if inv.DeliveryReason != nil {
-		if e, ok := invite.Explain(invite.Reason(*inv.DeliveryReason)); ok {
+		if e, ok := invite.ExplainDelivery(invite.Reason(*inv.DeliveryReason), invite.DeliveryStatus(*inv.DeliveryStatus)); ok {
 			r.News = p.t(e.Title)
 		}
 	}

@@ -189,7 +189,7 @@ func (s *Service) record(ctx context.Context, p access.Principal, id invite.ID) 
 	for _, d := range deliveries {
 		r.Deliveries = append(r.Deliveries, DeliveryRecord{
 			ID: d.ID, Number: d.Number, Kind: d.Kind, Channel: d.Channel, Status: d.Status,
-			Reason: find.PresentReason(d.Reason, d.ProviderCode), CreatedAt: d.CreatedAt.UTC(), UpdatedAt: d.UpdatedAt.UTC(),
+			Reason: find.PresentReason(d.Reason, d.Status, d.ProviderCode), CreatedAt: d.CreatedAt.UTC(), UpdatedAt: d.UpdatedAt.UTC(),
 		})
 	}
 	if err := s.attempts(ctx, &r); err != nil {

@@ -87,8 +87,8 @@ func advices() map[invite.Code]advice {
 			"The address is blocked, because a message to it failed for good or its owner complained.",
 			"Use another address or channel. Staff can lift a block once the address is right."},
 		invite.CodeRecipientOptedOut: {
-			"The person replied STOP. Text messages to this number are not allowed.",
-			"Use email. Only the person can undo it, by texting START."},
+			"The person replied STOP to a text message, or unsubscribed from our emails. Messages to this address are not allowed.",
+			"Use the other channel. Only the person can undo it."},
 		invite.CodeRecipientNotListed: {
 			"The key works with Pipedream's development environment, in which only your own team can connect accounts.",
 			"Add the address to the project's `development_recipients`, or use a key for production or for test mode."},

@@ -130,7 +130,7 @@ func (a *api) deliveriesOf(ctx context.Context, id invite.ID) ([]deliveryShape, 
 func shapeOf(d find.Delivery) deliveryShape {
 	s := deliveryShape{
 		ID: d.ID, Object: "delivery", InviteID: d.InviteID, Number: d.Number, Kind: d.Kind, Channel: d.Channel, Status: d.Status,
-		Reason: find.PresentReason(d.Reason, d.ProviderCode), Provider: orNull(d.Provider),
+		Reason: find.PresentReason(d.Reason, d.Status, d.ProviderCode), Provider: orNull(d.Provider),
 		ProviderMessageID: orNull(d.ProviderMessageID), Attempts: d.Attempts,
 		CreatedAt: d.CreatedAt.UTC(), UpdatedAt: d.UpdatedAt.UTC(),
 	}

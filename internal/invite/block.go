@@ -8,12 +8,16 @@ const (
 	SpamReport Block = "spam_report" // the person marked a message as spam
 	OptOut     Block = "opt_out"     // the person replied STOP to the sender
 	BadNumber  Block = "bad_number"  // a landline, or no phone at all
-	NotMe      Block = "not_me"      // the person said that it is not for them
-	ByHand     Block = "by_hand"     // somebody added it
+	// UnsubscribedBlock: the person unsubscribed from our emails at the mail provider.
+	UnsubscribedBlock Block = "unsubscribed"
+	NotMe             Block = "not_me"  // the person said that it is not for them
+	ByHand            Block = "by_hand" // somebody added it
 )
 
 // Blocks lists every Block, for filters and documents.
-func Blocks() []Block { return []Block{HardBounce, SpamReport, OptOut, BadNumber, NotMe, ByHand} }
+func Blocks() []Block {
+	return []Block{HardBounce, SpamReport, OptOut, UnsubscribedBlock, BadNumber, NotMe, ByHand}
+}
 
 // BlockOf says whether what became of a message means that its address is not
 // to be written to again.
@@ -27,6 +31,8 @@ func BlockOf(status DeliveryStatus, reason Reason) (Block, bool) {
 		return HardBounce, true
 	case reason == OptedOut:
 		return OptOut, true
+	case reason == Unsubscribed:
+		return UnsubscribedBlock, true
 	case reason == Landline, reason == NumberUnknown, reason == InvalidNumber:
 		return BadNumber, true
 	}
@@ -40,11 +46,13 @@ func (b Block) Reason() Reason {
 		return OptedOut
 	case SpamReport:
 		return MarkedSpam
+	case UnsubscribedBlock:
+		return Unsubscribed
 	case HardBounce, BadNumber, NotMe, ByHand:
 	}
 	return SuppressedBefore
 }
 
-// Liftable says whether somebody other than the person may undo a block. A
-// person who replied STOP can only undo it themselves, by texting START.
-func (b Block) Liftable() bool { return b != OptOut }
+// Liftable says whether staff may undo a block. What a person said to the
+// provider, by STOP or by unsubscribing, only the person can undo.
+func (b Block) Liftable() bool { return b != OptOut && b != UnsubscribedBlock }

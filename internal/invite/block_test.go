@@ -22,6 +22,7 @@ func TestWhatBlocksAnAddress(t *testing.T) {
 	for _, s := range []DeliveryStatus{Bounced, Suppressed, Undelivered, Rejected} {
 		blocks[s][AddressNotFound] = HardBounce
 		blocks[s][OptedOut] = OptOut
+		blocks[s][Unsubscribed] = UnsubscribedBlock
 		for _, r := range []Reason{Landline, NumberUnknown, InvalidNumber} {
 			blocks[s][r] = BadNumber
 		}
@@ -46,7 +47,7 @@ func TestABlockIsExplained(t *testing.T) {
 		if _, ok := Explain(b.Reason()); !ok {
 			t.Errorf("%s has no words", b)
 		}
-		if b.Liftable() != (b != OptOut) {
+		if b.Liftable() != (b != OptOut && b != UnsubscribedBlock) {
 			t.Errorf("%s: only the person may undo an opt-out, and only that", b)
 		}
 	}

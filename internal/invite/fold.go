@@ -1,7 +1,6 @@
 package invite
 
 import (
-	"cmp"
 	"slices"
 	"time"
 )
@@ -36,6 +35,11 @@ type DeliveryState struct {
 	// EndedAt is the provider's own time of the fact that stands; it decides
 	// between two ends that both happened (a bounce that follows a delivery).
 	EndedAt time.Time
+	// Failure is what is known of the message's failure, whether it stands or a
+	// later delivery does; DeliveredAt is the time of the last delivery. Both
+	// are kept so that three facts end alike in any order.
+	Failure     Failure
+	DeliveredAt time.Time
 }
 
 // Latest returns the newest delivery that carries the invite; ok is false when
@@ -291,71 +295,4 @@ func foldNoReceipt(s State, e Event) State {
 		d.Reason = NoReceipt // the status stays: it was taken, and nobody said more
 	}
 	return s
-}
-
-func foldDelivery(s State, e Event, status DeliveryStatus) (State, []Effect) {
-	if status == Queued {
-		if _, known := s.delivery(e.DeliveryID); known != nil {
-			return s, nil
-		}
-		s.Deliveries = append(append([]DeliveryState(nil), s.Deliveries...), DeliveryState{
-			ID: e.DeliveryID, Kind: e.Data.Kind, Status: Queued, Channel: e.Data.Channel,
-		})
-		return s, nil
-	}
-	s, d := s.delivery(e.DeliveryID)
-	if d == nil || !replaces(*d, status, e) {
-		return s, nil
-	}
-	d.Status, d.Reason, d.ProviderCode = status, e.Data.Reason, e.Data.ProviderCode
-	if e.Data.Provider != "" {
-		d.Provider = e.Data.Provider
-	}
-	if status.rank() >= Bounced.rank() {
-		d.EndedAt = e.At
-	}
-	var effects []Effect
-	if _, blocks := BlockOf(d.Status, d.Reason); blocks {
-		effects = append(effects, EffectBlock)
-	}
-	// A reminder that does not get through takes nothing from the message before.
-	if s.last().ID != e.DeliveryID {
-		return s, effects
-	}
-	switch {
-	case status.DidNotArrive() && s.Status.Open() && s.Progress == NotOpened && s.Fallback.Open():
-		// It has not failed while there is another way.
-		s.Fallback = s.Fallback.failed(e.At)
-	case status.DidNotArrive() && s.Status.Open() && s.Progress == NotOpened:
-		s.Status = Failed
-		effects = append(effects, EffectPublishDeliveryFailed)
-	case status.arrived() && s.Status == Failed && s.RevokedAt.IsZero():
-		// The failure was never true: a late receipt says that it arrived.
-		s.Status = Active
-	case status.arrived():
-		s.Fallback = s.Fallback.arrived()
-	}
-	return s, effects
-}
-
-// replaces says whether a fact stands above the one recorded. Two ends that
-// both happened are ordered by the provider's own clock, everything else by
-// how much it says, so that any order of arrival gives the same result. Facts
-// that are alike in both are told apart by their words: which of them stands
-// matters little, but it must always be the same one.
-func replaces(d DeliveryState, status DeliveryStatus, e Event) bool {
-	recorded, next := d.Status.rank(), status.rank()
-	end := Bounced.rank()
-	if recorded >= end && next >= end && recorded < Complained.rank() && next < Complained.rank() && !d.EndedAt.Equal(e.At) {
-		return e.At.After(d.EndedAt)
-	}
-	if next != recorded {
-		return next > recorded
-	}
-	if status == Complained && !d.EndedAt.Equal(e.At) {
-		return e.At.After(d.EndedAt)
-	}
-	return cmp.Or(
-		cmp.Compare(status, d.Status), cmp.Compare(e.Data.Reason, d.Reason), cmp.Compare(e.Data.ProviderCode, d.ProviderCode),
-	) > 0
 }

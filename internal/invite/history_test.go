@@ -1,7 +1,6 @@
 package invite_test
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -66,12 +65,20 @@ func history(r *rand.Rand) (State, []Event) {
 		EventDeliveryAccepted, EventDeliverySent, EventDeliveryDeferred, EventDeliveryDelivered, EventDeliveryBounced,
 		EventDeliveryUndelivered, EventDeliveryRejected, EventDeliverySuppressed, EventDeliveryComplained, EventDeliveryUnknown,
 	}
+	reasons := []Reason{""}
+	for _, e := range Explanations() {
+		reasons = append(reasons, e.Code)
+	}
 	events := make([]Event, 1+r.IntN(10))
 	for i := range events {
 		typ := types[r.IntN(len(types))]
+		reason := Reason(typ)
+		if r.IntN(2) == 0 { // failures that tell more and less about one message
+			reason = reasons[r.IntN(len(reasons))]
+		}
 		events[i] = Event{
 			Type: typ, DeliveryID: s.Deliveries[r.IntN(len(s.Deliveries))].ID, At: noon.Add(time.Duration(r.IntN(6)) * time.Second),
-			Data: Data{Reason: Reason(typ), ProviderCode: fmt.Sprint(r.IntN(3))},
+			Data: Data{Reason: reason, ProviderCode: []string{"", "1", "2"}[r.IntN(3)], Provider: []string{"sendgrid", "twilio"}[r.IntN(2)]},
 		}
 	}
 	slices.SortStableFunc(events, func(a, b Event) int { return a.At.Compare(b.At) })

@@ -64,6 +64,10 @@ func DeliveryStatuses() []DeliveryStatus {
 // Ended says whether nothing is left for dispatch to do.
 func (s DeliveryStatus) Ended() bool { return s != Queued && s != Sending }
 
+// Trying says whether the message may still be delivered by what we or a
+// provider do without being asked.
+func (s DeliveryStatus) Trying() bool { return s == Queued || s == Sending || s == Deferred }
+
 // DidNotArrive says whether this message is known not to have reached its reader.
 func (s DeliveryStatus) DidNotArrive() bool {
 	return slices.Contains([]DeliveryStatus{Bounced, Undelivered, Rejected, Suppressed}, s)

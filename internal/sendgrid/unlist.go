@@ -44,7 +44,7 @@ func listsOf(kind invite.Block) []string {
 		return []string{"bounces", "invalid_emails"}
 	case invite.SpamReport:
 		return []string{"spam_reports"}
-	case invite.OptOut, invite.BadNumber, invite.NotMe, invite.ByHand:
+	case invite.OptOut, invite.UnsubscribedBlock, invite.BadNumber, invite.NotMe, invite.ByHand:
 	}
 	return nil // ours alone
 }

@@ -92,9 +92,24 @@ func reasons() string {
 	var b strings.Builder
 	b.WriteString("| Code | What happened | What to do | Next step |\n|---|---|---|---|\n")
 	for _, e := range invite.Explanations() {
-		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", code(string(e.Code)), cell(e.Title), cell(e.Advice), code(string(e.Action)))
+		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", code(string(e.Code)), cell(e.Title), cell(e.Advice), steps(e))
+	}
+	b.WriteString("\nWhile the message is still tried (`queued`, `sending`, `deferred`) these have other words:\n\n" +
+		"| Code | What happened | What to do | Next step |\n|---|---|---|---|\n")
+	for _, e := range invite.ExplanationsWhileTrying() {
+		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", code(string(e.Code)), cell(e.Title), cell(e.Advice), steps(e))
 	}
 	return b.String()
+}
+
+func steps(e invite.Explanation) string {
+	if e.Other == invite.NoAction {
+		return code(string(e.Action))
+	}
+	if e.Action == invite.NoAction {
+		return code(string(e.Other))
+	}
+	return code(string(e.Action)) + " or " + code(string(e.Other))
 }
 
 func rowTable() string {

@@ -156,7 +156,8 @@ func (s *Service) Lift(ctx context.Context, p access.Principal, id invite.Suppre
 		return out, err // lifting twice is the same as once
 	}
 	if !r.Kind.Liftable() {
-		return Suppression{}, invite.Errorf(invite.CodeRecipientOptedOut, "The person replied STOP. Only they can undo it, by texting START.")
+		why, _ := invite.Explain(r.Kind.Reason())
+		return Suppression{}, invite.Errorf(invite.CodeRecipientOptedOut, "%s %s", why.Title, why.Advice)
 	}
 	note := contact.Clean(reason, maxNote)
 	if note == "" {

@@ -71,5 +71,8 @@ func byReason(w Words, r invite.Reason) (Step, string) {
 		return StepLift, w.T("Lift block and resend")
 	case invite.Resend, invite.CallOperator, invite.NoAction:
 	}
+	if r == invite.ProviderRefused {
+		return StepNone, "" // it is not known what would help: a resend may meet the same refusal
+	}
 	return StepResend, w.T("Resend…")
 }

@@ -130,7 +130,7 @@ func entry(w Words, e Happened, app string, who func(invite.Actor) string) Entry
 	if !out.delivery(w, e) && !out.link(w, e, app) {
 		out.act(w, e, app)
 	}
-	if ex, ok := invite.Explain(e.Data.Reason); ok && out.Advice == "" {
+	if ex, ok := invite.ExplainEvent(e.Data.Reason, e.Type); ok && out.Advice == "" {
 		out.Advice = w.T(ex.Title) + " " + w.T(ex.Advice)
 	}
 	return out

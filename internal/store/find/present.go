@@ -99,6 +99,7 @@ type ReasonResource struct {
 	Title        string        `json:"title"`
 	Advice       string        `json:"advice"`
 	Action       invite.Action `json:"action"`
+	OtherAction  invite.Action `json:"other_action"`
 	ProviderCode string        `json:"provider_code"`
 }
 
@@ -177,7 +178,7 @@ func presentDelivery(inv Invite) *DeliveryResource {
 	}
 	return &DeliveryResource{
 		ID: inv.DeliveryID, Channel: invite.Channel(*inv.DeliveryChannel), Status: invite.DeliveryStatus(*inv.DeliveryStatus),
-		Provider: orNil(*inv.DeliveryProvider), Reason: PresentReason(invite.Reason(*inv.DeliveryReason), *inv.DeliveryCode),
+		Provider: orNil(*inv.DeliveryProvider), Reason: PresentReason(invite.Reason(*inv.DeliveryReason), invite.DeliveryStatus(*inv.DeliveryStatus), *inv.DeliveryCode),
 		UpdatedAt: inv.DeliveryUpdated.UTC(),
 	}
 }
@@ -195,13 +196,14 @@ func presentFallback(inv Invite) *FallbackResource {
 	return &FallbackResource{Channel: other, After: invite.FallbackAfter(inv.FallbackAfter), DelayS: int(inv.FallbackDelayS)}
 }
 
-// PresentReason puts a reason into words; nil when there is none.
-func PresentReason(r invite.Reason, providerCode string) *ReasonResource {
+// PresentReason puts the reason of a delivery in this status into words; nil when
+// there is none.
+func PresentReason(r invite.Reason, s invite.DeliveryStatus, providerCode string) *ReasonResource {
 	if r == "" {
 		return nil
 	}
-	e, _ := invite.Explain(r)
-	return &ReasonResource{Code: r, Title: e.Title, Advice: e.Advice, Action: e.Action, ProviderCode: providerCode}
+	e, _ := invite.ExplainDelivery(r, s)
+	return &ReasonResource{Code: r, Title: e.Title, Advice: e.Advice, Action: e.Action, OtherAction: e.Other, ProviderCode: providerCode}
 }
 
 func (r *Resource) connection(box *seal.Box, inv Invite, recipient string) error {

@@ -64,7 +64,7 @@ func LockAll(ctx context.Context, tx pgx.Tx, ids []invite.ID) ([]Locked, error) 
 			erased_at IS NOT NULL, now()
 		FROM invites WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE`, ids)
 	batch.Queue(`
-		SELECT invite_id, id, kind, status, channel, reason, provider_code, provider, ended_at
+		SELECT invite_id, id, kind, status, channel, reason, provider_code, provider, ended_at, failure, delivered_at
 		FROM deliveries WHERE invite_id = ANY($1) ORDER BY invite_id, number FOR NO KEY UPDATE`, ids)
 	res := tx.SendBatch(ctx, batch)
 	defer func() { _ = res.Close() }()
@@ -81,9 +81,10 @@ func LockAll(ctx context.Context, tx pgx.Tx, ids []invite.ID) ([]Locked, error) 
 	rows, _ = res.Query()
 	var of invite.ID
 	var d invite.DeliveryState
-	var ended *time.Time
-	_, err = pgx.ForEachRow(rows, []any{&of, &d.ID, &d.Kind, &d.Status, &d.Channel, &d.Reason, &d.ProviderCode, &d.Provider, &ended}, func() error {
-		d.EndedAt = orZero(ended)
+	var ended, delivered *time.Time
+	var failed *failure
+	_, err = pgx.ForEachRow(rows, []any{&of, &d.ID, &d.Kind, &d.Status, &d.Channel, &d.Reason, &d.ProviderCode, &d.Provider, &ended, &failed, &delivered}, func() error {
+		d.EndedAt, d.DeliveredAt, d.Failure = orZero(ended), orZero(delivered), failed.fact()
 		// An id is missing only when the invite came between the two statements.
 		if i, ok := index[of]; ok {
 			locked[i].State.Deliveries = append(locked[i].State.Deliveries, d)
@@ -207,6 +208,8 @@ type writes struct {
 	delReason, delCode []string
 	delProvider        []string
 	delEnded           []*time.Time
+	delFailure         []*string
+	delDelivered       []*time.Time
 	delSettled         []bool
 	sentInvite         []invite.ID
 	sentDelivery       []invite.DeliveryID // passcodes whose digits nobody needs any more
@@ -271,6 +274,8 @@ func (w *writes) state(a Applied) {
 		w.delCode = append(w.delCode, d.ProviderCode)
 		w.delProvider = append(w.delProvider, d.Provider)
 		w.delEnded = append(w.delEnded, orNull(d.EndedAt))
+		w.delFailure = append(w.delFailure, failureJSON(d.Failure))
+		w.delDelivered = append(w.delDelivered, orNull(d.DeliveredAt))
 		w.delSettled = append(w.delSettled, d.Status.Ended())
 		if d.Kind == invite.KindPasscode && d.Status.Ended() && d.Status != invite.Unknown {
 			w.sentInvite, w.sentDelivery = append(w.sentInvite, a.ID), append(w.sentDelivery, d.ID)
@@ -307,13 +312,15 @@ func (w *writes) flush(ctx context.Context, tx pgx.Tx) error {
 		// What is settled leaves the queue, whoever holds its lease.
 		batch.Queue(`
 		UPDATE deliveries d SET status = t.status, reason = t.reason, provider_code = t.provider_code,
-			provider = t.provider, ended_at = t.ended_at, updated_at = now(),
+			provider = t.provider, ended_at = t.ended_at, failure = t.failure::jsonb, delivered_at = t.delivered_at, updated_at = now(),
 			next_at = CASE WHEN t.settled THEN NULL ELSE d.next_at END,
 			lease_owner = CASE WHEN t.settled THEN NULL ELSE d.lease_owner END
-		FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], $8::boolean[])
-			AS t(invite_id, id, status, reason, provider_code, provider, ended_at, settled)
+		FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], $8::boolean[],
+			$9::text[], $10::timestamptz[])
+			AS t(invite_id, id, status, reason, provider_code, provider, ended_at, settled, failure, delivered_at)
 		WHERE d.invite_id = t.invite_id AND d.id = t.id`,
-			w.delInvite, w.delID, w.delStatus, w.delReason, w.delCode, w.delProvider, w.delEnded, w.delSettled)
+			w.delInvite, w.delID, w.delStatus, w.delReason, w.delCode, w.delProvider, w.delEnded, w.delSettled,
+			w.delFailure, w.delDelivered)
 	}
 	if len(w.sentDelivery) > 0 {
 		batch.Queue(`
