@@ -1,6 +1,8 @@
 package sendgrid
 
 import (
+	"strings"
+
 	"github.com/sendgrid/sendgrid-go/helpers/mail"
 
 	"github.com/connectlink/connectlink/internal/message"
@@ -42,7 +44,7 @@ func (s *Sender) body(m message.Outgoing) ([]byte, error) {
 	}
 
 	p := mail.NewPersonalization()
-	p.AddTos(mail.NewEmail(e.To.Name, e.To.Email.Reveal()))
+	p.AddTos(mail.NewEmail(quoteName(e.To.Name), e.To.Email.Reveal()))
 	// On the personalization: the published document types the message-level
 	// member wrongly as a string, and here both it and the service agree.
 	p.SetCustomArg(ArgInvite, m.InviteID)
@@ -50,7 +52,7 @@ func (s *Sender) body(m message.Outgoing) ([]byte, error) {
 	p.SetCustomArg(ArgEnv, env(m.Livemode))
 
 	v3 := mail.NewV3Mail()
-	v3.SetFrom(mail.NewEmail(from.Name, from.Email.Reveal()))
+	v3.SetFrom(mail.NewEmail(quoteName(from.Name), from.Email.Reveal()))
 	v3.Subject = e.Subject
 	v3.AddPersonalizations(p)
 	v3.AddContent(
@@ -74,6 +76,17 @@ func (s *Sender) body(m message.Outgoing) ([]byte, error) {
 	}
 	v3.SetTrackingSettings(trackingOff())
 	return marshal(v3)
+}
+
+// quoteName puts a name with a comma or a semicolon in quotes: SendGrid takes such
+// a name apart, answers 202 and then drops a piece of it as an invalid address.
+// Its PHP, Python and C# libraries do the same
+// (https://github.com/sendgrid/sendgrid-php/issues/351).
+func quoteName(name string) string {
+	if !strings.ContainsAny(name, ",;") {
+		return name
+	}
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(name) + `"`
 }
 
 // trackingOff says no to everything explicitly: an absent setting falls back to

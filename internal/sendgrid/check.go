@@ -22,7 +22,7 @@ func (s *Sender) Check(ctx context.Context) error {
 	}
 	on := true
 	v3 := mail.NewV3MailInit(
-		mail.NewEmail(s.p.From.Name, s.p.From.Email.Reveal()), "Configuration check",
+		mail.NewEmail(quoteName(s.p.From.Name), s.p.From.Email.Reveal()), "Configuration check",
 		mail.NewEmail("", "check@connectlink.test"), mail.NewContent("text/plain", "Configuration check"),
 	)
 	v3.SetMailSettings(mail.NewMailSettings().SetSandboxMode(mail.NewSetting(on)))

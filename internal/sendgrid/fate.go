@@ -3,8 +3,12 @@ package sendgrid
 import (
 	"strings"
 
+	"golang.org/x/net/idna"
+
+	"github.com/connectlink/connectlink/internal/contact"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/message"
+	"github.com/connectlink/connectlink/internal/secret"
 )
 
 // Fate is our status and reason for an event; the status is empty for events
@@ -14,7 +18,7 @@ func (e Event) Fate() (invite.DeliveryStatus, invite.Reason) {
 	case "processed":
 		return invite.Accepted, ""
 	case "deferred":
-		return invite.Deferred, invite.DeferredByHost
+		return invite.Deferred, e.fault().Delay()
 	case "delivered":
 		return invite.Delivered, ""
 	case "bounce", "blocked":
@@ -42,6 +46,10 @@ func (e Event) Code() string {
 	return strings.Join(parts, " ")
 }
 
+// bounceReason reads a bounce by SendGrid's class where that tells the cause, then
+// by codes and words. "Technical Failure" and "Unclassified" tell nothing: many
+// hosts answer an unknown user with 5.0.0 or without a code
+// (https://www.twilio.com/docs/sendgrid/ui/analytics-and-reporting/bounce-and-block-classifications).
 func (e Event) bounceReason() invite.Reason {
 	switch class := strings.ToLower(e.Classification); {
 	case strings.HasPrefix(class, "invalid"):
@@ -54,36 +62,27 @@ func (e Event) bounceReason() invite.Reason {
 		return invite.ContentRefused
 	case strings.HasPrefix(class, "frequency"):
 		return invite.RateLimitedByHost
-	case strings.HasPrefix(class, "technical"):
-		return invite.TechnicalFailure
 	}
-	// Unclassified, or an account whose events carry no class: the enhanced
-	// status code (RFC 3463) says as much.
-	_, detail, ok := strings.Cut(e.Status, ".")
-	switch {
-	case !ok:
-		return invite.TechnicalFailure
-	case detail == "1.1", detail == "1.2", detail == "1.3", detail == "1.6", detail == "1.10":
-		return invite.AddressNotFound
-	case strings.HasPrefix(detail, "2."):
-		return invite.MailboxUnavailable
-	case strings.HasPrefix(detail, "6."):
-		return invite.ContentRefused
-	case strings.HasPrefix(detail, "7."):
-		return invite.SenderReputation
-	default:
-		return invite.TechnicalFailure
-	}
+	return e.fault().Reason()
+}
+
+// fault is what the host said.
+func (e Event) fault() invite.MailFault {
+	return invite.MailFault{Status: e.Status, Words: strings.TrimSpace(e.Reason.Reveal() + " " + e.Response.Reveal())}
 }
 
 // dropped: SendGrid took the message and then did not try. Its reasons are
-// published as English phrases; they are matched by their distinctive word.
+// published as English phrases
+// (https://www.twilio.com/docs/sendgrid/for-developers/tracking-events/event);
+// they are matched by their distinctive word.
 func (e Event) dropped() (invite.DeliveryStatus, invite.Reason) {
 	reason := strings.ToLower(e.Reason.Reveal())
 	switch {
 	case strings.Contains(reason, "spam report"):
 		return invite.Suppressed, invite.MarkedSpam
-	case strings.Contains(reason, "bounced"), strings.Contains(reason, "unsubscribed"):
+	case strings.Contains(reason, "unsubscribe"):
+		return invite.Suppressed, invite.Unsubscribed
+	case strings.Contains(reason, "bounced"):
 		return invite.Suppressed, invite.SuppressedBefore
 	case strings.Contains(reason, "spam content"):
 		return invite.Rejected, invite.ContentRefused
@@ -94,8 +93,36 @@ func (e Event) dropped() (invite.DeliveryStatus, invite.Reason) {
 	case strings.Contains(reason, "invalid"):
 		return invite.Suppressed, invite.AddressNotFound
 	default:
-		return invite.Suppressed, invite.SuppressedBefore
+		// It is not said that an earlier message failed: nothing is blocked.
+		return invite.Rejected, invite.ProviderRefused
 	}
+}
+
+// FateFor is Fate for a message that went to this address. What was dropped for
+// another address was dropped for a piece of our message, such as a name that
+// SendGrid took apart: the fault is ours, and no mailbox's. An event without an
+// address, or a message whose address is not known any more, is taken as it is.
+func (e Event) FateFor(recipient secret.Text) (invite.DeliveryStatus, invite.Reason) {
+	status, reason := e.Fate()
+	if e.Name != "dropped" || e.Email.IsZero() || recipient.IsZero() || sameMailbox(e.Email.Reveal(), recipient.Reveal()) {
+		return status, reason
+	}
+	return invite.Rejected, invite.MessageBroken
+}
+
+// sameMailbox compares as SendGrid writes addresses back: perhaps in lower case,
+// and with the domain's other spelling.
+func sameMailbox(a, b string) bool {
+	return strings.EqualFold(plainMailbox(a), plainMailbox(b))
+}
+
+func plainMailbox(address string) string {
+	address = strings.Trim(strings.TrimSpace(address), "<>")
+	local, domain := contact.EmailParts(address)
+	if ascii, err := idna.Lookup.ToASCII(domain); err == nil {
+		domain = ascii
+	}
+	return local + "@" + domain
 }
 
 // Reason is our reason for a refused call.

@@ -86,7 +86,7 @@ func TestSenderConforms(t *testing.T) {
 			}
 			s := read(t, r)
 			to := s.Personalizations[0].To[0]
-			if want := "Pat " + strings.TrimSuffix(strings.TrimPrefix(to.Email, "person"), "@customer.example") + ", <b>"; to.Name != want {
+			if want := "Pat " + strings.TrimSuffix(strings.TrimPrefix(to.Email, "person"), "@customer.example") + ", <b>"; to.Name != `"`+want+`"` {
 				t.Errorf("a mail to %s in the name of %q", to.Email, to.Name)
 			}
 			return s.Personalizations[0].To[0].Email, s.Content[0].Value, s.Personalizations[0].CustomArgs["cl_attempt"]
@@ -122,7 +122,7 @@ func TestBodySaysNoToTrackingAndNamesOnlyOpaqueIDs(t *testing.T) {
 	if got.Content[1].Value != m.Email.HTML.Reveal() || got.Subject != m.Email.Subject || got.ReplyTo.Email != "support@brand.example" {
 		t.Errorf("%+v is not the message", got)
 	}
-	if len(got.Personalizations) != 1 || len(got.Personalizations[0].To) != 1 || got.From.Name != "Brand, Inc." {
+	if len(got.Personalizations) != 1 || len(got.Personalizations[0].To) != 1 || got.From.Name != `"Brand, Inc."` {
 		t.Errorf("%+v: one message is one personalization to one person", got)
 	}
 	if path := srv.Requests()[0].Path; path != "/v3/mail/send" {
@@ -141,6 +141,10 @@ func TestScopeOfARefusalSaysWhatToStop(t *testing.T) {
 		"content.0.value":               {message.ScopeMessage, invite.ProviderRefused},
 		"":                              {message.ScopeMessage, invite.ProviderRefused},
 		"an address x@y.example":        {message.ScopeMessage, invite.ProviderRefused},
+		"from":                          {message.ScopeAccount, invite.ProviderAccount},
+		"asm.group_id":                  {message.ScopeAccount, invite.ProviderAccount},
+		"ip_pool_name":                  {message.ScopeAccount, invite.ProviderAccount},
+		"reply_to.email":                {message.ScopeAccount, invite.ProviderAccount},
 	} {
 		t.Run(field, func(t *testing.T) {
 			t.Parallel()
@@ -215,5 +219,59 @@ func TestProofNeedsARecentEvent(t *testing.T) {
 	check(true, "another process saw one")
 	if _, err := s.Find(t.Context(), message.Sought{}); err != message.ErrCannotFind {
 		t.Errorf("Find: %v", err)
+	}
+}
+
+// TestF08ARefusalThatNamesOurSenderBelongsToTheAccount: SendGrid names the sender
+// in the words too, and not always first.
+func TestF08ARefusalThatNamesOurSenderBelongsToTheAccount(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		errors []any
+		scope  message.Scope
+	}{
+		"sender identity, no field": {[]any{map[string]any{"message": "The from address does not match a verified Sender Identity.", "field": nil}}, message.ScopeAccount},
+		"unsubscribe group":         {[]any{map[string]any{"message": "The unsubscribe group does not exist", "field": nil}}, message.ScopeAccount},
+		"ip pool":                   {[]any{map[string]any{"message": "IP pool not found", "field": ""}}, message.ScopeAccount},
+		"second of two":             {[]any{map[string]any{"message": "bad", "field": "subject"}, map[string]any{"message": "bad", "field": "from.email"}}, message.ScopeAccount},
+		"the message":               {[]any{map[string]any{"message": "The subject is required", "field": "subject"}}, message.ScopeMessage},
+	} {
+		srv := wiretest.SendGrid(t).Serve(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusBadRequest)
+			_ = json.NewEncoder(w).Encode(map[string]any{"errors": c.errors})
+		})
+		_, err := newSender(srv.URL, nil).Send(t.Context(), email(1))
+		if se, ok := err.(*message.SendError); !ok || se.Scope != c.scope {
+			t.Errorf("%s: %+v, want scope %s", name, err, c.scope)
+		}
+	}
+}
+
+// TestF01NamesWithSeparatorsAreQuoted: SendGrid takes a bare "Doe, Jane" apart.
+func TestF01NamesWithSeparatorsAreQuoted(t *testing.T) {
+	t.Parallel()
+	srv := wiretest.SendGrid(t).Serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusAccepted) })
+	names := map[string]string{
+		"Doe, Jane": `"Doe, Jane"`, "Jane Doe; PhD": `"Jane Doe; PhD"`, "Figma, Inc.": `"Figma, Inc."`, "Jane Doe": "Jane Doe", "J. O'Neil": "J. O'Neil",
+		`Doe, "J"`: `"Doe, \"J\""`, `Doe, J\`: `"Doe, J\\"`, `"Jane"`: `"Jane"`, "Müller, Jörg": `"Müller, Jörg"`, "": "",
+	}
+	for name, want := range names {
+		m := email(1)
+		m.Email.To.Name, m.Email.From.Name = name, name
+		if _, err := newSender(srv.URL, nil).Send(t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
+		requests := srv.Requests()
+		got := read(t, requests[len(requests)-1])
+		if to := got.Personalizations[0].To[0].Name; to != want {
+			t.Errorf("to %q became %q, want %q", name, to, want)
+		}
+		if m.Email.From.Email.IsZero() {
+			continue
+		}
+		if got.From.Name != want {
+			t.Errorf("from %q became %q, want %q", name, got.From.Name, want)
+		}
 	}
 }

@@ -49,7 +49,7 @@ func (s *Sender) verdict(resp *rest.Response, readErr error) *message.SendError 
 		e.RetryAfter = wire.RetryAfter(h, s.p.Now())
 	case status >= 500 || status == http.StatusRequestTimeout:
 		e.RetryAfter = wire.RetryAfter(h, s.p.Now())
-	case status == http.StatusBadRequest && e.ProviderCode != "" && ours(e.ProviderCode):
+	case status == http.StatusBadRequest && fault.ours():
 		e.Scope = message.ScopeAccount
 	case status == http.StatusBadRequest || status == http.StatusRequestEntityTooLarge || status == http.StatusUnsupportedMediaType:
 		// this message
@@ -61,11 +61,35 @@ func (s *Sender) verdict(resp *rest.Response, readErr error) *message.SendError 
 	return e
 }
 
-// ours says whether a refused field comes from configuration, so that every
-// message would meet the same refusal.
-func ours(field string) bool {
-	for _, name := range []string{"from", "reply_to", "ip_pool_name", "categories", "headers", "tracking_settings", "mail_settings"} {
+// ours says whether a refusal names what comes from configuration, by its field or
+// by its words, so that every message would meet it
+// (https://www.twilio.com/docs/sendgrid/api-reference/mail-send/errors).
+func (p problem) ours() bool {
+	for _, e := range p.Errors {
+		if oursByField(e.Field) || e.Field == "" && oursByWords(strings.ToLower(e.Message)) {
+			return true
+		}
+	}
+	return false
+}
+
+func oursByField(field string) bool {
+	for _, name := range []string{
+		"from", "reply_to", "reply_to_list", "ip_pool_name", "asm", "categories", "headers", "tracking_settings", "mail_settings", "template_id", "batch_id",
+	} {
 		if field == name || strings.HasPrefix(field, name+".") {
+			return true
+		}
+	}
+	return false
+}
+
+func oursByWords(words string) bool {
+	for _, sign := range []string{
+		"sender identity", "from address", "from email", "from field", "from object", "the from", "reply_to", "reply-to", "unsubscribe group", "asm group",
+		"ip pool", "ip_pool", "your account", "api key", "subuser", "credits",
+	} {
+		if strings.Contains(words, sign) {
 			return true
 		}
 	}

@@ -60,7 +60,7 @@ func (d *dialogue) answered(e *message.SendError, reply *textproto.Error) {
 	e.ProviderCode = strings.TrimSpace(strconv.Itoa(reply.Code) + " " + enhanced(reply.Msg))
 	e.Detail = secret.New(reply.Msg)
 	about := message.ScopeAccount // who we are, or what the server is up to
-	if d.stage >= stageTo && !accountReply(reply.Code) {
+	if d.stage >= stageTo && !accountReply(reply.Code) && !aboutSender(reply.Msg) {
 		about = message.ScopeMessage
 	}
 	switch reply.Code / 100 {
@@ -83,6 +83,29 @@ func accountReply(code int) bool {
 	switch code {
 	case 421, 454, 530, 534, 535, 538:
 		return true
+	}
+	return false
+}
+
+// aboutSender says whether a refusal names what we send with, whatever stage it
+// comes at: Postfix tells what it has against a sender only once a recipient is
+// named (smtpd_delay_reject), Exchange and SendGrid after the whole message.
+func aboutSender(words string) bool {
+	switch _, detail, _ := strings.Cut(enhanced(words), "."); detail {
+	case "1.7", "1.8", // the sender's address (RFC 3463)
+		"7.8", "7.57", "7.60", "7.64": // no or wrong credentials; Exchange: not logged in, may not send as this sender, no relaying
+		return true
+	}
+	words = strings.ToLower(words)
+	for _, sign := range []string{
+		"sender address rejected", "sender rejected", "sender denied", "sender verify failed", "not owned by user", "send as this sender", "sendasdenied",
+		"relay access denied", "relaying denied", "relay denied", "relaying not allowed", "relay not permitted", "not permitted to relay", "unable to relay",
+		"relaying is not", "authentication required", "not authenticated", "must authenticate", "client host rejected", "starttls",
+		"sender identity", "from address", "address is not verified", "sending limit", "sending quota", "credits exceeded",
+	} {
+		if strings.Contains(words, sign) {
+			return true
+		}
 	}
 	return false
 }
@@ -116,21 +139,7 @@ func Reason(e *message.SendError) invite.Reason {
 	case e.ProviderCode == codeNoUTF8:
 		return invite.AddressNotFound
 	}
-	code, detail, _ := strings.Cut(e.ProviderCode, " ")
-	_, detail, _ = strings.Cut(detail, ".") // the class says what the code says
-	switch {
-	case strings.HasPrefix(detail, "1."):
-		return invite.AddressNotFound
-	case strings.HasPrefix(detail, "2."):
-		return invite.MailboxUnavailable
-	case strings.HasPrefix(detail, "6."):
-		return invite.ContentRefused
-	case strings.HasPrefix(detail, "7."):
-		return invite.SenderReputation
-	case code == "550" || code == "551" || code == "553":
-		return invite.AddressNotFound
-	case code == "552":
-		return invite.MailboxUnavailable
-	}
-	return invite.ProviderRefused
+	code, status, _ := strings.Cut(e.ProviderCode, " ")
+	n, _ := strconv.Atoi(code)
+	return invite.MailFault{Status: status, Words: e.Detail.Reveal()}.ReplyReason(n)
 }

@@ -5,6 +5,8 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -13,9 +15,11 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/sendgrid"
 	"github.com/connectlink/connectlink/internal/store/ledger"
+	"github.com/connectlink/connectlink/internal/store/suppression"
 )
 
 const sendgridName = "sendgrid"
@@ -65,6 +69,9 @@ type mail struct {
 	place    int            // in the post
 	attempt  ledger.Attempt // zero while it matches nothing
 	inferred bool           // by the address alone
+	// recipient is the address that the attempt's message went to, where it
+	// decides; zero where it does not, or is not known any more.
+	recipient secret.Text
 }
 
 func (t *Tracker) mailEvents(ctx context.Context, tx pgx.Tx, project string, livemode bool, posted []sendgrid.Event) ([]fact, error) {
@@ -182,7 +189,38 @@ func (t *Tracker) matchMails(ctx context.Context, tx pgx.Tx, project string, liv
 			m.attempt = found[j]
 		}
 	}
+	for i := range mails {
+		m := &mails[i]
+		if m.Name != "dropped" || m.attempt.ID.IsZero() {
+			continue
+		}
+		if m.recipient, err = t.recipientOf(ctx, tx, m.attempt); err != nil {
+			return err
+		}
+	}
 	return t.inferMails(ctx, tx, project, livemode, mails)
+}
+
+// recipientOf returns the address that an attempt's mail went to; zero once it is
+// erased or was corrected.
+func (t *Tracker) recipientOf(ctx context.Context, tx pgx.Tx, a ledger.Attempt) (secret.Text, error) {
+	got, err := suppression.GetAddressed(ctx, tx, a.InviteID, a.DeliveryID)
+	if errors.Is(err, suppression.ErrNotFound) || err == nil && (got.Corrected || got.Content == nil) {
+		return secret.Text{}, nil
+	}
+	if err != nil {
+		return secret.Text{}, err
+	}
+	plain, err := t.p.Box.Open(got.Content, seal.AD{Column: "invites.content", ID: a.InviteID.UUID()})
+	if err != nil {
+		t.p.Log.WarnContext(ctx, "the content of an invite cannot be opened", "invite", a.InviteID, "err", err)
+		return secret.Text{}, nil
+	}
+	var content invite.Content
+	if json.Unmarshal(plain, &content) != nil {
+		return secret.Text{}, nil
+	}
+	return secret.New(content.Recipient.Address(invite.Email)), nil
 }
 
 // inferMails matches what came without any id: a late bounce travels by the
@@ -248,7 +286,7 @@ func messagePrefixes(id string) []string {
 // fact is what the event says about a delivery; ok is false for events that
 // matched nothing or say nothing about delivery.
 func (m mail) fact() (fact, bool) {
-	status, reason := m.Fate()
+	status, reason := m.FateFor(m.recipient)
 	if status == "" || m.attempt.ID.IsZero() {
 		return fact{}, false
 	}

@@ -174,12 +174,12 @@ func (s *Sender) verdict(c *call) *message.SendError {
 	}
 	switch {
 	case c.status == http.StatusTooManyRequests, c.fault.Code == codeTooManyRequests && e.Outcome == message.Refused,
-		c.fault.Code == codeQueueFull && e.Outcome == message.Refused:
+		c.fault.Code == codeQueueFull && e.Outcome == message.Refused, rateCode(c.fault.Code) && e.Outcome == message.Refused:
 		// Never processed, by Twilio's own word; the same for a sender whose
-		// queue is full, which answers 400.
+		// queue is full or whose rate is used up, which answers 400.
 		e.Outcome, e.Scope = message.NotSent, message.ScopeAccount
 	case c.status == http.StatusBadRequest:
-		if accountCode(c.fault.Code) {
+		if accountCode(c.fault.Code) || !known(c.fault.Code) && namesSender(c.fault.Message) {
 			e.Scope = message.ScopeAccount
 		}
 	case c.status >= 300 && c.status < 500 && c.status != http.StatusRequestTimeout:
