@@ -89,6 +89,7 @@ type App struct {
 	track      *track.Tracker
 	courier    *publish.Courier
 	dispatcher *dispatch.Dispatcher
+	worker     *worker.Worker
 	notifier   *postgres.Notifier
 	waiting    *watch.Registry
 	streams    *web.Streams
@@ -232,6 +233,9 @@ func (a *App) openUseCases() error {
 		DB: a.api, Box: a.box, Minters: a.minter, Project: a.cfg.Project, PublicURL: a.public, Sender: a.textSender, Wake: a.wake,
 		Proofs: a.proofs, ShowPages: a.showPages, Rehearse: a.rehearse, Publish: a.follow, Log: a.log, Now: a.opt.Now,
 	})
+	if a.works() {
+		a.openWorker()
+	}
 	return nil
 }
 
@@ -269,7 +273,7 @@ func (a *App) Run(ctx context.Context) error {
 	if a.works() {
 		g.Go(func() error { return ended(ctx, a.dispatcher.Run(ctx)) })
 		g.Go(func() error {
-			return ended(ctx, worker.Run(ctx, worker.Params{DB: a.work, Track: a.track, Courier: a.courier, Issue: a.Issue, Erase: a.Erase, Log: a.log}))
+			return ended(ctx, a.worker.Run(ctx))
 		})
 	}
 	return g.Wait()

@@ -70,5 +70,8 @@ func (a *App) ready(ctx context.Context) error {
 	if !a.serves() && !a.dispatcher.Working() {
 		return errIdle
 	}
+	if a.works() {
+		return a.worker.Ready()
+	}
 	return nil
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/connectlink/connectlink/internal/mint"
 	"github.com/connectlink/connectlink/internal/store/ledger"
 	"github.com/connectlink/connectlink/internal/track"
+	"github.com/connectlink/connectlink/internal/worker"
 )
 
 // pollsPerSecond is the share of Pipedream's limit (2,000 reads in 5 minutes
@@ -83,6 +84,18 @@ func (a *App) openDispatch() {
 	})
 }
 
+func (a *App) openWorker() {
+	var told []string
+	for _, p := range a.cfg.Projects {
+		if p.Webhook != nil {
+			told = append(told, p.ID)
+		}
+	}
+	a.worker = worker.New(worker.Params{
+		DB: a.work, Track: a.track, Courier: a.courier, Issue: a.Issue, Erase: a.Erase, Projects: told, Metrics: a.registry, Log: a.log,
+	})
+}
+
 func (a *App) minter(project string, livemode bool, environment string) (*mint.Minter, bool) {
 	v, ok := a.vendors[lane{project, livemode}]
 	if !ok {
@@ -141,7 +154,7 @@ func (a *App) attemptCallback(project string, livemode bool, provider, inviteID,
 func (a *App) confirmLater(ctx context.Context, tx pgx.Tx, c track.Check) error {
 	// The tracker confirms at once by itself; the job is for when it could not.
 	_, err := a.jobs.InsertTx(ctx, tx, job.Confirm{InviteID: c.InviteID, AccountID: c.AccountID},
-		&river.InsertOpts{ScheduledAt: a.opt.Now().Add(confirmAfter)})
+		&river.InsertOpts{Queue: job.QueueConfirm, ScheduledAt: a.opt.Now().Add(confirmAfter)})
 	if err != nil {
 		return fmt.Errorf("enqueue confirmation for invite %s: %w", c.InviteID, err)
 	}

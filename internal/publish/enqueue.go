@@ -47,7 +47,7 @@ func (o *Outbox) Enqueue(ctx context.Context, tx pgx.Tx, a ledger.Applied) error
 		}
 		_, err := o.jobs.InsertTx(ctx, tx, job.Publish{
 			EventID: invite.New[invite.EventID](), InviteID: a.ID, Type: name, Version: a.State.Version,
-		}, &river.InsertOpts{MaxAttempts: maxTries})
+		}, &river.InsertOpts{MaxAttempts: maxTries, Queue: job.EventsQueue(a.ProjectID)})
 		if err != nil {
 			return fmt.Errorf("enqueue %s of invite %s: %w", name, a.ID, err)
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
@@ -20,6 +21,7 @@ import (
 	"github.com/connectlink/connectlink/internal/issue"
 	"github.com/connectlink/connectlink/internal/job"
 	"github.com/connectlink/connectlink/internal/publish"
+	"github.com/connectlink/connectlink/internal/store/queue"
 	"github.com/connectlink/connectlink/internal/track"
 	"github.com/connectlink/connectlink/migrations"
 )
@@ -35,12 +37,24 @@ const (
 	redactEvery   = time.Minute
 	retireEvery   = 10 * time.Minute
 	tidyEvery     = time.Hour
-	maxWorkers    = 16
 	runTimeout    = 30 * time.Second
 	// longRun is for what has one call, or one batch, after the other to make.
 	longRun = 8 * time.Minute
 	// stopWithin bounds how long running jobs may finish at a stop.
 	stopWithin = 5 * time.Second
+	// rescueAfter is when a job of a process that died is run again. It must
+	// exceed longRun.
+	rescueAfter = 10 * time.Minute
+)
+
+// How many jobs of a queue one process runs at once.
+const (
+	otherWorkers    = 4  // erasures, and what an earlier version enqueued
+	confirmWorkers  = 16 // each waits for Pipedream
+	periodicWorkers = 10 // one for each kind, two of which take minutes
+	// eventsWorkers bounds what one product's endpoint may occupy: 8 posts of 15 s
+	// each, and nobody else waits for them.
+	eventsWorkers = 8
 )
 
 // Params are what the workers need.
@@ -50,8 +64,32 @@ type Params struct {
 	Courier *publish.Courier
 	Issue   *issue.Service
 	Erase   *erase.Service
-	Log     *slog.Logger
+	// Projects are the ids of the projects that have a webhook: each gets a
+	// queue of events with workers of its own.
+	Projects []string
+	Metrics  prometheus.Registerer // may be nil
+	Log      *slog.Logger
 }
+
+// Worker runs background jobs. It is safe for concurrent use.
+type Worker struct {
+	p      Params
+	queues []string
+	watch  *backlog
+}
+
+// New makes a Worker; Run starts it.
+func New(p Params) *Worker {
+	queues := []string{river.QueueDefault, job.QueueConfirm, job.QueuePeriodic, job.QueueEvents}
+	for _, project := range p.Projects {
+		queues = append(queues, job.EventsQueue(project))
+	}
+	return &Worker{p: p, queues: queues, watch: newBacklog(p, queues)}
+}
+
+// Ready returns an error while due jobs of a queue wait although this process
+// runs none of them: its workers do not work.
+func (w *Worker) Ready() error { return w.watch.ready() }
 
 // NewInserter makes a River client that only puts jobs in: use cases need one
 // before the workers that call them back can exist.
@@ -64,17 +102,23 @@ func NewInserter(db *pgxpool.Pool, log *slog.Logger) (*river.Client[pgx.Tx], err
 }
 
 // Run works until ctx ends, then lets running jobs finish for a moment.
-func Run(ctx context.Context, p Params) error {
+func (w *Worker) Run(ctx context.Context) error {
 	// River reports its own counts every few seconds at info; its metrics and
-	// tables say the same to whoever asks.
-	quiet := slog.New(above{p.Log.Handler(), slog.LevelWarn})
-	client, err := river.NewClient(riverpgxv5.New(p.DB), &river.Config{
-		Schema:       migrations.RiverSchema,
-		Logger:       quiet,
-		Queues:       map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: maxWorkers}},
-		Workers:      bind(p),
-		JobTimeout:   runTimeout,
-		PeriodicJobs: periodic(),
+	// tables say the same.
+	quiet := slog.New(above{w.p.Log.Handler(), slog.LevelWarn})
+	if n, err := queue.AdoptEvents(ctx, w.p.DB, job.Publish{}.Kind(), w.queues, job.QueueEvents); err != nil {
+		return err
+	} else if n > 0 {
+		w.p.Log.InfoContext(ctx, "adopted events of projects without a webhook", "events", n)
+	}
+	client, err := river.NewClient(riverpgxv5.New(w.p.DB), &river.Config{
+		Schema:               migrations.RiverSchema,
+		Logger:               quiet,
+		Queues:               w.bounds(),
+		Workers:              bind(w.p, w.watch),
+		JobTimeout:           runTimeout,
+		RescueStuckJobsAfter: rescueAfter,
+		PeriodicJobs:         periodic(),
 	})
 	if err != nil {
 		return fmt.Errorf("make River's client: %w", err)
@@ -82,7 +126,7 @@ func Run(ctx context.Context, p Params) error {
 	if err := client.Start(ctx); err != nil {
 		return fmt.Errorf("start River: %w", err)
 	}
-	<-ctx.Done()
+	w.watch.run(ctx)
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
 	defer cancel()
 	if err := client.StopAndCancel(stop); err != nil && !errors.Is(err, context.DeadlineExceeded) {
@@ -91,11 +135,29 @@ func Run(ctx context.Context, p Params) error {
 	return nil
 }
 
+// bounds returns the workers of each queue.
+func (w *Worker) bounds() map[string]river.QueueConfig {
+	out := make(map[string]river.QueueConfig, len(w.queues))
+	for _, q := range w.queues {
+		n := eventsWorkers
+		switch q {
+		case river.QueueDefault:
+			n = otherWorkers
+		case job.QueueConfirm:
+			n = confirmWorkers
+		case job.QueuePeriodic:
+			n = periodicWorkers
+		}
+		out[q] = river.QueueConfig{MaxWorkers: n}
+	}
+	return out
+}
+
 func periodic() []*river.PeriodicJob {
 	every := func(d time.Duration, args func() river.JobArgs) *river.PeriodicJob {
 		return river.NewPeriodicJob(river.PeriodicInterval(d), func() (river.JobArgs, *river.InsertOpts) {
 			// One at a time: a run that is late must not be met by the next one.
-			return args(), &river.InsertOpts{MaxAttempts: 1, UniqueOpts: river.UniqueOpts{ByPeriod: d}}
+			return args(), &river.InsertOpts{MaxAttempts: 1, Queue: job.QueuePeriodic, UniqueOpts: river.UniqueOpts{ByPeriod: d}}
 		}, &river.PeriodicJobOpts{RunOnStart: true})
 	}
 	return []*river.PeriodicJob{
@@ -115,11 +177,15 @@ type task[T river.JobArgs] struct {
 	river.WorkerDefaults[T]
 	do     func(context.Context, *river.Job[T]) error
 	within time.Duration
-	again  func(attempt int) time.Duration // the pause after a try; nil is River's own
+	again  func(attempt int) time.Duration // the pause after an attempt; nil is River's own
+	watch  *backlog
 }
 
 // Work implements river.Worker.
-func (t *task[T]) Work(ctx context.Context, j *river.Job[T]) error { return t.do(ctx, j) }
+func (t *task[T]) Work(ctx context.Context, j *river.Job[T]) error {
+	defer t.watch.enter(j.Queue)()
+	return t.do(ctx, j)
+}
 
 // Timeout implements river.Worker.
 func (t *task[T]) Timeout(*river.Job[T]) time.Duration { return t.within }
@@ -132,52 +198,58 @@ func (t *task[T]) NextRetry(j *river.Job[T]) time.Time {
 	return time.Now().Add(t.again(j.Attempt))
 }
 
-// add binds a kind of job to what carries it out.
-func add[T river.JobArgs](w *river.Workers, do func(context.Context, T) error) {
-	river.AddWorker(w, &task[T]{within: runTimeout, do: func(ctx context.Context, j *river.Job[T]) error { return do(ctx, j.Args) }})
+// binder collects what carries out each kind of job.
+type binder struct {
+	workers *river.Workers
+	watch   *backlog
 }
 
-// addRun binds a kind of job that has no arguments to a run that counts what it
-// did; within is how long one may take.
-func addRun[T river.JobArgs](w *river.Workers, within time.Duration, run func(context.Context) (int, error)) {
-	river.AddWorker(w, &task[T]{within: within, do: func(ctx context.Context, _ *river.Job[T]) error {
-		_, err := run(ctx)
-		return err
-	}})
-}
-
-// bind is which use case each kind of job calls.
-func bind(p Params) *river.Workers {
-	w := river.NewWorkers()
-	river.AddWorker(w, &task[job.Publish]{within: runTimeout, do: func(ctx context.Context, j *river.Job[job.Publish]) error {
+// bind says which use case each kind of job calls.
+func bind(p Params, watch *backlog) *river.Workers {
+	b := binder{river.NewWorkers(), watch}
+	river.AddWorker(b.workers, &task[job.Publish]{watch: watch, within: runTimeout, do: func(ctx context.Context, j *river.Job[job.Publish]) error {
 		err := p.Courier.Deliver(ctx, j.Args, j.CreatedAt)
 		if errors.Is(err, publish.ErrGone) {
 			return river.JobCancel(err)
 		}
 		return err
 	}})
-	river.AddWorker(w, &task[job.Confirm]{
-		within: runTimeout,
+	river.AddWorker(b.workers, &task[job.Confirm]{
+		watch: watch, within: runTimeout,
 		do: func(ctx context.Context, j *river.Job[job.Confirm]) error {
 			return p.Track.Settle(ctx, track.Check{InviteID: j.Args.InviteID, AccountID: j.Args.AccountID})
 		},
-		// A person waits for this confirmation, so the first tries come fast.
+		// A person waits for this confirmation, so the first attempts come fast.
 		again: func(attempt int) time.Duration { return min(2*time.Second<<min(attempt, 10), 10*time.Minute) },
 	})
-	add(w, func(ctx context.Context, j job.EraseAgain) error { return p.Erase.Again(ctx, j.Invites) })
-	add(w, func(ctx context.Context, _ job.Tidy) error { return p.Track.ReleaseOld(ctx) })
-	add(w, func(ctx context.Context, _ job.Receipts) error {
+	bindArgs(b, func(ctx context.Context, j job.EraseAgain) error { return p.Erase.Again(ctx, j.Invites) })
+	bindArgs(b, func(ctx context.Context, _ job.Tidy) error { return p.Track.ReleaseOld(ctx) })
+	bindArgs(b, func(ctx context.Context, _ job.Receipts) error {
 		_, joined := p.Track.Join(ctx)
 		_, silence := p.Track.Silence(ctx)
 		return errors.Join(joined, silence)
 	})
-	addRun[job.Poll](w, runTimeout, p.Track.Poll)
-	addRun[job.Expire](w, runTimeout, p.Track.Expire)
-	addRun[job.FallBack](w, runTimeout, p.Issue.FallBack)
-	addRun[job.Remind](w, runTimeout, p.Issue.Remind)
-	addRun[job.Redact](w, longRun, p.Erase.Redact)
-	addRun[job.Retire](w, longRun, p.Erase.Retire)
-	return w
+	bindRun[job.Poll](b, runTimeout, p.Track.Poll)
+	bindRun[job.Expire](b, runTimeout, p.Track.Expire)
+	bindRun[job.FallBack](b, runTimeout, p.Issue.FallBack)
+	bindRun[job.Remind](b, runTimeout, p.Issue.Remind)
+	bindRun[job.Redact](b, longRun, p.Erase.Redact)
+	bindRun[job.Retire](b, longRun, p.Erase.Retire)
+	return b.workers
+}
+
+// bindArgs binds a kind of job to a function of its arguments.
+func bindArgs[T river.JobArgs](b binder, do func(context.Context, T) error) {
+	river.AddWorker(b.workers, &task[T]{watch: b.watch, within: runTimeout, do: func(ctx context.Context, j *river.Job[T]) error { return do(ctx, j.Args) }})
+}
+
+// bindRun binds a kind of job without arguments to a run that counts what it
+// did; within bounds the duration of one run.
+func bindRun[T river.JobArgs](b binder, within time.Duration, run func(context.Context) (int, error)) {
+	river.AddWorker(b.workers, &task[T]{watch: b.watch, within: within, do: func(ctx context.Context, _ *river.Job[T]) error {
+		_, err := run(ctx)
+		return err
+	}})
 }
 
 // above passes on only what is at least as grave as its level.

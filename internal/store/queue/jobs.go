@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -45,4 +46,56 @@ func ListJobs(ctx context.Context, db postgres.DB) ([]Jobs, error) {
 		return nil, fmt.Errorf("count background jobs: %w", postgres.Translate(err))
 	}
 	return jobs, nil
+}
+
+// JobAge is how long the oldest due job of a queue has been due; 0 when none is.
+type JobAge struct {
+	Queue string
+	Age   time.Duration
+}
+
+// jobPriorities are River's: 1 comes first.
+const jobPriorities = 4
+
+// ListJobAges returns the age of each queue, in the order of the names. Each
+// state and priority is one probe of River's fetching index, so the time taken
+// does not depend on how many jobs wait.
+func ListJobAges(ctx context.Context, db postgres.DB, queues []string) ([]JobAge, error) {
+	rows, _ := db.Query(ctx, `
+		SELECT q.name, coalesce(greatest(extract(epoch FROM now() - min(j.scheduled_at)), 0), 0)::float8
+		FROM unnest($1::text[]) WITH ORDINALITY q (name, place)
+			CROSS JOIN unnest($2::text[]::river.river_job_state[]) s (state)
+			CROSS JOIN generate_series(1, $3::int) p (priority)
+			LEFT JOIN LATERAL (
+				SELECT scheduled_at FROM river.river_job
+				WHERE state = s.state AND queue = q.name AND priority = p.priority
+				ORDER BY scheduled_at, id LIMIT 1
+			) j ON true
+		GROUP BY q.name, q.place ORDER BY q.place`,
+		queues, []JobState{JobAvailable, JobScheduled, JobRetryable}, jobPriorities)
+	ages, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (JobAge, error) {
+		var a JobAge
+		var s float64
+		err := row.Scan(&a.Queue, &s)
+		a.Age = time.Duration(s * float64(time.Second))
+		return a, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("measure %d background queues: %w", len(queues), postgres.Translate(err))
+	}
+	return ages, nil
+}
+
+// AdoptEvents moves pending webhooks from the queues of projects that are not
+// among known to the queue into, and returns how many it moved. Queues without
+// workers would keep them for ever.
+func AdoptEvents(ctx context.Context, db postgres.DB, kind string, known []string, into string) (int, error) {
+	tag, err := db.Exec(ctx, `
+		UPDATE river.river_job SET queue = $3
+		WHERE kind = $1 AND queue <> ALL($2::text[]) AND queue <> $3 AND state IN ('available', 'scheduled', 'retryable')`,
+		kind, known, into)
+	if err != nil {
+		return 0, fmt.Errorf("adopt events of unknown projects: %w", postgres.Translate(err))
+	}
+	return int(tag.RowsAffected()), nil
 }
