@@ -262,7 +262,7 @@ func (a *App) Run(ctx context.Context) error {
 	g.Go(func() error { return ended(ctx, a.notifier.Run(ctx)) })
 	a.hearOthers(ctx, g)
 	if a.serves() {
-		g.Go(func() error { return web.Serve(ctx, a.listener, web.Server(a.handler, a.log), stopWithin) })
+		g.Go(func() error { return a.serve(ctx) })
 	}
 	if a.health != nil {
 		g.Go(func() error { return web.Serve(ctx, a.health, web.Server(a.healthRoutes(), a.log), stopWithin) })
@@ -277,6 +277,21 @@ func (a *App) Run(ctx context.Context) error {
 		})
 	}
 	return g.Wait()
+}
+
+// serve answers requests until ctx ends, and records that callbacks are taken
+// for as long. A stop that hangs up on requests is not recorded as orderly: a
+// post may have been among them.
+func (a *App) serve(ctx context.Context) error {
+	available := a.track.Availability()
+	recorded := make(chan struct{})
+	go func() { defer close(recorded); available.Run(ctx) }()
+	err := web.Serve(ctx, a.listener, web.Server(a.handler, a.log), stopWithin)
+	if err == nil {
+		<-recorded
+		available.Leave(ctx)
+	}
+	return err
 }
 
 // ended makes an orderly end of what ran until ctx ended.

@@ -5,9 +5,13 @@
 // # What is promised
 //
 // Once accepted, a message is never lost: it is sent, or the invite says why it
-// could not be. It is never sent twice as long as the provider reports what it
-// took. Where the provider cannot report, a message whose answer was lost is
-// held as "unknown", for a person or the project's policy to decide.
+// could not be. A message whose answer was lost is sent a second time only after
+// proof that the provider did not take the first. For text messages the proof is
+// Twilio's own list of messages. For email there is no list to ask: the absence
+// of a report is taken as proof only under the conditions of "Lost answers", and
+// a report that is delayed at SendGrid while all others come on time would defeat
+// it. Without proof the message is held as "unknown", for a person or the
+// project's policy to decide; with SMTP that is always so.
 //
 // # How a delivery is worked on
 //
@@ -43,8 +47,15 @@
 // A sender that can look a message up (Twilio) is asked; "not found" is believed
 // only once its settle time has passed since the last moment at which the call
 // could have been written. A sender that reports by events (SendGrid with a
-// working webhook) settles the delivery by an event; the lack of one is believed
-// only after the settle time and if later attempts were reported on meanwhile.
+// working webhook) settles the delivery by an event. The absence of one proves
+// nothing while our own endpoint may have missed posts, since SendGrid repeats a
+// post for up to 24 h: every answer but 2xx, every process that died while it took
+// callbacks, every time without such a process and every report that came late is
+// recorded as a gap (package store/queue). The absence is believed only if there
+// was no gap since the call, the settle time is over, at least three later
+// attempts over two fifths of it were reported on, and no attempt of that time
+// lacks a report. Otherwise the delivery waits for the settle time after the gap
+// and is then held.
 // While a provider that can be asked is away, the question waits with the invite,
 // to its end. Everything else is held.
 //

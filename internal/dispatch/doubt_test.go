@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/connectlink/connectlink/config"
@@ -140,8 +141,13 @@ func TestAProjectMayPreferTwoToNone(t *testing.T) {
 // reporting sends one mail whose answer is lost and gives the rest to f.
 func reporting(t *testing.T, taken bool) (*world, chaos.Loaded, invite.AttemptID) {
 	t.Helper()
-	w := newWorld(t)
+	return reportingIn(t, newWorld(t), taken)
+}
+
+func reportingIn(t *testing.T, w *world, taken bool) (*world, chaos.Loaded, invite.AttemptID) {
+	t.Helper()
 	w.rig.SendGridReports = true
+	w.takesCallbacks()
 	loaded := w.load(1, chaos.Load{})
 	w.sink.SetFault(sink.Fault{CutBefore: 1, Times: 1})
 	if taken {
@@ -183,19 +189,43 @@ func TestAnEventSettlesALostAnswer(t *testing.T) {
 	}
 }
 
+// takesCallbacks registers a process that takes callbacks, as a serving process does.
+func (w *world) takesCallbacks() {
+	w.t.Helper()
+	if _, err := w.db.Exec(w.t.Context(), `INSERT INTO callback_servers (id, seen_at) VALUES (gen_random_uuid(), now() + interval '1 hour')`); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// reportLater sends mails until several were reported on that began late enough
+// after the one in doubt, and returns them.
+func (w *world) reportLater() []chaos.Loaded {
+	w.t.Helper()
+	var sent []chaos.Loaded
+	for range 4 {
+		l := w.load(1, chaos.Load{})[0]
+		var id invite.AttemptID
+		w.until("a later one sent", func() bool {
+			return w.db.QueryRow(w.t.Context(), `SELECT id FROM attempts WHERE invite_id = $1 AND outcome = 'accepted'`, l.InviteID).Scan(&id) == nil
+		})
+		w.receipt(l, id)
+		sent = append(sent, l)
+		w.until("some of the settle time passed", func() bool {
+			return w.count(`SELECT count(*) FROM attempts WHERE id = $1 AND started_at < clock_timestamp() - make_interval(secs => $2)`,
+				id, w.rig.Settle.Seconds()/6) == 1
+		})
+	}
+	return sent
+}
+
 func TestSilenceIsBelievedOnlyWhenLaterMailsWereReported(t *testing.T) {
 	t.Parallel()
 	w, l, _ := reporting(t, false)
-	later := w.load(1, chaos.Load{})[0]
-	var id invite.AttemptID
-	w.until("the later one sent", func() bool {
-		return w.db.QueryRow(t.Context(), `SELECT id FROM attempts WHERE invite_id = $1 AND outcome = 'accepted'`, later.InviteID).Scan(&id) == nil
-	})
-	w.receipt(later, id)
+	sent := w.reportLater()
 	w.until("the lost one sent again", func() bool {
 		return w.count(`SELECT count(*) FROM deliveries WHERE invite_id = $1 AND status = 'accepted'`, l.InviteID) == 1
 	})
-	w.once([]chaos.Loaded{l, later})
+	w.once(append(sent, l))
 }
 
 func TestSilenceOfAnAccountThatReportsNothingElseIsHeld(t *testing.T) {
@@ -205,6 +235,65 @@ func TestSilenceOfAnAccountThatReportsNothingElseIsHeld(t *testing.T) {
 	if w.sink.Calls() != 1 {
 		t.Errorf("%d calls: silence was taken for proof", w.sink.Calls())
 	}
+}
+
+// TestF2ALateReportIsNeverASecondMail: the provider took the mail, its report
+// does not come, and those of later mails do. Whatever explains the missing
+// report forbids the second mail.
+func TestF2ALateReportIsNeverASecondMail(t *testing.T) {
+	t.Parallel()
+	scope := queue.GapScope("sendgrid", "default", false)
+	for name, explain := range map[string]func(w *world){
+		"a post was refused": func(w *world) {
+			w.must(queue.SetGap(w.t.Context(), w.db, scope, queue.GapRefused))
+		},
+		"a process died that took posts": func(w *world) {
+			w.exec(`INSERT INTO callback_servers (id, seen_at) VALUES (gen_random_uuid(), now() - interval '1 minute')`)
+			_, err := queue.RenewCallbackServer(w.t.Context(), w.db, uuid.New())
+			w.must(err)
+		},
+		"a process is overdue": func(w *world) {
+			w.exec(`INSERT INTO callback_servers (id, seen_at) VALUES (gen_random_uuid(), now() - interval '1 minute')`)
+		},
+		"no process took posts for a while": func(w *world) {
+			w.exec(`DELETE FROM callback_servers`)
+			w.must(queue.RegisterCallbackServer(w.t.Context(), w.db, uuid.New()))
+		},
+		"nothing takes posts": func(w *world) { w.exec(`DELETE FROM callback_servers`) },
+		"another mail of that time has no report either": func(w *world) {
+			l := w.load(1, chaos.Load{})[0]
+			w.until("sent without a report", func() bool {
+				return w.count(`SELECT count(*) FROM attempts WHERE invite_id = $1 AND outcome = 'accepted'`, l.InviteID) == 1
+			})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w, l, _ := reporting(t, true)
+			explain(w)
+			w.reportLater()
+			w.until("held", func() bool {
+				return w.count(`SELECT count(*) FROM deliveries WHERE invite_id = $1 AND status = 'unknown'`, l.InviteID) == 1
+			})
+			if n := w.sink.Count()[l.Key]; n != 1 {
+				t.Errorf("the mail went out %d times", n)
+			}
+		})
+	}
+}
+
+// TestF2AGapBeforeTheCallProvesNothingAgainstIt: posts that were missed before
+// the call cannot have carried its report.
+func TestF2AGapBeforeTheCallProvesNothingAgainstIt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.must(queue.SetGap(t.Context(), w.db, queue.GapScope("sendgrid", "default", false), queue.GapRefused))
+	w, l, _ := reportingIn(t, w, false)
+	sent := w.reportLater()
+	w.until("the lost one sent again", func() bool {
+		return w.count(`SELECT count(*) FROM deliveries WHERE invite_id = $1 AND status = 'accepted'`, l.InviteID) == 1
+	})
+	w.once(append(sent, l))
 }
 
 // dead leaves a delivery as a process does that dies right after it committed

@@ -166,6 +166,13 @@ func (w *world) exec(sql string, args ...any) {
 	}
 }
 
+func (w *world) must(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
 // once checks that each loaded delivery was taken exactly once, and nothing else was.
 func (w *world) once(loaded []chaos.Loaded) {
 	w.t.Helper()

@@ -103,10 +103,8 @@ func (d *Dispatcher) enquire(ctx context.Context, t *task) (belief, message.Foun
 	case err == nil:
 		return beliefNot, found, 0
 	case errors.Is(err, message.ErrCannotFind):
-		later, err := queue.HasLaterReceipt(ctx, d.p.DB, a.Account, a.StartedAt)
-		if err == nil && later {
-			return beliefNot, found, 0
-		}
+		b := d.weighSilence(ctx, t, age, settle)
+		return b, found, again()
 	default:
 		d.p.Log.WarnContext(ctx, "a provider could not be asked", "provider", a.Provider, "attempt", a.ID, "err", err)
 		// As long as it is only away it will tell when it is back, and the invite
@@ -119,6 +117,41 @@ func (d *Dispatcher) enquire(ctx context.Context, t *task) (belief, message.Foun
 		return beliefHold, found, 0
 	}
 	return beliefWait, found, again()
+}
+
+// The absence of a report is believed only if enough of the attempts that were
+// made later were reported on, over enough of the settle time.
+const (
+	minReported  = 3
+	minSpanShare = 0.4
+	// maxPatience bounds, in settle times, how long a delivery waits while
+	// callbacks keep being missed.
+	maxPatience = 4 * patience
+)
+
+// weighSilence decides what the absence of a report proves, once the settle time
+// is over. It proves that the provider did not take the message only where
+// nothing else explains it: no post was missed since the call (a post that was
+// is repeated for up to 24 h, says SendGrid's documentation of the event webhook), several
+// later attempts over some minutes were reported on, and every attempt of that
+// time that was taken was. Anything else ends as beliefHold.
+func (d *Dispatcher) weighSilence(ctx context.Context, t *task, age, settle time.Duration) belief {
+	a := t.Last
+	r, err := queue.GetReports(ctx, d.p.DB, a.ID, a.Account, queue.GapScope(a.Provider, t.ProjectID, t.Livemode), a.StartedAt, settle/2, settle/2)
+	if err != nil {
+		d.p.Log.WarnContext(ctx, "look for reports", "attempt", a.ID, "err", err)
+		return beliefWait
+	}
+	missed := !r.GapEnded.IsZero()
+	switch {
+	case !missed && r.Missing == 0 && r.Later >= minReported && r.Span.Seconds() >= minSpanShare*settle.Seconds():
+		return beliefNot
+	case missed && t.Now.Sub(r.GapEnded) < settle && age <= maxPatience*settle:
+		return beliefWait // the repeated post may be under way
+	case age > patience*settle:
+		return beliefHold
+	}
+	return beliefWait
 }
 
 // minLook keeps questions from becoming a loop, whatever the settle time.

@@ -30,6 +30,7 @@ type Invites interface {
 type Callbacks interface {
 	Pipedream(ctx context.Context, hook secret.Text, raw []byte) error
 	SendGrid(ctx context.Context, project string, livemode bool, raw []byte, header http.Header) error
+	MissedMail(ctx context.Context, project string, livemode bool)
 	Twilio(ctx context.Context, c track.Text) error
 	Reply(ctx context.Context, c track.Text) error
 }
@@ -99,7 +100,7 @@ type route struct {
 
 // routes is the whole surface: what there is, and who may use it.
 func (a *api) routes() []route {
-	small, mail := one(web.BodyLimit(smallHook)), one(web.BodyLimit(mailHook))
+	small, mail := one(web.BodyLimit(smallHook)), []echo.MiddlewareFunc{a.watchMail, web.BodyLimit(mailHook)}
 	page := one(a.docs.headers)
 	return []route{
 		{"POST", "/v1/invites", access.InvitesWrite, a.create, nil},

@@ -20,6 +20,7 @@ import (
 	"github.com/connectlink/connectlink/internal/sendgrid"
 	"github.com/connectlink/connectlink/internal/store/ledger"
 	"github.com/connectlink/connectlink/internal/store/suppression"
+	"github.com/connectlink/connectlink/internal/store/queue"
 )
 
 const sendgridName = "sendgrid"
@@ -57,9 +58,29 @@ func (t *Tracker) SendGrid(ctx context.Context, project string, livemode bool, r
 			return fmt.Errorf("take %d mail events: %w", len(chunk), err)
 		}
 		t.noteReceipts(ctx, facts)
+		t.noteLateReports(ctx, project, livemode, facts)
 	}
 	t.p.SawEvent(project, livemode)
 	return nil
+}
+
+// MissedMail records that a post of SendGrid's was not answered with 2xx. It
+// ignores projects without SendGrid: their names are anybody's.
+func (t *Tracker) MissedMail(ctx context.Context, project string, livemode bool) {
+	if _, ok := t.p.SendGrid(project, livemode); ok {
+		t.avail.Missed(ctx, sendgridName, project, livemode, queue.GapRefused)
+	}
+}
+
+// noteLateReports records that reports come late: others may still be under way.
+func (t *Tracker) noteLateReports(ctx context.Context, project string, livemode bool, facts []fact) {
+	now := t.p.Now()
+	for _, f := range facts {
+		if at := f.event.At; !f.inferred && !at.IsZero() && now.Sub(at) > lateReport {
+			t.avail.Missed(ctx, sendgridName, project, livemode, queue.GapLateReport)
+			return
+		}
+	}
 }
 
 // mail is a mail event with what it was matched to.

@@ -102,6 +102,7 @@ type Tracker struct {
 	p      Params
 	flight singleflight.Group
 	looks  *limit.Keyed // per invite: a page that is reloaded must not eat the project's budget
+	avail  *Availability
 }
 
 // looksAtOnce is how many looks for one invite may follow each other at once.
@@ -136,8 +137,11 @@ func New(p Params) *Tracker {
 	if p.Now == nil {
 		p.Now = time.Now
 	}
-	return &Tracker{p: p, looks: limit.New(limit.Per(1, time.Second), looksAtOnce, p.Now)}
+	return &Tracker{p: p, looks: limit.New(limit.Per(1, time.Second), looksAtOnce, p.Now), avail: NewAvailability(p.DB, p.Log)}
 }
+
+// Availability is the record of missed callbacks. The process that serves them runs it.
+func (t *Tracker) Availability() *Availability { return t.avail }
 
 type unlimited struct{}
 

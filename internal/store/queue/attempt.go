@@ -132,15 +132,3 @@ func SetNext(ctx context.Context, tx pgx.Tx, held []Lease, after []time.Duration
 	}
 	return nil
 }
-
-// HasLaterReceipt says whether the provider has reported on an attempt through
-// this account that was begun after the given moment.
-func HasLaterReceipt(ctx context.Context, db postgres.DB, account string, startedAt time.Time) (bool, error) {
-	var later bool
-	err := db.QueryRow(ctx, `SELECT coalesce((SELECT last_receipt_for > $2 FROM provider_accounts WHERE account = $1), false)`,
-		account, startedAt).Scan(&later)
-	if err != nil {
-		return false, fmt.Errorf("look for receipts of %s: %w", account, postgres.Translate(err))
-	}
-	return later, nil
-}
