@@ -25,12 +25,16 @@ func TestKilledAndFrozenWorkersLoseAndDoubleNothing(t *testing.T) {
 	for _, o := range []chaos.Options{
 		{Provider: chaos.Twilio, Kills: 20, Freezes: 1},
 		{Provider: chaos.SendGrid, Kills: 5},
+		{Provider: chaos.SendGrid, Kills: 5, LateReports: 0.2},
 		{Provider: chaos.Twilio, Kills: 1, Points: chaos.Points()},
 		{Provider: chaos.SendGridBlind, Kills: 5},
 	} {
 		name := o.Provider
 		if len(o.Points) > 0 {
 			name += " at each place"
+		}
+		if o.LateReports > 0 {
+			name += " with late reports"
 		}
 		t.Run(name, func(t *testing.T) {
 			o.URL, o.Limit, o.Slack = postgrestest.New(t), 4*time.Minute, 3 // other tests run beside it
@@ -43,6 +47,9 @@ func TestKilledAndFrozenWorkersLoseAndDoubleNothing(t *testing.T) {
 			}
 			if err := report.Check(); err != nil {
 				t.Error(err)
+			}
+			if o.LateReports > 0 && report.LateReports == 0 {
+				t.Error("no report was late: the run proves nothing about late reports")
 			}
 			if o.Provider == chaos.SendGridBlind && report.Unknown == 0 {
 				t.Error("no lost answer ended unknown: the run proves nothing about a blind provider")

@@ -5,16 +5,13 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net/http"
 	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/connectlink/connectlink/internal/chaos/sink"
 	"github.com/connectlink/connectlink/internal/dispatch"
 	"github.com/connectlink/connectlink/internal/invite"
-	"github.com/connectlink/connectlink/internal/store/ledger"
 	"github.com/connectlink/connectlink/internal/store/queue"
 )
 
@@ -240,76 +237,6 @@ func (r *run) measure(ctx context.Context, owner int64, orphans *int, worst *flo
 		return nil
 	})
 	return nil
-}
-
-// reports stands where SendGrid's webhook and its receiver are: each message
-// that was taken is reported a little later, in batches.
-func (r *run) reports(ctx context.Context) {
-	done := 0
-	for ctx.Err() == nil {
-		pause(ctx, 300*time.Millisecond)
-		var book struct {
-			Taken []sink.Message `json:"taken"`
-		}
-		if err := r.ask(ctx, http.MethodGet, "/ledger", nil, &book); err != nil {
-			continue
-		}
-		for ; done < len(book.Taken); done += min(50, len(book.Taken)-done) {
-			if err := r.reportOn(ctx, book.Taken[done:min(done+50, len(book.Taken))]); err != nil && ctx.Err() == nil {
-				r.o.Log.WarnContext(ctx, "report", "err", err)
-				break
-			}
-		}
-	}
-}
-
-func (r *run) reportOn(ctx context.Context, taken []sink.Message) error {
-	var refs []queue.AttemptRef
-	var facts []ledger.Taken
-	var batches []ledger.Batch
-	for _, m := range taken {
-		id, err := invite.Parse[invite.ID](m.Invite)
-		if err != nil {
-			return err
-		}
-		att, err := invite.Parse[invite.AttemptID](m.Attempt)
-		if err != nil {
-			return err
-		}
-		refs = append(refs, queue.AttemptRef{InviteID: id, AttemptID: att})
-		facts = append(facts, ledger.Taken{InviteID: id, AttemptID: att, ProviderMessageID: m.ID})
-		batches = append(batches, ledger.Batch{ID: id, Events: []invite.Event{{
-			Type: invite.EventDeliveryDelivered, Actor: invite.Actor{Kind: invite.ActorProvider, ID: "sendgrid"},
-			DeliveryID: r.deliveryOf(id), AttemptID: att,
-		}}})
-	}
-	tx, err := r.rig.DB.Begin(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
-	if _, err := ledger.AppendAll(ctx, tx, r.rig.Box, batches); err != nil {
-		return err
-	}
-	if err := ledger.SetTaken(ctx, tx, facts); err != nil {
-		return err
-	}
-	if err := tx.Commit(ctx); err != nil {
-		return err
-	}
-	return queue.NoteReceipts(ctx, r.rig.DB, refs)
-}
-
-func (r *run) deliveryOf(id invite.ID) invite.DeliveryID {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.byInvite == nil {
-		r.byInvite = make(map[invite.ID]invite.DeliveryID)
-	}
-	for ; r.indexed < len(r.loaded); r.indexed++ {
-		r.byInvite[r.loaded[r.indexed].InviteID] = r.loaded[r.indexed].DeliveryID
-	}
-	return r.byInvite[id]
 }
 
 func reader(b []byte) io.Reader { return bytes.NewReader(b) }

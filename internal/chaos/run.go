@@ -40,10 +40,13 @@ type Options struct {
 	// Partitions cut a worker off from the database, the vendors or both, in
 	// silence or by resets, in turn, for longer than a lease.
 	Partitions int
-	Seed       uint64        // random
-	Backlog    int           // 150: deliveries that are open while there is killing to do
-	Every      time.Duration // 300 ms: between two kills, on average
-	Limit      time.Duration // 15 min: for the whole run
+	// LateReports is the share of SendGrid's reports that come up to a day late,
+	// because the post was refused or without any sign of it.
+	LateReports float64
+	Seed        uint64        // random
+	Backlog     int           // 150: deliveries that are open while there is killing to do
+	Every       time.Duration // 300 ms: between two kills, on average
+	Limit       time.Duration // 15 min: for the whole run
 	// Slack is 1: how many times the promised times a run may take. More is for
 	// machines that others use too, where only lost time of another order says
 	// something about the program. What is lost or extra has no slack.
@@ -71,6 +74,8 @@ type Report struct {
 	Lost    int `json:"lost"`
 	Extra   int `json:"extra"`
 	Unknown int `json:"unknown"`
+	// LateReports is how many reports were delayed.
+	LateReports int `json:"late_reports"`
 	// Doubted is how many attempts had no answer and were reconciled.
 	Doubted int `json:"doubted"`
 	// Orphans is how many deliveries were in the hands of a process that was

@@ -58,6 +58,44 @@ func TestCallbacksAreAnsweredWithBareStatuses(t *testing.T) {
 	}
 }
 
+// TestF2EveryPostOfMailEventsThatIsNotTakenIsRecorded: SendGrid repeats such a
+// post for up to a day, and until then the absence of a report proves nothing.
+func TestF2EveryPostOfMailEventsThatIsNotTakenIsRecorded(t *testing.T) {
+	t.Parallel()
+	event := `[{"event":"delivered","sg_event_id":"e1","sg_message_id":"m1","timestamp":1790000000,"email":"x@y.example"}]`
+	for name, c := range map[string]struct {
+		path, body string
+		signed     bool
+		want       string // the scope that is recorded
+	}{
+		"taken":              {"/hooks/sendgrid/signed/test", event, true, ""},
+		"forged":             {"/hooks/sendgrid/signed/test", event, false, "sendgrid/signed/test"},
+		"malformed":          {"/hooks/sendgrid/signed/test", `{"a":1}`, true, "sendgrid/signed/test"},
+		"beyond the limit":   {"/hooks/sendgrid/signed/test", strings.Repeat(" ", 5<<20), false, "sendgrid/signed/test"},
+		"for no project":     {"/hooks/sendgrid/nobody/test", event, false, ""},
+		"for an unused mode": {"/hooks/sendgrid/signed/live", event, false, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			var header []string
+			if c.signed {
+				header = w.sign(c.body)
+			}
+			w.call(t, secret.Text{}, "POST", c.path, c.body, header...)
+			var scope string
+			err := w.db.QueryRow(t.Context(), `SELECT coalesce(string_agg(scope || ' ' || cause, ','), '') FROM callback_gaps`).Scan(&scope)
+			want := c.want
+			if want != "" {
+				want += " refused"
+			}
+			if err != nil || scope != want {
+				t.Errorf("recorded %q, want %q (%v)", scope, want, err)
+			}
+		})
+	}
+}
+
 func TestSecretsOfPathsAndHeadersAreNotLogged(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -19,8 +19,8 @@ import (
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/sendgrid"
 	"github.com/connectlink/connectlink/internal/store/ledger"
-	"github.com/connectlink/connectlink/internal/store/suppression"
 	"github.com/connectlink/connectlink/internal/store/queue"
+	"github.com/connectlink/connectlink/internal/store/suppression"
 )
 
 const sendgridName = "sendgrid"

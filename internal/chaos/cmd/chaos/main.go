@@ -4,6 +4,7 @@
 //
 //	go run ./internal/chaos/cmd/chaos -kills 200 -workers 3
 //	go run ./internal/chaos/cmd/chaos -points all -kills 20 -settle 2s -provider sendgrid
+//	go run ./internal/chaos/cmd/chaos -provider sendgrid -late-reports 0.2 -kills 50
 //	go run ./internal/chaos/cmd/chaos -partitions 12 -freezes 50
 //	go run ./internal/chaos/cmd/chaos -stops 20
 package main
@@ -44,6 +45,7 @@ func run() error {
 	points := flag.String("points", "", "places to die at, -kills times at each: their names with commas, or all; default: at any moment")
 	flag.IntVar(&o.Freezes, "freezes", 0, "freezes for longer than a lease")
 	flag.IntVar(&o.Partitions, "partitions", 0, "before the killing: times at which a worker is cut off from the database, the vendors or both")
+	flag.Float64Var(&o.LateReports, "late-reports", 0, "share of SendGrid's reports that come up to 24 h late or whose post is refused, such as 0.2")
 	flag.Uint64Var(&o.Seed, "seed", 0, "of the order of events; default: random")
 	flag.IntVar(&o.Backlog, "backlog", 0, "deliveries that are open at any time; default 150")
 	flag.DurationVar(&o.Every, "every", 0, "time between two kills; default 300ms")
