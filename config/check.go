@@ -167,6 +167,19 @@ func checkReturnURL(s string) (string, error) {
 	return s, nil
 }
 
+// checkOrigin passes what a browser sends as Origin (RFC 6454, section 6.1): a
+// scheme, a host and perhaps a port.
+func checkOrigin(s string) (string, error) {
+	u, err := url.Parse(strings.TrimSuffix(s, "/"))
+	switch {
+	case err != nil || u.Scheme == "" || u.Host == "" || u.Path != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil || strings.Contains(s, "*"):
+		return "", errors.New("want an origin such as https://app.acme.example, without a path; there are no wildcards")
+	case u.Scheme == "http" && !loopback(u.Hostname()):
+		return "", errors.New("want https, or the scheme of an app (http only on this machine)")
+	}
+	return strings.ToLower(u.Scheme + "://" + u.Host), nil
+}
+
 func checkRecipient(s string) (string, error) {
 	domain, ok := strings.CutPrefix(strings.TrimPrefix(s, "*"), "@")
 	switch {

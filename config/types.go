@@ -40,6 +40,13 @@ const (
 	VerifyCode = "code"
 )
 
+// Which text of callers recipients read in messages and on pages.
+const (
+	FreeTextNone    = "none"    // none: no name, inviter, reason or note
+	FreeTextInviter = "inviter" // the names of the recipient and the inviter
+	FreeTextAll     = "all"     // reason and note too
+)
+
 // DefaultProject is the project that environment variables compose.
 const DefaultProject = "default"
 
@@ -76,9 +83,11 @@ type Project struct {
 	DefaultReminders      int           // how often to remind unless an invite says otherwise
 	Retention             time.Duration // how long invites that ended are kept
 	DefaultVerify         string        // VerifyNone or VerifyCode
+	FreeText              string        // FreeTextNone, FreeTextInviter or FreeTextAll
 	TemplatesDir          string        // a folder of own texts, over the built-in ones; empty: none
 	ReturnURLs            []string      // see AllowsReturn
 	AppleAppIDs           []string      // "A1B2C3D4E5.example.acme.app"
+	AppOrigins            []string      // of pages in hybrid apps, beside HybridOrigins; "https://app.acme.example"
 	AndroidApps           []string      // "example.acme.app=14:6D:…", see SplitAndroidApp
 	DevelopmentRecipients []string      // "pat@acme.example", "@acme.example", "+12025550123"
 	OnUnknown             string        // UnknownHold or UnknownResend

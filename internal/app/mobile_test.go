@@ -319,7 +319,7 @@ func (p *product) waiting() int {
 func TestMobileDocumentation(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("../../docs/mobile/*.md")
-	if err != nil || len(files) != 4 {
+	if err != nil || len(files) != 5 {
 		t.Fatalf("%v %v", files, err)
 	}
 	p := start(t, boot{env: appEnv})

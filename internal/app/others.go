@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -90,8 +91,16 @@ func (a *App) inApp() httpapi.InApp {
 		Clients: a.Grants, Opener: a.visit, Waiting: a.waiting,
 		Opens:   limit.New(limit.Per(opensPerMinute, time.Minute), opensPerMinute, a.opt.Now),
 		Reads:   limit.New(limit.Per(readsPerMinute, time.Minute), readsPerMinute, a.opt.Now),
-		Streams: a.streams,
+		Streams: a.streams, AllowsOrigin: a.allowsOrigin,
 	}
+}
+
+// allowsOrigin reports whether pages of an origin may call /v1/client/ for a
+// project, or for any where project is empty.
+func (a *App) allowsOrigin(project, origin string) bool {
+	return slices.ContainsFunc(a.cfg.Projects, func(p config.Project) bool {
+		return (project == "" || p.ID == project) && p.AllowsOrigin(origin)
+	})
 }
 
 // appLinks gathers the apps of all projects: they share this host.

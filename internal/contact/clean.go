@@ -46,14 +46,17 @@ func visible(text string) string {
 	var b strings.Builder
 	b.Grow(len(text))
 	marks := 0
-	for _, r := range text {
+	joiners := newJoiners(text)
+	for i, r := range text {
 		switch {
+		case joiners.keeps(i):
+			b.WriteRune(r)
 		case unicode.IsSpace(r) || unicode.Is(unicode.Z, r):
 			b.WriteByte(' ')
 			marks = 0
 		case r == utf8.RuneError, invisible(r), !unicode.IsPrint(r):
 			// IsPrint leaves out controls, format characters (all direction
-			// marks, joiners, tags), private use and unassigned characters.
+			// marks, tags), private use and unassigned characters.
 		case unicode.Is(unicode.Mn, r) || unicode.Is(unicode.Me, r):
 			if marks++; marks <= maxMarks {
 				b.WriteRune(r)
@@ -88,7 +91,7 @@ func shorten(text string, limit int) string {
 	n := 0
 	for i := range text {
 		if n == limit-1 {
-			return strings.TrimRight(text[:i], " …") + "…"
+			return strings.TrimRight(text[:i], " …\u200c\u200d") + "…"
 		}
 		n++
 	}

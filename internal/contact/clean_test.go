@@ -41,25 +41,25 @@ func TestClean(t *testing.T) {
 		"tel":                             {"ring tel:+19002345678", "ring"},
 		"www":                             {"see www.evil", "see"},
 		"www behind a slash":              {"//www.evil", ""},
-		"a bare domain":                   {"Your bank: evil.com", "Your bank:"},
+		"a bare domain":                   {"Your bank: evil.com", "Your bank: evil. com"},
 		"a bare domain with a path":       {"bit.ly/xyz", ""},
-		"a bare domain ends the sentence": {"Go to evil.com.", "Go to"},
-		"a country's domain":              {"evil.co.uk", ""},
-		"a subdomain":                     {"a.b.c.evil.org", ""},
-		"a new top-level domain":          {"evil.zip evil.app", ""},
+		"a bare domain ends the sentence": {"Go to evil.com.", "Go to evil. com."},
+		"a country's domain":              {"evil.co.uk", "evil. co. uk"},
+		"a subdomain":                     {"a.b.c.evil.org", "a. b. c. evil. org"},
+		"a new top-level domain":          {"evil.zip evil.app", "evil. zip evil. app"},
 		"a host with a port":              {"evil.io:8080", ""},
 		"an email address":                {"pat@evil.com", ""},
 		"an IP address":                   {"192.0.2.7/x", ""},
-		"punycode":                        {"evil.xn--p1ai", ""},
-		"joined by punctuation":           {"now!evil.com!now", ""},
-		"a domain continued":              {"evil.com-now evil.com_now", ""},
-		"full-width letters":              {"ｅｖｉｌ．ｃｏｍ", ""},
-		"mathematical letters":            {"𝖊𝖛𝖎𝖑.𝖈𝖔𝖒", ""},
-		"an ideographic full stop":        {"evil。com", ""},
-		"a one-dot leader":                {"evil․com", ""},
-		"a zero-width space inside":       {"evil\u200b.c\u200com", ""},
-		"a soft hyphen inside":            {"ev\u00adil.com", ""},
-		"a variation selector inside":     {"evil.\ufe00com", ""},
+		"punycode":                        {"evil.xn--p1ai", "evil. xn--p1ai"},
+		"joined by punctuation":           {"now!evil.com!now", "now!evil. com!now"},
+		"a domain continued":              {"evil.com-now evil.com_now", "evil. com-now evil. com_now"},
+		"full-width letters":              {"ｅｖｉｌ．ｃｏｍ", "evil. com"},
+		"mathematical letters":            {"𝖊𝖛𝖎𝖑.𝖈𝖔𝖒", "evil. com"},
+		"an ideographic full stop":        {"evil。com", "evil. com"},
+		"a one-dot leader":                {"evil․com", "evil. com"},
+		"a zero-width space inside":       {"evil\u200b.c\u200com", "evil. com"},
+		"a soft hyphen inside":            {"ev\u00adil.com", "evil. com"},
+		"a variation selector inside":     {"evil.\ufe00com", "evil. com"},
 		"data that is no scheme":          {"Customer data: all of it", "Customer data: all of it"},
 		"a hotel":                         {"the hotel:x", "the hotel:x"},
 		"a missing space":                 {"Done.Then we talk", "Done. Then we talk"},
@@ -85,6 +85,60 @@ func TestClean(t *testing.T) {
 				t.Fatalf("Clean(%q) = %q, want %q", tc.in, got, tc.want)
 			}
 		})
+	}
+}
+
+// TestF10WordsJoinedByADotKeepEveryWord: a bare host is separated, because people
+// and companies are written like hosts. A link proper is taken out.
+func TestF10WordsJoinedByADotKeepEveryWord(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"Jan.de Vries":        "Jan. de Vries",
+		"Jane at Booking.com": "Jane at Booking. com",
+		"Acme Ltd.Co":         "Acme Ltd. Co",
+		"so that your monday.com boards appear in Acme": "so that your monday. com boards appear in Acme",
+		"Please do it today.It only takes a minute":     "Please do it today. It only takes a minute",
+		"Is it monday.com?":                             "Is it monday. com?",
+		"About Booking.com: two of us":                  "About Booking. com: two of us",
+		"Asana/monday.com and H&M.com":                  "Asana/monday. com and H&M. com",
+		"monday.com, Make.com (and Cal.com)":            "monday. com, Make. com (and Cal. com)",
+		"J.R. Smith":                                    "J.R. Smith", "Mr.Li": "Mr. Li", "St.John": "St. John", "e.g. 3.50": "e.g. 3.50",
+		"Node.js v2.0.1": "Node. js v2.0.1", "version 1.2.3.4": "version 1. 2. 3. 4", "see monday.com/": "see monday. com/",
+		// Links, addresses, hosts with a path, port or query.
+		"see monday.com/boards now": "see now", "evil.io:8080": "", "evil.com?x=1": "", "evil.com#x": "", `evil.com\x`: "", "Jane@Booking.com": "",
+		"https://Booking.com": "", "www.Booking.com": "", "//Booking.com": "", "192.0.2.7/x": "", "192.0.2.7:80": "",
+	} {
+		if got := contact.Clean(in, 200); got != want {
+			t.Errorf("Clean(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+// TestF11JoinersStayWhereTheySpell: in scripts that use them, by RFC 5892's rule,
+// and in joined emoji. Elsewhere they are dropped.
+func TestF11JoinersStayWhereTheySpell(t *testing.T) {
+	t.Parallel()
+	for _, in := range []string{
+		"علی\u200cرضا محمدی", "می\u200cخواهم این را وصل کنم", "ශ්\u200dරී ලංකා", "क्\u200dष", "क्\u200cष", "র\u200d্যাব", "അവന്\u200d വന്നു",
+		"👩\u200d👩\u200d👧", "❤\ufe0f\u200d🔥", "👩🏽\u200d💻", "🏳\ufe0f\u200d🌈", "🧑\u200d⚕\ufe0f",
+	} {
+		if got := contact.Clean(in, 200); got != in {
+			t.Errorf("Clean(%+q) = %+q", in, got)
+		}
+	}
+	for in, want := range map[string]string{
+		"Pa\u200ct Le\u200de": "Pat Lee", "\u200c\u200dPat\u200c": "Pat", "ی\u200c": "ی", "\u200cی": "ی", "ی \u200c ر": "ی ر", "می\u200c\u200cخواهم": "می\u200cخواهم",
+		"山\u200d田": "山田", "👩\u200d": "👩", "\u200d👩": "👩", "x\u200d👩": "x👩", "👩\u200dx": "👩x", "evil.c\u200com": "evil. com", "☎\ufe0f": "☎",
+	} {
+		if got := contact.Clean(in, 200); got != want {
+			t.Errorf("Clean(%+q) = %+q, want %+q", in, got, want)
+		}
+	}
+	if got := contact.Clean("می\u200cخواهم", 3); got != "می…" {
+		t.Errorf("cut off before a joiner: %+q", got)
+	}
+	if got, want := contact.NameWords("علی\u200cرضا"), contact.NameWords("علیرضا"); len(got) != 1 || got[0] != want[0] {
+		t.Errorf("searched as %+q, want %+q", got, want)
 	}
 }
 
@@ -131,6 +185,9 @@ func checkClean(t interface {
 		t.Fatalf("Clean(%q, %d) = %q: %q is a link in disguise", in, limit, got, found)
 	}
 	for _, r := range got {
+		if r == '\u200c' || r == '\u200d' || r == '\ufe0f' {
+			continue // TestF11 says where these stay
+		}
 		if r != ' ' && unicode.IsSpace(r) || unicode.Is(unicode.C, r) || unicode.Is(unicode.Bidi_Control, r) {
 			t.Fatalf("Clean(%q, %d) = %q: holds %U", in, limit, got, r)
 		}

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// unlink takes out of one line whatever is, or would be shown as, a link.
+// unlink takes out of one line what is, or would be shown as, a link.
 // Links are judged piece by piece, a piece being what stands between white
 // space, quotes and brackets, and in compatibility form, so that full-width
 // letters and other costumes of ASCII do not help.
@@ -42,8 +42,12 @@ func divides(r rune) bool {
 	return unicode.IsSpace(r) || strings.ContainsRune(`<>"'()[]{},;|“”‘’«»‹›`, r)
 }
 
-// unlinkPiece returns the piece, nothing at all, or the piece with spaces put
-// in where a dot joins two words.
+// unlinkPiece returns the piece; nothing at all, where it is a link; or the piece
+// with spaces put in where a dot joins two words.
+//
+// A bare host is not removed but separated: "Jan.de Vries", "monday.com" and
+// "today.It" are hosts by form, and people's words. "monday. com" is followed by
+// no mail program or phone.
 func unlinkPiece(piece string) string {
 	if harmless(piece) {
 		return piece
@@ -51,22 +55,56 @@ func unlinkPiece(piece string) string {
 	// Ideographic full stops are dots in a host name, and ends of sentences
 	// everywhere else; browsers follow the former.
 	plain := asciiDots(lowerASCII(norm.NFKC.String(piece)))
-	if follows(plain) || follows(lowerASCII(piece)) {
+	switch {
+	case hasLink(plain) || hasLink(lowerASCII(piece)):
 		return " "
+	case hasHost(strings.ToLower(plain)) || hasHost(strings.ToLower(lowerASCII(piece))):
+		return spaceAfterDots(norm.NFKC.String(piece), joinsLabels)
+	case joinsWords(plain):
+		// Not a host as far as anyone knows today, but "word.word" is what
+		// linkers look for, and new top-level domains come every year.
+		return spaceAfterDots(norm.NFKC.String(piece), splitsAt)
 	}
-	if !joinsWords(plain) {
-		return piece
-	}
-	// Not a host as far as anyone knows today, but "word.word" is what
-	// linkers look for, and new top-level domains come every year.
-	return spaceAfterDots(norm.NFKC.String(piece))
+	return piece
 }
 
-// follows says whether s holds something to follow. It is asked twice, of the
-// text in costume and without, because the costume decides where a word begins
-// ("ﬁ" is no ASCII letter, the "fi" it stands for is).
-func follows(s string) bool {
-	return hasScheme(s) || startsWord(s, "www.") || hasHost(strings.ToLower(s))
+// hasLink reports whether s holds something that is a link and nothing else: a
+// scheme, "www.", an address of mail, or a host with a port, path or query. It is
+// asked twice, of the text in costume and without, because the costume decides
+// where a word begins ("ﬁ" is no ASCII letter, the "fi" it stands for is).
+func hasLink(s string) bool {
+	if hasScheme(s) || startsWord(s, "www.") {
+		return true
+	}
+	lower := strings.ToLower(s)
+	if !strings.ContainsAny(lower, `/\@:?#`) || !hasHost(lower) {
+		return false
+	}
+	if strings.Contains(lower, "@") || strings.Contains(lower, "//") || strings.Contains(lower, `\\`) {
+		return true
+	}
+	// A mark at the end is punctuation: "Is it monday.com?"
+	for rest := lower; ; {
+		at := strings.IndexAny(rest, `/\:?#`)
+		if at < 0 {
+			return false
+		}
+		before := rest[:at]
+		rest = rest[at+1:]
+		if next, size := utf8.DecodeRuneInString(rest); size > 0 && goesOn(next) && hasHost(before[hostStart(before):]) {
+			return true
+		}
+	}
+}
+
+// hostStart is where the last stretch of s begins that a host name could be.
+func hostStart(s string) int {
+	at := strings.LastIndexFunc(s, func(r rune) bool { return !hostRune(r) })
+	if at < 0 {
+		return 0
+	}
+	_, size := utf8.DecodeRuneInString(s[at:])
+	return at + size
 }
 
 // lowerASCII leaves everything outside ASCII alone; strings.ToLower would make
@@ -189,9 +227,11 @@ func dottedQuad(plain string) bool {
 // hostRuns returns the longest stretches of characters that host names are
 // made of.
 func hostRuns(plain string) []string {
-	return strings.FieldsFunc(plain, func(r rune) bool {
-		return !unicode.IsLetter(r) && !unicode.IsNumber(r) && !unicode.IsMark(r) && r != '.' && r != '-' && r != '_'
-	})
+	return strings.FieldsFunc(plain, func(r rune) bool { return !hostRune(r) })
+}
+
+func hostRune(r rune) bool {
+	return unicode.IsLetter(r) || unicode.IsNumber(r) || unicode.IsMark(r) || r == '.' || r == '-' || r == '_'
 }
 
 // leadingWord is what a linker would take for the top-level domain: the label
@@ -235,17 +275,24 @@ func joinsWords(plain string) bool {
 }
 
 func splitsAt(runes []rune, i int) bool {
-	return runes[i] == '.' && i > 0 && i+2 < len(runes) &&
-		(unicode.IsLetter(runes[i-1]) || unicode.IsNumber(runes[i-1]) || unicode.IsMark(runes[i-1]) || runes[i-1] == '-' || runes[i-1] == '_') &&
+	return runes[i] == '.' && i > 0 && i+2 < len(runes) && labelRune(runes[i-1]) &&
 		unicode.IsLetter(runes[i+1]) && (unicode.IsLetter(runes[i+2]) || unicode.IsMark(runes[i+2]) || unicode.IsNumber(runes[i+2]) || runes[i+2] == '-')
 }
 
-func spaceAfterDots(piece string) string {
+// joinsLabels reports whether the dot at i stands between two labels of a host.
+func joinsLabels(runes []rune, i int) bool {
+	return runes[i] == '.' && i > 0 && i+1 < len(runes) && labelRune(runes[i-1]) && labelRune(runes[i+1])
+}
+
+func labelRune(r rune) bool { return r != '.' && hostRune(r) }
+
+// spaceAfterDots separates what the dots join that splits names.
+func spaceAfterDots(piece string, splits func([]rune, int) bool) string {
 	runes := []rune(asciiDots(piece))
 	var b strings.Builder
 	for i, r := range runes {
 		b.WriteRune(r)
-		if splitsAt(runes, i) {
+		if splits(runes, i) {
 			b.WriteByte(' ')
 		}
 	}

@@ -49,6 +49,9 @@ type InApp struct {
 	Waiting *watch.Registry
 	// Streams serves apps that follow their invite; without it they are answered once.
 	Streams *web.Streams
+	// AllowsOrigin reports whether pages of an origin may call for a project, or
+	// for any where project is empty; nil allows none.
+	AllowsOrigin func(project, origin string) bool
 }
 
 const (
@@ -74,6 +77,9 @@ func (a *api) clients(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		web.SetPrincipal(c, held.Principal)
 		c.Set(clientKey, held)
+		if !a.InApp.allowsOrigin(held.Principal.ProjectID, c.Request().Header.Get(echo.HeaderOrigin)) {
+			c.Response().Header().Del(echo.HeaderAccessControlAllowOrigin)
+		}
 		return next(c)
 	}
 }
@@ -155,7 +161,7 @@ func (a *api) clientInvite(c echo.Context) error {
 	}
 	ctx, held := c.Request().Context(), holder(c)
 	head := c.Response().Header()
-	head.Set(echo.HeaderVary, "Authorization, Accept, Prefer")
+	head.Add(echo.HeaderVary, "Authorization, Accept, Prefer")
 	known := strings.Join(c.Request().Header.Values("If-None-Match"), ",")
 	ticket, until, done := a.place(c, held.InviteID, known)
 	defer done()

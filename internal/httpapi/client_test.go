@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/connectlink/connectlink/config"
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/grant"
 	"github.com/connectlink/connectlink/internal/httpapi"
@@ -52,6 +53,10 @@ func (w *world) inApp(keys *grant.Service) httpapi.InApp {
 		Opens:   limit.New(limit.Per(opensAllowed, time.Hour), opensAllowed, time.Now),
 		Reads:   limit.New(limit.Per(readsAllowed, time.Hour), readsAllowed, time.Now),
 		Streams: web.NewStreams(web.StreamParams{PerKey: 2, Beat: 50 * time.Millisecond}),
+		AllowsOrigin: func(project, origin string) bool {
+			own := config.Project{AppOrigins: []string{"https://app.acme.example"}}
+			return own.AllowsOrigin(origin) && (project != "other" || origin != "https://app.acme.example")
+		},
 	}
 }
 

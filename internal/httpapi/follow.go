@@ -37,7 +37,7 @@ func (a *api) followInvite(c echo.Context) error {
 		// The one answer after which a browser's EventSource asks no more.
 		return c.NoContent(http.StatusNoContent)
 	}
-	c.Response().Header().Set(echo.HeaderVary, "Authorization, Accept")
+	c.Response().Header().Add(echo.HeaderVary, "Authorization, Accept")
 	return a.InApp.Streams.Serve(c, held.InviteID.String(), func(ctx context.Context, last string) (web.Event, error) {
 		for {
 			inv, err := a.owned(ctx, held.Principal, held.InviteID)

@@ -72,7 +72,13 @@ func (a *api) answered(c echo.Context, made issue.Answer) error {
 	if made.Status == http.StatusCreated || made.Status == http.StatusAccepted {
 		h.Set(echo.HeaderLocation, "/v1/invites/"+made.Invite.ID.String())
 	}
-	return answer(c, made.Status, made.Invite)
+	return answer(c, made.Status, madeShape{made.Invite, made.Warnings})
+}
+
+// madeShape is an invite as the answer of a create or a resend has it.
+type madeShape struct {
+	find.Resource
+	Warnings []issue.Warning `json:"warnings,omitempty"`
 }
 
 func (a *api) resend(c echo.Context) error {

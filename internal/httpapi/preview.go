@@ -20,6 +20,8 @@ type previewed struct {
 	Object   string       `json:"object"`
 	Livemode bool         `json:"livemode"`
 	Previews []previewOne `json:"previews"`
+	// Warnings are those that a create would answer.
+	Warnings []issue.Warning `json:"warnings,omitempty"`
 }
 
 type previewOne struct {
@@ -68,6 +70,7 @@ func (a *api) preview(c echo.Context) error {
 	}
 	out := previewed{Object: "invite_preview", Livemode: p.Livemode, Previews: make([]previewOne, 0, len(seen))}
 	for _, s := range seen {
+		out.Warnings = s.Changed
 		out.Previews = append(out.Previews, previewOne{
 			Language: s.Language, Direction: s.Dir,
 			Email:    previewEmail{Subject: s.Email.Subject, Text: s.Email.Text.Reveal(), HTML: s.Email.HTML.Reveal()},

@@ -165,7 +165,8 @@ func Mount(e *echo.Echo, p Params) error {
 		switch r.scope {
 		case anyone, provider:
 		case client:
-			guards = append([]echo.MiddlewareFunc{a.clients}, guards...)
+			guards = append([]echo.MiddlewareFunc{a.crossOrigin, a.clients}, guards...)
+			e.Add(http.MethodOptions, r.path, a.preflight)
 		default:
 			// The key comes first: nobody without one learns what else is asked for.
 			guards = append([]echo.MiddlewareFunc{a.authenticated(r.scope)}, guards...)

@@ -32,12 +32,16 @@ func (s *Service) Create(ctx context.Context, p access.Principal, req CreateRequ
 		return Answer{}, err
 	}
 	b := s.block(p, o.channel, o.content.Recipient)
-	return s.once(ctx, p, meta, req, b.ask, func(ctx context.Context, idem *ledger.Idempotency) (Answer, error) {
+	a, err := s.once(ctx, p, meta, req, b.ask, func(ctx context.Context, idem *ledger.Idempotency) (Answer, error) {
 		if err := b.err(); err != nil {
 			return Answer{}, err
 		}
 		return s.create(ctx, p, o, idem, meta)
 	})
+	if err == nil {
+		a.Warnings = changed(req, o)
+	}
+	return a, err
 }
 
 func (s *Service) create(ctx context.Context, p access.Principal, o order, idem *ledger.Idempotency, meta Meta) (Answer, error) {

@@ -54,6 +54,9 @@ type PreviewPage struct {
 type Preview struct {
 	message.Inspection
 	Pages []PreviewPage
+	// Changed says what recipients read otherwise than the request has it; it is
+	// the same in every language.
+	Changed []Warning
 }
 
 // everyLanguage asks for all of them.
@@ -99,7 +102,7 @@ func (s *Service) Preview(ctx context.Context, p access.Principal, req CreateReq
 		d.ExpiresAt = now.Add(o.validFor)
 	}
 	vars := d.vars(s.p.PublicURL, o)
-	changed := stripped(req, o)
+	warnings := changed(req, o)
 	out := make([]Preview, 0, len(langs))
 	for _, l := range langs {
 		vars.Locale = l
@@ -107,12 +110,12 @@ func (s *Service) Preview(ctx context.Context, p access.Principal, req CreateReq
 		if err != nil {
 			return nil, err
 		}
-		if len(changed) > 0 {
+		if len(warnings) > 0 {
 			seen.Warnings = append(seen.Warnings, message.Warning{
-				Code: message.WarnText, Detail: "links, control characters or what was too long are taken out of " + strings.Join(changed, ", "),
+				Code: message.WarnText, Detail: "links, control characters or what was too long are taken out of " + strings.Join(pointers(warnings), ", "),
 			})
 		}
-		one := Preview{Inspection: seen}
+		one := Preview{Inspection: seen, Changed: warnings}
 		if s.p.ShowPages != nil {
 			if one.Pages, err = s.p.ShowPages(d, l); err != nil {
 				return nil, err
@@ -171,23 +174,4 @@ func (d Draft) vars(publicURL string, o order) message.Vars {
 		v.Zone, v.ZoneIsRecipients = zone, true
 	}
 	return v
-}
-
-// stripped names the fields whose text recipients see otherwise than it was sent.
-func stripped(req CreateRequest, o order) []string {
-	var out []string
-	look := func(pointer, sent, shown string) {
-		if strings.TrimSpace(sent) != shown {
-			out = append(out, pointer)
-		}
-	}
-	if req.Inviter != nil {
-		look("/inviter/name", req.Inviter.Name, o.content.Inviter)
-	}
-	if req.Recipient != nil {
-		look("/recipient/name", req.Recipient.Name, o.content.Recipient.Name)
-	}
-	look("/reason", req.Reason, o.content.Reason)
-	look("/note", req.Note, o.content.Note)
-	return out
 }

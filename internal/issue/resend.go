@@ -44,7 +44,7 @@ func (s *Service) Resend(ctx context.Context, p access.Principal, id invite.ID, 
 	if err != nil {
 		return Answer{}, err
 	}
-	return s.once(ctx, p, meta, req, nil, func(ctx context.Context, idem *ledger.Idempotency) (Answer, error) {
+	a, err := s.once(ctx, p, meta, req, nil, func(ctx context.Context, idem *ledger.Idempotency) (Answer, error) {
 		inv, err := find.Get(ctx, s.p.DB, p.ProjectID, p.Livemode, id)
 		if err != nil {
 			return Answer{}, notFound(err, id)
@@ -86,6 +86,10 @@ func (s *Service) Resend(ctx context.Context, p access.Principal, id invite.ID, 
 		out, err := s.present(ctx, p, id)
 		return Answer{Invite: out, Status: http.StatusOK}, err
 	})
+	if err == nil {
+		a.Warnings = changedByResend(req, project)
+	}
+	return a, err
 }
 
 // errTwin rolls a transaction back whose Idempotency-Key a twin took first.
@@ -114,6 +118,7 @@ func (s *Service) planResend(p access.Principal, project config.Project, inv fin
 	if req.Note != "" {
 		content.Note = shown(&f, "/note", req.Note, maxNote)
 	}
+	limitText(&content, project)
 	if err := f.err(); err != nil {
 		return resend{}, err
 	}

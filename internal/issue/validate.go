@@ -91,7 +91,7 @@ func validate(r CreateRequest, p access.Principal, project config.Project, publi
 	o.lives(&f, r, project, publicURL)
 	o.proof(&f, r, project)
 	o.content.Recipient = recipient(&f, r.Recipient, o.channel, p, project)
-	o.people(&f, r)
+	o.people(&f, r, project)
 	o.later(&f, r, p, project, now)
 	o.content.ReturnURL = returnURL(&f, r.ReturnURL, project, p)
 	o.content.Metadata = metadata(&f, r.Metadata)
@@ -167,9 +167,9 @@ func (o *order) proof(f *faults, r CreateRequest, project config.Project) {
 	}
 }
 
-// people takes over what recipients read: as text, without anything that
-// could act as a link or turn the line around.
-func (o *order) people(f *faults, r CreateRequest) {
+// people takes over what recipients read: as text, without anything that could act
+// as a link, ring a number or turn the line around, and what the project allows.
+func (o *order) people(f *faults, r CreateRequest, project config.Project) {
 	if r.Inviter != nil {
 		o.content.Inviter = shown(f, "/inviter/name", r.Inviter.Name, maxName)
 		if r.Inviter.Name == "" {
@@ -178,13 +178,24 @@ func (o *order) people(f *faults, r CreateRequest) {
 	}
 	o.content.Reason = shown(f, "/reason", r.Reason, maxReason)
 	o.content.Note = shown(f, "/note", r.Note, maxNote)
+	limitText(&o.content, project)
 }
 
 func shown(f *faults, pointer, text string, limit int) string {
 	if n := utf8.RuneCountInString(text); n > limit {
 		f.add(pointer, invite.FaultTooLong, "at most %d characters, these are %d", limit, n)
 	}
-	return contact.Clean(text, limit)
+	return contact.CleanPublic(text, limit)
+}
+
+// limitText leaves out what the project lets no caller write to recipients.
+func limitText(c *invite.Content, project config.Project) {
+	switch project.FreeText {
+	case config.FreeTextNone:
+		c.Recipient.Name, c.Inviter, c.Reason, c.Note = "", "", "", ""
+	case config.FreeTextInviter:
+		c.Reason, c.Note = "", ""
+	}
 }
 
 func recipient(f *faults, r *RecipientRequest, channel invite.Channel, p access.Principal, project config.Project) invite.Recipient {

@@ -21,8 +21,9 @@ const (
 func clean(s string, limit int) string {
 	var b strings.Builder
 	n, marks, space := 0, 0, false
-	for _, r := range s {
+	for i, r := range s {
 		switch {
+		case (r == '\u200c' || r == '\u200d') && spells(s, i):
 		case r == utf8.RuneError, unicode.Is(unicode.Cf, r), unicode.Is(unicode.Co, r):
 			continue
 		case unicode.IsSpace(r), unicode.IsControl(r):
@@ -57,6 +58,18 @@ func clean(s string, limit int) string {
 		n += need
 	}
 	return b.String()
+}
+
+// spells reports whether the joiner at byte i is a part of a word's spelling:
+// Persian, Indic scripts and joined emoji need it. Texts of callers come here with
+// those joiners only that pass contact.Clean; brands' names come as configured.
+func spells(s string, i int) bool {
+	before, _ := utf8.DecodeLastRuneInString(s[:i])
+	after, _ := utf8.DecodeRuneInString(s[i+len("\u200c"):])
+	joined := func(r rune) bool {
+		return r >= 0x0600 && r != utf8.RuneError && (unicode.IsLetter(r) || unicode.IsMark(r) || unicode.Is(unicode.So, r) || unicode.Is(unicode.Sk, r))
+	}
+	return joined(before) && (joined(after) || unicode.IsMark(before) && (after == utf8.RuneError || after == ' '))
 }
 
 // cleanTyped is clean for text that a stranger may have typed. Mail programs
