@@ -148,6 +148,9 @@ func (c *Config) Warnings() []string {
 	case c.PublicURL.Scheme == "http" && !loopback(c.PublicURL.Hostname()):
 		warn("CONNECTLINK_PUBLIC_URL", "is not https: links can be read and changed on their way")
 	}
+	if len(c.TrustedProxies) == 0 && c.PublicURL != nil && c.PublicURL.Scheme == "https" {
+		warn("CONNECTLINK_TRUSTED_PROXIES", "not set, although the public URL is https: all clients of the proxy in front share one rate limit")
+	}
 	for _, p := range c.TrustedProxies {
 		if p.Bits() == 0 {
 			warn("CONNECTLINK_TRUSTED_PROXIES", "trusts everybody: any client can name any address as its own")

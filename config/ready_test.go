@@ -110,7 +110,7 @@ func TestLiveReady(t *testing.T) {
 
 func TestWarnings(t *testing.T) {
 	t.Parallel()
-	complete := append(live(), "CONNECTLINK_PUBLIC_URL", "https://go.acme.example", "CONNECTLINK_BRAND_NAME", "Acme", "CONNECTLINK_BRAND_LEGAL_LINE", "Acme Inc.",
+	complete := append(live(), "CONNECTLINK_TRUSTED_PROXIES", "10.0.0.0/8", "CONNECTLINK_PUBLIC_URL", "https://go.acme.example", "CONNECTLINK_BRAND_NAME", "Acme", "CONNECTLINK_BRAND_LEGAL_LINE", "Acme Inc.",
 		"CONNECTLINK_BRAND_PRIVACY_URL", "https://acme.example/p", "CONNECTLINK_DEVELOPMENT_RECIPIENTS", "@acme.example", "SENDGRID_WEBHOOK_PUBLIC_KEYS", publicKey(t))
 	if w := mustLoad(t, with(complete...), nil).Warnings(); len(w) > 0 {
 		t.Fatalf("a complete configuration is warned of: %v", w)
@@ -119,6 +119,7 @@ func TestWarnings(t *testing.T) {
 	for cause, want := range map[[2]string]string{
 		{"CONNECTLINK_PUBLIC_URL", ""}:                       "CONNECTLINK_PUBLIC_URL: not set",
 		{"CONNECTLINK_PUBLIC_URL", "http://go.acme.example"}: "CONNECTLINK_PUBLIC_URL: is not https",
+		{"CONNECTLINK_TRUSTED_PROXIES", ""}:                  "CONNECTLINK_TRUSTED_PROXIES: not set, although",
 		{"CONNECTLINK_TRUSTED_PROXIES", "0.0.0.0/0"}:         "CONNECTLINK_TRUSTED_PROXIES: trusts everybody",
 		{"CONNECTLINK_BRAND_NAME", ""}:                       "CONNECTLINK_BRAND_NAME: not set",
 		{"CONNECTLINK_BRAND_LEGAL_LINE", ""}:                 "CONNECTLINK_BRAND_LEGAL_LINE: not set",

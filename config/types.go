@@ -67,6 +67,8 @@ type Config struct {
 	SettleSendGrid    time.Duration
 	NoReceiptEmail    time.Duration // after how long without a word on its arrival a message is said to have none
 	NoReceiptSMS      time.Duration
+	KeepAlive         time.Duration // how long an idle connection of a client or balancer stays open
+	DrainFor          time.Duration // how long requests are still taken after a stop was asked for
 	LeaseFor          time.Duration
 	RenewEvery        time.Duration
 	Console           Console

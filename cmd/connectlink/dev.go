@@ -98,6 +98,7 @@ func devConfig(e *env, state devState) (*config.Config, error) {
 		}
 	}
 	cfg.SandboxEnabled, cfg.Role = true, config.RoleAll
+	cfg.DrainFor = 0 // there is no load balancer to wait for
 	return cfg, nil
 }
 

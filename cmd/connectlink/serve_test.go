@@ -40,7 +40,7 @@ func deployment(t *testing.T, db string) vars {
 	if db == "" {
 		db = postgrestest.New(t)
 	}
-	return vars{"CONNECTLINK_DATABASE_URL": db, "CONNECTLINK_KEYSET": newKeyset(t), "CONNECTLINK_BRAND_NAME": "Acme"}
+	return vars{"CONNECTLINK_DATABASE_URL": db, "CONNECTLINK_KEYSET": newKeyset(t), "CONNECTLINK_BRAND_NAME": "Acme", "CONNECTLINK_DRAIN_FOR": "0s"}
 }
 
 func newKeyset(t *testing.T) string {

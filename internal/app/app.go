@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -36,7 +37,7 @@ import (
 	"github.com/connectlink/connectlink/internal/worker"
 )
 
-// stopWithin is how long requests under way may finish at a stop.
+// stopWithin is how long requests under way may finish at a stop, after the drain.
 const stopWithin = 10 * time.Second
 
 // poolConns is the size of each of the two pools unless the database's URL
@@ -96,6 +97,7 @@ type App struct {
 	texts      texts            // built in
 	ownTexts   map[string]texts // of projects that have some
 	handler    *echo.Echo
+	stopping   atomic.Bool // ready says no from then on
 }
 
 // New opens a process: database, vendors, sandbox, use cases, routes. It
@@ -259,13 +261,14 @@ func (a *App) Handler() http.Handler { return a.handler }
 func (a *App) Run(ctx context.Context) error {
 	defer a.Close()
 	g, ctx := errgroup.WithContext(ctx)
+	context.AfterFunc(ctx, func() { a.stopping.Store(true) })
 	g.Go(func() error { return ended(ctx, a.notifier.Run(ctx)) })
 	a.hearOthers(ctx, g)
 	if a.serves() {
 		g.Go(func() error { return a.serve(ctx) })
 	}
 	if a.health != nil {
-		g.Go(func() error { return web.Serve(ctx, a.health, web.Server(a.healthRoutes(), a.log), stopWithin) })
+		g.Go(func() error { return web.Serve(ctx, a.health, web.Server(a.healthRoutes(), a.log), a.stop()) })
 	}
 	if a.standins != nil {
 		a.standins.run(ctx, g, a.works(), a.log)
@@ -284,15 +287,22 @@ func (a *App) Run(ctx context.Context) error {
 // post may have been among them.
 func (a *App) serve(ctx context.Context) error {
 	available := a.track.Availability()
+	recording, end := context.WithCancel(context.WithoutCancel(ctx))
 	recorded := make(chan struct{})
-	go func() { defer close(recorded); available.Run(ctx) }()
-	err := web.Serve(ctx, a.listener, web.Server(a.handler, a.log), stopWithin)
+	go func() { defer close(recorded); available.Run(recording) }()
+	srv := web.Server(a.handler, a.log)
+	srv.IdleTimeout = a.cfg.KeepAlive
+	err := web.Serve(ctx, a.listener, srv, a.stop())
+	end()
+	<-recorded
 	if err == nil {
-		<-recorded
 		available.Leave(ctx)
 	}
 	return err
 }
+
+// stop is how the listeners end: readiness is off from the start of the drain.
+func (a *App) stop() web.Stop { return web.Stop{Drain: a.cfg.DrainFor, Grace: stopWithin} }
 
 // ended makes an orderly end of what ran until ctx ended.
 func ended(ctx context.Context, err error) error {

@@ -88,7 +88,7 @@ func start(t *testing.T, b boot) *product {
 	p := &product{t: t, db: b.db, seal: b.keyset, base: "http://" + listener.Addr().String(), logs: &logs{}, http: &http.Client{Timeout: patience}}
 	set := map[string]string{
 		"CONNECTLINK_DATABASE_URL": b.db, "CONNECTLINK_KEYSET": b.keyset, "CONNECTLINK_BRAND_NAME": "Acme", "CONNECTLINK_BRAND_REGION": "US",
-		"CONNECTLINK_SANDBOX": "true",
+		"CONNECTLINK_SANDBOX": "true", "CONNECTLINK_DRAIN_FOR": "0s",
 	}
 	if !b.noPublic {
 		set["CONNECTLINK_PUBLIC_URL"] = p.base

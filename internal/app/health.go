@@ -62,8 +62,14 @@ func answerHealth(w http.ResponseWriter, status int) {
 // errIdle is a worker without its lock: it claims nothing until it has it.
 var errIdle = errors.New("the process lock is not held")
 
+// errStopping is a process that takes its last requests.
+var errStopping = errors.New("the process is stopping")
+
 // ready says whether this process should get traffic, or does its work.
 func (a *App) ready(ctx context.Context) error {
+	if a.stopping.Load() {
+		return errStopping
+	}
 	if err := a.api.Ping(ctx); err != nil {
 		return postgres.Translate(err)
 	}

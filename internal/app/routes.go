@@ -41,7 +41,9 @@ func (a *App) openRoutes() error {
 	if err := a.mountConsole(e); err != nil {
 		return err
 	}
-	e.GET("/metrics", a.metrics())
+	if a.health == nil {
+		e.GET("/metrics", a.metrics())
+	}
 	if a.standins != nil {
 		a.mountSandbox(e)
 	}
@@ -49,11 +51,14 @@ func (a *App) openRoutes() error {
 	return nil
 }
 
-// metrics are for scrapers beside us; from outside they do not exist.
+// metrics are for scrapers beside us; from outside they do not exist. A request
+// that came through a proxy is from outside, however near the proxy is. With a
+// listener for metrics they are served there alone.
 func (a *App) metrics() echo.HandlerFunc {
 	h := echo.WrapHandler(web.MetricsHandler(a.registry))
 	return func(c echo.Context) error {
-		if ip := web.ClientIP(c); !ip.IsLoopback() && !ip.IsPrivate() {
+		ip := web.ClientIP(c)
+		if web.IsForwarded(c.Request()) || !ip.IsLoopback() && !ip.IsPrivate() {
 			return echo.ErrNotFound
 		}
 		return h(c)

@@ -47,7 +47,7 @@ func build(ctx context.Context, dir, database, sinkURL string) (*program, error)
 	p.base = "http://" + addr
 	p.env = append(os.Environ(),
 		"CONNECTLINK_DATABASE_URL="+database, "CONNECTLINK_KEYSET="+keyset.Encode().Reveal(), "CONNECTLINK_LISTEN="+addr,
-		"CONNECTLINK_BRAND_NAME=Acme", "CONNECTLINK_SANDBOX=false", "CONNECTLINK_ALLOW_NO_CALLBACKS=true", "CONNECTLINK_PUBLIC_URL="+PublicURL,
+		"CONNECTLINK_BRAND_NAME=Acme", "CONNECTLINK_DRAIN_FOR=0s", "CONNECTLINK_SANDBOX=false", "CONNECTLINK_ALLOW_NO_CALLBACKS=true", "CONNECTLINK_PUBLIC_URL="+PublicURL,
 		"PIPEDREAM_API_URL="+sinkURL+"/pipedream", "PIPEDREAM_CLIENT_ID=sink", "PIPEDREAM_CLIENT_SECRET=sink",
 		"PIPEDREAM_PROJECT_ID=proj_sink", "PIPEDREAM_PROJECT_ENVIRONMENT=production",
 		"SENDGRID_API_URL="+sinkURL+"/sendgrid", "SENDGRID_API_KEY=SG.sink", "SENDGRID_FROM=invites@acme.example",

@@ -225,7 +225,7 @@ func TestEveryAnswerCarriesTheHeaders(t *testing.T) {
 			!strings.Contains(csp, "frame-ancestors 'none'") || !strings.Contains(csp, "base-uri 'none'") {
 			t.Errorf("%s: policy %q", a.Request.URL.Path, csp)
 		}
-		if h.Get("Cache-Control") != "no-store" || h.Get("Referrer-Policy") != "same-origin" || h.Get("X-Frame-Options") != "DENY" ||
+		if h.Get("Cache-Control") != "no-store, no-transform" || h.Get("Referrer-Policy") != "same-origin" || h.Get("X-Frame-Options") != "DENY" ||
 			h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Cross-Origin-Opener-Policy") != "same-origin" {
 			t.Errorf("%s: %v", a.Request.URL.Path, h)
 		}

@@ -96,7 +96,7 @@ func (s *console) signInByPassword(c echo.Context) error {
 		d.Login = ""
 	}
 	if s.Tries != nil {
-		if ok, after := s.Tries.Allow(guesser(c)); !ok {
+		if ok, after := s.Tries.Allow(web.ClientKey(c)); !ok {
 			web.Note(c, "rate_limited")
 			d.Faults = []Fault{{"password", d.T("Too many tries. Wait a minute.")}}
 			c.Response().Header().Set("Retry-After", seconds(after))

@@ -6,7 +6,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strconv"
 	"time"
@@ -84,7 +83,7 @@ func Register(e *echo.Echo, p Params) {
 func headers(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		h := c.Response().Header()
-		h.Set("Cache-Control", "no-store")
+		h.Set("Cache-Control", "no-store, no-transform")
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("X-Robots-Tag", "noindex, nofollow")
 		h.Set("X-Content-Type-Options", "nosniff")
@@ -322,19 +321,4 @@ func told(c echo.Context, form url.Values) visit.Evidence {
 	e.Scripts, e.Gesture, e.Automated = form.Get("js") != "", form.Get("g") != "", form.Get("auto") != ""
 	e.Again, e.OneClick = form.Get("again") != "", form.Get("List-Unsubscribe") == "One-Click"
 	return e
-}
-
-// guesser is the key by which guesses are counted. A network hands a whole /64
-// to one household, or to one attacker.
-func guesser(c echo.Context) string {
-	ip := web.ClientIP(c)
-	if ip.Is6() {
-		if p, err := ip.Prefix(64); err == nil {
-			ip = p.Addr()
-		}
-	}
-	if ip == (netip.Addr{}) {
-		return "unknown"
-	}
-	return ip.String()
 }

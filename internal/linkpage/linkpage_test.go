@@ -26,7 +26,7 @@ func TestEveryAnswerForbidsStoringReferringAndIndexing(t *testing.T) {
 		{"GET", "/r/acme?invite=inv_1&status=connected"}, {"HEAD", "/r/"}} {
 		a := s.do(r[0], r[1])
 		for name, want := range map[string]string{
-			"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Robots-Tag": "noindex", "X-Content-Type-Options": "nosniff",
+			"Cache-Control": "no-store, no-transform", "Referrer-Policy": "no-referrer", "X-Robots-Tag": "noindex", "X-Content-Type-Options": "nosniff",
 		} {
 			if got := a.Header.Get(name); !strings.HasPrefix(got, want) {
 				t.Errorf("%s %s: %s is %q", r[0], r[1], name, got)

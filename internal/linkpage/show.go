@@ -68,7 +68,7 @@ func (h *handler) show(c echo.Context, p visit.Page, x extra) error {
 func (h *handler) unknown(c echo.Context) error {
 	state := view.Unknown
 	if h.Guesses != nil {
-		if ok, after := h.Guesses.Allow(guesser(c)); !ok {
+		if ok, after := h.Guesses.Allow(web.ClientKey(c)); !ok {
 			state = view.TooMany
 			setRetryAfter(c, after)
 		}

@@ -66,6 +66,7 @@ func New(p Params) *echo.Echo {
 	e.Use(
 		identify,
 		observe(p.Log, newMetrics(p.Metrics), routes, p.Now),
+		warnOfProxies(p.Log, p.TrustedProxies, p.Now),
 		SecureHeaders(p.PublicURL != nil && p.PublicURL.Scheme == "https"),
 		timeout(p.RequestTimeout),
 		BodyLimit(p.BodyLimit),

@@ -12,7 +12,9 @@ func SecureHeaders(https bool) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
 			h := c.Response().Header()
-			h.Set("Cache-Control", "no-store")
+			// Proxies that rewrite pages (addresses, scripts, images) must leave ours
+			// alone: their scripts would be refused, and what they hide is lost.
+			h.Set("Cache-Control", "no-store, no-transform")
 			h.Set("Content-Security-Policy", strictPolicy)
 			h.Set("Cross-Origin-Resource-Policy", "same-origin")
 			h.Set("Referrer-Policy", "no-referrer")

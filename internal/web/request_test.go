@@ -76,21 +76,33 @@ func TestBodyLimits(t *testing.T) {
 func TestClientIPIsBelievedFromConfiguredProxiesOnly(t *testing.T) {
 	t.Parallel()
 	proxies := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}
+	none := netip.Addr{}.String()
 	for name, c := range map[string]struct {
 		trusted []netip.Prefix
 		remote  string
 		headers map[string][]string
 		want    string
 	}{
-		"nobody is trusted by default":       {nil, "127.0.0.1:1", map[string][]string{"X-Forwarded-For": {"6.6.6.6"}, "X-Real-Ip": {"6.6.6.6"}}, "127.0.0.1"},
-		"a stranger's header is ignored":     {proxies, "8.8.8.8:1", map[string][]string{"X-Forwarded-For": {"6.6.6.6"}}, "8.8.8.8"},
-		"a proxy's header counts":            {proxies, "10.0.0.1:1", map[string][]string{"X-Forwarded-For": {"6.6.6.6"}}, "6.6.6.6"},
-		"what the client prepended does not": {proxies, "10.0.0.1:1", map[string][]string{"X-Forwarded-For": {"1.1.1.1, 6.6.6.6, 10.0.0.9"}}, "6.6.6.6"},
-		"nor in a header of its own":         {proxies, "10.0.0.1:1", map[string][]string{"X-Forwarded-For": {"1.1.1.1", "6.6.6.6"}}, "6.6.6.6"},
-		"loopback is not trusted by itself":  {proxies, "127.0.0.1:1", map[string][]string{"X-Forwarded-For": {"6.6.6.6"}}, "127.0.0.1"},
-		"nonsense falls back to the peer":    {proxies, "10.0.0.1:1", map[string][]string{"X-Forwarded-For": {"<script>"}}, "10.0.0.1"},
-		"IPv6 proxies work":                  {proxies, "[fd00::1]:1", map[string][]string{"X-Forwarded-For": {"2001:db8::7"}}, "2001:db8::7"},
-		"X-Real-IP is not the agreed header": {proxies, "10.0.0.1:1", map[string][]string{"X-Real-Ip": {"6.6.6.6"}}, "10.0.0.1"},
+		"nobody is trusted by default":                    {nil, "127.0.0.1:1", map[string][]string{"X-Forwarded-For": {"6.6.6.6"}, "X-Real-Ip": {"6.6.6.6"}}, "127.0.0.1"},
+		"a stranger's header is ignored":                  {proxies, "8.8.8.8:1", map[string][]string{"X-Forwarded-For": {"6.6.6.6"}}, "8.8.8.8"},
+		"a proxy's header counts":                         {proxies, "10.0.0.1:1", map[string][]string{"X-Forwarded-For": {"6.6.6.6"}}, "6.6.6.6"},
+		"what the client prepended does not":              {proxies, "10.0.0.1:1", map[string][]string{"X-Forwarded-For": {"1.1.1.1, 6.6.6.6, 10.0.0.9"}}, "6.6.6.6"},
+		"nor in a header of its own":                      {proxies, "10.0.0.1:1", map[string][]string{"X-Forwarded-For": {"1.1.1.1", "6.6.6.6"}}, "6.6.6.6"},
+		"loopback is not trusted by itself":               {proxies, "127.0.0.1:1", map[string][]string{"X-Forwarded-For": {"6.6.6.6"}}, "127.0.0.1"},
+		"F04: what cannot be read is nobody's address":    {proxies, "10.0.0.1:1", map[string][]string{"X-Forwarded-For": {"<script>"}}, none},
+		"F04: unknown is nobody's address":                {proxies, "10.0.0.1:1", map[string][]string{"X-Forwarded-For": {"unknown"}}, none},
+		"F04: unknown behind a trusted hop":               {proxies, "10.0.0.1:1", map[string][]string{"X-Forwarded-For": {"unknown, 10.0.0.9:3000"}}, none},
+		"F04: a port is cut off":                          {proxies, "10.0.0.1:1", map[string][]string{"X-Forwarded-For": {"203.0.113.7:51234"}}, "203.0.113.7"},
+		"F04: a port behind a trusted hop with one":       {proxies, "10.0.0.1:1", map[string][]string{"X-Forwarded-For": {"203.0.113.5, 10.0.0.9:3000"}}, "203.0.113.5"},
+		"F04: IPv6 in brackets with a port":               {proxies, "10.0.0.1:1", map[string][]string{"X-Forwarded-For": {"[2001:db8::3]:51234"}}, "2001:db8::3"},
+		"F04: IPv6 in brackets":                           {proxies, "10.0.0.1:1", map[string][]string{"X-Forwarded-For": {"[2001:db8::3]"}}, "2001:db8::3"},
+		"F04: IPv6 with a zone":                           {proxies, "10.0.0.1:1", map[string][]string{"X-Forwarded-For": {"fe80::3%eth0"}}, "fe80::3"},
+		"F04: IPv4 in IPv6":                               {proxies, "[::ffff:10.0.0.1]:1", map[string][]string{"X-Forwarded-For": {"::ffff:203.0.113.7"}}, "203.0.113.7"},
+		"F04: in quotes, as in Forwarded":                 {proxies, "10.0.0.1:1", map[string][]string{"X-Forwarded-For": {`"[2001:db8::3]:51234"`}}, "2001:db8::3"},
+		"F04: empty entries say nothing":                  {proxies, "10.0.0.1:1", map[string][]string{"X-Forwarded-For": {"203.0.113.7, ,", ""}}, "203.0.113.7"},
+		"F04: what stands left of the client is not read": {proxies, "10.0.0.1:1", map[string][]string{"X-Forwarded-For": {"unknown, 203.0.113.7"}}, "203.0.113.7"},
+		"IPv6 proxies work":                               {proxies, "[fd00::1]:1", map[string][]string{"X-Forwarded-For": {"2001:db8::7"}}, "2001:db8::7"},
+		"X-Real-IP is not the agreed header":              {proxies, "10.0.0.1:1", map[string][]string{"X-Real-Ip": {"6.6.6.6"}}, "10.0.0.1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -115,7 +127,7 @@ func TestEveryAnswerCarriesTheSecurityHeaders(t *testing.T) {
 	for _, path := range []string{"/ok", "/none"} {
 		h := s.do(httptest.NewRequest("GET", path, nil)).Header()
 		for k, want := range map[string]string{
-			"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer",
+			"Cache-Control": "no-store, no-transform", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer",
 			"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'", "Strict-Transport-Security": "max-age=31536000",
 		} {
 			if h.Get(k) != want {

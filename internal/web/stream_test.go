@@ -38,7 +38,7 @@ func streaming(t *testing.T, p web.StreamParams, next web.Next) (string, *web.St
 	srv.ReadTimeout, srv.WriteTimeout = 100*time.Millisecond, 100*time.Millisecond
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	ended := make(chan struct{})
-	go func() { defer close(ended); _ = web.Serve(ctx, ln, srv, time.Millisecond) }()
+	go func() { defer close(ended); _ = web.Serve(ctx, ln, srv, web.Stop{Grace: time.Millisecond}) }()
 	t.Cleanup(func() { stop(); <-ended })
 	return "http://" + ln.Addr().String() + "/s", streams, s
 }
@@ -100,7 +100,7 @@ func TestAStreamTellsWhatIsNewAndOutlivesTheServersTimeLimits(t *testing.T) {
 	})
 	begun = time.Now()
 	res, r := follow(t, url, "Last-Event-ID: 41")
-	if got := res.Header.Get("Content-Type"); res.StatusCode != 200 || got != "text/event-stream" || res.Header.Get("Cache-Control") != "no-store" {
+	if got := res.Header.Get("Content-Type"); res.StatusCode != 200 || got != "text/event-stream" || res.Header.Get("Cache-Control") != "no-store, no-transform" {
 		t.Fatalf("%d %s", res.StatusCode, got)
 	}
 	if got := block(t, r); got != "retry: 2000\n" {
