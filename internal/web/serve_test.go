@@ -32,7 +32,9 @@ func TestServeLetsRequestsFinish(t *testing.T) {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- web.Serve(ctx, ln, web.Server(h, slog.New(slog.DiscardHandler)), web.Stop{Grace: 5 * time.Second}) }()
+	go func() {
+		ended <- web.Serve(ctx, ln, web.Server(h, slog.New(slog.DiscardHandler)), web.Stop{Grace: 5 * time.Second})
+	}()
 	body := make(chan string, 1)
 	go func() {
 		resp, err := http.Get("http://" + ln.Addr().String())
@@ -68,7 +70,9 @@ func TestServeHangsUpWhenTheGraceIsOver(t *testing.T) {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- web.Serve(ctx, ln, web.Server(h, slog.New(slog.DiscardHandler)), web.Stop{Grace: 10 * time.Millisecond}) }()
+	go func() {
+		ended <- web.Serve(ctx, ln, web.Server(h, slog.New(slog.DiscardHandler)), web.Stop{Grace: 10 * time.Millisecond})
+	}()
 	go func() {
 		if resp, err := http.Get("http://" + ln.Addr().String()); err == nil {
 			_ = resp.Body.Close()
