@@ -52,7 +52,7 @@ func decide(j *queue.Job) (step, invite.Reason) {
 	}
 	if inv.ExpiresAt == nil || inv.Status == invite.Pending || inv.Status == invite.Scheduled {
 		if left(inv.GivesUpAt) <= 0 {
-			return stepGiveUp, invite.LinkUnavailable
+			return stepGiveUp, because(j, invite.LinkUnavailable)
 		}
 		return stepMint, ""
 	}
@@ -73,7 +73,7 @@ func decidePasscode(j *queue.Job) (step, invite.Reason) {
 	case j.Invite.Content == nil || j.Passcode == nil:
 		return stepGiveUp, invite.MessageBroken // erased, entered already, or its address was corrected
 	case j.Passcode.ExpiresAt.Sub(j.Now) < leastPasscode:
-		return stepGiveUp, invite.ProviderDown
+		return stepGiveUp, because(j, invite.ProviderDown)
 	}
 	return stepSend, ""
 }
@@ -93,7 +93,16 @@ func granted(j *queue.Job) time.Duration {
 // shortfall is why time ran out: what was missing last.
 func shortfall(j *queue.Job) invite.Reason {
 	if j.Link == nil && j.Attempts == 0 {
-		return invite.LinkUnavailable
+		return because(j, invite.LinkUnavailable)
 	}
-	return invite.ProviderDown
+	return because(j, invite.ProviderDown)
+}
+
+// because is what the message waited for, where that is recorded.
+func because(j *queue.Job, otherwise invite.Reason) invite.Reason {
+	switch j.Reason {
+	case "", invite.NoReceipt, invite.OutcomeUnknown:
+		return otherwise
+	}
+	return j.Reason
 }

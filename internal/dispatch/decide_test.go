@@ -72,6 +72,12 @@ func TestDecide(t *testing.T) {
 		{"pending for too long", func(j *queue.Job) {
 			j.Invite.Status, j.Invite.ExpiresAt, j.Link, j.Invite.GivesUpAt = invite.Pending, nil, nil, now
 		}, stepGiveUp, invite.LinkUnavailable},
+		{"pending for too long, for our account's fault", func(j *queue.Job) {
+			j.Invite.Status, j.Invite.ExpiresAt, j.Link, j.Invite.GivesUpAt, j.Reason = invite.Pending, nil, nil, now, invite.ProviderAccount
+		}, stepGiveUp, invite.ProviderAccount},
+		{"too little left after greylisting", func(j *queue.Job) {
+			j.Invite.ExpiresAt, j.Reason = in(time.Minute), invite.DeferredByHost
+		}, stepGiveUp, invite.DeferredByHost},
 		{"connect: a good link", func(j *queue.Job) { j.Invite.LinkType = invite.ConnectLink }, stepSend, ""},
 		{"connect: none", func(j *queue.Job) { j.Invite.LinkType, j.Link = invite.ConnectLink, nil }, stepMint, ""},
 		{"connect: too little left of it", func(j *queue.Job) {
@@ -121,6 +127,25 @@ func TestJudge(t *testing.T) {
 				t.Errorf("%+v", v)
 			}
 		})
+	}
+}
+
+// TestVendors11GreylistingIsTriedAgainOverMinutes: eleven tries within 95 s met
+// the same wall; RFC 6647 speaks of minutes.
+func TestVendors11GreylistingIsTriedAgainOverMinutes(t *testing.T) {
+	t.Parallel()
+	d := New(Params{})
+	e := &message.SendError{Outcome: message.NotSent, Scope: message.ScopeMessage, ProviderCode: "450 4.2.0", Provider: "smtp"}
+	total := time.Duration(0)
+	for tries := 1; tries <= 4; tries++ {
+		v := d.judge(e, tries, false)
+		if v.ruling != rulingRetry || v.strikes || v.after < time.Minute || v.after > 10*time.Minute {
+			t.Errorf("try %d: %+v", tries, v)
+		}
+		total += v.after
+	}
+	if total < 4*time.Minute {
+		t.Errorf("four tries within %s", total)
 	}
 }
 

@@ -83,6 +83,8 @@ type Params struct {
 	Group        int           // 128 attempts or results a commit at most
 	RetryFirst   time.Duration // 1 s
 	RetryMax     time.Duration // 60 s
+	DeferFirst   time.Duration // 60 × RetryFirst: after the recipient's side asked to wait
+	DeferMax     time.Duration // 10 × RetryMax
 	Trip         queue.Trip    // 5 failures; 2 s, doubled up to 30 s: so late at most a return is noticed
 	AccountHold  time.Duration // 30 s: how long a refused account rests at least
 	Park         int           // 5: failures of the message itself until it is parked
@@ -102,6 +104,8 @@ func (p Params) withDefaults() Params {
 	def(&p.Group, 128)
 	def(&p.RetryFirst, time.Second)
 	def(&p.RetryMax, 60*time.Second)
+	def(&p.DeferFirst, 60*p.RetryFirst)
+	def(&p.DeferMax, 10*p.RetryMax)
 	def(&p.Trip.Threshold, 5)
 	def(&p.Trip.First, 2*time.Second)
 	def(&p.Trip.Max, 30*time.Second)

@@ -153,11 +153,12 @@ func (d *Dispatcher) call(ctx context.Context, t *task, s Sender, b *begin, out 
 		result.Outcome, result.HTTPStatus, result.ProviderCode = string(fault.Outcome), fault.HTTPStatus, fault.ProviderCode
 		d.sealDetail(ctx, &result, fault)
 		data.Reason, data.ProviderCode, data.Outcome = v.reason, fault.ProviderCode, string(fault.Outcome)
+		data.Cause = fault.Cause()
 		d.follow(t, b, s, f, v, data)
 	}
 	err := d.recordFinish(ctx, f)
 	d.account(ctx, t, b.Account, fault, v)
-	d.log(ctx, t, b, result, took, err)
+	d.log(ctx, t, b, result, data.Cause, took, err)
 }
 
 // hand makes the call. A sender that panics may have sent.
@@ -265,9 +266,9 @@ func (d *Dispatcher) dropUnusedProbe(ctx context.Context, t *task) {
 	}
 }
 
-// log writes the one line of an attempt: ids, outcome and durations, never an
-// address or a link.
-func (d *Dispatcher) log(ctx context.Context, t *task, b *begin, r queue.Result, took time.Duration, err error) {
+// log writes the one line of an attempt: ids, outcome, durations and what went
+// wrong with the connection, never an address or a link.
+func (d *Dispatcher) log(ctx context.Context, t *task, b *begin, r queue.Result, cause string, took time.Duration, err error) {
 	d.metrics.attempts.WithLabelValues(b.Provider, r.Outcome).Inc()
 	d.metrics.calls.WithLabelValues(b.Provider).Observe(took.Seconds())
 	// From when it was accepted; the database's clock, but for the last step.
@@ -279,6 +280,9 @@ func (d *Dispatcher) log(ctx context.Context, t *task, b *begin, r queue.Result,
 		"invite", t.InviteID, "delivery", t.DeliveryID, "attempt", b.ID, "number", t.Attempts + 1, "lane", t.Lane,
 		"provider", b.Provider, "outcome", r.Outcome, "http_status", r.HTTPStatus, "provider_code", r.ProviderCode,
 		"call_ms", took.Milliseconds(), "since_queued_ms", waited.Milliseconds(), "lease_token", t.Token,
+	}
+	if cause != "" {
+		attrs = append(attrs, "cause", cause)
 	}
 	switch {
 	case errors.Is(err, errLost):

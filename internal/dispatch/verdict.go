@@ -41,8 +41,10 @@ func (d *Dispatcher) judge(e *message.SendError, tries int, leaseOver bool) verd
 		v.ruling = rulingRetry
 	case e.Outcome == message.NotSent && e.Scope == message.ScopeMessage && e.ProviderCode != "":
 		// The provider answered, and about this recipient only (greylisting): the
-		// account works, and others must not wait for it.
+		// account works, and others must not wait for it. Greylisting wants minutes
+		// (RFC 6647, 4.4).
 		v.ruling = rulingRetry
+		v.after = max(d.deferral(tries), e.RetryAfter)
 	case e.Outcome == message.NotSent:
 		v.ruling, v.strikes = rulingRetry, true
 		if e.Scope == message.ScopeAccount {
@@ -61,14 +63,23 @@ func (d *Dispatcher) judge(e *message.SendError, tries int, leaseOver bool) verd
 
 // backoff is exponential with full jitter, so that a herd spreads out.
 func (d *Dispatcher) backoff(tries int) time.Duration {
-	ceiling := d.p.RetryMax
+	return jitter(d.p.RetryFirst, d.p.RetryMax, tries)
+}
+
+// deferral is the backoff for a recipient's side that asked to wait.
+func (d *Dispatcher) deferral(tries int) time.Duration {
+	return jitter(d.p.DeferFirst, d.p.DeferMax, tries)
+}
+
+func jitter(first, most time.Duration, tries int) time.Duration {
+	ceiling := most
 	if tries < 16 {
-		ceiling = min(d.p.RetryFirst<<max(tries, 1), ceiling)
+		ceiling = min(first<<max(tries, 1), ceiling)
 	}
-	if ceiling <= d.p.RetryFirst {
+	if ceiling <= first {
 		return ceiling
 	}
-	return d.p.RetryFirst + rand.N(ceiling-d.p.RetryFirst)
+	return first + rand.N(ceiling-first)
 }
 
 func reasonOf(e *message.SendError) invite.Reason {

@@ -166,6 +166,7 @@ func (d *Dispatcher) mint(ctx context.Context, t *task) (again bool, err error) 
 	if err != nil {
 		return false, d.mintFailed(ctx, t, err)
 	}
+	app := d.lookUpApp(ctx, t, minter)
 	d.p.Passing(PointMinted)
 	err = d.inTx(ctx, func(tx pgx.Tx) error {
 		locked, err := ledger.Lock(ctx, tx, t.InviteID)
@@ -182,6 +183,11 @@ func (d *Dispatcher) mint(ctx context.Context, t *task) (again bool, err error) 
 		expires, err := ledger.InsertLink(ctx, tx, t.InviteID, minted.Link)
 		if err != nil {
 			return err
+		}
+		if app.Name != "" {
+			if err := ledger.SetApp(ctx, tx, t.InviteID, app); err != nil {
+				return err
+			}
 		}
 		applied, err := ledger.Append(ctx, tx, d.p.Box, t.InviteID, invite.Event{
 			Type: invite.EventLinkMinted, Actor: system(), LinkID: minted.Link.ID,
@@ -202,25 +208,48 @@ func (d *Dispatcher) mint(ctx context.Context, t *task) (again bool, err error) 
 	return true, nil
 }
 
-// mintFailed waits, or gives up on a lasting refusal.
+// lookUpApp returns the app's name and kind of login where they could not be asked
+// for when the invite was created; zero where nothing is to be completed.
+func (d *Dispatcher) lookUpApp(ctx context.Context, t *task, minter *mint.Minter) invite.App {
+	if t.Invite.AppAuthType != "" {
+		return invite.App{}
+	}
+	app, err := minter.App(ctx, t.Invite.AppSlug)
+	if err != nil || app.Name == t.Invite.AppName && app.AuthType == "" {
+		return invite.App{}
+	}
+	return app
+}
+
+// mintFailed waits for a link until the invite's end, unless Pipedream refused
+// this very request for good. What it has against our credentials, project or
+// base URL passes once an operator acts: no invite is lost to it.
 func (d *Dispatcher) mintFailed(ctx context.Context, t *task, err error) error {
-	failed := t.event(invite.EventMintFailed, invite.Data{Reason: invite.LinkUnavailable})
-	if !errors.Is(err, mint.ErrPassing) {
+	reason := invite.LinkUnavailable
+	switch {
+	case mint.IsAccountRefused(err):
+		reason = invite.ProviderAccount
+	case !errors.Is(err, mint.ErrPassing):
 		d.p.Log.ErrorContext(ctx, "a connect link was refused", "invite", t.InviteID, "delivery", t.DeliveryID, "err", err)
 		return d.recordFinish(ctx, &finish{Lease: t.Lease, lane: t.Lane, events: []invite.Event{
-			failed, t.event(invite.EventDeliveryRejected, invite.Data{Reason: invite.LinkUnavailable}),
+			t.event(invite.EventMintFailed, invite.Data{Outcome: mintRefused}),
+			t.event(invite.EventDeliveryRejected, invite.Data{Reason: invite.LinkUnavailable}),
 		}})
 	}
 	// Claims stand in for attempts here: none is recorded without a link.
 	after := max(d.backoff(int(t.Token)), mint.RetryAfter(err))
 	after = min(after, max(t.Invite.GivesUpAt.Sub(t.Now), d.p.RetryFirst))
-	d.p.Log.WarnContext(ctx, "no connect link to be had now", "invite", t.InviteID, "delivery", t.DeliveryID, "again", after, "err", err)
+	d.p.Log.WarnContext(ctx, "no connect link to be had now", "invite", t.InviteID, "delivery", t.DeliveryID, "reason", reason, "again", after, "err", err)
 	f := &finish{Lease: t.Lease, lane: t.Lane, next: &after}
-	if t.Token == 1 {
-		f.events = []invite.Event{failed} // once on the timeline is enough
+	if t.Reason != reason { // once on the timeline is enough
+		at := t.Now.Add(d.p.Now().Sub(t.readAt) + after)
+		f.events = []invite.Event{t.event(invite.EventMintFailed, invite.Data{Reason: reason, RetryAt: &at})}
 	}
 	return d.recordFinish(ctx, f)
 }
+
+// mintRefused is the outcome of a mint that is not tried again.
+const mintRefused = "refused"
 
 // broken counts a fault of the message itself, an error this time.
 func (d *Dispatcher) broken(ctx context.Context, t *task, err error) error {

@@ -130,6 +130,7 @@ type Data struct {
 	Attempt       int        `json:"attempt,omitempty"`
 	Reminder      int        `json:"reminder,omitempty"` // its number
 	Outcome       string     `json:"outcome,omitempty"`
+	Cause         string     `json:"cause,omitempty"`  // of a failed connection: certificate_expired, dns_not_found
 	Source        string     `json:"source,omitempty"` // how it was learnt: webhook, poll, page, callback, list
 	Why           string     `json:"why,omitempty"`    // of staff's acts: a word of a pick list
 	// HasLink says whether the invite holds a connect link after this event.

@@ -96,7 +96,9 @@ func Fold(s State, e Event) (State, []Effect) {
 	switch e.Type {
 	case EventLinkMinted:
 		return foldMinted(s, e), nil
-	case EventFetched, EventMintFailed, EventAlreadyConnected, EventConnectedLate, EventCreated, EventCopied, EventConnectedAsOther,
+	case EventMintFailed:
+		return foldMintFailed(s, e), nil
+	case EventFetched, EventAlreadyConnected, EventConnectedLate, EventCreated, EventCopied, EventConnectedAsOther,
 		EventVerifyPassed, EventVerifyFailed, EventReminded, EventReminderSkipped:
 		return s, nil
 	case EventAddressCorrected:
@@ -174,7 +176,24 @@ func foldVisited(s State) State {
 // byPerson says whether what happened was not a robot's doing.
 func (d Data) byPerson() bool { return d.LooksLike == "" || d.LooksLike == LooksLikePerson }
 
+// foldMintFailed notes why a message waits for its link. Without a delivery the
+// event is of a press on the page, which waits for nothing.
+func foldMintFailed(s State, e Event) State {
+	s, d := s.delivery(e.DeliveryID)
+	if d != nil && d.Status == Queued && e.Data.Reason != "" {
+		d.Reason = e.Data.Reason
+	}
+	return s
+}
+
 func foldMinted(s State, e Event) State {
+	s.Deliveries = append([]DeliveryState(nil), s.Deliveries...)
+	for i, d := range s.Deliveries {
+		// Without a provider it was never sent: what it waited for was the link.
+		if d.Status == Queued && d.Provider == "" {
+			s.Deliveries[i].Reason = ""
+		}
+	}
 	if s.Status == Pending || s.Status == Scheduled {
 		s.Status = Active
 	}

@@ -127,7 +127,7 @@ func explanations() []Explanation {
 		{ProviderRefused, "The sending provider refused the message.", "Look up the code on the provider's page, or ask an operator to; a resend may meet the same refusal.", NoAction, NoAction},
 		{ProviderAccount, "The sending provider, or Pipedream, refused our account: credentials, credit, limits or sender approval.", "Tell an operator: once the account is put right, resend.", CallOperator, NoAction},
 		{ProviderDown, "The sending provider, or the network behind it, did not take the message in time.", "Resend later: it gets a fresh link.", Resend, NoAction},
-		{LinkUnavailable, "Pipedream gave no connect link before the invite's time ran out.", "Resend; if it happens again, tell an operator.", Resend, NoAction},
+		{LinkUnavailable, "Pipedream gave no connect link in time, or refused to give one.", "Resend; if it happens again, tell an operator.", Resend, NoAction},
 		{MessageBroken, "The message could not be put together.", "Tell an operator: the cause is in the service's log.", CallOperator, NoAction},
 	}
 }

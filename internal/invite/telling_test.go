@@ -127,7 +127,7 @@ func TestWordsFitTheState(t *testing.T) {
 		t.Errorf("a mint that is tried again: %+v", mint)
 	}
 	ended, _ := ExplainEvent(LinkUnavailable, EventDeliveryRejected)
-	if !contains(ended.Title, "time ran out") || ended.Action != Resend {
+	if !contains(ended.Title, "no connect link in time") || ended.Action != Resend {
 		t.Errorf("a mint that was given up: %+v", ended)
 	}
 }

@@ -3,6 +3,7 @@ package mint
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"time"
 
@@ -40,8 +41,8 @@ func newCatalog(c *pipedream.Client, now func() time.Time) *catalog {
 	return &catalog{client: c, now: now, apps: make(map[string]known), lists: make(map[string]list)}
 }
 
-// App returns what Pipedream says of an app. An outage never blocks: then the
-// slug stands in for the name. Errors: *invite.Error with CodeUnknownApp or
+// App returns what Pipedream says of an app. An outage never blocks: then a name
+// made of the slug stands in, and the kind of login is empty. Errors: *invite.Error with CodeUnknownApp or
 // CodeAppNeedsNoAccount.
 func (m *Minter) App(ctx context.Context, slug string) (invite.App, error) {
 	c := m.catalog
@@ -62,6 +63,18 @@ func (m *Minter) App(ctx context.Context, slug string) (invite.App, error) {
 	return k.app, k.err
 }
 
+// titleOf makes a name of a slug: "google_drive" is Google Drive.
+func titleOf(slug string) string {
+	words := strings.FieldsFunc(slug, func(r rune) bool { return r == '_' || r == '-' })
+	for i, w := range words {
+		words[i] = strings.ToUpper(w[:1]) + w[1:]
+	}
+	if len(words) == 0 {
+		return slug
+	}
+	return strings.Join(words, " ")
+}
+
 func (c *catalog) fetch(ctx context.Context, slug string, stale known) known {
 	app, err := c.client.App(ctx, slug)
 	k := known{until: c.now().Add(freshFor)}
@@ -77,7 +90,7 @@ func (c *catalog) fetch(ctx context.Context, slug string, stale known) known {
 		return stale
 	default:
 		// Not remembered: the next caller asks again.
-		return known{app: invite.App{Slug: slug, Name: slug}}
+		return known{app: invite.App{Slug: slug, Name: titleOf(slug)}}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

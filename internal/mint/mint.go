@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/connectlink/connectlink/internal/access"
@@ -29,6 +31,23 @@ const trustedSkew = 3 * time.Second
 
 // ErrPassing marks failures that a later try may not meet: network, 408, 429, 5xx.
 var ErrPassing = errors.New("connect token not to be had now")
+
+// IsAccountRefused says whether Pipedream refused what is configured, so that
+// every mint would meet it until an operator acts: credentials, project,
+// permissions, base URL, or the hosts that links may have.
+func IsAccountRefused(err error) bool {
+	var e *pipedream.Error
+	if !errors.As(err, &e) || e.Kind == pipedream.Passing {
+		return false
+	}
+	switch {
+	case e.Status >= 300 && e.Status < 400,
+		e.Status == http.StatusUnauthorized, e.Status == http.StatusPaymentRequired, e.Status == http.StatusForbidden,
+		e.Status == http.StatusNotFound, e.Status == http.StatusMethodNotAllowed, e.Status == http.StatusGone:
+		return true
+	}
+	return e.Op == pipedream.OpAccessToken || e.Code == "bad_base_url" || strings.HasPrefix(e.Code, "link_")
+}
 
 // passing carries when to try again.
 type passing struct {

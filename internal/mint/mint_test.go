@@ -288,7 +288,7 @@ func TestApps(t *testing.T) {
 	if _, err := m.App(t.Context(), "gone"); invite.CodeOf(err) != invite.CodeUnknownApp {
 		t.Errorf("gone: %v", err)
 	}
-	if app, err := m.App(t.Context(), "down"); err != nil || app.Name != "down" {
+	if app, err := m.App(t.Context(), "down"); err != nil || app.Name != "Down" || app.AuthType != "" {
 		t.Errorf("an outage must not block: %+v, %v", app, err)
 	}
 }
@@ -354,5 +354,61 @@ func TestOAuthApps(t *testing.T) {
 	}
 	if err := m.CheckOAuthApp(t.Context(), "oa_1", "gmail"); invite.CodeOf(err) != invite.CodeInvalidRequest {
 		t.Errorf("another app's client: %v", err)
+	}
+}
+
+// TestConsoleFASlugBecomesAName: what stands in while Pipedream is away must not
+// look like a word of a program.
+func TestConsoleFASlugBecomesAName(t *testing.T) {
+	t.Parallel()
+	down := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }))
+	t.Cleanup(down.Close)
+	m := mint.New(mint.Params{Client: pipedream.New(pipedream.Params{BaseURL: down.URL, FirstDelay: time.Millisecond}), Now: time.Now})
+	for slug, want := range map[string]string{
+		"google_drive": "Google Drive", "salesforce_rest_api": "Salesforce Rest Api", "openai": "Openai", "calendly_v2": "Calendly V2", "a-b": "A B", "_": "_",
+	} {
+		if app, err := m.App(t.Context(), slug); err != nil || app.Name != want || app.Slug != slug || app.AuthType != "" {
+			t.Errorf("%s: %+v, %v", slug, app, err)
+		}
+	}
+}
+
+func TestVendors1WhatRefusesTheAccount(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		oauth, token int
+		link         string
+		want         bool
+	}{
+		"wrong secret":        {oauth: 401, want: true},
+		"wrong secret, 400":   {oauth: 400, want: true},
+		"no such project":     {token: 404, want: true},
+		"forbidden":           {token: 403, want: true},
+		"redirected":          {token: 302, want: true},
+		"a foreign link host": {link: "https://evil.example/x", want: true},
+		"a bad request":       {token: 400},
+		"an outage":           {token: 503},
+		"too many":            {token: 429},
+	} {
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			switch {
+			case strings.HasSuffix(r.URL.Path, "/oauth/token") && c.oauth != 0:
+				w.WriteHeader(c.oauth)
+			case strings.HasSuffix(r.URL.Path, "/oauth/token"):
+				_, _ = w.Write([]byte(`{"access_token":"a","expires_in":3600}`))
+			case c.token != 0:
+				w.Header().Set("Location", "/elsewhere")
+				w.WriteHeader(c.token)
+			default:
+				_, _ = w.Write([]byte(`{"token":"ctok_1","expires_at":"2099-01-01T00:00:00Z","connect_link_url":"` + c.link + `"}`))
+			}
+		}))
+		t.Cleanup(srv.Close)
+		client := pipedream.New(pipedream.Params{BaseURL: srv.URL, FirstDelay: time.Millisecond, ProjectID: "proj_1", LinkHosts: []string{"pipedream.com"}})
+		_, err := client.CreateToken(t.Context(), pipedream.CreateToken{ExternalUserID: "u"})
+		if err == nil || mint.IsAccountRefused(err) != c.want || mint.IsAccountRefused(fmt.Errorf("wrapped: %w", err)) != c.want {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

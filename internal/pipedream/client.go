@@ -222,7 +222,7 @@ func (c *Client) call(ctx context.Context, r request, token secret.Text) (answer
 		return answer{}, &Error{Op: r.op, Code: "bad_base_url", Kind: Lasting}
 	}
 	req.Header.Set("Accept", "application/json")
-	req.Header.Set("User-Agent", "connectlink")
+	req.Header.Set("User-Agent", wire.UserAgent())
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}

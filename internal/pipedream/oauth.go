@@ -11,6 +11,9 @@ import (
 	"github.com/connectlink/connectlink/internal/wire"
 )
 
+// OpAccessToken names the call that proves the client's credentials, in Error.Op.
+const OpAccessToken = "get access token"
+
 // scopes are all this service ever needs.
 const scopes = "connect:tokens:create connect:accounts:read"
 
@@ -56,7 +59,7 @@ func (t *tokens) get(ctx context.Context, c *Client) (secret.Text, error) {
 	case <-f.done:
 		return f.token, f.err
 	case <-ctx.Done():
-		return secret.Text{}, &Error{Op: "get access token", Kind: Passing, err: wire.Strip(ctx.Err())}
+		return secret.Text{}, &Error{Op: OpAccessToken, Kind: Passing, err: wire.Strip(ctx.Err())}
 	}
 }
 
@@ -96,9 +99,8 @@ type accessToken struct {
 // fetchToken sends JSON: a form body, which oauth2 libraries send, is not
 // documented.
 func (c *Client) fetchToken(ctx context.Context) (accessToken, error) {
-	const op = "get access token"
 	a, err := c.call(ctx, request{
-		op: op, method: http.MethodPost, path: "/v1/oauth/token", public: true,
+		op: OpAccessToken, method: http.MethodPost, path: "/v1/oauth/token", public: true,
 		body: map[string]string{
 			"grant_type":    "client_credentials",
 			"client_id":     c.p.ClientID,
@@ -111,7 +113,7 @@ func (c *Client) fetchToken(ctx context.Context) (accessToken, error) {
 	}
 	var got accessToken
 	if err := json.Unmarshal(a.body, &got); err != nil || got.AccessToken == "" {
-		return accessToken{}, &Error{Op: op, Status: http.StatusOK, Code: "bad_answer", Kind: Passing}
+		return accessToken{}, &Error{Op: OpAccessToken, Status: http.StatusOK, Code: "bad_answer", Kind: Passing}
 	}
 	if got.ExpiresIn <= 0 {
 		got.ExpiresIn = 3600

@@ -89,7 +89,7 @@ func TestOneSentenceSaysWhereAnInviteStands(t *testing.T) {
 		"opted out":  {msg(invite.Rejected, invite.OptedOut), "Did not reach p••@c•••.example: the person replied STOP: no text may be sent to them." + works, story.StepToEmail},
 		"suppressed": {msg(invite.Suppressed, invite.SuppressedBefore), "Did not reach p••@c•••.example: nothing was sent, because an earlier message to this address failed." + works, story.StepLift},
 		"no link came": {msg(invite.Rejected, invite.LinkUnavailable),
-			"Did not reach p••@c•••.example: Pipedream gave no connect link before the invite's time ran out." + works, story.StepResend},
+			"Did not reach p••@c•••.example: Pipedream gave no connect link in time, or refused to give one." + works, story.StepResend},
 		"without a reason": {msg(invite.Undelivered, ""), "Did not reach p••@c•••.example." + works, story.StepResend},
 		"visited": {with(func(s *story.Situation) {
 			s.Progress, s.ProgressAt, s.Message = invite.Visited, ago, sent(invite.Delivered, "")

@@ -193,6 +193,9 @@ func (o *Entry) link(w Words, e Happened, app string) bool {
 		}
 		return o.say(Calm, "link", w.T("Pipedream issued a connect link"))
 	case invite.EventMintFailed:
+		if e.Data.Outcome == "refused" {
+			return o.say(Bad, "link", w.T("Pipedream refused to issue a connect link"))
+		}
 		return o.say(Warn, "link", w.T("Pipedream could not issue a connect link; it is tried again"))
 	case invite.EventFetched:
 		switch e.Data.LooksLike {
@@ -293,6 +296,7 @@ func facts(e Happened) []Fact {
 	add("provider code", e.Data.ProviderCode)
 	add("reason", string(e.Data.Reason))
 	add("outcome", e.Data.Outcome)
+	add("network cause", e.Data.Cause)
 	add("account", e.Data.AccountID)
 	add("looks like", e.Data.LooksLike)
 	for _, s := range e.Data.Signs {

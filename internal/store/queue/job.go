@@ -36,7 +36,8 @@ type Job struct {
 	Channel   invite.Channel
 	Kind      string // invite.KindFirst and its like
 	Status    invite.DeliveryStatus
-	Attempts  int // begun so far
+	Reason    invite.Reason // why it waits; empty for none
+	Attempts  int           // begun so far
 	Poisoned  int
 	CreatedAt time.Time
 
@@ -61,6 +62,7 @@ type Invite struct {
 	ExternalUserID string
 	AppSlug        string
 	AppName        string
+	AppAuthType    string // empty while Pipedream could not be asked
 	OAuthAppID     string
 	Content        []byte // nil once erased
 	ExpiresIn      time.Duration
@@ -130,7 +132,7 @@ const jobColumns = `
 	l.id, l.url, l.granted_s, l.expires_at,
 	a.id, a.number, a.outcome, a.provider, a.account, a.started_at, a.finished_at,
 	s.id, s.url, s.granted_s, s.expires_at,
-	p.digits, p.expires_at`
+	p.digits, p.expires_at, c.reason, i.app_auth_type`
 
 const jobJoins = `
 	JOIN invites i ON i.id = c.invite_id
@@ -175,7 +177,7 @@ func scanJob(r pgx.CollectableRow) (Job, error) {
 		&linkID, &url, &granted, &linkEnds,
 		&attemptID, &number, &outcome, &provider, &account, &started, &finished,
 		&sentID, &sentURL, &sentGranted, &sentEnds,
-		&digits, &digitsEnd)
+		&digits, &digitsEnd, &j.Reason, &j.Invite.AppAuthType)
 	if err != nil {
 		return Job{}, err
 	}
