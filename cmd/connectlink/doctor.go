@@ -122,6 +122,17 @@ func (f *findings) project(cfg *config.Config, p config.Project) {
 	ctx, cancel := context.WithTimeout(f.e.ctx, 30*time.Second)
 	defer cancel()
 	for _, check := range app.Checks(cfg, p) {
-		f.tried(fmt.Sprintf("project %s: %s", p.ID, check.What), check.Try(ctx), check.Advice)
+		err := check.Try(ctx)
+		f.tried(fmt.Sprintf("project %s: %s", p.ID, check.What), err, advice(err, check.Advice))
 	}
+}
+
+// advice is the check's own, unless no answer came at all: then the key, the
+// sender and the account may be right.
+func advice(err error, otherwise string) string {
+	var fault interface{ Cause() string }
+	if !errors.As(err, &fault) || fault.Cause() == "" {
+		return otherwise
+	}
+	return "No answer came, so that neither key nor account was tried. Look at the name, the network, the firewall, the clock and the certificate that is named."
 }

@@ -95,9 +95,31 @@ type SendError struct {
 	Err          error         // transport cause, stripped of URLs
 }
 
-// Error names provider, outcome and code, never the provider's words.
+// Error names provider, outcome, and code or network cause, never the provider's
+// words.
 func (e *SendError) Error() string {
+	if cause, words := e.network(); cause != "" {
+		return fmt.Sprintf("%s: %s: %s (%s)", e.Provider, e.Outcome, words, cause)
+	}
 	return fmt.Sprintf("%s: %s (http %d, code %q)", e.Provider, e.Outcome, e.HTTPStatus, e.ProviderCode)
+}
+
+// Cause names what went wrong with the connection, as a stable word such as
+// "certificate_expired"; empty when the provider answered.
+func (e *SendError) Cause() string {
+	cause, _ := e.network()
+	return cause
+}
+
+func (e *SendError) network() (cause, words string) {
+	var fault interface {
+		Cause() string
+		Words() string
+	}
+	if e.HTTPStatus != 0 || e.ProviderCode != "" || e.Err == nil || !errors.As(e.Err, &fault) {
+		return "", ""
+	}
+	return fault.Cause(), fault.Words()
 }
 
 // Unwrap gives the transport's cause.

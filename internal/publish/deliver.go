@@ -17,6 +17,7 @@ import (
 	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/store/find"
+	"github.com/connectlink/connectlink/internal/wire"
 )
 
 // Params are what a Courier needs.
@@ -97,7 +98,7 @@ func (c *Courier) post(ctx context.Context, hook *config.Webhook, j job.Publish,
 		return errors.New("the project's webhook URL cannot be called")
 	}
 	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("User-Agent", "connectlink")
+	req.Header.Set("User-Agent", wire.UserAgent())
 	req.Header.Set(standardwebhooks.HeaderWebhookID, j.EventID.String())
 	req.Header.Set(standardwebhooks.HeaderWebhookTimestamp, fmt.Sprint(now.Unix()))
 	req.Header.Set(standardwebhooks.HeaderWebhookSignature, signature)

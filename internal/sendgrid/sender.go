@@ -152,7 +152,7 @@ func (s *Sender) post(ctx context.Context, body []byte) (*rest.Response, error) 
 			"Authorization": "Bearer " + s.p.APIKey.Reveal(),
 			"Content-Type":  "application/json",
 			"Accept":        "application/json",
-			"User-Agent":    "connectlink",
+			"User-Agent":    wire.UserAgent(),
 		},
 		Body: body,
 	})

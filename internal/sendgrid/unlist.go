@@ -54,6 +54,6 @@ func (s *Sender) remove(ctx context.Context, list string, address secret.Text) (
 	return client.SendWithContext(ctx, rest.Request{
 		Method:  rest.Delete,
 		BaseURL: s.p.BaseURL + "/v3/suppression/" + list + "/" + url.PathEscape(address.Reveal()),
-		Headers: map[string]string{"Authorization": "Bearer " + s.p.APIKey.Reveal(), "Accept": "application/json", "User-Agent": "connectlink"},
+		Headers: map[string]string{"Authorization": "Bearer " + s.p.APIKey.Reveal(), "Accept": "application/json", "User-Agent": wire.UserAgent()},
 	})
 }

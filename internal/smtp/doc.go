@@ -14,7 +14,7 @@
 //
 // TLS with a verified certificate is required, by STARTTLS or from the first
 // byte, before anything personal is said. Only a server on this machine's
-// loopback interface is spoken to in the clear.
+// loopback interface that does not offer STARTTLS is spoken to in the clear.
 //
 // It must not retry, store anything, or print what a server says: servers quote
 // addresses.

@@ -58,7 +58,7 @@ func (s *Sender) compose(m message.Outgoing) (mail, error) {
 	if errors.Join(faults...) != nil || !one(out.from) || !one(out.to) {
 		return mail{}, errNoEmail
 	}
-	msg.Subject(e.Subject)
+	msg.SetGenHeaderPreformatted(gomail.HeaderSubject, encodeSubject(e.Subject))
 	msg.SetDateWithValue(s.p.Now())
 	msg.SetMessageIDWithValue(strings.Trim(out.id, "<>"))
 	msg.SetGenHeader("Auto-Submitted", "auto-generated") // no out-of-office replies
@@ -75,7 +75,7 @@ func (s *Sender) compose(m message.Outgoing) (mail, error) {
 	if _, err := msg.WriteTo(&raw); err != nil {
 		return mail{}, errNoEmail
 	}
-	out.raw = raw.Bytes()
+	out.raw = startOnFirstLine(raw.Bytes())
 	return out, nil
 }
 

@@ -90,7 +90,7 @@ func TestMailArrivesAsItWasMeant(t *testing.T) {
 			if !strings.HasPrefix(got.from, "MAIL FROM:<connect@brand.example>") || got.to != "RCPT TO:<pat7@customer.example>" {
 				t.Errorf("envelope %q, %q", got.from, got.to)
 			}
-			if !strings.HasPrefix(got.login, "AUTH PLAIN ") || got.secure != implicit {
+			if !strings.HasPrefix(got.login, "AUTH PLAIN ") || !got.secure {
 				t.Errorf("login %.11q, secure %t", got.login, got.secure)
 			}
 			check(t, got.data, m)

@@ -59,7 +59,7 @@ func (c *call) SendRequest(method, rawURL string, data url.Values, headers map[s
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
 	req.Header.Set("Accept", "application/json")
-	req.Header.Set("User-Agent", "connectlink")
+	req.Header.Set("User-Agent", wire.UserAgent())
 	user, password := c.p.credentials()
 	req.SetBasicAuth(user, password.Reveal())
 

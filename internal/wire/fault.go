@@ -99,12 +99,13 @@ type Fault struct {
 	err  error
 }
 
-// Error prints the cause only where it is made by the network or by TLS, and so
-// names hosts at most. What net/http says of a malformed answer quotes it.
+// Error prints the cause by name: the error itself may quote hosts, addresses and
+// what the other side said.
 func (f *Fault) Error() string {
 	switch f.Kind {
 	case KindDNS, KindDial, KindTLS:
-		return string(f.Kind) + ": " + f.err.Error()
+		cause, words := f.explain()
+		return string(f.Kind) + ": " + words + " (" + cause + ")"
 	case KindLease, KindTooLarge:
 		return f.err.Error()
 	default:
@@ -170,4 +171,66 @@ func kindOf(err error) Kind {
 	default:
 		return KindProtocol
 	}
+}
+
+// Cause names what went wrong with a connection, as a stable word for logs and
+// metrics. It names no host.
+func (f *Fault) Cause() string {
+	cause, _ := f.explain()
+	return cause
+}
+
+// Words says the same in words for an operator. They name no host.
+func (f *Fault) Words() string {
+	_, words := f.explain()
+	return words
+}
+
+func (f *Fault) explain() (cause, words string) {
+	var (
+		invalid x509.CertificateInvalidError
+		host    x509.HostnameError
+		unknown x509.UnknownAuthorityError
+		record  tls.RecordHeaderError
+		dns     *net.DNSError
+	)
+	switch {
+	case errors.As(f.err, &invalid) && invalid.Reason == x509.Expired:
+		return "certificate_expired", "the server's certificate has expired or is not valid yet"
+	case errors.As(f.err, &invalid):
+		return "certificate_invalid", "the server's certificate may not be used for this"
+	case errors.As(f.err, &host):
+		return "certificate_wrong_host", "the server's certificate is for another host"
+	case errors.As(f.err, &unknown):
+		return "certificate_untrusted", "the server's certificate is signed by an authority that is not trusted here"
+	case errors.As(f.err, &record):
+		return "tls_not_spoken", "the server does not speak TLS at this port"
+	case errors.As(f.err, &dns) && dns.IsNotFound:
+		return "dns_not_found", "the name service knows no such host"
+	case errors.As(f.err, &dns) && dns.IsTimeout:
+		return "dns_timeout", "the name service did not answer in time"
+	case f.Kind == KindDNS:
+		return "dns_failed", "the name service could not answer"
+	case errors.Is(f.err, syscall.ECONNREFUSED):
+		return "connection_refused", "the connection was refused: nothing listens there"
+	case errors.Is(f.err, syscall.EHOSTUNREACH), errors.Is(f.err, syscall.ENETUNREACH):
+		return "unreachable", "there is no way to the host from here"
+	case f.Kind == KindTimeout, errors.Is(f.err, context.DeadlineExceeded), errors.Is(f.err, os.ErrDeadlineExceeded), errors.Is(f.err, syscall.ETIMEDOUT):
+		return "timeout", "there was no answer in time"
+	case f.Kind == KindTLS:
+		return "tls_failed", "the encrypted connection could not be set up"
+	case f.Kind == KindReset:
+		return "connection_reset", "the connection was reset"
+	case f.Kind == KindEOF:
+		return "connection_closed", "the connection was closed without an answer"
+	case f.Kind == KindDial:
+		return "connection_failed", "the connection could not be opened"
+	case f.Kind == KindCanceled:
+		return "call_canceled", "the call was given up"
+	case f.Kind == KindLease:
+		return "lease_over", "the lease ran out before the request was written"
+	case f.Kind == KindTooLarge:
+		return "too_large", "the answer is too large"
+	}
+	return "protocol", "the answer is not what the protocol allows"
 }
