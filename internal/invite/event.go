@@ -10,32 +10,35 @@ import (
 type EventType string
 
 const (
-	EventCreated             EventType = "created"
-	EventLinkMinted          EventType = "link.minted"
-	EventMintFailed          EventType = "link.mint_failed"
-	EventFetched             EventType = "link.fetched" // somebody or something asked for the page; changes nothing
-	EventVisited             EventType = "link.visited"
-	EventContinued           EventType = "link.continued"
-	EventCopied              EventType = "link.copied" // by staff, to hand it over by hand; changes nothing
-	EventConnectFailed       EventType = "connect_failed"
-	EventConnected           EventType = "connected"
-	EventConnectedAsOther    EventType = "connected_as_other"     // the account goes by an email address that is not the recipient's
-	EventAlreadyConnected    EventType = "already_connected"      // another invite of the same person got the account
-	EventConnectedLate       EventType = "connected_after_revoke" // needs attention; nothing is deleted unasked
-	EventExpired             EventType = "expired"
-	EventResent              EventType = "resent"
-	EventRenewed             EventType = "renewed"  // the recipient asked for a fresh link
-	EventReported            EventType = "reported" // the recipient said that it is not for them; ends the invite
-	EventAddressCorrected    EventType = "address_corrected"
-	EventRevoked             EventType = "revoked"
-	EventReplaced            EventType = "replaced"
-	EventErased              EventType = "erased"           // what is personal is gone; ends what was open
-	EventVerifyRequested     EventType = "verify.requested" // the recipient wants a passcode
-	EventVerifyPassed        EventType = "verify.passed"
-	EventVerifyFailed        EventType = "verify.failed"
-	EventFallback            EventType = "fallback"         // the other channel is tried
-	EventFallbackSkipped     EventType = "fallback.skipped" // it cannot be: Reason or Outcome says why
-	EventReminded            EventType = "reminded"         // a reminder is sent
+	EventCreated          EventType = "created"
+	EventLinkMinted       EventType = "link.minted"
+	EventMintFailed       EventType = "link.mint_failed"
+	EventFetched          EventType = "link.fetched" // somebody or something asked for the page; changes nothing
+	EventVisited          EventType = "link.visited"
+	EventContinued        EventType = "link.continued"
+	EventCopied           EventType = "link.copied" // by staff, to hand it over by hand; changes nothing
+	EventConnectFailed    EventType = "connect_failed"
+	EventConnected        EventType = "connected"
+	EventConnectedAsOther EventType = "connected_as_other"     // the account goes by an email address that is not the recipient's
+	EventAlreadyConnected EventType = "already_connected"      // another invite of the same person got the account
+	EventConnectedLate    EventType = "connected_after_revoke" // needs attention; nothing is deleted unasked
+	EventExpired          EventType = "expired"
+	EventResent           EventType = "resent"
+	EventRenewed          EventType = "renewed"  // the recipient asked for a fresh link
+	EventReported         EventType = "reported" // the recipient said that it is not for them; ends the invite
+	EventAddressCorrected EventType = "address_corrected"
+	EventRevoked          EventType = "revoked"
+	EventReplaced         EventType = "replaced"
+	EventErased           EventType = "erased"           // what is personal is gone; ends what was open
+	EventVerifyRequested  EventType = "verify.requested" // the recipient wants a passcode
+	EventVerifyPassed     EventType = "verify.passed"
+	EventVerifyFailed     EventType = "verify.failed"
+	EventFallback         EventType = "fallback"         // the other channel is tried
+	EventFallbackSkipped  EventType = "fallback.skipped" // it cannot be: Reason or Outcome says why
+	EventReminded         EventType = "reminded"         // a reminder is sent
+	// EventReplied: the person answered a text. Outcome is STOP, START, HELP,
+	// "like_stop" or empty; the words are in Detail.
+	EventReplied             EventType = "reply.received"
 	EventReminderSkipped     EventType = "reminder.skipped" // there will be none (any more): Reason or Outcome says why
 	EventDeliveryQueued      EventType = "delivery.queued"
 	EventDeliverySending     EventType = "delivery.sending" // an attempt was begun

@@ -99,7 +99,7 @@ func Fold(s State, e Event) (State, []Effect) {
 	case EventMintFailed:
 		return foldMintFailed(s, e), nil
 	case EventFetched, EventAlreadyConnected, EventConnectedLate, EventCreated, EventCopied, EventConnectedAsOther,
-		EventVerifyPassed, EventVerifyFailed, EventReminded, EventReminderSkipped:
+		EventVerifyPassed, EventVerifyFailed, EventReminded, EventReminderSkipped, EventReplied:
 		return s, nil
 	case EventAddressCorrected:
 		return endDeliveries(s), nil // what waits would go to the wrong address

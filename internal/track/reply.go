@@ -4,9 +4,11 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/connectlink/connectlink/internal/contact"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/store/ledger"
@@ -48,8 +50,17 @@ func (t *Tracker) reply(ctx context.Context, tx pgx.Tx, c Text, in twilio.Inboun
 	if err != nil || !fresh {
 		return err
 	}
-	if err := t.keep(ctx, tx, twilioName, invite.ID{}, c.Raw); err != nil {
+	about, err := t.repliedTo(ctx, tx, c, in)
+	if err != nil {
 		return err
+	}
+	if err := t.keep(ctx, tx, twilioName, about.InviteID, c.Raw); err != nil {
+		return err
+	}
+	if !about.ID.IsZero() {
+		if err := t.noteReply(ctx, tx, about, in); err != nil {
+			return err
+		}
 	}
 	scope := suppression.Scope{ProjectID: c.Project, Livemode: c.Livemode, Sender: t.sender(c, in)}
 	switch in.Keyword {
@@ -64,6 +75,43 @@ func (t *Tracker) reply(ctx context.Context, tx pgx.Tx, c Text, in twilio.Inboun
 	}
 	return err
 }
+
+// repliedFor is how long after a text a reply is taken to be about its invite.
+const repliedFor = 31 * 24 * time.Hour
+
+// repliedTo finds the last text that was sent to the person who replied; zero
+// where there is none.
+func (t *Tracker) repliedTo(ctx context.Context, tx pgx.Tx, c Text, in twilio.Inbound) (ledger.Attempt, error) {
+	hashes := ledger.AddressTerms(t.p.Box, c.Project, c.Livemode, in.From.Reveal())
+	if len(hashes) == 0 {
+		return ledger.Attempt{}, nil
+	}
+	return ledger.FindAttemptTo(ctx, tx, twilioName, hashes, repliedFor)
+}
+
+// likeStop is the outcome of a reply that has a stop word in it and is none.
+const likeStop = "like_stop"
+
+// noteReply puts a reply on the timeline, so that what no rule understood is seen
+// by a person.
+func (t *Tracker) noteReply(ctx context.Context, tx pgx.Tx, about ledger.Attempt, in twilio.Inbound) error {
+	outcome := string(in.Keyword)
+	if in.LikeStop {
+		outcome = likeStop
+	}
+	applied, err := ledger.Append(ctx, tx, t.p.Box, about.InviteID, invite.Event{
+		Type: invite.EventReplied, Actor: invite.Actor{Kind: invite.ActorRecipient}, DeliveryID: about.DeliveryID, AttemptID: about.ID,
+		Data:   invite.Data{Provider: twilioName, Channel: invite.SMS, Outcome: outcome, Source: fromCallback},
+		Detail: secret.New(contact.Clean(in.Body.Reveal(), maxReply)),
+	})
+	if err != nil {
+		return err
+	}
+	return t.p.Publish(ctx, tx, applied)
+}
+
+// maxReply bounds what is kept of a reply on the timeline: ten segments.
+const maxReply = 1600
 
 // sender is what the person wrote to: the project's configured one where the
 // message came by it, else what the message itself names.

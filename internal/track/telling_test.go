@@ -3,6 +3,7 @@ package track_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"net/url"
 	"os"
 	"slices"
 	"strconv"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/track"
 	"github.com/connectlink/connectlink/internal/track/tracktest"
 )
 
@@ -166,4 +168,44 @@ func TestF01ADropForAPieceOfOurMessageBlocksNobody(t *testing.T) {
 	if got := w.published(invite.EffectBlock); got != 1 {
 		t.Errorf("%d blocks, want the one of the real mailbox", got)
 	}
+}
+
+// TestF21RepliesStandOnTheTimeline: what no rule understood is seen by a person,
+// and a STOP with punctuation around it counts.
+func TestF21RepliesStandOnTheTimeline(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	m := w.Invite(tracktest.Options{Channel: invite.SMS})
+	w.Attempt(m, "twilio", "accepted")
+	for i, c := range []struct{ body, outcome string }{
+		{"Who is this?", ""}, {"don't you ever stop", "like_stop"}, {"Stop. Thank you", "STOP"},
+	} {
+		post := inboundPost(fmt.Sprintf("SM%032x", 900+i), "+12025550100", c.body)
+		for range 2 { // a copy is no second reply
+			if err := w.Reply(t.Context(), post); err != nil {
+				t.Fatal(err)
+			}
+		}
+		events := w.Events(m.ID)
+		last := events[len(events)-1]
+		if last.Type != invite.EventReplied || last.Data.Outcome != c.outcome || len(events) != 3+i {
+			t.Errorf("%q: %+v after %d events", c.body, last, len(events))
+		}
+	}
+	if n := w.Count(`SELECT count(*) FROM suppressions WHERE kind = 'opt_out'`); n != 1 {
+		t.Errorf("%d opt-outs", n)
+	}
+	if n := w.Count(`SELECT count(*) FROM events WHERE type = 'reply.received' AND detail IS NOT NULL AND position('Thank' IN encode(detail, 'escape')) = 0`); n != 3 {
+		t.Errorf("%d replies keep their words sealed", n)
+	}
+	// A person to whom nothing was sent has no timeline.
+	if err := w.Reply(t.Context(), inboundPost("SM"+fmt.Sprintf("%032x", 950), "+12025550199", "hello")); err != nil {
+		t.Error(err)
+	}
+}
+
+func inboundPost(sid, from, body string) track.Text {
+	form := url.Values{"MessageSid": {sid}, "From": {from}, "To": {"+15005550006"}, "Body": {body}, "AccountSid": {"AC0"}}
+	uri := "/hooks/twilio/inbound/default/test"
+	return track.Text{Project: "default", RequestURI: uri, ContentType: "application/x-www-form-urlencoded", Raw: []byte(form.Encode()), Signature: signForm(uri, form)}
 }

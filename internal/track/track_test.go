@@ -185,8 +185,14 @@ func textPostAs(sid string, m tracktest.Made, attempt invite.AttemptID, status, 
 		Raw: []byte(form.Encode()),
 	}
 	c.RequestURI = "/hooks/twilio/status/default/test/" + c.Invite + "/" + c.Attempt
+	c.Signature = signForm(c.RequestURI, form)
+	return c
+}
+
+// signForm signs a form as Twilio does.
+func signForm(uri string, form url.Values) string {
 	mac := hmac.New(sha1.New, []byte(authToken))
-	mac.Write([]byte(publicURL + c.RequestURI))
+	mac.Write([]byte(publicURL + uri))
 	keys := make([]string, 0, len(form))
 	for k := range form {
 		keys = append(keys, k)
@@ -195,6 +201,5 @@ func textPostAs(sid string, m tracktest.Made, attempt invite.AttemptID, status, 
 	for _, k := range keys {
 		mac.Write([]byte(k + form.Get(k)))
 	}
-	c.Signature = base64.StdEncoding.EncodeToString(mac.Sum(nil))
-	return c
+	return base64.StdEncoding.EncodeToString(mac.Sum(nil))
 }

@@ -17,7 +17,14 @@ func TestParseInbound(t *testing.T) {
 		{"end", "", twilio.Stop}, {"quit", "", twilio.Stop}, {"REVOKE", "", twilio.Stop}, {"optout", "", twilio.Stop},
 		{"START", "", twilio.Start}, {"unstop", "", twilio.Start}, {"Yes", "", twilio.Start}, {"help", "", twilio.Help}, {"INFO", "", twilio.Help},
 		{"arrêt", "STOP", twilio.Stop}, {"hola", "START", twilio.Start}, {"?", "HELP", twilio.Help},
-		{"please stop", "", ""}, {"STOP!", "", ""}, {"", "", ""}, {"yes please", "", ""},
+		// F21: punctuation and quotes around it, courtesy, other languages.
+		{"Stop.", "", twilio.Stop}, {"STOP!", "", twilio.Stop}, {`"STOP"`, "", twilio.Stop}, {"“Stop”", "", twilio.Stop}, {"stop please", "", twilio.Stop},
+		{"please stop", "", twilio.Stop}, {"ARRET", "", twilio.Stop}, {"Arrêt !", "", twilio.Stop}, {"Opt out", "", twilio.Stop}, {"opt-out", "", twilio.Stop},
+		{"Stop. Thank you", "", twilio.Stop}, {"STOP STOP STOP", "", twilio.Stop}, {"stop all", "", twilio.Stop}, {"(stop)", "", twilio.Stop},
+		{"stop texting me", "", twilio.Stop}, {"Unsubscribe me", "", twilio.Stop}, {"abmelden bitte", "", twilio.Stop}, {"BAJA", "", twilio.Stop}, {"إيقاف", "", twilio.Stop},
+		{"st\u200bop", "", twilio.Stop}, {"Remove me", "", twilio.Stop}, {"Start.", "", twilio.Start}, {"Help?", "", twilio.Help}, {"stop", "START", twilio.Start},
+		{"", "", ""}, {"yes please", "", ""}, {"don't stop", "", ""}, {"I will stop by tomorrow", "", ""}, {"cancel this meeting", "", ""}, {"the end is near", "", ""},
+		{"stop sending me invoices but keep the links", "", ""}, {"non-stop", "", ""},
 	} {
 		got, err := twilio.ParseInbound(url.Values{
 			"MessageSid": {sid(1)}, "From": {"+12025550123"}, "To": {"+15005550006"}, "MessagingServiceSid": {"MG1"}, "Body": {c.body}, "OptOutType": {c.optOut},
@@ -34,6 +41,20 @@ func TestParseInbound(t *testing.T) {
 	} {
 		if got, err := twilio.ParseInbound(form); err == nil {
 			t.Errorf("%s was read as %+v", name, got)
+		}
+	}
+}
+
+// TestF21WhatContainsAStopWordIsSaidSo, so that a person looks at it.
+func TestF21WhatContainsAStopWordIsSaidSo(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]bool{
+		"don't stop": true, "why don't you stop this nonsense": true, "I want to opt out of that, how?": true, "stopping now": true, "Who is this?": false,
+		"STOP": false, "": false, "wie kann ich mich abmelden und wo": true, "unsubscribed already": true,
+	} {
+		got, err := twilio.ParseInbound(url.Values{"MessageSid": {sid(1)}, "From": {"+12025550123"}, "To": {"+15005550006"}, "Body": {body}})
+		if err != nil || got.LikeStop != want || got.Body.Reveal() != body {
+			t.Errorf("%q: %+v %v, want %t", body, got, err, want)
 		}
 	}
 }

@@ -232,6 +232,24 @@ func (o *Entry) link(w Words, e Happened, app string) bool {
 	return false
 }
 
+// reply is what the person answered to a text.
+func (o *Entry) reply(w Words, outcome string) {
+	switch outcome {
+	case "STOP":
+		o.Advice = w.T("No text may be sent to them by this sender. Only the person can undo it, by texting START.")
+		o.say(Bad, "flag", w.T("The person replied STOP"))
+	case "START":
+		o.say(Good, "check", w.T("The person replied START: texts may be sent again"))
+	case "HELP":
+		o.say(Calm, "help", w.T("The person asked for help by text message"))
+	case "like_stop":
+		o.Advice = w.T("It is no keyword, so nothing was blocked. If they want no more texts, block the number.")
+		o.say(Warn, "flag", w.T("The person replied, perhaps to stop the texts"))
+	default:
+		o.say(Warn, "person", w.T("The person replied by text message"))
+	}
+}
+
 // act is what somebody did.
 func (o *Entry) act(w Words, e Happened, app string) {
 	switch e.Type {
@@ -267,6 +285,8 @@ func (o *Entry) act(w Words, e Happened, app string) {
 		o.say(Warn, "key", w.T("A wrong passcode was entered"))
 	case invite.EventReminded:
 		o.say(Calm, "send", w.T("The person is reminded"))
+	case invite.EventReplied:
+		o.reply(w, e.Data.Outcome)
 	case invite.EventReminderSkipped:
 		o.say(Calm, "send", w.T("There will be no reminder"))
 	case invite.EventFallback:

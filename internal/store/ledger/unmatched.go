@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -142,4 +143,23 @@ func FindAttemptsTo(ctx context.Context, db postgres.DB, provider string, list [
 		return nil, fmt.Errorf("find attempts by address: %w", postgres.Translate(err))
 	}
 	return out, nil
+}
+
+// FindAttemptTo returns the latest attempt at an address within a time that the
+// provider took or may have taken; the zero Attempt where there is none.
+func FindAttemptTo(ctx context.Context, db postgres.DB, provider string, hashes []seal.Hash, within time.Duration) (Attempt, error) {
+	var a Attempt
+	err := db.QueryRow(ctx, `
+		SELECT a.id, a.invite_id, a.delivery_id, a.provider_message_id
+		FROM search_terms s JOIN attempts a ON a.invite_id = s.invite_id
+		WHERE s.hash = ANY($2) AND a.provider = $1 AND a.outcome IN ('accepted', 'unknown') AND a.started_at > now() - make_interval(secs => $3)
+		ORDER BY a.started_at DESC LIMIT 1`, provider, hashes, within.Seconds()).
+		Scan(&a.ID, &a.InviteID, &a.DeliveryID, &a.ProviderMessageID)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Attempt{}, nil
+	}
+	if err != nil {
+		return Attempt{}, fmt.Errorf("find attempt by address: %w", postgres.Translate(err))
+	}
+	return a, nil
 }
