@@ -25,7 +25,7 @@ type Browser struct {
 
 // dummy is the hash of no account's password: a login that is nobody's takes as
 // long to refuse as a wrong password.
-const dummy = "$argon2id$v=19$m=65536,t=3,p=4$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+const dummy = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 
 // Password signs in by a local account. Errors: ErrRefused, ErrLocked,
 // ErrDisabled; the caller limits how often it is asked.
@@ -44,7 +44,7 @@ func (s *Staff) Password(ctx context.Context, login, password secret.Text, b Bro
 	if err != nil {
 		return secret.Text{}, err
 	}
-	right, err := s.check(ctx, phc, password)
+	right, upgraded, err := s.check(ctx, phc, password)
 	if err != nil {
 		return secret.Text{}, fmt.Errorf("check the password of staff %s: %w", a.ID, err)
 	}
@@ -69,6 +69,11 @@ func (s *Staff) Password(ctx context.Context, login, password secret.Text, b Bro
 		profile, err := s.seal(a.ID, who)
 		if err != nil {
 			return err
+		}
+		if upgraded != "" {
+			if err := account.SetPassword(ctx, tx, a.ID, upgraded); err != nil {
+				return err
+			}
 		}
 		return account.SetProfile(ctx, tx, a.ID, hashes[0], profile)
 	})
@@ -110,18 +115,24 @@ func unchanged(ctx context.Context, tx pgx.Tx, login []seal.Hash, phc string) (a
 	return a, nil
 }
 
-// maxChecking bounds the passwords compared at a time: each takes 64 MiB, and
-// whoever asks for many must wait instead of exhausting the process.
-const maxChecking = 2
+// maxChecking bounds the passwords compared at a time: each takes memory and a
+// processor, and many at once must not exhaust the process.
+const maxChecking = 1
 
-func (s *Staff) check(ctx context.Context, phc string, password secret.Text) (bool, error) {
+// check compares a password with the stored one. A right one that is stored with
+// parameters of earlier versions is returned in the form of today, else upgraded is empty.
+func (s *Staff) check(ctx context.Context, phc string, password secret.Text) (right bool, upgraded string, err error) {
 	select {
 	case s.checking <- struct{}{}:
 		defer func() { <-s.checking }()
 	case <-ctx.Done():
-		return false, ctx.Err()
+		return false, "", ctx.Err()
 	}
-	return checkPassword(phc, password)
+	right, err = checkPassword(phc, password)
+	if right && err == nil && !isCurrent(phc) {
+		upgraded, err = hashPassword(password)
+	}
+	return right, upgraded, err
 }
 
 // Identity is a person as an issuer names them.

@@ -1,13 +1,16 @@
 package grant_test
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/crypto/argon2"
 
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/grant"
@@ -294,4 +297,37 @@ func TestBugARetiredKeyTakesNobodyAlong(t *testing.T) {
 	if err != nil || len(list) != 2 {
 		t.Errorf("the list has %d, %v", len(list), err)
 	}
+}
+
+// oldPassword is "correct horse battery" with the parameters of the first version.
+func oldPassword() string {
+	salt := []byte("sixteen bytes ok")
+	key := argon2.IDKey([]byte(password.Reveal()), salt, 3, 64<<10, 4, 32)
+	return "$argon2id$v=19$m=65536,t=3,p=4$" + base64.RawStdEncoding.EncodeToString(salt) + "$" + base64.RawStdEncoding.EncodeToString(key)
+}
+
+func TestSignInBringsAnOldPasswordHashToTodaysParameters(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	if _, err := o.db.Exec(t.Context(), `UPDATE staff SET password = $2 WHERE id = $1`, o.sam, oldPassword()); err != nil {
+		t.Fatal(err)
+	}
+	stored := func() (phc string) {
+		if err := o.db.QueryRow(t.Context(), `SELECT password FROM staff WHERE id = $1`, o.sam).Scan(&phc); err != nil {
+			t.Fatal(err)
+		}
+		return phc
+	}
+	if _, err := o.Password(t.Context(), login, secret.New("not this one at all"), grant.Browser{}); !errors.Is(err, grant.ErrRefused) {
+		t.Fatalf("a wrong password: %v", err)
+	}
+	if got := stored(); got != oldPassword() {
+		t.Errorf("a wrong password changed the hash: %s", got)
+	}
+	o.signIn(password)
+	const today = "$argon2id$v=19$m=19456,t=2,p=1$"
+	if got := stored(); !strings.HasPrefix(got, today) {
+		t.Errorf("stored as %s…, want %s…", got[:min(len(got), 40)], today)
+	}
+	o.signIn(password)
 }

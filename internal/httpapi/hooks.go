@@ -3,8 +3,8 @@ package httpapi
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -98,10 +98,13 @@ func textOf(c echo.Context) (track.Text, error) {
 
 // rawBody reads the bytes as they came: signatures are over those.
 func rawBody(c echo.Context) ([]byte, error) {
-	raw, err := io.ReadAll(c.Request().Body)
+	raw, err := readSized(c.Request())
 	if err != nil {
 		return nil, fmt.Errorf("read callback: %w", err)
 	}
+	// The end of the time to send must not be taken for the caller's leaving
+	// while it is being answered.
+	_ = http.NewResponseController(c.Response().Writer).SetReadDeadline(time.Now().Add(2 * web.DefaultRequestTimeout))
 	return raw, nil
 }
 

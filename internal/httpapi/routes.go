@@ -72,7 +72,8 @@ type Params struct {
 // api answers the routes.
 type api struct {
 	Params
-	docs *docs
+	docs   *docs
+	bodies *bodyBudget // of callbacks
 }
 
 // Limits of bodies. SendGrid posts up to a thousand events at once; Twilio and
@@ -100,7 +101,8 @@ type route struct {
 
 // routes is the whole surface: what there is, and who may use it.
 func (a *api) routes() []route {
-	small, mail := one(web.BodyLimit(smallHook)), []echo.MiddlewareFunc{a.watchMail, web.BodyLimit(mailHook)}
+	small := []echo.MiddlewareFunc{web.BodyLimit(smallHook), a.boundBody(smallHook)}
+	mail := []echo.MiddlewareFunc{a.watchMail, web.BodyLimit(mailHook), a.boundBody(mailHook)}
 	page := one(a.docs.headers)
 	return []route{
 		{"POST", "/v1/invites", access.InvitesWrite, a.create, nil},
@@ -159,7 +161,7 @@ func Mount(e *echo.Echo, p Params) error {
 	if err != nil {
 		return err
 	}
-	a := &api{Params: p, docs: d}
+	a := &api{Params: p, docs: d, bodies: newBodyBudget(hookBytes, hookClientBytes)}
 	for _, r := range a.routes() {
 		guards := r.more
 		switch r.scope {

@@ -5,17 +5,22 @@ import (
 	"compress/gzip"
 	"crypto/ecdsa"
 	"crypto/elliptic"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
+	"math/big"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/sendgrid/sendgrid-go/helpers/eventwebhook"
+	"golang.org/x/crypto/cryptobyte"
+	"golang.org/x/crypto/cryptobyte/asn1"
 )
 
 var (
@@ -89,19 +94,13 @@ func parseKey(text string) (*ecdsa.PublicKey, error) {
 
 // Verify checks the bytes as they came over the wire (SendGrid's end in CRLF;
 // text that was decoded and encoded again never verifies). It returns
-// ErrSignature or ErrStale.
+// ErrSignature or ErrStale. The headers are looked at first: whoever cannot name
+// a time of now and the form of a signature costs no hashing.
 func (v *Verifier) Verify(raw []byte, header http.Header) error {
-	signature := header.Get(eventwebhook.VerificationHTTPHeader)
 	stamp := header.Get(eventwebhook.TimestampHTTPHeader)
-	if signature == "" || stamp == "" {
+	signature, ok := parseSignature(header.Get(eventwebhook.VerificationHTTPHeader))
+	if !ok || stamp == "" {
 		return ErrSignature
-	}
-	if !v.signed(raw, signature, stamp) {
-		// Which form of a compressed post is signed is not documented.
-		plain, err := Decode(raw, header)
-		if err != nil || bytes.Equal(plain, raw) || !v.signed(plain, signature, stamp) {
-			return ErrSignature
-		}
 	}
 	seconds, err := strconv.ParseInt(stamp, 10, 64)
 	if err != nil {
@@ -110,26 +109,94 @@ func (v *Verifier) Verify(raw []byte, header http.Header) error {
 	if age := v.now().Sub(time.Unix(seconds, 0)); age > maxAge || age < -maxAhead {
 		return ErrStale
 	}
+	if v.isSigned(digest(stamp, raw), signature) {
+		return nil
+	}
+	// Which form of a compressed post is signed is not documented.
+	if !isGzip(header) {
+		return ErrSignature
+	}
+	inflated, err := digestInflated(stamp, raw)
+	if err != nil || !v.isSigned(inflated, signature) {
+		return ErrSignature
+	}
 	return nil
 }
 
-func (v *Verifier) signed(payload []byte, signature, stamp string) bool {
-	for _, key := range v.keys {
-		if ok, err := eventwebhook.VerifySignature(key, payload, signature, stamp); err == nil && ok {
-			return true
-		}
+// parseSignature reads base64 of an ASN.1 DER sequence of two positive integers
+// of at most 256 bits.
+func parseSignature(text string) ([]byte, bool) {
+	if len(text) > 128 {
+		return nil, false
+	}
+	der, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		return nil, false
+	}
+	input := cryptobyte.String(der)
+	var inner cryptobyte.String
+	r, s := new(big.Int), new(big.Int)
+	if !input.ReadASN1(&inner, asn1.SEQUENCE) || !input.Empty() ||
+		!inner.ReadASN1Integer(r) || !inner.ReadASN1Integer(s) || !inner.Empty() {
+		return nil, false
+	}
+	const bits = 256
+	return der, r.Sign() > 0 && s.Sign() > 0 && r.BitLen() <= bits && s.BitLen() <= bits
+}
+
+func (v *Verifier) isSigned(sum [sha256.Size]byte, signature []byte) bool {
+	return slices.ContainsFunc(v.keys, func(key *ecdsa.PublicKey) bool { return ecdsa.VerifyASN1(key, sum[:], signature) })
+}
+
+// digest is what SendGrid signs: SHA-256 of the timestamp and the body
+// (https://www.twilio.com/docs/sendgrid/for-developers/tracking-events/getting-started-event-webhook-security-features).
+// The SDK's check wants the whole body in one piece, and an inflated one may have 8 MiB.
+func digest(stamp string, body []byte) (sum [sha256.Size]byte) {
+	h := sha256.New()
+	_, _ = io.WriteString(h, stamp)
+	_, _ = h.Write(body)
+	return [sha256.Size]byte(h.Sum(nil))
+}
+
+// digestInflated hashes a compressed body while it is inflated, and keeps nothing of it.
+func digestInflated(stamp string, raw []byte) (sum [sha256.Size]byte, err error) {
+	z, err := gzip.NewReader(bytes.NewReader(raw))
+	if err != nil {
+		return sum, fmt.Errorf("gzip: %w", err)
+	}
+	h := sha256.New()
+	_, _ = io.WriteString(h, stamp)
+	n, err := io.Copy(h, io.LimitReader(z, maxPosted+1))
+	if err != nil {
+		return sum, fmt.Errorf("gzip: %w", err)
+	}
+	if n > maxPosted {
+		return sum, errTooLarge
+	}
+	return [sha256.Size]byte(h.Sum(nil)), nil
+}
+
+var errTooLarge = errors.New("gzip: too large")
+
+func isGzip(header http.Header) bool {
+	switch encoding(header) {
+	case "gzip", "x-gzip":
+		return true
 	}
 	return false
+}
+
+func encoding(header http.Header) string {
+	return strings.ToLower(strings.TrimSpace(header.Get("Content-Encoding")))
 }
 
 // Decode undoes the content encoding of a posted body, refusing what grows
 // beyond 8 MiB.
 func Decode(raw []byte, header http.Header) ([]byte, error) {
-	switch strings.ToLower(strings.TrimSpace(header.Get("Content-Encoding"))) {
-	case "", "identity":
+	switch {
+	case encoding(header) == "" || encoding(header) == "identity":
 		return raw, nil
-	case "gzip", "x-gzip":
-	default:
+	case !isGzip(header):
 		return nil, errors.New("content encoding is not gzip")
 	}
 	z, err := gzip.NewReader(bytes.NewReader(raw))
@@ -141,7 +208,7 @@ func Decode(raw []byte, header http.Header) ([]byte, error) {
 		return nil, fmt.Errorf("gzip: %w", err)
 	}
 	if len(plain) > maxPosted {
-		return nil, errors.New("gzip: too large")
+		return nil, errTooLarge
 	}
 	return plain, nil
 }

@@ -28,7 +28,6 @@ func otherMeanings() []exception {
 		{"cmd/connectlink/keys.go", []string{"active", "revoked", "expired"}, "the state of an API key"},
 		{"internal/contact/phone.go", []string{"unknown"}, "a type of phone number"},
 		{"internal/httpapi/advance.go", []string{"expired"}, "a place named in a request, of which there will be more than statuses"},
-		{"internal/linkpage/handler.go", []string{"unknown"}, "the budget of requests without an address"},
 		{"internal/store/queue/job.go", []string{"accepted", "unknown"}, "how one attempt ended, not how the delivery stands"},
 	}
 }

@@ -98,7 +98,7 @@ func ClientIP(c echo.Context) netip.Addr {
 func ClientKey(c echo.Context) string {
 	ip := ClientIP(c)
 	if !ip.IsValid() {
-		return "unknown"
+		return "none"
 	}
 	if ip.Is6() {
 		if p, err := ip.Prefix(64); err == nil {
