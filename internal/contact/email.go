@@ -14,6 +14,10 @@ const (
 	maxDomain    = 253
 )
 
+// ReadEmail is ParseEmail for a field that people fill: spaces around the address
+// come along by copy and paste.
+func ReadEmail(s string) (string, error) { return ParseEmail(strings.TrimSpace(s)) }
+
 // ParseEmail reads an address and returns it with its domain as lower-case
 // ASCII and its local part as typed. The package comment says what is refused.
 // Errors are *Fault: Required, TooLong or Invalid.
@@ -25,6 +29,10 @@ func ParseEmail(s string) (string, error) {
 		return "", &Fault{Kind: TooLong, Detail: "An email address has at most 254 characters."}
 	case !utf8.ValidString(s):
 		return "", invalid("The email address is not valid UTF-8.")
+	case severalAddresses(s):
+		return "", invalid("These are several email addresses. Give one; make one invite for each recipient.")
+	case strings.HasSuffix(s, ">") && strings.Contains(s, "<"):
+		return "", invalid("Give the email address alone, without < and >; the name goes into recipient.name.")
 	case strings.ContainsFunc(s, unseen):
 		return "", invalid("The email address contains white space or invisible characters.")
 	case strings.ContainsAny(s, "<>()"):
@@ -46,6 +54,17 @@ func ParseEmail(s string) (string, error) {
 		return "", &Fault{Kind: TooLong, Detail: "An email address has at most 254 characters."}
 	}
 	return local + "@" + domain, nil
+}
+
+// severalAddresses reports whether s is a list, as mail programs separate them.
+func severalAddresses(s string) bool {
+	found := 0
+	for part := range strings.FieldsFuncSeq(s, func(r rune) bool { return r == ',' || r == ';' || r == '，' || r == '；' || unicode.IsSpace(r) }) {
+		if at := strings.IndexByte(part, '@'); at > 0 && at < len(part)-1 {
+			found++
+		}
+	}
+	return found > 1
 }
 
 func unseen(r rune) bool {

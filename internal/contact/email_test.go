@@ -174,3 +174,23 @@ func FuzzParseEmail(f *testing.F) {
 		}
 	})
 }
+
+// TestF18AddressesAsPeoplePasteThem: spaces around an address go, and a refusal
+// says what to do with a name or a list.
+func TestF18AddressesAsPeoplePasteThem(t *testing.T) {
+	t.Parallel()
+	for _, in := range []string{" pat@customer.example", "pat@customer.example\n", "\u00a0pat@customer.example\t "} {
+		if got, err := contact.ReadEmail(in); err != nil || got != "pat@customer.example" {
+			t.Errorf("ReadEmail(%q) = %q, %v", in, got, err)
+		}
+	}
+	for in, want := range map[string]string{
+		"Pat <pat@customer.example>": "recipient.name", "\"Lee, Pat\" <pat@customer.example>": "recipient.name", "<pat@customer.example>": "recipient.name",
+		"a@x.example, b@x.example": "one invite for each recipient", "a@x.example;b@x.example": "one invite for each recipient", "a@x.example b@x.example": "one invite for each recipient",
+		"A <a@x.example>, B <b@x.example>": "one invite for each recipient",
+	} {
+		if got, err := contact.ReadEmail(in); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("ReadEmail(%q) = %q, %v; want %q", in, got, err, want)
+		}
+	}
+}

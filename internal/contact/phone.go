@@ -1,6 +1,7 @@
 package contact
 
 import (
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -91,6 +92,9 @@ func readPhone(raw, region string) (*phonenumbers.PhoneNumber, error) {
 		region = "ZZ" // libphonenumber's "unknown": only international form is read
 	}
 	number, err := phonenumbers.Parse(s, region)
+	if whole, ok := afterExitCode(s); ok && (err != nil || !phonenumbers.IsValidNumber(number)) {
+		number, err = whole, nil
+	}
 	if err != nil {
 		if region == "ZZ" && !strings.HasPrefix(s, "+") && !strings.HasPrefix(s, "＋") {
 			return nil, invalid("Write the phone number with + and its country code, as in +12025550123.")
@@ -100,7 +104,75 @@ func readPhone(raw, region string) (*phonenumbers.PhoneNumber, error) {
 	if number.GetExtension() != "" {
 		return nil, invalid("The phone number has an extension, which cannot receive text messages.")
 	}
-	return number, nil
+	return asDialled(number), nil
+}
+
+// afterExitCode reads a number behind 00, the exit code of most countries, where it
+// is one that exists: 0049 151 23456789.
+func afterExitCode(s string) (*phonenumbers.PhoneNumber, bool) {
+	rest, ok := strings.CutPrefix(s, "00")
+	if !ok {
+		return nil, false
+	}
+	number, err := phonenumbers.Parse("+"+strings.TrimLeft(rest, " -./"), "ZZ")
+	if err != nil || !phonenumbers.IsValidNumber(asDialled(number)) {
+		return nil, false
+	}
+	return number, true
+}
+
+// Countries whose mobile numbers are written in an earlier form.
+const (
+	brazil    = 55
+	mexico    = 52
+	argentina = 54
+)
+
+// asDialled returns a number in the form that networks use today. Address books
+// keep the earlier one: Mexico dropped the 1 behind +52 in August 2019, Brazil put
+// a 9 before its mobile numbers until 2016 (numbering plans of IFT and Anatel).
+func asDialled(number *phonenumbers.PhoneNumber) *phonenumbers.PhoneNumber {
+	national := phonenumbers.GetNationalSignificantNumber(number)
+	switch number.GetCountryCode() {
+	case mexico:
+		if len(national) == 11 && national[0] == '1' {
+			return orElse(mexico, national[1:], number)
+		}
+	case brazil:
+		if len(national) == 10 && national[2] >= '6' {
+			return orElse(brazil, national[:2]+"9"+national[2:], number)
+		}
+	}
+	return number
+}
+
+// orElse returns the number with a national part, where that exists, else the one given.
+func orElse(country int32, national string, number *phonenumbers.PhoneNumber) *phonenumbers.PhoneNumber {
+	now, err := phonenumbers.Parse("+"+strconv.Itoa(int(country))+national, "ZZ")
+	if err != nil || !phonenumbers.IsValidNumber(now) {
+		return number
+	}
+	return now
+}
+
+// PhoneForms returns the forms in which networks and people write one number in
+// E.164, itself first: Mexico's with the earlier 1, Argentina's with and without
+// the 9 of mobile numbers. They reach the same phone.
+func PhoneForms(e164 string) []string {
+	forms := []string{e164}
+	switch rest, ok := strings.CutPrefix(e164, "+52"); {
+	case ok && len(rest) == 10:
+		return append(forms, "+521"+rest)
+	case ok && len(rest) == 11 && rest[0] == '1':
+		return append(forms, "+52"+rest[1:])
+	}
+	switch rest, ok := strings.CutPrefix(e164, "+54"); {
+	case ok && len(rest) == 10:
+		return append(forms, "+549"+rest)
+	case ok && len(rest) == 11 && rest[0] == '9':
+		return append(forms, "+54"+rest[1:])
+	}
+	return forms
 }
 
 func phoneRune(r rune) bool {
@@ -114,6 +186,11 @@ func judge(number *phonenumbers.PhoneNumber) (Phone, error) {
 	}
 	kind := phonenumbers.GetNumberType(number)
 	name, texts := phoneType(kind)
+	if kind == phonenumbers.FIXED_LINE && number.GetCountryCode() == argentina {
+		// Without the 9 a mobile number looks like a landline, and people leave it
+		// out (libphonenumber's FAQ). The provider has the last word.
+		name, texts = "fixed_line_or_mobile", true
+	}
 	if !texts {
 		return Phone{}, &Fault{
 			Kind:   TypeUnsupported,

@@ -66,6 +66,44 @@ func TestParsePhone(t *testing.T) {
 	}
 }
 
+// TestF18NumbersAsAddressBooksHoldThem: earlier forms of Mexico and Brazil, and
+// Argentina's without the 9.
+func TestF18NumbersAsAddressBooksHoldThem(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"+5215512345678": "+525512345678", "+52 1 81 1234 5678": "+528112345678", "+52 55 1234 5678": "+525512345678", "0052 1 55 1234 5678": "+525512345678",
+		"+54 11 2345-6789": "+541123456789", "+54 221 4123456": "+542214123456", "+54 9 11 2345-6789": "+5491123456789", "+54 11 15 2345-6789": "+5491123456789",
+		"+55 011 91234-5678": "+5511912345678", "+55 11 91234-5678": "+5511912345678", "+55 (11) 8765-4321": "+5511987654321", "+55 21 9876 5432": "+5521998765432",
+		"+49 (0)151 23456789": "+4915123456789", "0049 151 23456789": "+4915123456789", "0049-151-23456789": "+4915123456789", "00 49 151 23456789": "+4915123456789",
+		"00 1 202 555 0123": "+12025550123", "+7 8 912 345-67-89": "+79123456789", "+39 347 123 4567": "+393471234567", "+225 07 12 34 56 78": "+2250712345678",
+	} {
+		for _, region := range []string{"", "DE", "US"} {
+			got, err := contact.ParsePhone(in, region)
+			if err != nil || got.E164 != want {
+				t.Errorf("%s in region %q: %q, %v; want %s", in, region, got.E164, err, want)
+			}
+			found, ok := contact.SearchPhone(in, region)
+			if !ok || found != want {
+				t.Errorf("%s in region %q is searched as %q, want %s", in, region, found, want)
+			}
+		}
+	}
+	for _, in := range []string{"+39 06 1234567", "+52 1 55 1234 567", "0049", "00 000 000 000", "+55 11 3456-789", "+55 11 3456-7890"} {
+		if got, err := contact.ParsePhone(in, ""); err == nil {
+			t.Errorf("%s is taken for %s", in, got.E164)
+		}
+	}
+	if got, err := contact.ParsePhone("+54 11 2345-6789", ""); err != nil || got.Type != "fixed_line_or_mobile" {
+		t.Errorf("an Argentine number without the 9: %+v, %v", got, err)
+	}
+	for in, want := range map[string]string{"+525512345678": "+5215512345678", "+5215512345678": "+525512345678", "+541123456789": "+5491123456789", "+5491123456789": "+541123456789", "+12025550123": ""} {
+		forms := contact.PhoneForms(in)
+		if forms[0] != in || want == "" && len(forms) != 1 || want != "" && (len(forms) != 2 || forms[1] != want) {
+			t.Errorf("%s is also %v, want %q", in, forms, want)
+		}
+	}
+}
+
 func TestScriptedNumbersAreAcceptedInTestModeOnly(t *testing.T) {
 	t.Parallel()
 	for _, n := range []string{

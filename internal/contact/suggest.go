@@ -79,6 +79,9 @@ func SuggestDomain(domain string) (string, bool) {
 	return best, best != ""
 }
 
+// Distance counts the slips of a hand that make b of a.
+func Distance(a, b string) int { return edits(a, b) }
+
 // edits is the optimal string alignment distance: insertions, deletions,
 // replacements, and swaps of neighbours, which are the commonest slip.
 func edits(a, b string) int {

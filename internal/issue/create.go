@@ -29,7 +29,7 @@ func (s *Service) Create(ctx context.Context, p access.Principal, req CreateRequ
 	p = placed(p, project)
 	o, err := validate(req, p, project, s.p.PublicURL, s.p.Now())
 	if err != nil {
-		return Answer{}, err
+		return Answer{}, s.withNearestApp(ctx, p, req.App, err)
 	}
 	b := s.block(p, o.channel, o.content.Recipient)
 	a, err := s.once(ctx, p, meta, req, b.ask, func(ctx context.Context, idem *ledger.Idempotency) (Answer, error) {
@@ -59,7 +59,7 @@ func (s *Service) create(ctx context.Context, p access.Principal, o order, idem 
 			return Answer{}, fmt.Errorf("rehearse: %w", err)
 		}
 	}
-	app, err := minter.App(ctx, o.app)
+	app, err := s.app(ctx, minter, o.app)
 	if err != nil {
 		return Answer{}, err
 	}

@@ -77,7 +77,7 @@ func (s *Service) Preview(ctx context.Context, p access.Principal, req CreateReq
 	}
 	o, err := validate(req, p, project, s.p.PublicURL, s.p.Now())
 	if err != nil {
-		return nil, err
+		return nil, s.withNearestApp(ctx, p, req.App, err)
 	}
 	if s.p.Proofs == nil {
 		return nil, invite.Errorf(invite.CodeUnavailable, "This process renders no messages.")
@@ -89,7 +89,7 @@ func (s *Service) Preview(ctx context.Context, p access.Principal, req CreateReq
 	}
 	app := invite.App{Slug: o.app, Name: o.app}
 	if m, ok := s.p.Minters(p.ProjectID, p.Livemode, p.Environment); ok {
-		if app, err = m.App(ctx, o.app); err != nil {
+		if app, err = s.app(ctx, m, o.app); err != nil {
 			return nil, err
 		}
 	}

@@ -203,8 +203,8 @@ func recipient(f *faults, r *RecipientRequest, channel invite.Channel, p access.
 		r = &RecipientRequest{}
 	}
 	var out invite.Recipient
-	if r.Email != "" {
-		email, err := contact.ParseEmail(r.Email)
+	if strings.TrimSpace(r.Email) != "" {
+		email, err := contact.ReadEmail(r.Email)
 		if err != nil {
 			f.contact("/recipient/email", err)
 		}
@@ -212,7 +212,7 @@ func recipient(f *faults, r *RecipientRequest, channel invite.Channel, p access.
 	} else if channel == invite.Email {
 		f.add("/recipient/email", invite.FaultRequired, "channel email needs the recipient's address")
 	}
-	if r.Phone != "" {
+	if strings.TrimSpace(r.Phone) != "" {
 		out.Phone = phone(f, r.Phone, p.Livemode, project)
 	} else if channel == invite.SMS {
 		f.add("/recipient/phone", invite.FaultRequired, "channel sms needs the recipient's phone number")

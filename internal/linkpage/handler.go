@@ -57,6 +57,8 @@ func Register(e *echo.Echo, p Params) {
 		p.Log = slog.New(slog.DiscardHandler)
 	}
 	h := &handler{p}
+	e.Pre(canonicalPath)
+	e.Use(web.FallbackPages(h.fault))
 	with := []echo.MiddlewareFunc{headers, web.BodyLimit(bodyLimit), web.ErrorPages(h.fault)}
 	e.GET("/c/:code", h.page, with...)
 	e.HEAD("/c/:code", h.page, with...)
@@ -75,6 +77,14 @@ func Register(e *echo.Echo, p Params) {
 	e.GET("/s/:code", h.stopping, with...)
 	e.HEAD("/s/:code", h.stopping, with...)
 	e.POST("/s/:code", h.stop, with...)
+	e.GET("/", h.start, with...)
+	e.HEAD("/", h.start, with...)
+	for _, path := range []string{"/c/", "/s/", "/done/"} {
+		e.GET(path, h.noCode, with...)
+		e.HEAD(path, h.noCode, with...)
+		e.POST(path, h.noCode, with...)
+	}
+	e.GET("/favicon.ico", noIcon, headers)
 	e.GET("/r/*", h.returned, with...)
 	e.HEAD("/r/*", h.returned, with...)
 }
@@ -251,20 +261,17 @@ func (h *handler) done(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	status := visit.ReturnConnected
-	if page.State == visit.CouldNotConnect {
-		status = visit.ReturnFailed
-	}
 	x := extra{done: true}
 	switch page.State {
-	case visit.Connected, visit.CouldNotConnect, visit.Finishing:
-		target, custom := page.ReturnURL(status)
-		if custom {
-			// An app waits for this with a sheet over it; a page would only
-			// be in its way.
-			return c.Redirect(http.StatusFound, target)
+	case visit.Connected:
+		x.returnURL, x.toApp = page.ReturnURL(visit.ReturnConnected)
+	case visit.CouldNotConnect:
+		x.returnURL, x.toApp = page.ReturnURL(visit.ReturnFailed)
+	case visit.Finishing:
+		// Not confirmed yet: an app is not opened, and nothing is said of the outcome.
+		if target, toApp := page.ReturnURL(visit.ReturnPending); !toApp {
+			x.returnURL = target
 		}
-		x.returnURL = target
 	}
 	if page.State == visit.Finishing {
 		try, _ := strconv.Atoi(c.QueryParam("try"))

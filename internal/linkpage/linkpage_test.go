@@ -308,17 +308,31 @@ func TestDoneWaitsCountsAndEnds(t *testing.T) {
 	}
 }
 
-func TestAppsAreReturnedToAtOnce(t *testing.T) {
+// TestF12AnAppIsOpenedFromOurPage: a redirect to an app's own scheme leaves the
+// person on a blank page where the browser wants a press, or has no such app.
+func TestF12AnAppIsOpenedFromOurPage(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	for outcome, status := range map[string]string{"success": "connected", "error": "failed"} {
-		m := s.Invite(tracktest.Options{Content: &invite.Content{ReturnURL: "com.example.app://done?x=1"}})
-		s.HandOut(m)
-		a := s.do("GET", "/done/"+m.Code.Reveal()+"?outcome="+outcome)
-		want := "com.example.app://done?x=1&invite=" + m.ID.String() + "&status=" + status
-		if got := a.Header.Get("Location"); a.StatusCode != http.StatusFound || got != want {
-			t.Errorf("%s: status %d to %q, want %q", outcome, a.StatusCode, got, want)
+	m := s.Invite(tracktest.Options{Content: &invite.Content{ReturnURL: "com.example.app://done?x=1"}})
+	s.HandOut(m)
+	done, link := "/done/"+m.Code.Reveal(), "/c/"+m.Code.Reveal()
+	if a := s.do("GET", done+"?outcome=success"); a.StatusCode != http.StatusOK || strings.Contains(a.body, "com.example.app") || strings.Contains(a.Header.Get("Refresh"), "com.example.app") {
+		t.Errorf("before it is confirmed the app is opened: %d", a.StatusCode)
+	}
+	failed := `href="com.example.app://done?x=1&amp;invite=` + m.ID.String() + `&amp;status=failed"`
+	if a := s.do("GET", done+"?outcome=error"); a.StatusCode != http.StatusOK || !strings.Contains(a.body, failed) || strings.Contains(a.body, `http-equiv="refresh"`) {
+		t.Errorf("after a failure: %d, a way back %t", a.StatusCode, strings.Contains(a.body, failed))
+	}
+	s.Append(m.ID, invite.Event{Type: invite.EventConnected, Data: invite.Data{AccountID: "apn_1"}})
+	back := `com.example.app://done?x=1&amp;invite=` + m.ID.String() + `&amp;status=connected"`
+	a := s.do("GET", done+"?outcome=success")
+	for _, want := range []string{"is connected", `href="` + back, "Back to <bdi>Northwind</bdi>", `http-equiv="refresh" content="1;url=` + back, "Without the app on this device"} {
+		if a.StatusCode != http.StatusOK || !strings.Contains(a.body, want) {
+			t.Errorf("confirmed: %d, %q is missing", a.StatusCode, want)
 		}
+	}
+	if a := s.do("GET", link); a.StatusCode != http.StatusOK || !strings.Contains(a.body, `href="`+back) || strings.Contains(a.body, `http-equiv="refresh"`) {
+		t.Errorf("the link of a connected invite: %d, a way back %t", a.StatusCode, strings.Contains(a.body, back))
 	}
 }
 

@@ -26,6 +26,7 @@ import (
 type extra struct {
 	done      bool
 	returnURL string
+	toApp     bool // returnURL opens an app
 	wait      int
 	waited    bool
 	inApp     *inApp // shown instead of a page that is ready
@@ -37,6 +38,9 @@ type extra struct {
 // returnAfter is how many seconds the success is shown before the page goes
 // back to the product: long enough to be read.
 const returnAfter = 3
+
+// openAppAfter is shorter: an app waits with a sheet over it.
+const openAppAfter = 1
 
 // offerHelpAfter failed mints in a row a busy page names somebody to turn to.
 const offerHelpAfter = 3
@@ -73,7 +77,7 @@ func (h *handler) unknown(c echo.Context) error {
 			setRetryAfter(c, after)
 		}
 	}
-	return writeAs(c, h.Pages, state.Status(), state, "", view.Data{})
+	return writeAs(c, h.Pages, state.Status(), state, "", view.Data{Missing: missingLetters(c.Param("code"))})
 }
 
 // fault shows a failure of ours, or of the request, as a page.
@@ -145,7 +149,7 @@ func (h *handler) data(c echo.Context, p visit.Page, x extra) view.Data {
 		CodePath: "/c/" + url.PathEscape(c.Param("code")),
 		Failure:  p.Failure, CanRetry: p.State == visit.CouldNotConnect,
 		Persistent: p.MintFailures >= offerHelpAfter, ReplacedAt: p.ReplacedAt,
-		AccountName: p.AccountName, ReturnURL: x.returnURL, Waited: x.waited,
+		AccountName: p.AccountName, ReturnURL: x.returnURL, ReturnsToApp: x.toApp, Waited: x.waited,
 	}
 	d.CanRenew, d.RenewChannel, d.CanReport, d.Held = p.CanRenew, string(p.Via), p.CanReport, p.Held
 	d.Unchosen, d.Words, d.CanSuppress = x.unchosen, contact.Clean(x.words, 500), p.Via != ""
@@ -170,13 +174,13 @@ func (h *handler) data(c echo.Context, p visit.Page, x extra) view.Data {
 		d.Zone, d.ZoneIsRecipients = zone, true
 	}
 	if p.State == visit.Connected {
-		if x.done && x.returnURL != "" {
+		switch {
+		case !x.done:
+			d.ReturnURL, d.ReturnsToApp = p.ReturnURL(visit.ReturnConnected)
+		case x.toApp:
+			d.ReturnAfter = openAppAfter
+		case x.returnURL != "":
 			d.ReturnAfter = returnAfter
-		}
-		if !x.done {
-			if target, custom := p.ReturnURL(visit.ReturnConnected); !custom {
-				d.ReturnURL = target
-			}
 		}
 	}
 	return d

@@ -244,7 +244,7 @@ func one(a Add, p access.Principal) (invite.Channel, string, error) {
 
 // parse reads an address as an invite's recipient is read.
 func parse(text string, p access.Principal) (invite.Channel, string, bool) {
-	if email, err := contact.ParseEmail(text); err == nil {
+	if email, err := contact.ReadEmail(text); err == nil {
 		return invite.Email, email, true
 	}
 	read := contact.ParsePhone

@@ -187,6 +187,8 @@ type ReturnStatus string
 const (
 	ReturnConnected ReturnStatus = "connected"
 	ReturnFailed    ReturnStatus = "failed"
+	// ReturnPending says nothing: the outcome is not confirmed yet.
+	ReturnPending ReturnStatus = ""
 )
 
 // ReturnURL is the product's return URL with the invite and a hint of the
@@ -209,7 +211,10 @@ func (p Page) ReturnURL(status ReturnStatus) (target string, custom bool) {
 	default:
 		custom = true
 	}
-	query := "invite=" + url.QueryEscape(p.InviteID.String()) + "&status=" + url.QueryEscape(string(status))
+	query := "invite=" + url.QueryEscape(p.InviteID.String())
+	if status != ReturnPending {
+		query += "&status=" + url.QueryEscape(string(status))
+	}
 	if u.RawQuery != "" {
 		query = u.RawQuery + "&" + query
 	}

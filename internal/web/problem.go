@@ -59,6 +59,21 @@ func ErrorPages(render func(echo.Context, Problem) error) echo.MiddlewareFunc {
 	}
 }
 
+// FallbackPages answers with a page where a person's browser asks for a path that
+// no group of routes renders: they see words instead of a document for programs.
+func FallbackPages(render func(echo.Context, Problem) error) echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			r := c.Request()
+			read := r.Method == http.MethodGet || r.Method == http.MethodHead
+			if read && !isData(r.URL.Path) && strings.Contains(r.Header.Get(echo.HeaderAccept), echo.MIMETextHTML) {
+				stateOf(r.Context()).render = render
+			}
+			return next(c)
+		}
+	}
+}
+
 // writer answers every failure of every route, Echo's own included.
 type writer struct {
 	publicURL string

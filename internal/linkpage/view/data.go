@@ -54,13 +54,17 @@ type Data struct {
 	// Outcomes.
 	AccountName string // Connected: only for the first minutes, on /done
 	ReturnURL   string // checked against the project's list by the caller
-	ReturnAfter int    // Connected: seconds until the page goes there; 0 = only by the button
-	Failure     string // CouldNotConnect: "cancelled", "denied", else an error
-	CanRetry    bool   // CouldNotConnect: the link still hands out links
-	Persistent  bool   // Busy: it failed several times, so offer a person
-	ReplacedAt  time.Time
-	RefreshIn   int  // Finishing: seconds until the page asks again; 0 = not by itself
-	Waited      bool // Finishing: longer than usual
+	// ReturnsToApp: ReturnURL opens an app, which a browser does reliably only when
+	// the person presses, and not at all where the app is not installed.
+	ReturnsToApp bool
+	Missing      int    // Unknown: how many letters the code lacks
+	ReturnAfter  int    // Connected: seconds until the page goes there; 0 = only by the button
+	Failure      string // CouldNotConnect: "cancelled", "denied", else an error
+	CanRetry     bool   // CouldNotConnect: the link still hands out links
+	Persistent   bool   // Busy: it failed several times, so offer a person
+	ReplacedAt   time.Time
+	RefreshIn    int  // Finishing: seconds until the page asks again; 0 = not by itself
+	Waited       bool // Finishing: longer than usual
 
 	// A fresh link by the recipient's own tap.
 	CanRenew     bool
@@ -332,7 +336,7 @@ func fullData() Data {
 		App:     App{Name: "App", LogoURL: "https://example.com/a.png", AuthType: "keys"},
 		Inviter: "Inviter", Reason: "reason", RecipientMasked: "p••@e••.com",
 		ExpiresAt: now.Add(time.Hour), Now: now, Reference: "REF", CodePath: "/c/code", Chosen: "en", Query: "stay=1", Nonce: "nonce",
-		AccountName: "Account", ReturnURL: "https://example.com/back", ReturnAfter: 3, Failure: "denied",
+		AccountName: "Account", ReturnURL: "https://example.com/back", ReturnAfter: 3, ReturnsToApp: true, Missing: 1, Failure: "denied",
 		CanRetry: true, Persistent: true, ReplacedAt: now, RefreshIn: 2, Waited: true,
 		CanRenew: true, RenewChannel: "sms", CanReport: true, Unchosen: true, Words: "words", CanSuppress: true,
 		StopPath: "/s/code", CanResume: true,

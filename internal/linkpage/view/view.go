@@ -50,11 +50,13 @@ const (
 	Stopped   State = "stopped"
 	// Returned is what a browser shows where an app should have taken over.
 	Returned State = "returned"
+	// Start is the page of the host itself, without a link's code.
+	Start State = "start"
 )
 
 // States lists all of them.
 func States() []State {
-	return []State{Ready, Busy, Connected, CouldNotConnect, Expired, Replaced, Revoked, Unknown, TooMany, Finishing, InApp, Sent, Verify, NotMe, Thanks, Stop, Stopped, Returned}
+	return []State{Ready, Busy, Connected, CouldNotConnect, Expired, Replaced, Revoked, Unknown, TooMany, Finishing, InApp, Sent, Verify, NotMe, Thanks, Stop, Stopped, Returned, Start}
 }
 
 // Status is the HTTP status a state is served with.

@@ -88,6 +88,11 @@ func shots(t testing.TB) map[string]shot {
 	add("connected_named_return", view.Connected, func(d *view.Data) {
 		d.AccountName, d.ReturnURL, d.ReturnAfter = "Acme Workspace", "https://acme.example/settings?invite=inv_1&status=connected", 4
 	})
+	add("connected_to_app", view.Connected, func(d *view.Data) {
+		d.ReturnURL, d.ReturnAfter, d.ReturnsToApp = "acmeapp://done?invite=inv_1&status=connected", 1, true
+	})
+	add("unknown_last_letter", view.Unknown, func(d *view.Data) { *d = view.Data{Nonce: d.Nonce, Missing: 1} })
+	add("start", view.Start, func(d *view.Data) { *d = view.Data{Nonce: d.Nonce} })
 	add("could_not_connect", view.CouldNotConnect, func(d *view.Data) { d.CanRetry, d.Reference = true, "7KQ2-M9TX" })
 	add("could_not_connect_cancelled", view.CouldNotConnect, func(d *view.Data) { d.Failure, d.CanRetry = "cancelled", true })
 	add("could_not_connect_denied", view.CouldNotConnect, func(d *view.Data) { d.Failure, d.ReturnURL = "denied", "acme://done" })
@@ -432,7 +437,7 @@ func TestStatusOfEachState(t *testing.T) {
 	want := map[view.State]int{
 		view.Ready: 200, view.Busy: 503, view.Connected: 200, view.CouldNotConnect: 200, view.Expired: 410,
 		view.Replaced: 410, view.Revoked: 410, view.Unknown: 404, view.TooMany: 429, view.Finishing: 200,
-		view.InApp: 200, view.Sent: 200, view.NotMe: 200, view.Thanks: 200, view.Stop: 200, view.Stopped: 200, view.Verify: 200, view.Returned: 200,
+		view.InApp: 200, view.Sent: 200, view.NotMe: 200, view.Thanks: 200, view.Stop: 200, view.Stopped: 200, view.Verify: 200, view.Returned: 200, view.Start: 200,
 	}
 	got := map[view.State]int{}
 	for _, s := range view.States() {

@@ -177,11 +177,17 @@ func (s *search) ask(m meaning) {
 	for _, email := range m.emails {
 		s.queue(ByEmail, byTerm, s.hashes(contact.Term{Kind: contact.TermEmail, Value: email}), most)
 	}
+	if m.phone != "" {
+		var hashes []seal.Hash
+		for _, form := range contact.PhoneForms(m.phone) {
+			hashes = append(hashes, s.hashes(contact.Term{Kind: contact.TermPhone, Value: form})...)
+		}
+		s.queue(ByPhone, byTerm, hashes, most)
+	}
 	for _, t := range []struct {
 		by          By
 		kind, value string
 	}{
-		{ByPhone, contact.TermPhone, m.phone},
 		{ByDomain, contact.TermDomain, m.domain},
 		{ByLast4, contact.TermLast4, m.last4},
 	} {

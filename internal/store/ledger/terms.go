@@ -22,13 +22,17 @@ func Terms(box *seal.Box, project string, livemode bool, c invite.Content) []sea
 // AddressTerms are the hashes, one per live key, by which an exact address is
 // looked up; none for what is no address.
 func AddressTerms(box *seal.Box, project string, livemode bool, address string) []seal.Hash {
-	var t contact.Term
-	if email, err := contact.ParseEmail(address); err == nil {
-		t = contact.Term{Kind: contact.TermEmail, Value: contact.SearchEmail(email)}
+	var terms []contact.Term
+	if email, err := contact.ReadEmail(address); err == nil {
+		terms = append(terms, contact.Term{Kind: contact.TermEmail, Value: contact.SearchEmail(email)})
 	} else if phone, err := contact.ParsePhoneTest(address, ""); err == nil {
-		t = contact.Term{Kind: contact.TermPhone, Value: phone.E164}
-	} else {
-		return nil
+		for _, form := range contact.PhoneForms(phone.E164) {
+			terms = append(terms, contact.Term{Kind: contact.TermPhone, Value: form})
+		}
 	}
-	return box.Hashes(t.Kind, t.Parts(project, livemode)...)
+	var out []seal.Hash
+	for _, t := range terms {
+		out = append(out, box.Hashes(t.Kind, t.Parts(project, livemode)...)...)
+	}
+	return out
 }

@@ -30,9 +30,18 @@ func Keys(box *seal.Box, s Scope, ch invite.Channel, address string) []seal.Hash
 	if address == "" {
 		return nil
 	}
-	keys := box.Hashes("suppression", s.ProjectID, strconv.FormatBool(s.Livemode), string(ch), folded(ch, address))
-	if ch == invite.SMS && s.Sender != "" {
-		keys = append(keys, box.Hashes("opt_out", s.Sender, address)...)
+	forms := []string{folded(ch, address)}
+	if ch == invite.SMS {
+		// A provider may report STOP from another form of the number than the one
+		// that was written to, such as +521 for +52.
+		forms = contact.PhoneForms(address)
+	}
+	var keys []seal.Hash
+	for _, form := range forms {
+		keys = append(keys, box.Hashes("suppression", s.ProjectID, strconv.FormatBool(s.Livemode), string(ch), form)...)
+		if ch == invite.SMS && s.Sender != "" {
+			keys = append(keys, box.Hashes("opt_out", s.Sender, form)...)
+		}
 	}
 	return keys
 }
