@@ -90,10 +90,13 @@ func (d *Dispatcher) claim(ctx, working context.Context, w queue.Want, probe str
 // take makes one claim and starts work on what it got.
 func (d *Dispatcher) take(ctx, working context.Context, w queue.Want, probe string) ([]queue.Job, error) {
 	begun := d.p.Now()
-	jobs, err := queue.Claim(ctx, d.p.DB, w)
+	within, cancel := d.stepContext(ctx)
+	defer cancel()
+	jobs, err := queue.Claim(within, d.p.DB, w)
 	if err != nil {
 		return nil, err
 	}
+	d.prove()
 	d.metrics.claims.Observe(d.p.Now().Sub(begun).Seconds())
 	if len(jobs) > 0 {
 		d.p.Passing(PointClaimed)
@@ -189,6 +192,9 @@ func (d *Dispatcher) renew(ctx context.Context) error {
 	d.p.Passing(PointRenewed)
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.p.InFlight-len(d.held) < d.p.InFlight/8 {
+		d.proven = d.p.Now() // there is no room to claim
+	}
 	for _, l := range lost {
 		// What ended meanwhile is no loss.
 		if t := d.held[l.Ref]; t != nil && t.Lease == l {

@@ -18,6 +18,7 @@ import (
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/message"
 	"github.com/connectlink/connectlink/internal/mint"
+	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/store/ledger"
@@ -49,8 +50,10 @@ type Params struct {
 	// DirectURL reaches the database without a pooler: the process lock is a
 	// session's.
 	DirectURL secret.Text
-	Box       *seal.Box
-	Minters   mint.Set
+	// Sockets open the lock's connection; nil makes a set of its own.
+	Sockets *postgres.Sockets
+	Box     *seal.Box
+	Minters mint.Set
 	// Senders are tried in order; the second is the way out when the first is down.
 	Senders  func(project string, livemode bool, ch invite.Channel) []Sender
 	Project  func(id string) (config.Project, bool)
@@ -78,6 +81,7 @@ type Params struct {
 	Reap         time.Duration // 500 ms
 	Poll         time.Duration // 250 ms: how often to look without being told
 	CallDeadline time.Duration // 10 s: one call to a provider
+	StopWithin   time.Duration // CallDeadline + 3 s: at a stop, how long what is under way may take
 	InFlight     int           // 512 deliveries at a time in this process
 	PerLane      int           // 128 of them of one lane
 	Group        int           // 128 attempts or results a commit at most
@@ -99,6 +103,7 @@ func (p Params) withDefaults() Params {
 	def(&p.Reap, 500*time.Millisecond)
 	def(&p.Poll, 250*time.Millisecond)
 	def(&p.CallDeadline, 10*time.Second)
+	def(&p.StopWithin, p.CallDeadline+callMargin)
 	def(&p.InFlight, 512)
 	def(&p.PerLane, 128)
 	def(&p.Group, 128)
@@ -154,12 +159,13 @@ type Dispatcher struct {
 	finishes passable[*finish]
 	accounts *accounts
 
-	mu    sync.Mutex
-	owner int64 // key of the process lock; 0 while it is not held
-	held  map[queue.Ref]*task
-	lanes map[string]int // deliveries in work, by lane
-	after string         // lane at which the last claim ended
-	short bool           // the last claim had no room, in some lane or at all
+	mu     sync.Mutex
+	owner  int64     // key of the process lock; 0 while it is not held
+	proven time.Time // when a claim last succeeded
+	held   map[queue.Ref]*task
+	lanes  map[string]int // deliveries in work, by lane
+	after  string         // lane at which the last claim ended
+	short  bool           // the last claim had no room, in some lane or at all
 
 	shared atomic.Int64 // this machine's time when several lanes were last in work
 
@@ -203,13 +209,19 @@ func tell(c chan<- struct{}) {
 }
 
 // Run works until ctx ends; then it takes nothing new, lets calls in flight end,
-// gives back what was not begun, and returns.
+// gives back what was not begun, and returns. After Params.StopWithin it waits
+// for the database no longer: results that are not recorded by then are found
+// out later, as after a crash.
 func (d *Dispatcher) Run(ctx context.Context) error {
 	// Work outlives ctx: a call that is cut off has an unknown outcome.
 	working, stopWork := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWork()
 	d.stopping.Store(false)
-	defer context.AfterFunc(ctx, func() { d.stopping.Store(true) })()
+	defer context.AfterFunc(ctx, func() {
+		d.stopping.Store(true)
+		sleep(working, d.p.StopWithin)
+		stopWork()
+	})()
 
 	var writers errgroup.Group
 	for _, run := range []func(context.Context){d.begins.all.run, d.begins.passing.run, d.finishes.all.run, d.finishes.passing.run} {
@@ -240,6 +252,14 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	return err
 }
 
+// stepTimeout bounds each statement of the loops, by which all else lives: a
+// connection that fell silent must be given up while leases can still be saved.
+const stepTimeout = 5 * time.Second
+
+func (d *Dispatcher) stepContext(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, min(d.p.Lease, stepTimeout))
+}
+
 const measureEvery = 5 * time.Second
 
 // every runs step at intervals. A failing step is logged and tried again: the
@@ -248,7 +268,10 @@ func (d *Dispatcher) every(ctx context.Context, interval time.Duration, name str
 	t := time.NewTicker(interval)
 	defer t.Stop()
 	for {
-		if err := step(ctx); err != nil && ctx.Err() == nil {
+		within, cancel := d.stepContext(ctx)
+		err := step(within)
+		cancel()
+		if err != nil && ctx.Err() == nil {
 			d.p.Log.WarnContext(ctx, "dispatch step", "step", name, "err", err)
 		}
 		select {

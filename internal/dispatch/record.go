@@ -30,10 +30,16 @@ var (
 
 // inTx opens a transaction whose locks do not outlast a frozen process: the
 // server ends it when it hears nothing for half a lease, so that others need not
-// wait for longer than for the lease itself.
-func (d *Dispatcher) inTx(ctx context.Context, fn func(tx pgx.Tx) error) error {
-	return postgres.InTx(ctx, shortTx{d.p.DB, d.p.Lease / 2}, fn)
+// wait for longer than for the lease itself. It has an end on this side too: what
+// waits behind it, renewed by a process that lives, is taken over by no other.
+func (d *Dispatcher) inTx(ctx context.Context, fn func(ctx context.Context, tx pgx.Tx) error) error {
+	ctx, cancel := context.WithTimeout(ctx, txTimeout)
+	defer cancel()
+	return postgres.InTx(ctx, shortTx{d.p.DB, d.p.Lease / 2}, func(tx pgx.Tx) error { return fn(ctx, tx) })
 }
+
+// txTimeout bounds a transaction of a group; then its connection is closed.
+const txTimeout = 8 * time.Second
 
 type shortTx struct {
 	db   *pgxpool.Pool
@@ -85,32 +91,46 @@ func blocked(ctx context.Context, tx pgx.Tx, items []*begin, out map[invite.Atte
 }
 
 // recordBegin commits an attempt; with nil the call may be made.
-func (d *Dispatcher) recordBegin(b *begin) error {
+func (d *Dispatcher) recordBegin(ctx context.Context, b *begin) error {
 	b.done = make(chan error, 1)
 	d.begins.add(b.lane, d.passes(b.lane), b)
-	return <-b.done
+	select {
+	case err := <-b.done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
-// writeBegins commits attempts in one transaction. Who turns out to have lost
-// the lease, or to have made a message of what is no longer so, falls out, and
-// the transaction is made again without: that is rare, and costs the others
+// writeBegins commits attempts in one transaction. Those that turn out to have
+// lost the lease, or to have made a message of an older state, fall out, and the
+// transaction is made again without them: that is rare, and costs the others
 // nothing when it does not happen.
+//
+// After an error about the connection the same group is tried again, as long as
+// its leases last; after one about a row it is halved, until the row is alone.
 func (d *Dispatcher) writeBegins(ctx context.Context, items []*begin) {
+	retry := newGroupRetry(d.p.Lease / 2)
 	for len(items) > 0 {
 		out := make(map[invite.AttemptID]error)
-		err := d.inTx(ctx, func(tx pgx.Tx) error {
+		committing := false
+		err := d.inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+			committing = false
 			err := d.beginAll(ctx, tx, items, out)
 			if err == nil {
 				d.p.Passing(PointAttemptWritten)
+				committing = true
 			}
 			return err
 		})
 		if err != nil && !errors.Is(err, errAgain) {
-			if len(items) > 1 && !errors.Is(err, postgres.ErrUnavailable) {
-				// One of them is at fault: each by itself, so that it harms only itself.
-				for _, b := range items {
-					d.writeBegins(ctx, []*begin{b})
-				}
+			// Once a commit was sent it may have happened.
+			if postgres.IsPassing(err) && !committing && retry.wait(ctx) {
+				continue
+			}
+			if len(items) > 1 && !postgres.IsPassing(err) {
+				d.writeBegins(ctx, items[:len(items)/2])
+				d.writeBegins(ctx, items[len(items)/2:])
 				return
 			}
 			for _, b := range items {
@@ -207,11 +227,16 @@ func (d *Dispatcher) recordFinish(ctx context.Context, f *finish) error {
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
 		f.done = make(chan error, 1)
 		d.finishes.add(f.lane, d.passes(f.lane), f)
-		err := <-f.done
+		var err error
+		select {
+		case err = <-f.done:
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
 		if err == nil {
 			d.p.Passing(PointResultCommitted)
 		}
-		if err == nil || errors.Is(err, errLost) || d.p.Now().After(giveUp) {
+		if err == nil || errors.Is(err, errLost) || ctx.Err() != nil || d.p.Now().After(giveUp) {
 			return err
 		}
 		d.p.Log.WarnContext(ctx, "a result waits for the database", "delivery", f.DeliveryID, "err", err)
@@ -224,18 +249,17 @@ const resultPatience = 2 * time.Minute
 
 func (d *Dispatcher) writeFinishes(ctx context.Context, items []*finish) {
 	held := make(map[queue.Lease]bool)
-	err := d.inTx(ctx, func(tx pgx.Tx) error {
+	err := d.inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		err := d.finishAll(ctx, tx, items, held)
 		if err == nil {
 			d.p.Passing(PointResultWritten)
 		}
 		return err
 	})
-	if err != nil && len(items) > 1 && !errors.Is(err, postgres.ErrUnavailable) {
-		// One of them is at fault: each by itself, so that it harms only itself.
-		for _, f := range items {
-			d.writeFinishes(ctx, []*finish{f})
-		}
+	if err != nil && len(items) > 1 && !postgres.IsPassing(err) {
+		// One row is at fault: halves, until it harms only itself.
+		d.writeFinishes(ctx, items[:len(items)/2])
+		d.writeFinishes(ctx, items[len(items)/2:])
 		return
 	}
 	for _, f := range items {

@@ -443,12 +443,12 @@ func TestNothingIsClaimedWithoutTheProcessLock(t *testing.T) {
 	p.DirectURL = secret.New("postgres://127.0.0.1:1/nowhere")
 	d, stop := w.run(p)
 	time.Sleep(300 * time.Millisecond) // many times the poll
-	if d.Ready() || w.count(`SELECT count(*) FROM deliveries WHERE lease_token > 0`) != 0 {
+	if d.Working() || w.count(`SELECT count(*) FROM deliveries WHERE lease_token > 0`) != 0 {
 		t.Error("it claimed what nobody could take over from it")
 	}
 	stop()
 	d, _ = w.run(w.params())
-	w.until("ready", d.Ready)
+	w.until("ready", d.Working)
 	w.until("accepted", w.all("accepted"))
 	w.once(loaded)
 }

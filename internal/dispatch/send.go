@@ -54,7 +54,7 @@ func (d *Dispatcher) send(ctx context.Context, t *task) (again bool, err error) 
 	out.LeaseUntil = time.Now().Add(d.p.CallDeadline + callMargin - guardMargin)
 	b.blockKeys = d.p.BlockKeys(t.ProjectID, t.Livemode, t.Channel, recipient(out))
 	var blocked *blockedError
-	switch err := d.recordBegin(b); {
+	switch err := d.recordBegin(ctx, b); {
 	case errors.As(err, &blocked):
 		return false, d.conclude(ctx, t, invite.EventDeliverySuppressed, blocked.kind.Reason())
 	case errors.Is(err, errStale):

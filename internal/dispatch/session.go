@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/connectlink/connectlink/internal/postgres"
 )
 
@@ -16,9 +14,13 @@ import (
 const WakeChannel = "connectlink_queue"
 
 const (
-	// heartbeat notices a connection that died in silence.
-	heartbeat   = 5 * time.Second
+	// heartbeat is how long the lock's connection is trusted without a sign of
+	// life, and lockTimeout how long it may take to answer: a connection that died
+	// in silence is noticed after both.
+	heartbeat   = 2 * time.Second
 	lockTimeout = 3 * time.Second
+	// provenFor is how long a claim that succeeded shows that this process works.
+	provenFor = 10 * time.Second
 )
 
 // holdLock keeps the process lock: a session's advisory lock whose key is the
@@ -43,11 +45,12 @@ func (d *Dispatcher) holdLock(ctx context.Context) {
 }
 
 func (d *Dispatcher) hold(ctx context.Context) error {
-	dialing, cancel := context.WithTimeout(ctx, lockTimeout)
-	defer cancel()
-	conn, err := pgx.Connect(dialing, d.p.DirectURL.Reveal())
+	// Each host has a time of its own: a silent one does not hide the next.
+	conn, err := postgres.DialSession(ctx, postgres.SessionParams{
+		URL: d.p.DirectURL.Reveal(), Name: "connectlink dispatch", Sockets: d.p.Sockets,
+	})
 	if err != nil {
-		return fmt.Errorf("connect for the process lock: %w", postgres.Translate(err))
+		return fmt.Errorf("connect for the process lock: %w", err)
 	}
 	defer func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
@@ -55,11 +58,13 @@ func (d *Dispatcher) hold(ctx context.Context) error {
 		_ = conn.Close(ctx)
 	}()
 	key := newOwner()
-	if _, err := conn.Exec(dialing, `SELECT pg_advisory_lock($1)`, key); err != nil {
+	taking, cancel := context.WithTimeout(ctx, lockTimeout)
+	defer cancel()
+	if _, err := conn.Exec(taking, `SELECT pg_advisory_lock($1)`, key); err != nil {
 		return fmt.Errorf("take the process lock: %w", postgres.Translate(err))
 	}
 	// The same session listens: its end is the end of both.
-	if _, err := conn.Exec(dialing, `LISTEN `+WakeChannel); err != nil {
+	if _, err := conn.Exec(taking, `LISTEN `+WakeChannel); err != nil {
 		return fmt.Errorf("listen: %w", postgres.Translate(err))
 	}
 	d.setOwner(key)
@@ -86,25 +91,26 @@ func (d *Dispatcher) hold(ctx context.Context) error {
 	}
 }
 
-// Ready says whether the process lock is held: without it nothing is claimed.
-func (d *Dispatcher) Ready() bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.owner != 0
-}
-
 func newOwner() int64 {
 	var b [8]byte
 	_, _ = rand.Read(b[:])
 	return int64(binary.BigEndian.Uint64(b[:])>>1) | 1 // positive, never 0
 }
 
-// Working says whether this process holds its lock, without which it claims
-// nothing.
+// Working reports whether this process does its work: it holds its lock, without
+// which it claims nothing, and a claim succeeded a moment ago. While it has room
+// for no more, a renewal that succeeded counts instead.
 func (d *Dispatcher) Working() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.owner != 0
+	return d.owner != 0 && d.p.Now().Sub(d.proven) < provenFor
+}
+
+// prove notes that a claim, or what counts as one, succeeded.
+func (d *Dispatcher) prove() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.proven = d.p.Now()
 }
 
 func (d *Dispatcher) setOwner(key int64) {

@@ -168,7 +168,7 @@ func (d *Dispatcher) mint(ctx context.Context, t *task) (again bool, err error) 
 	}
 	app := d.lookUpApp(ctx, t, minter)
 	d.p.Passing(PointMinted)
-	err = d.inTx(ctx, func(tx pgx.Tx) error {
+	err = d.inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		locked, err := ledger.Lock(ctx, tx, t.InviteID)
 		if err != nil {
 			return err

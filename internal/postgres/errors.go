@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -28,6 +29,10 @@ var (
 
 // errPoolFull is what waiting too long for a connection gives.
 var errPoolFull = &fault{kind: ErrUnavailable, text: "database unavailable: no free connection"}
+
+// errNoAnswer is what a limit of the client's side gives: the server did not
+// answer in time, not even by its own limit.
+var errNoAnswer = &fault{kind: ErrTimeout, text: "database time limit reached: no answer"}
 
 func isPoolFull(err error) bool {
 	var f *fault
@@ -99,8 +104,16 @@ func Translate(err error) error {
 		}
 		return translateServer(err, pg)
 	}
+	// The time to connect to one host is ours, not the caller's.
+	var connect *pgconn.ConnectError
+	if errors.As(err, &connect) && !errors.Is(err, context.Canceled) {
+		return &fault{kind: ErrUnavailable, text: "database unavailable: connection lost or refused", err: err}
+	}
 	if callerGaveUp(err) || errors.Is(err, pgx.ErrNoRows) {
 		return err
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return &fault{kind: ErrTimeout, text: errNoAnswer.text, err: err}
 	}
 	if unreachable(err) {
 		return &fault{kind: ErrUnavailable, text: "database unavailable: connection lost or refused", err: err}
@@ -144,9 +157,8 @@ func callerGaveUp(err error) bool {
 }
 
 func unreachable(err error) bool {
-	var connect *pgconn.ConnectError
 	var network net.Error
-	return errors.As(err, &connect) || errors.As(err, &network) ||
+	return errors.As(err, &network) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
 		errors.Is(err, pgconn.ErrConnClosed) || errors.Is(err, puddle.ErrClosedPool)
 }

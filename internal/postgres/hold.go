@@ -31,7 +31,7 @@ const holdHeartbeat = 2 * time.Second
 //
 // Errors: ErrLockHeld, ErrUnavailable.
 func HoldLock(ctx context.Context, url string, key int64) (*Held, error) {
-	conn, err := dialSession(ctx, url, "connectlink owner lock")
+	conn, err := DialSession(ctx, SessionParams{URL: url, Name: "connectlink owner lock"})
 	if err != nil {
 		return nil, fmt.Errorf("connect for an advisory lock: %w", err)
 	}

@@ -32,11 +32,17 @@ func open(t *testing.T, p postgres.Params) *pgxpool.Pool {
 	if p.URL == "" {
 		p.URL = postgrestest.NewEmpty(t)
 	}
+	if p.Sockets == nil {
+		p.Sockets = postgres.NewSockets()
+	}
 	pool, err := postgres.Open(t.Context(), p)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(pool.Close)
+	t.Cleanup(func() {
+		p.Sockets.Cut() // closing politely waits for what is silent
+		pool.Close()
+	})
 	return pool
 }
 

@@ -14,6 +14,8 @@ import (
 type ListenerParams struct {
 	URL string // direct, not through a transaction pooler
 	Log *slog.Logger
+	// Sockets open its connection; nil makes a set of its own.
+	Sockets *Sockets
 	// Heartbeat is how long the connection may be silent before the database
 	// is asked for a sign of life; 5 s. With 3 s for the answer it bounds how
 	// long a silently dead connection goes unnoticed.
@@ -23,6 +25,7 @@ type ListenerParams struct {
 // Listener receives notifications on one connection for a whole process.
 type Listener struct {
 	url       string
+	sockets   *Sockets
 	log       *slog.Logger
 	heartbeat time.Duration
 
@@ -39,7 +42,7 @@ type subscriber struct {
 
 // NewListener makes a Listener; nothing arrives before Run.
 func NewListener(p ListenerParams) *Listener {
-	return &Listener{url: p.URL, log: p.Log, heartbeat: or(p.Heartbeat, 5*time.Second)}
+	return &Listener{url: p.URL, sockets: p.Sockets, log: p.Log, heartbeat: or(p.Heartbeat, 5*time.Second)}
 }
 
 // buffer is how many payloads wait for a slow subscriber.
@@ -66,7 +69,7 @@ func (l *Listener) Listen(channel string) <-chan string {
 // nil. The channels stay open: their readers end by their own contexts.
 func (l *Listener) Run(ctx context.Context) error {
 	for try := 0; ctx.Err() == nil; try++ {
-		conn, err := dialSession(ctx, l.url, "connectlink listener")
+		conn, err := DialSession(ctx, SessionParams{URL: l.url, Name: "connectlink listener", Sockets: l.sockets})
 		if err == nil {
 			try = 0
 			err = l.serve(ctx, conn)

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
@@ -29,10 +28,11 @@ const versionTable = "goose_db_version"
 // at once: one works, the others wait and then find nothing to do. url must be
 // a direct one; log hears of each migration.
 func Migrate(ctx context.Context, url string, log *slog.Logger) (err error) {
-	cfg, err := pgx.ParseConfig(url)
+	parsed, err := parseURL(url, nil, 0)
 	if err != nil {
-		return fmt.Errorf("read the database URL: %w", err)
+		return err
 	}
+	cfg := parsed.ConnConfig
 	cfg.RuntimeParams["application_name"] = "connectlink migrate"
 	cfg.RuntimeParams["timezone"] = "UTC"
 	// Queueing for long behind somebody's lock would queue everybody else
@@ -60,14 +60,19 @@ func Migrate(ctx context.Context, url string, log *slog.Logger) (err error) {
 	return nil
 }
 
+// pendingTimeout bounds the question which migrations were applied.
+const pendingTimeout = 30 * time.Second
+
 // Pending counts the migrations that this program has and the database at url
 // has not. It changes nothing, so a role without rights on the schema can ask.
 func Pending(ctx context.Context, url string) (int, error) {
-	cfg, err := pgx.ParseConfig(url)
+	parsed, err := parseURL(url, nil, pendingTimeout)
 	if err != nil {
-		return 0, fmt.Errorf("read the database URL: %w", err)
+		return 0, err
 	}
-	db := stdlib.OpenDB(*cfg)
+	ctx, cancel := context.WithTimeout(ctx, pendingTimeout)
+	defer cancel()
+	db := stdlib.OpenDB(*parsed.ConnConfig)
 	defer func() { _ = db.Close() }()
 	p, err := provider(db)
 	if err != nil {

@@ -14,6 +14,8 @@ import (
 type NotifierParams struct {
 	URL string // direct, not through a transaction pooler
 	Log *slog.Logger
+	// Sockets open its connection; nil makes a set of its own.
+	Sockets *Sockets
 	// Every is the least time between two notifications of a channel; 5 ms.
 	Every time.Duration
 }
@@ -21,10 +23,11 @@ type NotifierParams struct {
 // Notifier tells other processes that something happened, by NOTIFY on a
 // connection of its own. A notification is a hint: it can be lost.
 type Notifier struct {
-	url   string
-	log   *slog.Logger
-	every time.Duration
-	wake  chan struct{}
+	url     string
+	sockets *Sockets
+	log     *slog.Logger
+	every   time.Duration
+	wake    chan struct{}
 
 	mu      sync.Mutex
 	pending map[string]*bundle
@@ -33,7 +36,7 @@ type Notifier struct {
 // NewNotifier makes a Notifier; nothing is sent before Run.
 func NewNotifier(p NotifierParams) *Notifier {
 	return &Notifier{
-		url: p.URL, log: p.Log, every: or(p.Every, 5*time.Millisecond),
+		url: p.URL, sockets: p.Sockets, log: p.Log, every: or(p.Every, 5*time.Millisecond),
 		wake: make(chan struct{}, 1), pending: map[string]*bundle{},
 	}
 }
@@ -90,7 +93,7 @@ func (n *Notifier) Notify(channel, payload string) {
 // Run sends until ctx ends, reconnecting as often as it takes; it returns nil.
 func (n *Notifier) Run(ctx context.Context) error {
 	for try := 0; ctx.Err() == nil; try++ {
-		conn, err := dialSession(ctx, n.url, "connectlink notifier")
+		conn, err := DialSession(ctx, SessionParams{URL: n.url, Name: "connectlink notifier", Sockets: n.sockets})
 		if err == nil {
 			try = 0
 			err = n.serve(ctx, conn)

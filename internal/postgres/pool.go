@@ -18,11 +18,14 @@ type Params struct {
 	MaxConns         int32         // the URL's pool_max_conns, else pgx's: 4 or the number of CPUs
 	StatementTimeout time.Duration // 10 s
 	LockTimeout      time.Duration // 5 s
+	TxTimeout        time.Duration // 3 times StatementTimeout: a whole transaction
 	IdleInTx         time.Duration // 15 s
 	AcquireTimeout   time.Duration // 250 ms: how long to wait for a free connection
 	AppName          string        // shown in pg_stat_activity; "connectlink"
 	// Tracer is told of queries, e.g. otelpgx's; nil for none.
 	Tracer pgx.QueryTracer
+	// Sockets open the connections; nil makes a set of the pool's own.
+	Sockets *Sockets
 }
 
 // DB is what a query needs: a pool, a transaction or a connection.
@@ -53,27 +56,35 @@ var (
 // Errors: ErrUnavailable when the database cannot be reached; a URL that cannot
 // be read is reported without its password.
 func Open(ctx context.Context, p Params) (*pgxpool.Pool, error) {
-	cfg, err := pgxpool.ParseConfig(p.URL)
+	p.StatementTimeout = or(p.StatementTimeout, 10*time.Second)
+	limit := &limits{
+		acquire:   or(p.AcquireTimeout, 250*time.Millisecond),
+		statement: p.StatementTimeout + clientMargin,
+		tx:        or(p.TxTimeout, 3*p.StatementTimeout),
+	}
+	// What is no statement (a ping, a connection being closed) has no other limit.
+	cfg, err := parseURL(p.URL, p.Sockets, limit.statement+readMargin)
 	if err != nil {
-		return nil, fmt.Errorf("read the database URL: %w", err)
+		return nil, err
 	}
 	if p.MaxConns != 0 {
 		cfg.MaxConns = p.MaxConns
 	}
 	// Expiring all connections at the same moment would be a stampede.
 	cfg.MaxConnLifetimeJitter = cfg.MaxConnLifetime / 5
-	cfg.ConnConfig.ConnectTimeout = 5 * time.Second
+	// An idle connection is asked for a sign of life before it is used. One that
+	// does not give it must not use up the time there is for another.
+	cfg.PingTimeout = max(limit.acquire/2, 100*time.Millisecond)
 	run := cfg.ConnConfig.RuntimeParams
 	run["application_name"] = or(p.AppName, "connectlink")
 	run["timezone"] = "UTC"
 	// Compiling a plan takes longer than any of our queries. The planner thinks
 	// otherwise of a bounded walk that ends early, and it cost half a second.
 	run["jit"] = "off"
-	run["statement_timeout"] = millis(or(p.StatementTimeout, 10*time.Second))
+	run["statement_timeout"] = millis(p.StatementTimeout)
 	run["lock_timeout"] = millis(or(p.LockTimeout, 5*time.Second))
 	run["idle_in_transaction_session_timeout"] = millis(or(p.IdleInTx, 15*time.Second))
 
-	limit := acquireLimit{timeout: or(p.AcquireTimeout, 250*time.Millisecond)}
 	cfg.ConnConfig.Tracer = limit
 	if p.Tracer != nil {
 		cfg.ConnConfig.Tracer = multitracer.New(p.Tracer, limit)
@@ -82,6 +93,7 @@ func Open(ctx context.Context, p Params) (*pgxpool.Pool, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the database pool: %w", err)
 	}
+	limit.pool.Store(pool)
 	if err := prove(ctx, pool); err != nil {
 		pool.Close()
 		return nil, fmt.Errorf("reach the database: %w", Translate(err))
@@ -104,6 +116,9 @@ func prove(ctx context.Context, pool *pgxpool.Pool) error {
 		}
 	}
 }
+
+// readMargin is how much longer than a statement one read may wait.
+const readMargin = 2 * time.Second
 
 func or[T comparable](v, fallback T) T {
 	var zero T

@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -14,16 +13,28 @@ import (
 // connection whose other end vanished without a word never does.
 const answerTimeout = 3 * time.Second
 
-// dialSession opens a connection outside any pool, for what belongs to a
-// session.
-func dialSession(ctx context.Context, url, name string) (*pgx.Conn, error) {
-	cfg, err := pgx.ParseConfig(url)
+// SessionParams describes a connection outside any pool.
+type SessionParams struct {
+	URL string // direct, not through a transaction pooler
+	// Name is shown in pg_stat_activity unless the URL has an application_name.
+	Name    string
+	Sockets *Sockets // nil: a set of its own
+}
+
+// DialSession opens a connection outside any pool, for what belongs to a
+// session. Each host of the URL has a time of its own to answer. Every read has
+// a limit of a few seconds past idleLimit: wait for notifications no longer than
+// that, and ask for a sign of life then.
+//
+// Errors: ErrUnavailable.
+func DialSession(ctx context.Context, p SessionParams) (*pgx.Conn, error) {
+	parsed, err := parseURL(p.URL, p.Sockets, idleLimit+readMargin)
 	if err != nil {
-		return nil, fmt.Errorf("read the database URL: %w", err)
+		return nil, err
 	}
-	cfg.ConnectTimeout = 5 * time.Second
+	cfg := parsed.ConnConfig
 	run := cfg.RuntimeParams
-	run["application_name"] = name
+	run["application_name"] = or(run["application_name"], p.Name)
 	run["idle_session_timeout"] = "0"
 	run["statement_timeout"] = "10000"
 	// The server, too, must notice that we are gone, else it keeps our locks:
@@ -37,6 +48,9 @@ func dialSession(ctx context.Context, url, name string) (*pgx.Conn, error) {
 	}
 	return conn, nil
 }
+
+// idleLimit is the longest that a session may wait in one read.
+const idleLimit = time.Minute
 
 // ping makes a round trip.
 func ping(ctx context.Context, conn *pgx.Conn) error {
