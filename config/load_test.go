@@ -122,7 +122,7 @@ func TestMinimalEnvironmentGivesTheDefaults(t *testing.T) {
 	if c.Listen != "127.0.0.1:8080" || c.PublicURL != nil || c.Role != config.RoleAll || c.LogLevel != slog.LevelInfo || !c.SandboxEnabled || c.AllowNoCallbacks {
 		t.Errorf("unexpected defaults:\n%s", c.Summary())
 	}
-	if c.SettleTwilio != time.Minute || c.SettleSendGrid != 5*time.Minute || c.LeaseFor != 8*time.Second || c.RenewEvery != 2*time.Second {
+	if c.SettleTwilio != time.Minute || c.SettleSendGrid != 5*time.Minute || c.LeaseFor != 8*time.Second || c.RenewEvery != 2*time.Second || c.DatabaseWait != time.Minute {
 		t.Errorf("unexpected spans:\n%s", c.Summary())
 	}
 	want := []config.Project{{
@@ -141,7 +141,7 @@ func TestEnvironmentOfOneProduct(t *testing.T) {
 	key := publicKey(t)
 	hook := "whsec_" + base64.StdEncoding.EncodeToString(make([]byte, 32))
 	c := mustLoad(t, with(
-		"CONNECTLINK_DATABASE_URL", "", "DATABASE_URL", database, "CONNECTLINK_DATABASE_DIRECT_URL", "host=db user=app dbname=x",
+		"CONNECTLINK_DATABASE_URL", "", "DATABASE_URL", database, "CONNECTLINK_DATABASE_DIRECT_URL", "host=db user=app dbname=x", "CONNECTLINK_DATABASE_WAIT", "5m",
 		"CONNECTLINK_LISTEN", ":9000", "CONNECTLINK_METRICS_LISTEN", "127.0.0.1:9090", "CONNECTLINK_PUBLIC_URL", "HTTPS://Go.Acme.example/", "CONNECTLINK_TRUSTED_PROXIES", "10.1.2.3/8, 192.0.2.7,::1",
 		"CONNECTLINK_LOG_LEVEL", "DEBUG", "CONNECTLINK_ROLE", "worker", "CONNECTLINK_SANDBOX", "off", "CONNECTLINK_CONSOLE_PASSWORDS", "off", "CONNECTLINK_OIDC_ISSUER", "https://id.acme.example", "CONNECTLINK_OIDC_CLIENT_ID", "console",
 		"CONNECTLINK_OIDC_CLIENT_SECRET", "oidc", "CONNECTLINK_OIDC_SCOPES", "groups", "CONNECTLINK_OIDC_ROLES_CLAIM", "groups", "CONNECTLINK_OIDC_ROLES", "helpdesk:agent", "CONNECTLINK_ALLOW_NO_CALLBACKS", "1",
@@ -163,7 +163,7 @@ func TestEnvironmentOfOneProduct(t *testing.T) {
 	}
 	c.PublicURL = nil
 	want := &config.Config{
-		DatabaseURL: secret.New(database), DatabaseDirectURL: secret.New("host=db user=app dbname=x"), Listen: ":9000", MetricsListen: "127.0.0.1:9090", Keyset: secret.New("CANARY-keyset"),
+		DatabaseURL: secret.New(database), DatabaseDirectURL: secret.New("host=db user=app dbname=x"), DatabaseWait: 5 * time.Minute, Listen: ":9000", MetricsListen: "127.0.0.1:9090", Keyset: secret.New("CANARY-keyset"),
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("::1/128")},
 		LogLevel:       slog.LevelDebug, Role: "worker", AllowNoCallbacks: true,
 		SettleTwilio: time.Second, NoReceiptEmail: 2 * time.Hour, NoReceiptSMS: 30 * time.Minute, KeepAlive: 620 * time.Second, DrainFor: 5 * time.Second, LeaseFor: 20 * time.Second, RenewEvery: 10 * time.Second,

@@ -53,10 +53,11 @@ const DefaultProject = "default"
 // Config is a whole, valid configuration.
 type Config struct {
 	DatabaseURL       secret.Text
-	DatabaseDirectURL secret.Text // for LISTEN and advisory locks; the same as DatabaseURL unless set
-	Listen            string      // host:port
-	MetricsListen     string      // host:port for /livez, /readyz and /metrics alone; empty: none
-	PublicURL         *url.URL    // without a final slash, a query or a fragment; nil when there is none
+	DatabaseDirectURL secret.Text   // for LISTEN and advisory locks; the same as DatabaseURL unless set
+	DatabaseWait      time.Duration // how long a start waits for the database
+	Listen            string        // host:port
+	MetricsListen     string        // host:port for /livez, /readyz and /metrics alone; empty: none
+	PublicURL         *url.URL      // without a final slash, a query or a fragment; nil when there is none
 	Keyset            secret.Text
 	TrustedProxies    []netip.Prefix
 	LogLevel          slog.Level

@@ -18,11 +18,15 @@ func (c *migrateCommand) Run(e *env) error {
 		return err
 	}
 	url := cfg.DatabaseDirectURL.Reveal()
+	log := logger(e, slog.LevelWarn)
+	if err := postgres.Wait(e.ctx, postgres.WaitParams{URL: url, Within: cfg.DatabaseWait, Log: log}); err != nil {
+		return err
+	}
 	pending, err := postgres.Pending(e.ctx, url)
 	if err != nil {
 		return err
 	}
-	if err := postgres.Migrate(e.ctx, url, logger(e, slog.LevelWarn)); err != nil {
+	if err := postgres.Migrate(e.ctx, url, log); err != nil {
 		return err
 	}
 	word := "Nothing to do"

@@ -87,7 +87,8 @@ func TestServeRefuses(t *testing.T) {
 			[]string{"project default is not ready for live keys", "Pipedream, SendGrid cannot call back", "CONNECTLINK_ALLOW_NO_CALLBACKS"},
 		},
 		"a database that does not answer": {
-			vars{"CONNECTLINK_DATABASE_URL": "postgres://me:hidden-word@127.0.0.1:1/none", "CONNECTLINK_KEYSET": keyset}, nil, 1, []string{"database unavailable"},
+			vars{"CONNECTLINK_DATABASE_URL": "postgres://me:hidden-word@127.0.0.1:1/none", "CONNECTLINK_KEYSET": keyset, "CONNECTLINK_DATABASE_WAIT": "300ms"}, nil, 1,
+			[]string{"waiting for the database", "database unavailable"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -136,7 +137,7 @@ func TestServeFromAnEmptyDatabase(t *testing.T) {
 		t.Error("a misspelt variable goes unnoticed")
 	}
 	api := vars{"CONNECTLINK_API_URL": public.URL, "CONNECTLINK_API_KEY": key.text("api_key")}
-	mustRun(t, nil, "healthcheck", "--url", s.url)
+	s.until("is ready", func() bool { return run(t, nil, "healthcheck", "--url", s.url).code == 0 })
 	made := parse(t, mustRun(t, api, "invites", "create", "--user=user-1", "--app=slack", "--email=delivered+connect@connectlink.test", "--name=Pat", "--inviter=Sam"))
 	if link, _ := made["invite_link"].(map[string]any); !strings.HasPrefix(object(link).text("url"), public.URL+"/c/") {
 		t.Errorf("the invite link: %v", made["invite_link"])

@@ -40,6 +40,18 @@ import (
 // stopWithin is how long requests under way may finish at a stop, after the drain.
 const stopWithin = 10 * time.Second
 
+// cutAfter is when, after the drain of a stop, connections to the database are
+// closed under what still waits for it. With the drain it is less than the 30 s
+// that containers are given, and it is more than any orderly step takes.
+const cutAfter = 15 * time.Second
+
+// Limits of statements. A request whose statement takes longer has lost its
+// caller; background work makes larger batches.
+const (
+	apiStatement  = 5 * time.Second
+	workStatement = 8 * time.Second
+)
+
 // poolConns is the size of each of the two pools unless the database's URL
 // says pool_max_conns. Requests wait 250 ms at most for a connection, so a
 // burst must find more of them than there are processors.
@@ -70,6 +82,8 @@ type App struct {
 	registry *prometheus.Registry
 	api      *pgxpool.Pool // for requests
 	work     *pgxpool.Pool // for background work, so that neither starves the other
+	sockets  *postgres.Sockets
+	monitor  *postgres.Monitor
 	listener net.Listener
 	health   net.Listener // for orchestrators and scrapers; nil unless configured
 	base     string       // where this process reaches itself
@@ -151,7 +165,12 @@ func (a *App) openBox() error {
 }
 
 func (a *App) openDatabase(ctx context.Context) error {
-	pending, err := postgres.Pending(ctx, a.cfg.DatabaseURL.Reveal())
+	url := a.cfg.DatabaseURL.Reveal()
+	a.sockets = postgres.NewSockets()
+	if err := postgres.Wait(ctx, postgres.WaitParams{URL: url, Within: a.cfg.DatabaseWait, Sockets: a.sockets, Log: a.log}); err != nil {
+		return err
+	}
+	pending, err := postgres.Pending(ctx, url)
 	if err != nil {
 		return err
 	}
@@ -159,15 +178,21 @@ func (a *App) openDatabase(ctx context.Context) error {
 		return fmt.Errorf("%d migrations are pending: run `connectlink migrate` first", pending)
 	}
 	var conns int32 // 0: as the URL says
-	if !strings.Contains(a.cfg.DatabaseURL.Reveal(), "pool_max_conns=") {
+	if !strings.Contains(url, "pool_max_conns=") {
 		conns = poolConns
 	}
-	if a.api, err = postgres.Open(ctx, postgres.Params{URL: a.cfg.DatabaseURL.Reveal(), MaxConns: conns, AppName: "connectlink api"}); err != nil {
+	if a.api, err = postgres.Open(ctx, postgres.Params{
+		URL: url, MaxConns: conns, AppName: "connectlink api", StatementTimeout: apiStatement, Sockets: a.sockets,
+	}); err != nil {
 		return err
 	}
-	a.work, err = postgres.Open(ctx, postgres.Params{
-		URL: a.cfg.DatabaseURL.Reveal(), MaxConns: conns, AppName: "connectlink worker", AcquireTimeout: 5 * time.Second,
-	})
+	if a.work, err = postgres.Open(ctx, postgres.Params{
+		URL: url, MaxConns: conns, AppName: "connectlink worker", StatementTimeout: workStatement,
+		AcquireTimeout: 5 * time.Second, Sockets: a.sockets,
+	}); err != nil {
+		return err
+	}
+	a.monitor, err = postgres.NewMonitor(postgres.MonitorParams{URL: url, Sockets: a.sockets, Pools: []*pgxpool.Pool{a.api, a.work}, Log: a.log})
 	return err
 }
 
@@ -224,7 +249,7 @@ func (a *App) openUseCases() error {
 		DB: a.work, Box: a.box, Project: a.cfg.Project, AllowPrivate: a.opt.Laptop, Now: a.opt.Now,
 	})
 	a.openWatch()
-	a.notifier = postgres.NewNotifier(postgres.NotifierParams{URL: a.cfg.DatabaseDirectURL.Reveal(), Log: a.log})
+	a.notifier = postgres.NewNotifier(postgres.NotifierParams{URL: a.cfg.DatabaseDirectURL.Reveal(), Sockets: a.sockets, Log: a.log})
 	if err := a.openTemplates(); err != nil {
 		return err
 	}
@@ -257,12 +282,17 @@ func (a *App) URL() string { return a.base }
 // Handler is what the process serves.
 func (a *App) Handler() http.Handler { return a.handler }
 
-// Run serves and works until ctx ends.
+// Run serves and works until ctx ends, and returns within the drain, cutAfter and a moment,
+// also when the database does not answer.
 func (a *App) Run(ctx context.Context) error {
 	defer a.Close()
 	g, ctx := errgroup.WithContext(ctx)
 	context.AfterFunc(ctx, func() { a.stopping.Store(true) })
-	g.Go(func() error { return ended(ctx, a.notifier.Run(ctx)) })
+	ended := make(chan struct{})
+	defer close(ended)
+	defer context.AfterFunc(ctx, func() { a.cut(ended) })()
+	g.Go(func() error { return a.monitor.Run(ctx) })
+	g.Go(func() error { return orderly(ctx, a.notifier.Run(ctx)) })
 	a.hearOthers(ctx, g)
 	if a.serves() {
 		g.Go(func() error { return a.serve(ctx) })
@@ -274,9 +304,9 @@ func (a *App) Run(ctx context.Context) error {
 		a.standins.run(ctx, g, a.works(), a.log)
 	}
 	if a.works() {
-		g.Go(func() error { return ended(ctx, a.dispatcher.Run(ctx)) })
+		g.Go(func() error { return orderly(ctx, a.dispatcher.Run(ctx)) })
 		g.Go(func() error {
-			return ended(ctx, a.worker.Run(ctx))
+			return orderly(ctx, a.worker.Run(ctx))
 		})
 	}
 	return g.Wait()
@@ -304,8 +334,20 @@ func (a *App) serve(ctx context.Context) error {
 // stop is how the listeners end: readiness is off from the start of the drain.
 func (a *App) stop() web.Stop { return web.Stop{Drain: a.cfg.DrainFor, Grace: stopWithin} }
 
-// ended makes an orderly end of what ran until ctx ended.
-func ended(ctx context.Context, err error) error {
+// cut ends what waits for the database past the time of a stop.
+func (a *App) cut(ended <-chan struct{}) {
+	t := time.NewTimer(a.cfg.DrainFor + cutAfter)
+	defer t.Stop()
+	select {
+	case <-ended:
+	case <-t.C:
+		a.log.Warn("the database does not answer; stopping without it")
+		a.sockets.Cut()
+	}
+}
+
+// orderly makes an orderly end of what ran until ctx ended.
+func orderly(ctx context.Context, err error) error {
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return nil
 	}
@@ -322,6 +364,19 @@ func (a *App) Close() {
 	if a.standins != nil {
 		a.standins.close()
 	}
+	a.closePools()
+}
+
+// closeWithin is how long the pools may say good-bye to the database.
+const closeWithin = 2 * time.Second
+
+// closePools closes the pools, politely if that is quick.
+func (a *App) closePools() {
+	if a.sockets == nil {
+		return
+	}
+	late := time.AfterFunc(closeWithin, a.sockets.Cut)
+	defer late.Stop()
 	for _, pool := range []*pgxpool.Pool{a.api, a.work} {
 		if pool != nil {
 			pool.Close()

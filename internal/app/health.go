@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 
-	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/web"
 )
 
@@ -59,21 +58,24 @@ func answerHealth(w http.ResponseWriter, status int) {
 	_, _ = fmt.Fprintf(w, `{"status":%q}`+"\n", word)
 }
 
-// errIdle is a worker without its lock: it claims nothing until it has it.
-var errIdle = errors.New("the process lock is not held")
+// errIdle is a worker that does nothing: it lacks its lock, or no claim
+// succeeded lately.
+var errIdle = errors.New("no delivery can be claimed: the process lock is not held, or no claim succeeded in the last 10 s")
 
 // errStopping is a process that takes its last requests.
 var errStopping = errors.New("the process is stopping")
 
-// ready says whether this process should get traffic, or does its work.
+// ready returns nil when this process should get traffic and does its work, else
+// the reason: it is not stopping, the database takes writes, and a process that
+// works claims.
 func (a *App) ready(ctx context.Context) error {
 	if a.stopping.Load() {
 		return errStopping
 	}
-	if err := a.api.Ping(ctx); err != nil {
-		return postgres.Translate(err)
+	if err := a.monitor.Writable(ctx); err != nil {
+		return err
 	}
-	if !a.serves() && !a.dispatcher.Working() {
+	if a.works() && !a.dispatcher.Working() {
 		return errIdle
 	}
 	if a.works() {

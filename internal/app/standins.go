@@ -56,7 +56,7 @@ func (s *standins) run(ctx context.Context, g *errgroup.Group, works bool, log *
 		}
 	})
 	if works {
-		g.Go(func() error { return ended(ctx, s.sandbox.Run(ctx)) })
+		g.Go(func() error { return orderly(ctx, s.sandbox.Run(ctx)) })
 	}
 }
 

@@ -77,7 +77,7 @@ func (a *App) liveCallbacks(p config.Project) string {
 
 func (a *App) openDispatch() {
 	a.dispatcher = dispatch.New(dispatch.Params{
-		DB: a.work, DirectURL: a.cfg.DatabaseDirectURL, Box: a.box, Minters: a.minter, Senders: a.senders, Pace: a.pace,
+		DB: a.work, DirectURL: a.cfg.DatabaseDirectURL, Sockets: a.sockets, Box: a.box, Minters: a.minter, Senders: a.senders, Pace: a.pace,
 		Project: a.cfg.Project, Renderer: a.texts.messages, Renderers: a.ownMessages(), PublicURL: a.public, CallbackURL: a.attemptCallback,
 		BlockKeys: a.blockKeys, Publish: a.follow, Log: a.log, Metrics: a.registry, Now: a.opt.Now,
 		Lease: a.cfg.LeaseFor, Renew: a.cfg.RenewEvery,
@@ -92,7 +92,8 @@ func (a *App) openWorker() {
 		}
 	}
 	a.worker = worker.New(worker.Params{
-		DB: a.work, Track: a.track, Courier: a.courier, Issue: a.Issue, Erase: a.Erase, Projects: told, Metrics: a.registry, Log: a.log,
+		StartWithin: a.cfg.DatabaseWait,
+		DB:          a.work, Track: a.track, Courier: a.courier, Issue: a.Issue, Erase: a.Erase, Projects: told, Metrics: a.registry, Log: a.log,
 	})
 }
 

@@ -57,3 +57,23 @@ func TestKilledAndFrozenWorkersLoseAndDoubleNothing(t *testing.T) {
 		})
 	}
 }
+
+// F1: the real program over a primary that vanishes without a word. The command
+// tries the other ways too.
+func TestF1EverythingMovesAgainAfterASilentFailover(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs two database servers and the program for a minute")
+	}
+	report, err := chaos.FailOver(t.Context(), chaos.Failovers{
+		Count: 1, Limit: 4 * time.Minute, Slack: 3, // other tests run beside it
+		Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
+	})
+	line, _ := json.Marshal(report)
+	t.Logf("%s", line)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := report.Check(); err != nil {
+		t.Error(err)
+	}
+}

@@ -10,6 +10,11 @@
 // Stop runs the real program, built from this module, and stops its database
 // under it while customers ask for invites through the API.
 //
+// FailOver runs it as two processes over a primary and a standby, has the primary
+// vanish without a word (frozen, its packets dropped for good, or its address
+// moved), promotes the standby, and measures how long it takes until everything
+// moves again.
+//
 // It also owns the rig: a dispatcher wired to a sink, and deliveries to load,
 // which dispatch's own tests use in one process.
 //

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -38,12 +37,10 @@ func build(ctx context.Context, dir, database, sinkURL string) (*program, error)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("build the program: %w\n%s", err, out)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := freeAddress()
 	if err != nil {
 		return nil, err
 	}
-	addr := l.Addr().String()
-	_ = l.Close()
 	p.base = "http://" + addr
 	p.env = append(os.Environ(),
 		"CONNECTLINK_DATABASE_URL="+database, "CONNECTLINK_KEYSET="+keyset.Encode().Reveal(), "CONNECTLINK_LISTEN="+addr,
@@ -54,6 +51,18 @@ func build(ctx context.Context, dir, database, sinkURL string) (*program, error)
 		"TWILIO_API_URL="+sinkURL+"/twilio", "TWILIO_ACCOUNT_SID=AC00000000000000000000000000000000", "TWILIO_AUTH_TOKEN=sink", "TWILIO_FROM=+15005550006",
 	)
 	return p, nil
+}
+
+// beside is another process of the same program, in a role, with an address for
+// its health alone.
+func (p *program) beside(role string) (*program, error) {
+	addr, err := freeAddress()
+	if err != nil {
+		return nil, err
+	}
+	other := &program{bin: p.bin, log: p.log + "." + role, base: "http://" + addr}
+	other.env = append(append([]string{}, p.env...), "CONNECTLINK_ROLE="+role, "CONNECTLINK_METRICS_LISTEN="+addr)
+	return other, nil
 }
 
 // run is one command of the program, to its end.
@@ -99,15 +108,8 @@ func (p *program) serve(ctx context.Context) error {
 		close(p.ended)
 	}()
 	for deadline := time.Now().Add(30 * time.Second); ; pause(ctx, 20*time.Millisecond) {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.base+"/readyz", http.NoBody)
-		if err != nil {
-			return err
-		}
-		if resp, err := http.DefaultClient.Do(req); err == nil {
-			_ = resp.Body.Close()
-			if resp.StatusCode == http.StatusOK {
-				return nil
-			}
+		if p.ready(ctx) {
+			return nil
 		}
 		select {
 		case <-p.ended:
@@ -118,6 +120,31 @@ func (p *program) serve(ctx context.Context) error {
 			return fmt.Errorf("the program did not become ready: %s", p.lastWords())
 		}
 	}
+}
+
+// ready asks a process whether it is ready; one that does not answer is not.
+func (p *program) ready(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.base+"/readyz", http.NoBody)
+	if err != nil {
+		return false
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return false
+	}
+	_ = resp.Body.Close()
+	return resp.StatusCode == http.StatusOK
+}
+
+// kill ends it at once, if it runs.
+func (p *program) kill() {
+	if p.ended == nil {
+		return
+	}
+	_ = p.cmd.Process.Kill()
+	<-p.ended
 }
 
 func (p *program) lastWords() string {

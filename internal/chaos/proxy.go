@@ -27,13 +27,14 @@ const (
 // when it falls silent arrives late, as by retransmission, unless its sender has
 // reset the connection meanwhile.
 type proxy struct {
-	listener        net.Listener
-	network, target string
+	listener net.Listener
 
-	mu     sync.Mutex
-	now    weather
-	change chan struct{} // closed at every change of weather
-	conns  map[net.Conn]struct{}
+	mu              sync.Mutex
+	network, target string
+	moves           int // how often the address moved
+	now             weather
+	change          chan struct{} // closed at every change of weather
+	conns           map[net.Conn]struct{}
 }
 
 func newProxy(network, target string) (*proxy, error) {
@@ -65,6 +66,26 @@ func (p *proxy) set(w weather) {
 			reset(c)
 		}
 	}
+}
+
+// move makes the address lead elsewhere, as when it goes over to another machine:
+// what is on its way to the old one arrives nowhere, for good, and neither end of
+// such a connection is told.
+func (p *proxy) move(network, target string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.network, p.target = network, target
+	p.moves++
+	p.now = fair
+	close(p.change)
+	p.change = make(chan struct{})
+}
+
+// way is where a new connection leads.
+func (p *proxy) way() (network, target string, moves int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.network, p.target, p.moves
 }
 
 // reset ends a connection without a farewell.
@@ -119,7 +140,8 @@ func (p *proxy) carry(near net.Conn) {
 		<-change
 		return
 	}
-	far, err := net.DialTimeout(p.network, p.target, 5*time.Second)
+	network, target, moves := p.way()
+	far, err := net.DialTimeout(network, target, 5*time.Second)
 	if err != nil {
 		return
 	}
@@ -128,22 +150,25 @@ func (p *proxy) carry(near net.Conn) {
 	done := make(chan struct{}, 2)
 	for _, way := range [][2]net.Conn{{near, far}, {far, near}} {
 		go func() {
-			p.pump(way[0], way[1], ended)
+			p.pump(way[0], way[1], moves, ended)
 			done <- struct{}{}
 		}()
 	}
 	<-done
 }
 
-// passable waits until something may pass; false when the connection ended first.
-func (p *proxy) passable(ended <-chan struct{}) bool {
+// passable waits until something may pass on a connection made after so many
+// moves; false when the connection ended first.
+func (p *proxy) passable(moves int, ended <-chan struct{}) bool {
 	for {
-		now, change := p.look()
-		switch now {
-		case fair:
-			return true
-		case broken:
+		p.mu.Lock()
+		now, change, left := p.now, p.change, p.moves != moves
+		p.mu.Unlock()
+		switch {
+		case now == broken:
 			return false
+		case now == fair && !left:
+			return true
 		}
 		select {
 		case <-ended:
@@ -155,7 +180,7 @@ func (p *proxy) passable(ended <-chan struct{}) bool {
 
 // pump passes on what comes from one side. It reads on while the network is
 // silent, so that it notices a sender that resets: then what it holds is lost.
-func (p *proxy) pump(from, to net.Conn, ended <-chan struct{}) {
+func (p *proxy) pump(from, to net.Conn, moves int, ended <-chan struct{}) {
 	type chunk struct {
 		data []byte
 		err  error
@@ -198,7 +223,7 @@ func (p *proxy) pump(from, to net.Conn, ended <-chan struct{}) {
 			return
 		case c = <-chunks:
 		}
-		if !p.passable(over) {
+		if !p.passable(moves, over) {
 			return
 		}
 		if _, err := to.Write(c.data); err != nil || c.err != nil {

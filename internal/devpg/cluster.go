@@ -60,9 +60,13 @@ func (c cluster) initialise(ctx context.Context) error {
 	if err := c.who.own(tmp); err != nil {
 		return fmt.Errorf("devpg: hand over the data folder: %w", err)
 	}
-	cmd := exec.CommandContext(ctx, filepath.Join(c.bin.Dir, "initdb"),
-		"--pgdata="+tmp, "--username=postgres", "--auth=trust",
-		"--encoding=UTF8", "--locale=C", "--no-instructions", "--no-sync")
+	name, args := "initdb", []string{
+		"--pgdata=" + tmp, "--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-instructions", "--no-sync",
+	}
+	if c.params.From != "" {
+		name, args = "pg_basebackup", []string{"--pgdata=" + tmp, "--dbname=" + c.params.From, "--write-recovery-conf", "--checkpoint=fast", "--no-sync"}
+	}
+	cmd := exec.CommandContext(ctx, filepath.Join(c.bin.Dir, name), args...)
 	cmd.SysProcAttr, cmd.Dir, cmd.Env = c.who.attr(), c.home, c.environ()
 	dieWithThread(cmd.SysProcAttr, true)
 	var out bytes.Buffer
@@ -71,7 +75,7 @@ func (c cluster) initialise(ctx context.Context) error {
 	defer runtime.UnlockOSThread()
 	if err := cmd.Run(); err != nil {
 		_ = os.RemoveAll(tmp)
-		return fmt.Errorf("devpg: initdb in %s: %w\n%s", c.home, err, lastLines(out.Bytes()))
+		return fmt.Errorf("devpg: %s in %s: %w\n%s", name, c.home, err, lastLines(out.Bytes()))
 	}
 	if !c.params.NoSync {
 		if err := syncTree(tmp); err != nil {

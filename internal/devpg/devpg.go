@@ -38,6 +38,10 @@ type Params struct {
 	Elsewhere string
 	// Settings are further server settings, winning over the built-in ones.
 	Settings map[string]string
+	// From is the URL of a running server whose data a new cluster is copied from,
+	// and which it then follows as a standby. That server needs wal_level=replica
+	// and max_wal_senders among its Settings.
+	From string
 	// NoSync skips making a new cluster durable; for throw-away clusters.
 	NoSync bool
 	// Shared detaches the server from this process: it is joined when it runs

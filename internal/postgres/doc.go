@@ -15,6 +15,21 @@
 // free connection is bounded too: a full pool answers ErrUnavailable after
 // Params.AcquireTimeout, also when the caller's own deadline is far.
 //
+// The server's limits end nothing when the server does not answer. So each pool
+// has limits on this side too, set by its tracer, which pgx asks before each
+// statement: a statement ends a second after its statement_timeout, a transaction
+// as a whole after Params.TxTimeout, and their connection is closed. A read that
+// is no statement ends with its socket (Sockets), which also has keepalive and
+// TCP_USER_TIMEOUT. No caller can forget a limit; give a context with a deadline
+// where a shorter one is wanted.
+//
+// # Failover
+//
+// With several hosts the writer is asked for unless the URL says otherwise, each
+// host has its own time to connect, and one that did not answer is skipped for a
+// few seconds. A session that answers 25006 is closed, and its pool replaced: it
+// belongs to a reader. Monitor finds out whether the database takes writes.
+//
 // # Direct connections
 //
 // Listener, Notifier and HoldLock need sessions of their own, which a

@@ -21,7 +21,6 @@ import (
 	"github.com/connectlink/connectlink/internal/issue"
 	"github.com/connectlink/connectlink/internal/job"
 	"github.com/connectlink/connectlink/internal/publish"
-	"github.com/connectlink/connectlink/internal/store/queue"
 	"github.com/connectlink/connectlink/internal/track"
 	"github.com/connectlink/connectlink/migrations"
 )
@@ -69,6 +68,8 @@ type Params struct {
 	Projects []string
 	Metrics  prometheus.Registerer // may be nil
 	Log      *slog.Logger
+	// StartWithin is how long a start waits for the database; 0: one try.
+	StartWithin time.Duration
 }
 
 // Worker runs background jobs. It is safe for concurrent use.
@@ -106,12 +107,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	// River reports its own counts every few seconds at info; its metrics and
 	// tables say the same.
 	quiet := slog.New(above{w.p.Log.Handler(), slog.LevelWarn})
-	if n, err := queue.AdoptEvents(ctx, w.p.DB, job.Publish{}.Kind(), w.queues, job.QueueEvents); err != nil {
-		return err
-	} else if n > 0 {
-		w.p.Log.InfoContext(ctx, "adopted events of projects without a webhook", "events", n)
-	}
-	client, err := river.NewClient(riverpgxv5.New(w.p.DB), &river.Config{
+	client, err := w.start(ctx, &river.Config{
 		Schema:               migrations.RiverSchema,
 		Logger:               quiet,
 		Queues:               w.bounds(),
@@ -121,10 +117,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		PeriodicJobs:         periodic(),
 	})
 	if err != nil {
-		return fmt.Errorf("make River's client: %w", err)
-	}
-	if err := client.Start(ctx); err != nil {
-		return fmt.Errorf("start River: %w", err)
+		return err
 	}
 	w.watch.run(ctx)
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)

@@ -7,6 +7,7 @@
 //	go run ./internal/chaos/cmd/chaos -provider sendgrid -late-reports 0.2 -kills 50
 //	go run ./internal/chaos/cmd/chaos -partitions 12 -freezes 50
 //	go run ./internal/chaos/cmd/chaos -stops 20
+//	go run ./internal/chaos/cmd/chaos -failovers 3
 package main
 
 import (
@@ -60,6 +61,9 @@ func run() error {
 	var down chaos.Outages
 	flag.IntVar(&down.Stops, "stops", 0, "instead of killing workers: stop the database of the real program so often while it accepts")
 	flag.IntVar(&down.Rate, "rate", 0, "accepts a second while the database stops; default 50")
+	var over chaos.Failovers
+	flag.IntVar(&over.Count, "failovers", 0, "instead of killing workers: have the primary of the real program's database vanish without a word so often, and promote its standby")
+	flag.DurationVar(&over.Dark, "dark", 0, "time between the primary's end and the promotion; default: drawn, up to 4s")
 	flag.Parse()
 
 	if err := choose(&o, *points); err != nil {
@@ -72,6 +76,11 @@ func run() error {
 	if down.Stops > 0 {
 		down.Seed, down.Limit, down.Slack, down.Log = o.Seed, o.Limit, o.Slack, o.Log
 		report, err := chaos.Stop(ctx, down)
+		return result(report, err)
+	}
+	if over.Count > 0 {
+		over.Rate, over.Seed, over.Limit, over.Slack, over.Log = down.Rate, o.Seed, o.Limit, o.Slack, o.Log
+		report, err := chaos.FailOver(ctx, over)
 		return result(report, err)
 	}
 	if o.URL == "" {

@@ -1,0 +1,108 @@
+package postgres_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/postgrestest"
+)
+
+// shout is a log whose first line can be waited for.
+type shout struct {
+	mu    sync.Mutex
+	buf   bytes.Buffer
+	first chan struct{}
+	once  sync.Once
+}
+
+func (s *shout) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	defer s.once.Do(func() { close(s.first) })
+	return s.buf.Write(p)
+}
+
+// F7: a database that comes later than the program is waited for, and said so.
+func TestF7WaitOutlastsADatabaseThatIsAway(t *testing.T) {
+	t.Parallel()
+	database := postgrestest.NewEmpty(t)
+	cfg, err := pgx.ParseConfig(database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := ln.Addr().String()
+	_ = ln.Close() // refused from here on
+	u := url.URL{Scheme: "postgres", User: url.UserPassword(cfg.User, cfg.Password), Host: addr, Path: "/" + cfg.Database, RawQuery: "sslmode=disable"}
+	out := &shout{first: make(chan struct{})}
+	ended := make(chan error, 1)
+	go func() {
+		ended <- postgres.Wait(context.Background(), postgres.WaitParams{URL: u.String(), Within: 2 * patience, Log: slog.New(slog.NewTextHandler(out, nil))})
+	}()
+	receive(t, out.first, "a line of the log")
+	if ln, err = net.Listen("tcp", addr); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = ln.Close() })
+	go func() {
+		for {
+			near, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			network, address := pgconn.NetworkAddress(cfg.Host, cfg.Port)
+			far, err := net.Dial(network, address)
+			if err != nil {
+				_ = near.Close()
+				continue
+			}
+			silent := make(chan struct{})
+			go pass(far, near, silent)
+			go pass(near, far, silent)
+		}
+	}()
+	if err := receive(t, ended, "the end of the wait"); err != nil {
+		t.Error(err)
+	}
+	if !strings.Contains(out.buf.String(), "waiting for the database") {
+		t.Errorf("the log says %q", out.buf.String())
+	}
+}
+
+// F7: what does not pass is not waited for; what does not come is given up.
+func TestF7WaitEndsAtOnceWhenItCannotHelp(t *testing.T) {
+	t.Parallel()
+	database := postgrestest.NewEmpty(t)
+	cfg, err := pgx.ParseConfig(database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	way := newLink(t, database, 0)
+	other := strings.Replace(way.url, "/"+cfg.Database, "/no_such_database", 1)
+	ended := make(chan error, 1)
+	go func() {
+		ended <- postgres.Wait(context.Background(), postgres.WaitParams{URL: other, Within: time.Hour, Log: quiet})
+	}()
+	if err := receive(t, ended, "the end of the wait"); err == nil || errors.Is(err, postgres.ErrUnavailable) || !strings.Contains(err.Error(), "no_such_database") {
+		t.Errorf("a database that does not exist: %v", err)
+	}
+	err = postgres.Wait(t.Context(), postgres.WaitParams{URL: "postgres://u:canary@127.0.0.1:1/db?sslmode=disable", Within: 300 * time.Millisecond, Log: quiet})
+	if !errors.Is(err, postgres.ErrUnavailable) || strings.Contains(err.Error(), "canary") {
+		t.Errorf("a database that does not come: %v", err)
+	}
+}

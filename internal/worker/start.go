@@ -1,0 +1,60 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+
+	"github.com/connectlink/connectlink/internal/job"
+	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/store/queue"
+)
+
+const (
+	startFirst = 100 * time.Millisecond // pause after a start that failed
+	startMax   = 2 * time.Second
+)
+
+// start starts River. Its first connection has no patience of its own: a
+// database that is slow or away for a moment, as after an outage when all
+// processes start at once, must not end this one. Errors that do not pass are
+// returned at once.
+func (w *Worker) start(ctx context.Context, cfg *river.Config) (*river.Client[pgx.Tx], error) {
+	until := time.Now().Add(w.p.StartWithin)
+	for pause := startFirst; ; pause = min(2*pause, startMax) {
+		client, err := w.tryStart(ctx, cfg)
+		if err == nil || ctx.Err() != nil || !postgres.IsPassing(err) || time.Now().After(until) {
+			return client, err
+		}
+		w.p.Log.WarnContext(ctx, "background work waits for the database", "err", postgres.Translate(err))
+		t := time.NewTimer(pause)
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			return nil, ctx.Err()
+		}
+	}
+}
+
+func (w *Worker) tryStart(ctx context.Context, cfg *river.Config) (*river.Client[pgx.Tx], error) {
+	n, err := queue.AdoptEvents(ctx, w.p.DB, job.Publish{}.Kind(), w.queues, job.QueueEvents)
+	if err != nil {
+		return nil, err
+	}
+	if n > 0 {
+		w.p.Log.InfoContext(ctx, "adopted events of projects without a webhook", "events", n)
+	}
+	client, err := river.NewClient(riverpgxv5.New(w.p.DB), cfg)
+	if err != nil {
+		return nil, fmt.Errorf("make River's client: %w", err)
+	}
+	if err := client.Start(ctx); err != nil {
+		return nil, fmt.Errorf("start River: %w", postgres.Translate(err))
+	}
+	return client, nil
+}
