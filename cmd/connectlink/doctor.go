@@ -123,6 +123,10 @@ func (f *findings) project(cfg *config.Config, p config.Project) {
 	defer cancel()
 	for _, check := range app.Checks(cfg, p) {
 		err := check.Try(ctx)
+		if errors.Is(err, app.ErrNotTried) {
+			f.note(fmt.Sprintf("project %s: %s: %v", p.ID, check.What, err))
+			continue
+		}
 		f.tried(fmt.Sprintf("project %s: %s", p.ID, check.What), err, advice(err, check.Advice))
 	}
 }

@@ -71,6 +71,7 @@ func TestDoctor(t *testing.T) {
 		"ok    configuration", "ok    database", "ok    migrations", "ok    direct database connection", "ok    public URL",
 		"ok    project default: ready for live keys", "ok    project default: Pipedream's token endpoint", "ok    project default: SendGrid (a send in sandbox mode)",
 		"ok    project default: SendGrid delivery receipts", "ok    project default: Twilio (reading the account)",
+		"ok    project default: Twilio's Messaging Service and its senders",
 		"note  project default: STOP replies are heard once Twilio posts incoming messages", public.URL+"/hooks/twilio/inbound/default/live")
 	if strings.Contains(well.stdout, "WRONG") {
 		t.Error("something is wrong, and the exit code is 0")
@@ -85,11 +86,18 @@ func TestDoctor(t *testing.T) {
 	}{
 		"credentials of somebody else": {
 			vars{"PIPEDREAM_CLIENT_SECRET": "hidden-word", "SENDGRID_API_KEY": "SG.hidden-word", "TWILIO_API_SECRET": "hidden-word"},
-			[]string{"project default", "project default", "project default"},
-			[]string{"PIPEDREAM_CLIENT_ID and PIPEDREAM_CLIENT_SECRET must be", "The API key needs Mail Send", "TWILIO_ACCOUNT_SID must fit"},
+			[]string{"project default", "project default", "project default"}, // the Messaging Service may not be read: a note
+			[]string{"note  project default: Twilio's Messaging Service", "PIPEDREAM_CLIENT_ID and PIPEDREAM_CLIENT_SECRET must be", "The API key needs Mail Send", "TWILIO_ACCOUNT_SID must fit"},
 		},
-		"no receipts":        {vars{"SENDGRID_WEBHOOK_PUBLIC_KEYS": ""}, []string{"project default"}, []string{"WRONG project default: SendGrid delivery receipts", "SENDGRID_WEBHOOK_PUBLIC_KEYS"}},
-		"vendors away":       {vars{"PIPEDREAM_API_URL": "http://127.0.0.1:1", "TWILIO_API_URL": "http://127.0.0.1:1"}, []string{"project default", "project default"}, nil},
+		"no receipts": {vars{"SENDGRID_WEBHOOK_PUBLIC_KEYS": ""}, []string{"project default"}, []string{"WRONG project default: SendGrid delivery receipts", "SENDGRID_WEBHOOK_PUBLIC_KEYS"}},
+		"vendors away": {
+			vars{"PIPEDREAM_API_URL": "http://127.0.0.1:1", "TWILIO_API_URL": "http://127.0.0.1:1", "SENDGRID_API_URL": "http://127.0.0.1:1"},
+			[]string{"project default", "project default", "project default", "project default"},
+			[]string{"Pipedream's token endpoint", "the connection was refused", "(connection_refused)", "neither key nor account was tried"},
+		},
+		"a Messaging Service of another account": {
+			vars{"TWILIO_MESSAGING_SERVICE_SID": "MG" + strings.Repeat("0", 32)}, []string{"project default"}, []string{"no Messaging Service with this SID"},
+		},
 		"another public URL": {vars{"CONNECTLINK_PUBLIC_URL": public.URL + "/elsewhere"}, []string{"public URL"}, []string{"it answers 404", "must lead to this service"}},
 		"nobody can call back": {
 			vars{"PIPEDREAM_API_URL": "https://127.0.0.1.invalid", "CONNECTLINK_PUBLIC_URL": public.URL},

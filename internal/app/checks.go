@@ -3,12 +3,17 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
 	"github.com/connectlink/connectlink/config"
 	"github.com/connectlink/connectlink/internal/limit"
+	"github.com/connectlink/connectlink/internal/twilio"
 )
+
+// ErrNotTried: the credentials may not do what the check does, and need not.
+var ErrNotTried = errors.New("not tried")
 
 // Check is one thing that the doctor tries at a vendor.
 type Check struct {
@@ -66,6 +71,18 @@ func Checks(cfg *config.Config, p config.Project) []Check {
 	}
 	if v.text != nil {
 		out = append(out, Check{"Twilio (reading the account)", "TWILIO_ACCOUNT_SID must fit the API key or the auth token.", v.text.Check})
+		if p.Twilio.MessagingServiceSID != "" {
+			out = append(out, Check{
+				"Twilio's Messaging Service and its senders", "TWILIO_MESSAGING_SERVICE_SID must be a Messaging Service of this account with a sender for text messages.",
+				func(ctx context.Context) error {
+					err := v.text.CheckService(ctx)
+					if errors.Is(err, twilio.ErrMayNotRead) {
+						return fmt.Errorf("%w: %w", ErrNotTried, err)
+					}
+					return err
+				},
+			})
+		}
 	}
 	return out
 }

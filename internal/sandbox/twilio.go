@@ -39,6 +39,10 @@ func (s *Sandbox) serveTwilio(w http.ResponseWriter, r *http.Request) {
 		twilioRefuse(w, http.StatusUnauthorized, 20003, "Authenticate")
 		return
 	}
+	if service, ok := strings.CutPrefix(r.URL.Path, "/v1/Services/"); ok && r.Method == http.MethodGet {
+		s.twilioService(w, r, service)
+		return
+	}
 	path, ok := strings.CutPrefix(r.URL.Path, "/2010-04-01/Accounts/")
 	path, isJSON := strings.CutSuffix(path, ".json")
 	account, path, _ := strings.Cut(path, "/")
