@@ -245,7 +245,7 @@ func (p *page) faults(e *invite.Error, now time.Time) []fault {
 		out = append(out, fault{field, text})
 	}
 	switch {
-	case e.Code == invite.CodeUnknownApp && len(out) == 0:
+	case e.Code == invite.CodeUnknownApp:
 		out = []fault{{"app", p.t("Pipedream knows no app of this name.")}}
 	case e.Code == invite.CodeAppNeedsNoAccount && len(out) == 0:
 		out = []fault{{"app", p.t("This app works without an account: there is nothing to connect.")}}

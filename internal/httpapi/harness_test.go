@@ -108,7 +108,7 @@ func newWorld(t *testing.T) *world {
 		handler.ServeHTTP(rw, r)
 	}))
 	t.Cleanup(w.vendors.Close)
-	w.project = config.Project{ID: "default", Brand: config.Brand{Name: "Acme", Region: "US"}}
+	w.project = config.Project{ID: "default", Brand: config.Brand{Name: "Acme", Region: "US"}, ReturnURLs: []string{"https://acme.example/back"}}
 	cred := w.sandbox.Credentials()
 	w.accounts = pipedream.New(pipedream.Params{
 		BaseURL: w.vendors.URL + "/pipedream", ClientID: cred.PipedreamClientID, ClientSecret: cred.PipedreamClientSecret,

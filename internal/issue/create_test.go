@@ -308,6 +308,42 @@ func TestIfActiveHoldsAgainstConcurrentCreates(t *testing.T) {
 	}
 }
 
+// TestSecurityF8TestKeysReturnToRegisteredAddressesOnly, where others reach the
+// service: its pages would lead people anywhere a key's holder likes.
+func TestSecurityF8TestKeysReturnToRegisteredAddressesOnly(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.process()
+	try := func(url string) error {
+		req := ask("user-1")
+		req.ReturnURL = url
+		_, err := s.Create(t.Context(), w.key, req, issue.Meta{})
+		return err
+	}
+	for _, registered := range [][]string{nil, {"https://app.acme.example/back", "acme://"}} {
+		w.project.ReturnURLs = registered
+		for _, url := range []string{"https://evil-phish.example/login", "http://evil.example", "https://localhost.evil.example/", "https://evil.example@localhost/", "javascript:alert(1)", "other://x"} {
+			err := try(url)
+			if code := invite.CodeOf(err); code != invite.CodeReturnURLNotAllowed && code != invite.CodeInvalidRequest {
+				t.Errorf("%s with %d registered: %v", url, len(registered), err)
+			}
+			if code := invite.CodeOf(err); code == invite.CodeReturnURLNotAllowed && !strings.Contains(err.Error(), "CONNECTLINK_RETURN_URLS") {
+				t.Errorf("%s: the refusal does not name the setting: %v", url, err)
+			}
+		}
+		for _, url := range []string{"http://localhost:3000/done", "https://127.0.0.1/x", "http://[::1]:8080/"} {
+			if err := try(url); err != nil {
+				t.Errorf("%s with %d registered: %v", url, len(registered), err)
+			}
+		}
+		for _, url := range []string{"https://app.acme.example/back/x", "acme://connected"} {
+			if err := try(url); (err == nil) != (registered != nil) {
+				t.Errorf("%s with %d registered: %v", url, len(registered), err)
+			}
+		}
+	}
+}
+
 // TestIfActiveReturnAnswersTheOpenInviteWhateverTheRace: one create of each user
 // makes the invite, and all others are answered with it.
 func TestIfActiveReturnAnswersTheOpenInviteWhateverTheRace(t *testing.T) {

@@ -100,6 +100,11 @@ func (s *Service) planResend(p access.Principal, project config.Project, inv fin
 		return resend{}, err
 	}
 	content, err := find.Open(s.p.Box, inv.ID, inv.Content)
+	if errors.Is(err, find.ErrUnreadable) {
+		s.p.Log.Error("an invite cannot be read", "invite", inv.ID.String(), "error", err)
+		return resend{}, invite.Errorf(invite.CodeNotResendable,
+			"The recipient of invite %s cannot be read: what was stored is damaged, or its key is no longer in the keyset. Make a new invite.", inv.ID)
+	}
 	if err != nil {
 		return resend{}, err
 	}

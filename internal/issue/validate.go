@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"net/url"
 	"regexp"
 	"slices"
@@ -93,7 +94,7 @@ func validate(r CreateRequest, p access.Principal, project config.Project, publi
 	o.content.Recipient = recipient(&f, r.Recipient, o.channel, p, project)
 	o.people(&f, r, project)
 	o.later(&f, r, p, project, now)
-	o.content.ReturnURL = returnURL(&f, r.ReturnURL, project, p)
+	o.content.ReturnURL = returnURL(&f, r.ReturnURL, project, p, publicURL)
 	o.content.Metadata = metadata(&f, r.Metadata)
 	return o, f.err()
 }
@@ -275,7 +276,7 @@ func listed(r invite.Recipient, list []string) bool {
 	return true
 }
 
-func returnURL(f *faults, raw string, project config.Project, p access.Principal) string {
+func returnURL(f *faults, raw string, project config.Project, p access.Principal, publicURL string) string {
 	if raw == "" {
 		return ""
 	}
@@ -284,15 +285,25 @@ func returnURL(f *faults, raw string, project config.Project, p access.Principal
 		f.add("/return_url", invite.FaultInvalid, "must be an absolute URL of at most 2000 characters, without user information")
 		return ""
 	}
-	if !p.Livemode && len(project.ReturnURLs) == 0 && u.Scheme == "https" {
-		return raw // nothing is registered yet, and nothing real is at stake
+	if !p.Livemode && u.Scheme == "https" && len(project.ReturnURLs) == 0 && !public(publicURL) {
+		return raw // nothing is registered yet, and nobody but its author opens this service
+	}
+	if loopback := net.ParseIP(u.Hostname()); !p.Livemode && (u.Scheme == "https" || u.Scheme == "http") &&
+		(u.Hostname() == "localhost" || loopback != nil && loopback.IsLoopback()) {
+		return raw // a developer's own machine
 	}
 	if !project.AllowsReturn(u) {
-		f.add("/return_url", invite.CodeReturnURLNotAllowed, "return_url is not on the project's list of return_urls")
+		f.add("/return_url", invite.CodeReturnURLNotAllowed,
+			"return_url is not among the project's return_urls, which has %d entries; add it there or to CONNECTLINK_RETURN_URLS (https://app.example.com/path, or a custom scheme such as acme://)",
+			len(project.ReturnURLs))
 		return ""
 	}
 	return raw
 }
+
+// public reports whether other people reach this service: then a test key's link
+// must not lead them anywhere its holder likes.
+func public(publicURL string) bool { return strings.HasPrefix(publicURL, "https://") }
 
 func metadata(f *faults, m map[string]string) map[string]string {
 	if len(m) > maxMetadata {

@@ -272,6 +272,9 @@ func (t *Tracker) ofOther(ctx context.Context, tx pgx.Tx, id invite.ID, a pipedr
 		return false, err
 	}
 	content, err := find.Open(t.p.Box, id, sealed)
+	if errors.Is(err, find.ErrUnreadable) {
+		return false, nil // nothing to compare with; the account is connected nevertheless
+	}
 	if err != nil {
 		return false, err
 	}

@@ -69,6 +69,9 @@ func (t *Tracker) Pipedream(ctx context.Context, hook secret.Text, raw []byte) e
 		if err := t.keep(ctx, tx, pipedreamName, owner.InviteID, withoutToken(raw, w.ConnectToken)); err != nil {
 			return err
 		}
+		if err := ledger.SetSpent(ctx, tx, owner.InviteID, owner.LinkID); err != nil {
+			return err
+		}
 		switch w.Event {
 		case pipedream.EventSuccess:
 			return t.p.Later(ctx, tx, check)

@@ -16,8 +16,10 @@ import (
 )
 
 const (
-	// sameLinkFor is how long after a hand-out a press gives the same link.
-	sameLinkFor = time.Minute
+	// sameLinkFor is how long after a hand-out a press gives the same link: what a
+	// double tap or a reload of a slow page needs. Longer would give a link that
+	// may be spent, which Pipedream answers with a dead end.
+	sameLinkFor = 10 * time.Second
 	// pressWithin bounds a press: a mint (5 s) and two short transactions.
 	pressWithin = 10 * time.Second
 	// robotPresses is how many links robots are given for one invite within a
@@ -143,7 +145,7 @@ func (s *Service) press(ctx context.Context, row ledger.Coded, code secret.Text,
 // got, or that the API handed out, is not given to a person too; and after a
 // failed connection a person wants a fresh one, whoever gave them the other.
 func fit(l ledger.HeldLink, p invite.Progress) bool {
-	if p == invite.ConnectFailed || !invite.EnoughLeft(l.Granted, l.Left) {
+	if p == invite.ConnectFailed || l.Spent || !invite.EnoughLeft(l.Granted, l.Left) {
 		return false
 	}
 	return l.HandedOutAt == nil || p == invite.Continued && l.SinceHandOut <= sameLinkFor

@@ -32,6 +32,12 @@ func (s *Service) Done(ctx context.Context, code secret.Text, hint Outcome) (Pag
 	if err != nil || !page.State.open() && !overtaken {
 		return page, err
 	}
+	if row.Progress == invite.Continued {
+		// Back from Pipedream: the link is used up, whatever came of it.
+		if err := ledger.SetSpent(ctx, s.p.DB, row.ID, invite.LinkID{}); err != nil {
+			return Page{}, err
+		}
+	}
 	if hint == Errored {
 		if page.State.open() {
 			page.State = CouldNotConnect

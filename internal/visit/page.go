@@ -3,6 +3,7 @@ package visit
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/url"
 	"slices"
 	"strings"
@@ -205,6 +206,8 @@ func (p Page) ReturnURL(status ReturnStatus) (target string, custom bool) {
 		if u.Host == "" || u.User != nil {
 			return "", false
 		}
+	case scheme == "http" && !p.Livemode && isLoopback(u.Hostname()):
+		// A developer's own machine, with a test key.
 	case slices.Contains([]string{"http", "javascript", "data", "vbscript", "file", "blob", "about", "view-source", "intent", "filesystem"}, scheme):
 		// Checked when the invite was made, and again here: this is where it would bite.
 		return "", false
@@ -220,6 +223,11 @@ func (p Page) ReturnURL(status ReturnStatus) (target string, custom bool) {
 	}
 	u.RawQuery = query
 	return u.String(), custom
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // String leaves out what is personal: pages end up in logs by accident.

@@ -2,6 +2,7 @@ package find
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -50,7 +51,10 @@ type Resource struct {
 	SendAt               *time.Time         `json:"send_at"`   // when it is or was to be sent; null: at once
 	Fallback             *FallbackResource  `json:"fallback"`  // as it was asked for, used or not
 	Reminders            *RemindersResource `json:"reminders"` // null where none were asked for
-	ErasedAt             *time.Time         `json:"erased_at"` // when what is personal was erased; external_user_id is a mark since
+	// Unreadable: a part of it cannot be opened with this service's keys, and is
+	// left out; absent where all can be read.
+	Unreadable bool       `json:"unreadable,omitempty"`
+	ErasedAt   *time.Time `json:"erased_at"` // when what is personal was erased; external_user_id is a mark since
 }
 
 // AppResource is the app to be connected.
@@ -126,20 +130,27 @@ func Open(box *seal.Box, id invite.ID, sealed []byte) (invite.Content, error) {
 	}
 	plain, err := box.Open(sealed, seal.AD{Column: "invites.content", ID: id.UUID()})
 	if err != nil {
-		return c, fmt.Errorf("open content of invite %s: %w", id, err)
+		return c, fmt.Errorf("open content of invite %s: %w: %w", id, ErrUnreadable, err)
 	}
 	if err := json.Unmarshal(plain, &c); err != nil {
-		return c, fmt.Errorf("decode content of invite %s: not the JSON that was stored", id)
+		return c, fmt.Errorf("decode content of invite %s: %w: not the JSON that was stored", id, ErrUnreadable)
 	}
 	return c, nil
 }
 
-// Present opens what the asker may see and gives an invite its public shape.
+// ErrUnreadable means that a sealed value cannot be opened: it was cut off, or
+// its key is no longer in the keyset.
+var ErrUnreadable = errors.New("cannot be opened with this keyset")
+
+// Present opens what the asker may see and gives an invite its public shape. What
+// cannot be opened is left out and the invite is marked: one damaged row must not
+// hide the others of a list.
 func Present(box *seal.Box, inv Invite, links Links) (Resource, error) {
 	content, err := Open(box, inv.ID, inv.Content)
 	if err != nil {
-		return Resource{}, err
+		content, inv.Content = invite.Content{}, nil
 	}
+	unreadable := err != nil
 	r := Resource{
 		ID: inv.ID, Object: "invite", Livemode: inv.Livemode, PipedreamEnvironment: inv.Environment,
 		Status: inv.Status, Progress: inv.Progress, Channel: inv.Channel, ExternalUserID: inv.ExternalUserID,
@@ -164,11 +175,12 @@ func Present(box *seal.Box, inv Invite, links Links) (Resource, error) {
 	}
 	r.Delivery, r.Fallback = presentDelivery(inv), presentFallback(inv)
 	if err := r.connection(box, inv, content.Recipient.Email); err != nil {
-		return Resource{}, err
+		unreadable = true
 	}
 	if err := r.links(box, inv, links); err != nil {
-		return Resource{}, err
+		unreadable = true
 	}
+	r.Unreadable = unreadable
 	return r, nil
 }
 
@@ -239,11 +251,12 @@ func (r *Resource) links(box *seal.Box, inv Invite, links Links) error {
 	if !links.Show {
 		return nil
 	}
+	var failed error
 	// Whoever opens a connect link is asked nothing any more.
 	if inv.LinkURL != nil && inv.Verify != invite.VerifyCode {
 		url, err := box.Open(inv.LinkURL, seal.AD{Column: "connect_links.url", ID: inv.LinkID.UUID()})
 		if err != nil {
-			return fmt.Errorf("open link %s: %w", inv.LinkID, err)
+			failed = fmt.Errorf("open link %s: %w", inv.LinkID, err)
 		}
 		r.ConnectLinkURL = orNil(string(url))
 	}
@@ -255,7 +268,7 @@ func (r *Resource) links(box *seal.Box, inv Invite, links Links) error {
 		}
 		r.InviteLink = &InviteLink{URL: InviteURL(links.PublicURL, secret.New(string(code))).Reveal()}
 	}
-	return nil
+	return failed
 }
 
 // InviteURL is where an invite link with this code leads.

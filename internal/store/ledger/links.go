@@ -22,19 +22,20 @@ type HeldLink struct {
 	ExpiresAtRaw string
 	HandedOutAt  *time.Time
 	SinceHandOut time.Duration // meaningful only with HandedOutAt
+	Spent        bool          // it was used: the person came back, or Pipedream's webhook came
 }
 
 // FindLink returns the newest link of an invite that is not wiped; ok is false when none is held.
 func FindLink(ctx context.Context, db postgres.DB, id invite.ID) (HeldLink, bool, error) {
 	rows, _ := db.Query(ctx, `
 		SELECT id, url, granted_s, extract(epoch FROM expires_at - now())::float8, expires_at, expires_at_raw, handed_out_at,
-			coalesce(extract(epoch FROM now() - handed_out_at), 0)::float8
+			coalesce(extract(epoch FROM now() - handed_out_at), 0)::float8, spent_at IS NOT NULL
 		FROM connect_links WHERE invite_id = $1 AND url IS NOT NULL ORDER BY minted_at DESC, id DESC LIMIT 1`, id)
 	l, err := pgx.CollectExactlyOneRow(rows, func(r pgx.CollectableRow) (HeldLink, error) {
 		var l HeldLink
 		var granted int32
 		var left, since float64
-		err := r.Scan(&l.ID, &l.URL, &granted, &left, &l.ExpiresAt, &l.ExpiresAtRaw, &l.HandedOutAt, &since)
+		err := r.Scan(&l.ID, &l.URL, &granted, &left, &l.ExpiresAt, &l.ExpiresAtRaw, &l.HandedOutAt, &since, &l.Spent)
 		l.Granted = time.Duration(granted) * time.Second
 		l.Left = time.Duration(left * float64(time.Second))
 		l.SinceHandOut = time.Duration(since * float64(time.Second))
@@ -76,6 +77,18 @@ func SetHandedOut(ctx context.Context, tx pgx.Tx, id invite.ID, link invite.Link
 		WHERE id = $1 AND EXISTS (SELECT FROM l)`, id, link)
 	if err != nil {
 		return fmt.Errorf("hand out link %s: %w", link, postgres.Translate(err))
+	}
+	return nil
+}
+
+// SetSpent records that the links of an invite that were handed out are used up.
+// With a link's id it is that one alone.
+func SetSpent(ctx context.Context, db postgres.DB, id invite.ID, link invite.LinkID) error {
+	_, err := db.Exec(ctx, `
+		UPDATE connect_links SET spent_at = now()
+		WHERE invite_id = $1 AND ($3 OR id = $2) AND handed_out_at IS NOT NULL AND spent_at IS NULL`, id, link, link.IsZero())
+	if err != nil {
+		return fmt.Errorf("set links of invite %s spent: %w", id, postgres.Translate(err))
 	}
 	return nil
 }
