@@ -311,9 +311,11 @@ func TestCommandsMayLackWhatTheyDoNotNeed(t *testing.T) {
 func TestPublicURL(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
-		"https://go.acme.example": "https://go.acme.example", "http://localhost:8080/": "http://localhost:8080", "https://acme.example/connect//": "https://acme.example/connect",
+		"https://go.acme.example": "https://go.acme.example", "http://localhost:8080/": "http://localhost:8080", "https://go.acme.example//": "https://go.acme.example",
 		"go.acme.example": "", "//go.acme.example": "", "ftp://x.example": "", "https://": "", "https://:8080": "", "/c": "", "https://x.example/?": "", "https://x.example?a=b": "",
 		"https://x.example/#": "", "https://x.example#f": "", "https://u:p@x.example": "", "mailto:a@b.c": "", "https://x.example:port": "",
+		// F15: links, forms and cookies would leave the path.
+		"https://acme.example/connect/": "", "https://acme.example/connect": "", "https://acme.example//connect//": "", "https://acme.example/%2F": "",
 	} {
 		c, err := load(with("CONNECTLINK_PUBLIC_URL", in), nil)
 		switch {

@@ -16,7 +16,7 @@ func TestCallbacksReachable(t *testing.T) {
 	for public, want := range map[string]bool{
 		"":                             false,
 		"https://go.acme.example":      true,
-		"https://go.acme.example/path": true,
+		"https://go.acme.example/":     true,
 		"https://GO.acme.example:8443": true,
 		"https://93.184.216.34":        true,
 		"http://go.acme.example":       false,

@@ -143,7 +143,10 @@ func checkPublicURL(s string) (*url.URL, error) {
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.HasSuffix(s, "#"):
 		return nil, fmt.Errorf("must have neither a query (?) nor a fragment (#)")
 	}
+	if strings.Trim(u.EscapedPath(), "/") != "" {
+		return nil, fmt.Errorf("must have no path: pages, console and callbacks are served from the root of a host, so use a name of its own, such as https://go.example.com")
+	}
 	u.Scheme, u.Host = strings.ToLower(u.Scheme), strings.ToLower(u.Host)
-	u.Path, u.RawPath = strings.TrimRight(u.Path, "/"), ""
+	u.Path, u.RawPath = "", ""
 	return u, nil
 }

@@ -52,6 +52,8 @@ func TestDoctor(t *testing.T) {
 		}
 	}))
 	t.Cleanup(public.Close)
+	elsewhere := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(elsewhere.Close)
 	c := vendors.Credentials()
 	v = v.with(vars{
 		"CONNECTLINK_PUBLIC_URL": public.URL,
@@ -98,7 +100,7 @@ func TestDoctor(t *testing.T) {
 		"a Messaging Service of another account": {
 			vars{"TWILIO_MESSAGING_SERVICE_SID": "MG" + strings.Repeat("0", 32)}, []string{"project default"}, []string{"no Messaging Service with this SID"},
 		},
-		"another public URL": {vars{"CONNECTLINK_PUBLIC_URL": public.URL + "/elsewhere"}, []string{"public URL"}, []string{"it answers 404", "must lead to this service"}},
+		"another public URL": {vars{"CONNECTLINK_PUBLIC_URL": elsewhere.URL}, []string{"public URL"}, []string{"it answers 404", "must lead to this service"}},
 		"nobody can call back": {
 			vars{"PIPEDREAM_API_URL": "https://127.0.0.1.invalid", "CONNECTLINK_PUBLIC_URL": public.URL},
 			[]string{"project default", "project default"}, []string{"ready for live keys: CONNECTLINK_PUBLIC_URL", "refuses to start"},
