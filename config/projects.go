@@ -118,6 +118,8 @@ func vendorSettings() []option[Project] {
 			func(t *p) *secret.Text { return &t.Twilio.AuthToken }, nil),
 		hidden("twilio.auth_token_secondary", "TWILIO_AUTH_TOKEN_SECONDARY", "The other token while they are rotated.",
 			func(t *p) *secret.Text { return &t.Twilio.AuthTokenSecondary }, nil),
+		hidden("twilio.webhook_shared_keys", "TWILIO_WEBHOOK_SHARED_KEYS", "Secrets of the shared keys that Twilio's Webhook Settings sign callbacks with, with commas; empty where the auth token signs.",
+			func(t *p) *secret.Text { return &t.Twilio.WebhookSharedKeys }, nil),
 		text("twilio.api_key", "TWILIO_API_KEY", "", "Twilio API key, SK….",
 			func(t *p) *string { return &t.Twilio.APIKey }, nil),
 		hidden("twilio.api_secret", "TWILIO_API_SECRET", "Its secret.",

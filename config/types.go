@@ -149,6 +149,7 @@ type Twilio struct {
 	AccountSID          string
 	AuthToken           secret.Text
 	AuthTokenSecondary  secret.Text // while tokens are rotated
+	WebhookSharedKeys   secret.Text // of Webhook Settings at Twilio, with commas
 	APIKey              string
 	APISecret           secret.Text
 	MessagingServiceSID string

@@ -2,6 +2,7 @@ package app
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/connectlink/connectlink/config"
@@ -153,6 +154,9 @@ func (w workshop) open(p config.Project, livemode bool, callbackURL string) (*ve
 			verifier, err := twilio.NewVerifier(callbackURL, tokens...)
 			if err != nil {
 				return nil, fmt.Errorf("project %s: %w", p.ID, err)
+			}
+			for key := range strings.FieldsFuncSeq(p.Twilio.WebhookSharedKeys.Reveal(), func(r rune) bool { return r == ',' || r == ' ' }) {
+				verifier.WithSharedKeys(secret.New(key))
 			}
 			v.textEvents = verifier
 		}

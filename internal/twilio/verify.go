@@ -19,10 +19,11 @@ var ErrSignature = errors.New("not signed with a configured Twilio auth token")
 const SignatureHeader = "X-Twilio-Signature"
 
 // Verifier checks X-Twilio-Signature. Secondary tokens are valid beside the
-// primary one while it is rotated.
+// primary one while it is rotated. It prints no key.
 type Verifier struct {
 	origin, prefix string
 	validators     []client.RequestValidator
+	shared         []secret.Text
 }
 
 // NewVerifier takes the public URL under which this service is reached. Twilio
@@ -68,6 +69,9 @@ func (v *Verifier) Verify(requestURI, contentType string, raw []byte, signature 
 		if v.validators[i].ValidateBody(full, raw, signature) {
 			return nil
 		}
+	}
+	if v.signedWithSharedKey(full, contentType, raw, signature) {
+		return nil
 	}
 	return ErrSignature
 }

@@ -138,3 +138,50 @@ func TestNewVerifierRefusesWhatCanNeverVerify(t *testing.T) {
 		}
 	}
 }
+
+// TestVendors9CallbacksSignedWithASharedKey: a Webhook Rule at Twilio replaces the
+// auth token by a key of the operator's, and SHA-1 by SHA-256.
+func TestVendors9CallbacksSignedWithASharedKey(t *testing.T) {
+	t.Parallel()
+	signed := func(key, text string) string {
+		mac := hmac.New(sha256.New, []byte(key))
+		mac.Write([]byte(text))
+		return base64.StdEncoding.EncodeToString(mac.Sum(nil))
+	}
+	v, err := twilio.NewVerifier("https://go.brand.example", secret.New("token"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.WithSharedKeys(secret.New("old"), secret.Text{}, secret.New("new"))
+	const uri = "/hooks/twilio/status/default/live/inv_1/att_1"
+	body := []byte("MessageStatus=delivered&MessageSid=SM1")
+	const text = "https://go.brand.example" + uri + "MessageSidSM1MessageStatusdelivered"
+	for name, c := range map[string]struct {
+		signature string
+		raw       []byte
+		ok        bool
+	}{
+		"the new key":                 {signed("new", text), body, true},
+		"the old key":                 {signed("old", text), body, true},
+		"with the default port":       {signed("new", "https://go.brand.example:443"+uri+"MessageSidSM1MessageStatusdelivered"), body, true},
+		"the auth token, as before":   {sign("token", "https://go.brand.example"+uri, url.Values{"MessageSid": {"SM1"}, "MessageStatus": {"delivered"}}), body, true},
+		"the auth token with SHA-256": {signed("token", text), body, false},
+		"a shared key with SHA-1":     {sign("new", "https://go.brand.example"+uri, url.Values{"MessageSid": {"SM1"}, "MessageStatus": {"delivered"}}), body, false},
+		"another key":                 {signed("other", text), body, false},
+		"an empty key":                {signed("", text), body, false},
+		"another body":                {signed("new", text), []byte("MessageStatus=failed&MessageSid=SM1"), false},
+		"no base64":                   {"!!", body, false},
+	} {
+		if err := v.Verify(uri, formType, c.raw, c.signature); (err == nil) != c.ok {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	sum := sha256.Sum256([]byte(`{"a":1}`))
+	json := "/hooks/x?bodySHA256=" + hex.EncodeToString(sum[:])
+	if err := v.Verify(json, "application/json", []byte(`{"a":1}`), signed("new", "https://go.brand.example"+json)); err != nil {
+		t.Errorf("a JSON body: %v", err)
+	}
+	if v.Verify(json, "application/json", []byte(`{"a":2}`), signed("new", "https://go.brand.example"+json)) == nil {
+		t.Error("a JSON body that is not the signed one")
+	}
+}
