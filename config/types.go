@@ -168,6 +168,15 @@ func (c *Config) Project(id string) (Project, bool) {
 	return Project{}, false
 }
 
+// ProjectIDs returns the ids of all projects.
+func (c *Config) ProjectIDs() []string {
+	ids := make([]string, len(c.Projects))
+	for i, p := range c.Projects {
+		ids[i] = p.ID
+	}
+	return ids
+}
+
 // Configured says whether the project names its Pipedream project, without
 // which nothing can be minted for real.
 func (p Pipedream) Configured() bool {

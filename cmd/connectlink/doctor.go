@@ -7,9 +7,12 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"github.com/connectlink/connectlink/config"
 	"github.com/connectlink/connectlink/internal/app"
 	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/store/queue"
 )
 
 type doctorCommand struct {
@@ -64,13 +67,21 @@ func (c *doctorCommand) Run(e *env) error {
 func (f *findings) database(cfg *config.Config) {
 	ctx, cancel := context.WithTimeout(f.e.ctx, 10*time.Second)
 	defer cancel()
-	f.tried("database", tryDatabase(ctx, cfg), "Is the server up, and is CONNECTLINK_DATABASE_URL right? Postgres 15 or later is needed.")
+	pool, err := open(ctx, cfg, "connectlink doctor")
+	if err == nil {
+		defer pool.Close()
+		err = tryVersion(ctx, pool)
+	}
+	f.tried("database", err, "Is the server up, and is CONNECTLINK_DATABASE_URL right? Postgres 15 or later is needed.")
 
 	pending, err := postgres.Pending(ctx, cfg.DatabaseURL.Reveal())
 	if err == nil && pending > 0 {
 		err = fmt.Errorf("%d are pending", pending)
 	}
 	f.tried("migrations", err, "Run `connectlink migrate`.")
+	if err == nil && pool != nil {
+		f.tried("queued messages", tryQueue(ctx, pool, cfg), "Configure the project again, or let its invites expire: nothing can send for it until then.")
+	}
 
 	held, err := postgres.HoldLock(ctx, cfg.DatabaseDirectURL.Reveal(), time.Now().UnixNano())
 	if err == nil {
@@ -80,12 +91,7 @@ func (f *findings) database(cfg *config.Config) {
 		"Behind a transaction pooler set CONNECTLINK_DATABASE_DIRECT_URL to the server itself: locks and notifications need a session.")
 }
 
-func tryDatabase(ctx context.Context, cfg *config.Config) error {
-	pool, err := open(ctx, cfg, "connectlink doctor")
-	if err != nil {
-		return err
-	}
-	defer pool.Close()
+func tryVersion(ctx context.Context, pool *pgxpool.Pool) error {
 	var major int
 	if err := pool.QueryRow(ctx, `SELECT current_setting('server_version_num')::int / 10000`).Scan(&major); err != nil {
 		return postgres.Translate(err)
@@ -94,6 +100,16 @@ func tryDatabase(ctx context.Context, cfg *config.Config) error {
 		return fmt.Errorf("it is Postgres %d", major)
 	}
 	return nil
+}
+
+// tryQueue looks for messages of projects that were removed.
+func tryQueue(ctx context.Context, pool *pgxpool.Pool, cfg *config.Config) error {
+	list, err := queue.ListOrphans(ctx, pool, cfg.ProjectIDs())
+	var faults []error
+	for _, a := range list {
+		faults = append(faults, fmt.Errorf("%d wait for project %s, which is not configured", a.Waiting, a.ProjectID))
+	}
+	return errors.Join(append(faults, err)...)
 }
 
 func (f *findings) publicURL(cfg *config.Config) {

@@ -20,6 +20,7 @@ import (
 	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/reveal"
 	"github.com/connectlink/connectlink/internal/store/account"
+	"github.com/connectlink/connectlink/internal/store/queue"
 	"github.com/connectlink/connectlink/internal/web"
 	"github.com/connectlink/connectlink/templates"
 )
@@ -92,7 +93,8 @@ func (a *App) facts(ctx context.Context) (console.Facts, error) {
 	if err != nil {
 		return f, fmt.Errorf("read the database's versions: %w", postgres.Translate(err))
 	}
-	return f, nil
+	f.Orphans, err = queue.ListOrphans(ctx, a.api, a.cfg.ProjectIDs())
+	return f, err
 }
 
 // sendsBy says whether an account is one that a project sends through.

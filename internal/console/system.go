@@ -18,6 +18,8 @@ type Facts struct {
 	Version   string
 	Migration string // the newest that was applied
 	Database  string // its version
+	// Orphans are projects with waiting messages that are not configured any more.
+	Orphans []queue.Orphan
 }
 
 // systemPage is how the service stands, for operators.

@@ -1,6 +1,7 @@
 package console_test
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/console"
+	"github.com/connectlink/connectlink/internal/store/queue"
 )
 
 func TestTheSystemPageCountsBackgroundJobsAndSaysWhereToLook(t *testing.T) {
@@ -47,5 +49,19 @@ func TestTheSystemPageCountsBackgroundJobsAndSaysWhereToLook(t *testing.T) {
 		if !regexp.MustCompile(`(?m)^## ` + regexp.QuoteMeta(heading) + `$`).Match(manual) {
 			t.Errorf("docs/operations.md has no section %q", heading)
 		}
+	}
+}
+
+// F9: messages of a removed project wait, and the page says so.
+func TestF9TheSystemPageTellsOfMessagesOfARemovedProject(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, func(p *console.Params) {
+		p.System = func(context.Context) (console.Facts, error) {
+			return console.Facts{Orphans: []queue.Orphan{{ProjectID: "gone", Waiting: 4}}}, nil
+		}
+	})
+	page := s.signedIn("admin", map[string]access.Role{"default": access.RoleAdmin}).get("/console/default/test/system").body
+	if want := "4 messages wait for a project that is not configured: <bdi>gone</bdi>"; !strings.Contains(page, want) {
+		t.Errorf("lacks %s", want)
 	}
 }

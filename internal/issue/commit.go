@@ -6,6 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/store/ledger"
 )
 
@@ -52,32 +53,31 @@ func (c *committer) insert(ctx context.Context, row ledger.New) (ledger.Inserted
 	}
 }
 
+// commit writes a group. After an error about the connection or the server the
+// whole group fails: callers are told to repeat, and a try for each row would
+// only add to the load. After one about a row the group is halved, until the row
+// is alone: its fault must not be the others'.
 func (c *committer) commit(group []*accept) {
+	in, err := c.write(group)
+	if err != nil && len(group) > 1 && !postgres.IsPassing(err) {
+		c.commit(group[:len(group)/2])
+		c.commit(group[len(group)/2:])
+		return
+	}
+	for i, a := range group {
+		if a.err = err; err == nil {
+			a.in = in[i]
+		}
+		close(a.done)
+	}
+}
+
+func (c *committer) write(group []*accept) ([]ledger.Inserted, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), commitTimeout)
 	defer cancel()
 	rows := make([]ledger.New, len(group))
 	for i, a := range group {
 		rows[i] = a.row
 	}
-	in, err := ledger.Insert(ctx, c.db, rows)
-	for i, a := range group {
-		switch {
-		case err == nil:
-			a.in = in[i]
-		case len(group) == 1:
-			a.err = err
-		default:
-			// One row's fault must not be the others': each gets its own try.
-			a.in, a.err = c.alone(ctx, a.row)
-		}
-		close(a.done)
-	}
-}
-
-func (c *committer) alone(ctx context.Context, row ledger.New) (ledger.Inserted, error) {
-	in, err := ledger.Insert(ctx, c.db, []ledger.New{row})
-	if err != nil {
-		return ledger.Inserted{}, err
-	}
-	return in[0], nil
+	return ledger.Insert(ctx, c.db, rows)
 }

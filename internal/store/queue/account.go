@@ -288,4 +288,29 @@ func Measure(ctx context.Context, db postgres.DB, limit int) (Waiting, error) {
 	return w, nil
 }
 
+// Orphan is a project that is not configured, and how many of its deliveries
+// wait, up to 1,000 of each of its lanes.
+type Orphan struct {
+	ProjectID string
+	Waiting   int
+}
+
+// ListOrphans returns the projects that have deliveries waiting and are not
+// among those given: no process can send them.
+func ListOrphans(ctx context.Context, db postgres.DB, configured []string) ([]Orphan, error) {
+	rows, _ := db.Query(ctx, `
+		SELECT l.project_id, sum(d.n)::int AS waiting
+		FROM (SELECT lane, split_part(lane, '/', 1) AS project_id FROM lanes) l
+		CROSS JOIN LATERAL (
+			SELECT count(*) AS n FROM (SELECT FROM deliveries d WHERE d.lane = l.lane AND d.next_at IS NOT NULL LIMIT 1000) waiting
+		) d
+		WHERE l.project_id <> ALL ($1) AND d.n > 0
+		GROUP BY l.project_id ORDER BY l.project_id`, configured)
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[Orphan])
+	if err != nil {
+		return nil, fmt.Errorf("list deliveries of projects that are not configured: %w", postgres.Translate(err))
+	}
+	return list, nil
+}
+
 func duration(seconds float64) time.Duration { return time.Duration(seconds * float64(time.Second)) }

@@ -111,3 +111,19 @@ func TestOneProbeAtATime(t *testing.T) {
 		t.Errorf("open for %v, %v; want twice the first time", again, err)
 	}
 }
+
+// F9: what waits for a project that was removed is found.
+func TestF9DeliveriesOfARemovedProjectAreListed(t *testing.T) {
+	t.Parallel()
+	tx, ctx := postgrestest.Tx(t), t.Context()
+	insert(t, tx, "kept/sms/live", 2)
+	insert(t, tx, "removed/sms/live", 3)
+	insert(t, tx, "removed/email/test", 1)
+	got, err := queue.ListOrphans(ctx, tx, []string{"kept", "other"})
+	if err != nil || len(got) != 1 || got[0] != (queue.Orphan{ProjectID: "removed", Waiting: 4}) {
+		t.Errorf("got %v, %v", got, err)
+	}
+	if got, err := queue.ListOrphans(ctx, tx, []string{"kept", "removed"}); err != nil || len(got) != 0 {
+		t.Errorf("with every project configured: %v, %v", got, err)
+	}
+}
