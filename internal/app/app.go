@@ -145,7 +145,7 @@ func New(ctx context.Context, cfg *config.Config, opt Options) (_ *App, err erro
 	if a.jobs, err = worker.NewInserter(a.api, a.log); err != nil {
 		return nil, err
 	}
-	a.outbox = publish.NewOutbox(a.jobs, cfg.Project)
+	a.outbox = publish.NewOutbox(a.jobs, a.box, cfg.Project)
 	if err := a.openVendors(ctx); err != nil {
 		return nil, err
 	}

@@ -10,6 +10,9 @@ type Publish struct {
 	InviteID invite.ID      `json:"invite_id" river:"unique"`
 	Type     string         `json:"type" river:"unique"` // "invite.connected" and its like
 	Version  int            `json:"version" river:"unique"`
+	// Body is what is posted, sealed: the event with the invite as it was when the
+	// event happened, the same bytes in each try. Jobs of earlier versions have none.
+	Body []byte `json:"body,omitempty"`
 }
 
 // Kind implements river.JobArgs.

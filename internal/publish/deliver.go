@@ -70,17 +70,39 @@ func (c *Courier) Deliver(ctx context.Context, j job.Publish, createdAt time.Tim
 	if !ok || project.Webhook == nil {
 		return ErrGone
 	}
-	resource, err := find.Present(c.p.Box, inv, find.Links{})
+	raw, err := c.bodyOf(j, inv, createdAt)
 	if err != nil {
 		return err
+	}
+	return c.post(ctx, project.Webhook, j, raw)
+}
+
+// bodyOf is what an event says: as it was stored when it happened. What is
+// personal leaves it once the person was erased, and a job of an earlier version
+// stored nothing: those tell of the invite as it is.
+func (c *Courier) bodyOf(j job.Publish, inv find.Invite, createdAt time.Time) ([]byte, error) {
+	if j.Body == nil || inv.ErasedAt != nil {
+		return encode(c.p.Box, j, inv, createdAt)
+	}
+	raw, err := c.p.Box.Open(j.Body, sealedAs(j))
+	if err != nil {
+		return nil, fmt.Errorf("open event %s: %w", j.EventID, err)
+	}
+	return raw, nil
+}
+
+func encode(box *seal.Box, j job.Publish, inv find.Invite, createdAt time.Time) ([]byte, error) {
+	resource, err := find.Present(box, inv, find.Links{})
+	if err != nil {
+		return nil, err
 	}
 	raw, err := json.Marshal(body{
 		ID: j.EventID, Type: j.Type, CreatedAt: createdAt.UTC(), Livemode: inv.Livemode, Data: data{resource},
 	})
 	if err != nil {
-		return fmt.Errorf("encode event %s: %w", j.EventID, err)
+		return nil, fmt.Errorf("encode event %s: %w", j.EventID, err)
 	}
-	return c.post(ctx, project.Webhook, j, raw)
+	return raw, nil
 }
 
 func (c *Courier) post(ctx context.Context, hook *config.Webhook, j job.Publish, raw []byte) error {

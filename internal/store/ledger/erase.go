@@ -8,6 +8,7 @@ import (
 
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/migrations"
 )
 
 // ListPerson returns up to n ids of the invites of one external user, by app
@@ -99,6 +100,13 @@ func queueErase(batch *pgx.Batch, ids []invite.ID) {
 	} {
 		batch.Queue(sql, ids)
 	}
+	// Events that wait to be delivered tell of the invite as it is from here on.
+	names := make([]string, len(ids))
+	for i, id := range ids {
+		names[i] = id.String()
+	}
+	batch.Queue(`UPDATE `+migrations.RiverSchema+`.river_job SET args = args - 'body'
+		WHERE kind = 'publish' AND args ? 'body' AND args->>'invite_id' = ANY($1::text[])`, names)
 	// What providers of texts keep goes too: words, numbers, the record itself.
 	batch.Queue(insertRedactions+`
 		ON CONFLICT (invite_id, attempt_id) DO UPDATE SET remove = true, tries = 0, gave_up_at = NULL,
