@@ -96,6 +96,7 @@ func (s *Sender) read(ctx context.Context, path string, out any) (status int, er
 	case err != nil:
 		return c.status, s.lookupError(c, err)
 	}
+	defer func() { _ = resp.Body.Close() }()
 	if err := json.NewDecoder(resp.Body).Decode(out); err != nil {
 		return c.status, fmt.Errorf("%s: the answer is not a Messaging Service: %w", Provider, wire.Strip(err))
 	}
