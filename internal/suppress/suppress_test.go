@@ -99,6 +99,9 @@ func TestWhatBecameOfAMessageBlocksItsAddress(t *testing.T) {
 	}{
 		{invite.Email, invite.Bounced, invite.AddressNotFound, []invite.Block{invite.HardBounce}, nil},
 		{invite.Email, invite.Bounced, invite.MailboxUnavailable, nil, nil},
+		{invite.Email, invite.Bounced, invite.MailReturned, nil, nil},
+		{invite.Email, invite.Rejected, invite.MessageBroken, nil, nil},
+		{invite.Email, invite.Suppressed, invite.Unsubscribed, []invite.Block{invite.UnsubscribedBlock}, nil},
 		{invite.Email, invite.Complained, invite.MarkedSpam, []invite.Block{invite.SpamReport}, nil},
 		{invite.SMS, invite.Rejected, invite.OptedOut, []invite.Block{invite.OptOut}, []invite.Block{invite.OptOut}},
 		{invite.SMS, invite.Undelivered, invite.NumberUnknown, []invite.Block{invite.BadNumber}, nil},
@@ -118,8 +121,26 @@ func TestWhatBecameOfAMessageBlocksItsAddress(t *testing.T) {
 			t.Errorf("%s %s, another project:\n%s", c.status, c.reason, diff)
 		}
 	}
-	if n := w.Count(`SELECT count(*) FROM suppressions`); n != 4 {
-		t.Errorf("%d blocks, want 4", n)
+	if n := w.Count(`SELECT count(*) FROM suppressions`); n != 5 {
+		t.Errorf("%d blocks, want 5", n)
+	}
+}
+
+// TestF01AnUnsubscribedAddressIsAnOptOut: it is no dead mailbox, and staff are not
+// offered to lift it, because the next mail would be dropped again.
+func TestF01AnUnsubscribedAddressIsAnOptOut(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	m := w.Invite(tracktest.Options{})
+	w.happen(m, invite.Suppressed, invite.Unsubscribed)
+	by := access.Principal{ProjectID: "default", Kind: access.KindKey, ID: "key_1"}
+	list, _, err := w.List(t.Context(), by, suppress.Query{Limit: 10})
+	if err != nil || len(list) != 1 || list[0].Kind != invite.UnsubscribedBlock || list[0].Kind.Liftable() {
+		t.Fatalf("%+v, %v", list, err)
+	}
+	_, err = w.Lift(t.Context(), by, list[0].ID, "they asked on the phone")
+	if invite.CodeOf(err) != invite.CodeRecipientOptedOut || !strings.Contains(err.Error(), "unsubscribed") || strings.Contains(err.Error(), "STOP") {
+		t.Errorf("lifted: %v", err)
 	}
 }
 

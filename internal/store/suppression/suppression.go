@@ -231,8 +231,8 @@ func SetLifted(ctx context.Context, db postgres.DB, box *seal.Box, keys []seal.H
 	}
 	n := 0
 	for _, st := range standing {
-		if (st.Kind == invite.OptOut) != optOuts {
-			continue
+		if (st.Kind == invite.OptOut) != optOuts || st.Kind == invite.UnsubscribedBlock {
+			continue // only the person undoes what they said to the mail provider
 		}
 		b, err := sealed(box, note, "suppressions.lift_note", st.ID)
 		if err != nil {
