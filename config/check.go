@@ -49,10 +49,53 @@ func checkDatabaseURL(s string) error {
 		}
 		return nil
 	}
-	if !strings.Contains(s, "=") {
-		return errors.New("want postgres://user:password@host/name or host=… user=… dbname=…")
+	if !isKeywordList(s) {
+		return errors.New("want postgres://user:password@host/name or host=… user=… dbname=…; a value with spaces, quotes or backslashes stands in single quotes, as in password='two words'")
 	}
 	return nil
+}
+
+// isKeywordList reports whether s is libpq's other form of a connection string:
+// keywords and values, separated by white space; a value in single quotes may
+// hold anything, with a backslash before a quote or a backslash.
+func isKeywordList(s string) bool {
+	s = strings.TrimSpace(s)
+	if s == "" {
+		return false
+	}
+	for s != "" {
+		key, rest, ok := strings.Cut(s, "=")
+		key = strings.TrimSpace(key)
+		if !ok || key == "" || strings.ContainsFunc(key, func(r rune) bool { return r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {
+			return false
+		}
+		if s, ok = cutValue(strings.TrimLeft(rest, " \t\r\n")); !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// cutValue returns what follows the value at the beginning of s, without the
+// white space between.
+func cutValue(s string) (rest string, ok bool) {
+	quoted := strings.HasPrefix(s, "'")
+	if quoted {
+		s = s[1:]
+	}
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '\\':
+			i++ // whatever it is, it belongs to the value
+		case quoted && c == '\'':
+			rest = s[i+1:]
+			trimmed := strings.TrimLeft(rest, " \t\r\n")
+			return trimmed, rest == "" || len(trimmed) < len(rest)
+		case !quoted && strings.ContainsRune(" \t\r\n", rune(c)):
+			return strings.TrimLeft(s[i:], " \t\r\n"), true
+		}
+	}
+	return "", !quoted
 }
 
 func checkListen(s string) (string, error) {

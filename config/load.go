@@ -60,12 +60,19 @@ type loader struct {
 	envOnly bool // the one project is composed from variables
 }
 
+// minPoolSize is what a pool needs so that a transaction and a look beside it
+// never wait for each other.
+const minPoolSize = 2
+
 func (l *loader) load() *Config {
 	c := &Config{}
 	doc, projects := l.document()
 	apply(l, c, settings(), doc, "", true)
 	if c.DatabaseDirectURL.IsZero() {
 		c.DatabaseDirectURL = c.DatabaseURL
+	}
+	if c.DatabasePoolSize < minPoolSize {
+		l.faults.add("CONNECTLINK_DATABASE_POOL_SIZE", "must be at least %d", minPoolSize)
 	}
 	if c.RenewEvery > 0 && c.LeaseFor > 0 && c.RenewEvery > c.LeaseFor/2 {
 		l.faults.add("CONNECTLINK_LEASE_RENEW_EVERY", "must be at most half of the lease, so that one lost renewal loses nothing")

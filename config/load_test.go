@@ -163,7 +163,7 @@ func TestEnvironmentOfOneProduct(t *testing.T) {
 	}
 	c.PublicURL = nil
 	want := &config.Config{
-		DatabaseURL: secret.New(database), DatabaseDirectURL: secret.New("host=db user=app dbname=x"), DatabaseWait: 5 * time.Minute, Listen: ":9000", MetricsListen: "127.0.0.1:9090", Keyset: secret.New("CANARY-keyset"),
+		DatabaseURL: secret.New(database), DatabaseDirectURL: secret.New("host=db user=app dbname=x"), DatabasePoolSize: 10, DatabaseWait: 5 * time.Minute, Listen: ":9000", MetricsListen: "127.0.0.1:9090", Keyset: secret.New("CANARY-keyset"),
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("::1/128")},
 		LogLevel:       slog.LevelDebug, Role: "worker", AllowNoCallbacks: true,
 		SettleTwilio: time.Second, NoReceiptEmail: 2 * time.Hour, NoReceiptSMS: 30 * time.Minute, KeepAlive: 620 * time.Second, DrainFor: 5 * time.Second, LeaseFor: 20 * time.Second, RenewEvery: 10 * time.Second,
@@ -325,6 +325,38 @@ func TestPublicURL(t *testing.T) {
 			t.Errorf("%s: %v", in, err)
 		case want != "" && c.PublicURL.String() != want:
 			t.Errorf("%s became %s", in, c.PublicURL)
+		}
+	}
+}
+
+// TestF24ADatabaseURLOfKeywordsIsReadOrRefusedWithoutItsPassword: a password with
+// a space and no quotes was printed from the space on.
+func TestF24ADatabaseURLOfKeywordsIsReadOrRefusedWithoutItsPassword(t *testing.T) {
+	t.Parallel()
+	for in, ok := range map[string]bool{
+		"host=db user=u dbname=cl":                      true,
+		"host=db  user = u\tdbname=cl":                  true,
+		"host=db password='CANARY two' dbname=cl":       true,
+		`host=db password='CANARY\'s \\ two' dbname=cl`: true,
+		`host=db password=CANARY\ two dbname=cl`:        true,
+		"host=db password= dbname=cl":                   true,
+		"host=db user=u password=CANARY ret9 dbname=c":  false,
+		"host=db password='CANARY two dbname=cl":        false,
+		"host=db password='CANARY'two dbname=cl":        false,
+		"CANARY":                                        false,
+		"=CANARY":                                       false,
+		"pass word=CANARY":                              false,
+		"user:CANARY@host/db":                           false,
+	} {
+		c, err := load(with("CONNECTLINK_DATABASE_URL", in), nil)
+		if (err == nil) != ok {
+			t.Errorf("%q: %v", in, err)
+		}
+		if err != nil && (strings.Contains(err.Error(), "CANARY") || strings.Contains(err.Error(), "ret9")) {
+			t.Errorf("%q is told: %v", in, err)
+		}
+		if ok && c.DatabaseURL.Reveal() != in {
+			t.Errorf("%q became another one", in)
 		}
 	}
 }

@@ -54,6 +54,7 @@ const DefaultProject = "default"
 type Config struct {
 	DatabaseURL       secret.Text
 	DatabaseDirectURL secret.Text   // for LISTEN and advisory locks; the same as DatabaseURL unless set
+	DatabasePoolSize  int           // connections of each of the two pools
 	DatabaseWait      time.Duration // how long a start waits for the database
 	Listen            string        // host:port
 	MetricsListen     string        // host:port for /livez, /readyz and /metrics alone; empty: none
@@ -76,6 +77,12 @@ type Config struct {
 	Projects          []Project // at least one, ids unique
 
 	notes []string // found while reading, for Warnings
+}
+
+// BehindPooler reports whether the database URL leads to a transaction pooler:
+// only then is there another address past it.
+func (c *Config) BehindPooler() bool {
+	return c.DatabaseDirectURL.Reveal() != c.DatabaseURL.Reveal()
 }
 
 // Project is one product: its brand, its rules and its accounts at the vendors.

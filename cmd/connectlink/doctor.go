@@ -74,7 +74,7 @@ func (f *findings) database(cfg *config.Config) {
 	}
 	f.tried("database", err, "Is the server up, and is CONNECTLINK_DATABASE_URL right? Postgres 15 or later is needed.")
 
-	pending, err := postgres.Pending(ctx, cfg.DatabaseURL.Reveal())
+	pending, err := postgres.Pending(ctx, cfg.DatabaseDirectURL.Reveal())
 	if err == nil && pending > 0 {
 		err = fmt.Errorf("%d are pending", pending)
 	}

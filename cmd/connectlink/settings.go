@@ -51,7 +51,7 @@ func (s settings) database(e *env) (*config.Config, *pgxpool.Pool, error) {
 }
 
 func open(ctx context.Context, cfg *config.Config, as string) (*pgxpool.Pool, error) {
-	return postgres.Open(ctx, postgres.Params{URL: cfg.DatabaseURL.Reveal(), AppName: as, MaxConns: 2})
+	return postgres.Open(ctx, postgres.Params{URL: cfg.DatabaseURL.Reveal(), AppName: as, MaxConns: 2, Pooled: cfg.BehindPooler()})
 }
 
 func logger(e *env, level slog.Level) *slog.Logger {

@@ -52,10 +52,12 @@ const (
 	workStatement = 8 * time.Second
 )
 
-// poolConns is the size of each of the two pools unless the database's URL
-// says pool_max_conns. Requests wait 250 ms at most for a connection, so a
-// burst must find more of them than there are processors.
-const poolConns = 16
+// How long a request waits for a connection of its pool, which may have to be
+// opened first, and a background call.
+const (
+	apiAcquire  = 2 * time.Second
+	workAcquire = 5 * time.Second
+)
 
 // queueChannel carries "there is work" between processes.
 const queueChannel = "connectlink_queue"
@@ -170,7 +172,8 @@ func (a *App) openDatabase(ctx context.Context) error {
 	if err := postgres.Wait(ctx, postgres.WaitParams{URL: url, Within: a.cfg.DatabaseWait, Sockets: a.sockets, Log: a.log}); err != nil {
 		return err
 	}
-	pending, err := postgres.Pending(ctx, url)
+	// Past a pooler, as migrations are applied.
+	pending, err := postgres.Pending(ctx, a.cfg.DatabaseDirectURL.Reveal())
 	if err != nil {
 		return err
 	}
@@ -179,16 +182,17 @@ func (a *App) openDatabase(ctx context.Context) error {
 	}
 	var conns int32 // 0: as the URL says
 	if !strings.Contains(url, "pool_max_conns=") {
-		conns = poolConns
+		conns = int32(a.cfg.DatabasePoolSize) //nolint:gosec // at most 1000
 	}
 	if a.api, err = postgres.Open(ctx, postgres.Params{
-		URL: url, MaxConns: conns, AppName: "connectlink api", StatementTimeout: apiStatement, Sockets: a.sockets,
+		URL: url, MaxConns: conns, AppName: "connectlink api", StatementTimeout: apiStatement,
+		AcquireTimeout: apiAcquire, Pooled: a.cfg.BehindPooler(), Sockets: a.sockets,
 	}); err != nil {
 		return err
 	}
 	if a.work, err = postgres.Open(ctx, postgres.Params{
 		URL: url, MaxConns: conns, AppName: "connectlink worker", StatementTimeout: workStatement,
-		AcquireTimeout: 5 * time.Second, Sockets: a.sockets,
+		AcquireTimeout: workAcquire, Pooled: a.cfg.BehindPooler(), Sockets: a.sockets,
 	}); err != nil {
 		return err
 	}

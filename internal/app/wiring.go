@@ -93,7 +93,7 @@ func (a *App) openWorker() {
 	}
 	a.worker = worker.New(worker.Params{
 		StartWithin: a.cfg.DatabaseWait,
-		DB:          a.work, Track: a.track, Courier: a.courier, Issue: a.Issue, Erase: a.Erase, Projects: told, Metrics: a.registry, Log: a.log,
+		DB:          a.work, Track: a.track, Courier: a.courier, Issue: a.Issue, Erase: a.Erase, Projects: told, Pooled: a.cfg.BehindPooler(), Metrics: a.registry, Log: a.log,
 	})
 }
 

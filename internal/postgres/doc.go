@@ -10,8 +10,9 @@
 //
 // Every connection of a pool carries statement_timeout, lock_timeout and
 // idle_in_transaction_session_timeout, and jit = off, sent as start-up
-// parameters, so that no code path can forget them. Behind PgBouncer list them
-// in its ignore_startup_parameters and set them on the role instead. Waiting for a
+// parameters, so that no code path can forget them. A transaction pooler refuses
+// such parameters, so with Params.Pooled none is sent: set them on the role, as
+// docs/operations.md says. Waiting for a
 // free connection is bounded too: a full pool answers ErrUnavailable after
 // Params.AcquireTimeout, also when the caller's own deadline is far.
 //

@@ -145,6 +145,14 @@ func translateServer(err error, pg *pgconn.PgError) error {
 	// after a failover.
 	case class == "08" || class == "53" || class == "58" || strings.HasPrefix(pg.Code, "57P") || pg.Code == "25006":
 		f.kind, f.text = ErrUnavailable, "database unavailable ("+pg.Code+")"
+		// A pooler's refusals come under 08; only its words say which they are.
+		// They name users, databases and settings, not values.
+		if class == "08" {
+			f.text += ": " + pg.Message
+		}
+		if strings.Contains(pg.Message, "startup parameter") {
+			f.text += " (this is a transaction pooler: set CONNECTLINK_DATABASE_DIRECT_URL to an address past it)"
+		}
 	// Mistakes in our SQL or schema: the message names objects, not values.
 	case class == "42" || class == "3F" || class == "3D" || class == "28":
 		f.text += ": " + pg.Message

@@ -24,6 +24,11 @@ type Params struct {
 	AppName          string        // shown in pg_stat_activity; "connectlink"
 	// Tracer is told of queries, e.g. otelpgx's; nil for none.
 	Tracer pgx.QueryTracer
+	// Pooled is for a URL that leads to a transaction pooler such as PgBouncer.
+	// No setting is sent at the start of a connection, since poolers refuse those
+	// they do not know, and no statement is prepared by name: the next one may run
+	// on another server connection.
+	Pooled bool
 	// Sockets open the connections; nil makes a set of the pool's own.
 	Sockets *Sockets
 }
@@ -75,15 +80,17 @@ func Open(ctx context.Context, p Params) (*pgxpool.Pool, error) {
 	// An idle connection is asked for a sign of life before it is used. One that
 	// does not give it must not use up the time there is for another.
 	cfg.PingTimeout = max(limit.acquire/2, 100*time.Millisecond)
+	if err := checkExecMode(cfg.ConnConfig.DefaultQueryExecMode); err != nil {
+		return nil, err
+	}
 	run := cfg.ConnConfig.RuntimeParams
 	run["application_name"] = or(p.AppName, "connectlink")
 	run["timezone"] = "UTC"
-	// Compiling a plan takes longer than any of our queries. The planner thinks
-	// otherwise of a bounded walk that ends early, and it cost half a second.
-	run["jit"] = "off"
-	run["statement_timeout"] = millis(p.StatementTimeout)
-	run["lock_timeout"] = millis(or(p.LockTimeout, 5*time.Second))
-	run["idle_in_transaction_session_timeout"] = millis(or(p.IdleInTx, 15*time.Second))
+	if p.Pooled {
+		cfg.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+	} else {
+		setSessionLimits(run, p)
+	}
 
 	cfg.ConnConfig.Tracer = limit
 	if p.Tracer != nil {
@@ -99,6 +106,16 @@ func Open(ctx context.Context, p Params) (*pgxpool.Pool, error) {
 		return nil, fmt.Errorf("reach the database: %w", Translate(err))
 	}
 	return pool, nil
+}
+
+// setSessionLimits sets what each session of a pool is started with.
+func setSessionLimits(run map[string]string, p Params) {
+	// Compiling a plan takes longer than any of our queries. The planner thinks
+	// otherwise of a bounded walk that ends early, and it cost half a second.
+	run["jit"] = "off"
+	run["statement_timeout"] = millis(p.StatementTimeout)
+	run["lock_timeout"] = millis(or(p.LockTimeout, 5*time.Second))
+	run["idle_in_transaction_session_timeout"] = millis(or(p.IdleInTx, 15*time.Second))
 }
 
 // prove waits for the first connection, which may take longer than the limit

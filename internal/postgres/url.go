@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
@@ -34,7 +36,7 @@ const readOnly = "25006"
 func parseURL(raw string, s *Sockets, silence time.Duration) (*pgxpool.Config, error) {
 	cfg, err := pgxpool.ParseConfig(raw)
 	if err != nil {
-		return nil, fmt.Errorf("read the database URL: %w", err)
+		return nil, unreadableURL(raw, err)
 	}
 	if s == nil {
 		s = NewSockets()
@@ -57,6 +59,29 @@ func parseURL(raw string, s *Sockets, silence time.Duration) (*pgxpool.Config, e
 	return cfg, nil
 }
 
+// unreadableURL says what is wrong with a database URL. pgx hides the password of
+// a URL; of keywords and values it hides only up to the first space, and the rest
+// of a password that is not in quotes would be printed.
+func unreadableURL(raw string, err error) error {
+	if isURL(raw) {
+		return fmt.Errorf("read the database URL: %w", err)
+	}
+	return errors.New("read the database URL: its keywords and values cannot be read; put a value with spaces, quotes or backslashes in single quotes, as in password='two words'")
+}
+
+func isURL(raw string) bool {
+	return strings.HasPrefix(raw, "postgres://") || strings.HasPrefix(raw, "postgresql://")
+}
+
+// checkExecMode refuses the ways of executing statements that send parameters as
+// text: arrays of our types cannot be sent so.
+func checkExecMode(mode pgx.QueryExecMode) error {
+	if mode == pgx.QueryExecModeExec || mode == pgx.QueryExecModeSimpleProtocol {
+		return errors.New("read the database URL: default_query_exec_mode=exec and simple_protocol are not supported; behind a transaction pooler set CONNECTLINK_DATABASE_DIRECT_URL and leave the mode out")
+	}
+	return nil
+}
+
 // hasSeveralHosts ignores pgx's second try of one host without TLS.
 func hasSeveralHosts(c *pgconn.Config) bool {
 	for _, f := range c.Fallbacks {
@@ -73,7 +98,7 @@ func isGiven(raw, key, variable string) bool {
 	if os.Getenv(variable) != "" {
 		return true
 	}
-	if strings.HasPrefix(raw, "postgres://") || strings.HasPrefix(raw, "postgresql://") {
+	if isURL(raw) {
 		_, query, _ := strings.Cut(raw, "?")
 		values, _ := url.ParseQuery(query)
 		return values.Has(key)

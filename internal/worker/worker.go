@@ -66,8 +66,11 @@ type Params struct {
 	// Projects are the ids of the projects that have a webhook: each gets a
 	// queue of events with workers of its own.
 	Projects []string
-	Metrics  prometheus.Registerer // may be nil
-	Log      *slog.Logger
+	// Pooled is for a DB behind a transaction pooler: there LISTEN hears nothing,
+	// so new jobs are found by polling.
+	Pooled  bool
+	Metrics prometheus.Registerer // may be nil
+	Log     *slog.Logger
 	// StartWithin is how long a start waits for the database; 0: one try.
 	StartWithin time.Duration
 }
@@ -114,6 +117,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		Workers:              bind(w.p, w.watch),
 		JobTimeout:           runTimeout,
 		RescueStuckJobsAfter: rescueAfter,
+		PollOnly:             w.p.Pooled,
 		PeriodicJobs:         periodic(),
 	})
 	if err != nil {
