@@ -178,6 +178,10 @@ func (s *Service) record(ctx context.Context, p access.Principal, id invite.ID) 
 	}
 	// Links are credentials, not facts about a person.
 	shown, err := find.Present(s.p.Box, inv, find.Links{})
+	if err == nil && shown.Unreadable {
+		// A list may show what can be read; an export that says it is everything may not.
+		err = fmt.Errorf("export invite %s: %w", id, find.ErrUnreadable)
+	}
 	if err != nil {
 		return Record{}, nil, err
 	}
