@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -18,8 +19,9 @@ import (
 // callers keep earlier deadlines of their own.
 //
 // A limit that ends a statement closes its connection. When that shows a silent
-// server, or a session answered that it is read-only, the pool's other
-// connections are replaced too: else each of them would be found out in turn.
+// server, when the server went away, or when a session answered that it is
+// read-only, the pool's other connections are replaced too: else each of them
+// would be found out in turn, at the cost of a request.
 type limits struct {
 	acquire   time.Duration
 	statement time.Duration
@@ -88,11 +90,20 @@ func (l *limits) ended(ctx context.Context, conn *pgx.Conn, err error) {
 	if err == nil || !conn.IsClosed() {
 		return
 	}
-	var pg *pgconn.PgError
-	readsOnly := errors.As(err, &pg) && pg.Code == readOnly
-	if noAnswer || readsOnly || time.Since(stateOf(conn).sent) >= silentAfter {
+	if noAnswer || showsOthers(err) || time.Since(stateOf(conn).sent) >= silentAfter {
 		l.replace()
 	}
+}
+
+// showsOthers reports whether the loss of one connection is likely to be that of
+// all: the server went away or sent everyone away, or it became a reader. A
+// session that was ended for its own idling says nothing of the others.
+func showsOthers(err error) bool {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return pg.Code == readOnly || strings.HasPrefix(pg.Code, "57P")
+	}
+	return !callerGaveUp(err) && unreachable(err)
 }
 
 // replace closes the pool's idle connections, and those in use when they come

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -111,25 +112,34 @@ func (m *Monitor) check(ctx context.Context) error {
 		return ctx.Err() // the caller's end says nothing about the database
 	}
 	m.mu.Lock()
-	before, first := m.err, m.at.IsZero()
-	m.at, m.err = time.Now(), err
+	before := m.err
 	m.mu.Unlock()
-	if err == nil && before == nil {
-		return nil
+	if err != nil || before != nil {
+		m.changed(ctx, before, err)
 	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.at, m.err = time.Now(), err
+	return err
+}
+
+// changed replaces the pools' connections while the database takes no writes,
+// and once more before it is said to take them again: sessions of the time
+// between may still be read-only.
+func (m *Monitor) changed(ctx context.Context, before, err error) {
 	switch {
-	case err != nil && (before == nil || first):
-		m.log.WarnContext(ctx, "the database takes no writes", "err", err)
 	case err == nil:
 		m.log.InfoContext(ctx, "the database takes writes again")
+	case before == nil || before.Error() != err.Error():
+		m.log.WarnContext(ctx, "the database takes no writes", "err", err)
 	}
 	var pg *pgconn.PgError
-	if !errors.As(err, &pg) || len(pg.Code) < 2 || pg.Code[:2] != "53" { // no room for more is no fault of those there are
-		for _, pool := range m.pools {
-			pool.Reset()
-		}
+	if errors.As(err, &pg) && strings.HasPrefix(pg.Code, "53") {
+		return // no room for another connection is no fault of those there are
 	}
-	return err
+	for _, pool := range m.pools {
+		pool.Reset()
+	}
 }
 
 // Statements of a check. The message is a write that needs no table: it has to
