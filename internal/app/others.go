@@ -88,7 +88,7 @@ func (a *App) hearOthers(ctx context.Context, g *errgroup.Group) {
 // inApp is what products' own apps are served with.
 func (a *App) inApp() httpapi.InApp {
 	return httpapi.InApp{
-		Clients: a.Grants, Opener: a.visit, Waiting: a.waiting,
+		Clients: a.Grants, Holders: a.Grants, Opener: a.visit, Waiting: a.waiting,
 		Opens:   limit.New(limit.Per(opensPerMinute, time.Minute), opensPerMinute, a.opt.Now),
 		Reads:   limit.New(limit.Per(readsPerMinute, time.Minute), readsPerMinute, a.opt.Now),
 		Streams: a.streams, AllowsOrigin: a.allowsOrigin,

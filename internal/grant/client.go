@@ -27,6 +27,7 @@ type ClientToken struct {
 // Client is the holder of a client token.
 type Client struct {
 	InviteID  invite.ID
+	KeyID     invite.KeyID // the key that asked for the token, and with which the token ends
 	Principal access.Principal
 }
 
@@ -69,7 +70,40 @@ func (s *Service) AuthenticateClient(ctx context.Context, token secret.Text) (Cl
 	if !ok {
 		return Client{}, invite.Errorf(invite.CodeInvalidAPIKey, "This client token is unknown or has ended. Ask your backend for another.")
 	}
-	return Client{InviteID: c.InviteID, Principal: access.Principal{
+	return Client{InviteID: c.InviteID, KeyID: c.KeyID, Principal: access.Principal{
 		Kind: access.KindRecipient, ID: ClientID, ProjectID: c.ProjectID, Livemode: c.Livemode, Environment: c.Environment,
 	}}, nil
+}
+
+// keyRemembered is how long it is believed that a key works, for those who wait
+// with a client token: one statement for each key, however many wait.
+const keyRemembered = 2 * time.Second
+
+// ClientWorks reports whether the key that asked for a client token still
+// works, for requests that were let in a while ago.
+func (s *Service) ClientWorks(ctx context.Context, c Client) (bool, error) {
+	s.mu.Lock()
+	until, ok := s.keys[c.KeyID]
+	s.mu.Unlock()
+	if ok && s.now().Before(until) {
+		return true, nil
+	}
+	v, err, _ := s.flights.Do("key "+c.KeyID.String(), func() (any, error) {
+		return account.IsKeyUsable(context.WithoutCancel(ctx), s.db, c.KeyID)
+	})
+	if err != nil {
+		return false, err
+	}
+	usable, _ := v.(bool)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !usable {
+		delete(s.keys, c.KeyID)
+		return false, nil
+	}
+	if len(s.keys) >= maxRemembered {
+		clear(s.keys)
+	}
+	s.keys[c.KeyID] = s.now().Add(keyRemembered)
+	return true, nil
 }

@@ -49,6 +49,7 @@ type Service struct {
 	flights singleflight.Group
 	mu      sync.Mutex
 	cache   map[[32]byte]entry
+	keys    map[invite.KeyID]time.Time // until when a key is believed to work, for client tokens
 }
 
 type entry struct {
@@ -58,7 +59,7 @@ type entry struct {
 
 // New makes a Service.
 func New(db *pgxpool.Pool, now func() time.Time) *Service {
-	return &Service{db: db, now: now, cache: make(map[[32]byte]entry)}
+	return &Service{db: db, now: now, cache: make(map[[32]byte]entry), keys: make(map[invite.KeyID]time.Time)}
 }
 
 // Authenticate says who holds a key. Errors, as *invite.Error:
@@ -214,6 +215,7 @@ func (s *Service) revoke(ctx context.Context, by access.Principal, id invite.Key
 	if changed && err == nil {
 		s.mu.Lock()
 		clear(s.cache)
+		clear(s.keys)
 		s.mu.Unlock()
 	}
 	return changed, err

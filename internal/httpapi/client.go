@@ -27,6 +27,11 @@ type Clients interface {
 	AuthenticateClient(ctx context.Context, token secret.Text) (grant.Client, error)
 }
 
+// Holders knows whether a client token that was let in still works; *grant.Service does.
+type Holders interface {
+	ClientWorks(ctx context.Context, c grant.Client) (bool, error)
+}
+
 // Opener hands out connect links; *visit.Service does.
 type Opener interface {
 	ContinueInApp(ctx context.Context, id invite.ID) (visit.Pressed, error)
@@ -40,6 +45,9 @@ type Budget interface {
 // InApp is what product's own apps are served with, by client token.
 type InApp struct {
 	Clients Clients
+	// Holders is asked while a request waits, every Recheck (default 2 s).
+	Holders Holders
+	Recheck time.Duration
 	Opener  Opener
 	// Opens limits how often a link is asked for, per invite; nil sets no limit.
 	Opens Budget
@@ -174,11 +182,39 @@ func (a *api) clientInvite(c echo.Context) error {
 		if !matches(known, tag(inv.Version)) {
 			return answer(c, http.StatusOK, presentClient(inv))
 		}
-		if ticket == nil || a.InApp.Waiting.Closed() || !ticket.Wait(until, inv.Version) {
+		moved := false
+		if ticket != nil && !a.InApp.Waiting.Closed() {
+			if moved, err = a.await(until, held, ticket, inv.Version); err != nil {
+				return err
+			}
+		}
+		if !moved {
 			if err := ctx.Err(); err != nil {
 				return err // the app has gone
 			}
 			return c.NoContent(http.StatusNotModified)
+		}
+	}
+}
+
+// await waits until the invite may have moved on from a version (true) or ctx
+// ends (false), for as long as the key behind the client token works. A
+// database that does not answer ends no wait: nothing is told before it does.
+// Errors, as *invite.Error: invalid_api_key once the key has ended.
+func (a *api) await(ctx context.Context, held grant.Client, ticket *watch.Ticket, version int) (bool, error) {
+	every := a.InApp.Recheck
+	if every <= 0 {
+		every = 2 * time.Second
+	}
+	for {
+		part, done := context.WithTimeout(ctx, every)
+		moved := ticket.Wait(part, version)
+		done()
+		if works, err := a.InApp.Holders.ClientWorks(ctx, held); err == nil && !works {
+			return false, invite.Errorf(invite.CodeInvalidAPIKey, "The API key that made this client token was revoked or has expired. Ask your backend for another.")
+		}
+		if moved || ctx.Err() != nil {
+			return moved, nil
 		}
 	}
 }

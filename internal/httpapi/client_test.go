@@ -43,12 +43,13 @@ func (w *world) inApp(keys *grant.Service) httpapi.InApp {
 			return find.Versions(ctx, w.db, ids)
 		},
 	})
+	w.waiting = waiting
 	ctx, cancel := context.WithCancel(context.WithoutCancel(w.t.Context()))
 	var g sync.WaitGroup
 	g.Go(func() { _ = waiting.Run(ctx, nil) })
 	w.t.Cleanup(func() { cancel(); g.Wait() })
 	return httpapi.InApp{
-		Clients: keys, Waiting: waiting,
+		Clients: keys, Holders: keys, Recheck: 20 * time.Millisecond, Waiting: waiting,
 		Opener:  visit.New(visit.Params{DB: w.db, Box: w.box, Minters: w.minters}),
 		Opens:   limit.New(limit.Per(opensAllowed, time.Hour), opensAllowed, time.Now),
 		Reads:   limit.New(limit.Per(readsAllowed, time.Hour), readsAllowed, time.Now),

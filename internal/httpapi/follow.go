@@ -50,7 +50,12 @@ func (a *api) followInvite(c echo.Context) error {
 				return clientEventOf(inv)
 			case isOver(inv), a.InApp.Waiting.Closed():
 				return web.Event{}, io.EOF
-			case !ticket.Wait(ctx, inv.Version):
+			}
+			moved, err := a.await(ctx, held, ticket, inv.Version)
+			switch {
+			case err != nil:
+				return web.Event{}, io.EOF // the key has ended: the app is answered 401 when it comes back
+			case !moved:
 				return web.Event{}, web.ErrQuiet
 			}
 		}

@@ -34,6 +34,7 @@ import (
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/store/ledger"
+	"github.com/connectlink/connectlink/internal/watch"
 	"github.com/connectlink/connectlink/internal/web"
 	"github.com/connectlink/connectlink/templates"
 )
@@ -71,6 +72,7 @@ type world struct {
 	log      *bytes.Buffer     // what the server logged; read it after Close only
 	mintDown atomic.Bool
 	notReady atomic.Bool
+	waiting  *watch.Registry // of apps
 
 	key, other, live, narrow, readOnly, blocks, admin secret.Text
 }

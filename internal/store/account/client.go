@@ -14,11 +14,12 @@ import (
 
 // Client is what a client token says of its holder.
 type Client struct {
-	InviteID    invite.ID `db:"invite_id"`
-	ProjectID   string    `db:"project_id"`
-	Livemode    bool      `db:"livemode"`
-	Environment string    `db:"environment"`
-	ExpiresAt   time.Time `db:"expires_at"`
+	InviteID    invite.ID    `db:"invite_id"`
+	KeyID       invite.KeyID `db:"key_id"` // the key that asked for the token
+	ProjectID   string       `db:"project_id"`
+	Livemode    bool         `db:"livemode"`
+	Environment string       `db:"environment"`
+	ExpiresAt   time.Time    `db:"expires_at"`
 }
 
 // maxClients is how many tokens of one invite work at a time; a new one on top
@@ -59,11 +60,13 @@ func InsertClient(ctx context.Context, db postgres.DB, project string, livemode 
 }
 
 // FindClient returns what a client token stands for, by its digest; ok is
-// false when there is none, or it has ended.
+// false when there is none, it has ended, or the key that asked for it no
+// longer works.
 func FindClient(ctx context.Context, db postgres.DB, digest []byte) (Client, bool, error) {
 	rows, _ := db.Query(ctx, `
-		SELECT t.invite_id, i.project_id, i.livemode, i.environment, t.expires_at
-		FROM client_tokens t JOIN invites i ON i.id = t.invite_id WHERE t.digest = $1 AND t.expires_at > now()`, digest)
+		SELECT t.invite_id, t.key_id, i.project_id, i.livemode, i.environment, t.expires_at
+		FROM client_tokens t JOIN invites i ON i.id = t.invite_id JOIN api_keys k ON k.id = t.key_id
+		WHERE t.digest = $1 AND t.expires_at > now() AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())`, digest)
 	c, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Client])
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Client{}, false, nil

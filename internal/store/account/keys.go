@@ -65,6 +65,17 @@ func GetKey(ctx context.Context, db postgres.DB, id invite.KeyID) (Key, error) {
 	return k, nil
 }
 
+// IsKeyUsable reports whether a key is neither revoked nor expired.
+func IsKeyUsable(ctx context.Context, db postgres.DB, id invite.KeyID) (bool, error) {
+	var usable bool
+	err := db.QueryRow(ctx, `SELECT EXISTS (SELECT FROM api_keys
+		WHERE id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now()))`, id).Scan(&usable)
+	if err != nil {
+		return false, fmt.Errorf("look at key %s: %w", id, postgres.Translate(err))
+	}
+	return usable, nil
+}
+
 // InsertKey stores a key by its digest.
 func InsertKey(ctx context.Context, db postgres.DB, k Key, digest []byte) error {
 	_, err := db.Exec(ctx, `
