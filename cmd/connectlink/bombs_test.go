@@ -30,6 +30,7 @@ const (
 // once, each of which inflates to 8 MiB, with signatures of no form, and with
 // well-formed ones of now that are somebody else's.
 func TestSecurityF3CompressedPostsRaiseMemoryLittle(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("the race detector has memory of its own")
 	}
