@@ -2,10 +2,13 @@ package console
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/console/view"
+	"github.com/connectlink/connectlink/internal/contact"
 	"github.com/connectlink/connectlink/internal/store/find"
 )
 
@@ -16,6 +19,10 @@ type searchPage struct {
 	Hits    []inviteRow
 	More    bool
 	Similar []inviteRow
+	// Folded are those that share nothing but the domain; Others of them are not
+	// listed at all.
+	Folded []inviteRow
+	Others int
 }
 
 // perPage is how many invites a page lists.
@@ -43,11 +50,17 @@ func (s *console) search(p *page) error {
 	if d.Hits, err = p.rowsOf(found.Hits); err != nil {
 		return err
 	}
-	d.Similar, err = p.rowsOf(found.Similar)
-	d.More = found.More
-	if err != nil {
+	better := slices.IndexFunc(found.Similar, func(h find.Hit) bool { return h.By == find.ByDomain })
+	if better < 0 {
+		better = len(found.Similar)
+	}
+	if d.Similar, err = p.rowsOf(found.Similar[:better]); err != nil {
 		return err
 	}
+	if d.Folded, err = p.rowsOf(found.Similar[better:]); err != nil {
+		return err
+	}
+	d.More, d.Others = found.More, found.AtDomain
 	return p.show("search", d)
 }
 
@@ -62,8 +75,9 @@ type inviteRow struct {
 	To, Name, App string
 	User          string
 	Badge         view.Badge
-	News          string // why, or what is next
-	Why           string // what it was found by
+	News          string            // why, or what is next
+	Why           string            // what it was found by
+	Typed         []contact.Stretch // what was searched for, with the letters marked that differ
 	Channel       string
 	Ends, Created time.Time
 }
@@ -76,9 +90,45 @@ func (p *page) rowsOf(hits []find.Hit) ([]inviteRow, error) {
 			return nil, err
 		}
 		r.Why = p.foundBy(h.By)
+		if h.Slips > 0 && h.By == find.ByEmail {
+			r.Why = p.t("A similar address")
+		}
+		// Whoever may not see addresses learns not by guesses how near one is.
+		if h.Slips > 0 && p.by.May(access.ActUnmask) {
+			r.Why = p.differs(h)
+			if r.Typed, err = p.slips(h); err != nil {
+				return nil, err
+			}
+		}
 		out = append(out, r)
 	}
 	return out, nil
+}
+
+// differs says by how much the address of a hit differs from what was typed.
+func (p *page) differs(h find.Hit) string {
+	switch {
+	case h.By == find.ByPhone && h.Slips == 1:
+		return p.t("One digit differs:")
+	case h.By == find.ByPhone:
+		return p.frame.TN("%d digit differs:", "%d digits differ:", h.Slips)
+	case h.Slips == 1:
+		return p.t("One letter differs:")
+	}
+	return p.frame.TN("%d letter differs:", "%d letters differ:", h.Slips)
+}
+
+// slips marks in what was typed where it differs from the address of a hit.
+func (p *page) slips(h find.Hit) ([]contact.Stretch, error) {
+	o, err := p.open(h.Invite)
+	if err != nil {
+		return nil, err
+	}
+	meant := o.content.Recipient.Phone
+	if h.By == find.ByEmail {
+		meant = contact.SearchEmail(o.content.Recipient.Email)
+	}
+	return contact.Slips(h.Typed, meant), nil
 }
 
 // foundBy says what a look-alike has in common with what was searched for.
@@ -86,13 +136,15 @@ func (p *page) foundBy(by find.By) string {
 	switch by {
 	case find.ByEmail:
 		return p.t("Same name before the @")
+	case find.ByPhone:
+		return p.t("A similar number")
 	case find.ByDomain:
 		return p.t("Same domain")
 	case find.ByName:
 		return p.t("Same name")
 	case find.ByLast4:
 		return p.t("Same last four digits")
-	case find.ByInvite, find.ByDelivery, find.ByRequest, find.ByLink, find.ByConnectLink, find.ByMessage, find.ByPhone, find.ByUser, find.ByAccount:
+	case find.ByInvite, find.ByDelivery, find.ByRequest, find.ByLink, find.ByConnectLink, find.ByMessage, find.ByUser, find.ByAccount:
 	}
 	return ""
 }

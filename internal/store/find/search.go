@@ -29,6 +29,10 @@ type Query struct {
 type Hit struct {
 	Invite
 	By By
+	// Slips, of a similar one, is how many slips of a hand lie between its address
+	// and Typed, which of what was typed it is near to; 0: they differ by more.
+	Slips int
+	Typed string
 }
 
 // Found is the answer to a Query.
@@ -40,7 +44,10 @@ type Found struct {
 	// Similar, only where nothing was hit, are recent invites whose message did
 	// not arrive and whose recipient has something in common with the text:
 	// whoever searches types the right address, and the slip is in ours.
+	// The likeliest comes first.
 	Similar []Hit
+	// AtDomain is how many others among the recent ones share the domain only.
+	AtDomain int
 }
 
 // Search finds invites by whatever names them: an address, an id, a link, a
@@ -59,8 +66,8 @@ func Search(ctx context.Context, db postgres.DB, box *seal.Box, q Query) (Found,
 		hits, more, err := s.load(ctx, db)
 		return Found{Hits: hits, More: more}, err
 	}
-	similar, err := s.similar(ctx, db, m)
-	return Found{Similar: similar}, err
+	similar, atDomain, err := s.similar(ctx, db, m)
+	return Found{Similar: similar, AtDomain: atDomain}, err
 }
 
 // search collects the look-ups of one query: they go in one round trip.
@@ -258,7 +265,7 @@ func (s *search) load(ctx context.Context, db postgres.DB) (hits []Hit, more boo
 		return nil, false, fmt.Errorf("search: load: %w", postgres.Translate(err))
 	}
 	for _, inv := range found {
-		hits = append(hits, Hit{inv, s.hits[inv.ID]})
+		hits = append(hits, Hit{Invite: inv, By: s.hits[inv.ID]})
 	}
 	return hits, more, nil
 }

@@ -256,8 +256,10 @@ func TestTheRightAddressFindsTheMisspeltOne(t *testing.T) {
 	a.add(person{email: "pat.doe@fine.example", name: "Pat Doe"}) // arrived, or is on its way: nothing to put right
 	for text, want := range map[string][]string{
 		"pat.doe@customer.example": {wrongDomain.id.String() + " email", wrongLocal.id.String() + " name", sameDomain.id.String() + " domain"},
-		"+1 202 555 9147":          nil,
-		"+1 212 555 0147":          {wrongNumber.id.String() + " last4"},
+		"+1 202 555 9147":          {wrongNumber.id.String() + " phone"},
+		"+44 20 7946 0958":         nil,
+		"+1 212 555 0147":          {wrongNumber.id.String() + " phone"},
+		"+44 20 7946 0147":         {wrongNumber.id.String() + " last4"},
 		"patricia smith":           {wrongDomain.id.String() + " name"},
 	} {
 		f := a.search(text)
