@@ -46,8 +46,7 @@ func Begin(ctx context.Context, tx pgx.Tx, attempts []NewAttempt, lease time.Dur
 				AS t(invite_id, id, token, owner, attempt_id, link_id, provider, account, template_version)
 		), f AS (
 			UPDATE deliveries d SET next_at = now() + make_interval(secs => $10), attempts = d.attempts + 1
-			FROM t WHERE d.invite_id = t.invite_id AND d.id = t.id AND d.lease_token = t.token AND d.lease_owner = t.owner
-				AND d.next_at IS NOT NULL
+			FROM t WHERE d.invite_id = t.invite_id AND d.id = t.id AND `+ofOwner+` AND `+inQueue+`
 			RETURNING d.invite_id, d.id, d.attempts, d.lease_token, t.attempt_id, t.link_id, t.provider, t.account, t.template_version
 		)
 		INSERT INTO attempts (invite_id, delivery_id, id, number, provider, account, template_version, lease_token, link_id, started_at)
@@ -125,7 +124,7 @@ func SetNext(ctx context.Context, tx pgx.Tx, held []Lease, after []time.Duration
 	_, err := tx.Exec(ctx, `
 		UPDATE deliveries d SET next_at = now() + make_interval(secs => t.after), lease_owner = NULL
 		FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::float8[]) AS t(invite_id, id, token, after)
-		WHERE d.invite_id = t.invite_id AND d.id = t.id AND d.lease_token = t.token AND d.next_at IS NOT NULL`,
+		WHERE d.invite_id = t.invite_id AND d.id = t.id AND d.lease_token = t.token AND `+inQueue,
 		c.invites, c.deliveries, c.tokens, secs)
 	if err != nil {
 		return fmt.Errorf("reschedule %d deliveries: %w", len(held), postgres.Translate(err))

@@ -207,7 +207,7 @@ func scanJob(r pgx.CollectableRow) (Job, error) {
 // FindJob reads a job again; ok is false when the lease is no longer held.
 func FindJob(ctx context.Context, db postgres.DB, l Lease) (Job, bool, error) {
 	rows, _ := db.Query(ctx, `SELECT `+jobColumns+` FROM deliveries c `+jobJoins+`
-		WHERE c.invite_id = $1 AND c.id = $2 AND c.lease_token = $3 AND c.lease_owner = $4`,
+		WHERE c.invite_id = $1 AND c.id = $2 AND c.lease_token = $3 AND c.lease_owner IS NOT DISTINCT FROM $4::bigint`,
 		l.InviteID, l.DeliveryID, l.Token, l.Owner)
 	jobs, err := pgx.CollectRows(rows, scanJob)
 	if err != nil {

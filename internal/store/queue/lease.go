@@ -12,6 +12,17 @@ import (
 	"github.com/connectlink/connectlink/internal/postgres"
 )
 
+// Conditions on a delivery that is found by its key. They are written so that no
+// partial index serves them: one whose statistics were taken while the queue was
+// empty looks as if it held one row, and the planner would walk all that is due
+// for each row of a batch (22 s instead of 30 ms with 100,000 due).
+const (
+	// ofOwner: the lease of row t still protects delivery d.
+	ofOwner = `d.lease_token = t.token AND d.lease_owner IS NOT DISTINCT FROM t.owner`
+	// inQueue: delivery d is not settled.
+	inQueue = `coalesce(d.next_at, '-infinity') > '-infinity'`
+)
+
 // leases is a batch turned on its side: one array per parameter.
 type leases struct {
 	invites    []invite.ID
@@ -60,8 +71,8 @@ func Renew(ctx context.Context, db postgres.DB, held []Lease, lease time.Duratio
 	batch.Queue(`
 		WITH mine AS (
 			SELECT d.invite_id, d.id FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[]) AS t(invite_id, id, token, owner)
-			JOIN deliveries d ON d.invite_id = t.invite_id AND d.id = t.id AND d.lease_token = t.token AND d.lease_owner = t.owner
-			WHERE d.next_at < now() + make_interval(secs => $5 * 0.9)
+			JOIN deliveries d ON d.invite_id = t.invite_id AND d.id = t.id AND `+ofOwner+`
+			WHERE coalesce(d.next_at, 'infinity') < now() + make_interval(secs => $5 * 0.9)
 			FOR NO KEY UPDATE OF d SKIP LOCKED
 		)
 		UPDATE deliveries d SET next_at = now() + make_interval(secs => $5)
@@ -72,7 +83,7 @@ func Renew(ctx context.Context, db postgres.DB, held []Lease, lease time.Duratio
 		FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[]) AS t(invite_id, id, token, owner)
 		WHERE NOT EXISTS (
 			SELECT FROM deliveries d
-			WHERE d.invite_id = t.invite_id AND d.id = t.id AND d.lease_token = t.token AND d.lease_owner = t.owner)`,
+			WHERE d.invite_id = t.invite_id AND d.id = t.id AND `+ofOwner+`)`,
 		c.invites, c.deliveries, c.tokens, c.owners)
 	res := db.SendBatch(ctx, batch)
 	defer func() { _ = res.Close() }()
@@ -133,8 +144,7 @@ func Release(ctx context.Context, db postgres.DB, held []Lease, after []time.Dur
 	still, err := quick(ctx, db, scanLease, `
 		UPDATE deliveries d SET next_at = now() + make_interval(secs => t.after), lease_owner = NULL
 		FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::float8[]) AS t(invite_id, id, token, owner, after)
-		WHERE d.invite_id = t.invite_id AND d.id = t.id AND d.lease_token = t.token AND d.lease_owner = t.owner
-			AND d.next_at IS NOT NULL
+		WHERE d.invite_id = t.invite_id AND d.id = t.id AND `+ofOwner+` AND `+inQueue+`
 		RETURNING d.invite_id, d.id, t.token, t.owner`, c.invites, c.deliveries, c.tokens, c.owners, secs)
 	if err != nil {
 		return nil, fmt.Errorf("release %d leases: %w", len(held), postgres.Translate(err))
@@ -149,8 +159,8 @@ func Held(ctx context.Context, tx pgx.Tx, held []Lease) (map[Lease]bool, error) 
 	rows, _ := tx.Query(ctx, `
 		SELECT d.invite_id, d.id, t.token, t.owner FROM deliveries d
 		JOIN unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[]) AS t(invite_id, id, token, owner)
-			ON d.invite_id = t.invite_id AND d.id = t.id AND d.lease_token = t.token AND d.lease_owner = t.owner
-		WHERE d.next_at IS NOT NULL
+			ON d.invite_id = t.invite_id AND d.id = t.id AND `+ofOwner+`
+		WHERE `+inQueue+`
 		FOR NO KEY UPDATE OF d`, c.invites, c.deliveries, c.tokens, c.owners)
 	still, err := pgx.CollectRows(rows, scanLease)
 	if err != nil {
@@ -164,7 +174,7 @@ func Held(ctx context.Context, tx pgx.Tx, held []Lease) (map[Lease]bool, error) 
 func SetDone(ctx context.Context, db postgres.DB, l Lease) (bool, error) {
 	tag, err := db.Exec(ctx, `
 		UPDATE deliveries SET next_at = NULL, lease_owner = NULL
-		WHERE invite_id = $1 AND id = $2 AND lease_token = $3 AND lease_owner = $4`, l.InviteID, l.DeliveryID, l.Token, l.Owner)
+		WHERE invite_id = $1 AND id = $2 AND lease_token = $3 AND lease_owner IS NOT DISTINCT FROM $4::bigint`, l.InviteID, l.DeliveryID, l.Token, l.Owner)
 	if err != nil {
 		return false, fmt.Errorf("take delivery %s off the queue: %w", l.DeliveryID, postgres.Translate(err))
 	}
@@ -176,8 +186,8 @@ func SetDone(ctx context.Context, db postgres.DB, l Lease) (bool, error) {
 func SetPoisoned(ctx context.Context, db postgres.DB, l Lease, after time.Duration) (int, error) {
 	var n int
 	err := db.QueryRow(ctx, `
-		UPDATE deliveries SET poisoned = poisoned + 1, next_at = now() + make_interval(secs => $5), lease_owner = NULL
-		WHERE invite_id = $1 AND id = $2 AND lease_token = $3 AND lease_owner = $4 AND next_at IS NOT NULL
+		UPDATE deliveries d SET poisoned = poisoned + 1, next_at = now() + make_interval(secs => $5), lease_owner = NULL
+		WHERE invite_id = $1 AND id = $2 AND lease_token = $3 AND lease_owner IS NOT DISTINCT FROM $4::bigint AND `+inQueue+`
 		RETURNING poisoned`, l.InviteID, l.DeliveryID, l.Token, l.Owner, after.Seconds()).Scan(&n)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return 0, nil
