@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -11,9 +12,12 @@ import (
 
 	"github.com/connectlink/connectlink/config"
 	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/app"
 	"github.com/connectlink/connectlink/internal/grant"
 	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/issue"
 	"github.com/connectlink/connectlink/internal/store/account"
+	"github.com/connectlink/connectlink/internal/store/find"
 )
 
 type keysCommand struct {
@@ -139,7 +143,8 @@ func keyState(k account.Key) string {
 
 type keysRevokeCommand struct {
 	settings
-	ID string `arg:"" help:"The key's id, key_…."`
+	ID            string `arg:"" help:"The key's id, key_…."`
+	CancelPending bool   `help:"Also revoke the invites that it made and that are not sent yet: scheduled, waiting for a link, or queued. Needs the keyset."`
 }
 
 // Run revokes a key.
@@ -148,11 +153,20 @@ func (c *keysRevokeCommand) Run(e *env) error {
 	if err != nil {
 		return usage("that is not the id of a key: it begins with key_; `connectlink keys list` shows it")
 	}
-	_, pool, err := c.database(e)
+	cfg, pool, err := c.database(e)
 	if err != nil {
 		return err
 	}
 	defer pool.Close()
+	var pending *issue.Service
+	if c.CancelPending {
+		if cfg.Keyset.IsZero() {
+			return usage("--cancel-pending writes to timelines, which are sealed: set %s", keysetVariable)
+		}
+		if pending, err = app.Canceller(cfg, pool, logger(e, slog.LevelWarn)); err != nil {
+			return err
+		}
+	}
 	changed, err := grant.New(pool, time.Now).Revoke(e.ctx, id)
 	if errors.Is(err, account.ErrNotFound) {
 		return &exitError{exitNotFound, err}
@@ -164,6 +178,31 @@ func (c *keysRevokeCommand) Run(e *env) error {
 	if !changed {
 		word = "was revoked before"
 	}
-	_, err = fmt.Fprintf(e.stdout, "%s %s.\n", id, word)
+	if _, err = fmt.Fprintf(e.stdout, "%s %s.\n", id, word); err != nil {
+		return err
+	}
+	key, err := account.GetKey(e.ctx, pool, id)
+	if err != nil {
+		return err
+	}
+	if pending != nil {
+		return cancelPending(e, pending, key)
+	}
+	remain, err := find.CountUnsent(e.ctx, pool, key.ProjectID, key.Livemode, id)
+	if err == nil && remain > 0 {
+		_, err = fmt.Fprintf(e.stdout, "Invites that it made and that are not sent yet: %d. They will be sent, unless you run\n"+
+			"    connectlink keys revoke %s --cancel-pending\n", remain, id)
+	}
+	return err
+}
+
+// cancelPending revokes what a key made and did not send, and says how much.
+func cancelPending(e *env, invites *issue.Service, key account.Key) error {
+	n, err := invites.CancelUnsent(e.ctx, access.System(key.ProjectID, key.Livemode), key.ID)
+	if n > 0 || err == nil {
+		_, perr := fmt.Fprintf(e.stdout, "Invites that it made and that were not sent yet: %d, revoked.\n", n)
+		err = errors.Join(err, perr)
+	}
+	e.say("Running services take the key for up to 5 seconds more. Run this again then, to revoke what they took meanwhile.")
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/secret"
@@ -118,5 +119,34 @@ func TestKeysetRotationWithoutDowntime(t *testing.T) {
 	run(t, nil, "keyset", "rotate").want(t, 2, "CONNECTLINK_KEYSET: is needed")
 	if first == newKeyset(t) {
 		t.Error("two keysets are the same")
+	}
+}
+
+// TestF05RevokeTellsAndCancelsWhatTheKeyHasNotSent: an invite that the key
+// scheduled would be sent a month after the key's end.
+func TestF05RevokeTellsAndCancelsWhatTheKeyHasNotSent(t *testing.T) {
+	t.Parallel()
+	v := deployment(t, "").with(vars{"CONNECTLINK_PUBLIC_URL": "https://go.acme.example", "CONNECTLINK_LISTEN": "127.0.0.1:0"})
+	key := newKey(t, v)
+	s := startServe(t, v)
+	s.until("is ready", func() bool { return run(t, nil, "healthcheck", "--url", s.url).code == 0 })
+	later := time.Now().Add(48 * time.Hour).UTC().Format(time.RFC3339)
+	body := `{"external_user_id":"u1","app":"slack","channel":"email","recipient":{"email":"delivered@connectlink.test"},"inviter":{"name":"Sam"},"send_at":"` + later + `"}`
+	status, _, answer := call(t, "POST", s.url+"/v1/invites", key.text("api_key"), body)
+	if status != 201 {
+		t.Fatalf("%d %s", status, answer)
+	}
+	made := parse(t, answer)
+	without := v.with(vars{"CONNECTLINK_KEYSET": ""})
+	run(t, without, "keys", "revoke", key.text("id")).want(t, 0, "is revoked", "not sent yet: 1", "--cancel-pending")
+	run(t, without, "keys", "revoke", key.text("id"), "--cancel-pending").want(t, 2, "CONNECTLINK_KEYSET")
+	run(t, v, "keys", "revoke", key.text("id"), "--cancel-pending").want(t, 0, "was revoked before", "not sent yet: 1, revoked")
+	if r := run(t, v, "keys", "revoke", key.text("id")); r.code != 0 || strings.Contains(r.stdout, "not sent yet") {
+		t.Errorf("nothing remains, and it says: %s", r.stdout)
+	}
+	// The reader's key is another: the first one has ended.
+	_, _, answer = call(t, "GET", s.url+"/v1/invites/"+made.text("id"), newKey(t, v).text("api_key"), "")
+	if got := parse(t, answer); got.text("status") != "revoked" || !strings.Contains(answer, `"canceled"`) {
+		t.Errorf("the invite is %s", answer)
 	}
 }

@@ -174,6 +174,10 @@ func (s *console) revokeKey(p *page) error {
 	if err != nil {
 		return p.missing()
 	}
+	form, err := p.form()
+	if err != nil {
+		return err
+	}
 	changed, err := s.Keys.RevokeBy(p.ctx(), p.by, id)
 	switch {
 	case errors.Is(err, account.ErrNotFound):
@@ -183,5 +187,20 @@ func (s *console) revokeKey(p *page) error {
 	case !changed:
 		return p.done(p.frame.URL("keys"), "note", p.t("That key was revoked before."))
 	}
-	return p.done(p.frame.URL("keys"), "good", p.t("The key is revoked. Running services stop taking it within 5 seconds."))
+	said := p.t("The key is revoked. Running services stop taking it within 5 seconds.")
+	if form.Get("cancel") != "" {
+		n, err := s.Invites.CancelUnsent(p.ctx(), p.by, id)
+		if err != nil {
+			return err
+		}
+		return p.done(p.frame.URL("keys"), "good", said+" "+p.t("Invites revoked with it, because they were not sent yet: %d.", n))
+	}
+	n, err := s.Invites.CountUnsent(p.ctx(), p.by, id)
+	if err != nil {
+		return err
+	}
+	if n > 0 {
+		said += " " + p.t("Invites that it made and that are still to be sent: %d.", n)
+	}
+	return p.done(p.frame.URL("keys"), "good", said)
 }

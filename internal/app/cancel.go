@@ -1,0 +1,33 @@
+package app
+
+import (
+	"log/slog"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/connectlink/connectlink/config"
+	"github.com/connectlink/connectlink/internal/issue"
+	"github.com/connectlink/connectlink/internal/publish"
+	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/worker"
+)
+
+// Canceller makes what revokes invites for a command, without a process that
+// serves: it can cancel and count, and has no vendors.
+func Canceller(cfg *config.Config, db *pgxpool.Pool, log *slog.Logger) (*issue.Service, error) {
+	keyset, err := seal.ParseKeyset(cfg.Keyset)
+	if err != nil {
+		return nil, err
+	}
+	box, err := seal.NewBox(keyset)
+	if err != nil {
+		return nil, err
+	}
+	jobs, err := worker.NewInserter(db, log)
+	if err != nil {
+		return nil, err
+	}
+	return issue.New(issue.Params{
+		DB: db, Box: box, Project: cfg.Project, Publish: publish.NewOutbox(jobs, box, cfg.Project).Enqueue, Log: log,
+	}), nil
+}
