@@ -19,6 +19,7 @@ func matrix() map[string]access.Role {
 		"GET ":                         access.RoleViewer,
 		"GET /home":                    access.RoleViewer,
 		"GET /search":                  access.RoleViewer,
+		"POST /search":                 access.RoleViewer,
 		"GET /invites":                 access.RoleViewer,
 		"GET /invites/:id":             access.RoleViewer,
 		"GET /invites/:id/saw":         access.RoleViewer,

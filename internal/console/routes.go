@@ -65,6 +65,7 @@ func (s *console) routes() []route {
 		{http.MethodPost, "/system/:channel/resume", access.ActPause, s.resumeSending},
 
 		{http.MethodGet, "/search", access.ActRead, s.search},
+		{http.MethodPost, "/search", access.ActRead, s.searchFor},
 		{http.MethodGet, "/invites", access.ActRead, s.invites},
 		{http.MethodGet, "/invites/:id", access.ActRead, s.invite},
 		{http.MethodGet, "/invites/:id/saw", access.ActRead, s.saw},

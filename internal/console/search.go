@@ -16,6 +16,7 @@ import (
 type searchPage struct {
 	*view.Base
 	Text    string
+	Over    bool // the handle in the address is of no search any more
 	Hits    []inviteRow
 	More    bool
 	Similar []inviteRow
@@ -28,16 +29,47 @@ type searchPage struct {
 // perPage is how many invites a page lists.
 const perPage = 25
 
+// searchFor keeps what was typed, and goes on to the page that answers it: an
+// address or a number has no place in a URL.
+func (s *console) searchFor(p *page) error {
+	form, err := p.form()
+	if err != nil {
+		return err
+	}
+	return p.toSearch(form.Get("q"))
+}
+
+func (p *page) toSearch(text string) error {
+	if text = strings.TrimSpace(text); text == "" {
+		return p.Redirect(http.StatusSeeOther, p.frame.URL("search"))
+	}
+	handle, err := p.Staff.KeepSearch(p.ctx(), p.signed.Session.ID, text)
+	if err != nil {
+		return err
+	}
+	return p.Redirect(http.StatusSeeOther, query(p.frame.URL("search"), "of", handle))
+}
+
 // search finds invites by whatever names them. One that is named exactly is
 // shown at once.
 func (s *console) search(p *page) error {
-	text := p.QueryParam("q")
+	// A text in the URL, as an old bookmark has it, does not stay there.
+	if text := p.QueryParam("q"); text != "" {
+		return p.toSearch(text)
+	}
 	b := p.base(p.t("Search"), "")
-	b.Query = text
-	d := searchPage{Base: b, Text: strings.TrimSpace(text)}
+	d := searchPage{Base: b}
+	if handle := p.QueryParam("of"); handle != "" {
+		text, found, err := s.Staff.Search(p.ctx(), p.signed.Session.ID, handle)
+		if err != nil {
+			return err
+		}
+		b.Query, d.Text, d.Over = text, text, !found
+	}
 	if d.Text == "" {
 		return p.show("search", d)
 	}
+	text := d.Text
 	found, err := find.Search(p.ctx(), s.DB, s.Box, find.Query{
 		ProjectID: p.by.ProjectID, Livemode: p.by.Livemode, Region: p.project.Brand.Region, Text: text, Limit: perPage,
 	})

@@ -159,7 +159,7 @@ func TestBugAnInviteThatDoesNotOpenIsARowLikeOthers(t *testing.T) {
 	lost, _ := w.invited("pat@customer.example")
 	w.exec(`UPDATE invites SET content = 'x' WHERE id = $1`, lost)
 	for _, page := range []string{"invites", "search?q=customer.example"} {
-		if a := b.get("/console/default/test/" + page); a.StatusCode != http.StatusOK || !strings.Contains(a.body, "Cannot be read any more") {
+		if a := b.follow(b.get("/console/default/test/" + page)); a.StatusCode != http.StatusOK || !strings.Contains(a.body, "Cannot be read any more") {
 			t.Errorf("%s: %d", page, a.StatusCode)
 		}
 	}

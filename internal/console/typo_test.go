@@ -35,7 +35,7 @@ func (s *stock) bounced(user, email, name string) {
 // find searches as the form in the head of the page does.
 func (b *browser) find(text string) answer {
 	b.s.t.Helper()
-	return b.follow(b.get("/console/default/test/search?q=" + url.QueryEscape(text)))
+	return b.follow(b.post("/console/default/test/search", url.Values{"q": {text}}))
 }
 
 // patAmongOthers is finding A: a slip before the @, and fifty others who bounced
@@ -82,5 +82,46 @@ func TestConsoleAAViewerIsNotToldHowNearAnAddressIs(t *testing.T) {
 	page := s.signedIn("Vic", map[string]access.Role{"default": access.RoleViewer}).find(rightAddress).body
 	if !strings.Contains(page, s.ids["user-101"].String()) || strings.Contains(page, "differs") || strings.Contains(page, "<mark>") || strings.Contains(page, "patmiler") {
 		t.Errorf("a viewer's page:\n%s", page)
+	}
+}
+
+// Finding F9: an address in a URL stands in histories and in the logs of proxies.
+func TestConsoleF9ASearchLeavesNoAddressInTheURL(t *testing.T) {
+	t.Parallel()
+	s := patAmongOthers(t)
+	robin, other := s.signedIn("Robin", map[string]access.Role{"default": access.RoleAgent}), s.signedIn("Kim", map[string]access.Role{"default": access.RoleAgent})
+	const root = "/console/default/test/search"
+	for _, text := range []string{rightAddress, "+1 202 555 0147", "user-101"} {
+		to := robin.post(root, url.Values{"q": {text}})
+		handle, ok := strings.CutPrefix(to.location(), root+"?of=")
+		if to.StatusCode != 303 || !ok || strings.Contains(handle, url.QueryEscape(text)) {
+			t.Fatalf("a search for %q leads to %q", text, to.location())
+		}
+		// Reloaded, or come back to, the page answers the same.
+		for range 2 {
+			if page := robin.follow(robin.get(to.location())); !strings.Contains(page.body, "user-101") && text != "+1 202 555 0147" {
+				t.Errorf("the page of %q does not answer it:\n%s", text, page.body)
+			}
+		}
+		if page := other.get(to.location()).body; strings.Contains(page, "user-101") || strings.Contains(page, html.EscapeString(text)) || !strings.Contains(page, "This search is over") {
+			t.Errorf("somebody else's handle shows %s", page)
+		}
+	}
+	if to := robin.get(root + "?q=" + url.QueryEscape(rightAddress)).location(); !strings.HasPrefix(to, root+"?of=") || strings.Contains(to, "patmiller") {
+		t.Errorf("a text in the address leads to %q", to)
+	}
+	if n := s.count(`SELECT count(*) FROM staff_searches WHERE position('patmiller'::bytea IN text) > 0`); n > 0 {
+		t.Error("a search is kept in clear")
+	}
+	if strings.Contains(s.log.String(), "patmiller") {
+		t.Error("the address stands in the log")
+	}
+	s.exec(`UPDATE staff_searches SET created_at = created_at - interval '31 minutes'`)
+	if n := s.count(`SELECT count(*) FROM staff_searches`); n == 0 {
+		t.Fatal("nothing was kept")
+	}
+	robin.find("user-101")
+	if n := s.count(`SELECT count(*) FROM staff_searches`); n != 1 {
+		t.Errorf("%d searches are kept, want the latest", n)
 	}
 }
