@@ -86,7 +86,7 @@ func cutValue(s string) (rest string, ok bool) {
 	for i := 0; i < len(s); i++ {
 		switch c := s[i]; {
 		case c == '\\':
-			i++ // whatever it is, it belongs to the value
+			i++ // the escaped character belongs to the value
 		case quoted && c == '\'':
 			rest = s[i+1:]
 			trimmed := strings.TrimLeft(rest, " \t\r\n")

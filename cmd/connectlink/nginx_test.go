@@ -41,7 +41,7 @@ func TestBehindNginx(t *testing.T) {
 	if got := request(t, http.MethodGet, s.url+"/metrics", nil).StatusCode; got != http.StatusOK {
 		t.Errorf("/metrics beside us: %d", got)
 	}
-	// The proxy appends the real client, whatever the client claims.
+	// The proxy appends the real client to what the client claims.
 	const wrong = "/c/00000000000000000000"
 	for i := range 31 {
 		claimed := http.Header{"X-Forwarded-For": {fmt.Sprintf("203.0.113.%d", i)}}

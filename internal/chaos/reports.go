@@ -91,7 +91,7 @@ func (r *run) postpone(ctx context.Context, batch []sink.Message) (lateBatch, er
 	return lateBatch{time.Now().Add(wait), batch}, nil
 }
 
-// reportLate delivers what is due and returns the rest.
+// reportLate delivers the batches that are due and returns the others.
 func (r *run) reportLate(ctx context.Context, late []lateBatch) []lateBatch {
 	return slices.DeleteFunc(late, func(b lateBatch) bool {
 		if time.Now().Before(b.due) {

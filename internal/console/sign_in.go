@@ -69,6 +69,8 @@ func because(b *view.Base, why string) string {
 		return b.T("You were signed out after 30 minutes without a click. After signing in you are back where you were.")
 	case account.EndedOld:
 		return b.T("A session lasts 12 hours. Sign in again, and you are back where you were.")
+	case account.EndedConfirm:
+		return b.T("Single sign-on is confirmed every hour. Sign in again, and you are back where you were.")
 	case account.EndedSignedOut:
 		return b.T("You are signed out.")
 	case account.EndedRevoked:

@@ -173,8 +173,12 @@ func TestSessionsEndAndSayWhy(t *testing.T) {
 		end  func(b *browser)
 		says string
 	}{
-		"idle":       {func(*browser) { s.exec(`UPDATE staff_sessions SET seen_at = now() - interval '31 minutes'`) }, "30 minutes without a click"},
-		"old":        {func(*browser) { s.exec(`UPDATE staff_sessions SET created_at = now() - interval '12 hours 1 second'`) }, "lasts 12 hours"},
+		"idle": {func(*browser) { s.exec(`UPDATE staff_sessions SET seen_at = now() - interval '31 minutes'`) }, "30 minutes without a click"},
+		"old":  {func(*browser) { s.exec(`UPDATE staff_sessions SET created_at = now() - interval '12 hours 1 second'`) }, "lasts 12 hours"},
+		// Vendors 12: a role that was removed at the issuer lived until the session's end.
+		"by an issuer, an hour old": {func(*browser) {
+			s.exec(`UPDATE staff_sessions SET method = 'oidc', created_at = now() - interval '1 hour 1 second' WHERE ended_at IS NULL`)
+		}, "confirmed every hour"},
 		"revoked":    {func(*browser) { s.exec(`UPDATE staff_sessions SET ended_at = now(), ended_why = 'revoked'`) }, "ended, by you elsewhere or by an administrator"},
 		"disabled":   {func(*browser) { s.exec(`UPDATE staff SET disabled_at = now()`) }, "disabled"},
 		"signed out": {func(b *browser) { b.post("/console/sign-out", nil) }, ""},

@@ -38,8 +38,8 @@ func (a *api) sendgrid(c echo.Context) error {
 	return taken(c, a.Callbacks.SendGrid(c.Request().Context(), c.Param("project"), livemode, raw, c.Request().Header))
 }
 
-// watchMail records each post of SendGrid's that is not answered with 2xx,
-// whatever the cause: SendGrid repeats it for up to a day, and until then the
+// watchMail records each post of SendGrid's that is not answered with 2xx, of
+// any cause: SendGrid repeats it for up to a day, and until then the
 // absence of a report proves nothing.
 func (a *api) watchMail(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {

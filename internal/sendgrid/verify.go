@@ -94,8 +94,8 @@ func parseKey(text string) (*ecdsa.PublicKey, error) {
 
 // Verify checks the bytes as they came over the wire (SendGrid's end in CRLF;
 // text that was decoded and encoded again never verifies). It returns
-// ErrSignature or ErrStale. The headers are looked at first: whoever cannot name
-// a time of now and the form of a signature costs no hashing.
+// ErrSignature or ErrStale. The headers are checked first: a post without a
+// recent time and a well-formed signature costs no hashing.
 func (v *Verifier) Verify(raw []byte, header http.Header) error {
 	stamp := header.Get(eventwebhook.TimestampHTTPHeader)
 	signature, ok := parseSignature(header.Get(eventwebhook.VerificationHTTPHeader))

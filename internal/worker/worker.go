@@ -52,7 +52,7 @@ const (
 	confirmWorkers  = 16 // each waits for Pipedream
 	periodicWorkers = 10 // one for each kind, two of which take minutes
 	// eventsWorkers bounds what one product's endpoint may occupy: 8 posts of 15 s
-	// each, and nobody else waits for them.
+	// each; other endpoints do not wait for them.
 	eventsWorkers = 8
 )
 

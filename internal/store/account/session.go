@@ -15,7 +15,10 @@ import (
 // How long a session lasts. The database's clock decides.
 const (
 	SessionIdle = 30 * time.Minute // without a request
-	SessionMost = 12 * time.Hour   // whatever happens
+	SessionMost = 12 * time.Hour   // in all
+	// SessionConfirmed is for sessions by an issuer: only a new sign-in shows that
+	// the person still has the role there.
+	SessionConfirmed = time.Hour
 	// sessionKept is how long an ended session can still say why it ended.
 	sessionKept = 30 * 24 * time.Hour
 	// sessionStep is how exactly the last request is recorded.
@@ -25,10 +28,11 @@ const (
 // Ended says why a session is over; "" while it is not.
 type Ended string
 
-// Why sessions end. The first two are the clock's, the others are stored.
+// Why sessions end. The first three are the clock's, the others are stored.
 const (
 	EndedIdle      Ended = "idle"
 	EndedOld       Ended = "old"
+	EndedConfirm   Ended = "confirm" // the issuer is to be asked again
 	EndedSignedOut Ended = "signed_out"
 	EndedRevoked   Ended = "revoked"
 	EndedReplaced  Ended = "replaced" // by another sign-in of the same browser
@@ -52,8 +56,9 @@ func sessionColumns() string {
 	return fmt.Sprintf(`id, staff_id, method, device, flash, created_at, seen_at, CASE
 	WHEN ended_at IS NOT NULL THEN ended_why
 	WHEN created_at < now() - interval '%d seconds' THEN 'old'
+	WHEN method = 'oidc' AND created_at < now() - interval '%d seconds' THEN 'confirm'
 	WHEN seen_at < now() - interval '%d seconds' THEN 'idle'
-	ELSE '' END AS ended`, int(SessionMost/time.Second), int(SessionIdle/time.Second))
+	ELSE '' END AS ended`, int(SessionMost/time.Second), int(SessionConfirmed/time.Second), int(SessionIdle/time.Second))
 }
 
 // InsertSession stores a session by its token's digest, and drops old ones.

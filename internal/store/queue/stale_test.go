@@ -15,7 +15,7 @@ import (
 
 // TestF4StatementsGoByTheirKeysWithStatisticsOfAnEmptyQueue: autovacuum analyses
 // the queue when it is empty, and the planner then takes its partial indexes for
-// empty. No statement on a batch may walk what is due or leased.
+// empty. No statement on a batch may walk the due or leased rows.
 func TestF4StatementsGoByTheirKeysWithStatisticsOfAnEmptyQueue(t *testing.T) {
 	t.Parallel()
 	db := postgrestest.Pool(t)
