@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/connectlink/connectlink/internal/console/story"
 	"github.com/connectlink/connectlink/internal/console/view"
@@ -221,63 +220,6 @@ func (s *console) refused(p *page, err error, o opened, seen int, a *actPage, ag
 	}
 	a.Faults = p.faults(e, o.Now)
 	return again()
-}
-
-// faults puts a use case's refusal into words, each at its field.
-func (p *page) faults(e *invite.Error, now time.Time) []fault {
-	if e.Code == invite.CodeResendTooSoon {
-		in := time.Duration(e.RetryAfterS) * time.Second
-		return []fault{{"channel", p.t("A message to this person left a moment ago. You can send again in %s, at %s UTC.", p.frame.Span(in), now.Add(in).UTC().Format("15:04:05"))}}
-	}
-	var out []fault
-	for _, f := range e.Faults {
-		field := f.Pointer[strings.LastIndexByte(f.Pointer, '/')+1:]
-		text := p.fieldName(field) + " " + f.Detail
-		if f.Code == invite.CodeRecipientSuppressed || f.Code == invite.CodeRecipientOptedOut {
-			text = f.Detail
-		}
-		if f.Suggestion != "" && !strings.Contains(f.Detail, f.Suggestion) {
-			text += " " + p.t("Did you mean %s?", f.Suggestion)
-		}
-		if !slices.Contains(formFields(), field) {
-			field = "channel"
-		}
-		out = append(out, fault{field, text})
-	}
-	switch {
-	case e.Code == invite.CodeUnknownApp:
-		out = []fault{{"app", p.t("Pipedream knows no app of this name.")}}
-	case e.Code == invite.CodeAppNeedsNoAccount && len(out) == 0:
-		out = []fault{{"app", p.t("This app works without an account: there is nothing to connect.")}}
-	case len(out) == 0:
-		out = []fault{{"channel", e.Message}}
-	}
-	return out
-}
-
-// formFields are the names of fields on our forms.
-func formFields() []string {
-	return []string{"channel", "email", "phone", "note", "reason", "external_user_id", "app", "name", "locale", "time_zone", "inviter", "why"}
-}
-
-func (p *page) fieldName(field string) string {
-	switch field {
-	case "email":
-		return p.t("Email address:")
-	case "phone":
-		return p.t("Phone number:")
-	case "note":
-		return p.t("Note:")
-	case "external_user_id":
-		return p.t("User id:")
-	case "app":
-		return p.t("App:")
-	case "name":
-		return p.t("Name:")
-	case "reason":
-		return p.t("Reason:")
-	}
-	return field + ":"
 }
 
 // since is what happened after a version, the newest first.

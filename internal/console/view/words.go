@@ -174,7 +174,18 @@ func (l *words) text(text string, args []any) string {
 	if len(args) == 0 {
 		return strings.ReplaceAll(text, "%%", "%")
 	}
-	return fmt.Sprintf(text, args...)
+	return oneStop(fmt.Sprintf(text, args...), args)
+}
+
+// oneStop leaves one full stop where an argument that ends with one ("2 Std.", a
+// whole sentence) ends a sentence.
+func oneStop(text string, args []any) string {
+	for _, a := range args {
+		if s, ok := a.(string); ok && strings.HasSuffix(s, ".") {
+			text = strings.ReplaceAll(text, s+".", s)
+		}
+	}
+	return text
 }
 
 func (l *words) number(one, many string, n int, args []any) string {

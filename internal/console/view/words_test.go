@@ -15,6 +15,7 @@ import (
 	"text/template/parse"
 
 	"github.com/connectlink/connectlink/internal/console/view"
+	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/templates"
 )
 
@@ -46,6 +47,10 @@ func marked(t *testing.T) map[string]string {
 		for _, file := range sourcesBelow(t, dir) {
 			inGo(t, file, found)
 		}
+	}
+	for _, e := range slices.Concat(invite.Explanations(), invite.ExplanationsWhileTrying()) {
+		put(found, e.Title, "")
+		put(found, e.Advice, "")
 	}
 	return found
 }

@@ -1,0 +1,122 @@
+package console
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/connectlink/connectlink/internal/invite"
+)
+
+// faults puts a use case's refusal into words, each at its field.
+func (p *page) faults(e *invite.Error, now time.Time) []fault {
+	if e.Code == invite.CodeResendTooSoon {
+		in := time.Duration(e.RetryAfterS) * time.Second
+		return []fault{{"channel", p.t("A message to this person left a moment ago. You can send again in %s, at %s UTC.", p.frame.Span(in), now.Add(in).UTC().Format("15:04:05"))}}
+	}
+	var out []fault
+	for _, f := range e.Faults {
+		field := f.Pointer[strings.LastIndexByte(f.Pointer, '/')+1:]
+		text := p.fieldName(field) + " " + p.detail(f.Code, f.Detail)
+		if f.Code == invite.CodeRecipientSuppressed || f.Code == invite.CodeRecipientOptedOut {
+			text = p.detail(f.Code, f.Detail)
+		}
+		if f.Suggestion != "" && !strings.Contains(f.Detail, f.Suggestion) {
+			text += " " + p.t("Did you mean %s?", f.Suggestion)
+		}
+		if !slices.Contains(formFields(), field) {
+			field = "channel"
+		}
+		out = append(out, fault{field, text})
+	}
+	switch {
+	case e.Code == invite.CodeUnknownApp:
+		out = []fault{{"app", p.t("Pipedream knows no app of this name.")}}
+	case e.Code == invite.CodeAppNeedsNoAccount && len(out) == 0:
+		out = []fault{{"app", p.t("This app works without an account: there is nothing to connect.")}}
+	case len(out) == 0:
+		out = []fault{{"channel", p.detail(e.Code, e.Message)}}
+	}
+	return out
+}
+
+// formFields are the names of fields on our forms.
+func formFields() []string {
+	return []string{"channel", "email", "phone", "note", "reason", "external_user_id", "app", "name", "locale", "time_zone", "inviter", "why"}
+}
+
+func (p *page) fieldName(field string) string {
+	switch field {
+	case "email":
+		return p.t("Email address:")
+	case "phone":
+		return p.t("Phone number:")
+	case "note":
+		return p.t("Note:")
+	case "external_user_id":
+		return p.t("User id:")
+	case "app":
+		return p.t("App:")
+	case "name":
+		return p.t("Name:")
+	case "reason":
+		return p.t("Reason:")
+	case "channel":
+		return p.t("Channel:")
+	case "locale":
+		return p.t("Language:")
+	case "time_zone":
+		return p.t("Time zone:")
+	case "inviter":
+		return p.t("Asked by:")
+	}
+	return field + ":"
+}
+
+// detail is what a use case says about a fault. It says so in English, with the
+// cause in every detail; in other languages what the fault's code means is said,
+// for an English sentence in such a page is none.
+func (p *page) detail(code invite.Code, english string) string {
+	if p.frame.Lang == "en" {
+		return english
+	}
+	switch code { //nolint:exhaustive // the others never come of a form
+	case invite.FaultRequired:
+		return p.t("This field is needed.")
+	case invite.FaultInvalid, invite.FaultWrongType, invite.CodeInvalidRequest, invite.CodeReturnURLNotAllowed:
+		return p.t("This is not valid.")
+	case invite.FaultTooLong:
+		return p.t("This is too long.")
+	case invite.FaultOutOfRange:
+		return p.t("This is outside of what is allowed.")
+	case invite.FaultNotAllowed:
+		return p.t("This is not allowed here.")
+	case invite.CodeRecipientSuppressed:
+		return p.t("This address is blocked. Look at its block, or use another address.")
+	case invite.CodeRecipientOptedOut:
+		return p.t("This person does not want messages this way. Only they can undo it; use another way.")
+	case invite.CodeRecipientNotListed:
+		return p.t("In test mode this address is not on the list of addresses that may get messages.")
+	case invite.CodeConsentMissing:
+		return p.t("Consent to text messages is missing.")
+	case invite.CodePhoneTypeUnsupported:
+		return p.t("This kind of number takes no text messages.")
+	case invite.CodeUnknownApp:
+		return p.t("Pipedream knows no app of this name.")
+	case invite.CodeAppNeedsNoAccount:
+		return p.t("This app works without an account: there is nothing to connect.")
+	case invite.CodeActiveInviteExists:
+		return p.t("There is an open invite for this person and app already.")
+	case invite.CodeNotResendable:
+		return p.t("This invite cannot be sent again any more. Make a new one.")
+	case invite.CodeNotRevocable, invite.CodeInviteEnded:
+		return p.t("This invite cannot be revoked any more.")
+	case invite.CodeAlreadyConnected:
+		return p.t("This person is connected already.")
+	case invite.CodeRateLimited:
+		return p.t("Too many requests came at once. Wait a moment, then try again.")
+	case invite.CodeMintFailed:
+		return p.t("Pipedream gave no connect link. Try again; if it happens again, tell an operator.")
+	}
+	return p.t("This could not be done. Look at the form again.")
+}
