@@ -236,6 +236,9 @@ func recipient(f *faults, r *RecipientRequest, channel invite.Channel, p access.
 		if strings.TrimSpace(c.Source) == "" {
 			f.add("/recipient/sms_consent/source", invite.FaultRequired, "say where the consent was given")
 		}
+		if n := utf8.RuneCountInString(c.Source); n > maxReason {
+			f.add("/recipient/sms_consent/source", invite.FaultTooLong, "at most %d characters, these are %d", maxReason, n)
+		}
 		out.SMSConsent = &invite.Consent{Source: contact.Clean(c.Source, maxReason), ObtainedAt: c.ObtainedAt}
 	} else if channel == invite.SMS {
 		consent(f, project, p)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"time"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 
@@ -19,7 +20,7 @@ import (
 )
 
 // maxNote bounds what may be said about a block.
-const maxNote = 500
+const maxNote = 2000
 
 // unlistTimeout bounds the call to the provider while somebody waits.
 const unlistTimeout = 10 * time.Second
@@ -90,9 +91,9 @@ func (s *Service) Add(ctx context.Context, p access.Principal, a Add) (Suppressi
 	if err != nil {
 		return Suppression{}, false, err
 	}
-	note := contact.Clean(a.Reason, maxNote)
-	if note == "" {
-		return Suppression{}, false, faulty("/reason", invite.FaultRequired, "say why, for whoever finds the block later")
+	note, err := readNote(a.Reason, "say why the address is blocked")
+	if err != nil {
+		return Suppression{}, false, err
 	}
 	scope := s.scope(p.ProjectID, p.Livemode)
 	var id invite.SuppressionID
@@ -138,11 +139,28 @@ func audit(ctx context.Context, tx pgx.Tx, p access.Principal, act access.Act, i
 	return account.InsertAudit(ctx, tx, account.Entry{By: p, Act: act, Target: id.String(), Invite: concerns})
 }
 
+// readNote cleans the reason that was given for a block; required is the fault
+// of an empty one.
+func readNote(reason, required string) (string, error) {
+	if n := utf8.RuneCountInString(reason); n > maxNote {
+		return "", faulty("/reason", invite.FaultTooLong, fmt.Sprintf("at most %d characters, these are %d", maxNote, n))
+	}
+	note := contact.Clean(reason, maxNote)
+	if note == "" {
+		return "", faulty("/reason", invite.FaultRequired, required)
+	}
+	return note, nil
+}
+
 // Lift lets an address be written to again, and removes it from the mail
 // provider's own list. Errors, as *invite.Error: suppression_not_found,
 // recipient_opted_out for what only the person can undo, invalid_request
 // without a reason, unavailable when the provider cannot be asked now.
 func (s *Service) Lift(ctx context.Context, p access.Principal, id invite.SuppressionID, reason string) (Suppression, error) {
+	note, err := readNote(reason, "say why the address may be written to again")
+	if err != nil {
+		return Suppression{}, err
+	}
 	scope := s.scope(p.ProjectID, p.Livemode)
 	r, err := suppression.Get(ctx, s.p.DB, scope, id)
 	if errors.Is(err, suppression.ErrNotFound) {
@@ -158,10 +176,6 @@ func (s *Service) Lift(ctx context.Context, p access.Principal, id invite.Suppre
 	if !r.Kind.Liftable() {
 		why, _ := invite.Explain(r.Kind.Reason())
 		return Suppression{}, invite.Errorf(invite.CodeRecipientOptedOut, "%s %s", why.Title, why.Advice)
-	}
-	note := contact.Clean(reason, maxNote)
-	if note == "" {
-		return Suppression{}, faulty("/reason", invite.FaultRequired, "say why the address may be written to again")
 	}
 	cleared, err := s.unlist(ctx, p, out)
 	if err != nil {

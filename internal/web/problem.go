@@ -25,7 +25,7 @@ const MediaTypeProblem = "application/problem+json"
 // nothing better is known.
 const defaultRetryAfter = 2
 
-// codeClientGone appears in the log and the metrics only: nobody reads the answer.
+// codeClientGone appears in the log and the metrics only; see answerGone.
 const codeClientGone invite.Code = "client_closed_request"
 
 // Problem is a failure as callers see it.
@@ -92,6 +92,7 @@ func (w writer) handle(err error, c echo.Context) {
 	fault := classify(s.client, err)
 	s.code, s.answered = fault.Code, true
 	if fault.Code == codeClientGone {
+		w.answerGone(c, s.id)
 		return
 	}
 	p := w.problem(fault, s.id)
@@ -117,6 +118,17 @@ func (w writer) handle(err error, c echo.Context) {
 	if err := render(c, p); err != nil && s.cause == nil {
 		s.cause = fmt.Errorf("write problem: %w", err)
 	}
+}
+
+// answerGone answers a client whose side of the connection was closed before the
+// answer was ready. Most are gone; one that only closed its sending side still
+// reads, and without an answer of ours net/http sends it an empty 200.
+func (w writer) answerGone(c echo.Context, requestID string) {
+	p := w.problem(invite.Errorf(invite.CodeUnavailable,
+		"The connection was closed for sending before the answer was ready, and the request was given up. Keep it open, and try again."), requestID)
+	c.Response().Header().Set("Retry-After", strconv.Itoa(p.RetryAfterS))
+	c.Response().Header().Set("Connection", "close")
+	_ = WriteProblem(c, p) // it fails where the client is gone
 }
 
 // WriteProblem answers p as application/problem+json.

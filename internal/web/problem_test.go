@@ -1,9 +1,13 @@
 package web_test
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -211,5 +215,41 @@ func TestANoteDoesNotHideAnError(t *testing.T) {
 	})
 	if w := s.do(httptest.NewRequest("GET", "/x", nil)); w.Code != 503 {
 		t.Errorf("status %d", w.Code)
+	}
+}
+
+// A client that closes its sending side and still reads got an empty 200 from
+// net/http, as if its request had been done.
+func TestClientThatClosedItsSendingSideIsNotAnswered200(t *testing.T) {
+	t.Parallel()
+	e := web.New(web.Params{Log: slog.New(slog.DiscardHandler)})
+	e.POST("/slow", func(c echo.Context) error {
+		<-c.Request().Context().Done()
+		return c.Request().Context().Err()
+	})
+	server := httptest.NewServer(e)
+	defer server.Close()
+	conn, err := net.Dial("tcp", server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	if _, err := io.WriteString(conn, "POST /slow HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp.StatusCode != 503 || resp.Header.Get("Retry-After") == "" || !strings.Contains(string(body), `"retryable":true`) {
+		t.Errorf("%d %v %s", resp.StatusCode, resp.Header, body)
 	}
 }
