@@ -23,6 +23,9 @@ type Sources struct {
 	File     string                            // YAML; empty: FileVariable's, or none
 	Env      func(string) (string, bool)       // os.LookupEnv unless set
 	ReadFile func(name string) ([]byte, error) // os.ReadFile unless set
+	// Mode reads the permissions of a file, for warnings about secrets that
+	// other users of the machine can read; nil checks none.
+	Mode func(name string) (fs.FileMode, error)
 	// MayLack names the required variables a command can do without:
 	// migrating needs no keyset.
 	MayLack []string
@@ -58,6 +61,8 @@ type loader struct {
 	src     Sources
 	faults  faults
 	envOnly bool // the one project is composed from variables
+	inline  bool // the file itself holds a secret
+	notes   []string
 }
 
 // minPoolSize is what a pool needs so that a transaction and a look beside it
@@ -84,6 +89,7 @@ func (l *loader) load() *Config {
 	}
 	l.finishConsole(c)
 	l.projects(c, projects)
+	c.notes = append(c.notes, l.notes...)
 	c.notes = append(c.notes, l.misspelt()...)
 	return c
 }
@@ -268,6 +274,10 @@ func fromFile[T any](l *loader, o option[T], part map[string]any, where string) 
 	path := lookup(part, o.key+"_file")
 	switch {
 	case path == nil:
+		if v != nil && !l.inline {
+			l.inline = true // said once, of the whole file
+			l.open("the configuration file, which holds secrets", l.src.File)
+		}
 		return v, v != nil
 	case v != nil:
 		l.faults.add(where+o.key, "is set, and so is %s_file; remove one of them", o.key)
@@ -306,7 +316,19 @@ func (l *loader) readSecret(name, path string) (string, bool) {
 		l.faults.add(name, "the file is empty")
 		return "", false
 	}
+	l.open(name, path)
 	return v, true
+}
+
+// open notes that a file of secrets can be read by every user of the machine.
+func (l *loader) open(name, path string) {
+	if l.src.Mode == nil {
+		return
+	}
+	mode, err := l.src.Mode(path)
+	if err == nil && mode.Perm()&0o004 != 0 {
+		l.notes = append(l.notes, fmt.Sprintf("%s: the file can be read by every user of this machine (mode %04o): chmod o= takes that away", name, mode.Perm()))
+	}
 }
 
 // setVariables lists the variables of a project that are set.

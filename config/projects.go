@@ -78,6 +78,8 @@ func brandSettings() []option[Project] {
 			func(t *p) *string { return &webhook(t).URL }, checkEndpoint),
 		hidden("webhook.secret", "CONNECTLINK_WEBHOOK_SECRET", "Signs events; whsec_ and base64 of 24 to 64 bytes.",
 			func(t *p) *secret.Text { return &webhook(t).Secret }, checkWebhookSecret),
+		flag("webhook.allow_private", "CONNECTLINK_WEBHOOK_ALLOW_PRIVATE", "false", "Send events to private and loopback addresses too, for a product in the same network.",
+			func(t *p) *bool { return &webhook(t).AllowPrivate }),
 	}
 }
 

@@ -137,6 +137,9 @@ func settingName(id, key string) string {
 	return fmt.Sprintf("projects[%s].%s", id, key)
 }
 
+// SettingName is how a person would write a setting of the project.
+func (p Project) SettingName(key string) string { return settingName(p.ID, key) }
+
 // Warnings lists what works and yet should not stay so, one sentence each,
 // beginning with the setting's name.
 func (c *Config) Warnings() []string {
@@ -157,6 +160,13 @@ func (c *Config) Warnings() []string {
 		}
 	}
 	for _, p := range c.Projects {
+		for _, v := range []struct{ key, url string }{
+			{"pipedream.api_url", p.Pipedream.APIURL}, {"sendgrid.api_url", p.SendGrid.APIURL}, {"twilio.api_url", p.Twilio.APIURL},
+		} {
+			if u, err := url.Parse(v.url); err == nil && u.Scheme == "http" && !loopback(u.Hostname()) {
+				warn(settingName(p.ID, v.key), "is not https and leads to another machine: credentials and links can be read on their way")
+			}
+		}
 		if !p.Pipedream.Configured() {
 			continue
 		}

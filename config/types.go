@@ -126,6 +126,8 @@ type Brand struct {
 type Webhook struct {
 	URL    string
 	Secret secret.Text // "whsec_…"
+	// AllowPrivate lets events go to loopback and private addresses, for products in the same network.
+	AllowPrivate bool
 }
 
 // Pipedream is a project's account there.

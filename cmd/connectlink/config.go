@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/connectlink/connectlink/config"
+	"github.com/connectlink/connectlink/internal/app"
 )
 
 type configCommand struct {
@@ -24,10 +25,13 @@ func (c *configCheckCommand) Run(e *env) error {
 	}
 	var b strings.Builder
 	b.WriteString(cfg.Summary())
-	for _, w := range cfg.Warnings() {
+	for _, w := range app.Warnings(cfg) {
 		fmt.Fprintln(&b, "warning:", w)
 	}
 	for _, p := range cfg.Projects {
+		if err := app.WebhookFault(e.ctx, p, resolve); err != nil {
+			fmt.Fprintln(&b, "warning:", err)
+		}
 		for _, l := range lacks(cfg, p) {
 			fmt.Fprintln(&b, "note:", l)
 		}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -50,7 +52,7 @@ func (c *doctorCommand) Run(e *env) error {
 	if err != nil {
 		return &exitError{exitFailed, errors.New("the configuration is wrong")}
 	}
-	for _, w := range cfg.Warnings() {
+	for _, w := range app.Warnings(cfg) {
 		f.note(w)
 	}
 	f.database(cfg)
@@ -74,12 +76,9 @@ func (f *findings) database(cfg *config.Config) {
 	}
 	f.tried("database", err, "Is the server up, and is CONNECTLINK_DATABASE_URL right? Postgres 15 or later is needed.")
 
-	pending, err := postgres.Pending(ctx, cfg.DatabaseDirectURL.Reveal())
-	if err == nil && pending > 0 {
-		err = fmt.Errorf("%d are pending", pending)
-	}
-	f.tried("migrations", err, "Run `connectlink migrate`.")
-	if err == nil && pool != nil {
+	advice, fault := tryMigrations(ctx, cfg)
+	f.tried("migrations", fault, advice)
+	if fault == nil && pool != nil {
 		f.tried("queued messages", tryQueue(ctx, pool, cfg), "Configure the project again, or let its invites expire: nothing can send for it until then.")
 	}
 
@@ -89,6 +88,34 @@ func (f *findings) database(cfg *config.Config) {
 	}
 	f.tried("direct database connection", err,
 		"Behind a transaction pooler set CONNECTLINK_DATABASE_DIRECT_URL to the server itself: locks and notifications need a session.")
+}
+
+// resolveWithin bounds the look-up of a webhook's name.
+const resolveWithin = 3 * time.Second
+
+// resolve looks a webhook's name up, for a moment only.
+func resolve(ctx context.Context, network, host string) ([]netip.Addr, error) {
+	ctx, cancel := context.WithTimeout(ctx, resolveWithin)
+	defer cancel()
+	return net.DefaultResolver.LookupNetIP(ctx, network, host)
+}
+
+// tryMigrations asks for the schema's version. A role that may not look into the
+// schema finds none there: what the role may not do is told instead.
+func tryMigrations(ctx context.Context, cfg *config.Config) (advice string, fault error) {
+	pending, err := postgres.Pending(ctx, cfg.DatabaseDirectURL.Reveal())
+	var rights error
+	switch {
+	case err == nil && pending > 0:
+		rights = postgres.SchemaRights(ctx, cfg.DatabaseDirectURL.Reveal(), true)
+		err = fmt.Errorf("%d are pending", pending)
+	case err == nil || !errors.Is(err, postgres.ErrUnavailable):
+		rights = postgres.SchemaRights(ctx, cfg.DatabaseURL.Reveal(), false)
+	}
+	if rights != nil {
+		return "Give the role its rights (GRANT … ON SCHEMA, GRANT … ON ALL TABLES IN SCHEMA), or name the role that owns the tables.", rights
+	}
+	return "Run `connectlink migrate`.", err
 }
 
 func tryVersion(ctx context.Context, pool *pgxpool.Pool) error {
@@ -134,6 +161,9 @@ func (f *findings) project(cfg *config.Config, p config.Project) {
 	}
 	if hook, ok := app.InboundTexts(cfg, p); ok {
 		f.note("project " + p.ID + ": STOP replies are heard once Twilio posts incoming messages of the sender to " + hook)
+	}
+	if p.Webhook != nil {
+		f.tried("project "+p.ID+": webhook URL", app.WebhookFault(f.e.ctx, p, resolve), "Name an address that events may go to, or allow private ones for a product in the same network.")
 	}
 	ctx, cancel := context.WithTimeout(f.e.ctx, 30*time.Second)
 	defer cancel()

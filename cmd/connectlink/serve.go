@@ -31,8 +31,13 @@ func (c *serveCommand) Run(e *env) error {
 		cfg.Role = c.Role
 	}
 	log := logger(e, cfg.LogLevel)
-	for _, w := range cfg.Warnings() {
+	for _, w := range app.Warnings(cfg) {
 		log.Warn("configuration", "warning", w)
+	}
+	for _, p := range cfg.Projects {
+		if err := app.WebhookFault(e.ctx, p, nil); err != nil {
+			log.Warn("configuration", "warning", err)
+		}
 	}
 	if err := refuseUnready(cfg); err != nil {
 		return err

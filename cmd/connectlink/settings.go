@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"io/fs"
 	"log/slog"
+	"os"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -26,12 +28,20 @@ type settings struct {
 // load reads the configuration, or says every fault of it.
 func (s settings) load(e *env, mayLack ...string) (*config.Config, error) {
 	cfg, err := config.Load(config.Sources{
-		File: s.ConfigFile, Env: e.lookup, Names: e.names, MayLack: mayLack, CheckKeyset: checkKeyset,
+		File: s.ConfigFile, Env: e.lookup, Names: e.names, MayLack: mayLack, CheckKeyset: checkKeyset, Mode: fileMode,
 	})
 	if err != nil {
 		return nil, &exitError{exitUsage, err}
 	}
 	return cfg, nil
+}
+
+func fileMode(name string) (fs.FileMode, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return 0, err
+	}
+	return info.Mode(), nil
 }
 
 func checkKeyset(t secret.Text) error {

@@ -53,16 +53,6 @@ func Checks(cfg *config.Config, p config.Project) []Check {
 		out = append(out, Check{
 			"SendGrid (a send in sandbox mode)", "The API key needs Mail Send, and the sender must be verified there.", v.mail.Check,
 		})
-		out = append(out, Check{
-			"SendGrid delivery receipts", "Switch the signed event webhook on and set SENDGRID_WEBHOOK_PUBLIC_KEYS; " +
-				"without it a lost answer ends as unknown and waits for a person.",
-			func(context.Context) error {
-				if v.mailEvents == nil {
-					return errors.New("no public key of the event webhook is configured")
-				}
-				return nil
-			},
-		})
 	}
 	if v.relay != nil {
 		out = append(out, Check{

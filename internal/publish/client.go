@@ -1,14 +1,18 @@
 package publish
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strings"
 	"syscall"
 	"time"
+
+	"github.com/connectlink/connectlink/config"
 )
 
 // timeout bounds one delivery: a product has this long to say that it took an event.
@@ -16,6 +20,9 @@ const timeout = 15 * time.Second
 
 // ErrPrivateAddress: the webhook's name leads into a private network.
 var ErrPrivateAddress = errors.New("the address is not a public one")
+
+// ErrNoAddress: the webhook's name has no address.
+var ErrNoAddress = errors.New("the name has no address")
 
 // client calls products. It follows no redirects, keeps no connection for
 // long and looks at the address it is about to connect to: after DNS, so that
@@ -62,7 +69,11 @@ func public(address string) error {
 	if err != nil {
 		return fmt.Errorf("read the address to connect to: %w", ErrPrivateAddress)
 	}
-	ip := host.Addr().Unmap()
+	return publicAddr(host.Addr())
+}
+
+func publicAddr(ip netip.Addr) error {
+	ip = ip.Unmap()
 	if !ip.IsGlobalUnicast() || ip.IsPrivate() || ip.IsLoopback() || ip.IsLinkLocalUnicast() {
 		return ErrPrivateAddress
 	}
@@ -72,6 +83,40 @@ func public(address string) error {
 		}
 	}
 	return nil
+}
+
+// Unreachable says why events to a URL would not be delivered: the rule of the
+// dial, told before anything has happened. lookup resolves the name, as
+// net.DefaultResolver.LookupNetIP does; nil judges addresses and names of this
+// machine only. A name that cannot be resolved is ErrNoAddress.
+func Unreachable(ctx context.Context, hook *config.Webhook, lookup func(ctx context.Context, network, host string) ([]netip.Addr, error)) error {
+	if hook == nil || hook.AllowPrivate {
+		return nil
+	}
+	u, err := url.Parse(hook.URL)
+	if err != nil {
+		return errors.New("the URL cannot be read")
+	}
+	host := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
+	if a, err := netip.ParseAddr(host); err == nil {
+		return publicAddr(a)
+	}
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return ErrPrivateAddress
+	}
+	if lookup == nil {
+		return nil
+	}
+	all, err := lookup(ctx, "ip", host)
+	if err != nil || len(all) == 0 {
+		return ErrNoAddress
+	}
+	for _, a := range all {
+		if publicAddr(a) == nil {
+			return nil // the dial goes on to it
+		}
+	}
+	return ErrPrivateAddress
 }
 
 // unwrapURL drops the URL from an error of net/http: its query may be a secret.

@@ -25,20 +25,21 @@ type Params struct {
 	DB      postgres.DB
 	Box     *seal.Box
 	Project func(id string) (config.Project, bool)
-	// AllowPrivate lets events go to loopback and private addresses: on a
-	// laptop, where the product runs beside us.
+	// AllowPrivate lets events of all projects go to loopback and private
+	// addresses: on a laptop, where the product runs beside us.
 	AllowPrivate bool
 	Now          func() time.Time
 }
 
 // Courier delivers events.
 type Courier struct {
-	p    Params
-	http *http.Client
+	p       Params
+	http    *http.Client // to public addresses
+	private *http.Client // to any
 }
 
 // NewCourier makes a Courier.
-func NewCourier(p Params) *Courier { return &Courier{p: p, http: client(p.AllowPrivate)} }
+func NewCourier(p Params) *Courier { return &Courier{p: p, http: client(false), private: client(true)} }
 
 // body is what a product receives.
 type body struct {
@@ -124,7 +125,11 @@ func (c *Courier) post(ctx context.Context, hook *config.Webhook, j job.Publish,
 	req.Header.Set(standardwebhooks.HeaderWebhookID, j.EventID.String())
 	req.Header.Set(standardwebhooks.HeaderWebhookTimestamp, fmt.Sprint(now.Unix()))
 	req.Header.Set(standardwebhooks.HeaderWebhookSignature, signature)
-	resp, err := c.http.Do(req)
+	to := c.http
+	if c.p.AllowPrivate || hook.AllowPrivate {
+		to = c.private
+	}
+	resp, err := to.Do(req)
 	if err != nil {
 		return fmt.Errorf("post event %s: %w", j.EventID, unwrapURL(err))
 	}
