@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/console/story"
 	"github.com/connectlink/connectlink/internal/console/view"
 	"github.com/connectlink/connectlink/internal/contact"
@@ -19,6 +20,7 @@ import (
 type actPage struct {
 	*view.Base
 	App, To, Home string
+	Person        person // whom it is about, masked
 	Badge         view.Badge
 	Sentence      string
 	Version       int
@@ -36,7 +38,11 @@ type resendPage struct {
 	Correct                     bool   // opened to correct the address
 	OldEmail, OldPhone          string // masked
 	Suggested                   string // the address that was probably meant
-	Sure                        bool   // the suggestion was shown, and not taken
+	Sure                        bool   // what was asked about the address was answered by sending again
+	Asked                       bool   // something is asked about it now
+	Searched                    bool   // the address proposed is the one that was searched for
+	CanShow                     bool   // the old address may be put into its field
+	Bounced                     bool   // the address there is did not take the latest message
 	Effect                      string
 	Open                        string // a page at Pipedream that nothing can close works until then
 	Preview                     *preview
@@ -51,6 +57,14 @@ func (d resendPage) First() string {
 		return "phone"
 	}
 	return "email"
+}
+
+// Old is the address that there is for the chosen channel, masked.
+func (d resendPage) Old() string {
+	if d.Channel == string(invite.SMS) {
+		return d.OldPhone
+	}
+	return d.OldEmail
 }
 
 // Wrong is the fault of a field; templates ask for it.
@@ -74,7 +88,7 @@ func (s *console) actData(p *page, o opened, title string) (actPage, error) {
 	}
 	b := p.base(title, "invites")
 	return actPage{
-		Base: b, App: o.AppName, To: o.to(), Home: b.URL("invites", o.ID.String()), Badge: p.standing(o, situation),
+		Base: b, App: o.AppName, To: o.to(), Person: p.person(o), Home: b.URL("invites", o.ID.String()), Badge: p.standing(o, situation),
 		Sentence: story.Sentence(b, situation), Version: o.Version,
 	}, nil
 }
@@ -93,6 +107,11 @@ func (s *console) resendForm(p *page) error {
 	if c := p.QueryParam("channel"); c == string(invite.Email) || c == string(invite.SMS) {
 		d.Channel = c
 	}
+	if d.Correct {
+		if err := s.propose(p, o, &d); err != nil {
+			return err
+		}
+	}
 	d.say(o)
 	if !resendable(o.Status) {
 		d.Faults = []fault{{"channel", p.t("This invite cannot be sent again any more. Make a new one.")}}
@@ -106,6 +125,7 @@ func (s *console) resendData(p *page, o opened) (resendPage, error) {
 	if d.Channel == string(invite.LinkOnly) {
 		d.Channel = string(invite.Email)
 	}
+	d.CanShow, d.Bounced = p.by.May(access.ActUnmask), o.wrongAddress()
 	return d, err
 }
 
@@ -135,13 +155,23 @@ func (s *console) resend(p *page) error {
 		return err
 	}
 	d.Channel, d.Email, d.Phone = form.Get("channel"), strings.TrimSpace(form.Get("email")), strings.TrimSpace(form.Get("phone"))
+	// The other channel's field is not shown, so what stands in it counts for nothing.
+	switch d.Channel {
+	case string(invite.Email):
+		d.Phone = ""
+	case string(invite.SMS):
+		d.Email = ""
+	}
 	d.Note, d.Sure, d.Correct = form.Get("note"), form.Get("sure") == d.Email && d.Email != "", form.Get("correct") != ""
 	seen, _ := strconv.Atoi(form.Get("version"))
 	if seen < 1 || seen > o.Version {
 		seen = o.Version
 	}
+	if form.Get("do") == "show" {
+		return s.showOld(p, o, d)
+	}
 	d.say(o)
-	if d.ask(p) {
+	if d.ask(p, o) {
 		return p.wrong("resend", d)
 	}
 	if form.Get("do") == "preview" {
@@ -170,31 +200,6 @@ func (s *console) resend(p *page) error {
 		text = p.t("On its way to %s.", "\u2068"+address+"\u2069")
 	}
 	return p.done(d.Home, "good", text)
-}
-
-// ask says whether the form must be looked at again before anything is tried:
-// an address is missing, or its domain looks like a slip.
-func (d *resendPage) ask(p *page) bool {
-	switch {
-	case d.Correct && d.Email == "" && d.Phone == "":
-		field := "email"
-		if d.Channel == string(invite.SMS) {
-			field = "phone"
-		}
-		d.Faults = append(d.Faults, fault{field, p.t("Type the right address: it replaces the old one.")})
-	case d.Channel == string(invite.Email) && d.Email == "" && d.OldEmail == "":
-		d.Faults = append(d.Faults, fault{"email", p.t("No email address is known for this person: type one.")})
-	case d.Channel == string(invite.SMS) && d.Phone == "" && d.OldPhone == "":
-		d.Faults = append(d.Faults, fault{"phone", p.t("No number is known for this person: type one.")})
-	}
-	if email, err := contact.ParseEmail(d.Email); err == nil && !d.Sure {
-		local, domain, _ := strings.Cut(email, "@")
-		if meant, ok := contact.SuggestDomain(domain); ok {
-			d.Suggested = local + "@" + meant
-			d.Faults = append(d.Faults, fault{"email", p.t("Did you mean %s? Correct it, or send again to keep what you typed.", "\u2068"+d.Suggested+"\u2069")})
-		}
-	}
-	return len(d.Faults) > 0
 }
 
 // refused shows a form again with what a use case had against it.

@@ -85,6 +85,97 @@ func TestConsoleAAViewerIsNotToldHowNearAnAddressIs(t *testing.T) {
 	}
 }
 
+// The form says whom it is about, and proposes what was searched for.
+func TestConsoleATheCorrectionNamesThePersonAndProposesWhatWasSearched(t *testing.T) {
+	t.Parallel()
+	s := patAmongOthers(t)
+	robin := s.signedIn("Robin", map[string]access.Role{"default": access.RoleAgent})
+	home := "/console/default/test/invites/" + s.ids["user-101"].String()
+	form := func() string { return html.UnescapeString(robin.get(home + "/resend?correct=1").body) }
+	if page := form(); strings.Contains(page, "patmiller") {
+		t.Error("something is proposed before anything was searched for")
+	}
+	robin.find(rightAddress)
+	page := form()
+	for _, want := range []string{"user-101", "P•• M••", "Slack", "Sam Rivera", `value="` + rightAddress + `"`, "Proposed is what you searched for."} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the form lacks %q:\n%s", want, page)
+		}
+	}
+	if strings.Contains(page, "patmiler@") {
+		t.Error("the form shows the old address without being asked")
+	}
+	stranger := html.UnescapeString(robin.get("/console/default/test/invites/" + s.ids["user-150"].String() + "/resend?correct=1").body)
+	if strings.Contains(stranger, `value="`+rightAddress+`"`) || !strings.Contains(stranger, "user-150") {
+		t.Errorf("the form of somebody else:\n%s", stranger)
+	}
+}
+
+// Finding A, its end: a correction connected a stranger, and nothing asked.
+func TestConsoleAAnotherMailboxIsAskedAboutOnce(t *testing.T) {
+	t.Parallel()
+	s := patAmongOthers(t)
+	robin := s.signedIn("Robin", map[string]access.Role{"default": access.RoleAgent})
+	send := func(user, email, sure string) answer {
+		return robin.post("/console/default/test/invites/"+s.ids[user].String()+"/resend", url.Values{
+			"do": {"preview"}, "correct": {"1"}, "channel": {"email"}, "email": {email}, "sure": {sure}, "version": {"1"},
+		})
+	}
+	const other = "pat.miller@customer.example"
+	a := send("user-190", other, "")
+	page := html.UnescapeString(a.body)
+	for _, want := range []string{"This is another mailbox.", "user-190", "Sam Rivera", `name="sure" value="` + other + `"`} {
+		if a.StatusCode != 422 || !strings.Contains(page, want) {
+			t.Errorf("%d lacks %q:\n%s", a.StatusCode, want, page)
+		}
+	}
+	for name, a := range map[string]answer{
+		"asked before":             send("user-190", other, other),
+		"a letter":                 send("user-101", rightAddress, ""),
+		"the same domain":          send("user-101", "somebody.else@connectlink.test", ""),
+		"two letters, of a domain": send("user-101", "bounced+patmiler@conectlnk.test", ""),
+	} {
+		if strings.Contains(a.body, "This is another mailbox.") || a.StatusCode != 200 {
+			t.Errorf("%s: %d and asked about:\n%s", name, a.StatusCode, a.body)
+		}
+	}
+	if a := send("user-190", "pat.miller@elsewhere.example", other); !strings.Contains(a.body, "This is another mailbox.") {
+		t.Error("another address than the one that was asked about is not asked about")
+	}
+}
+
+// Finding N: an empty field on an address that bounced sent to it once more.
+func TestConsoleNAnEmptyFieldIsRefusedWhereTheAddressBounced(t *testing.T) {
+	t.Parallel()
+	s := patAmongOthers(t)
+	robin := s.signedIn("Robin", map[string]access.Role{"default": access.RoleAgent})
+	for _, correct := range []string{"", "1"} {
+		a := robin.post("/console/default/test/invites/"+s.ids["user-101"].String()+"/resend", url.Values{
+			"do": {"send"}, "correct": {correct}, "channel": {"email"}, "email": {""}, "phone": {"+12025550147"}, "version": {"1"},
+		})
+		if a.StatusCode != 422 || !strings.Contains(a.body, `id="email-wrong"`) {
+			t.Errorf("correct=%q: %d:\n%s", correct, a.StatusCode, a.body)
+		}
+	}
+	if n := s.count(`SELECT count(*) FROM deliveries WHERE invite_id = $1`, s.ids["user-101"]); n != 1 {
+		t.Errorf("%d messages, want the one that bounced", n)
+	}
+}
+
+// Finding N: the slip can be seen in the form itself, on record.
+func TestConsoleNTheOldAddressIsPutIntoTheFormOnDemandAndOnRecord(t *testing.T) {
+	t.Parallel()
+	s := patAmongOthers(t)
+	robin := s.signedIn("Robin", map[string]access.Role{"default": access.RoleAgent})
+	a := robin.post("/console/default/test/invites/"+s.ids["user-101"].String()+"/resend", url.Values{"do": {"show"}, "channel": {"email"}, "version": {"1"}})
+	if a.StatusCode != 200 || !strings.Contains(html.UnescapeString(a.body), `value="bounced+patmiler@connectlink.test"`) {
+		t.Errorf("%d:\n%s", a.StatusCode, a.body)
+	}
+	if n := s.count(`SELECT count(*) FROM audit WHERE act = 'unmask' AND invite_id = $1`, s.ids["user-101"]); n != 1 {
+		t.Errorf("%d entries of the audit log, want one", n)
+	}
+}
+
 // Finding F9: an address in a URL stands in histories and in the logs of proxies.
 func TestConsoleF9ASearchLeavesNoAddressInTheURL(t *testing.T) {
 	t.Parallel()

@@ -52,6 +52,7 @@
 		const target = shown.matches("fieldset") ? shown.querySelector("input:checked") || shown.querySelector("input") : shown;
 		if (!target.matches("input, select, textarea, a, button")) target.tabIndex = -1;
 		target.focus();
+		if (target.value && target.matches("input[type=text], input[type=tel]")) target.select(); // a proposal: typing replaces it
 		return true;
 	};
 	document.addEventListener("click", async e => {

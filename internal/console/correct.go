@@ -1,0 +1,115 @@
+package console
+
+import (
+	"strings"
+
+	"github.com/connectlink/connectlink/internal/contact"
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/store/find"
+)
+
+// propose puts the address that was searched for into the form of an invite that
+// is a slip of the hand away from it.
+func (s *console) propose(p *page, o opened, d *resendPage) error {
+	text, found, err := s.Staff.LatestSearch(p.ctx(), p.signed.Session.ID)
+	if err != nil || !found {
+		return err
+	}
+	by, typed := find.Meant(text, p.project.Brand.Region, o.content.Recipient)
+	switch {
+	case by == find.ByEmail && d.Channel == string(invite.Email):
+		d.Email, d.Searched = typed, true
+	case by == find.ByPhone && d.Channel == string(invite.SMS):
+		d.Phone, d.Searched = typed, true
+	}
+	return nil
+}
+
+// showOld puts the old address into its field, in clear, so that the slip can be
+// seen and put right there; that is on record as every look at an address is.
+func (s *console) showOld(p *page, o opened, d resendPage) error {
+	if !d.CanShow {
+		return p.wrong("resend", d)
+	}
+	r, err := s.Reveal.Recipient(p.ctx(), p.by, o.ID)
+	if err != nil {
+		return err
+	}
+	d.Correct = true
+	if d.Channel == string(invite.SMS) {
+		d.Phone = r.Phone
+	} else {
+		d.Email = r.Email
+	}
+	d.say(o)
+	return p.show("resend", d)
+}
+
+// wrongAddress says whether the latest message came to nothing because of its
+// address.
+func (o opened) wrongAddress() bool {
+	if o.DeliveryReason == nil {
+		return false
+	}
+	e, ok := invite.ExplainDelivery(invite.Reason(*o.DeliveryReason), invite.DeliveryStatus(*o.DeliveryStatus))
+	return ok && e.Action == invite.CorrectAddress
+}
+
+// ask says whether the form must be looked at again before anything is tried:
+// an address is missing, its domain looks like a slip, or it is another mailbox.
+func (d *resendPage) ask(p *page, o opened) bool {
+	last := string(o.Channel)
+	if o.DeliveryChannel != nil {
+		last = *o.DeliveryChannel
+	}
+	field, typed, old := "email", d.Email, d.OldEmail
+	if d.Channel == string(invite.SMS) {
+		field, typed, old = "phone", d.Phone, d.OldPhone
+	}
+	switch {
+	case typed != "" || d.Channel != string(invite.Email) && d.Channel != string(invite.SMS):
+	case old == "" && field == "email":
+		d.Faults = append(d.Faults, fault{field, p.t("No email address is known for this person: type one.")})
+	case old == "":
+		d.Faults = append(d.Faults, fault{field, p.t("No number is known for this person: type one.")})
+	case d.Correct && d.Email == "" && d.Phone == "":
+		d.Faults = append(d.Faults, fault{field, p.t("Type the right address: it replaces the old one.")})
+	case d.Bounced && d.Channel == last:
+		d.Faults = append(d.Faults, fault{field, p.t("The last message did not get through to this address: type the right one.")})
+	}
+	email, err := contact.ParseEmail(d.Email)
+	if err != nil || d.Sure {
+		return len(d.Faults) > 0
+	}
+	local, domain, _ := strings.Cut(email, "@")
+	if meant, ok := contact.SuggestDomain(domain); ok {
+		d.Suggested, d.Asked = local+"@"+meant, true
+		d.Faults = append(d.Faults, fault{"email", p.t("Did you mean %s? Correct it, or send again to keep what you typed.", "\u2068"+d.Suggested+"\u2069")})
+	} else if otherMailbox(o.content.Recipient.Email, email) {
+		d.Asked = true
+		d.Faults = append(d.Faults, fault{"email", d.samePerson(p)})
+	}
+	return len(d.Faults) > 0
+}
+
+// fewLetters is how many letters a correction changes, where it is one.
+const fewLetters = 2
+
+// otherMailbox says whether an address is no correction of the old one, but
+// differs in many letters and in its domain: it may be somebody else's.
+func otherMailbox(was, now string) bool {
+	if was == "" {
+		return false
+	}
+	_, before := contact.EmailParts(was)
+	_, after := contact.EmailParts(now)
+	return before != after && contact.Distance(contact.SearchEmail(was), contact.SearchEmail(now)) > fewLetters
+}
+
+func (d *resendPage) samePerson(p *page) string {
+	user := "\u2068" + d.Person.User + "\u2069"
+	if d.Person.Inviter == "" {
+		return p.t("This is another mailbox. Is it the same person: user id %s? If so, send again.", user)
+	}
+	return p.t("This is another mailbox. Is it the same person: user id %s, asked by %s? If so, send again.", user, "\u2068"+d.Person.Inviter+"\u2069")
+}
