@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -22,7 +23,7 @@ import (
 
 type devCommand struct {
 	State   string        `help:"Folder that keeps the database, its keyset and the API key between runs; one in your cache folder unless given." env:"CONNECTLINK_STATE_DIR" type:"path" placeholder:"FOLDER"`
-	Listen  string        `help:"Loopback address to serve on. Unless given, 127.0.0.1 with port 8080 or the next free one." placeholder:"HOST:PORT"`
+	Listen  string        `help:"Loopback address or port to serve on; CONNECTLINK_LISTEN unless given, else 127.0.0.1 with port 8080 or the next free one." placeholder:"HOST:PORT"`
 	Pace    time.Duration `help:"How long one step of a scripted recipient takes." default:"1s"`
 	JSON    bool          `name:"json" help:"Print one JSON object (url, api_key, inbox_url, console_url) instead of the tour."`
 	Verbose bool          `short:"v" help:"Log every request and every attempt to standard error."`
@@ -36,9 +37,20 @@ func (devCommand) Help() string {
 
 // Run serves everything from one folder until Ctrl-C.
 func (c *devCommand) Run(e *env) error {
+	if c.Listen == "" {
+		c.Listen, _ = e.lookup("CONNECTLINK_LISTEN")
+	}
 	if err := c.checkListen(); err != nil {
 		return err
 	}
+	err := c.run(e)
+	if e.ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil // a stop on request is no failure, however early it comes
+	}
+	return err
+}
+
+func (c *devCommand) run(e *env) error {
 	state, err := openState(c.State)
 	if err != nil {
 		return err
@@ -194,9 +206,13 @@ func (c *devCommand) checkListen() error {
 	if c.Listen == "" {
 		return nil
 	}
+	// A port alone is a port of this machine here: dev serves no other.
+	if port := strings.TrimPrefix(c.Listen, ":"); port != "" && strings.Trim(port, "0123456789") == "" {
+		c.Listen = net.JoinHostPort("127.0.0.1", port)
+	}
 	host, _, err := net.SplitHostPort(c.Listen)
 	if err != nil {
-		return usage("--listen: want host:port, for example 127.0.0.1:8080")
+		return usage("--listen: want host:port, for example 127.0.0.1:8080, or a port")
 	}
 	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
 		return usage("--listen: dev serves this machine only, and %q is not a loopback address; `connectlink serve` is for others", host)
@@ -209,7 +225,7 @@ func (c *devCommand) listen(e *env) (net.Listener, error) {
 	if c.Listen != "" {
 		l, err := net.Listen("tcp", c.Listen)
 		if err != nil {
-			return nil, fmt.Errorf("listen on %s: %w", c.Listen, err)
+			return nil, fmt.Errorf("listen on %s: %w; choose another with --listen", c.Listen, err)
 		}
 		return l, nil
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/connectlink/connectlink/internal/seal"
 )
@@ -12,7 +13,9 @@ type keysetCommand struct {
 	Rotate keysetRotateCommand `cmd:"" help:"Print the configured keyset with a new primary key. What old keys sealed still opens."`
 }
 
-type keysetCreateCommand struct{}
+type keysetCreateCommand struct {
+	Out string `help:"Write to this file, which must not exist yet and which only its owner can read, instead of printing." placeholder:"FILE"`
+}
 
 // Help is shown by keyset create --help.
 func (keysetCreateCommand) Help() string {
@@ -21,12 +24,20 @@ func (keysetCreateCommand) Help() string {
 }
 
 // Run prints a new keyset.
-func (keysetCreateCommand) Run(e *env) error {
+func (c *keysetCreateCommand) Run(e *env) error {
 	k, err := seal.NewKeyset()
 	if err != nil {
 		return err
 	}
-	return printKeyset(e, k)
+	if c.Out == "" {
+		return printKeyset(e, k)
+	}
+	f, err := os.OpenFile(c.Out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return usage("--out: %v", err)
+	}
+	_, err = fmt.Fprintln(f, k.Encode().Reveal())
+	return errors.Join(err, f.Close())
 }
 
 type keysetRotateCommand struct {
@@ -75,6 +86,11 @@ func (c *keysetRotateCommand) Run(e *env) error {
 }
 
 func printKeyset(e *env, k *seal.Keyset) error {
+	if f, ok := e.stdout.(*os.File); ok {
+		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o004 != 0 {
+			e.say("warning: every user of this machine can read the file that this is written to: chmod 600 it")
+		}
+	}
 	_, err := fmt.Fprintln(e.stdout, k.Encode().Reveal())
 	return err
 }

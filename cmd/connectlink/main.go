@@ -53,6 +53,8 @@ type commands struct {
 	Templates templatesCommand `cmd:"" group:"Administer" help:"Check and list the texts that recipients read."`
 	Doctor    doctorCommand    `cmd:"" group:"Administer" help:"Try everything the service depends on, and say what is wrong and what to do. Sends nothing."`
 	Version   versionCommand   `cmd:"" group:"Administer" help:"Print the version."`
+
+	ShowVersion kong.VersionFlag `name:"version" help:"Print the version."`
 }
 
 // env is what a command is given besides its flags.
@@ -105,7 +107,7 @@ func run(e env, args []string) int {
 		kong.Writers(e.stdout, e.stderr),
 		kong.Exit(func(code int) { exited = code }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-		kong.Vars{"default_project": config.DefaultProject, "scopes": strings.ReplaceAll(access.JoinScopes(access.Scopes()), " ", ", ")},
+		kong.Vars{"version": versionLine(), "default_project": config.DefaultProject, "scopes": strings.ReplaceAll(access.JoinScopes(access.Scopes()), " ", ", ")},
 	)
 	if err != nil {
 		e.say("connectlink: %v", err)
@@ -145,10 +147,14 @@ type versionCommand struct{}
 
 // Run prints the version.
 func (versionCommand) Run(e *env) error {
+	_, err := fmt.Fprintln(e.stdout, versionLine())
+	return err
+}
+
+func versionLine() string {
 	version := "(unknown version)"
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
 		version = info.Main.Version
 	}
-	_, err := fmt.Fprintf(e.stdout, "connectlink %s %s %s/%s\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
-	return err
+	return fmt.Sprintf("connectlink %s %s %s/%s", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
