@@ -32,7 +32,7 @@ func TestReliabilityF8RollingStopBehindHAProxyFailsNoRequest(t *testing.T) {
 		t.Skip("starts and stops processes under load")
 	}
 	program := servertest.Need(t, "haproxy", "haproxy")
-	v := deployment(t, postgrestest.New(t)).with(vars{"CONNECTLINK_DRAIN_FOR": "2s", "CONNECTLINK_TRUSTED_PROXIES": "127.0.0.1"})
+	v := deployment(t, postgrestest.New(t)).with(vars{"CONNECTLINK_DRAIN_FOR": "4s", "CONNECTLINK_TRUSTED_PROXIES": "127.0.0.1"})
 	key := newKey(t, v).text("api_key")
 	ports := []int{freePort(t), freePort(t)}
 	var instances [2]*process
@@ -61,7 +61,7 @@ func TestReliabilityF8RollingStopBehindHAProxyFailsNoRequest(t *testing.T) {
 }
 
 // startHAProxy runs a haproxy that keeps connections and checks readiness every
-// 200 ms. It repeats nothing, so that each refused connection is a failed request.
+// half second. It repeats nothing, so that each refused connection is a failed request.
 func startHAProxy(t *testing.T, program string, front int, ports []int) {
 	t.Helper()
 	config := fmt.Sprintf(`
@@ -72,6 +72,7 @@ defaults
     timeout connect 2s
     timeout client 60s
     timeout server 60s
+    timeout check 10s
     option forwardfor
     retries 0
     http-reuse always
@@ -82,7 +83,7 @@ backend connectlink
     balance roundrobin
     option httpchk GET /readyz
     http-check expect status 200
-    default-server inter 200ms fall 1 rise 1 check
+    default-server inter 500ms fall 1 rise 1 check
     server a 127.0.0.1:%d
     server b 127.0.0.1:%d
 `, front, ports[0], ports[1])

@@ -161,7 +161,7 @@ func TestCutBeforeTheDotWasNotSent(t *testing.T) {
 			t.Parallel()
 			srv := serve(t, say("CONTENT", answer))
 			m := outgoing(1)
-			m.Email.HTML = secret.New("<p>" + strings.Repeat("a long mail, longer than any buffer between here and there. ", 40_000) + "</p>")
+			m.Email.HTML = secret.New("<p>" + strings.Repeat("a long mail, longer than any buffer between here and there. ", 200_000) + "</p>")
 			_, err := sender(t, srv, "smtp").Send(t.Context(), m)
 			se := refused(t, err)
 			if se.Outcome == message.Unknown || name != "says why" && se.Outcome != message.NotSent {
