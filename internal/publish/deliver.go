@@ -58,7 +58,7 @@ type data struct {
 var ErrGone = errors.New("nobody to tell")
 
 // Deliver posts one event. createdAt is when it was enqueued. Any answer but
-// 2xx is an error and worth another try; ErrGone is not.
+// 2xx, and none, is an *AttemptError. ErrGone is not worth another attempt.
 func (c *Courier) Deliver(ctx context.Context, j job.Publish, createdAt time.Time) error {
 	inv, err := find.Any(ctx, c.p.DB, j.InviteID)
 	if errors.Is(err, find.ErrNotFound) {
@@ -131,11 +131,15 @@ func (c *Courier) post(ctx context.Context, hook *config.Webhook, j job.Publish,
 	}
 	resp, err := to.Do(req)
 	if err != nil {
-		return fmt.Errorf("post event %s: %w", j.EventID, unwrapURL(err))
+		return &AttemptError{EventID: j.EventID, Err: unwrapURL(err)}
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		return fmt.Errorf("post event %s: the product answered %d", j.EventID, resp.StatusCode)
+		failed := &AttemptError{EventID: j.EventID, Status: resp.StatusCode}
+		if resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusServiceUnavailable {
+			failed.RetryAfter = parseRetryAfter(resp.Header.Get("Retry-After"), now)
+		}
+		return failed
 	}
 	return nil
 }

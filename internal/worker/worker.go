@@ -204,13 +204,7 @@ type binder struct {
 // bind says which use case each kind of job calls.
 func bind(p Params, watch *backlog) *river.Workers {
 	b := binder{river.NewWorkers(), watch}
-	river.AddWorker(b.workers, &task[job.Publish]{watch: watch, within: runTimeout, do: func(ctx context.Context, j *river.Job[job.Publish]) error {
-		err := p.Courier.Deliver(ctx, j.Args, j.CreatedAt)
-		if errors.Is(err, publish.ErrGone) {
-			return river.JobCancel(err)
-		}
-		return err
-	}})
+	river.AddWorker(b.workers, &task[job.Publish]{watch: watch, within: runTimeout, do: newPoster(p).post})
 	river.AddWorker(b.workers, &task[job.Confirm]{
 		watch: watch, within: runTimeout,
 		do: func(ctx context.Context, j *river.Job[job.Confirm]) error {
