@@ -338,7 +338,7 @@ func TestDevSaysWhatIsWrong(t *testing.T) {
 		"a state folder by variable":      {vars{"CONNECTLINK_STATE_DIR": file}, nil, 1, []string{"cannot keep state in " + file}},
 		"a folder nobody can write to":    {nil, []string{"--state", "/proc"}, 1, []string{"cannot keep state in /proc", "--state"}},
 		"no home":                         {vars{"HOME": "", "XDG_CACHE_HOME": ""}, nil, 1, []string{"no folder to keep state in", "CONNECTLINK_STATE_DIR"}},
-		"an address that is none":         {nil, []string{"--listen=8080"}, 2, []string{"want host:port"}},
+		"an address that is none":         {nil, []string{"--listen=localhost"}, 2, []string{"want host:port"}},
 		"an address of the whole world":   {nil, []string{"--listen=0.0.0.0:0"}, 2, []string{"not a loopback address", "connectlink serve"}},
 		"a name of the whole world":       {nil, []string{"--listen=example.com:0"}, 2, []string{"not a loopback address"}},
 		"a faulty configuration":          {vars{"CONNECTLINK_PUBLIC_URL": "nonsense", "TWILIO_AUTH_TOKEN": "hidden-word"}, nil, 2, []string{"2 faults", "CONNECTLINK_PUBLIC_URL", "TWILIO_ACCOUNT_SID"}},

@@ -161,8 +161,9 @@ func newEdition(fsys fs.FS, l *Language) (*edition, error) {
 	}
 
 	// One source, two meanings of "name" and "strong".
-	e.html = htmltemplate.New(l.Tag).Funcs(htmltemplate.FuncMap{"name": bdi, "strong": strong})
-	e.text = template.New(l.Tag).Funcs(template.FuncMap{"name": plain, "strong": plain})
+	rtl := l.Dir == "rtl"
+	e.html = htmltemplate.New(l.Tag).Funcs(htmltemplate.FuncMap{"name": bdi(rtl), "strong": strong})
+	e.text = template.New(l.Tag).Funcs(template.FuncMap{"name": isolated(rtl), "strong": plain})
 	for _, part := range append(parts, [2]string{layoutFolder + "/email.html", string(layoutHTML)}) {
 		if _, err := e.html.New(part[0]).Parse(part[1]); err != nil {
 			return nil, err
@@ -195,10 +196,6 @@ func newEdition(fsys fs.FS, l *Language) (*edition, error) {
 		}
 	}
 	return e, nil
-}
-
-func bdi(s string) htmltemplate.HTML {
-	return htmltemplate.HTML("<bdi>" + htmltemplate.HTMLEscapeString(s) + "</bdi>") //nolint:gosec // escaped
 }
 
 func strong(s string) htmltemplate.HTML {
