@@ -74,7 +74,7 @@ func TestSendingAgainOpensOverThePage(t *testing.T) {
 		t.Errorf("the form forgot what was typed: %q", v)
 	}
 	here()
-	evaluate[bool](d, `document.querySelector("#drawer #email").value = "bounced@customer.example"; true`)
+	evaluate[bool](d, `document.querySelector("#drawer #email").value = "delivered@connectlink.test"; true`)
 	d.click(`#drawer button[value=preview]`, `#drawer #preview`)
 	focus(`#preview`)
 	here()
@@ -83,7 +83,7 @@ func TestSendingAgainOpensOverThePage(t *testing.T) {
 	if evaluate[bool](d, `document.getElementById("drawer").open`) {
 		t.Error("it stays open when all is done")
 	}
-	d.until(inv.text("id"), "delivered", func(inv object) bool { return inv.text("recipient.email") == "bounced@customer.example" })
+	d.until(inv.text("id"), "delivered", func(inv object) bool { return inv.text("recipient.email") == "delivered@connectlink.test" })
 }
 
 // Somebody whose session ended is led to the sign-in, as by any link.

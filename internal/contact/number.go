@@ -22,16 +22,31 @@ const (
 // a known sender is how people are cheated by telephone. Numbers that are no
 // telephone numbers stay: dates, years, and amounts with separators.
 func CleanPublic(text string, maxRunes int) string {
-	text = Clean(text, maxCleanInput)
-	// What is taken out can make another number, or a link, of what stood around it.
-	for range 4 {
+	text = cleanOfNumbers(Clean(text, maxCleanInput))
+	// Cutting a date short can make a telephone number of what stands before it.
+	for range maxPasses {
+		cut := shorten(text, maxRunes)
+		if text = cleanOfNumbers(cut); text == cut {
+			return cut
+		}
+	}
+	return shorten(text, maxRunes)
+}
+
+// maxPasses bounds how often a text is cleaned until nothing changes any more.
+const maxPasses = 8
+
+// cleanOfNumbers takes telephone numbers out of a clean text. What is taken out
+// can make another number, or a link, of what stood around it.
+func cleanOfNumbers(text string) string {
+	for range maxPasses {
 		next := Clean(withoutNumbers(text), maxCleanInput)
 		if next == text {
 			break
 		}
 		text = next
 	}
-	return shorten(text, maxRunes)
+	return text
 }
 
 var (

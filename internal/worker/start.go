@@ -27,7 +27,10 @@ func (w *Worker) start(ctx context.Context, cfg *river.Config) (*river.Client[pg
 	until := time.Now().Add(w.p.StartWithin)
 	for pause := startFirst; ; pause = min(2*pause, startMax) {
 		client, err := w.tryStart(ctx, cfg)
-		if err == nil || ctx.Err() != nil || !postgres.IsPassing(err) || time.Now().After(until) {
+		if ctx.Err() != nil && err != nil {
+			return nil, ctx.Err() // a stop while the database is away is an orderly end
+		}
+		if err == nil || !postgres.IsPassing(err) || time.Now().After(until) {
 			return client, err
 		}
 		w.p.Log.WarnContext(ctx, "background work waits for the database", "err", postgres.Translate(err))
