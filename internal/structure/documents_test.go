@@ -16,7 +16,7 @@ import (
 )
 
 func documents() []string {
-	return []string{"README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/architecture.md", "docs/operations.md", "docs/reasons.md", "docs/console.md"}
+	return []string{"README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/architecture.md", "docs/operations.md", "docs/reasons.md", "docs/console.md", "docs/test-recipients.md"}
 }
 
 // fences are the blocks of code in a Markdown file whose info string is one of kinds.
@@ -60,7 +60,7 @@ func TestDocumentsNameFilesThatExist(t *testing.T) {
 func TestDocumentsNameVariablesThatExist(t *testing.T) {
 	t.Parallel()
 	known := []string{
-		"CONNECTLINK_STATE_DIR", "CONNECTLINK_TEST_DATABASE_URL", "CONNECTLINK_FUZZ_ROUNDS", "CONNECTLINK_API_KEY", "CONNECTLINK_DEV_POSTGRES", "CONNECTLINK_SCREENSHOTS",
+		"CONNECTLINK_STATE_DIR", "CONNECTLINK_TEST_DATABASE_URL", "CONNECTLINK_API_KEY", "CONNECTLINK_DEV_POSTGRES", "CONNECTLINK_SCREENSHOTS",
 		"CONNECTLINK_BENCH_ROWS", "CONNECTLINK_BENCH_PLANS", "CONNECTLINK_BENCH_DATABASE_URL", // the console's benchmark
 		"CONNECTLINK_FUZZ_ROUNDS",                                                  // the long form of a test
 		"CONNECTLINK_URL", "CONNECTLINK_HEALTHCHECK_URL", "POSTGRES_PASSWORD_FILE", // Postgres' own image
