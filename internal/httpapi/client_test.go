@@ -122,7 +122,7 @@ func TestAClientTokenIsForOneInviteOnly(t *testing.T) {
 	})
 	// What the app is told holds nothing of people and no links.
 	r := w.call(t, own, "GET", "/v1/client/invite", "")
-	for _, private := range []string{"pat@", "Pat", "u1", "connect.html", "/c/", "token", "recipient", "metadata", "external_user_id"} {
+	for _, private := range []string{"pat@", "Pat", `"u1"`, "connect.html", "/c/", "token", "recipient", "metadata", "external_user_id"} {
 		if strings.Contains(string(r.body), private) {
 			t.Errorf("the app is told %q: %s", private, r.body)
 		}
