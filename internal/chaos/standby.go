@@ -70,14 +70,20 @@ func (f *failover) stopServers(ctx context.Context) {
 // signalFamily signals a server and its children, each of which leads a session
 // of its own.
 func signalFamily(pid int, s syscall.Signal) error {
-	if err := syscall.Kill(pid, s); err != nil {
-		return err
-	}
-	children, err := childrenOf(pid)
+	// Before: when a killed parent is gone its children have another one. After:
+	// until it is stopped it may have made more.
+	before, err := childrenOf(pid)
 	if err != nil {
 		return err
 	}
-	for _, c := range children {
+	if err := syscall.Kill(pid, s); err != nil {
+		return err
+	}
+	after, err := childrenOf(pid)
+	if err != nil {
+		return err
+	}
+	for _, c := range append(before, after...) {
 		_ = syscall.Kill(c, s) // it may have ended meanwhile
 	}
 	return nil
