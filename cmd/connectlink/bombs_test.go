@@ -28,7 +28,7 @@ const (
 
 // TestSecurityF3CompressedPostsRaiseMemoryLittle: 200 posts of mail events at
 // once, each of which inflates to 8 MiB, with signatures of no form, and with
-// well-formed ones of now that are somebody else's.
+// well-formed ones of now by another key.
 func TestSecurityF3CompressedPostsRaiseMemoryLittle(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {

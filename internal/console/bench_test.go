@@ -143,7 +143,7 @@ func (p benchPage) check(b *testing.B, a answer) {
 	}
 }
 
-// asked is the page's address for one browser: a search is kept for whoever typed it.
+// asked is the page's address for one browser: a search is kept for its session.
 func (p benchPage) asked(by *browser) string {
 	if strings.Contains(p.address, "/search?q=") {
 		return by.get(p.address).location()

@@ -96,7 +96,7 @@ func (d *resendPage) ask(p *page, o opened) bool {
 const fewLetters = 2
 
 // otherMailbox says whether an address is no correction of the old one, but
-// differs in many letters and in its domain: it may be somebody else's.
+// differs in many letters and in its domain: it may belong to another person.
 func otherMailbox(was, now string) bool {
 	if was == "" {
 		return false

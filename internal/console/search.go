@@ -125,7 +125,7 @@ func (p *page) rowsOf(hits []find.Hit) ([]inviteRow, error) {
 		if h.Slips > 0 && h.By == find.ByEmail {
 			r.Why = p.t("A similar address")
 		}
-		// Whoever may not see addresses learns not by guesses how near one is.
+		// A viewer must not learn by guesses how near an address is.
 		if h.Slips > 0 && p.by.May(access.ActUnmask) {
 			r.Why = p.differs(h)
 			if r.Typed, err = p.slips(h); err != nil {

@@ -238,8 +238,8 @@ func TestSilenceOfAnAccountThatReportsNothingElseIsHeld(t *testing.T) {
 }
 
 // TestF2ALateReportIsNeverASecondMail: the provider took the mail, its report
-// does not come, and those of later mails do. Whatever explains the missing
-// report forbids the second mail.
+// does not come, and those of later mails do. Each explanation of the missing
+// report forbids a second mail.
 func TestF2ALateReportIsNeverASecondMail(t *testing.T) {
 	t.Parallel()
 	scope := queue.GapScope("sendgrid", "default", false)

@@ -11,7 +11,7 @@ import (
 
 // F9: a transaction that the server ended for idling says nothing about its rows.
 // The group is tried again as a group, under the same leases: giving each
-// delivery back and claiming it anew would multiply the load that caused it.
+// delivery back and claiming it again would multiply the load that caused it.
 func TestF9GroupThatLostItsConnectionIsTriedAgainAsAGroup(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

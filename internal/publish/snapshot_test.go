@@ -25,7 +25,7 @@ import (
 )
 
 // TestB1EveryTryOfAnEventSendsTheSameBytes: the event tells of the invite as it was
-// when the event happened, whatever happened since.
+// when the event happened, not as it is now.
 func TestB1EveryTryOfAnEventSendsTheSameBytes(t *testing.T) {
 	t.Parallel()
 	k := tracktest.New(t)

@@ -182,7 +182,7 @@ func FailureOf(words string) Failure {
 var (
 	// appName is where Pipedream names the app: "Error connecting your … account".
 	appName = regexp.MustCompile(`(?i)\bconnecting your .{1,80}? account\b`)
-	// deniedWords say that somebody, or a policy, did not grant the access: OAuth's
+	// deniedWords say that a person or a policy did not grant the access: OAuth's
 	// own words (RFC 6749, 4.1.2.1), Google's, and the codes and words of Microsoft
 	// Entra (https://learn.microsoft.com/entra/identity-platform/reference-error-codes).
 	deniedWords = regexp.MustCompile(`access[_ ]denied|consent_required|admin_policy_enforced|org_internal|\bdenied\b|\bdeclined\b|` +

@@ -112,7 +112,7 @@ func known(code int) bool {
 }
 
 // namesSender says whether the words of a refusal name what we send with, and
-// not the recipient: such a refusal meets every text, whatever its code.
+// not the recipient: such a refusal meets every text, under any code.
 func namesSender(words string) bool {
 	return sender.MatchString(words) && !recipient.MatchString(words)
 }

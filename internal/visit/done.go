@@ -33,7 +33,7 @@ func (s *Service) Done(ctx context.Context, code secret.Text, hint Outcome) (Pag
 		return page, err
 	}
 	if row.Progress == invite.Continued {
-		// Back from Pipedream: the link is used up, whatever came of it.
+		// Back from Pipedream: the link is used up, with any outcome.
 		if err := ledger.SetSpent(ctx, s.p.DB, row.ID, invite.LinkID{}); err != nil {
 			return Page{}, err
 		}

@@ -8,7 +8,7 @@ import (
 )
 
 // Finding A: the domain is all that an exact comparison of parts has left of a
-// slip before the @, and whoever bounced there later stood in front.
+// slip before the @, and later bounces of that domain came first.
 func TestConsoleAASlipIsFoundAmongFiftyOthersOfItsDomain(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
