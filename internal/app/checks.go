@@ -9,7 +9,7 @@ import (
 
 	"github.com/connectlink/connectlink/config"
 	"github.com/connectlink/connectlink/internal/limit"
-	"github.com/connectlink/connectlink/internal/twilio"
+	"github.com/connectlink/connectlink/internal/provider/twilio"
 )
 
 // ErrNotTried: the credentials may not do what the check does, and need not.

@@ -12,11 +12,11 @@ import (
 	"github.com/connectlink/connectlink/internal/message"
 	"github.com/connectlink/connectlink/internal/mint"
 	"github.com/connectlink/connectlink/internal/pipedream"
+	"github.com/connectlink/connectlink/internal/provider/sendgrid"
+	"github.com/connectlink/connectlink/internal/provider/smtp"
+	"github.com/connectlink/connectlink/internal/provider/twilio"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/secret"
-	"github.com/connectlink/connectlink/internal/sendgrid"
-	"github.com/connectlink/connectlink/internal/smtp"
-	"github.com/connectlink/connectlink/internal/twilio"
 )
 
 // environments are Pipedream's; a live key carries one of them.

@@ -20,10 +20,10 @@ import (
 
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/message"
+	"github.com/connectlink/connectlink/internal/provider/sendgrid"
+	"github.com/connectlink/connectlink/internal/provider/smtp"
+	"github.com/connectlink/connectlink/internal/provider/twilio"
 	"github.com/connectlink/connectlink/internal/secret"
-	"github.com/connectlink/connectlink/internal/sendgrid"
-	"github.com/connectlink/connectlink/internal/smtp"
-	"github.com/connectlink/connectlink/internal/twilio"
 )
 
 var updateVerdicts = flag.Bool("update-verdicts", false, "write docs/verdicts.md anew")

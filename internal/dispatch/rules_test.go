@@ -21,8 +21,8 @@ import (
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/message"
 	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/provider/sendgrid"
 	"github.com/connectlink/connectlink/internal/secret"
-	"github.com/connectlink/connectlink/internal/sendgrid"
 	"github.com/connectlink/connectlink/internal/store/ledger"
 	"github.com/connectlink/connectlink/internal/wire"
 )

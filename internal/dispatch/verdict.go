@@ -6,9 +6,9 @@ import (
 
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/message"
-	"github.com/connectlink/connectlink/internal/sendgrid"
-	"github.com/connectlink/connectlink/internal/smtp"
-	"github.com/connectlink/connectlink/internal/twilio"
+	"github.com/connectlink/connectlink/internal/provider/sendgrid"
+	"github.com/connectlink/connectlink/internal/provider/smtp"
+	"github.com/connectlink/connectlink/internal/provider/twilio"
 )
 
 type ruling int

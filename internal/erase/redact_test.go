@@ -9,9 +9,9 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/provider/twilio"
 	"github.com/connectlink/connectlink/internal/store/ledger"
 	"github.com/connectlink/connectlink/internal/track/tracktest"
-	"github.com/connectlink/connectlink/internal/twilio"
 )
 
 // wire puts test mode's Twilio on a socket, in front of it an answer that a

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/connectlink/connectlink/internal/provider/sendgrid"
 	"github.com/connectlink/connectlink/internal/secret"
-	"github.com/connectlink/connectlink/internal/sendgrid"
 	"github.com/connectlink/connectlink/internal/suppress"
 )
 

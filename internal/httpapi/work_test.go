@@ -22,10 +22,10 @@ import (
 	"github.com/connectlink/connectlink/internal/dispatch"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/message"
+	"github.com/connectlink/connectlink/internal/provider/sendgrid"
+	"github.com/connectlink/connectlink/internal/provider/twilio"
 	"github.com/connectlink/connectlink/internal/secret"
-	"github.com/connectlink/connectlink/internal/sendgrid"
 	"github.com/connectlink/connectlink/internal/track"
-	"github.com/connectlink/connectlink/internal/twilio"
 	"github.com/connectlink/connectlink/templates"
 )
 

@@ -21,7 +21,7 @@ func rows() [][]string {
 		{"web"},
 		{"issue", "visit", "dispatch", "track", "publish", "grant", "suppress", "reveal", "erase", "operate"},
 		{"mint", "watch"},
-		{"store/ledger", "store/queue", "store/account", "store/find", "store/suppression", "pipedream", "sendgrid", "twilio", "smtp", "oidc", "sandbox"},
+		{"store/ledger", "store/queue", "store/account", "store/find", "store/suppression", "pipedream", "provider/sendgrid", "provider/twilio", "provider/smtp", "oidc", "sandbox"},
 		{"postgres", "message", "job", "access", "seal", "limit", "contact", "wire"},
 		{"invite"},
 		{"devpg", "config", "migrations", "templates"},
@@ -32,7 +32,7 @@ func rows() [][]string {
 // support is what only tests import. It may import anything but the top two
 // rows: what boots a process is a test of its own.
 func support() []string {
-	return []string{"postgrestest", "browsertest", "wire/wiretest", "oidc/oidctest", "message/sendertest", "track/tracktest", "chaos", "servertest", "structure"}
+	return []string{"postgrestest", "browsertest", "wire/wiretest", "oidc/oidctest", "provider/providertest", "track/tracktest", "chaos", "servertest", "structure"}
 }
 
 func isSupport(pkg string) bool {
@@ -119,7 +119,7 @@ func TestTheOrderItselfHolds(t *testing.T) {
 		"a use case reads the store":             {"internal/issue", "internal/store/find", false, true},
 		"the domain knows secrets":               {"internal/invite", "internal/secret", false, true},
 		"a use case calls no other use case":     {"internal/issue", "internal/dispatch", false, false},
-		"an outbound edge knows no use case":     {"internal/sendgrid", "internal/dispatch", false, false},
+		"an outbound edge knows no use case":     {"internal/provider/sendgrid", "internal/dispatch", false, false},
 		"the stores do not know each other":      {"internal/store/find", "internal/store/ledger", false, false},
 		"the domain knows no database":           {"internal/invite", "internal/postgres", false, false},
 		"a package uses its parts":               {"internal/linkpage", "internal/linkpage/view", false, true},

@@ -55,7 +55,7 @@ func TestOnlyPostgresNotifies(t *testing.T) {
 // vendorWords are packages in which a word that looks like one of our statuses
 // is a vendor's: they speak its protocol, or stand in for it.
 func vendorWords() []string {
-	return []string{"internal/sendgrid", "internal/twilio", "internal/pipedream", "internal/sandbox"}
+	return []string{"internal/provider/sendgrid", "internal/provider/twilio", "internal/pipedream", "internal/sandbox"}
 }
 
 func TestStatusesAreWrittenOnlyInInvite(t *testing.T) {

@@ -8,10 +8,10 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/provider/sendgrid"
+	"github.com/connectlink/connectlink/internal/provider/twilio"
 	"github.com/connectlink/connectlink/internal/seal"
-	"github.com/connectlink/connectlink/internal/sendgrid"
 	"github.com/connectlink/connectlink/internal/store/ledger"
-	"github.com/connectlink/connectlink/internal/twilio"
 )
 
 const (

@@ -10,10 +10,10 @@ import (
 
 	"github.com/connectlink/connectlink/internal/contact"
 	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/provider/twilio"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/store/ledger"
 	"github.com/connectlink/connectlink/internal/store/suppression"
-	"github.com/connectlink/connectlink/internal/twilio"
 )
 
 // Reply takes a text message that a person sent to a project's sender. STOP

@@ -23,12 +23,12 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/provider/sendgrid"
+	"github.com/connectlink/connectlink/internal/provider/twilio"
 	"github.com/connectlink/connectlink/internal/secret"
-	"github.com/connectlink/connectlink/internal/sendgrid"
 	"github.com/connectlink/connectlink/internal/store/ledger"
 	"github.com/connectlink/connectlink/internal/track"
 	"github.com/connectlink/connectlink/internal/track/tracktest"
-	"github.com/connectlink/connectlink/internal/twilio"
 )
 
 const (

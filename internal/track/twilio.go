@@ -8,8 +8,8 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/provider/twilio"
 	"github.com/connectlink/connectlink/internal/store/ledger"
-	"github.com/connectlink/connectlink/internal/twilio"
 )
 
 const twilioName = "twilio"

@@ -20,8 +20,8 @@ import (
 
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/message"
+	"github.com/connectlink/connectlink/internal/provider/smtp"
 	"github.com/connectlink/connectlink/internal/secret"
-	"github.com/connectlink/connectlink/internal/smtp"
 	"github.com/connectlink/connectlink/internal/wire"
 )
 

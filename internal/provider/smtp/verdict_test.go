@@ -7,7 +7,7 @@ import (
 
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/message"
-	"github.com/connectlink/connectlink/internal/smtp"
+	"github.com/connectlink/connectlink/internal/provider/smtp"
 )
 
 // TestVerdicts: what each thing that can go wrong means. The answers are those

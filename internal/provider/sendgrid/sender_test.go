@@ -12,9 +12,9 @@ import (
 
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/message"
-	"github.com/connectlink/connectlink/internal/message/sendertest"
+	"github.com/connectlink/connectlink/internal/provider/providertest"
+	"github.com/connectlink/connectlink/internal/provider/sendgrid"
 	"github.com/connectlink/connectlink/internal/secret"
-	"github.com/connectlink/connectlink/internal/sendgrid"
 	"github.com/connectlink/connectlink/internal/wire/wiretest"
 )
 
@@ -35,7 +35,7 @@ func email(n int) message.Outgoing {
 			To:      message.Address{Email: secret.New(fmt.Sprintf("person%d@customer.example", n)), Name: fmt.Sprintf("Pat %d, <b>", n)},
 			ReplyTo: secret.New("support@brand.example"),
 			Subject: "Connect your Slack to Brand",
-			Text:    sendertest.Text(n),
+			Text:    providertest.Text(n),
 			HTML:    secret.New(fmt.Sprintf("<a href=\"https://go.brand.example/c/code%06d\">Connect</a>", n)),
 		},
 	}
@@ -67,9 +67,9 @@ func read(t testing.TB, r wiretest.Request) sent {
 
 func TestSenderConforms(t *testing.T) {
 	t.Parallel()
-	sendertest.Run(t, sendertest.Harness{
+	providertest.Run(t, providertest.Harness{
 		Spec:    wiretest.SendGrid(t),
-		New:     func(u string, c *http.Client) sendertest.Sender { return newSender(u, c) },
+		New:     func(u string, c *http.Client) providertest.Sender { return newSender(u, c) },
 		Message: email,
 		Accept: func(w http.ResponseWriter, id string) {
 			w.Header().Set("X-Message-Id", id)

@@ -4,7 +4,7 @@ import (
 	"net/url"
 	"testing"
 
-	"github.com/connectlink/connectlink/internal/twilio"
+	"github.com/connectlink/connectlink/internal/provider/twilio"
 )
 
 func TestParseInbound(t *testing.T) {

@@ -1,4 +1,4 @@
-package sendertest
+package providertest
 
 import (
 	"context"

@@ -10,8 +10,8 @@ import (
 	"sort"
 	"testing"
 
+	"github.com/connectlink/connectlink/internal/provider/twilio"
 	"github.com/connectlink/connectlink/internal/secret"
-	"github.com/connectlink/connectlink/internal/twilio"
 )
 
 const formType = "application/x-www-form-urlencoded; charset=UTF-8"

@@ -20,8 +20,8 @@ import (
 	"time"
 
 	"github.com/connectlink/connectlink/internal/message"
+	"github.com/connectlink/connectlink/internal/provider/smtp"
 	"github.com/connectlink/connectlink/internal/secret"
-	"github.com/connectlink/connectlink/internal/smtp"
 	"github.com/connectlink/connectlink/internal/wire"
 )
 

@@ -13,9 +13,9 @@ import (
 
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/message"
-	"github.com/connectlink/connectlink/internal/message/sendertest"
+	"github.com/connectlink/connectlink/internal/provider/providertest"
+	"github.com/connectlink/connectlink/internal/provider/twilio"
 	"github.com/connectlink/connectlink/internal/secret"
-	"github.com/connectlink/connectlink/internal/twilio"
 	"github.com/connectlink/connectlink/internal/wire/wiretest"
 )
 
@@ -37,7 +37,7 @@ func params(baseURL string, client *http.Client) twilio.Params {
 func sms(n int) message.Outgoing {
 	return message.Outgoing{
 		InviteID: fmt.Sprintf("inv_%026d", n), AttemptID: fmt.Sprintf("att_%026d", n), Livemode: true,
-		SMS:         &message.SMS{To: secret.New(fmt.Sprintf("+1202555%04d", n)), Body: sendertest.Text(n), Segments: 1},
+		SMS:         &message.SMS{To: secret.New(fmt.Sprintf("+1202555%04d", n)), Body: providertest.Text(n), Segments: 1},
 		CallbackURL: fmt.Sprintf("https://go.brand.example/hooks/twilio/status/default/live/inv_%026d/att_%026d", n, n),
 		ValidFor:    time.Hour,
 	}
@@ -66,9 +66,9 @@ func form(t testing.TB, r wiretest.Request) url.Values {
 
 func TestSenderConforms(t *testing.T) {
 	t.Parallel()
-	sendertest.Run(t, sendertest.Harness{
+	providertest.Run(t, providertest.Harness{
 		Spec:    wiretest.Twilio(t),
-		New:     func(u string, c *http.Client) sendertest.Sender { return twilio.New(params(u, c)) },
+		New:     func(u string, c *http.Client) providertest.Sender { return twilio.New(params(u, c)) },
 		Message: sms,
 		Accept: func(w http.ResponseWriter, id string) {
 			answer(w, http.StatusCreated, map[string]any{

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/connectlink/connectlink/internal/twilio"
+	"github.com/connectlink/connectlink/internal/provider/twilio"
 )
 
 // TestDoctorReadsTheMessagingService: an empty or foreign service is found before

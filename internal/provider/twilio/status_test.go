@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/connectlink/connectlink/internal/invite"
-	"github.com/connectlink/connectlink/internal/twilio"
+	"github.com/connectlink/connectlink/internal/provider/twilio"
 )
 
 func TestParseStatus(t *testing.T) {

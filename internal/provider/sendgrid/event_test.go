@@ -8,8 +8,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/provider/sendgrid"
 	"github.com/connectlink/connectlink/internal/secret"
-	"github.com/connectlink/connectlink/internal/sendgrid"
 )
 
 func TestParseEventsKeepsWhatItCannotRead(t *testing.T) {

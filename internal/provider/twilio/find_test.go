@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"github.com/connectlink/connectlink/internal/message"
-	"github.com/connectlink/connectlink/internal/message/sendertest"
+	"github.com/connectlink/connectlink/internal/provider/providertest"
+	"github.com/connectlink/connectlink/internal/provider/twilio"
 	"github.com/connectlink/connectlink/internal/secret"
-	"github.com/connectlink/connectlink/internal/twilio"
 	"github.com/connectlink/connectlink/internal/wire/wiretest"
 )
 
@@ -62,7 +62,7 @@ func TestFindAdoptsOnlyThisText(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	started := now.Add(-2 * time.Minute)
-	body := sendertest.Text(1).Reveal()
+	body := providertest.Text(1).Reveal()
 	mine := listed{sid: sid(9), body: body, status: "delivered", created: started.Add(time.Second)}
 	with := func(change func(*listed)) []listed {
 		l := mine
@@ -87,7 +87,7 @@ func TestFindAdoptsOnlyThisText(t *testing.T) {
 		"nothing was taken":            {now, [][]listed{{}}, message.Found{}, 1},
 		"on the third page":            {now, [][]listed{full, full, {mine}}, message.Found{Taken: true, ProviderMessageID: sid(9), Status: "delivered"}, 3},
 		"pages of old ones end it":     {now, [][]listed{full, old, {mine}}, message.Found{}, 2},
-		"another link":                 {now, [][]listed{with(func(l *listed) { l.body = sendertest.Text(2).Reveal() })}, message.Found{}, 1},
+		"another link":                 {now, [][]listed{with(func(l *listed) { l.body = providertest.Text(2).Reveal() })}, message.Found{}, 1},
 		"a longer code, same start":    {now, [][]listed{with(func(l *listed) { l.body += "9" })}, message.Found{}, 1},
 		"a trial account's preface":    {now, [][]listed{with(func(l *listed) { l.body = "Sent from your Twilio trial account - " + l.body })}, message.Found{Taken: true, ProviderMessageID: sid(9), Status: "delivered"}, 1},
 		"smart encoding":               {now, [][]listed{with(func(l *listed) { l.body = l.body + " \"ok\"" })}, message.Found{Taken: true, ProviderMessageID: sid(9), Status: "delivered"}, 1},
@@ -117,7 +117,7 @@ func TestFindAdoptsOnlyThisText(t *testing.T) {
 // An answer that proves nothing must not read as "not taken".
 func TestFindSaysNothingRatherThanNo(t *testing.T) {
 	t.Parallel()
-	sought := message.Sought{To: secret.New("+12025550001"), Body: sendertest.Text(1), StartedAt: time.Now()}
+	sought := message.Sought{To: secret.New("+12025550001"), Body: providertest.Text(1), StartedAt: time.Now()}
 	full := make([]listed, 100)
 	for i := range full {
 		full[i] = listed{sid: sid(i), body: "another", created: time.Now()}

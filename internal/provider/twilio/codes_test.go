@@ -7,7 +7,7 @@ import (
 
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/message"
-	"github.com/connectlink/connectlink/internal/twilio"
+	"github.com/connectlink/connectlink/internal/provider/twilio"
 	"github.com/connectlink/connectlink/internal/wire/wiretest"
 )
 

@@ -18,7 +18,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/connectlink/connectlink/internal/sendgrid"
+	"github.com/connectlink/connectlink/internal/provider/sendgrid"
 )
 
 // The vector of sendgrid-go's own test (MIT), body included: it ends in CRLF.
