@@ -47,7 +47,7 @@ func TestLiftingABlockGoesOnToSendingAgain(t *testing.T) {
 		t.Fatalf("with a block: %q to %s", text, address)
 	}
 	page := v.get(address)
-	if !strings.Contains(page, "s••@c•••.test") || !strings.Contains(page, `name="then" value="`+id+`"`) || !strings.Contains(page, `class="back" href="`+at+`"`) {
+	if !strings.Contains(page, "su••••@connectlink.test") || !strings.Contains(page, `name="then" value="`+id+`"`) || !strings.Contains(page, `class="back" href="`+at+`"`) {
 		t.Error("the block's page does not know what it was come for")
 	}
 	path, _, _ := strings.Cut(address, "?")

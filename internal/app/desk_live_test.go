@@ -21,7 +21,7 @@ func TestSupportSeesAnInviteGetConnected(t *testing.T) {
 	id := made.text("id")
 	d.until(id, "delivered", func(inv object) bool { return inv.text("delivery.status") == "delivered" })
 	d.open("/invites/" + id)
-	d.says("Delivered to d••@c•••.test")
+	d.says("Delivered to de••••@connectlink.test")
 	titles := func() []string {
 		return evaluate[[]string](d, `[...document.querySelectorAll("#timeline .what")].map(e => e.childNodes[0].data.trim())`)
 	}

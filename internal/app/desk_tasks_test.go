@@ -68,7 +68,7 @@ func TestSupportPutsAMisspeltAddressRightInFourSteps(t *testing.T) {
 		d.click(`button[value=send]`, `.flash.good`)
 	})
 	// The page is followed: it says so by itself.
-	d.says("Delivered to p••@g•••.com")
+	d.says("Delivered to p••••@gmail.com")
 	d.arrived(inv)
 }
 

@@ -91,11 +91,8 @@ func (s *console) blocksData(p *page) (blocksPage, error) {
 func (p *page) blockRow(b suppress.Suppression) blockRow {
 	r := blockRow{
 		ID: b.ID.String(), Kind: p.blockKind(b.Kind), Note: story.Hush(b.Note.Reveal()), Channel: p.channel(b.Channel), Since: b.CreatedAt,
-		To: contact.MaskEmail(b.Recipient.Reveal()), Fixed: !b.Kind.Liftable(), Home: p.frame.URL("blocks", b.ID.String()),
+		To: maskAddress(b.Channel, b.Recipient.Reveal(), p.by.May(access.ActUnmask)), Fixed: !b.Kind.Liftable(), Home: p.frame.URL("blocks", b.ID.String()),
 		CanLift: b.Kind.Liftable() && p.by.May(access.ActLiftBlock), CanUnmask: p.by.May(access.ActUnmask) && !b.Recipient.IsZero(),
-	}
-	if b.Channel == invite.SMS {
-		r.To = contact.MaskPhone(b.Recipient.Reveal())
 	}
 	if b.Recipient.IsZero() {
 		r.To = p.t("Erased")

@@ -3,6 +3,7 @@ package console
 import (
 	"time"
 
+	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/console/story"
 	"github.com/connectlink/connectlink/internal/console/view"
 	"github.com/connectlink/connectlink/internal/contact"
@@ -15,24 +16,33 @@ import (
 type opened struct {
 	find.Invite
 	content invite.Content
+	wide    bool // addresses show their domain
 }
 
 func (p *page) open(inv find.Invite) (opened, error) {
 	c, err := find.Open(p.Box, inv.ID, inv.Content)
-	return opened{inv, c}, err
+	return opened{inv, c, p.by.May(access.ActUnmask)}, err
 }
 
 // erased says whether nothing personal is left.
 func (o opened) erased() bool { return o.Content == nil }
 
-// masked is the address of a channel as everybody may see it.
+// masked is the address of a channel as the role of the reader may see it
+// without asking.
 func (o opened) masked(c invite.Channel) string {
-	address := o.content.Recipient.Address(c)
+	return maskAddress(c, o.content.Recipient.Address(c), o.wide)
+}
+
+// maskAddress hides an address or a number. Wide shows the domain of an address:
+// who may unmask one address after the other sees the company at once.
+func maskAddress(c invite.Channel, address string, wide bool) string {
 	switch {
 	case address == "":
 		return ""
 	case c == invite.SMS:
 		return contact.MaskPhone(address)
+	case wide:
+		return contact.MaskLocal(address)
 	}
 	return contact.MaskEmail(address)
 }

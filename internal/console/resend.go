@@ -10,7 +10,6 @@ import (
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/console/story"
 	"github.com/connectlink/connectlink/internal/console/view"
-	"github.com/connectlink/connectlink/internal/contact"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/issue"
 	"github.com/connectlink/connectlink/internal/web"
@@ -191,12 +190,7 @@ func (s *console) resend(p *page) error {
 	}
 	text := p.t("On its way.")
 	if out.Invite.Recipient != nil {
-		address := out.Invite.Recipient.Address(out.Invite.Channel)
-		if out.Invite.Channel == invite.SMS {
-			address = contact.MaskPhone(address)
-		} else {
-			address = contact.MaskEmail(address)
-		}
+		address := maskAddress(out.Invite.Channel, out.Invite.Recipient.Address(out.Invite.Channel), o.wide)
 		text = p.t("On its way to %s.", "\u2068"+address+"\u2069")
 	}
 	return p.done(d.Home, "good", text)

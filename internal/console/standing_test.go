@@ -62,8 +62,8 @@ func TestBugABounceIsNotHiddenByAnEarlierVisit(t *testing.T) {
 	second := w.again(id)
 	w.move(id, invite.Event{Type: invite.EventDeliveryBounced, DeliveryID: second, Data: invite.Data{Reason: invite.AddressNotFound}, At: time.Now()})
 	got := b.sentence(id)
-	for _, want := range []string{"Bounced as of now", "Did not reach p•• @c••• .example", "The link was opened before that, just now."} {
-		if !strings.Contains(strings.ReplaceAll(got, "p••@c•••.example", "p•• @c••• .example"), want) {
+	for _, want := range []string{"Bounced as of now", "Did not reach p••••@customer.example", "The link was opened before that, just now."} {
+		if !strings.Contains(got, want) {
 			t.Errorf("sent again, and came back: %q lacks %q", got, want)
 		}
 	}

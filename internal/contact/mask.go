@@ -24,6 +24,19 @@ func MaskEmail(email string) string {
 	return first(email) + "••@" + first(email[at+1:]) + hidden + email[dot:]
 }
 
+// MaskLocal shows the whole domain of an address, which is the company, and up
+// to two letters before the @: "pa••••@customer.example". At least half of the
+// local part stays hidden, and the number of bullets is always the same. What is
+// no address becomes bullets alone.
+func MaskLocal(email string) string {
+	at := strings.LastIndexByte(email, '@')
+	if MaskEmail(email) == hidden {
+		return hidden
+	}
+	local := []rune(email[:at])
+	return string(local[:max(1, min(2, len(local)/2))]) + "••••" + email[at:]
+}
+
 func first(s string) string {
 	_, n := utf8.DecodeRuneInString(s)
 	return s[:n]
