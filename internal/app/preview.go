@@ -45,9 +45,9 @@ func (a *App) pageData(d issue.Draft) view.Data {
 	data := view.Data{
 		Brand: brand.Name, Colour: brand.Colour, LogoURL: brand.LogoURL, SupportEmail: brand.SupportEmail,
 		LegalLine: brand.LegalLine, PrivacyURL: brand.PrivacyURL, TestMode: !d.Livemode,
-		App: view.App{Name: d.App.Name, AuthType: d.App.AuthType}, Inviter: d.Content.Inviter, Reason: d.Content.Reason,
+		App: view.App{Name: d.App.Name, AuthType: d.App.AuthType}, Inviter: d.Content.Inviter, Reason: d.Content.Reason, Note: d.Content.Note,
 		InitiatedBy: message.Initiator(d.InitiatedBy), ExpiresAt: d.ExpiresAt, Now: d.Now,
-		Reference: d.Reference, Failure: d.Failure, ReplacedAt: d.ReplacedAt,
+		Reference: d.Reference, Failure: d.Failure, FailedBefore: d.FailedBefore, ReplacedAt: d.ReplacedAt,
 		CodePath: "/c/" + d.Code, StopPath: "/s/" + d.Code, CanResume: d.Project.Twilio.OneWay,
 		CanRenew: true, RenewChannel: string(d.Channel), CanReport: true, CanSuppress: true, CanRetry: true,
 		PageURL: a.public + "/c/" + d.Code,

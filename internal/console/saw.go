@@ -47,7 +47,11 @@ func (s *console) saw(p *page) error {
 			d.As = "sms"
 		}
 	}
-	d.choose(p, shows(o))
+	now, err := s.shows(p, o)
+	if err != nil {
+		return err
+	}
+	d.choose(p, now)
 	if d.As == "page" {
 		d.FrameURL = query(d.Home+"/page", "then", p.QueryParam("then"))
 		return p.show("saw", d)
@@ -121,7 +125,10 @@ func via(o opened) invite.Channel {
 }
 
 // shows is the page that the invite's link leads to now.
-func shows(o opened) visit.State { return visit.Shows(o.Invite) }
+func (s *console) shows(p *page, o opened) (visit.State, error) {
+	events, err := s.eventsOf(p, o)
+	return visit.Shows(o.Invite, events), err
+}
 
 // mail is the HTML of a message, for a frame.
 func (s *console) mail(p *page) error {
@@ -146,7 +153,10 @@ func (s *console) landing(p *page) error {
 	if s.Page == nil || o.LinkType == invite.ConnectLink {
 		return p.missing()
 	}
-	state := shows(o)
+	state, err := s.shows(p, o)
+	if err != nil {
+		return err
+	}
 	if p.QueryParam("then") != "" && state != visit.Unknown {
 		state = visit.Ready
 	}
@@ -167,7 +177,7 @@ func (s *console) landing(p *page) error {
 // draft is an invite as its pages need it, with what is personal hushed.
 func (s *console) draft(p *page, o opened) (issue.Draft, error) {
 	c := o.content
-	c.Inviter, c.Reason = story.Hush(c.Inviter), story.Hush(c.Reason)
+	c.Inviter, c.Reason, c.Note = story.Hush(c.Inviter), story.Hush(c.Reason), story.Hush(c.Note)
 	d := issue.Draft{
 		Project: p.project, Livemode: p.by.Livemode, App: invite.App{Slug: o.AppSlug, Name: o.AppName, AuthType: o.AppAuthType}, InitiatedBy: o.InitiatedBy,
 		Content: c, Channel: via(o), Verify: o.Verify, Now: o.Now, ExpiresAt: orZero(o.ExpiresAt), Code: hiddenCode, Reference: o.ID.String(),
@@ -177,6 +187,7 @@ func (s *console) draft(p *page, o opened) (issue.Draft, error) {
 	if err != nil {
 		return d, err
 	}
+	d.FailedBefore = o.Progress == invite.ConnectFailed && visit.FailureOver(events)
 	for _, e := range events {
 		switch e.Type {
 		case invite.EventConnectFailed:

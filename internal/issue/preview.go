@@ -36,11 +36,12 @@ type Draft struct {
 	// Code stands where the invite's would: as long, and known to nobody.
 	Code string
 
-	// Of an invite that was made: what its pages quote, why connecting failed, and
-	// since when there is a newer link.
-	Reference  string
-	Failure    string
-	ReplacedAt time.Time
+	// Of an invite that was made: what its pages quote, why connecting failed and
+	// whether there is a fresh link since, and since when there is a newer one.
+	Reference    string
+	Failure      string
+	FailedBefore bool
+	ReplacedAt   time.Time
 }
 
 // PreviewPage is one page of an invite as its recipient would see it.

@@ -144,10 +144,11 @@ func (h *handler) data(c echo.Context, p visit.Page, x extra) view.Data {
 		App:         view.App{Name: p.App.Name, AuthType: p.App.AuthType},
 		Inviter:     contact.Clean(p.Content.Inviter, 80),
 		Reason:      contact.Clean(p.Content.Reason, 200),
+		Note:        contact.CleanPublic(p.Content.Note, 200),
 		InitiatedBy: message.Initiator(p.InitiatedBy), RecipientMasked: masked(p),
 		ExpiresAt: p.ExpiresAt, Now: p.Now, Reference: p.InviteID.String(),
 		CodePath: "/c/" + url.PathEscape(c.Param("code")),
-		Failure:  p.Failure, CanRetry: p.State == visit.CouldNotConnect,
+		Failure:  p.Failure, FailedBefore: p.FailedBefore, CanRetry: p.State == visit.CouldNotConnect,
 		Persistent: p.MintFailures >= offerHelpAfter, ReplacedAt: p.ReplacedAt,
 		AccountName: p.AccountName, ReturnURL: x.returnURL, ReturnsToApp: x.toApp, Waited: x.waited,
 	}

@@ -62,7 +62,9 @@ type Page struct {
 	// the link is for whoever reads it.
 	CanRenew, CanReport bool
 	// Failure is the class of the last failed connection: canceled, denied, error.
-	Failure string
+	// FailedBefore: a fresh link was made since, so that the page is Ready.
+	Failure      string
+	FailedBefore bool
 	// MintFailures counts failed mints in a row, lately.
 	MintFailures int
 	// RetryAfter is when a busy page is worth another try.
@@ -139,6 +141,7 @@ func (s *Service) page(row ledger.Coded) (Page, error) {
 	}
 	if row.FailureClass != nil {
 		p.Failure = *row.FailureClass
+		p.FailedBefore = state == Ready && row.FailureOver
 	}
 	return p, nil
 }
@@ -161,21 +164,40 @@ func stateOf(row ledger.Coded) State {
 		return Expired
 	case row.OutdatedAt != nil:
 		return Replaced
-	case row.Progress == invite.ConnectFailed:
+	case row.Progress == invite.ConnectFailed && !row.FailureOver:
 		return CouldNotConnect
 	default:
 		// Failed too: the message may have found another way, and who holds
-		// the link may use it.
+		// the link may use it. A failed connection is over once a fresh link was
+		// made: the person asked for a new start.
 		return Ready
 	}
 }
 
 // Shows is the page that the latest link of an invite leads to, for whoever asks
-// without having it.
-func Shows(inv find.Invite) State {
+// without having it. Events are the invite's, oldest first.
+func Shows(inv find.Invite, events []find.Event) State {
 	return stateOf(ledger.Coded{
 		Content: inv.Content, Status: inv.Status, Progress: inv.Progress, ReplacedBy: inv.ReplacedBy, GivesUpAt: inv.GivesUpAt, Now: inv.Now,
+		FailureOver: FailureOver(events),
 	})
+}
+
+// FailureOver says whether a fresh link was made after the last failed
+// connection. Events are an invite's, oldest first.
+func FailureOver(events []find.Event) bool {
+	over, failed := false, false
+	for _, e := range events {
+		switch e.Type {
+		case invite.EventConnectFailed:
+			over, failed = false, true
+		case invite.EventResent, invite.EventRenewed:
+			over = true
+		case invite.EventDeliveryQueued:
+			over = over || e.Data.Kind != invite.KindPasscode // which carries no link
+		}
+	}
+	return over && failed
 }
 
 // open says whether a press of the button may still lead on.

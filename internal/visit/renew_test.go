@@ -276,3 +276,52 @@ func TestWhoIsUnderWayFinishesInSpiteOfAFreshLink(t *testing.T) {
 		t.Errorf("back from Pipedream: page %s, %v", page.State, err)
 	}
 }
+
+// Finding I: a fresh link opened on last week's failure, in red.
+func TestRCIAFreshLinkAfterAFailureOpensOnReady(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	failed := func(o tracktest.Options) tracktest.Made {
+		m := w.Invite(o)
+		w.Append(m.ID, invite.Event{Type: invite.EventConnectFailed, Data: invite.Data{Outcome: "denied"}})
+		if page := w.open(m.Code); page.State != visit.CouldNotConnect || page.FailedBefore {
+			t.Fatalf("after the failure: page %s, of an earlier try %t", page.State, page.FailedBefore)
+		}
+		return m
+	}
+	fresh := func(m tracktest.Made) secret.Text {
+		w.expire(m)
+		w.renew(m.Code, visit.Sent)
+		return w.fresh(m.ID)
+	}
+	check := func(name string, code secret.Text, want visit.State) {
+		t.Helper()
+		page := w.open(code)
+		if page.State != want || page.FailedBefore != (want == visit.Ready) || page.Failure != "denied" {
+			t.Errorf("%s: page %s, of an earlier try %t, failure %q", name, page.State, page.FailedBefore, page.Failure)
+		}
+	}
+	renewed := failed(tracktest.Options{})
+	code := fresh(renewed)
+	check("renewed", code, visit.Ready)
+	if got := w.press(code); got.URL.IsZero() {
+		t.Error("the button of the fresh link leads nowhere")
+	}
+	w.Append(renewed.ID, invite.Event{Type: invite.EventConnectFailed, Data: invite.Data{Outcome: "denied"}})
+	check("failed once more", code, visit.CouldNotConnect)
+
+	// A resend keeps earlier links working: those begin afresh too.
+	resent := failed(tracktest.Options{User: "user-2"})
+	w.Append(resent.ID, invite.Event{Type: invite.EventResent, Data: invite.Data{HasLink: true}})
+	check("resent", resent.Code, visit.Ready)
+
+	// A code of its own, made later, as a reminder and a correction have it.
+	later := failed(tracktest.Options{User: "user-3"})
+	w.Exec(`UPDATE codes SET created_at = now() + interval '1 second' WHERE invite_id = $1`, later.ID)
+	check("a link of its own", later.Code, visit.Ready)
+
+	// Passcodes carry no link.
+	asked := failed(tracktest.Options{User: "user-4"})
+	w.Append(asked.ID, invite.Event{Type: invite.EventVerifyRequested})
+	check("asked for a code", asked.Code, visit.CouldNotConnect)
+}

@@ -29,6 +29,7 @@ type Data struct {
 	App             App
 	Inviter         string
 	Reason          string
+	Note            string // a person's words to the recipient
 	InitiatedBy     message.Initiator
 	RecipientMasked string // "p••@c•••.example"
 	ExpiresAt       time.Time
@@ -60,6 +61,7 @@ type Data struct {
 	Missing      int    // Unknown: how many letters the code lacks
 	ReturnAfter  int    // Connected: seconds until the page goes there; 0 = only by the button
 	Failure      string // CouldNotConnect: "cancelled", "denied", else an error
+	FailedBefore bool   // Ready: Failure is of a try before this fresh link
 	CanRetry     bool   // CouldNotConnect: the link still hands out links
 	Persistent   bool   // Busy: it failed several times, so offer a person
 	ReplacedAt   time.Time
@@ -334,9 +336,9 @@ func fullData() Data {
 		Brand: "Brand", Colour: "#123456", LogoURL: "https://example.com/l.png", SupportEmail: "help@example.com",
 		LegalLine: "Legal", PrivacyURL: "https://example.com/p", TestMode: true,
 		App:     App{Name: "App", LogoURL: "https://example.com/a.png", AuthType: "keys"},
-		Inviter: "Inviter", Reason: "reason", RecipientMasked: "p••@e••.com",
+		Inviter: "Inviter", Reason: "reason", Note: "note", RecipientMasked: "p••@e••.com",
 		ExpiresAt: now.Add(time.Hour), Now: now, Reference: "REF", CodePath: "/c/code", Chosen: "en", Query: "stay=1", Nonce: "nonce",
-		AccountName: "Account", ReturnURL: "https://example.com/back", ReturnAfter: 3, ReturnsToApp: true, Missing: 1, Failure: "denied",
+		AccountName: "Account", ReturnURL: "https://example.com/back", ReturnAfter: 3, ReturnsToApp: true, Missing: 1, Failure: "denied", FailedBefore: true,
 		CanRetry: true, Persistent: true, ReplacedAt: now, RefreshIn: 2, Waited: true,
 		CanRenew: true, RenewChannel: "sms", CanReport: true, Unchosen: true, Words: "words", CanSuppress: true,
 		StopPath: "/s/code", CanResume: true,

@@ -82,6 +82,10 @@ func shots(t testing.TB) map[string]shot {
 		d.App.AuthType, d.TestMode, d.Colour, d.CanReport = "keys", true, "#ffd43b", true
 		d.LogoURL, d.App.LogoURL = "https://cdn.acme.example/logo.png?v=2", "https://assets.example/s.v0/app_1/logo"
 	})
+	for _, why := range []string{"cancelled", "denied", "error"} {
+		add("ready_failed_before_"+why, view.Ready, func(d *view.Data) { d.FailedBefore, d.Failure = true, why })
+	}
+	add("ready_note", view.Ready, func(d *view.Data) { d.Note = "Use the finance <b>workspace</b>, please" })
 	add("busy", view.Busy, keep)
 	add("busy_again", view.Busy, func(d *view.Data) { d.Persistent, d.Reference = true, "7KQ2-M9TX" })
 	add("connected", view.Connected, keep)

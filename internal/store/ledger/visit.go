@@ -50,6 +50,7 @@ type Coded struct {
 	ReplacedBy     invite.ID          `db:"replaced_by"`
 	ReplacedAt     *time.Time         `db:"replaced_at"`   // when the newer invite was made
 	FailureClass   *string            `db:"failure_class"` // of the last failed connection
+	FailureOver    bool               `db:"failure_over"`  // a fresh link was made since that failure
 	MintFailures   int                `db:"mint_failures"` // in a row, within ten minutes
 	Now            time.Time          `db:"now"`
 }
@@ -70,12 +71,17 @@ func FindByCode(ctx context.Context, db postgres.DB, digest []byte) (Coded, bool
 			i.initiated_by, i.external_user_id, i.app_slug, i.app_name, i.app_logo_url, i.app_auth_type, i.oauth_app_id,
 			i.content, i.expires_in_s, i.expires_at, i.gives_up_at, i.account_id, i.account_name, i.connected_at, i.replaced_by,
 			r.created_at AS replaced_at,
-			(SELECT e.data->>'outcome' FROM events e WHERE e.invite_id = i.id AND e.type = 'connect_failed' ORDER BY e.seq DESC LIMIT 1) AS failure_class,
+			f.class AS failure_class,
+			-- A resend keeps earlier links working, so it also counts for those.
+			coalesce(c.created_at > f.created_at OR EXISTS (SELECT FROM events e
+				WHERE e.invite_id = i.id AND e.type IN ('renewed', 'resent') AND e.seq > f.seq), false) AS failure_over,
 			(SELECT count(*) FROM events e WHERE e.invite_id = i.id AND e.type = 'link.mint_failed' AND e.created_at > now() - interval '10 minutes'
 				AND e.seq > coalesce((SELECT max(m.seq) FROM events m WHERE m.invite_id = i.id AND m.type = 'link.minted'), 0)) AS mint_failures,
 			now() AS now
 		FROM codes c JOIN invites i ON i.id = c.invite_id LEFT JOIN invites r ON r.id = i.replaced_by
 			LEFT JOIN deliveries d ON d.invite_id = c.invite_id AND d.id = c.delivery_id
+			LEFT JOIN LATERAL (SELECT e.data->>'outcome' AS class, e.created_at, e.seq FROM events e
+				WHERE e.invite_id = i.id AND e.type = 'connect_failed' ORDER BY e.seq DESC LIMIT 1) f ON true
 		WHERE c.digest = $1`, digest)
 	found, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Coded])
 	if errors.Is(err, pgx.ErrNoRows) {
