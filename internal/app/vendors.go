@@ -12,6 +12,7 @@ import (
 	"github.com/connectlink/connectlink/internal/message"
 	"github.com/connectlink/connectlink/internal/mint"
 	"github.com/connectlink/connectlink/internal/pipedream"
+	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/provider/sendgrid"
 	"github.com/connectlink/connectlink/internal/provider/smtp"
 	"github.com/connectlink/connectlink/internal/provider/twilio"
@@ -44,8 +45,8 @@ type vendors struct {
 }
 
 // senders in the order in which they are tried.
-func (v *vendors) senders(c invite.Channel) []dispatch.Sender {
-	var out []dispatch.Sender
+func (v *vendors) senders(c invite.Channel) []provider.Sender {
+	var out []provider.Sender
 	if c == invite.SMS && v.text != nil {
 		out = append(out, v.text)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/connectlink/connectlink/internal/job"
 	"github.com/connectlink/connectlink/internal/limit"
 	"github.com/connectlink/connectlink/internal/mint"
+	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/store/ledger"
 	"github.com/connectlink/connectlink/internal/track"
 	"github.com/connectlink/connectlink/internal/worker"
@@ -106,7 +107,7 @@ func (a *App) minter(project string, livemode bool, environment string) (*mint.M
 	return m, ok
 }
 
-func (a *App) senders(project string, livemode bool, c invite.Channel) []dispatch.Sender {
+func (a *App) senders(project string, livemode bool, c invite.Channel) []provider.Sender {
 	v, ok := a.vendors[lane{project, livemode}]
 	if !ok {
 		return nil

@@ -9,6 +9,7 @@ import (
 
 	"github.com/connectlink/connectlink/internal/dispatch"
 	"github.com/connectlink/connectlink/internal/message"
+	"github.com/connectlink/connectlink/internal/provider"
 )
 
 // The places in a call, which package dispatch does not see.
@@ -56,7 +57,7 @@ func (t *trap) pass(p dispatch.Point) {
 }
 
 // seen wraps a sender where somebody wants to know where its calls are.
-func (r Rig) seen(s dispatch.Sender) dispatch.Sender {
+func (r Rig) seen(s provider.Sender) provider.Sender {
 	if r.Passing == nil {
 		return s
 	}
@@ -64,12 +65,12 @@ func (r Rig) seen(s dispatch.Sender) dispatch.Sender {
 }
 
 type seenSender struct {
-	dispatch.Sender
+	provider.Sender
 	pass func(dispatch.Point)
 }
 
-// Send implements dispatch.Sender.
-func (s seenSender) Send(ctx context.Context, m message.Outgoing) (message.Receipt, error) {
+// Send implements provider.Sender.
+func (s seenSender) Send(ctx context.Context, m message.Outgoing) (provider.Acceptance, error) {
 	receipt, err := s.Sender.Send(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn: func(httptrace.GotConnInfo) { s.pass(PointConnected) },
 		WroteRequest: func(i httptrace.WroteRequestInfo) {

@@ -18,6 +18,7 @@ import (
 	"github.com/connectlink/connectlink/internal/message"
 	"github.com/connectlink/connectlink/internal/mint"
 	"github.com/connectlink/connectlink/internal/pipedream"
+	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/provider/sendgrid"
 	"github.com/connectlink/connectlink/internal/provider/twilio"
 	"github.com/connectlink/connectlink/internal/seal"
@@ -81,11 +82,11 @@ func (r Rig) Params() (dispatch.Params, error) {
 		DB: r.DB, DirectURL: secret.New(r.DirectURL), Box: r.Box, Renderer: renderer, PublicURL: PublicURL, Log: r.Log, Now: r.Now,
 		Minters: func(string, bool, string) (*mint.Minter, bool) { return minter, true },
 		Project: func(string) (config.Project, bool) { return project, true },
-		Senders: func(_ string, _ bool, ch invite.Channel) []dispatch.Sender {
+		Senders: func(_ string, _ bool, ch invite.Channel) []provider.Sender {
 			if ch == invite.SMS {
-				return []dispatch.Sender{r.seen(text)}
+				return []provider.Sender{r.seen(text)}
 			}
-			return []dispatch.Sender{r.seen(mail)}
+			return []provider.Sender{r.seen(mail)}
 		},
 		Passing: r.Passing,
 		CallbackURL: func(project string, _ bool, provider, inv, attempt string) string {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/store/queue"
 )
 
@@ -106,7 +107,7 @@ func (a *accounts) lanesOf(account string) []string {
 }
 
 // sendersOf reads a lane's name: project/channel/mode.
-func (d *Dispatcher) sendersOf(lane string) []Sender {
+func (d *Dispatcher) sendersOf(lane string) []provider.Sender {
 	rest, mode, ok := cutLast(lane, "/")
 	project, channel, ok2 := cutLast(rest, "/")
 	if !ok || !ok2 {
@@ -211,7 +212,7 @@ func (d *Dispatcher) probe(ctx, working context.Context, account string) error {
 }
 
 // reporting says whether a sender's provider is known to report what it took.
-func (d *Dispatcher) proof(s Sender) (reporting bool, settle time.Duration) {
+func (d *Dispatcher) proof(s provider.Sender) (reporting bool, settle time.Duration) {
 	p := s.Proof()
 	at := d.accounts.get(s.Account()).reported
 	return p.Reporting || !at.IsZero() && d.p.Now().Sub(at) < time.Hour, p.Settle

@@ -14,6 +14,7 @@ import (
 	"github.com/connectlink/connectlink/internal/dispatch"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/provider"
 )
 
 // travel lets time pass for everything that is written down: each stored moment
@@ -59,9 +60,9 @@ func (w *world) secondSink(p *dispatch.Params) *sink.Sink {
 	other.SinkURL = server.URL
 	mail, _ := other.Senders()
 	senders := p.Senders
-	p.Senders = func(project string, live bool, ch invite.Channel) []dispatch.Sender {
+	p.Senders = func(project string, live bool, ch invite.Channel) []provider.Sender {
 		if ch == invite.Email {
-			return []dispatch.Sender{mail}
+			return []provider.Sender{mail}
 		}
 		return senders(project, live, ch)
 	}

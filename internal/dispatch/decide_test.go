@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/connectlink/connectlink/internal/invite"
-	"github.com/connectlink/connectlink/internal/message"
+	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/store/queue"
 )
 
@@ -105,20 +105,20 @@ func TestJudge(t *testing.T) {
 	d := New(Params{})
 	for _, c := range []struct {
 		name      string
-		e         message.SendError
+		e         provider.SendError
 		leaseOver bool
 		ruling    ruling
 		strikes   bool
 		rest      bool
 		atLeast   time.Duration
 	}{
-		{"a connection refused", message.SendError{Outcome: message.NotSent, Scope: message.ScopeMessage}, false, rulingRetry, true, false, time.Second},
-		{"429 with a date", message.SendError{Outcome: message.NotSent, Scope: message.ScopeAccount, RetryAfter: 90 * time.Second}, false, rulingRetry, true, true, 90 * time.Second},
-		{"429 without one", message.SendError{Outcome: message.NotSent, Scope: message.ScopeAccount}, false, rulingRetry, true, false, time.Second},
-		{"our own guard", message.SendError{Outcome: message.NotSent}, true, rulingRetry, false, false, time.Second},
-		{"a lost answer", message.SendError{Outcome: message.Unknown}, false, rulingDoubt, true, false, 0},
-		{"a bad address", message.SendError{Outcome: message.Refused, Scope: message.ScopeMessage}, false, rulingReject, false, false, 0},
-		{"bad credentials", message.SendError{Outcome: message.Refused, Scope: message.ScopeAccount}, false, rulingRetry, true, true, 30 * time.Second},
+		{"a connection refused", provider.SendError{Outcome: provider.NotSent, Scope: provider.ScopeMessage}, false, rulingRetry, true, false, time.Second},
+		{"429 with a date", provider.SendError{Outcome: provider.NotSent, Scope: provider.ScopeAccount, RetryAfter: 90 * time.Second}, false, rulingRetry, true, true, 90 * time.Second},
+		{"429 without one", provider.SendError{Outcome: provider.NotSent, Scope: provider.ScopeAccount}, false, rulingRetry, true, false, time.Second},
+		{"our own guard", provider.SendError{Outcome: provider.NotSent}, true, rulingRetry, false, false, time.Second},
+		{"a lost answer", provider.SendError{Outcome: provider.Unknown}, false, rulingDoubt, true, false, 0},
+		{"a bad address", provider.SendError{Outcome: provider.Refused, Scope: provider.ScopeMessage}, false, rulingReject, false, false, 0},
+		{"bad credentials", provider.SendError{Outcome: provider.Refused, Scope: provider.ScopeAccount}, false, rulingRetry, true, true, 30 * time.Second},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -135,7 +135,7 @@ func TestJudge(t *testing.T) {
 func TestVendors11GreylistingIsTriedAgainOverMinutes(t *testing.T) {
 	t.Parallel()
 	d := New(Params{})
-	e := &message.SendError{Outcome: message.NotSent, Scope: message.ScopeMessage, ProviderCode: "450 4.2.0", Provider: "smtp"}
+	e := &provider.SendError{Outcome: provider.NotSent, Scope: provider.ScopeMessage, ProviderCode: "450 4.2.0", Provider: "smtp"}
 	total := time.Duration(0)
 	for tries := 1; tries <= 4; tries++ {
 		v := d.judge(e, tries, false)

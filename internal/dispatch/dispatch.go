@@ -19,24 +19,12 @@ import (
 	"github.com/connectlink/connectlink/internal/message"
 	"github.com/connectlink/connectlink/internal/mint"
 	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/store/ledger"
 	"github.com/connectlink/connectlink/internal/store/queue"
 )
-
-// Sender hands messages to one provider account.
-type Sender interface {
-	Provider() string
-	// Account is the same for all senders that share limits and credit.
-	Account() string
-	// Proof says what can be found out about a call whose answer was lost.
-	Proof() message.Proof
-	// Send makes one call. The error is always a *message.SendError.
-	Send(ctx context.Context, m message.Outgoing) (message.Receipt, error)
-	// Find looks a message up; message.ErrCannotFind when the provider has no way to.
-	Find(ctx context.Context, s message.Sought) (message.Found, error)
-}
 
 // Pace limits the sends through a provider account; zero means unlimited.
 type Pace struct {
@@ -55,7 +43,7 @@ type Params struct {
 	Box     *seal.Box
 	Minters mint.Set
 	// Senders are tried in order; the second is the way out when the first is down.
-	Senders  func(project string, livemode bool, ch invite.Channel) []Sender
+	Senders  func(project string, livemode bool, ch invite.Channel) []provider.Sender
 	Project  func(id string) (config.Project, bool)
 	Renderer *message.Renderer
 	// Renderers are those of projects that have texts of their own.

@@ -20,6 +20,7 @@ import (
 
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/message"
+	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/provider/sendgrid"
 	"github.com/connectlink/connectlink/internal/provider/smtp"
 	"github.com/connectlink/connectlink/internal/provider/twilio"
@@ -48,7 +49,7 @@ type fault struct {
 	header   string // Retry-After
 	verb     string // SMTP: where, and what is answered
 	answer   string
-	outcome  message.Outcome
+	outcome  provider.Outcome
 	follows  string
 	reason   invite.Reason
 }
@@ -61,14 +62,14 @@ const (
 // faults are what the providers' documents, and their servers' own words, let
 // us expect. Every row is played on a real socket.
 func faults() []fault {
-	no, not, doubt := message.Refused, message.NotSent, message.Unknown
-	sg := func(what string, status int, field, header string, o message.Outcome, follows string, r invite.Reason) fault {
+	no, not, doubt := provider.Refused, provider.NotSent, provider.Unknown
+	sg := func(what string, status int, field, header string, o provider.Outcome, follows string, r invite.Reason) fault {
 		return fault{provider: sendgrid.Provider, what: what, status: status, field: field, header: header, outcome: o, follows: follows, reason: r}
 	}
-	tw := func(what string, status, code int, header string, o message.Outcome, follows string, r invite.Reason) fault {
+	tw := func(what string, status, code int, header string, o provider.Outcome, follows string, r invite.Reason) fault {
 		return fault{provider: twilio.Provider, what: what, status: status, code: code, header: header, outcome: o, follows: follows, reason: r}
 	}
-	sm := func(what, verb, answer string, o message.Outcome, follows string, r invite.Reason) fault {
+	sm := func(what, verb, answer string, o provider.Outcome, follows string, r invite.Reason) fault {
 		return fault{provider: smtp.Provider, what: what, verb: verb, answer: answer, outcome: o, follows: follows, reason: r}
 	}
 	return []fault{
@@ -160,7 +161,7 @@ func TestVerdictsOnTheWire(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), faultWait)
 			defer cancel()
 			_, err := f.sender(t).Send(ctx, sample(f.provider))
-			e, ok := err.(*message.SendError)
+			e, ok := err.(*provider.SendError)
 			if !ok {
 				t.Fatalf("Send: %v", err)
 			}
@@ -175,7 +176,7 @@ func TestVerdictsOnTheWire(t *testing.T) {
 			if e.Outcome != f.outcome || got != f.follows || v.reason != f.reason {
 				t.Errorf("%s, %s, %s; want %s, %s, %s (%v)", e.Outcome, got, v.reason, f.outcome, f.follows, f.reason, e.Err)
 			}
-			if want := f.header; want != "" && f.outcome == message.NotSent && fmt.Sprint(int(e.RetryAfter.Seconds())) != want {
+			if want := f.header; want != "" && f.outcome == provider.NotSent && fmt.Sprint(int(e.RetryAfter.Seconds())) != want {
 				t.Errorf("waits %s, was asked for %s s", e.RetryAfter, want)
 			}
 		})
@@ -195,7 +196,7 @@ func sample(provider string) message.Outgoing {
 	return m
 }
 
-func (f fault) sender(t *testing.T) Sender {
+func (f fault) sender(t *testing.T) provider.Sender {
 	t.Helper()
 	if f.provider == smtp.Provider {
 		s, err := smtp.New(smtp.Params{URL: secret.New("smtp://user:pass@" + f.mailServer(t))})
@@ -312,7 +313,7 @@ func TestVerdictsAreDocumented(t *testing.T) {
 			reason = "`" + string(f.reason) + "`"
 		}
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", f.provider, f.what, f.sign(),
-			map[message.Outcome]string{message.NotSent: "not sent", message.Refused: "refused", message.Unknown: "unknown"}[f.outcome], f.follows, reason)
+			map[provider.Outcome]string{provider.NotSent: "not sent", provider.Refused: "refused", provider.Unknown: "unknown"}[f.outcome], f.follows, reason)
 	}
 	if *updateVerdicts {
 		if err := os.WriteFile(file, []byte(b.String()), 0o644); err != nil {

@@ -7,7 +7,7 @@ import (
 
 	"github.com/connectlink/connectlink/config"
 	"github.com/connectlink/connectlink/internal/invite"
-	"github.com/connectlink/connectlink/internal/message"
+	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/store/queue"
 	"github.com/connectlink/connectlink/internal/wire"
@@ -70,10 +70,10 @@ func (d *Dispatcher) reconcile(ctx context.Context, t *task) error {
 }
 
 // enquire finds out what can be found out about the last attempt.
-func (d *Dispatcher) enquire(ctx context.Context, t *task) (belief, message.Found, time.Duration) {
+func (d *Dispatcher) enquire(ctx context.Context, t *task) (belief, provider.Found, time.Duration) {
 	a := t.Last
 	if a.Outcome == queue.Accepted {
-		return beliefTaken, message.Found{}, 0 // its event did not make it
+		return beliefTaken, provider.Found{}, 0 // its event did not make it
 	}
 	// Until then a byte of the call may still have left.
 	quiet := a.StartedAt.Add(d.p.CallDeadline + callMargin)
@@ -102,7 +102,7 @@ func (d *Dispatcher) enquire(ctx context.Context, t *task) (belief, message.Foun
 		return beliefWait, found, again()
 	case err == nil:
 		return beliefNot, found, 0
-	case errors.Is(err, message.ErrCannotFind):
+	case errors.Is(err, provider.ErrCannotFind):
 		b := d.weighSilence(ctx, t, age, settle)
 		return b, found, again()
 	default:
@@ -162,7 +162,7 @@ const maxLook = 30 * time.Second
 
 // away says whether a provider gave no answer, or one that will pass.
 func away(err error) bool {
-	var answered *message.SendError
+	var answered *provider.SendError
 	if errors.As(err, &answered) {
 		return wire.Passing(answered.HTTPStatus)
 	}
@@ -172,23 +172,23 @@ func away(err error) bool {
 
 // holdAfter is the end of what nobody can tell, once the call cannot be under way
 // any more.
-func (d *Dispatcher) holdAfter(age time.Duration) (belief, message.Found, time.Duration) {
+func (d *Dispatcher) holdAfter(age time.Duration) (belief, provider.Found, time.Duration) {
 	if age < 0 {
-		return beliefWait, message.Found{}, max(-age, minLook)
+		return beliefWait, provider.Found{}, max(-age, minLook)
 	}
-	return beliefHold, message.Found{}, 0
+	return beliefHold, provider.Found{}, 0
 }
 
 var errNothingToFind = errors.New("what was sent is gone, so it cannot be looked for")
 
 // find asks the provider. Twilio's list is searched by recipient and by what is
 // the message's own: its link, or its digits.
-func (d *Dispatcher) find(ctx context.Context, t *task, s Sender) (message.Found, error) {
-	sought := message.Sought{AttemptID: t.Last.ID.String(), StartedAt: t.local(t.Last.StartedAt)}
+func (d *Dispatcher) find(ctx context.Context, t *task, s provider.Sender) (provider.Found, error) {
+	sought := provider.Sought{AttemptID: t.Last.ID.String(), StartedAt: t.local(t.Last.StartedAt)}
 	if t.Invite.Content != nil {
 		w, err := d.open(t)
 		if err != nil {
-			return message.Found{}, err
+			return provider.Found{}, err
 		}
 		sought.To = secret.New(w.content.Recipient.Address(t.Channel))
 		if t.Kind == invite.KindPasscode {
@@ -201,12 +201,12 @@ func (d *Dispatcher) find(ctx context.Context, t *task, s Sender) (message.Found
 	defer cancel()
 	found, err := s.Find(ctx, sought)
 	if err == nil && !found.Taken && (sought.To.IsZero() || sought.Body.IsZero()) {
-		return message.Found{}, errNothingToFind
+		return provider.Found{}, errNothingToFind
 	}
 	return found, err
 }
 
-func (d *Dispatcher) senderOf(t *task, account string) Sender {
+func (d *Dispatcher) senderOf(t *task, account string) provider.Sender {
 	for _, s := range d.p.Senders(t.ProjectID, t.Livemode, t.Channel) {
 		if s.Account() == account {
 			return s

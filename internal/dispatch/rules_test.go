@@ -21,6 +21,7 @@ import (
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/message"
 	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/provider/sendgrid"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/store/ledger"
@@ -28,7 +29,7 @@ import (
 )
 
 // handOver makes a call as a process did that died before it could record it.
-func (w *world) handOver(s dispatch.Sender, l chaos.Loaded) {
+func (w *world) handOver(s provider.Sender, l chaos.Loaded) {
 	w.t.Helper()
 	_, err := s.Send(w.t.Context(), message.Outgoing{SMS: &message.SMS{
 		To: secret.New(chaos.Phone(l.InviteID)), Body: secret.New("Sam asks you to connect: " + l.Key),
@@ -138,7 +139,7 @@ func TestAPanicIsAFaultOfItsMessage(t *testing.T) {
 	loaded := w.load(5, chaos.Load{})
 	p := w.params()
 	senders := p.Senders
-	p.Senders = func(project string, live bool, ch invite.Channel) []dispatch.Sender {
+	p.Senders = func(project string, live bool, ch invite.Channel) []provider.Sender {
 		if ch == invite.SMS {
 			panic("wiring")
 		}
@@ -212,7 +213,7 @@ func TestAnInviteThatMovesIsReadAgain(t *testing.T) {
 	p := w.params()
 	senders := p.Senders
 	var once sync.Once
-	p.Senders = func(project string, live bool, ch invite.Channel) []dispatch.Sender {
+	p.Senders = func(project string, live bool, ch invite.Channel) []provider.Sender {
 		once.Do(func() {
 			err := postgres.InTx(t.Context(), w.db, func(tx pgx.Tx) error {
 				_, err := ledger.Append(t.Context(), tx, w.rig.Box, l.InviteID, invite.Event{Type: invite.EventRevoked})
@@ -237,7 +238,7 @@ func TestALostLeaseStopsItsWorkAndNobodyElses(t *testing.T) {
 	p := w.params()
 	senders := p.Senders
 	var once sync.Once
-	p.Senders = func(project string, live bool, ch invite.Channel) []dispatch.Sender {
+	p.Senders = func(project string, live bool, ch invite.Channel) []provider.Sender {
 		once.Do(func() {
 			// As another process's claim does, which then gives it back.
 			if _, err := w.db.Exec(t.Context(), `UPDATE deliveries SET lease_token = lease_token + 1, lease_owner = NULL, next_at = now() WHERE id = $1`, loaded[0].DeliveryID); err != nil {
@@ -288,9 +289,9 @@ func TestOneDarkVendorDelaysNobodyElse(t *testing.T) {
 		BaseURL: "http://192.0.2.1", APIKey: secret.New("SG.dark"), HTTP: wire.Client(wire.Params{DialTimeout: 2 * time.Second}),
 		From: message.Address{Email: secret.New("a@acme.example")},
 	})
-	p.Senders = func(project string, live bool, ch invite.Channel) []dispatch.Sender {
+	p.Senders = func(project string, live bool, ch invite.Channel) []provider.Sender {
 		if project == "dark" {
-			return []dispatch.Sender{dark}
+			return []provider.Sender{dark}
 		}
 		return senders(project, live, ch)
 	}
@@ -316,8 +317,8 @@ func TestTheSecondProviderTakesOverWhenTheFirstIsDown(t *testing.T) {
 	down := sendgrid.New(sendgrid.Params{
 		BaseURL: "http://127.0.0.1:1", APIKey: secret.New("SG.down"), From: message.Address{Email: secret.New("a@acme.example")},
 	})
-	p.Senders = func(project string, live bool, ch invite.Channel) []dispatch.Sender {
-		return append([]dispatch.Sender{down}, senders(project, live, ch)...)
+	p.Senders = func(project string, live bool, ch invite.Channel) []provider.Sender {
+		return append([]provider.Sender{down}, senders(project, live, ch)...)
 	}
 	w.run(p)
 	w.until("accepted", w.all("accepted"))

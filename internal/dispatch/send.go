@@ -9,6 +9,7 @@ import (
 
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/message"
+	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/store/queue"
 	"github.com/connectlink/connectlink/internal/wire"
@@ -92,7 +93,7 @@ func (d *Dispatcher) unsay(ctx context.Context, b *begin) {
 
 // choose picks the sender: the first whose account works, the one that failed
 // last only after the others. Without one it says how long to wait.
-func (d *Dispatcher) choose(ctx context.Context, t *task) (Sender, time.Duration, error) {
+func (d *Dispatcher) choose(ctx context.Context, t *task) (provider.Sender, time.Duration, error) {
 	senders := d.p.Senders(t.ProjectID, t.Livemode, t.Channel)
 	if len(senders) == 0 {
 		d.p.Log.ErrorContext(ctx, "no provider is configured", "project", t.ProjectID, "livemode", t.Livemode, "channel", t.Channel)
@@ -100,7 +101,7 @@ func (d *Dispatcher) choose(ctx context.Context, t *task) (Sender, time.Duration
 	}
 	ordered := senders
 	if t.Last != nil && len(senders) > 1 && t.Last.Account == senders[0].Account() {
-		ordered = append(append(make([]Sender, 0, len(senders)), senders[1:]...), senders[0])
+		ordered = append(append(make([]provider.Sender, 0, len(senders)), senders[1:]...), senders[0])
 	}
 	wait := d.p.RetryMax
 	for _, s := range ordered {
@@ -134,7 +135,7 @@ func (d *Dispatcher) choose(ctx context.Context, t *task) (Sender, time.Duration
 }
 
 // call hands the message over and records what came of it.
-func (d *Dispatcher) call(ctx context.Context, t *task, s Sender, b *begin, out message.Outgoing) {
+func (d *Dispatcher) call(ctx context.Context, t *task, s provider.Sender, b *begin, out message.Outgoing) {
 	begun := d.p.Now()
 	receipt, fault := d.hand(ctx, s, out)
 	took := d.p.Now().Sub(begun)
@@ -162,12 +163,12 @@ func (d *Dispatcher) call(ctx context.Context, t *task, s Sender, b *begin, out 
 }
 
 // hand makes the call. A sender that panics may have sent.
-func (d *Dispatcher) hand(ctx context.Context, s Sender, out message.Outgoing) (receipt message.Receipt, fault *message.SendError) {
+func (d *Dispatcher) hand(ctx context.Context, s provider.Sender, out message.Outgoing) (receipt provider.Acceptance, fault *provider.SendError) {
 	ctx, cancel := context.WithTimeout(ctx, d.p.CallDeadline)
 	defer cancel()
 	defer func() {
 		if p := recover(); p != nil {
-			fault = &message.SendError{Provider: s.Provider(), Outcome: message.Unknown, Err: fmt.Errorf("panic: %T", p)}
+			fault = &provider.SendError{Provider: s.Provider(), Outcome: provider.Unknown, Err: fmt.Errorf("panic: %T", p)}
 		}
 	}()
 	receipt, err := s.Send(ctx, out)
@@ -176,7 +177,7 @@ func (d *Dispatcher) hand(ctx context.Context, s Sender, out message.Outgoing) (
 	}
 	if !errors.As(err, &fault) {
 		// Against its contract; the careful reading is the safe one.
-		fault = &message.SendError{Provider: s.Provider(), Outcome: message.Unknown, Err: err}
+		fault = &provider.SendError{Provider: s.Provider(), Outcome: provider.Unknown, Err: err}
 	}
 	return receipt, fault
 }
@@ -194,7 +195,7 @@ func plain(s string) string {
 }
 
 // follow turns a verdict into what is to be recorded.
-func (d *Dispatcher) follow(t *task, b *begin, s Sender, f *finish, v verdict, data invite.Data) {
+func (d *Dispatcher) follow(t *task, b *begin, s provider.Sender, f *finish, v verdict, data invite.Data) {
 	switch v.ruling {
 	case rulingReject:
 		f.events = []invite.Event{t.attemptEvent(b.ID, invite.EventDeliveryRejected, data)}
@@ -231,7 +232,7 @@ func (t *task) attemptEvent(id invite.AttemptID, typ invite.EventType, data invi
 	return e
 }
 
-func (d *Dispatcher) sealDetail(ctx context.Context, r *queue.Result, fault *message.SendError) {
+func (d *Dispatcher) sealDetail(ctx context.Context, r *queue.Result, fault *provider.SendError) {
 	if fault.Detail.IsZero() {
 		return
 	}
@@ -244,7 +245,7 @@ func (d *Dispatcher) sealDetail(ctx context.Context, r *queue.Result, fault *mes
 }
 
 // account tells the breaker. A refusal of one message is an answer: the account works.
-func (d *Dispatcher) account(ctx context.Context, t *task, account string, fault *message.SendError, v verdict) {
+func (d *Dispatcher) account(ctx context.Context, t *task, account string, fault *provider.SendError, v verdict) {
 	t.probed = t.probe == account
 	switch {
 	case fault != nil && v.strikes:

@@ -5,10 +5,7 @@ import (
 	"time"
 
 	"github.com/connectlink/connectlink/internal/invite"
-	"github.com/connectlink/connectlink/internal/message"
-	"github.com/connectlink/connectlink/internal/provider/sendgrid"
-	"github.com/connectlink/connectlink/internal/provider/smtp"
-	"github.com/connectlink/connectlink/internal/provider/twilio"
+	"github.com/connectlink/connectlink/internal/provider"
 )
 
 type ruling int
@@ -31,26 +28,26 @@ type verdict struct {
 }
 
 // judge is a table in code: outcome and scope decide.
-func (d *Dispatcher) judge(e *message.SendError, tries int, leaseOver bool) verdict {
-	v := verdict{reason: reasonOf(e), after: max(d.backoff(tries), e.RetryAfter)}
+func (d *Dispatcher) judge(e *provider.SendError, tries int, leaseOver bool) verdict {
+	v := verdict{reason: e.ReasonOf(), after: max(d.backoff(tries), e.RetryAfter)}
 	switch {
-	case e.Outcome == message.Unknown:
+	case e.Outcome == provider.Unknown:
 		v.ruling, v.strikes = rulingDoubt, true
-	case e.Outcome == message.NotSent && leaseOver:
+	case e.Outcome == provider.NotSent && leaseOver:
 		// Our own guard spoke, not the provider.
 		v.ruling = rulingRetry
-	case e.Outcome == message.NotSent && e.Scope == message.ScopeMessage && e.ProviderCode != "":
+	case e.Outcome == provider.NotSent && e.Scope == provider.ScopeMessage && e.ProviderCode != "":
 		// The provider answered, and about this recipient only (greylisting): the
 		// account works, and others must not wait for it. Greylisting wants minutes
 		// (RFC 6647, 4.4).
 		v.ruling = rulingRetry
 		v.after = max(d.deferral(tries), e.RetryAfter)
-	case e.Outcome == message.NotSent:
+	case e.Outcome == provider.NotSent:
 		v.ruling, v.strikes = rulingRetry, true
-		if e.Scope == message.ScopeAccount {
+		if e.Scope == provider.ScopeAccount {
 			v.rest = e.RetryAfter // 0 when it did not say: then it is one failure like another
 		}
-	case e.Scope == message.ScopeAccount:
+	case e.Scope == provider.ScopeAccount:
 		// A fault of configuration: the message waits until it is mended.
 		v.ruling, v.strikes = rulingRetry, true
 		v.rest = max(e.RetryAfter, d.p.AccountHold)
@@ -80,24 +77,4 @@ func jitter(first, most time.Duration, tries int) time.Duration {
 		return ceiling
 	}
 	return first + rand.N(ceiling-first)
-}
-
-func reasonOf(e *message.SendError) invite.Reason {
-	switch e.Provider {
-	case sendgrid.Provider:
-		return sendgrid.Reason(e)
-	case twilio.Provider:
-		return twilio.Reason(e)
-	case smtp.Provider:
-		return smtp.Reason(e)
-	}
-	switch {
-	case e.Outcome == message.Unknown:
-		return invite.OutcomeUnknown
-	case e.Outcome == message.NotSent:
-		return invite.ProviderDown
-	case e.Scope == message.ScopeAccount:
-		return invite.ProviderAccount
-	}
-	return invite.ProviderRefused
 }

@@ -9,7 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/connectlink/connectlink/internal/message"
+	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/store/ledger"
 )
 
@@ -80,16 +80,16 @@ func (s *Service) redact(ctx context.Context, r ledger.Redaction, resting map[te
 	case resting[of] > 0:
 		return false, ledger.SetRedactLater(ctx, s.p.DB, r, resting[of], false)
 	}
-	provider, ok := s.p.Redactor(r.ProjectID, r.Livemode)
+	redactor, ok := s.p.Redactor(r.ProjectID, r.Livemode)
 	if !ok {
 		resting[of] = withoutAccount
 		return false, s.later(ctx, r, withoutAccount, errors.New("the project has no credentials for its provider of texts"))
 	}
 	call, cancel := context.WithTimeout(ctx, redactTimeout)
 	defer cancel()
-	take := provider.Redact
+	take := redactor.Redact
 	if r.Remove {
-		take = provider.Remove
+		take = redactor.Remove
 	}
 	err := take(call, r.MessageID)
 	if err == nil {
@@ -97,10 +97,10 @@ func (s *Service) redact(ctx context.Context, r ledger.Redaction, resting map[te
 		return true, ledger.SetRedacted(ctx, s.p.DB, r)
 	}
 	pause := backoff(r.Tries)
-	var refused *message.SendError
+	var refused *provider.SendError
 	if errors.As(err, &refused) {
 		pause = max(pause, refused.RetryAfter)
-		if refused.Scope == message.ScopeAccount {
+		if refused.Scope == provider.ScopeAccount {
 			resting[of] = pause
 		}
 		// Twilio's answer while a message is still on its way, as documented for

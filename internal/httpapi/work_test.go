@@ -22,6 +22,7 @@ import (
 	"github.com/connectlink/connectlink/internal/dispatch"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/message"
+	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/provider/sendgrid"
 	"github.com/connectlink/connectlink/internal/provider/twilio"
 	"github.com/connectlink/connectlink/internal/secret"
@@ -84,11 +85,11 @@ func (w *world) work() {
 	})
 	d := dispatch.New(dispatch.Params{
 		DB: w.db, DirectURL: secret.New(w.url), Box: w.box, Minters: w.minters, Project: w.projectOf,
-		Senders: func(_ string, _ bool, c invite.Channel) []dispatch.Sender {
+		Senders: func(_ string, _ bool, c invite.Channel) []provider.Sender {
 			if c == invite.SMS {
-				return []dispatch.Sender{text}
+				return []provider.Sender{text}
 			}
-			return []dispatch.Sender{mail}
+			return []provider.Sender{mail}
 		},
 		Renderer: must(message.NewRenderer(templates.FS)), PublicURL: publicURL, Publish: publishNothing,
 		CallbackURL: func(project string, _ bool, provider, inviteID, attemptID string) string {

@@ -1,6 +1,6 @@
 // Package message owns what is sent: it renders mails and text messages from
 // the templates, counts SMS segments, and defines the message as a provider's
-// client takes it together with what a send can end in.
+// client takes it.
 //
 // It must not send, choose a recipient, read configuration or touch the
 // database. Whoever calls it fills From, To and ReplyTo.

@@ -10,7 +10,8 @@ import (
 // rows is the order of imports: a package imports packages of lower rows only,
 // never of its own. A package inside another package's folder (linkpage/view)
 // is a part of that package: it stands in its row, its parent may import it,
-// and it may not import its parent. The folder store is no package.
+// and it may not import its parent. The folder store is no package. "provider/*"
+// are the vendors' packages: each stands alone, and only app may import one.
 //
 // The tables in docs/architecture.md say what each is for.
 func rows() [][]string {
@@ -21,7 +22,8 @@ func rows() [][]string {
 		{"web"},
 		{"issue", "visit", "dispatch", "track", "publish", "grant", "suppress", "reveal", "erase", "operate"},
 		{"mint", "watch"},
-		{"store/ledger", "store/queue", "store/account", "store/find", "store/suppression", "pipedream", "provider/sendgrid", "provider/twilio", "provider/smtp", "oidc", "sandbox"},
+		{"store/ledger", "store/queue", "store/account", "store/find", "store/suppression", "pipedream", "provider/*", "oidc", "sandbox"},
+		{"provider"},
 		{"postgres", "message", "job", "access", "seal", "limit", "contact", "wire"},
 		{"invite"},
 		{"devpg", "config", "migrations", "templates"},
@@ -42,11 +44,14 @@ func isSupport(pkg string) bool {
 // within says whether a package is another or stands in its folder.
 func within(pkg, parent string) bool { return pkg == parent || strings.HasPrefix(pkg, parent+"/") }
 
+// isVendor says whether a package is the folder of one provider.
+func isVendor(pkg string) bool { return strings.HasPrefix(short(pkg), "provider/") && !isSupport(pkg) }
+
 // row is the number of a package's row, and the package there that it is a part of.
 func row(pkg string) (number int, of string, ok bool) {
 	for i, names := range rows() {
 		for _, name := range names {
-			if within(short(pkg), name) {
+			if folder, any := strings.CutSuffix(name, "*"); any && strings.HasPrefix(short(pkg), folder) || !any && within(short(pkg), name) {
 				return i, name, true
 			}
 		}
@@ -65,6 +70,8 @@ func mayImport(from, to string, test bool) string {
 		return ""
 	case !ranked:
 		return "it has no row; give it one in rows, or name it as test support"
+	case isVendor(to) && !isVendor(from) && !isSupport(from) && !test && !within(short(from), "app") && !within(short(from), "track"):
+		return "only app, which wires them, knows the vendors' packages; the others know package provider"
 	case test:
 		return "" // a test may use what is above to put together what it needs
 	}
@@ -119,6 +126,13 @@ func TestTheOrderItselfHolds(t *testing.T) {
 		"a use case reads the store":             {"internal/issue", "internal/store/find", false, true},
 		"the domain knows secrets":               {"internal/invite", "internal/secret", false, true},
 		"a use case calls no other use case":     {"internal/issue", "internal/dispatch", false, false},
+		"a vendor's package knows the contract":  {"internal/provider/sendgrid", "internal/provider", false, true},
+		"the contract knows no vendor":           {"internal/provider", "internal/provider/twilio", false, false},
+		"a vendor's package knows no other":      {"internal/provider/sendgrid", "internal/provider/twilio", false, false},
+		"a use case knows the contract":          {"internal/track", "internal/provider", false, true},
+		"a use case knows no vendor":             {"internal/dispatch", "internal/provider/twilio", false, false},
+		"the wiring knows the vendors":           {"internal/app", "internal/provider/smtp", false, true},
+		"test support knows vendors":             {"internal/chaos", "internal/provider/smtp", false, true},
 		"an outbound edge knows no use case":     {"internal/provider/sendgrid", "internal/dispatch", false, false},
 		"the stores do not know each other":      {"internal/store/find", "internal/store/ledger", false, false},
 		"the domain knows no database":           {"internal/invite", "internal/postgres", false, false},

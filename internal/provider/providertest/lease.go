@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/connectlink/connectlink/internal/message"
+	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/wire"
 	"github.com/connectlink/connectlink/internal/wire/wiretest"
 )
@@ -53,9 +53,9 @@ func (h Harness) lease(t *testing.T) {
 	}
 }
 
-func (h Harness) wantLease(t *testing.T, se *message.SendError, raw *wiretest.Raw) {
+func (h Harness) wantLease(t *testing.T, se *provider.SendError, raw *wiretest.Raw) {
 	t.Helper()
-	h.want(t, se, message.NotSent, 0)
+	h.want(t, se, provider.NotSent, 0)
 	if f, _ := se.Err.(*wire.Fault); f == nil || f.Kind != wire.KindLease {
 		t.Errorf("cause %v, want the lease", se.Err)
 	}

@@ -8,7 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/connectlink/connectlink/internal/message"
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/wire"
 	"github.com/connectlink/connectlink/internal/wire/wiretest"
 )
@@ -31,7 +32,7 @@ func (h Harness) notSent(t *testing.T) {
 			t.Parallel()
 			receipt, err := h.New(c.url(t), client()).Send(t.Context(), h.Message(1))
 			se := refused(t, receipt, err)
-			h.want(t, se, message.NotSent, 0)
+			h.want(t, se, provider.NotSent, 0)
 			f, _ := se.Err.(*wire.Fault)
 			if f == nil || f.Kind != c.kind {
 				t.Errorf("cause %v, want a fault of kind %q", se.Err, c.kind)
@@ -44,7 +45,7 @@ func (h Harness) notSent(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		receipt, err := h.New(raw.URL, client()).Send(ctx, h.Message(1))
-		h.want(t, refused(t, receipt, err), message.NotSent, 0)
+		h.want(t, refused(t, receipt, err), provider.NotSent, 0)
 		if raw.Bytes() != 0 {
 			t.Errorf("%d bytes arrived", raw.Bytes())
 		}
@@ -69,7 +70,7 @@ func (h Harness) unknown(t *testing.T) {
 				go func() { <-raw.Arrived(); cancel() }() // the caller's patience ends
 			}
 			receipt, err := h.New(raw.URL, client()).Send(ctx, h.Message(1))
-			h.want(t, refused(t, receipt, err), message.Unknown, 0)
+			h.want(t, refused(t, receipt, err), provider.Unknown, 0)
 			if raw.Bytes() == 0 || raw.Conns() != 1 {
 				t.Errorf("%d bytes over %d connections arrived, want one request and no repetition", raw.Bytes(), raw.Conns())
 			}
@@ -85,10 +86,10 @@ func (h Harness) unknown(t *testing.T) {
 			receipt, err := h.New(raw.URL, client()).Send(ctx, h.Message(1))
 			cancel()
 			se := refused(t, receipt, err)
-			if raw.Bytes() == 0 && se.Outcome == message.NotSent {
+			if raw.Bytes() == 0 && se.Outcome == provider.NotSent {
 				continue
 			}
-			h.want(t, se, message.Unknown, 0)
+			h.want(t, se, provider.Unknown, 0)
 			return
 		}
 		t.Error("no request got out within a minute")
@@ -98,21 +99,21 @@ func (h Harness) unknown(t *testing.T) {
 func (h Harness) answers(t *testing.T) {
 	t.Parallel()
 	for status, want := range map[int]struct {
-		outcome message.Outcome
-		scope   message.Scope
+		outcome provider.Outcome
+		scope   provider.Scope
 	}{
-		http.StatusFound:                 {message.Refused, message.ScopeAccount},
-		http.StatusBadRequest:            {message.Refused, message.ScopeMessage},
-		http.StatusUnauthorized:          {message.Refused, message.ScopeAccount},
-		http.StatusForbidden:             {message.Refused, message.ScopeAccount},
-		http.StatusNotFound:              {message.Refused, message.ScopeAccount},
-		http.StatusRequestTimeout:        {message.Unknown, message.ScopeMessage},
-		http.StatusTooManyRequests:       {message.NotSent, message.ScopeAccount},
-		http.StatusInternalServerError:   {message.Unknown, message.ScopeMessage},
-		http.StatusBadGateway:            {message.Unknown, message.ScopeMessage},
-		http.StatusServiceUnavailable:    {message.Unknown, message.ScopeMessage},
-		http.StatusGatewayTimeout:        {message.Unknown, message.ScopeMessage},
-		http.StatusRequestEntityTooLarge: {message.Refused, ""},
+		http.StatusFound:                 {provider.Refused, provider.ScopeAccount},
+		http.StatusBadRequest:            {provider.Refused, provider.ScopeMessage},
+		http.StatusUnauthorized:          {provider.Refused, provider.ScopeAccount},
+		http.StatusForbidden:             {provider.Refused, provider.ScopeAccount},
+		http.StatusNotFound:              {provider.Refused, provider.ScopeAccount},
+		http.StatusRequestTimeout:        {provider.Unknown, provider.ScopeMessage},
+		http.StatusTooManyRequests:       {provider.NotSent, provider.ScopeAccount},
+		http.StatusInternalServerError:   {provider.Unknown, provider.ScopeMessage},
+		http.StatusBadGateway:            {provider.Unknown, provider.ScopeMessage},
+		http.StatusServiceUnavailable:    {provider.Unknown, provider.ScopeMessage},
+		http.StatusGatewayTimeout:        {provider.Unknown, provider.ScopeMessage},
+		http.StatusRequestEntityTooLarge: {provider.Refused, ""},
 	} {
 		for kind, write := range map[string]func(w http.ResponseWriter){
 			"in the provider's form": func(w http.ResponseWriter) { h.Refuse(w, status, "no") },
@@ -140,6 +141,15 @@ func (h Harness) answers(t *testing.T) {
 				if n := len(srv.Requests()); n != 1 {
 					t.Errorf("%d requests: a sender must not repeat itself", n)
 				}
+				if kind == "in the provider's form" {
+					return
+				}
+				// The answer does not say why: no address may be taken for dead.
+				for _, ended := range []invite.DeliveryStatus{invite.Rejected, invite.Undelivered, invite.Bounced, invite.Suppressed} {
+					if block, blocks := invite.BlockOf(ended, se.Reason); blocks {
+						t.Errorf("the reason %q would suppress the address as %q", se.Reason, block)
+					}
+				}
 			})
 		}
 	}
@@ -147,9 +157,9 @@ func (h Harness) answers(t *testing.T) {
 
 func (h Harness) cut(t *testing.T) {
 	t.Parallel()
-	for status, want := range map[string]message.Outcome{
-		"400 Bad Request": message.Refused, "401 Unauthorized": message.Refused,
-		"429 Too Many Requests": message.NotSent, "500 Internal Server Error": message.Unknown,
+	for status, want := range map[string]provider.Outcome{
+		"400 Bad Request": provider.Refused, "401 Unauthorized": provider.Refused,
+		"429 Too Many Requests": provider.NotSent, "500 Internal Server Error": provider.Unknown,
 	} {
 		t.Run(status, func(t *testing.T) {
 			t.Parallel()

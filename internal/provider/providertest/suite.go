@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/connectlink/connectlink/internal/message"
+	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/wire"
 	"github.com/connectlink/connectlink/internal/wire/wiretest"
@@ -22,8 +23,8 @@ import (
 type Sender interface {
 	Provider() string
 	Account() string
-	Proof() message.Proof
-	Send(context.Context, message.Outgoing) (message.Receipt, error)
+	Proof() provider.Proof
+	Send(context.Context, message.Outgoing) (provider.Acceptance, error)
 	Check(context.Context) error
 }
 
@@ -66,13 +67,13 @@ func client() *http.Client {
 }
 
 // refused asserts the one error type and returns it.
-func refused(t testing.TB, receipt message.Receipt, err error) *message.SendError {
+func refused(t testing.TB, receipt provider.Acceptance, err error) *provider.SendError {
 	t.Helper()
-	se, ok := err.(*message.SendError)
+	se, ok := err.(*provider.SendError)
 	if !ok {
-		t.Fatalf("Send: %T %v, want a *message.SendError itself", err, err)
+		t.Fatalf("Send: %T %v, want a *provider.SendError itself", err, err)
 	}
-	if receipt != (message.Receipt{}) {
+	if receipt != (provider.Acceptance{}) {
 		t.Errorf("Send gave a receipt %+v beside its error", receipt)
 	}
 	return se
@@ -136,7 +137,7 @@ func (h Harness) retryAfter(t *testing.T) {
 			})
 			receipt, err := h.New(srv.URL, client()).Send(t.Context(), h.Message(1))
 			se := refused(t, receipt, err)
-			h.want(t, se, message.NotSent, http.StatusTooManyRequests)
+			h.want(t, se, provider.NotSent, http.StatusTooManyRequests)
 			if se.RetryAfter != c.want {
 				t.Errorf("retry after %s, want %s", se.RetryAfter, c.want)
 			}
@@ -150,7 +151,7 @@ func (h Harness) empty(t *testing.T) {
 	m := h.Message(1)
 	m.Email, m.SMS = nil, nil
 	receipt, err := h.New(raw.URL, client()).Send(t.Context(), m)
-	h.want(t, refused(t, receipt, err), message.Refused, 0)
+	h.want(t, refused(t, receipt, err), provider.Refused, 0)
 	if raw.Conns() != 0 {
 		t.Error("a connection was opened for nothing")
 	}
@@ -173,7 +174,7 @@ func (h Harness) redaction(t *testing.T) {
 		if err == nil {
 			t.Fatalf("%s: no error", name)
 		}
-		se := refused(t, message.Receipt{}, err)
+		se := refused(t, provider.Acceptance{}, err)
 		if name == "refused" && !strings.Contains(se.Detail.Reveal(), quoted) {
 			t.Errorf("the provider's words are lost: %q", se.Detail.Reveal())
 		}
@@ -242,13 +243,16 @@ func (h Harness) concurrency(t *testing.T) {
 	}
 }
 
-func (h Harness) want(t testing.TB, se *message.SendError, outcome message.Outcome, status int) {
+func (h Harness) want(t testing.TB, se *provider.SendError, outcome provider.Outcome, status int) {
 	t.Helper()
 	if se.Outcome != outcome || se.HTTPStatus != status {
 		t.Errorf("%v (cause %v), want %s with status %d", se, se.Err, outcome, status)
 	}
 	if se.Provider == "" || se.Scope == "" {
 		t.Errorf("%+v lacks provider or scope", *se)
+	}
+	if se.Reason == "" || se.Reason != se.ReasonOf() {
+		t.Errorf("%+v has no reason of the vendor's package", *se)
 	}
 }
 

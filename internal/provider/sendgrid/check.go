@@ -8,14 +8,14 @@ import (
 
 	"github.com/sendgrid/sendgrid-go/helpers/mail"
 
-	"github.com/connectlink/connectlink/internal/message"
+	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/wire"
 )
 
 // Check asks SendGrid to validate a mail without sending it (sandbox mode: 200
 // instead of 202, no event, no credit). It proves the base URL, the key, its
 // scope and the sender's form; not that the sender is verified or that mail
-// arrives. The error is a *message.SendError.
+// arrives. The error is a *provider.SendError.
 func (s *Sender) Check(ctx context.Context) error {
 	if s.p.From.Email.IsZero() {
 		return fmt.Errorf("%s: no sender address is configured", Provider)
@@ -35,9 +35,9 @@ func (s *Sender) Check(ctx context.Context) error {
 	resp, err := s.post(ctx, body)
 	switch {
 	case resp == nil || resp.StatusCode == 0:
-		return &message.SendError{
-			Provider: Provider, Outcome: message.Outcome(wire.Classify(written)), Scope: message.ScopeAccount, Err: wire.Strip(err),
-		}
+		return classed(&provider.SendError{
+			Provider: Provider, Outcome: provider.Outcome(wire.Classify(written)), Scope: provider.ScopeAccount, Err: wire.Strip(err),
+		})
 	case resp.StatusCode == http.StatusOK:
 		return nil
 	case resp.StatusCode == http.StatusAccepted:

@@ -7,7 +7,7 @@ import (
 
 	"github.com/connectlink/connectlink/internal/contact"
 	"github.com/connectlink/connectlink/internal/invite"
-	"github.com/connectlink/connectlink/internal/message"
+	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/secret"
 )
 
@@ -125,16 +125,22 @@ func plainMailbox(address string) string {
 	return local + "@" + domain
 }
 
-// Reason is our reason for a refused call.
-func Reason(e *message.SendError) invite.Reason {
+// classed gives a failed call's error its reason.
+func classed(e *provider.SendError) *provider.SendError {
+	e.Reason = reasonOfCall(e)
+	return e
+}
+
+// reasonOfCall is our reason for a failed call.
+func reasonOfCall(e *provider.SendError) invite.Reason {
 	switch {
-	case e.Outcome == message.Unknown:
+	case e.Outcome == provider.Unknown:
 		return invite.OutcomeUnknown
-	case e.Outcome == message.NotSent:
+	case e.Outcome == provider.NotSent:
 		return invite.ProviderDown
 	case e.ProviderCode == "unsendable":
 		return invite.MessageBroken
-	case e.Scope == message.ScopeAccount:
+	case e.Scope == provider.ScopeAccount:
 		return invite.ProviderAccount
 	case strings.HasPrefix(e.ProviderCode, "personalizations") && strings.HasSuffix(e.ProviderCode, "email"):
 		return invite.AddressNotFound

@@ -13,6 +13,7 @@ import (
 	"github.com/sendgrid/rest"
 
 	"github.com/connectlink/connectlink/internal/message"
+	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/wire"
 )
@@ -93,7 +94,7 @@ func (s *Sender) SawEvent(at time.Time) {
 // Proof says "reporting" only while events are known to arrive: whether the
 // account has an event webhook, and whether it reaches us, cannot be asked with
 // a mail.send key.
-func (s *Sender) Proof() message.Proof {
+func (s *Sender) Proof() provider.Proof {
 	last := s.lastEvent.Load()
 	var at time.Time
 	if last > 0 {
@@ -105,39 +106,39 @@ func (s *Sender) Proof() message.Proof {
 		}
 	}
 	reporting := !at.IsZero() && s.p.Now().Sub(at) < reportingFor
-	return message.Proof{Reporting: reporting, Settle: s.p.Settle}
+	return provider.Proof{Reporting: reporting, Settle: s.p.Settle}
 }
 
 // Find implements the sender's question for a lost answer: SendGrid has no way
 // to ask it. Evidence comes by events only.
-func (s *Sender) Find(context.Context, message.Sought) (message.Found, error) {
-	return message.Found{}, message.ErrCannotFind
+func (s *Sender) Find(context.Context, provider.Sought) (provider.Found, error) {
+	return provider.Found{}, provider.ErrCannotFind
 }
 
 var errNoEmail = errors.New("not an email with a recipient, a sender, a subject and both parts")
 
-// Send hands one mail to SendGrid. The error is always a *message.SendError.
-func (s *Sender) Send(ctx context.Context, m message.Outgoing) (message.Receipt, error) {
+// Send hands one mail to SendGrid. The error is always a *provider.SendError.
+func (s *Sender) Send(ctx context.Context, m message.Outgoing) (provider.Acceptance, error) {
 	body, err := s.body(m)
 	if err != nil {
-		return message.Receipt{}, &message.SendError{
-			Provider: Provider, Outcome: message.Refused, Scope: message.ScopeMessage, ProviderCode: "unsendable", Err: err,
-		}
+		return provider.Acceptance{}, classed(&provider.SendError{
+			Provider: Provider, Outcome: provider.Refused, Scope: provider.ScopeMessage, ProviderCode: "unsendable", Err: err,
+		})
 	}
 	ctx, written := wire.Trace(wire.WithDeadline(ctx, m.LeaseUntil))
 	resp, err := s.post(ctx, body)
 	switch {
 	case resp == nil || resp.StatusCode == 0:
-		return message.Receipt{}, &message.SendError{
-			Provider: Provider, Outcome: message.Outcome(wire.Classify(written)), Scope: message.ScopeMessage, Err: wire.Strip(err),
-		}
+		return provider.Acceptance{}, classed(&provider.SendError{
+			Provider: Provider, Outcome: provider.Outcome(wire.Classify(written)), Scope: provider.ScopeMessage, Err: wire.Strip(err),
+		})
 	case resp.StatusCode == http.StatusAccepted:
 		// The status line settles it, even if reading the empty body failed.
-		return message.Receipt{
+		return provider.Acceptance{
 			ProviderMessageID: http.Header(resp.Headers).Get("X-Message-Id"), HTTPStatus: resp.StatusCode,
 		}, nil
 	default:
-		return message.Receipt{}, s.verdict(resp, err)
+		return provider.Acceptance{}, s.verdict(resp, err)
 	}
 }
 

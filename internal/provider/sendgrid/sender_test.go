@@ -12,6 +12,7 @@ import (
 
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/message"
+	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/provider/providertest"
 	"github.com/connectlink/connectlink/internal/provider/sendgrid"
 	"github.com/connectlink/connectlink/internal/secret"
@@ -133,18 +134,18 @@ func TestBodySaysNoToTrackingAndNamesOnlyOpaqueIDs(t *testing.T) {
 func TestScopeOfARefusalSaysWhatToStop(t *testing.T) {
 	t.Parallel()
 	for field, c := range map[string]struct {
-		scope  message.Scope
+		scope  provider.Scope
 		reason invite.Reason
 	}{
-		"personalizations.0.to.0.email": {message.ScopeMessage, invite.AddressNotFound},
-		"from.email":                    {message.ScopeAccount, invite.ProviderAccount},
-		"content.0.value":               {message.ScopeMessage, invite.ProviderRefused},
-		"":                              {message.ScopeMessage, invite.ProviderRefused},
-		"an address x@y.example":        {message.ScopeMessage, invite.ProviderRefused},
-		"from":                          {message.ScopeAccount, invite.ProviderAccount},
-		"asm.group_id":                  {message.ScopeAccount, invite.ProviderAccount},
-		"ip_pool_name":                  {message.ScopeAccount, invite.ProviderAccount},
-		"reply_to.email":                {message.ScopeAccount, invite.ProviderAccount},
+		"personalizations.0.to.0.email": {provider.ScopeMessage, invite.AddressNotFound},
+		"from.email":                    {provider.ScopeAccount, invite.ProviderAccount},
+		"content.0.value":               {provider.ScopeMessage, invite.ProviderRefused},
+		"":                              {provider.ScopeMessage, invite.ProviderRefused},
+		"an address x@y.example":        {provider.ScopeMessage, invite.ProviderRefused},
+		"from":                          {provider.ScopeAccount, invite.ProviderAccount},
+		"asm.group_id":                  {provider.ScopeAccount, invite.ProviderAccount},
+		"ip_pool_name":                  {provider.ScopeAccount, invite.ProviderAccount},
+		"reply_to.email":                {provider.ScopeAccount, invite.ProviderAccount},
 	} {
 		t.Run(field, func(t *testing.T) {
 			t.Parallel()
@@ -154,9 +155,9 @@ func TestScopeOfARefusalSaysWhatToStop(t *testing.T) {
 				_ = json.NewEncoder(w).Encode(map[string]any{"errors": []any{map[string]any{"message": "bad", "field": field}}})
 			})
 			_, err := newSender(srv.URL, nil).Send(t.Context(), email(1))
-			se, ok := err.(*message.SendError)
-			if !ok || se.Scope != c.scope || sendgrid.Reason(se) != c.reason {
-				t.Errorf("%+v with reason %q, want scope %q, reason %q", err, sendgrid.Reason(se), c.scope, c.reason)
+			se, ok := err.(*provider.SendError)
+			if !ok || se.Scope != c.scope || se.Reason != c.reason {
+				t.Errorf("%+v with reason %q, want scope %q, reason %q", err, se.Reason, c.scope, c.reason)
 			}
 			if strings.Contains(se.ProviderCode, " ") {
 				t.Errorf("code %q may quote an address", se.ProviderCode)
@@ -171,7 +172,7 @@ func TestAnUndocumentedSuccessIsNotAnAcceptance(t *testing.T) {
 	t.Parallel()
 	srv := wiretest.SendGrid(t).Serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
 	_, err := newSender(srv.URL, nil).Send(t.Context(), email(1))
-	if se, ok := err.(*message.SendError); !ok || se.Outcome != message.Unknown {
+	if se, ok := err.(*provider.SendError); !ok || se.Outcome != provider.Unknown {
 		t.Errorf("%v, want unknown", err)
 	}
 }
@@ -217,7 +218,7 @@ func TestProofNeedsARecentEvent(t *testing.T) {
 	check(false, "an hour without events")
 	elsewhere = now.Add(-time.Minute)
 	check(true, "another process saw one")
-	if _, err := s.Find(t.Context(), message.Sought{}); err != message.ErrCannotFind {
+	if _, err := s.Find(t.Context(), provider.Sought{}); err != provider.ErrCannotFind {
 		t.Errorf("Find: %v", err)
 	}
 }
@@ -228,13 +229,13 @@ func TestF08ARefusalThatNamesOurSenderBelongsToTheAccount(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		errors []any
-		scope  message.Scope
+		scope  provider.Scope
 	}{
-		"sender identity, no field": {[]any{map[string]any{"message": "The from address does not match a verified Sender Identity.", "field": nil}}, message.ScopeAccount},
-		"unsubscribe group":         {[]any{map[string]any{"message": "The unsubscribe group does not exist", "field": nil}}, message.ScopeAccount},
-		"ip pool":                   {[]any{map[string]any{"message": "IP pool not found", "field": ""}}, message.ScopeAccount},
-		"second of two":             {[]any{map[string]any{"message": "bad", "field": "subject"}, map[string]any{"message": "bad", "field": "from.email"}}, message.ScopeAccount},
-		"the message":               {[]any{map[string]any{"message": "The subject is required", "field": "subject"}}, message.ScopeMessage},
+		"sender identity, no field": {[]any{map[string]any{"message": "The from address does not match a verified Sender Identity.", "field": nil}}, provider.ScopeAccount},
+		"unsubscribe group":         {[]any{map[string]any{"message": "The unsubscribe group does not exist", "field": nil}}, provider.ScopeAccount},
+		"ip pool":                   {[]any{map[string]any{"message": "IP pool not found", "field": ""}}, provider.ScopeAccount},
+		"second of two":             {[]any{map[string]any{"message": "bad", "field": "subject"}, map[string]any{"message": "bad", "field": "from.email"}}, provider.ScopeAccount},
+		"the message":               {[]any{map[string]any{"message": "The subject is required", "field": "subject"}}, provider.ScopeMessage},
 	} {
 		srv := wiretest.SendGrid(t).Serve(t, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
@@ -242,7 +243,7 @@ func TestF08ARefusalThatNamesOurSenderBelongsToTheAccount(t *testing.T) {
 			_ = json.NewEncoder(w).Encode(map[string]any{"errors": c.errors})
 		})
 		_, err := newSender(srv.URL, nil).Send(t.Context(), email(1))
-		if se, ok := err.(*message.SendError); !ok || se.Scope != c.scope {
+		if se, ok := err.(*provider.SendError); !ok || se.Scope != c.scope {
 			t.Errorf("%s: %+v, want scope %s", name, err, c.scope)
 		}
 	}

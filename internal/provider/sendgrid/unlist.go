@@ -9,7 +9,7 @@ import (
 	"github.com/sendgrid/rest"
 
 	"github.com/connectlink/connectlink/internal/invite"
-	"github.com/connectlink/connectlink/internal/message"
+	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/wire"
 )
@@ -30,9 +30,9 @@ func (s *Sender) Unlist(ctx context.Context, address secret.Text, kind invite.Bl
 			return false, nil
 		case resp.StatusCode == http.StatusNotFound, resp.StatusCode/100 == 2:
 		default:
-			return false, &message.SendError{
-				Provider: Provider, Outcome: message.Outcome(wire.ClassifyStatus(resp.StatusCode)), Scope: message.ScopeAccount, HTTPStatus: resp.StatusCode,
-			}
+			return false, classed(&provider.SendError{
+				Provider: Provider, Outcome: provider.Outcome(wire.ClassifyStatus(resp.StatusCode)), Scope: provider.ScopeAccount, HTTPStatus: resp.StatusCode,
+			})
 		}
 	}
 	return true, nil

@@ -7,7 +7,7 @@ import (
 
 	"github.com/sendgrid/rest"
 
-	"github.com/connectlink/connectlink/internal/message"
+	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/wire"
 )
@@ -23,12 +23,12 @@ type problem struct {
 
 // verdict reads an answer that is not 202. readErr, if any, says that the body
 // is incomplete; the status line decides all the same.
-func (s *Sender) verdict(resp *rest.Response, readErr error) *message.SendError {
+func (s *Sender) verdict(resp *rest.Response, readErr error) *provider.SendError {
 	h := http.Header(resp.Headers)
-	e := &message.SendError{
+	e := &provider.SendError{
 		Provider:   Provider,
-		Outcome:    message.Outcome(wire.ClassifyStatus(resp.StatusCode)),
-		Scope:      message.ScopeMessage,
+		Outcome:    provider.Outcome(wire.ClassifyStatus(resp.StatusCode)),
+		Scope:      provider.ScopeMessage,
 		HTTPStatus: resp.StatusCode,
 	}
 	if readErr != nil {
@@ -45,20 +45,20 @@ func (s *Sender) verdict(resp *rest.Response, readErr error) *message.SendError 
 	}
 	switch status := resp.StatusCode; {
 	case status == http.StatusTooManyRequests:
-		e.Scope = message.ScopeAccount
+		e.Scope = provider.ScopeAccount
 		e.RetryAfter = wire.RetryAfter(h, s.p.Now())
 	case status >= 500 || status == http.StatusRequestTimeout:
 		e.RetryAfter = wire.RetryAfter(h, s.p.Now())
 	case status == http.StatusBadRequest && fault.ours():
-		e.Scope = message.ScopeAccount
+		e.Scope = provider.ScopeAccount
 	case status == http.StatusBadRequest || status == http.StatusRequestEntityTooLarge || status == http.StatusUnsupportedMediaType:
 		// this message
 	case status >= 300 && status < 500:
 		// 401 and 403 (key, unverified sender, blocked address of ours, no
 		// credits), 404 and 3xx (wrong base URL): every message meets them.
-		e.Scope = message.ScopeAccount
+		e.Scope = provider.ScopeAccount
 	}
-	return e
+	return classed(e)
 }
 
 // ours says whether a refusal names what comes from configuration, by its field or

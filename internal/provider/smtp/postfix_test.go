@@ -19,7 +19,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/connectlink/connectlink/internal/message"
+	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/provider/smtp"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/wire"
@@ -201,7 +201,7 @@ func TestVendors8PostfixThatRequiresSTARTTLS(t *testing.T) {
 	p.must(err)
 	_, err = s.Send(t.Context(), outgoing(73))
 	var f *wire.Fault
-	if se := refused(t, err); se.Outcome != message.NotSent || !errors.As(se.Err, &f) || f.Kind != wire.KindTLS {
+	if se := refused(t, err); se.Outcome != provider.NotSent || !errors.As(se.Err, &f) || f.Kind != wire.KindTLS {
 		t.Errorf("%v (%v)", se, se.Err)
 	}
 }

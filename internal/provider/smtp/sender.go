@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/connectlink/connectlink/internal/message"
+	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/wire"
 )
@@ -103,35 +104,35 @@ func (s *Sender) Provider() string { return Provider }
 func (s *Sender) Account() string { return s.account }
 
 // Proof says that nothing can be proved: SMTP has no receipts that reach us.
-func (s *Sender) Proof() message.Proof { return message.Proof{} }
+func (s *Sender) Proof() provider.Proof { return provider.Proof{} }
 
 // Find implements the question for a lost answer, which SMTP cannot be asked.
-func (s *Sender) Find(context.Context, message.Sought) (message.Found, error) {
-	return message.Found{}, message.ErrCannotFind
+func (s *Sender) Find(context.Context, provider.Sought) (provider.Found, error) {
+	return provider.Found{}, provider.ErrCannotFind
 }
 
-// Send hands one mail to the server. The error is always a *message.SendError.
+// Send hands one mail to the server. The error is always a *provider.SendError.
 // The receipt's id is the mail's Message-ID, which the server's own logs show.
-func (s *Sender) Send(ctx context.Context, m message.Outgoing) (message.Receipt, error) {
+func (s *Sender) Send(ctx context.Context, m message.Outgoing) (provider.Acceptance, error) {
 	mail, err := s.compose(m)
 	if err != nil {
-		return message.Receipt{}, &message.SendError{
-			Provider: Provider, Outcome: message.Refused, Scope: message.ScopeMessage, ProviderCode: codeUnsendable, Err: err,
-		}
+		return provider.Acceptance{}, classed(&provider.SendError{
+			Provider: Provider, Outcome: provider.Refused, Scope: provider.ScopeMessage, ProviderCode: codeUnsendable, Err: err,
+		})
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.p.Timeout)
 	defer cancel()
 	d := &dialogue{s: s}
 	defer d.end()
 	if err := d.run(ctx, m.LeaseUntil, mail); err != nil {
-		return message.Receipt{}, d.verdict(err)
+		return provider.Acceptance{}, d.verdict(err)
 	}
-	return message.Receipt{ProviderMessageID: mail.id}, nil
+	return provider.Acceptance{ProviderMessageID: mail.id}, nil
 }
 
 // Check goes as far as naming the sender, and takes it back: it proves address,
 // certificate, login and that the server lets this sender in; not that mail
-// arrives. The error is a *message.SendError.
+// arrives. The error is a *provider.SendError.
 func (s *Sender) Check(ctx context.Context) error {
 	if s.p.From.Email.IsZero() {
 		return errors.New(Provider + ": no sender address is configured")

@@ -20,6 +20,7 @@ import (
 
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/message"
+	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/provider/smtp"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/wire"
@@ -56,11 +57,11 @@ func sender(t testing.TB, srv *server, scheme string, change ...func(*smtp.Param
 	return s
 }
 
-func refused(t testing.TB, err error) *message.SendError {
+func refused(t testing.TB, err error) *provider.SendError {
 	t.Helper()
-	se, ok := err.(*message.SendError)
+	se, ok := err.(*provider.SendError)
 	if !ok {
-		t.Fatalf("Send: %T %v, want a *message.SendError itself", err, err)
+		t.Fatalf("Send: %T %v, want a *provider.SendError itself", err, err)
 	}
 	return se
 }
@@ -164,7 +165,7 @@ func TestCutBeforeTheDotWasNotSent(t *testing.T) {
 			m.Email.HTML = secret.New("<p>" + strings.Repeat("a long mail, longer than any buffer between here and there. ", 200_000) + "</p>")
 			_, err := sender(t, srv, "smtp").Send(t.Context(), m)
 			se := refused(t, err)
-			if se.Outcome == message.Unknown || name != "says why" && se.Outcome != message.NotSent {
+			if se.Outcome == provider.Unknown || name != "says why" && se.Outcome != provider.NotSent {
 				t.Errorf("%v (%v)", se, se.Err)
 			}
 			if n := len(srv.took()); n != 0 && name != "says why" {
@@ -197,7 +198,7 @@ func TestTheServerIsNotThere(t *testing.T) {
 			_, err = s.Send(t.Context(), outgoing(1))
 			se := refused(t, err)
 			var f *wire.Fault
-			if se.Outcome != message.NotSent || !errors.As(se.Err, &f) || f.Kind != c.kind {
+			if se.Outcome != provider.NotSent || !errors.As(se.Err, &f) || f.Kind != c.kind {
 				t.Errorf("%v, cause %v", se, se.Err)
 			}
 		})
@@ -225,15 +226,15 @@ func TestTLSIsRequired(t *testing.T) {
 	})
 	for name, c := range map[string]struct {
 		script  script
-		outcome message.Outcome
+		outcome provider.Outcome
 		code    string
 		kind    wire.Kind
 	}{
-		"STARTTLS is missing":       {script{without: []string{"STARTTLS"}}, message.Refused, "starttls_missing", ""},
-		"STARTTLS 454":              {say("STARTTLS", "454 4.7.0 TLS not available"), message.NotSent, "454 4.7.0", ""},
-		"STARTTLS 501":              {say("STARTTLS", "501 5.5.4 no"), message.Refused, "501 5.5.4", ""},
-		"STARTTLS hangs up":         {say("STARTTLS", hangUp), message.NotSent, "", wire.KindEOF},
-		"STARTTLS for another name": {script{}, message.NotSent, "", wire.KindTLS},
+		"STARTTLS is missing":       {script{without: []string{"STARTTLS"}}, provider.Refused, "starttls_missing", ""},
+		"STARTTLS 454":              {say("STARTTLS", "454 4.7.0 TLS not available"), provider.NotSent, "454 4.7.0", ""},
+		"STARTTLS 501":              {say("STARTTLS", "501 5.5.4 no"), provider.Refused, "501 5.5.4", ""},
+		"STARTTLS hangs up":         {say("STARTTLS", hangUp), provider.NotSent, "", wire.KindEOF},
+		"STARTTLS for another name": {script{}, provider.NotSent, "", wire.KindTLS},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -261,7 +262,7 @@ func TestTLSIsRequired(t *testing.T) {
 		_, err := s.Send(t.Context(), outgoing(1))
 		se := refused(t, err)
 		var f *wire.Fault
-		if se.Outcome != message.NotSent || !errors.As(se.Err, &f) || f.Kind != wire.KindTLS || srv.saw("EHLO") {
+		if se.Outcome != provider.NotSent || !errors.As(se.Err, &f) || f.Kind != wire.KindTLS || srv.saw("EHLO") {
 			t.Errorf("%v, cause %v", se, se.Err)
 		}
 	})
@@ -271,7 +272,7 @@ func TestTLSIsRequired(t *testing.T) {
 		_, err := sender(t, srv, "smtps").Send(t.Context(), outgoing(1))
 		se := refused(t, err)
 		var f *wire.Fault
-		if se.Outcome != message.NotSent || !errors.As(se.Err, &f) || f.Kind != wire.KindTLS {
+		if se.Outcome != provider.NotSent || !errors.As(se.Err, &f) || f.Kind != wire.KindTLS {
 			t.Errorf("%v, cause %v", se, se.Err)
 		}
 	})
@@ -323,16 +324,16 @@ func TestLeaseOver(t *testing.T) {
 func wantLease(t *testing.T, err error) {
 	t.Helper()
 	se := refused(t, err)
-	if se.Outcome != message.NotSent || !errors.Is(se.Err, wire.ErrLeaseOver) {
+	if se.Outcome != provider.NotSent || !errors.Is(se.Err, wire.ErrLeaseOver) {
 		t.Fatalf("%v, cause %v; want the lease", se, se.Err)
 	}
 }
 
 func TestPatienceEnds(t *testing.T) {
 	t.Parallel()
-	for verb, want := range map[string]message.Outcome{
-		"GREETING": message.NotSent, "EHLO": message.NotSent, "AUTH": message.NotSent, "MAIL": message.NotSent,
-		"RCPT": message.NotSent, "DATA": message.NotSent, ".": message.Unknown,
+	for verb, want := range map[string]provider.Outcome{
+		"GREETING": provider.NotSent, "EHLO": provider.NotSent, "AUTH": provider.NotSent, "MAIL": provider.NotSent,
+		"RCPT": provider.NotSent, "DATA": provider.NotSent, ".": provider.Unknown,
 	} {
 		t.Run(verb, func(t *testing.T) {
 			t.Parallel()
@@ -354,7 +355,7 @@ func TestPatienceEnds(t *testing.T) {
 		s := sender(t, srv, "smtp", func(p *smtp.Params) { p.Timeout = 100 * time.Millisecond })
 		_, err := s.Send(t.Context(), outgoing(1))
 		var f *wire.Fault
-		if se := refused(t, err); se.Outcome != message.NotSent || !errors.As(se.Err, &f) || f.Kind != wire.KindTimeout {
+		if se := refused(t, err); se.Outcome != provider.NotSent || !errors.As(se.Err, &f) || f.Kind != wire.KindTimeout {
 			t.Errorf("%v, cause %v", se, se.Err)
 		}
 	})
@@ -377,7 +378,7 @@ func TestUnsendable(t *testing.T) {
 		spoil(&m)
 		_, err := s.Send(t.Context(), m)
 		se := refused(t, err)
-		if se.Outcome != message.Refused || se.Scope != message.ScopeMessage || smtp.Reason(se) != invite.MessageBroken {
+		if se.Outcome != provider.Refused || se.Scope != provider.ScopeMessage || se.Reason != invite.MessageBroken {
 			t.Errorf("%s: %v", name, se)
 		}
 		if strings.Contains(fmt.Sprint(se.Err), "x.example") {
@@ -456,10 +457,10 @@ func TestWhatItSaysOfItself(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.Provider() != "smtp" || !strings.HasPrefix(s.Account(), "smtp:") || s.Proof() != (message.Proof{}) {
+	if s.Provider() != "smtp" || !strings.HasPrefix(s.Account(), "smtp:") || s.Proof() != (provider.Proof{}) {
 		t.Errorf("%s %s %+v", s.Provider(), s.Account(), s.Proof())
 	}
-	if _, err := s.Find(t.Context(), message.Sought{}); !errors.Is(err, message.ErrCannotFind) {
+	if _, err := s.Find(t.Context(), provider.Sought{}); !errors.Is(err, provider.ErrCannotFind) {
 		t.Errorf("find: %v", err)
 	}
 	for _, bad := range []string{"", "mail.brand.example", "http://u:" + password + "@h", "smtp://u:" + password + "@h:x\x7f"} {

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/connectlink/connectlink/internal/invite"
-	"github.com/connectlink/connectlink/internal/message"
+	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/wire"
 )
@@ -21,11 +21,11 @@ const (
 )
 
 // verdict says what an error at this stage means for the message.
-func (d *dialogue) verdict(err error) *message.SendError {
-	e := &message.SendError{Provider: Provider, Outcome: message.NotSent, Scope: message.ScopeMessage}
+func (d *dialogue) verdict(err error) *provider.SendError {
+	e := &provider.SendError{Provider: Provider, Outcome: provider.NotSent, Scope: provider.ScopeMessage}
 	var reply *textproto.Error
-	ours := func(code string, scope message.Scope) {
-		e.Outcome, e.Scope, e.ProviderCode, e.Err = message.Refused, scope, code, err
+	ours := func(code string, scope provider.Scope) {
+		e.Outcome, e.Scope, e.ProviderCode, e.Err = provider.Refused, scope, code, err
 	}
 	switch {
 	case d.stream != nil && d.stream.LeaseOver():
@@ -33,11 +33,11 @@ func (d *dialogue) verdict(err error) *message.SendError {
 		// refused, whatever went before it.
 		e.Err = wire.Strip(wire.ErrLeaseOver)
 	case errors.Is(err, errNoTLS):
-		ours(codeNoTLS, message.ScopeAccount)
+		ours(codeNoTLS, provider.ScopeAccount)
 	case errors.Is(err, errNoAuth):
-		ours(codeNoAuth, message.ScopeAccount)
+		ours(codeNoAuth, provider.ScopeAccount)
 	case errors.Is(err, errNoUTF8):
-		ours(codeNoUTF8, message.ScopeMessage)
+		ours(codeNoUTF8, provider.ScopeMessage)
 	case errors.As(err, &reply):
 		d.answered(e, reply)
 	default:
@@ -46,33 +46,33 @@ func (d *dialogue) verdict(err error) *message.SendError {
 		var f *wire.Fault
 		switch {
 		case d.stage == stageEnd && d.stream.Wrote():
-			e.Outcome = message.Unknown
+			e.Outcome = provider.Unknown
 		case d.stage == stageAuth && errors.As(fault, &f) && f.Kind == wire.KindProtocol:
-			e.Outcome, e.Scope, e.ProviderCode = message.Refused, message.ScopeAccount, codeAuth
+			e.Outcome, e.Scope, e.ProviderCode = provider.Refused, provider.ScopeAccount, codeAuth
 		}
 	}
-	return e
+	return classed(e)
 }
 
 // answered reads a server's no. RFC 5321, 4.2.1: 4yz may be different next
 // time, 5yz will not; with either the server has not taken the message.
-func (d *dialogue) answered(e *message.SendError, reply *textproto.Error) {
+func (d *dialogue) answered(e *provider.SendError, reply *textproto.Error) {
 	e.ProviderCode = strings.TrimSpace(strconv.Itoa(reply.Code) + " " + enhanced(reply.Msg))
 	e.Detail = secret.New(reply.Msg)
-	about := message.ScopeAccount // who we are, or what the server is up to
+	about := provider.ScopeAccount // who we are, or what the server is up to
 	if d.stage >= stageTo && !accountReply(reply.Code) && !aboutSender(reply.Msg) {
-		about = message.ScopeMessage
+		about = provider.ScopeMessage
 	}
 	switch reply.Code / 100 {
 	case 4:
-		e.Outcome, e.Scope = message.NotSent, about
+		e.Outcome, e.Scope = provider.NotSent, about
 	case 5:
-		e.Outcome, e.Scope = message.Refused, about
+		e.Outcome, e.Scope = provider.Refused, about
 	default:
 		// An answer to some other question.
-		e.Scope = message.ScopeAccount
+		e.Scope = provider.ScopeAccount
 		if d.stage == stageEnd {
-			e.Outcome = message.Unknown
+			e.Outcome = provider.Unknown
 		}
 	}
 }
@@ -123,18 +123,24 @@ func enhanced(words string) string {
 	return code
 }
 
-// Reason is our reason for a failed call.
-func Reason(e *message.SendError) invite.Reason {
+// classed gives a failed call's error its reason.
+func classed(e *provider.SendError) *provider.SendError {
+	e.Reason = reasonOfCall(e)
+	return e
+}
+
+// reasonOfCall is our reason for a failed call.
+func reasonOfCall(e *provider.SendError) invite.Reason {
 	switch {
-	case e.Outcome == message.Unknown:
+	case e.Outcome == provider.Unknown:
 		return invite.OutcomeUnknown
 	case e.ProviderCode == codeUnsendable:
 		return invite.MessageBroken
-	case e.Outcome == message.NotSent && e.Scope == message.ScopeMessage && e.ProviderCode != "":
+	case e.Outcome == provider.NotSent && e.Scope == provider.ScopeMessage && e.ProviderCode != "":
 		return invite.DeferredByHost
-	case e.Outcome == message.NotSent:
+	case e.Outcome == provider.NotSent:
 		return invite.ProviderDown
-	case e.Scope == message.ScopeAccount:
+	case e.Scope == provider.ScopeAccount:
 		return invite.ProviderAccount
 	case e.ProviderCode == codeNoUTF8:
 		return invite.AddressNotFound

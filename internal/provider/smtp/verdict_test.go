@@ -6,8 +6,7 @@ import (
 	"testing"
 
 	"github.com/connectlink/connectlink/internal/invite"
-	"github.com/connectlink/connectlink/internal/message"
-	"github.com/connectlink/connectlink/internal/provider/smtp"
+	"github.com/connectlink/connectlink/internal/provider"
 )
 
 // TestVerdicts: what each thing that can go wrong means. The answers are those
@@ -15,13 +14,13 @@ import (
 func TestVerdicts(t *testing.T) {
 	t.Parallel()
 	const (
-		notSent, no, unknown = message.NotSent, message.Refused, message.Unknown
-		account, msg         = message.ScopeAccount, message.ScopeMessage
+		notSent, no, unknown = provider.NotSent, provider.Refused, provider.Unknown
+		account, msg         = provider.ScopeAccount, provider.ScopeMessage
 	)
 	for name, c := range map[string]struct {
 		script  script
-		outcome message.Outcome
-		scope   message.Scope
+		outcome provider.Outcome
+		scope   provider.Scope
 		code    string
 		reason  invite.Reason
 	}{
@@ -86,11 +85,11 @@ func TestVerdicts(t *testing.T) {
 			m := outgoing(1)
 			receipt, err := s.Send(t.Context(), m)
 			se := refused(t, err)
-			if receipt != (message.Receipt{}) {
+			if receipt != (provider.Acceptance{}) {
 				t.Errorf("a receipt %+v beside the error", receipt)
 			}
-			if se.Outcome != c.outcome || se.Scope != c.scope || se.ProviderCode != c.code || smtp.Reason(se) != c.reason {
-				t.Errorf("%s %s %q %s, want %s %s %q %s (cause %v)", se.Outcome, se.Scope, se.ProviderCode, smtp.Reason(se),
+			if se.Outcome != c.outcome || se.Scope != c.scope || se.ProviderCode != c.code || se.Reason != c.reason {
+				t.Errorf("%s %s %q %s, want %s %s %q %s (cause %v)", se.Outcome, se.Scope, se.ProviderCode, se.Reason,
 					c.outcome, c.scope, c.code, c.reason, se.Err)
 			}
 			if conns, _ := srv.heard(); conns != 1 {

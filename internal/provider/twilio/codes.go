@@ -5,7 +5,7 @@ import (
 	"strconv"
 
 	"github.com/connectlink/connectlink/internal/invite"
-	"github.com/connectlink/connectlink/internal/message"
+	"github.com/connectlink/connectlink/internal/provider"
 )
 
 const (
@@ -123,12 +123,18 @@ var (
 	recipient = regexp.MustCompile(`['"` + "`" + `‘“]To['"` + "`" + `’”]|(?i:recipient|destination|\bto (phone |)number\b)`)
 )
 
-// Reason is our reason for a failed call.
-func Reason(e *message.SendError) invite.Reason {
+// classed gives a failed call's error its reason.
+func classed(e *provider.SendError) *provider.SendError {
+	e.Reason = reasonOfCall(e)
+	return e
+}
+
+// reasonOfCall is our reason for a failed call.
+func reasonOfCall(e *provider.SendError) invite.Reason {
 	switch e.Outcome {
-	case message.Unknown:
+	case provider.Unknown:
 		return invite.OutcomeUnknown
-	case message.NotSent:
+	case provider.NotSent:
 		return invite.ProviderDown
 	}
 	if e.ProviderCode == "unsendable" {
@@ -139,7 +145,7 @@ func Reason(e *message.SendError) invite.Reason {
 			return r
 		}
 	}
-	if e.Scope == message.ScopeAccount {
+	if e.Scope == provider.ScopeAccount {
 		return invite.ProviderAccount
 	}
 	return invite.ProviderRefused

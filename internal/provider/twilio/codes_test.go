@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/connectlink/connectlink/internal/invite"
-	"github.com/connectlink/connectlink/internal/message"
+	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/provider/twilio"
 	"github.com/connectlink/connectlink/internal/wire/wiretest"
 )
@@ -97,28 +97,28 @@ func TestF08ARefusalThatNamesOurSenderRestsTheAccount(t *testing.T) {
 	for _, c := range []struct {
 		code  int
 		words string
-		scope message.Scope
+		scope provider.Scope
 		want  invite.Reason
 	}{
-		{21659, "'From' +15005550006 is not a Twilio phone number or Short Code country mismatch", message.ScopeAccount, invite.ProviderAccount},
-		{21660, "Mismatch between the 'From' number +15005550006 and the account AC0", message.ScopeAccount, invite.ProviderAccount},
-		{21601, "Phone number is not a valid SMS-capable inbound phone number", message.ScopeAccount, invite.ProviderAccount},
-		{21616, "The 'From' number matches multiple numbers for your account", message.ScopeAccount, invite.ProviderAccount},
-		{21704, "The Messaging Service contains no phone numbers", message.ScopeAccount, invite.ProviderAccount},
-		{21705, "The Messaging Service is invalid", message.ScopeAccount, invite.ProviderAccount},
-		{21799, "The 'From' number may not send today", message.ScopeAccount, invite.ProviderAccount},
-		{29998, "MessagingServiceSid MG0 is paused", message.ScopeAccount, invite.ProviderAccount},
-		{29997, "Your account is not allowed to do this", message.ScopeAccount, invite.ProviderAccount},
-		{29996, "The alphanumeric sender ID is not known", message.ScopeAccount, invite.ProviderAccount},
-		{29999, "A thing that is new", message.ScopeMessage, invite.ProviderRefused},
-		{29995, "The 'To' number is odd", message.ScopeMessage, invite.ProviderRefused},
-		{29994, "The 'To' number cannot be reached from this 'From' number", message.ScopeMessage, invite.ProviderRefused},
-		{21608, "The number +1 is unverified. Trial accounts cannot send messages to unverified numbers", message.ScopeMessage, invite.ProviderRefused},
+		{21659, "'From' +15005550006 is not a Twilio phone number or Short Code country mismatch", provider.ScopeAccount, invite.ProviderAccount},
+		{21660, "Mismatch between the 'From' number +15005550006 and the account AC0", provider.ScopeAccount, invite.ProviderAccount},
+		{21601, "Phone number is not a valid SMS-capable inbound phone number", provider.ScopeAccount, invite.ProviderAccount},
+		{21616, "The 'From' number matches multiple numbers for your account", provider.ScopeAccount, invite.ProviderAccount},
+		{21704, "The Messaging Service contains no phone numbers", provider.ScopeAccount, invite.ProviderAccount},
+		{21705, "The Messaging Service is invalid", provider.ScopeAccount, invite.ProviderAccount},
+		{21799, "The 'From' number may not send today", provider.ScopeAccount, invite.ProviderAccount},
+		{29998, "MessagingServiceSid MG0 is paused", provider.ScopeAccount, invite.ProviderAccount},
+		{29997, "Your account is not allowed to do this", provider.ScopeAccount, invite.ProviderAccount},
+		{29996, "The alphanumeric sender ID is not known", provider.ScopeAccount, invite.ProviderAccount},
+		{29999, "A thing that is new", provider.ScopeMessage, invite.ProviderRefused},
+		{29995, "The 'To' number is odd", provider.ScopeMessage, invite.ProviderRefused},
+		{29994, "The 'To' number cannot be reached from this 'From' number", provider.ScopeMessage, invite.ProviderRefused},
+		{21608, "The number +1 is unverified. Trial accounts cannot send messages to unverified numbers", provider.ScopeMessage, invite.ProviderRefused},
 	} {
 		srv := wiretest.Twilio(t).Serve(t, func(w http.ResponseWriter, _ *http.Request) { refuse(w, http.StatusBadRequest, c.code, c.words) })
 		_, err := twilio.New(params(srv.URL, nil)).Send(t.Context(), sms(1))
-		se, ok := err.(*message.SendError)
-		if !ok || se.Scope != c.scope || twilio.Reason(se) != c.want {
+		se, ok := err.(*provider.SendError)
+		if !ok || se.Scope != c.scope || se.Reason != c.want {
 			t.Errorf("%d %q: %+v", c.code, c.words, err)
 		}
 	}

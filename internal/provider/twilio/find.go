@@ -12,7 +12,7 @@ import (
 
 	openapi "github.com/twilio/twilio-go/rest/api/v2010"
 
-	"github.com/connectlink/connectlink/internal/message"
+	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/wire"
 )
 
@@ -38,9 +38,9 @@ var (
 //
 // A Found that is not Taken may be believed only after Proof's settle time. An
 // error says nothing either way.
-func (s *Sender) Find(ctx context.Context, sought message.Sought) (message.Found, error) {
+func (s *Sender) Find(ctx context.Context, sought provider.Sought) (provider.Found, error) {
 	if sought.To.IsZero() || sought.Body.IsZero() || sought.StartedAt.IsZero() {
-		return message.Found{}, errNothingSought
+		return provider.Found{}, errNothingSought
 	}
 	params := new(openapi.ListMessageParams).SetTo(sought.To.Reveal()).SetPageSize(pageSize)
 	var token, number string
@@ -48,11 +48,11 @@ func (s *Sender) Find(ctx context.Context, sought message.Sought) (message.Found
 		api, c := s.begin(ctx)
 		page, err := api.PageMessage(params, token, number)
 		if err != nil {
-			return message.Found{}, s.lookupError(c, err)
+			return provider.Found{}, s.lookupError(c, err)
 		}
 		if page.Messages == nil {
 			// JSON, but no list: it must not read as an empty one.
-			return message.Found{}, fmt.Errorf("%s: %w", Provider, errNotList)
+			return provider.Found{}, fmt.Errorf("%s: %w", Provider, errNotList)
 		}
 		since := sought.StartedAt.Add(s.skew(c.header) - clockSlack)
 		older := 0
@@ -61,20 +61,20 @@ func (s *Sender) Find(ctx context.Context, sought message.Sought) (message.Found
 			case before(one, since):
 				older++
 			case matches(one, sought):
-				return message.Found{Taken: true, ProviderMessageID: value(one.Sid), Status: value(one.Status)}, nil
+				return provider.Found{Taken: true, ProviderMessageID: value(one.Sid), Status: value(one.Status)}, nil
 			}
 		}
 		var more bool
 		if token, number, more = next(page.NextPageUri); !more {
-			return message.Found{}, nil
+			return provider.Found{}, nil
 		}
 		// Newest come first, though that is not promised; a whole page of older
 		// ones leaves no doubt.
 		if len(page.Messages) > 0 && older == len(page.Messages) {
-			return message.Found{}, nil
+			return provider.Found{}, nil
 		}
 	}
-	return message.Found{}, ErrTooMany
+	return provider.Found{}, ErrTooMany
 }
 
 // skew is how far Twilio's clock is ahead of ours, by the answer's Date.
@@ -95,7 +95,7 @@ func (s *Sender) skew(h http.Header) time.Duration {
 // matches compares body and direction. Twilio may keep another body than it was
 // given (smart encoding replaces characters, a trial account prepends words),
 // but the link in it is this delivery's own.
-func matches(m *openapi.ApiV2010Message, sought message.Sought) bool {
+func matches(m *openapi.ApiV2010Message, sought provider.Sought) bool {
 	if strings.HasPrefix(value(m.Direction), "inbound") {
 		return false
 	}

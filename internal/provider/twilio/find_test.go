@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/connectlink/connectlink/internal/message"
+	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/provider/providertest"
 	"github.com/connectlink/connectlink/internal/provider/twilio"
 	"github.com/connectlink/connectlink/internal/secret"
@@ -80,28 +80,28 @@ func TestFindAdoptsOnlyThisText(t *testing.T) {
 	for name, c := range map[string]struct {
 		date      time.Time
 		pages     [][]listed
-		want      message.Found
+		want      provider.Found
 		pagesRead int
 	}{
-		"found":                        {now, [][]listed{{mine}}, message.Found{Taken: true, ProviderMessageID: sid(9), Status: "delivered"}, 1},
-		"nothing was taken":            {now, [][]listed{{}}, message.Found{}, 1},
-		"on the third page":            {now, [][]listed{full, full, {mine}}, message.Found{Taken: true, ProviderMessageID: sid(9), Status: "delivered"}, 3},
-		"pages of old ones end it":     {now, [][]listed{full, old, {mine}}, message.Found{}, 2},
-		"another link":                 {now, [][]listed{with(func(l *listed) { l.body = providertest.Text(2).Reveal() })}, message.Found{}, 1},
-		"a longer code, same start":    {now, [][]listed{with(func(l *listed) { l.body += "9" })}, message.Found{}, 1},
-		"a trial account's preface":    {now, [][]listed{with(func(l *listed) { l.body = "Sent from your Twilio trial account - " + l.body })}, message.Found{Taken: true, ProviderMessageID: sid(9), Status: "delivered"}, 1},
-		"smart encoding":               {now, [][]listed{with(func(l *listed) { l.body = l.body + " \"ok\"" })}, message.Found{Taken: true, ProviderMessageID: sid(9), Status: "delivered"}, 1},
-		"the earlier attempt's":        {now, [][]listed{with(func(l *listed) { l.created = started.Add(-10 * time.Second) })}, message.Found{}, 1},
-		"the person's answer":          {now, [][]listed{with(func(l *listed) { l.direction = "inbound" })}, message.Found{}, 1},
-		"Twilio's clock is behind":     {now.Add(-5 * time.Minute), [][]listed{with(func(l *listed) { l.created = l.created.Add(-5 * time.Minute) })}, message.Found{Taken: true, ProviderMessageID: sid(9), Status: "delivered"}, 1},
-		"ahead, the earlier attempt's": {now.Add(5 * time.Minute), [][]listed{with(func(l *listed) { l.created = started.Add(4 * time.Minute) })}, message.Found{}, 1},
+		"found":                        {now, [][]listed{{mine}}, provider.Found{Taken: true, ProviderMessageID: sid(9), Status: "delivered"}, 1},
+		"nothing was taken":            {now, [][]listed{{}}, provider.Found{}, 1},
+		"on the third page":            {now, [][]listed{full, full, {mine}}, provider.Found{Taken: true, ProviderMessageID: sid(9), Status: "delivered"}, 3},
+		"pages of old ones end it":     {now, [][]listed{full, old, {mine}}, provider.Found{}, 2},
+		"another link":                 {now, [][]listed{with(func(l *listed) { l.body = providertest.Text(2).Reveal() })}, provider.Found{}, 1},
+		"a longer code, same start":    {now, [][]listed{with(func(l *listed) { l.body += "9" })}, provider.Found{}, 1},
+		"a trial account's preface":    {now, [][]listed{with(func(l *listed) { l.body = "Sent from your Twilio trial account - " + l.body })}, provider.Found{Taken: true, ProviderMessageID: sid(9), Status: "delivered"}, 1},
+		"smart encoding":               {now, [][]listed{with(func(l *listed) { l.body = l.body + " \"ok\"" })}, provider.Found{Taken: true, ProviderMessageID: sid(9), Status: "delivered"}, 1},
+		"the earlier attempt's":        {now, [][]listed{with(func(l *listed) { l.created = started.Add(-10 * time.Second) })}, provider.Found{}, 1},
+		"the person's answer":          {now, [][]listed{with(func(l *listed) { l.direction = "inbound" })}, provider.Found{}, 1},
+		"Twilio's clock is behind":     {now.Add(-5 * time.Minute), [][]listed{with(func(l *listed) { l.created = l.created.Add(-5 * time.Minute) })}, provider.Found{Taken: true, ProviderMessageID: sid(9), Status: "delivered"}, 1},
+		"ahead, the earlier attempt's": {now.Add(5 * time.Minute), [][]listed{with(func(l *listed) { l.created = started.Add(4 * time.Minute) })}, provider.Found{}, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			srv := list(t, c.date, c.pages...)
 			p := params(srv.URL, nil)
 			p.Now = func() time.Time { return now }
-			got, err := twilio.New(p).Find(t.Context(), message.Sought{
+			got, err := twilio.New(p).Find(t.Context(), provider.Sought{
 				AttemptID: "att_1", To: secret.New("+12025550001"), Body: secret.New(body), StartedAt: started,
 			})
 			if err != nil || got != c.want {
@@ -117,7 +117,7 @@ func TestFindAdoptsOnlyThisText(t *testing.T) {
 // An answer that proves nothing must not read as "not taken".
 func TestFindSaysNothingRatherThanNo(t *testing.T) {
 	t.Parallel()
-	sought := message.Sought{To: secret.New("+12025550001"), Body: providertest.Text(1), StartedAt: time.Now()}
+	sought := provider.Sought{To: secret.New("+12025550001"), Body: providertest.Text(1), StartedAt: time.Now()}
 	full := make([]listed, 100)
 	for i := range full {
 		full[i] = listed{sid: sid(i), body: "another", created: time.Now()}

@@ -11,6 +11,7 @@ import (
 	openapi "github.com/twilio/twilio-go/rest/api/v2010"
 
 	"github.com/connectlink/connectlink/internal/message"
+	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/wire"
 )
@@ -82,8 +83,8 @@ func (s *Sender) From() string {
 func (s *Sender) Account() string { return Provider + ":" + s.p.AccountSID }
 
 // Proof: the list of messages shows what was taken, always.
-func (s *Sender) Proof() message.Proof {
-	return message.Proof{Reporting: true, Settle: s.p.Settle}
+func (s *Sender) Proof() provider.Proof {
+	return provider.Proof{Reporting: true, Settle: s.p.Settle}
 }
 
 // callbackOverrides asks for five repetitions of a failed callback on any
@@ -100,29 +101,29 @@ const (
 
 var errNoSMS = errors.New("not a text with a recipient, a body and a sender")
 
-// Send hands one text to Twilio. The error is always a *message.SendError.
-func (s *Sender) Send(ctx context.Context, m message.Outgoing) (message.Receipt, error) {
+// Send hands one text to Twilio. The error is always a *provider.SendError.
+func (s *Sender) Send(ctx context.Context, m message.Outgoing) (provider.Acceptance, error) {
 	params, err := s.params(m)
 	if err != nil {
-		return message.Receipt{}, &message.SendError{
-			Provider: Provider, Outcome: message.Refused, Scope: message.ScopeMessage, ProviderCode: "unsendable", Err: err,
-		}
+		return provider.Acceptance{}, classed(&provider.SendError{
+			Provider: Provider, Outcome: provider.Refused, Scope: provider.ScopeMessage, ProviderCode: "unsendable", Err: err,
+		})
 	}
 	ctx, written := wire.Trace(wire.WithDeadline(ctx, m.LeaseUntil))
 	api, c := s.begin(ctx)
 	got, err := api.CreateMessage(params)
 	switch {
 	case c.status == 0:
-		return message.Receipt{}, s.failed(wire.Classify(written), err)
+		return provider.Acceptance{}, s.failed(wire.Classify(written), err)
 	case errors.Is(err, errAnswered):
-		return message.Receipt{}, s.verdict(c)
+		return provider.Acceptance{}, s.verdict(c)
 	case err != nil || got == nil || got.Sid == nil || *got.Sid == "":
 		// Taken, but its name was lost on the way: the list will tell it.
 		e := s.failed(wire.Unknown, err)
 		e.HTTPStatus = c.status
-		return message.Receipt{}, e
+		return provider.Acceptance{}, e
 	}
-	return message.Receipt{ProviderMessageID: *got.Sid, HTTPStatus: c.status}, nil
+	return provider.Acceptance{ProviderMessageID: *got.Sid, HTTPStatus: c.status}, nil
 }
 
 func (s *Sender) params(m message.Outgoing) (*openapi.CreateMessageParams, error) {
@@ -149,18 +150,18 @@ func (s *Sender) params(m message.Outgoing) (*openapi.CreateMessageParams, error
 	return p, nil
 }
 
-func (s *Sender) failed(outcome wire.Outcome, err error) *message.SendError {
-	return &message.SendError{
-		Provider: Provider, Outcome: message.Outcome(outcome), Scope: message.ScopeMessage, Err: wire.Strip(err),
-	}
+func (s *Sender) failed(outcome wire.Outcome, err error) *provider.SendError {
+	return classed(&provider.SendError{
+		Provider: Provider, Outcome: provider.Outcome(outcome), Scope: provider.ScopeMessage, Err: wire.Strip(err),
+	})
 }
 
 // verdict reads an answer that is not a success.
-func (s *Sender) verdict(c *call) *message.SendError {
-	e := &message.SendError{
+func (s *Sender) verdict(c *call) *provider.SendError {
+	e := &provider.SendError{
 		Provider:   Provider,
-		Outcome:    message.Outcome(wire.ClassifyStatus(c.status)),
-		Scope:      message.ScopeMessage,
+		Outcome:    provider.Outcome(wire.ClassifyStatus(c.status)),
+		Scope:      provider.ScopeMessage,
 		HTTPStatus: c.status,
 	}
 	if c.fault.Code != 0 {
@@ -173,20 +174,20 @@ func (s *Sender) verdict(c *call) *message.SendError {
 		e.RetryAfter = wire.RetryAfter(c.header, s.p.Now())
 	}
 	switch {
-	case c.status == http.StatusTooManyRequests, c.fault.Code == codeTooManyRequests && e.Outcome == message.Refused,
-		c.fault.Code == codeQueueFull && e.Outcome == message.Refused, rateCode(c.fault.Code) && e.Outcome == message.Refused:
+	case c.status == http.StatusTooManyRequests, c.fault.Code == codeTooManyRequests && e.Outcome == provider.Refused,
+		c.fault.Code == codeQueueFull && e.Outcome == provider.Refused, rateCode(c.fault.Code) && e.Outcome == provider.Refused:
 		// Never processed, by Twilio's own word; the same for a sender whose
 		// queue is full or whose rate is used up, which answers 400.
-		e.Outcome, e.Scope = message.NotSent, message.ScopeAccount
+		e.Outcome, e.Scope = provider.NotSent, provider.ScopeAccount
 	case c.status == http.StatusBadRequest:
 		if accountCode(c.fault.Code) || !known(c.fault.Code) && namesSender(c.fault.Message) {
-			e.Scope = message.ScopeAccount
+			e.Scope = provider.ScopeAccount
 		}
 	case c.status >= 300 && c.status < 500 && c.status != http.StatusRequestTimeout:
-		e.Scope = message.ScopeAccount
+		e.Scope = provider.ScopeAccount
 		if messageCode(c.fault.Code) {
-			e.Scope = message.ScopeMessage
+			e.Scope = provider.ScopeMessage
 		}
 	}
-	return e
+	return classed(e)
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/message"
+	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/provider/providertest"
 	"github.com/connectlink/connectlink/internal/provider/twilio"
 	"github.com/connectlink/connectlink/internal/secret"
@@ -153,35 +154,35 @@ func TestCodesOfRefusals(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		status, code int
-		outcome      message.Outcome
-		scope        message.Scope
+		outcome      provider.Outcome
+		scope        provider.Scope
 		reason       invite.Reason
 	}{
-		{400, 21211, message.Refused, message.ScopeMessage, invite.InvalidNumber},
-		{400, 21408, message.Refused, message.ScopeMessage, invite.CountryNotEnabled},
-		{400, 21610, message.Refused, message.ScopeMessage, invite.OptedOut},
-		{400, 21614, message.Refused, message.ScopeMessage, invite.Landline},
-		{400, 21612, message.Refused, message.ScopeMessage, invite.CountryNotEnabled},
-		{400, 21606, message.Refused, message.ScopeAccount, invite.ProviderAccount},
-		{400, 21663, message.Refused, message.ScopeAccount, invite.ProviderAccount},
-		{400, 21617, message.Refused, message.ScopeMessage, invite.MessageBroken},
-		{400, 99999, message.Refused, message.ScopeMessage, invite.ProviderRefused},
-		{400, 21611, message.NotSent, message.ScopeAccount, invite.ProviderDown},
-		{401, 20003, message.Refused, message.ScopeAccount, invite.ProviderAccount},
-		{403, 21610, message.Refused, message.ScopeMessage, invite.OptedOut},
-		{403, 30450, message.Refused, message.ScopeMessage, invite.CarrierFiltered},
-		{404, 20404, message.Refused, message.ScopeAccount, invite.ProviderAccount},
-		{429, 20429, message.NotSent, message.ScopeAccount, invite.ProviderDown},
-		{500, 20500, message.Unknown, message.ScopeMessage, invite.OutcomeUnknown},
-		{503, 20429, message.Unknown, message.ScopeMessage, invite.OutcomeUnknown},
+		{400, 21211, provider.Refused, provider.ScopeMessage, invite.InvalidNumber},
+		{400, 21408, provider.Refused, provider.ScopeMessage, invite.CountryNotEnabled},
+		{400, 21610, provider.Refused, provider.ScopeMessage, invite.OptedOut},
+		{400, 21614, provider.Refused, provider.ScopeMessage, invite.Landline},
+		{400, 21612, provider.Refused, provider.ScopeMessage, invite.CountryNotEnabled},
+		{400, 21606, provider.Refused, provider.ScopeAccount, invite.ProviderAccount},
+		{400, 21663, provider.Refused, provider.ScopeAccount, invite.ProviderAccount},
+		{400, 21617, provider.Refused, provider.ScopeMessage, invite.MessageBroken},
+		{400, 99999, provider.Refused, provider.ScopeMessage, invite.ProviderRefused},
+		{400, 21611, provider.NotSent, provider.ScopeAccount, invite.ProviderDown},
+		{401, 20003, provider.Refused, provider.ScopeAccount, invite.ProviderAccount},
+		{403, 21610, provider.Refused, provider.ScopeMessage, invite.OptedOut},
+		{403, 30450, provider.Refused, provider.ScopeMessage, invite.CarrierFiltered},
+		{404, 20404, provider.Refused, provider.ScopeAccount, invite.ProviderAccount},
+		{429, 20429, provider.NotSent, provider.ScopeAccount, invite.ProviderDown},
+		{500, 20500, provider.Unknown, provider.ScopeMessage, invite.OutcomeUnknown},
+		{503, 20429, provider.Unknown, provider.ScopeMessage, invite.OutcomeUnknown},
 	} {
 		t.Run(fmt.Sprint(c.status, " ", c.code), func(t *testing.T) {
 			t.Parallel()
 			srv := wiretest.Twilio(t).Serve(t, func(w http.ResponseWriter, _ *http.Request) { refuse(w, c.status, c.code, "words") })
 			_, err := twilio.New(params(srv.URL, nil)).Send(t.Context(), sms(1))
-			se, ok := err.(*message.SendError)
-			if !ok || se.Outcome != c.outcome || se.Scope != c.scope || twilio.Reason(se) != c.reason || se.ProviderCode != fmt.Sprint(c.code) {
-				t.Errorf("%v, scope %q, reason %q; want %+v", err, se.Scope, twilio.Reason(se), c)
+			se, ok := err.(*provider.SendError)
+			if !ok || se.Outcome != c.outcome || se.Scope != c.scope || se.Reason != c.reason || se.ProviderCode != fmt.Sprint(c.code) {
+				t.Errorf("%v, scope %q, reason %q; want %+v", err, se.Scope, se.Reason, c)
 			}
 		})
 	}
@@ -197,7 +198,7 @@ func TestTakenWithoutASIDIsUnknown(t *testing.T) {
 	} {
 		raw := wiretest.Ending(t, wiretest.Cut(body))
 		_, err := twilio.New(params(raw.URL, nil)).Send(t.Context(), sms(1))
-		if se, ok := err.(*message.SendError); !ok || se.Outcome != message.Unknown || se.HTTPStatus != http.StatusCreated {
+		if se, ok := err.(*provider.SendError); !ok || se.Outcome != provider.Unknown || se.HTTPStatus != http.StatusCreated {
 			t.Errorf("%s: %v, want unknown with status 201", name, err)
 		}
 	}

@@ -20,7 +20,7 @@ var ErrMayNotRead = errors.New("the API key may not read Messaging Services here
 // CheckService reads the Messaging Service and its senders: that it exists, is
 // this account's, and has a sender for text messages. Without a configured
 // Messaging Service nothing is checked. Errors: ErrMayNotRead, a
-// *message.SendError, and words of its own. See
+// *provider.SendError, and words of its own. See
 // https://www.twilio.com/docs/messaging/api/service-resource.
 func (s *Sender) CheckService(ctx context.Context) error {
 	id := s.p.MessagingServiceSID
