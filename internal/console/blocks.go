@@ -21,6 +21,7 @@ type blocksPage struct {
 	*view.Base
 	Rows         []blockRow
 	Kinds        []view.Choice
+	Withins      []view.Choice
 	Channels     []view.Choice
 	Filtered     bool
 	Clear, Older string
@@ -64,18 +65,22 @@ func (s *console) blocksData(p *page) (blocksPage, error) {
 		Channel: invite.Channel(oneOf(p.QueryParam("channel"), invite.Email, invite.SMS)),
 		Kind:    invite.Block(oneOf(p.QueryParam("kind"), invite.Blocks()...)), Limit: perPage,
 	}
+	window := oneOf[string](p.QueryParam("within"), pastDay, pastWeek)
+	if window != "" {
+		q.Since = p.frame.Now.Add(-within(window))
+	}
 	q.After, _ = invite.Parse[invite.SuppressionID](p.QueryParam("after"))
 	list, next, err := s.Blocks.List(p.ctx(), p.by, q)
 	if err != nil {
 		return blocksPage{}, err
 	}
 	b := p.base(p.t("Blocks and opt-outs"), "blocks")
-	d := blocksPage{Base: b, CanAdd: p.by.May(access.ActBlock), Clear: b.URL("blocks"), Filtered: q.Channel != "" || q.Kind != ""}
+	d := blocksPage{Base: b, CanAdd: p.by.May(access.ActBlock), Clear: b.URL("blocks"), Filtered: q.Channel != "" || q.Kind != "" || window != "", Withins: p.withins(window)}
 	for _, one := range list {
 		d.Rows = append(d.Rows, p.blockRow(one))
 	}
 	if !next.IsZero() {
-		d.Older = query(b.URL("blocks"), "channel", string(q.Channel), "kind", string(q.Kind), "after", next.String())
+		d.Older = query(b.URL("blocks"), "channel", string(q.Channel), "kind", string(q.Kind), "within", window, "after", next.String())
 	}
 	d.Kinds = []view.Choice{{Value: "", Text: p.t("Any kind"), Chosen: q.Kind == ""}}
 	for _, k := range invite.Blocks() {

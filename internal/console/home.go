@@ -48,12 +48,16 @@ func (s *console) home(p *page) error {
 	if err != nil {
 		return err
 	}
+	blocked, err := s.Blocks.CountSince(p.ctx(), p.by, p.frame.Now.Add(-within(pastDay)), find.CountCap)
+	if err != nil {
+		return err
+	}
 	invites := p.frame.URL("invites")
 	for _, c := range []card{
-		{N: a.Failed, URL: invites + "?status=" + string(invite.Failed), Text: p.t("did not arrive today"), Kind: "bad", Icon: "alert"},
+		{N: a.Failed, URL: query(invites, "status", string(invite.Failed), "within", pastDay), Text: p.t("did not arrive today"), Kind: "bad", Icon: "alert"},
 		{N: a.Expiring, More: a.ExpiringMore, URL: invites + "?expiring=1", Text: p.t("end within the hour, unopened"), Kind: "warn", Icon: "clock"},
-		{N: a.ConnectFailed, URL: invites + "?progress=" + string(invite.ConnectFailed), Text: p.t("could not be connected this week"), Kind: "bad", Icon: "plug"},
-		{N: a.Blocked, URL: p.frame.URL("blocks"), Text: p.t("addresses blocked today"), Kind: "warn", Icon: "ban"},
+		{N: a.ConnectFailed, URL: query(invites, "progress", string(invite.ConnectFailed), "within", pastWeek), Text: p.t("could not be connected this week"), Kind: "bad", Icon: "plug"},
+		{N: blocked, URL: query(p.frame.URL("blocks"), "within", pastDay), Text: p.t("addresses blocked today"), Kind: "warn", Icon: "ban"},
 	} {
 		c.Count = strconv.Itoa(c.N)
 		switch {

@@ -17,6 +17,7 @@ type invitesPage struct {
 	Rows         []inviteRow
 	Views        []tab
 	Statuses     []view.Choice
+	Withins      []view.Choice
 	Channels     []view.Choice
 	Reasons      []view.Choice
 	Filtered     bool
@@ -69,6 +70,30 @@ func (s *console) invites(p *page) error {
 // filters are what narrows the list of invites, as it stands in the address.
 type filters struct {
 	Status, Channel, App, Inviter, Reason, Progress, Expiring, Since, Until string
+	// Within bounds when the invite failed, where failed ones are asked for.
+	Within string
+}
+
+// The values of Within; the counts of home use the same windows.
+const (
+	pastDay  = "day"
+	pastWeek = "week"
+)
+
+// within is how long a window is; zero for none.
+func within(window string) time.Duration {
+	switch window {
+	case pastDay:
+		return find.FailedWindow
+	case pastWeek:
+		return find.ConnectFailedWindow
+	}
+	return 0
+}
+
+// fails says whether the filters ask for invites that failed.
+func (f filters) fails() bool {
+	return f.Status == string(invite.Failed) || f.Progress == string(invite.ConnectFailed)
 }
 
 // filtersOf reads them; whatever means nothing is left out.
@@ -78,6 +103,9 @@ func filtersOf(p *page) filters {
 		Status: oneOf(q("status"), invite.Statuses()...), Channel: oneOf(q("channel"), invite.Email, invite.SMS, invite.LinkOnly),
 		Reason: oneOf(q("reason"), reasons()...), Progress: oneOf(q("progress"), invite.Progresses()...),
 		App: q("app"), Inviter: q("inviter"),
+	}
+	if f.fails() {
+		f.Within = oneOf[string](q("within"), pastDay, pastWeek)
 	}
 	if q("expiring") != "" {
 		f.Expiring = "1"
@@ -94,7 +122,7 @@ func filtersOf(p *page) filters {
 func (f filters) members() []string {
 	return []string{
 		"status", f.Status, "channel", f.Channel, "app", f.App, "inviter", f.Inviter, "reason", f.Reason, "progress", f.Progress,
-		"expiring", f.Expiring, "since", f.Since, "until", f.Until,
+		"expiring", f.Expiring, "within", f.Within, "since", f.Since, "until", f.Until,
 	}
 }
 
@@ -107,6 +135,11 @@ func (f filters) filter(p *page) find.Filter {
 	}
 	if f.Status != "" {
 		out.Status = []invite.Status{invite.Status(f.Status)}
+	}
+	if since := p.frame.Now.Add(-within(f.Within)); f.Within != "" && f.Status == string(invite.Failed) {
+		out.FailedAfter = since
+	} else if f.Within != "" {
+		out.ConnectFailedAfter = since
 	}
 	if !out.CreatedBefore.IsZero() {
 		out.CreatedBefore = out.CreatedBefore.AddDate(0, 0, 1) // the day itself counts
@@ -134,6 +167,7 @@ func (d *invitesPage) choices(p *page) {
 	for _, s := range invite.Statuses() {
 		d.Statuses = append(d.Statuses, view.Choice{Value: string(s), Text: p.statusName(s), Chosen: string(s) == f.Status})
 	}
+	d.Withins = p.withins(f.Within)
 	d.Channels = []view.Choice{{Value: "", Text: p.t("Any channel"), Chosen: f.Channel == ""}}
 	for _, c := range []invite.Channel{invite.Email, invite.SMS, invite.LinkOnly} {
 		d.Channels = append(d.Channels, view.Choice{Value: string(c), Text: p.channel(c), Chosen: string(c) == f.Channel})
@@ -141,6 +175,15 @@ func (d *invitesPage) choices(p *page) {
 	d.Reasons = []view.Choice{{Value: "", Text: p.t("Any reason"), Chosen: f.Reason == ""}}
 	for _, e := range invite.Explanations() {
 		d.Reasons = append(d.Reasons, view.Choice{Value: string(e.Code), Text: p.t(e.Title), Chosen: string(e.Code) == f.Reason})
+	}
+}
+
+// withins are the windows that failures and blocks can be narrowed to.
+func (p *page) withins(chosen string) []view.Choice {
+	return []view.Choice{
+		{Value: "", Text: p.t("Any time"), Chosen: chosen == ""},
+		{Value: pastDay, Text: p.t("In the last 24 hours"), Chosen: chosen == pastDay},
+		{Value: pastWeek, Text: p.t("In the last 7 days"), Chosen: chosen == pastWeek},
 	}
 }
 

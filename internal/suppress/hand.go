@@ -54,6 +54,7 @@ type Query struct {
 	Channel   invite.Channel
 	Kind      invite.Block
 	Recipient string
+	Since     time.Time // zero: of any age
 	After     invite.SuppressionID
 	Limit     int
 }
@@ -61,7 +62,7 @@ type Query struct {
 // List returns the standing blocks of a principal's project, newest first,
 // and where the next page begins. Errors: invalid_request for what is no address.
 func (s *Service) List(ctx context.Context, p access.Principal, q Query) ([]Suppression, invite.SuppressionID, error) {
-	f := suppression.Filter{Scope: s.scope(p.ProjectID, p.Livemode), Channel: q.Channel, Kind: q.Kind, After: q.After, Limit: q.Limit}
+	f := suppression.Filter{Scope: s.scope(p.ProjectID, p.Livemode), Channel: q.Channel, Kind: q.Kind, Since: q.Since, After: q.After, Limit: q.Limit}
 	if q.Recipient != "" {
 		ch, address, ok := parse(q.Recipient, p)
 		if !ok {
@@ -82,6 +83,12 @@ func (s *Service) List(ctx context.Context, p access.Principal, q Query) ([]Supp
 		out = append(out, one)
 	}
 	return out, next, nil
+}
+
+// CountSince counts the standing blocks of a principal's project that are newer
+// than since, as List with that Query lists them, up to most.
+func (s *Service) CountSince(ctx context.Context, p access.Principal, since time.Time, most int) (int, error) {
+	return suppression.Count(ctx, s.p.DB, suppression.Filter{Scope: s.scope(p.ProjectID, p.Livemode), Since: since}, most)
 }
 
 // Add blocks an address by hand; the bool says whether there was none before.

@@ -7,7 +7,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/postgres"
 )
 
@@ -21,39 +20,33 @@ const (
 	FailedWindow        = 24 * time.Hour
 	ExpiringWindow      = time.Hour
 	ConnectFailedWindow = 7 * 24 * time.Hour
-	BlockedWindow       = 24 * time.Hour
 )
 
 // Attention counts what somebody should look at, each up to CountCap.
 type Attention struct {
-	Failed        int // made within FailedWindow, and no message can get through
+	Failed        int // failed within FailedWindow: no message can get through
 	Expiring      int // end within ExpiringWindow, and nobody opened them
-	ConnectFailed int // made within ConnectFailedWindow, and the app refused the person
-	Blocked       int // addresses blocked within BlockedWindow
+	ConnectFailed int // failed within ConnectFailedWindow: the app refused the person
 	// ExpiringMore says that more end within the hour than were looked at, so
 	// that there can be more than Expiring.
 	ExpiringMore bool
 }
 
-// GetAttention counts for one project and mode.
+// GetAttention counts for one project and mode, by when something failed. The
+// filters FailedAfter and ConnectFailedAfter list the same invites.
 func GetAttention(ctx context.Context, db postgres.DB, project string, livemode bool, now time.Time) (Attention, error) {
 	var a Attention
 	var batch pgx.Batch
-	count := func(out *int, sql string, args ...any) {
-		batch.Queue(`SELECT count(*) FROM (`+sql+` LIMIT `+fmt.Sprint(CountCap)+`) t`, args...).QueryRow(func(row pgx.Row) error { return row.Scan(out) })
+	count := func(out *int, f Filter) {
+		f.ProjectID, f.Livemode = project, livemode
+		l := listing{f: f}
+		sql := l.count()
+		batch.Queue(sql, l.args...).QueryRow(func(row pgx.Row) error { return row.Scan(out) })
 	}
-	since := func(d time.Duration) any { return invite.From[invite.ID](now.Add(-d)) }
-	count(&a.Failed, `SELECT FROM invites WHERE project_id = $1 AND livemode = $2 AND status = 'failed' AND id > $3`,
-		project, livemode, since(FailedWindow))
+	count(&a.Failed, Filter{FailedAfter: now.Add(-FailedWindow)})
+	count(&a.ConnectFailed, Filter{ConnectFailedAfter: now.Add(-ConnectFailedWindow)})
 	batch.Queue(`SELECT count(*) FILTER (WHERE project_id = $1 AND livemode = $2 AND `+unopened+`), count(*) = `+fmt.Sprint(maxEnding)+` FROM (`+soonest()+`) s`,
 		project, livemode).QueryRow(func(row pgx.Row) error { return row.Scan(&a.Expiring, &a.ExpiringMore) })
-	count(&a.ConnectFailed, `
-		SELECT FROM (SELECT DISTINCT invite_id FROM events WHERE project_id = $1 AND livemode = $2 AND type = 'connect_failed' AND invite_id > $3
-			ORDER BY invite_id DESC LIMIT `+fmt.Sprint(probed)+`) e
-		CROSS JOIN LATERAL (SELECT FROM invites WHERE id = e.invite_id AND progress = 'connect_failed' OFFSET 0) i`,
-		project, livemode, since(ConnectFailedWindow))
-	count(&a.Blocked, `SELECT FROM suppressions WHERE project_id = $1 AND livemode = $2 AND id > $3 AND lifted_at IS NULL`,
-		project, livemode, since(BlockedWindow))
 	if err := db.SendBatch(ctx, &batch).Close(); err != nil {
 		return a, fmt.Errorf("count what needs attention: %w", postgres.Translate(err))
 	}

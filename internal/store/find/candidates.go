@@ -69,6 +69,10 @@ func (l *listing) candidates() (sql string, most int) {
 		return fmt.Sprintf(`SELECT id FROM (%s) w ORDER BY id %s LIMIT %d`, strings.Join(walks, " UNION ALL "), l.order(), probed)
 	}
 	switch {
+	case !f.FailedAfter.IsZero():
+		return l.failures("type IN ("+notArrived+")", f.FailedAfter), 0
+	case !f.ConnectFailedAfter.IsZero():
+		return l.failures("type = 'connect_failed'", f.ConnectFailedAfter), 0
 	case len(f.Recipient) > 0:
 		return byTerm(f.Recipient), probed
 	case f.ExternalUserID != "":
@@ -85,6 +89,22 @@ func (l *listing) candidates() (sql string, most int) {
 		return byTerm(f.Inviter), probed
 	}
 	return fmt.Sprintf(`SELECT id FROM invites WHERE %s%s ORDER BY id %s LIMIT %d`, l.scope(), l.bounds("id"), l.order(), walked), walked
+}
+
+// notArrived are the events by which an invite comes to be failed, as constants:
+// only so the index of failures is used.
+const notArrived = `'delivery.bounced', 'delivery.undelivered', 'delivery.rejected', 'delivery.suppressed', 'fallback.skipped'`
+
+// maxFailures is how many failures of a window are looked at, the latest first.
+const maxFailures = 10_000
+
+// failures is a SELECT of the ids of invites that have such an event since. A
+// passcode that does not arrive fails no invite.
+func (l *listing) failures(events string, since time.Time) string {
+	latest := fmt.Sprintf(`SELECT invite_id FROM events e WHERE %s AND %s AND occurred_at > %s
+		AND NOT EXISTS (SELECT FROM deliveries d WHERE d.invite_id = e.invite_id AND d.id = e.delivery_id AND d.kind = 'passcode')
+		ORDER BY occurred_at DESC LIMIT %d`, l.scope(), events, l.arg(since), maxFailures)
+	return fmt.Sprintf(`SELECT DISTINCT invite_id AS id FROM (%s) latest WHERE true%s ORDER BY id %s`, latest, l.bounds("invite_id"), l.order())
 }
 
 // bounds is what the keyset and the dates say of an id.
@@ -108,8 +128,19 @@ func (l *listing) bounds(column string) string {
 
 // page is the whole statement.
 func (l *listing) page() string {
+	source, key := l.source()
+	return fmt.Sprintf(`SELECT %s FROM %s %s WHERE %s ORDER BY %s %s LIMIT %d`, columns, source, joins, l.where(), key, l.order(), l.f.Limit+1)
+}
+
+// count counts what pages list, up to CountCap.
+func (l *listing) count() string {
+	source, _ := l.source()
+	return fmt.Sprintf(`SELECT count(*) FROM (SELECT FROM %s WHERE %s LIMIT %d) t`, source, l.where(), CountCap)
+}
+
+// source is where the rows come from, and the column that they are ordered by.
+func (l *listing) source() (source, key string) {
 	sql, most := l.candidates()
-	var source, key string
 	if most == walked {
 		// The list's own rows; looking each up by its id would be twice the work.
 		source, key = "("+strings.Replace(sql, "SELECT id", "SELECT *", 1)+") i", "i.id"
@@ -117,8 +148,7 @@ func (l *listing) page() string {
 		// OFFSET keeps it a look-up per candidate, in their order, that stops at the limit.
 		source, key = fmt.Sprintf(`(%s) one CROSS JOIN LATERAL (SELECT * FROM invites WHERE id = one.id AND %s OFFSET 0) i`, sql, l.scope()), "one.id"
 	}
-	where := l.where()
-	return fmt.Sprintf(`SELECT %s FROM %s %s WHERE %s ORDER BY %s %s LIMIT %d`, columns, source, joins, where, key, l.order(), l.f.Limit+1)
+	return source, key
 }
 
 // where is what an invite must fulfil, whichever way it became a candidate.
@@ -126,6 +156,12 @@ func (l *listing) where() string {
 	f := l.f
 	cond := []string{"true"}
 	add := func(before string, v any, after string) { cond = append(cond, before+l.arg(v)+after) }
+	if !f.FailedAfter.IsZero() {
+		add("i.status = ", string(invite.Failed), "")
+	}
+	if !f.ConnectFailedAfter.IsZero() {
+		add("i.progress = ", string(invite.ConnectFailed), "")
+	}
 	if len(f.Status) > 0 {
 		add("i.status = ANY(", f.Status, ")")
 	}

@@ -27,11 +27,16 @@ type Filter struct {
 	Reason         invite.Reason
 	Progress       invite.Progress
 	Expiring       bool // ends within ExpiringWindow, and nobody opened it
-	CreatedAfter   time.Time
-	CreatedBefore  time.Time
-	After          invite.ID // keyset: only invites older than this one
-	Before         invite.ID // keyset, the other way: the page just newer than this one
-	Limit          int
+	// FailedAfter selects the invites of which no message arrived and whose last
+	// failure is later. ConnectFailedAfter does so for failed connections. At most
+	// one of the two is given.
+	FailedAfter        time.Time
+	ConnectFailedAfter time.Time
+	CreatedAfter       time.Time
+	CreatedBefore      time.Time
+	After              invite.ID // keyset: only invites older than this one
+	Before             invite.ID // keyset, the other way: the page just newer than this one
+	Limit              int
 }
 
 // List reads a page of invites, newest first. next is the id to go on from,

@@ -10,10 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/connectlink/connectlink/internal/invite"
-	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/store/find"
 	"github.com/connectlink/connectlink/internal/store/ledger"
-	"github.com/connectlink/connectlink/internal/store/suppression"
 )
 
 func TestPagesGoOlderAndBackToNewer(t *testing.T) {
@@ -75,26 +73,21 @@ func TestWhatNeedsAttentionIsCountedAndListedAlike(t *testing.T) {
 		p.email = "pat@customer.example"
 		a.bounced(a.add(p), invite.AddressNotFound)
 	}
-	if _, _, err := suppression.Insert(t.Context(), a.db, a.box, suppression.Scope{ProjectID: "default"}, suppression.New{
-		Channel: invite.Email, Kind: invite.HardBounce, Address: secret.New("pat@customer.example"), Source: suppression.FromReceipt,
-	}); err != nil {
-		t.Fatal(err)
-	}
 	now := time.Now()
 	got, err := find.GetAttention(t.Context(), a.db, "default", false, now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(find.Attention{Failed: 1, Expiring: 1, ConnectFailed: 1, Blocked: 1}, got); diff != "" {
+	if diff := cmp.Diff(find.Attention{Failed: 1, Expiring: 1, ConnectFailed: 1}, got); diff != "" {
 		t.Error(diff)
 	}
 	for name, c := range map[string]struct {
 		filter find.Filter
 		want   invite.ID
 	}{
-		"failed":         {find.Filter{Status: []invite.Status{invite.Failed}, CreatedAfter: now.Add(-find.FailedWindow)}, failed.id},
+		"failed":         {find.Filter{FailedAfter: now.Add(-find.FailedWindow)}, failed.id},
 		"expiring":       {find.Filter{Expiring: true}, ending.id},
-		"connect failed": {find.Filter{Progress: invite.ConnectFailed}, refused.id},
+		"connect failed": {find.Filter{ConnectFailedAfter: now.Add(-find.ConnectFailedWindow)}, refused.id},
 	} {
 		c.filter.ProjectID, c.filter.Limit = "default", 10
 		list, _, err := find.List(t.Context(), a.db, c.filter)
@@ -103,6 +96,68 @@ func TestWhatNeedsAttentionIsCountedAndListedAlike(t *testing.T) {
 		}
 		if len(list) != 1 || list[0].ID != c.want {
 			t.Errorf("%s lists %d, want the one that was counted", name, len(list))
+		}
+	}
+}
+
+// failures are invites that failed at these times before now; old ones were made
+// long before.
+func (a *archive) failures(now time.Time, ago ...time.Duration) {
+	a.t.Helper()
+	for _, d := range ago {
+		mail, app := a.add(person{email: "pat@customer.example"}), a.add(person{email: "sam@customer.example"})
+		a.append(mail.id, invite.Event{Type: invite.EventDeliveryBounced, DeliveryID: mail.delivery, Data: invite.Data{Reason: invite.AddressNotFound}, At: now.Add(-d)})
+		a.append(app.id, invite.Event{Type: invite.EventConnectFailed, At: now.Add(-d)})
+	}
+}
+
+// Finding J: the numbers counted invites by when they were made, and led to lists
+// of all times.
+func TestRCJNumbersAndTheirListsAgreeAroundTheEdgesOfTheWindow(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	now := time.Now().Truncate(time.Millisecond)
+	const day, week = 24 * time.Hour, 7 * 24 * time.Hour
+	a.failures(now, time.Minute, day-time.Second, day, day+time.Second, week-time.Second, week, week+time.Second)
+	// Made long ago and failed today; made today and not failed any more.
+	a.exec(`UPDATE invites SET created_at = now() - interval '20 days' WHERE project_id = 'default'`)
+	resent := a.bounced(a.add(person{email: "kim@customer.example"}), invite.AddressNotFound)
+	a.append(resent.id, invite.Event{Type: invite.EventResent, Data: invite.Data{HasLink: true}})
+	// Failed before, and once more today.
+	again := a.add(person{email: "kim@customer.example"})
+	a.append(again.id, invite.Event{Type: invite.EventConnectFailed, At: now.Add(-week - day)}, invite.Event{Type: invite.EventContinued}, invite.Event{Type: invite.EventConnectFailed, At: now})
+	for _, p := range []person{{project: "other"}, {livemode: true}} {
+		p.email = "pat@customer.example"
+		a.bounced(a.add(p), invite.AddressNotFound)
+	}
+	got, err := find.GetAttention(t.Context(), a.db, "default", false, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Failed != 2 || got.ConnectFailed != 6 {
+		t.Errorf("%d did not arrive, %d did not connect; want 2 and 6", got.Failed, got.ConnectFailed)
+	}
+	for name, c := range map[string]struct {
+		filter find.Filter
+		want   int
+	}{
+		"did not arrive":  {find.Filter{FailedAfter: now.Add(-find.FailedWindow)}, got.Failed},
+		"did not connect": {find.Filter{ConnectFailedAfter: now.Add(-find.ConnectFailedWindow)}, got.ConnectFailed},
+	} {
+		c.filter.ProjectID, c.filter.Limit = "default", 1 // each on a page of its own
+		listed := map[invite.ID]bool{}
+		for pages := 0; pages == 0 || !c.filter.After.IsZero(); pages++ {
+			list, next, err := find.List(t.Context(), a.db, c.filter)
+			if err != nil || pages > 20 {
+				t.Fatalf("page %d: %v", pages, err)
+			}
+			for _, inv := range list {
+				listed[inv.ID] = true
+			}
+			c.filter.After = next
+		}
+		if len(listed) != c.want {
+			t.Errorf("%s: the number is %d, the list has %d", name, c.want, len(listed))
 		}
 	}
 }

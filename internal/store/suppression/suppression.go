@@ -181,12 +181,14 @@ type Filter struct {
 	Channel invite.Channel       // empty: any
 	Kind    invite.Block         // empty: any
 	Keys    []seal.Hash          // nil: any address
+	Since   time.Time            // zero: of any age
 	After   invite.SuppressionID // the last one of the page before
 	Limit   int
 }
 
-// List returns standing blocks, newest first, and where the next page begins.
-func List(ctx context.Context, db postgres.DB, f Filter) ([]Row, invite.SuppressionID, error) {
+// walks is a SELECT of the newest standing blocks of a filter, up to limit of each
+// of two kinds, with its arguments.
+func (f Filter) walks(columns string, limit int) (string, []any) {
 	args := []any{f.ProjectID, f.Livemode, f.Sender}
 	var where strings.Builder
 	and := func(condition string, v any) {
@@ -202,15 +204,33 @@ func List(ctx context.Context, db postgres.DB, f Filter) ([]Row, invite.Suppress
 	if f.Keys != nil {
 		and("hash = ANY($%d)", f.Keys)
 	}
+	if !f.Since.IsZero() {
+		and("id > $%d", invite.From[invite.SuppressionID](f.Since))
+	}
 	if !f.After.IsZero() {
 		and("id < $%d", f.After)
 	}
 	walk := func(scope string) string {
-		return fmt.Sprintf(`(SELECT %s FROM suppressions WHERE lifted_at IS NULL AND %s%s ORDER BY id DESC LIMIT %d)`, rowColumns, scope, where.String(), f.Limit+1)
+		return fmt.Sprintf(`(SELECT %s FROM suppressions WHERE lifted_at IS NULL AND %s%s ORDER BY id DESC LIMIT %d)`, columns, scope, where.String(), limit)
 	}
 	// Each along an index of its own. A sender's opt-out can be the project's too.
-	rows, _ := db.Query(ctx, fmt.Sprintf(`SELECT * FROM (%s UNION %s) s ORDER BY id DESC LIMIT %d`,
-		walk("project_id = $1 AND livemode = $2"), walk("sender <> '' AND sender = $3"), f.Limit+1), args...)
+	return walk("project_id = $1 AND livemode = $2") + " UNION " + walk("sender <> '' AND sender = $3"), args
+}
+
+// Count counts the standing blocks that List lists, up to most.
+func Count(ctx context.Context, db postgres.DB, f Filter, most int) (int, error) {
+	sql, args := f.walks("id", most)
+	var n int
+	if err := db.QueryRow(ctx, fmt.Sprintf(`SELECT least(count(*), %d) FROM (%s) s`, most, sql), args...).Scan(&n); err != nil {
+		return 0, fmt.Errorf("count suppressions: %w", postgres.Translate(err))
+	}
+	return n, nil
+}
+
+// List returns standing blocks, newest first, and where the next page begins.
+func List(ctx context.Context, db postgres.DB, f Filter) ([]Row, invite.SuppressionID, error) {
+	sql, args := f.walks(rowColumns, f.Limit+1)
+	rows, _ := db.Query(ctx, fmt.Sprintf(`SELECT * FROM (%s) s ORDER BY id DESC LIMIT %d`, sql, f.Limit+1), args...)
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[Row])
 	if err != nil {
 		return nil, invite.SuppressionID{}, fmt.Errorf("list suppressions: %w", postgres.Translate(err))
