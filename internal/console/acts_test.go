@@ -198,3 +198,21 @@ func TestBugNewerInTheAuditLogIsTheNextNewerPage(t *testing.T) {
 		t.Errorf("the filter is lost on the way: %s", to)
 	}
 }
+
+// TestAFormWithAVersionThatCannotBeIsNoFailureOfOurs: a version past the
+// database's integers, below one or no number counts as the oldest.
+func TestAFormWithAVersionThatCannotBeIsNoFailureOfOurs(t *testing.T) {
+	t.Parallel()
+	s := newStock(t)
+	s.bounced("user-101", "pat@customer.example", "Pat")
+	robin := s.signedIn("Robin", map[string]access.Role{"default": access.RoleAgent})
+	home := "/console/default/test/invites/" + s.ids["user-101"].String()
+	for _, version := range []string{"+999999999999999999999", "4294967296", "-1", "1e3", "x"} {
+		for _, act := range []string{"/resend", "/revoke"} {
+			a := robin.post(home+act, url.Values{"do": {"preview"}, "channel": {"email"}, "reason": {""}, "version": {version}})
+			if a.StatusCode >= http.StatusInternalServerError {
+				t.Errorf("%s with version %s: %d", act, version, a.StatusCode)
+			}
+		}
+	}
+}

@@ -139,6 +139,13 @@ func (d *resendPage) say(o opened) {
 	}
 }
 
+// shownVersion is the version of the invite that a form was made from; false
+// when the form names none that can be.
+func shownVersion(form url.Values, o opened) (int, bool) {
+	n, err := strconv.Atoi(form.Get("version"))
+	return n, err == nil && 1 <= n && n <= o.Version
+}
+
 // resend does it, or shows what it would do.
 func (s *console) resend(p *page) error {
 	o, err := p.invite()
@@ -162,8 +169,8 @@ func (s *console) resend(p *page) error {
 		d.Email = ""
 	}
 	d.Note, d.Sure, d.Correct = form.Get("note"), form.Get("sure") == d.Email && d.Email != "", form.Get("correct") != ""
-	seen, _ := strconv.Atoi(form.Get("version"))
-	if seen < 1 || seen > o.Version {
+	seen, ok := shownVersion(form, o)
+	if !ok {
 		seen = o.Version
 	}
 	if form.Get("do") == "show" {
@@ -281,8 +288,11 @@ func (s *console) revoke(p *page) error {
 		return err
 	}
 	d.Reason = form.Get("reason")
-	seen, _ := strconv.Atoi(form.Get("version"))
-	if _, err := s.Invites.Revoke(p.ctx(), p.by, o.ID, issue.RevokeRequest{Reason: d.Reason}, issue.Meta{RequestID: web.RequestID(p.ctx()), Seen: max(seen, 1)}); err != nil {
+	seen, ok := shownVersion(form, o)
+	if !ok {
+		seen = 1 // the oldest that a page can have shown
+	}
+	if _, err := s.Invites.Revoke(p.ctx(), p.by, o.ID, issue.RevokeRequest{Reason: d.Reason}, issue.Meta{RequestID: web.RequestID(p.ctx()), Seen: seen}); err != nil {
 		return s.refused(p, err, o, seen, &d.actPage, func() error { return p.wrong("revoke", d) })
 	}
 	return p.done(d.Home, "good", p.t("Revoked. The link shows that it was cancelled."))
