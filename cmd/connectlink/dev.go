@@ -59,10 +59,20 @@ func (c *devCommand) run(e *env) error {
 	if err != nil {
 		return err
 	}
+	// The address comes first: a database that is started for nothing costs
+	// seconds, and one of a first start a folder.
+	listener, err := c.listen(cfg, state)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = listener.Close() }() // the server closes it too; this is for what fails before
 	log := c.logger(e)
 	pg, err := devDatabase(e, cfg, state, log)
 	if err != nil {
 		return err
+	}
+	if port := listener.Addr().(*net.TCPAddr).Port; c.Listen == "" && port != defaultPort {
+		e.say("Port %d is in use; serving on %d.", defaultPort, port)
 	}
 	var ended <-chan struct{}
 	if pg != nil {
@@ -70,7 +80,7 @@ func (c *devCommand) run(e *env) error {
 		ended = pg.Done()
 	}
 	served := make(chan error, 1)
-	go func() { served <- c.serve(e, cfg, state, log) }()
+	go func() { served <- c.serve(e, cfg, state, listener, log) }()
 	select {
 	case err := <-served:
 		return err
@@ -146,12 +156,8 @@ func stopDatabase(e *env, pg *devpg.Server, log *slog.Logger) {
 	}
 }
 
-func (c *devCommand) serve(e *env, cfg *config.Config, state devState, log *slog.Logger) error {
+func (c *devCommand) serve(e *env, cfg *config.Config, state devState, listener net.Listener, log *slog.Logger) error {
 	if err := postgres.Migrate(e.ctx, cfg.DatabaseDirectURL.Reveal(), log); err != nil {
-		return err
-	}
-	listener, err := c.listen(e)
-	if err != nil {
 		return err
 	}
 	base := &url.URL{Scheme: "http", Host: listener.Addr().String()}
@@ -164,7 +170,7 @@ func (c *devCommand) serve(e *env, cfg *config.Config, state devState, log *slog
 	}
 	a, err := app.New(e.ctx, cfg, app.Options{Log: log, Listener: listener, Laptop: true, Pace: c.Pace})
 	if err != nil {
-		return errors.Join(err, listener.Close())
+		return err
 	}
 	if err := c.greet(e, a, base.String(), cfg.Projects[0].ID, state); err != nil {
 		a.Close()
@@ -199,7 +205,7 @@ func (c *devCommand) greet(e *env, a *app.App, base, project string, state devSt
 	return err
 }
 
-// defaultPort is where dev serves when nobody is there before.
+// defaultPort is where dev serves unless another program does.
 const defaultPort = 8080
 
 func (c *devCommand) checkListen() error {
@@ -221,23 +227,34 @@ func (c *devCommand) checkListen() error {
 }
 
 // listen takes the wanted address, or the first free port from the usual one on.
-func (c *devCommand) listen(e *env) (net.Listener, error) {
-	if c.Listen != "" {
-		l, err := net.Listen("tcp", c.Listen)
-		if err != nil {
-			return nil, fmt.Errorf("listen on %s: %w; choose another with --listen", c.Listen, err)
-		}
+// An address that a dev of the same state folder serves is no obstacle of its
+// own: the database's start says how to use that one.
+func (c *devCommand) listen(cfg *config.Config, state devState) (net.Listener, error) {
+	if c.Listen == "" {
+		return firstFreePort()
+	}
+	l, err := net.Listen("tcp", c.Listen)
+	if err == nil {
 		return l, nil
 	}
+	if cfg.DatabaseURL.IsZero() {
+		if other, inUse := devpg.Owner(state.file("postgres")); inUse {
+			return nil, errors.New(besides(state, other))
+		}
+	}
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("listen on %s: the address is in use by another program; choose another with --listen, or leave it out for the next free port", c.Listen)
+	}
+	return nil, fmt.Errorf("listen on %s: %w; choose another with --listen", c.Listen, err)
+}
+
+func firstFreePort() (net.Listener, error) {
 	for port := defaultPort; ; port++ {
 		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-		switch {
-		case err == nil && port != defaultPort:
-			e.say("Port %d is in use; serving on %d.", defaultPort, port)
+		if err == nil {
 			return l, nil
-		case err == nil:
-			return l, nil
-		case !errors.Is(err, syscall.EADDRINUSE) || port >= defaultPort+100:
+		}
+		if !errors.Is(err, syscall.EADDRINUSE) || port >= defaultPort+100 {
 			return nil, fmt.Errorf("listen on port %d: %w; choose another with --listen", port, err)
 		}
 	}

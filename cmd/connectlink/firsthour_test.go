@@ -1,9 +1,14 @@
 package main_test
 
 import (
+	"errors"
+	"net"
+	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -20,6 +25,20 @@ func TestFirstHalfHourKeysetIsItsOwnersOnly(t *testing.T) {
 	}
 	run(t, vars{"CONNECTLINK_KEYSET_FILE": file}, "keyset", "rotate").want(t, 0)
 	run(t, nil, "keyset", "create", "--out", file).want(t, 2, "--out")
+
+	// A file of the shell's redirection has the shell's mode: that is said.
+	for mode, warned := range map[os.FileMode]bool{0o644: true, 0o600: false} {
+		to, err := os.OpenFile(filepath.Join(t.TempDir(), "redirected"), os.O_WRONLY|os.O_CREATE, mode)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command(binary, "keyset", "create")
+		var said strings.Builder
+		cmd.Env, cmd.Stdout, cmd.Stderr = environ(t, nil), to, &said
+		if err := errors.Join(to.Chmod(mode), cmd.Run(), to.Close()); err != nil || strings.Contains(said.String(), "chmod 600") != warned {
+			t.Errorf("mode %o: %v, said %q", mode, err, said.String())
+		}
+	}
 }
 
 func TestFirstHalfHourVersionFlag(t *testing.T) {
@@ -52,4 +71,79 @@ func TestFirstHalfHourDevListenIsRead(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestFirstHalfHourATakenPortIsFoundBeforeTheDatabaseStarts: the message names
+// the flag, and the state folder holds no database afterwards.
+func TestFirstHalfHourATakenPortIsFoundBeforeTheDatabaseStarts(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	state := folder(t)
+	r := run(t, nil, "dev", "--state", state, "--listen", l.Addr().String())
+	r.want(t, 1, "listen on "+l.Addr().String()+": the address is in use by another program", "--listen")
+	if strings.Contains(r.stderr, "PostgreSQL") {
+		t.Errorf("a database was begun: %s", r.stderr)
+	}
+	if _, err := os.Stat(filepath.Join(state, "postgres")); !os.IsNotExist(err) {
+		t.Errorf("the database's folder: %v", err)
+	}
+}
+
+// TestFirstHalfHourASecondDevOnTheSameAddressSaysHowToAttach: the address is
+// taken by the dev of the same folder, so the advice is about that one.
+func TestFirstHalfHourASecondDevOnTheSameAddressSaysHowToAttach(t *testing.T) {
+	t.Parallel()
+	u := usedState(t)
+	d := startDev(t, u.dir, nil, "--listen=127.0.0.1:0")
+	second := run(t, nil, "dev", "--state", u.dir, "--listen", strings.TrimPrefix(d.url, "http://"))
+	second.want(t, 1, "runs with the state folder "+u.dir, "export CONNECTLINK_API_URL="+d.url)
+	d.interrupt()
+}
+
+// TestFirstHalfHourAnEarlyInterruptIsNoFailure: Ctrl-C while a server is looked
+// for, and while its data are being made.
+func TestFirstHalfHourAnEarlyInterruptIsNoFailure(t *testing.T) {
+	t.Parallel()
+	for name, reached := range map[string]func(p *process, state string) bool{
+		"before the server is found": func(p *process, _ string) bool {
+			return strings.Contains(p.err.String(), "Starting a private PostgreSQL")
+		},
+		"while the data are made": func(_ *process, state string) bool {
+			_, err := os.Stat(filepath.Join(state, "postgres", "data"))
+			return err == nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			state := folder(t)
+			p := start(t, nil, "dev", "--state", state, "--listen=127.0.0.1:0")
+			p.until("gets there", func() bool { return reached(p, state) })
+			p.signal(syscall.SIGINT)
+			p.ends(0)
+			if strings.Contains(p.stdout.String(), "is running") {
+				t.Error("the interrupt came after the tour: too late to show anything")
+			}
+		})
+	}
+}
+
+// TestFirstHalfHourTheKeyOfDevOpensWhatTheDocumentsShow: one key has all
+// scopes, also where an earlier version left one with fewer.
+func TestFirstHalfHourTheKeyOfDevOpensWhatTheDocumentsShow(t *testing.T) {
+	t.Parallel()
+	u := usedState(t)
+	d := startDev(t, u.dir, nil, "--listen=127.0.0.1:0")
+	for path, want := range map[string]int{
+		"/v1/invites": http.StatusOK, "/v1/suppressions": http.StatusOK, "/v1/test_helpers/messages": http.StatusOK,
+		"/v1/webhook_endpoints": http.StatusUnprocessableEntity, // announced, and not there yet; not 403
+	} {
+		if status, _, body := call(t, http.MethodGet, d.url+path, d.key, ""); status != want {
+			t.Errorf("%s: %d %s", path, status, body)
+		}
+	}
+	d.interrupt()
 }

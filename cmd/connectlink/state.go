@@ -127,23 +127,24 @@ func (s devState) keyset() (secret.Text, error) {
 	return secret.New(text), err
 }
 
-// apiKey returns the kept key, or another when that does not work here.
+// apiKey returns the kept key, or a new one when that does not work here or
+// lacks a scope: everything the documents show is to work with dev's key.
 func (s devState) apiKey(ctx context.Context, g *grant.Service, project string) (secret.Text, error) {
 	text, ok, err := s.read("api_key")
 	if err != nil {
 		return secret.Text{}, fmt.Errorf("read the API key: %w", err)
 	}
 	if ok {
-		_, err := g.Authenticate(ctx, secret.New(text))
-		if err == nil {
+		p, err := g.Authenticate(ctx, secret.New(text))
+		if err == nil && len(p.Scopes) == len(access.Scopes()) {
 			return secret.New(text), nil
 		}
-		if invite.CodeOf(err) != invite.CodeInvalidAPIKey {
+		if err != nil && invite.CodeOf(err) != invite.CodeInvalidAPIKey {
 			return secret.Text{}, err
 		}
 	}
 	key, _, err := g.Create(ctx, grant.NewKey{
-		ProjectID: project, Name: "dev", Environment: config.Development, Scopes: access.DefaultScopes(),
+		ProjectID: project, Name: "dev", Environment: config.Development, Scopes: access.Scopes(),
 	})
 	if err != nil {
 		return secret.Text{}, err

@@ -123,6 +123,11 @@ func Start(ctx context.Context, p Params) (*Server, error) {
 		return nil, err
 	}
 	s, err := start(ctx, p, lock)
+	if err != nil && ctx.Err() != nil {
+		// A program that was ended with ctx says anything: that it is missing,
+		// or was killed. The cause is the caller's wish.
+		err = fmt.Errorf("devpg: start: %w", context.Cause(ctx))
+	}
 	if err != nil || p.Shared {
 		releaseLock(lock)
 		return s, err

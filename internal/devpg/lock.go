@@ -48,6 +48,20 @@ func takeLock(ctx context.Context, dir string, wait bool) (*os.File, error) {
 	}
 }
 
+// Owner says which process runs the cluster in a folder, and false when none
+// does or there is no cluster.
+func Owner(dir string) (*InUseError, bool) {
+	f, err := os.Open(filepath.Join(dir, "lock"))
+	if err != nil {
+		return nil, false
+	}
+	defer releaseLock(f)
+	if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) != unix.EWOULDBLOCK {
+		return nil, false
+	}
+	return inUse(dir, f), true
+}
+
 // releaseLock unlocks before it closes: closing alone leaves the lock to a
 // child process that was forked and does not run its program yet.
 func releaseLock(f *os.File) {

@@ -192,7 +192,7 @@ func (d *docs) operation(s spec, method, path string, op operation) (operationVi
 				return v, fmt.Errorf("example %s: %w", name, err)
 			}
 			v.Examples = append(v.Examples, exampleView{Title: e.Summary, Curl: fmt.Sprintf(
-				"curl %s%s \\\n  -H \"Authorization: Bearer $CONNECTLINK_KEY\" \\\n  -H 'Content-Type: application/json' \\\n  -d '%s'",
+				"curl %s%s \\\n  -H \"Authorization: Bearer $CONNECTLINK_API_KEY\" \\\n  -H 'Content-Type: application/json' \\\n  -d '%s'",
 				d.base(), path, pretty.String())})
 		}
 	}

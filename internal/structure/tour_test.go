@@ -119,7 +119,7 @@ func tour(t *testing.T, bin string) {
 func shell(t *testing.T, script, base, key string) any {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", script)
-	cmd.Env = append(os.Environ(), "URL="+base, "KEY="+key)
+	cmd.Env = append(os.Environ(), "CONNECTLINK_API_URL="+base, "CONNECTLINK_API_KEY="+key)
 	var complaint bytes.Buffer
 	cmd.Stderr = &complaint
 	out, err := cmd.Output()

@@ -116,6 +116,7 @@ func line(log *slog.Logger, c echo.Context, s *state, route string, took time.Du
 	code := status(c, s)
 	level := slog.LevelInfo
 	switch {
+	case quiet(route) && code == http.StatusServiceUnavailable: // a probe's "not yet" is an answer, and no fault
 	case code >= 500:
 		level = slog.LevelError
 	case quiet(route), code == http.StatusNotModified: // told nothing, so there is nothing to tell
