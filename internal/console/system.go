@@ -186,6 +186,13 @@ func (s *console) accounts(p *page) ([]health, error) {
 		h.Pace = s.pace(p, a.Name)
 		out = append(out, h)
 	}
+	pipedream, found, err := s.pipedream(p)
+	if err != nil {
+		return nil, err
+	}
+	if found {
+		out = append(out, pipedream)
+	}
 	return out, nil
 }
 
