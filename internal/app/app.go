@@ -240,8 +240,8 @@ func (a *App) openUseCases() error {
 		DB: a.api, Box: a.box, Sender: a.textSender, Lifter: a.lifter, Scripted: scripted, Log: a.log,
 	})
 	a.track = track.New(track.Params{
-		DB: a.work, Box: a.box, Accounts: a.accounts, SendGrid: a.mailVerifier, Twilio: a.textVerifier,
-		Sender: a.textSender, Publish: a.follow, Later: a.confirmLater, SawEvent: a.sawEvent,
+		DB: a.work, Box: a.box, Accounts: a.accounts, Callbacks: a.callbacks,
+		Sender: a.textSender, Publish: a.follow, Later: a.confirmLater, SawReport: a.sawReport,
 		Budget: limit.New(limit.Per(pollsPerSecond, time.Second), pollsPerSecond, a.opt.Now), Silence: a.silence(), Log: a.log,
 	})
 	a.visit = visit.New(visit.Params{

@@ -37,7 +37,7 @@ func InboundTexts(cfg *config.Config, p config.Project) (url string, ok bool) {
 func Checks(cfg *config.Config, p config.Project) []Check {
 	shop := workshop{
 		cfg: cfg, now: time.Now, budget: limit.New(1, 1, time.Now),
-		reporting: func(string, bool) func() time.Time { return nil },
+		reporting: func(string, string, bool) func() time.Time { return nil },
 	}
 	v, err := shop.open(p, true, "")
 	if err != nil {

@@ -96,10 +96,10 @@ func (a *App) ReceiptSummary() string {
 	for _, p := range a.cfg.Projects {
 		v := a.vendors[lane{p.ID, true}]
 		mail, text := "off", "off"
-		if v.mail != nil && v.mailEvents != nil && a.public != "" {
+		if v.mail != nil && v.callbacks[v.mail.Provider()] != nil && a.public != "" {
 			mail = "on"
 		}
-		if v.text != nil && v.textEvents != nil {
+		if v.text != nil && v.callbacks[v.text.Provider()] != nil {
 			text = "on"
 		}
 		parts = append(parts, fmt.Sprintf("%s: email %s, sms %s", p.ID, mail, text))

@@ -37,9 +37,8 @@ type vendors struct {
 	mail        *sendgrid.Sender
 	relay       *smtp.Sender // the second way for email, or the only one
 	text        *twilio.Sender
-	mailEvents  *sendgrid.Verifier
-	textEvents  *twilio.Verifier
-	callbackURL string // where Twilio and Pipedream reach us; empty when they cannot
+	callbacks   map[string]provider.Callbacks // by provider
+	callbackURL string                        // where Twilio and Pipedream reach us; empty when they cannot
 	mailOrder   []string
 	paces       map[string]dispatch.Pace // by account; absent is unlimited
 }
@@ -90,8 +89,8 @@ type workshop struct {
 	publicURL string
 	budget    *limit.Keyed
 	now       func() time.Time
-	// reporting gives the time of the last verified SendGrid event of a project and mode.
-	reporting func(project string, livemode bool) func() time.Time
+	// reporting gives the time of the last verified report of a provider for a project and mode.
+	reporting func(provider, project string, livemode bool) func() time.Time
 }
 
 // mintsPerMinute is Pipedream's documented limit for one external user.
@@ -100,7 +99,7 @@ const mintsPerMinute = 100
 // open makes the clients of one project and mode; what has no credentials stays absent.
 func (w workshop) open(p config.Project, livemode bool, callbackURL string) (*vendors, error) {
 	v := &vendors{minters: map[string]*mint.Minter{}, pipedreams: map[string]*pipedream.Client{}, callbackURL: callbackURL,
-		mailOrder: p.EmailProviders, paces: map[string]dispatch.Pace{}}
+		mailOrder: p.EmailProviders, paces: map[string]dispatch.Pace{}, callbacks: map[string]provider.Callbacks{}}
 	if p.Pipedream.ClientID != "" {
 		for _, environment := range environments {
 			client := pipedream.New(pipedream.Params{
@@ -118,7 +117,7 @@ func (w workshop) open(p config.Project, livemode bool, callbackURL string) (*ve
 		v.mail = sendgrid.New(sendgrid.Params{
 			BaseURL: p.SendGrid.APIURL, APIKey: p.SendGrid.APIKey, Settle: w.cfg.SettleSendGrid, Now: w.now,
 			From: message.Address{Email: secret.New(p.SendGrid.From), Name: p.SendGrid.FromName}, ReplyTo: secret.New(p.SendGrid.ReplyTo),
-			ReportingSince: w.reporting(p.ID, livemode),
+			ReportingSince: w.reporting(sendgrid.Provider, p.ID, livemode),
 		})
 		v.keepTo(v.mail.Account(), p.SendGrid.PerSecond)
 	}
@@ -138,7 +137,7 @@ func (w workshop) open(p config.Project, livemode bool, callbackURL string) (*ve
 		if err != nil {
 			return nil, fmt.Errorf("project %s: %w", p.ID, err)
 		}
-		v.mailEvents = verifier
+		v.callbacks[sendgrid.Provider] = sendgrid.NewCallbacks(verifier)
 	}
 	if p.Twilio.AccountSID != "" {
 		v.text = twilio.New(twilio.Params{
@@ -159,7 +158,7 @@ func (w workshop) open(p config.Project, livemode bool, callbackURL string) (*ve
 			for key := range strings.FieldsFuncSeq(p.Twilio.WebhookSharedKeys.Reveal(), func(r rune) bool { return r == ',' || r == ' ' }) {
 				verifier.WithSharedKeys(secret.New(key))
 			}
-			v.textEvents = verifier
+			v.callbacks[twilio.Provider] = twilio.NewCallbacks(verifier)
 		}
 	}
 	return v, nil

@@ -30,7 +30,7 @@ func TestWaysForEmailInTheirOrder(t *testing.T) {
 				SendGrid: config.SendGrid{APIKey: secret.New("SG.x"), From: "connect@acme.example"},
 			}
 			c.change(&p)
-			shop := workshop{cfg: &config.Config{}, now: time.Now, reporting: func(string, bool) func() time.Time { return nil }}
+			shop := workshop{cfg: &config.Config{}, now: time.Now, reporting: func(string, string, bool) func() time.Time { return nil }}
 			v, err := shop.open(p, true, "")
 			if err != nil {
 				t.Fatal(err)
@@ -51,7 +51,7 @@ func TestWaysForEmailInTheirOrder(t *testing.T) {
 
 func TestProjectsThatShareAnAccountKeepToTheSlowerPace(t *testing.T) {
 	t.Parallel()
-	shop := workshop{cfg: &config.Config{}, now: time.Now, reporting: func(string, bool) func() time.Time { return nil }}
+	shop := workshop{cfg: &config.Config{}, now: time.Now, reporting: func(string, string, bool) func() time.Time { return nil }}
 	a := &App{vendors: map[lane]*vendors{}}
 	var account string
 	for id, perSecond := range map[string]float64{"quick": 50, "slow": 0.5, "free": 0} {

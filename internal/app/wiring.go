@@ -124,20 +124,13 @@ func (a *App) accounts(project string, livemode bool, environment string) (track
 	return c, ok
 }
 
-func (a *App) mailVerifier(project string, livemode bool) (track.MailVerifier, bool) {
+func (a *App) callbacks(name, project string, livemode bool) (provider.Callbacks, bool) {
 	v, ok := a.vendors[lane{project, livemode}]
-	if !ok || v.mailEvents == nil {
+	if !ok {
 		return nil, false
 	}
-	return v.mailEvents, true
-}
-
-func (a *App) textVerifier(project string, livemode bool) (track.TextVerifier, bool) {
-	v, ok := a.vendors[lane{project, livemode}]
-	if !ok || v.textEvents == nil {
-		return nil, false
-	}
-	return v.textEvents, true
+	c, ok := v.callbacks[name]
+	return c, ok
 }
 
 // attemptCallback is where a provider reports on one attempt.
@@ -182,28 +175,36 @@ func (a *App) silence() []ledger.Silence {
 	}
 }
 
-func (a *App) sawEvent(project string, livemode bool) { a.receipts.saw(project, livemode) }
+func (a *App) sawReport(provider, project string, livemode bool) {
+	a.receipts.saw(provider, project, livemode)
+}
 
-// receipts remembers when a project's mail events last came: while they come,
-// the lack of one says something.
+// receipts remembers when a provider's reports for a project and mode last came:
+// while they come, the lack of one says something.
 type receipts struct {
 	now  func() time.Time
-	seen sync.Map // lane → *atomic.Int64, Unix nanoseconds
+	seen sync.Map // reporter → *atomic.Int64, Unix nanoseconds
+}
+
+// reporter is what reports come from.
+type reporter struct {
+	provider string
+	lane
 }
 
 func newReceipts(now func() time.Time) *receipts { return &receipts{now: now} }
 
-func (r *receipts) of(project string, livemode bool) *atomic.Int64 {
-	v, _ := r.seen.LoadOrStore(lane{project, livemode}, new(atomic.Int64))
+func (r *receipts) of(provider, project string, livemode bool) *atomic.Int64 {
+	v, _ := r.seen.LoadOrStore(reporter{provider, lane{project, livemode}}, new(atomic.Int64))
 	return v.(*atomic.Int64)
 }
 
-func (r *receipts) saw(project string, livemode bool) {
-	r.of(project, livemode).Store(r.now().UnixNano())
+func (r *receipts) saw(provider, project string, livemode bool) {
+	r.of(provider, project, livemode).Store(r.now().UnixNano())
 }
 
-func (r *receipts) last(project string, livemode bool) func() time.Time {
-	at := r.of(project, livemode)
+func (r *receipts) last(provider, project string, livemode bool) func() time.Time {
+	at := r.of(provider, project, livemode)
 	return func() time.Time {
 		if n := at.Load(); n > 0 {
 			return time.Unix(0, n)

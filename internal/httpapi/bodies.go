@@ -97,7 +97,7 @@ func (a *api) boundBody(limit int64) echo.MiddlewareFunc {
 // readSized reads a body into a buffer of the announced size.
 func readSized(r *http.Request) ([]byte, error) {
 	var b bytes.Buffer
-	if n := r.ContentLength; n > 0 && n <= mailHook {
+	if n := r.ContentLength; n > 0 && n <= batchHook {
 		b.Grow(int(n) + bytes.MinRead)
 	}
 	_, err := b.ReadFrom(r.Body)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/track"
 	"github.com/connectlink/connectlink/internal/web"
@@ -26,27 +27,37 @@ func (a *api) pipedream(c echo.Context) error {
 	return taken(c, a.Callbacks.Pipedream(c.Request().Context(), secret.New(c.Param("secret")), raw))
 }
 
-func (a *api) sendgrid(c echo.Context) error {
-	livemode, ok := mode(c)
-	if !ok {
-		return taken(c, track.ErrUnknown)
+// reports takes what any provider says about its messages.
+func (a *api) reports(c echo.Context) error {
+	post, err := postOf(c)
+	if err == nil {
+		err = a.Callbacks.Reports(c.Request().Context(), post)
 	}
-	raw, err := rawBody(c)
-	if err != nil {
-		return err
-	}
-	return taken(c, a.Callbacks.SendGrid(c.Request().Context(), c.Param("project"), livemode, raw, c.Request().Header))
+	return taken(c, err)
 }
 
-// watchMail records each post of SendGrid's that is not answered with 2xx, of
-// any cause: SendGrid repeats it for up to a day, and until then the
+// replies takes what people wrote back, by any provider.
+func (a *api) replies(c echo.Context) error {
+	post, err := postOf(c)
+	if err != nil {
+		return taken(c, err)
+	}
+	answer, err := a.Callbacks.Replies(c.Request().Context(), post)
+	if err != nil || answer.ContentType == "" {
+		return taken(c, err)
+	}
+	return c.Blob(http.StatusOK, answer.ContentType, []byte(answer.Body))
+}
+
+// watchReports records each post of reports that is not answered with 2xx, of any
+// cause: the provider repeats it, SendGrid for up to a day, and until then the
 // absence of a report proves nothing.
-func (a *api) watchMail(next echo.HandlerFunc) echo.HandlerFunc {
+func (a *api) watchReports(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		taken := false
 		defer func() {
 			if livemode, ok := mode(c); ok && !taken {
-				a.Callbacks.MissedMail(c.Request().Context(), c.Param("project"), livemode)
+				a.Callbacks.Missed(c.Request().Context(), c.Param("provider"), c.Param("project"), livemode)
 			}
 		}()
 		err := next(c)
@@ -55,44 +66,20 @@ func (a *api) watchMail(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-func (a *api) twilio(c echo.Context) error {
-	text, err := textOf(c)
-	if err != nil {
-		return taken(c, err)
-	}
-	return taken(c, a.Callbacks.Twilio(c.Request().Context(), text))
-}
-
-// noReply tells Twilio to answer nothing: it has answered STOP, START and HELP
-// itself, and a second answer would be ours to pay and theirs to wonder at.
-const noReply = `<?xml version="1.0" encoding="UTF-8"?><Response/>`
-
-func (a *api) reply(c echo.Context) error {
-	text, err := textOf(c)
-	if err == nil {
-		err = a.Callbacks.Reply(c.Request().Context(), text)
-	}
-	if err != nil {
-		return taken(c, err)
-	}
-	return c.Blob(http.StatusOK, echo.MIMETextXML, []byte(noReply))
-}
-
-// textOf reads a callback of Twilio's as it came.
-func textOf(c echo.Context) (track.Text, error) {
+// postOf reads a provider's callback as it came.
+func postOf(c echo.Context) (provider.Post, error) {
 	livemode, ok := mode(c)
 	if !ok {
-		return track.Text{}, track.ErrUnknown
+		return provider.Post{}, track.ErrUnknown
 	}
 	raw, err := rawBody(c)
 	if err != nil {
-		return track.Text{}, err
+		return provider.Post{}, err
 	}
 	r := c.Request()
-	return track.Text{
-		Project: c.Param("project"), Livemode: livemode, Invite: c.Param("invite"), Attempt: c.Param("attempt"),
-		RequestURI: r.RequestURI, ContentType: r.Header.Get(echo.HeaderContentType),
-		Signature: r.Header.Get("X-Twilio-Signature"), Raw: raw,
+	return provider.Post{
+		Provider: c.Param("provider"), Project: c.Param("project"), Livemode: livemode,
+		InviteID: c.Param("invite"), AttemptID: c.Param("attempt"), RequestURI: r.RequestURI, Header: r.Header, Raw: raw,
 	}, nil
 }
 

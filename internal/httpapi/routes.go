@@ -10,11 +10,11 @@ import (
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/issue"
 	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/sandbox"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/store/find"
-	"github.com/connectlink/connectlink/internal/track"
 	"github.com/connectlink/connectlink/internal/web"
 )
 
@@ -29,10 +29,10 @@ type Invites interface {
 // means that it is stored. Errors: track.ErrUnknown, ErrForged, ErrMalformed.
 type Callbacks interface {
 	Pipedream(ctx context.Context, hook secret.Text, raw []byte) error
-	SendGrid(ctx context.Context, project string, livemode bool, raw []byte, header http.Header) error
-	MissedMail(ctx context.Context, project string, livemode bool)
-	Twilio(ctx context.Context, c track.Text) error
-	Reply(ctx context.Context, c track.Text) error
+	Reports(ctx context.Context, p provider.Post) error
+	Replies(ctx context.Context, p provider.Post) (provider.Answer, error)
+	// Missed records that a post of reports was not answered with 2xx.
+	Missed(ctx context.Context, provider, project string, livemode bool)
 }
 
 // Inbox is what test mode has sent; *sandbox.Sandbox has it. It knows no
@@ -76,19 +76,19 @@ type api struct {
 	bodies *bodyBudget // of callbacks
 }
 
-// Limits of bodies. SendGrid posts up to a thousand events at once; Twilio and
-// Pipedream send a few hundred bytes.
+// Limits of bodies. SendGrid posts up to a thousand events at once; what is posted
+// for one message, and by Pipedream, has a few hundred bytes.
 const (
 	smallHook = 64 << 10
-	mailHook  = 4 << 20
+	batchHook = 4 << 20
 )
 
 // Who may use a route.
 const (
-	anyone   access.Scope = ""        // no key
-	anyKey   access.Scope = "any key" // a key, whatever it may do
-	provider access.Scope = "provider"
-	client   access.Scope = "client token" // no key: a token for one invite
+	anyone     access.Scope = ""             // no key
+	anyKey     access.Scope = "any key"      // a key, whatever it may do
+	byProvider access.Scope = "provider"     // no key: a signature
+	client     access.Scope = "client token" // no key: a token for one invite
 )
 
 // route is one line of the table below.
@@ -102,7 +102,8 @@ type route struct {
 // routes is the whole surface: what there is, and who may use it.
 func (a *api) routes() []route {
 	small := []echo.MiddlewareFunc{web.BodyLimit(smallHook), a.boundBody(smallHook)}
-	mail := []echo.MiddlewareFunc{a.watchMail, web.BodyLimit(mailHook), a.boundBody(mailHook)}
+	status := append(one(a.watchReports), small...)
+	batch := []echo.MiddlewareFunc{a.watchReports, web.BodyLimit(batchHook), a.boundBody(batchHook)}
 	page := one(a.docs.headers)
 	return []route{
 		{"POST", "/v1/invites", access.InvitesWrite, a.create, nil},
@@ -142,10 +143,10 @@ func (a *api) routes() []route {
 		{"GET", "/livez", anyone, a.live, nil},
 		{"GET", "/readyz", anyone, a.ready, nil},
 
-		{"POST", "/hooks/pipedream/:secret", provider, a.pipedream, small},
-		{"POST", "/hooks/sendgrid/:project/:mode", provider, a.sendgrid, mail},
-		{"POST", "/hooks/twilio/status/:project/:mode/:invite/:attempt", provider, a.twilio, small},
-		{"POST", "/hooks/twilio/inbound/:project/:mode", provider, a.reply, small},
+		{"POST", "/hooks/pipedream/:secret", byProvider, a.pipedream, small},
+		{"POST", "/hooks/:provider/:project/:mode", byProvider, a.reports, batch},
+		{"POST", "/hooks/:provider/status/:project/:mode/:invite/:attempt", byProvider, a.reports, status},
+		{"POST", "/hooks/:provider/inbound/:project/:mode", byProvider, a.replies, small},
 
 		{"POST", "/v1/invites/batch", access.InvitesWrite, notYet, nil},
 		{"GET", "/v1/apps", anyKey, notYet, nil},
@@ -165,7 +166,7 @@ func Mount(e *echo.Echo, p Params) error {
 	for _, r := range a.routes() {
 		guards := r.more
 		switch r.scope {
-		case anyone, provider:
+		case anyone, byProvider:
 		case client:
 			guards = append([]echo.MiddlewareFunc{a.crossOrigin, a.clients}, guards...)
 			e.Add(http.MethodOptions, r.path, a.preflight)

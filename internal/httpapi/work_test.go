@@ -37,20 +37,17 @@ func (w *world) tracker(base string) *track.Tracker {
 	cred := w.sandbox.Credentials()
 	w.signer = must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
 	own := base64.StdEncoding.EncodeToString(must(x509.MarshalPKIXPublicKey(&w.signer.PublicKey)))
-	mail := map[string]track.MailVerifier{
-		"default": must(sendgrid.NewVerifier([]string{cred.SendGridWebhookPublicKey})),
-		"signed":  must(sendgrid.NewVerifier([]string{own})),
+	callbacks := map[string]provider.Callbacks{
+		"sendgrid/default": sendgrid.NewCallbacks(must(sendgrid.NewVerifier([]string{cred.SendGridWebhookPublicKey}))),
+		"sendgrid/signed":  sendgrid.NewCallbacks(must(sendgrid.NewVerifier([]string{own}))),
+		"twilio/default":   twilio.NewCallbacks(must(twilio.NewVerifier(base, cred.TwilioAuthToken))),
 	}
-	text := must(twilio.NewVerifier(base, cred.TwilioAuthToken))
 	return track.New(track.Params{
 		DB: w.db, Box: w.box,
 		Accounts: func(string, bool, string) (track.Accounts, bool) { return w.accounts, true },
-		SendGrid: func(project string, livemode bool) (track.MailVerifier, bool) {
-			v, ok := mail[project]
-			return v, ok && !livemode
-		},
-		Twilio: func(project string, livemode bool) (track.TextVerifier, bool) {
-			return text, project == "default" && !livemode
+		Callbacks: func(name, project string, livemode bool) (provider.Callbacks, bool) {
+			c, ok := callbacks[name+"/"+project]
+			return c, ok && !livemode
 		},
 		Sender:  w.textSender,
 		Publish: publishNothing,

@@ -70,7 +70,7 @@ func mayImport(from, to string, test bool) string {
 		return ""
 	case !ranked:
 		return "it has no row; give it one in rows, or name it as test support"
-	case isVendor(to) && !isVendor(from) && !isSupport(from) && !test && !within(short(from), "app") && !within(short(from), "track"):
+	case isVendor(to) && !isVendor(from) && !isSupport(from) && !test && !within(short(from), "app"):
 		return "only app, which wires them, knows the vendors' packages; the others know package provider"
 	case test:
 		return "" // a test may use what is above to put together what it needs
@@ -130,7 +130,7 @@ func TestTheOrderItselfHolds(t *testing.T) {
 		"the contract knows no vendor":           {"internal/provider", "internal/provider/twilio", false, false},
 		"a vendor's package knows no other":      {"internal/provider/sendgrid", "internal/provider/twilio", false, false},
 		"a use case knows the contract":          {"internal/track", "internal/provider", false, true},
-		"a use case knows no vendor":             {"internal/dispatch", "internal/provider/twilio", false, false},
+		"a use case knows no vendor":             {"internal/track", "internal/provider/twilio", false, false},
 		"the wiring knows the vendors":           {"internal/app", "internal/provider/smtp", false, true},
 		"test support knows vendors":             {"internal/chaos", "internal/provider/smtp", false, true},
 		"an outbound edge knows no use case":     {"internal/provider/sendgrid", "internal/dispatch", false, false},

@@ -4,9 +4,10 @@
 //
 // # What is believed
 //
-// SendGrid's and Twilio's callbacks are signed, and are verified over the raw
-// bytes before anything is read of them. Pipedream's connection webhook is not
-// signed: an unguessable path and the connect token's hash say that it is not
+// Providers' callbacks are signed, and are verified over the raw bytes before
+// anything is read of them. Package provider gives them one form, so that all take
+// one path: verify, guard against copies, match to attempts, store, fold.
+// Pipedream's connection webhook is not signed: an unguessable path and the connect token's hash say that it is not
 // from just anybody, and still it is only a hint. An invite becomes connected
 // only when the account was read from Pipedream's API and belongs to the right
 // user and app, and was made or renewed since the link left our hands.

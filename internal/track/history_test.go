@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/provider/twilio"
 	"github.com/connectlink/connectlink/internal/track"
 	"github.com/connectlink/connectlink/internal/track/tracktest"
 )
@@ -95,7 +96,7 @@ func (w *world) history(t *testing.T, seed uint64, number int, forged, taken *at
 			for _, s := range list[:n] {
 				if channel == invite.SMS {
 					post := textPostAs(sid, m, attempt, s.name, s.code)
-					if err := w.Twilio(t.Context(), post); err != nil {
+					if err := w.Reports(t.Context(), post); err != nil {
 						t.Errorf("history %d of seed %d: %v", number, seed, err)
 						return delivery{}, false
 					}
@@ -162,13 +163,13 @@ func (w *world) forge(r *rand.Rand, m tracktest.Made, attempt invite.AttemptID, 
 		post := textPostAs(sid, m, attempt, "undelivered", "21610")
 		switch r.IntN(3) {
 		case 0:
-			post.Signature = ""
+			post.Header.Del(twilio.SignatureHeader)
 		case 1:
 			post.Raw = bytes.Replace(post.Raw, []byte("21610"), []byte("30004"), 1)
 		case 2:
 			post.RequestURI += "?x=1"
 		}
-		return errors.Is(w.Twilio(w.t.Context(), post), track.ErrForged)
+		return errors.Is(w.Reports(w.t.Context(), post), track.ErrForged)
 	}
 	raw, header := w.mailPost(mailEvent(m, attempt, "spamreport", fmt.Sprint("forged", r.Uint64()), time.Now(), nil))
 	switch r.IntN(3) {

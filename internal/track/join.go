@@ -8,8 +8,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/connectlink/connectlink/internal/invite"
-	"github.com/connectlink/connectlink/internal/provider/sendgrid"
-	"github.com/connectlink/connectlink/internal/provider/twilio"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/store/ledger"
 )
@@ -93,36 +91,25 @@ func (t *Tracker) tryAgain(ctx context.Context, tx pgx.Tx, u ledger.Unmatched) (
 		t.p.Log.WarnContext(ctx, "a kept callback cannot be opened", "provider", u.Provider, "err", err)
 		return fact{}, false, nil
 	}
-	switch u.Provider {
-	case sendgridName:
-		events, err := sendgrid.ParseEvents(append(append([]byte{'['}, body...), ']'))
-		if err != nil || len(events) != 1 {
-			return fact{}, false, nil
-		}
-		one := []mail{{Event: events[0]}}
-		if one[0].At.IsZero() {
-			one[0].At = u.ReceivedAt
-		}
-		if err := t.matchMails(ctx, tx, u.ProjectID, u.Livemode, one); err != nil {
-			return fact{}, false, err
-		}
-		f, ok := one[0].fact()
-		return f, ok, nil
-	case twilioName:
-		form, err := twilio.ParseBody(body)
-		if err != nil {
-			return fact{}, false, nil
-		}
-		status, err := twilio.ParseStatus(form)
-		if err != nil {
-			return fact{}, false, nil
-		}
-		a, err := findText(ctx, tx, u, status)
-		if err != nil {
-			return fact{}, false, err
-		}
-		f, ok := textFact(a, status)
-		return f, ok, nil
+	of := origin{provider: u.Provider, project: u.ProjectID, livemode: u.Livemode}
+	callbacks, ok := t.p.Callbacks(of.provider, of.project, of.livemode)
+	if !ok {
+		return fact{}, false, nil // the provider was taken out of the configuration
 	}
-	return fact{}, false, nil
+	read, err := callbacks.Reread(body)
+	if err != nil {
+		return fact{}, false, nil
+	}
+	if read.InviteID == "" && read.AttemptID == "" && !u.Invite.IsZero() && !u.Attempt.IsZero() {
+		read.InviteID, read.AttemptID = u.Invite.String(), u.Attempt.String()
+	}
+	if read.ByAddress && read.At.IsZero() {
+		read.At = u.ReceivedAt
+	}
+	one := []report{{Report: read}}
+	if err := t.match(ctx, tx, of, one); err != nil {
+		return fact{}, false, err
+	}
+	f, ok := one[0].fact(of.provider)
+	return f, ok, nil
 }

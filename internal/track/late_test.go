@@ -11,12 +11,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/provider"
+	"github.com/connectlink/connectlink/internal/provider/twilio"
 	"github.com/connectlink/connectlink/internal/store/ledger"
 	"github.com/connectlink/connectlink/internal/track"
 	"github.com/connectlink/connectlink/internal/track/tracktest"
@@ -264,19 +267,20 @@ func TestStatusAsJSON(t *testing.T) {
 	attempt := w.Attempt(m, "twilio", "open")
 	body := []byte(`{"MessageSid":"SM0123456789abcdef0123456789abcdef","MessageStatus":"undelivered","ErrorCode":30006,"To":"+12025550100","More":{"a":1}}`)
 	digest := sha256.Sum256(body)
-	c := track.Text{
-		Project: "default", Invite: m.ID.String(), Attempt: attempt.String(), ContentType: "application/json", Raw: body,
+	c := provider.Post{
+		Provider: "twilio", Project: "default", InviteID: m.ID.String(), AttemptID: attempt.String(), Header: http.Header{}, Raw: body,
 		RequestURI: "/hooks/twilio/status/default/test/" + m.ID.String() + "/" + attempt.String() + "?bodySHA256=" + hex.EncodeToString(digest[:]),
 	}
 	mac := hmac.New(sha1.New, []byte(authToken))
 	mac.Write([]byte(publicURL + c.RequestURI))
-	c.Signature = base64.StdEncoding.EncodeToString(mac.Sum(nil))
+	c.Header.Set("Content-Type", "application/json")
+	c.Header.Set(twilio.SignatureHeader, base64.StdEncoding.EncodeToString(mac.Sum(nil)))
 	forged := c
 	forged.Raw = bytes.Replace(body, []byte("30006"), []byte("30005"), 1)
-	if err := w.Twilio(t.Context(), forged); !errors.Is(err, track.ErrForged) {
+	if err := w.Reports(t.Context(), forged); !errors.Is(err, track.ErrForged) {
 		t.Errorf("altered: %v", err)
 	}
-	if err := w.Twilio(t.Context(), c); err != nil {
+	if err := w.Reports(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
 	if d := w.delivery(m); d.Status != "undelivered" || d.Reason != "landline" {

@@ -28,7 +28,7 @@ func (w *world) takeMail(events ...map[string]any) {
 
 func (w *world) takeText(m tracktest.Made, attempt invite.AttemptID, status, code string) {
 	w.t.Helper()
-	if err := w.Twilio(w.t.Context(), textPost(m, attempt, status, code)); err != nil {
+	if err := w.Reports(w.t.Context(), textPost(m, attempt, status, code)); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -173,12 +173,12 @@ func TestForgedOrForeignCallbacksChangeNothing(t *testing.T) {
 	}
 	c := textPost(text, ta, "failed", "30005")
 	c.Raw = bytes.Replace(c.Raw, []byte("30005"), []byte("30006"), 1)
-	if err := w.Twilio(t.Context(), c); !errors.Is(err, track.ErrForged) {
+	if err := w.Reports(t.Context(), c); !errors.Is(err, track.ErrForged) {
 		t.Errorf("altered status: %v", err)
 	}
 	c = textPost(text, ta, "failed", "30005")
 	c.RequestURI = strings.Replace(c.RequestURI, "/test/", "/live/", 1)
-	if err := w.Twilio(t.Context(), c); !errors.Is(err, track.ErrForged) {
+	if err := w.Reports(t.Context(), c); !errors.Is(err, track.ErrForged) {
 		t.Errorf("status for another path: %v", err)
 	}
 	// Rightly signed, but the test mode's key speaks of a live invite.
@@ -252,7 +252,7 @@ func TestHostileCallbacksAreTakenWithoutHarm(t *testing.T) {
 		t.Errorf("odd words: %v", err)
 	}
 	c := textPost(m, attempt, "failed", "3000\x005")
-	if err := w.Twilio(t.Context(), c); err != nil {
+	if err := w.Reports(t.Context(), c); err != nil {
 		t.Errorf("an odd code: %v", err)
 	}
 }
@@ -298,7 +298,7 @@ func TestCallbacksInAnyOrderEndAlike(t *testing.T) {
 				case channel == invite.SMS:
 					// Each message has a SID of its own.
 					id := attempt.UUID()
-					if err := w.Twilio(t.Context(), textPostAs(fmt.Sprintf("SM%x", id), m, attempt, p.name, "")); err != nil {
+					if err := w.Reports(t.Context(), textPostAs(fmt.Sprintf("SM%x", id), m, attempt, p.name, "")); err != nil {
 						rt.Fatal(err)
 					}
 				default:

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/connectlink/connectlink/internal/invite"
-	"github.com/connectlink/connectlink/internal/track"
+	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/track/tracktest"
 )
 
@@ -117,7 +117,7 @@ func (w *world) pair(t *testing.T, r *rand.Rand, label string, channel invite.Ch
 		attempt := w.Attempt(m, provider, "open")
 		for i, c := range list {
 			if channel == invite.SMS {
-				if err := w.Twilio(t.Context(), textPostAs(fmt.Sprintf("SM%x", attempt.UUID()), m, attempt, c.name, c.code)); err != nil {
+				if err := w.Reports(t.Context(), textPostAs(fmt.Sprintf("SM%x", attempt.UUID()), m, attempt, c.name, c.code)); err != nil {
 					t.Error(err)
 				}
 				continue
@@ -204,8 +204,7 @@ func TestF21RepliesStandOnTheTimeline(t *testing.T) {
 	}
 }
 
-func inboundPost(sid, from, body string) track.Text {
+func inboundPost(sid, from, body string) provider.Post {
 	form := url.Values{"MessageSid": {sid}, "From": {from}, "To": {"+15005550006"}, "Body": {body}, "AccountSid": {"AC0"}}
-	uri := "/hooks/twilio/inbound/default/test"
-	return track.Text{Project: "default", RequestURI: uri, ContentType: "application/x-www-form-urlencoded", Raw: []byte(form.Encode()), Signature: signForm(uri, form)}
+	return formPost("/hooks/twilio/inbound/default/test", form)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net/http"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -14,6 +13,7 @@ import (
 	"github.com/connectlink/connectlink/internal/limit"
 	"github.com/connectlink/connectlink/internal/pipedream"
 	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/store/ledger"
 )
@@ -35,16 +35,6 @@ var (
 type Accounts interface {
 	Account(ctx context.Context, id string) (pipedream.Account, error)
 	Accounts(ctx context.Context, f pipedream.AccountFilter) ([]pipedream.Account, string, error)
-}
-
-// MailVerifier checks the signature of SendGrid's event webhook.
-type MailVerifier interface {
-	Verify(raw []byte, header http.Header) error
-}
-
-// TextVerifier checks the signature of Twilio's status callback.
-type TextVerifier interface {
-	Verify(requestURI, contentType string, raw []byte, signature string) error
 }
 
 // Budget limits how often something happens per key.
@@ -70,8 +60,9 @@ type Params struct {
 	DB       DB
 	Box      *seal.Box
 	Accounts func(project string, livemode bool, environment string) (Accounts, bool)
-	SendGrid func(project string, livemode bool) (MailVerifier, bool)
-	Twilio   func(project string, livemode bool) (TextVerifier, bool)
+	// Callbacks reads the posts of a provider for a project and mode; false where
+	// they do not use it or it cannot reach us.
+	Callbacks func(provider, project string, livemode bool) (provider.Callbacks, bool)
 	// Sender is what a project's texts come from: a Messaging Service or a
 	// number. Empty, or nil, where none is configured.
 	Sender func(project string, livemode bool) string
@@ -81,9 +72,8 @@ type Params struct {
 	// with c until it returns nil. It may wait some seconds: Settle is tried
 	// at once after the commit as well.
 	Later func(ctx context.Context, tx pgx.Tx, c Check) error
-	// SawEvent is told whenever a verified mail event came: receipts are on.
-	// May be nil.
-	SawEvent func(project string, livemode bool)
+	// SawReport is told whenever verified reports came. May be nil.
+	SawReport func(provider, project string, livemode bool)
 	// Budget is shared by all polls of one Pipedream project: 5 a second. May be nil.
 	Budget Budget
 	// Silence is after how long a message of each kind that nobody confirmed is
@@ -116,8 +106,11 @@ func New(p Params) *Tracker {
 	if p.Sender == nil {
 		p.Sender = func(string, bool) string { return "" }
 	}
-	if p.SawEvent == nil {
-		p.SawEvent = func(string, bool) {}
+	if p.Callbacks == nil {
+		p.Callbacks = func(string, string, bool) (provider.Callbacks, bool) { return nil, false }
+	}
+	if p.SawReport == nil {
+		p.SawReport = func(string, string, bool) {}
 	}
 	if p.Budget == nil {
 		p.Budget = unlimited{}

@@ -23,6 +23,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/provider/sendgrid"
 	"github.com/connectlink/connectlink/internal/provider/twilio"
 	"github.com/connectlink/connectlink/internal/secret"
@@ -67,12 +68,17 @@ func newWorld(t testing.TB, change ...func(*track.Params)) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
+	callbacks := map[string]provider.Callbacks{
+		"sendgrid": sendgrid.NewCallbacks(mailVerifier), "twilio": twilio.NewCallbacks(textVerifier),
+	}
 	client := w.Client()
 	p := track.Params{
 		DB: w.Pool, Box: w.Box,
 		Accounts: func(project string, _ bool, _ string) (track.Accounts, bool) { return client, project == "default" },
-		SendGrid: func(project string, _ bool) (track.MailVerifier, bool) { return mailVerifier, project == "default" },
-		Twilio:   func(project string, _ bool) (track.TextVerifier, bool) { return textVerifier, project == "default" },
+		Callbacks: func(name, project string, _ bool) (provider.Callbacks, bool) {
+			c, ok := callbacks[name]
+			return c, ok && project == "default"
+		},
 		Publish: func(_ context.Context, _ pgx.Tx, a ledger.Applied) error {
 			w.mu.Lock()
 			defer w.mu.Unlock()
@@ -85,8 +91,14 @@ func newWorld(t testing.TB, change ...func(*track.Params)) *world {
 			w.later = append(w.later, c)
 			return nil
 		},
-		SawEvent: func(string, bool) { w.mu.Lock(); defer w.mu.Unlock(); w.events++ },
-		Log:      slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
+		SawReport: func(name, _ string, _ bool) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			if name == "sendgrid" {
+				w.events++
+			}
+		},
+		Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}
 	for _, c := range change {
 		c(&p)
@@ -168,11 +180,11 @@ func mailEvent(m tracktest.Made, attempt invite.AttemptID, name, id string, at t
 }
 
 // textPost signs a status callback as Twilio does.
-func textPost(m tracktest.Made, attempt invite.AttemptID, status, code string) track.Text {
+func textPost(m tracktest.Made, attempt invite.AttemptID, status, code string) provider.Post {
 	return textPostAs("SM0123456789abcdef0123456789abcdef", m, attempt, status, code)
 }
 
-func textPostAs(sid string, m tracktest.Made, attempt invite.AttemptID, status, code string) track.Text {
+func textPostAs(sid string, m tracktest.Made, attempt invite.AttemptID, status, code string) provider.Post {
 	form := url.Values{
 		"AccountSid": {"AC00000000000000000000000000000000"}, "MessageSid": {sid},
 		"MessageStatus": {status}, "To": {"+12025550100"}, "RawDlrDoneDate": {"2611231030"},
@@ -180,13 +192,29 @@ func textPostAs(sid string, m tracktest.Made, attempt invite.AttemptID, status, 
 	if code != "" {
 		form.Set("ErrorCode", code)
 	}
-	c := track.Text{
-		Project: "default", Invite: m.ID.String(), Attempt: attempt.String(), ContentType: "application/x-www-form-urlencoded",
-		Raw: []byte(form.Encode()),
-	}
-	c.RequestURI = "/hooks/twilio/status/default/test/" + c.Invite + "/" + c.Attempt
-	c.Signature = signForm(c.RequestURI, form)
-	return c
+	uri := "/hooks/twilio/status/default/test/" + m.ID.String() + "/" + attempt.String()
+	p := formPost(uri, form)
+	p.InviteID, p.AttemptID = m.ID.String(), attempt.String()
+	return p
+}
+
+// formPost is a form as Twilio posts it.
+func formPost(uri string, form url.Values) provider.Post {
+	p := provider.Post{Provider: "twilio", Project: "default", RequestURI: uri, Header: http.Header{}, Raw: []byte(form.Encode())}
+	p.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	p.Header.Set(twilio.SignatureHeader, signForm(uri, form))
+	return p
+}
+
+// SendGrid takes a post of SendGrid's.
+func (w *world) SendGrid(ctx context.Context, project string, livemode bool, raw []byte, header http.Header) error {
+	return w.Reports(ctx, provider.Post{Provider: "sendgrid", Project: project, Livemode: livemode, Header: header, Raw: raw})
+}
+
+// Reply takes a text that a person sent.
+func (w *world) Reply(ctx context.Context, p provider.Post) error {
+	_, err := w.Replies(ctx, p)
+	return err
 }
 
 // signForm signs a form as Twilio does.

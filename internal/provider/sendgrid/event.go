@@ -22,7 +22,8 @@ type Event struct {
 	// for late bounces, which reach SendGrid by the return path: those can only
 	// be matched by address.
 	InviteID, AttemptID, Env string
-	// MessageID is sg_message_id; compare with MatchesMessageID.
+	// MessageID is sg_message_id, which begins with the X-Message-Id that the send
+	// was answered with.
 	MessageID string
 	Email     secret.Text
 
@@ -116,11 +117,4 @@ func texts(raw json.RawMessage) []string {
 		}
 	}
 	return out
-}
-
-// MatchesMessageID says whether an event's sg_message_id belongs to the message
-// whose X-Message-Id the send returned. The id is a prefix up to a dot; it may
-// hold dots itself, so the event's id must not be cut at the first one.
-func MatchesMessageID(sgMessageID, xMessageID string) bool {
-	return xMessageID != "" && (sgMessageID == xMessageID || strings.HasPrefix(sgMessageID, xMessageID+"."))
 }

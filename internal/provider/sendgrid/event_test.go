@@ -1,6 +1,8 @@
 package sendgrid_test
 
 import (
+	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -204,8 +206,13 @@ func TestMatchesMessageIDByPrefix(t *testing.T) {
 		{"abc.filter", "", false},
 		{"", "", false},
 	} {
-		if got := sendgrid.MatchesMessageID(c.event, c.sent); got != c.want {
-			t.Errorf("%q from %q: %v", c.event, c.sent, got)
+		raw, err := json.Marshal(map[string]string{"event": "delivered", "sg_message_id": c.event})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := sendgrid.NewCallbacks(nil).Reread(raw)
+		if got := slices.Contains(r.MessageIDs, c.sent); err != nil || got != c.want {
+			t.Errorf("%q from %q: %v, %v", c.event, c.sent, got, err)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"testing"
 
+	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/provider/twilio"
 )
 
@@ -11,18 +12,18 @@ func TestParseInbound(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		body, optOut string
-		want         twilio.Keyword
+		want         provider.Keyword
 	}{
-		{"STOP", "", twilio.Stop}, {" stop\n", "", twilio.Stop}, {"StopAll", "", twilio.Stop}, {"unsubscribe", "", twilio.Stop}, {"CANCEL", "", twilio.Stop},
-		{"end", "", twilio.Stop}, {"quit", "", twilio.Stop}, {"REVOKE", "", twilio.Stop}, {"optout", "", twilio.Stop},
-		{"START", "", twilio.Start}, {"unstop", "", twilio.Start}, {"Yes", "", twilio.Start}, {"help", "", twilio.Help}, {"INFO", "", twilio.Help},
-		{"arrêt", "STOP", twilio.Stop}, {"hola", "START", twilio.Start}, {"?", "HELP", twilio.Help},
+		{"STOP", "", provider.Stop}, {" stop\n", "", provider.Stop}, {"StopAll", "", provider.Stop}, {"unsubscribe", "", provider.Stop}, {"CANCEL", "", provider.Stop},
+		{"end", "", provider.Stop}, {"quit", "", provider.Stop}, {"REVOKE", "", provider.Stop}, {"optout", "", provider.Stop},
+		{"START", "", provider.Start}, {"unstop", "", provider.Start}, {"Yes", "", provider.Start}, {"help", "", provider.Help}, {"INFO", "", provider.Help},
+		{"arrêt", "STOP", provider.Stop}, {"hola", "START", provider.Start}, {"?", "HELP", provider.Help},
 		// F21: punctuation and quotes around it, courtesy, other languages.
-		{"Stop.", "", twilio.Stop}, {"STOP!", "", twilio.Stop}, {`"STOP"`, "", twilio.Stop}, {"“Stop”", "", twilio.Stop}, {"stop please", "", twilio.Stop},
-		{"please stop", "", twilio.Stop}, {"ARRET", "", twilio.Stop}, {"Arrêt !", "", twilio.Stop}, {"Opt out", "", twilio.Stop}, {"opt-out", "", twilio.Stop},
-		{"Stop. Thank you", "", twilio.Stop}, {"STOP STOP STOP", "", twilio.Stop}, {"stop all", "", twilio.Stop}, {"(stop)", "", twilio.Stop},
-		{"stop texting me", "", twilio.Stop}, {"Unsubscribe me", "", twilio.Stop}, {"abmelden bitte", "", twilio.Stop}, {"BAJA", "", twilio.Stop}, {"إيقاف", "", twilio.Stop},
-		{"st\u200bop", "", twilio.Stop}, {"Remove me", "", twilio.Stop}, {"Start.", "", twilio.Start}, {"Help?", "", twilio.Help}, {"stop", "START", twilio.Start},
+		{"Stop.", "", provider.Stop}, {"STOP!", "", provider.Stop}, {`"STOP"`, "", provider.Stop}, {"“Stop”", "", provider.Stop}, {"stop please", "", provider.Stop},
+		{"please stop", "", provider.Stop}, {"ARRET", "", provider.Stop}, {"Arrêt !", "", provider.Stop}, {"Opt out", "", provider.Stop}, {"opt-out", "", provider.Stop},
+		{"Stop. Thank you", "", provider.Stop}, {"STOP STOP STOP", "", provider.Stop}, {"stop all", "", provider.Stop}, {"(stop)", "", provider.Stop},
+		{"stop texting me", "", provider.Stop}, {"Unsubscribe me", "", provider.Stop}, {"abmelden bitte", "", provider.Stop}, {"BAJA", "", provider.Stop}, {"إيقاف", "", provider.Stop},
+		{"st\u200bop", "", provider.Stop}, {"Remove me", "", provider.Stop}, {"Start.", "", provider.Start}, {"Help?", "", provider.Help}, {"stop", "START", provider.Start},
 		{"", "", ""}, {"yes please", "", ""}, {"don't stop", "", ""}, {"I will stop by tomorrow", "", ""}, {"cancel this meeting", "", ""}, {"the end is near", "", ""},
 		{"stop sending me invoices but keep the links", "", ""}, {"non-stop", "", ""},
 	} {
