@@ -9,6 +9,21 @@
   for (var app in marks) {
     if (inside && marks[app].some(function (n) { return w[n]; })) { inside = w.location.replace(inside + app); }
   }
+  // Times in the zone of the device. The server knows only the zone that it was
+  // told, and writes that or UTC: what it wrote stays as the title.
+  var moment = d.body.getAttribute("data-time"), lang = d.documentElement.lang;
+  each(d.querySelectorAll("time[datetime]"), function (t) {
+    var at = new Date(t.getAttribute("datetime")), was = t.textContent, as = (lang === "en" ? "en-GB" : lang) + "-u-nu-latn";
+    if (!moment || !w.Intl || isNaN(at)) return;
+    try {
+      var date = at.toLocaleDateString(as, { weekday: "long", day: "numeric", month: "long" });
+      var clock = at.toLocaleTimeString(as, { hour: "numeric", minute: "2-digit" });
+      if (!/[,،]/.test(was)) date = date.replace(/[,،]/, "");
+      t.textContent = moment.replace("{date}", date).replace("{clock}", clock)
+        .replace("{la}", at.getHours() === 1 ? "la" : "las").replace("{hour}", at.getHours()).replace("{minute}", ("0" + at.getMinutes()).slice(-2));
+      t.title = was;
+    } catch (e) { /* a browser without this language keeps what the server wrote */ }
+  });
   // A visit is a page that was visible for a second and a hand that moved on
   // it. Scanners fetch pages, and some run their scripts; none has a hand.
   function arm() {
