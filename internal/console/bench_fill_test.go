@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -69,7 +70,7 @@ func inviters() []string {
 const fillBegin = `
 CREATE FUNCTION bench_uid(n int, at timestamptz, kind int) RETURNS uuid LANGUAGE sql IMMUTABLE AS
 	$$ SELECT (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '7' || lpad(to_hex(n %% 4096), 3, '0') || '8' || substr(md5(n::text || kind::text), 1, 15))::uuid $$;
-CREATE UNLOGGED TABLE bench_people (u int PRIMARY KEY, project_id text, livemode boolean, terms bytea[]);
+CREATE UNLOGGED TABLE bench_people (u int PRIMARY KEY, project_id text, livemode boolean, terms bytea[], user_hash bytea);
 CREATE UNLOGGED TABLE bench_inviters (k int, project_id text, livemode boolean, term bytea);
 CREATE UNLOGGED TABLE bench_content (n int PRIMARY KEY, content bytea);
 CREATE UNLOGGED TABLE bench_made AS
@@ -101,12 +102,12 @@ ANALYZE bench_made`
 // fillRest writes what was said, as the service would have.
 const fillRest = `
 INSERT INTO invites (id, project_id, livemode, environment, status, progress, channel, link_type, initiated_by, external_user_id, app_slug, app_name,
-	content, expires_in_s, expires_at, gives_up_at, seq, account_id, connected_at, created_by, created_at, updated_at, poll_at, poll_until, wiped_at)
+	content, expires_in_s, expires_at, gives_up_at, seq, account_id, connected_at, created_by, created_at, updated_at, poll_at, poll_until, wiped_at, user_hash)
 SELECT id, project_id, livemode, 'development', status, progress, channel, 'invite', 'product', CASE u WHEN 0 THEN 'load-tester' ELSE 'user-' || u END, app, initcap(app),
 	content, 14400, at + interval '4 hours', at + interval '4 hours', 3, CASE WHEN status = 'connected' THEN 'apn_' || substr(md5(n::text), 1, 7) ELSE '' END,
 	CASE WHEN status = 'connected' THEN at + interval '10 minutes' END, bench_uid(1, at, 9), at, at + interval '10 minutes',
 	CASE WHEN status = 'active' AND progress = 'visited' THEN now() + interval '5 minutes' END, CASE WHEN status = 'active' AND progress = 'visited' THEN at + interval '4 hours' END,
-	CASE WHEN status NOT IN ('active', 'pending') THEN at + interval '4 hours' END
+	CASE WHEN status NOT IN ('active', 'pending') THEN at + interval '4 hours' END, user_hash
 FROM bench_made m JOIN bench_people USING (u) JOIN bench_content USING (n) ORDER BY n;
 INSERT INTO connect_links (invite_id, id, url, token_digest, webhook_digest, granted_s, expires_at, expires_at_raw, minted_at, handed_out_at)
 SELECT id, bench_uid(n, at, 2), CASE WHEN status = 'active' THEN '\x5a'::bytea END, sha256(('t' || n)::bytea), sha256(('w' || n)::bytea), 14400, at + interval '4 hours', '', at,
@@ -161,9 +162,10 @@ func fillFor(b *testing.B, url string, box *seal.Box, n int) {
 			b.Fatal(err)
 		}
 	}
-	copied("bench_people", []string{"u", "project_id", "livemode", "terms"}, pgx.CopyFromSlice(len(all), func(i int) ([]any, error) {
+	copied("bench_people", []string{"u", "project_id", "livemode", "terms", "user_hash"}, pgx.CopyFromSlice(len(all), func(i int) ([]any, error) {
 		w := all[i]
-		return []any{w.number, w.project, w.livemode, ledger.Terms(box, w.project, w.livemode, invite.Content{Recipient: w.recipient()})}, nil
+		return []any{w.number, w.project, w.livemode, ledger.Terms(box, w.project, w.livemode, invite.Content{Recipient: w.recipient()}),
+			ledger.UserHash(box, w.project, w.livemode, w.user())}, nil
 	}))
 	var theirs [][]any
 	seen := map[string]bool{}
@@ -216,6 +218,14 @@ func fillFor(b *testing.B, url string, box *seal.Box, n int) {
 	for _, table := range slices.Concat(tables, []string{""}) {
 		run("VACUUM ANALYZE " + table)
 	}
+}
+
+// user is the product's id of a person, as fillRest writes it.
+func (w whoever) user() string {
+	if w.number == 0 {
+		return "load-tester"
+	}
+	return "user-" + strconv.Itoa(w.number)
 }
 
 func (w whoever) recipient() invite.Recipient {

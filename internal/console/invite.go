@@ -246,7 +246,7 @@ const maxOthers = 5
 // others are this person's other invites.
 func (s *console) others(p *page, o opened) ([]inviteRow, error) {
 	list, _, err := find.List(p.ctx(), s.DB, find.Filter{
-		ProjectID: p.by.ProjectID, Livemode: p.by.Livemode, ExternalUserID: o.ExternalUserID, Limit: maxOthers + 1,
+		ProjectID: p.by.ProjectID, Livemode: p.by.Livemode, User: find.NewUser(p.Box, p.by.ProjectID, p.by.Livemode, o.ExternalUserID), Limit: maxOthers + 1,
 	})
 	if err != nil {
 		return nil, err

@@ -262,7 +262,7 @@ func (s *console) personData(p *page, o opened) (personPage, error) {
 	b := p.base(p.t("Person"), "invites")
 	d := personPage{Base: b, Person: p.person(o), CanErase: p.by.May("erase"), ID: o.ID.String(), Home: p.personURL(o.ID)}
 	list, next, err := find.List(p.ctx(), s.DB, find.Filter{
-		ProjectID: p.by.ProjectID, Livemode: p.by.Livemode, ExternalUserID: o.ExternalUserID, Limit: maxOfPerson,
+		ProjectID: p.by.ProjectID, Livemode: p.by.Livemode, User: find.NewUser(p.Box, p.by.ProjectID, p.by.Livemode, o.ExternalUserID), Limit: maxOfPerson,
 	})
 	if err != nil {
 		return d, err

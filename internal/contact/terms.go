@@ -23,6 +23,9 @@ const (
 	TermName   = "name.word"
 
 	TermInviter = "inviter" // the whole name of who asks; never a recipient's
+
+	TermUser     = "external_user_id"      // the product's id of the user, byte for byte
+	TermUserLock = "external_user_id.lock" // never stored
 )
 
 // Parts are what is hashed beside the kind. Project and mode are among them, so

@@ -44,8 +44,9 @@ func (s *Service) Erase(ctx context.Context, p access.Principal, externalUserID,
 		return Erased{}, err
 	}
 	done := Erased{Before: len(before)}
+	user := find.NewUser(s.p.Box, p.ProjectID, p.Livemode, externalUserID)
 	for {
-		ids, err := ledger.ListPerson(ctx, s.p.DB, p.ProjectID, p.Livemode, externalUserID, erasedAtOnce)
+		ids, err := find.ListUser(ctx, s.p.DB, user, erasedAtOnce)
 		if err != nil {
 			return done, err
 		}
@@ -112,7 +113,7 @@ func (s *Service) erase(ctx context.Context, tx pgx.Tx, p access.Principal, ids 
 			return done, err
 		}
 	}
-	if err := ledger.SetErased(ctx, tx, ids, mark); err != nil {
+	if err := ledger.SetErased(ctx, tx, ids, mark, ledger.UserHash(s.p.Box, p.ProjectID, p.Livemode, mark)); err != nil {
 		return done, err
 	}
 	slices.SortFunc(keys, func(a, b seal.Hash) int { return slices.Compare(a, b) })

@@ -16,7 +16,6 @@ import (
 	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/store/find"
-	"github.com/connectlink/connectlink/internal/store/ledger"
 	"github.com/connectlink/connectlink/internal/store/suppression"
 )
 
@@ -109,7 +108,7 @@ func (s *Service) Export(ctx context.Context, p access.Principal, externalUserID
 	if _, err := asked(externalUserID, ""); err != nil {
 		return Export{}, err
 	}
-	ids, err := ledger.ListPerson(ctx, s.p.DB, p.ProjectID, p.Livemode, externalUserID, maxExported+1)
+	ids, err := find.ListUser(ctx, s.p.DB, find.NewUser(s.p.Box, p.ProjectID, p.Livemode, externalUserID), maxExported+1)
 	if err != nil {
 		return Export{}, err
 	}

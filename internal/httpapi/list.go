@@ -26,12 +26,14 @@ func (a *api) list(c echo.Context) error {
 	ctx, p, q := c.Request().Context(), asker(c), query(c)
 	filter := find.Filter{
 		ProjectID: p.ProjectID, Livemode: p.Livemode, Limit: q.limit(),
-		Channel:        invite.Channel(q.word("channel", "email", "sms", "link")),
-		App:            q.text("app", 100),
-		ExternalUserID: q.text("external_user_id", 1000),
-		Reason:         invite.Reason(q.word("reason", reasonCodes()...)),
-		CreatedAfter:   q.moment("created[gte]"),
-		CreatedBefore:  q.moment("created[lt]"),
+		Channel:       invite.Channel(q.word("channel", "email", "sms", "link")),
+		App:           q.text("app", 100),
+		Reason:        invite.Reason(q.word("reason", reasonCodes()...)),
+		CreatedAfter:  q.moment("created[gte]"),
+		CreatedBefore: q.moment("created[lt]"),
+	}
+	if user := q.text("external_user_id", 1000); user != "" {
+		filter.User = find.NewUser(a.Box, p.ProjectID, p.Livemode, user)
 	}
 	for _, s := range q.words("status", names(invite.Statuses())...) {
 		filter.Status = append(filter.Status, invite.Status(s))

@@ -115,12 +115,17 @@ func (s *Service) create(ctx context.Context, p access.Principal, o order, idem 
 
 // standing answers a create that must not add a second open invite.
 func (s *Service) standing(ctx context.Context, p access.Principal, o order) (Answer, bool, error) {
-	inv, found, err := find.FindActive(ctx, s.p.DB, p.ProjectID, p.Livemode, o.externalUserID, o.app)
+	inv, found, err := find.FindActive(ctx, s.p.DB, s.user(p, o), o.app)
 	if err != nil || !found {
 		return Answer{}, false, err
 	}
 	a, err := s.answerOpen(ctx, p, o, inv.ID)
 	return a, true, err
+}
+
+// user is the external user of an order, for look-ups.
+func (s *Service) user(p access.Principal, o order) find.User {
+	return find.NewUser(s.p.Box, p.ProjectID, p.Livemode, o.externalUserID)
 }
 
 // answerOpen answers a create of a user who has an open invite for the app:
@@ -156,7 +161,8 @@ func (s *Service) row(p access.Principal, o order, app invite.App, meta Meta) (l
 	}
 	row := ledger.New{
 		ID: id, ProjectID: p.ProjectID, Livemode: p.Livemode, Environment: p.Environment, Status: invite.Pending,
-		Channel: o.channel, LinkType: o.linkType, InitiatedBy: o.initiatedBy, ExternalUserID: o.externalUserID, App: app,
+		Channel: o.channel, LinkType: o.linkType, InitiatedBy: o.initiatedBy, ExternalUserID: o.externalUserID,
+		UserHash: ledger.UserHash(s.p.Box, p.ProjectID, p.Livemode, o.externalUserID), App: app,
 		OAuthAppID: o.oauthAppID, Content: content, ExpiresIn: o.expiresIn, ValidFor: o.validFor, CreatedBy: key,
 		Fallback: o.fallback, SendAt: o.sendAt, Verify: o.verify, Reminders: o.reminders,
 		Code: stored, Terms: ledger.Terms(s.p.Box, p.ProjectID, p.Livemode, o.content),

@@ -75,7 +75,7 @@ func (e *openExistsError) Error() string { return "invite " + e.id.String() + " 
 // storeAlone stores an invite that must be the only open one of its user and
 // app. It looks again under a lock: a twin may have come during the mint.
 func (s *Service) storeAlone(ctx context.Context, tx pgx.Tx, p access.Principal, o order, row ledger.New) (ledger.Inserted, error) {
-	if err := ledger.LockPerson(ctx, tx, p.ProjectID, p.Livemode, o.externalUserID, o.app); err != nil {
+	if err := ledger.LockPerson(ctx, tx, s.p.Box, p.ProjectID, p.Livemode, o.externalUserID, o.app); err != nil {
 		return ledger.Inserted{}, err
 	}
 	in, err := ledger.Insert(ctx, tx, []ledger.New{row})
@@ -85,7 +85,7 @@ func (s *Service) storeAlone(ctx context.Context, tx pgx.Tx, p access.Principal,
 	if in[0].Lost {
 		return in[0], nil
 	}
-	others, err := find.ListActive(ctx, tx, p.ProjectID, p.Livemode, o.externalUserID, o.app, row.ID)
+	others, err := find.ListActive(ctx, tx, s.user(p, o), o.app, row.ID)
 	if err != nil {
 		return ledger.Inserted{}, err
 	}

@@ -72,6 +72,12 @@ type Redact struct{}
 // Kind implements river.JobArgs.
 func (Redact) Kind() string { return "redact" }
 
+// HashUsers adds the keyed hash of the user to invites that lack the present key's.
+type HashUsers struct{}
+
+// Kind implements river.JobArgs.
+func (HashUsers) Kind() string { return "hash_users" }
+
 // Retire deletes invites that ended long enough ago.
 type Retire struct{}
 

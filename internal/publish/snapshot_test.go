@@ -87,7 +87,9 @@ func TestB1EveryTryOfAnEventSendsTheSameBytes(t *testing.T) {
 		t.Errorf("the events tell of %+v and %+v", a, b)
 	}
 	// Once the person is erased, nothing of them waits in a job.
-	k.InTx(func(tx pgx.Tx) error { return ledger.SetErased(t.Context(), tx, []invite.ID{m.ID}, "erased-1") })
+	k.InTx(func(tx pgx.Tx) error {
+		return ledger.SetErased(t.Context(), tx, []invite.ID{m.ID}, "erased-1", ledger.UserHash(k.Box, "default", false, "erased-1"))
+	})
 	if n := k.Count(`SELECT count(*) FROM ` + migrations.RiverSchema + `.river_job WHERE args ? 'body'`); n != 0 {
 		t.Errorf("%d events keep what they say of an erased person", n)
 	}

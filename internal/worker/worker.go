@@ -34,6 +34,7 @@ const (
 	fallBackEvery = 5 * time.Second
 	remindEvery   = 5 * time.Second
 	redactEvery   = time.Minute
+	hashEvery     = 10 * time.Minute
 	retireEvery   = 10 * time.Minute
 	tidyEvery     = time.Hour
 	runTimeout    = 30 * time.Second
@@ -50,7 +51,7 @@ const (
 const (
 	otherWorkers    = 4  // erasures, and what an earlier version enqueued
 	confirmWorkers  = 16 // each waits for Pipedream
-	periodicWorkers = 10 // one for each kind, two of which take minutes
+	periodicWorkers = 10 // one for each kind, three of which take minutes
 	// eventsWorkers bounds what one product's endpoint may occupy: 8 posts of 15 s
 	// each; other endpoints do not wait for them.
 	eventsWorkers = 8
@@ -163,6 +164,7 @@ func periodic() []*river.PeriodicJob {
 		every(receiptsEvery, func() river.JobArgs { return job.Receipts{} }),
 		every(fallBackEvery, func() river.JobArgs { return job.FallBack{} }),
 		every(remindEvery, func() river.JobArgs { return job.Remind{} }),
+		every(hashEvery, func() river.JobArgs { return job.HashUsers{} }),
 		every(redactEvery, func() river.JobArgs { return job.Redact{} }),
 		every(retireEvery, func() river.JobArgs { return job.Retire{} }),
 		every(tidyEvery, func() river.JobArgs { return job.Tidy{} }),
@@ -224,6 +226,7 @@ func bind(p Params, watch *backlog) *river.Workers {
 	bindRun[job.Expire](b, runTimeout, p.Track.Expire)
 	bindRun[job.FallBack](b, runTimeout, p.Issue.FallBack)
 	bindRun[job.Remind](b, runTimeout, p.Issue.Remind)
+	bindRun[job.HashUsers](b, longRun, p.Issue.HashUsers)
 	bindRun[job.Redact](b, longRun, p.Erase.Redact)
 	bindRun[job.Retire](b, longRun, p.Erase.Retire)
 	return b.workers

@@ -75,8 +75,8 @@ func (l *listing) candidates() (sql string, most int) {
 		return l.failures("type = 'connect_failed'", f.ConnectFailedAfter), 0
 	case len(f.Recipient) > 0:
 		return byTerm(f.Recipient), probed
-	case f.ExternalUserID != "":
-		return ids("id", "invites", l.scope()+" AND external_user_id = "+l.arg(f.ExternalUserID)), probed
+	case f.User.isSet():
+		return ids("id", f.User.table(l.arg)+" i", l.scope()), probed
 	case f.Expiring:
 		return fmt.Sprintf(`SELECT id FROM (%s) soonest WHERE %s AND %s%s ORDER BY id %s`, soonest(), l.scope(), unopened, l.bounds("id"), l.order()), 0
 	case f.Progress == invite.ConnectFailed:
@@ -171,8 +171,8 @@ func (l *listing) where() string {
 	if f.App != "" {
 		add("i.app_slug = ", f.App, "")
 	}
-	if f.ExternalUserID != "" {
-		add("i.external_user_id = ", f.ExternalUserID, "")
+	if f.User.isSet() {
+		cond = append(cond, f.User.where("i.", l.arg))
 	}
 	if len(f.Inviter) > 0 {
 		add("(SELECT true FROM search_terms WHERE invite_id = i.id AND hash = ANY(", f.Inviter, ") LIMIT 1)")

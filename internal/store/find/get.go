@@ -165,11 +165,16 @@ func one(rows pgx.Rows, what string) (Invite, error) {
 
 // FindActive returns the newest open invite of one external user and app; ok
 // is false when there is none.
-func FindActive(ctx context.Context, db postgres.DB, project string, livemode bool, externalUserID, app string) (Invite, bool, error) {
-	rows, _ := db.Query(ctx, `SELECT `+columns+` FROM invites i `+joins+`
-		WHERE i.project_id = $1 AND i.livemode = $2 AND i.external_user_id = $3 AND i.app_slug = $4
-			AND i.status IN ('scheduled', 'pending', 'active') AND i.gives_up_at > now()
-		ORDER BY i.id DESC LIMIT 1`, project, livemode, externalUserID, app)
+func FindActive(ctx context.Context, db postgres.DB, u User, app string) (Invite, bool, error) {
+	u, err := u.resolve(ctx, db, " AND wiped_at IS NULL AND "+openOnly)
+	if err != nil {
+		return Invite{}, false, err
+	}
+	args := arguments{u.project, u.livemode, app}
+	table := u.table(args.add)
+	rows, _ := db.Query(ctx, `SELECT `+columns+` FROM `+table+` i `+joins+`
+		WHERE i.project_id = $1 AND i.livemode = $2 AND i.app_slug = $3 AND i.`+openOnly+`
+		ORDER BY i.id DESC LIMIT 1`, args...)
 	inv, err := one(rows, "active invite")
 	if errors.Is(err, ErrNotFound) {
 		return Invite{}, false, nil
@@ -178,11 +183,16 @@ func FindActive(ctx context.Context, db postgres.DB, project string, livemode bo
 }
 
 // ListActive returns the ids of the open invites of one external user and app, but for one.
-func ListActive(ctx context.Context, db postgres.DB, project string, livemode bool, externalUserID, app string, but invite.ID) ([]invite.ID, error) {
-	rows, _ := db.Query(ctx, `SELECT id FROM invites
-		WHERE project_id = $1 AND livemode = $2 AND external_user_id = $3 AND app_slug = $4 AND id <> $5
-			AND status IN ('scheduled', 'pending', 'active') AND gives_up_at > now()
-		ORDER BY id`, project, livemode, externalUserID, app, but)
+func ListActive(ctx context.Context, db postgres.DB, u User, app string, but invite.ID) ([]invite.ID, error) {
+	u, err := u.resolve(ctx, db, " AND wiped_at IS NULL AND "+openOnly)
+	if err != nil {
+		return nil, err
+	}
+	args := arguments{u.project, u.livemode, app, but}
+	table := u.table(args.add)
+	rows, _ := db.Query(ctx, `SELECT id FROM `+table+` i
+		WHERE project_id = $1 AND livemode = $2 AND app_slug = $3 AND id <> $4 AND `+openOnly+`
+		ORDER BY id`, args...)
 	ids, err := pgx.CollectRows(rows, pgx.RowTo[invite.ID])
 	if err != nil {
 		return nil, fmt.Errorf("list active invites: %w", postgres.Translate(err))

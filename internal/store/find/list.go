@@ -16,17 +16,17 @@ import (
 
 // Filter narrows a list of invites. Zero members do not narrow.
 type Filter struct {
-	ProjectID      string // required
-	Livemode       bool
-	Status         []invite.Status
-	Channel        invite.Channel
-	App            string
-	ExternalUserID string
-	Recipient      []seal.Hash // of the whole address, one per live key
-	Inviter        []seal.Hash // of the whole name, one per live key
-	Reason         invite.Reason
-	Progress       invite.Progress
-	Expiring       bool // ends within ExpiringWindow, and nobody opened it
+	ProjectID string // required
+	Livemode  bool
+	Status    []invite.Status
+	Channel   invite.Channel
+	App       string
+	User      User
+	Recipient []seal.Hash // of the whole address, one per live key
+	Inviter   []seal.Hash // of the whole name, one per live key
+	Reason    invite.Reason
+	Progress  invite.Progress
+	Expiring  bool // ends within ExpiringWindow, and nobody opened it
 	// FailedAfter selects the invites of which no message arrived and whose last
 	// failure is later. ConnectFailedAfter does so for failed connections. At most
 	// one of the two is given.
@@ -46,6 +46,11 @@ type Filter struct {
 // the list is looked through at once (see candidates). So a page can hold less
 // than Limit, even nothing, and still have a next.
 func List(ctx context.Context, db postgres.DB, f Filter) (page []Invite, next invite.ID, err error) {
+	if f.User.isSet() {
+		if f.User, err = f.User.resolve(ctx, db, ""); err != nil {
+			return nil, next, err
+		}
+	}
 	l := listing{f: f}
 	sql := l.page()
 	rows, _ := db.Query(ctx, sql, l.args...)

@@ -274,7 +274,7 @@ func TestFiltersListWhatFitsAloneAndTogether(t *testing.T) {
 		{"open", "status", func(f *find.Filter) { f.Status = []invite.Status{invite.Active, invite.Pending} }, func(i int) bool { return i%4 < 2 }},
 		{"channel", "channel", func(f *find.Filter) { f.Channel = invite.SMS }, func(i int) bool { return i > 4 }},
 		{"app", "app", func(f *find.Filter) { f.App = "notion" }, func(i int) bool { return i > 4 }},
-		{"user", "user", func(f *find.Filter) { f.ExternalUserID = "user-1" }, func(i int) bool { return i%2 == 1 }},
+		{"user", "user", func(f *find.Filter) { f.User = find.NewUser(a.box, "default", false, "user-1") }, func(i int) bool { return i%2 == 1 }},
 		{"recipient", "recipient", func(f *find.Filter) {
 			f.Recipient = ledger.AddressTerms(a.box, "default", false, "PAT1@customer.example")
 		}, func(i int) bool { return i%3 == 1 }},

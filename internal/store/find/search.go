@@ -58,6 +58,12 @@ func Search(ctx context.Context, db postgres.DB, box *seal.Box, q Query) (Found,
 	}
 	m := understand(q.Text, q.Region)
 	s := &search{q: q, box: box, hits: map[invite.ID]By{}}
+	if m.user != "" {
+		var err error
+		if s.user, err = NewUser(box, q.ProjectID, q.Livemode, m.user).resolve(ctx, db, ""); err != nil {
+			return Found{}, err
+		}
+	}
 	s.ask(m)
 	if err := s.run(ctx, db); err != nil {
 		return Found{}, err
@@ -74,6 +80,7 @@ func Search(ctx context.Context, db postgres.DB, box *seal.Box, q Query) (Found,
 type search struct {
 	q     Query
 	box   *seal.Box
+	user  User
 	batch pgx.Batch
 	hits  map[invite.ID]By
 }
@@ -119,7 +126,12 @@ const (
 		WHERE account_id = ANY($1) AND account_id <> '' AND project_id = $2 AND livemode = $3 ORDER BY id DESC LIMIT $4`
 
 	// An index walk per app would need their names; one person has few invites.
-	byUser = `SELECT id FROM invites WHERE external_user_id = $1 AND project_id = $2 AND livemode = $3 ORDER BY id DESC LIMIT $4`
+	byUser = `SELECT id FROM %s i WHERE project_id = $1 AND livemode = $2 ORDER BY id DESC LIMIT $3`
+
+	// The id of an attempt has the time of its start, of the process's clock; the
+	// attempts of that time are found along an index of a few pages.
+	byAttempt = `SELECT i.id FROM attempts a JOIN invites i ON i.id = a.invite_id
+		WHERE a.id = $1 AND a.started_at BETWEEN $4 AND $5 AND i.project_id = $2 AND i.livemode = $3`
 
 	byResend = `SELECT invite_id FROM events WHERE type = 'resent' AND data ->> 'request_id' = $1 AND project_id = $2 AND livemode = $3 LIMIT $4`
 
@@ -176,7 +188,12 @@ func (s *search) ask(m meaning) {
 		s.queue(ByAccount, byAccount, m.accounts, project, mode, most)
 	}
 	if m.user != "" {
-		s.queue(ByUser, byUser, m.user, project, mode, most)
+		args := arguments{project, mode, most}
+		sql := fmt.Sprintf(byUser, s.user.table(args.add))
+		s.queue(ByUser, sql, args...)
+	}
+	for _, id := range m.attempts {
+		s.queue(ByMessage, byAttempt, id, project, mode, id.Time().Add(-clockSlack), id.Time().Add(clockSlack))
 	}
 	if len(m.messages) > 0 {
 		s.queue(ByMessage, byMessage, m.messages, project, mode, most)

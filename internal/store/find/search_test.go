@@ -92,7 +92,8 @@ func (a *archive) add(p person) stored {
 	link, code := invite.New[invite.LinkID](), invite.New[invite.EventID]().UUID()
 	_, err = ledger.Insert(a.t.Context(), a.db, []ledger.New{{
 		ID: s.id, ProjectID: p.project, Livemode: p.livemode, Environment: "development", Status: invite.Active, Channel: channel,
-		LinkType: invite.InviteLink, InitiatedBy: invite.ByProduct, ExternalUserID: p.user, App: invite.App{Slug: "slack", Name: "Slack"},
+		LinkType: invite.InviteLink, InitiatedBy: invite.ByProduct, ExternalUserID: p.user,
+		UserHash: ledger.UserHash(a.box, p.project, p.livemode, p.user), App: invite.App{Slug: "slack", Name: "Slack"},
 		Content: sealed(string(plain), "invites.content", s.id.UUID()), ExpiresIn: time.Hour, CreatedBy: invite.New[invite.KeyID](),
 		Link: &ledger.Link{
 			ID: link, URL: sealed("https://pipedream.com/x?token="+s.token.Reveal(), "connect_links.url", link.UUID()),

@@ -42,6 +42,7 @@ type meaning struct {
 	invites    []invite.ID
 	deliveries []invite.DeliveryID
 	requests   []invite.RequestID
+	attempts   []invite.AttemptID
 	codes      []secret.Text
 	tokens     []secret.Text
 	messages   []string
@@ -55,7 +56,7 @@ type meaning struct {
 }
 
 var (
-	ids       = regexp.MustCompile(`(?i)\b(inv|dlv|req)_[0-9a-v]{26}\b`)
+	ids       = regexp.MustCompile(`(?i)\b(inv|dlv|req|att)_[0-9a-v]{26}\b`)
 	codePath  = regexp.MustCompile(`/(?:c|done)/([0-9A-Za-z]{20})(?:$|[^0-9A-Za-z])`)
 	tokens    = regexp.MustCompile(`\bctok_[0-9A-Za-z_-]+`)
 	accounts  = regexp.MustCompile(`\bapn_[0-9A-Za-z]+`)
@@ -86,7 +87,7 @@ func understand(text, region string) meaning {
 		m.user = text
 	}
 	m.messages = messageIDs(bare)
-	known := len(m.emails) + len(m.phone) + len(m.domain) + len(m.invites) + len(m.deliveries) + len(m.requests) + len(m.codes) + len(m.tokens)
+	known := len(m.emails) + len(m.phone) + len(m.domain) + len(m.invites) + len(m.deliveries) + len(m.requests) + len(m.codes) + len(m.tokens) + len(m.attempts)
 	if known == 0 && strings.ContainsFunc(bare, unicode.IsLetter) {
 		m.name = contact.NameWords(bare)
 	}
@@ -138,6 +139,9 @@ func (m *meaning) idsIn(text string) {
 		if id, err := invite.Parse[invite.RequestID](word); err == nil {
 			m.requests = append(m.requests, id)
 		}
+		if id, err := invite.Parse[invite.AttemptID](word); err == nil {
+			m.attempts = append(m.attempts, id)
+		}
 	}
 }
 
@@ -187,10 +191,19 @@ func domainIn(text string) string {
 	return domain
 }
 
+// twilioID is the form of Twilio's message ids, among whose digits any number can stand.
+var twilioID = regexp.MustCompile(`^(?i:SM|MM)[0-9a-fA-F]{32}$`)
+
 // messageIDs are the forms in which providers write the id of one message:
-// SendGrid's events add a suffix behind a dot to what its API answered.
+// SendGrid's events add a suffix behind a dot to what its API answered. They are
+// sent to Postgres as they are, so a text that may hold an address or a number
+// gives none. The Message-ID of SMTP, which holds an @, is found by the attempt's
+// id in it.
 func messageIDs(text string) []string {
 	if text == "" || strings.ContainsRune(text, ' ') || len(text) > maxUserID {
+		return nil
+	}
+	if !twilioID.MatchString(text) && contact.MayHoldAddress(text) {
 		return nil
 	}
 	forms := []string{text}

@@ -38,7 +38,7 @@ type columns struct {
 	sendAt                                                    []*time.Time
 	verify                                                    []string
 	reminders                                                 []int32
-	termHash                                                  []seal.Hash
+	termHash, userHash                                        []seal.Hash
 	termID                                                    []invite.ID
 }
 
@@ -59,6 +59,7 @@ func (c *columns) add(r New, eventData []byte) {
 	c.linkType = append(c.linkType, string(r.LinkType))
 	c.by = append(c.by, string(r.InitiatedBy))
 	c.user = append(c.user, r.ExternalUserID)
+	c.userHash = append(c.userHash, r.UserHash)
 	c.slug = append(c.slug, r.App.Slug)
 	c.name = append(c.name, r.App.Name)
 	c.logo = append(c.logo, r.App.LogoURL)
@@ -133,7 +134,7 @@ func (c *columns) args() []any {
 		c.eventID, c.eventData, c.actorID,
 		c.idemRoute, c.idemKey, c.idemMAC, c.idemStatus,
 		c.fallbackChannel, c.fallbackAfter, c.fallbackDelay, c.sendAt, c.verify,
-		c.termHash, c.termID, c.actor, c.reminders,
+		c.termHash, c.termID, c.actor, c.reminders, c.userHash,
 	}
 }
 

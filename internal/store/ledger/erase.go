@@ -8,21 +8,9 @@ import (
 
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/migrations"
 )
-
-// ListPerson returns up to n ids of the invites of one external user, by app
-// and age. What was erased is nobody's any more and is left out.
-func ListPerson(ctx context.Context, db postgres.DB, project string, livemode bool, externalUserID string, n int) ([]invite.ID, error) {
-	rows, _ := db.Query(ctx, `
-		SELECT id FROM invites WHERE project_id = $1 AND livemode = $2 AND external_user_id = $3 AND erased_at IS NULL
-		ORDER BY app_slug, id DESC LIMIT $4`, project, livemode, externalUserID, n)
-	ids, err := pgx.CollectRows(rows, pgx.RowTo[invite.ID])
-	if err != nil {
-		return nil, fmt.Errorf("list the invites of a person: %w", postgres.Translate(err))
-	}
-	return ids, nil
-}
 
 // ListErased returns up to n ids of the invites that stand under one of the
 // marks that erasing them has put in the person's place.
@@ -54,13 +42,13 @@ func ListContents(ctx context.Context, db postgres.DB, ids []invite.ID) (map[inv
 }
 
 // SetErased takes everything personal from locked invites and puts mark in
-// place of the external user's id. Hashes of links and codes stay, so that an
+// place of the external user's id; hash is UserHash of mark. Hashes of links and codes stay, so that an
 // old link still leads to a page, and so does the timeline but for its words.
-func SetErased(ctx context.Context, tx pgx.Tx, ids []invite.ID, mark string) error {
+func SetErased(ctx context.Context, tx pgx.Tx, ids []invite.ID, mark string, hash seal.Hash) error {
 	batch := &pgx.Batch{}
 	batch.Queue(`
-		UPDATE invites SET external_user_id = $2, erased_at = coalesce(erased_at, now()), send_at = NULL, poll_at = NULL, poll_until = NULL
-		WHERE id = ANY($1)`, ids, mark)
+		UPDATE invites SET external_user_id = $2, user_hash = $3, erased_at = coalesce(erased_at, now()), send_at = NULL, poll_at = NULL, poll_until = NULL
+		WHERE id = ANY($1)`, ids, mark, hash)
 	queueErase(batch, ids)
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("erase %d invites: %w", len(ids), postgres.Translate(err))

@@ -2,12 +2,17 @@ package ledger
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
+	"slices"
+	"strconv"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/connectlink/connectlink/internal/contact"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/seal"
 )
 
 // Answered is what an Idempotency-Key was answered before.
@@ -46,10 +51,16 @@ func InsertAnswered(ctx context.Context, tx pgx.Tx, key invite.KeyID, id invite.
 
 // LockPerson serialises what may exist only once for one external user and
 // app of a project, until the transaction ends.
-func LockPerson(ctx context.Context, tx pgx.Tx, project string, livemode bool, externalUserID, app string) error {
-	_, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended($1, 7))`,
-		fmt.Sprintf("%q %t %q %q", project, livemode, externalUserID, app))
-	if err != nil {
+//
+// The lock's key is a keyed hash. A lock is taken for each live key: processes
+// between two steps of a key rotation have different primary keys, and share one.
+func LockPerson(ctx context.Context, tx pgx.Tx, box *seal.Box, project string, livemode bool, externalUserID, app string) error {
+	var keys []int64
+	for _, h := range box.Hashes(contact.TermUserLock, project, strconv.FormatBool(livemode), externalUserID, app) {
+		keys = append(keys, int64(binary.BigEndian.Uint64(h[len(h)-8:])))
+	}
+	slices.Sort(keys) // the same order in every process
+	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(k) FROM unnest($1::bigint[]) k`, keys); err != nil {
 		return fmt.Errorf("lock person: %w", postgres.Translate(err))
 	}
 	return nil

@@ -114,11 +114,11 @@ func LockRivals(ctx context.Context, tx pgx.Tx, c Candidate, accountID string) (
 	// while sorting by another index would not be in the order of ids.
 	rows, _ := tx.Query(ctx, `
 		SELECT `+candidateColumns+` FROM invites i WHERE i.id IN (
-			SELECT id FROM invites WHERE project_id = $2 AND livemode = $3 AND external_user_id = $4 AND app_slug = $5 AND environment = $6
-				AND (account_id = $7 OR (first_handed_out_at IS NOT NULL AND poll_until > now() - interval '1 day'))
+			SELECT id FROM invites WHERE project_id = $2 AND livemode = $3 AND external_user_id = (SELECT external_user_id FROM invites WHERE id = $1)
+				AND app_slug = $4 AND environment = $5 AND (account_id = $6 OR (first_handed_out_at IS NOT NULL AND poll_until > now() - interval '1 day'))
 			UNION SELECT $1)
 		ORDER BY i.id FOR NO KEY UPDATE OF i`,
-		c.ID, c.ProjectID, c.Livemode, c.ExternalUserID, c.AppSlug, c.Environment, accountID)
+		c.ID, c.ProjectID, c.Livemode, c.AppSlug, c.Environment, accountID)
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[Candidate])
 	if err != nil {
 		return nil, fmt.Errorf("lock invites beside %s: %w", c.ID, postgres.Translate(err))
