@@ -20,7 +20,7 @@ import (
 func TestGeneratedPartsAreCurrent(t *testing.T) {
 	t.Parallel()
 	for _, part := range []struct{ file, name, want string }{
-		{"README.md", "configuration", configuration()},
+		{"docs/configuration.md", "configuration", configuration()},
 		{"docs/reasons.md", "reasons", reasons()},
 		{"docs/architecture.md", "rows", rowTable()},
 		{"docs/architecture.md", "invite states", inviteStates(eventTypes(t))},

@@ -80,12 +80,12 @@ func dev(t *testing.T, bin string) (base, key string) {
 	return greeting.URL, greeting.APIKey
 }
 
-// tour runs the README's as it stands, and compares each answer shown there with
-// what comes.
+// tour runs the commands of README and quickstart, and compares each response
+// shown there with the real one.
 func tour(t *testing.T, bin string) {
 	t.Helper()
 	base, key := dev(t, bin)
-	steps := regexp.MustCompile("(?s)```sh tour\n(.*?)```(?:[^`]*```json\n(.*?)```)?").FindAllStringSubmatch(read(t, "README.md"), -1)
+	steps := regexp.MustCompile("(?s)```sh tour\n(.*?)```(?:[^`]*```json\n(.*?)```)?").FindAllStringSubmatch(read(t, "README.md")+read(t, "docs/quickstart.md"), -1)
 	if len(steps) < 5 {
 		t.Fatalf("found %d steps", len(steps))
 	}
