@@ -147,7 +147,7 @@ func (h *handler) press(c echo.Context) error {
 		return err
 	}
 	if pressed.URL.IsZero() {
-		return h.asked(c, pressed.Page)
+		return h.asked(c, pressed.Page, h.retry(c, pressed.Page, form))
 	}
 	return c.Redirect(http.StatusSeeOther, pressed.URL.Reveal())
 }
@@ -326,6 +326,6 @@ func told(c echo.Context, form url.Values) visit.Evidence {
 	e := evidence(c)
 	e.FromPage = form.Get("from") != ""
 	e.Scripts, e.Gesture, e.Automated = form.Get("js") != "", form.Get("g") != "", form.Get("auto") != ""
-	e.Again, e.OneClick = form.Get("again") != "", form.Get("List-Unsubscribe") == "One-Click"
+	e.Again, e.Retry, e.OneClick = form.Get("again") != "", form.Get("retry") != "", form.Get("List-Unsubscribe") == "One-Click"
 	return e
 }

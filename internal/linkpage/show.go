@@ -33,6 +33,8 @@ type extra struct {
 	stay      bool   // they know, and want it here
 	unchosen  bool   // a report without a reason
 	words     string // what it said
+	try       int    // the number of the next try that the page makes by itself
+	retryIn   int    // and after how many seconds; 0: none
 }
 
 // returnAfter is how many seconds the success is shown before the page goes
@@ -92,6 +94,7 @@ func (h *handler) fault(c echo.Context, p web.Problem) error {
 	d := view.Data{Reference: p.RequestID}
 	if state == view.Busy {
 		d.CodePath = "/c/" + url.PathEscape(c.Param("code"))
+		refresh(c)
 	}
 	return writeAs(c, h.Pages, p.Status, state, "", d)
 }
@@ -156,6 +159,7 @@ func (h *handler) data(c echo.Context, p visit.Page, x extra) view.Data {
 	d.Unchosen, d.Words, d.CanSuppress = x.unchosen, contact.Clean(x.words, 500), p.Via != ""
 	d.StopPath, d.CanResume = "/s/"+url.PathEscape(c.Param("code")), h.resumable(p)
 	d.PageURL, d.Stay = h.pageURL(c), x.stay
+	d.Try, d.RetryIn = x.try, x.retryIn
 	if p.AsksCode {
 		d.VerifyBy = string(p.Via)
 	}

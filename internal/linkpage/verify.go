@@ -13,11 +13,11 @@ import (
 
 // asked shows a page that answers a press. That digits are on their way has a
 // page of its own, so that a reload does not press again.
-func (h *handler) asked(c echo.Context, p visit.Page) error {
+func (h *handler) asked(c echo.Context, p visit.Page, x extra) error {
 	if p.State == visit.Verify && !p.Held && p.Verification.Channel != "" {
 		return c.Redirect(http.StatusSeeOther, "/c/"+url.PathEscape(c.Param("code"))+"/verify"+h.andLanguage(c, "?"))
 	}
-	return h.show(c, p, extra{})
+	return h.show(c, p, x)
 }
 
 func (h *handler) verify(c echo.Context) error {
@@ -53,7 +53,7 @@ func (h *handler) again(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return h.asked(c, page)
+	return h.asked(c, page, extra{})
 }
 
 // returned is what is seen where a product's app should have opened and did

@@ -29,6 +29,9 @@ type Evidence struct {
 	Beacon bool
 	// Again is a press on a page that had asked for one more.
 	Again bool
+	// Retry is the busy page's own press, for a person whose press it answered:
+	// neither a hand nor a browser's word for one comes with it.
+	Retry bool
 
 	// OneClick is what a mail program sends for its reader's press on its own
 	// button for unsubscribing.
@@ -86,10 +89,10 @@ func (e Evidence) signs() (declared, soft []string) {
 	note(e.AcceptLanguage == "", "no_language") // every browser says both
 	if e.Method == http.MethodPost && !e.Beacon {
 		note(!e.FromPage, "no_page_before")
-		note(e.Scripts && !e.Gesture, "no_gesture")
+		note(e.Scripts && !e.Gesture && !e.Retry, "no_gesture")
 		// Chromium says of every navigation whether a person caused it, once it
 		// says anything.
-		note(e.FetchMode == "navigate" && e.FetchUser == "" && chromium.MatchString(ua), "not_by_user")
+		note(!e.Retry && e.FetchMode == "navigate" && e.FetchUser == "" && chromium.MatchString(ua), "not_by_user")
 	}
 	return declared, soft
 }

@@ -61,6 +61,34 @@
   function busy(on) { return function (f) { on ? f.setAttribute("aria-busy", "true") : f.removeAttribute("aria-busy"); }; }
   each(forms, function (f) { f.addEventListener("submit", function () { busy(true)(f); }); });
   w.addEventListener("pageshow", function () { each(forms, busy(false)); });
+  // A busy page presses again for the person who pressed, while they look at it.
+  each(d.querySelectorAll("form[data-retry]"), function (f) {
+    var said = d.querySelector("[data-retry-said]"), due;
+    function add(name) {
+      var i = d.createElement("input");
+      i.type = "hidden"; i.name = name; i.value = "1";
+      f.appendChild(i);
+    }
+    function go() {
+      if (!due || d.visibilityState !== "visible" || f.getAttribute("aria-busy")) return;
+      due = false;
+      add("retry");
+      busy(true)(f);
+      f.submit();
+    }
+    if (said) said.hidden = false;
+    // Not all at once, when a service is back.
+    setTimeout(function () { due = true; go(); }, f.getAttribute("data-retry") * 1000 * (1 + Math.random() / 4));
+    d.addEventListener("visibilitychange", go);
+  });
+  // What can be asked for later shows itself then: a reload would take away what
+  // is being typed.
+  each(d.querySelectorAll("form[data-from]"), function (f) {
+    setTimeout(function () {
+      each(d.querySelectorAll("[data-until]"), function (p) { p.hidden = true; });
+      f.hidden = false;
+    }, f.getAttribute("data-from") * 1000);
+  });
   each(d.querySelectorAll("[data-copy]"), function (b) {
     if (!navigator.clipboard) return;
     b.hidden = false;

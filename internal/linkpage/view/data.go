@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"math"
 	"net/url"
 	"strings"
 	"time"
@@ -64,6 +65,8 @@ type Data struct {
 	FailedBefore bool   // Ready: Failure is of a try before this fresh link
 	CanRetry     bool   // CouldNotConnect: the link still hands out links
 	Persistent   bool   // Busy: it failed several times, so offer a person
+	RetryIn      int    // Busy: seconds until the page's script presses again; 0 = not by itself
+	Try          int    // Busy: the number of that try
 	ReplacedAt   time.Time
 	RefreshIn    int  // Finishing: seconds until the page asks again; 0 = not by itself
 	Waited       bool // Finishing: longer than usual
@@ -154,7 +157,8 @@ type shown struct {
 	ReportPath               string
 	StopPath                 string // hides Data.StopPath
 	VerifyPath, AnotherPath  string
-	VerifyLasts, VerifyWait  string       // in words
+	VerifyLasts, VerifyWait  string // in words
+	VerifyWaitSeconds        int
 	StayPath                 string       // the ready page, whatever the browser
 	InsidePath               string       // the page for an app that only scripts can tell; its name is added
 	OpenURL                  template.URL // opens PageURL in Android's browser
@@ -238,7 +242,7 @@ func (p *Pages) shown(s State, l *message.Language, d Data) shown {
 		v.VerifyLasts = l.Duration(d.Verify.Lasts)
 	}
 	if d.Verify.Wait > 0 {
-		v.VerifyWait = l.Duration(d.Verify.Wait)
+		v.VerifyWait, v.VerifyWaitSeconds = l.Duration(d.Verify.Wait), int(math.Ceil(d.Verify.Wait.Seconds()))
 	}
 	v.VerifyPath, v.AnotherPath = spoken(d.CodePath+"/verify", d.Chosen), spoken(d.CodePath+"/verify/again", d.Chosen)
 	v.StayPath = spoken(d.CodePath+"?stay=1", d.Chosen)
@@ -339,7 +343,7 @@ func fullData() Data {
 		Inviter: "Inviter", Reason: "reason", Note: "note", RecipientMasked: "p••@e••.com",
 		ExpiresAt: now.Add(time.Hour), Now: now, Reference: "REF", CodePath: "/c/code", Chosen: "en", Query: "stay=1", Nonce: "nonce",
 		AccountName: "Account", ReturnURL: "https://example.com/back", ReturnAfter: 3, ReturnsToApp: true, Missing: 1, Failure: "denied", FailedBefore: true,
-		CanRetry: true, Persistent: true, ReplacedAt: now, RefreshIn: 2, Waited: true,
+		CanRetry: true, Persistent: true, RetryIn: 10, Try: 1, ReplacedAt: now, RefreshIn: 2, Waited: true,
 		CanRenew: true, RenewChannel: "sms", CanReport: true, Unchosen: true, Words: "words", CanSuppress: true,
 		StopPath: "/s/code", CanResume: true,
 		VerifyBy: "sms", Verify: Verification{Said: "wrong", Left: 3, Ended: true, Undelivered: true, CanSend: true, Wait: time.Minute, Lasts: time.Minute},

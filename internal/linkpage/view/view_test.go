@@ -87,6 +87,7 @@ func shots(t testing.TB) map[string]shot {
 	}
 	add("ready_note", view.Ready, func(d *view.Data) { d.Note = "Use the finance <b>workspace</b>, please" })
 	add("busy", view.Busy, keep)
+	add("busy_retries", view.Busy, func(d *view.Data) { d.RetryIn, d.Try = 10, 1 })
 	add("busy_again", view.Busy, func(d *view.Data) { d.Persistent, d.Reference = true, "7KQ2-M9TX" })
 	add("connected", view.Connected, keep)
 	add("connected_named_return", view.Connected, func(d *view.Data) {
