@@ -18,54 +18,54 @@ func settings() []option[Config] {
 			"Postgres 15 or later, as postgres://user:password@host/name.",
 			func(c *Config) *secret.Text { return &c.DatabaseURL }, checkDatabaseURL).need().also("DATABASE_URL"),
 		hidden("database.direct_url", "CONNECTLINK_DATABASE_DIRECT_URL",
-			"A connection past PgBouncer, for LISTEN and advisory locks. The database URL unless set. Where it differs, the database URL is taken for a transaction pooler's.",
+			"A connection past PgBouncer, for LISTEN and advisory locks. Default: the database URL. If the two differ, the database URL is treated as that of a transaction pooler.",
 			func(c *Config) *secret.Text { return &c.DatabaseDirectURL }, checkDatabaseURL),
 		count("database.pool_size", "CONNECTLINK_DATABASE_POOL_SIZE", "10",
-			"Connections of each of the two pools of a process, one for requests and one for background work; a process has up to four more of its own. A pool_max_conns in the URL wins.", 1000,
+			"Maximum connections of each of a process's two pools, one for requests and one for background work; a process uses up to four more. pool_max_conns in the URL overrides it.", 1000,
 			func(c *Config) *int { return &c.DatabasePoolSize }),
 		text("listen", "CONNECTLINK_LISTEN", "127.0.0.1:8080", "Address and port to listen on.",
 			func(c *Config) *string { return &c.Listen }, checkListen),
-		text("metrics_listen", "CONNECTLINK_METRICS_LISTEN", "", "A second address for /livez, /readyz and /metrics alone, in every role: a worker has no other. Unset, there is none.",
+		text("metrics_listen", "CONNECTLINK_METRICS_LISTEN", "", "A second address for /livez, /readyz and /metrics only, in every role. A worker has no other address. Default: none.",
 			func(c *Config) *string { return &c.MetricsListen }, checkListen),
 		publicURL(),
 		hidden("keyset", "CONNECTLINK_KEYSET",
-			"The keys that seal what is stored; `connectlink keyset create` makes one. Losing it loses every link and address.",
+			"The keys that encrypt stored data; `connectlink keyset create` creates one. Without it, all stored links and addresses are lost.",
 			func(c *Config) *secret.Text { return &c.Keyset }, nil).need(),
 		proxies(),
 		logLevel(),
 		span("database.wait", "CONNECTLINK_DATABASE_WAIT", "1m",
-			"How long serve and migrate wait at their start for a database that does not answer; a wrong password ends them at once.", 0, time.Hour,
+			"How long serve and migrate wait at their start for a database that does not respond; a wrong password ends them at once.", 0, time.Hour,
 			func(c *Config) *time.Duration { return &c.DatabaseWait }),
 		text("role", "CONNECTLINK_ROLE", RoleAll, "What this process does: api, worker or all.",
 			func(c *Config) *string { return &c.Role }, oneOf(RoleAPI, RoleWorker, RoleAll)),
 		flag("sandbox", "CONNECTLINK_SANDBOX", "true", "Serve test keys from the built-in sandbox.",
 			func(c *Config) *bool { return &c.SandboxEnabled }),
 		flag("allow_no_callbacks", "CONNECTLINK_ALLOW_NO_CALLBACKS", "false",
-			"Serve live keys although vendors cannot reach the public URL; status is then learnt by polling.",
+			"Serve live keys even if vendors cannot reach the public URL; delivery status then comes from polling.",
 			func(c *Config) *bool { return &c.AllowNoCallbacks }),
 		span("settle.twilio", "CONNECTLINK_SETTLE_TWILIO", "1m",
-			"How long after a call Twilio's \"no such message\" is not believed.", 0, time.Hour,
+			"How long after a send Twilio's \"not found\" is ignored.", 0, time.Hour,
 			func(c *Config) *time.Duration { return &c.SettleTwilio }),
 		span("settle.sendgrid", "CONNECTLINK_SETTLE_SENDGRID", "5m",
-			"How long after a call the absence of SendGrid's events proves nothing.", 0, time.Hour,
+			"How long after a send a missing SendGrid event is ignored.", 0, time.Hour,
 			func(c *Config) *time.Duration { return &c.SettleSendGrid }),
 		span("no_receipt.email", "CONNECTLINK_NO_RECEIPT_EMAIL", "1h",
-			"After how long an email that was taken, and that nobody confirmed, is said to have no receipt.", time.Second, 7*24*time.Hour,
+			"How long to wait for a delivery report before an accepted email is marked no_receipt.", time.Second, 7*24*time.Hour,
 			func(c *Config) *time.Duration { return &c.NoReceiptEmail }),
 		span("no_receipt.sms", "CONNECTLINK_NO_RECEIPT_SMS", "30m",
-			"The same for a text message.", time.Second, 7*24*time.Hour,
+			"The same for text messages.", time.Second, 7*24*time.Hour,
 			func(c *Config) *time.Duration { return &c.NoReceiptSMS }),
 		span("keep_alive", "CONNECTLINK_KEEP_ALIVE", "620s",
-			"How long an idle connection stays open. It must exceed that of the load balancer in front: Google's keeps them for 600 s.", time.Second, time.Hour,
+			"How long an idle connection stays open. Must be longer than that of the load balancer in front (Google's: 600 s).", time.Second, time.Hour,
 			func(c *Config) *time.Duration { return &c.KeepAlive }),
 		span("drain_for", "CONNECTLINK_DRAIN_FOR", "5s",
-			"How long requests are still taken after SIGTERM, with /readyz already 503, so that a load balancer can move on.", 0, time.Minute,
+			"How long requests are accepted after SIGTERM, with /readyz answering 503, so that a load balancer stops sending.", 0, time.Minute,
 			func(c *Config) *time.Duration { return &c.DrainFor }),
 		span("lease.for", "CONNECTLINK_LEASE_FOR", "8s",
-			"How long a worker owns a delivery without renewing.", time.Second, 5*time.Minute,
+			"How long a worker's lease on a delivery lasts without renewal.", time.Second, 5*time.Minute,
 			func(c *Config) *time.Duration { return &c.LeaseFor }),
 		span("lease.renew_every", "CONNECTLINK_LEASE_RENEW_EVERY", "2s",
-			"How often a worker renews; at most half of lease.for.", 100*time.Millisecond, time.Minute,
+			"How often a worker renews its leases; at most half of lease.for.", 100*time.Millisecond, time.Minute,
 			func(c *Config) *time.Duration { return &c.RenewEvery }),
 	}, consoleSettings()...)
 }
@@ -73,7 +73,7 @@ func settings() []option[Config] {
 func publicURL() option[Config] {
 	return option[Config]{
 		key: "public_url", env: "CONNECTLINK_PUBLIC_URL",
-		help: "Where recipients and vendors reach this service, as https://go.example.com. Without it only links of type connect are served.",
+		help: "URL at which recipients and vendors reach this service, for example https://go.example.com. Without it only links of type connect are served.",
 		set: func(c *Config, values []string) error {
 			u, err := checkPublicURL(values[0])
 			if err == nil {
@@ -93,7 +93,7 @@ func publicURL() option[Config] {
 func proxies() option[Config] {
 	return option[Config]{
 		key: "trusted_proxies", env: "CONNECTLINK_TRUSTED_PROXIES", list: true,
-		help: "Networks whose X-Forwarded-For is believed, as 10.0.0.0/8, 192.0.2.7.",
+		help: "Networks of proxies whose X-Forwarded-For is trusted, for example 10.0.0.0/8, 192.0.2.7.",
 		set: func(c *Config, values []string) error {
 			var out []netip.Prefix
 			for i, v := range values {
@@ -123,7 +123,7 @@ func proxies() option[Config] {
 func logLevel() option[Config] {
 	return option[Config]{
 		key: "log_level", env: "CONNECTLINK_LOG_LEVEL", def: "info",
-		help: "The least that is logged: debug, info, warn or error.",
+		help: "Minimum level of log lines: debug, info, warn or error.",
 		set: func(c *Config, values []string) error {
 			level, err := oneOf("debug", "info", "warn", "error")(values[0])
 			if err != nil {
