@@ -106,6 +106,39 @@ func otherMailbox(was, now string) bool {
 	return before != after && contact.Distance(contact.SearchEmail(was), contact.SearchEmail(now)) > fewLetters
 }
 
+// changes marks in the new address of the chosen channel where it differs from the
+// old one; nil where nothing does, or one of them is not known.
+func (d *resendPage) changes(o opened) []contact.Stretch {
+	was, now := o.content.Recipient.Email, d.Email
+	if d.Channel == string(invite.SMS) {
+		was, now = o.content.Recipient.Phone, strings.Join(strings.Fields(d.Phone), "")
+	} else {
+		was, now = contact.SearchEmail(was), contact.SearchEmail(now)
+	}
+	if was == "" || now == "" || was == now {
+		return nil
+	}
+	if d.Channel == string(invite.SMS) {
+		return partChanges(now, was)
+	}
+	local, domain := contact.EmailParts(now)
+	oldLocal, oldDomain := contact.EmailParts(was)
+	out := partChanges(local, oldLocal)
+	if domain == "" {
+		return out
+	}
+	return append(append(out, contact.Stretch{Text: "@"}), partChanges(domain, oldDomain)...)
+}
+
+// partChanges marks the letters that differ where they are few. Else all of it is
+// new, and letters that agree by chance would only tell of the old address.
+func partChanges(now, was string) []contact.Stretch {
+	if n := contact.Distance(now, was); n > 0 && n <= fewLetters {
+		return contact.Slips(now, was)
+	}
+	return []contact.Stretch{{Text: now, Slip: now != was}}
+}
+
 func (d *resendPage) samePerson(p *page) string {
 	user := "\u2068" + d.Person.User + "\u2069"
 	if d.Person.Inviter == "" {

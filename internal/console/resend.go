@@ -10,6 +10,7 @@ import (
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/console/story"
 	"github.com/connectlink/connectlink/internal/console/view"
+	"github.com/connectlink/connectlink/internal/contact"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/issue"
 	"github.com/connectlink/connectlink/internal/web"
@@ -34,14 +35,15 @@ type fault struct{ Field, Text string }
 type resendPage struct {
 	actPage
 	Channel, Email, Phone, Note string
-	Correct                     bool   // opened to correct the address
-	OldEmail, OldPhone          string // masked
-	Suggested                   string // the address that was probably meant
-	Sure                        bool   // what was asked about the address was answered by sending again
-	Asked                       bool   // something is asked about it now
-	Searched                    bool   // the address proposed is the one that was searched for
-	CanShow                     bool   // the old address may be put into its field
-	Bounced                     bool   // the address there is did not take the latest message
+	Correct                     bool              // opened to correct the address
+	OldEmail, OldPhone          string            // masked
+	Suggested                   string            // the address that was probably meant
+	Sure                        bool              // what was asked about the address was answered by sending again
+	Asked                       bool              // something is asked about it now
+	Searched                    bool              // the address proposed is the one that was searched for
+	CanShow                     bool              // the old address may be put into its field
+	Bounced                     bool              // the address there is did not take the latest message
+	Change                      []contact.Stretch // the new address, with the parts marked that differ from the old one
 	Effect                      string
 	Open                        string // a page at Pipedream that nothing can close works until then
 	Preview                     *preview
@@ -130,6 +132,9 @@ func (s *console) resendData(p *page, o opened) (resendPage, error) {
 
 // say puts into one sentence what sending will do.
 func (d *resendPage) say(o opened) {
+	if d.CanShow {
+		d.Change = d.changes(o)
+	}
 	d.Effect = d.T("The link in earlier messages keeps working, with its time begun anew.")
 	if d.Correct || d.Email != "" && o.content.Recipient.Email != "" || d.Phone != "" && o.content.Recipient.Phone != "" {
 		d.Effect = d.T("Links in earlier messages stop working; the new address gets a link of its own.")

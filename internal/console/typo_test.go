@@ -176,6 +176,43 @@ func TestConsoleNTheOldAddressIsPutIntoTheFormOnDemandAndOnRecord(t *testing.T) 
 	}
 }
 
+// Finding N: what a correction changes is marked, be it a letter or the domain.
+func TestRCNTheCorrectionMarksWhereTheNewAddressDiffers(t *testing.T) {
+	t.Parallel()
+	s := patAmongOthers(t)
+	robin := s.signedIn("Robin", map[string]access.Role{"default": access.RoleAgent})
+	home := "/console/default/test/invites/" + s.ids["user-101"].String() + "/resend"
+	change := func(page string) string {
+		_, got, _ := strings.Cut(html.UnescapeString(page), `What changes: <bdi class="typed" dir="ltr">`)
+		got, _, _ = strings.Cut(got, "</bdi>")
+		return got
+	}
+	if got := change(robin.get(home + "?correct=1").body); got != "" {
+		t.Errorf("marked before anything was typed: %q", got)
+	}
+	for email, want := range map[string]string{
+		rightAddress:                        "bounced+patmi<mark>l</mark>ler@connectlink.test",
+		"Bounced+PatMiler@connectlnk.test":  "bounced+patmiler@connectl<mark>·</mark>nk.test",
+		"bounced+patmiler@customer.example": "bounced+patmiler@<mark>customer.example</mark>",
+		"sam.rivera@connectlink.test":       "<mark>sam.rivera</mark>@connectlink.test",
+		"<i>@connectlink.test":              "<mark><i></mark>@connectlink.test",
+		"bounced+patmiler@connectlink.test": "",
+		"":                                  "",
+	} {
+		page := robin.post(home, url.Values{"do": {"preview"}, "correct": {"1"}, "channel": {"email"}, "email": {email}, "version": {"1"}}).body
+		if got := change(page); got != want {
+			t.Errorf("%s: %q, want %q", email, got, want)
+		}
+		if strings.Contains(page, "<i>") {
+			t.Error("what was typed is not escaped")
+		}
+	}
+	robin.find(rightAddress)
+	if got, want := change(robin.get(home+"?correct=1").body), "bounced+patmi<mark>l</mark>ler@connectlink.test"; got != want {
+		t.Errorf("of the proposal: %q, want %q", got, want)
+	}
+}
+
 // Finding F9: an address in a URL stands in histories and in the logs of proxies.
 func TestConsoleF9ASearchLeavesNoAddressInTheURL(t *testing.T) {
 	t.Parallel()

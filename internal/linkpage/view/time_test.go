@@ -28,7 +28,7 @@ func TestRCLTimesAreInTheZoneOfTheBrowserAndRightWithoutScripts(t *testing.T) {
 			t.Fatal(err)
 		}
 		if dir := os.Getenv("CONNECTLINK_SCREENSHOTS"); dir != "" {
-			shot, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
+			shot, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
 			if err != nil {
 				t.Fatal(err)
 			}
