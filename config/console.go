@@ -24,7 +24,7 @@ type OIDC struct {
 	Roles        []string // "group:role" or "group:project=role"
 }
 
-// Configured says whether there is an issuer.
+// Configured reports whether there is an issuer.
 func (o OIDC) Configured() bool { return o.Issuer != "" }
 
 // Grants are the roles that groups come to, as "role" or "project=role".

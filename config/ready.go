@@ -10,7 +10,7 @@ import (
 	"unicode"
 )
 
-// CallbacksReachable says whether callback URLs may be sent to the vendor
+// CallbacksReachable reports whether callback URLs may be sent to the vendor
 // behind vendorBaseURL: the public URL is https on a public host without an
 // underscore (Twilio refuses those), or the vendor runs on this machine, as
 // the sandbox does.
@@ -39,7 +39,7 @@ func urlOf(listen string) string {
 	return "http://" + net.JoinHostPort(host, port)
 }
 
-// public says whether the whole internet can reach a host, as far as its name
+// public reports whether the whole internet can reach a host, as far as its name
 // tells.
 func public(host string) bool {
 	host = strings.ToLower(strings.TrimSuffix(host, "."))

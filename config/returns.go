@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// AllowsReturn says whether people may be sent on to u. An entry of ReturnURLs
+// AllowsReturn reports whether people may be sent on to u. An entry of ReturnURLs
 // is either an https address, which covers itself and everything below its
 // path ("https://app.example/connect" covers /connect and /connect/done, but
 // not /connected), or a custom scheme, which covers everything it names

@@ -186,16 +186,16 @@ func (c *Config) ProjectIDs() []string {
 	return ids
 }
 
-// Configured says whether the project names its Pipedream project, without
+// Configured reports whether the project names its Pipedream project, without
 // which nothing can be minted for real.
 func (p Pipedream) Configured() bool {
 	return p.ClientID != "" && !p.ClientSecret.IsZero() && p.ProjectID != ""
 }
 
-// Configured says whether email can be sent through SendGrid.
+// Configured reports whether email can be sent through SendGrid.
 func (s SendGrid) Configured() bool { return !s.APIKey.IsZero() && s.From != "" }
 
-// Configured says whether text messages can be sent through Twilio.
+// Configured reports whether text messages can be sent through Twilio.
 func (t Twilio) Configured() bool {
 	return t.AccountSID != "" && (!t.AuthToken.IsZero() || t.APIKey != "" && !t.APISecret.IsZero()) &&
 		(t.MessagingServiceSID != "" || t.From != "")

@@ -93,7 +93,7 @@ func (s devState) read(name string) (text string, ok bool, err error) {
 	return strings.TrimSpace(string(b)), err == nil, err
 }
 
-// began says whether there is a database of an earlier start: its data, or word
+// began reports whether there is a database of an earlier start: its data, or word
 // of where they are.
 func (s devState) began() bool {
 	for _, name := range []string{"data", "location"} {

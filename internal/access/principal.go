@@ -32,7 +32,7 @@ func System(projectID string, livemode bool) Principal {
 	return Principal{Kind: KindSystem, ProjectID: projectID, Livemode: livemode}
 }
 
-// Can says whether the principal holds the scope. Only keys hold scopes; the
+// Can reports whether the principal holds the scope. Only keys hold scopes; the
 // service itself holds all. Staff act by role, recipients by their code and
 // providers by their signature, and none of those passes for a scope.
 func (p Principal) Can(s Scope) bool {

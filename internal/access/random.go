@@ -65,7 +65,7 @@ func digit(c byte) int {
 // NewCode makes the code of an invite link.
 func NewCode() secret.Text { return secret.New(random(CodeLength)) }
 
-// ValidCode says whether s has the form of a code. Asking before the lookup
+// ValidCode reports whether s has the form of a code. Asking before the lookup
 // keeps scans of paths away from the database.
 func ValidCode(s string) bool { return len(s) == CodeLength && base62(s) }
 
@@ -73,14 +73,14 @@ func ValidCode(s string) bool { return len(s) == CodeLength && base62(s) }
 // 26 × log2(62) = 154.8 bits.
 func NewCallbackSecret() secret.Text { return secret.New(random(CallbackSecretLength)) }
 
-// ValidCallbackSecret says whether s has the form of a callback secret.
+// ValidCallbackSecret reports whether s has the form of a callback secret.
 func ValidCallbackSecret(s string) bool { return len(s) == CallbackSecretLength && base62(s) }
 
 // NewClientToken makes the token a product hands to its own client for one
 // invite, "clc_" and 43 characters.
 func NewClientToken() secret.Text { return secret.New(clientTokenPrefix + random(clientTokenLength)) }
 
-// ValidClientToken says whether s has the form of a client token.
+// ValidClientToken reports whether s has the form of a client token.
 func ValidClientToken(s string) bool {
 	return len(s) == len(clientTokenPrefix)+clientTokenLength &&
 		s[:len(clientTokenPrefix)] == clientTokenPrefix && base62(s[len(clientTokenPrefix):])
@@ -105,7 +105,7 @@ func NewSessionToken() secret.Text {
 	return secret.New(sessionTokenPrefix + random(sessionTokenLength))
 }
 
-// ValidSessionToken says whether s has the form of a session token.
+// ValidSessionToken reports whether s has the form of a session token.
 func ValidSessionToken(s string) bool {
 	return len(s) == len(sessionTokenPrefix)+sessionTokenLength &&
 		s[:len(sessionTokenPrefix)] == sessionTokenPrefix && base62(s[len(sessionTokenPrefix):])

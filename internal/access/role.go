@@ -16,7 +16,7 @@ const (
 // Roles returns every role, from least to most.
 func Roles() []Role { return []Role{RoleViewer, RoleAgent, RoleLead, RoleAdmin} }
 
-// AtLeast says whether r may do what other may. An unknown role may nothing.
+// AtLeast reports whether r may do what other may. An unknown role may nothing.
 func (r Role) AtLeast(other Role) bool {
 	have, want := slices.Index(Roles(), r), slices.Index(Roles(), other)
 	return have >= 0 && want >= 0 && have >= want
@@ -69,7 +69,7 @@ func Acts() []Act {
 	}
 }
 
-// May says whether the role may do a. Unknown roles may nothing, and nobody
+// May reports whether the role may do a. Unknown roles may nothing, and nobody
 // may an unknown act.
 func (r Role) May(a Act) bool {
 	least, known := needs(a)
@@ -87,7 +87,7 @@ func Staff(id string, role Role, projectID string, livemode bool) Principal {
 	return Principal{Kind: KindStaff, ID: id, Role: role, ProjectID: projectID, Livemode: livemode}
 }
 
-// May says whether the principal is staff whose role allows a.
+// May reports whether the principal is staff whose role allows a.
 func (p Principal) May(a Act) bool { return p.Kind == KindStaff && p.Role.May(a) }
 
 // Origin says where an act of staff came from, for the audit log.

@@ -44,7 +44,7 @@ func (a *App) blockKeys(project string, livemode bool, ch invite.Channel, addres
 	return suppression.Keys(a.box, suppression.Scope{ProjectID: project, Livemode: livemode, Sender: a.textSender(project, livemode)}, ch, address)
 }
 
-// scripted says whether an address of test mode has a scripted fate.
+// scripted reports whether an address of test mode has a scripted fate.
 func scripted(address string) bool {
 	if phone, err := contact.ParsePhoneTest(address, ""); err == nil {
 		return phone.Type == contact.TypeScripted

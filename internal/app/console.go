@@ -97,7 +97,7 @@ func (a *App) facts(ctx context.Context) (console.Facts, error) {
 	return f, err
 }
 
-// sendsBy says whether an account is one that a project sends through.
+// sendsBy reports whether an account is one that a project sends through.
 func (a *App) sendsBy(project string, live bool, account string) bool {
 	for _, ch := range []invite.Channel{invite.Email, invite.SMS} {
 		for _, s := range a.senders(project, live, ch) {

@@ -183,7 +183,7 @@ func (f *fuzzer) isAsDocumented(op string, q fuzzRequest, resp *http.Response, a
 	}
 }
 
-// isOfServer says whether net/http gives the answer before a handler sees the request.
+// isOfServer reports whether net/http gives the answer before a handler sees the request.
 func isOfServer(status int) bool {
 	return status == http.StatusExpectationFailed || status == http.StatusRequestHeaderFieldsTooLarge
 }

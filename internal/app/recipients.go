@@ -11,7 +11,7 @@ import (
 	"github.com/connectlink/connectlink/internal/visit"
 )
 
-// blocked says whether a recipient may not be written to. Dispatch asks again
+// blocked reports whether a recipient may not be written to. Dispatch asks again
 // before it sends; this is so that a page queues nothing in vain.
 func (a *App) blocked(ctx context.Context, tx pgx.Tx, to visit.Address) (bool, error) {
 	if !to.Livemode && scripted(to.To.Reveal()) {

@@ -78,7 +78,7 @@ func (a *App) mountSandbox(e *echo.Echo) {
 	})
 }
 
-// local says whether a request was made on this machine, for this machine: a
+// local reports whether a request was made on this machine, for this machine: a
 // page elsewhere that points a name at loopback is not.
 func local(c echo.Context) bool {
 	host := c.Request().Host

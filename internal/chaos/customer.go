@@ -48,7 +48,7 @@ func (r *outage) customer(ctx context.Context, n int) {
 	}
 }
 
-// create makes one request and notes its answer; it says whether that was the
+// create makes one request and notes its answer; it reports whether that was the
 // last.
 func (r *outage) create(ctx context.Context, n, try int, body []byte) bool {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.program.base+"/v1/invites", reader(body))

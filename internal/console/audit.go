@@ -234,7 +234,7 @@ func namesOf(list []grant.Known) map[string]string {
 
 func actorOf(k grant.Known) string { return string(access.KindStaff) + ":" + k.ID.String() }
 
-// everywhere says whether somebody administers every project: what concerns all
+// everywhere reports whether somebody administers every project: what concerns all
 // of them, such as who signed in, is for nobody else.
 func (s *console) everywhere(p *page) bool {
 	return !slices.ContainsFunc(s.Projects, func(pr config.Project) bool { return !p.signed.Role(pr.ID).May(access.ActStaff) })

@@ -52,7 +52,7 @@ type Params struct {
 	Projects []config.Project
 	// System tells what the process knows of itself; nil tells nothing.
 	System func(ctx context.Context) (Facts, error)
-	// AccountOf says whether a provider account serves a project and mode; nil
+	// AccountOf reports whether a provider account serves a project and mode; nil
 	// says that all do.
 	AccountOf func(project string, live bool, account string) bool
 	// PaceOf is the most messages a second that a provider account is sent, 0 for
@@ -76,9 +76,9 @@ type Params struct {
 	PublicURL string
 	// Issuer is the single sign-on; nil: there is none.
 	Issuer Issuer
-	// Passwords says whether emergency accounts are taken.
+	// Passwords reports whether emergency accounts are taken.
 	Passwords bool
-	// HTTPS says whether browsers reach this by https: cookies are then bound to
+	// HTTPS reports whether browsers reach this by https: cookies are then bound to
 	// host and scheme.
 	HTTPS bool
 	// Tries limits sign-ins per client address; nil sets no limit.

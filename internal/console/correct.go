@@ -45,7 +45,7 @@ func (s *console) showOld(p *page, o opened, d resendPage) error {
 	return p.show("resend", d)
 }
 
-// wrongAddress says whether the latest message came to nothing because of its
+// wrongAddress reports whether the latest message came to nothing because of its
 // address.
 func (o opened) wrongAddress() bool {
 	if o.DeliveryReason == nil {
@@ -55,7 +55,7 @@ func (o opened) wrongAddress() bool {
 	return ok && e.Action == invite.CorrectAddress
 }
 
-// ask says whether the form must be looked at again before anything is tried:
+// ask reports whether the form must be looked at again before anything is tried:
 // an address is missing, its domain looks like a slip, or it is another mailbox.
 func (d *resendPage) ask(p *page, o opened) bool {
 	last := string(o.Channel)
@@ -95,7 +95,7 @@ func (d *resendPage) ask(p *page, o opened) bool {
 // fewLetters is how many letters a correction changes, where it is one.
 const fewLetters = 2
 
-// otherMailbox says whether an address is no correction of the old one, but
+// otherMailbox reports whether an address is no correction of the old one, but
 // differs in many letters and in its domain: it may belong to another person.
 func otherMailbox(was, now string) bool {
 	if was == "" {

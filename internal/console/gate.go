@@ -121,7 +121,7 @@ func (s *console) gateOf(r route) echo.HandlerFunc {
 	}
 }
 
-// still says whether whoever asked has the session and the role that they asked
+// still reports whether whoever asked has the session and the role that they asked
 // with. An answer that goes on asks it again before each thing it tells.
 func (p *page) still(ctx context.Context) (bool, error) {
 	signed, found, err := p.Staff.Session(ctx, p.token(p))

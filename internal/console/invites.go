@@ -91,7 +91,7 @@ func within(window string) time.Duration {
 	return 0
 }
 
-// fails says whether the filters ask for invites that failed.
+// fails reports whether the filters ask for invites that failed.
 func (f filters) fails() bool {
 	return f.Status == string(invite.Failed) || f.Progress == string(invite.ConnectFailed)
 }

@@ -24,7 +24,7 @@ func (p *page) open(inv find.Invite) (opened, error) {
 	return opened{inv, c, p.by.May(access.ActUnmask)}, err
 }
 
-// erased says whether nothing personal is left.
+// erased reports whether nothing personal is left.
 func (o opened) erased() bool { return o.Content == nil }
 
 // masked is the address of a channel as the role of the reader may see it

@@ -96,7 +96,7 @@ func (s *console) search(p *page) error {
 	return p.show("search", d)
 }
 
-// names says whether what was found was meant, rather than one of many.
+// names reports whether what was found was meant, rather than one of many.
 func names(by find.By) bool {
 	return by != find.ByName && by != find.ByDomain && by != find.ByLast4
 }

@@ -22,7 +22,7 @@ func (s *console) start(p *page) error {
 	return p.Redirect(http.StatusSeeOther, places[max(at, 0)].URL())
 }
 
-// live says whether a project works with real people yet.
+// live reports whether a project works with real people yet.
 func (s *console) live(project string) bool {
 	for _, p := range s.Projects {
 		if p.ID == project {

@@ -73,7 +73,7 @@ func (s *console) team(p *page) error {
 	return p.show("team", d)
 }
 
-// reach says whether the person who asks may administer an account: they must
+// reach reports whether the person who asks may administer an account: they must
 // be administrator wherever the account has a role.
 func (s *console) reach(p *page, id invite.StaffID) (bool, error) {
 	a, err := account.GetStaff(p.ctx(), s.DB, id)

@@ -137,7 +137,7 @@ func parseDomain(domain string) (string, error) {
 	return ascii, nil
 }
 
-// topLevel says whether a label can be a top-level domain: letters (RFC 3696
+// topLevel reports whether a label can be a top-level domain: letters (RFC 3696
 // section 2 and every delegation so far), or a punycode label.
 func topLevel(label string) bool {
 	if strings.HasPrefix(label, "xn--") {

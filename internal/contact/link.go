@@ -162,7 +162,7 @@ func hasScheme(plain string) bool {
 	return strings.Contains(plain, "hxxp")
 }
 
-// startsWord says whether word stands in s with no ASCII letter or digit
+// startsWord reports whether word stands in s with no ASCII letter or digit
 // before it, which is where linkers see a word begin, and with something
 // behind it.
 func startsWord(s, word string) bool {
@@ -262,7 +262,7 @@ func knownTopLevel(label string) bool {
 	return icann && suffix == label
 }
 
-// joinsWords says whether a dot stands between a letter or digit and a word
+// joinsWords reports whether a dot stands between a letter or digit and a word
 // of two letters or more.
 func joinsWords(plain string) bool {
 	runes := []rune(plain)

@@ -2,7 +2,7 @@ package contact
 
 import "strings"
 
-// OtherMailbox says whether an account goes by an email address that is not the
+// OtherMailbox reports whether an account goes by an email address that is not the
 // recipient's: somebody may have connected the wrong account, or be somebody
 // else. Most accounts have names that are no addresses, and say nothing.
 //

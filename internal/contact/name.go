@@ -39,7 +39,7 @@ func NameWords(name string) []string {
 	return words
 }
 
-// OnList says whether an address (as ParseEmail or ParsePhone returned it) is
+// OnList reports whether an address (as ParseEmail or ParsePhone returned it) is
 // covered by a list of recipients: a whole address in any case, "@domain" or
 // "*@domain" for every address there, or a phone number in E.164.
 func OnList(list []string, address string) bool {

@@ -204,7 +204,7 @@ func judge(number *phonenumbers.PhoneNumber) (Phone, error) {
 	}, nil
 }
 
-// phoneType names a type and says whether it may receive SMS. Toll-free and
+// phoneType names a type and reports whether it may receive SMS. Toll-free and
 // VoIP numbers often do; a personal number forwards to whatever its owner has.
 func phoneType(t phonenumbers.PhoneNumberType) (name string, texts bool) {
 	switch t {
@@ -247,7 +247,7 @@ func Last4(e164 string) string {
 	return digits[max(0, len(digits)-4):]
 }
 
-// KnownRegion says whether ParsePhone can read national numbers of region.
+// KnownRegion reports whether ParsePhone can read national numbers of region.
 func KnownRegion(region string) bool { return phonenumbers.GetSupportedRegions()[region] }
 
 // PhoneZones returns the time zones in which a number's owner may live, by the

@@ -63,7 +63,7 @@ func Slips(typed, meant string) []Stretch {
 	return out
 }
 
-// swapped says whether the two letters before i and j are each other's swap.
+// swapped reports whether the two letters before i and j are each other's swap.
 func swapped(a, b []rune, i, j int) bool {
 	return i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1]
 }

@@ -37,7 +37,7 @@ func watchParent(pid int, who account) (func(), error) {
 	}, nil
 }
 
-// serves says whether pid is a server started for this data folder: settings()
+// serves reports whether pid is a server started for this data folder: settings()
 // puts the folder on its command line.
 func serves(pid int, data string) bool {
 	out, err := exec.Command("/bin/ps", "-ww", "-o", "args=", "-p", strconv.Itoa(pid)).Output()

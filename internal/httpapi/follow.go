@@ -66,7 +66,7 @@ func (a *api) followInvite(c echo.Context) error {
 // by either.
 func eventID(inv find.Invite) string { return strings.Trim(tag(inv.Version), `"`) }
 
-// isOver says whether nothing more is to be expected. A failed invite may still
+// isOver reports whether nothing more is to be expected. A failed invite may still
 // turn out to have arrived.
 func isOver(inv find.Invite) bool {
 	return inv.Status == invite.Connected || inv.Status == invite.Revoked || inv.Status == invite.Expired
@@ -82,7 +82,7 @@ func clientEventOf(inv find.Invite) (web.Event, error) {
 	return web.Event{ID: eventID(inv), Name: clientEvent, Data: bytes.TrimSpace(b.Bytes()), Last: isOver(inv)}, nil
 }
 
-// mayRead says whether a client token has reads left.
+// mayRead reports whether a client token has reads left.
 func (a *api) mayRead(c echo.Context) error {
 	if a.InApp.Reads == nil {
 		return nil

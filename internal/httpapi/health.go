@@ -17,7 +17,7 @@ type healthShape struct {
 // database does not get every process restarted.
 func (a *api) live(c echo.Context) error { return answer(c, http.StatusOK, healthShape{"ok"}) }
 
-// ready says whether this process should get traffic. Why not is for the log.
+// ready reports whether this process should get traffic. Why not is for the log.
 func (a *api) ready(c echo.Context) error {
 	if a.Ready != nil {
 		if err := a.Ready(c.Request().Context()); err != nil {

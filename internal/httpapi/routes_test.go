@@ -62,7 +62,7 @@ var scopeNames = map[string]string{
 	"InvitesWrite": "invites:write", "InvitesRead": "invites:read", "LinksRead": "links:read", "Suppressions": "suppressions", "Admin": "admin", "anyone": "", "client": "client token",
 }
 
-// documented says whether a route belongs into the document: callers' routes
+// documented reports whether a route belongs into the document: callers' routes
 // that exist. Providers' addresses, what is not built yet, and the style sheet
 // do not.
 func (r tableRow) documented() bool {

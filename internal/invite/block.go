@@ -19,7 +19,7 @@ func Blocks() []Block {
 	return []Block{HardBounce, SpamReport, OptOut, UnsubscribedBlock, BadNumber, NotMe, ByHand}
 }
 
-// BlockOf says whether what became of a message means that its address is not
+// BlockOf reports whether what became of a message means that its address is not
 // to be written to again.
 func BlockOf(status DeliveryStatus, reason Reason) (Block, bool) {
 	switch {
@@ -53,6 +53,6 @@ func (b Block) Reason() Reason {
 	return SuppressedBefore
 }
 
-// Liftable says whether staff may undo a block. What a person said to the
+// Liftable reports whether staff may undo a block. What a person said to the
 // provider, by STOP or by unsubscribing, only the person can undo.
 func (b Block) Liftable() bool { return b != OptOut && b != UnsubscribedBlock }

@@ -136,6 +136,6 @@ type Data struct {
 	Cause         string     `json:"cause,omitempty"`  // of a failed connection: certificate_expired, dns_not_found
 	Source        string     `json:"source,omitempty"` // how it was learnt: webhook, poll, page, callback, list
 	Why           string     `json:"why,omitempty"`    // of staff's acts: a word of a pick list
-	// HasLink says whether the invite holds a connect link after this event.
+	// HasLink reports whether the invite holds a connect link after this event.
 	HasLink bool `json:"has_link,omitempty"`
 }

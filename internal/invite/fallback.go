@@ -25,7 +25,7 @@ type Fallback struct {
 	At      time.Time     // when it is due; zero while nothing calls for it
 }
 
-// Open says whether the fallback may still come.
+// Open reports whether the fallback may still come.
 func (f Fallback) Open() bool { return f.Channel != "" }
 
 // failed is the fallback once a message did not get through, at the given time.

@@ -173,7 +173,7 @@ func foldVisited(s State) State {
 	return s
 }
 
-// byPerson says whether what happened was not a robot's doing.
+// byPerson reports whether what happened was not a robot's doing.
 func (d Data) byPerson() bool { return d.LooksLike == "" || d.LooksLike == LooksLikePerson }
 
 // foldMintFailed notes why a message waits for its link. Without a delivery the

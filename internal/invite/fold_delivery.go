@@ -33,7 +33,7 @@ func (f Failure) join(other Failure) Failure {
 	return f
 }
 
-// tells says whether the first of two facts of one rank says more: by its
+// tells reports whether the first of two facts of one rank says more: by its
 // reason, then by having a code. What is alike in both is told apart by its
 // words: which of them stands matters little, but it must always be the same.
 func tells(s1 DeliveryStatus, r1 Reason, code1, provider1 string, s2 DeliveryStatus, r2 Reason, code2, provider2 string) bool {

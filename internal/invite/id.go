@@ -130,7 +130,7 @@ func (id Of[K]) String() string {
 	return k.prefix() + strings.ToLower(encoding.EncodeToString(id.u[:]))
 }
 
-// IsZero says whether the id was never set.
+// IsZero reports whether the id was never set.
 func (id Of[K]) IsZero() bool { return id.u == uuid.Nil }
 
 // UUID returns the bytes, for associated data and for the database.

@@ -14,7 +14,7 @@ const (
 	MaxValidFor = 30 * 24 * time.Hour
 )
 
-// EnoughLeft says whether a link or an invite that was granted a life and has
+// EnoughLeft reports whether a link or an invite that was granted a life and has
 // some of it left is still worth giving to a person: the smaller of 15 minutes
 // and a quarter of what was granted.
 func EnoughLeft(granted, left time.Duration) bool {

@@ -15,7 +15,7 @@ const (
 	Failed    Status = "failed"    // no message can get through; an end, until it is resent
 )
 
-// Open says whether a recipient may still go on and connect.
+// Open reports whether a recipient may still go on and connect.
 func (s Status) Open() bool { return s == Scheduled || s == Pending || s == Active }
 
 // Statuses lists every Status, for filters and documents.
@@ -61,23 +61,23 @@ func DeliveryStatuses() []DeliveryStatus {
 		Suppressed, Complained, Canceled, Unknown}
 }
 
-// Ended says whether nothing is left for dispatch to do.
+// Ended reports whether nothing is left for dispatch to do.
 func (s DeliveryStatus) Ended() bool { return s != Queued && s != Sending }
 
-// Trying says whether the message may still be delivered by what we or a
+// Trying reports whether the message may still be delivered by what we or a
 // provider do without being asked.
 func (s DeliveryStatus) Trying() bool { return s == Queued || s == Sending || s == Deferred }
 
-// DidNotArrive says whether this message is known not to have reached its reader.
+// DidNotArrive reports whether this message is known not to have reached its reader.
 func (s DeliveryStatus) DidNotArrive() bool {
 	return slices.Contains([]DeliveryStatus{Bounced, Undelivered, Rejected, Suppressed}, s)
 }
 
-// HasFate says whether it is known what became of the message on its
+// HasFate reports whether it is known what became of the message on its
 // recipient's side, so that nobody is trying to deliver it any more.
 func (s DeliveryStatus) HasFate() bool { return s.rank() >= Bounced.rank() }
 
-// arrived says whether this message is known to have come before its reader.
+// arrived reports whether this message is known to have come before its reader.
 func (s DeliveryStatus) arrived() bool { return s == Delivered || s == Complained }
 
 // rank orders statuses by how much they say; a fact never yields to one that

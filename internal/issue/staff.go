@@ -64,7 +64,7 @@ func audit(ctx context.Context, tx pgx.Tx, p access.Principal, act access.Act, i
 	return account.InsertAudit(ctx, tx, account.Entry{By: p, Act: act, Target: id.String(), Invite: id, Data: data})
 }
 
-// asSeen says whether an invite is still what the asker looked at.
+// asSeen reports whether an invite is still what the asker looked at.
 func asSeen(ctx context.Context, db postgres.DB, id invite.ID, meta Meta) error {
 	if meta.Seen == 0 {
 		return nil

@@ -74,7 +74,7 @@ type moment struct {
 	wait  time.Duration // else, how long until it is to be looked at again
 }
 
-// moment says whether somebody may be written to unasked: to an address there
+// moment reports whether somebody may be written to unasked: to an address there
 // is, that is not blocked, and not in the night, as long as the link lasts long
 // enough after it.
 func (s *Service) moment(ctx context.Context, tx pgx.Tx, d ledger.Due) (moment, error) {

@@ -60,7 +60,7 @@ func special(c invite.Code) bool {
 	}, c)
 }
 
-// validate parses a create request. publicURL says whether invite links can work here.
+// validate parses a create request. publicURL reports whether invite links can work here.
 func validate(r CreateRequest, p access.Principal, project config.Project, publicURL string, now time.Time) (order, error) {
 	var f faults
 	o := order{
@@ -269,7 +269,7 @@ func phone(f *faults, raw string, livemode bool, project config.Project) string 
 	return p.E164
 }
 
-// listed says whether every address of a recipient is on a list.
+// listed reports whether every address of a recipient is on a list.
 func listed(r invite.Recipient, list []string) bool {
 	for _, address := range []string{r.Email, r.Phone} {
 		if address != "" && !contact.OnList(list, address) {

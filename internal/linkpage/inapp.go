@@ -40,7 +40,7 @@ var (
 	built = regexp.MustCompile(`(?i)FxiOS/|CriOS/|EdgiOS/|DuckDuckGo/|\bDdg/|OPR/|OPX/|MiuiBrowser|UCBrowser|HuaweiBrowser|VivoBrowser|HeyTapBrowser|Brave|Focus/|Klar/|Ecosia|SamsungBrowser|EdgA/|YaBrowser|Firefox/|Quark/|PhoenixBrowser|Puffin/|Kiwi`)
 )
 
-// inAppBrowser says whether a user agent is that of a browser inside an app.
+// inAppBrowser reports whether a user agent is that of a browser inside an app.
 // It may err either way: the page it leads to always has a way through.
 func inAppBrowser(ua string) (inApp, bool) {
 	b := inApp{android: strings.Contains(ua, "Android"), ios: appleDevice.MatchString(ua)}
@@ -88,7 +88,7 @@ const (
 
 func insides() []string { return []string{insideTelegram, insideSomeApp} }
 
-// googleFamily says whether an app signs in through Google, which is known to
+// googleFamily reports whether an app signs in through Google, which is known to
 // refuse browsers inside apps.
 func googleFamily(slug string) bool {
 	return strings.HasPrefix(slug, "google") || strings.HasPrefix(slug, "gmail") || strings.HasPrefix(slug, "youtube")

@@ -165,7 +165,7 @@ func newContent(v Vars, l *Language) (content, error) {
 	return c, nil
 }
 
-// plainAddress says whether s can stand in any message as it is.
+// plainAddress reports whether s can stand in any message as it is.
 func plainAddress(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http") &&

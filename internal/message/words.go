@@ -283,7 +283,7 @@ func placeOf(zone *time.Location) string {
 	return strings.ReplaceAll(name[i+1:], "_", " ")
 }
 
-// Owns says whether the language has a folder of that name itself, rather than
+// Owns reports whether the language has a folder of that name itself, rather than
 // its parent's. A region that owns none shares what was made for its language.
 func (l *Language) Owns(folder string) bool {
 	_, err := fs.Stat(l.fsys, path.Join(l.folders[0], folder))

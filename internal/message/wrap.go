@@ -47,6 +47,6 @@ func wrap(text string) string {
 	return strings.TrimRight(b.String(), "\n") + "\n"
 }
 
-// breakable says whether a line may end here. French sets no-break spaces before
+// breakable reports whether a line may end here. French sets no-break spaces before
 // its colons and question marks, which strings.Fields would take for spaces.
 func breakable(r rune) bool { return unicode.IsSpace(r) && r != '\u00a0' && r != '\u202f' }

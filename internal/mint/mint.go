@@ -32,7 +32,7 @@ const trustedSkew = 3 * time.Second
 // ErrPassing marks failures that a later try may not meet: network, 408, 429, 5xx.
 var ErrPassing = errors.New("connect token not to be had now")
 
-// IsAccountRefused says whether Pipedream refused what is configured, so that
+// IsAccountRefused reports whether Pipedream refused what is configured, so that
 // every mint would meet it until an operator acts: credentials, project,
 // permissions, base URL, or the hosts that links may have.
 func IsAccountRefused(err error) bool {

@@ -136,7 +136,7 @@ func (c *Client) do(ctx context.Context, r request, out any) (answer, error) {
 	return last, nil
 }
 
-// again says whether a failure is worth another try within the caller's time.
+// again reports whether a failure is worth another try within the caller's time.
 func (c *Client) again(ctx context.Context, err error) bool {
 	var e *Error
 	if !errors.As(err, &e) || e.Kind != Passing || ctx.Err() != nil {
@@ -157,7 +157,7 @@ func (c *Client) delay(err error, attempts int) time.Duration {
 	return bound/2 + rand.N(bound/2+1)
 }
 
-// isDown says whether a failure counts towards the breaker. 429 does not: the
+// isDown reports whether a failure counts towards the breaker. 429 does not: the
 // limit of mints is per external user, and one busy user is no outage. Neither
 // does a caller that gave up.
 func isDown(err error) bool {

@@ -49,7 +49,7 @@ func AppendApp(connectLinkURL secret.Text, app, oauthAppID string) (secret.Text,
 	return secret.New(b.String()), nil
 }
 
-// replaced says whether a pair of a query is one that AppendApp sets. The name
+// replaced reports whether a pair of a query is one that AppendApp sets. The name
 // may be spelt with escapes.
 func replaced(pair string) bool {
 	name, _, _ := strings.Cut(pair, "=")

@@ -171,7 +171,7 @@ func unreachable(err error) bool {
 		errors.Is(err, pgconn.ErrConnClosed) || errors.Is(err, puddle.ErrClosedPool)
 }
 
-// IsConstraint says whether err, translated or not, is a violation of the
+// IsConstraint reports whether err, translated or not, is a violation of the
 // constraint with this name.
 func IsConstraint(err error, name string) bool {
 	var constraint *ConstraintError

@@ -85,7 +85,7 @@ func InClear(url string) []string {
 	return out
 }
 
-// isHere says whether a host is a socket's folder or this machine.
+// isHere reports whether a host is a socket's folder or this machine.
 func isHere(host string) bool {
 	if strings.HasPrefix(host, "/") || strings.HasPrefix(host, "@") {
 		return true

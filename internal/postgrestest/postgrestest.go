@@ -144,7 +144,7 @@ func (s *server) put(ctx context.Context, url string, conn *pgx.Conn) {
 	s.idle[url] = append(s.idle[url], conn)
 }
 
-// passing says whether the server was just stopping.
+// passing reports whether the server was just stopping.
 func passing(err error) bool {
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {

@@ -40,7 +40,7 @@ func (s *Service) BlockedAgain(ctx context.Context, by access.Principal, id invi
 	return address, left, err == nil, err
 }
 
-// shown says whether this session unmasked something lately, and for how long
+// shown reports whether this session unmasked something lately, and for how long
 // that still counts.
 func (s *Service) shown(ctx context.Context, by access.Principal, target string) (left time.Duration, ok bool, err error) {
 	if !by.May(access.ActUnmask) || by.Origin.SessionID == "" {

@@ -22,7 +22,7 @@ const (
 	walkTries = 8
 )
 
-// knownJourney says whether a "+" word is one.
+// knownJourney reports whether a "+" word is one.
 func knownJourney(word string) bool {
 	return slices.Contains([]string{"visit", "connect", "deny", "connecterror", "scanner", "notme", "renew"}, word)
 }
@@ -224,7 +224,7 @@ func (s *Sandbox) digitsFor(ctx context.Context, j dueJourney) (string, error) {
 	return "", errLater
 }
 
-// secondLetter says whether this message is a later one of its invite: a
+// secondLetter reports whether this message is a later one of its invite: a
 // person who asked for a fresh link does not ask for ever.
 func (s *Sandbox) secondLetter(ctx context.Context, j dueJourney) (bool, error) {
 	var second bool

@@ -126,7 +126,7 @@ func absolute(base *url.URL, ref string) (string, error) {
 	return base.ResolveReference(u).String(), nil
 }
 
-// isConnectLink says whether a link is Pipedream's own.
+// isConnectLink reports whether a link is Pipedream's own.
 func isConnectLink(link string) bool {
 	u, err := url.Parse(link)
 	return err == nil && strings.HasSuffix(u.Path, "/connect.html") && u.Query().Has("token")

@@ -233,7 +233,7 @@ func (s *Sandbox) readBearer(token string) (c bearerClaims, ok bool) {
 	return c, c.Nbf <= now && now < c.Exp
 }
 
-// covers says whether a granted scope, possibly with a star, includes another.
+// covers reports whether a granted scope, possibly with a star, includes another.
 func covers(granted, needed string) bool {
 	prefix, star := strings.CutSuffix(granted, "*")
 	return granted == needed || star && strings.HasPrefix(needed, prefix)

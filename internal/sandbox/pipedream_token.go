@@ -190,7 +190,7 @@ func (s *Sandbox) findToken(ctx context.Context, token string) (t connectToken, 
 	return t, c, true, nil
 }
 
-// alive says whether the token still connects something.
+// alive reports whether the token still connects something.
 func (t connectToken) alive(now time.Time) bool { return t.SpentAt == nil && now.Before(t.ExpiresAt) }
 
 // validateToken is the hosted page's own question. The token is the only

@@ -24,7 +24,7 @@ func New(v string) Text { return Text{v: v} }
 // Reveal returns the wrapped value.
 func (t Text) Reveal() string { return t.v }
 
-// IsZero says whether nothing is wrapped.
+// IsZero reports whether nothing is wrapped.
 func (t Text) IsZero() bool { return t.v == "" }
 
 // String implements fmt.Stringer.

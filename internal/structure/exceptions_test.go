@@ -19,7 +19,7 @@ func excepted(list []exception, path, name string) bool {
 	return slices.ContainsFunc(list, func(e exception) bool { return e.path == path && slices.Contains(e.names, name) })
 }
 
-// otherMeaning says whether a word that is also one of our statuses means
+// otherMeaning reports whether a word that is also one of our statuses means
 // something else in a file.
 func otherMeaning(path, word string) bool { return excepted(otherMeanings(), path, word) }
 
@@ -32,7 +32,7 @@ func otherMeanings() []exception {
 	}
 }
 
-// settled says whether a variable is one that nothing changes although its type
+// settled reports whether a variable is one that nothing changes although its type
 // would let it.
 func settled(path, name string) bool { return excepted(settledVariables(), path, name) }
 

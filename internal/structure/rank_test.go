@@ -41,10 +41,10 @@ func isSupport(pkg string) bool {
 	return slices.ContainsFunc(support(), func(s string) bool { return within(short(pkg), s) })
 }
 
-// within says whether a package is another or stands in its folder.
+// within reports whether a package is another or stands in its folder.
 func within(pkg, parent string) bool { return pkg == parent || strings.HasPrefix(pkg, parent+"/") }
 
-// isVendor says whether a package is the folder of one provider.
+// isVendor reports whether a package is the folder of one provider.
 func isVendor(pkg string) bool { return strings.HasPrefix(short(pkg), "provider/") && !isSupport(pkg) }
 
 // row is the number of a package's row, and the package there that it is a part of.

@@ -176,7 +176,7 @@ func TestNoPackageLevelState(t *testing.T) {
 	}
 }
 
-// constant says whether a variable's value is one that cannot be changed in place.
+// constant reports whether a variable's value is one that cannot be changed in place.
 func constant(g *ast.GenDecl, v *ast.ValueSpec, i int) bool {
 	if v.Names[i].Name == "_" {
 		return true

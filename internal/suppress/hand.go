@@ -91,7 +91,7 @@ func (s *Service) CountSince(ctx context.Context, p access.Principal, since time
 	return suppression.Count(ctx, s.p.DB, suppression.Filter{Scope: s.scope(p.ProjectID, p.Livemode), Since: since}, most)
 }
 
-// Add blocks an address by hand; the bool says whether there was none before.
+// Add blocks an address by hand; the bool reports whether there was none before.
 // Errors: invalid_request.
 func (s *Service) Add(ctx context.Context, p access.Principal, a Add) (Suppression, bool, error) {
 	ch, address, err := one(a, p)

@@ -36,7 +36,7 @@ type Params struct {
 	Sender func(project string, livemode bool) string
 	// Lifter of a project's mail provider; false when it has none.
 	Lifter func(project string, livemode bool) (Lifter, bool)
-	// Scripted says whether an address of test mode has a scripted fate. Such a
+	// Scripted reports whether an address of test mode has a scripted fate. Such a
 	// fate is met anew each time, so it blocks nothing. May be nil.
 	Scripted func(address string) bool
 	Log      *slog.Logger

@@ -140,7 +140,7 @@ func (s *Service) press(ctx context.Context, row ledger.Coded, code secret.Text,
 	return s.handOut(ctx, row.ID, code, &minted, e)
 }
 
-// fit says whether a held link may be given: enough of it is left, and either
+// fit reports whether a held link may be given: enough of it is left, and either
 // nobody had it yet or this is a person's same press again. One that a robot
 // got, or that the API handed out, is not given to a person too; and after a
 // failed connection a person wants a fresh one, whoever gave them the other.

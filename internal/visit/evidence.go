@@ -97,7 +97,7 @@ func (e Evidence) signs() (declared, soft []string) {
 	return declared, soft
 }
 
-// declared says whether a program says that it is one.
+// declared reports whether a program says that it is one.
 func (e Evidence) declared() bool {
 	declared, _ := e.signs()
 	return len(declared) > 0

@@ -183,7 +183,7 @@ func Shows(inv find.Invite, events []find.Event) State {
 	})
 }
 
-// FailureOver says whether a fresh link was made after the last failed
+// FailureOver reports whether a fresh link was made after the last failed
 // connection. Events are an invite's, oldest first.
 func FailureOver(events []find.Event) bool {
 	over, failed := false, false
@@ -200,7 +200,7 @@ func FailureOver(events []find.Event) bool {
 	return over && failed
 }
 
-// open says whether a press of the button may still lead on.
+// open reports whether a press of the button may still lead on.
 func (s State) open() bool { return s == Ready || s == CouldNotConnect }
 
 // ReturnStatus is the hint that a product's return URL carries.

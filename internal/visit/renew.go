@@ -23,7 +23,7 @@ const (
 	renewalPause   = 2 * time.Minute
 )
 
-// renewable says whether the page of a code offers a fresh link: the link it
+// renewable reports whether the page of a code offers a fresh link: the link it
 // came by is over or overtaken, and it came as a message to a known address.
 func renewable(row ledger.Coded, c invite.Content) bool {
 	if row.Via == nil || row.Lane == nil || row.LinkType != invite.InviteLink || c.Recipient.Address(invite.Channel(*row.Via)) == "" {
@@ -204,7 +204,7 @@ func (s *Service) newCode() (ledger.Code, error) {
 	return row, nil
 }
 
-// reportable says whether it makes sense to say "this isn't for me" there.
+// reportable reports whether it makes sense to say "this isn't for me" there.
 func reportable(s State) bool {
 	return slices.Contains([]State{Ready, CouldNotConnect, Expired}, s)
 }

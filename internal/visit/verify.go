@@ -61,7 +61,7 @@ const (
 	SaidTooLate   Said = "too_late"  // they ended, or were used before
 )
 
-// live says whether digits can still be entered. Those that were right once
+// live reports whether digits can still be entered. Those that were right once
 // count again for a minute, which is a double tap, and until there was a link
 // for them: Pipedream may have had none just then.
 func live(p ledger.Passcode) bool {

@@ -34,7 +34,7 @@ type Params struct {
 	Confirm func(ctx context.Context, id invite.ID) (bool, error)
 	// ConfirmWithin bounds how long a page waits for Confirm; default 3 s.
 	ConfirmWithin time.Duration
-	// Suppressed says whether nothing may be sent to an address: it opted out,
+	// Suppressed reports whether nothing may be sent to an address: it opted out,
 	// complained or was blocked. Suppress makes it so, because the recipient
 	// asked for it. Both are part of the transaction; nil knows of none.
 	Suppressed func(ctx context.Context, tx pgx.Tx, a Address) (bool, error)

@@ -77,7 +77,7 @@ func orDefault[T int | time.Duration](v *T, d T) {
 	}
 }
 
-// WantsEvents says whether a request asks for a stream rather than one answer.
+// WantsEvents reports whether a request asks for a stream rather than one answer.
 func WantsEvents(c echo.Context) bool {
 	for _, line := range c.Request().Header.Values(echo.HeaderAccept) {
 		for one := range strings.SplitSeq(line, ",") {
@@ -90,7 +90,7 @@ func WantsEvents(c echo.Context) bool {
 	return false
 }
 
-// refused says whether a media range is listed only to be ruled out: q=0.
+// refused reports whether a media range is listed only to be ruled out: q=0.
 func refused(params string) bool {
 	for p := range strings.SplitSeq(params, ";") {
 		name, value, _ := strings.Cut(strings.TrimSpace(p), "=")
@@ -184,7 +184,7 @@ type streamWriter struct {
 	within  time.Duration
 }
 
-// write says whether it went out. A client that has gone is no failure of ours.
+// write reports whether it went out. A client that has gone is no failure of ours.
 func (w streamWriter) write(text string) bool {
 	// Not every writer knows deadlines or flushing; the server's does.
 	_ = w.control.SetWriteDeadline(time.Now().Add(w.within))

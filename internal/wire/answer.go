@@ -81,7 +81,7 @@ func seconds(s float64) time.Duration {
 
 func between(now, at time.Time) time.Duration { return seconds(at.Sub(now).Seconds()) }
 
-// IsJSON says whether a header set announces JSON. Vendors answer 413 and 5xx
+// IsJSON reports whether a header set announces JSON. Vendors answer 413 and 5xx
 // with a proxy's HTML.
 func IsJSON(h http.Header) bool {
 	t, _, err := mime.ParseMediaType(h.Get("Content-Type"))

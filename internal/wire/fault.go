@@ -60,7 +60,7 @@ func ClassifyStatus(status int) Outcome {
 	}
 }
 
-// Passing says whether a status may be different next time.
+// Passing reports whether a status may be different next time.
 func Passing(status int) bool {
 	return status == http.StatusRequestTimeout || status == http.StatusTooManyRequests || status >= 500
 }

@@ -72,8 +72,8 @@ func (s *Stream) Write(b []byte) (int, error) {
 // Mark says that what is written from here on commits the other side.
 func (s *Stream) Mark() { s.marked.Store(true) }
 
-// Wrote says whether any byte left after Mark.
+// Wrote reports whether any byte left after Mark.
 func (s *Stream) Wrote() bool { return s.written.Load() }
 
-// LeaseOver says whether a write was refused.
+// LeaseOver reports whether a write was refused.
 func (s *Stream) LeaseOver() bool { return s.over.Load() }

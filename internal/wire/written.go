@@ -35,7 +35,7 @@ func Trace(ctx context.Context) (context.Context, *Written) {
 // Written records whether any byte of the traced requests may have left.
 type Written struct{ any atomic.Bool }
 
-// Any says whether at least one byte was handed to the network. A request that
+// Any reports whether at least one byte was handed to the network. A request that
 // was cut short counts as written: it is most likely unusable to the vendor,
 // but being wrong about that would send a second message.
 func (w *Written) Any() bool { return w.any.Load() }

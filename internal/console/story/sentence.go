@@ -43,7 +43,7 @@ type Message struct {
 	Reminder bool
 }
 
-// Newer says whether the latest message was asked for after all that the person
+// Newer reports whether the latest message was asked for after all that the person
 // did: then what becomes of it is the news, not how far they got before.
 func (s Situation) Newer() bool {
 	return s.Message != nil && s.Progress != invite.NotOpened && !s.SeenAt.IsZero() && s.Message.Began.After(s.SeenAt)

@@ -91,7 +91,7 @@ func Timeline(w Words, events []Happened, app string, who func(invite.Actor) str
 	return tries
 }
 
-// starts says whether another message, or a chance of one, begins with it.
+// starts reports whether another message, or a chance of one, begins with it.
 func starts(t invite.EventType) bool {
 	return t == invite.EventResent || t == invite.EventRenewed || t == invite.EventFallback
 }

@@ -84,7 +84,7 @@ func M(text string) string { return text }
 // Dir is the direction of the page's writing.
 func (b *Base) Dir() string { return b.words.dir }
 
-// May says whether the person may do something here.
+// May reports whether the person may do something here.
 func (b *Base) May(a access.Act) bool { return b.Role.May(a) }
 
 // Mode is the URL's word for where we are.

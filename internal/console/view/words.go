@@ -127,7 +127,7 @@ func (l *words) read(src string) error {
 	return flush(len(lines) + 1)
 }
 
-// fits says whether a translation can take its text's arguments. Of a plural, a
+// fits reports whether a translation can take its text's arguments. Of a plural, a
 // form for one certain number may leave the number out.
 func fits(id, text string, many bool) error {
 	want, got := verbs(id), verbs(text)

@@ -11,7 +11,7 @@ import (
 	"github.com/connectlink/connectlink/internal/invite"
 )
 
-// parses says whether raw is taken as JSON. The suite's texts are mostly
+// parses reports whether raw is taken as JSON. The suite's texts are mostly
 // arrays and scalars, so they are put into a member that no struct has: the
 // member is then a fault, but not of syntax.
 func parses(t *testing.T, raw []byte) (bool, string) {

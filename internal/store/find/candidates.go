@@ -47,7 +47,7 @@ func (l *listing) order() string {
 	return "ASC"
 }
 
-// rare says whether a status has an index of its own. It is written into the
+// rare reports whether a status has an index of its own. It is written into the
 // text: only so can that index be used.
 func rare(s invite.Status) bool {
 	return s == invite.Failed || s == invite.Pending || s == invite.Scheduled || s == invite.Revoked

@@ -2,7 +2,7 @@ package find
 
 import "github.com/connectlink/connectlink/internal/invite"
 
-// Meant says whether a text that was searched for is the address (ByEmail) or
+// Meant reports whether a text that was searched for is the address (ByEmail) or
 // number (ByPhone) of a recipient but for a slip of the hand or another domain,
 // and gives it in the form in which it is compared; By is empty where it is not.
 func Meant(text, region string, r invite.Recipient) (by By, typed string) {

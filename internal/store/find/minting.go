@@ -23,7 +23,7 @@ type Minting struct {
 	FailedAgo, MintedAgo time.Duration
 }
 
-// Failing says whether requests fail and none went well since. One that failed
+// Failing reports whether requests fail and none went well since. One that failed
 // alone may have been wrong by itself.
 func (m Minting) Failing() bool {
 	return (m.Waiting > 0 || m.Failed >= 3) && (m.MintedAgo < 0 || m.FailedAgo >= 0 && m.FailedAgo < m.MintedAgo)

@@ -8,7 +8,7 @@ import (
 	"github.com/connectlink/connectlink/internal/postgres"
 )
 
-// ChangedSince says whether anything happened to an invite after a version that
+// ChangedSince reports whether anything happened to an invite after a version that
 // is more than somebody's look at it.
 func ChangedSince(ctx context.Context, db postgres.DB, id invite.ID, version int) (bool, error) {
 	var changed bool

@@ -119,7 +119,7 @@ func AddFailures(ctx context.Context, db postgres.DB, w Blow, t Trip) (time.Dura
 
 // SetWorking closes the breaker of an account, forgets its failures, ends the
 // pause of its lanes and makes due what waits there only because its last call
-// failed, or because it could not be asked about one. It says whether the breaker was open, and how much became due.
+// failed, or because it could not be asked about one. It reports whether the breaker was open, and how much became due.
 func SetWorking(ctx context.Context, db postgres.DB, account string, lanes []string) (wasOpen bool, due int, err error) {
 	batch := &pgx.Batch{}
 	batch.Queue(`

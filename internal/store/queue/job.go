@@ -112,7 +112,7 @@ const (
 	Abandoned = "abandoned" // nobody looks for its answer any more
 )
 
-// Fresh says whether the snapshot is consistent: a claim locks the newest
+// Fresh reports whether the snapshot is consistent: a claim locks the newest
 // version of a delivery, while what was joined to it is as of the statement's
 // start. A job that is not fresh must be read again.
 func (j *Job) Fresh() bool {

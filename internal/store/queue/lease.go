@@ -169,7 +169,7 @@ func Held(ctx context.Context, tx pgx.Tx, held []Lease) (map[Lease]bool, error) 
 	return set(still), nil
 }
 
-// SetDone takes a delivery that is settled out of the queue; it says whether
+// SetDone takes a delivery that is settled out of the queue; it reports whether
 // the lease was still held.
 func SetDone(ctx context.Context, db postgres.DB, l Lease) (bool, error) {
 	tag, err := db.Exec(ctx, `
