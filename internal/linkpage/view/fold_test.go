@@ -23,7 +23,7 @@ func TestGContinueIsOnTheFirstScreenOfPhones(t *testing.T) {
 	}
 	pictures := os.Getenv("CONNECTLINK_SCREENSHOTS")
 	for _, lang := range langs.Tags() {
-		for _, name := range []string{"ready", "ready_asks_code", "ready_user_asked", "ready_keys_test_long"} {
+		for _, name := range []string{"ready", "ready_asks_code", "ready_user_asked", "ready_keys_test_long", "ready_failed_before_denied", "ready_note"} {
 			for _, screen := range [][2]int64{{375, 553}, {390, 664}, {320, 553}} {
 				if err := chromedp.Do(ctx, chromedp.EmulateViewport(screen[0], screen[1]), chromedp.Navigate(srv.URL+"/page/"+lang+"/"+name)); err != nil {
 					t.Fatal(err)

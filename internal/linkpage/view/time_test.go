@@ -47,7 +47,7 @@ func TestRCLTimesAreInTheZoneOfTheBrowserAndRightWithoutScripts(t *testing.T) {
 		{"en/ready_product_asks", "Asia/Kolkata", "22:58 on Monday 23 November (your time)"},
 		{"en-US/ready_product_asks", "America/New_York", "12:28 PM on Monday, November 23 (your time)"},
 		{"de/ready_product_asks", "Asia/Tokyo", "Dienstag, 24. November, 2:28 Uhr (Ihre Ortszeit)"},
-		{"fr/ready_product_asks", "Asia/Tokyo", "mardi 24 novembre à 2h28 (heure de votre appareil)"},
+		{"fr/ready_product_asks", "Asia/Tokyo", "mardi 24 novembre à 2h28 (votre heure)"},
 		{"es/ready_product_asks", "Asia/Tokyo", "las 2:28 del martes 24 de noviembre (hora de su dispositivo)"},
 		{"ar/ready_product_asks", "Asia/Tokyo", "الساعة 2:28 ص يوم الثلاثاء 24 نوفمبر (بتوقيت جهازك)"},
 		{"en/replaced", "Asia/Kolkata", "18:10 on Monday 23 November (your time)"},
