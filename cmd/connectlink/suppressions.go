@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strconv"
 	"text/tabwriter"
 
 	"github.com/connectlink/connectlink/internal/invite"
@@ -26,15 +25,14 @@ type suppressionsListCommand struct {
 	Cursor    string `help:"Go on from an earlier page's next_cursor."`
 }
 
-// Run lists blocks.
+// Run lists suppressions. The filters stand in the body, because URLs are logged by proxies.
 func (c *suppressionsListCommand) Run(e *env) error {
-	q := url.Values{"limit": {strconv.Itoa(c.Limit)}}
-	for k, v := range map[string]string{"channel": c.Channel, "kind": c.Kind, "recipient": c.Recipient, "cursor": c.Cursor} {
-		if v != "" {
-			q.Set(k, v)
-		}
-	}
-	return c.call(e, http.MethodGet, "/v1/suppressions?"+q.Encode(), nil, "")
+	body := fields{"limit": c.Limit}
+	body.put("channel", c.Channel)
+	body.put("kind", c.Kind)
+	body.put("recipient", c.Recipient)
+	body.put("cursor", c.Cursor)
+	return c.call(e, http.MethodPost, "/v1/suppressions/search", body, "")
 }
 
 type suppressionsAddCommand struct {

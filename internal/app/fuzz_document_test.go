@@ -271,6 +271,11 @@ func (f *fuzzer) operations() (list []operation) {
 		"exportPerson":      {"external_user_id": "u-export"},
 		"erasePerson":       {"external_user_id": "u-erase"},
 		"advanceTestInvite": {"to": "expired"},
+		"searchInvites": {
+			"limit": 2, "status": []any{"active"}, "channel": "email", "app": "slack", "external_user_id": "u1", "recipient": "pat@customer.example",
+			"created": map[string]any{"gte": "2026-01-01"}, "reason": "address_not_found",
+		},
+		"searchSuppressions": {"limit": 2, "channel": "email", "kind": "by_hand", "recipient": "jo@customer.example"},
 	}
 	for _, path := range slices.Sorted(maps.Keys(f.doc.Paths.Map())) {
 		item := f.doc.Paths.Map()[path]

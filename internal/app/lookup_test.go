@@ -42,15 +42,18 @@ func TestF09LookingUpByAddressSendsPostgresNone(t *testing.T) {
 	}
 	for user, canary := range canaries {
 		q := url.QueryEscape(user)
-		count := func(p *product, want int, method, path string) {
+		count := func(p *product, want int, method, path string, body ...any) {
 			t.Helper()
-			status, _, out := p.call(method, path, nil)
+			status, _, out := p.call(method, path, append(body, nil)[0])
 			if list, _ := out.at("data").([]any); status != http.StatusOK || len(list) != want {
 				t.Errorf("%s %s: %d %v, want %d", method, path, status, out, want)
 			}
 		}
 		count(p, 2, http.MethodGet, "/v1/invites?external_user_id="+q)
 		count(p, 1, http.MethodGet, "/v1/invites?app=slack&limit=1&external_user_id="+q)
+		count(p, 2, http.MethodPost, "/v1/invites/search", object{"external_user_id": user})
+		count(p, 0, http.MethodPost, "/v1/invites/search", object{"recipient": strings.ReplaceAll(user, " ", "")})
+		count(privacy, 0, http.MethodPost, "/v1/suppressions/search", object{"recipient": strings.ReplaceAll(user, " ", "")})
 		if status, _, out := p.call(http.MethodPost, "/v1/invites", with(with(to("delivered@connectlink.test"), "external_user_id", user), "if_active", "error")); status != http.StatusConflict {
 			t.Errorf("create beside an open invite: %d %v", status, out)
 		}

@@ -23,6 +23,7 @@ func TestEveryOperationOfTheDocumentSucceeds(t *testing.T) {
 	none := secret.Text{}
 	w.play(t, []scenario{
 		{name: "list", key: w.key, method: "GET", path: "/v1/invites", status: 200},
+		{name: "search", key: w.key, method: "POST", path: "/v1/invites/search", body: `{"external_user_id":"u1"}`, status: 200, want: map[string]any{"data.0.id": id}},
 		{name: "read", key: w.key, method: "GET", path: "/v1/invites/" + id, status: 200},
 		{name: "preview", key: w.key, method: "POST", path: "/v1/invites/preview?language=all", body: wanted, status: 200},
 		{name: "events", key: w.key, method: "GET", path: "/v1/invites/" + id + "/events", status: 200},
@@ -39,6 +40,7 @@ func TestEveryOperationOfTheDocumentSucceeds(t *testing.T) {
 		{name: "advance", key: w.key, method: "POST", path: "/v1/test_helpers/invites/" + id + "/advance", body: `{"to":"expired"}`, status: 200},
 		{name: "block", key: w.blocks, method: "POST", path: "/v1/suppressions", body: `{"email":"jo@customer.example","reason":"Asked by phone"}`, status: 201},
 		{name: "blocks", key: w.blocks, method: "GET", path: "/v1/suppressions", status: 200},
+		{name: "search blocks", key: w.blocks, method: "POST", path: "/v1/suppressions/search", body: `{"recipient":"jo@customer.example"}`, status: 200, want: map[string]any{"data.0.channel": "email"}},
 		{name: "revoke", key: w.key, method: "POST", path: "/v1/invites/" + id + "/revoke", status: 200},
 		{name: "export", key: w.admin, method: "POST", path: "/v1/privacy/export", body: `{"external_user_id":"u1"}`, status: 200},
 		{name: "erase", key: w.admin, method: "POST", path: "/v1/privacy/erase", body: `{"external_user_id":"u1"}`, status: 200, want: map[string]any{"invites": 1.0}},

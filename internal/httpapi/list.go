@@ -22,8 +22,12 @@ func names[T ~string](values []T) []string {
 	return out
 }
 
-func (a *api) list(c echo.Context) error {
-	ctx, p, q := c.Request().Context(), asker(c), query(c)
+// list lists invites by the query string.
+func (a *api) list(c echo.Context) error { return a.listInvites(c, query(c)) }
+
+// listInvites answers a list; q are its filters, wherever the request has them.
+func (a *api) listInvites(c echo.Context, q *params) error {
+	ctx, p := c.Request().Context(), asker(c)
 	filter := find.Filter{
 		ProjectID: p.ProjectID, Livemode: p.Livemode, Limit: q.limit(),
 		Channel:       invite.Channel(q.word("channel", "email", "sms", "link")),

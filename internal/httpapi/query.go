@@ -13,12 +13,14 @@ import (
 	"github.com/connectlink/connectlink/internal/invite"
 )
 
-// params reads the query string and gathers its faults. Their pointers name
-// the parameter: /limit.
+// params reads the filters of a list and gathers their faults. They come from
+// the query string, where pointers name the parameter, /limit and /created[gte],
+// or from a body, where they name the member, /created/gte.
 type params struct {
 	values url.Values
 	faults []invite.Fault
 	broken bool
+	inBody bool
 }
 
 func query(c echo.Context) *params {
@@ -27,6 +29,9 @@ func query(c echo.Context) *params {
 }
 
 func (q *params) add(name string, code invite.Code, format string, args ...any) {
+	if q.inBody {
+		name = strings.NewReplacer("[", "/", "]", "").Replace(name)
+	}
 	q.faults = append(q.faults, invite.Fault{Pointer: "/" + name, Code: code, Detail: fmt.Sprintf(format, args...)})
 }
 

@@ -109,6 +109,7 @@ func (a *api) routes() []route {
 		{"POST", "/v1/invites", access.InvitesWrite, a.create, nil},
 		{"POST", "/v1/invites/preview", access.InvitesRead, a.preview, nil},
 		{"GET", "/v1/invites", access.InvitesRead, a.list, nil},
+		{"POST", "/v1/invites/search", access.InvitesRead, a.searchInvites, nil},
 		{"GET", "/v1/invites/:id", access.InvitesRead, a.get, nil},
 		{"POST", "/v1/invites/:id/resend", access.InvitesWrite, a.resend, nil},
 		{"POST", "/v1/invites/:id/revoke", access.InvitesWrite, a.revoke, nil},
@@ -118,6 +119,7 @@ func (a *api) routes() []route {
 		{"GET", "/v1/deliveries/:id/content", access.InvitesRead, a.content, nil},
 
 		{"GET", "/v1/suppressions", access.Suppressions, a.listSuppressions, nil},
+		{"POST", "/v1/suppressions/search", access.Suppressions, a.searchSuppressions, nil},
 		{"POST", "/v1/suppressions", access.Suppressions, a.addSuppression, nil},
 		{"DELETE", "/v1/suppressions/:id", access.Suppressions, a.liftSuppression, nil},
 

@@ -66,8 +66,11 @@ func optional(s string) *string {
 	return &s
 }
 
-func (a *api) listSuppressions(c echo.Context) error {
-	q := query(c)
+// listSuppressions lists suppressions by the query string.
+func (a *api) listSuppressions(c echo.Context) error { return a.listSuppressed(c, query(c)) }
+
+// listSuppressed answers a list; q are its filters, wherever the request has them.
+func (a *api) listSuppressed(c echo.Context, q *params) error {
 	want := suppress.Query{
 		Channel: invite.Channel(q.word("channel", "email", "sms")), Kind: invite.Block(q.word("kind", names(invite.Blocks())...)),
 		Recipient: q.text("recipient", 320), Limit: q.limit(),
