@@ -19,8 +19,8 @@ import (
 	"golang.org/x/text/language"
 )
 
-// The checks say what a value must look like, without repeating it: any value
-// may be a secret that stands on the wrong line.
+// The checks describe the expected form of a value and never repeat the
+// value, because it may be a secret on the wrong line.
 
 func oneOf(words ...string) func(string) (string, error) {
 	return func(s string) (string, error) {

@@ -72,7 +72,7 @@ func (c *Config) Summary() string {
 	return b.String()
 }
 
-// place says where a database is, without who signs in.
+// place returns the host and name of a database, without credentials.
 func place(t secret.Text) string {
 	if t.IsZero() {
 		return ""

@@ -8,12 +8,11 @@
 //
 // # Where a setting comes from
 //
-// First the environment variable, then the file that the variable with _FILE
-// behind its name points to, then the YAML key, then the file the YAML key
-// with _file behind its name points to, then the default. Giving the same
-// setting both ways in one place is a fault. An empty environment variable
-// counts as unset, because Compose and its like pass on what is missing that
-// way.
+// Precedence: the environment variable, the file named by the variable with
+// the suffix _FILE, the YAML key, the file named by the YAML key with the
+// suffix _file, the default. Giving the same setting both ways in one place
+// is a fault. An empty environment variable counts as unset, because Compose
+// and similar tools pass on missing values that way.
 //
 // # Projects
 //

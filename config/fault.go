@@ -8,7 +8,7 @@ import (
 // Fault is one thing wrong with the configuration. It never holds a value.
 type Fault struct {
 	Name    string // the variable or key, as the person wrote it
-	Problem string // what is wrong and what to do
+	Problem string // the fault and its fix
 }
 
 func (f Fault) String() string { return f.Name + ": " + f.Problem }

@@ -17,7 +17,7 @@ import (
 // FileVariable names the configuration file where Sources does not.
 const FileVariable = "CONNECTLINK_CONFIG"
 
-// Sources says where to read from. The zero value reads this process's
+// Sources are the inputs of Load. The zero value reads this process's
 // environment, and the file that CONNECTLINK_CONFIG names.
 type Sources struct {
 	File     string                            // YAML; empty: FileVariable's, or none
@@ -32,8 +32,8 @@ type Sources struct {
 	// Names are the names of all variables there are, for warnings about
 	// misspelt ones; nil checks none.
 	Names []string
-	// CheckKeyset says what is wrong with a keyset, whose format is not known
-	// here; nil checks nothing.
+	// CheckKeyset validates a keyset, whose format is unknown to this package;
+	// nil skips the check.
 	CheckKeyset func(secret.Text) error
 }
 
@@ -124,10 +124,10 @@ func (l *loader) projects(c *Config, raw []map[string]any) {
 	}
 }
 
-// finish checks what concerns several settings of a project, and derives what
-// was left out.
+// finish checks combinations of a project's settings and derives missing
+// ones.
 func (l *loader) finish(p *Project, where string) {
-	// A webhook nobody set was only made room for.
+	// A webhook without any setting is removed.
 	if p.Webhook != nil && p.Webhook.URL == "" && p.Webhook.Secret.IsZero() {
 		p.Webhook = nil
 	}
@@ -178,8 +178,8 @@ func (l *loader) finish(p *Project, where string) {
 	}
 }
 
-// name says how a person would write a project's setting: by its variable
-// where the variables compose the project, else by its key.
+// name returns a project's setting as a person writes it: the variable if
+// variables define the project, otherwise the key.
 func (l *loader) name(where, key string) string {
 	if l.envOnly {
 		for _, o := range projectSettings() {

@@ -9,19 +9,19 @@ import (
 // maxValidFor is the longest an invite link may keep working.
 const maxValidFor = 30 * 24 * time.Hour
 
-// maxReminders is how often somebody may be reminded of one invite.
+// maxReminders is the maximum number of reminders for one invite.
 const maxReminders = 3
 
-// Bounds of retention. Below a week, repeated callbacks and requests could speak
-// of what is gone.
+// Bounds of retention. Below a week, repeated callbacks and requests could refer
+// to deleted invites.
 const (
 	minRetention = 7 * 24 * time.Hour
 	maxRetention = 10 * 365 * 24 * time.Hour
-	// DefaultRetention is how long ended invites are kept where nobody says.
+	// DefaultRetention is how long ended invites are kept by default.
 	DefaultRetention = 90 * 24 * time.Hour
 )
 
-// unnamedBrand stands in messages until somebody names the brand.
+// unnamedBrand is the brand's name in messages until one is configured.
 const unnamedBrand = "Connect Link"
 
 // projectSettings lists what concerns one product.

@@ -52,7 +52,7 @@ func public(host string) bool {
 	if dot <= 0 || strings.Contains(host, "_") {
 		return false
 	}
-	// Reserved by RFC 6761, 6762, 8375 and ICANN for what is not public.
+	// Names reserved for private networks by RFC 6761, 6762, 8375 and ICANN.
 	private := []string{"localhost", "local", "internal", "intranet", "lan", "home", "corp", "private", "test", "invalid", "onion", "arpa"}
 	return !slices.Contains(private, host[dot+1:])
 }

@@ -162,7 +162,7 @@ type Twilio struct {
 	APIKey              string
 	APISecret           secret.Text
 	MessagingServiceSID string
-	OneWay              bool // nobody can reply to the sender, so messages name a page that ends them
+	OneWay              bool // the sender receives no replies, so messages link to an opt-out page
 	From                string
 	PerSecond           float64 // most messages a second; 0 is as many as there are
 }

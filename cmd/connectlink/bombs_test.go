@@ -38,7 +38,8 @@ func TestSecurityF3CompressedPostsRaiseMemoryLittle(t *testing.T) {
 	z := gzip.NewWriter(&packed)
 	_, _ = z.Write(bytes.Repeat([]byte(" "), bombInflated))
 	_ = z.Close()
-	// Padded, as in the finding: what is sent counts as well as what it becomes.
+	// Padded, as in the finding: both the sent bytes and the inflated bytes
+	// count.
 	body := append(packed.Bytes(), make([]byte, max(0, 204_000-packed.Len()))...)
 
 	now := strconv.FormatInt(time.Now().Unix(), 10)

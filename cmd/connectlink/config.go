@@ -42,8 +42,8 @@ func (c *configCheckCommand) Run(e *env) error {
 	return refuseUnready(cfg)
 }
 
-// unready says why a project that has live credentials could not use them
-// rightly. One without any serves test keys, which is fine.
+// unready lists why a project with live credentials cannot use them. A
+// project without live credentials serves test keys and has no fault.
 func unready(cfg *config.Config, p config.Project) error {
 	if !p.Pipedream.Configured() {
 		return nil
@@ -55,7 +55,8 @@ func unready(cfg *config.Config, p config.Project) error {
 	return errors.Join(faults...)
 }
 
-// lacks says what a project does without, and why.
+// lacks lists the features that a project's settings leave out, with the
+// reason.
 func lacks(cfg *config.Config, p config.Project) []string {
 	parts := []struct {
 		what   string

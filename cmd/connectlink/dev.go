@@ -179,7 +179,7 @@ func (c *devCommand) serve(e *env, cfg *config.Config, state devState, listener 
 	return a.Run(e.ctx)
 }
 
-// greet says where everything is, once there is a key that works.
+// greet prints the addresses of all parts, after it has a working API key.
 func (c *devCommand) greet(e *env, a *app.App, base, project string, state devState) error {
 	key, err := state.apiKey(e.ctx, a.Grants, project)
 	if err != nil {
@@ -226,9 +226,9 @@ func (c *devCommand) checkListen() error {
 	return nil
 }
 
-// listen takes the wanted address, or the first free port from the usual one on.
-// An address that a dev of the same state folder serves is no obstacle of its
-// own: the database's start says how to use that one.
+// listen takes the given address, or the first free port from defaultPort on. If
+// a dev of the same state folder serves that address, the error explains how to
+// use that process.
 func (c *devCommand) listen(cfg *config.Config, state devState) (net.Listener, error) {
 	if c.Listen == "" {
 		return firstFreePort()

@@ -67,8 +67,8 @@ func database(t *testing.T, state string) int {
 	return pid
 }
 
-// running says which processes have to do with a folder. A server's children
-// name no folder, but they end with it.
+// running lists the processes that refer to a folder. A server's children do
+// not name the folder, but they end with the server.
 func running(t *testing.T, folder string) []string {
 	t.Helper()
 	out, err := exec.Command("ps", "-ww", "-A", "-o", "pid=,args=").Output()
@@ -298,7 +298,7 @@ func TestSecondDevSaysHowToAttach(t *testing.T) {
 func TestDevTakesTheNextFreePort(t *testing.T) {
 	t.Parallel()
 	u := usedState(t)
-	// Whoever has it, it is taken.
+	// The port is taken, by us or by another program.
 	if l, err := net.Listen("tcp", "127.0.0.1:8080"); err == nil {
 		defer func() { _ = l.Close() }()
 	}
@@ -312,7 +312,7 @@ func TestDevTakesTheNextFreePort(t *testing.T) {
 	}
 	run(t, nil, "dev", "--state", folder(t), "--listen", "127.0.0.1:"+port).want(t, 1, "listen on 127.0.0.1:"+port, "in use")
 
-	// An end of the database that nobody asked for is told.
+	// An unrequested end of the database is reported.
 	if err := syscall.Kill(database(t, u.dir), syscall.SIGQUIT); err != nil {
 		t.Fatal(err)
 	}
@@ -392,7 +392,8 @@ func TestDevSaysWhatIsWrong(t *testing.T) {
 	})
 }
 
-// TestFirstStartsAtOnceAgree: whoever loses says so, and harms nothing.
+// TestFirstStartsAtOnceAgree: the second process reports the first one and
+// changes nothing.
 func TestFirstStartsAtOnceAgree(t *testing.T) {
 	t.Parallel()
 	state := folder(t)
@@ -417,7 +418,7 @@ func TestFirstStartsAtOnceAgree(t *testing.T) {
 	api := vars{"CONNECTLINK_API_URL": said.text("url"), "CONNECTLINK_API_KEY": said.text("api_key")}
 	made := parse(t, mustRun(t, api, "invites", "create", "--user=user-1", "--app=slack"))
 	winner.interrupt()
-	// What was sealed still opens with the keyset that was kept.
+	// Values sealed before still open with the kept keyset.
 	d := startDev(t, state, nil, "--listen=127.0.0.1:0")
 	mustRun(t, d.api(), "invites", "get", made.text("id"))
 	d.interrupt()

@@ -27,7 +27,7 @@ func (doctorCommand) Help() string {
 		"SendGrid is asked in its sandbox mode. Ends with 1 when anything is wrong."
 }
 
-// findings prints one line per thing tried, and counts what is wrong.
+// findings prints one line per check and counts the failures.
 type findings struct {
 	e   *env
 	bad int

@@ -80,7 +80,7 @@ func TestDoctor(t *testing.T) {
 	}
 	well.hides(t, secrets...)
 
-	// What is optional is a note, said once, and the exit code says that all is well.
+	// A missing optional setting is a note, printed once, with exit code 0.
 	deaf := run(t, v.with(vars{"SENDGRID_WEBHOOK_PUBLIC_KEYS": ""}), "doctor")
 	deaf.want(t, 0, "note  SENDGRID_WEBHOOK_PUBLIC_KEYS: not set")
 	if n := strings.Count(deaf.stdout, "receipts"); n != 1 || strings.Contains(deaf.stdout, "WRONG") {

@@ -14,7 +14,7 @@ type invitesCommand struct {
 	Revoke invitesRevokeCommand `cmd:"" help:"End an invite for good."`
 }
 
-// fields are of a JSON object; put leaves out what is empty.
+// fields are those of a JSON object; put leaves out empty values.
 type fields map[string]any
 
 func (f fields) put(key, value string) {

@@ -196,7 +196,7 @@ func (c *keysRevokeCommand) Run(e *env) error {
 	return err
 }
 
-// cancelPending revokes what a key made and did not send, and says how much.
+// cancelPending revokes the unsent invites of a key and prints their number.
 func cancelPending(e *env, invites *issue.Service, key account.Key) error {
 	n, err := invites.CancelUnsent(e.ctx, access.System(key.ProjectID, key.Livemode), key.ID)
 	if n > 0 || err == nil {

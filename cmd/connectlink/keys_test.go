@@ -52,7 +52,7 @@ func TestKeysFromCreationToRevocation(t *testing.T) {
 			run(t, v, append([]string{"keys", "create"}, c.args...)...).want(t, 2, c.says)
 		})
 	}
-	// A live key that can do nothing yet says what is missing.
+	// A live key whose project is incomplete names the missing settings.
 	run(t, v, "keys", "create", "--name=x", "--live").want(t, 0, "note: project default cannot serve live keys: PIPEDREAM_CLIENT_ID")
 	gone := v.with(vars{"CONNECTLINK_DATABASE_URL": "postgres://me:hidden-word@127.0.0.1:1/none", "CONNECTLINK_DATABASE_WAIT": "100ms"})
 	for _, args := range [][]string{{"keys", "list"}, {"keys", "revoke", id}, {"migrate"}} {

@@ -197,7 +197,7 @@ func run(t *testing.T, v vars, args ...string) result {
 	return result{p.code(), p.stdout.String(), p.err.String()}
 }
 
-// mustRun wants exit code 0 and returns what was printed.
+// mustRun expects exit code 0 and returns the output.
 func mustRun(t *testing.T, v vars, args ...string) string {
 	t.Helper()
 	r := run(t, v, args...)
@@ -229,8 +229,8 @@ func (r result) hides(t *testing.T, secrets ...string) {
 	}
 }
 
-// folder is one that PostgreSQL can enter whoever runs the tests, and in
-// memory where that is possible.
+// folder returns a folder that PostgreSQL's user can enter, in memory if
+// possible.
 func folder(t *testing.T) string {
 	t.Helper()
 	base := ""
@@ -273,7 +273,7 @@ func (o object) text(name string) string {
 	return s
 }
 
-// call asks the API; its status is 0 when nobody answers.
+// call sends a request to the API; its status is 0 if there is no answer.
 func call(t *testing.T, method, address, key, body string) (status int, header http.Header, answer string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)

@@ -100,8 +100,8 @@ func TestLostDatabase(t *testing.T) {
 	s.ready(s.url)
 	wholeInvites(t, pg.URL(), answered)
 
-	// What was accepted before the crash is sent after it. Only a call that was
-	// under way is not simply repeated: whether it was taken nobody knows yet.
+	// Messages accepted before the crash are sent after it. A call that was in
+	// progress is not repeated at once, because its outcome is unknown.
 	s.until("sends everything", func() bool {
 		return number(t, pg.URL(), `SELECT count(*) FROM deliveries d WHERE status IN ('queued', 'sending')
 			AND NOT EXISTS (SELECT FROM attempts a WHERE a.invite_id = d.invite_id AND a.outcome IN ('open', 'unknown'))`) == 0

@@ -79,15 +79,15 @@ type exitError struct {
 func (e *exitError) Error() string { return e.err.Error() }
 func (e *exitError) Unwrap() error { return e.err }
 
-// usage is a fault of what was asked for.
+// usage is a fault in the arguments or the configuration.
 func usage(format string, args ...any) error {
 	return &exitError{exitUsage, fmt.Errorf(format, args...)}
 }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// Once the first signal is taken the next one has its usual effect, for
-	// whoever does not want to wait for an orderly end.
+	// After the first signal the next one has its default effect, so that a
+	// second Ctrl-C ends the process at once.
 	context.AfterFunc(ctx, stop)
 	code := run(env{
 		ctx: ctx, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, lookup: os.LookupEnv, names: os.Environ(),

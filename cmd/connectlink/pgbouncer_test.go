@@ -162,8 +162,8 @@ func post(t *testing.T, to, key, body string) int {
 	return resp.StatusCode
 }
 
-// ownerOf returns the user whom a server's socket folder belongs to, and nobody
-// where the server is reached over the network.
+// ownerOf returns the user who owns a server's socket folder, and "" if the
+// server is reached over the network.
 func ownerOf(t *testing.T, host string) string {
 	t.Helper()
 	info, err := os.Stat(host)

@@ -23,7 +23,7 @@ type privacyExportCommand struct {
 	Output string `help:"Write to this file, which must not exist yet, instead of printing." placeholder:"FILE" short:"o"`
 }
 
-// Run exports a person. What is held may be long, so it is passed on as it comes.
+// Run exports a person. The document may be long, so it is streamed.
 func (c *privacyExportCommand) Run(e *env) error {
 	key, err := c.key(e)
 	if err != nil {
@@ -84,7 +84,7 @@ func (c *privacyEraseCommand) Run(e *env) error {
 	return c.call(e, http.MethodPost, "/v1/privacy/erase", body, "")
 }
 
-// confirm asks on the terminal; without one, somebody must have said --yes.
+// confirm asks on the terminal. Without a terminal, --yes is required.
 func confirm(e *env, question string) error {
 	if !isatty.IsTerminal(e.stdin.Fd()) {
 		return usage("this is with a live key and cannot be undone: add --yes")

@@ -38,7 +38,7 @@ func TestPrivacy(t *testing.T) {
 	if again := parse(t, mustRun(t, admin, "privacy", "erase", "user-1")); again["before"] != 1.0 {
 		t.Errorf("erase again: %v", again)
 	}
-	// Nobody is there to be asked.
+	// Without a terminal there is no question.
 	live := keyed("--scope=admin", "--live", "--environment=production")
 	run(t, live, "privacy", "erase", "user-1").want(t, 2, "--yes")
 	if done := parse(t, mustRun(t, live, "privacy", "erase", "user-1", "--yes")); done["invites"] != 0.0 {

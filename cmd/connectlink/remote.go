@@ -14,11 +14,11 @@ import (
 	"github.com/connectlink/connectlink/internal/secret"
 )
 
-// maxAnswer bounds what is read of an answer.
+// maxAnswer is the maximum number of bytes read of a response.
 const maxAnswer = 16 << 20
 
-// remote says which service to talk to, and as whom. The key has no flag:
-// command lines can be read by everybody on the machine.
+// remote is the service's address and the API key. The key has no flag,
+// because every user of the machine can read command lines.
 type remote struct {
 	URL string `help:"The service's address ($$CONNECTLINK_API_URL unless given). The key comes from $$CONNECTLINK_API_KEY." placeholder:"URL"`
 }

@@ -233,7 +233,7 @@ func TestAPIAndWorkerAsTwoProcesses(t *testing.T) {
 	began := time.Now()
 	worker.until("sends the text message", func() bool { return fetch(t, client, sms.text("id")).delivery() == "delivered" })
 	t.Logf("accepted by one process, delivered by the other: %d ms", time.Since(began).Milliseconds())
-	// A worker serves nobody; it is as healthy as its database.
+	// A worker serves no requests; it is as healthy as its database.
 	mustRun(t, v.with(vars{"CONNECTLINK_ROLE": "worker"}), "healthcheck")
 	for _, p := range []*service{worker, api} {
 		p.signal(syscall.SIGTERM)

@@ -54,7 +54,7 @@ func (s settings) staff(e *env) (*config.Config, *pgxpool.Pool, *grant.Staff, er
 	return cfg, pool, grant.NewStaff(pool, box), nil
 }
 
-// operator is whoever has a shell where the service runs.
+// operator is a person with a shell where the service runs.
 func operator() access.Principal { return access.Principal{Kind: access.KindSystem} }
 
 type staffCreateCommand struct {
@@ -124,8 +124,8 @@ func rolesOf(cfg *config.Config, words []string) (map[string]access.Role, error)
 	return out, nil
 }
 
-// askPassword asks twice on a terminal, without showing what is typed; else it
-// reads one line.
+// askPassword asks twice on a terminal, without echo; otherwise it reads one
+// line.
 func askPassword(e *env) (secret.Text, error) {
 	fd := int(e.stdin.Fd())
 	if !term.IsTerminal(fd) {

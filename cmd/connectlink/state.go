@@ -107,7 +107,7 @@ func (s devState) began() bool {
 // keyset reads the keyset, or makes it before there is anything to seal. Two
 // first starts at once agree on one.
 func (s devState) keyset() (secret.Text, error) {
-	began := s.began() // asked first: whoever starts at the same time keeps the keyset, then makes the database
+	began := s.began() // read first: a process that starts at the same time keeps the keyset, then creates the database
 	text, ok, err := s.read("keyset")
 	if err != nil || ok {
 		return secret.New(text), err
@@ -155,7 +155,8 @@ func (s devState) apiKey(ctx context.Context, g *grant.Service, project string) 
 	return key, nil
 }
 
-// place is where a running dev serves, for whoever starts another beside it.
+// place is the address of a running dev, for a second one that is started
+// beside it.
 type place struct {
 	PID int    `json:"pid"`
 	URL string `json:"url"`

@@ -136,8 +136,7 @@ func (r *textReport) brand(cfg *config.Config, p config.Project) {
 	}
 }
 
-// trying are the values that texts are rendered with: usual, long, and such as
-// somebody might type who means harm.
+// trying are the values that texts are rendered with: usual, long and hostile.
 func trying() map[string][3]string { // app, person, words
 	return map[string][3]string{
 		"usual":   {"Slack", "Sam Rivera", "to post your build results"},
@@ -243,7 +242,7 @@ func (r *textReport) pages(lang string, p config.Project, pages *view.Pages, val
 		if b.Len() > 50_000 {
 			fault("the page has %d bytes; want at most 50,000", b.Len())
 		}
-		// What somebody typed stands on the page as text.
+		// Input is shown on the page as text.
 		page := strings.ReplaceAll(b.String(), value[2], "")
 		r.hosts(fault, "the page", strings.ReplaceAll(page, "https://evil.example", ""), p)
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/connectlink/connectlink/internal/devpg"
 )
 
-// tour is what a newcomer reads first: three calls to a connected account.
-// What is to be copied stands on lines of its own, quoted for any shell.
+// tour is the first text that a newcomer reads: three calls to a connected
+// account. Each command is on a line of its own, quoted for any shell.
 func tour(base, key, inbox, console, dir string) string {
 	return strings.NewReplacer("{base}", base, "{key}", key, "{inbox}", inbox, "{console}", console, "{dir}", dir,
 		"{auth}", "-H 'Authorization: Bearer "+key+"'", "{json}", "-H 'Content-Type: application/json'",
@@ -50,7 +50,7 @@ Ctrl-C stops everything; the next start goes on where this one ended.
 `)
 }
 
-// besides says what runs already, and every way to use it.
+// besides describes the running dev and every way to use it.
 func besides(state devState, inUse *devpg.InUseError) string {
 	place, ok := state.placeOf(inUse.PID)
 	if !ok || inUse.URL == "" {
@@ -77,8 +77,8 @@ func besides(state devState, inUse *devpg.InUseError) string {
 // quote makes one word of s for a shell.
 func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
-// agree asks on a terminal whether a database server may be fetched. Without a
-// terminal nobody can answer, and nothing is fetched.
+// agree asks on a terminal for permission to download a database server.
+// Without a terminal nothing is downloaded.
 func agree(e *env) func(context.Context, devpg.Offer) bool {
 	if !isatty.IsTerminal(e.stdin.Fd()) {
 		return nil

@@ -1,5 +1,5 @@
-// Package access says who may do what, and makes and recognises everything
-// that proves it: API keys, invite codes, client tokens, callback secrets and
+// Package access defines permissions, and creates and parses every
+// credential: API keys, invite codes, client tokens, callback secrets and
 // webhook secrets.
 //
 // It owns their formats, the scopes of keys, the roles of staff and the

@@ -59,8 +59,8 @@ func ParseKey(t secret.Text) (Key, error) {
 	return Key{Livemode: livemode, Digest: Digest(t), Hint: keyHint(s)}, nil
 }
 
-// Digest is SHA-256, what is stored of keys and client tokens. It equals
-// seal.Digest, which stands in the same row and so cannot be imported.
+// Digest is the SHA-256 under which keys and client tokens are stored. It
+// equals seal.Digest, which is in the same row and so cannot be imported.
 func Digest(t secret.Text) []byte {
 	sum := sha256.Sum256([]byte(t.Reveal()))
 	return sum[:]

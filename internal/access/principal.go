@@ -9,7 +9,7 @@ type Kind string
 const (
 	KindKey       Kind = "key"       // a product's backend
 	KindStaff     Kind = "staff"     // a person in the console
-	KindRecipient Kind = "recipient" // whoever holds an invite link
+	KindRecipient Kind = "recipient" // a person with an invite link
 	KindSystem    Kind = "system"    // the service itself: retries, expiry, retention
 	KindProvider  Kind = "provider"  // a vendor's callback
 )

@@ -69,14 +69,15 @@ func Acts() []Act {
 	}
 }
 
-// May reports whether the role may do a. Unknown roles may nothing, and nobody
-// may an unknown act.
+// May reports whether the role may do a. Unknown roles and unknown acts are
+// refused.
 func (r Role) May(a Act) bool {
 	least, known := needs(a)
 	return known && r.AtLeast(least)
 }
 
-// Least is the least role that may do a, for telling somebody whom to ask.
+// Least is the least role that may do a, for messages that name the role
+// to ask.
 func Least(a Act) Role {
 	r, _ := needs(a)
 	return r
@@ -90,7 +91,7 @@ func Staff(id string, role Role, projectID string, livemode bool) Principal {
 // May reports whether the principal is staff whose role allows a.
 func (p Principal) May(a Act) bool { return p.Kind == KindStaff && p.Role.May(a) }
 
-// Origin says where an act of staff came from, for the audit log.
+// Origin is the source of a staff act, for the audit log.
 type Origin struct {
 	SessionID string // "ses_…"
 	RequestID string

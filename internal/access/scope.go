@@ -25,8 +25,8 @@ func Scopes() []Scope {
 	return []Scope{InvitesWrite, InvitesRead, LinksRead, Suppressions, Webhooks, Admin}
 }
 
-// DefaultScopes is what a key is made with when nobody says otherwise: enough
-// to create an invite, follow it and open its link.
+// DefaultScopes are the scopes of a key by default: enough to create an
+// invite, follow it and open its link.
 func DefaultScopes() []Scope { return []Scope{InvitesWrite, InvitesRead, LinksRead} }
 
 // ParseScopes reads scopes separated by commas or white space, without

@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	// maxCleanInput bounds the work on text whose length nobody checked.
+	// maxCleanInput bounds the work on text of unchecked length.
 	maxCleanInput = 16 << 10
 	// maxMarks is how many accents may stand on one letter; more is stacked
 	// to spill over other lines.
@@ -17,17 +17,17 @@ const (
 )
 
 // Clean makes text from outside (a name, a reason, a note) fit for a message
-// or page that carries our sender: one line, at most maxRunes long, without
-// anything a mail client or phone would turn into a link, without control,
-// invisible and direction-changing characters. What is cut off ends in "…".
-// Escaping for HTML is the template's business. Cleaning twice changes
-// nothing more.
+// or page that carries our sender: one line of at most maxRunes, without
+// text that a mail client or phone would turn into a link, and without
+// control, invisible and direction-changing characters. Truncated text ends
+// in "…". Escaping for HTML is the template's task. Cleaning twice gives the
+// same result.
 func Clean(text string, maxRunes int) string {
 	if len(text) > maxCleanInput {
 		text = text[:maxCleanInput]
 	}
-	// Composed before marks are counted, and again over the gaps that what
-	// was dropped has left.
+	// Compose before marks are counted, and again after characters were
+	// removed.
 	text = norm.NFC.String(visible(norm.NFC.String(text)))
 	// Taking a link out can make another one of what stood around it.
 	for range 4 {

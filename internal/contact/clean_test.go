@@ -168,7 +168,7 @@ func TestCleanShortens(t *testing.T) {
 // (mail clients, phones) turn into links.
 var linkable = regexp.MustCompile(`(?i)[a-z][a-z0-9+.-]*://|\bwww\.[\p{L}\p{N}]|\bhxxps?:|\b(?:mailto|tel|sms|javascript|data):[\p{L}\p{N}+/]|[\p{L}\p{N}]\.[\p{L}]{2,}|\b\d{1,3}(?:\.\d{1,3}){3}\b`)
 
-// checkClean holds what is true of everything Clean returns.
+// checkClean asserts the properties of every result of Clean.
 func checkClean(t interface {
 	Fatalf(string, ...any)
 	Helper()
@@ -186,7 +186,7 @@ func checkClean(t interface {
 	}
 	for _, r := range got {
 		if r == '\u200c' || r == '\u200d' || r == '\ufe0f' {
-			continue // TestF11 says where these stay
+			continue // TestF11 covers where these stay
 		}
 		if r != ' ' && unicode.IsSpace(r) || unicode.Is(unicode.C, r) || unicode.Is(unicode.Bidi_Control, r) {
 			t.Fatalf("Clean(%q, %d) = %q: holds %U", in, limit, got, r)

@@ -4,7 +4,8 @@
 // shown to a recipient.
 //
 // It must not look anything up (no DNS, no database), send anything, or put an
-// address in an error: a Fault says what is wrong without repeating it.
+// address in an error: a Fault describes the fault without repeating the
+// value.
 //
 // # Email addresses
 //

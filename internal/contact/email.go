@@ -19,8 +19,8 @@ const (
 func ReadEmail(s string) (string, error) { return ParseEmail(strings.TrimSpace(s)) }
 
 // ParseEmail reads an address and returns it with its domain as lower-case
-// ASCII and its local part as typed. The package comment says what is refused.
-// Errors are *Fault: Required, TooLong or Invalid.
+// ASCII and its local part as typed. The package comment lists the refused
+// forms. Errors are *Fault: Required, TooLong or Invalid.
 func ParseEmail(s string) (string, error) {
 	switch {
 	case s == "":

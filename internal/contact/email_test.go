@@ -175,8 +175,8 @@ func FuzzParseEmail(f *testing.F) {
 	})
 }
 
-// TestF18AddressesAsPeoplePasteThem: spaces around an address go, and a refusal
-// says what to do with a name or a list.
+// TestF18AddressesAsPeoplePasteThem: spaces around an address are removed, and
+// the error for a name or a list contains the fix.
 func TestF18AddressesAsPeoplePasteThem(t *testing.T) {
 	t.Parallel()
 	for _, in := range []string{" pat@customer.example", "pat@customer.example\n", "\u00a0pat@customer.example\t "} {

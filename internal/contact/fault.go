@@ -16,13 +16,13 @@ const (
 	TypeUnsupported Kind = "phone_type_unsupported"
 )
 
-// Fault says why a value was not accepted. Neither Detail nor Error repeats
-// the value; Suggestion may hold a part of it that identifies nobody (a
-// domain, a language tag).
+// Fault is the reason for refusing a value. Neither Detail nor Error
+// repeats the value; Suggestion may contain a part of it that identifies no
+// person (a domain, a language tag).
 type Fault struct {
 	Kind       Kind
 	Detail     string // a whole sentence for the caller
-	Suggestion string // what was probably meant; often empty
+	Suggestion string // the probable intended value; often empty
 }
 
 // Error implements error.

@@ -8,9 +8,9 @@ import (
 // glued is how many digits in a row, beside letters, may be a phone number.
 const glued = 10
 
-// MayHoldAddress reports whether a text may hold an email address or a phone
-// number, in whatever notation. It errs on the side of true: a text without a
-// letter may be a number.
+// MayHoldAddress reports whether a text may contain an email address or a
+// phone number, in any notation. It errs on the side of true: a text without
+// a letter may be a number.
 func MayHoldAddress(text string) bool {
 	if strings.ContainsAny(text, "@＠﹫") || strings.Contains(strings.ToLower(text), "%40") {
 		return true

@@ -9,10 +9,10 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// unlink takes out of one line what is, or would be shown as, a link.
-// Links are judged piece by piece, a piece being what stands between white
-// space, quotes and brackets, and in compatibility form, so that full-width
-// letters and other costumes of ASCII do not help.
+// unlink removes links, and text that would be shown as a link, from one
+// line. It judges pieces between white space, quotes and brackets in
+// compatibility form, so that full-width letters and similar disguises of
+// ASCII do not help.
 func unlink(text string) string {
 	var b strings.Builder
 	b.Grow(len(text))

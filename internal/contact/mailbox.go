@@ -2,9 +2,9 @@ package contact
 
 import "strings"
 
-// OtherMailbox reports whether an account goes by an email address that is not the
-// recipient's: somebody may have connected the wrong account, or be somebody
-// else. Most accounts have names that are no addresses, and say nothing.
+// OtherMailbox reports whether an account's name is an email address other than
+// the recipient's: the wrong account or another person may have been connected.
+// Most accounts have names that are no addresses; for those it returns false.
 //
 // Spellings of one mailbox count as one: case, what follows a plus, and at Gmail
 // dots and its second domain.

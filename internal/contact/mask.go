@@ -13,8 +13,8 @@ const (
 )
 
 // MaskEmail shows enough of an address for its owner to recognise it:
-// "p••@c•••.example". The number of bullets is always the same, so that it
-// tells nothing about the length. What is no address becomes bullets alone.
+// "p••@c•••.example". The number of bullets is constant, so it does not
+// reveal the length. Text that is no address becomes bullets only.
 func MaskEmail(email string) string {
 	at := strings.LastIndexByte(email, '@')
 	dot := strings.LastIndexByte(email, '.')
@@ -26,8 +26,8 @@ func MaskEmail(email string) string {
 
 // MaskLocal shows the whole domain of an address, which is the company, and up
 // to two letters before the @: "pa••••@customer.example". At least half of the
-// local part stays hidden, and the number of bullets is always the same. What is
-// no address becomes bullets alone.
+// local part stays hidden, and the number of bullets is constant. Text that is
+// no address becomes bullets only.
 func MaskLocal(email string) string {
 	at := strings.LastIndexByte(email, '@')
 	if MaskEmail(email) == hidden {
@@ -43,8 +43,8 @@ func first(s string) string {
 }
 
 // MaskPhone shows the country code and the last two digits: "+1 ••• 00", with
-// spaces that no line breaks at, since half a number reads like another one.
-// What is no E.164 number becomes bullets alone.
+// no-break spaces, because half a number reads like another one. Text that is
+// no E.164 number becomes bullets only.
 func MaskPhone(e164 string) string {
 	if !strings.HasPrefix(e164, "+") || len(e164) < 8 || len(e164) > 16 {
 		return hidden

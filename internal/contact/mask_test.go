@@ -6,7 +6,7 @@ import (
 	"github.com/connectlink/connectlink/internal/contact"
 )
 
-// Finding B: the domain in clear, and never more than half of what is before it.
+// Finding B: the domain in clear, and never more than half of the local part.
 func TestMaskLocalShowsTheDomainAndAtMostTwoLetters(t *testing.T) {
 	t.Parallel()
 	for address, want := range map[string]string{

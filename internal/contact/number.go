@@ -36,8 +36,8 @@ func CleanPublic(text string, maxRunes int) string {
 // maxPasses bounds how often a text is cleaned until nothing changes any more.
 const maxPasses = 8
 
-// cleanOfNumbers takes telephone numbers out of a clean text. What is taken out
-// can make another number, or a link, of what stood around it.
+// cleanOfNumbers removes phone numbers from a clean text. Removing one can
+// create another number, or a link, from the text around it.
 func cleanOfNumbers(text string) string {
 	for range maxPasses {
 		next := Clean(withoutNumbers(text), maxCleanInput)

@@ -10,7 +10,7 @@ import (
 	"github.com/nyaruka/phonenumbers"
 )
 
-// maxPhoneInput bounds what is looked at; E.164 has 15 digits, and people add
+// maxPhoneInput bounds the input; E.164 has 15 digits, and people add
 // brackets, dashes and spaces.
 const maxPhoneInput = 64
 
@@ -24,10 +24,10 @@ type Phone struct {
 // TypeScripted is the Type of the numbers whose fate the sandbox scripts.
 const TypeScripted = "scripted"
 
-// ParsePhone reads a number as people write it. Region, an ISO 3166 code, says
-// how to read one without a country code; without a region such a number is
-// refused. Errors are *Fault: Required, TooLong, Invalid, or TypeUnsupported
-// for a type that receives no SMS.
+// ParsePhone reads a number as people write it. Region, an ISO 3166 code, is
+// the country of numbers without a country code; without a region such a
+// number is refused. Errors are *Fault: Required, TooLong, Invalid, or
+// TypeUnsupported for a type that receives no SMS.
 func ParsePhone(raw, region string) (Phone, error) {
 	number, err := readPhone(raw, region)
 	if err != nil {
@@ -65,8 +65,8 @@ func readPhone(raw, region string) (*phonenumbers.PhoneNumber, error) {
 	if !utf8.ValidString(raw) {
 		return nil, invalid("The phone number is not valid UTF-8.")
 	}
-	// Address books wrap numbers in direction marks; they come along by copy
-	// and paste and nobody sees them.
+	// Address books wrap numbers in direction marks; they are invisible and
+	// are copied along.
 	s := strings.TrimSpace(strings.Map(func(r rune) rune {
 		if unicode.Is(unicode.Bidi_Control, r) || r == '\u2060' || r == '\ufeff' {
 			return -1
@@ -205,7 +205,8 @@ func judge(number *phonenumbers.PhoneNumber) (Phone, error) {
 }
 
 // phoneType names a type and reports whether it may receive SMS. Toll-free and
-// VoIP numbers often do; a personal number forwards to whatever its owner has.
+// VoIP numbers often do; a personal number forwards to another line of its
+// owner.
 func phoneType(t phonenumbers.PhoneNumberType) (name string, texts bool) {
 	switch t {
 	case phonenumbers.MOBILE:

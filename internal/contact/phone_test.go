@@ -162,7 +162,7 @@ func TestEveryExampleNumberByItsType(t *testing.T) {
 		ran++
 		switch {
 		case refused[kind] && err == nil && (got.Type == "fixed_line_or_mobile" || got.Type == "mobile") && kind == "fixed_line":
-			// Where fixed and mobile share their ranges, nobody can tell.
+			// Where fixed and mobile share their ranges, the type is unknown.
 			fixedAccepted++
 		case refused[kind]:
 			if contact.KindOf(err) != contact.TypeUnsupported {

@@ -9,8 +9,8 @@ type Stretch struct {
 	Slip bool
 }
 
-// Slips lays what was typed beside what is meant, and marks where they differ.
-// It tells letters of typed only, and never one of meant.
+// Slips aligns the typed text with the intended one and marks the differences.
+// It returns letters of typed only, never of meant.
 func Slips(typed, meant string) []Stretch {
 	a, b := []rune(typed), []rune(meant)
 	cost := make([][]int, len(a)+1)

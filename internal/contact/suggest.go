@@ -18,14 +18,15 @@ func bigDomains() []string {
 	}
 }
 
-// lookalikes are real mail hosts one slip away from a bigger one: whoever
-// typed them most probably meant them.
+// lookalikes are real mail hosts one typing error away from a larger one,
+// which was probably intended.
 func lookalikes() []string {
 	return []string{"ymail.com", "mail.com", "email.com", "hotmail.ca", "gmx.at", "gmx.ch", "pm.me", "email.it", "fmail.com", "inmail.com"}
 }
 
-// slips are endings nobody meant. The real country code domains among them
-// (.co, .cm, .om) hold no mail hosts of the big names.
+// slips are endings that are always typing errors. The real country code
+// domains among them (.co, .cm, .om) have no mail hosts of the large
+// providers.
 func slips(suffix string) []string {
 	switch suffix {
 	case "com":

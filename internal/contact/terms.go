@@ -9,8 +9,8 @@ import (
 	"github.com/nyaruka/phonenumbers"
 )
 
-// Term is one thing a person may be found by, in the form it is hashed in. Its
-// kind is a part of what is hashed, so a local part never matches a name.
+// Term is one value by which a person is found, in the form that is hashed.
+// Its kind is part of the hash input, so a local part never matches a name.
 type Term struct{ Kind, Value string }
 
 // Kinds of terms. They stand in stored hashes: a renamed one finds nothing.
@@ -28,8 +28,8 @@ const (
 	TermUserLock = "external_user_id.lock" // never stored
 )
 
-// Parts are what is hashed beside the kind. Project and mode are among them, so
-// that a hash can never find what belongs to another.
+// Parts are the hash inputs in addition to the kind. They include project and
+// mode, so that a hash never finds data of another one.
 func (t Term) Parts(project string, livemode bool) []string {
 	return []string{project, strconv.FormatBool(livemode), t.Value}
 }
@@ -70,9 +70,9 @@ func InviterTerm(name string) (t Term, ok bool) {
 // fewestDigits a text must have to be looked up as a whole phone number.
 const fewestDigits = 6
 
-// SearchPhone reads a number somebody looks for. It is more lenient than
-// ParsePhone: a number that takes no texts, or that no phone has, may be
-// exactly what was mistyped. It returns E.164.
+// SearchPhone reads a number for a search. It is more lenient than
+// ParsePhone: a number of a type without SMS, or an impossible one, may be
+// the typing error that is searched for. It returns E.164.
 func SearchPhone(raw, region string) (e164 string, ok bool) {
 	digits := 0
 	for _, r := range raw {

@@ -19,7 +19,7 @@ const MinMajor = 15
 // port only names the socket's file; nothing listens on TCP.
 const port = "5432"
 
-// Params says where the cluster lives and how the server is found.
+// Params are the cluster's folder and the way to find the server.
 type Params struct {
 	// Dir is the cluster's own folder inside the state folder. It is created
 	// when missing. Nothing else may be kept in it.
@@ -44,8 +44,8 @@ type Params struct {
 	From string
 	// NoSync skips making a new cluster durable; for throw-away clusters.
 	NoSync bool
-	// Shared detaches the server from this process: it is joined when it runs
-	// already and outlives the caller. Whoever shares it arranges its end.
+	// Shared detaches the server from this process: a running one is joined,
+	// and it outlives the caller, who arranges its end.
 	Shared bool
 }
 

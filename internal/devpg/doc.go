@@ -4,21 +4,22 @@
 // socket, and gone again when its parent is.
 //
 // It owns finding the server's programs, the cluster's folder, the server
-// process and its end. It must not know what is stored in the cluster
+// process and its end. It must not know the contents of the cluster
 // (migrations belong to package postgres), and it never deletes data: a
 // cluster it cannot use is reported, not replaced.
 //
 // # Whose process, whose files
 //
 // PostgreSQL refuses to run as root. Started by root the server runs as user
-// "postgres", or "nobody" where there is none, and that user owns the data
-// folder. It must also be able to walk to it, which a 0700 parent such as
-// root's home forbids. Opening somebody's home to other users is not ours to
-// do, and refusing would break the commonest container set-up, so the cluster
-// then lives in a folder of its own under /var/lib/connectlink, which is as
-// durable as the state folder (a temporary folder would not be). The state
-// folder keeps the path in a file named "location": removing the state folder
-// means a fresh cluster next time, the old one stays until somebody removes it.
+// "postgres", or as the unprivileged system user if there is none, and that
+// user owns the data folder. It must also be able to walk to it, which a 0700
+// parent such as root's home forbids. Opening a person's home to other users is
+// not acceptable, and refusing would break the commonest container set-up, so
+// the cluster then is in a folder of its own under /var/lib/connectlink, which
+// is as durable as the state folder (a temporary folder would not be). The
+// state folder keeps the path in a file named "location": removing the state
+// folder means a new cluster next time; the old one remains until it is removed
+// by hand.
 //
 // # Parent and server die together
 //

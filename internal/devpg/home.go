@@ -128,10 +128,10 @@ func canEnter(ctx context.Context, dir string, bin Binaries, who account) error 
 // Linux has 108.
 const maxSocketPath = 103
 
-// socketDir makes the folder for the socket: inside home, or where that path
-// is too long for a socket in the temporary folder, under a name derived from
-// home. Only the server's user (and root) can enter it, which is the access
-// control: the server trusts whoever gets that far.
+// socketDir makes the folder for the socket: inside home, or if that path is
+// too long for a socket in the temporary folder, under a name derived from
+// home. Only the server's user (and root) can enter it. That is the access
+// control: the server trusts every user who can.
 func socketDir(home string, who account) (string, error) {
 	fits := func(dir string) bool { return len(dir)+len("/.s.PGSQL."+port) <= maxSocketPath }
 	dir := filepath.Join(home, "run")
@@ -149,8 +149,8 @@ func socketDir(home string, who account) (string, error) {
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return "", fmt.Errorf("devpg: make the socket's folder: %w", err)
 	}
-	// The temporary folder is everybody's: somebody else's folder of this name
-	// would give away the database.
+	// The temporary folder is shared: a folder of this name owned by another
+	// user would expose the database.
 	st, err := os.Lstat(dir)
 	if err != nil {
 		return "", fmt.Errorf("devpg: look at the socket's folder: %w", err)

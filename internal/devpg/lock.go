@@ -48,8 +48,8 @@ func takeLock(ctx context.Context, dir string, wait bool) (*os.File, error) {
 	}
 }
 
-// Owner says which process runs the cluster in a folder, and false when none
-// does or there is no cluster.
+// Owner returns the process that runs the cluster in a folder, and false if
+// none does or there is no cluster.
 func Owner(dir string) (*InUseError, bool) {
 	f, err := os.Open(filepath.Join(dir, "lock"))
 	if err != nil {

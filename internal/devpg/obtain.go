@@ -32,7 +32,7 @@ func obtain(ctx context.Context, p Params, who account, want int) (Binaries, err
 		return Find(ctx, p.Env, cache, want)
 	}
 	if errors.Is(err, ErrVersion) {
-		return Binaries{}, err // says what to do
+		return Binaries{}, err // contains the fix
 	}
 	return Binaries{}, fmt.Errorf("%w. %s", err, Advice())
 }

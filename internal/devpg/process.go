@@ -73,7 +73,7 @@ func (c cluster) settlePrevious(ctx context.Context) (int, error) {
 		if !c.params.Shared {
 			return 0, c.stopOrphan(ctx, f.pid)
 		}
-		// Somebody's shared server is coming up or going down.
+		// A shared server is starting or stopping.
 		if err := pause(ctx, 5*time.Millisecond); err != nil {
 			return 0, fmt.Errorf("devpg: wait for the shared server (pid %d, %s): %w", f.pid, f.status, err)
 		}
@@ -90,7 +90,7 @@ func (c cluster) removePIDFiles() error {
 }
 
 // stopOrphan ends a server whose parent died. We hold the folder's lock, so
-// nobody is using it on purpose.
+// no other process uses it on purpose.
 func (c cluster) stopOrphan(ctx context.Context, pid int) error {
 	began := time.Now()
 	for _, step := range []struct {
@@ -179,8 +179,9 @@ func (c cluster) launchOnce(ctx context.Context, s *Server, logFile *os.File) er
 	return nil
 }
 
-// launchShared lets a shell start the server in the background and leave, so
-// that the server belongs to nobody and no zombie or goroutine stays here.
+// launchShared lets a shell start the server in the background and exit, so
+// that the server is no child of this process and leaves no zombie or
+// goroutine.
 func (c cluster) launchShared(ctx context.Context, s *Server, logFile *os.File) error {
 	args := append([]string{"-c", `"$@" </dev/null >&2 & echo $!`, "sh", filepath.Join(c.bin.Dir, "postgres")}, c.settings()...)
 	cmd := exec.Command("/bin/sh", args...)
@@ -201,8 +202,8 @@ func (c cluster) launchShared(ctx context.Context, s *Server, logFile *os.File) 
 
 var errEnded = errors.New("the server ended")
 
-// awaitReady watches the pid file, where the server says when it accepts
-// connections: cheaper and sooner than trying to connect.
+// awaitReady watches the pid file, in which the server records that it
+// accepts connections: cheaper and sooner than trying to connect.
 func (c cluster) awaitReady(ctx context.Context, pid int, done <-chan struct{}) error {
 	for {
 		if f, ok := c.readPID(); ok && f.pid == pid && f.status == "ready" {

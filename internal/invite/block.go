@@ -11,7 +11,7 @@ const (
 	// UnsubscribedBlock: the person unsubscribed from our emails at the mail provider.
 	UnsubscribedBlock Block = "unsubscribed"
 	NotMe             Block = "not_me"  // the person said that it is not for them
-	ByHand            Block = "by_hand" // somebody added it
+	ByHand            Block = "by_hand" // added by staff or by an API key
 )
 
 // Blocks lists every Block, for filters and documents.

@@ -10,7 +10,7 @@ import (
 type Code string
 
 const (
-	CodeInvalidRequest         Code = "invalid_request" // fields are at fault; Faults says which
+	CodeInvalidRequest         Code = "invalid_request" // fields are at fault; see Faults
 	CodeMalformed              Code = "malformed_body"  // not JSON, invalid UTF-8, NUL
 	CodeTooLarge               Code = "body_too_large"  //
 	CodeUnsupportedMedia       Code = "unsupported_media_type"
@@ -48,7 +48,7 @@ const (
 	CodeTestKeyRequired        Code = "test_key_required"
 )
 
-// Field fault codes: what is wrong with one member of a request.
+// Field fault codes: the fault of one member of a request.
 const (
 	FaultRequired     Code = "required"
 	FaultInvalid      Code = "invalid"

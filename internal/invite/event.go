@@ -13,7 +13,7 @@ const (
 	EventCreated          EventType = "created"
 	EventLinkMinted       EventType = "link.minted"
 	EventMintFailed       EventType = "link.mint_failed"
-	EventFetched          EventType = "link.fetched" // somebody or something asked for the page; changes nothing
+	EventFetched          EventType = "link.fetched" // the page was requested, by a person or a bot; changes nothing
 	EventVisited          EventType = "link.visited"
 	EventContinued        EventType = "link.continued"
 	EventCopied           EventType = "link.copied" // by staff, to hand it over by hand; changes nothing
@@ -29,17 +29,17 @@ const (
 	EventAddressCorrected EventType = "address_corrected"
 	EventRevoked          EventType = "revoked"
 	EventReplaced         EventType = "replaced"
-	EventErased           EventType = "erased"           // what is personal is gone; ends what was open
+	EventErased           EventType = "erased"           // the personal data was erased; ends an open invite
 	EventVerifyRequested  EventType = "verify.requested" // the recipient wants a passcode
 	EventVerifyPassed     EventType = "verify.passed"
 	EventVerifyFailed     EventType = "verify.failed"
 	EventFallback         EventType = "fallback"         // the other channel is tried
-	EventFallbackSkipped  EventType = "fallback.skipped" // it cannot be: Reason or Outcome says why
+	EventFallbackSkipped  EventType = "fallback.skipped" // not possible; see Reason or Outcome
 	EventReminded         EventType = "reminded"         // a reminder is sent
 	// EventReplied: the person answered a text. Outcome is STOP, START, HELP,
 	// "like_stop" or empty; the words are in Detail.
 	EventReplied             EventType = "reply.received"
-	EventReminderSkipped     EventType = "reminder.skipped" // there will be none (any more): Reason or Outcome says why
+	EventReminderSkipped     EventType = "reminder.skipped" // no (further) reminder; see Reason or Outcome
 	EventDeliveryQueued      EventType = "delivery.queued"
 	EventDeliverySending     EventType = "delivery.sending" // an attempt was begun
 	EventDeliveryRetry       EventType = "delivery.retry"   // it did not leave; it will be tried again
@@ -78,7 +78,7 @@ func (t EventType) deliveryStatus() (DeliveryStatus, bool) {
 	return "", false
 }
 
-// ActorKind says who did something.
+// ActorKind is the kind of the actor of an event.
 type ActorKind string
 
 const (

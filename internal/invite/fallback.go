@@ -2,14 +2,14 @@ package invite
 
 import "time"
 
-// FallbackAfter says what makes an invite fall back to its other channel.
+// FallbackAfter is the condition for the fallback to the other channel.
 type FallbackAfter string
 
 const (
 	// AfterFailure: the message did not get through.
 	AfterFailure FallbackAfter = "failure"
-	// AfterNotVisited: nobody opened the page in time. A message that did not
-	// get through cannot lead to a visit, so a failure is enough too.
+	// AfterNotVisited: the page was not opened in time. A failed message
+	// cannot lead to a visit, so a failure is enough too.
 	AfterNotVisited FallbackAfter = "not_visited"
 )
 

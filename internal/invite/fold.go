@@ -35,9 +35,9 @@ type DeliveryState struct {
 	// EndedAt is the provider's own time of the fact that stands; it decides
 	// between two ends that both happened (a bounce that follows a delivery).
 	EndedAt time.Time
-	// Failure is what is known of the message's failure, whether it stands or a
-	// later delivery does; DeliveredAt is the time of the last delivery. Both
-	// are kept so that three facts end alike in any order.
+	// Failure is the message's failure, also when a later delivery overrides
+	// it; DeliveredAt is the time of the last delivery. Both are kept so that
+	// three facts give the same result in any order.
 	Failure     Failure
 	DeliveredAt time.Time
 }
@@ -106,7 +106,8 @@ func Fold(s State, e Event) (State, []Effect) {
 	case EventVisited:
 		return foldVisited(s), nil
 	case EventVerifyRequested:
-		// Whoever asks for a passcode has read the page, script or not.
+		// A person who requests a passcode has read the page, with or without its
+		// script.
 		if e.Data.byPerson() {
 			return foldVisited(s), nil
 		}
@@ -210,7 +211,7 @@ func foldConnected(s State, e Event) (State, []Effect) {
 	if s.AccountID != "" {
 		return s, nil
 	}
-	// A confirmed account always fills the connection, whatever the status says.
+	// A confirmed account always fills the connection, in any status.
 	s.AccountID, s.ConnectedAt = e.Data.AccountID, e.At
 	s.Progress = Continued // an earlier try's failure is history
 	if s.Status == Revoked {
@@ -234,8 +235,8 @@ func foldRevoked(s State, e Event) (State, []Effect) {
 	return endDeliveries(s), []Effect{EffectWipe}
 }
 
-// foldErased ends an invite for good: nobody is left to be written to. One that
-// is connected stays so, because the product's account does.
+// foldErased ends an invite for good, because its recipient is unknown from now
+// on. A connected one stays connected, because the product's account remains.
 func foldErased(s State, e Event) State {
 	s.Fallback = Fallback{}
 	if s.Status != Connected && s.Status != Revoked {
@@ -273,8 +274,9 @@ func foldRenewed(s State, e Event) State {
 	return s
 }
 
-// endDeliveries cancels what has not left: nobody wants a message whose link
-// is dead on arrival. What is being sent runs on, and its result is recorded.
+// endDeliveries cancels messages that were not sent: their link no longer
+// works. A message that is being sent is finished, and its result is
+// recorded.
 func endDeliveries(s State) State {
 	s.Deliveries = append([]DeliveryState(nil), s.Deliveries...)
 	for i := range s.Deliveries {
@@ -311,7 +313,7 @@ func foldRetry(s State, e Event) State {
 func foldNoReceipt(s State, e Event) State {
 	s, d := s.delivery(e.DeliveryID)
 	if d != nil && (d.Status == Accepted || d.Status == Sent) {
-		d.Reason = NoReceipt // the status stays: it was taken, and nobody said more
+		d.Reason = NoReceipt // the status stays: it was accepted, and no report came
 	}
 	return s
 }

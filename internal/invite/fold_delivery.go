@@ -33,9 +33,9 @@ func (f Failure) join(other Failure) Failure {
 	return f
 }
 
-// tells reports whether the first of two facts of one rank says more: by its
-// reason, then by having a code. What is alike in both is told apart by its
-// words: which of them stands matters little, but it must always be the same.
+// tells reports whether the first of two facts of one rank is more specific:
+// by its reason, then by having a code. Facts that are alike in both are
+// ordered by their text, so that the result is always the same.
 func tells(s1 DeliveryStatus, r1 Reason, code1, provider1 string, s2 DeliveryStatus, r2 Reason, code2, provider2 string) bool {
 	return cmp.Or(
 		cmp.Compare(r1.rank(), r2.rank()), cmp.Compare(r1, r2), cmp.Compare(code1, code2),
@@ -137,8 +137,8 @@ func (d DeliveryState) take(status DeliveryStatus, e Event) DeliveryState {
 	return d
 }
 
-// remember fills what is kept of failures and deliveries from what stands, for
-// a message that was recorded before these were kept.
+// remember fills the kept failure and delivery from the status, for a message
+// recorded before these were kept.
 func (d DeliveryState) remember() DeliveryState {
 	switch {
 	case d.Status.DidNotArrive():

@@ -29,8 +29,8 @@ func about(t EventType, data Data) Event {
 	return Event{Type: t, DeliveryID: first, Data: data, At: noon}
 }
 
-// TestStatusMatrix names, for every status, what each event that may change
-// it makes of it. What is not named must change nothing.
+// TestStatusMatrix lists, for every status, the result of each event that
+// may change it. Events that are not listed must change nothing.
 func TestStatusMatrix(t *testing.T) {
 	t.Parallel()
 	changes := map[EventType]map[Status]Status{

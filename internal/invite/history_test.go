@@ -14,7 +14,7 @@ import (
 
 const (
 	histories = 10_000
-	maxCopies = 46 // what was seen of one event in the wild
+	maxCopies = 46 // the most copies of one event seen in production
 )
 
 // TestRandomHistoriesEndAsInOrder makes histories that no table of stories

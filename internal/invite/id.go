@@ -79,9 +79,9 @@ var ErrBadID = errors.New("not an id of this kind")
 // New makes a fresh id.
 func New[T Of[K], K Kind]() T { return T(Of[K]{u: uuid.Must(uuid.NewV7())}) }
 
-// NewFor makes the id of an invite that a request asks for. It carries the
-// request's time, to the millisecond, so that whoever has the request's id finds
-// the invite without an index. Anything but a request's id gives a plain New.
+// NewFor makes the id of an invite for a request. It carries the request's time,
+// to the millisecond, so that the invite is found by the request's id without an
+// index. For any other string it equals New.
 func NewFor(request string) ID {
 	id := New[ID]()
 	if r, err := Parse[RequestID](request); err == nil {

@@ -8,20 +8,20 @@ const (
 	DefaultExpiresIn = 4 * time.Hour
 	// MaxExpiresIn is Pipedream's maximum life of a connect token.
 	MaxExpiresIn = 4 * time.Hour
-	// MaxReminders is how often somebody may be reminded of one invite.
+	// MaxReminders is the maximum number of reminders for one invite.
 	MaxReminders = 3
 	// MaxValidFor is how long an invite link may keep handing out links.
 	MaxValidFor = 30 * 24 * time.Hour
 )
 
-// EnoughLeft reports whether a link or an invite that was granted a life and has
-// some of it left is still worth giving to a person: the smaller of 15 minutes
-// and a quarter of what was granted.
+// EnoughLeft reports whether the remaining validity of a link or invite is
+// enough to give it to a person: the smaller of 15 minutes and a quarter of the
+// granted validity.
 func EnoughLeft(granted, left time.Duration) bool {
 	return left > 0 && left >= min(15*time.Minute, granted/4)
 }
 
-// Content is what is personal about an invite; stored sealed, as one piece.
+// Content is the personal data of an invite, sealed as one value.
 type Content struct {
 	Recipient Recipient         `json:"recipient"`
 	Inviter   string            `json:"inviter,omitempty"`

@@ -32,7 +32,7 @@ func (f MailFault) Reason() Reason {
 	return MailReturned
 }
 
-// Delay reads what a server said when it asked to be tried again.
+// Delay returns the reason of a temporary refusal by a mail server.
 func (f MailFault) Delay() Reason {
 	for _, code := range append([]string{f.Status}, enhancedCodes(f.Words)...) {
 		_, detail, _ := strings.Cut(code, ".")
@@ -110,9 +110,9 @@ func enhancedCodes(words string) []string {
 // or of a domain must not decide.
 var addresses = regexp.MustCompile(`<[^<>]*>|\S*@\S*|\bhttps?://\S*`)
 
-// mailWordsReason reads the phrases that mail servers use where no code tells the
-// cause. What is about us or about the content comes first: such words mention
-// mailboxes and users, too.
+// mailWordsReason reads the phrases of mail servers that give no code for the
+// cause. Phrases about us or the content come first, because they mention
+// mailboxes and users too.
 func mailWordsReason(words string) Reason {
 	words = strings.ToLower(addresses.ReplaceAllString(words, " "))
 	for _, c := range []struct {

@@ -158,7 +158,7 @@ func byTelling() []Reason {
 		"",
 		// Nothing is known.
 		NoReceipt, OutcomeUnknown,
-		// Something failed, and it is not said why.
+		// A failure without a stated cause.
 		ProviderRefused, SuppressedBefore, MailReturned,
 		// It passes.
 		ProviderDown, LinkUnavailable, DeferredByHost, TechnicalFailure, RateLimitedByHost, PhoneUnreachable,

@@ -52,7 +52,7 @@ const (
 	Suppressed  DeliveryStatus = "suppressed"  // the provider, or we, did not send: this address failed before
 	Complained  DeliveryStatus = "complained"  // delivered, then marked as spam
 	Canceled    DeliveryStatus = "canceled"    // the invite ended first
-	Unknown     DeliveryStatus = "unknown"     // nobody can tell whether the provider took it
+	Unknown     DeliveryStatus = "unknown"     // the provider's answer was lost
 )
 
 // DeliveryStatuses lists every DeliveryStatus.
@@ -73,8 +73,8 @@ func (s DeliveryStatus) DidNotArrive() bool {
 	return slices.Contains([]DeliveryStatus{Bounced, Undelivered, Rejected, Suppressed}, s)
 }
 
-// HasFate reports whether it is known what became of the message on its
-// recipient's side, so that nobody is trying to deliver it any more.
+// HasFate reports whether the outcome on the recipient's side is known, so
+// that no provider is still trying to deliver the message.
 func (s DeliveryStatus) HasFate() bool { return s.rank() >= Bounced.rank() }
 
 // arrived reports whether this message is known to have come before its reader.
@@ -118,7 +118,7 @@ const (
 	LinkOnly Channel = "link" // the caller opens or shows the URL; nothing is sent
 )
 
-// LinkType says which URL messages carry.
+// LinkType is the kind of URL in messages.
 type LinkType string
 
 const (
@@ -126,14 +126,13 @@ const (
 	ConnectLink LinkType = "connect" // Pipedream's own URL
 )
 
-// Verify says what the person who opened an invite link has to show before
-// they are given a connect link.
+// Verify is the recipient verification before a Connect link is given out.
 type Verify string
 
 const (
 	VerifyNone Verify = "none"
-	// VerifyCode: six digits that are sent by the channel by which the opened
-	// link came, so that a link that was forwarded connects nobody else.
+	// VerifyCode: six digits sent by the channel of the opened link, so that a
+	// forwarded link connects no other person.
 	VerifyCode Verify = "code"
 )
 
@@ -148,7 +147,7 @@ const (
 	KindPasscode = "passcode"
 )
 
-// InitiatedBy says who asked for the connection.
+// InitiatedBy is the party that started the connection.
 type InitiatedBy string
 
 const (

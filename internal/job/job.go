@@ -10,8 +10,8 @@ type Publish struct {
 	InviteID invite.ID      `json:"invite_id" river:"unique"`
 	Type     string         `json:"type" river:"unique"` // "invite.connected" and its like
 	Version  int            `json:"version" river:"unique"`
-	// Body is what is posted, sealed: the event with the invite as it was when the
-	// event happened, the same bytes in each try. Jobs of earlier versions have none.
+	// Body is the posted event, sealed, with the invite at the time of the event; the
+	// same bytes in each attempt. Jobs of earlier versions have none.
 	Body []byte `json:"body,omitempty"`
 }
 
@@ -84,7 +84,7 @@ type Retire struct{}
 // Kind implements river.JobArgs.
 func (Retire) Kind() string { return "retire" }
 
-// Tidy removes what is kept only for a while: callbacks, guards, idempotency records.
+// Tidy removes records of limited lifetime: callbacks, guards, idempotency records.
 type Tidy struct{}
 
 // Kind implements river.JobArgs.

@@ -1,10 +1,10 @@
 // Package limit counts what may be done how often: mints per external user,
 // guesses of codes per client address, resends per invite.
 //
-// It owns token buckets in this process's memory. It must not know what is
-// limited, talk to the database or sleep: callers answer "later" themselves.
-// Each process counts for itself, so a limit that must hold across processes
-// is either divided by their number or kept in Postgres.
+// It owns token buckets in this process's memory. It must not know the
+// limited resource, talk to the database or sleep: callers answer "later"
+// themselves. Each process counts for itself, so a limit that must hold
+// across processes is either divided by their number or kept in Postgres.
 //
 // # Memory
 //

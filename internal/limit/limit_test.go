@@ -34,7 +34,7 @@ func TestBurstThenRate(t *testing.T) {
 	if ok || after != time.Second {
 		t.Fatalf("after the burst: %v, retry after %v; want refused, 1s", ok, after)
 	}
-	// Refusals cost nothing, and waiting what was said is enough.
+	// Refusals cost nothing, and waiting for the returned time is enough.
 	for range 100 {
 		l.Allow("a")
 	}
@@ -122,7 +122,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	if ok, _ := l.Allow("key9999"); ok {
 		t.Fatal("the most recently used key was forgotten")
 	}
-	// Being refused counts as use: whoever hammers is not forgotten.
+	// A refusal counts as use: a client that keeps trying is not forgotten.
 	for i := range 99 {
 		l.Allow("key9999")
 		l.Allow(fmt.Sprint("other", i))
@@ -158,8 +158,8 @@ func TestClockSetBackLocksNobodyOut(t *testing.T) {
 	}
 }
 
-// In any window of time no more events pass than burst plus what the window
-// refills, and whoever waits as told is served.
+// In any window of time no more events pass than burst plus refill, and a
+// caller that waits for the returned time is served.
 func TestNeverMoreThanBurstPlusRate(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {

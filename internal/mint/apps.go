@@ -21,10 +21,10 @@ type list struct {
 	until time.Time
 }
 
-// Apps are the apps that fit words, or the ones most used where there are none,
-// for a person to choose from: what needs no account is left out. It waits no
-// longer than ctx does, and what comes later serves who asks next. What is known
-// from before stands in for an outage.
+// Apps returns the apps that match words, or the most used ones if words is
+// empty, for a person to choose from. Apps that need no account are left out. It
+// returns when ctx ends; a later result is cached for the next caller. Cached
+// apps are returned during an outage.
 func (m *Minter) Apps(ctx context.Context, words string) ([]invite.App, error) {
 	c := m.catalog
 	words = strings.ToLower(strings.TrimSpace(words))
@@ -70,7 +70,7 @@ func (c *catalog) search(ctx context.Context, words string) ([]invite.App, error
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.lists) >= maxLists {
-		clear(c.lists) // words are typed by people: memory stays bounded whatever they type
+		clear(c.lists) // words are typed by people: memory stays bounded for any input
 	}
 	c.lists[words] = list{apps, c.now().Add(listFor)}
 	return apps, nil

@@ -95,7 +95,7 @@ func (c *catalog) fetch(ctx context.Context, slug string, stale known) known {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.apps) >= maxApps {
-		clear(c.apps) // slugs come from callers: memory stays bounded whatever they send
+		clear(c.apps) // slugs come from callers: memory stays bounded for any input
 	}
 	c.apps[slug] = k
 	return k

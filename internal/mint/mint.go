@@ -32,9 +32,9 @@ const trustedSkew = 3 * time.Second
 // ErrPassing marks failures that a later try may not meet: network, 408, 429, 5xx.
 var ErrPassing = errors.New("connect token not to be had now")
 
-// IsAccountRefused reports whether Pipedream refused what is configured, so that
-// every mint would meet it until an operator acts: credentials, project,
-// permissions, base URL, or the hosts that links may have.
+// IsAccountRefused reports whether Pipedream refused the configuration, so that
+// every mint would be refused until an operator acts: credentials, project,
+// permissions, base URL, or the allowed hosts of links.
 func IsAccountRefused(err error) bool {
 	var e *pipedream.Error
 	if !errors.As(err, &e) || e.Kind == pipedream.Passing {
@@ -59,7 +59,7 @@ func (p *passing) Error() string        { return p.err.Error() }
 func (p *passing) Unwrap() error        { return p.err }
 func (p *passing) Is(target error) bool { return target == ErrPassing }
 
-// RetryAfter is how long to wait after a passing failure; 0 when nobody said.
+// RetryAfter is how long to wait after a temporary failure; 0 if unknown.
 func RetryAfter(err error) time.Duration {
 	var p *passing
 	if errors.As(err, &p) {
@@ -159,15 +159,15 @@ func (m *Minter) Mint(ctx context.Context, r Request) (Minted, error) {
 		URL: full, ExpiresAt: token.ExpiresAt,
 		Link: ledger.Link{
 			ID: id, URL: sealed, TokenDigest: seal.Digest(token.Token), WebhookDigest: seal.Digest(hook),
-			// What was granted may be less than what was asked for.
+			// The granted life may be shorter than the requested one.
 			Granted: min(r.ExpiresIn, max(left.Round(time.Second), time.Second)), Left: left, ExpiresAtRaw: token.ExpiresAt.UTC().Format(time.RFC3339Nano),
 		},
 	}, nil
 }
 
-// left is what remains of a token, measured so that nobody's wrong clock
-// makes a dead link look alive: against Pipedream's own time where ours
-// differs from it.
+// left is the remaining life of a token, measured against Pipedream's
+// clock if ours differs, so that a wrong clock never makes an expired link
+// look valid.
 func (m *Minter) left(t pipedream.Token, begun time.Time) time.Duration {
 	now := t.ReceivedAt
 	if skew := t.ServerDate.Sub(now); !t.ServerDate.IsZero() && skew.Abs() > trustedSkew+now.Sub(begun) {

@@ -192,8 +192,8 @@ func TestWithoutAPublicURLThePersonGoesStraightBack(t *testing.T) {
 	}
 }
 
-// TestAWrongClockDoesNotReviveADeadLink: whether ours is off or Pipedream's,
-// what is left is what Pipedream's own clock says.
+// TestAWrongClockDoesNotReviveADeadLink: with a wrong clock on either side,
+// the remaining life follows Pipedream's clock.
 func TestAWrongClockDoesNotReviveADeadLink(t *testing.T) {
 	t.Parallel()
 	for _, skew := range []time.Duration{-10 * time.Minute, 10 * time.Minute, 30 * time.Hour} {
@@ -325,7 +325,7 @@ func TestAppsToChooseFrom(t *testing.T) {
 	if n := p.apps.Load(); n != 1 {
 		t.Errorf("%d calls for the same words", n)
 	}
-	// What was known stands in for an outage; what was not is an error.
+	// Known apps are served during an outage; unknown ones are an error.
 	p.down.Store(true)
 	ahead.Store(int64(time.Hour))
 	if got := names("mail"); got != "Slack mail" {
@@ -334,7 +334,7 @@ func TestAppsToChooseFrom(t *testing.T) {
 	if apps, err := m.Apps(t.Context(), "other"); err == nil {
 		t.Errorf("never heard of: %v", apps)
 	}
-	// Whoever cannot wait is not held up.
+	// A caller without time is not delayed.
 	p.down.Store(false)
 	defer close(p.slow)
 	ctx, cancel := context.WithCancel(t.Context())

@@ -1,10 +1,10 @@
 // Package oidc signs people in at an OpenID Connect issuer: authorization code
 // with PKCE, state and nonce (RFC 6749, RFC 7636, OpenID Connect Core 1.0).
 //
-// It owns the exchange with the issuer, the checks of what comes back, and what
-// an issuer's groups come to as roles here. It must not keep anything: what has
-// to be remembered while somebody is at the issuer is handed to the caller.
-// Whoever has no role by the mapping gets none: there is no default.
+// It owns the exchange with the issuer, the checks of its answers, and the
+// mapping of an issuer's groups to roles here. It must not store anything:
+// state during a sign-in is passed to the caller. A person without a mapped
+// role gets none: there is no default.
 package oidc
 
 import (
@@ -35,7 +35,7 @@ const AllProjects = "*"
 // callTimeout bounds one call to the issuer.
 const callTimeout = 10 * time.Second
 
-// Params say which issuer, and what its claims mean.
+// Params are the issuer and the meaning of its claims.
 type Params struct {
 	Issuer       string
 	ClientID     string
@@ -57,7 +57,7 @@ type Grant struct {
 	Role    access.Role
 }
 
-// Flow is what must be remembered while somebody is at the issuer.
+// Flow is the state to keep during a sign-in at the issuer.
 type Flow struct {
 	State    string `json:"state"`
 	Nonce    string `json:"nonce"`

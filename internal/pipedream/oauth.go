@@ -39,8 +39,8 @@ type flight struct {
 	err   error
 }
 
-// get returns the kept token or waits for a fetch. The fetch runs under a
-// context of its own: whoever started it may leave.
+// get returns the kept token or waits for a fetch. The fetch has a context
+// of its own: the caller that started it may leave.
 func (t *tokens) get(ctx context.Context, c *Client) (secret.Text, error) {
 	t.mu.Lock()
 	if !t.token.IsZero() && c.p.Now().Before(t.until) {

@@ -54,7 +54,7 @@ func TestAccessTokenIsRenewedTwoMinutesEarly(t *testing.T) {
 	}
 }
 
-// Whoever starts the fetch may leave; the others must not notice.
+// The caller that starts the fetch may leave; the others must not notice.
 func TestACancelledLeaderFailsNobodyElse(t *testing.T) {
 	t.Parallel()
 	v := start(t, mint)

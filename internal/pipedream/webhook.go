@@ -13,8 +13,9 @@ const (
 	EventError   = "CONNECTION_ERROR"
 )
 
-// Webhook is what is read of a connection webhook. It is a hint: the post is
-// unsigned, and an account counts only once it was read from the API.
+// Webhook is the part of a connection webhook that we read. It is a hint:
+// the post is unsigned, and an account counts only after it was read from
+// the API.
 type Webhook struct {
 	Event        string
 	ConnectToken secret.Text

@@ -22,8 +22,8 @@ var ErrOpen = errors.New("the sealed value does not open: another key, another c
 // errSeal stands for a failing source of randomness.
 var errSeal = errors.New("the value could not be sealed")
 
-// AD says where a sealed value lives. It is not stored with the value; who
-// opens must name the same place.
+// AD is the place of a sealed value. It is not stored with the value;
+// opening needs the same place.
 type AD struct {
 	Column string   // table and column, "invites.content"
 	ID     [16]byte // the row's UUID

@@ -20,10 +20,11 @@
 // The id has a fixed length and stands last, so two different pairs can never
 // make the same bytes; a value copied into another column or row does not open.
 //
-// Hashes are HMAC-SHA-256 as a Tink PRF, cut to 16 bytes, with the key's id in
-// front: equal input under one key gives equal bytes, which an index can find,
-// and nobody without the keyset can try a list of addresses. 128 bits are far
-// beyond collisions among the rows of one table and keep the index small.
+// Hashes are HMAC-SHA-256 as a Tink PRF, truncated to 16 bytes, with the key's
+// id in front: equal input under one key gives equal bytes, which an index can
+// find, and a list of addresses cannot be tried without the keyset. 128 bits
+// are far beyond collisions among the rows of one table and keep the index
+// small.
 //
 // # Rotation
 //

@@ -19,7 +19,7 @@ import (
 	"github.com/connectlink/connectlink/internal/secret"
 )
 
-// Faults of a keyset's text. They say what is wrong and never quote it.
+// Faults of a keyset's text. They never quote it.
 var (
 	// ErrKeysetEmpty is returned when there is no keyset at all.
 	ErrKeysetEmpty = errors.New("the keyset is empty; make one with `connectlink keyset create`")
@@ -161,7 +161,7 @@ func retire(h *keyset.Handle) (*keyset.Handle, error) {
 }
 
 // Encode writes the keyset as one line of base64, fit for CONNECTLINK_KEYSET
-// or a mounted file. The text is the key itself: whoever has it reads
+// or a mounted file. The text is the key itself: anyone who has it can read
 // everything.
 func (k *Keyset) Encode() secret.Text {
 	// Both writes go to memory from a handle that was built or checked by

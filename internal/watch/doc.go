@@ -5,13 +5,13 @@
 //
 // # How a move becomes known
 //
-// Whoever commits events says so after the commit: to its own process's
-// Registry by Moved, to others by a notification on Channel, which each hears
-// on its one LISTEN connection. Both are hints, and may be lost. So a second
-// way leads to the same end: once every Params.Every the Registry asks for the
-// versions of all invites somebody waits for, in one query by primary key, and
-// does it at once when a lost connection may have hidden something. Nobody
-// waits longer for want of a notification than that.
+// The writer of events announces them after its commit: to its own process's
+// Registry by Moved, to others by a notification on Channel, which each
+// process receives on its one LISTEN connection. Both are hints and may be
+// lost. So there is a second way: once every Params.Every the Registry reads
+// the versions of all invites with waiters, in one query by primary key, and
+// at once after a lost connection. A lost notification therefore delays a
+// waiter by no more than that.
 //
 // # How not to miss one
 //

@@ -27,7 +27,7 @@ type Params struct {
 	Versions  func(ctx context.Context, ids []invite.ID) (map[invite.ID]int, error)
 	Max       int           // waiting requests in all
 	PerInvite int           // and for one invite
-	Every     time.Duration // between two looks at what is waited for
+	Every     time.Duration // between two reads of the versions
 	Log       *slog.Logger
 }
 
@@ -117,7 +117,7 @@ func (t *Ticket) Wait(ctx context.Context, seen int) bool {
 	}
 }
 
-// Moved wakes whoever waits for an invite.
+// Moved wakes the waiters of an invite.
 func (r *Registry) Moved(id invite.ID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -191,7 +191,7 @@ func (r *Registry) catchUp(ctx context.Context) error {
 	return nil
 }
 
-// watched lists the invites that somebody waits for.
+// watched lists the invites with waiters.
 func (r *Registry) watched() []invite.ID {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -178,7 +178,7 @@ func TestAMoveDuringALostConnectionIsFound(t *testing.T) {
 			t.Fatal("nobody listens")
 		}
 	}
-	// What is committed while nobody listens is told to nobody.
+	// A commit while no process listens is announced to none.
 	w.Exec(`SELECT pg_terminate_backend(pid) ` + listens)
 	w.visit(m)
 	if got := <-home; got != 2 {
@@ -260,7 +260,7 @@ func TestALookWakesOnlyThoseWhoAreBehind(t *testing.T) {
 	w.visit(moved)
 	<-home // several looks later
 	cancel()
-	// One look may fall between joining and saying what is known.
+	// One read may fall between joining and giving the known version.
 	if n := <-woken; n > 1 {
 		t.Errorf("woken %d times although nothing moved", n)
 	}

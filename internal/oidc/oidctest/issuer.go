@@ -173,7 +173,7 @@ func (s *issuer) page(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, `<!doctype html><title>Issuer</title><form method="post"><input name="subject" value="pat"><input name="groups" value="support"><button>Sign in</button></form>`)
 }
 
-// check says what is wrong with a request for a code.
+// check returns the fault of a request for a code.
 func check(q url.Values) string {
 	switch {
 	case q.Get("response_type") != "code":
