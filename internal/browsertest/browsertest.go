@@ -1,6 +1,6 @@
-// Package browsertest gives tests a headless Chromium, and an instrument that
-// finds what is in the way of people on a page. It is the one place that looks for
-// a browser, and that says what its absence means.
+// Package browsertest gives tests a headless Chromium and an instrument that finds
+// accessibility faults of a page. It is the only place that looks for a browser
+// and decides between skip and failure without one.
 package browsertest
 
 import (

@@ -18,14 +18,14 @@ import (
 //go:embed axe/axe.min.js measure.js
 var scripts embed.FS
 
-// axe gives what axe-core finds serious or critical, and whatever is wrong with
-// headings and landmarks, as sentences. The rules are all of them, or one.
+// axe returns axe-core's serious and critical findings, and faults of headings
+// and landmarks, as sentences. It runs all rules, or one.
 const axe = `(rule => axe.run(document, { resultTypes: ["violations"], ...(rule ? { runOnly: [rule] } : {}) }).then(r => r.violations
 	.filter(v => v.impact === "serious" || v.impact === "critical" || /^(region|heading-order|page-has-heading-one|landmark-)/.test(v.id))
 	.flatMap(v => v.nodes.map(n => v.impact + " " + v.id + ": " + n.html.slice(0, 160) + " – " + n.failureSummary.replace(/\s+/g, " ")))))`
 
-// Instrument looks at pages as people with different eyes, hands and windows
-// do, and says what is in their way.
+// Instrument examines pages with different themes, widths, zoom and input,
+// and reports the faults.
 type Instrument struct{ ctx context.Context }
 
 // NewInstrument looks at the pages that the tab of ctx opens from now on.
@@ -65,7 +65,7 @@ func (p Page) orUsual() Page {
 	return p
 }
 
-// everything is what is measured of a window, but for axe's findings.
+// everything is measured of a window, except axe's findings.
 func (p Page) everything() (string, error) {
 	lang, err := json.Marshal([]string{p.Lang, p.Dir})
 	return fmt.Sprintf(`[...measured.built(...%s), ...measured.laidOut(), ...measured.targets(%d), ...measured.menus()]`, lang, p.Target), err
@@ -86,7 +86,7 @@ func (i *Instrument) Window(width, height int64, scale float64) error {
 	return show(i.ctx, "light", width, height, scale)
 }
 
-// Here examines the page as it is shown at this moment, whatever the window.
+// Here examines the page as it is shown now, in any window.
 func (i *Instrument) Here(of Page) ([]string, error) {
 	all, err := of.orUsual().everything()
 	if err != nil {
@@ -95,10 +95,10 @@ func (i *Instrument) Here(of Page) ([]string, error) {
 	return chromedp.Run(i.ctx, chromedp.Evaluate[[]string](`(async () => [...`+all+`, ...await `+axe+`()])()`, chromedp.EvalAwaitPromise))
 }
 
-// Look examines the page that the tab shows: light and dark, at 320 and
-// 1280 px and at 200 % of 1280, where also the reader's own text spacing is
-// tried; and by the Tab key, there and back. It leaves the page as a wide, light
-// one. What is folded is unfolded first.
+// Look examines the page in the tab: light and dark, at 320 and 1280 px and at
+// 200 % of 1280, there also with the reader's own text spacing; and by the Tab
+// key in both directions. Folded parts are unfolded first. It leaves the page
+// wide and light.
 func (i *Instrument) Look(of Page) ([]string, error) {
 	ctx := i.ctx
 	all, err := of.orUsual().everything()

@@ -87,8 +87,8 @@ func serveSink() error {
 	return nil
 }
 
-// perWorker keeps one worker from taking the whole backlog: there would be
-// nobody else to kill.
+// perWorker keeps one worker from taking the whole backlog, so that there
+// are others to kill.
 const perWorker = 32
 
 func work() error {

@@ -1,9 +1,9 @@
-// Package chaos proves what package dispatch promises, with real processes: it
+// Package chaos tests the promises of package dispatch with real processes: it
 // starts workers, loads deliveries, kills workers with -9 and freezes others
-// while they work, and compares what was asked for with what the vendors'
-// stand-in (package sink, a process of its own) counted. Workers die at any
-// moment, or at named places (Points), which they are told of by dispatch's
-// hook: only workers of this package set it.
+// while they work, and compares the requested messages with those that the
+// vendors' stand-in (package sink, a process of its own) counted. Workers die
+// at any moment, or at named places (Points), which dispatch's hook reports:
+// only workers of this package set it.
 //
 // Networks are proxies of its own between a worker and its others (Partitions).
 //

@@ -82,7 +82,7 @@ const (
 	stopWithin   = 30 // s, what containers are given
 )
 
-// Check says which promise was broken; nil when none was.
+// Check returns the broken promise; nil if all hold.
 func (r FailoverReport) Check() error {
 	var faults []error
 	for _, f := range r.Failovers {
@@ -127,9 +127,9 @@ type failover struct {
 	result   FailoverResult
 }
 
-// FailOver runs the real program as two processes, has the primary of its
-// database vanish as often as asked for, and counts. Replication is synchronous,
-// so that what was acknowledged is on the standby.
+// FailOver runs the real program as two processes, makes the primary of its
+// database vanish the given number of times, and counts. Replication is
+// synchronous, so acknowledged data is on the standby.
 func FailOver(ctx context.Context, o Failovers) (FailoverReport, error) {
 	def(&o.Count, 3)
 	def(&o.Rate, 30)

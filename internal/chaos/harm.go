@@ -142,8 +142,8 @@ func (r *run) kill(ctx, watching context.Context, slot int) error {
 	return r.hire(slot)
 }
 
-// freeze stops a worker for longer than any of its leases, then lets it go on
-// with whatever it was about to do.
+// freeze stops a worker for longer than any of its leases, then lets it
+// continue where it stopped.
 func (r *run) freeze(ctx, watching context.Context, slot int) error {
 	w := r.workers[slot]
 	owner, err := r.awaitWork(ctx, w)

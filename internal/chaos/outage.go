@@ -58,7 +58,7 @@ type OutageReport struct {
 	Seconds       float64   `json:"seconds"`
 }
 
-// Check says which promise was broken; nil when none was.
+// Check returns the broken promise; nil if all hold.
 func (r OutageReport) Check() error {
 	var faults []error
 	no := func(bad bool, format string, args ...any) {
@@ -217,7 +217,8 @@ func (r *outage) served(ctx context.Context, since time.Time) error {
 	return fmt.Errorf("no invite was made within 30 s of the database's return: %s", r.program.lastWords())
 }
 
-// count compares what was acknowledged with what the vendors took.
+// count compares the acknowledged invites with the messages that the
+// vendors took.
 func (r *outage) count(ctx context.Context, sinkURL string) error {
 	db, err := pgx.Connect(ctx, r.database.URL())
 	if err != nil {
@@ -259,7 +260,7 @@ func (r *outage) count(ctx context.Context, sinkURL string) error {
 	}
 	r.report.Lost -= min(r.report.Unknown, r.report.Lost) // held, and the invite says so
 	for _, n := range taken {
-		r.report.Extra += n // an invite that nobody was told of
+		r.report.Extra += n // an invite whose response was lost
 	}
 	slices.Sort(r.refusals)
 	if n := len(r.refusals); n > 0 {

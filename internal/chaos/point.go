@@ -56,7 +56,7 @@ func (t *trap) pass(p dispatch.Point) {
 	select {} // not one step further
 }
 
-// seen wraps a sender where somebody wants to know where its calls are.
+// seen wraps a sender if the places of its calls are to be observed.
 func (r Rig) seen(s provider.Sender) provider.Sender {
 	if r.Passing == nil {
 		return s

@@ -19,13 +19,13 @@ type weather int
 
 const (
 	fair   weather = iota
-	silent         // nothing arrives until it is fair again; nobody is told
+	silent         // nothing arrives until the weather is fair again; neither end is told
 	broken         // connections are reset, new ones are refused
 )
 
-// proxy is the network between a worker and one of its others. What is in it
-// when it falls silent arrives late, as by retransmission, unless its sender has
-// reset the connection meanwhile.
+// proxy is the network between a worker and one of its peers. Bytes inside it
+// when it falls silent arrive late, as by retransmission, unless their sender
+// has reset the connection meanwhile.
 type proxy struct {
 	listener net.Listener
 
@@ -68,9 +68,9 @@ func (p *proxy) set(w weather) {
 	}
 }
 
-// move makes the address lead elsewhere, as when it goes over to another machine:
-// what is on its way to the old one arrives nowhere, for good, and neither end of
-// such a connection is told.
+// move redirects the address, as when it is taken over by another machine: bytes
+// on their way to the old one are lost, and neither end of such a connection is
+// told.
 func (p *proxy) move(network, target string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

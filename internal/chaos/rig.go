@@ -95,8 +95,8 @@ func (r Rig) Params() (dispatch.Params, error) {
 	}, nil
 }
 
-// Load says what deliveries to make. The zero value is an email with an invite
-// link and a held connect link.
+// Load describes the deliveries to make. The zero value is an email with an
+// invite link and a held connect link.
 type Load struct {
 	Project   string // "default"
 	Channel   invite.Channel
@@ -208,8 +208,8 @@ func random() []byte {
 	return b
 }
 
-// Phone is a number of one invite's own, so that a lookup by recipient finds
-// only what is its.
+// Phone is a number of one invite only, so that a lookup by recipient finds
+// only its messages.
 func Phone(id invite.ID) string {
 	u := id.UUID()
 	n := uint64(0)

@@ -47,9 +47,10 @@ type Options struct {
 	Backlog     int           // 150: deliveries that are open while there is killing to do
 	Every       time.Duration // 300 ms: between two kills, on average
 	Limit       time.Duration // 15 min: for the whole run
-	// Slack is 1: how many times the promised times a run may take. More is for
-	// machines that others use too, where only lost time of another order says
-	// something about the program. What is lost or extra has no slack.
+	// Slack is the factor by which a run may exceed the promised times; 1 by
+	// default. A larger one is for shared machines, where only delays of
+	// another order say something about the program. Lost and extra messages
+	// have no slack.
 	Slack   float64
 	Quiet   bool // no faults but the killing
 	Verbose bool
@@ -67,8 +68,8 @@ type Report struct {
 	Deliveries int    `json:"deliveries"`
 	// Points is how many died at which place, where places were given.
 	Points map[dispatch.Point]int `json:"points,omitempty"`
-	// GivenUp is how many had too little time left from the start: they end with
-	// a reason, and nobody is written to.
+	// GivenUp is the number of deliveries with too little time left from the
+	// start: they end with a reason, and no message is sent.
 	GivenUp int `json:"given_up"`
 	Calls   int `json:"calls"`
 	Lost    int `json:"lost"`
@@ -78,8 +79,8 @@ type Report struct {
 	LateReports int `json:"late_reports"`
 	// Doubted is how many attempts had no answer and were reconciled.
 	Doubted int `json:"doubted"`
-	// Orphans is how many deliveries were in the hands of a process that was
-	// killed; the delays say when a live one had the last of each.
+	// Orphans is the number of deliveries owned by a process that was killed;
+	// the delays are the times until a live one owned the last of each.
 	Orphans       int     `json:"orphans"`
 	WorstReclaimS float64 `json:"worst_reclaim_s"`
 	Partitions    int     `json:"partitions"`
@@ -95,7 +96,7 @@ type Report struct {
 	Seconds       float64 `json:"seconds"`
 }
 
-// Check says which promise was broken; nil when none was.
+// Check returns the broken promise; nil if all hold.
 func (r Report) Check() error {
 	var faults []error
 	no := func(bad bool, format string, args ...any) {
@@ -320,7 +321,7 @@ func (r *run) settle(ctx context.Context) error {
 	}
 }
 
-// count compares what was asked for with what the sink took.
+// count compares the requested messages with those that the sink took.
 func (r *run) count(ctx context.Context) error {
 	var ledger struct {
 		Calls int            `json:"calls"`

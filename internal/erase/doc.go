@@ -1,17 +1,17 @@
-// Package erase owns the use cases about what is held of people: showing it to
-// them, erasing it when they ask, and letting go of it when its time is over,
-// here and at providers.
+// Package erase owns the use cases about stored personal data: to export it,
+// to erase it on request, and to delete it after its retention, here and at
+// providers.
 //
 // # Erasing
 //
-// A person is an external user of one project and mode. Erasing ends what is
-// open, through the ledger like every other end, and takes every sealed word in
-// the same transaction: content, names, links, codes, providers' words and
-// callbacks. What stays says that there was an invite, when, for which app and
-// what became of it; in place of the user's id stands a keyed hash, under which
-// only this service's keyset can tell that somebody was erased before. A block
-// stays too, by its hash alone: erasing must not make us write again to whom
-// asked us not to.
+// A person is an external user of one project and mode. Erasing ends open
+// invites, through the ledger like every other end, and erases every sealed
+// value in the same transaction: content, names, links, codes, provider
+// messages and callbacks. The record that an invite existed remains, with its
+// times, its app and its outcome; a keyed hash replaces the user's id, with
+// which only this service's keyset can recognise an earlier erasure. A
+// suppression remains too, as a keyed hash: erasing must not make us write
+// again to a person who opted out.
 //
 // The transaction locks invites, then deliveries, like all others; so a call to
 // a provider that is under way ends as it would have, and what it learns is

@@ -24,14 +24,14 @@ const (
 	countedBefore = 10_000
 )
 
-// Erased says what came of an erasure.
+// Erased is the result of an erasure.
 type Erased struct {
 	Invites int `json:"invites"` // erased now
 	Before  int `json:"before"`  // erased earlier
 	Blocks  int `json:"blocks"`  // that go on standing, by a hash alone
 }
 
-// Erase erases what is held about a person. Asking twice is the same as once.
+// Erase erases the data of a person. Repeating it has no further effect.
 // Errors, as *invite.Error: faults.
 func (s *Service) Erase(ctx context.Context, p access.Principal, externalUserID, reason string) (Erased, error) {
 	reason, err := asked(externalUserID, reason)
@@ -54,7 +54,7 @@ func (s *Service) Erase(ctx context.Context, p access.Principal, externalUserID,
 			if done.Invites > 0 {
 				return done, nil
 			}
-			// That somebody asked, and there was nothing, is worth knowing too.
+			// A request without any stored data is recorded too.
 			return done, postgres.InTx(ctx, s.p.DB, func(tx pgx.Tx) error { return audit(ctx, tx, p, access.ActErase, marks[0], 0) })
 		}
 		var some Erased
@@ -127,7 +127,7 @@ func (s *Service) erase(ctx context.Context, tx pgx.Tx, p access.Principal, ids 
 	return done, s.p.Later(ctx, tx, ids)
 }
 
-// Again takes from erased invites what was still on its way when they were
+// Again erases data that was still on its way to us when its invite was
 // erased. A job calls it some minutes later.
 func (s *Service) Again(ctx context.Context, ids []invite.ID) error {
 	err := postgres.InTx(ctx, s.p.DB, func(tx pgx.Tx) error { return ledger.EraseAgain(ctx, tx, ids) })

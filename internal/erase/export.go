@@ -20,15 +20,15 @@ import (
 )
 
 const (
-	// maxExported bounds how many invites one person may have. Nobody comes
-	// near; whoever does is no person, and is told.
+	// maxExported bounds the invites of one person. No person reaches it; a
+	// caller that does gets an error.
 	maxExported = 20_000
 	// maxCallbacks bounds the callbacks of one invite that are shown.
 	maxCallbacks = 1000
 )
 
-// Export is what is held about a person. It holds no more than ids: Write reads
-// and opens one invite after the other.
+// Export is the data of a person. It contains ids only: Write reads and opens
+// one invite after the other.
 type Export struct {
 	Invites int // how many there are
 
@@ -102,7 +102,7 @@ type BlockRecord struct {
 	LiftedAt  *time.Time           `json:"lifted_at"`
 }
 
-// Export finds what is held about a person; Write of the result writes it.
+// Export finds the data of a person; Write of the result writes it.
 // Errors, as *invite.Error: faults, body_too_large.
 func (s *Service) Export(ctx context.Context, p access.Principal, externalUserID string) (Export, error) {
 	if _, err := asked(externalUserID, ""); err != nil {

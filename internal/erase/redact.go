@@ -24,7 +24,7 @@ const (
 	redactTries = 12
 	// withoutAccount is how long to wait where a project has no credentials (any more).
 	withoutAccount = time.Hour
-	// countedAtMost bounds what is counted for metrics.
+	// countedAtMost bounds the count for metrics.
 	countedAtMost = 10_000
 )
 
@@ -34,9 +34,9 @@ type tenant struct {
 	livemode bool
 }
 
-// Redact takes, at providers of texts, the words of messages whose invites
-// ended, and the records of those of erased people. Of what may still be on its
-// way it takes nothing. It says how many were done.
+// Redact removes, at providers of text messages, the bodies of messages whose
+// invites ended, and the records of those of erased people. Messages that may
+// still be on their way are left. It returns the number removed.
 func (s *Service) Redact(ctx context.Context) (int, error) {
 	total := 0
 	for range redactBatches {
@@ -47,7 +47,7 @@ func (s *Service) Redact(ctx context.Context) (int, error) {
 		resting := map[tenant]time.Duration{}
 		for _, r := range list {
 			if ctx.Err() != nil {
-				return total, ctx.Err() // what is claimed is due again by itself
+				return total, ctx.Err() // a claimed row becomes due again automatically
 			}
 			done, err := s.redact(ctx, r, resting)
 			if err != nil {

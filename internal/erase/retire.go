@@ -10,8 +10,8 @@ import (
 // retiredAtOnce bounds one transaction: an invite has some dozens of rows.
 const retiredAtOnce = 200
 
-// Retire deletes invites that ended longer ago than their project keeps them,
-// in batches of their own, and says how many.
+// Retire deletes invites that ended longer ago than their project's
+// retention, in batches of their own, and returns their number.
 func (s *Service) Retire(ctx context.Context) (int, error) {
 	projects, err := ledger.ListEndedProjects(ctx, s.p.DB)
 	if err != nil {

@@ -63,8 +63,8 @@ type Params struct {
 	Metrics prometheus.Registerer // nil: not registered
 }
 
-// Service shows, erases and lets go of what is held about people. It is safe
-// for concurrent use.
+// Service exports, erases and deletes personal data. It is safe for
+// concurrent use.
 type Service struct {
 	p       Params
 	metrics *metrics
@@ -121,8 +121,8 @@ func asked(externalUserID, reason string) (string, error) {
 	return contact.Clean(reason, maxReason), nil
 }
 
-// audit says who asked, under the mark that stands for the person: with their id
-// it would hold what was to be erased.
+// audit records the requester under the token that replaces the person's id:
+// with the id the audit log would hold data that was to be erased.
 func audit(ctx context.Context, tx pgx.Tx, p access.Principal, act access.Act, mark string, invites int) error {
 	return account.InsertAudit(ctx, tx, account.Entry{By: p, Act: act, Target: mark, Data: map[string]string{"invites": strconv.Itoa(invites)}})
 }

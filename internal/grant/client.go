@@ -54,7 +54,7 @@ func (s *Service) CreateClient(ctx context.Context, p access.Principal, id invit
 	return ClientToken{}, invite.Errorf(invite.CodeInviteEnded, "The invite is over. Resend it, or make another, and then ask for a token.")
 }
 
-// AuthenticateClient says which invite a client token is for. Errors, as
+// AuthenticateClient returns the invite of a client token. Errors, as
 // *invite.Error: authentication_required, invalid_api_key.
 func (s *Service) AuthenticateClient(ctx context.Context, token secret.Text) (Client, error) {
 	if token.IsZero() {

@@ -7,11 +7,11 @@
 // # Sessions
 //
 // A session is one row, found by the digest of its cookie's token in one
-// statement together with its account: so a role that was taken away, an account
-// that was disabled and a session that was ended count from the next request
-// on, and only the database's clock says what is idle or old. (A session library
-// would keep a blob that must be decoded to be listed or ended, and would
-// compare the times of two clocks.) Every sign-in makes a new token.
+// statement together with its account: so a removed role, a disabled account and
+// an ended session count from the next request on, and only the database's clock
+// decides about idle and maximum time. (A session library would keep a blob that
+// must be decoded to be listed or ended, and would compare the times of two
+// clocks.) Every sign-in makes a new token.
 //
 // It speaks to no issuer: package oidc does.
 package grant
@@ -62,7 +62,7 @@ func New(db *pgxpool.Pool, now func() time.Time) *Service {
 	return &Service{db: db, now: now, cache: make(map[[32]byte]entry), keys: make(map[invite.KeyID]time.Time)}
 }
 
-// Authenticate says who holds a key. Errors, as *invite.Error:
+// Authenticate returns the principal of a key. Errors, as *invite.Error:
 // authentication_required without a key, invalid_api_key for one that is
 // unknown, mistyped, expired or revoked.
 func (s *Service) Authenticate(ctx context.Context, key secret.Text) (access.Principal, error) {
@@ -133,7 +133,7 @@ func (s *Service) remember(digest [32]byte, p access.Principal) {
 	s.cache[digest] = entry{p, s.now().Add(remembered)}
 }
 
-// NewKey says what key to make.
+// NewKey are the properties of a new key.
 type NewKey struct {
 	ProjectID   string
 	Name        string
@@ -173,7 +173,8 @@ func (s *Service) Create(ctx context.Context, n NewKey) (secret.Text, account.Ke
 	return key, k, nil
 }
 
-// operator is whoever acts on the command line, unless somebody else does.
+// operator is the principal of acts on the command line, unless another
+// one is given.
 func operator(by access.Principal, project string, livemode bool) access.Principal {
 	if by.Kind == "" {
 		return access.System(project, livemode)

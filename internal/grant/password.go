@@ -54,8 +54,8 @@ func isCurrent(phc string) bool {
 	return strings.HasPrefix(phc, fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$", argon2.Version, argonMemory, argonTime, argonThreads))
 }
 
-// checkPassword compares in constant time. The parameters are the stored ones,
-// so that raising ours locks nobody out.
+// checkPassword compares in constant time. It uses the stored parameters, so
+// that raising ours locks no account out.
 func checkPassword(phc string, password secret.Text) (bool, error) {
 	parts := strings.Split(phc, "$")
 	if len(parts) != 6 || parts[1] != "argon2id" {

@@ -16,15 +16,15 @@ import (
 	"github.com/connectlink/connectlink/internal/store/account"
 )
 
-// Browser is what is known of whoever signs in.
+// Browser describes the browser of a sign-in.
 type Browser struct {
 	Token  secret.Text // of the session it has already, which the new one replaces
 	Device string      // a class, "Firefox on Linux"
 	Origin access.Origin
 }
 
-// dummy is the hash of no account's password: a login that is nobody's takes as
-// long to refuse as a wrong password.
+// dummy is the hash of no account's password: refusing an unknown login takes
+// as long as refusing a wrong password.
 const dummy = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 
 // Password signs in by a local account. Errors: ErrRefused, ErrLocked,
@@ -99,9 +99,9 @@ func (s *Staff) wrong(ctx context.Context, login []seal.Hash, phc string, b Brow
 	return ErrRefused
 }
 
-// unchanged locks an account whose password was compared, and says what became
-// of it meanwhile: ErrLocked after too many wrong ones, ErrRefused where the
-// password is another one now.
+// unchanged locks an account whose password was compared, and returns a change
+// made meanwhile: ErrLocked after too many wrong ones, ErrRefused if the
+// password was changed.
 func unchanged(ctx context.Context, tx pgx.Tx, login []seal.Hash, phc string) (account.Staff, error) {
 	a, stored, found, err := account.LockStaff(ctx, tx, login)
 	switch {
@@ -271,8 +271,8 @@ func (s *Staff) begin(ctx context.Context, id invite.StaffID, method string, b B
 	return token, nil
 }
 
-// Session says who has a session's token. It may be over: Session.Ended says
-// why. ok is false for a token that is nobody's.
+// Session returns the owner of a session's token. The session may have
+// ended: see Session.Ended. ok is false for an unknown token.
 func (s *Staff) Session(ctx context.Context, token secret.Text) (signed Signed, ok bool, err error) {
 	if !access.ValidSessionToken(token.Reveal()) {
 		return Signed{}, false, nil
@@ -303,7 +303,8 @@ func (s *Staff) SignOut(ctx context.Context, by access.Principal, id invite.Sess
 	return err
 }
 
-// EndSession ends somebody's session; false means that it was over before.
+// EndSession ends a session of any account; false means that it had ended
+// before.
 func (s *Staff) EndSession(ctx context.Context, by access.Principal, id invite.SessionID) (bool, error) {
 	return s.end(ctx, by, id, account.EndedRevoked, ActSessionEnded)
 }

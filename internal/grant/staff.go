@@ -51,7 +51,8 @@ var (
 	// ErrNotLocal: the roles of an issuer's people come with each sign-in, and
 	// those of a printed link with each link.
 	ErrNotLocal = errors.New("only an emergency account's roles are kept here; others come from single sign-on")
-	// ErrOwnAccount: whoever did that could not undo it.
+	// ErrOwnAccount: a person who did this to their own account could not undo
+	// it.
 	ErrOwnAccount = errors.New("nobody can disable the account they are signed in with")
 )
 
@@ -68,7 +69,7 @@ type Known struct {
 	Person Person
 }
 
-// Signed is somebody with a session.
+// Signed is a member of staff with a session.
 type Signed struct {
 	Session account.Session
 	Known
@@ -100,8 +101,8 @@ func (s *Staff) seal(id invite.StaffID, p Person) ([]byte, error) {
 	return b, nil
 }
 
-// open adds who an account belongs to. What no key opens any more is as good as
-// gone: it is nobody with a name, and takes no list down.
+// open decrypts the owner's name of an account. An account that no key opens
+// any more is shown without a name, and does not make a list fail.
 func (s *Staff) open(a account.Staff) Known {
 	k := Known{Staff: a}
 	plain, err := s.box.Open(a.Profile, seal.AD{Column: profileColumn, ID: a.ID.UUID()})
@@ -250,8 +251,9 @@ func (s *Staff) SetPassword(ctx context.Context, by access.Principal, login, pas
 	return found, err
 }
 
-// Link makes a link that signs an account in once. The account is made when it
-// is not there: it belongs to whoever runs the program, and has no password.
+// Link makes a link that signs an account in once. The account is created if
+// it does not exist: it belongs to the operator of the program and has no
+// password.
 func (s *Staff) Link(ctx context.Context, by access.Principal, name string, roles map[string]access.Role, lasts time.Duration) (secret.Text, error) {
 	login := s.login(account.ByLink, "", name)
 	token := access.NewSessionToken()

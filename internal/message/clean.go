@@ -6,8 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// Longest values that a message carries, in characters. Validation upstream is
-// stricter where it is; these keep a message in shape whatever the row holds.
+// Longest values that a message carries, in characters. Validation upstream
+// may be stricter; these keep a message in shape for any stored row.
 const (
 	maxName   = 80
 	maxReason = 300

@@ -1,9 +1,9 @@
-// Package message owns what is sent: it renders mails and text messages from
-// the templates, counts SMS segments, and defines the message as a provider's
-// client takes it.
+// Package message owns the content of messages: it renders mails and text
+// messages from the templates, counts SMS segments, and defines the message
+// as a provider's client takes it.
 //
 // It must not send, choose a recipient, read configuration or touch the
-// database. Whoever calls it fills From, To and ReplyTo.
+// database. The caller fills From, To and ReplyTo.
 //
 // How a message is made:
 //

@@ -19,8 +19,8 @@ type Outgoing struct {
 	CallbackURL string
 	// ValidFor is how long the message is still worth delivering.
 	ValidFor time.Duration
-	// LeaseUntil is the local deadline after which not one byte of the
-	// request may leave: the lease may belong to somebody else by then.
+	// LeaseUntil is the local deadline after which not one byte of the request
+	// may be sent: another worker may own the lease by then.
 	LeaseUntil time.Time
 }
 

@@ -6,7 +6,7 @@ import (
 	"strconv"
 )
 
-// Palette is a brand colour with what is legible on and beside it.
+// Palette is a brand colour with legible colours on and beside it.
 type Palette struct {
 	Accent   string // fills buttons on white: the brand colour, #rrggbb
 	OnAccent string // text on Accent: white or near black, at least 4.5 to 1

@@ -7,8 +7,8 @@ import (
 	"github.com/connectlink/connectlink/internal/secret"
 )
 
-// TestTemplatesReachTextAndNothingElse: whoever writes a template gets words,
-// and no value with a method that could reveal or do something.
+// TestTemplatesReachTextAndNothingElse: the author of a template gets words,
+// and no value with a method that could reveal data or have effects.
 func TestTemplatesReachTextAndNothingElse(t *testing.T) {
 	t.Parallel()
 	typ := reflect.TypeFor[content]()

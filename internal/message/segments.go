@@ -49,9 +49,9 @@ func septets(r rune) int {
 	return 0
 }
 
-// Segments says how body travels, how many units it has (septets or UTF-16
-// units) and how many segments carry it. An escaped character and a surrogate
-// pair are not split between segments, so a segment may end one unit early.
+// Segments returns the encoding of body, its units (septets or UTF-16 units)
+// and its segments. An escaped character and a surrogate pair are not split
+// between segments, so a segment may end one unit early.
 func Segments(body string) (enc Encoding, units, segments int) {
 	enc = GSM7
 	cost, single, multi := septets, 160, 153

@@ -38,7 +38,7 @@ const (
 	LinkConnect LinkType = "connect"
 )
 
-// Initiator says who wanted the connection.
+// Initiator is the party that started the connection.
 type Initiator string
 
 const (

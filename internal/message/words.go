@@ -162,8 +162,8 @@ func renamed(name string, pairs ...string) (string, error) {
 
 // pluralOf makes the function that picks a noun's form by CLDR's rules for a
 // language: {{plural .Days "one" "# day" "other" "# days"}}. # is the number. A
-// category that the number falls into and nobody wrote down is an error, so
-// that Arabic with two forms instead of six does not start.
+// missing form for the number's category is an error, so that Arabic with two
+// forms instead of six does not start.
 func pluralOf(tag language.Tag) func(n int, forms ...string) (string, error) {
 	names := map[plural.Form]string{
 		plural.Zero: "zero", plural.One: "one", plural.Two: "two", plural.Few: "few", plural.Many: "many", plural.Other: "other",
@@ -199,9 +199,9 @@ func (ls *Languages) Match(wanted ...string) *Language {
 	return ls.all[fallbackLanguage]
 }
 
-// ReadFile reads a file of the language: the region's own, else its
-// language's. Never another language's. It says which file that was, for
-// messages about what is wrong in it.
+// ReadFile reads a file of the language: the region's own, otherwise its
+// language's, never another language's. It returns the file's name, for
+// messages about faults in it.
 func (l *Language) ReadFile(name string) (file string, src []byte, err error) {
 	for _, folder := range l.folders {
 		file = path.Join(folder, name)
@@ -284,7 +284,7 @@ func placeOf(zone *time.Location) string {
 }
 
 // Owns reports whether the language has a folder of that name itself, rather than
-// its parent's. A region that owns none shares what was made for its language.
+// its parent's. A region without one shares its language's.
 func (l *Language) Owns(folder string) bool {
 	_, err := fs.Stat(l.fsys, path.Join(l.folders[0], folder))
 	return err == nil

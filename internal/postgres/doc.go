@@ -40,8 +40,8 @@
 //
 // A transaction that notifies takes one lock for the whole cluster when it
 // commits, which halved the accept rate in a measurement with 64 clients. So
-// none does: the Notifier sends on its own connection after the commit, merged
-// to one notification per channel every few milliseconds. Notifications are
-// hints that may be lost (a crash, a broken connection); whoever waits for one
-// also looks from time to time.
+// no transaction notifies: the Notifier sends on its own connection after the
+// commit, merged to one notification per channel every few milliseconds.
+// Notifications are hints that may be lost (a crash, a broken connection), so
+// every waiter also polls.
 package postgres

@@ -51,9 +51,9 @@ const (
 	Exclusion  Kind = "exclusion"
 )
 
-// ConstraintError says which constraint a statement violated. For NotNull, Name
-// is the column's: PostgreSQL does not name those constraints. The offending
-// values are left out: they are people's.
+// ConstraintError names the constraint that a statement violated. For NotNull,
+// Name is the column's: PostgreSQL does not name those constraints. The
+// offending values are left out, because they are personal data.
 type ConstraintError struct {
 	Name  string
 	Kind  Kind
@@ -83,9 +83,9 @@ func (f *fault) Is(target error) bool {
 }
 
 // Translate turns an error of pgx into one of this package's. The caller's own
-// cancelled or expired context, pgx.ErrNoRows and what did not come from the
-// database pass unchanged; so does what was translated before. The results
-// print no values: PostgreSQL quotes them in its messages.
+// cancelled or expired context, pgx.ErrNoRows and errors from other sources
+// pass unchanged; so do translated errors. The results contain no values:
+// PostgreSQL quotes them in its messages.
 func Translate(err error) error {
 	if err == nil {
 		return nil
@@ -145,8 +145,8 @@ func translateServer(err error, pg *pgconn.PgError) error {
 	// after a failover.
 	case class == "08" || class == "53" || class == "58" || strings.HasPrefix(pg.Code, "57P") || pg.Code == "25006":
 		f.kind, f.text = ErrUnavailable, "database unavailable ("+pg.Code+")"
-		// A pooler's refusals come under 08; only its words say which they are.
-		// They name users, databases and settings, not values.
+		// A pooler's refusals have the class 08; only their text identifies them.
+		// It names users, databases and settings, not values.
 		if class == "08" {
 			f.text += ": " + pg.Message
 		}

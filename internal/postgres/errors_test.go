@@ -87,7 +87,7 @@ func TestTranslateKeepsValuesOut(t *testing.T) {
 	if err := postgres.Translate(raw); strings.Contains(err.Error(), "canary") || !strings.Contains(err.Error(), "22P02") {
 		t.Errorf("got %q", err)
 	}
-	// A mistake in the SQL is named, else nobody finds it.
+	// A mistake in the SQL is named; otherwise it could not be found.
 	_, raw = execIn(t, tx, "SELECT no_such_column")
 	if err := postgres.Translate(raw); !strings.Contains(err.Error(), "no_such_column") {
 		t.Errorf("got %q", err)

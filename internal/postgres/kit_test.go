@@ -40,7 +40,7 @@ func open(t *testing.T, p postgres.Params) *pgxpool.Pool {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		p.Sockets.Cut() // closing politely waits for what is silent
+		p.Sockets.Cut() // an orderly close waits for the silent end
 		pool.Close()
 	})
 	return pool
@@ -167,7 +167,7 @@ func pass(to, from net.Conn, silent <-chan struct{}) {
 		n, err := from.Read(buf)
 		select {
 		case <-silent:
-			_, _ = io.Copy(io.Discard, from) // swallow until somebody closes
+			_, _ = io.Copy(io.Discard, from) // swallow until the connection is closed
 			return
 		default:
 		}
@@ -195,8 +195,8 @@ var keys struct {
 	last int64
 }
 
-// freshKey is an advisory lock's key nobody else uses; databases have locks of
-// their own, so that a counter is enough.
+// freshKey is an unused advisory lock's key; databases have locks of their
+// own, so a counter is enough.
 func freshKey() int64 {
 	keys.Lock()
 	defer keys.Unlock()

@@ -35,7 +35,7 @@ func Migrate(ctx context.Context, url string, log *slog.Logger) (err error) {
 	cfg := parsed.ConnConfig
 	cfg.RuntimeParams["application_name"] = "connectlink migrate"
 	cfg.RuntimeParams["timezone"] = "UTC"
-	// Queueing for long behind somebody's lock would queue everybody else
+	// Waiting long behind another session's lock would make all others wait
 	// behind us.
 	cfg.RuntimeParams["lock_timeout"] = "10000"
 	cfg.RuntimeParams["statement_timeout"] = "0"
@@ -158,8 +158,8 @@ func (sessionLock) SessionUnlock(ctx context.Context, conn *sql.Conn) error {
 	return err
 }
 
-// describe keeps the server's message: a migration's failure is read by whoever
-// wrote or runs it, and its statements hold no one's data. Details may.
+// describe keeps the server's message: a migration's failure is read by its
+// author or operator, and its statements contain no personal data. Details may.
 func describe(err error) error {
 	var pg *pgconn.PgError
 	if !errors.As(err, &pg) {

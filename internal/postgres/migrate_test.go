@@ -51,8 +51,8 @@ func TestMigrateManyAtOnce(t *testing.T) {
 	}
 }
 
-// Nobody goes down in production; going down here shows that each migration
-// knows what it made.
+// No migration is reverted in production; reverting here shows that each
+// migration knows its own changes.
 func TestMigrationsGoDownAndUpAgain(t *testing.T) {
 	t.Parallel()
 	url := postgrestest.New(t)

@@ -94,7 +94,7 @@ func TestNotifyIsCoalesced(t *testing.T) {
 		}
 	}
 	limit := 2 + int(time.Since(began)/every)
-	exec(t, raw, "SELECT 1") // what was sent has arrived by now
+	exec(t, raw, "SELECT 1") // the sent notification has arrived by now
 	count := 0
 	for ; drained(t, raw); count++ {
 	}
@@ -190,7 +190,7 @@ func TestSilentlyDeadConnectionIsNoticed(t *testing.T) {
 		t.Fatalf("got %q, want the empty payload", got)
 	}
 	// The notifier's own send timed out; it repeats it, before or after the
-	// listener is back. What was missed is covered by the empty payload.
+	// listener is back. A missed notification is covered by the empty payload.
 	n.Notify("c", "after")
 	for got := ""; got != "after"; {
 		got = receive(t, out, "payload after the reconnects")

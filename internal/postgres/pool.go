@@ -67,7 +67,8 @@ func Open(ctx context.Context, p Params) (*pgxpool.Pool, error) {
 		statement: p.StatementTimeout + clientMargin,
 		tx:        or(p.TxTimeout, 3*p.StatementTimeout),
 	}
-	// What is no statement (a ping, a connection being closed) has no other limit.
+	// Operations without a statement (a ping, closing a connection) have no other
+	// limit.
 	cfg, err := parseURL(p.URL, p.Sockets, limit.statement+readMargin)
 	if err != nil {
 		return nil, err

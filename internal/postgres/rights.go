@@ -13,10 +13,10 @@ import (
 	"github.com/connectlink/connectlink/migrations"
 )
 
-// SchemaRights says what the role of url may not do in the schema that holds our
-// tables, in PostgreSQL's words: a role that may not even look into it finds no
-// tables there, as if nothing had been migrated. With migrate it asks for the
-// rights that migrations need too. It changes nothing.
+// SchemaRights returns the missing rights of url's role in the schema of our
+// tables, in PostgreSQL's words: a role without USAGE finds no tables there, as
+// if no migration had run. With migrate it includes the rights for migrations.
+// It changes nothing.
 func SchemaRights(ctx context.Context, url string, migrate bool) error {
 	parsed, err := parseURL(url, nil, pendingTimeout)
 	if err != nil {

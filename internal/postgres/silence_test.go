@@ -18,7 +18,7 @@ import (
 )
 
 // F1: no call waits for ever on a connection whose other end fell silent,
-// whatever context its caller gave.
+// with any context of its caller.
 func TestF1CallOnASilentConnectionEnds(t *testing.T) {
 	t.Parallel()
 	for name, call := range map[string]func(ctx context.Context, pool *pgxpool.Pool, tx pgx.Tx) error{

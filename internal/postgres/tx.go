@@ -47,16 +47,16 @@ func InTx(ctx context.Context, db Beginner, fn func(tx pgx.Tx) error) error {
 	return nil
 }
 
-// hooked is a transaction that knows what is to be told once it has committed.
+// hooked is a transaction with functions to run after its commit.
 type hooked struct {
 	pgx.Tx
 	after []func()
 }
 
-// AfterCommit has fn run once the transaction of InTx that tx belongs to has
-// committed, and never when it is rolled back. For hints to whoever waits:
-// nothing may depend on it, because a process can end in between. fn must not
-// block or fail. A tx that InTx did not make is told nothing: ok is false.
+// AfterCommit runs fn once the transaction of InTx that tx belongs to has
+// committed, and never after a rollback. It is for hints to waiters: nothing
+// may depend on it, because a process can end in between. fn must not block
+// or fail. For a tx that InTx did not make, ok is false.
 func AfterCommit(tx pgx.Tx, fn func()) (ok bool) {
 	h, ok := tx.(*hooked)
 	if ok {

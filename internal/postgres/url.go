@@ -59,9 +59,9 @@ func parseURL(raw string, s *Sockets, silence time.Duration) (*pgxpool.Config, e
 	return cfg, nil
 }
 
-// unreadableURL says what is wrong with a database URL. pgx hides the password of
-// a URL; of keywords and values it hides only up to the first space, and the rest
-// of a password that is not in quotes would be printed.
+// unreadableURL returns the fault of a database URL. pgx hides the password of a
+// URL; of keywords and values it hides only up to the first space, and the rest
+// of an unquoted password would be printed.
 func unreadableURL(raw string, err error) error {
 	if isURL(raw) {
 		return fmt.Errorf("read the database URL: %w", err)

@@ -60,8 +60,8 @@ func Wait(ctx context.Context, p WaitParams) error {
 	}
 }
 
-// mayPass reports whether the same call may succeed later although nobody
-// changes the configuration.
+// mayPass reports whether the same call may succeed later without a change
+// of the configuration.
 func mayPass(err error) bool {
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) && pg.Code == "08P01" { // a pooler that refuses a parameter
@@ -71,8 +71,8 @@ func mayPass(err error) bool {
 	return !errors.As(err, &certificate) && errors.Is(Translate(err), ErrUnavailable)
 }
 
-// IsPassing reports whether err, translated or not, tells of the connection, the
-// server or a conflict, and not of what was written: the same statement may
+// IsPassing reports whether err, translated or not, concerns the connection, the
+// server or a conflict, and not the written values: the same statement may
 // succeed later, and splitting it does not help.
 func IsPassing(err error) bool {
 	err = Translate(err)

@@ -79,8 +79,8 @@ func (s *server) build(ctx context.Context, conn *pgx.Conn, name string, fill fu
 	return err
 }
 
-// prune removes what earlier runs left: nobody else uses the server yet, or
-// they would have started it.
+// prune removes databases of earlier runs: no other process uses the server
+// yet, or it would have started it.
 func prune(ctx context.Context, conn *pgx.Conn, hash string) error {
 	rows, err := conn.Query(ctx, `SELECT datname FROM pg_database d
 		WHERE starts_with(datname, $1) AND NOT starts_with(datname, $1 || 'template_' || $2) AND NOT starts_with(datname, $1 || 'tx_' || $2)

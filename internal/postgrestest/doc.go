@@ -3,8 +3,8 @@
 // connections, commits or LISTEN matter (New, Pool: some tens of milliseconds).
 //
 // It owns the test server and its databases. It must not be imported by
-// anything but tests, and it never skips: no PostgreSQL is a failure that says
-// how to install it.
+// anything but tests, and it never skips: a missing PostgreSQL is a failure
+// with instructions to install it.
 //
 // # One server for every package under test
 //
@@ -13,10 +13,10 @@
 // arranges that under a lock), and it serves the next run too. Each process
 // keeps one connection with a shared advisory lock. A session inside the
 // server, which belongs to no process, keeps trying for the same lock
-// exclusively; when it has had it for a while nobody is left, and it stops the
-// server. Being locks of the server, they end with their holders, however those
-// die; being taken before any use, they leave no gap in which the server could
-// be stopped under a newcomer.
+// exclusively; once it has held it for a while no process is left, and it stops
+// the server. Being locks of the server, they end with their holders, by any
+// death; being taken before any use, they leave no gap in which the server
+// could be stopped under a newcomer.
 //
 // The server runs without fsync and, where there is room, in memory: tests do
 // not survive power cuts. A folder from before the machine's last start is

@@ -15,8 +15,8 @@ import (
 )
 
 // Tx returns a transaction on a migrated database; it is rolled back when the
-// test ends. Only one goroutine may use it at a time, and what it does is seen
-// by nobody else; now() stands still in it.
+// test ends. Only one goroutine may use it at a time, and its changes are
+// visible to no other; now() is constant in it.
 func Tx(t testing.TB) pgx.Tx {
 	t.Helper()
 	s := use(t)
@@ -42,7 +42,7 @@ func Tx(t testing.TB) pgx.Tx {
 }
 
 // New returns the URL of a migrated database of the test's own, dropped when
-// the test ends, whoever is still connected.
+// the test ends, with any connections left.
 func New(t testing.TB) string {
 	t.Helper()
 	s := use(t)

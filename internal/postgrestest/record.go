@@ -27,7 +27,7 @@ func (r *Recording) Write(p []byte) (int, error) {
 	return r.sent.Write(p)
 }
 
-// Take returns what was sent since the last call.
+// Take returns the statements sent since the last call.
 func (r *Recording) Take() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -85,8 +85,8 @@ func publicAddr(ip netip.Addr) error {
 	return nil
 }
 
-// Unreachable says why events to a URL would not be delivered: the rule of the
-// dial, told before anything has happened. lookup resolves the name, as
+// Unreachable returns why events to a URL would not be delivered: the rule of
+// the dial, applied in advance. lookup resolves the name, as
 // net.DefaultResolver.LookupNetIP does; nil judges addresses and names of this
 // machine only. A name that cannot be resolved is ErrNoAddress.
 func Unreachable(ctx context.Context, hook *config.Webhook, lookup func(ctx context.Context, network, host string) ([]netip.Addr, error)) error {

@@ -54,7 +54,7 @@ type data struct {
 	Invite find.Resource `json:"invite"`
 }
 
-// ErrGone: there is nobody to tell any more; trying again is pointless.
+// ErrGone: the endpoint no longer exists; trying again is pointless.
 var ErrGone = errors.New("nobody to tell")
 
 // Deliver posts one event. createdAt is when it was enqueued. Any answer but
@@ -78,9 +78,9 @@ func (c *Courier) Deliver(ctx context.Context, j job.Publish, createdAt time.Tim
 	return c.post(ctx, project.Webhook, j, raw)
 }
 
-// bodyOf is what an event says: as it was stored when it happened. What is
-// personal leaves it once the person was erased, and a job of an earlier version
-// stored nothing: those tell of the invite as it is.
+// bodyOf returns the event's body as it was stored when the event happened.
+// Personal data is removed from it after the person was erased, and a job of an
+// earlier version stored none: those get the invite's current state.
 func (c *Courier) bodyOf(j job.Publish, inv find.Invite, createdAt time.Time) ([]byte, error) {
 	if j.Body == nil || inv.ErasedAt != nil {
 		return encode(c.p.Box, j, inv, createdAt)

@@ -11,14 +11,14 @@ import (
 	"github.com/connectlink/connectlink/internal/store/find"
 )
 
-// ShownFor is how long what was unmasked can be looked at again by the session
-// that unmasked it, so that a page can be reloaded.
+// ShownFor is how long the session that unmasked a value can see it again, so
+// that a page can be reloaded.
 const ShownFor = time.Minute
 
-// RecipientAgain is Recipient for whoever unmasked this invite within ShownFor
-// by the same session: the entry of then in the audit log is what allows it, so
-// there is no second one. ok is false when there is none; left is how long it
-// lasts. Errors are as Recipient's.
+// RecipientAgain is Recipient for the session that unmasked this invite within
+// ShownFor: the earlier entry in the audit log permits it, so there is no
+// second one. ok is false if there is none; left is the remaining time. Errors
+// are as Recipient's.
 func (s *Service) RecipientAgain(ctx context.Context, by access.Principal, id invite.ID) (r invite.Recipient, left time.Duration, ok bool, err error) {
 	if left, ok, err = s.shown(ctx, by, id.String()); err != nil || !ok {
 		return r, 0, false, err

@@ -11,8 +11,8 @@ import (
 	"github.com/connectlink/connectlink/internal/track/tracktest"
 )
 
-// What was shown can be looked at again for a minute, by the session that was
-// shown it and nobody else, without another entry in the audit log.
+// An unmasked value can be seen again for a minute, by the session that
+// unmasked it and by no other, without another entry in the audit log.
 func TestASessionMayLookAgainForAMinute(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)

@@ -1,10 +1,9 @@
-// Package reveal shows staff what is otherwise masked: the addresses of one
-// record, and an invite's own link for handing it over in person.
+// Package reveal unmasks values for staff: the addresses of one record, and
+// an invite's own link for handing it over in person.
 //
-// Whatever it shows stands in the audit log first, in the same transaction: who
-// saw what, when, and why where there is a choice of reasons. The entry holds
-// ids only. The session that was shown a record may look at it again for a minute,
-// so that a page can be reloaded: what allows it is that entry. It never shows a connect link, to anyone: that is a bearer
+// Every access is recorded in the audit log first, in the same transaction: who, what, when, and the reason if
+// there is a choice. The entry contains ids only. The session that unmasked a record may see it again for a
+// minute, so that a page can be reloaded: that entry permits it. It never shows a connect link: that is a bearer
 // credential of the person's account.
 //
 // It changes nothing but the log and the timeline, and sends nothing.

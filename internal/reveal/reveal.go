@@ -108,11 +108,11 @@ func (s *Service) blocked(ctx context.Context, by access.Principal, id invite.Su
 	return row, address, err
 }
 
-// Link gives out an invite's own link, to be handed over by hand. It stands on
-// the timeline too: whoever asks later why the person came sees it. Errors:
-// ErrForbidden; invite_not_found, invite_ended when the link would lead nowhere,
-// unavailable where no page of ours can be reached, invalid_request for a
-// reason that is none of Whys, as *invite.Error.
+// Link returns an invite's own link, to be handed over in person. It is recorded
+// on the timeline too, which later explains why the person came. Errors:
+// ErrForbidden; invite_not_found, invite_ended if the link no longer works,
+// unavailable if no page of ours can be reached, invalid_request for a reason
+// that is none of Whys, as *invite.Error.
 func (s *Service) Link(ctx context.Context, by access.Principal, id invite.ID, why Why) (secret.Text, error) {
 	switch {
 	case !by.May(access.ActCopyLink):

@@ -45,8 +45,9 @@ func (s *Sandbox) Ledger(ctx context.Context) (Ledger, error) {
 	return l, nil
 }
 
-// mountAdmin adds what test suites drive the stand-ins with. It is as private
-// as the listener: whoever reaches the vendors' APIs may break them.
+// mountAdmin adds the controls of the stand-ins for test suites. It is as
+// private as the listener: a client that reaches the vendors' APIs may break
+// them.
 func (s *Sandbox) mountAdmin(mux *http.ServeMux) {
 	mux.HandleFunc("GET /admin/ledger", func(w http.ResponseWriter, r *http.Request) {
 		l, err := s.Ledger(r.Context())

@@ -29,7 +29,7 @@ type dueMessage struct {
 }
 
 // advanceMessages moves every due message one step along its fate, in one
-// transaction: a step happens exactly once, whoever dies.
+// transaction: a step happens exactly once, in spite of crashes.
 func (s *Sandbox) advanceMessages(ctx context.Context) (int, error) {
 	var n int
 	err := postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
@@ -105,8 +105,8 @@ func (s *Sandbox) advance(b *movedBatch, m dueMessage, now time.Time) error {
 	return nil
 }
 
-// callbackDue says when to tell the customer: nil when the step is quiet or
-// nobody listens.
+// callbackDue returns when to notify the customer: nil if the step is quiet
+// or no callback URL is set.
 func (s *Sandbox) callbackDue(channel string, c content, st step, now time.Time) *time.Time {
 	if st.quiet || channel == email && s.eventsURL(c.account()) == "" || channel == sms && c.Callback == "" {
 		return nil

@@ -39,7 +39,7 @@ type dueEvent struct {
 	next   *time.Time
 }
 
-// postEvents posts what is due. Claims are leases: a post that was under way
+// postEvents posts the due callbacks. Claims are leases: a post in progress
 // when its process died is made again.
 func (s *Sandbox) postEvents(ctx context.Context) (int, error) {
 	now := s.now()

@@ -124,8 +124,8 @@ func (s *Sandbox) queueConnection(ctx context.Context, tx pgx.Tx, target string,
 	if target == "" || plan.copies == 0 {
 		return nil
 	}
-	// About 2^127 and written as a float: whoever decodes it into an integer
-	// loses the whole payload, here as there.
+	// About 2^127 and written as a float: a client that decodes it into an
+	// integer loses the whole payload, here as there.
 	session := 1.4058728e38 + rand.Float64()*1e33
 	body["connect_session_id"] = json.RawMessage(strconv.FormatFloat(session, 'e', -1, 64))
 	js, err := json.Marshal(body)

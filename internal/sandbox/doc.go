@@ -14,9 +14,9 @@
 // # State
 //
 // Everything is a row, so several processes can share one sandbox and a kill
-// -9 loses nothing. What is to happen later (a delivery's fate, a callback, a
-// scripted person's next click) is a row with due_at, claimed with FOR UPDATE
-// SKIP LOCKED by whichever process runs [Sandbox.Run]. A message's fate moves
+// -9 loses nothing. Future work (a delivery's fate, a callback, a scripted
+// person's next click) is a row with due_at, claimed with FOR UPDATE SKIP
+// LOCKED by the processes that run [Sandbox.Run]. A message's fate moves
 // exactly once per step; callbacks are posted at least once, as the vendors
 // do. Bodies, addresses and tokens are sealed, and found by keyed hash.
 //

@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// Erase forgets what was sent for invites, and ends what scripted people were
-// still to do. The rows stay, empty: they are counted.
+// Erase erases the messages of invites, and ends the pending steps of
+// scripted people. The rows stay, empty, because they are counted.
 func (s *Sandbox) Erase(ctx context.Context, inviteIDs []string) error {
 	_, err := s.db.Exec(ctx, `
 		WITH gone AS (

@@ -17,7 +17,7 @@ type fate struct {
 type step struct {
 	after  float64 // paces
 	happen []happening
-	// quiet: the vendor knows, but tells nobody.
+	// quiet: the vendor knows, but sends no callback.
 	quiet bool
 	// arrives: the message now lies before its reader.
 	arrives bool
@@ -133,7 +133,7 @@ func (b fateBook) mail(address string) fate {
 func (b fateBook) text(number string) fate { return b.named(sms, smsFateName(number)) }
 
 // scriptedLocal splits an address of the scripted domain into the word that
-// decides its delivery and the words that say what the person does.
+// decides its delivery and the words for the person's behaviour.
 func scriptedLocal(address string) (name string, words []string, ok bool) {
 	local, domain, _ := strings.Cut(fold(address), "@")
 	if domain != "connectlink.test" {
@@ -180,7 +180,7 @@ func smsRefusal(number string) (code int, refused bool) {
 	return 0, false
 }
 
-// journeyOf says what the reader of a message will do, "" for nothing.
+// journeyOf returns the behaviour of a message's reader, "" for none.
 func journeyOf(channel, to string) (kind string, slow bool) {
 	if channel == sms {
 		if smsFateName(to) == "connects" {

@@ -17,7 +17,7 @@ type Faults struct {
 	Pipedream []Fault `json:"pipedream,omitempty"`
 	SendGrid  []Fault `json:"sendgrid,omitempty"`
 	Twilio    []Fault `json:"twilio,omitempty"`
-	// Callbacks says how callbacks misbehave, by vendor. They are applied by
+	// Callbacks are the faults of callbacks, by vendor. They are applied by
 	// the process that runs Run.
 	Callbacks map[string]CallbackFault `json:"callbacks,omitempty"`
 }
@@ -67,7 +67,7 @@ const (
 // SetFaults replaces all faults of this process; the zero Faults heals it.
 func (s *Sandbox) SetFaults(f Faults) error { return s.faults.set(f) }
 
-// Faults returns what is left of them: Times counts down.
+// Faults returns the remaining ones: Times counts down.
 func (s *Sandbox) Faults() Faults { return s.faults.get() }
 
 type faultBoard struct {
@@ -149,7 +149,7 @@ func (b *faultBoard) callbacks(vendor string) CallbackFault {
 	return b.f.Callbacks[vendor]
 }
 
-// callbackDue says when a callback made now is posted, nil for never.
+// callbackDue returns when a callback made now is posted, nil for never.
 func (b *faultBoard) callbackDue(vendor string, now time.Time) *time.Time {
 	f := b.callbacks(vendor)
 	if f.Drop {
@@ -238,7 +238,7 @@ func pause(ctx context.Context, ms int) {
 	}
 }
 
-// deafWriter takes an answer that nobody gets.
+// deafWriter discards an answer.
 type deafWriter struct{ header http.Header }
 
 func (d *deafWriter) Header() http.Header         { return d.header }

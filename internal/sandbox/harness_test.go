@@ -81,7 +81,8 @@ func (w *world) run() *world {
 	return w
 }
 
-// product is whoever the vendors call back: it keeps every request.
+// product is the receiver of the vendors' callbacks: it keeps every
+// request.
 type product struct {
 	*httptest.Server
 	mu   sync.Mutex

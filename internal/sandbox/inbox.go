@@ -183,7 +183,7 @@ func (s *Sandbox) noMessage(w http.ResponseWriter) {
 }
 
 // serveInboxHTML is the mail's own HTML, for the frame: no script, no network,
-// no origin, whatever the mail holds.
+// no origin, for any mail.
 func (s *Sandbox) serveInboxHTML(w http.ResponseWriter, r *http.Request) {
 	m, err := s.Message(r.Context(), r.PathValue("id"))
 	if errors.Is(err, ErrNoMessage) || err == nil && m.HTML == "" {

@@ -72,8 +72,8 @@ type walked struct {
 var errLater = errors.New("the page did not come")
 
 // walkJourneys lets every scripted person who is due take one step. Like
-// callbacks, steps are leased: a person whose process died takes it again, as
-// somebody would who reloads.
+// callbacks, steps are leased: a person whose process died repeats the step,
+// like a reload.
 func (s *Sandbox) walkJourneys(ctx context.Context) (int, error) {
 	now := s.now()
 	rows, err := s.db.Query(ctx, `
@@ -111,7 +111,7 @@ func (s *Sandbox) walk(ctx context.Context, j dueJourney) error {
 	did, err := s.takeStep(ctx, j, &at)
 	switch {
 	case ctx.Err() != nil:
-		return nil // leased: somebody takes it again
+		return nil // leased: another process repeats it
 	case errors.Is(err, errLater) && j.Tries < walkTries:
 		return s.postpone(ctx, j)
 	case err != nil:

@@ -89,8 +89,8 @@ func (s *Sandbox) browse(ctx context.Context, method, target string, fields url.
 	return page, nil
 }
 
-// beacon is what the page's own script sends once it was seen. Nobody minds
-// when it gets lost.
+// beacon is the request that the page's own script sends once the page was
+// seen. Losing it is harmless.
 func (s *Sandbox) beacon(ctx context.Context, link string) {
 	u, err := url.Parse(link)
 	if err != nil {
@@ -121,7 +121,7 @@ func absolute(base *url.URL, ref string) (string, error) {
 		return "", fmt.Errorf("no target")
 	}
 	if u.IsAbs() {
-		return ref, nil // verbatim: it may be somebody's custom scheme
+		return ref, nil // verbatim: it may be a custom scheme
 	}
 	return base.ResolveReference(u).String(), nil
 }

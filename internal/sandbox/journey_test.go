@@ -164,7 +164,7 @@ func TestPersonIsPatientWithARestartingProduct(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.serveLinkPage("http://unused.example")
-	w.product.deny = 6 // whatever comes first, callbacks and pages alike
+	w.product.deny = 6 // callbacks and pages in the order of their arrival
 	w.run()
 	w.mail("delivered+visit@connectlink.test", "Connect: "+w.product.URL+"/c/abc")
 	w.settled()

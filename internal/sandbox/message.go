@@ -34,7 +34,7 @@ type message struct {
 	CreatedAt time.Time
 }
 
-// content is what is sealed of a message.
+// content is the sealed part of a message.
 type content struct {
 	From     string            `json:"from"`
 	FromName string            `json:"from_name,omitempty"`
@@ -51,8 +51,8 @@ type content struct {
 	Account  string            `json:"account,omitempty"`  // whose it is, see Vendors
 }
 
-// take stores a message that a stand-in accepts. Once it returned nil the
-// message is in the ledger, whatever becomes of the answer.
+// take stores a message that a stand-in accepts. After it returned nil the
+// message is in the ledger, even if the answer is lost.
 func (s *Sandbox) take(ctx context.Context, channel string, c content, attempt, invite string, f fate) (uuid.UUID, error) {
 	id := newID()
 	plain, err := json.Marshal(c)
@@ -161,7 +161,7 @@ var (
 func digitsIn(text string) string {
 	for _, p := range []*regexp.Regexp{digitsLine, digitsBound, digitsWord} {
 		if p == digitsWord && len(linksIn(text)) > 0 {
-			break // a number in somebody's note
+			break // a number in a person's note
 		}
 		if m := p.FindStringSubmatch(text); m != nil {
 			return m[1]

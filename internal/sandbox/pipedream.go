@@ -133,8 +133,8 @@ func pipedreamScopes() []string {
 		connect:projects:write connect:usage:read connect:tokens:create connect:proxy connect:workflow:invoke`)
 }
 
-// pipedreamOAuth is the client credentials grant: JSON in, a token for what was
-// asked and no more.
+// pipedreamOAuth is the client credentials grant: JSON in, a token of the
+// requested scope only.
 func (s *Sandbox) pipedreamOAuth(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost {
 		pipedreamError(w, http.StatusMethodNotAllowed, "method not allowed")

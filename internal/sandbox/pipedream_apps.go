@@ -71,7 +71,7 @@ func (s *Sandbox) serveApps(w http.ResponseWriter, r *http.Request, rest []strin
 	want := strings.ToLower(q.Get("q"))
 	var found []app
 	for _, a := range apps() {
-		// Fuzzy, as the real one: whoever wants one app compares name_slug.
+		// Fuzzy, as the real one: a caller that wants one app compares name_slug.
 		if strings.Contains(a.slug, want) || strings.Contains(strings.ToLower(a.name+" "+a.about), want) {
 			found = append(found, a)
 		}

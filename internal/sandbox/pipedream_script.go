@@ -22,10 +22,10 @@ const (
 	MintShort MintScript = "mintshort"
 )
 
-// ScriptMint makes the next mint for an external user go another way. The
-// vendor never learns the recipient's address, so the scripts that ux-wise
-// hang on addresses (mintfail@, mintslow@, +expire, +renew: see
-// [MintScriptFor]) are told here by whoever wires test mode.
+// ScriptMint makes the next mint for an external user take another course.
+// The vendor never learns the recipient's address, so the scripts that
+// belong to addresses (mintfail@, mintslow@, +expire, +renew: see
+// [MintScriptFor]) are registered here by the wiring of test mode.
 func (s *Sandbox) ScriptMint(ctx context.Context, externalUserID string, script MintScript) error {
 	switch script {
 	case MintFails, MintSlow, MintShort:
@@ -60,7 +60,7 @@ func MintScriptFor(address string) MintScript {
 	return ""
 }
 
-// mintScript says which script meets this mint. A registered script is used up
+// mintScript returns the script of this mint. A registered script is used up
 // by it, except MintSlow, which ends by time; user ids that contain "mintfail"
 // or "mintslow" need no registration.
 func (s *Sandbox) mintScript(ctx context.Context, externalUserID string) (MintScript, error) {

@@ -22,7 +22,7 @@ import (
 const maxTokenLife = 14400
 
 // connectToken is one row of sandbox.connect_tokens. The token itself is not
-// stored: whoever holds it brings it.
+// stored: its holder sends it.
 type connectToken struct {
 	Digest      []byte
 	ID          uuid.UUID
@@ -37,7 +37,7 @@ type connectToken struct {
 	SpentAt     *time.Time
 }
 
-// tokenContent is what is sealed of a Connect token.
+// tokenContent is the sealed part of a Connect token.
 type tokenContent struct {
 	ExternalUserID string `json:"external_user_id"`
 	SuccessURI     string `json:"success_redirect_uri,omitempty"`

@@ -9,9 +9,9 @@ import (
 // forgetAtOnce bounds one statement of retention.
 const forgetAtOnce = 1000
 
-// forget deletes what is past keeping: messages with their events and people,
-// dead tokens, old scripts, webhooks that belong to no message. Accounts stay:
-// a connection made in test mode is not undone by time.
+// forget deletes expired rows: messages with their events and people, dead
+// tokens, old scripts, webhooks without a message. Accounts stay: a connection
+// made in test mode does not expire.
 func (s *Sandbox) forget(ctx context.Context) (n int, err error) {
 	now := s.now()
 	for _, q := range []struct {

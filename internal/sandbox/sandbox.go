@@ -64,7 +64,7 @@ type Sandbox struct {
 	keep   time.Duration
 	http   *http.Client
 	public *url.URL
-	events string // SendGrid's event webhook, of whatever account
+	events string // SendGrid's event webhook, of any account
 	hooks  string // the product's base URL
 	app    string
 
@@ -81,7 +81,7 @@ type Sandbox struct {
 }
 
 // New opens the sandbox, making its vendor accounts on first use. It starts
-// nothing: Run does what is due.
+// nothing: Run does the due work.
 func New(ctx context.Context, p Params) (*Sandbox, error) {
 	if p.DB == nil || p.Box == nil {
 		return nil, errors.New("sandbox: DB and Box are needed")
@@ -161,8 +161,8 @@ func (s *Sandbox) Vendors() http.Handler {
 	return mux
 }
 
-// Run does what is due until ctx ends: fates, callbacks, scripted people. Any
-// number of processes may run it.
+// Run does the due work until ctx ends: fates, callbacks, scripted people.
+// Any number of processes may run it.
 func (s *Sandbox) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for name, step := range map[string]func(context.Context) (int, error){

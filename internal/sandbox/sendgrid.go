@@ -144,6 +144,7 @@ func (s *Sandbox) ownFault(w http.ResponseWriter, vendor, op string, err error) 
 }
 
 func sameSecret(got string, want secret.Text) bool {
-	// Digests, compared as arrays: the time does not tell how much was right.
+	// Digests, compared as arrays: the time does not reveal how many bytes
+	// matched.
 	return [32]byte(seal.Digest(secret.New(got))) == [32]byte(seal.Digest(want))
 }

@@ -69,8 +69,8 @@ func (s *Sandbox) postMailEventsOnce(ctx context.Context, target string, body []
 }
 
 // mailEventsBody writes the array as SendGrid does, with CRLF between and
-// after the events: whoever verifies anything but the raw bytes fails here as
-// it would there.
+// after the events: a client that verifies anything but the raw bytes fails
+// here as it would there.
 func mailEventsBody(batch []*dueEvent, composed map[*dueEvent][]byte) []byte {
 	var b bytes.Buffer
 	b.WriteByte('[')

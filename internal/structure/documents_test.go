@@ -194,7 +194,7 @@ func TestComposeOverridesHangTogether(t *testing.T) {
 	}
 }
 
-// A list of tests that nobody can find proves nothing.
+// A list of tests that do not exist proves nothing.
 func TestDocumentsNameTestsThatExist(t *testing.T) {
 	t.Parallel()
 	exists := map[string]bool{}

@@ -13,7 +13,8 @@ import (
 	"github.com/connectlink/connectlink/internal/invite"
 )
 
-// Tables that say what the code says are made from it, between two comments:
+// Tables that repeat facts of the code are generated from it, between two
+// comments:
 //
 //	<!-- generated: name -->
 //	<!-- end -->

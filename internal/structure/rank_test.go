@@ -13,7 +13,7 @@ import (
 // and it may not import its parent. The folder store is no package. "provider/*"
 // are the vendors' packages: each stands alone, and only app may import one.
 //
-// The tables in docs/architecture.md say what each is for.
+// The tables in docs/architecture.md describe each.
 func rows() [][]string {
 	return [][]string{
 		{"cmd/connectlink"},
@@ -59,7 +59,7 @@ func row(pkg string) (number int, of string, ok bool) {
 	return 0, "", false
 }
 
-// mayImport says why a package must not import another; "" when it may.
+// mayImport returns why a package must not import another; "" if it may.
 func mayImport(from, to string, test bool) string {
 	_, _, ranked := row(to)
 	switch {
@@ -73,7 +73,7 @@ func mayImport(from, to string, test bool) string {
 	case isVendor(to) && !isVendor(from) && !isSupport(from) && !test && !within(short(from), "app"):
 		return "only app, which wires them, knows the vendors' packages; the others know package provider"
 	case test:
-		return "" // a test may use what is above to put together what it needs
+		return "" // a test may import higher rows to assemble its subject
 	}
 	target, of, _ := row(to)
 	if isSupport(from) {

@@ -233,9 +233,8 @@ func TestEveryPackageSaysWhatItOwns(t *testing.T) {
 	}
 }
 
-// Processes of package chaos die at places that dispatch tells them of. The
-// program must have no way to be told: whatever its configuration says, nobody
-// sets the hook.
+// Processes of package chaos die at places that dispatch reports. The program
+// must not set that hook, under any configuration.
 func TestTheProgramHasNoHookToDieBy(t *testing.T) {
 	t.Parallel()
 	declared := 0

@@ -16,7 +16,7 @@ import (
 	"testing"
 )
 
-// update rewrites what is generated from code instead of comparing it.
+// update rewrites the generated parts instead of comparing them.
 var update = flag.Bool("update", false, "rewrite the generated parts of the documents")
 
 const (
@@ -46,7 +46,7 @@ func (s source) at(n ast.Node) string {
 // parsed is every Go file of the module, read once for all tests.
 var parsed = sync.OnceValues(parseAll)
 
-// sources are all Go files of the module, whatever their build constraints say.
+// sources are all Go files of the module, under any build constraints.
 func sources(t *testing.T) []source {
 	t.Helper()
 	all, err := parsed()

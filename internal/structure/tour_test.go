@@ -133,8 +133,9 @@ func shell(t *testing.T, script, base, key string) any {
 	return got
 }
 
-// covers says where an answer lacks what is shown; "" when it has all of it. In
-// what is shown "…" stands for any text, and members may be left out.
+// covers returns where an answer lacks a part of the shown one; "" if it has
+// all of it. In the shown answer "…" stands for any text, and members may be
+// left out.
 func covers(want, got any, at string) string {
 	switch want := want.(type) {
 	case nil:

@@ -2,7 +2,7 @@
 // written to: a message's fate that blocks its address, and seeing, adding and
 // lifting blocks by hand.
 //
-// A block is looked for twice, by whoever sends: when an invite is made or
+// A suppression is checked twice, by the sender: when an invite is made or
 // resent, and again in the transaction that begins an attempt, because an
 // invite may wait for long. Both ask store/suppression themselves.
 //

@@ -22,7 +22,7 @@ import (
 // maxNote bounds what may be said about a block.
 const maxNote = 2000
 
-// unlistTimeout bounds the call to the provider while somebody waits.
+// unlistTimeout bounds the call to the provider while a person waits.
 const unlistTimeout = 10 * time.Second
 
 // Suppression is a block as its project sees it.
@@ -37,12 +37,13 @@ type Suppression struct {
 	InviteID  invite.ID
 	CreatedAt time.Time
 	LiftedAt  *time.Time
-	// ProviderKeeps, of a block just lifted, says that the provider's own list
-	// could not be changed with our key: somebody has to do it there.
+	// ProviderKeeps, of a suppression just lifted, means that our key could
+	// not change the provider's own list: a person has to do it there.
 	ProviderKeeps bool
 }
 
-// Add is a block that somebody asks for. One of Email and Phone is given.
+// Add is a suppression added by a person or key. One of Email and Phone is
+// given.
 type Add struct {
 	Email  string
 	Phone  string
@@ -59,8 +60,9 @@ type Query struct {
 	Limit     int
 }
 
-// List returns the standing blocks of a principal's project, newest first,
-// and where the next page begins. Errors: invalid_request for what is no address.
+// List returns the active suppressions of a principal's project, newest first,
+// and where the next page begins. Errors: invalid_request for a text that is no
+// address.
 func (s *Service) List(ctx context.Context, p access.Principal, q Query) ([]Suppression, invite.SuppressionID, error) {
 	f := suppression.Filter{Scope: s.scope(p.ProjectID, p.Livemode), Channel: q.Channel, Kind: q.Kind, Since: q.Since, After: q.After, Limit: q.Limit}
 	if q.Recipient != "" {

@@ -34,7 +34,7 @@ func BodyLimit(n int64) echo.MiddlewareFunc {
 	}
 }
 
-// checkedBody tells what the caller's body did wrong from what went wrong here.
+// checkedBody separates faults of the caller's body from faults of ours.
 type checkedBody struct {
 	io.ReadCloser
 	form *formCheck // nil where the body is no form
@@ -102,8 +102,8 @@ func longer(c echo.Context, d time.Duration) (context.Context, context.CancelFun
 	return ctx, func() { stop(); cancel() }
 }
 
-// HangUp makes the answer break off where it is, so that nobody takes what was
-// written for the whole. The error that led to it still goes to the log.
+// HangUp breaks the answer off, so that the client does not take the written
+// part for the whole. The error that led to it still goes to the log.
 func HangUp(c echo.Context) {
 	_ = http.NewResponseController(c.Response().Writer).SetWriteDeadline(time.Now().Add(-time.Second))
 }

@@ -3,16 +3,16 @@
 // metrics of a request, recovery from panics, the client's address, security
 // headers, and the one writer of error answers.
 //
-// It owns how a failure looks from outside: one table from error code to HTTP
-// status (problem.go), RFC 9457 documents, and what is told and what is kept
-// silent. It must not know routes, use cases or pages; an edge with pages hands
-// in its own rendering of the same Problem (ErrorPages).
+// It owns the outside view of a failure: one table from error code to HTTP
+// status (problem.go), RFC 9457 documents, and the decision between shown and
+// hidden causes. It must not know routes, use cases or pages; an edge with
+// pages passes its own rendering of the same Problem (ErrorPages).
 //
 // Streams (stream.go) answers with server-sent events: bounded in number, with
 // signs of life, a time for each write, and an end after which the client comes
 // back and proves again that it may.
 //
-// # What is logged
+// # Logging
 //
 // One line per request, when it is over: method, route pattern, status,
 // duration, bytes, request id, principal, project, error code; for failures on our side

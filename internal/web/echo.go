@@ -27,7 +27,7 @@ type Params struct {
 	// PublicURL is where people reach this service. Without it, links to the
 	// documentation of errors are relative.
 	PublicURL *url.URL
-	// TrustedProxies may say who their client is (X-Forwarded-For). Nobody else may.
+	// TrustedProxies may name their client (X-Forwarded-For). Other peers may not.
 	TrustedProxies []netip.Prefix
 	// BodyLimit and RequestTimeout override the defaults.
 	BodyLimit      int64

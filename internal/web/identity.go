@@ -12,8 +12,8 @@ import (
 // HeaderRequestID is on every answer.
 const HeaderRequestID = "Request-Id"
 
-// state is what is known of one request on its way; it lives in the request's
-// context, so that plain contexts lead to it too.
+// state collects facts about one request; it lives in the request's context,
+// so that plain contexts lead to it too.
 type state struct {
 	id        string
 	client    context.Context // as net/http gave it: ends when the caller leaves
@@ -59,7 +59,7 @@ func SetPrincipal(c echo.Context, p access.Principal) {
 	s.principal, s.known = p, true
 }
 
-// Principal says who is asking; ok is false while nobody has proved it.
+// Principal returns the caller; ok is false before authentication.
 func Principal(c echo.Context) (p access.Principal, ok bool) {
 	s := stateOf(c.Request().Context())
 	return s.principal, s.known

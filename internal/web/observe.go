@@ -58,8 +58,9 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	return m
 }
 
-// MetricsHandler shows what was gathered. It knows no key, so it belongs on a
-// listener of its own, or behind one that lets only the collector in.
+// MetricsHandler serves the gathered metrics. It requires no key, so it
+// belongs on a listener of its own, or behind one that lets only the
+// collector in.
 func MetricsHandler(g prometheus.Gatherer) http.Handler {
 	return promhttp.HandlerFor(g, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second})
 }

@@ -47,9 +47,9 @@ type Problem struct {
 	RetryAfterS int `json:"-"` // the header's value; 0 means none
 }
 
-// ErrorPages makes a group of routes answer failures in its own way, with
-// pages for people for example. What the failure is, what is told of it and
-// what is logged stays the same.
+// ErrorPages makes a group of routes render failures in its own way, for
+// example as pages for people. The failure, the shown part of it and the
+// log line stay the same.
 func ErrorPages(render func(echo.Context, Problem) error) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {

@@ -59,9 +59,9 @@ func repair(s string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
 }
 
-// repairHeader repairs what proxies and browsers write, such as a city's name
-// in Latin-1. Authorization and Idempotency-Key stay: two different values must
-// not become one, and their readers refuse what is not ASCII.
+// repairHeader repairs text from proxies and browsers, such as a city's name in
+// Latin-1. Authorization and Idempotency-Key stay: two different values must
+// not become one, and their readers refuse non-ASCII text.
 func repairHeader(h http.Header) {
 	for name, values := range h {
 		if name == echo.HeaderAuthorization || name == "Idempotency-Key" {
@@ -113,7 +113,8 @@ func isReadableQuery(raw string) bool {
 	return f.add([]byte(raw)) && f.end()
 }
 
-// repairQuery drops what is not percent-encoded and repairs the rest.
+// repairQuery drops parts that are not percent-encoded and repairs the
+// rest.
 func repairQuery(raw string) string {
 	values, _ := url.ParseQuery(raw) // returns what it could read
 	out := make(url.Values, len(values))

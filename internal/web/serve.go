@@ -49,10 +49,10 @@ type Stop struct {
 	Grace time.Duration
 }
 
-// Serve answers on ln until ctx ends, goes on for the drain, then lets the
-// requests under way finish for at most the grace and hangs up on the rest. It
+// Serve answers on ln until ctx ends, continues for the drain, then lets the
+// requests in progress finish for at most the grace and hangs up on the rest. It
 // returns nil after an orderly end. Requests do not inherit ctx: a stop must not
-// fail what is under way.
+// fail a request in progress.
 func Serve(ctx context.Context, ln net.Listener, srv *http.Server, stop Stop) error {
 	var draining atomic.Bool
 	h := srv.Handler
@@ -81,7 +81,7 @@ func Serve(ctx context.Context, ln net.Listener, srv *http.Server, stop Stop) er
 	defer cancel()
 	err := srv.Shutdown(finish)
 	if err != nil {
-		_ = srv.Close() // hang up on what is left
+		_ = srv.Close() // hang up on the rest
 		err = fmt.Errorf("requests still under way after %s: %w", stop.Grace, err)
 	}
 	if served := <-ended; !errors.Is(served, http.ErrServerClosed) {

@@ -12,8 +12,8 @@ type Kind struct {
 	Code   invite.Code
 	Status int
 	Title  string // never changes with the occasion; Problem.Detail does
-	// Retryable says that the same request may succeed later, unchanged.
-	// internal is not: nobody knows why it failed.
+	// Retryable means that the same request may succeed later, unchanged.
+	// internal is not retryable, because its cause is unknown.
 	Retryable bool
 }
 
@@ -60,7 +60,7 @@ func Kinds() []Kind {
 	}
 }
 
-// KindOf finds the entry of a code; ok is false for what is no code of the table.
+// KindOf finds the entry of a code; ok is false for an unknown code.
 func KindOf(code invite.Code) (k Kind, ok bool) {
 	kinds := Kinds()
 	i := slices.IndexFunc(kinds, func(k Kind) bool { return k.Code == code })

@@ -34,7 +34,8 @@ type Event struct {
 // ErrQuiet. io.EOF ends the stream; so does any other error, which is logged.
 type Next func(ctx context.Context, last string) (Event, error)
 
-// StreamParams bound streams. What is zero gets the default named.
+// StreamParams bound streams. A zero value is replaced by the named
+// default.
 type StreamParams struct {
 	Max    int // open at a time in this process: 2,000
 	PerKey int // of them with one key: 8
@@ -121,7 +122,7 @@ func (s *Streams) Serve(c echo.Context, key string, next Next) error {
 	ctx, cancel := longer(c, s.p.Longest)
 	defer cancel()
 	w := streamWriter{out: c.Response(), control: http.NewResponseController(c.Response().Writer), within: s.p.Write}
-	// Nothing more is read from the client; it is the context that says when it left.
+	// Nothing more is read from the client; the context ends when it leaves.
 	_ = w.control.SetReadDeadline(time.Time{})
 	head := c.Response().Header()
 	head.Set(echo.HeaderContentType, MediaTypeEvents)

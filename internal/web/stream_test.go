@@ -149,7 +149,7 @@ func TestStreamsAreBoundedInAllAndPerKey(t *testing.T) {
 	if res, _ := follow(t, url+"?key=b"); res.StatusCode != 503 || res.Header.Get("Retry-After") == "" {
 		t.Errorf("a fourth in all: %d", res.StatusCode)
 	}
-	// Whoever leaves makes room, without a word.
+	// A client that leaves makes room, silently.
 	_ = first.Body.Close()
 	until(t, "its place is free", func() bool { return streams.Open() == 2 })
 	res, r := follow(t, url+"?key=a")

@@ -18,7 +18,8 @@ import (
 	"github.com/connectlink/connectlink/internal/web"
 )
 
-// canary stands for whatever must not reach logs, metrics or answers.
+// canary stands for all values that must not reach logs, metrics or
+// answers.
 const canary = "CANARY5f3d9c"
 
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)

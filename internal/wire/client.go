@@ -63,7 +63,7 @@ func (p Params) withDefaults() Params {
 
 // Client makes a client for calls to vendors. Redirects are not followed: the
 // 3xx itself is the answer, because following it would carry credentials or a
-// repeated POST to a place nobody configured.
+// repeated POST to an address that was not configured.
 func Client(p Params) *http.Client {
 	p = p.withDefaults()
 
@@ -180,8 +180,8 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 	})
 	resp, err := g.next.RoundTrip(req.WithContext(ctx))
 	if err != nil {
-		// From here on this request writes nothing more, whatever goroutine
-		// of net/http is still alive; the caller is about to ask the question.
+		// From here on this request writes nothing more, from any goroutine of
+		// net/http; the caller is about to ask the question.
 		l.end()
 		return nil, err
 	}

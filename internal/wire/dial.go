@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// unacknowledged is how long bytes may be on their way without the other side's
+// unacknowledged is how long bytes may remain without the other side's
 // acknowledgement until the system gives the connection up. It is below the
 // shortest settle time of a vendor that can be asked (Twilio, 60 s): a network
-// that comes back later must not deliver what has been looked for in vain and
-// sent again meanwhile.
+// that comes back later must not deliver a message that was not found and sent
+// again meanwhile.
 const unacknowledged = 15 * time.Second
 
 // dial opens a connection from which nothing leaves after its process is done

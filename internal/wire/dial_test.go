@@ -13,8 +13,8 @@ import (
 	"github.com/connectlink/connectlink/internal/wire"
 )
 
-// deaf accepts connections and reads nothing from them: what is written stays
-// in the system's buffers, as on a network that has gone away.
+// deaf accepts connections and reads nothing from them: written bytes stay in
+// the system's buffers, as on a network that has gone away.
 func deaf(t *testing.T) (addr string, accepted <-chan net.Conn) {
 	t.Helper()
 	small := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {

@@ -21,7 +21,7 @@ var (
 	ErrTooLarge = errors.New("the answer is too large")
 )
 
-// Outcome is what is known of a call that brought no usable answer. Its words
+// Outcome is the knowledge about a call without a usable answer. Its words
 // are those of the message vocabulary.
 type Outcome string
 
@@ -34,9 +34,9 @@ const (
 	Unknown Outcome = "unknown"
 )
 
-// Classify tells what a failed call (no status line was read) leaves behind.
-// Only whether bytes left decides: the kind of error says how it ended, not
-// what the vendor did.
+// Classify returns the outcome of a failed call (no status line was read).
+// Only bytes sent decide: the kind of error describes how it ended, not what
+// the vendor did.
 func Classify(w *Written) Outcome {
 	if w.Any() {
 		return Unknown

@@ -9,9 +9,9 @@ import (
 )
 
 // Stream is a connection for protocols other than HTTP, under the same two
-// rules: no byte leaves once the lease is over, and it is known whether bytes
-// that matter may have left. Which ones matter its user says by Mark: in a
-// dialogue, most of what is written commits the other side to nothing.
+// rules: no byte is sent after the lease is over, and it is known whether
+// bytes that matter may have been sent. The user names those by Mark: in a
+// dialogue, most bytes commit the other side to nothing.
 //
 // It lies below TLS, so that handshakes stand under the lease too.
 type Stream struct {
@@ -52,8 +52,8 @@ func (s *Stream) Secure(ctx context.Context, cfg *tls.Config, timeout time.Durat
 
 func (s *Stream) late() bool { return !s.until.IsZero() && passed(s.now(), s.until) }
 
-// Write implements net.Conn. A refusal closes the connection: whoever waits for
-// the answer to what was refused would wait in vain.
+// Write implements net.Conn. A refusal closes the connection: a reader that
+// waits for the answer to a refused request would wait in vain.
 func (s *Stream) Write(b []byte) (int, error) {
 	if s.late() {
 		s.over.Store(true)
@@ -69,7 +69,7 @@ func (s *Stream) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// Mark says that what is written from here on commits the other side.
+// Mark means that bytes written from here on commit the other side.
 func (s *Stream) Mark() { s.marked.Store(true) }
 
 // Wrote reports whether any byte left after Mark.

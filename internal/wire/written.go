@@ -104,8 +104,8 @@ func (c *conn) Write(b []byte) (int, error) {
 	if err := l.enter(c.now()); err != nil {
 		return 0, err
 	}
-	// Counted before the call, so that whoever gives up waiting meanwhile sees
-	// it; taken back only when the system took nothing and it was the first.
+	// Counted before the call, so that a caller that gives up meanwhile sees
+	// it; taken back only if the system took nothing and it was the first.
 	first := l.written.any.CompareAndSwap(false, true)
 	n, err := c.Conn.Write(b)
 	if n == 0 && err != nil && first {

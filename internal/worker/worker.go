@@ -38,7 +38,7 @@ const (
 	retireEvery   = 10 * time.Minute
 	tidyEvery     = time.Hour
 	runTimeout    = 30 * time.Second
-	// longRun is for what has one call, or one batch, after the other to make.
+	// longRun is for jobs that make one call, or one batch, after the other.
 	longRun = 8 * time.Minute
 	// stopWithin bounds how long running jobs may finish at a stop.
 	stopWithin = 5 * time.Second
@@ -203,7 +203,7 @@ type binder struct {
 	watch   *backlog
 }
 
-// bind says which use case each kind of job calls.
+// bind maps each kind of job to its use case.
 func bind(p Params, watch *backlog) *river.Workers {
 	b := binder{river.NewWorkers(), watch}
 	river.AddWorker(b.workers, &task[job.Publish]{watch: watch, within: runTimeout, do: newPoster(p).post})
@@ -246,7 +246,7 @@ func bindRun[T river.JobArgs](b binder, within time.Duration, run func(context.C
 	}})
 }
 
-// above passes on only what is at least as grave as its level.
+// above passes on lines of at least its level.
 type above struct {
 	slog.Handler
 	level slog.Level

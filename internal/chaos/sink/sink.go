@@ -96,7 +96,7 @@ func (s *Sink) OnTaken(f func(Message)) {
 	s.onTaken = f
 }
 
-// Taken returns what was taken so far.
+// Taken returns the messages taken so far.
 func (s *Sink) Taken() []Message {
 	s.mu.Lock()
 	defer s.mu.Unlock()

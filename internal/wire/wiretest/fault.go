@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// Refusing returns the URL of a port nobody listens on.
+// Refusing returns the URL of a port without a listener.
 func Refusing(t testing.TB) string {
 	t.Helper()
 	l := listen(t)
@@ -21,7 +21,7 @@ func Refusing(t testing.TB) string {
 	return url
 }
 
-// Untrusted returns the URL of a TLS server whose certificate nobody vouches for.
+// Untrusted returns the URL of a TLS server with an untrusted certificate.
 func Untrusted(t testing.TB) string {
 	t.Helper()
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
@@ -51,7 +51,7 @@ func (r *Raw) Bytes() int64 { return r.bytes.Load() }
 // Conns is how many connections were opened.
 func (r *Raw) Conns() int64 { return r.conns.Load() }
 
-// End says how a Raw server ends a connection after it has read one request.
+// End is how a Raw server ends a connection after it has read one request.
 type End func(c net.Conn)
 
 // The ways to end.
@@ -63,7 +63,7 @@ var (
 		_ = c.(*net.TCPConn).SetLinger(0)
 		_ = c.Close()
 	}
-	// Garbage answers with what is not HTTP.
+	// Garbage answers with bytes that are not HTTP.
 	Garbage End = func(c net.Conn) {
 		_, _ = io.WriteString(c, "SSH-2.0-not-http to=pat@customer.example\r\n\r\n")
 		_ = c.Close()

@@ -49,7 +49,7 @@ func load(t testing.TB, name string) *Spec {
 	if err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}
-	// Requests go to a loopback address here; the host is not what is checked.
+	// Requests go to a loopback address here; the host is not checked.
 	doc.Servers = nil
 	for _, item := range doc.Paths.Map() {
 		item.Servers = nil
@@ -61,8 +61,8 @@ func load(t testing.TB, name string) *Spec {
 	return &Spec{router: router}
 }
 
-// Check says what in a request does not follow the document. The body must be
-// readable again afterwards, so it is handed over beside the request.
+// Check returns where a request violates the document. The body must be
+// readable again afterwards, so it is passed beside the request.
 func (s *Spec) Check(r *http.Request, body []byte) error {
 	in, err := s.input(r, body)
 	if err != nil {
@@ -146,7 +146,7 @@ func (s *Spec) handler(t testing.TB, srv *Server, h http.HandlerFunc) http.Handl
 	}
 }
 
-// Requests returns what was seen so far.
+// Requests returns the requests seen so far.
 func (s *Server) Requests() []Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()

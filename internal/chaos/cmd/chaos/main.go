@@ -1,6 +1,6 @@
-// Chaos kills dispatching processes while they work and counts what was lost
-// and what was sent twice. It prints one line of JSON and ends with 1 when a
-// promise was broken:
+// Chaos kills dispatching processes while they work and counts lost and
+// doubled messages. It prints one line of JSON and ends with 1 if a promise
+// was broken:
 //
 //	go run ./internal/chaos/cmd/chaos -kills 200 -workers 3
 //	go run ./internal/chaos/cmd/chaos -points all -kills 20 -settle 2s -provider sendgrid
@@ -98,7 +98,7 @@ func run() error {
 	return result(report, err)
 }
 
-// result prints a report and says what it shows.
+// result prints a report and returns its verdict.
 func result(report interface{ Check() error }, err error) error {
 	line, jsonErr := json.Marshal(report)
 	if jsonErr != nil {
