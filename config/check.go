@@ -27,6 +27,9 @@ func oneOf(words ...string) func(string) (string, error) {
 		if w := strings.ToLower(s); slices.Contains(words, w) {
 			return w, nil
 		}
+		if len(words) == 1 {
+			return "", fmt.Errorf("want %s", words[0])
+		}
 		return "", fmt.Errorf("want %s or %s", strings.Join(words[:len(words)-1], ", "), words[len(words)-1])
 	}
 }

@@ -129,7 +129,7 @@ func TestMinimalEnvironmentGivesTheDefaults(t *testing.T) {
 		ID: "default", Brand: config.Brand{Name: "Connect Link"}, Retention: 90 * 24 * time.Hour, OnUnknown: "hold", DefaultVerify: "none", FreeText: "all",
 		Pipedream: config.Pipedream{APIURL: "https://api.pipedream.com", Environment: "development", LinkHosts: []string{"pipedream.com"}, TokenScope: "connect:accounts:read connect:accounts:write"},
 		SendGrid:  config.SendGrid{APIURL: "https://api.sendgrid.com", FromName: "Connect Link"},
-		Twilio:    config.Twilio{APIURL: "https://api.twilio.com"}, EmailProviders: []string{"sendgrid", "smtp"},
+		Twilio:    config.Twilio{APIURL: "https://api.twilio.com"}, EmailProviders: []string{"sendgrid", "smtp"}, SMSProviders: []string{"twilio"},
 	}}
 	if diff := same(want, c.Projects); diff != "" {
 		t.Error(diff)
@@ -156,7 +156,7 @@ func TestEnvironmentOfOneProduct(t *testing.T) {
 		"PIPEDREAM_API_URL", "http://127.0.0.1:7777/pipedream/", "PIPEDREAM_LINK_HOSTS", "pipedream.com,Connect.acme.example", "PIPEDREAM_TOKEN_SCOPE", "connect:*",
 		"SENDGRID_API_KEY", "SG.x", "SENDGRID_FROM", "Acme Mail <connect@acme.example>", "SENDGRID_REPLY_TO", "help@acme.example", "SENDGRID_WEBHOOK_PUBLIC_KEYS", key+","+key, "SENDGRID_API_URL", "https://api.eu.sendgrid.com",
 		"TWILIO_ACCOUNT_SID", "AC1", "TWILIO_AUTH_TOKEN", "t1", "TWILIO_AUTH_TOKEN_SECONDARY", "t2", "TWILIO_API_KEY", "SK1", "TWILIO_API_SECRET", "s", "TWILIO_MESSAGING_SERVICE_SID", "MG1", "TWILIO_FROM", "+12025550123", "TWILIO_TWO_WAY", "no", "TWILIO_API_URL", "https://api.dublin.ie1.twilio.com",
-		"SMTP_URL", "smtps://u:p@mail.acme.example:465", "CONNECTLINK_EMAIL_PROVIDERS", "SMTP, sendgrid", "SENDGRID_PER_SECOND", "100", "TWILIO_PER_SECOND", "0.5", "SMTP_PER_SECOND", "7",
+		"SMTP_URL", "smtps://u:p@mail.acme.example:465", "CONNECTLINK_EMAIL_PROVIDERS", "SMTP, sendgrid", "CONNECTLINK_SMS_PROVIDERS", "Twilio", "SENDGRID_PER_SECOND", "100", "TWILIO_PER_SECOND", "0.5", "SMTP_PER_SECOND", "7",
 	), nil)
 	if got := c.PublicURL.String(); got != "https://go.acme.example" {
 		t.Errorf("public URL %q", got)
@@ -184,7 +184,7 @@ func TestEnvironmentOfOneProduct(t *testing.T) {
 			Pipedream: config.Pipedream{APIURL: "http://127.0.0.1:7777/pipedream", ClientID: "cid", ClientSecret: secret.New("csec"), ProjectID: "proj_1", Environment: "production", LinkHosts: []string{"pipedream.com", "connect.acme.example"}, TokenScope: "connect:*"},
 			SendGrid:  config.SendGrid{APIURL: "https://api.eu.sendgrid.com", APIKey: secret.New("SG.x"), From: "connect@acme.example", FromName: "Acme Mail", ReplyTo: "help@acme.example", WebhookPublicKeys: []string{key, key}, PerSecond: 100},
 			Twilio:    config.Twilio{APIURL: "https://api.dublin.ie1.twilio.com", AccountSID: "AC1", AuthToken: secret.New("t1"), AuthTokenSecondary: secret.New("t2"), APIKey: "SK1", APISecret: secret.New("s"), MessagingServiceSID: "MG1", From: "+12025550123", OneWay: true, PerSecond: 0.5},
-			SMTPURL:   secret.New("smtps://u:p@mail.acme.example:465"), SMTPPerSecond: 7, EmailProviders: []string{"smtp", "sendgrid"},
+			SMTPURL:   secret.New("smtps://u:p@mail.acme.example:465"), SMTPPerSecond: 7, EmailProviders: []string{"smtp", "sendgrid"}, SMSProviders: []string{"twilio"},
 		}},
 	}
 	if diff := cmp.Diff(want, c, cmp.Comparer(func(x, y secret.Text) bool { return x.Reveal() == y.Reveal() }),

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"strings"
 	"time"
 
 	"github.com/connectlink/connectlink/internal/secret"
@@ -136,8 +137,10 @@ func vendorSettings() []option[Project] {
 			func(t *p) *string { return &t.Twilio.APIURL }, checkAPIURL),
 		rate("twilio.per_second", "TWILIO_PER_SECOND", "0", "Maximum messages per second for this account, across all processes; 0 means unlimited. Twilio queues messages that exceed the rate of the sender's number.",
 			func(t *p) *float64 { return &t.Twilio.PerSecond }),
-		several("email_providers", "CONNECTLINK_EMAIL_PROVIDERS", BySendGrid+","+BySMTP, "Email providers in order of preference; unconfigured ones are skipped.",
-			func(t *p) *[]string { return &t.EmailProviders }, oneOf(BySendGrid, BySMTP)).once(),
+		several("email_providers", "CONNECTLINK_EMAIL_PROVIDERS", strings.Join(names(email), ","), "Email providers in order of preference; unconfigured ones are skipped.",
+			func(t *p) *[]string { return &t.EmailProviders }, oneOf(names(email)...)).once(),
+		several("sms_providers", "CONNECTLINK_SMS_PROVIDERS", strings.Join(names(sms), ","), "SMS providers in order of preference; unconfigured ones are skipped.",
+			func(t *p) *[]string { return &t.SMSProviders }, oneOf(names(sms)...)).once(),
 		rate("smtp_per_second", "SMTP_PER_SECOND", "0", "Maximum messages per second through this server, across all processes; 0 means unlimited.",
 			func(t *p) *float64 { return &t.SMTPPerSecond }),
 		hidden("smtp_url", "SMTP_URL", "Second email provider, for example smtps://user:password@host:465.",

@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"unicode"
 )
 
 // CallbacksReachable reports whether callback URLs may be sent to the vendor
@@ -83,14 +82,13 @@ func (c *Config) LiveReady(p Project) []Fault {
 // EmailReady lists what keeps the project from sending email.
 func (p Project) EmailReady() []Fault {
 	var f faults
-	byAPI := slices.Contains(p.EmailProviders, BySendGrid)
-	bySMTP := slices.Contains(p.EmailProviders, BySMTP)
+	there, needs := p.chosen(email, p.EmailProviders)
 	switch {
-	case byAPI && !p.SendGrid.APIKey.IsZero() || bySMTP && !p.SMTPURL.IsZero():
-	case byAPI:
-		f.add(settingName(p.ID, "sendgrid.api_key"), "set it to send email")
+	case there:
+	case !slices.Contains(p.EmailProviders, BySendGrid):
+		f.add(settingName(p.ID, needs), "set it to send email, or name sendgrid among the email providers")
 	default:
-		f.add(settingName(p.ID, "smtp_url"), "set it to send email, or name sendgrid among the email providers")
+		f.add(settingName(p.ID, needs), "set it to send email")
 	}
 	if p.SendGrid.From == "" {
 		f.add(settingName(p.ID, "sendgrid.from"), "set it to send email")
@@ -101,25 +99,24 @@ func (p Project) EmailReady() []Fault {
 // SMSReady lists what keeps the project from sending text messages.
 func (p Project) SMSReady() []Fault {
 	var f faults
-	if !p.Twilio.Configured() {
-		f.add(settingName(p.ID, "twilio.account_sid"), "set it, with an auth token or API key and a sender, to send text messages")
+	if there, needs := p.chosen(sms, p.SMSProviders); !there {
+		f.add(settingName(p.ID, needs), "set it, with an auth token or API key and a sender, to send text messages")
 	}
 	return f.all
 }
 
 type vendor struct{ name, url string }
 
-// vendors are those the project has an account at.
+// vendors are those the project has an account at and that call back.
 func (p Project) vendors() []vendor {
 	var out []vendor
 	if p.Pipedream.Configured() {
 		out = append(out, vendor{"Pipedream", p.Pipedream.APIURL})
 	}
-	if p.SendGrid.Configured() {
-		out = append(out, vendor{"SendGrid", p.SendGrid.APIURL})
-	}
-	if p.Twilio.Configured() {
-		out = append(out, vendor{"Twilio", p.Twilio.APIURL})
+	for _, a := range p.Accounts() {
+		if a.isReady && a.APIURL != "" {
+			out = append(out, vendor{a.Label, a.APIURL})
+		}
 	}
 	return out
 }
@@ -160,11 +157,9 @@ func (c *Config) Warnings() []string {
 		}
 	}
 	for _, p := range c.Projects {
-		for _, v := range []struct{ key, url string }{
-			{"pipedream.api_url", p.Pipedream.APIURL}, {"sendgrid.api_url", p.SendGrid.APIURL}, {"twilio.api_url", p.Twilio.APIURL},
-		} {
-			if u, err := url.Parse(v.url); err == nil && u.Scheme == "http" && !loopback(u.Hostname()) {
-				warn(settingName(p.ID, v.key), "is not https and leads to another machine: credentials and links can be read on their way")
+		for _, a := range append([]Account{{Name: "pipedream", APIURL: p.Pipedream.APIURL}}, p.Accounts()...) {
+			if u, err := url.Parse(a.APIURL); err == nil && u.Scheme == "http" && !loopback(u.Hostname()) {
+				warn(settingName(p.ID, a.Name+".api_url"), "is not https and leads to another machine: credentials and links can be read on their way")
 			}
 		}
 		if !p.Pipedream.Configured() {
@@ -186,27 +181,10 @@ func (c *Config) Warnings() []string {
 		if len(p.EmailReady()) > 0 && len(p.SMSReady()) > 0 {
 			warn(name("sendgrid.api_key"), "neither SendGrid nor Twilio is set, so live keys can only use channel link")
 		}
-		if p.SendGrid.Configured() && len(p.SendGrid.WebhookPublicKeys) == 0 {
-			warn(name("sendgrid.webhook_public_keys"), "not set, so there are no delivery receipts by email, and a send whose outcome is unknown waits for a person")
-		}
-		if p.Twilio.Configured() && p.Twilio.AuthToken.IsZero() {
-			warn(name("twilio.auth_token"), "not set, so Twilio's callbacks cannot be verified and are refused")
-		}
-		if p.Twilio.Configured() && !p.Twilio.OneWay && p.Twilio.MessagingServiceSID == "" && strings.ContainsFunc(p.Twilio.From, unicode.IsLetter) {
-			warn(name("twilio.two_way"), "true, but nobody can reply STOP to a sender id in letters: set it to false")
-		}
-		if p.Twilio.Configured() && p.Twilio.OneWay && c.PublicURL == nil {
-			warn(name("twilio.two_way"), "false needs a public URL: without one a message cannot say where to stop")
-		}
-		for _, shape := range []struct{ key, value, prefix string }{
-			{"pipedream.project_id", p.Pipedream.ProjectID, "proj_"},
-			{"sendgrid.api_key", p.SendGrid.APIKey.Reveal(), "SG."},
-			{"twilio.account_sid", p.Twilio.AccountSID, "AC"},
-			{"twilio.api_key", p.Twilio.APIKey, "SK"},
-			{"twilio.messaging_service_sid", p.Twilio.MessagingServiceSID, "MG"},
-		} {
-			if shape.value != "" && !strings.HasPrefix(shape.value, shape.prefix) {
-				warn(name(shape.key), "does not begin with %s; is it something else?", shape.prefix)
+		warnPrefix(func(key, format string, args ...any) { warn(name(key), format, args...) }, "pipedream.project_id", p.Pipedream.ProjectID, "proj_")
+		for _, a := range p.Accounts() {
+			if a.warn != nil {
+				a.warn(func(key, format string, args ...any) { warn(name(key), format, args...) }, c.PublicURL != nil)
 			}
 		}
 	}

@@ -28,10 +28,11 @@ const (
 	UnknownResend = "resend"
 )
 
-// The ways email can go.
+// The providers of email and of text messages.
 const (
 	BySendGrid = "sendgrid"
 	BySMTP     = "smtp"
+	ByTwilio   = "twilio"
 )
 
 // What recipients have to show before they are let on.
@@ -108,7 +109,10 @@ type Project struct {
 	Twilio                Twilio
 	SMTPURL               secret.Text // smtp:// or smtps://, the second email provider
 	SMTPPerSecond         float64     // most messages a second; 0 is as many as there are
-	EmailProviders        []string    // BySendGrid and BySMTP in the order in which they are tried; one without an account is passed over
+	// EmailProviders and SMSProviders are names of Accounts in the order in which they
+	// are tried; one without an account is skipped.
+	EmailProviders []string
+	SMSProviders   []string
 }
 
 // Brand is what recipients see of a project.

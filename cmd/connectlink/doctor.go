@@ -14,6 +14,7 @@ import (
 	"github.com/connectlink/connectlink/config"
 	"github.com/connectlink/connectlink/internal/app"
 	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/store/queue"
 )
 
@@ -159,8 +160,8 @@ func (f *findings) project(cfg *config.Config, p config.Project) {
 	for _, l := range lacks(cfg, p) {
 		f.note(l)
 	}
-	if hook, ok := app.InboundTexts(cfg, p); ok {
-		f.note("project " + p.ID + ": STOP replies are heard once Twilio posts incoming messages of the sender to " + hook)
+	for _, in := range app.InboundTexts(cfg, p) {
+		f.note("project " + p.ID + ": STOP replies are heard once " + in.Provider + " posts incoming messages of the sender to " + in.URL)
 	}
 	if p.Webhook != nil {
 		f.tried("project "+p.ID+": webhook URL", app.WebhookFault(f.e.ctx, p, resolve), "Name an address that events may go to, or allow private ones for a product in the same network.")
@@ -169,7 +170,7 @@ func (f *findings) project(cfg *config.Config, p config.Project) {
 	defer cancel()
 	for _, check := range app.Checks(cfg, p) {
 		err := check.Try(ctx)
-		if errors.Is(err, app.ErrNotTried) {
+		if errors.Is(err, provider.ErrNotTried) {
 			f.note(fmt.Sprintf("project %s: %s: %v", p.ID, check.What, err))
 			continue
 		}

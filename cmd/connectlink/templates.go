@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/connectlink/connectlink/config"
+	"github.com/connectlink/connectlink/internal/app"
 	"github.com/connectlink/connectlink/internal/linkpage/view"
 	"github.com/connectlink/connectlink/internal/message"
 	"github.com/connectlink/connectlink/internal/secret"
@@ -73,6 +74,7 @@ func (c *templatesCheckCommand) Run(e *env) error {
 type textReport struct {
 	lines            []string // one a language
 	faults, warnings []string
+	isOneWay         bool // people cannot reply to the sender of texts
 }
 
 func (r *textReport) print(e *env, p config.Project) error {
@@ -98,7 +100,7 @@ func (r *textReport) print(e *env, p config.Project) error {
 }
 
 func checkTexts(cfg *config.Config, p config.Project) (*textReport, error) {
-	r := &textReport{}
+	r := &textReport{isOneWay: app.OneWay(cfg, p)}
 	var fsys fs.FS = templates.FS
 	if p.TemplatesDir != "" {
 		var err error
@@ -158,7 +160,7 @@ func (r *textReport) language(p config.Project, messages *message.Renderer, page
 	for name, value := range trying() {
 		for _, kind := range []message.Kind{message.First, message.Resend} {
 			for _, by := range []message.Initiator{message.ByProduct, message.ByUser} {
-				v := tryVars(p, lang, kind, by, value)
+				v := r.tryVars(p, lang, kind, by, value)
 				seen, err := messages.Inspect(v)
 				if err != nil {
 					return err
@@ -189,7 +191,7 @@ func (r *textReport) language(p config.Project, messages *message.Renderer, page
 	return nil
 }
 
-func tryVars(p config.Project, lang string, kind message.Kind, by message.Initiator, value [3]string) message.Vars {
+func (r *textReport) tryVars(p config.Project, lang string, kind message.Kind, by message.Initiator, value [3]string) message.Vars {
 	now := time.Date(2026, 11, 23, 13, 40, 12, 0, time.UTC)
 	v := message.Vars{
 		Brand: p.Brand.Name, AppName: value[0], Inviter: value[1], RecipientName: value[1], Reason: value[2], Note: value[2],
@@ -197,7 +199,7 @@ func tryVars(p config.Project, lang string, kind message.Kind, by message.Initia
 		RecipientEmail: secret.New("recipient@example.com"), SupportEmail: p.Brand.SupportEmail, LegalLine: p.Brand.LegalLine,
 		PrivacyURL: p.Brand.PrivacyURL, Colour: p.Brand.Colour, LogoURL: p.Brand.LogoURL, CanRenew: true, CanReport: true,
 	}
-	if p.Twilio.OneWay {
+	if r.isOneWay {
 		v.StopURL = secret.New(tryStop)
 	}
 	return v
@@ -212,7 +214,7 @@ func (r *textReport) message(lang, name string, p config.Project, v message.Vars
 	if strings.Count(sms, tryLink) != 1 {
 		fault("the text message holds the link %d times, not once", strings.Count(sms, tryLink))
 	}
-	if stop := strings.Contains(sms, "STOP"); p.Twilio.OneWay && !strings.Contains(sms, tryStop) || !p.Twilio.OneWay && !stop {
+	if stop := strings.Contains(sms, "STOP"); r.isOneWay && !strings.Contains(sms, tryStop) || !r.isOneWay && !stop {
 		fault("the text message does not say how to stop (sms/stop.txt)")
 	}
 	if !strings.Contains(html, tryLink) || !strings.Contains(text, tryLink) {

@@ -237,11 +237,11 @@ func (a *App) openUseCases() error {
 	a.Grants = grant.New(a.api, a.opt.Now)
 	a.Staff = grant.NewStaff(a.api, a.box)
 	a.suppress = suppress.New(suppress.Params{
-		DB: a.api, Box: a.box, Sender: a.textSender, Lifter: a.lifter, Scripted: scripted, Log: a.log,
+		DB: a.api, Box: a.box, Senders: a.textSenders, SenderOf: a.senderOf, Unlister: a.unlister, Scripted: scripted, Log: a.log,
 	})
 	a.track = track.New(track.Params{
 		DB: a.work, Box: a.box, Accounts: a.accounts, Callbacks: a.callbacks,
-		Sender: a.textSender, Publish: a.follow, Later: a.confirmLater, SawReport: a.sawReport,
+		Senders: a.textSenders, Publish: a.follow, Later: a.confirmLater, SawReport: a.sawReport,
 		Budget: limit.New(limit.Per(pollsPerSecond, time.Second), pollsPerSecond, a.opt.Now), Silence: a.silence(), Log: a.log,
 	})
 	a.visit = visit.New(visit.Params{
@@ -261,7 +261,7 @@ func (a *App) openUseCases() error {
 		a.openDispatch()
 	}
 	a.Issue = issue.New(issue.Params{
-		DB: a.api, Box: a.box, Minters: a.minter, Project: a.cfg.Project, PublicURL: a.public, Sender: a.textSender, Wake: a.wake,
+		DB: a.api, Box: a.box, Minters: a.minter, Project: a.cfg.Project, PublicURL: a.public, Senders: a.textSenders, OneWay: a.isOneWay, Wake: a.wake,
 		Proofs: a.proofs, ShowPages: a.showPages, Rehearse: a.rehearse, Publish: a.follow, Log: a.log, Now: a.opt.Now,
 	})
 	if a.works() {

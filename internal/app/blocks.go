@@ -8,10 +8,10 @@ import (
 
 	"github.com/connectlink/connectlink/internal/contact"
 	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/store/ledger"
 	"github.com/connectlink/connectlink/internal/store/suppression"
-	"github.com/connectlink/connectlink/internal/suppress"
 )
 
 // follow hands on what follows from events, in the transaction that records
@@ -24,24 +24,52 @@ func (a *App) follow(ctx context.Context, tx pgx.Tx, applied ledger.Applied) err
 	return a.suppress.Note(ctx, tx, applied)
 }
 
-// textSender is what a project's texts come from; opt-outs are said to it.
-func (a *App) textSender(project string, livemode bool) string {
-	if v, ok := a.vendors[lane{project, livemode}]; ok && v.text != nil {
-		return v.text.From()
+// textSenders are what a project's texts come from; opt-outs are said to them.
+func (a *App) textSenders(project string, livemode bool) []string {
+	if v, ok := a.vendors[lane{project, livemode}]; ok {
+		return v.textSenders()
+	}
+	return nil
+}
+
+// senderOf is what a provider's texts come from for a project.
+func (a *App) senderOf(name, project string, livemode bool) string {
+	if p, ok := a.provider(name, project, livemode); ok && p.Sender != nil {
+		return p.Sender.Identity().Sender
 	}
 	return ""
 }
 
-func (a *App) lifter(project string, livemode bool) (suppress.Lifter, bool) {
+// isOneWay reports whether people cannot reply to what a project's texts come from
+// first.
+func (a *App) isOneWay(project string, livemode bool) bool {
 	v, ok := a.vendors[lane{project, livemode}]
-	if !ok || v.mail == nil {
+	return ok && v.isOneWay()
+}
+
+// isPartlyOneWay reports whether people cannot reply to some of what a project's
+// texts come from.
+func (a *App) isPartlyOneWay(project string, livemode bool) bool {
+	v, ok := a.vendors[lane{project, livemode}]
+	return ok && v.isPartlyOneWay()
+}
+
+// unlister is the first provider of email that keeps suppression lists of its own.
+func (a *App) unlister(project string, livemode bool) (provider.Unlister, bool) {
+	v, ok := a.vendors[lane{project, livemode}]
+	if !ok {
 		return nil, false
 	}
-	return v.mail, true
+	for _, p := range v.providers {
+		if p.Unlister != nil {
+			return p.Unlister, true
+		}
+	}
+	return nil, false
 }
 
 func (a *App) blockKeys(project string, livemode bool, ch invite.Channel, address string) []seal.Hash {
-	return suppression.Keys(a.box, suppression.Scope{ProjectID: project, Livemode: livemode, Sender: a.textSender(project, livemode)}, ch, address)
+	return suppression.Keys(a.box, suppression.Scope{ProjectID: project, Livemode: livemode, Senders: a.textSenders(project, livemode)}, ch, address)
 }
 
 // scripted reports whether an address of test mode has a scripted fate.

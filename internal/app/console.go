@@ -41,8 +41,8 @@ func (a *App) mountConsole(e *echo.Echo) error {
 		Passwords: a.cfg.Console.Passwords, HTTPS: a.cfg.PublicURL != nil && a.cfg.PublicURL.Scheme == "https",
 		System: a.facts, AccountOf: a.sendsBy, PaceOf: func(account string) float64 { return a.pace(account).PerSecond },
 		Invites: a.Issue, Blocks: a.suppress, Erasing: a.Erase, Messages: a.messagesOf, Page: a.showPage,
-		Reveal: reveal.New(reveal.Params{DB: a.api, Box: a.box, PublicURL: a.public, Sender: a.textSender, Publish: a.follow}),
-		Watch:  a.waiting, Streams: web.NewStreams(web.StreamParams{PerKey: streamsPerPerson}), PublicURL: a.public,
+		Reveal: reveal.New(reveal.Params{DB: a.api, Box: a.box, PublicURL: a.public, Senders: a.textSenders, Publish: a.follow}),
+		Watch:  a.waiting, Streams: web.NewStreams(web.StreamParams{PerKey: streamsPerPerson}), PublicURL: a.public, OneWay: a.isOneWay,
 		Tries: limit.New(limit.Per(signInsPerMinute, time.Minute), signInsPerMinute, a.opt.Now), Log: a.log, Now: a.opt.Now,
 	}
 	if o := a.cfg.Console.OIDC; o.Configured() {

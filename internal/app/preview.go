@@ -48,7 +48,7 @@ func (a *App) pageData(d issue.Draft) view.Data {
 		App: view.App{Name: d.App.Name, AuthType: d.App.AuthType}, Inviter: d.Content.Inviter, Reason: d.Content.Reason, Note: d.Content.Note,
 		InitiatedBy: message.Initiator(d.InitiatedBy), ExpiresAt: d.ExpiresAt, Now: d.Now,
 		Reference: d.Reference, Failure: d.Failure, FailedBefore: d.FailedBefore, ReplacedAt: d.ReplacedAt,
-		CodePath: "/c/" + d.Code, StopPath: "/s/" + d.Code, CanResume: d.Project.Twilio.OneWay,
+		CodePath: "/c/" + d.Code, StopPath: "/s/" + d.Code, CanResume: d.OneWay,
 		CanRenew: true, RenewChannel: string(d.Channel), CanReport: true, CanSuppress: true, CanRetry: true,
 		PageURL: a.public + "/c/" + d.Code,
 		// No nonce but one for the style: a preview runs no script.

@@ -12,6 +12,7 @@ import (
 	"github.com/connectlink/connectlink/internal/erase"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/job"
+	"github.com/connectlink/connectlink/internal/provider"
 )
 
 // againAfter is when what was on its way during an erasure has arrived: calls
@@ -20,7 +21,7 @@ const againAfter = 5 * time.Minute
 
 func (a *App) openErase() {
 	p := erase.Params{
-		DB: a.work, Box: a.box, Sender: a.textSender, Redactor: a.redactor, Keep: a.keep, Publish: a.follow,
+		DB: a.work, Box: a.box, Senders: a.textSenders, Redactor: a.redactor, Keep: a.keep, Publish: a.follow,
 		Later: a.eraseLater, Log: a.log, Metrics: a.registry,
 	}
 	if a.standins != nil {
@@ -29,12 +30,12 @@ func (a *App) openErase() {
 	a.Erase = erase.New(p)
 }
 
-func (a *App) redactor(project string, livemode bool) (erase.Redactor, bool) {
-	v, ok := a.vendors[lane{project, livemode}]
-	if !ok || v.text == nil {
+func (a *App) redactor(name, project string, livemode bool) (provider.Redactor, bool) {
+	p, ok := a.provider(name, project, livemode)
+	if !ok {
 		return nil, false
 	}
-	return v.text, true
+	return p.Redactor, true
 }
 
 // keep is how long a project keeps invites that ended; one that is not

@@ -26,9 +26,9 @@ func (a *App) block(ctx context.Context, tx pgx.Tx, to visit.Address) error {
 	if !to.Livemode && scripted(to.To.Reveal()) {
 		return nil // the next test of the same fate wants a message
 	}
-	scope := suppression.Scope{ProjectID: to.ProjectID, Livemode: to.Livemode, Sender: a.textSender(to.ProjectID, to.Livemode)}
+	scope := suppression.Scope{ProjectID: to.ProjectID, Livemode: to.Livemode, Senders: a.textSenders(to.ProjectID, to.Livemode)}
 	kind := invite.NotMe
-	if to.OptOut && scope.Sender != "" {
+	if to.OptOut && len(scope.Senders) > 0 {
 		kind = invite.OptOut
 	}
 	_, _, err := suppression.Insert(ctx, tx, a.box, scope, suppression.New{

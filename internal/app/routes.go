@@ -4,14 +4,17 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
 
 	"github.com/connectlink/connectlink/internal/httpapi"
+	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/limit"
 	"github.com/connectlink/connectlink/internal/linkpage"
+	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/web"
 )
 
@@ -35,7 +38,7 @@ func (a *App) openRoutes() error {
 		return fmt.Errorf("mount the API: %w", err)
 	}
 	linkpage.Register(e, linkpage.Params{
-		Visits: a.visit, Pages: a.texts.pages, ProjectPages: a.ownPages(), Project: a.cfg.Project, PublicURL: a.public, Log: a.log,
+		Visits: a.visit, Pages: a.texts.pages, ProjectPages: a.ownPages(), Project: a.cfg.Project, OneWay: a.isPartlyOneWay, PublicURL: a.public, Log: a.log,
 		Guesses: limit.New(limit.Per(guessesPerMinute, time.Minute), guessesPerMinute, a.opt.Now),
 	})
 	if err := a.mountConsole(e); err != nil {
@@ -95,14 +98,16 @@ func (a *App) ReceiptSummary() string {
 	var parts []string
 	for _, p := range a.cfg.Projects {
 		v := a.vendors[lane{p.ID, true}]
-		mail, text := "off", "off"
-		if v.mail != nil && v.callbacks[v.mail.Provider()] != nil && a.public != "" {
-			mail = "on"
-		}
-		if v.text != nil && v.callbacks[v.text.Provider()] != nil {
-			text = "on"
-		}
-		parts = append(parts, fmt.Sprintf("%s: email %s, sms %s", p.ID, mail, text))
+		parts = append(parts, fmt.Sprintf("%s: email %s, sms %s", p.ID, a.reported(v, invite.Email), a.reported(v, invite.SMS)))
 	}
 	return strings.Join(parts, "; ")
+}
+
+// reported is "on" where a provider that sends by the channel reports deliveries.
+func (a *App) reported(v *vendors, c invite.Channel) string {
+	reports := func(p *provider.Provider) bool { return p.Callbacks != nil }
+	if a.public == "" && v.callbackURL == "" || !slices.ContainsFunc(v.of(c), reports) {
+		return "off"
+	}
+	return "on"
 }

@@ -84,9 +84,11 @@ func (s *standins) rehearsed(p config.Project) config.Project {
 		APIURL: base + "/sendgrid/@" + p.ID, APIKey: cred.SendGridAPIKey, From: from, FromName: p.SendGrid.FromName,
 		ReplyTo: p.SendGrid.ReplyTo, WebhookPublicKeys: []string{cred.SendGridWebhookPublicKey},
 	}
+	p.SMSProviders = []string{config.ByTwilio}
 	p.Twilio = config.Twilio{
 		APIURL: base + "/twilio/@" + p.ID, AccountSID: cred.TwilioAccountSID, AuthToken: cred.TwilioAuthToken,
 		APIKey: cred.TwilioAPIKey, APISecret: cred.TwilioAPISecret, MessagingServiceSID: cred.TwilioMessagingServiceSID,
+		OneWay: p.Twilio.OneWay,
 	}
 	return p
 }

@@ -2,22 +2,17 @@ package app
 
 import (
 	"fmt"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/connectlink/connectlink/config"
 	"github.com/connectlink/connectlink/internal/dispatch"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/limit"
-	"github.com/connectlink/connectlink/internal/message"
 	"github.com/connectlink/connectlink/internal/mint"
 	"github.com/connectlink/connectlink/internal/pipedream"
 	"github.com/connectlink/connectlink/internal/provider"
-	"github.com/connectlink/connectlink/internal/provider/sendgrid"
-	"github.com/connectlink/connectlink/internal/provider/smtp"
-	"github.com/connectlink/connectlink/internal/provider/twilio"
 	"github.com/connectlink/connectlink/internal/seal"
-	"github.com/connectlink/connectlink/internal/secret"
 )
 
 // environments are Pipedream's; a live key carries one of them.
@@ -29,57 +24,97 @@ type lane struct {
 	livemode bool
 }
 
+// opener makes a provider for a project and mode from its settings; nil where they
+// lack it. callbackURL is where vendors reach us, empty when they cannot.
+type opener func(w workshop, p config.Project, livemode bool, callbackURL string) (*provider.Provider, error)
+
+// openers are all providers that there are, one line each.
+func openers() []opener {
+	return []opener{openSendGrid, openSMTP, openTwilio}
+}
+
 // vendors are the accounts behind one project and mode. Test mode has the
 // same clients as live mode; only addresses and credentials differ.
 type vendors struct {
 	minters     map[string]*mint.Minter // by Pipedream environment
 	pipedreams  map[string]*pipedream.Client
-	mail        *sendgrid.Sender
-	relay       *smtp.Sender // the second way for email, or the only one
-	text        *twilio.Sender
-	callbacks   map[string]provider.Callbacks // by provider
-	callbackURL string                        // where Twilio and Pipedream reach us; empty when they cannot
-	mailOrder   []string
-	paces       map[string]dispatch.Pace // by account; absent is unlimited
+	providers   []*provider.Provider
+	order       map[invite.Channel][]string // names, the first choice first
+	callbackURL string                      // where vendors reach us; empty when they cannot
 }
 
-// senders in the order in which they are tried.
-func (v *vendors) senders(c invite.Channel) []provider.Sender {
-	var out []provider.Sender
-	if c == invite.SMS && v.text != nil {
-		out = append(out, v.text)
+// named returns the provider with this name, also where it is no choice of its
+// channel: reports of what it took before still come.
+func (v *vendors) named(name string) (*provider.Provider, bool) {
+	i := slices.IndexFunc(v.providers, func(p *provider.Provider) bool { return p.Name == name })
+	if i < 0 {
+		return nil, false
 	}
-	if c != invite.Email {
-		return out
-	}
-	for _, by := range v.mailOrder {
-		switch {
-		case by == config.BySendGrid && v.mail != nil:
-			out = append(out, v.mail)
-		case by == config.BySMTP && v.relay != nil:
-			out = append(out, v.relay)
+	return v.providers[i], true
+}
+
+// of lists the providers of a channel that can send, in the order in which they
+// are tried.
+func (v *vendors) of(c invite.Channel) []*provider.Provider {
+	var out []*provider.Provider
+	for _, name := range v.order[c] {
+		if p, ok := v.named(name); ok && p.Channel == c && p.Sender != nil {
+			out = append(out, p)
 		}
 	}
 	return out
 }
 
-// keepTo limits an account, to a tenth of a second's worth at once.
-func (v *vendors) keepTo(account string, perSecond float64) {
-	if perSecond > 0 {
-		v.paces[account] = dispatch.Pace{PerSecond: perSecond, Burst: max(1, int(perSecond/10))}
+// senders in the order in which they are tried.
+func (v *vendors) senders(c invite.Channel) []provider.Sender {
+	var out []provider.Sender
+	for _, p := range v.of(c) {
+		out = append(out, p.Sender)
 	}
+	return out
 }
 
-// pace is the limit of an account. Where projects share one and disagree, the
-// slowest counts: it is one limit at the provider.
-func (a *App) pace(account string) dispatch.Pace {
-	var slowest dispatch.Pace
-	for _, v := range a.vendors {
-		if p, ok := v.paces[account]; ok && (slowest.PerSecond == 0 || p.PerSecond < slowest.PerSecond) {
-			slowest = p
+// textSenders are what texts come from, the first choice first.
+func (v *vendors) textSenders() []string {
+	var out []string
+	for _, s := range v.senders(invite.SMS) {
+		if id := s.Identity(); id.Sender != "" {
+			out = append(out, id.Sender)
 		}
 	}
-	return slowest
+	return out
+}
+
+// isOneWay reports whether people cannot reply to what texts come from first.
+func (v *vendors) isOneWay() bool {
+	senders := v.senders(invite.SMS)
+	return len(senders) > 0 && senders[0].Identity().OneWay
+}
+
+// isPartlyOneWay reports whether people cannot reply to some of it.
+func (v *vendors) isPartlyOneWay() bool {
+	return slices.ContainsFunc(v.senders(invite.SMS), func(s provider.Sender) bool { return s.Identity().OneWay })
+}
+
+// pace is the limit of an account, a tenth of a second's worth at once. Where
+// projects share one and disagree, the slowest counts: it is one limit at the
+// provider.
+func (a *App) pace(account string) dispatch.Pace {
+	slowest := 0.0
+	for _, v := range a.vendors {
+		for _, p := range v.providers {
+			if p.Sender == nil || p.Sender.Account() != account || p.PerSecond <= 0 {
+				continue
+			}
+			if slowest == 0 || p.PerSecond < slowest {
+				slowest = p.PerSecond
+			}
+		}
+	}
+	if slowest == 0 {
+		return dispatch.Pace{}
+	}
+	return dispatch.Pace{PerSecond: slowest, Burst: max(1, int(slowest/10))}
 }
 
 // workshop is what all vendors of a process are made with.
@@ -98,8 +133,10 @@ const mintsPerMinute = 100
 
 // open makes the clients of one project and mode; what has no credentials stays absent.
 func (w workshop) open(p config.Project, livemode bool, callbackURL string) (*vendors, error) {
-	v := &vendors{minters: map[string]*mint.Minter{}, pipedreams: map[string]*pipedream.Client{}, callbackURL: callbackURL,
-		mailOrder: p.EmailProviders, paces: map[string]dispatch.Pace{}, callbacks: map[string]provider.Callbacks{}}
+	v := &vendors{
+		minters: map[string]*mint.Minter{}, pipedreams: map[string]*pipedream.Client{}, callbackURL: callbackURL,
+		order: map[invite.Channel][]string{invite.Email: p.EmailProviders, invite.SMS: p.SMSProviders},
+	}
 	if p.Pipedream.ClientID != "" {
 		for _, environment := range environments {
 			client := pipedream.New(pipedream.Params{
@@ -113,52 +150,13 @@ func (w workshop) open(p config.Project, livemode bool, callbackURL string) (*ve
 			})
 		}
 	}
-	if !p.SendGrid.APIKey.IsZero() {
-		v.mail = sendgrid.New(sendgrid.Params{
-			BaseURL: p.SendGrid.APIURL, APIKey: p.SendGrid.APIKey, Settle: w.cfg.SettleSendGrid, Now: w.now,
-			From: message.Address{Email: secret.New(p.SendGrid.From), Name: p.SendGrid.FromName}, ReplyTo: secret.New(p.SendGrid.ReplyTo),
-			ReportingSince: w.reporting(sendgrid.Provider, p.ID, livemode),
-		})
-		v.keepTo(v.mail.Account(), p.SendGrid.PerSecond)
-	}
-	if !p.SMTPURL.IsZero() {
-		relay, err := smtp.New(smtp.Params{
-			URL: p.SMTPURL, Now: w.now,
-			From: message.Address{Email: secret.New(p.SendGrid.From), Name: p.SendGrid.FromName}, ReplyTo: secret.New(p.SendGrid.ReplyTo),
-		})
-		if err != nil {
-			return nil, fmt.Errorf("project %s: SMTP URL: %w", p.ID, err)
-		}
-		v.relay = relay
-		v.keepTo(relay.Account(), p.SMTPPerSecond)
-	}
-	if len(p.SendGrid.WebhookPublicKeys) > 0 {
-		verifier, err := sendgrid.NewVerifier(p.SendGrid.WebhookPublicKeys)
+	for _, open := range openers() {
+		one, err := open(w, p, livemode, callbackURL)
 		if err != nil {
 			return nil, fmt.Errorf("project %s: %w", p.ID, err)
 		}
-		v.callbacks[sendgrid.Provider] = sendgrid.NewCallbacks(verifier)
-	}
-	if p.Twilio.AccountSID != "" {
-		v.text = twilio.New(twilio.Params{
-			BaseURL: p.Twilio.APIURL, AccountSID: p.Twilio.AccountSID, APIKey: p.Twilio.APIKey, APISecret: p.Twilio.APISecret,
-			AuthToken: p.Twilio.AuthToken, MessagingServiceSID: p.Twilio.MessagingServiceSID, From: p.Twilio.From,
-			Settle: w.cfg.SettleTwilio, Now: w.now,
-		})
-		v.keepTo(v.text.Account(), p.Twilio.PerSecond)
-		if callbackURL != "" && !p.Twilio.AuthToken.IsZero() {
-			tokens := []secret.Text{p.Twilio.AuthToken}
-			if !p.Twilio.AuthTokenSecondary.IsZero() {
-				tokens = append(tokens, p.Twilio.AuthTokenSecondary)
-			}
-			verifier, err := twilio.NewVerifier(callbackURL, tokens...)
-			if err != nil {
-				return nil, fmt.Errorf("project %s: %w", p.ID, err)
-			}
-			for key := range strings.FieldsFuncSeq(p.Twilio.WebhookSharedKeys.Reveal(), func(r rune) bool { return r == ',' || r == ' ' }) {
-				verifier.WithSharedKeys(secret.New(key))
-			}
-			v.callbacks[twilio.Provider] = twilio.NewCallbacks(verifier)
+		if one != nil {
+			v.providers = append(v.providers, one)
 		}
 	}
 	return v, nil

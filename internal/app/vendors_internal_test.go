@@ -49,6 +49,31 @@ func TestWaysForEmailInTheirOrder(t *testing.T) {
 	}
 }
 
+// A project without a provider's account, or that leaves it out, does not send by
+// it; what it took before still reports.
+func TestWaysForTextsInTheirOrder(t *testing.T) {
+	t.Parallel()
+	p := config.Project{
+		ID: "default", SMSProviders: []string{"absent", config.ByTwilio},
+		Twilio: config.Twilio{AccountSID: "AC1", AuthToken: secret.New("t"), From: "ACME", OneWay: true},
+	}
+	shop := workshop{cfg: &config.Config{}, now: time.Now, reporting: func(string, string, bool) func() time.Time { return nil }}
+	v, err := shop.open(p, true, "https://go.acme.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := v.senders(invite.SMS); len(s) != 1 || s[0].Provider() != "twilio" || !v.isOneWay() || !slices.Equal(v.textSenders(), []string{"ACME"}) {
+		t.Errorf("texts go by %v from %v, one way: %v", s, v.textSenders(), v.isOneWay())
+	}
+	p.SMSProviders = nil
+	if v, err = shop.open(p, true, "https://go.acme.example"); err != nil {
+		t.Fatal(err)
+	}
+	if one, ok := v.named("twilio"); len(v.senders(invite.SMS)) != 0 || !ok || one.Callbacks == nil {
+		t.Error("a provider that was left out must not send, and must still be heard")
+	}
+}
+
 func TestProjectsThatShareAnAccountKeepToTheSlowerPace(t *testing.T) {
 	t.Parallel()
 	shop := workshop{cfg: &config.Config{}, now: time.Now, reporting: func(string, string, bool) func() time.Time { return nil }}
@@ -56,13 +81,13 @@ func TestProjectsThatShareAnAccountKeepToTheSlowerPace(t *testing.T) {
 	var account string
 	for id, perSecond := range map[string]float64{"quick": 50, "slow": 0.5, "free": 0} {
 		v, err := shop.open(config.Project{
-			ID: id, Twilio: config.Twilio{AccountSID: "AC1", AuthToken: secret.New("t"), From: "+12025550123", PerSecond: perSecond},
+			ID: id, SMSProviders: []string{config.ByTwilio}, Twilio: config.Twilio{AccountSID: "AC1", AuthToken: secret.New("t"), From: "+12025550123", PerSecond: perSecond},
 		}, true, "")
 		if err != nil {
 			t.Fatal(err)
 		}
 		a.vendors[lane{id, true}] = v
-		account = v.text.Account()
+		account = v.senders(invite.SMS)[0].Account()
 	}
 	if got, want := a.pace(account), (dispatch.Pace{PerSecond: 0.5, Burst: 1}); got != want {
 		t.Errorf("pace %+v, want %+v", got, want)

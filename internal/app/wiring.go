@@ -124,13 +124,20 @@ func (a *App) accounts(project string, livemode bool, environment string) (track
 	return c, ok
 }
 
-func (a *App) callbacks(name, project string, livemode bool) (provider.Callbacks, bool) {
+func (a *App) provider(name, project string, livemode bool) (*provider.Provider, bool) {
 	v, ok := a.vendors[lane{project, livemode}]
 	if !ok {
 		return nil, false
 	}
-	c, ok := v.callbacks[name]
-	return c, ok
+	return v.named(name)
+}
+
+func (a *App) callbacks(name, project string, livemode bool) (provider.Callbacks, bool) {
+	p, ok := a.provider(name, project, livemode)
+	if !ok || p.Callbacks == nil {
+		return nil, false
+	}
+	return p.Callbacks, true
 }
 
 // attemptCallback is where a provider reports on one attempt.

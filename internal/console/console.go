@@ -72,6 +72,9 @@ type Params struct {
 	// carries it to them.
 	Watch   *watch.Registry
 	Streams *web.Streams
+	// OneWay reports whether people cannot reply to what a project's texts come from;
+	// nil: they can.
+	OneWay func(project string, live bool) bool
 	// PublicURL is where people reach us; empty when they cannot.
 	PublicURL string
 	// Issuer is the single sign-on; nil: there is none.

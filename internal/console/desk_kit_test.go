@@ -12,6 +12,7 @@ import (
 	"github.com/connectlink/connectlink/internal/issue"
 	"github.com/connectlink/connectlink/internal/message"
 	"github.com/connectlink/connectlink/internal/mint"
+	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/reveal"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/store/find"
@@ -43,8 +44,8 @@ func (s *site) desk(box *seal.Box, p *console.Params) {
 		Minters: func(string, bool, string) (*mint.Minter, bool) { return nil, false },
 	})
 	p.Blocks = suppress.New(suppress.Params{
-		DB: s.db, Box: box, Sender: func(string, bool) string { return "MG1" },
-		Lifter: func(string, bool) (suppress.Lifter, bool) { return nil, false },
+		DB: s.db, Box: box, Senders: func(string, bool) []string { return []string{"MG1"} },
+		Unlister: func(string, bool) (provider.Unlister, bool) { return nil, false },
 	})
 	p.Reveal = reveal.New(reveal.Params{DB: s.db, Box: box, PublicURL: publicURL, Publish: publish})
 	p.Erasing = erase.New(erase.Params{DB: s.db, Box: box, Publish: publish, Log: p.Log})

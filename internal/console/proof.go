@@ -94,7 +94,7 @@ func (s *console) written(p *page, o opened, note string, kind message.Kind) (w 
 	if o.LinkType == invite.ConnectLink || s.PublicURL == "" {
 		v.URL, v.LinkType = secret.New(hiddenLink), message.LinkConnect
 	}
-	if p.project.Twilio.OneWay && s.PublicURL != "" {
+	if s.isOneWay(p) && s.PublicURL != "" {
 		v.StopURL = secret.New(s.PublicURL + "/s/" + hiddenCode)
 	}
 	if zone, err := time.LoadLocation(c.Recipient.TimeZone); err == nil && c.Recipient.TimeZone != "" {
@@ -175,4 +175,9 @@ func attribute(t html.Token, name string) string {
 		}
 	}
 	return ""
+}
+
+// isOneWay reports whether people cannot reply to what the project's texts come from.
+func (s *console) isOneWay(p *page) bool {
+	return s.OneWay != nil && s.OneWay(p.project.ID, p.by.Livemode)
 }

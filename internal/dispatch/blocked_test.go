@@ -23,7 +23,7 @@ func TestAnAddressBlockedWhileItsMessageWaitsIsNotWrittenTo(t *testing.T) {
 	w := newWorld(t)
 	const sender = "MG1"
 	loaded := w.load(6, chaos.Load{})
-	scope := suppression.Scope{ProjectID: "default", Sender: sender}
+	scope := suppression.Scope{ProjectID: "default", Senders: []string{sender}}
 	var told atomic.Int32
 	var seen atomic.Int32
 	p := w.params(func(p *dispatch.Params) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/message"
+	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/store/queue"
@@ -97,14 +98,14 @@ func (d *Dispatcher) carried(t *task, w words) (carried, error) {
 }
 
 // composeInTurn keeps to as many messages at a time as there are processors.
-func (d *Dispatcher) composeInTurn(t *task, attempt invite.AttemptID) (message.Outgoing, error) {
+func (d *Dispatcher) composeInTurn(t *task, from provider.Identity, attempt invite.AttemptID) (message.Outgoing, error) {
 	d.turns.wait(t.Lane)
 	defer d.turns.done()
-	return d.compose(t, attempt)
+	return d.compose(t, from, attempt)
 }
 
 // compose renders the message. Its errors name fields, never values.
-func (d *Dispatcher) compose(t *task, attempt invite.AttemptID) (message.Outgoing, error) {
+func (d *Dispatcher) compose(t *task, from provider.Identity, attempt invite.AttemptID) (message.Outgoing, error) {
 	w, err := d.open(t)
 	if err != nil {
 		return message.Outgoing{}, err
@@ -129,7 +130,7 @@ func (d *Dispatcher) compose(t *task, attempt invite.AttemptID) (message.Outgoin
 		Colour: brand.Colour, LogoURL: brand.LogoURL,
 		CanRenew: true, CanReport: true, // the page does both; without it in the link the words are left out
 	}
-	if project.Twilio.OneWay && d.p.PublicURL != "" && !w.code.IsZero() {
+	if from.OneWay && d.p.PublicURL != "" && !w.code.IsZero() {
 		v.StopURL = secret.New(d.p.PublicURL + "/s/" + w.code.Reveal())
 	}
 	if zone, err := time.LoadLocation(r.TimeZone); err == nil && r.TimeZone != "" {

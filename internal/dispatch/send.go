@@ -34,7 +34,7 @@ func (d *Dispatcher) send(ctx context.Context, t *task) (again bool, err error) 
 	if t.Invite.LinkType == invite.ConnectLink {
 		b.LinkID = t.Link.ID
 	}
-	out, err := d.composeInTurn(t, b.ID)
+	out, err := d.composeInTurn(t, sender.Identity(), b.ID)
 	if err != nil {
 		return false, d.broken(ctx, t, err)
 	}

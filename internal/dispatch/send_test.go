@@ -8,11 +8,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/connectlink/connectlink/config"
 	"github.com/connectlink/connectlink/internal/chaos"
 	"github.com/connectlink/connectlink/internal/chaos/sink"
 	"github.com/connectlink/connectlink/internal/dispatch"
 	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/provider"
 )
 
 func TestSendsWhatIsDueOnce(t *testing.T) {
@@ -90,16 +90,23 @@ func TestAReminderCanBeUnsubscribedFromWithOnePress(t *testing.T) {
 	}
 }
 
+// oneWay is a sender that people cannot reply to.
+type oneWay struct{ provider.Sender }
+
+func (s oneWay) Identity() provider.Identity {
+	id := s.Sender.Identity()
+	id.OneWay = true
+	return id
+}
+
 func TestASenderThatCannotBeRepliedToSaysWhereToStop(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	sms := w.load(1, chaos.Load{Channel: invite.SMS})
 	w.run(w.params(func(p *dispatch.Params) {
-		known := p.Project
-		p.Project = func(id string) (config.Project, bool) {
-			project, ok := known(id)
-			project.Twilio.OneWay = true
-			return project, ok
+		known := p.Senders
+		p.Senders = func(project string, live bool, ch invite.Channel) []provider.Sender {
+			return []provider.Sender{oneWay{known(project, live, ch)[0]}}
 		}
 	}))
 	w.until("accepted", w.all("accepted"))

@@ -14,6 +14,7 @@ import (
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/erase"
 	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/sandbox"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/track/tracktest"
@@ -28,7 +29,7 @@ type world struct {
 	t        *testing.T
 	sandbox  *sandbox.Sandbox
 	registry *prometheus.Registry
-	redactor erase.Redactor // nil: no credentials
+	redactor provider.Redactor // nil: no credentials
 
 	mu    sync.Mutex
 	later [][]invite.ID
@@ -43,9 +44,14 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	w.Service = erase.New(erase.Params{
-		DB: w.Pool, Box: w.Box, Sender: func(string, bool) string { return sender }, Inbox: w.sandbox, Metrics: w.registry,
-		Redactor: func(string, bool) (erase.Redactor, bool) { return w.redactor, w.redactor != nil },
-		Keep:     func(string) time.Duration { return 90 * 24 * time.Hour },
+		DB: w.Pool, Box: w.Box, Senders: func(string, bool) []string { return []string{sender} }, Inbox: w.sandbox, Metrics: w.registry,
+		Redactor: func(name, _ string, _ bool) (provider.Redactor, bool) {
+			if name == "keeps-nothing" {
+				return nil, true
+			}
+			return w.redactor, w.redactor != nil && name == "twilio"
+		},
+		Keep: func(string) time.Duration { return 90 * 24 * time.Hour },
 		Later: func(_ context.Context, _ pgx.Tx, ids []invite.ID) error {
 			w.mu.Lock()
 			defer w.mu.Unlock()

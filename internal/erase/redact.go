@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -30,6 +29,7 @@ const (
 
 // tenant is whose credentials a call needs.
 type tenant struct {
+	provider string
 	project  string
 	livemode bool
 }
@@ -68,7 +68,7 @@ func (s *Service) Redact(ctx context.Context) (int, error) {
 // alone for the rest of the batch.
 func (s *Service) redact(ctx context.Context, r ledger.Redaction, resting map[tenant]time.Duration) (bool, error) {
 	over := r.OverIn <= 0
-	of := tenant{r.ProjectID, r.Livemode}
+	of := tenant{r.Provider, r.ProjectID, r.Livemode}
 	switch {
 	case r.NotTaken:
 		return false, ledger.DeleteRedaction(ctx, s.p.DB, r)
@@ -80,10 +80,13 @@ func (s *Service) redact(ctx context.Context, r ledger.Redaction, resting map[te
 	case resting[of] > 0:
 		return false, ledger.SetRedactLater(ctx, s.p.DB, r, resting[of], false)
 	}
-	redactor, ok := s.p.Redactor(r.ProjectID, r.Livemode)
+	redactor, ok := s.p.Redactor(r.Provider, r.ProjectID, r.Livemode)
 	if !ok {
 		resting[of] = withoutAccount
 		return false, s.later(ctx, r, withoutAccount, errors.New("the project has no credentials for its provider of texts"))
+	}
+	if redactor == nil {
+		return false, ledger.DeleteRedaction(ctx, s.p.DB, r)
 	}
 	call, cancel := context.WithTimeout(ctx, redactTimeout)
 	defer cancel()
@@ -103,11 +106,9 @@ func (s *Service) redact(ctx context.Context, r ledger.Redaction, resting map[te
 		if refused.Scope == provider.ScopeAccount {
 			resting[of] = pause
 		}
-		// Twilio's answer while a message is still on its way, as documented for
-		// deleting one, and nothing that a person could put right.
-		if refused.HTTPStatus == http.StatusConflict || refused.ProviderCode == "20009" {
-			return false, ledger.SetRedactLater(ctx, s.p.DB, r, pause, false)
-		}
+	}
+	if errors.Is(err, provider.ErrStillSending) { // nothing that a person could put right
+		return false, ledger.SetRedactLater(ctx, s.p.DB, r, pause, false)
 	}
 	return false, s.later(ctx, r, pause, err)
 }

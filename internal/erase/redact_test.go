@@ -209,6 +209,31 @@ func TestWithoutCredentialsItIsTriedAgainLater(t *testing.T) {
 	}
 }
 
+// Each text is redacted at the provider that took it; one that keeps no text of
+// messages has nothing to redact.
+func TestATextIsRedactedAtTheProviderThatTookIt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	v := w.connect()
+	mine, _ := w.text(invite.Delivered)
+	nothing, _ := w.text(invite.Delivered)
+	w.Exec(`UPDATE attempts SET provider = 'keeps-nothing' WHERE invite_id = $1`, nothing.ID)
+	gone, _ := w.text(invite.Delivered)
+	w.Exec(`UPDATE attempts SET provider = 'taken-out' WHERE invite_id = $1`, gone.ID)
+	for _, m := range []tracktest.Made{mine, nothing, gone} {
+		w.end(m)
+	}
+	if n, err := w.Redact(t.Context()); err != nil || n != 1 || len(v.heard()) != 1 {
+		t.Errorf("%d redacted by %d calls: %v", n, len(v.heard()), err)
+	}
+	if n := w.Count(`SELECT count(*) FROM redactions WHERE invite_id = $1`, nothing.ID); n != 0 {
+		t.Error("a redaction is noted at a provider that keeps nothing")
+	}
+	if n := w.Count(`SELECT count(*) FROM redactions WHERE invite_id = $1 AND next_at > now()`, gone.ID); n != 1 {
+		t.Error("the redaction at a provider without credentials does not wait")
+	}
+}
+
 func TestTheRecordOfAnErasedPersonIsDeletedAtTheProvider(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -16,6 +16,7 @@ import (
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/contact"
 	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/store/account"
 	"github.com/connectlink/connectlink/internal/store/ledger"
@@ -28,15 +29,6 @@ const (
 	maxReason = 200
 )
 
-// Redactor takes what a provider of texts keeps. A message that is gone there
-// is no error.
-type Redactor interface {
-	// Redact empties a message's words.
-	Redact(ctx context.Context, providerMessageID string) error
-	// Remove deletes its record.
-	Remove(ctx context.Context, providerMessageID string) error
-}
-
 // Inbox is what test mode has sent.
 type Inbox interface {
 	Erase(ctx context.Context, inviteIDs []string) error
@@ -46,10 +38,12 @@ type Inbox interface {
 type Params struct {
 	DB  *pgxpool.Pool
 	Box *seal.Box
-	// Sender is what a project's texts come from; empty when it sends none.
-	Sender func(project string, livemode bool) string
-	// Redactor of a project's texts; false where there are no credentials (any more).
-	Redactor func(project string, livemode bool) (Redactor, bool)
+	// Senders are what a project's texts come from, the first choice first; none when
+	// it sends none.
+	Senders func(project string, livemode bool) []string
+	// Redactor of a provider for a project; false where there are no credentials (any
+	// more), nil where the provider keeps no text of messages.
+	Redactor func(name, project string, livemode bool) (provider.Redactor, bool)
 	// Inbox of test mode; nil where there is none.
 	Inbox Inbox
 	// Keep is how long a project keeps invites that ended.
@@ -72,11 +66,11 @@ type Service struct {
 
 // New makes a Service.
 func New(p Params) *Service {
-	if p.Sender == nil {
-		p.Sender = func(string, bool) string { return "" }
+	if p.Senders == nil {
+		p.Senders = func(string, bool) []string { return nil }
 	}
 	if p.Redactor == nil {
-		p.Redactor = func(string, bool) (Redactor, bool) { return nil, false }
+		p.Redactor = func(string, string, bool) (provider.Redactor, bool) { return nil, false }
 	}
 	if p.Publish == nil {
 		p.Publish = func(context.Context, pgx.Tx, ledger.Applied) error { return nil }
@@ -88,7 +82,7 @@ func New(p Params) *Service {
 }
 
 func (s *Service) scope(p access.Principal) suppression.Scope {
-	return suppression.Scope{ProjectID: p.ProjectID, Livemode: p.Livemode, Sender: s.p.Sender(p.ProjectID, p.Livemode)}
+	return suppression.Scope{ProjectID: p.ProjectID, Livemode: p.Livemode, Senders: s.p.Senders(p.ProjectID, p.Livemode)}
 }
 
 // marks are what may stand in place of an erased person's id: one per live key,

@@ -124,7 +124,7 @@ func newWorld(t *testing.T) *world {
 	renderer := must(message.NewRenderer(templates.FS))
 	service := issue.New(issue.Params{
 		DB: w.db, Box: box, PublicURL: publicURL, Minters: w.minters, Project: w.projectOf,
-		Sender: w.textSender, Wake: func(string) {}, Publish: publishNothing, Log: slog.New(slog.DiscardHandler),
+		Senders: w.textSenders, Wake: func(string) {}, Publish: publishNothing, Log: slog.New(slog.DiscardHandler),
 		Proofs: func(string) issue.Proofs { return renderer }, ShowPages: plainPages,
 	})
 	w.log = &bytes.Buffer{}

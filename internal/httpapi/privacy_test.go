@@ -14,7 +14,7 @@ import (
 
 func (w *world) privacy() *erase.Service {
 	return erase.New(erase.Params{
-		DB: w.db, Box: w.box, Sender: w.textSender, Inbox: w.sandbox, Publish: publishNothing,
+		DB: w.db, Box: w.box, Senders: w.textSenders, Inbox: w.sandbox, Publish: publishNothing,
 		Later: func(context.Context, pgx.Tx, []invite.ID) error { return nil },
 	})
 }

@@ -9,21 +9,22 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/provider/sendgrid"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/suppress"
 )
 
-// textSender is what every project's texts come from here.
-func (w *world) textSender(string, bool) string {
-	return w.sandbox.Credentials().TwilioMessagingServiceSID
+// textSenders are what every project's texts come from here.
+func (w *world) textSenders(string, bool) []string {
+	return []string{w.sandbox.Credentials().TwilioMessagingServiceSID}
 }
 
 func (w *world) suppressions() *suppress.Service {
 	mail := sendgrid.New(sendgrid.Params{BaseURL: w.vendors.URL + "/sendgrid", APIKey: w.sandbox.Credentials().SendGridAPIKey})
 	return suppress.New(suppress.Params{
-		DB: w.db, Box: w.box, Sender: w.textSender,
-		Lifter: func(string, bool) (suppress.Lifter, bool) { return mail, true },
+		DB: w.db, Box: w.box, Senders: w.textSenders,
+		Unlister: func(string, bool) (provider.Unlister, bool) { return mail, true },
 	})
 }
 
@@ -103,7 +104,7 @@ func TestStopIsSaidToTheSenderAndUndoneByThePersonOnly(t *testing.T) {
 		t.Helper()
 		raw, header := w.replyPost(hook, url.Values{
 			"MessageSid": {"SM" + strings.Repeat(sid, 32)}, "From": {"+12025550123"}, "To": {"+15005550006"}, "Body": {body},
-			"MessagingServiceSid": {w.textSender("", false)}, "OptOutType": {""},
+			"MessagingServiceSid": w.textSenders("", false), "OptOutType": {""},
 		})
 		return w.call(t, secret.Text{}, "POST", hook, raw, header...)
 	}

@@ -49,7 +49,7 @@ func (w *world) tracker(base string) *track.Tracker {
 			c, ok := callbacks[name+"/"+project]
 			return c, ok && !livemode
 		},
-		Sender:  w.textSender,
+		Senders: w.textSenders,
 		Publish: publishNothing,
 		Later:   func(context.Context, pgx.Tx, track.Check) error { return nil },
 		Log:     slog.New(slog.DiscardHandler),

@@ -26,6 +26,7 @@ type Proofs interface {
 type Draft struct {
 	Project     config.Project
 	Livemode    bool
+	OneWay      bool // people cannot reply to what its texts come from
 	App         invite.App
 	InitiatedBy invite.InitiatedBy
 	Content     invite.Content
@@ -96,7 +97,7 @@ func (s *Service) Preview(ctx context.Context, p access.Principal, req CreateReq
 	}
 	now := s.p.Now()
 	d := Draft{
-		Project: project, Livemode: p.Livemode, App: app, InitiatedBy: o.initiatedBy, Content: o.content, Channel: o.channel, Verify: o.verify,
+		Project: project, Livemode: p.Livemode, OneWay: s.p.OneWay(project.ID, p.Livemode), App: app, InitiatedBy: o.initiatedBy, Content: o.content, Channel: o.channel, Verify: o.verify,
 		Now: now, ExpiresAt: now.Add(max(o.expiresIn, o.validFor)), Code: previewCode,
 	}
 	if o.validFor > 0 {
@@ -168,7 +169,7 @@ func (d Draft) vars(publicURL string, o order) message.Vars {
 	if len(d.Project.Pipedream.LinkHosts) > 0 {
 		v.ConnectHost = d.Project.Pipedream.LinkHosts[0]
 	}
-	if d.Project.Twilio.OneWay && publicURL != "" {
+	if d.OneWay && publicURL != "" {
 		v.StopURL = secret.New(publicURL + "/s/" + d.Code)
 	}
 	if zone, err := contact.ParseTimeZone(r.TimeZone); err == nil && r.TimeZone != "" {

@@ -25,9 +25,12 @@ type Params struct {
 	Minters   mint.Set
 	Project   func(id string) (config.Project, bool)
 	PublicURL string // empty where no page of ours can be reached
-	// Sender is what a project's texts come from, to which opt-outs are said.
+	// Senders are what a project's texts come from, to which opt-outs are said.
 	// May be nil.
-	Sender func(project string, livemode bool) string
+	Senders func(project string, livemode bool) []string
+	// OneWay reports whether people cannot reply to what a project's texts come from.
+	// May be nil.
+	OneWay func(project string, livemode bool) bool
 	// Proofs and ShowPages serve previews: messages, and the pages of an invite
 	// in a language. Without Proofs there are none.
 	Proofs    func(project string) Proofs
@@ -53,8 +56,11 @@ type Service struct {
 
 // New makes a Service.
 func New(p Params) *Service {
-	if p.Sender == nil {
-		p.Sender = func(string, bool) string { return "" }
+	if p.Senders == nil {
+		p.Senders = func(string, bool) []string { return nil }
+	}
+	if p.OneWay == nil {
+		p.OneWay = func(string, bool) bool { return false }
 	}
 	if p.Now == nil {
 		p.Now = time.Now

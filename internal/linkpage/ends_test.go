@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/connectlink/connectlink/config"
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/linkpage"
@@ -94,12 +93,7 @@ func TestNotForMeEndsTheLink(t *testing.T) {
 func TestTextMessagesEndByAPressAndNeverByALook(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, func(p *linkpage.Params) {
-		known := p.Project
-		p.Project = func(id string) (config.Project, bool) {
-			project, ok := known(id)
-			project.Twilio.OneWay = true
-			return project, ok
-		}
+		p.OneWay = func(string, bool) bool { return true }
 	})
 	m := s.Invite(tracktest.Options{Channel: invite.SMS})
 	stop := "/s/" + m.Code.Reveal()

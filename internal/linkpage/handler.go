@@ -41,6 +41,9 @@ type Params struct {
 	// ProjectPages are those of projects that have texts of their own.
 	ProjectPages map[string]*view.Pages
 	Project      func(id string) (config.Project, bool)
+	// OneWay reports whether people cannot reply to a sender of a project's texts, so
+	// that the page takes an opt-out back. May be nil.
+	OneWay func(project string, livemode bool) bool
 	// PublicURL is where people reach these pages, for handing one over to
 	// another device; empty: where the request came in.
 	PublicURL string
@@ -55,6 +58,9 @@ type handler struct{ Params }
 func Register(e *echo.Echo, p Params) {
 	if p.Log == nil {
 		p.Log = slog.New(slog.DiscardHandler)
+	}
+	if p.OneWay == nil {
+		p.OneWay = func(string, bool) bool { return false }
 	}
 	h := &handler{p}
 	e.Pre(canonicalPath)
@@ -234,8 +240,7 @@ func (h *handler) stop(c echo.Context) error {
 }
 
 func (h *handler) resumable(p visit.Page) bool {
-	project, ok := h.Project(p.ProjectID)
-	return ok && p.Via == invite.SMS && project.Twilio.OneWay
+	return p.Via == invite.SMS && h.OneWay(p.ProjectID, p.Livemode)
 }
 
 // fields reads a form. What is no form has no fields: the page and its script

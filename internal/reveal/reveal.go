@@ -42,8 +42,8 @@ type Params struct {
 	DB        *pgxpool.Pool
 	Box       *seal.Box
 	PublicURL string // empty where no page of ours can be reached
-	// Sender is what a project's texts come from, to which opt-outs are said. May be nil.
-	Sender func(project string, livemode bool) string
+	// Senders are what a project's texts come from, to which opt-outs are said. May be nil.
+	Senders func(project string, livemode bool) []string
 	// Publish hands events out on, in the transaction that made them true.
 	Publish func(ctx context.Context, tx pgx.Tx, a ledger.Applied) error
 }
@@ -53,8 +53,8 @@ type Service struct{ p Params }
 
 // New makes a Service.
 func New(p Params) *Service {
-	if p.Sender == nil {
-		p.Sender = func(string, bool) string { return "" }
+	if p.Senders == nil {
+		p.Senders = func(string, bool) []string { return nil }
 	}
 	return &Service{p: p}
 }
@@ -96,7 +96,7 @@ func (s *Service) Blocked(ctx context.Context, by access.Principal, id invite.Su
 }
 
 func (s *Service) blocked(ctx context.Context, by access.Principal, id invite.SuppressionID) (suppression.Row, secret.Text, error) {
-	scope := suppression.Scope{ProjectID: by.ProjectID, Livemode: by.Livemode, Sender: s.p.Sender(by.ProjectID, by.Livemode)}
+	scope := suppression.Scope{ProjectID: by.ProjectID, Livemode: by.Livemode, Senders: s.p.Senders(by.ProjectID, by.Livemode)}
 	row, err := suppression.Get(ctx, s.p.DB, scope, id)
 	if errors.Is(err, suppression.ErrNotFound) {
 		err = invite.Errorf(invite.CodeSuppressionNotFound, "There is no suppression %s here.", id)

@@ -217,7 +217,7 @@ func (s *Service) unlist(ctx context.Context, p access.Principal, b Suppression)
 	if b.Channel != invite.Email || b.Recipient.IsZero() {
 		return true, nil
 	}
-	l, ok := s.p.Lifter(p.ProjectID, p.Livemode)
+	l, ok := s.p.Unlister(p.ProjectID, p.Livemode)
 	if !ok {
 		return true, nil
 	}

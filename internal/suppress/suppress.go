@@ -12,18 +12,12 @@ import (
 
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/store/ledger"
 	"github.com/connectlink/connectlink/internal/store/suppression"
 )
-
-// Lifter removes an address from the lists that a mail provider keeps itself.
-type Lifter interface {
-	// Unlist removes it from the lists for this kind of block. An address that is
-	// on none is no error; cleared is false when we may not change the lists.
-	Unlist(ctx context.Context, address secret.Text, kind invite.Block) (cleared bool, err error)
-}
 
 // Params are what a Service needs.
 type Params struct {
@@ -32,10 +26,14 @@ type Params struct {
 		postgres.Beginner
 	}
 	Box *seal.Box
-	// Sender is what a project's texts come from; empty when it sends none.
-	Sender func(project string, livemode bool) string
-	// Lifter of a project's mail provider; false when it has none.
-	Lifter func(project string, livemode bool) (Lifter, bool)
+	// Senders are what a project's texts come from, the first choice first; none when
+	// it sends none.
+	Senders func(project string, livemode bool) []string
+	// SenderOf is the one of them that a provider sends from; empty when it is not
+	// known. May be nil.
+	SenderOf func(provider, project string, livemode bool) string
+	// Unlister of a project's mail provider; false when it has none.
+	Unlister func(project string, livemode bool) (provider.Unlister, bool)
 	// Scripted reports whether an address of test mode has a scripted fate. Such a
 	// fate is met anew each time, so it blocks nothing. May be nil.
 	Scripted func(address string) bool
@@ -47,6 +45,9 @@ type Service struct{ p Params }
 
 // New makes a Service.
 func New(p Params) *Service {
+	if p.SenderOf == nil {
+		p.SenderOf = func(string, string, bool) string { return "" }
+	}
 	if p.Scripted == nil {
 		p.Scripted = func(string) bool { return false }
 	}
@@ -57,7 +58,7 @@ func New(p Params) *Service {
 }
 
 func (s *Service) scope(project string, livemode bool) suppression.Scope {
-	return suppression.Scope{ProjectID: project, Livemode: livemode, Sender: s.p.Sender(project, livemode)}
+	return suppression.Scope{ProjectID: project, Livemode: livemode, Senders: s.p.Senders(project, livemode)}
 }
 
 // Note adds the blocks that follow from what became of an invite's messages,
@@ -105,8 +106,14 @@ func (s *Service) note(ctx context.Context, tx pgx.Tx, a ledger.Applied, d invit
 		return nil
 	}
 	scope := s.scope(a.ProjectID, a.Livemode)
-	if kind == invite.OptOut && scope.Sender == "" {
-		return nil
+	if kind == invite.OptOut {
+		if len(scope.Senders) == 0 {
+			return nil
+		}
+		// It was said to the sender of this message, where START can undo it.
+		if from := s.p.SenderOf(d.Provider, a.ProjectID, a.Livemode); from != "" {
+			scope.Senders = append([]string{from}, scope.Senders...)
+		}
 	}
 	source := suppression.FromReceipt
 	if kind == invite.NotMe {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/provider/sendgrid"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/store/account"
@@ -35,7 +36,7 @@ type world struct {
 	answer int
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t *testing.T, change ...func(*suppress.Params)) *world {
 	t.Helper()
 	w := &world{Kit: tracktest.New(t), t: t, answer: http.StatusNoContent}
 	lists := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
@@ -46,11 +47,15 @@ func newWorld(t *testing.T) *world {
 	}))
 	t.Cleanup(lists.Close)
 	mail := sendgrid.New(sendgrid.Params{BaseURL: lists.URL, APIKey: secret.New("SG.k")})
-	w.Service = suppress.New(suppress.Params{
-		DB: w.Pool, Box: w.Box, Sender: func(string, bool) string { return sender },
-		Lifter:   func(string, bool) (suppress.Lifter, bool) { return mail, true },
+	p := suppress.Params{
+		DB: w.Pool, Box: w.Box, Senders: func(string, bool) []string { return []string{sender} },
+		Unlister: func(string, bool) (provider.Unlister, bool) { return mail, true },
 		Scripted: func(a string) bool { return strings.HasSuffix(a, "@connectlink.test") },
-	})
+	}
+	for _, f := range change {
+		f(&p)
+	}
+	w.Service = suppress.New(p)
 	return w
 }
 
@@ -75,7 +80,7 @@ func (w *world) happen(m tracktest.Made, s invite.DeliveryStatus, r invite.Reaso
 // blocked lists the kinds that stand against an address.
 func (w *world) blocked(project string, ch invite.Channel, address string) []invite.Block {
 	w.t.Helper()
-	keys := suppression.Keys(w.Box, suppression.Scope{ProjectID: project, Sender: sender}, ch, address)
+	keys := suppression.Keys(w.Box, suppression.Scope{ProjectID: project, Senders: []string{sender}}, ch, address)
 	list, err := suppression.ListStanding(w.t.Context(), w.Pool, keys)
 	if err != nil {
 		w.t.Fatal(err)

@@ -59,7 +59,7 @@ func (t *Tracker) reply(ctx context.Context, tx pgx.Tx, of origin, in provider.R
 			return err
 		}
 	}
-	scope := suppression.Scope{ProjectID: of.project, Livemode: of.livemode, Sender: t.sender(of, in)}
+	scope := suppression.Scope{ProjectID: of.project, Livemode: of.livemode, Senders: []string{t.sender(of, in)}}
 	switch in.Keyword {
 	case provider.Stop:
 		_, _, err = suppression.Insert(ctx, tx, t.p.Box, scope, suppression.New{
@@ -113,8 +113,10 @@ const maxReply = 1600
 // sender is what the person wrote to: the project's configured one where the
 // message came by it, else what the message itself names.
 func (t *Tracker) sender(of origin, in provider.Reply) string {
-	if s := t.p.Sender(of.project, of.livemode); s != "" && slices.Contains(in.To, s) {
-		return s
+	for _, s := range t.p.Senders(of.project, of.livemode) {
+		if slices.Contains(in.To, s) {
+			return s
+		}
 	}
 	if len(in.To) == 0 {
 		return ""

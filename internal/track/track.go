@@ -63,9 +63,9 @@ type Params struct {
 	// Callbacks reads the posts of a provider for a project and mode; false where
 	// they do not use it or it cannot reach us.
 	Callbacks func(provider, project string, livemode bool) (provider.Callbacks, bool)
-	// Sender is what a project's texts come from: a Messaging Service or a
-	// number. Empty, or nil, where none is configured.
-	Sender func(project string, livemode bool) string
+	// Senders are what a project's texts come from: messaging services or numbers.
+	// Empty, or nil, where none is configured.
+	Senders func(project string, livemode bool) []string
 	// Publish hands on, in the same transaction, what follows from events.
 	Publish func(ctx context.Context, tx pgx.Tx, applied ledger.Applied) error
 	// Later makes sure, from the same transaction on, that Settle is called
@@ -103,8 +103,8 @@ func New(p Params) *Tracker {
 	if p.Publish == nil {
 		p.Publish = func(context.Context, pgx.Tx, ledger.Applied) error { return nil }
 	}
-	if p.Sender == nil {
-		p.Sender = func(string, bool) string { return "" }
+	if p.Senders == nil {
+		p.Senders = func(string, bool) []string { return nil }
 	}
 	if p.Callbacks == nil {
 		p.Callbacks = func(string, string, bool) (provider.Callbacks, bool) { return nil, false }

@@ -72,6 +72,9 @@ func New(p Params) *Sender {
 // Provider returns "sendgrid".
 func (s *Sender) Provider() string { return Provider }
 
+// Identity is empty: replies reach a mailbox.
+func (s *Sender) Identity() provider.Identity { return provider.Identity{} }
+
 // Account is the same for all senders that share limits, credits and
 // reputation. SendGrid shows no account id to a mail.send key, so it is derived
 // from the key.

@@ -100,6 +100,9 @@ func (s *Sender) tlsConfig() *tls.Config {
 // Provider returns "smtp".
 func (s *Sender) Provider() string { return Provider }
 
+// Identity is empty: replies reach a mailbox.
+func (s *Sender) Identity() provider.Identity { return provider.Identity{} }
+
 // Account is the same for all senders with one login at one server.
 func (s *Sender) Account() string { return s.account }
 

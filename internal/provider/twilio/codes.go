@@ -10,6 +10,7 @@ import (
 
 const (
 	codeTooManyRequests = 20429
+	codeStillSending    = 20009
 	codeQueueFull       = 21611 // the From number has ten hours of texts before this one
 )
 

@@ -188,7 +188,7 @@ func (s *Sender) Redact(ctx context.Context, providerMessageID string) error {
 	case c.status >= 200 && c.status < 300:
 		return nil // done; only the answer's body could not be read
 	default:
-		return s.lookupError(c, err)
+		return s.redactError(c, err)
 	}
 }
 
@@ -206,8 +206,19 @@ func (s *Sender) Remove(ctx context.Context, providerMessageID string) error {
 	case c.status >= 200 && c.status < 300:
 		return nil
 	default:
-		return s.lookupError(c, err)
+		return s.redactError(c, err)
 	}
+}
+
+// redactError adds that a message is still on its way, where Twilio says so: with
+// 409 and code 20009, documented for deleting one
+// (https://www.twilio.com/docs/api/errors/20009).
+func (s *Sender) redactError(c *call, err error) error {
+	err = s.lookupError(c, err)
+	if c.status == http.StatusConflict || c.fault.Code == codeStillSending {
+		return fmt.Errorf("%w: %w", provider.ErrStillSending, err)
+	}
+	return err
 }
 
 // Check reads the account, which proves base URL and credentials. It answers

@@ -32,6 +32,7 @@ type Params struct {
 	AuthToken           secret.Text
 	MessagingServiceSID string // preferred: number pool, opt-outs, pumping protection
 	From                string // used without a Messaging Service
+	OneWay              bool   // people cannot reply to the sender
 	HTTP                *http.Client
 	Now                 func() time.Time // default time.Now
 	// Settle is how long after a lost answer the list is not yet believed.
@@ -70,13 +71,13 @@ func New(p Params) *Sender {
 // Provider returns "twilio".
 func (s *Sender) Provider() string { return Provider }
 
-// From is what recipients get their texts from, and say STOP to: a Messaging
-// Service or a number.
-func (s *Sender) From() string {
+// Identity is the Messaging Service or the number that texts come from.
+func (s *Sender) Identity() provider.Identity {
+	id := provider.Identity{Sender: s.p.From, OneWay: s.p.OneWay}
 	if s.p.MessagingServiceSID != "" {
-		return s.p.MessagingServiceSID
+		id.Sender = s.p.MessagingServiceSID
 	}
-	return s.p.From
+	return id
 }
 
 // Account is the same for all senders that share limits and credits.

@@ -27,8 +27,8 @@ const (
 // insertRedactions notes the text messages of invites that a provider took or
 // may have taken: of invites $1, due after $2 seconds, with $3 the whole record.
 const insertRedactions = `
-	INSERT INTO redactions (invite_id, attempt_id, project_id, livemode, message_id, next_at, remove)
-	SELECT a.invite_id, a.id, d.project_id, d.livemode, a.provider_message_id, now() + make_interval(secs => $2), $3
+	INSERT INTO redactions (invite_id, attempt_id, provider, project_id, livemode, message_id, next_at, remove)
+	SELECT a.invite_id, a.id, a.provider, d.project_id, d.livemode, a.provider_message_id, now() + make_interval(secs => $2), $3
 	FROM attempts a JOIN deliveries d ON d.invite_id = a.invite_id AND d.id = a.delivery_id
 	WHERE a.invite_id = ANY($1) AND d.channel = 'sms' AND a.outcome IN ('open', 'accepted', 'unknown')`
 
@@ -36,6 +36,7 @@ const insertRedactions = `
 type Redaction struct {
 	InviteID  invite.ID        `db:"invite_id"`
 	AttemptID invite.AttemptID `db:"attempt_id"`
+	Provider  string           `db:"provider"`
 	ProjectID string           `db:"project_id"`
 	Livemode  bool             `db:"livemode"`
 	MessageID string           `db:"message_id"` // the provider's; empty while nobody knows it
@@ -61,7 +62,7 @@ func ClaimRedactions(ctx context.Context, db postgres.DB, n int) ([]Redaction, e
 		FROM due LEFT JOIN attempts a ON a.invite_id = due.invite_id AND a.id = due.attempt_id
 			LEFT JOIN deliveries d ON d.invite_id = a.invite_id AND d.id = a.delivery_id
 		WHERE r.invite_id = due.invite_id AND r.attempt_id = due.attempt_id
-		RETURNING r.invite_id, r.attempt_id, r.project_id, r.livemode, r.message_id, r.remove, r.tries,
+		RETURNING r.invite_id, r.attempt_id, r.provider, r.project_id, r.livemode, r.message_id, r.remove, r.tries,
 			coalesce(a.outcome IN ('not_sent', 'refused', 'abandoned'), false) AS not_taken, d.status,
 			extract(epoch FROM coalesce(a.started_at, r.created_at) + make_interval(secs => $3) - now())::float8 AS over_in`,
 		n, redactHold.Seconds(), maxInProgress.Seconds())

@@ -19,13 +19,22 @@ import (
 type Scope struct {
 	ProjectID string
 	Livemode  bool
-	// Sender is what the project's texts come from, a Messaging Service or a
-	// number: opt-outs are said to it, across projects. Empty: no opt-outs.
-	Sender string
+	// Senders are what the project's texts come from, messaging services or numbers,
+	// the first choice first: opt-outs are said to one of them, across projects, and
+	// keep all of them from writing. Empty: no opt-outs.
+	Senders []string
+}
+
+// sender is the one that a new opt-out belongs to.
+func (s Scope) sender() string {
+	if len(s.Senders) == 0 {
+		return ""
+	}
+	return s.Senders[0]
 }
 
 // Keys are the hashes under which a block of an address would stand: its
-// project's own and, for a number, the sender's, one per live key each.
+// project's own and, for a number, the senders', one per live key each.
 func Keys(box *seal.Box, s Scope, ch invite.Channel, address string) []seal.Hash {
 	if address == "" {
 		return nil
@@ -39,8 +48,11 @@ func Keys(box *seal.Box, s Scope, ch invite.Channel, address string) []seal.Hash
 	var keys []seal.Hash
 	for _, form := range forms {
 		keys = append(keys, box.Hashes("suppression", s.ProjectID, strconv.FormatBool(s.Livemode), string(ch), form)...)
-		if ch == invite.SMS && s.Sender != "" {
-			keys = append(keys, box.Hashes("opt_out", s.Sender, form)...)
+		if ch != invite.SMS {
+			continue
+		}
+		for _, sender := range s.Senders {
+			keys = append(keys, box.Hashes("opt_out", sender, form)...)
 		}
 	}
 	return keys
@@ -49,7 +61,7 @@ func Keys(box *seal.Box, s Scope, ch invite.Channel, address string) []seal.Hash
 // key is the hash a new block is stored under.
 func key(box *seal.Box, s Scope, ch invite.Channel, kind invite.Block, address string) seal.Hash {
 	if kind == invite.OptOut {
-		return box.Hash("opt_out", s.Sender, address)
+		return box.Hash("opt_out", s.sender(), address)
 	}
 	return box.Hash("suppression", s.ProjectID, strconv.FormatBool(s.Livemode), string(ch), folded(ch, address))
 }

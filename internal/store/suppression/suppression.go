@@ -74,7 +74,7 @@ func Insert(ctx context.Context, db postgres.DB, box *seal.Box, s Scope, n New) 
 	}
 	sender := ""
 	if n.Kind == invite.OptOut {
-		sender = s.Sender
+		sender = s.sender()
 	}
 	// The other live keys are looked at too: after a rotation an older block
 	// stands under an older key.
@@ -161,10 +161,10 @@ func Ask(batch *pgx.Batch, keys []seal.Hash, out *[]Standing) {
 	})
 }
 
-// Get returns a block of the scope, its sender's opt-outs included. Errors: ErrNotFound.
+// Get returns a block of the scope, its senders' opt-outs included. Errors: ErrNotFound.
 func Get(ctx context.Context, db postgres.DB, s Scope, id invite.SuppressionID) (Row, error) {
 	rows, _ := db.Query(ctx, `SELECT `+rowColumns+` FROM suppressions
-		WHERE id = $1 AND (project_id = $2 AND livemode = $3 OR sender <> '' AND sender = $4)`, id, s.ProjectID, s.Livemode, s.Sender)
+		WHERE id = $1 AND (project_id = $2 AND livemode = $3 OR sender <> '' AND sender = ANY($4::text[]))`, id, s.ProjectID, s.Livemode, s.Senders)
 	r, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Row])
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Row{}, fmt.Errorf("get suppression %s: %w", id, ErrNotFound)
@@ -187,9 +187,9 @@ type Filter struct {
 }
 
 // walks is a SELECT of the newest standing blocks of a filter, up to limit of each
-// of two kinds, with its arguments.
+// kind, the project's and each sender's, with its arguments.
 func (f Filter) walks(columns string, limit int) (string, []any) {
-	args := []any{f.ProjectID, f.Livemode, f.Sender}
+	args := []any{f.ProjectID, f.Livemode}
 	var where strings.Builder
 	and := func(condition string, v any) {
 		args = append(args, v)
@@ -214,7 +214,12 @@ func (f Filter) walks(columns string, limit int) (string, []any) {
 		return fmt.Sprintf(`(SELECT %s FROM suppressions WHERE lifted_at IS NULL AND %s%s ORDER BY id DESC LIMIT %d)`, columns, scope, where.String(), limit)
 	}
 	// Each along an index of its own. A sender's opt-out can be the project's too.
-	return walk("project_id = $1 AND livemode = $2") + " UNION " + walk("sender <> '' AND sender = $3"), args
+	sql := walk("project_id = $1 AND livemode = $2")
+	for _, sender := range f.Senders {
+		args = append(args, sender)
+		sql += " UNION " + walk(fmt.Sprintf("sender <> '' AND sender = $%d", len(args)))
+	}
+	return sql, args
 }
 
 // Count counts the standing blocks that List lists, up to most.

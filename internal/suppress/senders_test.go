@@ -1,0 +1,66 @@
+package suppress_test
+
+import (
+	"testing"
+
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/secret"
+	"github.com/connectlink/connectlink/internal/store/suppression"
+	"github.com/connectlink/connectlink/internal/suppress"
+	"github.com/connectlink/connectlink/internal/track/tracktest"
+)
+
+// A person who said STOP to one of a project's senders is not to be written to by
+// the next one when the first fails; START to that sender undoes it.
+func TestAnOptOutToOneSenderKeepsAllOfAProjectFromWriting(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const phone, second = "+12025550123", "+15005550001"
+	said := suppression.Scope{ProjectID: "default", Senders: []string{second}}
+	both := suppression.Scope{ProjectID: "default", Senders: []string{sender, second}}
+	if _, _, err := suppression.Insert(t.Context(), w.Pool, w.Box, said, suppression.New{
+		Channel: invite.SMS, Kind: invite.OptOut, Address: secret.New(phone), Source: suppression.FromReply,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	standing := func(s suppression.Scope) int {
+		list, err := suppression.ListStanding(t.Context(), w.Pool, suppression.Keys(w.Box, s, invite.SMS, phone))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(list)
+	}
+	if n := standing(both); n != 1 {
+		t.Errorf("%d blocks stand for a project with both senders", n)
+	}
+	if n := standing(suppression.Scope{ProjectID: "other", Senders: []string{sender}}); n != 0 {
+		t.Errorf("%d blocks stand for a project without the sender", n)
+	}
+	other := suppression.Scope{ProjectID: "other", Senders: both.Senders}
+	rows, _, err := suppression.List(t.Context(), w.Pool, suppression.Filter{Scope: other, Limit: 10})
+	if err != nil || len(rows) != 1 || rows[0].Sender != second {
+		t.Errorf("listed %+v, %v", rows, err)
+	}
+	if _, err := suppression.SetLifted(t.Context(), w.Pool, w.Box, suppression.Keys(w.Box, said, invite.SMS, phone), true, "START", secret.Text{}); err != nil {
+		t.Fatal(err)
+	}
+	if n := standing(both); n != 0 {
+		t.Errorf("%d blocks stand after START", n)
+	}
+}
+
+// Where a provider's report tells of an opt-out, it belongs to what that provider
+// sends from.
+func TestAnOptOutInAReportBelongsToTheSenderOfItsProvider(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(p *suppress.Params) {
+		p.Senders = func(string, bool) []string { return []string{sender, "+15005550001"} }
+		p.SenderOf = func(name, _ string, _ bool) string { return map[string]string{"p": "+15005550001"}[name] }
+	})
+	m := w.Invite(tracktest.Options{Channel: invite.SMS})
+	w.happen(m, invite.Rejected, invite.OptedOut)
+	var from string
+	if err := w.Pool.QueryRow(t.Context(), `SELECT sender FROM suppressions WHERE kind = 'opt_out'`).Scan(&from); err != nil || from != "+15005550001" {
+		t.Errorf("the opt-out belongs to %q, %v", from, err)
+	}
+}
