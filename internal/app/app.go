@@ -67,8 +67,8 @@ type Options struct {
 	Log *slog.Logger
 	// Listener is where the API and the pages are served; nil opens cfg.Listen.
 	Listener net.Listener
-	// Laptop opens what is for one's own machine only: the inbox page without
-	// a key, and events to private addresses.
+	// Laptop enables the features for a developer's own machine: the inbox
+	// page without a key, and events to private addresses.
 	Laptop bool
 	// Pace is the sandbox's unit of scripted time; default 1 s.
 	Pace time.Duration

@@ -102,7 +102,7 @@ func newExplained(b *testing.B, url, planCache string) *explained {
 	return e
 }
 
-// take returns what was said since the last call.
+// take returns the statements logged since the last call.
 func (e *explained) take() []plan {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -186,9 +186,10 @@ func hashUsers(b *testing.B, url string) find.User {
 	return find.NewUser(box, "default", false, "user-7")
 }
 
-// BenchmarkPlans shows that no hot query reads more when there are more
-// invites: it fails when one scans a table or touches too many pages.
-// CONNECTLINK_BENCH_ROWS says how many invites; 200,000 take about a minute.
+// BenchmarkPlans shows that no hot query reads more with more invites: it
+// fails when one scans a table or touches too many pages.
+// CONNECTLINK_BENCH_ROWS is the number of invites; 200,000 take about a
+// minute.
 func BenchmarkPlans(b *testing.B) {
 	n := benchRows()
 	url := postgrestest.New(b)

@@ -22,8 +22,8 @@ import (
 )
 
 // benchRig is a durable Postgres, the real program and stub vendors on one
-// machine. What is measured are ratios to that Postgres under pgbench in the
-// same minute: absolute numbers say more about the machine.
+// machine. The results are ratios to that Postgres under pgbench in the same
+// minute: absolute numbers depend more on the machine.
 type benchRig struct {
 	b       *testing.B
 	dir     string

@@ -15,13 +15,13 @@ import (
 	"time"
 )
 
-// loadDomain marks the recipients of a measurement; the number before it says
-// which request a mail belongs to.
+// loadDomain marks the recipients of a measurement; the number before it
+// identifies the request of a mail.
 const loadDomain = "@load.example"
 
-// stubVendors are Pipedream and SendGrid on one loopback listener, as lean as
-// can be: they share two cores with what is measured. net/http's server would
-// cost more than the answers do.
+// stubVendors are Pipedream and SendGrid on one loopback listener, with as
+// little work as possible: they share two cores with the measured program.
+// net/http's server would cost more than the answers.
 type stubVendors struct {
 	listener net.Listener
 	delay    atomic.Int64 // before a mail is answered, as time.Duration
@@ -99,7 +99,7 @@ func (v *stubVendors) answer(path string, body []byte) string {
 	case strings.HasSuffix(path, "/mail/send"):
 		v.took(body)
 		if d := v.delay.Load(); d > 0 {
-			time.Sleep(time.Duration(d)) // the vendor's slowness is what is measured
+			time.Sleep(time.Duration(d)) // the vendor's delay is the measured quantity
 		}
 		return "HTTP/1.1 202 Accepted\r\nX-Message-Id: m" + strconv.FormatInt(v.sent.Load(), 10) + "\r\nContent-Length: 0\r\n\r\n"
 	case strings.HasSuffix(path, "/oauth/token"):

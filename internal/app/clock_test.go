@@ -25,7 +25,7 @@ func TestAClockTenMinutesOffChangesNothing(t *testing.T) {
 			// An invite that ends by itself, soon; looked at again at the end.
 			brief := p.invite(http.StatusCreated, object{"external_user_id": "user-9", "app": "slack", "channel": "link", "expires_in": 3})
 
-			// Enough is left of a quarter of an hour, whatever the machine thinks.
+			// Enough of a quarter of an hour is left, by any clock.
 			short := p.invite(http.StatusCreated, with(to("delivered@connectlink.test"), "expires_in", 900))
 			if life := p.life(short); (life - 15*time.Minute).Abs() > 5*time.Second {
 				t.Errorf("it lasts %v, want 15 min", life)

@@ -58,8 +58,8 @@ func (a *App) mountConsole(e *echo.Echo) error {
 // linkLasts is how long the printed link signs in.
 const linkLasts = 15 * time.Minute
 
-// ConsoleLink is an address that signs whoever runs this program into the
-// console once, as administrator of everything.
+// ConsoleLink is an address that signs the operator of this program into
+// the console once, as administrator of everything.
 func (a *App) ConsoleLink(ctx context.Context, base, name string) (string, error) {
 	token, err := a.Staff.Link(ctx, access.Principal{Kind: access.KindSystem}, name,
 		map[string]access.Role{account.EveryProject: access.RoleAdmin}, linkLasts)

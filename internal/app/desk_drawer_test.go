@@ -86,7 +86,7 @@ func TestSendingAgainOpensOverThePage(t *testing.T) {
 	d.until(inv.text("id"), "delivered", func(inv object) bool { return inv.text("recipient.email") == "delivered@connectlink.test" })
 }
 
-// Somebody whose session ended is led to the sign-in, as by any link.
+// A person whose session ended is led to the sign-in, as by any link.
 func TestADrawerWithoutASessionLeadsToTheSignIn(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, access.RoleAgent)

@@ -9,8 +9,8 @@ import (
 	"github.com/connectlink/connectlink/internal/access"
 )
 
-// A form that was shown before something happened does nothing, says what
-// happened, and asks again; a resend too soon says when it may. Without scripts.
+// A form that was shown before an event has no effect, shows the event, and asks
+// again; a resend too soon shows when it is allowed. Without scripts.
 func TestAStaleFormAsksAgain(t *testing.T) {
 	t.Parallel()
 	p := start(t, boot{})

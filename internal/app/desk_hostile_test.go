@@ -28,8 +28,8 @@ func hostile() []string {
 // pages are.
 const worst = `"><b onclick='pwned = 1'>b</b><textarea>`
 
-// harmless demands that nothing of a page was made by what somebody wrote. The
-// policy would keep most of it from running; it must not even be there.
+// harmless asserts that no part of a page was created by input. The policy
+// would keep most of it from running; it must not even exist.
 func (d *desk) harmless(where string) {
 	d.t.Helper()
 	made := evaluate[[]string](d, `[...("pwned" in window ? ["it ran"] : []), ...[...document.querySelectorAll(
@@ -159,8 +159,8 @@ func (d *desk) called(id, name string) {
 	d.exec(fmt.Sprintf(`UPDATE invites SET account_name = '\x%x' WHERE id = '%x'`, sealed, of.UUID()))
 }
 
-// What staff write is text for other staff: names, keys, reasons of blocks and
-// of their end, filters and what is searched for.
+// Text from staff is text for other staff: names, keys, reasons of
+// suppressions and of their end, filters and searches.
 func TestHostileWordsOfStaffAreShownAsText(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, access.RoleAdmin)

@@ -29,8 +29,8 @@ func (d *desk) waits(what string, ok func() bool) {
 	}
 }
 
-// Every shortcut of the list does what the list says, none of them does
-// anything while somebody types, and who does not want them has none.
+// Every shortcut of the list does the listed act, none acts while a person
+// types, and all can be switched off.
 func TestSupportWorksByShortcuts(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, access.RoleAgent)

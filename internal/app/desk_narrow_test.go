@@ -20,8 +20,8 @@ func narrow() []window {
 	return []window{{"320 px", 320, 1, false}, {"1280 px at 200 %, with the reader's own spacing", 640, 2, true}}
 }
 
-// Where there is little room, in Arabic, everything of a page is there, in its
-// place and within reach, whatever step of the task one is at.
+// On a narrow screen, in Arabic, all parts of a page are present, in their
+// place and within reach, at every step of the task.
 func TestSupportWorksOnANarrowScreenInArabic(t *testing.T) {
 	t.Parallel()
 	for _, w := range narrow() {

@@ -22,8 +22,8 @@ func (p *product) invites() int {
 	return len(made)
 }
 
-// What staff look at before they invite is what the API's preview shows. Nothing
-// comes of looking, and nobody else can look along.
+// The preview before inviting equals the API's preview. It has no effect, and no
+// other person can open it.
 func TestSupportLooksAtAnInviteBeforeMakingIt(t *testing.T) {
 	t.Parallel()
 	p := start(t, boot{})
@@ -58,7 +58,7 @@ func TestSupportLooksAtAnInviteBeforeMakingIt(t *testing.T) {
 	if n := p.invites(); n != 0 {
 		t.Errorf("looking made %d invites", n)
 	}
-	// Bound to who typed it, and to what was typed.
+	// Bound to the author and to the typed values.
 	if status, _, _ := p.staff(access.RoleAdmin).do("GET", mail, ""); status != http.StatusNotFound {
 		t.Errorf("a colleague looks along: %d", status)
 	}
@@ -85,8 +85,8 @@ func TestAFaultyDraftIsNotShown(t *testing.T) {
 	}
 }
 
-// The list of apps is Pipedream's: what needs no account is not in it, and what
-// is none brings up what was probably meant.
+// The list of apps is Pipedream's: apps that need no account are left out, and
+// an unknown name shows similar apps.
 func TestSupportChoosesAnApp(t *testing.T) {
 	t.Parallel()
 	p := start(t, boot{})

@@ -8,7 +8,7 @@ import (
 	"github.com/connectlink/connectlink/internal/access"
 )
 
-// staff is somebody with a role, at a browser without scripts.
+// staff is a person with a role, at a browser without scripts.
 func (p *product) staff(role access.Role) *visitor {
 	p.t.Helper()
 	token, err := p.app.Staff.Link(p.t.Context(), access.Principal{Kind: access.KindSystem}, "Robin "+string(role), map[string]access.Role{"default": role}, patience)
@@ -91,8 +91,8 @@ func TestSupportSeesThePageThatTheLinkLeadsTo(t *testing.T) {
 	}
 }
 
-// Messages are not kept. Support is told so, and whether what is shown has the
-// wording of then.
+// Messages are not kept. Support is told so, and whether the preview has the
+// wording of the sent message.
 func TestSupportIsToldHowNearTheShownMessageIsToTheSentOne(t *testing.T) {
 	t.Parallel()
 	p := start(t, boot{})

@@ -18,8 +18,8 @@ import (
 	"github.com/connectlink/connectlink/internal/grant"
 )
 
-// misspelt is an invite whose address has its domain wrong in our record. The
-// message came back, as it does from a domain that somebody else parks.
+// misspelt is an invite whose address has a wrong domain in our record. The
+// message bounced, as from a domain that another company has parked.
 func (d *desk) misspelt() object {
 	d.t.Helper()
 	d.exec(`CREATE FUNCTION sandbox.no_such_mailbox() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
@@ -138,8 +138,8 @@ func TestSupportSwitchesToTextMessagesInThreeSteps(t *testing.T) {
 	})
 }
 
-// What an agent copies, and why, is on the timeline and in the audit log; what
-// is copied is our link, and it works.
+// A copied link and the reason for copying are in the timeline and the audit
+// log; the copied link is ours, and it works.
 func TestACopiedLinkIsOnRecord(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, access.RoleLead)
@@ -169,8 +169,7 @@ func TestACopiedLinkIsOnRecord(t *testing.T) {
 	}
 }
 
-// A viewer sees no address, anywhere: not on a page, in its source, or in what
-// is streamed to it.
+// A viewer sees no address: not on a page, in its source, or in its stream.
 func TestAViewerSeesNoAddressAnywhere(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, access.RoleViewer)
@@ -252,7 +251,7 @@ func TestTheDeskIsAccessible(t *testing.T) {
 	look(browsertest.Page{Lang: "ar", Dir: "rtl", Narrow: true})
 }
 
-// examine says what is in anybody's way on the page that is shown.
+// examine reports the accessibility faults of the shown page.
 func (d *desk) examine(with *browsertest.Instrument, of browsertest.Page, name string) {
 	d.t.Helper()
 	if !of.Narrow {

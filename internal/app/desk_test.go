@@ -54,7 +54,7 @@ func newDesk(t *testing.T, role access.Role, flags ...chromedp.ExecAllocatorOpti
 	return d
 }
 
-// signIn signs somebody in with one role in the project.
+// signIn signs a person in with one role in the project.
 func (d *desk) signIn(role access.Role) {
 	d.t.Helper()
 	d.signInAs("Robin "+string(role), role)
@@ -123,8 +123,8 @@ func (d *desk) click(what, then string) {
 	d.act("click "+what, then, pressed(what))
 }
 
-// pressed is a click. A page that follows its invite may put what was found in
-// another place before it is pressed; a person presses where it is now.
+// pressed is a click. A page that follows its invite may move an element
+// between finding and pressing it; a person presses the current place.
 func pressed(what string) chromedp.Action[chromedp.Void] {
 	click := chromedp.Click(chromedp.CSS(what))
 	return func(ctx context.Context, tab *chromedp.Target) (chromedp.Void, error) {

@@ -9,8 +9,8 @@ import (
 	"github.com/connectlink/connectlink/internal/access"
 )
 
-// Unmasking goes on to a page that can be reloaded for a minute, by whoever
-// unmasked it; the address of that page shows nobody else anything.
+// Unmasking leads to a page that can be reloaded for a minute by the person
+// who unmasked; its address shows no other person anything.
 func TestAnUnmaskedPageCanBeReloaded(t *testing.T) {
 	t.Parallel()
 	p := start(t, boot{})

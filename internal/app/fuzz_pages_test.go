@@ -84,8 +84,8 @@ func parsePage(at *url.URL, body []byte) (links []string, forms []form) {
 	return links, forms
 }
 
-// isAPage demands an answer that is no failure of ours and, where it is a page
-// of ours, says what a browser may do with it.
+// isAPage demands an answer that is no failure of ours and, if it is a page of
+// ours, a content security policy.
 func (c *crawler) isAPage(op string, q fuzzRequest, resp *http.Response, answer []byte) {
 	isBusy := resp.StatusCode == http.StatusServiceUnavailable && resp.Header.Get("Retry-After") != ""
 	if resp.StatusCode >= 500 && !isBusy && resp.StatusCode != http.StatusNotImplemented {

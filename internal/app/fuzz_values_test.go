@@ -195,7 +195,7 @@ func (f *fuzzer) listed(o operation, ids map[string]string) (list []fuzzRequest)
 	return append(list, f.wrappings(o, ids, valid)...)
 }
 
-// wrappings keep what is asked for and change what is around it: method, content
+// wrappings keep the request's content and change its frame: method, content
 // type, credentials, path.
 func (f *fuzzer) wrappings(o operation, ids map[string]string, valid []byte) (list []fuzzRequest) {
 	add := func(what string, change func(*fuzzRequest)) {

@@ -177,8 +177,8 @@ func TestTwinsOnTwoProcesses(t *testing.T) {
 	}
 }
 
-// TestALinkHandedOverByTheProductIsLookedFor: with channel link nobody sees a
-// press, so Pipedream's accounts are looked at from the start.
+// TestALinkHandedOverByTheProductIsLookedFor: with channel link there is no
+// press to see, so Pipedream's accounts are read from the start.
 func TestALinkHandedOverByTheProductIsLookedFor(t *testing.T) {
 	t.Parallel()
 	p := start(t, boot{})

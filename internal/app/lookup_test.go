@@ -10,8 +10,8 @@ import (
 	"github.com/connectlink/connectlink/internal/postgrestest"
 )
 
-// TestF09LookingUpByAddressSendsPostgresNone: through the API and the console,
-// whatever is looked up by an address or number, Postgres gets none of it.
+// TestF09LookingUpByAddressSendsPostgresNone: look-ups by address or number
+// through the API and the console send Postgres neither.
 func TestF09LookingUpByAddressSendsPostgresNone(t *testing.T) {
 	t.Parallel()
 	db, sent := postgrestest.Record(t, postgrestest.New(t))

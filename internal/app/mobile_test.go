@@ -156,7 +156,8 @@ func TestAnAppConnectsAndReturnsByItsOwnScheme(t *testing.T) {
 	}
 }
 
-// TestAReturnIsAHintNeverProof: whoever calls the way back changes nothing.
+// TestAReturnIsAHintNeverProof: a request of the return address changes
+// nothing.
 func TestAReturnIsAHintNeverProof(t *testing.T) {
 	t.Parallel()
 	p := start(t, boot{env: appEnv})

@@ -18,7 +18,7 @@ func (a *App) showPages(d issue.Draft, lang string) ([]issue.PreviewPage, error)
 	out := make([]issue.PreviewPage, 0, len(view.States()))
 	for _, s := range view.States() {
 		if s == view.Verify && d.Verify != invite.VerifyCode {
-			continue // nobody will see it
+			continue // never shown
 		}
 		one, err := a.showPage(d, string(s), lang)
 		if err != nil {
@@ -29,7 +29,7 @@ func (a *App) showPages(d issue.Draft, lang string) ([]issue.PreviewPage, error)
 	return out, nil
 }
 
-// showPage renders one page of an invite for somebody other than its recipient.
+// showPage renders one page of an invite for a viewer other than its recipient.
 // Its address is masked, and its paths hold the draft's code.
 func (a *App) showPage(d issue.Draft, state, lang string) (issue.PreviewPage, error) {
 	s := view.State(state)

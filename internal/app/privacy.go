@@ -15,8 +15,9 @@ import (
 	"github.com/connectlink/connectlink/internal/provider"
 )
 
-// againAfter is when what was on its way during an erasure has arrived: calls
-// have ended, and their results waited for the database for two minutes at most.
+// againAfter is the time until data in transit during an erasure has arrived:
+// calls have ended, and their results waited for the database for two minutes at
+// most.
 const againAfter = 5 * time.Minute
 
 func (a *App) openErase() {

@@ -356,8 +356,8 @@ func TestScriptedPeopleAskForAFreshLinkAndReport(t *testing.T) {
 	}
 }
 
-// TestAPersonWhoWantsNoMoreMessagesGetsNone: what is ticked on the page holds
-// for the next invite too.
+// TestAPersonWhoWantsNoMoreMessagesGetsNone: the choice on the page holds for
+// the next invite too.
 func TestAPersonWhoWantsNoMoreMessagesGetsNone(t *testing.T) {
 	t.Parallel()
 	p := start(t, boot{})

@@ -69,8 +69,8 @@ func (a *App) metrics() echo.HandlerFunc {
 }
 
 // mountSandbox adds test mode's pages. Pipedream's stand-in must be reachable
-// by whoever follows a test link; the inbox shows messages, so without a key it
-// is for one's own machine only.
+// by anyone who follows a test link; the inbox shows messages, so without a key
+// it is for one's own machine only.
 func (a *App) mountSandbox(e *echo.Echo) {
 	h := echo.WrapHandler(http.StripPrefix("/sandbox", a.standins.sandbox.Pages()))
 	e.Any("/sandbox/*", func(c echo.Context) error {

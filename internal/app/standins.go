@@ -43,7 +43,8 @@ func (a *App) openStandins(ctx context.Context) error {
 }
 
 func (s *standins) run(ctx context.Context, g *errgroup.Group, works bool, log *slog.Logger) {
-	// The vendors answer until close: what is still under way at a stop calls them.
+	// The vendors answer until close, because calls in progress at a stop need
+	// them.
 	s.server = web.Server(s.sandbox.Vendors(), log)
 	served := make(chan error, 1)
 	go func() { served <- s.server.Serve(s.listener) }()
@@ -93,8 +94,9 @@ func (s *standins) rehearsed(p config.Project) config.Project {
 	return p
 }
 
-// rehearse lets a scripted recipient of test mode script how Pipedream answers:
-// its request carries no address, so nobody else could tell it.
+// rehearse lets a scripted recipient of test mode choose how Pipedream answers:
+// Pipedream's request contains no address, so the stand-in cannot know it
+// otherwise.
 func (a *App) rehearse(ctx context.Context, externalUserID string, r invite.Recipient) error {
 	if a.standins == nil {
 		return nil

@@ -28,9 +28,9 @@ func readTexts(fsys fs.FS) (t texts, err error) {
 }
 
 // openTemplates reads the built-in texts and those of the projects. Every
-// process needs all of it: the API shows previews of messages, the workers send
-// them. One project's fault stops the start, because a message that nobody can
-// render would be found out only when it is due.
+// process needs all of them: the API shows previews of messages, the workers
+// send them. One project's fault stops the start, because a message that cannot
+// be rendered would otherwise be found only when it is due.
 func (a *App) openTemplates() (err error) {
 	if a.texts, err = readTexts(templates.FS); err != nil {
 		return fmt.Errorf("the built-in templates: %w", err)

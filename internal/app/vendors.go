@@ -131,7 +131,8 @@ type workshop struct {
 // mintsPerMinute is Pipedream's documented limit for one external user.
 const mintsPerMinute = 100
 
-// open makes the clients of one project and mode; what has no credentials stays absent.
+// open makes the clients of one project and mode; a vendor without credentials stays
+// absent.
 func (w workshop) open(p config.Project, livemode bool, callbackURL string) (*vendors, error) {
 	v := &vendors{
 		minters: map[string]*mint.Minter{}, pipedreams: map[string]*pipedream.Client{}, callbackURL: callbackURL,

@@ -12,9 +12,9 @@ import (
 	"github.com/connectlink/connectlink/internal/publish"
 )
 
-// Warnings lists what works and yet should not stay so, one sentence each,
-// beginning with the setting's name: what the configuration says of itself, and
-// what is known of its database.
+// Warnings lists settings that work and should be changed, one sentence each,
+// beginning with the setting's name: those of the configuration, and those of
+// its database.
 func Warnings(cfg *config.Config) []string {
 	out := cfg.Warnings()
 	type named struct{ name, url string }
@@ -33,9 +33,9 @@ func Warnings(cfg *config.Config) []string {
 // Lookup resolves a name, as net.DefaultResolver.LookupNetIP does.
 type Lookup func(ctx context.Context, network, host string) ([]netip.Addr, error)
 
-// WebhookFault says why `serve` would not deliver a project's events, by the
-// rule of the dial; nil when it would, or has none to deliver. Without lookup
-// names are not resolved.
+// WebhookFault returns why `serve` would not deliver a project's events, by
+// the rule of the dial; nil if it would, or has none to deliver. Without
+// lookup names are not resolved.
 func WebhookFault(ctx context.Context, p config.Project, lookup Lookup) error {
 	err := publish.Unreachable(ctx, p.Webhook, lookup)
 	switch {

@@ -62,7 +62,7 @@ func asker(c echo.Context) access.Principal {
 	return p
 }
 
-// notYet answers what is announced and not built.
+// notYet answers announced routes that are not implemented.
 func notYet(echo.Context) error {
 	return invite.Errorf(invite.CodeNotYet, "This endpoint is announced, but not available yet; /docs lists what is.")
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/connectlink/connectlink/internal/web"
 )
 
-// Bodies of callbacks are read before anything is known of their sender, so all
-// of them together are bounded: what is announced counts, and a body without a
+// Bodies of callbacks are read before their sender is known, so all of them
+// together are bounded: the announced length counts, and a body without a
 // length counts as the route's limit. SendGrid posts at most 768 kB at once.
 const (
 	hookBytes       = 16 << 20

@@ -53,7 +53,7 @@ type InApp struct {
 	Opens Budget
 	// Reads limits how often an invite is read, per client token; nil sets no limit.
 	Reads Budget
-	// Waiting knows who waits; without it nobody does.
+	// Waiting holds the waiting clients; without it none can wait.
 	Waiting *watch.Registry
 	// Streams serves apps that follow their invite; without it they are answered once.
 	Streams *web.Streams
@@ -105,8 +105,8 @@ type clientTokenShape struct {
 	ExpiresAt time.Time `json:"expires_at"`
 }
 
-// clientToken makes a token. It opens the invite's link, so whoever may not
-// see links may not make one.
+// clientToken creates a token. The token opens the invite's link, so it
+// requires the right to see links.
 func (a *api) clientToken(c echo.Context) error {
 	id, err := inviteID(c)
 	if err != nil {

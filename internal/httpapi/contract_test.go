@@ -29,7 +29,7 @@ type contract struct {
 }
 
 // loadContract reads the document as callers get it, so that its JSON form is
-// what is tested.
+// tested.
 func loadContract(t *testing.T) *contract {
 	t.Helper()
 	e := newEcho(t, web.Params{}, httpapi.Params{})
@@ -55,7 +55,7 @@ func loadContract(t *testing.T) *contract {
 
 // closeSchemas makes undocumented members a fault. In the document objects of
 // answers stay open, because changes are additive; in a test of the same
-// version a member that nobody wrote down is forgotten documentation.
+// version an undocumented member is forgotten documentation.
 func closeSchemas(doc *openapi3.T) {
 	no := false
 	for _, ref := range doc.Components.Schemas {
@@ -65,7 +65,7 @@ func closeSchemas(doc *openapi3.T) {
 	}
 }
 
-// options: what is documented must be there, statuses included.
+// options: every documented part must exist, statuses included.
 func options() *openapi3filter.Options {
 	return &openapi3filter.Options{
 		IncludeResponseStatus: true, MultiError: true, AuthenticationFunc: openapi3filter.NoopAuthenticationFunc,
@@ -73,8 +73,8 @@ func options() *openapi3filter.Options {
 	}
 }
 
-// check holds one exchange to the document. A request that was accepted must
-// be one that the document allows; an answer must be documented whatever it is.
+// check compares one exchange with the document. An accepted request must be
+// allowed by the document; every answer must be documented.
 func (c *contract) check(t *testing.T, r *http.Request, body []byte, resp *http.Response, answer []byte) {
 	t.Helper()
 	r = r.Clone(context.Background())

@@ -172,7 +172,7 @@ func TestTheExamplesOfTheDocumentAreTaken(t *testing.T) {
 				}
 				target := id
 				if strings.HasSuffix(path, "/resend") && name == "again" {
-					continue // resending what has not left yet is refused, rightly
+					continue // resending a message that was not sent yet is refused, rightly
 				}
 				if strings.Contains(path, "{id}") {
 					target = w.create(t, w.key, byEmail)

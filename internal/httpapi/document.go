@@ -173,7 +173,7 @@ func (s schema) kind() (text, link string) {
 	return text + s.limits(), ""
 }
 
-// limits says how long or how large a value may be.
+// limits returns the maximum length or size of a value.
 func (s schema) limits() string {
 	switch {
 	case s.Minimum != nil && s.Maximum != nil:

@@ -167,7 +167,7 @@ func TestF22NulAndInvalidUTF8AreRefusedEverywhere(t *testing.T) {
 			}
 		}
 	}
-	// What is valid UTF-8 passes, escaped or not.
+	// Valid UTF-8 passes, escaped or not.
 	for _, good := range []string{"%e2%82%ac", "€", "a%20b", "a+b", "100%25", "%F0%9F%98%80"} {
 		if r := w.call(t, w.key, "GET", "/v1/invites?external_user_id="+good, ""); r.status != 200 {
 			t.Errorf("%s: %d %s", good, r.status, r.body)

@@ -41,7 +41,7 @@ import (
 
 const publicURL = "https://go.acme.example"
 
-// newEcho mounts the API; what is not given stays empty.
+// newEcho mounts the API; parameters that are not given stay empty.
 func newEcho(t testing.TB, wp web.Params, p httpapi.Params) *echo.Echo {
 	t.Helper()
 	if wp.Log == nil {

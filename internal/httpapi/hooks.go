@@ -15,9 +15,8 @@ import (
 )
 
 // Callbacks are answered with bare statuses: machines of others read them, and
-// whoever guesses at them learns nothing. 2xx comes only after the commit;
-// anything else makes the provider try again, which is what a fault of ours
-// should do.
+// an attacker learns nothing. 2xx is sent only after the commit; any other
+// status makes the provider try again, which is right for a fault of ours.
 
 func (a *api) pipedream(c echo.Context) error {
 	raw, err := rawBody(c)
@@ -107,7 +106,7 @@ func mode(c echo.Context) (livemode, ok bool) {
 }
 
 // taken answers a provider. An unknown address is answered like a forged
-// signature, so that nobody can find out which projects exist.
+// signature, so that the existence of projects is not revealed.
 func taken(c echo.Context, err error) error {
 	switch {
 	case err == nil:

@@ -174,8 +174,8 @@ func (a *api) get(c echo.Context) error {
 	return answer(c, http.StatusOK, out)
 }
 
-// inviteID reads the id of the path. What is no id is answered like one that
-// belongs to nobody.
+// inviteID reads the id of the path. A text that is no id is answered like
+// an unknown id.
 func inviteID(c echo.Context) (invite.ID, error) {
 	id, err := invite.Parse[invite.ID](c.Param("id"))
 	if err != nil {

@@ -97,7 +97,7 @@ func (a *api) ownMessages(ctx context.Context, inbox Inbox, p access.Principal, 
 func (a *api) owns(ctx context.Context, p access.Principal, inviteID string) (bool, error) {
 	id, err := invite.Parse[invite.ID](inviteID)
 	if err != nil {
-		return false, nil // a message that somebody else put into the sandbox
+		return false, nil // a message that another program put into the sandbox
 	}
 	_, err = find.Get(ctx, a.DB, p.ProjectID, p.Livemode, id)
 	if errors.Is(err, find.ErrNotFound) {
@@ -133,8 +133,8 @@ func (a *api) message(c echo.Context) error {
 	return answer(c, http.StatusOK, m)
 }
 
-// contentShape is what a recipient saw, with its links and passcodes masked: whoever may
-// read invites need not be able to act as their recipients.
+// contentShape is the recipient's message, with its links and passcodes masked: the
+// right to read invites is not the right to act as their recipients.
 type contentShape struct {
 	Object     string            `json:"object"`
 	DeliveryID invite.DeliveryID `json:"delivery_id"`

@@ -13,7 +13,7 @@ import (
 	"github.com/connectlink/connectlink/internal/web"
 )
 
-// Privacy shows and erases what is held about a person; *erase.Service does.
+// Privacy exports and erases the data of a person; *erase.Service does.
 type Privacy interface {
 	Export(ctx context.Context, p access.Principal, externalUserID string) (erase.Export, error)
 	Erase(ctx context.Context, p access.Principal, externalUserID, reason string) (erase.Erased, error)
@@ -36,7 +36,7 @@ type erasureShape struct {
 	erase.Erased
 }
 
-// exportPerson writes as it reads: what is held of one person may be long.
+// exportPerson streams, because the data of one person may be long.
 func (a *api) exportPerson(c echo.Context) error {
 	var req personRequest
 	_, faults, err := body(c, &req, false)

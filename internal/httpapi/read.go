@@ -84,8 +84,8 @@ func meta(c echo.Context, raw []byte, route string) (issue.Meta, error) {
 
 // idempotencyKey reads the header's value. The draft of the header (HTTP
 // Idempotency-Key, draft-ietf-httpapi-idempotency-key-header) writes a structured
-// string: "k" is the key k. Most clients send the key alone. wrong says what is
-// wrong with it.
+// string: "k" is the key k. Most clients send the key alone. wrong is the fault
+// of the value.
 func idempotencyKey(values []string) (key, wrong string) {
 	if len(values) > 1 {
 		return "", "the header is given more than once"

@@ -55,17 +55,18 @@ type Params struct {
 	Box *seal.Box
 	// PublicURL is where people reach this service; empty when they cannot.
 	PublicURL string
-	// InApp serves products' own apps, AppLinks says which may open links of ours.
+	// InApp serves products' own apps, AppLinks lists the apps that may open links
+	// of ours.
 	InApp    InApp
 	AppLinks AppLinks
 	// Inbox and Advance serve test mode; nil where there is none. Advance moves
 	// an invite of test mode to a state named in advances.
 	Inbox   Inbox
 	Advance func(ctx context.Context, p access.Principal, id invite.ID, to string) error
-	// Check tells what a create would be refused for, without making anything,
-	// so that faults of form and of meaning come together. May be nil.
+	// Check returns the refusals of a create without any effect, so that
+	// faults of form and of meaning are reported together. May be nil.
 	Check func(p access.Principal, req issue.CreateRequest) error
-	// Ready says why this process should get no traffic; nil when it should.
+	// Ready returns why this process should get no traffic; nil if it should.
 	Ready func(ctx context.Context) error
 }
 
@@ -76,8 +77,8 @@ type api struct {
 	bodies *bodyBudget // of callbacks
 }
 
-// Limits of bodies. SendGrid posts up to a thousand events at once; what is posted
-// for one message, and by Pipedream, has a few hundred bytes.
+// Limits of bodies. SendGrid posts up to a thousand events at once; a post about
+// one message, and one of Pipedream, has a few hundred bytes.
 const (
 	smallHook = 64 << 10
 	batchHook = 4 << 20
@@ -86,7 +87,7 @@ const (
 // Who may use a route.
 const (
 	anyone     access.Scope = ""             // no key
-	anyKey     access.Scope = "any key"      // a key, whatever it may do
+	anyKey     access.Scope = "any key"      // a key with any scopes
 	byProvider access.Scope = "provider"     // no key: a signature
 	client     access.Scope = "client token" // no key: a token for one invite
 )
@@ -173,7 +174,8 @@ func Mount(e *echo.Echo, p Params) error {
 			guards = append([]echo.MiddlewareFunc{a.crossOrigin, a.clients}, guards...)
 			e.Add(http.MethodOptions, r.path, a.preflight)
 		default:
-			// The key comes first: nobody without one learns what else is asked for.
+			// The key comes first: a caller without one learns nothing about other
+			// requirements.
 			guards = append([]echo.MiddlewareFunc{a.authenticated(r.scope)}, guards...)
 		}
 		e.Add(r.method, r.path, r.handler, guards...)

@@ -63,8 +63,8 @@ var scopeNames = map[string]string{
 }
 
 // documented reports whether a route belongs into the document: callers' routes
-// that exist. Providers' addresses, what is not built yet, and the style sheet
-// do not.
+// that exist. Providers' addresses, routes that are not implemented, and the
+// style sheet do not.
 func (r tableRow) documented() bool {
 	return r.handler != "notYet" && r.scope != "byProvider" && r.path != "/docs/docs.css"
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/connectlink/connectlink/internal/secret"
 )
 
-// scenario is one exchange: what is sent, and what must come of it. {id},
-// {dlv} and {cursor} stand for what scenarios before it made.
+// scenario is one exchange: a request and its expected answer. {id}, {dlv}
+// and {cursor} stand for values from earlier scenarios.
 type scenario struct {
 	name         string
 	key          secret.Text
@@ -125,8 +125,8 @@ func TestLinksAreNotEscaped(t *testing.T) {
 	}
 }
 
-// The first answer is made without reading the invite back; it must say what a
-// reading says.
+// The first answer is made without reading the invite back; it must equal a
+// later reading.
 func TestTheAnswerOfACreateIsWhatAReadingSays(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -135,7 +135,8 @@ func shapeOf(d find.Delivery) deliveryShape {
 		CreatedAt: d.CreatedAt.UTC(), UpdatedAt: d.UpdatedAt.UTC(),
 	}
 	if d.NextAt != nil && d.Status == invite.Queued {
-		// While an attempt is under way, next_at is the lease's end: nobody's business.
+		// While an attempt is in progress, next_at is the lease's end, which is
+		// internal.
 		at := d.NextAt.UTC()
 		s.NextAttemptAt = &at
 	}

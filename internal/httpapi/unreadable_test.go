@@ -6,8 +6,9 @@ import (
 	"testing"
 )
 
-// TestReliabilityF6ARowThatCannotBeOpenedHidesNoOther: it is shown with what can
-// be read and a mark, in lists, reads and replays; a resend says what to do.
+// TestReliabilityF6ARowThatCannotBeOpenedHidesNoOther: it is shown with its
+// readable parts and a mark, in lists, reads and replays; a resend names the
+// fix.
 func TestReliabilityF6ARowThatCannotBeOpenedHidesNoOther(t *testing.T) {
 	t.Parallel()
 	for name, damage := range map[string]string{

@@ -68,7 +68,8 @@ func (w *world) sign(body string) []string {
 	}
 }
 
-// work sends what is queued and plays the vendors' part until the test ends.
+// work sends the queued messages and plays the vendors' part until the test
+// ends.
 func (w *world) work() {
 	w.t.Helper()
 	cred := w.sandbox.Credentials()

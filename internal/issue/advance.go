@@ -13,8 +13,8 @@ import (
 	"github.com/connectlink/connectlink/internal/store/ledger"
 )
 
-// Check finds what is wrong with a create request by its form, without making
-// anything. Errors are as Create's.
+// Check validates the form of a create request, without any effect. Errors
+// are as Create's.
 func (s *Service) Check(p access.Principal, req CreateRequest) error {
 	project, err := s.project(p)
 	if err != nil {

@@ -9,9 +9,9 @@ import (
 	"github.com/connectlink/connectlink/internal/mint"
 )
 
-// Apps are the apps that fit words, for whoever is to choose one; without words
-// the ones most used at Pipedream. Errors: unavailable, as *invite.Error, and
-// what Pipedream's failure was.
+// Apps returns the apps that match words, for a person to choose from; without
+// words the most used ones at Pipedream. Errors: unavailable, as *invite.Error,
+// with Pipedream's failure.
 func (s *Service) Apps(ctx context.Context, p access.Principal, words string) ([]invite.App, error) {
 	m, err := s.minter(p)
 	if err != nil {

@@ -44,7 +44,7 @@ func (b *block) askIn(ctx context.Context, tx pgx.Tx) error {
 	return postgres.Translate(tx.SendBatch(ctx, batch).Close())
 }
 
-// err says why the recipient may not be written to.
+// err returns why the recipient must not be written to.
 func (b *block) err() error {
 	if len(b.standing) == 0 {
 		return nil

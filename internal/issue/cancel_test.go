@@ -8,8 +8,8 @@ import (
 	"github.com/connectlink/connectlink/internal/invite"
 )
 
-// TestF05CancelUnsentRevokesWhatTheKeyHasNotSent: what was sent stays, and so
-// does everything that another key made.
+// TestF05CancelUnsentRevokesWhatTheKeyHasNotSent: sent invites stay, and so
+// do all invites of another key.
 func TestF05CancelUnsentRevokesWhatTheKeyHasNotSent(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

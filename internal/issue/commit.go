@@ -40,8 +40,8 @@ func newCommitter(db *pgxpool.Pool) *committer {
 	return c
 }
 
-// insert stores a row with whatever else waits. When ctx ends first the row
-// may be stored all the same: the caller repeats with its Idempotency-Key.
+// insert stores a row together with other waiting ones. If ctx ends first
+// the row may still be stored: the caller repeats with its Idempotency-Key.
 func (c *committer) insert(ctx context.Context, row ledger.New) (ledger.Inserted, error) {
 	a := &accept{row: row, done: make(chan struct{})}
 	c.groups.add(a)

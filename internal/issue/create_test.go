@@ -400,7 +400,8 @@ func TestDevelopmentReachesListedRecipientsOnly(t *testing.T) {
 	}
 }
 
-// TestARepeatHearsWhatTheFirstHeard, whatever has become of the invite since.
+// TestARepeatHearsWhatTheFirstHeard, independent of later changes of the
+// invite.
 func TestARepeatHearsWhatTheFirstHeard(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

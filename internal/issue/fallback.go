@@ -10,10 +10,10 @@ import (
 	"github.com/connectlink/connectlink/internal/store/ledger"
 )
 
-// FallBack tries the other channel for every invite that calls for it, and
-// returns how many messages it queued. In the recipient's night a fallback of
-// live mode waits for the morning; to an address that is not to be written to it
-// is not made at all, and the timeline says why.
+// FallBack sends by the other channel for every invite whose fallback is due,
+// and returns the number of queued messages. In the recipient's night a fallback
+// of live mode waits for the morning; to a suppressed address none is sent, and
+// the timeline has the reason.
 func (s *Service) FallBack(ctx context.Context) (int, error) {
 	n, err := unasked(ctx, s, func(d ledger.Due) invite.ID { return d.ID }, ledger.LockFallbacks, s.fallBack)
 	if err != nil {
@@ -33,7 +33,8 @@ func (s *Service) fallBack(ctx context.Context, tx pgx.Tx, d ledger.Due) (lane s
 	case m.wait > 0:
 		return "", ledger.SetFallbackLater(ctx, tx, d.ID, m.wait)
 	}
-	// "first": whoever reads it has not heard of the invite by this channel.
+	// "first": its reader has not received a message of this invite by this
+	// channel.
 	delivery, err := s.queueUnasked(ctx, tx, d, "first")
 	if err != nil {
 		return "", err

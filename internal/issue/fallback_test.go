@@ -270,7 +270,7 @@ func TestFallbacksThatMakeNoSense(t *testing.T) {
 	}
 }
 
-// Whoever replied STOP is not written to because the mail bounced.
+// A recipient who replied STOP gets no text because the mail bounced.
 func TestNoFallbackToABlockedAddress(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

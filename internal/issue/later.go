@@ -11,7 +11,7 @@ import (
 // maxAhead is how far in the future a message may be planned.
 const maxAhead = 30 * 24 * time.Hour
 
-// later parses what is to happen at another time than now.
+// later parses the options with a time other than now.
 func (o *order) later(f *faults, r CreateRequest, p access.Principal, project config.Project, now time.Time) {
 	if r.SendAt != nil {
 		switch ahead := r.SendAt.Sub(now); {

@@ -21,8 +21,8 @@ type Proofs interface {
 	Match(locale string) string
 }
 
-// Draft is an invite as its pages need it: one that was checked and not made, or
-// one that was made, whose Code then is nobody's either.
+// Draft is an invite as its pages need it: one that was checked and not created,
+// or one that was created, with a Code that opens nothing.
 type Draft struct {
 	Project     config.Project
 	Livemode    bool
@@ -34,7 +34,8 @@ type Draft struct {
 	Verify      invite.Verify
 	Now         time.Time
 	ExpiresAt   time.Time
-	// Code stands where the invite's would: as long, and known to nobody.
+	// Code replaces the invite's code: of the same length, and it opens
+	// nothing.
 	Code string
 
 	// Of an invite that was made: what its pages quote, why connecting failed and
@@ -56,8 +57,8 @@ type PreviewPage struct {
 type Preview struct {
 	message.Inspection
 	Pages []PreviewPage
-	// Changed says what recipients read otherwise than the request has it; it is
-	// the same in every language.
+	// Changed lists the texts that recipients read differently from the request;
+	// it is the same in every language.
 	Changed []Warning
 }
 
@@ -68,10 +69,10 @@ const everyLanguage = "all"
 // cannot stand in a code: this one opens nothing.
 const previewCode = "preview-000000000000"
 
-// Preview shows what Create would send, in the recipient's language, in a given
-// one, or in every one ("all"). Nothing is stored, minted or sent, and blocked
-// addresses are not asked about. Errors are as Create's for what is wrong with
-// the request, and invalid_request for a language there are no messages in.
+// Preview returns the messages and pages of a Create, in the recipient's
+// language, in a given one, or in every one ("all"). Nothing is stored, minted
+// or sent, and suppressions are not checked. Errors are as Create's for faults
+// of the request, and invalid_request for a language without messages.
 func (s *Service) Preview(ctx context.Context, p access.Principal, req CreateRequest, lang string) ([]Preview, error) {
 	project, err := s.project(p)
 	if err != nil {

@@ -15,10 +15,10 @@ import (
 // is still on its way to the provider.
 const remindAfterSending = 10 * time.Minute
 
-// Remind reminds whoever has not opened the page yet, where that was asked for,
-// and returns how many messages it queued. A visit ends it, and so do the
-// invite's end, a message that did not get through, and a block. In the
-// recipient's night a reminder of live mode waits for the morning.
+// Remind sends the due reminders to recipients who have not opened the page,
+// and returns the number of queued messages. Reminders end with a visit, the
+// invite's end, a failed message, or a suppression. In the recipient's night a
+// reminder of live mode waits for the morning.
 func (s *Service) Remind(ctx context.Context) (int, error) {
 	n, err := unasked(ctx, s, func(d ledger.ReminderDue) invite.ID { return d.ID }, ledger.LockReminders, s.remind)
 	if err != nil {
@@ -34,7 +34,7 @@ func (s *Service) remind(ctx context.Context, tx pgx.Tx, d ledger.ReminderDue) (
 	never := func() (string, error) { return "", ledger.SetReminder(ctx, tx, d.ID, d.Reminded, nil) }
 	switch {
 	case !d.Status.Open() || d.Progress != invite.NotOpened || d.Reminded >= d.Reminders || d.Last == nil:
-		return never() // nothing to remind of: the timeline says why
+		return never() // no reason for a reminder; the timeline has the cause
 	case !d.Last.Ended():
 		return later(remindAfterSending)
 	case d.Last.DidNotArrive():

@@ -21,7 +21,7 @@ func askReminded(user string, n int) issue.CreateRequest {
 
 func delivered() invite.Event { return invite.Event{Type: invite.EventDeliveryDelivered} }
 
-// remind makes what is planned due, and reminds.
+// remind makes planned reminders due, and sends them.
 func (w *world) remind(s *issue.Service, want int) {
 	w.t.Helper()
 	if _, err := w.db.Exec(w.t.Context(), `UPDATE invites SET remind_at = now() WHERE remind_at IS NOT NULL`); err != nil {

@@ -159,7 +159,7 @@ func stillLeaving(inv find.Invite, channel invite.Channel) bool {
 	return status == invite.Queued || status == invite.Sending
 }
 
-// corrected lays what the request names over what is recorded.
+// corrected merges the request's values with the recorded ones.
 func corrected(was invite.Recipient, r *RecipientRequest) RecipientRequest {
 	out := RecipientRequest{Email: was.Email, Phone: was.Phone, Name: was.Name, Locale: was.Locale, TimeZone: was.TimeZone}
 	if was.SMSConsent != nil {
@@ -231,7 +231,7 @@ func (s *Service) storeResend(ctx context.Context, tx pgx.Tx, p access.Principal
 	if err != nil {
 		return err
 	}
-	// It may have ended, or been resent by somebody else, during the mint.
+	// It may have ended, or been resent by another request, during the mint.
 	if err := resendable(r.inv.ID, l.State.Status); err != nil {
 		return err
 	}

@@ -73,7 +73,8 @@ type Answer struct {
 	Invite   find.Resource
 	Status   int // 201, 202 when minting must be retried, 200 for if_active=return
 	Replayed bool
-	// Warnings say what recipients read otherwise than the request has it.
+	// Warnings list the texts that recipients read differently from the
+	// request.
 	Warnings []Warning
 }
 

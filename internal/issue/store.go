@@ -14,8 +14,8 @@ import (
 	"github.com/connectlink/connectlink/internal/store/ledger"
 )
 
-// Lane names the queue of one project, channel and mode: what is stuck in one
-// holds up nothing in another.
+// Lane names the queue of one project, channel and mode: a stuck delivery in
+// one does not delay another.
 func Lane(project string, c invite.Channel, livemode bool) string {
 	mode := "test"
 	if livemode {

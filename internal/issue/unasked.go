@@ -15,8 +15,8 @@ import (
 	"github.com/connectlink/connectlink/internal/store/ledger"
 )
 
-// Fallbacks and reminders are messages that nobody asks for at the moment they
-// are due: what both must regard stands here.
+// Checks shared by the two kinds of automatic message, fallbacks and
+// reminders.
 
 // unaskedAtOnce bounds one transaction.
 const unaskedAtOnce = 50
@@ -74,9 +74,9 @@ type moment struct {
 	wait  time.Duration // else, how long until it is to be looked at again
 }
 
-// moment reports whether somebody may be written to unasked: to an address there
-// is, that is not blocked, and not in the night, as long as the link lasts long
-// enough after it.
+// moment reports whether an automatic message may be sent: to an existing
+// address that is not suppressed, and not in the night, as long as the link
+// remains valid long enough after it.
 func (s *Service) moment(ctx context.Context, tx pgx.Tx, d ledger.Due) (moment, error) {
 	never := func(data invite.Data) (moment, error) {
 		data.Channel = d.Channel
@@ -102,7 +102,7 @@ func (s *Service) moment(ctx context.Context, tx pgx.Tx, d ledger.Due) (moment, 
 		return never(invite.Data{Reason: b.standing[0].Kind.Reason()})
 	}
 	wait := time.Duration(0)
-	if d.Livemode { // nobody is woken by test mode, and nobody should wait for it
+	if d.Livemode { // test mode wakes no person, and no test should wait for the morning
 		wait = invite.UntilDaytime(d.Now, zones(to)...)
 	}
 	granted := time.Duration(d.ExpiresInS) * time.Second

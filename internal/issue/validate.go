@@ -144,9 +144,9 @@ func (o *order) lives(f *faults, r CreateRequest, project config.Project, public
 	}
 }
 
-// proof is what the recipient has to show. A project's default is for what is
-// sent as an invite link; where it cannot hold it is not dropped in silence,
-// except for a link that the product shows to its own user.
+// proof parses verify. A project's default applies to messages with an invite
+// link; a request that contradicts it is rejected, except for a link that the
+// product shows to its own user.
 func (o *order) proof(f *faults, r CreateRequest, project config.Project) {
 	oneOf(f, "/verify", r.Verify, false, string(invite.VerifyNone), string(invite.VerifyCode))
 	o.verify = invite.Verify(r.Verify)
@@ -289,7 +289,7 @@ func returnURL(f *faults, raw string, project config.Project, p access.Principal
 		return ""
 	}
 	if !p.Livemode && u.Scheme == "https" && len(project.ReturnURLs) == 0 && !public(publicURL) {
-		return raw // nothing is registered yet, and nobody but its author opens this service
+		return raw // no app is registered yet, and only its developer opens this service
 	}
 	if loopback := net.ParseIP(u.Hostname()); !p.Livemode && (u.Scheme == "https" || u.Scheme == "http") &&
 		(u.Hostname() == "localhost" || loopback != nil && loopback.IsLoopback()) {

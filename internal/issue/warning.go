@@ -11,7 +11,7 @@ import (
 	"github.com/connectlink/connectlink/internal/invite"
 )
 
-// Warning tells the author of a request that was accepted what was made of it.
+// Warning tells the author of an accepted request how it was changed.
 type Warning struct {
 	Pointer string `json:"pointer"`
 	Code    string `json:"code"`

@@ -36,9 +36,9 @@ func index(known []field, name string) (int, bool) {
 // longestName is the longest name for which a neighbour is sought.
 const longestName = 64
 
-// nearest is the known name that somebody who wrote name most likely meant;
-// empty when none comes near. A name of a nested object counts when it is
-// exact: {"email": …} belongs into recipient.
+// nearest is the known name that was probably meant by name; empty if none
+// is near. A name of a nested object counts if it is exact: {"email": …}
+// belongs into recipient.
 func nearest(name string, t reflect.Type, known []field) string {
 	if len(name) > longestName {
 		return ""

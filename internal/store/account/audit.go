@@ -15,12 +15,12 @@ import (
 	"github.com/connectlink/connectlink/internal/postgres"
 )
 
-// Entry is what is to stand in the audit log. It outlives what it is about, so
-// it holds ids, words of fixed lists and keyed hashes, and never an address, a
-// name or somebody's own words.
+// Entry is one entry of the audit log. It outlives its subject, so it holds
+// ids, words of fixed lists and keyed hashes, and never an address, a name or
+// free text.
 type Entry struct {
 	By access.Principal // who, in which project and mode, and where from
-	// Act is what was done: an access.Act where a role decides about it, or a
+	// Act is the recorded act: an access.Act if a role decides about it, or a
 	// word such as "sign_in".
 	Act    access.Act
 	Target string    // the id of what it was done to
@@ -76,7 +76,7 @@ func InsertAudit(ctx context.Context, tx pgx.Tx, e Entry) error {
 	return nil
 }
 
-// FindAct says how long ago a principal's session last did something to a target.
+// FindAct returns how long ago a principal's session last did an act to a target.
 func FindAct(ctx context.Context, db postgres.DB, by access.Principal, act access.Act, target string) (ago time.Duration, ok bool, err error) {
 	session, err := invite.Parse[invite.SessionID](by.Origin.SessionID)
 	if err != nil {
@@ -95,8 +95,8 @@ func FindAct(ctx context.Context, db postgres.DB, by access.Principal, act acces
 	return time.Duration(seconds * float64(time.Second)), true, nil
 }
 
-// AuditFilter says which entries are wanted. Every field but the project
-// narrows, and is left out when zero.
+// AuditFilter selects entries. Every field but the project narrows, and is
+// ignored when zero.
 type AuditFilter struct {
 	// Project and mode; entries that concern all projects are added where All is set.
 	ProjectID string
@@ -166,7 +166,8 @@ func (f AuditFilter) where() (string, []any) {
 	if !f.InviteID.IsZero() {
 		and("invite_id = $%d", f.InviteID)
 	}
-	// The id's time says where in the list a date is, but for the clocks.
+	// The id's time gives the place of a date in the list, up to differences
+	// of clocks.
 	if !f.Since.IsZero() {
 		and("at >= $%d", f.Since)
 		and("id >= $%d", invite.From[invite.AuditID](f.Since.Add(-clockSlack)))

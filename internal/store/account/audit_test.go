@@ -33,7 +33,7 @@ func TestNobodyChangesTheAuditLog(t *testing.T) {
 	t.Parallel()
 	tx := postgrestest.Tx(t)
 	must(t, account.InsertAudit(t.Context(), tx, account.Entry{By: agent(), Act: access.ActUnmask, Target: "inv_1"}))
-	// Whoever runs the tests may be a superuser, whom only the trigger stops.
+	// The tests may run as a superuser, whom only the trigger stops.
 	for _, statement := range []string{
 		`UPDATE audit SET act = 'nothing'`, `DELETE FROM audit`, `TRUNCATE audit`, `DELETE FROM audit WHERE false`,
 		`INSERT INTO audit SELECT * FROM audit ON CONFLICT (id) DO UPDATE SET act = 'nothing'`,

@@ -19,13 +19,13 @@ const (
 	// SessionConfirmed is for sessions by an issuer: only a new sign-in shows that
 	// the person still has the role there.
 	SessionConfirmed = time.Hour
-	// sessionKept is how long an ended session can still say why it ended.
+	// sessionKept is how long the reason of an ended session is kept.
 	sessionKept = 30 * 24 * time.Hour
 	// sessionStep is how exactly the last request is recorded.
 	sessionStep = time.Minute
 )
 
-// Ended says why a session is over; "" while it is not.
+// Ended is the reason for a session's end; "" while it is active.
 type Ended string
 
 // Why sessions end. The first three are the clock's, the others are stored.

@@ -105,8 +105,8 @@ func ListStaff(ctx context.Context, db postgres.DB) ([]Staff, error) {
 	return list, nil
 }
 
-// SetProfile renews what is known of an account at a sign-in: its login's hash
-// under the current key, and its profile.
+// SetProfile updates an account at a sign-in: its login's hash under the
+// current key, and its profile.
 func SetProfile(ctx context.Context, tx pgx.Tx, id invite.StaffID, login seal.Hash, profile []byte) error {
 	if _, err := tx.Exec(ctx, `UPDATE staff SET login_hash = $2, profile = $3 WHERE id = $1`, id, login, profile); err != nil {
 		return fmt.Errorf("set profile of staff %s: %w", id, postgres.Translate(err))

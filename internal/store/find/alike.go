@@ -45,7 +45,7 @@ func (s sought) terms() []contact.Term {
 	return out
 }
 
-// likeness is what an invite has in common with what is sought.
+// likeness is the similarity of an invite to the search.
 type likeness struct {
 	id     invite.ID
 	by     By
@@ -64,7 +64,7 @@ const (
 	weighsDomain = 1
 )
 
-// compare says how alike a recipient is.
+// compare returns the similarity of a recipient.
 func (s sought) compare(r invite.Recipient) likeness {
 	var out likeness
 	note := func(by By, weight int) {
@@ -130,8 +130,8 @@ func mostSlips(typed, stored string) int {
 }
 
 // likeliest sorts by likeness, the newest first among equals, and keeps few.
-// Those that share the domain only fill up what is left where there are hardly
-// any better; atDomain is how many of them are left out.
+// Those that share only the domain fill up the list if there are hardly any
+// better; atDomain is the number left out.
 func likeliest(all []likeness) (few []likeness, atDomain int) {
 	slices.SortFunc(all, func(a, b likeness) int {
 		return cmp.Or(cmp.Compare(b.weight, a.weight), strings.Compare(b.id.String(), a.id.String()))

@@ -10,8 +10,8 @@ import (
 	"github.com/connectlink/connectlink/internal/postgres"
 )
 
-// CountCap is where counting for a glance stops: past it, "1,000 or more" says
-// as much, and nobody waits for the exact number.
+// CountCap is the limit of counting: past it, "1,000 or more" is enough, and
+// the exact number would take too long.
 const CountCap = 1000
 
 // Windows of what needs attention. Pages that list what a count promises use
@@ -22,10 +22,11 @@ const (
 	ConnectFailedWindow = 7 * 24 * time.Hour
 )
 
-// Attention counts what somebody should look at, each up to CountCap.
+// Attention counts the invites that need a person's attention, each up to
+// CountCap.
 type Attention struct {
 	Failed        int // failed within FailedWindow: no message can get through
-	Expiring      int // end within ExpiringWindow, and nobody opened them
+	Expiring      int // end within ExpiringWindow, and were not opened
 	ConnectFailed int // failed within ConnectFailedWindow: the app refused the person
 	// ExpiringMore says that more end within the hour than were looked at, so
 	// that there can be more than Expiring.
@@ -54,13 +55,13 @@ func GetAttention(ctx context.Context, db postgres.DB, project string, livemode 
 	return a, nil
 }
 
-// maxEnding is how many of all projects' invites that end within the hour are
-// looked at: which of them nobody opened stands in no index, because it changes
-// with every visit, and an index would make each visit write more.
+// maxEnding bounds the invites of all projects that end within the hour and are
+// read: whether they were opened is in no index, because it changes with every
+// visit, and an index would make each visit write more.
 const maxEnding = 10_000
 
-// soonest are those that end next, of whatever project, along the index of what
-// is not over yet.
+// soonest are those that end next, of any project, along the index of open
+// invites.
 func soonest() string {
 	return fmt.Sprintf(`SELECT id, project_id, livemode, status, progress FROM invites
 		WHERE wiped_at IS NULL AND gives_up_at > now() AND gives_up_at < now() + interval '1 hour' ORDER BY gives_up_at LIMIT %d`, maxEnding)

@@ -21,11 +21,11 @@ const clockSlack = time.Hour
 
 // listing is the SQL of one List, with its arguments as they come to be needed.
 //
-// It reads candidates, in the order of their ids and no more than so many, and
-// drops those that do not fit. The candidates come from whichever filter has an
-// index and is the rarest; without one they are the list itself. The planner is
-// left no choice between the two: it cannot know how rare a word is, and what
-// is fast for one is a minute for another.
+// It reads candidates, in the order of their ids and up to a limit, and drops
+// those that do not match. The candidates come from the rarest filter with an
+// index; without one they are the list itself. The planner is left no choice
+// between the two: it cannot know the frequency of a word, and a plan that is
+// fast for one word takes a minute for another.
 type listing struct {
 	f    Filter
 	args []any

@@ -12,8 +12,8 @@ import (
 	"github.com/connectlink/connectlink/internal/postgres"
 )
 
-// ErrNotFound is returned for what is not there, and alike for what belongs to
-// another project or mode: its existence is nobody else's business.
+// ErrNotFound is returned for a missing row, and also for a row of another
+// project or mode, so that its existence is not revealed.
 var ErrNotFound = errors.New("not found")
 
 // Invite is an invite with its current link, code and latest delivery.
@@ -55,7 +55,7 @@ type Invite struct {
 	FallbackAfter    string             `db:"fallback_after"` // empty: none was asked for
 	FallbackDelayS   int32              `db:"fallback_delay_s"`
 	FirstChannel     *string            `db:"first_channel"` // of the first message, where a fallback was asked for
-	ErasedAt         *time.Time         `db:"erased_at"`     // what is personal is gone
+	ErasedAt         *time.Time         `db:"erased_at"`     // the personal data was erased
 	LinkID           invite.LinkID      `db:"link_id"`
 	LinkURL          []byte             `db:"link_url"` // sealed
 	LinkExpiresAt    *time.Time         `db:"link_expires_at"`
@@ -146,7 +146,7 @@ func GetCreated(ctx context.Context, db postgres.DB, project string, livemode bo
 	return inv, nil
 }
 
-// Any reads one invite whatever its project; for the service itself, never for a caller. Errors: ErrNotFound.
+// Any reads one invite of any project; for the service itself, never for a caller. Errors: ErrNotFound.
 func Any(ctx context.Context, db postgres.DB, id invite.ID) (Invite, error) {
 	rows, _ := db.Query(ctx, `SELECT `+columns+` FROM invites i `+joins+` WHERE i.id = $1`, id)
 	return one(rows, "invite "+id.String())

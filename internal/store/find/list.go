@@ -26,7 +26,7 @@ type Filter struct {
 	Inviter   []seal.Hash // of the whole name, one per live key
 	Reason    invite.Reason
 	Progress  invite.Progress
-	Expiring  bool // ends within ExpiringWindow, and nobody opened it
+	Expiring  bool // ends within ExpiringWindow, and was not opened
 	// FailedAfter selects the invites of which no message arrived and whose last
 	// failure is later. ConnectFailedAfter does so for failed connections. At most
 	// one of the two is given.

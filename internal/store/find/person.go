@@ -46,8 +46,8 @@ type Callback struct {
 	Body       []byte    `db:"body"` // sealed
 }
 
-// Callbacks reads up to n of what was posted about an invite, oldest first.
-// The caller has made sure that the invite is the asker's.
+// Callbacks reads up to n of the posts about an invite, oldest first. The
+// caller has made sure that the invite is the requester's.
 func Callbacks(ctx context.Context, db postgres.DB, id invite.ID, n int) ([]Callback, error) {
 	rows, _ := db.Query(ctx, `SELECT id, provider, received_at, body FROM callbacks WHERE invite_id = $1 ORDER BY received_at, id LIMIT $2`, id, n)
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[Callback])

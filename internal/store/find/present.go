@@ -31,8 +31,8 @@ type Resource struct {
 	Note                 *string            `json:"note"`
 	ConnectLinkURL       *string            `json:"connect_link_url"` // null without links:read, and while there is none
 	ConnectLinkExpiresAt *time.Time         `json:"connect_link_expires_at"`
-	// ConnectLinkOpenUntil: a connect link that was handed out already cannot
-	// be cancelled, whatever the status says; it works until then.
+	// ConnectLinkOpenUntil: a connect link that was given out cannot be
+	// cancelled; it works until then, in any status.
 	ConnectLinkOpenUntil *time.Time         `json:"connect_link_open_until"`
 	InviteLink           *InviteLink        `json:"invite_link"`
 	LinkType             invite.LinkType    `json:"link_type"`
@@ -54,7 +54,7 @@ type Resource struct {
 	// Unreadable: a part of it cannot be opened with this service's keys, and is
 	// left out; absent where all can be read.
 	Unreadable bool       `json:"unreadable,omitempty"`
-	ErasedAt   *time.Time `json:"erased_at"` // when what is personal was erased; external_user_id is a mark since
+	ErasedAt   *time.Time `json:"erased_at"` // when the personal data was erased; external_user_id is an opaque token from then on
 }
 
 // AppResource is the app to be connected.
@@ -81,7 +81,7 @@ type FallbackResource struct {
 	DelayS  int                  `json:"delay_s"`
 }
 
-// RemindersResource says how often to remind, and how often that was done.
+// RemindersResource is the number of reminders requested and sent.
 type RemindersResource struct {
 	Count int `json:"count"`
 	Sent  int `json:"sent"`
@@ -116,7 +116,7 @@ type Connection struct {
 	Mismatch bool `json:"mismatch"`
 }
 
-// Links says what of an invite's links a Resource carries.
+// Links selects the links in a Resource.
 type Links struct {
 	Show      bool   // the asker holds links:read, and asked for one invite
 	PublicURL string // empty where no invite link can work
@@ -195,8 +195,9 @@ func presentDelivery(inv Invite) *DeliveryResource {
 	}
 }
 
-// presentFallback says what was asked for. The row forgets the channel once it
-// was turned to; it is always the other one than that of the first message.
+// presentFallback returns the requested fallback. The row forgets the channel
+// once the fallback was sent; it is always the other channel than the first
+// message's.
 func presentFallback(inv Invite) *FallbackResource {
 	if inv.FallbackAfter == "" || inv.FirstChannel == nil {
 		return nil
@@ -252,7 +253,7 @@ func (r *Resource) links(box *seal.Box, inv Invite, links Links) error {
 		return nil
 	}
 	var failed error
-	// Whoever opens a connect link is asked nothing any more.
+	// A connect link skips the verification.
 	if inv.LinkURL != nil && inv.Verify != invite.VerifyCode {
 		url, err := box.Open(inv.LinkURL, seal.AD{Column: "connect_links.url", ID: inv.LinkID.UUID()})
 		if err != nil {
@@ -260,7 +261,7 @@ func (r *Resource) links(box *seal.Box, inv Invite, links Links) error {
 		}
 		r.ConnectLinkURL = orNil(string(url))
 	}
-	// Before it is sent nobody is to open it: its life would begin too early.
+	// A scheduled link must not be opened: its validity would begin too early.
 	if inv.Code != nil && links.PublicURL != "" && inv.Status != invite.Scheduled {
 		code, err := box.Open(inv.Code, seal.AD{Column: "codes.code", ID: *inv.CodeID})
 		if err != nil {

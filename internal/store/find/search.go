@@ -16,7 +16,7 @@ import (
 	"github.com/connectlink/connectlink/internal/secret"
 )
 
-// Query is what somebody looks for within one project and mode.
+// Query is a search within one project and mode.
 type Query struct {
 	ProjectID string
 	Livemode  bool
@@ -29,8 +29,8 @@ type Query struct {
 type Hit struct {
 	Invite
 	By By
-	// Slips, of a similar one, is how many slips of a hand lie between its address
-	// and Typed, which of what was typed it is near to; 0: they differ by more.
+	// Slips, of a similar one, is the number of typing errors between its address
+	// and Typed, the similar part of the typed text; 0: they differ by more.
 	Slips int
 	Typed string
 }
@@ -41,17 +41,16 @@ type Found struct {
 	Hits []Hit
 	// More says that there are others, older than these.
 	More bool
-	// Similar, only where nothing was hit, are recent invites whose message did
-	// not arrive and whose recipient has something in common with the text:
-	// whoever searches types the right address, and the slip is in ours.
-	// The likeliest comes first.
+	// Similar, only without hits, are recent invites whose message failed and
+	// whose recipient resembles the text: the typed address is usually right,
+	// and the typing error is in ours. The likeliest comes first.
 	Similar []Hit
 	// AtDomain is how many others among the recent ones share the domain only.
 	AtDomain int
 }
 
-// Search finds invites by whatever names them: an address, an id, a link, a
-// provider's id. Any text has an answer; one that means nothing finds nothing.
+// Search finds invites by any of their names: an address, an id, a link, a
+// provider's id. Any text has an answer; an unknown one finds nothing.
 func Search(ctx context.Context, db postgres.DB, box *seal.Box, q Query) (Found, error) {
 	if q.Limit <= 0 {
 		q.Limit = 25
@@ -147,10 +146,10 @@ const (
 	byTerm = `SELECT t.invite_id FROM unnest($1::bytea[]) h
 		CROSS JOIN LATERAL (SELECT invite_id FROM search_terms WHERE hash = h ORDER BY invite_id DESC LIMIT $2) t`
 
-	// Of a name every word must be there. Which of them is rare nobody knows, so
-	// of each the newest are looked at, whether they have the others: that finds
-	// whatever has a rare word. A look-up each, whatever the planner thinks of its
-	// being a join.
+	// Of a name every word must match. The rarest word is unknown, so for each
+	// word the newest invites are read and checked for the others: that finds
+	// every invite with a rare word. Each word is a look-up of its own, so that
+	// the planner cannot join them.
 	byWord = `SELECT t.invite_id FROM unnest($1::bytea[]) h
 		CROSS JOIN LATERAL (SELECT invite_id FROM search_terms WHERE hash = h ORDER BY invite_id DESC LIMIT $2) t
 		WHERE %s ORDER BY t.invite_id DESC LIMIT $3`
@@ -255,7 +254,7 @@ func (s *search) hashes(t contact.Term) []seal.Hash {
 }
 
 // InviterTerms are the hashes, one per live key, by which an inviter's invites
-// are listed; none for what is no name.
+// are listed; none for a text that is no name.
 func InviterTerms(box *seal.Box, project string, livemode bool, name string) []seal.Hash {
 	t, ok := contact.InviterTerm(name)
 	if !ok {
@@ -264,8 +263,8 @@ func InviterTerms(box *seal.Box, project string, livemode bool, name string) []s
 	return box.Hashes(t.Kind, t.Parts(project, livemode)...)
 }
 
-// load reads what was hit, newest first. Project and mode are asked again: they
-// stand in every look-up, and nothing else may ever come of one that forgets.
+// load reads the hits, newest first. Project and mode are checked again: every
+// look-up has them, and a look-up that forgets must have no effect.
 func (s *search) load(ctx context.Context, db postgres.DB) (hits []Hit, more bool, err error) {
 	ids := make([]invite.ID, 0, len(s.hits))
 	for id := range s.hits {

@@ -152,7 +152,7 @@ func (a *archive) searchAs(q find.Query) find.Found {
 	return f
 }
 
-// hits are what was found, as "inv_… by".
+// hits are the results, as "inv_… by".
 func hits(list []find.Hit) []string {
 	out := make([]string, 0, len(list))
 	for _, h := range list {

@@ -63,8 +63,8 @@ var (
 	addresses = regexp.MustCompile(`[^\s<>()"',;:@]+@[^\s<>()"',;:@]+`)
 )
 
-// understand reads what somebody typed or pasted. It never fails: at worst the
-// text means nothing.
+// understand parses a typed or pasted search. It never fails: at worst the
+// text has no meaning.
 func understand(text, region string) meaning {
 	text = legible(text)
 	var m meaning
@@ -97,8 +97,8 @@ func understand(text, region string) meaning {
 // maxUserID is how long an external user id may be, in characters.
 const maxUserID = 250
 
-// legible drops what cannot be seen and nobody meant: direction marks and
-// zero-width characters come along when a text is copied from a page.
+// legible drops invisible characters: direction marks and zero-width
+// characters are copied along from pages.
 func legible(text string) string {
 	if len(text) > maxSearch {
 		text = text[:maxSearch]
@@ -173,8 +173,8 @@ func emailsIn(text string) []string {
 	return out
 }
 
-// domainIn reads "@customer.example", "customer.example" or an address whose
-// local part nobody could have.
+// domainIn reads "@customer.example", "customer.example" or an address with
+// an impossible local part.
 func domainIn(text string) string {
 	_, after, at := strings.Cut(text, "@")
 	if !at {

@@ -10,9 +10,9 @@ import (
 	"github.com/connectlink/connectlink/internal/postgres"
 )
 
-// unsent finds the open invites that a key made and of which no message has
-// left: scheduled, waiting for a link, or queued. Both ways in are partial
-// indexes, so it reads neither what was sent nor what is over.
+// unsent finds the open invites of a key of which no message was sent:
+// scheduled, waiting for a link, or queued. Both look-ups use partial
+// indexes, so they read neither sent nor ended invites.
 const unsent = `
 	FROM invites i
 	WHERE i.id IN (

@@ -50,7 +50,7 @@ func (s *statements) TraceBatchQuery(_ context.Context, _ *pgx.Conn, d pgx.Trace
 
 func (*statements) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData) {}
 
-// take returns what was sent since the last call.
+// take returns the statements sent since the last call.
 func (s *statements) take() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

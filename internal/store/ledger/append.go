@@ -131,7 +131,7 @@ func Append(ctx context.Context, tx pgx.Tx, box *seal.Box, id invite.ID, events 
 
 // AppendAll records events of several invites in two round trips. Batches of
 // the same invite are joined in order; invites that do not exist are left out.
-// What was applied comes in the order of the invites' ids.
+// Applied events are returned in the order of the invites' ids.
 func AppendAll(ctx context.Context, tx pgx.Tx, box *seal.Box, batches []Batch) ([]Applied, error) {
 	events := make(map[invite.ID][]invite.Event, len(batches))
 	ids := make([]invite.ID, 0, len(batches))
@@ -212,7 +212,7 @@ type writes struct {
 	delDelivered       []*time.Time
 	delSettled         []bool
 	sentInvite         []invite.ID
-	sentDelivery       []invite.DeliveryID // passcodes whose digits nobody needs any more
+	sentDelivery       []invite.DeliveryID // passcodes whose digits are no longer needed
 }
 
 func (w *writes) event(box *seal.Box, l Locked, seq int, e invite.Event) error {
@@ -309,7 +309,8 @@ func (w *writes) flush(ctx context.Context, tx pgx.Tx) error {
 			w.evDelivery, w.evAttempt, w.evLink, w.evData, w.evDetail, w.evAt)
 	}
 	if len(w.delID) > 0 {
-		// What is settled leaves the queue, whoever holds its lease.
+		// A settled delivery leaves the queue, also under a lease of another
+		// process.
 		batch.Queue(`
 		UPDATE deliveries d SET status = t.status, reason = t.reason, provider_code = t.provider_code,
 			provider = t.provider, ended_at = t.ended_at, failure = t.failure::jsonb, delivered_at = t.delivered_at, updated_at = now(),

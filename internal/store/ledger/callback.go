@@ -90,9 +90,9 @@ type Taken struct {
 	ProviderMessageID string // empty when the callback does not say
 }
 
-// SetTaken records that word on attempts whose outcome nobody knows yet: it
-// settles what a lost answer left open, before anybody sends again. The caller
-// holds the locks of their invites.
+// SetTaken records that report on attempts with an unknown outcome: it settles
+// a lost answer before the message is sent again. The caller holds the locks
+// of their invites.
 func SetTaken(ctx context.Context, tx pgx.Tx, list []Taken) error {
 	invites, ids, messages := make([]invite.ID, len(list)), make([]invite.AttemptID, len(list)), make([]string, len(list))
 	for i, t := range list {

@@ -8,8 +8,8 @@ import (
 	"github.com/connectlink/connectlink/internal/postgres"
 )
 
-// ChangedSince reports whether anything happened to an invite after a version that
-// is more than somebody's look at it.
+// ChangedSince reports whether an event after a version changed an invite; mere
+// views do not count.
 func ChangedSince(ctx context.Context, db postgres.DB, id invite.ID, version int) (bool, error) {
 	var changed bool
 	err := db.QueryRow(ctx, `SELECT EXISTS (SELECT FROM events WHERE invite_id = $1 AND seq > $2 AND type <> ALL ($3))`,

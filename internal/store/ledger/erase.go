@@ -56,9 +56,9 @@ func SetErased(ctx context.Context, tx pgx.Tx, ids []invite.ID, mark string, has
 	return nil
 }
 
-// EraseAgain takes from erased invites what was still on its way when they were
-// erased: the answer to a call, a callback. Invites that were not erased are
-// left alone.
+// EraseAgain erases data of erased invites that was still in transit when they
+// were erased: the answer to a call, a callback. Invites that were not erased
+// are left alone.
 func EraseAgain(ctx context.Context, tx pgx.Tx, ids []invite.ID) error {
 	rows, _ := tx.Query(ctx, `SELECT id FROM invites WHERE id = ANY($1) AND erased_at IS NOT NULL ORDER BY id FOR NO KEY UPDATE`, ids)
 	erased, err := pgx.CollectRows(rows, pgx.RowTo[invite.ID])

@@ -51,7 +51,7 @@ type Link struct {
 	TokenDigest   []byte
 	WebhookDigest []byte
 	Granted       time.Duration
-	Left          time.Duration // what is left of it now; the database adds it to its own time
+	Left          time.Duration // the remaining validity; the database adds it to its own time
 	ExpiresAtRaw  string        // as Pipedream wrote it
 }
 

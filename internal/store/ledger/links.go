@@ -102,7 +102,7 @@ func DropLinks(ctx context.Context, tx pgx.Tx, id invite.ID) error {
 	return nil
 }
 
-// SetApp completes what is shown of an invite's app, where Pipedream could not be
+// SetApp completes the shown name of an invite's app, if Pipedream could not be
 // asked when the invite was created.
 func SetApp(ctx context.Context, db postgres.DB, id invite.ID, app invite.App) error {
 	_, err := db.Exec(ctx, `UPDATE invites SET app_name = $2, app_logo_url = $3, app_auth_type = $4 WHERE id = $1 AND app_auth_type = ''`,

@@ -18,7 +18,7 @@ type Overdue struct {
 }
 
 // LockOverdue locks up to n overdue invites, in the order of their ids, and
-// skips those that somebody else has locked: they come in the next round.
+// skips locked ones: they come in the next round.
 func LockOverdue(ctx context.Context, tx pgx.Tx, n int) ([]Overdue, error) {
 	rows, _ := tx.Query(ctx, `
 		SELECT id, status FROM invites
@@ -43,8 +43,8 @@ func SetWiped(ctx context.Context, tx pgx.Tx, ids []invite.ID) error {
 	return nil
 }
 
-// queueWipe takes the secrets from invites that ended, and notes what is to be
-// redacted at providers of text messages.
+// queueWipe erases the secrets of ended invites, and records the text messages
+// to redact at providers.
 func queueWipe(batch *pgx.Batch, ids []invite.ID) {
 	batch.Queue(`UPDATE connect_links SET url = NULL WHERE invite_id = ANY($1) AND url IS NOT NULL`, ids)
 	batch.Queue(`UPDATE codes SET code = NULL WHERE invite_id = ANY($1) AND code IS NOT NULL`, ids)
@@ -53,7 +53,7 @@ func queueWipe(batch *pgx.Batch, ids []invite.ID) {
 	batch.Queue(insertRedactions+` ON CONFLICT DO NOTHING`, ids, redactAfter.Seconds(), false)
 }
 
-// Kept says how long what is only kept for a while is kept.
+// Kept are the retention times of temporary records.
 type Kept struct {
 	Callbacks, Seen, Idempotency time.Duration
 }
@@ -74,8 +74,8 @@ func DeleteOld(ctx context.Context, db postgres.DB, k Kept, n int) (more bool, e
 		}
 		more = more || tag.RowsAffected() == int64(n)
 	}
-	// What is done is kept as long as callbacks are, for whoever asks; what was
-	// given up as long as the provider keeps its record.
+	// Completed redactions are kept as long as callbacks, for inquiries;
+	// abandoned ones as long as the provider keeps its record.
 	tag, err := db.Exec(ctx, `
 		DELETE FROM redactions WHERE ctid = ANY(ARRAY(
 			SELECT ctid FROM redactions WHERE next_at IS NULL

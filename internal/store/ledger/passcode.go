@@ -75,8 +75,8 @@ func CountPasscodes(ctx context.Context, db postgres.DB, id invite.ID) (all, byR
 	return all, byRobots, nil
 }
 
-// SetWrongTry counts a wrong try of a passcode and says how many there were. The
-// invite must be locked.
+// SetWrongTry counts a wrong try of a passcode and returns the total. The invite
+// must be locked.
 func SetWrongTry(ctx context.Context, tx pgx.Tx, id invite.ID, d invite.DeliveryID) (int, error) {
 	var tries int
 	err := tx.QueryRow(ctx, `UPDATE passcodes SET tries = tries + 1 WHERE invite_id = $1 AND delivery_id = $2 RETURNING tries`, id, d).Scan(&tries)

@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	// redactAfter is how long after an invite's end its texts are redacted first:
-	// nobody looks them up at their provider any more by then.
+	// redactAfter is the time between an invite's end and the first redaction of
+	// its texts: by then their provider is not asked about them any more.
 	redactAfter = time.Hour
 	// redactHold is how long a claimed redaction belongs to its claimer.
 	redactHold = 5 * time.Minute
@@ -39,7 +39,7 @@ type Redaction struct {
 	Provider  string           `db:"provider"`
 	ProjectID string           `db:"project_id"`
 	Livemode  bool             `db:"livemode"`
-	MessageID string           `db:"message_id"` // the provider's; empty while nobody knows it
+	MessageID string           `db:"message_id"` // the provider's; empty while unknown
 	Remove    bool             `db:"remove"`     // the record too
 	Tries     int              `db:"tries"`      // that failed
 	// NotTaken: it turned out that the provider never took it.
@@ -117,8 +117,8 @@ func DeleteRedaction(ctx context.Context, db postgres.DB, r Redaction) error {
 	return nil
 }
 
-// Unredacted counts, up to a limit, what is still at providers although it
-// should not be.
+// Unredacted counts, up to a limit, the messages that are still at
+// providers although they should not be.
 type Unredacted struct {
 	Failing int `db:"failing"`  // tried in vain so far
 	GivenUp int `db:"given_up"` // left to a person

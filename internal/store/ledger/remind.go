@@ -11,7 +11,7 @@ import (
 	"github.com/connectlink/connectlink/internal/postgres"
 )
 
-// ReminderDue is an invite of which somebody is perhaps to be reminded.
+// ReminderDue is an invite with a reminder that may be due.
 type ReminderDue struct {
 	Due
 	Reminders int `db:"reminders"` // that were asked for
@@ -21,7 +21,7 @@ type ReminderDue struct {
 }
 
 // LockReminders locks up to n invites whose reminder is due, in the order of
-// their ids, and skips those that somebody else has locked.
+// their ids, and skips locked ones.
 func LockReminders(ctx context.Context, tx pgx.Tx, n int) ([]ReminderDue, error) {
 	rows, _ := tx.Query(ctx, `
 		SELECT i.id, i.project_id, i.livemode, i.status, i.progress, i.channel, i.content, i.expires_in_s, i.valid_for_s, i.gives_up_at,

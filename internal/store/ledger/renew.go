@@ -41,7 +41,7 @@ func GetRenewable(ctx context.Context, db postgres.DB, id invite.ID) (Renewable,
 	return r, nil
 }
 
-// GetContent reads what is personal about an invite, sealed; nil once erased.
+// GetContent reads the personal data of an invite, sealed; nil once erased.
 // Errors: ErrNotFound.
 func GetContent(ctx context.Context, db postgres.DB, id invite.ID) ([]byte, error) {
 	var sealed []byte

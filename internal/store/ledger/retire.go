@@ -27,8 +27,8 @@ func ListEndedProjects(ctx context.Context, db postgres.DB) ([]string, error) {
 	return list, nil
 }
 
-// deleteEnded is one batch of retention. What somebody works on is skipped and
-// comes in the next round; all that belongs to an invite is keyed by it.
+// deleteEnded is one batch of retention. Locked invites are skipped and come
+// in the next round; all rows of an invite are keyed by it.
 const deleteEnded = `
 	WITH old AS (
 		SELECT id FROM invites WHERE project_id = $1 AND wiped_at < now() - make_interval(secs => $2)
@@ -39,7 +39,7 @@ const deleteEnded = `
 	DELETE FROM invites WHERE id = ANY(ARRAY(SELECT id FROM old))`
 
 // DeleteEnded deletes up to n invites of a project that ended longer than keep
-// ago, with everything that belongs to them. It says how many.
+// ago, with all their rows. It returns their number.
 func DeleteEnded(ctx context.Context, db postgres.DB, project string, keep time.Duration, n int) (int, error) {
 	tag, err := db.Exec(ctx, deleteEnded, project, keep.Seconds(), n)
 	if err != nil {

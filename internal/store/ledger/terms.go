@@ -26,7 +26,7 @@ func UserHash(box *seal.Box, project string, livemode bool, externalUserID strin
 }
 
 // AddressTerms are the hashes, one per live key, by which an exact address is
-// looked up; none for what is no address.
+// looked up; none for a text that is no address.
 func AddressTerms(box *seal.Box, project string, livemode bool, address string) []seal.Hash {
 	var terms []contact.Term
 	if email, err := contact.ReadEmail(address); err == nil {

@@ -11,8 +11,7 @@ import (
 	"github.com/connectlink/connectlink/internal/postgres"
 )
 
-// Due is an invite for which a message that nobody asks for now, a fallback or
-// a reminder, is to be looked at.
+// Due is an invite with a due automatic message, a fallback or a reminder.
 type Due struct {
 	ID         invite.ID       `db:"id"`
 	ProjectID  string          `db:"project_id"`
@@ -29,7 +28,7 @@ type Due struct {
 }
 
 // LockFallbacks locks up to n invites whose fallback is due, in the order of
-// their ids, and skips those that somebody else has locked.
+// their ids, and skips locked ones.
 func LockFallbacks(ctx context.Context, tx pgx.Tx, n int) ([]Due, error) {
 	rows, _ := tx.Query(ctx, `
 		SELECT i.id, i.project_id, i.livemode, i.status, i.progress, i.fallback_channel AS channel, i.content, i.expires_in_s, i.valid_for_s, i.gives_up_at,

@@ -52,8 +52,8 @@ func InsertUnmatched(ctx context.Context, tx pgx.Tx, list []Unmatched, keep time
 	return nil
 }
 
-// LockUnmatched locks up to n callbacks that are due to be tried again; what
-// somebody else is trying is skipped.
+// LockUnmatched locks up to n callbacks that are due for another try; locked
+// ones are skipped.
 func LockUnmatched(ctx context.Context, tx pgx.Tx, n int) ([]Unmatched, error) {
 	rows, _ := tx.Query(ctx, `
 		SELECT u.callback_id, u.project_id, u.livemode, u.invite_ref, u.attempt_ref, c.provider, c.body, c.received_at

@@ -51,13 +51,13 @@ type Trip struct {
 type Blow struct {
 	Account  string
 	Failures int
-	// Rest opens the breaker whatever the count, for at least so long: the account
-	// itself was refused, or the provider said when to come back.
+	// Rest opens the breaker at any count, for at least so long: the account
+	// itself was refused, or the provider gave a time to wait.
 	Rest time.Duration
-	// Lanes are those that can send through nothing else: they are not claimed
-	// from while the breaker is open, and Grace longer, so that a probe goes first
-	// and not the whole queue. The pause ends by itself, so that no lane stays
-	// behind an account that nobody uses any more.
+	// Lanes are those that can send through this account only: they are not
+	// claimed from while the breaker is open, and Grace longer, so that a probe
+	// goes first and not the whole queue. The pause has an end, so that no lane
+	// waits for an account that is no longer used.
 	Lanes []string
 	Grace time.Duration
 }
@@ -158,8 +158,9 @@ func SetWorking(ctx context.Context, db postgres.DB, account string, lanes []str
 	return wasOpen, due, nil
 }
 
-// TakeProbe asks for the right to send the one message that tries an account
-// whose breaker is open; ok is false when it is not time, or somebody else's.
+// TakeProbe requests the right to send the one message that tries an account
+// whose breaker is open; ok is false before its time, or while another
+// process has it.
 func TakeProbe(ctx context.Context, db postgres.DB, account string, lasts time.Duration) (bool, error) {
 	got, err := quick(ctx, db, pgx.RowTo[string], `
 		UPDATE provider_accounts SET probe_until = now() + make_interval(secs => $2), updated_at = now()
@@ -180,8 +181,8 @@ func DropProbe(ctx context.Context, db postgres.DB, account string) error {
 	return nil
 }
 
-// DropProbes frees the probes that are out: somebody died, and it may have been
-// their holder. At worst an account is tried by two messages at once.
+// DropProbes frees the probes in progress: a process died, and it may have held
+// one. At worst an account is tried by two messages at once.
 func DropProbes(ctx context.Context, db postgres.DB) error {
 	_, err := db.Exec(ctx, `UPDATE provider_accounts SET probe_until = NULL WHERE open_until <= now() AND probe_until > now()`)
 	if err != nil {
@@ -263,14 +264,14 @@ func ListLanes(ctx context.Context, db postgres.DB) ([]string, error) {
 	return lanes, nil
 }
 
-// Waiting is the size and age of what is due, for operators. Counting stops at
-// a limit: the number is for a gauge, not for a bill.
+// Waiting is the size and age of the due deliveries, for operators. Counting
+// stops at a limit: the number is for a gauge, not for a bill.
 type Waiting struct {
 	Due    int
 	Oldest time.Duration
 }
 
-// Measure looks at what is due and claimed by nobody.
+// Measure reads the due deliveries without a lease.
 func Measure(ctx context.Context, db postgres.DB, limit int) (Waiting, error) {
 	var w Waiting
 	var age float64

@@ -75,9 +75,10 @@ type Result struct {
 	Detail            []byte // sealed
 }
 
-// SetResults records what became of attempts, whoever holds their leases by
-// now: truth is welcome late. What says more is not replaced by what says less:
-// an acceptance stands, and an unknown outcome never overwrites a known one.
+// SetResults records the results of attempts, also without their leases: a late
+// result is still true. A less specific result does not replace a more specific
+// one: an acceptance stays, and an unknown outcome never overwrites a known
+// one.
 func SetResults(ctx context.Context, tx pgx.Tx, results []Result) error {
 	var (
 		invites                  []invite.ID

@@ -91,7 +91,7 @@ func TestACallbackServerThatDiesIsAGapFromThenOn(t *testing.T) {
 	if r := reports(t, db); r.GapEnded.IsZero() {
 		t.Error("the death was forgotten when the row was removed")
 	}
-	// What was thawed learns that it was counted as lost.
+	// The thawed process learns that it was counted as lost.
 	if renewed, err := queue.RenewCallbackServer(t.Context(), db, dead); err != nil || renewed {
 		t.Errorf("a lost server renewed: %v, %v", renewed, err)
 	}

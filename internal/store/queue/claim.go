@@ -10,7 +10,7 @@ import (
 	"github.com/connectlink/connectlink/internal/postgres"
 )
 
-// Want says how much is to be claimed.
+// Want is the number of deliveries to claim.
 type Want struct {
 	Owner int64
 	Lease time.Duration
@@ -28,9 +28,9 @@ type Want struct {
 }
 
 // KeyBound makes this package's statements, and those of ledger in the same
-// transaction, go by their keys whatever the statistics say: a queue that was
-// empty when it was last analyzed looks small enough to be read as a whole. The
-// plans are then the same for all parameters and made once a connection.
+// transaction, use their keys under any statistics: a queue that was empty when
+// it was last analyzed looks small enough for a full scan. The plans are then
+// the same for all parameters and made once per connection.
 const KeyBound = `SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off; ` +
 	`SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off`
 
@@ -48,8 +48,8 @@ func Claim(ctx context.Context, db postgres.DB, w Want) ([]Job, error) {
 	}
 	batch := &pgx.Batch{}
 	batch.Queue(prelude)
-	// The inner LIMIT stops at a few index entries per lane, whatever their
-	// length; SKIP LOCKED keeps processes out of each other's way.
+	// The inner LIMIT stops at a few index entries per lane, of any length;
+	// SKIP LOCKED keeps processes out of each other's way.
 	batch.Queue(`
 		WITH picked AS (
 			SELECT d.invite_id, d.id

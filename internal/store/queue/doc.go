@@ -4,12 +4,12 @@
 //
 // # Leases
 //
-// A delivery that has something to do carries next_at, the moment it is due.
-// Claiming moves next_at to the end of a lease, so that "due" and "its lease
-// lapsed" are one predicate and one index. Every claim adds one to lease_token
-// and names its owner: the key of a session advisory lock that the owning
-// process holds as long as it lives. A lease can be claimed by somebody else
-// when it lapsed, or at once when its owner's lock is free (Reap).
+// A delivery with pending work has next_at, the moment it is due. Claiming
+// moves next_at to the end of a lease, so that "due" and "its lease lapsed"
+// are one predicate and one index. Every claim adds one to lease_token, the
+// fencing token, and names its owner: the key of a session advisory lock that
+// the owning process holds as long as it lives. Another process can claim a
+// lease after it lapsed, or at once when its owner's lock is free (Reap).
 //
 // Token and owner together are the fence: each later write names both, and a
 // write that meets no row tells its process that the work is no longer its own.
@@ -22,10 +22,10 @@
 //
 // # Order of locks
 //
-// Claim, Renew, Reap and ResumeLanes write many deliveries at once and skip those
-// that are locked, so they can be in nobody's deadlock; Release and its like
-// write one. Begin, Held, SetResults and SetNext belong into a transaction that
-// has locked the invites before, through ledger.
+// Claim, Renew, Reap and ResumeLanes write many deliveries at once and skip
+// locked ones, so they cannot be part of a deadlock; Release and its like write
+// one. Begin, Held, SetResults and SetNext belong into a transaction that has
+// locked the invites before, through ledger.
 //
 // The package must not open transactions, decide what a delivery needs, or
 // change what it stands for: statuses are folded by ledger.

@@ -10,12 +10,12 @@ import (
 	"github.com/connectlink/connectlink/internal/postgres"
 )
 
-// Lane is what the console shows of one: how much waits in it, and whether
-// somebody stopped it by hand.
+// Lane is a lane as the console shows it: the number of waiting
+// deliveries, and whether staff paused it.
 type Lane struct {
 	Name    string     `db:"lane"`
 	Due     int        `db:"due"`    // up to a limit
-	Oldest  *time.Time `db:"oldest"` // of what is due
+	Oldest  *time.Time `db:"oldest"` // of the due ones
 	HeldAt  *time.Time `db:"held_at"`
 	HeldBy  string     `db:"held_by"`
 	HeldWhy string     `db:"held_why"`
@@ -50,8 +50,8 @@ func ListHeld(ctx context.Context, db postgres.DB, project string) ([]Lane, erro
 	return lanes, nil
 }
 
-// SetHeld stops a lane; false means that it was stopped before. What is being
-// sent goes on; what waits stays where it is.
+// SetHeld pauses a lane; false means that it was paused before. Deliveries in
+// progress are finished; waiting ones stay.
 func SetHeld(ctx context.Context, tx pgx.Tx, lane, by, why string) (bool, error) {
 	tag, err := tx.Exec(ctx, `
 		INSERT INTO lanes (lane, held_at, held_by, held_why) VALUES ($1, now(), $2, $3)

@@ -104,16 +104,16 @@ type Attempt struct {
 
 // The outcomes of an attempt.
 const (
-	Open      = "open"      // the call was begun; nobody recorded how it ended
+	Open      = "open"      // the call was begun; its result was not recorded
 	Accepted  = "accepted"  // the provider took the message
 	NotSent   = "not_sent"  // it did not
 	Refused   = "refused"   // it said no
 	Unknown   = "unknown"   // the answer was lost
-	Abandoned = "abandoned" // nobody looks for its answer any more
+	Abandoned = "abandoned" // its answer is no longer looked for
 )
 
 // Fresh reports whether the snapshot is consistent: a claim locks the newest
-// version of a delivery, while what was joined to it is as of the statement's
+// version of a delivery, while the joined rows are as of the statement's
 // start. A job that is not fresh must be read again.
 func (j *Job) Fresh() bool {
 	if j.Last == nil {

@@ -32,8 +32,8 @@ type Jobs struct {
 // jobsCounted is where counting jobs stops.
 const jobsCounted = 1000
 
-// ListJobs counts the background jobs of all projects that are to be done, being
-// done, or given up, by state. What is done is not counted: there is much of it.
+// ListJobs counts the background jobs of all projects that are ready, running,
+// or failed for good, by state. Completed ones are not counted: there are many.
 func ListJobs(ctx context.Context, db postgres.DB) ([]Jobs, error) {
 	rows, _ := db.Query(ctx, `
 		SELECT s.state::text AS state, least(count(j.state), $1)::int AS n, count(j.state) > $1 AS more

@@ -61,9 +61,9 @@ func set(held []Lease) map[Lease]bool {
 // Renew moves the end of leases to a full lease from now and returns those that
 // are lost. A lease that ends later, because a call is in flight, stays as it is.
 //
-// It waits for nobody's lock: a row that is locked is being written by the very
-// transaction that extends or ends its lease, or has just been claimed by
-// another, which the next look shows.
+// It waits for no lock: a locked row is being written by the very transaction
+// that extends or ends its lease, or has just been claimed by another, which
+// the next round shows.
 func Renew(ctx context.Context, db postgres.DB, held []Lease, lease time.Duration) (lost []Lease, err error) {
 	c := columns(held)
 	batch := &pgx.Batch{}
@@ -102,10 +102,10 @@ func Renew(ctx context.Context, db postgres.DB, held []Lease, lease time.Duratio
 	return lost, nil
 }
 
-// Reap makes due at once what is leased by processes whose lock is free, and
-// returns how many deliveries that were. The owners are found by hopping from
-// one to the next in the index, so that the cost is one step per process, not
-// per lease.
+// Reap makes deliveries due at once that are leased by processes whose lock
+// is free, and returns their number. The owners are found by hopping from one
+// to the next in the index, so that the cost is one step per process, not per
+// lease.
 func Reap(ctx context.Context, db postgres.DB) (int, error) {
 	taken, err := quick(ctx, db, pgx.RowTo[invite.DeliveryID], `
 		WITH RECURSIVE owners AS (

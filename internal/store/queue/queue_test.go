@@ -230,7 +230,7 @@ func TestALeaseIsRenewedReleasedAndLost(t *testing.T) {
 	}
 }
 
-// A row that somebody writes at this moment is neither waited for nor taken for lost.
+// A row that another transaction is writing is neither waited for nor taken for lost.
 func TestRenewingWaitsForNoLock(t *testing.T) {
 	t.Parallel()
 	db := postgrestest.Pool(t)
@@ -405,8 +405,8 @@ func TestMeasureAndLanes(t *testing.T) {
 	}
 }
 
-// Every statement of the hot path goes by its keys, whatever the statistics say:
-// here they say that the tables are empty.
+// Every statement of the hot path uses its keys under any statistics: here the
+// statistics claim empty tables.
 func TestPlansDoNotGrowWithTheTable(t *testing.T) {
 	t.Parallel()
 	db := postgrestest.Pool(t)

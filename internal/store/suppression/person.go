@@ -27,8 +27,8 @@ func ListPerson(ctx context.Context, db postgres.DB, s Scope, ids []invite.ID, k
 	return list, nil
 }
 
-// SetErased takes addresses and words from the blocks that ListPerson finds.
-// They go on standing: their hashes stay. It says how many there were.
+// SetErased erases addresses and words of the suppressions that ListPerson
+// finds. Their hashes remain. It returns their number.
 func SetErased(ctx context.Context, tx pgx.Tx, s Scope, ids []invite.ID, keys []seal.Hash) (int, error) {
 	list, err := ListPerson(ctx, tx, s, ids, keys)
 	if err != nil || len(list) == 0 {

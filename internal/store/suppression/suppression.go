@@ -114,7 +114,8 @@ func sealed(box *seal.Box, t secret.Text, column string, id invite.SuppressionID
 	return b, nil
 }
 
-// Open opens a block's address or one of its notes; zero for what is not there.
+// Open opens a suppression's address or one of its notes; zero for a missing
+// one.
 func Open(box *seal.Box, id invite.SuppressionID, column string, b []byte) (secret.Text, error) {
 	if b == nil {
 		return secret.Text{}, nil
@@ -247,8 +248,8 @@ func List(ctx context.Context, db postgres.DB, f Filter) ([]Row, invite.Suppress
 	return list, list[f.Limit-1].ID, nil
 }
 
-// SetLifted lifts every standing block under these keys that pick allows:
-// opt-outs only, or anything but. It says how many there were.
+// SetLifted lifts every active suppression under these keys that pick
+// allows: opt-outs only, or all others. It returns their number.
 func SetLifted(ctx context.Context, db postgres.DB, box *seal.Box, keys []seal.Hash, optOuts bool, by string, note secret.Text) (int, error) {
 	standing, err := ListStanding(ctx, db, keys)
 	if err != nil {
