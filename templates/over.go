@@ -10,17 +10,17 @@ import (
 	"strings"
 )
 
-// maxFile bounds a file of somebody's own; the largest of ours has 10 KB.
+// maxFile bounds a custom file; the largest of ours has 10 KB.
 const maxFile = 128 << 10
 
 // Over lays a folder of a project's own texts over the built-in ones, file by
 // file: what it holds replaces the file of the same name, what it lacks stays.
 // A language that there is none of yet is added by a complete folder.
 //
-// Its files are templates and styles only, and nothing else is looked at: no
-// script, and nothing outside the folder, not even by a symbolic link. The
-// error joins all faults, each with the name of its file; whether the templates
-// are right is for whoever parses them to say.
+// Its files are templates and styles only; scripts, and files outside the
+// folder, also by a symbolic link, are refused. The error joins all faults,
+// each with the name of its file; faults inside templates are found by their
+// parser.
 func Over(folder string) (fs.FS, error) {
 	root, err := os.OpenRoot(folder)
 	if err != nil {

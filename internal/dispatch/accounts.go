@@ -205,13 +205,14 @@ func (d *Dispatcher) probe(ctx, working context.Context, account string) error {
 	}
 	n, err := d.claim(ctx, working, queue.Want{Batch: 1, PerLane: 1, Room: room, Paused: true}, account)
 	if err != nil || n == 0 {
-		// Nothing is due: whatever comes next finds the probe free.
+		// No message is due: the next one finds the probe free.
 		return queue.DropProbe(ctx, d.p.DB, account)
 	}
 	return nil
 }
 
-// reporting says whether a sender's provider is known to report what it took.
+// reporting reports whether a sender's provider is known to send delivery
+// reports.
 func (d *Dispatcher) proof(s provider.Sender) (reporting bool, settle time.Duration) {
 	p := s.Proof()
 	at := d.accounts.get(s.Account()).reported

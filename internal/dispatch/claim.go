@@ -70,7 +70,7 @@ func (d *Dispatcher) claim(ctx, working context.Context, w queue.Want, probe str
 	owner := d.owner
 	d.mu.Unlock()
 	if owner == 0 || !w.Paused && w.Batch < d.p.InFlight/8 {
-		return 0, nil // whoever makes room wakes the loop
+		return 0, nil // freed capacity wakes the loop
 	}
 	jobs, err := d.take(ctx, working, w, probe)
 	if err != nil {
@@ -107,7 +107,8 @@ func (d *Dispatcher) take(ctx, working context.Context, w queue.Want, probe stri
 	return jobs, nil
 }
 
-// filled says whether a claim took all it had room for, in some lane or at all.
+// filled reports whether a claim took as much as it could, in some lane or in
+// total.
 func filled(w queue.Want, jobs []queue.Job) bool {
 	taken := make(map[string]int)
 	for i := range jobs {
@@ -165,8 +166,8 @@ func (d *Dispatcher) end(t *task) {
 	}
 }
 
-// mine says whether this process may still think it holds the lease. Only a
-// fence in the database knows; this saves asking in vain.
+// mine reports whether this process may still believe that it holds the
+// lease. Only a fence in the database knows; this saves a useless request.
 func (d *Dispatcher) mine(t *task) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()

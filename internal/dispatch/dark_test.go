@@ -17,10 +17,9 @@ import (
 	"github.com/connectlink/connectlink/internal/provider"
 )
 
-// travel lets time pass for everything that is written down: each stored moment
-// moves into the past, at once. What is decided by comparing with the
-// database's clock, which is all but the length of a wait within a process, is
-// then decided as it would be that much later.
+// travel lets time pass for all stored times: each moves into the past, at
+// once. Decisions by the database's clock, which are all but the length of a
+// wait within a process, are then made as if it were that much later.
 func (w *world) travel(d time.Duration) {
 	w.t.Helper()
 	ctx := w.t.Context()

@@ -13,13 +13,13 @@ const (
 	stepDone      step = iota // settled: nothing to do
 	stepReconcile             // an attempt is in doubt
 	stepCancel                // the invite ended
-	stepGiveUp                // too little time is left, or what was to be said is gone
+	stepGiveUp                // too little time is left, or the content was erased
 	stepMint                  // a link is needed
 	stepSend
 )
 
-// decide says what a delivery needs next. It is pure: j is one snapshot, its
-// times all by the database's clock.
+// decide returns the next step of a delivery. It is pure: j is one snapshot,
+// with all times by the database's clock.
 func decide(j *queue.Job) (step, invite.Reason) {
 	if j.Status.Ended() {
 		return stepDone, ""
@@ -78,8 +78,8 @@ func decidePasscode(j *queue.Job) (step, invite.Reason) {
 	return stepSend, ""
 }
 
-// granted is the life that the invite had when it began. Without valid_for
-// that is its token's, which may be shorter than what was asked for.
+// granted is the validity of the invite at its start. Without valid_for
+// that is its token's, which may be shorter than requested.
 func granted(j *queue.Job) time.Duration {
 	switch {
 	case j.Invite.ValidFor > 0:
@@ -90,7 +90,8 @@ func granted(j *queue.Job) time.Duration {
 	return j.Invite.ExpiresIn
 }
 
-// shortfall is why time ran out: what was missing last.
+// shortfall is the reason for running out of time: the last missing
+// condition.
 func shortfall(j *queue.Job) invite.Reason {
 	if j.Link == nil && j.Attempts == 0 {
 		return because(j, invite.LinkUnavailable)

@@ -69,7 +69,7 @@ type Params struct {
 	Reap         time.Duration // 500 ms
 	Poll         time.Duration // 250 ms: how often to look without being told
 	CallDeadline time.Duration // 10 s: one call to a provider
-	StopWithin   time.Duration // CallDeadline + 3 s: at a stop, how long what is under way may take
+	StopWithin   time.Duration // CallDeadline + 3 s: how long work in progress may take at a stop
 	InFlight     int           // 512 deliveries at a time in this process
 	PerLane      int           // 128 of them of one lane
 	Group        int           // 128 attempts or results a commit at most
@@ -186,7 +186,8 @@ func (d *Dispatcher) Wake() {
 	}
 }
 
-// again makes one more claim for what is left, or for room that was made.
+// again makes one more claim for the remaining rows, or for freed
+// capacity.
 func (d *Dispatcher) again() { tell(d.wake) }
 
 func tell(c chan<- struct{}) {
@@ -196,10 +197,10 @@ func tell(c chan<- struct{}) {
 	}
 }
 
-// Run works until ctx ends; then it takes nothing new, lets calls in flight end,
-// gives back what was not begun, and returns. After Params.StopWithin it waits
-// for the database no longer: results that are not recorded by then are found
-// out later, as after a crash.
+// Run works until ctx ends; then it claims nothing more, lets calls in progress
+// end, releases deliveries without an attempt, and returns. After
+// Params.StopWithin it no longer waits for the database: results that are not
+// recorded by then are reconciled later, as after a crash.
 func (d *Dispatcher) Run(ctx context.Context) error {
 	// Work outlives ctx: a call that is cut off has an unknown outcome.
 	working, stopWork := context.WithCancel(context.WithoutCancel(ctx))

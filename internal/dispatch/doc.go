@@ -1,17 +1,17 @@
-// Package dispatch sends each delivery once: it claims what is due, has links
-// minted where they are needed, hands messages to providers and finds out what
-// became of calls whose answer was lost.
+// Package dispatch sends each delivery once: it claims due deliveries, has
+// links minted if needed, calls providers, and reconciles calls whose answer
+// was lost.
 //
-// # What is promised
+// # Guarantees
 //
-// Once accepted, a message is never lost: it is sent, or the invite says why it
-// could not be. A message whose answer was lost is sent a second time only after
-// proof that the provider did not take the first. For text messages the proof is
-// Twilio's own list of messages. For email there is no list to ask: the absence
-// of a report is taken as proof only under the conditions of "Lost answers", and
-// a report that is delayed at SendGrid while all others come on time would defeat
-// it. Without proof the message is held as "unknown", for a person or the
-// project's policy to decide; with SMTP that is always so.
+// Once accepted, a message is never lost: it is sent, or the invite has the
+// reason why it could not be. A message whose answer was lost is sent a second
+// time only after proof that the provider did not take the first. For text
+// messages the proof is Twilio's own list of messages. For email there is no
+// list: the absence of a report is taken as proof only under the conditions of
+// "Lost answers", and a report that is delayed at SendGrid while all others come
+// on time would defeat it. Without proof the message is held as "unknown", for a
+// person or the project's policy to decide; with SMTP that is always so.
 //
 // # How a delivery is worked on
 //
@@ -33,14 +33,15 @@
 //
 // # What a result changes
 //
-// A result is written on its attempt whoever holds the delivery by then. That a
-// provider took the message is a fact, and is folded into the invite's state
-// whenever it comes; everything that moves the delivery in the queue (retry,
-// give up, hold) is written by the holder of the lease only. While the database
-// is away, results wait in memory and are written when it is back.
+// A result is written on its attempt by any process that has it. An acceptance
+// is a fact, and is folded into the invite's state whenever it comes; every
+// change of the delivery's place in the queue (retry, give up, hold) is written
+// by the lease's owner only. While the database is away, results wait in memory
+// and are written when it is back.
 //
-// Attempts and results are written in groups, one commit each: whatever waits
-// when the previous commit has returned. There is no lingering.
+// Attempts and results are written in groups, one commit each: a group is all
+// items that wait when the previous commit has returned. There is no
+// lingering.
 //
 // # Lost answers
 //
@@ -62,14 +63,14 @@
 // # Accounts and lanes
 //
 // Each project, channel and mode is a lane; claiming goes round the lanes and
-// takes a bounded number of each, so that nobody's import delays anybody. A lane
-// with little in work is claimed and committed past those with much, by
-// statements of its own, and while it has work theirs rest for as long as they
-// took: measured, that halves what others wait beside an import of 10,000, and
-// costs the import a quarter of its pace for as long. A
-// provider account has a breaker and, if configured, a pace, both in a row that
-// all processes share. While a breaker is open its lanes are not claimed but for
-// one probe; closing it makes due what only waited because of it.
+// takes a bounded number of each, so that one tenant's import does not delay the
+// others. A lane with few deliveries is claimed and committed past those with
+// many, by statements of its own, and while it has work theirs pause for as long
+// as they took: measured, that halves the others' wait beside an import of
+// 10,000, and slows the import by a quarter meanwhile. A provider account has a
+// breaker and, if configured, a rate limit, both in a row that all processes
+// share. While a breaker is open its lanes are not claimed but for one probe;
+// closing it makes the deliveries due that waited for it.
 //
 // The package must not decide what an event changes (invite.Fold does), and it
 // never talks to the network while a transaction is open. No request carries an

@@ -72,8 +72,8 @@ func TestAListThatCannotBeReadProvesNothing(t *testing.T) {
 	w.once(loaded)
 }
 
-// A provider that is away for an hour after it lost an answer must not leave the
-// message to a person: it can say what it took when it is back.
+// A provider that is away for an hour after it lost an answer must not cause a
+// held message: when it is back, it can list what it took.
 func TestBugADoubtIsHeldWhileTheProviderIsAway(t *testing.T) {
 	t.Parallel()
 	for name, taken := range map[string]sink.Fault{"it was taken": {CutAfter: 1}, "it was not": {CutBefore: 1}} {
@@ -343,8 +343,8 @@ func TestBugACrashInTheMiddleOfProcessing(t *testing.T) {
 	}
 }
 
-// A zombie's result comes after somebody else took over: the fact stands, and
-// nothing is sent a second time.
+// A zombie's result comes after another process took over: the fact is
+// recorded, and no second message is sent.
 func TestALateAcceptanceStopsWhoTookOver(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -372,7 +372,7 @@ func TestTheDatabaseGoesAwayWhileMessagesAreSent(t *testing.T) {
 	w.run(w.params(func(p *dispatch.Params) { p.PerLane = 8 }))
 	for range 5 {
 		time.Sleep(100 * time.Millisecond)
-		// By a connection of its own: those of the pool are what is being cut.
+		// On a connection of its own: those of the pool are being cut.
 		conn, err := pgx.Connect(t.Context(), w.url)
 		if err != nil {
 			t.Fatal(err)

@@ -24,8 +24,8 @@ func (q *fairly[T]) put(lane string, item T) {
 	q.lanes[lane] = append(q.lanes[lane], item)
 }
 
-// take appends to items what is next, until there are limit of them; more says
-// that something is left.
+// take appends the next items to items, up to limit; more reports whether some
+// are left.
 func (q *fairly[T]) take(items []T, limit int) (_ []T, more bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -44,9 +44,9 @@ func (q *fairly[T]) take(items []T, limit int) (_ []T, more bool) {
 	return items, len(q.turns) > 0
 }
 
-// turns lets so many work at a time, and whoever waits in the order of fairly.
-// What only the processor slows down goes through it: begun all at once, one
-// lane's hundred messages would hold up another's single one.
+// turns admits a number of holders at a time and serves waiters round-robin by
+// lane. Work that only the processor limits goes through it: begun all at
+// once, one lane's hundred messages would delay another's single one.
 type turns struct {
 	mu      sync.Mutex
 	free    int
@@ -89,7 +89,8 @@ const (
 	remembered = 5 * time.Second
 )
 
-// sharing says whether several lanes have work, or had until a moment ago.
+// sharing reports whether several lanes have work, or had until a moment
+// ago.
 func (d *Dispatcher) sharing() bool {
 	return d.p.Now().Sub(time.Unix(0, d.shared.Load())) < remembered
 }

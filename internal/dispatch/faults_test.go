@@ -47,7 +47,7 @@ type fault struct {
 	field    string // SendGrid's field at fault
 	code     int    // Twilio's code
 	header   string // Retry-After
-	verb     string // SMTP: where, and what is answered
+	verb     string // SMTP: stage and reply
 	answer   string
 	outcome  provider.Outcome
 	follows  string

@@ -26,7 +26,8 @@ func (g *group[T]) add(lane string, item T) {
 	tell(g.some)
 }
 
-// run writes until ctx ends. Whoever ends ctx makes sure that nobody adds any more.
+// run writes until ctx ends. The caller that ends ctx makes sure that no item is
+// added afterwards.
 func (g *group[T]) run(ctx context.Context) {
 	var items []T
 	for {

@@ -134,7 +134,7 @@ func (w *world) picture() string {
 	return s
 }
 
-// all says whether every delivery has this status.
+// all reports whether every delivery has this status.
 func (w *world) all(status string) func() bool {
 	return func() bool {
 		return w.count(`SELECT count(*) FROM deliveries WHERE status <> $1`, status) == 0

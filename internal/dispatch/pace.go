@@ -11,8 +11,8 @@ import (
 // statements at high rates, little left over when it dies.
 const tokensAhead = 10
 
-// pace takes one send out of an account's bucket; when there is none it says
-// how long to wait.
+// pace takes one send out of an account's token bucket; if it is empty it
+// returns how long to wait.
 func (a *accounts) pace(ctx context.Context, account string) (bool, time.Duration, error) {
 	p := a.d.p.Pace(account)
 	if p.PerSecond <= 0 {

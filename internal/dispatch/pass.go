@@ -7,15 +7,15 @@ import (
 	"github.com/connectlink/connectlink/internal/store/queue"
 )
 
-// A lane with much in work keeps the claims and the commits busy. One with
-// little passes it by: it is claimed and committed by statements of its own,
-// which wait for nobody's. So one tenant's import holds up the others by what it
-// takes of the processor only.
+// A lane with many deliveries keeps the claims and the commits busy. One with
+// few passes it by: it is claimed and committed by statements of its own, which
+// wait for no others. So one tenant's import delays the others only by its use
+// of the processor.
 
-// quiet says whether a lane may pass by. d.mu is held.
+// quiet reports whether a lane may pass by. d.mu is held.
 func (d *Dispatcher) quiet(lane string) bool { return d.lanes[lane] < d.p.PerLane/8 }
 
-// crowded says whether there is anything to pass by.
+// crowded reports whether there is a busy lane to pass by.
 func (d *Dispatcher) crowded() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -89,7 +89,7 @@ func (g passable[T]) add(lane string, quiet bool, item T) {
 	g.all.add(lane, item)
 }
 
-// passes says whether a lane's work may pass others by now.
+// passes reports whether a lane's work may pass others by now.
 func (d *Dispatcher) passes(lane string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -13,18 +13,18 @@ import (
 	"github.com/connectlink/connectlink/internal/wire"
 )
 
-// patience is after how many settle times a question that nobody answers is left
-// to a person: the provider can be reached, and still does not say.
+// patience is the number of settle times after which an unanswered question is
+// left to a person: the provider can be reached, and still gives no answer.
 const patience = 3
 
-// belief is what is known of an attempt whose answer was lost.
+// belief is the knowledge about an attempt whose answer was lost.
 type belief int
 
 const (
 	beliefWait  belief = iota // too early, or the provider cannot be asked now
 	beliefTaken               // the provider has it
 	beliefNot                 // it does not, and would by now
-	beliefHold                // nobody will ever tell
+	beliefHold                // no answer will ever come
 )
 
 // reconcile settles an attempt whose answer was lost, before anything is sent again.
@@ -107,8 +107,8 @@ func (d *Dispatcher) enquire(ctx context.Context, t *task) (belief, provider.Fou
 		return b, found, again()
 	default:
 		d.p.Log.WarnContext(ctx, "a provider could not be asked", "provider", a.Provider, "attempt", a.ID, "err", err)
-		// As long as it is only away it will tell when it is back, and the invite
-		// can wait for that as long as it lives.
+		// A provider that is only away will answer when it is back, and the invite
+		// can wait for that until it expires.
 		if left := t.Invite.GivesUpAt.Sub(t.Now); away(err) && left > 0 {
 			return beliefWait, found, min(max(again(), age/10), maxLook, left)
 		}
@@ -154,13 +154,13 @@ func (d *Dispatcher) weighSilence(ctx context.Context, t *task, age, settle time
 	return beliefWait
 }
 
-// minLook keeps questions from becoming a loop, whatever the settle time.
+// minLook keeps questions from becoming a loop, with any settle time.
 const minLook = 50 * time.Millisecond
 
 // maxLook is how long a provider that is back may wait for our question.
 const maxLook = 30 * time.Second
 
-// away says whether a provider gave no answer, or one that will pass.
+// away reports whether a provider gave no answer, or a temporary failure.
 func away(err error) bool {
 	var answered *provider.SendError
 	if errors.As(err, &answered) {
@@ -170,8 +170,8 @@ func away(err error) bool {
 	return errors.As(err, &fault)
 }
 
-// holdAfter is the end of what nobody can tell, once the call cannot be under way
-// any more.
+// holdAfter holds a delivery whose outcome cannot be known, once the call cannot
+// be in progress any more.
 func (d *Dispatcher) holdAfter(age time.Duration) (belief, provider.Found, time.Duration) {
 	if age < 0 {
 		return beliefWait, provider.Found{}, max(-age, minLook)
@@ -181,8 +181,8 @@ func (d *Dispatcher) holdAfter(age time.Duration) (belief, provider.Found, time.
 
 var errNothingToFind = errors.New("what was sent is gone, so it cannot be looked for")
 
-// find asks the provider. Twilio's list is searched by recipient and by what is
-// the message's own: its link, or its digits.
+// find asks the provider. Twilio's list is searched by recipient and by the
+// message's own mark: its link, or its digits.
 func (d *Dispatcher) find(ctx context.Context, t *task, s provider.Sender) (provider.Found, error) {
 	sought := provider.Sought{AttemptID: t.Last.ID.String(), StartedAt: t.local(t.Last.StartedAt)}
 	if t.Invite.Content != nil {

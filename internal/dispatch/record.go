@@ -20,7 +20,7 @@ import (
 )
 
 var (
-	// errLost: the lease is somebody else's. Stop, write nothing more.
+	// errLost: another process owns the lease. Stop, write nothing more.
 	errLost = errors.New("the lease is lost")
 	// errStale: the invite moved since it was read. Read it again.
 	errStale = errors.New("the invite moved meanwhile")
@@ -210,8 +210,8 @@ func (d *Dispatcher) beginAll(ctx context.Context, tx pgx.Tx, items []*begin, ou
 // finish is what became of a delivery's turn.
 type finish struct {
 	queue.Lease
-	// fact says that the events are true whoever holds the lease; else they,
-	// and next, are written by its holder only.
+	// fact marks events that are true under any lease; others, and next, are
+	// written by the lease's owner only.
 	fact   bool
 	events []invite.Event
 	result *queue.Result

@@ -91,8 +91,9 @@ func (d *Dispatcher) unsay(ctx context.Context, b *begin) {
 	})
 }
 
-// choose picks the sender: the first whose account works, the one that failed
-// last only after the others. Without one it says how long to wait.
+// choose picks the sender: the first whose account accepts messages, the one
+// that failed last only after the others. Without one it returns how long to
+// wait.
 func (d *Dispatcher) choose(ctx context.Context, t *task) (provider.Sender, time.Duration, error) {
 	senders := d.p.Senders(t.ProjectID, t.Livemode, t.Channel)
 	if len(senders) == 0 {
@@ -194,7 +195,7 @@ func plain(s string) string {
 	return s[:min(len(s), 200)]
 }
 
-// follow turns a verdict into what is to be recorded.
+// follow turns a verdict into the records to write.
 func (d *Dispatcher) follow(t *task, b *begin, s provider.Sender, f *finish, v verdict, data invite.Data) {
 	switch v.ruling {
 	case rulingReject:

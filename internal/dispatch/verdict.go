@@ -13,7 +13,7 @@ type ruling int
 const (
 	rulingRetry  ruling = iota // it did not leave: again, later
 	rulingReject               // this message will never be taken
-	rulingDoubt                // nobody knows: reconcile before anything else
+	rulingDoubt                // unknown outcome: reconcile before anything else
 )
 
 // verdict is what follows from a failed call.

@@ -19,13 +19,13 @@ import (
 // back and comes round again.
 const maxSteps = 8
 
-// work takes one delivery through its steps until it waits, is settled, or is
-// somebody else's.
+// work takes one delivery through its steps until it waits, is settled, or
+// has another owner.
 func (d *Dispatcher) work(ctx context.Context, t *task) {
 	defer d.dropUnusedProbe(ctx, t)
 	defer func() {
 		if p := recover(); p != nil {
-			// The value may quote what was being rendered: its type must do.
+			// The value may quote the rendered content, so only its type is logged.
 			d.p.Log.ErrorContext(ctx, "panic in the work on a delivery", "invite", t.InviteID, "delivery", t.DeliveryID,
 				"panic", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
 			d.poisoned(ctx, t)
@@ -38,7 +38,7 @@ func (d *Dispatcher) work(ctx context.Context, t *task) {
 			d.metrics.lost.Inc()
 			return
 		case err != nil:
-			// The lease runs out by itself, or somebody reaps it: nothing is lost.
+			// The lease runs out, or another process reaps it: nothing is lost.
 			d.p.Log.WarnContext(ctx, "a delivery could not be worked on", "invite", t.InviteID, "delivery", t.DeliveryID, "err", err)
 			d.release(ctx, t, d.p.RetryFirst)
 			return
@@ -116,13 +116,15 @@ func (d *Dispatcher) conclude(ctx context.Context, t *task, typ invite.EventType
 	})
 }
 
-// cancel takes a delivery of an invite that ended off the queue. Fold cancels
-// what is queued when an invite ends; what was being sent then is left to us.
+// cancel takes a delivery of an ended invite off the queue. Fold cancels
+// queued deliveries when an invite ends; those that were being sent then are
+// left to us.
 func (d *Dispatcher) cancel(ctx context.Context, t *task) error {
 	return d.conclude(ctx, t, invite.EventDeliveryCanceled, "")
 }
 
-// giveUp ends a delivery for which too little time is left. The invite says why.
+// giveUp ends a delivery for which too little time is left. The invite has the
+// reason.
 func (d *Dispatcher) giveUp(ctx context.Context, t *task, reason invite.Reason) error {
 	d.p.Log.WarnContext(ctx, "gave up on a delivery", "invite", t.InviteID, "delivery", t.DeliveryID, "reason", reason, "attempts", t.Attempts)
 	d.metrics.gaveUp.WithLabelValues(string(reason)).Inc()
@@ -131,7 +133,7 @@ func (d *Dispatcher) giveUp(ctx context.Context, t *task, reason invite.Reason) 
 }
 
 // poisoned counts a fault that lies in the message. After a few it is parked:
-// it must not keep a worker busy for ever, and somebody has to look.
+// it must not keep a worker busy for ever, and a person has to examine it.
 func (d *Dispatcher) poisoned(ctx context.Context, t *task) {
 	d.metrics.poisoned.Inc()
 	if t.Poisoned+1 < d.p.Park {

@@ -35,8 +35,8 @@ func KeywordOf(body string) Keyword {
 	return ""
 }
 
-// isStop says whether words are a stop word, with nothing but courtesy beside it,
-// or what a stop word may be about.
+// isStop reports whether words are a stop word, with nothing but courtesy or the
+// subject of a stop word beside it.
 func isStop(words []string) bool {
 	rest := slices.DeleteFunc(slices.Clone(words), func(w string) bool { return slices.Contains(courtesy(), w) })
 	rest = slices.Compact(rest) // STOP STOP STOP

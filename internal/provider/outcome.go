@@ -16,7 +16,7 @@ type Acceptance struct {
 	HTTPStatus        int
 }
 
-// Outcome is what is known about a call that did not end in an Acceptance.
+// Outcome is the knowledge about a call that did not end in an Acceptance.
 type Outcome string
 
 const (

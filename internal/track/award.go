@@ -8,9 +8,9 @@ import (
 	"github.com/connectlink/connectlink/internal/store/ledger"
 )
 
-// award says who gets an account.
+// award picks the invite that gets an account.
 type award struct {
-	winner  invite.ID // zero: nobody gets it (anew)
+	winner  invite.ID // zero: no invite gets it (any more)
 	holder  invite.ID // who has it already
 	losers  []invite.ID
 	selfHas bool
@@ -59,8 +59,8 @@ func decide(self invite.ID, rivals []ledger.Candidate, a pipedream.Account, name
 	return d
 }
 
-// laterContinued says whether x was handed out later than y, of the hand-outs
-// that came before the account; one after it cannot have led to it.
+// laterContinued reports whether x was handed out later than y, of the
+// hand-outs before the account; a later one cannot have led to it.
 func laterContinued(x, y ledger.Candidate, made time.Time) bool {
 	at := func(c ledger.Candidate) time.Time {
 		if c.LastOut == nil || c.LastOut.After(made) {

@@ -93,9 +93,9 @@ func (t *Tracker) ourTime(ctx context.Context, answer []pipedream.Account) error
 	return nil
 }
 
-// since is from when on an account may be an answer to this invite; nil before
-// any link was minted. A link that nobody handed out here may have been given
-// out by the API, which answers with it at once.
+// since is the time from which an account may belong to this invite; nil
+// before any link was minted. A link that was not handed out here may have
+// been given out by the API, which returns it at once.
 func since(c ledger.Candidate) *time.Time {
 	if c.FirstOut != nil {
 		return c.FirstOut
@@ -103,7 +103,7 @@ func since(c ledger.Candidate) *time.Time {
 	return c.LinkFrom
 }
 
-// refuted says why a named account cannot be the one this invite was for.
+// refuted returns why a named account cannot belong to this invite.
 func refuted(c ledger.Candidate, a pipedream.Account) string {
 	from := since(c)
 	switch {
@@ -119,10 +119,10 @@ func refuted(c ledger.Candidate, a pipedream.Account) string {
 	return ""
 }
 
-// Confirm looks at Pipedream's accounts for one invite now, and says whether
-// it is connected. Copies that are asked for at the same time share one look.
-// When the look-up budget is spent, or no link was ever minted, it says what is
-// known. Errors: ErrLater, and those of the database.
+// Confirm reads Pipedream's accounts for one invite now, and reports whether it
+// is connected. Simultaneous calls share one look-up. If the look-up budget is
+// spent, or no link was ever minted, it returns the known state. Errors:
+// ErrLater, and those of the database.
 func (t *Tracker) Confirm(ctx context.Context, id invite.ID) (bool, error) {
 	v, err, _ := t.flight.Do(id.String(), func() (any, error) {
 		// Others wait for the answer too, so it does not end with one caller.
@@ -160,7 +160,7 @@ func budgetKey(c ledger.Candidate) string {
 	return fmt.Sprintf("%s/%t/%s", c.ProjectID, c.Livemode, c.Environment)
 }
 
-// look lists the accounts of a candidate's user and app, and connects what is new.
+// look lists the accounts of a candidate's user and app, and connects new ones.
 func (t *Tracker) look(ctx context.Context, c ledger.Candidate, source string) (bool, error) {
 	accounts, ok := t.p.Accounts(c.ProjectID, c.Livemode, c.Environment)
 	if !ok {
@@ -192,9 +192,9 @@ func (t *Tracker) look(ctx context.Context, c ledger.Candidate, source string) (
 	return false, nil
 }
 
-// connect gives a confirmed account to the invite it belongs to, and tells the
-// other open invites of the same user and app. It says whether the candidate
-// itself is connected.
+// connect gives a confirmed account to its invite, and updates the other open
+// invites of the same user and app. It reports whether the candidate itself is
+// connected.
 func (t *Tracker) connect(ctx context.Context, c ledger.Candidate, a pipedream.Account, source string) (bool, error) {
 	connected := false
 	err := t.inTx(ctx, func(tx pgx.Tx) error {
@@ -261,8 +261,8 @@ func (t *Tracker) record(ctx context.Context, tx pgx.Tx, winner invite.ID, c led
 	return t.p.Publish(ctx, tx, applied)
 }
 
-// ofOther says whether an account goes by an email address that is not the
-// recipient's. It stops nothing: people have several addresses.
+// ofOther reports whether an account's name is an email address that is
+// not the recipient's. It blocks nothing: people have several addresses.
 func (t *Tracker) ofOther(ctx context.Context, tx pgx.Tx, id invite.ID, a pipedream.Account) (bool, error) {
 	if a.Name == "" {
 		return false, nil
@@ -281,8 +281,8 @@ func (t *Tracker) ofOther(ctx context.Context, tx pgx.Tx, id invite.ID, a pipedr
 	return contact.OtherMailbox(content.Recipient.Email, a.Name), nil
 }
 
-// madeAt is when the account came to be, by Pipedream's clock where that is
-// credible: the same fact then has the same time whoever learns it first.
+// madeAt is the creation time of the account, by Pipedream's clock if that
+// is credible: the same fact then has the same time from every source.
 func madeAt(c ledger.Candidate, a pipedream.Account) time.Time {
 	made := a.CreatedAt
 	if from := since(c); from != nil && made.Before(from.Add(-clockSkew)) {

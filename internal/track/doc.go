@@ -2,7 +2,7 @@
 // invites: connection webhooks, delivery receipts, polls of Pipedream's
 // accounts, and the passing of time.
 //
-// # What is believed
+// # Trust
 //
 // Providers' callbacks are signed, and are verified over the raw bytes before
 // anything is read of them. Package provider gives them one form, so that all take

@@ -12,9 +12,9 @@ import (
 
 const expiredAtOnce = 100
 
-// Expire ends every invite whose time is over, in batches, and says how many:
-// open ones expire, failed ones keep their status, and of both the links and
-// codes are wiped.
+// Expire ends every overdue invite, in batches, and returns their number:
+// open ones expire, failed ones keep their status, and the links and codes of
+// both are wiped.
 func (t *Tracker) Expire(ctx context.Context) (int, error) {
 	total := 0
 	for {
@@ -78,7 +78,7 @@ const (
 	releasedAtOnce = 1000
 )
 
-// ReleaseOld deletes what is only kept for a while, in batches of their own.
+// ReleaseOld deletes expired temporary records, in batches of their own.
 func (t *Tracker) ReleaseOld(ctx context.Context) error {
 	kept := ledger.Kept{Callbacks: keepCallbacks, Seen: keepSeen, Idempotency: keepIdempotency}
 	for {

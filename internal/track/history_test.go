@@ -157,7 +157,8 @@ func drawn(r *rand.Rand, channel invite.Channel) []said {
 	return out
 }
 
-// forge tries a callback that nobody signed rightly; it says whether it was refused.
+// forge tries a callback without a valid signature; it reports whether it was
+// refused.
 func (w *world) forge(r *rand.Rand, m tracktest.Made, attempt invite.AttemptID, sid string, channel invite.Channel) bool {
 	if channel == invite.SMS {
 		post := textPostAs(sid, m, attempt, "undelivered", "21610")
@@ -178,7 +179,8 @@ func (w *world) forge(r *rand.Rand, m tracktest.Made, attempt invite.AttemptID, 
 	case 1:
 		raw = bytes.Replace(raw, []byte("spamreport"), []byte("group_resub"), 1)
 	case 2:
-		// Changed from what was signed, not set from now: a second may pass between.
+		// Changed from the signed value, not set from now: a second may pass
+		// between.
 		const stamp = "X-Twilio-Email-Event-Webhook-Timestamp"
 		header.Set(stamp, header.Get(stamp)+"0")
 	}

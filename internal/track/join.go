@@ -28,9 +28,9 @@ func (t *Tracker) wait(ctx context.Context, tx pgx.Tx, list []ledger.Unmatched) 
 	return ledger.InsertUnmatched(ctx, tx, list, keepUnmatched)
 }
 
-// Join tries callbacks again whose attempt was not known when they came: most
-// of them overtook the answer to our own call, by which a message's id becomes
-// known. It says how many were joined.
+// Join retries callbacks whose attempt was unknown when they came: most of
+// them overtook the answer to our own call, which contains a message's id. It
+// returns the number joined.
 func (t *Tracker) Join(ctx context.Context) (int, error) {
 	total := 0
 	for {

@@ -84,8 +84,8 @@ func (t *Tracker) Pipedream(ctx context.Context, hook secret.Text, raw []byte) e
 		return fmt.Errorf("take webhook of invite %s: %w", owner.InviteID, err)
 	}
 	if fresh && w.Event == pipedream.EventSuccess {
-		// Tried at once, because somebody waits for it; what fails here is
-		// done by the job that was committed with the webhook.
+		// Tried at once, because a person waits for it; a failure here is retried
+		// by the job that was committed with the webhook.
 		ctx, cancel := context.WithTimeout(ctx, t.p.InlineConfirm)
 		defer cancel()
 		if err := t.Settle(ctx, check); err != nil {
@@ -110,8 +110,8 @@ func (t *Tracker) connectFailed(ctx context.Context, tx pgx.Tx, owner ledger.Tok
 }
 
 // webhookKey tells copies of a webhook from other webhooks; there is neither
-// an event id nor a time in it. The error's words are part of it, because
-// somebody may fail twice on one link.
+// an event id nor a time in it. The error's words are part of it, because a
+// person may fail twice on one link.
 func webhookKey(w pipedream.Webhook) []byte {
 	h := sha256.New()
 	for _, s := range []string{w.ConnectToken.Reveal(), w.Event, w.AccountID, w.Error.Reveal()} {

@@ -14,13 +14,13 @@ const (
 	pollsAtOnce   = 25
 	pollsParallel = 4
 	// putOff is how long an invite waits when its project's budget is spent
-	// and nobody says for how long.
+	// and no other time is given.
 	putOff = time.Second
 )
 
-// Poll looks at Pipedream's accounts for every invite that is due, until none
-// is, and says how many it looked at. Several processes may do so at the same
-// time. One invite's failure delays no other: it is due again after a minute.
+// Poll reads Pipedream's accounts for every due invite, until none is due,
+// and returns their number. Several processes may do so at the same time. One
+// invite's failure delays no other: it is due again after a minute.
 func (t *Tracker) Poll(ctx context.Context) (int, error) {
 	looked := 0
 	for {
@@ -53,8 +53,8 @@ func (t *Tracker) Poll(ctx context.Context) (int, error) {
 	}
 }
 
-// poll looks for one invite. It says whether the look took place; its error is
-// the database's, Pipedream's are logged.
+// poll looks up one invite. It reports whether the look-up took place; its
+// error is the database's, Pipedream's are logged.
 func (t *Tracker) poll(ctx context.Context, c ledger.Candidate) (bool, error) {
 	if ok, after := t.p.Budget.Allow(budgetKey(c)); !ok {
 		return false, ledger.SetPollLater(ctx, t.p.DB, c, max(after, putOff))

@@ -124,7 +124,7 @@ func TestLastContinuedInviteGetsTheAccount(t *testing.T) {
 	}
 	w.Exec(`UPDATE invites SET first_handed_out_at = first_handed_out_at + interval '1 hour', last_handed_out_at = last_handed_out_at + interval '1 hour' WHERE id = $1`, c.ID) // … but after the account
 	w.Vendor.Connect(tracktest.Account{ID: "apn_1", User: "user-1", App: "slack"})
-	for range 3 { // whoever is polled first, and however often
+	for range 3 { // in any order of polls, and any number
 		w.due()
 		w.poll()
 	}

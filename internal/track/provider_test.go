@@ -257,8 +257,8 @@ func TestHostileCallbacksAreTakenWithoutHarm(t *testing.T) {
 	}
 }
 
-// TestCallbacksInAnyOrderEndAlike is the promise of doc.go: whatever order
-// callbacks come in, however often, what stands in the end is the same.
+// TestCallbacksInAnyOrderEndAlike is the promise of doc.go: callbacks in
+// any order, any number of times, give the same final state.
 func TestCallbacksInAnyOrderEndAlike(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

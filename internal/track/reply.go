@@ -107,7 +107,7 @@ func (t *Tracker) noteReply(ctx context.Context, tx pgx.Tx, of origin, about led
 	return t.p.Publish(ctx, tx, applied)
 }
 
-// maxReply bounds what is kept of a reply on the timeline: ten segments.
+// maxReply bounds the kept part of a reply on the timeline: ten segments.
 const maxReply = 1600
 
 // sender is what the person wrote to: the project's configured one where the

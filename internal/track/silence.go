@@ -22,10 +22,9 @@ const (
 
 const silentAtOnce = 100
 
-// Silence says of messages that were taken, and of whose arrival nobody has
-// said anything for long, that this is so: reason no_receipt. Their status
-// stays, for it is true, and any later word replaces the reason. It says how
-// many there were.
+// Silence marks accepted messages without a delivery report for long with
+// the reason no_receipt. Their status stays, because it is true, and any
+// later report replaces the reason. It returns their number.
 func (t *Tracker) Silence(ctx context.Context) (int, error) {
 	total := 0
 	for {
@@ -41,7 +40,7 @@ func (t *Tracker) Silence(ctx context.Context) (int, error) {
 		if err != nil {
 			return total, fmt.Errorf("note missing receipts: %w", err)
 		}
-		// Less than was listed: somebody else is at it, or receipts came meanwhile.
+		// Fewer than listed: another process has some, or reports came meanwhile.
 		if total += n; n < len(silent) || n < silentAtOnce {
 			return total, nil
 		}

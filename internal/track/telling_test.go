@@ -17,8 +17,8 @@ import (
 	"github.com/connectlink/connectlink/internal/track/tracktest"
 )
 
-// callback is one thing a provider says, and what it means alone; the reason is
-// empty for what is no failure.
+// callback is one report of a provider with its meaning alone; the reason is
+// empty unless it is a failure.
 type callback struct {
 	name, code string
 	more       map[string]any

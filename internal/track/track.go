@@ -48,8 +48,8 @@ type DB interface {
 	postgres.Beginner
 }
 
-// Check is a confirmation that is still to be had. AccountID is empty when
-// nobody named an account.
+// Check is a pending confirmation. AccountID is empty if no account was
+// named.
 type Check struct {
 	InviteID  invite.ID
 	AccountID string
@@ -76,8 +76,8 @@ type Params struct {
 	SawReport func(provider, project string, livemode bool)
 	// Budget is shared by all polls of one Pipedream project: 5 a second. May be nil.
 	Budget Budget
-	// Silence is after how long a message of each kind that nobody confirmed is
-	// said to have no receipt; default MailSilence and TextSilence.
+	// Silence is the time after which an unreported message of each kind gets
+	// the reason no_receipt; default MailSilence and TextSilence.
 	Silence []ledger.Silence
 	// InlineConfirm bounds the confirmation that is tried while Pipedream
 	// waits for our answer; default 3 s.

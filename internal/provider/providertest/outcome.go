@@ -144,7 +144,7 @@ func (h Harness) answers(t *testing.T) {
 				if kind == "in the provider's form" {
 					return
 				}
-				// The answer does not say why: no address may be taken for dead.
+				// The answer gives no cause: no address may be taken for dead.
 				for _, ended := range []invite.DeliveryStatus{invite.Rejected, invite.Undelivered, invite.Bounced, invite.Suppressed} {
 					if block, blocks := invite.BlockOf(ended, se.Reason); blocks {
 						t.Errorf("the reason %q would suppress the address as %q", se.Reason, block)

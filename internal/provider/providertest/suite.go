@@ -60,8 +60,8 @@ func Run(t *testing.T, h Harness) {
 	t.Run("messages never swap under concurrency", h.concurrency)
 }
 
-// client has limits that no test on a busy machine reaches: what is timed out
-// here is timed out by the test itself.
+// client has limits that no test on a busy machine reaches: timeouts here
+// come from the test itself.
 func client() *http.Client {
 	return wire.Client(wire.Params{Timeout: time.Minute, DialTimeout: 20 * time.Second, TLSTimeout: 20 * time.Second})
 }
@@ -113,7 +113,7 @@ func ends(m message.Outgoing) (to, text string) {
 
 func (h Harness) retryAfter(t *testing.T) {
 	t.Parallel()
-	// By the vendor's clock, whatever ours says.
+	// By the vendor's clock, independent of ours.
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	for name, c := range map[string]struct {
 		header, value string

@@ -1,5 +1,5 @@
 // Package sendgrid is the outbound edge to Twilio SendGrid: it sends one mail
-// per call, tells what became of the call, and reads SendGrid's signed events.
+// per call, classifies the answer, and reads SendGrid's signed events.
 //
 // The SDK builds the body (helpers/mail) and sends it (rest.Client with our
 // http.Client). sendgrid.Client is never used: it keeps the body of the mail in

@@ -217,7 +217,7 @@ func TestMatchesMessageIDByPrefix(t *testing.T) {
 	}
 }
 
-// What is posted is verified before it is read, but keys leak.
+// A post is verified before it is read, but keys leak.
 func FuzzParseEvents(f *testing.F) {
 	f.Add([]byte(`[{"event":"bounce","timestamp":1e400,"category":[[]],"email":"a"}]`))
 	f.Fuzz(func(t *testing.T, raw []byte) {

@@ -34,8 +34,8 @@ func (e Event) Fate() (invite.DeliveryStatus, invite.Reason) {
 	}
 }
 
-// Code is what is stored raw beside the reason: class and status code of a
-// bounce, never its text, which quotes the address.
+// Code is the raw code stored beside the reason: class and status code of
+// a bounce, never its text, which quotes the address.
 func (e Event) Code() string {
 	parts := make([]string, 0, 3)
 	for _, s := range []string{e.Type, e.Classification, e.Status} {
@@ -98,10 +98,10 @@ func (e Event) dropped() (invite.DeliveryStatus, invite.Reason) {
 	}
 }
 
-// FateFor is Fate for a message that went to this address. What was dropped for
-// another address was dropped for a piece of our message, such as a name that
-// SendGrid took apart: the fault is ours, and no mailbox's. An event without an
-// address, or a message whose address is not known any more, is taken as it is.
+// FateFor is Fate for a message that went to this address. An event for another
+// address was caused by a part of our message, such as a name that SendGrid
+// split: the fault is ours, and no mailbox's. An event without an address, or a
+// message whose address is no longer known, is judged by Fate.
 func (e Event) FateFor(recipient secret.Text) (invite.DeliveryStatus, invite.Reason) {
 	status, reason := e.Fate()
 	if e.Name != "dropped" || e.Email.IsZero() || recipient.IsZero() || sameMailbox(e.Email.Reveal(), recipient.Reveal()) {

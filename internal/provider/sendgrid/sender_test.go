@@ -166,8 +166,8 @@ func TestScopeOfARefusalSaysWhatToStop(t *testing.T) {
 	}
 }
 
-// 200 comes in sandbox mode only: nothing was queued, and nothing documented says
-// what else it could mean.
+// 200 comes in sandbox mode only: nothing was queued, and no other meaning is
+// documented.
 func TestAnUndocumentedSuccessIsNotAnAcceptance(t *testing.T) {
 	t.Parallel()
 	srv := wiretest.SendGrid(t).Serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })

@@ -14,11 +14,11 @@ import (
 	"github.com/connectlink/connectlink/internal/wire"
 )
 
-// Unlist removes an address from the lists SendGrid keeps of what bounced, is
-// invalid, or complained, so that the next message is not dropped there. An
-// address that is on none is no error. cleared is false when the API key may
-// not change the lists: a key for sending only is the better one to have, and
-// then somebody does it by hand.
+// Unlist removes an address from SendGrid's lists of bounced, invalid and
+// complaining addresses, so that the next message is not dropped there. An
+// address on no list is no error. cleared is false if the API key may not
+// change the lists: a key for sending only is the better one to have, and
+// then a person removes it by hand.
 func (s *Sender) Unlist(ctx context.Context, address secret.Text, kind invite.Block) (cleared bool, err error) {
 	for _, list := range listsOf(kind) {
 		resp, err := s.remove(ctx, list, address)

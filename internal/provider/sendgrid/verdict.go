@@ -61,8 +61,8 @@ func (s *Sender) verdict(resp *rest.Response, readErr error) *provider.SendError
 	return classed(e)
 }
 
-// ours says whether a refusal names what comes from configuration, by its field or
-// by its words, so that every message would meet it
+// ours reports whether a refusal names a configured value, by its field or by its
+// words, so that every message would be refused
 // (https://www.twilio.com/docs/sendgrid/api-reference/mail-send/errors).
 func (p problem) ours() bool {
 	for _, e := range p.Errors {

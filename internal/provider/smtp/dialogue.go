@@ -31,7 +31,7 @@ const (
 	stageEnd     // the dot
 )
 
-// dialogue is one connection and what was said over it.
+// dialogue is one connection with its state.
 type dialogue struct {
 	s      *Sender
 	stream *wire.Stream
@@ -118,8 +118,8 @@ func (d *dialogue) startTLS() error {
 	return err
 }
 
-// private says whether nobody can listen: the server is called loopback, and
-// where the connection leads is the loopback interface.
+// private reports whether no third party can listen: the server's name is
+// loopback, and the connection ends at the loopback interface.
 func (d *dialogue) private() bool {
 	to, ok := d.stream.RemoteAddr().(*net.TCPAddr)
 	return d.s.loopback && ok && to.IP.IsLoopback()
@@ -184,7 +184,7 @@ func (d *dialogue) hand(m mail) error {
 	}
 	d.stage = stageContent
 	if _, err := w.Write(m.raw); err != nil {
-		// A server that has seen enough says why before it hangs up.
+		// A server that rejects the content gives the reason before it hangs up.
 		if _, _, said := d.client.Text.ReadResponse(250); said != nil {
 			var reply *textproto.Error
 			if errors.As(said, &reply) {

@@ -1,5 +1,5 @@
 package smtp
 
-// Abroad gives the server another name than loopback's, so that what is required
-// of others is required of it.
+// Abroad gives the server another name than loopback's, so that the rules for
+// remote servers apply to it.
 func (s *Sender) Abroad(host string) { s.host, s.loopback = host, false }

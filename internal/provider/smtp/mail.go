@@ -12,7 +12,8 @@ import (
 	"github.com/connectlink/connectlink/internal/message"
 )
 
-// codeUnsendable marks what was refused here, before any server saw it.
+// codeUnsendable marks a message that was refused here, before any server
+// saw it.
 const codeUnsendable = "unsendable"
 
 var errNoEmail = errors.New("not an email with a recipient, a sender, a subject and both parts")
@@ -44,7 +45,7 @@ func (s *Sender) compose(m message.Outgoing) (mail, error) {
 	out := mail{from: from.Email.Reveal(), to: e.To.Email.Reveal()}
 	out.utf8 = !ascii(out.from) || !ascii(out.to)
 	_, domain := contact.EmailParts(out.from)
-	// Made of the attempt's id: whoever reads the server's log finds the attempt.
+	// Made of the attempt's id: a reader of the server's log finds the attempt.
 	out.id = "<" + m.AttemptID + "@" + domain + ">"
 
 	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent(), gomail.WithEncoding(gomail.EncodingQP))
@@ -85,7 +86,7 @@ func mailbox(name, address string) string {
 	return (&netmail.Address{Name: name, Address: address}).String()
 }
 
-// one says whether an address is one, with nothing beside it.
+// one reports whether a text is exactly one address.
 func one(address string) bool {
 	a, err := netmail.ParseAddress(address)
 	return err == nil && a.Address == address

@@ -153,8 +153,8 @@ func check(t *testing.T, data string, m message.Outgoing) {
 	}
 }
 
-// A server may hang up in the middle of the content: it has not taken what has
-// no end (RFC 5321, 4.1.1.4).
+// A server may hang up in the middle of the content: it has not taken a
+// message without its end (RFC 5321, 4.1.1.4).
 func TestCutBeforeTheDotWasNotSent(t *testing.T) {
 	t.Parallel()
 	for name, answer := range map[string]string{"hangs up": hangUp, "resets": reset, "says why": "552 5.3.4 too big"} {

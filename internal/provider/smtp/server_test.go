@@ -22,8 +22,8 @@ const (
 	silence = "<silence>"
 )
 
-// script says how a server behaves. Answers are by verb; "." is the one to the
-// dot, "GREETING" what it says first.
+// script is the behaviour of a server. Answers are by verb; "." is the answer
+// to the dot, "GREETING" the first line.
 type script struct {
 	answers  map[string]string
 	without  []string // extensions it does not offer
@@ -56,7 +56,7 @@ type received struct {
 
 func serve(t *testing.T, s script) *server {
 	t.Helper()
-	// A certificate for 127.0.0.1 and example.com that nobody but roots vouches for.
+	// A certificate for 127.0.0.1 and example.com that only roots trusts.
 	web := httptest.NewTLSServer(http.NotFoundHandler())
 	srv := &server{t: t, s: s, cert: web.TLS.Certificates[0], roots: x509.NewCertPool(), at: make(chan struct{})}
 	srv.roots.AddCert(web.Certificate())

@@ -20,7 +20,7 @@ const (
 	codeNoUTF8 = "smtputf8_missing"
 )
 
-// verdict says what an error at this stage means for the message.
+// verdict returns the meaning of an error at this stage for the message.
 func (d *dialogue) verdict(err error) *provider.SendError {
 	e := &provider.SendError{Provider: Provider, Outcome: provider.NotSent, Scope: provider.ScopeMessage}
 	var reply *textproto.Error
@@ -29,8 +29,8 @@ func (d *dialogue) verdict(err error) *provider.SendError {
 	}
 	switch {
 	case d.stream != nil && d.stream.LeaseOver():
-		// Of a message that ends with a dot the last byte is the one that was
-		// refused, whatever went before it.
+		// Of a message that ends with a dot the last byte is the refused one,
+		// after any content.
 		e.Err = wire.Strip(wire.ErrLeaseOver)
 	case errors.Is(err, errNoTLS):
 		ours(codeNoTLS, provider.ScopeAccount)
@@ -77,8 +77,8 @@ func (d *dialogue) answered(e *provider.SendError, reply *textproto.Error) {
 	}
 }
 
-// accountReply says whether a reply is about the account at whatever stage it
-// comes: the server goes down, wants a login, or limits the rate.
+// accountReply reports whether a reply concerns the account at every stage:
+// the server goes down, wants a login, or limits the rate.
 func accountReply(code int) bool {
 	switch code {
 	case 421, 454, 530, 534, 535, 538:
@@ -87,9 +87,9 @@ func accountReply(code int) bool {
 	return false
 }
 
-// aboutSender says whether a refusal names what we send with, whatever stage it
-// comes at: Postfix tells what it has against a sender only once a recipient is
-// named (smtpd_delay_reject), Exchange and SendGrid after the whole message.
+// aboutSender reports whether a refusal names our sender, at any stage: Postfix
+// refuses a sender only once a recipient is named (smtpd_delay_reject),
+// Exchange and SendGrid after the whole message.
 func aboutSender(words string) bool {
 	switch _, detail, _ := strings.Cut(enhanced(words), "."); detail {
 	case "1.7", "1.8", // the sender's address (RFC 3463)

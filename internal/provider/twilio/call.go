@@ -35,8 +35,8 @@ func (s *Sender) begin(ctx context.Context) (*openapi.ApiService, *call) {
 	return openapi.NewApiServiceWithClient(c), c
 }
 
-// errAnswered: Twilio answered, and not with a success; status, header and
-// fault of the call say how.
+// errAnswered: Twilio answered without success; see status, header and
+// fault of the call.
 var errAnswered = errors.New("twilio answered with an error")
 
 // SendRequest implements client.BaseClient.

@@ -19,8 +19,8 @@ const (
 // Codes may change their meaning, says Twilio; the raw one is kept beside the
 // reason.
 
-// accountCode says whether a code of a refused call means our configuration, so
-// that every text would meet it.
+// accountCode reports whether a code of a refused call concerns our
+// configuration, so that every text would be refused.
 func accountCode(code int) bool {
 	switch code {
 	case 20003, 20005, // credentials; the account is not active
@@ -44,8 +44,8 @@ func accountCode(code int) bool {
 	return code >= 30100 && code <= 30140 && code != 30110 && code != 30111
 }
 
-// messageCode says whether a code of a 403 or 404 nonetheless concerns only
-// this text or its recipient.
+// messageCode reports whether a code of a 403 or 404 nonetheless concerns
+// only this text or its recipient.
 func messageCode(code int) bool {
 	switch code {
 	case 21408, 21610, 21614, 21635, 21608, 21268, 30450, 30453, 30485:
@@ -103,17 +103,17 @@ func reasonOf(code int) (invite.Reason, bool) {
 	return "", false
 }
 
-// rateCode says whether a refused call met a limit of our rate.
+// rateCode reports whether a refused call exceeded a rate limit of ours.
 func rateCode(code int) bool { return code == 14107 || code == 63017 || code == 63018 }
 
-// known says whether a code is in these lists.
+// known reports whether a code is in these lists.
 func known(code int) bool {
 	_, ok := reasonOf(code)
 	return ok || messageCode(code)
 }
 
-// namesSender says whether the words of a refusal name what we send with, and
-// not the recipient: such a refusal meets every text, under any code.
+// namesSender reports whether the words of a refusal name our sender, and not
+// the recipient: such a refusal concerns every text, under any code.
 func namesSender(words string) bool {
 	return sender.MatchString(words) && !recipient.MatchString(words)
 }

@@ -35,7 +35,7 @@ func TestF09EveryDocumentedCodeHasItsReason(t *testing.T) {
 		20003: {invite.ProviderAccount, ""},
 		30001: {invite.ProviderDown, ""},
 		30003: {invite.PhoneUnreachable, ""},
-		30004: {invite.CarrierFiltered, ""}, // not STOP: nobody said it to us
+		30004: {invite.CarrierFiltered, ""}, // not STOP: we received none
 		30005: {invite.NumberUnknown, invite.BadNumber},
 		30006: {invite.Landline, invite.BadNumber},
 		30007: {invite.CarrierFiltered, ""},

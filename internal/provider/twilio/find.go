@@ -136,8 +136,9 @@ func linkIn(text string) string {
 	return strings.TrimRight(link, ".,;:!?)")
 }
 
-// before says whether a message was made before the call. One whose date cannot
-// be read was not: its body is judged, which errs on the side of "taken".
+// before reports whether a message was made before the call. One with an
+// unreadable date was not: its body is compared, which errs on the side of
+// "taken".
 func before(m *openapi.ApiV2010Message, since time.Time) bool {
 	at, err := mail.ParseDate(value(m.DateCreated))
 	return err == nil && at.Before(since)

@@ -29,8 +29,8 @@ var ErrNotInbound = errors.New("not an inbound message: MessageSid, From and To 
 var e164 = regexp.MustCompile(`^\+[1-9][0-9]{4,14}$`)
 
 // ParseInbound reads the webhook of an inbound message. OptOutType, which
-// Advanced Opt-Out adds, is believed before the words: keywords there are
-// whatever its owner configured, in any language.
+// Advanced Opt-Out adds, counts before the words, because its keywords are
+// configured by the account's owner, in any language.
 func ParseInbound(form url.Values) (Inbound, error) {
 	in := Inbound{
 		MessageSID: form.Get("MessageSid"), From: secret.New(form.Get("From")), To: form.Get("To"), Service: form.Get("MessagingServiceSid"),

@@ -83,7 +83,7 @@ func (s *Sender) Identity() provider.Identity {
 // Account is the same for all senders that share limits and credits.
 func (s *Sender) Account() string { return Provider + ":" + s.p.AccountSID }
 
-// Proof: the list of messages shows what was taken, always.
+// Proof: the list of messages always shows the accepted ones.
 func (s *Sender) Proof() provider.Proof {
 	return provider.Proof{Reporting: true, Settle: s.p.Settle}
 }

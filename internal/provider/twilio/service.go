@@ -73,7 +73,7 @@ type capable struct {
 	Capabilities []string `json:"capabilities"`
 }
 
-// texts says whether the sender is not known to lack text messages.
+// texts reports whether the sender is not known to lack text messages.
 func (c capable) texts() bool {
 	return len(c.Capabilities) == 0 || slices.ContainsFunc(c.Capabilities, func(s string) bool { return strings.EqualFold(s, "SMS") })
 }

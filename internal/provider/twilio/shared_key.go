@@ -30,8 +30,8 @@ func (v *Verifier) WithSharedKeys(keys ...secret.Text) *Verifier {
 	return v
 }
 
-// signedWithSharedKey says whether one of the shared keys signed the request. The
-// signed text is that of X-Twilio-Signature; only key and hash differ.
+// signedWithSharedKey reports whether one of the shared keys signed the request.
+// The signed text is that of X-Twilio-Signature; only key and hash differ.
 func (v *Verifier) signedWithSharedKey(full, contentType string, raw []byte, signature string) bool {
 	if len(v.shared) == 0 {
 		return false

@@ -26,9 +26,9 @@ type Verifier struct {
 	shared         []secret.Text
 }
 
-// NewVerifier takes the public URL under which this service is reached. Twilio
-// signs the URL it was given; Host and X-Forwarded-* are whatever a proxy makes
-// of it, so the configured one is used.
+// NewVerifier takes the public URL of this service. Twilio signs the URL it was
+// given; a proxy may change Host and X-Forwarded-*, so the configured URL is
+// used.
 func NewVerifier(publicURL string, tokens ...secret.Text) (*Verifier, error) {
 	u, err := url.Parse(publicURL)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {

@@ -160,8 +160,8 @@ func (k *Kit) HandOut(m Made) {
 	})
 }
 
-// Attempt records that a call to a provider was begun, as dispatch does: the
-// delivery is being sent and nobody knows the outcome yet.
+// Attempt records the beginning of a call to a provider, as dispatch does:
+// the delivery is being sent and its outcome is unknown.
 func (k *Kit) Attempt(m Made, provider, outcome string) invite.AttemptID {
 	k.t.Helper()
 	id := invite.New[invite.AttemptID]()
