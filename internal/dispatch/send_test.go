@@ -80,7 +80,7 @@ func TestAReminderCanBeUnsubscribedFromWithOnePress(t *testing.T) {
 		want := map[string]string{"Auto-Submitted": "auto-generated", "X-Entity-Ref-ID": m.Attempt}
 		if m.Invite == mail[0].InviteID.String() {
 			want["List-Unsubscribe"], want["List-Unsubscribe-Post"] = "<"+strings.Replace(m.Key, "/c/", "/s/", 1)+">", "List-Unsubscribe=One-Click"
-			if !strings.HasPrefix(m.Subject, "Your ") || !strings.Contains(m.Subject, " ends at ") {
+			if !strings.HasPrefix(m.Subject, "Your ") || !strings.Contains(m.Subject, " expires at ") {
 				t.Errorf("the reminder's subject is %q", m.Subject)
 			}
 		}

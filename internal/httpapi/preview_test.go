@@ -42,7 +42,7 @@ func TestAPreviewShowsEverythingAndMakesNothing(t *testing.T) {
 	}
 	for path, want := range map[string]string{
 		"object": "invite_preview", "livemode": "false", "previews.0.language": "de", "previews.0.direction": "ltr",
-		"previews.0.email.subject": "Verbinden Sie Ihr Slack-Konto mit Acme", "previews.0.sms.encoding": "GSM-7", "previews.0.sms.segments": "1",
+		"previews.0.email.subject": "Verbinden Sie Ihr Konto bei Slack mit Acme", "previews.0.sms.encoding": "GSM-7", "previews.0.sms.segments": "1",
 		"previews.0.pages.0.html": "<p lang=de>Slack",
 	} {
 		if got := fmt.Sprint(r.at(t, path)); got != want {

@@ -24,7 +24,7 @@ const (
 	EventConnectedLate    EventType = "connected_after_revoke" // needs attention; nothing is deleted unasked
 	EventExpired          EventType = "expired"
 	EventResent           EventType = "resent"
-	EventRenewed          EventType = "renewed"  // the recipient asked for a fresh link
+	EventRenewed          EventType = "renewed"  // the recipient asked for a new link
 	EventReported         EventType = "reported" // the recipient said that it is not for them; ends the invite
 	EventAddressCorrected EventType = "address_corrected"
 	EventRevoked          EventType = "revoked"

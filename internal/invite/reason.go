@@ -110,7 +110,7 @@ func explanations() []Explanation {
 		{RateLimitedByHost, "The recipient's mail system took no more messages from us for now.", "Resend later, or send a text message instead.", Resend, SwitchToSMS},
 		{TechnicalFailure, "The recipient's mail server could not be reached.", "Check the address with the person, or send a text message instead.", CorrectAddress, SwitchToSMS},
 		{MailReturned, "The mail came back, and the recipient's mail server did not say clearly why.", "Check the address with the person, or send a text message instead.", CorrectAddress, SwitchToSMS},
-		{DeferredByHost, "The recipient's mail server asked to be tried again later, until too little of the link's time was left.", "Resend: it gets a fresh link. If it is urgent, send a text message.", Resend, SwitchToSMS},
+		{DeferredByHost, "The recipient's mail server asked to be tried again later, until too little of the link's time was left.", "Resend: it gets a new link. If it is urgent, send a text message.", Resend, SwitchToSMS},
 		{SuppressedBefore, "Nothing was sent, because an earlier message to this address failed.", "If you are sure that the address is right, lift the block and resend.", LiftAndResend, NoAction},
 		{Unsubscribed, "The person unsubscribed from our emails: nothing was sent.", "Do not resend by email. Only the person can undo it; a text message is another way.", SwitchToSMS, NoAction},
 		{MarkedSpam, "The person marked an earlier message as spam.", "Do not resend. Reach the person another way.", NoAction, NoAction},
@@ -126,7 +126,7 @@ func explanations() []Explanation {
 		{OutcomeUnknown, "The connection broke while the message was handed over; the provider cannot tell us whether it took it.", "Ask the person whether it came; if not, resend.", Resend, NoAction},
 		{ProviderRefused, "The sending provider refused the message.", "Look up the code on the provider's page, or ask an operator to; a resend may meet the same refusal.", NoAction, NoAction},
 		{ProviderAccount, "The sending provider, or Pipedream, refused our account: credentials, credit, limits or sender approval.", "Tell an operator: once the account is put right, resend.", CallOperator, NoAction},
-		{ProviderDown, "The sending provider, or the network behind it, did not take the message in time.", "Resend later: it gets a fresh link.", Resend, NoAction},
+		{ProviderDown, "The sending provider, or the network behind it, did not take the message in time.", "Resend later: it gets a new link.", Resend, NoAction},
 		{LinkUnavailable, "Pipedream gave no connect link in time, or refused to give one.", "Resend; if it happens again, tell an operator.", Resend, NoAction},
 		{MessageBroken, "The message could not be put together.", "Tell an operator: the cause is in the service's log.", CallOperator, NoAction},
 	}

@@ -39,7 +39,7 @@ type Draft struct {
 	Code string
 
 	// Of an invite that was made: what its pages quote, why connecting failed and
-	// whether there is a fresh link since, and since when there is a newer one.
+	// whether there is a new link since, and since when there is a newer one.
 	Reference    string
 	Failure      string
 	FailedBefore bool

@@ -181,7 +181,7 @@ func corrected(was invite.Recipient, r *RecipientRequest) RecipientRequest {
 	return out
 }
 
-// mintResend gets a fresh link where the held one will not do: always without
+// mintResend gets a new link where the held one will not do: always without
 // valid_for, because then the invite's new end is the token's.
 func (s *Service) mintResend(ctx context.Context, p access.Principal, r *resend) error {
 	held := r.inv.LinkURL != nil && r.inv.LinkExpiresAt != nil &&

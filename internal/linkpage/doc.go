@@ -4,7 +4,7 @@
 //	GET, HEAD /c/{code}         the page; changes nothing but the fetch log
 //	POST      /c/{code}         go on: 303 to a connect link, or the page that says why not
 //	POST      /c/{code}/seen    somebody looked at the page and moved: 204, always
-//	POST      /c/{code}/renew   send the recorded recipient a fresh link
+//	POST      /c/{code}/renew   send the recorded recipient a new link
 //	GET, POST /c/{code}/verify  where digits are entered: 303 to a connect link once they are right
 //	POST      /c/{code}/verify/again  send others
 //	GET, POST /c/{code}/not-me  "this isn't for me"

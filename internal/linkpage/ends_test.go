@@ -32,7 +32,7 @@ func TestAFreshLinkIsAskedForInOneTapAndTheAnswerTellsNothing(t *testing.T) {
 	c := "/c/" + m.Code.Reveal()
 	s.expire(m)
 	page := s.do("GET", c)
-	if page.StatusCode != http.StatusGone || !strings.Contains(page.body, `action="`+c+`/renew"`) || !strings.Contains(page.body, "Email me a fresh link") || !strings.Contains(page.body, "p••@c•••.example") {
+	if page.StatusCode != http.StatusGone || !strings.Contains(page.body, `action="`+c+`/renew"`) || !strings.Contains(page.body, "Email me a new link") || !strings.Contains(page.body, "p••@c•••.example") {
 		t.Fatalf("status %d, offer %t", page.StatusCode, strings.Contains(page.body, "/renew"))
 	}
 	first := s.post(c+"/renew", "")

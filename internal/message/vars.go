@@ -80,7 +80,7 @@ type Vars struct {
 	PrivacyURL       string // https only
 	Colour           string // #rrggbb
 	LogoURL          string // https only; empty: the brand's name in type
-	CanRenew         bool   // the link's page offers a fresh link after the end
+	CanRenew         bool   // the link's page offers a new link after the end
 	CanReport        bool   // the link's page offers "This isn't for me"
 	ConnectHost      string // where connecting happens; "pipedream.com" when empty
 }

@@ -225,7 +225,7 @@ func (s *Sandbox) digitsFor(ctx context.Context, j dueJourney) (string, error) {
 }
 
 // secondLetter reports whether this message is a later one of its invite: a
-// person who asked for a fresh link does not ask for ever.
+// person who asked for a new link does not ask for ever.
 func (s *Sandbox) secondLetter(ctx context.Context, j dueJourney) (bool, error) {
 	var second bool
 	if err := s.db.QueryRow(ctx, `SELECT EXISTS (SELECT FROM sandbox.messages WHERE invite_id = $1 AND invite_id <> '' AND created_at < $2)`,

@@ -15,7 +15,7 @@ const (
 	stepPress           // press a button there
 	stepReturn          // land where that sends them
 	stepReport          // on the page for "this isn't for me"
-	stepAsk             // on the page that offers a fresh link
+	stepAsk             // on the page that offers a new link
 	stepDigits          // on the page that wants the digits of another message
 )
 
@@ -42,7 +42,7 @@ func (s *Sandbox) takeStep(ctx context.Context, j dueJourney, at *where) (walked
 	case stepDigits:
 		return s.enterDigits(ctx, j, at)
 	case stepAsk:
-		return s.submit(ctx, at, "asked for a fresh link", nil)
+		return s.submit(ctx, at, "asked for a new link", nil)
 	}
 	return walked{}, fmt.Errorf("no step %d", j.Step)
 }
@@ -59,7 +59,7 @@ func (s *Sandbox) openLink(ctx context.Context, j dueJourney, at *where) (walked
 			return walked{}, errLater
 		}
 		if second {
-			return walked{did: "received", note: "the fresh link they asked for"}, nil
+			return walked{did: "received", note: "the new link they asked for"}, nil
 		}
 	}
 	page, err := s.browse(ctx, http.MethodGet, at.Link, nil)
@@ -92,7 +92,7 @@ func (s *Sandbox) renew(page webPage, at *where) (walked, error) {
 		return walked{did: "waiting for it to expire", next: then(stepOpen), wait: s.paces(6)}, nil
 	}
 	if at.Form = page.mainForm(); at.Form == nil {
-		return walked{did: "visited", note: "the page offers no fresh link"}, nil
+		return walked{did: "visited", note: "the page offers no new link"}, nil
 	}
 	return walked{did: "visited", note: "the link has expired", next: then(stepAsk)}, nil
 }

@@ -140,7 +140,7 @@ func TestPersonAsksForAFreshLinkOnce(t *testing.T) {
 	var renewed atomic.Int32
 	w.product.mux.HandleFunc("GET /c/old", func(rw http.ResponseWriter, _ *http.Request) {
 		rw.WriteHeader(http.StatusGone)
-		fmt.Fprint(rw, `<form method="post" action="/c/old/renew"><button>Email me a fresh link</button></form>`)
+		fmt.Fprint(rw, `<form method="post" action="/c/old/renew"><button>Email me a new link</button></form>`)
 	})
 	w.product.mux.HandleFunc("POST /c/old/seen", func(http.ResponseWriter, *http.Request) {})
 	w.product.mux.HandleFunc("POST /c/old/renew", func(rw http.ResponseWriter, _ *http.Request) {

@@ -151,7 +151,7 @@ func fit(l ledger.HeldLink, p invite.Progress) bool {
 	return l.HandedOutAt == nil || p == invite.Continued && l.SinceHandOut <= sameLinkFor
 }
 
-// mint gets a fresh link; with no transaction open. A failure is recorded and
+// mint gets a new link; with no transaction open. A failure is recorded and
 // gives a busy press.
 func (s *Service) mint(ctx context.Context, row ledger.Coded, code secret.Text) (mint.Minted, press, error) {
 	minter, ok := s.p.Minters(row.ProjectID, row.Livemode, row.Environment)

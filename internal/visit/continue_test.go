@@ -57,7 +57,7 @@ func TestLaterPressesMintAfresh(t *testing.T) {
 		t.Fatal("11 seconds later it was the same link")
 	}
 	if !strings.Contains(fresh.URL.Reveal(), "&app=slack") {
-		t.Error("the fresh link does not name the app")
+		t.Error("the new link does not name the app")
 	}
 	if after := w.Get(m.ID).ExpiresAt; !after.Equal(*before) {
 		t.Errorf("a press moved the invite's own end from %s to %s", before, after)
@@ -69,7 +69,7 @@ func TestLaterPressesMintAfresh(t *testing.T) {
 }
 
 // TestASpentLinkIsNotGivenAgain: Pipedream answers a used token with a dead end, so
-// a person who comes back gets a fresh link however soon they press.
+// a person who comes back gets a new link however soon they press.
 func TestASpentLinkIsNotGivenAgain(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -83,7 +83,7 @@ func TestASpentLinkIsNotGivenAgain(t *testing.T) {
 		t.Error("after /done the spent link was given again")
 	}
 	if again := w.press(m.Code); again.URL != second.URL {
-		t.Error("a double tap on the fresh link got another")
+		t.Error("a double tap on the new link got another")
 	}
 	if err := ledger.SetSpent(t.Context(), w.Pool, m.ID, invite.LinkID{}); err != nil { // as a webhook does
 		t.Fatal(err)

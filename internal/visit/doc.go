@@ -8,7 +8,7 @@
 // counts as a visitor when the page's beacon came, which a hand on the page
 // sends; and only a press of the button hands out a connect link. A press is
 // idempotent for a minute: the second tap of a double tap gets the same link.
-// Later presses get a fresh link, because nobody can tell whether a token was
+// Later presses get a new link, because nobody can tell whether a token was
 // spent.
 //
 // A press that looks like a robot's (see Evidence) is answered with the page,

@@ -27,7 +27,7 @@ const (
 // invite link's own page would show.
 func (s *Service) Done(ctx context.Context, code secret.Text, hint Outcome) (Page, error) {
 	page, row, err := s.done(ctx, code)
-	// A person who is under way is not stopped by a fresh link, nor by the end.
+	// A person who is under way is not stopped by a new link, nor by the end.
 	overtaken := page.State == Expired || page.State == Replaced && row.OutdatedAt != nil
 	if err != nil || !page.State.open() && !overtaken {
 		return page, err

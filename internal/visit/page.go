@@ -32,7 +32,7 @@ const (
 	Unknown         State = "unknown" // never existed, deleted, or not even a code
 	Busy            State = "busy"
 	Finishing       State = "finishing" // back from Pipedream, not confirmed yet
-	Sent            State = "sent"      // asked for a fresh link
+	Sent            State = "sent"      // asked for a new link
 	Verify          State = "verify"    // asks for a passcode
 	NotMe           State = "not_me"    // about to say that it is not for them
 	Thanks          State = "thanks"    // has said so
@@ -58,11 +58,11 @@ type Page struct {
 	Now       time.Time     // the database's
 	// ReplacedAt is when the newer message was asked for; only for Replaced.
 	ReplacedAt time.Time
-	// CanRenew: the page may offer a fresh link. CanReport: it may ask whether
+	// CanRenew: the page may offer a new link. CanReport: it may ask whether
 	// the link is for whoever reads it.
 	CanRenew, CanReport bool
 	// Failure is the class of the last failed connection: canceled, denied, error.
-	// FailedBefore: a fresh link was made since, so that the page is Ready.
+	// FailedBefore: a new link was made since, so that the page is Ready.
 	Failure      string
 	FailedBefore bool
 	// MintFailures counts failed mints in a row, lately.
@@ -168,7 +168,7 @@ func stateOf(row ledger.Coded) State {
 		return CouldNotConnect
 	default:
 		// Failed too: the message may have found another way, and who holds
-		// the link may use it. A failed connection is over once a fresh link was
+		// the link may use it. A failed connection is over once a new link was
 		// made: the person asked for a new start.
 		return Ready
 	}
@@ -183,7 +183,7 @@ func Shows(inv find.Invite, events []find.Event) State {
 	})
 }
 
-// FailureOver reports whether a fresh link was made after the last failed
+// FailureOver reports whether a new link was made after the last failed
 // connection. Events are an invite's, oldest first.
 func FailureOver(events []find.Event) bool {
 	over, failed := false, false

@@ -23,7 +23,7 @@ const (
 	renewalPause   = 2 * time.Minute
 )
 
-// renewable reports whether the page of a code offers a fresh link: the link it
+// renewable reports whether the page of a code offers a new link: the link it
 // came by is over or overtaken, and it came as a message to a known address.
 func renewable(row ledger.Coded, c invite.Content) bool {
 	if row.Via == nil || row.Lane == nil || row.LinkType != invite.InviteLink || c.Recipient.Address(invite.Channel(*row.Via)) == "" {
@@ -33,7 +33,7 @@ func renewable(row ledger.Coded, c invite.Content) bool {
 	return state == Expired || state == Replaced
 }
 
-// Renew sends a fresh link to the recorded recipient, by the channel by which
+// Renew sends a new link to the recorded recipient, by the channel by which
 // the opened link came; to nobody else, whoever asks. The page says Sent
 // whatever became of it, so that it tells nobody about an address. A link that
 // is not over gives its own page.
@@ -61,7 +61,7 @@ func (s *Service) Renew(ctx context.Context, code secret.Text) (Page, error) {
 	if why == "" {
 		s.p.Wake(*row.Lane)
 	}
-	s.p.Log.InfoContext(ctx, "a recipient asked for a fresh link", "invite_id", row.ID.String(), "refused", why)
+	s.p.Log.InfoContext(ctx, "a recipient asked for a new link", "invite_id", row.ID.String(), "refused", why)
 	page.State = Sent
 	return page, nil
 }

@@ -17,12 +17,12 @@ import (
 	"github.com/connectlink/connectlink/internal/visit"
 )
 
-// renew asks for a fresh link and demands the page.
+// renew asks for a new link and demands the page.
 func (w *world) renew(code secret.Text, want visit.State) {
 	w.t.Helper()
 	page, err := w.Renew(w.t.Context(), code)
 	if err != nil || page.State != want {
-		w.t.Errorf("asked for a fresh link: page %s, want %s, %v", page.State, want, err)
+		w.t.Errorf("asked for a new link: page %s, want %s, %v", page.State, want, err)
 	}
 }
 
@@ -85,7 +85,7 @@ func TestAnExpiredInviteIsRenewedByAMessage(t *testing.T) {
 		t.Error("the old link handed out a connect link")
 	}
 	if p := w.press(w.fresh(m.ID)); p.URL.IsZero() {
-		t.Errorf("the fresh link leads to page %s", p.Page.State)
+		t.Errorf("the new link leads to page %s", p.Page.State)
 	}
 	if got := w.Get(m.ID); got.Status != invite.Active || got.ExpiresAt == nil {
 		t.Errorf("invite is %s until %v", got.Status, got.ExpiresAt)
@@ -254,7 +254,7 @@ func TestAReplacedLinkRenewsTheNewest(t *testing.T) {
 		t.Error("the newest invite was not sent again")
 	}
 	if p := w.press(w.fresh(latest.ID)); p.URL.IsZero() {
-		t.Error("its fresh link does not work")
+		t.Error("its new link does not work")
 	}
 	// What goes to somebody else is not triggered by the old link.
 	old, latest = replaced(tracktest.Options{Content: &invite.Content{Recipient: invite.Recipient{Email: "kim@customer.example"}}})
@@ -277,7 +277,7 @@ func TestWhoIsUnderWayFinishesInSpiteOfAFreshLink(t *testing.T) {
 	}
 }
 
-// Finding I: a fresh link opened on last week's failure, in red.
+// Finding I: a new link opened on last week's failure, in red.
 func TestRCIAFreshLinkAfterAFailureOpensOnReady(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -305,7 +305,7 @@ func TestRCIAFreshLinkAfterAFailureOpensOnReady(t *testing.T) {
 	code := fresh(renewed)
 	check("renewed", code, visit.Ready)
 	if got := w.press(code); got.URL.IsZero() {
-		t.Error("the button of the fresh link leads nowhere")
+		t.Error("the button of the new link leads nowhere")
 	}
 	w.Append(renewed.ID, invite.Event{Type: invite.EventConnectFailed, Data: invite.Data{Outcome: "denied"}})
 	check("failed once more", code, visit.CouldNotConnect)

@@ -265,7 +265,7 @@ func (o *Entry) act(w Words, e Happened, app string) {
 		o.Advice = w.T("Links in earlier messages stopped working.")
 		o.say(Calm, "person", w.T("The address was corrected"))
 	case invite.EventRenewed:
-		o.say(Calm, "send", w.T("The person asked for a fresh link"))
+		o.say(Calm, "send", w.T("The person asked for a new link"))
 	case invite.EventExpired:
 		o.say(Warn, "clock", w.T("The invite expired"))
 	case invite.EventReported:

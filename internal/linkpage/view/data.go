@@ -62,7 +62,7 @@ type Data struct {
 	Missing      int    // Unknown: how many letters the code lacks
 	ReturnAfter  int    // Connected: seconds until the page goes there; 0 = only by the button
 	Failure      string // CouldNotConnect: "cancelled", "denied", else an error
-	FailedBefore bool   // Ready: Failure is of a try before this fresh link
+	FailedBefore bool   // Ready: Failure is of a try before this new link
 	CanRetry     bool   // CouldNotConnect: the link still hands out links
 	Persistent   bool   // Busy: it failed several times, so offer a person
 	RetryIn      int    // Busy: seconds until the page's script presses again; 0 = not by itself
@@ -71,7 +71,7 @@ type Data struct {
 	RefreshIn    int  // Finishing: seconds until the page asks again; 0 = not by itself
 	Waited       bool // Finishing: longer than usual
 
-	// A fresh link by the recipient's own tap.
+	// A new link by the recipient's own tap.
 	CanRenew     bool
 	RenewPath    string // CodePath + "/renew" when empty
 	RenewChannel string // "email" or "sms"; on Sent: by which it comes

@@ -42,7 +42,7 @@ const (
 	// shows Connected or CouldNotConnect.
 	Finishing State = "finishing"
 	InApp     State = "in_app" // Ready, seen in a browser inside another app
-	Sent      State = "sent"   // a fresh link was asked for
+	Sent      State = "sent"   // a new link was asked for
 	Verify    State = "verify" // asks for a passcode
 	NotMe     State = "not_me" // the form of "this isn't for me"
 	Thanks    State = "thanks" // and its answer

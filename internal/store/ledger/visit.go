@@ -20,7 +20,7 @@ type Coded struct {
 	Via           *string  `db:"via"`
 	Lane          *string  `db:"lane"`
 	SinceDelivery *float64 `db:"since_delivery"`
-	// OutdatedAt is when the recipient asked for the fresh link that took this
+	// OutdatedAt is when the recipient asked for the new link that took this
 	// code's place; nil for a code that still leads on.
 	OutdatedAt *time.Time `db:"outdated_at"`
 
@@ -50,7 +50,7 @@ type Coded struct {
 	ReplacedBy     invite.ID          `db:"replaced_by"`
 	ReplacedAt     *time.Time         `db:"replaced_at"`   // when the newer invite was made
 	FailureClass   *string            `db:"failure_class"` // of the last failed connection
-	FailureOver    bool               `db:"failure_over"`  // a fresh link was made since that failure
+	FailureOver    bool               `db:"failure_over"`  // a new link was made since that failure
 	MintFailures   int                `db:"mint_failures"` // in a row, within ten minutes
 	Now            time.Time          `db:"now"`
 }
