@@ -39,8 +39,8 @@ func (p Project) Accounts() []Account {
 	}
 }
 
-// names are those of a channel's providers.
-func names(channel string) []string {
+// providerNames are those of a channel's providers.
+func providerNames(channel string) []string {
 	var out []string
 	for _, a := range (Project{}).Accounts() {
 		if a.channel == channel {

@@ -34,8 +34,8 @@ func oneOf(words ...string) func(string) (string, error) {
 	}
 }
 
-// short is text on one line.
-func short(limit int) func(string) (string, error) {
+// shortenText is text on one line.
+func shortenText(limit int) func(string) (string, error) {
 	return func(s string) (string, error) {
 		if utf8.RuneCountInString(s) > limit || strings.ContainsFunc(s, unicode.IsControl) {
 			return "", fmt.Errorf("want one line of at most %d characters", limit)
@@ -134,16 +134,16 @@ func checkRegion(s string) (string, error) {
 	return r.Canonicalize().String(), nil
 }
 
-func absolute(s string) (*url.URL, bool) {
+func parseAbsoluteURL(s string) (*url.URL, bool) {
 	u, err := url.Parse(s)
 	if err != nil || u.Hostname() == "" || u.Opaque != "" || u.User != nil || u.Fragment != "" {
 		return nil, false
 	}
-	return u, web(u.Scheme)
+	return u, isWebScheme(u.Scheme)
 }
 
 func checkHTTPS(s string) (string, error) {
-	if u, ok := absolute(s); !ok || u.Scheme != "https" {
+	if u, ok := parseAbsoluteURL(s); !ok || u.Scheme != "https" {
 		return "", errors.New("want a whole https address")
 	}
 	return s, nil
@@ -151,14 +151,14 @@ func checkHTTPS(s string) (string, error) {
 
 // checkEndpoint allows plain http towards this machine, for trying out.
 func checkEndpoint(s string) (string, error) {
-	if u, ok := absolute(s); !ok || u.Scheme != "https" && !loopback(u.Hostname()) {
+	if u, ok := parseAbsoluteURL(s); !ok || u.Scheme != "https" && !isLoopbackHost(u.Hostname()) {
 		return "", errors.New("want a whole https address (http only on this machine)")
 	}
 	return s, nil
 }
 
 func checkAPIURL(s string) (string, error) {
-	u, ok := absolute(s)
+	u, ok := parseAbsoluteURL(s)
 	if !ok || u.RawQuery != "" {
 		return "", errors.New("want the API's base address, as https://api.example.com")
 	}
@@ -195,7 +195,7 @@ func checkReturnURL(s string) (string, error) {
 		return "", errors.New("want https://app.example.com/path or a custom scheme such as acme://; there are no wildcards")
 	}
 	scheme = strings.ToLower(scheme)
-	if !web(scheme) {
+	if !isWebScheme(scheme) {
 		first := scheme[0] >= 'a' && scheme[0] <= 'z'
 		if !first || strings.Trim(scheme, "abcdefghijklmnopqrstuvwxyz0123456789+.-") != "" ||
 			slices.Contains([]string{"javascript", "vbscript", "data", "file", "blob", "about", "ftp", "ws", "wss", "intent"}, scheme) {
@@ -206,8 +206,8 @@ func checkReturnURL(s string) (string, error) {
 		}
 		return scheme + "://", nil
 	}
-	u, ok := absolute(s)
-	if !ok || u.RawQuery != "" || u.Scheme != "https" && !loopback(u.Hostname()) {
+	u, ok := parseAbsoluteURL(s)
+	if !ok || u.RawQuery != "" || u.Scheme != "https" && !isLoopbackHost(u.Hostname()) {
 		return "", errors.New("want an https address without a query (http only on this machine)")
 	}
 	return s, nil
@@ -220,7 +220,7 @@ func checkOrigin(s string) (string, error) {
 	switch {
 	case err != nil || u.Scheme == "" || u.Host == "" || u.Path != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil || strings.Contains(s, "*"):
 		return "", errors.New("want an origin such as https://app.acme.example, without a path; there are no wildcards")
-	case u.Scheme == "http" && !loopback(u.Hostname()):
+	case u.Scheme == "http" && !isLoopbackHost(u.Hostname()):
 		return "", errors.New("want https, or the scheme of an app (http only on this machine)")
 	}
 	return strings.ToLower(u.Scheme + "://" + u.Host), nil
@@ -270,8 +270,8 @@ func checkSMTPURL(s string) error {
 	return nil
 }
 
-// loopback reports whether a host is this machine.
-func loopback(host string) bool {
+// isLoopbackHost reports whether a host is this machine.
+func isLoopbackHost(host string) bool {
 	if a, err := netip.ParseAddr(host); err == nil {
 		return a.Unmap().IsLoopback()
 	}

@@ -22,7 +22,7 @@ type Option struct {
 // Describe lists every setting, in the order in which they are documented.
 func Describe() []Option {
 	var out []Option
-	for _, o := range settings() {
+	for _, o := range processSettings() {
 		out = append(out, Option{Env: o.env, YAML: o.key, Default: o.def, Help: o.help, Secret: o.secret, Required: o.required})
 	}
 	for _, o := range projectSettings() {
@@ -41,13 +41,13 @@ func (c *Config) Summary() string {
 			fmt.Fprintf(&b, "%s = %s\n", name, value)
 		}
 	}
-	for _, o := range settings() {
+	for _, o := range processSettings() {
 		value := o.show(c)
 		switch o.key {
 		case "database.url":
-			value = place(c.DatabaseURL)
+			value = databasePlace(c.DatabaseURL)
 		case "database.direct_url":
-			value = place(c.DatabaseDirectURL)
+			value = databasePlace(c.DatabaseDirectURL)
 		}
 		line(o.key, value)
 	}
@@ -64,7 +64,7 @@ func (c *Config) Summary() string {
 					value = fmt.Sprintf("%d of them", n) // people's addresses
 				}
 			case "webhook.url":
-				value = host(value)
+				value = hostOnly(value)
 			}
 			line("projects["+p.ID+"]."+o.key, value)
 		}
@@ -72,8 +72,8 @@ func (c *Config) Summary() string {
 	return b.String()
 }
 
-// place returns the host and name of a database, without credentials.
-func place(t secret.Text) string {
+// databasePlace returns the host and name of a database, without credentials.
+func databasePlace(t secret.Text) string {
 	if t.IsZero() {
 		return ""
 	}
@@ -84,8 +84,8 @@ func place(t secret.Text) string {
 	return u.Scheme + "://" + secret.Redacted + "@" + u.Host + u.EscapedPath()
 }
 
-// host leaves out path and query, where products like to keep a token.
-func host(s string) string {
+// hostOnly leaves out path and query, where products like to keep a token.
+func hostOnly(s string) string {
 	u, err := url.Parse(s)
 	if s == "" || err != nil {
 		return ""
@@ -93,15 +93,15 @@ func host(s string) string {
 	return u.Scheme + "://" + u.Host + "/…"
 }
 
-// elsewhere are variables of this service that are no settings: they belong to
+// otherVariables are variables of this service that are no settings: they belong to
 // commands and to development.
-func elsewhere() []string {
+func otherVariables() []string {
 	return []string{FileVariable, "CONNECTLINK_STATE_DIR", "CONNECTLINK_DEV_POSTGRES", "CONNECTLINK_DEV_POSTGRES_BIN", "CONNECTLINK_API_KEY", "CONNECTLINK_API_URL", "CONNECTLINK_TEST_DATABASE_URL"}
 }
 
 // misspelt looks for variables that begin like ours and are none of ours.
 func (l *loader) misspelt() []string {
-	known := elsewhere()
+	known := otherVariables()
 	for _, o := range Describe() {
 		if o.Env == "" {
 			continue
@@ -118,7 +118,7 @@ func (l *loader) misspelt() []string {
 			continue
 		}
 		note := name + ": there is no such variable"
-		if near, ok := nearest(name, known); ok {
+		if near, ok := nearestName(name, known); ok {
 			note += "; did you mean " + near + "?"
 		}
 		notes = append(notes, note)

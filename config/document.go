@@ -35,7 +35,7 @@ func (l *loader) document() (map[string]any, []map[string]any) {
 	doc := k.Raw()
 	list, listed := doc["projects"]
 	delete(doc, "projects")
-	l.unknown(doc, "", append(keys(settings()), "projects"))
+	l.unknown(doc, "", append(listKeys(processSettings()), "projects"))
 	if !listed {
 		return doc, nil
 	}
@@ -52,14 +52,14 @@ func (l *loader) document() (map[string]any, []map[string]any) {
 			l.faults.add(where, "want a project's settings, beginning with id: …")
 			m = map[string]any{"id": fmt.Sprint("unreadable-", i)}
 		}
-		l.unknown(m, where+".", keys(projectSettings()))
+		l.unknown(m, where+".", listKeys(projectSettings()))
 		projects = append(projects, m)
 	}
 	return doc, projects
 }
 
-// keys lists the YAML keys of options, the _file ones included.
-func keys[T any](options []option[T]) []string {
+// listKeys lists the YAML keys of options, the _file ones included.
+func listKeys[T any](options []option[T]) []string {
 	var out []string
 	for _, o := range options {
 		out = append(out, o.key)
@@ -95,7 +95,7 @@ func (l *loader) unknown(m map[string]any, where string, known []string) {
 			}
 			// The name itself is shown: it is a key, or the person will see
 			// at once that it is something else.
-			if near, ok := nearest(key, known); ok {
+			if near, ok := nearestName(key, known); ok {
 				l.faults.add(where+key, "there is no such setting; did you mean %s?", where+near)
 			} else {
 				l.faults.add(where+key, "there is no such setting")
@@ -135,8 +135,8 @@ func (m memory) Read() (map[string]any, error) { return m, nil }
 
 var errNotOffered = errors.New("this provider has only the other form")
 
-// nested turns "a.b" into {a: {b: v}}.
-func nested(key string, v any) map[string]any {
+// nestKey turns "a.b" into {a: {b: v}}.
+func nestKey(key string, v any) map[string]any {
 	parts := strings.Split(key, ".")
 	for i := len(parts) - 1; i > 0; i-- {
 		v = map[string]any{parts[i]: v}
@@ -144,19 +144,19 @@ func nested(key string, v any) map[string]any {
 	return map[string]any{parts[0]: v}
 }
 
-func lookup(m map[string]any, key string) any {
+func lookupPath(m map[string]any, key string) any {
 	head, rest, more := strings.Cut(key, ".")
 	if !more {
 		return m[head]
 	}
 	sub, _ := m[head].(map[string]any)
-	return lookup(sub, rest)
+	return lookupPath(sub, rest)
 }
 
-// strung turns a value of YAML or of the environment into text. Where text is
+// toStrings turns a value of YAML or of the environment into text. Where text is
 // wanted, YAML's numbers are refused: it has already turned +12025550123 into
 // 12025550123 and 0123 into 83.
-func strung(v any, list, typed bool) ([]string, error) {
+func toStrings(v any, list, typed bool) ([]string, error) {
 	switch v := v.(type) {
 	case nil:
 		return nil, nil
@@ -166,7 +166,7 @@ func strung(v any, list, typed bool) ([]string, error) {
 		}
 		var out []string
 		for i, e := range v {
-			one, err := strung(e, false, typed)
+			one, err := toStrings(e, false, typed)
 			if err != nil {
 				return nil, fmt.Errorf("entry %d: %w", i+1, err)
 			}
@@ -176,7 +176,7 @@ func strung(v any, list, typed bool) ([]string, error) {
 	case map[string]any:
 		return nil, errors.New("want a value, not settings below it")
 	case string:
-		return words(v, list), nil
+		return splitWords(v, list), nil
 	}
 	if !typed {
 		return nil, errors.New("YAML reads this as something other than text; put it in quotes")
@@ -184,7 +184,7 @@ func strung(v any, list, typed bool) ([]string, error) {
 	return []string{fmt.Sprint(v)}, nil
 }
 
-func words(s string, list bool) []string {
+func splitWords(s string, list bool) []string {
 	s = strings.TrimSpace(s)
 	if s == "" {
 		return nil

@@ -44,21 +44,21 @@ func (f *faults) err() error {
 	return &Error{Faults: f.all}
 }
 
-// nearest returns the known name closest to an unknown one, when it is close
+// nearestName returns the known name closest to an unknown one, when it is close
 // enough to have been meant.
-func nearest(unknown string, known []string) (string, bool) {
+func nearestName(unknown string, known []string) (string, bool) {
 	best, least := "", len(unknown)/3+1
 	for _, k := range known {
-		if d := edits(strings.ToLower(unknown), strings.ToLower(k)); d <= least && (best == "" || d < least) {
+		if d := editDistance(strings.ToLower(unknown), strings.ToLower(k)); d <= least && (best == "" || d < least) {
 			best, least = k, d
 		}
 	}
 	return best, best != ""
 }
 
-// edits is Levenshtein's distance. (Package contact has a finer one, which
+// editDistance is Levenshtein's distance. (Package contact has a finer one, which
 // this row may not import.)
-func edits(a, b string) int {
+func editDistance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j

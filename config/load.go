@@ -72,7 +72,7 @@ const minPoolSize = 2
 func (l *loader) load() *Config {
 	c := &Config{}
 	doc, projects := l.document()
-	apply(l, c, settings(), doc, "", true)
+	applyOptions(l, c, processSettings(), doc, "", true)
 	if c.DatabaseDirectURL.IsZero() {
 		c.DatabaseDirectURL = c.DatabaseURL
 	}
@@ -114,7 +114,7 @@ func (l *loader) projects(c *Config, raw []map[string]any) {
 	for i, m := range raw {
 		p := Project{}
 		where := fmt.Sprintf("projects[%d].", i)
-		apply(l, &p, projectSettings(), m, where, i == fromEnv)
+		applyOptions(l, &p, projectSettings(), m, where, i == fromEnv)
 		l.finish(&p, where)
 		if p.ID != "" && seen[p.ID] {
 			l.faults.add(where+"id", "another project has the same id")
@@ -191,8 +191,8 @@ func (l *loader) name(where, key string) string {
 	return where + key
 }
 
-// apply fills t from the defaults, the file's part and the environment.
-func apply[T any](l *loader, t *T, options []option[T], part map[string]any, where string, useEnv bool) {
+// applyOptions fills t from the defaults, the file's part and the environment.
+func applyOptions[T any](l *loader, t *T, options []option[T], part map[string]any, where string, useEnv bool) {
 	origin := map[string]string{} // key → how the person wrote it
 	k := koanf.New(".")
 	load := func(values map[string]any) {
@@ -202,19 +202,19 @@ func apply[T any](l *loader, t *T, options []option[T], part map[string]any, whe
 	}
 	for _, o := range options {
 		if o.def != "" {
-			load(nested(o.key, o.def))
+			load(nestKey(o.key, o.def))
 		}
 		if v, ok := fromFile(l, o, part, where); ok {
-			load(nested(o.key, v))
+			load(nestKey(o.key, v))
 			origin[o.key] = where + o.key
 		}
 		if v, name, ok := fromEnv(l, o, useEnv); ok {
-			load(nested(o.key, v))
+			load(nestKey(o.key, v))
 			origin[o.key] = name
 		}
 	}
 	for _, o := range options {
-		values, err := strung(k.Get(o.key), o.list, o.typed)
+		values, err := toStrings(k.Get(o.key), o.list, o.typed)
 		name := origin[o.key]
 		if name == "" {
 			name = where + o.key
@@ -267,11 +267,11 @@ func fromEnv[T any](l *loader, o option[T], useEnv bool) (value, name string, ok
 // fromFile looks the option up in a part of the YAML document, its secret also
 // in the file that key_file points to.
 func fromFile[T any](l *loader, o option[T], part map[string]any, where string) (any, bool) {
-	v := lookup(part, o.key)
+	v := lookupPath(part, o.key)
 	if !o.secret {
 		return v, v != nil
 	}
-	path := lookup(part, o.key+"_file")
+	path := lookupPath(part, o.key+"_file")
 	switch {
 	case path == nil:
 		if v != nil && !l.inline {

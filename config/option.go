@@ -33,8 +33,8 @@ func (o option[T]) need() option[T] { o.required = true; return o }
 // also adds variables that are asked when the option's own is unset.
 func (o option[T]) also(aliases ...string) option[T] { o.aliases = aliases; return o }
 
-// text is a setting kept in a string. check may rewrite it.
-func text[T any](key, env, def, help string, at func(*T) *string, check func(string) (string, error)) option[T] {
+// textSetting is a setting kept in a string. check may rewrite it.
+func textSetting[T any](key, env, def, help string, at func(*T) *string, check func(string) (string, error)) option[T] {
 	return option[T]{key: key, env: env, def: def, help: help,
 		set: func(t *T, values []string) error {
 			v := values[0]
@@ -51,8 +51,8 @@ func text[T any](key, env, def, help string, at func(*T) *string, check func(str
 	}
 }
 
-// hidden is a setting kept in a secret.Text.
-func hidden[T any](key, env, help string, at func(*T) *secret.Text, check func(string) error) option[T] {
+// secretSetting is a setting kept in a secret.Text.
+func secretSetting[T any](key, env, help string, at func(*T) *secret.Text, check func(string) error) option[T] {
 	return option[T]{key: key, env: env, help: help, secret: true,
 		set: func(t *T, values []string) error {
 			if check != nil {
@@ -72,8 +72,8 @@ func hidden[T any](key, env, help string, at func(*T) *secret.Text, check func(s
 	}
 }
 
-// several is a setting kept in a list: a YAML list, or values with commas.
-func several[T any](key, env, def, help string, at func(*T) *[]string, check func(string) (string, error)) option[T] {
+// listSetting is a setting kept in a list: a YAML list, or values with commas.
+func listSetting[T any](key, env, def, help string, at func(*T) *[]string, check func(string) (string, error)) option[T] {
 	return option[T]{key: key, env: env, def: def, help: help, list: true,
 		set: func(t *T, values []string) error {
 			out := make([]string, 0, len(values))
@@ -108,8 +108,8 @@ func (o option[T]) once() option[T] {
 	return o
 }
 
-// flag is a setting that is on or off.
-func flag[T any](key, env, def, help string, at func(*T) *bool) option[T] {
+// boolSetting is a setting that is on or off.
+func boolSetting[T any](key, env, def, help string, at func(*T) *bool) option[T] {
 	return option[T]{key: key, env: env, def: def, help: help, typed: true,
 		set: func(t *T, values []string) error {
 			switch strings.ToLower(values[0]) {
@@ -126,9 +126,9 @@ func flag[T any](key, env, def, help string, at func(*T) *bool) option[T] {
 	}
 }
 
-// denied is a flag whose field says the opposite, so that its zero is the usual.
-func denied[T any](key, env, def, help string, at func(*T) *bool) option[T] {
-	o := flag(key, env, def, help, at)
+// invertedSetting is a flag whose field says the opposite, so that its zero is the usual.
+func invertedSetting[T any](key, env, def, help string, at func(*T) *bool) option[T] {
+	o := boolSetting(key, env, def, help, at)
 	set := o.set
 	o.set = func(t *T, values []string) error {
 		if err := set(t, values); err != nil {
@@ -141,9 +141,9 @@ func denied[T any](key, env, def, help string, at func(*T) *bool) option[T] {
 	return o
 }
 
-// span is a setting that is a length of time between least and most; 0 is
+// durationSetting is a setting that is a length of time between least and most; 0 is
 // allowed where least is 0.
-func span[T any](key, env, def, help string, least, most time.Duration, at func(*T) *time.Duration) option[T] {
+func durationSetting[T any](key, env, def, help string, least, most time.Duration, at func(*T) *time.Duration) option[T] {
 	return option[T]{key: key, env: env, def: def, help: help, typed: true,
 		set: func(t *T, values []string) error {
 			d, err := parseSpan(values[0])
@@ -163,8 +163,8 @@ func span[T any](key, env, def, help string, least, most time.Duration, at func(
 // maxRate is more than any provider takes from one account.
 const maxRate = 10_000
 
-// rate is a setting that is a number of things a second; 0 is no limit.
-func rate[T any](key, env, def, help string, at func(*T) *float64) option[T] {
+// rateSetting is a setting that is a number of things a second; 0 is no limit.
+func rateSetting[T any](key, env, def, help string, at func(*T) *float64) option[T] {
 	return option[T]{key: key, env: env, def: def, help: help, typed: true,
 		set: func(t *T, values []string) error {
 			n, err := strconv.ParseFloat(values[0], 64)
@@ -178,8 +178,8 @@ func rate[T any](key, env, def, help string, at func(*T) *float64) option[T] {
 	}
 }
 
-// count is a setting that is a whole number from 0 to most.
-func count[T any](key, env, def, help string, most int, at func(*T) *int) option[T] {
+// countSetting is a setting that is a whole number from 0 to most.
+func countSetting[T any](key, env, def, help string, most int, at func(*T) *int) option[T] {
 	return option[T]{key: key, env: env, def: def, help: help, typed: true,
 		set: func(t *T, values []string) error {
 			n, err := strconv.Atoi(values[0])

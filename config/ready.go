@@ -14,10 +14,10 @@ import (
 // underscore (Twilio refuses those), or the vendor runs on this machine, as
 // the sandbox does.
 func (c *Config) CallbacksReachable(vendorBaseURL string) bool {
-	if u, err := url.Parse(vendorBaseURL); err == nil && web(u.Scheme) && loopback(u.Hostname()) {
+	if u, err := url.Parse(vendorBaseURL); err == nil && isWebScheme(u.Scheme) && isLoopbackHost(u.Hostname()) {
 		return true
 	}
-	return c.PublicURL != nil && c.PublicURL.Scheme == "https" && public(c.PublicURL.Hostname())
+	return c.PublicURL != nil && c.PublicURL.Scheme == "https" && isPublicHost(c.PublicURL.Hostname())
 }
 
 // ListenURL is where this process answers on this machine: what callbacks of
@@ -38,9 +38,9 @@ func urlOf(listen string) string {
 	return "http://" + net.JoinHostPort(host, port)
 }
 
-// public reports whether the whole internet can reach a host, as far as its name
+// isPublicHost reports whether the whole internet can reach a host, as far as its name
 // tells.
-func public(host string) bool {
+func isPublicHost(host string) bool {
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
 	if a, err := netip.ParseAddr(host); err == nil {
 		a = a.Unmap()
@@ -145,7 +145,7 @@ func (c *Config) Warnings() []string {
 	switch {
 	case c.PublicURL == nil:
 		warn("CONNECTLINK_PUBLIC_URL", "not set, so only links of type connect are served and status is learnt by polling")
-	case c.PublicURL.Scheme == "http" && !loopback(c.PublicURL.Hostname()):
+	case c.PublicURL.Scheme == "http" && !isLoopbackHost(c.PublicURL.Hostname()):
 		warn("CONNECTLINK_PUBLIC_URL", "is not https: links can be read and changed on their way")
 	}
 	if len(c.TrustedProxies) == 0 && c.PublicURL != nil && c.PublicURL.Scheme == "https" {
@@ -158,7 +158,7 @@ func (c *Config) Warnings() []string {
 	}
 	for _, p := range c.Projects {
 		for _, a := range append([]Account{{Name: "pipedream", APIURL: p.Pipedream.APIURL}}, p.Accounts()...) {
-			if u, err := url.Parse(a.APIURL); err == nil && u.Scheme == "http" && !loopback(u.Hostname()) {
+			if u, err := url.Parse(a.APIURL); err == nil && u.Scheme == "http" && !isLoopbackHost(u.Hostname()) {
 				warn(settingName(p.ID, a.Name+".api_url"), "is not https and leads to another machine: credentials and links can be read on their way")
 			}
 		}

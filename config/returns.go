@@ -20,23 +20,23 @@ func (p Project) AllowsReturn(u *url.URL) bool {
 		if err != nil || !strings.EqualFold(allowed.Scheme, u.Scheme) {
 			continue
 		}
-		if !web(allowed.Scheme) {
+		if !isWebScheme(allowed.Scheme) {
 			return true
 		}
-		if strings.EqualFold(allowed.Host, u.Host) && u.Opaque == "" && below(u, allowed) {
+		if strings.EqualFold(allowed.Host, u.Host) && u.Opaque == "" && isBelowPath(u, allowed) {
 			return true
 		}
 	}
 	return false
 }
 
-func web(scheme string) bool {
+func isWebScheme(scheme string) bool {
 	return strings.EqualFold(scheme, "https") || strings.EqualFold(scheme, "http")
 }
 
-// below compares decoded paths, and refuses one that a browser or server would
+// isBelowPath compares decoded paths, and refuses one that a browser or server would
 // resolve to somewhere else.
-func below(u, allowed *url.URL) bool {
+func isBelowPath(u, allowed *url.URL) bool {
 	if strings.Contains(u.Path, `\`) || strings.Contains(u.Path, "//") {
 		return false
 	}

@@ -11,60 +11,60 @@ import (
 	"github.com/connectlink/connectlink/internal/secret"
 )
 
-// settings lists what concerns the whole process.
-func settings() []option[Config] {
+// processSettings lists what concerns the whole process.
+func processSettings() []option[Config] {
 	return append([]option[Config]{
-		hidden("database.url", "CONNECTLINK_DATABASE_URL",
+		secretSetting("database.url", "CONNECTLINK_DATABASE_URL",
 			"Postgres 15 or later, as postgres://user:password@host/name.",
 			func(c *Config) *secret.Text { return &c.DatabaseURL }, checkDatabaseURL).need().also("DATABASE_URL"),
-		hidden("database.direct_url", "CONNECTLINK_DATABASE_DIRECT_URL",
+		secretSetting("database.direct_url", "CONNECTLINK_DATABASE_DIRECT_URL",
 			"A connection past PgBouncer, for LISTEN and advisory locks. Default: the database URL. If the two differ, the database URL is treated as that of a transaction pooler.",
 			func(c *Config) *secret.Text { return &c.DatabaseDirectURL }, checkDatabaseURL),
-		count("database.pool_size", "CONNECTLINK_DATABASE_POOL_SIZE", "10",
+		countSetting("database.pool_size", "CONNECTLINK_DATABASE_POOL_SIZE", "10",
 			"Maximum connections of each of a process's two pools, one for requests and one for background work; a process uses up to four more. pool_max_conns in the URL overrides it.", 1000,
 			func(c *Config) *int { return &c.DatabasePoolSize }),
-		text("listen", "CONNECTLINK_LISTEN", "127.0.0.1:8080", "Address and port to listen on.",
+		textSetting("listen", "CONNECTLINK_LISTEN", "127.0.0.1:8080", "Address and port to listen on.",
 			func(c *Config) *string { return &c.Listen }, checkListen),
-		text("metrics_listen", "CONNECTLINK_METRICS_LISTEN", "", "A second address for /livez, /readyz and /metrics only, in every role. A worker has no other address. Default: none.",
+		textSetting("metrics_listen", "CONNECTLINK_METRICS_LISTEN", "", "A second address for /livez, /readyz and /metrics only, in every role. A worker has no other address. Default: none.",
 			func(c *Config) *string { return &c.MetricsListen }, checkListen),
 		publicURL(),
-		hidden("keyset", "CONNECTLINK_KEYSET",
+		secretSetting("keyset", "CONNECTLINK_KEYSET",
 			"The keys that encrypt stored data; `connectlink keyset create` creates one. Without it, all stored links and addresses are lost.",
 			func(c *Config) *secret.Text { return &c.Keyset }, nil).need(),
-		proxies(),
+		trustedProxySetting(),
 		logLevel(),
-		span("database.wait", "CONNECTLINK_DATABASE_WAIT", "1m",
+		durationSetting("database.wait", "CONNECTLINK_DATABASE_WAIT", "1m",
 			"How long serve and migrate wait at their start for a database that does not respond; a wrong password ends them at once.", 0, time.Hour,
 			func(c *Config) *time.Duration { return &c.DatabaseWait }),
-		text("role", "CONNECTLINK_ROLE", RoleAll, "What this process does: api, worker or all.",
+		textSetting("role", "CONNECTLINK_ROLE", RoleAll, "What this process does: api, worker or all.",
 			func(c *Config) *string { return &c.Role }, oneOf(RoleAPI, RoleWorker, RoleAll)),
-		flag("sandbox", "CONNECTLINK_SANDBOX", "true", "Serve test keys from the built-in sandbox.",
+		boolSetting("sandbox", "CONNECTLINK_SANDBOX", "true", "Serve test keys from the built-in sandbox.",
 			func(c *Config) *bool { return &c.SandboxEnabled }),
-		flag("allow_no_callbacks", "CONNECTLINK_ALLOW_NO_CALLBACKS", "false",
+		boolSetting("allow_no_callbacks", "CONNECTLINK_ALLOW_NO_CALLBACKS", "false",
 			"Serve live keys even if vendors cannot reach the public URL; delivery status then comes from polling.",
 			func(c *Config) *bool { return &c.AllowNoCallbacks }),
-		span("settle.twilio", "CONNECTLINK_SETTLE_TWILIO", "1m",
+		durationSetting("settle.twilio", "CONNECTLINK_SETTLE_TWILIO", "1m",
 			"How long after a send Twilio's \"not found\" is ignored.", 0, time.Hour,
 			func(c *Config) *time.Duration { return &c.SettleTwilio }),
-		span("settle.sendgrid", "CONNECTLINK_SETTLE_SENDGRID", "5m",
+		durationSetting("settle.sendgrid", "CONNECTLINK_SETTLE_SENDGRID", "5m",
 			"How long after a send a missing SendGrid event is ignored.", 0, time.Hour,
 			func(c *Config) *time.Duration { return &c.SettleSendGrid }),
-		span("no_receipt.email", "CONNECTLINK_NO_RECEIPT_EMAIL", "1h",
+		durationSetting("no_receipt.email", "CONNECTLINK_NO_RECEIPT_EMAIL", "1h",
 			"How long to wait for a delivery report before an accepted email is marked no_receipt.", time.Second, 7*24*time.Hour,
 			func(c *Config) *time.Duration { return &c.NoReceiptEmail }),
-		span("no_receipt.sms", "CONNECTLINK_NO_RECEIPT_SMS", "30m",
+		durationSetting("no_receipt.sms", "CONNECTLINK_NO_RECEIPT_SMS", "30m",
 			"The same for text messages.", time.Second, 7*24*time.Hour,
 			func(c *Config) *time.Duration { return &c.NoReceiptSMS }),
-		span("keep_alive", "CONNECTLINK_KEEP_ALIVE", "620s",
+		durationSetting("keep_alive", "CONNECTLINK_KEEP_ALIVE", "620s",
 			"How long an idle connection stays open. Must be longer than that of the load balancer in front (Google's: 600 s).", time.Second, time.Hour,
 			func(c *Config) *time.Duration { return &c.KeepAlive }),
-		span("drain_for", "CONNECTLINK_DRAIN_FOR", "5s",
+		durationSetting("drain_for", "CONNECTLINK_DRAIN_FOR", "5s",
 			"How long requests are accepted after SIGTERM, with /readyz answering 503, so that a load balancer stops sending.", 0, time.Minute,
 			func(c *Config) *time.Duration { return &c.DrainFor }),
-		span("lease.for", "CONNECTLINK_LEASE_FOR", "8s",
+		durationSetting("lease.for", "CONNECTLINK_LEASE_FOR", "8s",
 			"How long a worker's lease on a delivery lasts without renewal.", time.Second, 5*time.Minute,
 			func(c *Config) *time.Duration { return &c.LeaseFor }),
-		span("lease.renew_every", "CONNECTLINK_LEASE_RENEW_EVERY", "2s",
+		durationSetting("lease.renew_every", "CONNECTLINK_LEASE_RENEW_EVERY", "2s",
 			"How often a worker renews its leases; at most half of lease.for.", 100*time.Millisecond, time.Minute,
 			func(c *Config) *time.Duration { return &c.RenewEvery }),
 	}, consoleSettings()...)
@@ -90,7 +90,7 @@ func publicURL() option[Config] {
 	}
 }
 
-func proxies() option[Config] {
+func trustedProxySetting() option[Config] {
 	return option[Config]{
 		key: "trusted_proxies", env: "CONNECTLINK_TRUSTED_PROXIES", list: true,
 		help: "Networks of proxies whose X-Forwarded-For is trusted, for example 10.0.0.0/8, 192.0.2.7.",
@@ -139,7 +139,7 @@ func logLevel() option[Config] {
 func checkPublicURL(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
 	switch {
-	case err != nil || !web(u.Scheme) || u.Opaque != "" || u.Hostname() == "":
+	case err != nil || !isWebScheme(u.Scheme) || u.Opaque != "" || u.Hostname() == "":
 		return nil, fmt.Errorf("want a whole address such as https://go.example.com")
 	case u.User != nil:
 		return nil, fmt.Errorf("must not hold a user name or password")

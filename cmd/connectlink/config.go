@@ -29,10 +29,10 @@ func (c *configCheckCommand) Run(e *env) error {
 		fmt.Fprintln(&b, "warning:", w)
 	}
 	for _, p := range cfg.Projects {
-		if err := app.WebhookFault(e.ctx, p, resolve); err != nil {
+		if err := app.WebhookFault(e.ctx, p, resolveHost); err != nil {
 			fmt.Fprintln(&b, "warning:", err)
 		}
-		for _, l := range lacks(cfg, p) {
+		for _, l := range listMissing(cfg, p) {
 			fmt.Fprintln(&b, "note:", l)
 		}
 	}
@@ -42,9 +42,9 @@ func (c *configCheckCommand) Run(e *env) error {
 	return refuseUnready(cfg)
 }
 
-// unready lists why a project with live credentials cannot use them. A
+// listUnready lists why a project with live credentials cannot use them. A
 // project without live credentials serves test keys and has no fault.
-func unready(cfg *config.Config, p config.Project) error {
+func listUnready(cfg *config.Config, p config.Project) error {
 	if !p.Pipedream.Configured() {
 		return nil
 	}
@@ -55,9 +55,9 @@ func unready(cfg *config.Config, p config.Project) error {
 	return errors.Join(faults...)
 }
 
-// lacks lists the features that a project's settings leave out, with the
+// listMissing lists the features that a project's settings leave out, with the
 // reason.
-func lacks(cfg *config.Config, p config.Project) []string {
+func listMissing(cfg *config.Config, p config.Project) []string {
 	parts := []struct {
 		what   string
 		faults []config.Fault

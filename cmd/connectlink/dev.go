@@ -134,10 +134,10 @@ func devDatabase(e *env, cfg *config.Config, state devState, log *slog.Logger) (
 	if !state.began() {
 		e.say("Starting a private PostgreSQL in %s (the first start takes some seconds) …", state.file("postgres"))
 	}
-	pg, err := devpg.Start(e.ctx, devpg.Params{Dir: state.file("postgres"), Log: log, Env: e.lookup, Ask: agree(e)})
+	pg, err := devpg.Start(e.ctx, devpg.Params{Dir: state.file("postgres"), Log: log, Env: e.lookup, Ask: askDownload(e)})
 	var inUse *devpg.InUseError
 	if errors.As(err, &inUse) {
-		return nil, errors.New(besides(state, inUse))
+		return nil, errors.New(runningText(state, inUse))
 	}
 	if err != nil {
 		return nil, err
@@ -201,7 +201,7 @@ func (c *devCommand) greet(e *env, a *app.App, base, project string, state devSt
 			Console  string `json:"console_url"` // signs in once
 		}{base, key.Reveal(), inbox, console})
 	}
-	_, err = fmt.Fprint(e.stdout, tour(base, key.Reveal(), inbox, console, state.dir))
+	_, err = fmt.Fprint(e.stdout, tourText(base, key.Reveal(), inbox, console, state.dir))
 	return err
 }
 
@@ -218,10 +218,10 @@ func (c *devCommand) checkListen() error {
 	}
 	host, _, err := net.SplitHostPort(c.Listen)
 	if err != nil {
-		return usage("--listen: want host:port, for example 127.0.0.1:8080, or a port")
+		return usageError("--listen: want host:port, for example 127.0.0.1:8080, or a port")
 	}
 	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return usage("--listen: dev serves this machine only, and %q is not a loopback address; `connectlink serve` is for others", host)
+		return usageError("--listen: dev serves this machine only, and %q is not a loopback address; `connectlink serve` is for others", host)
 	}
 	return nil
 }
@@ -239,7 +239,7 @@ func (c *devCommand) listen(cfg *config.Config, state devState) (net.Listener, e
 	}
 	if cfg.DatabaseURL.IsZero() {
 		if other, inUse := devpg.Owner(state.file("postgres")); inUse {
-			return nil, errors.New(besides(state, other))
+			return nil, errors.New(runningText(state, other))
 		}
 	}
 	if errors.Is(err, syscall.EADDRINUSE) {

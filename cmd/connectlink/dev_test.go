@@ -247,7 +247,7 @@ func TestSecondDevSaysHowToAttach(t *testing.T) {
 	t.Parallel()
 	u := usedState(t)
 	d := startDev(t, u.dir, nil, "--listen=127.0.0.1:0")
-	second := run(t, nil, "dev", "--json", "--state", u.dir)
+	second := runCommand(t, nil, "dev", "--json", "--state", u.dir)
 	second.want(t, 1, fmt.Sprintf("process %d", d.cmd.Process.Pid), d.url, u.dir)
 	second.hides(t, d.key)
 	if second.stdout != "" {
@@ -310,7 +310,7 @@ func TestDevTakesTheNextFreePort(t *testing.T) {
 	if want := "Port 8080 is in use; serving on " + port; !strings.Contains(d.err.String(), want) {
 		t.Errorf("does not say %q", want)
 	}
-	run(t, nil, "dev", "--state", folder(t), "--listen", "127.0.0.1:"+port).want(t, 1, "listen on 127.0.0.1:"+port, "in use")
+	runCommand(t, nil, "dev", "--state", folder(t), "--listen", "127.0.0.1:"+port).want(t, 1, "listen on 127.0.0.1:"+port, "in use")
 
 	// An unrequested end of the database is reported.
 	if err := syscall.Kill(database(t, u.dir), syscall.SIGQUIT); err != nil {
@@ -355,7 +355,7 @@ func TestDevSaysWhatIsWrong(t *testing.T) {
 			if len(c.args) == 0 && c.env["CONNECTLINK_STATE_DIR"] == "" && name != "no home" {
 				args = append(args, "--state", folder(t))
 			}
-			r := run(t, c.env, args...)
+			r := runCommand(t, c.env, args...)
 			r.want(t, c.code, c.says...)
 			r.hides(t, "hidden-word", "panic", "goroutine")
 			if r.stdout != "" {
@@ -369,13 +369,13 @@ func TestDevSaysWhatIsWrong(t *testing.T) {
 		if err := os.Remove(filepath.Join(u.dir, "keyset")); err != nil {
 			t.Fatal(err)
 		}
-		run(t, nil, "dev", "--state", u.dir).want(t, 1, "keyset is gone", "put it back, or remove "+u.dir)
+		runCommand(t, nil, "dev", "--state", u.dir).want(t, 1, "keyset is gone", "put it back, or remove "+u.dir)
 	})
 	t.Run("PostgreSQL is installed after a first try", func(t *testing.T) {
 		t.Parallel()
 		state := folder(t)
 		const announced = "Starting a private PostgreSQL"
-		run(t, vars{"CONNECTLINK_DEV_POSTGRES_BIN": t.TempDir()}, "dev", "--state", state).want(t, 1, announced, "Install it with")
+		runCommand(t, vars{"CONNECTLINK_DEV_POSTGRES_BIN": t.TempDir()}, "dev", "--state", state).want(t, 1, announced, "Install it with")
 		d := startDev(t, state, nil, "--listen=127.0.0.1:0")
 		if !strings.Contains(d.err.String(), announced) {
 			t.Error("the first start that works is not announced")

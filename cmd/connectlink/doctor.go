@@ -70,7 +70,7 @@ func (c *doctorCommand) Run(e *env) error {
 func (f *findings) database(cfg *config.Config) {
 	ctx, cancel := context.WithTimeout(f.e.ctx, 10*time.Second)
 	defer cancel()
-	pool, err := open(ctx, cfg, "connectlink doctor")
+	pool, err := openPool(ctx, cfg, "connectlink doctor")
 	if err == nil {
 		defer pool.Close()
 		err = tryVersion(ctx, pool)
@@ -94,8 +94,8 @@ func (f *findings) database(cfg *config.Config) {
 // resolveWithin bounds the look-up of a webhook's name.
 const resolveWithin = 3 * time.Second
 
-// resolve looks a webhook's name up, for a moment only.
-func resolve(ctx context.Context, network, host string) ([]netip.Addr, error) {
+// resolveHost looks a webhook's name up, for a moment only.
+func resolveHost(ctx context.Context, network, host string) ([]netip.Addr, error) {
 	ctx, cancel := context.WithTimeout(ctx, resolveWithin)
 	defer cancel()
 	return net.DefaultResolver.LookupNetIP(ctx, network, host)
@@ -146,7 +146,7 @@ func (f *findings) publicURL(cfg *config.Config) {
 	}
 	ctx, cancel := context.WithTimeout(f.e.ctx, 10*time.Second)
 	defer cancel()
-	status, err := get(ctx, cfg.PublicURL.String()+"/livez")
+	status, err := getStatus(ctx, cfg.PublicURL.String()+"/livez")
 	if err == nil && status != http.StatusOK {
 		err = fmt.Errorf("it answers %d", status)
 	}
@@ -155,16 +155,16 @@ func (f *findings) publicURL(cfg *config.Config) {
 
 func (f *findings) project(cfg *config.Config, p config.Project) {
 	if p.Pipedream.Configured() {
-		f.tried("project "+p.ID+": ready for live keys", unready(cfg, p), "Until then `connectlink serve` refuses to start.")
+		f.tried("project "+p.ID+": ready for live keys", listUnready(cfg, p), "Until then `connectlink serve` refuses to start.")
 	}
-	for _, l := range lacks(cfg, p) {
+	for _, l := range listMissing(cfg, p) {
 		f.note(l)
 	}
 	for _, in := range app.InboundTexts(cfg, p) {
 		f.note("project " + p.ID + ": STOP replies are heard once " + in.Provider + " posts incoming messages of the sender to " + in.URL)
 	}
 	if p.Webhook != nil {
-		f.tried("project "+p.ID+": webhook URL", app.WebhookFault(f.e.ctx, p, resolve), "Name an address that events may go to, or allow private ones for a product in the same network.")
+		f.tried("project "+p.ID+": webhook URL", app.WebhookFault(f.e.ctx, p, resolveHost), "Name an address that events may go to, or allow private ones for a product in the same network.")
 	}
 	ctx, cancel := context.WithTimeout(f.e.ctx, 30*time.Second)
 	defer cancel()
@@ -174,13 +174,13 @@ func (f *findings) project(cfg *config.Config, p config.Project) {
 			f.note(fmt.Sprintf("project %s: %s: %v", p.ID, check.What, err))
 			continue
 		}
-		f.tried(fmt.Sprintf("project %s: %s", p.ID, check.What), err, advice(err, check.Advice))
+		f.tried(fmt.Sprintf("project %s: %s", p.ID, check.What), err, checkAdvice(err, check.Advice))
 	}
 }
 
-// advice is the check's own, unless no answer came at all: then the key, the
+// checkAdvice is the check's own, unless no answer came at all: then the key, the
 // sender and the account may be right.
-func advice(err error, otherwise string) string {
+func checkAdvice(err error, otherwise string) string {
 	var fault interface{ Cause() string }
 	if !errors.As(err, &fault) || fault.Cause() == "" {
 		return otherwise

@@ -68,7 +68,7 @@ func TestDoctor(t *testing.T) {
 		c.PipedreamClientSecret.Reveal(), c.SendGridAPIKey.Reveal(), c.TwilioAuthToken.Reveal(), c.TwilioAPISecret.Reveal(), v["CONNECTLINK_KEYSET"], "hidden-word",
 	}
 
-	well := run(t, v, "doctor")
+	well := runCommand(t, v, "doctor")
 	well.want(t, 0,
 		"ok    configuration", "ok    database", "ok    migrations", "ok    direct database connection", "ok    public URL",
 		"ok    project default: ready for live keys", "ok    project default: Pipedream's token endpoint", "ok    project default: SendGrid (a send in sandbox mode)",
@@ -81,7 +81,7 @@ func TestDoctor(t *testing.T) {
 	well.hides(t, secrets...)
 
 	// A missing optional setting is a note, printed once, with exit code 0.
-	deaf := run(t, v.with(vars{"SENDGRID_WEBHOOK_PUBLIC_KEYS": ""}), "doctor")
+	deaf := runCommand(t, v.with(vars{"SENDGRID_WEBHOOK_PUBLIC_KEYS": ""}), "doctor")
 	deaf.want(t, 0, "note  SENDGRID_WEBHOOK_PUBLIC_KEYS: not set")
 	if n := strings.Count(deaf.stdout, "receipts"); n != 1 || strings.Contains(deaf.stdout, "WRONG") {
 		t.Errorf("missing receipts are said %d times:\n%s", n, deaf.stdout)
@@ -124,7 +124,7 @@ func TestDoctor(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := run(t, v.with(c.set), "doctor")
+			r := runCommand(t, v.with(c.set), "doctor")
 			r.want(t, 1, c.says...)
 			r.hides(t, secrets...)
 			var wrong []string
@@ -138,5 +138,5 @@ func TestDoctor(t *testing.T) {
 	}
 	// Nothing live is configured: that is a note, no fault.
 	bare := deployment(t, "")
-	run(t, bare, "doctor").want(t, 0, "note  project default cannot serve live keys", "note  CONNECTLINK_PUBLIC_URL: not set")
+	runCommand(t, bare, "doctor").want(t, 0, "note  project default cannot serve live keys", "note  CONNECTLINK_PUBLIC_URL: not set")
 }

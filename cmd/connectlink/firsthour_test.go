@@ -17,14 +17,14 @@ import (
 func TestFirstHalfHourKeysetIsItsOwnersOnly(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "keyset")
-	r := run(t, nil, "keyset", "create", "--out", file)
+	r := runCommand(t, nil, "keyset", "create", "--out", file)
 	r.want(t, 0)
 	info, err := os.Stat(file)
 	if err != nil || info.Mode().Perm() != 0o600 || r.stdout != "" {
 		t.Fatalf("%v %v, printed %q", info, err, r.stdout)
 	}
-	run(t, vars{"CONNECTLINK_KEYSET_FILE": file}, "keyset", "rotate").want(t, 0)
-	run(t, nil, "keyset", "create", "--out", file).want(t, 2, "--out")
+	runCommand(t, vars{"CONNECTLINK_KEYSET_FILE": file}, "keyset", "rotate").want(t, 0)
+	runCommand(t, nil, "keyset", "create", "--out", file).want(t, 2, "--out")
 
 	// A file of the shell's redirection has the shell's mode: that is said.
 	for mode, warned := range map[os.FileMode]bool{0o644: true, 0o600: false} {
@@ -43,7 +43,7 @@ func TestFirstHalfHourKeysetIsItsOwnersOnly(t *testing.T) {
 
 func TestFirstHalfHourVersionFlag(t *testing.T) {
 	t.Parallel()
-	flag, command := run(t, nil, "--version"), run(t, nil, "version")
+	flag, command := runCommand(t, nil, "--version"), runCommand(t, nil, "version")
 	flag.want(t, 0, "connectlink ")
 	if strings.TrimSpace(flag.stdout) != strings.TrimSpace(command.stdout) {
 		t.Errorf("%q and %q", flag.stdout, command.stdout)
@@ -59,12 +59,12 @@ func TestFirstHalfHourDevListenIsRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, at := range []string{"0.0.0.0:8130", "192.0.2.1:8130", "nowhere"} {
-		run(t, vars{"CONNECTLINK_LISTEN": at}, "dev", "--state", state).want(t, 2, "--listen: ")
-		run(t, nil, "dev", "--state", state, "--listen", at).want(t, 2, "--listen: ")
+		runCommand(t, vars{"CONNECTLINK_LISTEN": at}, "dev", "--state", state).want(t, 2, "--listen: ")
+		runCommand(t, nil, "dev", "--state", state, "--listen", at).want(t, 2, "--listen: ")
 	}
 	for _, at := range []string{"8130", ":8130", "127.0.0.1:8130", "localhost:8130"} {
 		for _, r := range []result{
-			run(t, vars{"CONNECTLINK_LISTEN": at}, "dev", "--state", state), run(t, nil, "dev", "--state", state, "--listen", at),
+			runCommand(t, vars{"CONNECTLINK_LISTEN": at}, "dev", "--state", state), runCommand(t, nil, "dev", "--state", state, "--listen", at),
 		} {
 			if r.code == 0 || strings.Contains(r.stderr, "--listen") {
 				t.Errorf("%s: %d %s", at, r.code, r.stderr)
@@ -83,7 +83,7 @@ func TestFirstHalfHourATakenPortIsFoundBeforeTheDatabaseStarts(t *testing.T) {
 	}
 	defer func() { _ = l.Close() }()
 	state := folder(t)
-	r := run(t, nil, "dev", "--state", state, "--listen", l.Addr().String())
+	r := runCommand(t, nil, "dev", "--state", state, "--listen", l.Addr().String())
 	r.want(t, 1, "listen on "+l.Addr().String()+": the address is in use by another program", "--listen")
 	if strings.Contains(r.stderr, "PostgreSQL") {
 		t.Errorf("a database was begun: %s", r.stderr)
@@ -99,7 +99,7 @@ func TestFirstHalfHourASecondDevOnTheSameAddressSaysHowToAttach(t *testing.T) {
 	t.Parallel()
 	u := usedState(t)
 	d := startDev(t, u.dir, nil, "--listen=127.0.0.1:0")
-	second := run(t, nil, "dev", "--state", u.dir, "--listen", strings.TrimPrefix(d.url, "http://"))
+	second := runCommand(t, nil, "dev", "--state", u.dir, "--listen", strings.TrimPrefix(d.url, "http://"))
 	second.want(t, 1, "runs with the state folder "+u.dir, "export CONNECTLINK_API_URL="+d.url)
 	d.interrupt()
 }

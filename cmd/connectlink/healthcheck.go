@@ -31,7 +31,7 @@ func (c *healthcheckCommand) Run(e *env) error {
 		case cfg.Role == config.RoleWorker && cfg.MetricsListen != "":
 			base = cfg.MetricsURL()
 		case cfg.Role == config.RoleWorker:
-			pool, err := open(ctx, cfg, "connectlink healthcheck")
+			pool, err := openPool(ctx, cfg, "connectlink healthcheck")
 			if err != nil {
 				return fmt.Errorf("not ready: %w", err)
 			}
@@ -39,7 +39,7 @@ func (c *healthcheckCommand) Run(e *env) error {
 			return nil
 		}
 	}
-	status, err := get(ctx, base+"/readyz")
+	status, err := getStatus(ctx, base+"/readyz")
 	if err != nil {
 		return fmt.Errorf("not ready: %w", err)
 	}
@@ -49,8 +49,8 @@ func (c *healthcheckCommand) Run(e *env) error {
 	return nil
 }
 
-// get asks for a page and returns the answer's status. Its errors hold no URL.
-func get(ctx context.Context, url string) (status int, err error) {
+// getStatus asks for a page and returns the answer's status. Its errors hold no URL.
+func getStatus(ctx context.Context, url string) (status int, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return 0, errors.New("its address is not a URL")

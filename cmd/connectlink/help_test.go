@@ -11,7 +11,7 @@ import (
 // TestHelp: every command is listed and explains itself, its flags included.
 func TestHelp(t *testing.T) {
 	t.Parallel()
-	overview := run(t, nil)
+	overview := runCommand(t, nil)
 	overview.want(t, 0, "connectlink dev", "Run\n", "Invite\n", "Administer\n")
 	commands := regexp.MustCompile(`(?m)^  ([a-z]+(?: [a-z]+)?)  +[A-Z]`).FindAllStringSubmatch(overview.stdout, -1)
 	if len(commands) != 31 {
@@ -19,14 +19,14 @@ func TestHelp(t *testing.T) {
 	}
 	undocumented := regexp.MustCompile(`(?m)^ +--[a-z-]+(=\S+)?$\n +-`)
 	for _, c := range commands {
-		r := run(t, nil, append(strings.Fields(c[1]), "--help")...)
+		r := runCommand(t, nil, append(strings.Fields(c[1]), "--help")...)
 		r.want(t, 0, "Usage: connectlink "+c[1])
 		if found := undocumented.FindString(r.stdout); found != "" {
 			t.Errorf("%s: a flag without a word: %s", c[1], found)
 		}
 	}
-	run(t, nil, "version").want(t, 0, "connectlink ", "go1.")
-	r := run(t, nil, "serf")
+	runCommand(t, nil, "version").want(t, 0, "connectlink ", "go1.")
+	r := runCommand(t, nil, "serf")
 	r.want(t, 2, "serf", `did you mean "serve"?`)
 	if r.stdout != "" {
 		t.Errorf("stdout: %s", r.stdout)
@@ -45,20 +45,20 @@ func TestConfigCheck(t *testing.T) {
 		"CONNECTLINK_DATABASE_URL": "postgres://me:hidden-word@db.acme.example/connectlink", "CONNECTLINK_KEYSET": keyset,
 		"CONNECTLINK_BRND_NAME": "Acme",
 	}
-	r := run(t, v, "config", "check", "--config", file)
+	r := runCommand(t, v, "config", "check", "--config", file)
 	r.want(t, 0, "public_url = https://go.acme.example", "projects[default].brand.name = Acme", "@db.acme.example/connectlink",
 		"warning: CONNECTLINK_BRND_NAME: there is no such variable; did you mean CONNECTLINK_BRAND_NAME?",
 		"note: project default cannot serve live keys: PIPEDREAM_CLIENT_ID")
 	r.hides(t, "hidden-word", keyset)
-	run(t, v.with(vars{"CONNECTLINK_CONFIG": file}), "config", "check").want(t, 0, "public_url = https://go.acme.example")
+	runCommand(t, v.with(vars{"CONNECTLINK_CONFIG": file}), "config", "check").want(t, 0, "public_url = https://go.acme.example")
 
 	live := v.with(vars{"PIPEDREAM_CLIENT_ID": "id", "PIPEDREAM_CLIENT_SECRET": "hidden-word", "PIPEDREAM_PROJECT_ID": "proj_1"})
-	run(t, live, "config", "check", "-c", file).want(t, 0, "note: project default cannot send email: SENDGRID_API_KEY", "cannot send text messages: TWILIO_ACCOUNT_SID")
-	deaf := run(t, live, "config", "check")
+	runCommand(t, live, "config", "check", "-c", file).want(t, 0, "note: project default cannot send email: SENDGRID_API_KEY", "cannot send text messages: TWILIO_ACCOUNT_SID")
+	deaf := runCommand(t, live, "config", "check")
 	deaf.want(t, 2, "project default is not ready for live keys: CONNECTLINK_PUBLIC_URL", "Pipedream cannot call back")
 	deaf.hides(t, "hidden-word", keyset)
 
-	bad := run(t, v.with(vars{"CONNECTLINK_KEYSET": "hidden-word", "CONNECTLINK_LISTEN": "hidden-word"}), "config", "check")
+	bad := runCommand(t, v.with(vars{"CONNECTLINK_KEYSET": "hidden-word", "CONNECTLINK_LISTEN": "hidden-word"}), "config", "check")
 	bad.want(t, 2, "2 faults", "CONNECTLINK_KEYSET", "CONNECTLINK_LISTEN")
 	bad.hides(t, "hidden-word")
 }

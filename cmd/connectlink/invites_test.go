@@ -75,7 +75,7 @@ func TestInvites(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := run(t, c.env, append([]string{"invites"}, c.args...)...)
+			r := runCommand(t, c.env, append([]string{"invites"}, c.args...)...)
 			r.want(t, c.code, c.says...)
 			r.hides(t, "hidden-word")
 			if r.stdout != "" {
@@ -92,7 +92,7 @@ func TestInvites(t *testing.T) {
 		other := httptest.NewServer(mux)
 		defer other.Close()
 		for path, says := range map[string]string{"/html": "sent no JSON", "/moved": "answered 302", "/down": "answered 502"} {
-			run(t, api, "invites", "list", "--url="+other.URL+path).want(t, 1, "is not this service", says)
+			runCommand(t, api, "invites", "list", "--url="+other.URL+path).want(t, 1, "is not this service", says)
 		}
 	})
 }

@@ -54,7 +54,7 @@ func (c *keysCreateCommand) Run(e *env) error {
 	}
 	if c.Live {
 		p, _ := cfg.Project(c.Project)
-		for _, l := range lacks(cfg, p) {
+		for _, l := range listMissing(cfg, p) {
 			e.say("note: %s", l)
 		}
 	}
@@ -72,7 +72,7 @@ func (c *keysCreateCommand) Run(e *env) error {
 func (c *keysCreateCommand) wanted(cfg *config.Config) (grant.NewKey, error) {
 	project, ok := cfg.Project(c.Project)
 	if !ok {
-		return grant.NewKey{}, usage("--project: no project %q is configured", c.Project)
+		return grant.NewKey{}, usageError("--project: no project %q is configured", c.Project)
 	}
 	n := grant.NewKey{ProjectID: project.ID, Name: c.Name, Livemode: c.Live, Environment: config.Development, Scopes: access.DefaultScopes()}
 	switch {
@@ -81,19 +81,19 @@ func (c *keysCreateCommand) wanted(cfg *config.Config) (grant.NewKey, error) {
 	case c.Live:
 		n.Environment = project.Pipedream.Environment
 	case c.Environment != "":
-		return grant.NewKey{}, usage("--environment is for live keys: add --live")
+		return grant.NewKey{}, usageError("--environment is for live keys: add --live")
 	}
 	if len(c.Scope) > 0 {
 		n.Scopes = nil
 	}
 	for _, s := range c.Scope {
 		if !slices.Contains(access.Scopes(), access.Scope(s)) {
-			return grant.NewKey{}, usage("--scope: there is no scope %q; there are %s", s, access.JoinScopes(access.Scopes()))
+			return grant.NewKey{}, usageError("--scope: there is no scope %q; there are %s", s, access.JoinScopes(access.Scopes()))
 		}
 		n.Scopes = append(n.Scopes, access.Scope(s))
 	}
 	if c.ExpiresIn < 0 {
-		return grant.NewKey{}, usage("--expires-in: a key cannot end before it begins")
+		return grant.NewKey{}, usageError("--expires-in: a key cannot end before it begins")
 	}
 	if c.ExpiresIn > 0 {
 		at := time.Now().Add(c.ExpiresIn)
@@ -151,7 +151,7 @@ type keysRevokeCommand struct {
 func (c *keysRevokeCommand) Run(e *env) error {
 	id, err := invite.Parse[invite.KeyID](c.ID)
 	if err != nil {
-		return usage("that is not the id of a key: it begins with key_; `connectlink keys list` shows it")
+		return usageError("that is not the id of a key: it begins with key_; `connectlink keys list` shows it")
 	}
 	cfg, pool, err := c.database(e)
 	if err != nil {
@@ -161,9 +161,9 @@ func (c *keysRevokeCommand) Run(e *env) error {
 	var pending *issue.Service
 	if c.CancelPending {
 		if cfg.Keyset.IsZero() {
-			return usage("--cancel-pending writes to timelines, which are sealed: set %s", keysetVariable)
+			return usageError("--cancel-pending writes to timelines, which are sealed: set %s", keysetVariable)
 		}
-		if pending, err = app.Canceller(cfg, pool, logger(e, slog.LevelWarn)); err != nil {
+		if pending, err = app.Canceller(cfg, pool, newLogger(e, slog.LevelWarn)); err != nil {
 			return err
 		}
 	}

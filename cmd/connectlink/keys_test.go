@@ -13,27 +13,27 @@ import (
 func TestKeysFromCreationToRevocation(t *testing.T) {
 	t.Parallel()
 	v := deployment(t, "").with(vars{"CONNECTLINK_KEYSET": ""}) // keys need none
-	r := run(t, v, "keys", "create", "--name=backend", "--scope=invites:read,links:read", "--expires-in=24h")
+	r := runCommand(t, v, "keys", "create", "--name=backend", "--scope=invites:read,links:read", "--expires-in=24h")
 	r.want(t, 0, "cl_test_", "This is key_", "not shown again")
 	key, _, _ := strings.Cut(r.stdout, "\n")
 	live := newKey(t, v, "--live", "--environment=production")
 	if live["livemode"] != true || live.text("pipedream_environment") != "production" || !strings.HasPrefix(live.text("api_key"), "cl_live_") {
 		t.Errorf("a live key: %v", live)
 	}
-	list := run(t, v, "keys", "list")
+	list := runCommand(t, v, "keys", "list")
 	list.want(t, 0, "backend", "invites:read links:read", "never", "active", live.text("id"))
 	list.hides(t, key, live.text("api_key"))
-	run(t, v, "keys", "list", "--project=other").want(t, 0, "ID")
+	runCommand(t, v, "keys", "list", "--project=other").want(t, 0, "ID")
 	if strings.Contains(mustRun(t, v, "keys", "list", "--project=other"), "backend") {
 		t.Error("another project's list holds this one's key")
 	}
 
 	id := live.text("id")
-	run(t, v, "keys", "revoke", id).want(t, 0, id+" is revoked")
-	run(t, v, "keys", "revoke", id).want(t, 0, id+" was revoked before")
-	run(t, v, "keys", "list").want(t, 0, "revoked")
-	run(t, v, "keys", "revoke", "key_00000000000000000000000000").want(t, 4, "no such key")
-	run(t, v, "keys", "revoke", "inv_1").want(t, 2, "begins with key_")
+	runCommand(t, v, "keys", "revoke", id).want(t, 0, id+" is revoked")
+	runCommand(t, v, "keys", "revoke", id).want(t, 0, id+" was revoked before")
+	runCommand(t, v, "keys", "list").want(t, 0, "revoked")
+	runCommand(t, v, "keys", "revoke", "key_00000000000000000000000000").want(t, 4, "no such key")
+	runCommand(t, v, "keys", "revoke", "inv_1").want(t, 2, "begins with key_")
 
 	for name, c := range map[string]struct {
 		args []string
@@ -49,14 +49,14 @@ func TestKeysFromCreationToRevocation(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			run(t, v, append([]string{"keys", "create"}, c.args...)...).want(t, 2, c.says)
+			runCommand(t, v, append([]string{"keys", "create"}, c.args...)...).want(t, 2, c.says)
 		})
 	}
 	// A live key whose project is incomplete names the missing settings.
-	run(t, v, "keys", "create", "--name=x", "--live").want(t, 0, "note: project default cannot serve live keys: PIPEDREAM_CLIENT_ID")
+	runCommand(t, v, "keys", "create", "--name=x", "--live").want(t, 0, "note: project default cannot serve live keys: PIPEDREAM_CLIENT_ID")
 	gone := v.with(vars{"CONNECTLINK_DATABASE_URL": "postgres://me:hidden-word@127.0.0.1:1/none", "CONNECTLINK_DATABASE_WAIT": "100ms"})
 	for _, args := range [][]string{{"keys", "list"}, {"keys", "revoke", id}, {"migrate"}} {
-		r := run(t, gone, args...)
+		r := runCommand(t, gone, args...)
 		r.want(t, 1, "database unavailable")
 		r.hides(t, "hidden-word")
 	}
@@ -111,12 +111,12 @@ func TestKeysetRotationWithoutDowntime(t *testing.T) {
 	if at := rotate(first); !opens(at, first) || opens(first, at) {
 		t.Error("rotate in one step: what was sealed before opens, and new values get a new key")
 	}
-	run(t, vars{"CONNECTLINK_KEYSET": promoted}, "keyset", "rotate", "--promote").want(t, 1, "changes nothing")
-	run(t, vars{"CONNECTLINK_KEYSET": first}, "keyset", "rotate", "--introduce", "--retire").want(t, 2, "--introduce", "--retire")
-	bad := run(t, vars{"CONNECTLINK_KEYSET": "hidden-word"}, "keyset", "rotate")
+	runCommand(t, vars{"CONNECTLINK_KEYSET": promoted}, "keyset", "rotate", "--promote").want(t, 1, "changes nothing")
+	runCommand(t, vars{"CONNECTLINK_KEYSET": first}, "keyset", "rotate", "--introduce", "--retire").want(t, 2, "--introduce", "--retire")
+	bad := runCommand(t, vars{"CONNECTLINK_KEYSET": "hidden-word"}, "keyset", "rotate")
 	bad.want(t, 2, "CONNECTLINK_KEYSET: the keyset is not readable")
 	bad.hides(t, "hidden-word")
-	run(t, nil, "keyset", "rotate").want(t, 2, "CONNECTLINK_KEYSET: is needed")
+	runCommand(t, nil, "keyset", "rotate").want(t, 2, "CONNECTLINK_KEYSET: is needed")
 	if first == newKeyset(t) {
 		t.Error("two keysets are the same")
 	}
@@ -129,7 +129,7 @@ func TestF05RevokeTellsAndCancelsWhatTheKeyHasNotSent(t *testing.T) {
 	v := deployment(t, "").with(vars{"CONNECTLINK_PUBLIC_URL": "https://go.acme.example", "CONNECTLINK_LISTEN": "127.0.0.1:0"})
 	key := newKey(t, v)
 	s := startServe(t, v)
-	s.until("is ready", func() bool { return run(t, nil, "healthcheck", "--url", s.url).code == 0 })
+	s.until("is ready", func() bool { return runCommand(t, nil, "healthcheck", "--url", s.url).code == 0 })
 	later := time.Now().Add(48 * time.Hour).UTC().Format(time.RFC3339)
 	body := `{"external_user_id":"u1","app":"slack","channel":"email","recipient":{"email":"delivered@connectlink.test"},"inviter":{"name":"Sam"},"send_at":"` + later + `"}`
 	status, _, answer := call(t, "POST", s.url+"/v1/invites", key.text("api_key"), body)
@@ -138,10 +138,10 @@ func TestF05RevokeTellsAndCancelsWhatTheKeyHasNotSent(t *testing.T) {
 	}
 	made := parse(t, answer)
 	without := v.with(vars{"CONNECTLINK_KEYSET": ""})
-	run(t, without, "keys", "revoke", key.text("id")).want(t, 0, "is revoked", "not sent yet: 1", "--cancel-pending")
-	run(t, without, "keys", "revoke", key.text("id"), "--cancel-pending").want(t, 2, "CONNECTLINK_KEYSET")
-	run(t, v, "keys", "revoke", key.text("id"), "--cancel-pending").want(t, 0, "was revoked before", "not sent yet: 1, revoked")
-	if r := run(t, v, "keys", "revoke", key.text("id")); r.code != 0 || strings.Contains(r.stdout, "not sent yet") {
+	runCommand(t, without, "keys", "revoke", key.text("id")).want(t, 0, "is revoked", "not sent yet: 1", "--cancel-pending")
+	runCommand(t, without, "keys", "revoke", key.text("id"), "--cancel-pending").want(t, 2, "CONNECTLINK_KEYSET")
+	runCommand(t, v, "keys", "revoke", key.text("id"), "--cancel-pending").want(t, 0, "was revoked before", "not sent yet: 1, revoked")
+	if r := runCommand(t, v, "keys", "revoke", key.text("id")); r.code != 0 || strings.Contains(r.stdout, "not sent yet") {
 		t.Errorf("nothing remains, and it says: %s", r.stdout)
 	}
 	// The reader's key is another: the first one has ended.

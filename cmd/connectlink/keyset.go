@@ -34,7 +34,7 @@ func (c *keysetCreateCommand) Run(e *env) error {
 	}
 	f, err := os.OpenFile(c.Out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return usage("--out: %v", err)
+		return usageError("--out: %v", err)
 	}
 	_, err = fmt.Fprintln(f, k.Encode().Reveal())
 	return errors.Join(err, f.Close())
@@ -64,7 +64,7 @@ func (c *keysetRotateCommand) Run(e *env) error {
 	}
 	old, err := seal.ParseKeyset(cfg.Keyset)
 	if err != nil {
-		return usage("%s: %w", keysetVariable, err)
+		return usageError("%s: %w", keysetVariable, err)
 	}
 	step := old.Rotate
 	switch {

@@ -190,8 +190,8 @@ type result struct {
 	stdout, stderr string
 }
 
-// run carries a command out to its end.
-func run(t *testing.T, v vars, args ...string) result {
+// runCommand carries a command out to its end.
+func runCommand(t *testing.T, v vars, args ...string) result {
 	t.Helper()
 	p := start(t, v, args...)
 	return result{p.code(), p.stdout.String(), p.err.String()}
@@ -200,7 +200,7 @@ func run(t *testing.T, v vars, args ...string) result {
 // mustRun expects exit code 0 and returns the output.
 func mustRun(t *testing.T, v vars, args ...string) string {
 	t.Helper()
-	r := run(t, v, args...)
+	r := runCommand(t, v, args...)
 	if r.code != 0 {
 		t.Fatalf("%v ended with %d", args, r.code)
 	}

@@ -79,8 +79,8 @@ type exitError struct {
 func (e *exitError) Error() string { return e.err.Error() }
 func (e *exitError) Unwrap() error { return e.err }
 
-// usage is a fault in the arguments or the configuration.
-func usage(format string, args ...any) error {
+// usageError is a fault in the arguments or the configuration.
+func usageError(format string, args ...any) error {
 	return &exitError{exitUsage, fmt.Errorf(format, args...)}
 }
 
@@ -89,15 +89,15 @@ func main() {
 	// After the first signal the next one has its default effect, so that a
 	// second Ctrl-C ends the process at once.
 	context.AfterFunc(ctx, stop)
-	code := run(env{
+	code := runCommand(env{
 		ctx: ctx, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, lookup: os.LookupEnv, names: os.Environ(),
 	}, os.Args[1:])
 	stop()
 	os.Exit(code)
 }
 
-// run carries one command out and returns the process's exit code.
-func run(e env, args []string) int {
+// runCommand carries one command out and returns the process's exit code.
+func runCommand(e env, args []string) int {
 	var c commands
 	exited := -1
 	parser, err := kong.New(&c,
@@ -124,10 +124,10 @@ func run(e env, args []string) int {
 		e.say("connectlink: %v; see connectlink --help", err)
 		return exitUsage
 	}
-	return report(e, cmd.Run(&e))
+	return reportError(e, cmd.Run(&e))
 }
 
-func report(e env, err error) int {
+func reportError(e env, err error) int {
 	if err == nil {
 		return exitOK
 	}

@@ -18,7 +18,7 @@ func (c *migrateCommand) Run(e *env) error {
 		return err
 	}
 	url := cfg.DatabaseDirectURL.Reveal()
-	log := logger(e, slog.LevelWarn)
+	log := newLogger(e, slog.LevelWarn)
 	if err := postgres.Wait(e.ctx, postgres.WaitParams{URL: url, Within: cfg.DatabaseWait, Log: log}); err != nil {
 		return err
 	}

@@ -63,7 +63,7 @@ func TestF03APoolerWithoutADirectURLIsNamed(t *testing.T) {
 	pooled := startPgBouncer(t, direct)
 	v := deployment(t, pooled)
 	for _, command := range []string{"serve", "doctor"} {
-		run(t, v.with(vars{"CONNECTLINK_LISTEN": "127.0.0.1:0"}), command).want(t, 1, "unsupported startup parameter", "CONNECTLINK_DATABASE_DIRECT_URL")
+		runCommand(t, v.with(vars{"CONNECTLINK_LISTEN": "127.0.0.1:0"}), command).want(t, 1, "unsupported startup parameter", "CONNECTLINK_DATABASE_DIRECT_URL")
 	}
 }
 
@@ -74,7 +74,7 @@ func TestF03ExecModesThatCannotWorkAreRefused(t *testing.T) {
 	direct := postgrestest.New(t)
 	for _, mode := range []string{"exec", "simple_protocol"} {
 		v := deployment(t, withQuery(t, direct, "default_query_exec_mode", mode))
-		run(t, v.with(vars{"CONNECTLINK_LISTEN": "127.0.0.1:0"}), "serve").want(t, 1, "default_query_exec_mode", "CONNECTLINK_DATABASE_DIRECT_URL")
+		runCommand(t, v.with(vars{"CONNECTLINK_LISTEN": "127.0.0.1:0"}), "serve").want(t, 1, "default_query_exec_mode", "CONNECTLINK_DATABASE_DIRECT_URL")
 	}
 }
 

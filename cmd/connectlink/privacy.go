@@ -30,7 +30,7 @@ func (c *privacyExportCommand) Run(e *env) error {
 		return err
 	}
 	base := c.base(e)
-	resp, err := send(e, http.MethodPost, base+"/v1/privacy/export", key, fields{"external_user_id": c.User}, "")
+	resp, err := sendRequest(e, http.MethodPost, base+"/v1/privacy/export", key, fields{"external_user_id": c.User}, "")
 	if err != nil {
 		return err
 	}
@@ -40,21 +40,21 @@ func (c *privacyExportCommand) Run(e *env) error {
 		if err != nil {
 			return fmt.Errorf("read the answer: %w", err)
 		}
-		return problem(base, resp.StatusCode, raw)
+		return problemError(base, resp.StatusCode, raw)
 	}
 	if c.Output == "" {
-		return whole(io.Copy(e.stdout, resp.Body))
+		return checkExport(io.Copy(e.stdout, resp.Body))
 	}
 	// For its owner's eyes only.
 	f, err := os.OpenFile(c.Output, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return usage("--output: %v", err)
+		return usageError("--output: %v", err)
 	}
-	err = whole(io.Copy(f, resp.Body))
+	err = checkExport(io.Copy(f, resp.Body))
 	return errors.Join(err, f.Close())
 }
 
-func whole(_ int64, err error) error {
+func checkExport(_ int64, err error) error {
 	if err != nil {
 		return fmt.Errorf("the export broke off and is not whole; ask again: %w", err)
 	}
@@ -75,7 +75,7 @@ func (c *privacyEraseCommand) Run(e *env) error {
 		return err
 	}
 	if strings.HasPrefix(key.Reveal(), "cl_live_") && !c.Yes {
-		if err := confirm(e, "Erase everything that is held about "+c.User+", for good?"); err != nil {
+		if err := askConfirmation(e, "Erase everything that is held about "+c.User+", for good?"); err != nil {
 			return err
 		}
 	}
@@ -84,10 +84,10 @@ func (c *privacyEraseCommand) Run(e *env) error {
 	return c.call(e, http.MethodPost, "/v1/privacy/erase", body, "")
 }
 
-// confirm asks on the terminal. Without a terminal, --yes is required.
-func confirm(e *env, question string) error {
+// askConfirmation asks on the terminal. Without a terminal, --yes is required.
+func askConfirmation(e *env, question string) error {
 	if !isatty.IsTerminal(e.stdin.Fd()) {
-		return usage("this is with a live key and cannot be undone: add --yes")
+		return usageError("this is with a live key and cannot be undone: add --yes")
 	}
 	_, _ = fmt.Fprintf(e.stderr, "%s [y/N] ", question)
 	line, _ := bufio.NewReader(e.stdin).ReadString('\n')

@@ -27,9 +27,9 @@ func TestPrivacy(t *testing.T) {
 	if info, _ := os.Stat(file); err != nil || !strings.Contains(string(written), "silent@connectlink.test") || info.Mode().Perm() != 0o600 {
 		t.Errorf("the file: %v %s", err, written)
 	}
-	run(t, admin, "privacy", "export", "user-1", "--output="+file).want(t, 2, "--output")
-	run(t, api, "privacy", "export", "user-1").want(t, 3, "insufficient_scope")
-	run(t, vars{"CONNECTLINK_API_URL": s.url}, "privacy", "erase", "user-1").want(t, 3, "no API key")
+	runCommand(t, admin, "privacy", "export", "user-1", "--output="+file).want(t, 2, "--output")
+	runCommand(t, api, "privacy", "export", "user-1").want(t, 3, "insufficient_scope")
+	runCommand(t, vars{"CONNECTLINK_API_URL": s.url}, "privacy", "erase", "user-1").want(t, 3, "no API key")
 
 	done := parse(t, mustRun(t, admin, "privacy", "erase", "user-1", "--reason=Request 4711"))
 	if done["invites"] != 1.0 {
@@ -40,7 +40,7 @@ func TestPrivacy(t *testing.T) {
 	}
 	// Without a terminal there is no question.
 	live := keyed("--scope=admin", "--live", "--environment=production")
-	run(t, live, "privacy", "erase", "user-1").want(t, 2, "--yes")
+	runCommand(t, live, "privacy", "erase", "user-1").want(t, 2, "--yes")
 	if done := parse(t, mustRun(t, live, "privacy", "erase", "user-1", "--yes")); done["invites"] != 0.0 {
 		t.Errorf("erase with a live key: %v", done)
 	}
@@ -65,20 +65,20 @@ func TestSuppressions(t *testing.T) {
 	if lifted := do("lift", made.text("id"), "--reason=Was wrong"); lifted["lifted_at"] == nil {
 		t.Errorf("lift: %v", lifted)
 	}
-	run(t, api, "suppressions", "lift", "sup_0", "--reason=x").want(t, 4, "suppression_not_found")
-	run(t, api, "suppressions", "lift", made.text("id")).want(t, 2, "--reason")
-	run(t, api, "suppressions", "add", "--email=a@b.example", "--phone=+12025550123", "--reason=x").want(t, 2, "--email", "--phone")
-	run(t, api, "suppressions", "add", "--reason=x").want(t, 2, "--email")
+	runCommand(t, api, "suppressions", "lift", "sup_0", "--reason=x").want(t, 4, "suppression_not_found")
+	runCommand(t, api, "suppressions", "lift", made.text("id")).want(t, 2, "--reason")
+	runCommand(t, api, "suppressions", "add", "--email=a@b.example", "--phone=+12025550123", "--reason=x").want(t, 2, "--email", "--phone")
+	runCommand(t, api, "suppressions", "add", "--reason=x").want(t, 2, "--email")
 }
 
 func TestReasonsAreExplainedWithoutAService(t *testing.T) {
 	t.Parallel()
-	run(t, nil, "reasons").want(t, 0, "opted_out", "The person replied STOP")
-	one := run(t, nil, "reasons", "landline")
+	runCommand(t, nil, "reasons").want(t, 0, "opted_out", "The person replied STOP")
+	one := runCommand(t, nil, "reasons", "landline")
 	one.want(t, 0, "This is a landline")
 	if strings.Contains(one.stdout, "opted_out") {
 		t.Errorf("more than one: %s", one.stdout)
 	}
-	run(t, nil, "reasons", "landline", "--json").want(t, 0, `"code": "landline"`, `"action": "switch_to_email"`)
-	run(t, nil, "reasons", "weather").want(t, 4, "weather")
+	runCommand(t, nil, "reasons", "landline", "--json").want(t, 0, `"code": "landline"`, `"action": "switch_to_email"`)
+	runCommand(t, nil, "reasons", "weather").want(t, 4, "weather")
 }

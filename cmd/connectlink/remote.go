@@ -33,18 +33,18 @@ func (r remote) call(e *env, method, path string, body any, idempotencyKey strin
 		return err
 	}
 	base := r.base(e)
-	raw, status, err := ask(e, method, base+path, key, body, idempotencyKey)
+	raw, status, err := askService(e, method, base+path, key, body, idempotencyKey)
 	if err != nil {
 		return err
 	}
 	if status > 299 {
-		return problem(base, status, raw)
+		return problemError(base, status, raw)
 	}
-	return pretty(e, base, raw)
+	return printPretty(e, base, raw)
 }
 
-// pretty prints an answer, indented.
-func pretty(e *env, base string, raw []byte) error {
+// printPretty prints an answer, indented.
+func printPretty(e *env, base string, raw []byte) error {
 	var out bytes.Buffer
 	if err := json.Indent(&out, bytes.TrimSpace(raw), "", "  "); err != nil {
 		return fmt.Errorf("what answers at %s is not this service: it sent no JSON", base)
@@ -75,8 +75,8 @@ func (r remote) base(e *env) string {
 	return strings.TrimSuffix(base, "/")
 }
 
-func ask(e *env, method, address string, key secret.Text, body any, idempotencyKey string) (raw []byte, status int, err error) {
-	resp, err := send(e, method, address, key, body, idempotencyKey)
+func askService(e *env, method, address string, key secret.Text, body any, idempotencyKey string) (raw []byte, status int, err error) {
+	resp, err := sendRequest(e, method, address, key, body, idempotencyKey)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -88,9 +88,9 @@ func ask(e *env, method, address string, key secret.Text, body any, idempotencyK
 	return raw, resp.StatusCode, nil
 }
 
-// send asks, and leaves the answer to be read. body nil sends none; a zero key
+// sendRequest asks, and leaves the answer to be read. body nil sends none; a zero key
 // goes without.
-func send(e *env, method, address string, key secret.Text, body any, idempotencyKey string) (*http.Response, error) {
+func sendRequest(e *env, method, address string, key secret.Text, body any, idempotencyKey string) (*http.Response, error) {
 	var payload io.Reader
 	if body != nil {
 		raw, err := json.Marshal(body)
@@ -101,7 +101,7 @@ func send(e *env, method, address string, key secret.Text, body any, idempotency
 	}
 	req, err := http.NewRequestWithContext(e.ctx, method, address, payload)
 	if err != nil {
-		return nil, usage("the service's address is not a URL")
+		return nil, usageError("the service's address is not a URL")
 	}
 	if !key.IsZero() {
 		req.Header.Set("Authorization", "Bearer "+key.Reveal())
@@ -124,8 +124,8 @@ func send(e *env, method, address string, key secret.Text, body any, idempotency
 	return resp, nil
 }
 
-// problem makes an error of what the service says is wrong.
-func problem(base string, status int, raw []byte) error {
+// problemError makes an error of what the service says is wrong.
+func problemError(base string, status int, raw []byte) error {
 	var p struct {
 		Code      string `json:"code"`
 		Detail    string `json:"detail"`

@@ -30,7 +30,7 @@ func (c *serveCommand) Run(e *env) error {
 	if c.Role != "" {
 		cfg.Role = c.Role
 	}
-	log := logger(e, cfg.LogLevel)
+	log := newLogger(e, cfg.LogLevel)
 	for _, w := range app.Warnings(cfg) {
 		log.Warn("configuration", "warning", w)
 	}
@@ -61,7 +61,7 @@ func (c *serveCommand) Run(e *env) error {
 func refuseUnready(cfg *config.Config) error {
 	var faults []error
 	for _, p := range cfg.Projects {
-		if err := unready(cfg, p); err != nil {
+		if err := listUnready(cfg, p); err != nil {
 			faults = append(faults, fmt.Errorf("project %s is not ready for live keys: %w", p.ID, err))
 		}
 	}

@@ -93,7 +93,7 @@ func TestServeRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := run(t, c.env, append([]string{"serve"}, c.args...)...)
+			r := runCommand(t, c.env, append([]string{"serve"}, c.args...)...)
 			r.want(t, c.code, c.says...)
 			r.hides(t, "hidden-word", keyset, "goroutine")
 		})
@@ -105,7 +105,7 @@ func TestServeRefuses(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer func() { _ = l.Close() }()
-		run(t, deployment(t, "").with(vars{"CONNECTLINK_LISTEN": l.Addr().String()}), "serve").want(t, 1, "listen on "+l.Addr().String(), "in use")
+		runCommand(t, deployment(t, "").with(vars{"CONNECTLINK_LISTEN": l.Addr().String()}), "serve").want(t, 1, "listen on "+l.Addr().String(), "in use")
 	})
 }
 
@@ -122,9 +122,9 @@ func TestServeFromAnEmptyDatabase(t *testing.T) {
 		"CONNECTLINK_DATABASE_URL": postgrestest.NewEmpty(t), "CONNECTLINK_KEYSET_FILE": file, "CONNECTLINK_PUBLIC_URL": public.URL,
 		"CONNECTLINK_BRAND_NAME": "Acme", "CONNECTLINK_LOG_LEVL": "debug",
 	}
-	run(t, v, "serve").want(t, 1, "`connectlink migrate`")
-	run(t, v, "migrate").want(t, 0, "Migrations applied: ", "up to date")
-	run(t, v, "migrate").want(t, 0, "Nothing to do")
+	runCommand(t, v, "serve").want(t, 1, "`connectlink migrate`")
+	runCommand(t, v, "migrate").want(t, 0, "Migrations applied: ", "up to date")
+	runCommand(t, v, "migrate").want(t, 0, "Nothing to do")
 
 	key := newKey(t, v)
 	s := startServe(t, v)
@@ -137,7 +137,7 @@ func TestServeFromAnEmptyDatabase(t *testing.T) {
 		t.Error("a misspelt variable goes unnoticed")
 	}
 	api := vars{"CONNECTLINK_API_URL": public.URL, "CONNECTLINK_API_KEY": key.text("api_key")}
-	s.until("is ready", func() bool { return run(t, nil, "healthcheck", "--url", s.url).code == 0 })
+	s.until("is ready", func() bool { return runCommand(t, nil, "healthcheck", "--url", s.url).code == 0 })
 	made := parse(t, mustRun(t, api, "invites", "create", "--user=user-1", "--app=slack", "--email=delivered+connect@connectlink.test", "--name=Pat", "--inviter=Sam"))
 	if link, _ := made["invite_link"].(map[string]any); !strings.HasPrefix(object(link).text("url"), public.URL+"/c/") {
 		t.Errorf("the invite link: %v", made["invite_link"])
@@ -257,7 +257,7 @@ func TestWorkerAnswersOrchestratorsAndScrapers(t *testing.T) {
 	base := regexp.MustCompile(`"metrics":"([^"]+)"`).FindStringSubmatch(s.err.String())[1]
 	listen := strings.TrimPrefix(base, "http://")
 	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
-		if run(t, v.with(vars{"CONNECTLINK_ROLE": "worker", "CONNECTLINK_METRICS_LISTEN": listen}), "healthcheck").code == 0 {
+		if runCommand(t, v.with(vars{"CONNECTLINK_ROLE": "worker", "CONNECTLINK_METRICS_LISTEN": listen}), "healthcheck").code == 0 {
 			break
 		}
 		if time.Now().After(deadline) {
@@ -296,12 +296,12 @@ func TestHealthcheck(t *testing.T) {
 	t.Cleanup(func() { _ = srv.Close() })
 	_, port, _ := net.SplitHostPort(l.Addr().String())
 	for _, listen := range []string{"127.0.0.1:" + port, ":" + port, "0.0.0.0:" + port, "localhost:" + port} {
-		run(t, vars{"CONNECTLINK_LISTEN": listen}, "healthcheck").want(t, 0)
+		runCommand(t, vars{"CONNECTLINK_LISTEN": listen}, "healthcheck").want(t, 0)
 	}
 	status.Store(http.StatusServiceUnavailable)
-	run(t, vars{"CONNECTLINK_LISTEN": l.Addr().String()}, "healthcheck").want(t, 1, "not ready: it answers 503")
+	runCommand(t, vars{"CONNECTLINK_LISTEN": l.Addr().String()}, "healthcheck").want(t, 1, "not ready: it answers 503")
 	_ = srv.Close()
-	run(t, nil, "healthcheck", "--url", "http://"+l.Addr().String()+"/").want(t, 1, "not ready", "refused")
-	run(t, nil, "healthcheck", "--url", "::").want(t, 1, "not a URL")
-	run(t, vars{"CONNECTLINK_LISTEN": "nonsense"}, "healthcheck").want(t, 2, "CONNECTLINK_LISTEN")
+	runCommand(t, nil, "healthcheck", "--url", "http://"+l.Addr().String()+"/").want(t, 1, "not ready", "refused")
+	runCommand(t, nil, "healthcheck", "--url", "::").want(t, 1, "not a URL")
+	runCommand(t, vars{"CONNECTLINK_LISTEN": "nonsense"}, "healthcheck").want(t, 2, "CONNECTLINK_LISTEN")
 }

@@ -56,14 +56,14 @@ func (s settings) database(e *env) (*config.Config, *pgxpool.Pool, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	pool, err := open(e.ctx, cfg, "connectlink keys")
+	pool, err := openPool(e.ctx, cfg, "connectlink keys")
 	return cfg, pool, err
 }
 
-func open(ctx context.Context, cfg *config.Config, as string) (*pgxpool.Pool, error) {
+func openPool(ctx context.Context, cfg *config.Config, as string) (*pgxpool.Pool, error) {
 	return postgres.Open(ctx, postgres.Params{URL: cfg.DatabaseURL.Reveal(), AppName: as, MaxConns: 2, Pooled: cfg.BehindPooler()})
 }
 
-func logger(e *env, level slog.Level) *slog.Logger {
+func newLogger(e *env, level slog.Level) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(e.stderr, &slog.HandlerOptions{Level: level}))
 }

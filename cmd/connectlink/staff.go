@@ -47,15 +47,15 @@ func (s settings) staff(e *env) (*config.Config, *pgxpool.Pool, *grant.Staff, er
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	pool, err := open(e.ctx, cfg, "connectlink staff")
+	pool, err := openPool(e.ctx, cfg, "connectlink staff")
 	if err != nil {
 		return nil, nil, nil, err
 	}
 	return cfg, pool, grant.NewStaff(pool, box), nil
 }
 
-// operator is a person with a shell where the service runs.
-func operator() access.Principal { return access.Principal{Kind: access.KindSystem} }
+// operatorPrincipal is a person with a shell where the service runs.
+func operatorPrincipal() access.Principal { return access.Principal{Kind: access.KindSystem} }
 
 type staffCreateCommand struct {
 	settings
@@ -67,10 +67,10 @@ type staffCreateCommand struct {
 // Run makes an account.
 func (c *staffCreateCommand) Run(e *env) error {
 	if a, err := mail.ParseAddress(c.Email); err != nil || a.Address != c.Email || len(c.Email) > 254 {
-		return usage("the address: want a bare email address, as pat@acme.example")
+		return usageError("the address: want a bare email address, as pat@acme.example")
 	}
 	if name := strings.TrimSpace(c.Name); name == "" || len(name) > 200 {
-		return usage("--name: want 1 to 200 characters")
+		return usageError("--name: want 1 to 200 characters")
 	}
 	cfg, pool, staff, err := c.staff(e)
 	if err != nil {
@@ -85,12 +85,12 @@ func (c *staffCreateCommand) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	id, err := staff.Create(e.ctx, operator(), grant.NewAccount{Login: secret.New(c.Email), Name: strings.TrimSpace(c.Name), Password: password, Roles: roles})
+	id, err := staff.Create(e.ctx, operatorPrincipal(), grant.NewAccount{Login: secret.New(c.Email), Name: strings.TrimSpace(c.Name), Password: password, Roles: roles})
 	switch {
 	case errors.Is(err, grant.ErrPasswordLength):
-		return usage("%w", err)
+		return usageError("%w", err)
 	case errors.Is(err, grant.ErrLoginTaken):
-		return usage("%w; `connectlink staff password` gives it another password", err)
+		return usageError("%w; `connectlink staff password` gives it another password", err)
 	case err != nil:
 		return err
 	}
@@ -119,7 +119,7 @@ func rolesOf(cfg *config.Config, words []string) (map[string]access.Role, error)
 		out[project] = access.Role(role)
 	}
 	if len(faults) > 0 {
-		return nil, usage("--role: %s", strings.Join(faults, "; "))
+		return nil, usageError("--role: %s", strings.Join(faults, "; "))
 	}
 	return out, nil
 }
@@ -135,22 +135,22 @@ func askPassword(e *env) (secret.Text, error) {
 		}
 		return secret.New(strings.TrimRight(line, "\r\n")), nil
 	}
-	first, err := hidden(e.ctx, e, fd, fmt.Sprintf("Password (%d characters or more): ", grant.MinPassword))
+	first, err := readHidden(e.ctx, e, fd, fmt.Sprintf("Password (%d characters or more): ", grant.MinPassword))
 	if err != nil {
 		return secret.Text{}, err
 	}
-	again, err := hidden(e.ctx, e, fd, "Once more: ")
+	again, err := readHidden(e.ctx, e, fd, "Once more: ")
 	if err != nil {
 		return secret.Text{}, err
 	}
 	if first != again {
-		return secret.Text{}, usage("the two passwords differ")
+		return secret.Text{}, usageError("the two passwords differ")
 	}
 	return secret.New(first), nil
 }
 
-// hidden reads a line without showing it. Ctrl-C gives the terminal back as it was.
-func hidden(ctx context.Context, e *env, fd int, prompt string) (string, error) {
+// readHidden reads a line without showing it. Ctrl-C gives the terminal back as it was.
+func readHidden(ctx context.Context, e *env, fd int, prompt string) (string, error) {
 	before, err := term.GetState(fd)
 	if err != nil {
 		return "", fmt.Errorf("read the password: %w", err)
@@ -195,10 +195,10 @@ func (c *staffPasswordCommand) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	found, err := staff.SetPassword(e.ctx, operator(), secret.New(c.Email), password)
+	found, err := staff.SetPassword(e.ctx, operatorPrincipal(), secret.New(c.Email), password)
 	switch {
 	case errors.Is(err, grant.ErrPasswordLength):
-		return usage("%w", err)
+		return usageError("%w", err)
 	case err != nil:
 		return err
 	case !found:
@@ -229,11 +229,11 @@ func (c *staffRolesCommand) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	switch err := staff.SetRoles(e.ctx, operator(), id, roles); {
+	switch err := staff.SetRoles(e.ctx, operatorPrincipal(), id, roles); {
 	case errors.Is(err, account.ErrNotFound):
 		return &exitError{exitNotFound, err}
 	case errors.Is(err, grant.ErrNotLocal):
-		return usage("%w", err)
+		return usageError("%w", err)
 	case err != nil:
 		return err
 	}
@@ -293,7 +293,7 @@ func (c *staffEnableCommand) Run(e *env) error { return setStaff(e, c.settings, 
 func staffID(text string) (invite.StaffID, error) {
 	id, err := invite.Parse[invite.StaffID](text)
 	if err != nil {
-		return id, usage("that is not the id of an account: it begins with stf_; `connectlink staff list` shows it")
+		return id, usageError("that is not the id of an account: it begins with stf_; `connectlink staff list` shows it")
 	}
 	return id, nil
 }
@@ -308,7 +308,7 @@ func setStaff(e *env, s settings, text string, disabled bool) error {
 		return err
 	}
 	defer pool.Close()
-	changed, err := staff.SetDisabled(e.ctx, operator(), id, disabled)
+	changed, err := staff.SetDisabled(e.ctx, operatorPrincipal(), id, disabled)
 	if errors.Is(err, account.ErrNotFound) {
 		return &exitError{exitNotFound, err}
 	}

@@ -44,7 +44,7 @@ func openState(dir string) (devState, error) {
 		err = s.probe()
 	}
 	if err != nil {
-		return devState{}, fmt.Errorf("cannot keep state in %s: %w; name another folder with --state or CONNECTLINK_STATE_DIR", dir, cause(err))
+		return devState{}, fmt.Errorf("cannot keep state in %s: %w; name another folder with --state or CONNECTLINK_STATE_DIR", dir, pathCause(err))
 	}
 	return s, nil
 }
@@ -57,8 +57,8 @@ func (s devState) probe() error {
 	return errors.Join(f.Close(), os.Remove(f.Name()))
 }
 
-// cause drops operation and path, which the message names already.
-func cause(err error) error {
+// pathCause drops operation and path, which the message names already.
+func pathCause(err error) error {
 	var p *fs.PathError
 	if errors.As(err, &p) {
 		return p.Err

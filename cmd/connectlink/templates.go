@@ -138,8 +138,8 @@ func (r *textReport) brand(cfg *config.Config, p config.Project) {
 	}
 }
 
-// trying are the values that texts are rendered with: usual, long and hostile.
-func trying() map[string][3]string { // app, person, words
+// trialValues are the values that texts are rendered with: usual, long and hostile.
+func trialValues() map[string][3]string { // app, person, words
 	return map[string][3]string{
 		"usual":   {"Slack", "Sam Rivera", "to post your build results"},
 		"long":    {"Microsoft Outlook Calendar (Legacy)", "Alexandra Montgomery-Whitfield", strings.Repeat("very long words ", 20)},
@@ -157,7 +157,7 @@ var written = regexp.MustCompile(`(?i)https?://([^/\s"'<>]+)`)
 func (r *textReport) language(p config.Project, messages *message.Renderer, pages *view.Pages, lang string) error {
 	largest, most, worst := 0, 0, ""
 	usual := message.Inspection{}
-	for name, value := range trying() {
+	for name, value := range trialValues() {
 		for _, kind := range []message.Kind{message.First, message.Resend} {
 			for _, by := range []message.Initiator{message.ByProduct, message.ByUser} {
 				v := r.tryVars(p, lang, kind, by, value)

@@ -24,13 +24,13 @@ func ownTexts(t *testing.T, files map[string]string) string {
 
 func TestTheBuiltInTextsPassTheirCheck(t *testing.T) {
 	t.Parallel()
-	r := run(t, vars{"CONNECTLINK_BRAND_COLOUR": "#ffd43b", "CONNECTLINK_BRAND_LOGO_URL": "https://cdn.acme.example/l.png"}, "templates", "check")
+	r := runCommand(t, vars{"CONNECTLINK_BRAND_COLOUR": "#ffd43b", "CONNECTLINK_BRAND_LOGO_URL": "https://cdn.acme.example/l.png"}, "templates", "check")
 	r.want(t, 0, "project default (built in)", "ar     mail ", "de     mail ", "units of UCS-2 in 2, 2 at most", "units of GSM-7 in 1, 1 at most",
 		"warning: the project has no legal_line", "buttons carry dark text instead", "load it from cdn.acme.example", "brand.support_email: not set")
 	if strings.Contains(r.stdout, "fault:") {
 		t.Errorf("faults: %s", r.stdout)
 	}
-	list := run(t, nil, "templates", "list")
+	list := runCommand(t, nil, "templates", "list")
 	list.want(t, 0, "en/email/body.txt\n", "ar/pages/ready.html\n", "layout/email.html\n")
 	if strings.Contains(list.stdout, ".js") {
 		t.Error("a script may not be replaced, and is listed")
@@ -54,7 +54,7 @@ func TestAFaultOfOwnTextsIsNamedByFileAndLine(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			run(t, nil, "templates", "check", "--dir", ownTexts(t, map[string]string{tt.file: tt.text})).want(t, 1, tt.want)
+			runCommand(t, nil, "templates", "check", "--dir", ownTexts(t, map[string]string{tt.file: tt.text})).want(t, 1, tt.want)
 		})
 	}
 }

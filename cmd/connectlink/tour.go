@@ -11,9 +11,9 @@ import (
 	"github.com/connectlink/connectlink/internal/devpg"
 )
 
-// tour is the first text that a newcomer reads: three calls to a connected
+// tourText is the first text that a newcomer reads: three calls to a connected
 // account. Each command is on a line of its own, quoted for any shell.
-func tour(base, key, inbox, console, dir string) string {
+func tourText(base, key, inbox, console, dir string) string {
 	return strings.NewReplacer("{base}", base, "{key}", key, "{inbox}", inbox, "{console}", console, "{dir}", dir,
 		"{auth}", "-H 'Authorization: Bearer "+key+"'", "{json}", "-H 'Content-Type: application/json'",
 	).Replace(`
@@ -50,15 +50,15 @@ Ctrl-C stops everything; the next start goes on where this one ended.
 `)
 }
 
-// besides describes the running dev and every way to use it.
-func besides(state devState, inUse *devpg.InUseError) string {
+// runningText describes the running dev and every way to use it.
+func runningText(state devState, inUse *devpg.InUseError) string {
 	place, ok := state.placeOf(inUse.PID)
 	if !ok || inUse.URL == "" {
 		return fmt.Sprintf("another `connectlink dev` (process %d) is starting with the state folder %s: wait for it, "+
 			"or run one of its own with --state and another folder", inUse.PID, state.dir)
 	}
-	return strings.NewReplacer("{pid}", fmt.Sprint(inUse.PID), "{base}", place, "{state}", state.dir, "{here}", quote(state.dir),
-		"{key}", quote(state.file("api_key")), "{database}", quote(inUse.URL)).Replace(
+	return strings.NewReplacer("{pid}", fmt.Sprint(inUse.PID), "{base}", place, "{state}", state.dir, "{here}", quoteWord(state.dir),
+		"{key}", quoteWord(state.file("api_key")), "{database}", quoteWord(inUse.URL)).Replace(
 		`another ` + "`connectlink dev`" + ` (process {pid}) runs with the state folder {state}. It serves {base}
 
   To use it:
@@ -74,12 +74,12 @@ func besides(state devState, inUse *devpg.InUseError) string {
   To run one that shares nothing with it, name another folder with --state.`)
 }
 
-// quote makes one word of s for a shell.
-func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
+// quoteWord makes one word of s for a shell.
+func quoteWord(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
-// agree asks on a terminal for permission to download a database server.
+// askDownload asks on a terminal for permission to download a database server.
 // Without a terminal nothing is downloaded.
-func agree(e *env) func(context.Context, devpg.Offer) bool {
+func askDownload(e *env) func(context.Context, devpg.Offer) bool {
 	if !isatty.IsTerminal(e.stdin.Fd()) {
 		return nil
 	}

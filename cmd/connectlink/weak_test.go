@@ -67,7 +67,7 @@ func TestF11WeakConfigurationIsSaid(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := run(t, good.with(c.set), "config", "check")
+			r := runCommand(t, good.with(c.set), "config", "check")
 			r.want(t, 0, c.says)
 			r.hides(t, "hidden-word")
 			if c.says != "" && strings.Count(r.stdout, c.says) != 1 {
@@ -78,7 +78,7 @@ func TestF11WeakConfigurationIsSaid(t *testing.T) {
 			}
 		})
 	}
-	run(t, good.with(vars{"CONNECTLINK_KEYSET": "", "CONNECTLINK_KEYSET_FILE": mode(0o644), "SENDGRID_API_URL": "http://mail.acme.example"}), "doctor").
+	runCommand(t, good.with(vars{"CONNECTLINK_KEYSET": "", "CONNECTLINK_KEYSET_FILE": mode(0o644), "SENDGRID_API_URL": "http://mail.acme.example"}), "doctor").
 		want(t, 0, "note  CONNECTLINK_KEYSET_FILE: the file can be read", "note  SENDGRID_API_URL: is not https")
 }
 
@@ -118,7 +118,7 @@ func TestItem10DoctorNamesMissingRights(t *testing.T) {
 				t.Fatal(err)
 			}
 			u.User = url.User(role)
-			r := run(t, v.with(vars{"CONNECTLINK_DATABASE_URL": u.String()}), "doctor")
+			r := runCommand(t, v.with(vars{"CONNECTLINK_DATABASE_URL": u.String()}), "doctor")
 			r.want(t, 1, "WRONG migrations: ", c.says, "GRANT")
 			if strings.Contains(r.stdout, "are pending") {
 				t.Errorf("it says that migrations are pending:\n%s", r.stdout)

@@ -39,8 +39,8 @@ type Key struct {
 // NewKey makes an API key and the hint by which people tell it from others.
 // The key is to be shown once and stored as its digest.
 func NewKey(livemode bool) (key secret.Text, hint string) {
-	body := random(keyRandom)
-	s := prefix(livemode) + body + string(checkCharacter(livemode, body))
+	body := randomBase62(keyRandom)
+	s := keyPrefix(livemode) + body + string(checkCharacter(livemode, body))
 	return secret.New(s), keyHint(s)
 }
 
@@ -49,7 +49,7 @@ func NewKey(livemode bool) (key secret.Text, hint string) {
 func ParseKey(t secret.Text) (Key, error) {
 	s := t.Reveal()
 	livemode := strings.HasPrefix(s, livePrefix)
-	if len(s) != KeyLength || !livemode && !strings.HasPrefix(s, testPrefix) || !base62(s[len(testPrefix):]) {
+	if len(s) != KeyLength || !livemode && !strings.HasPrefix(s, testPrefix) || !isBase62(s[len(testPrefix):]) {
 		return Key{}, ErrNotAKey
 	}
 	body := s[len(testPrefix) : KeyLength-1]
@@ -66,7 +66,7 @@ func Digest(t secret.Text) []byte {
 	return sum[:]
 }
 
-func prefix(livemode bool) string {
+func keyPrefix(livemode bool) string {
 	if livemode {
 		return livePrefix
 	}
@@ -85,7 +85,7 @@ func checkCharacter(livemode bool, body string) byte {
 	}
 	factor := 2
 	for i := len(body) - 1; i >= 0; i-- {
-		add := factor * digit(body[i])
+		add := factor * digitValue(body[i])
 		sum += add/n + add%n
 		factor = 3 - factor
 	}

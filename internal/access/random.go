@@ -21,10 +21,10 @@ const (
 	webhookSecretBytes   = 32 // Standard Webhooks asks for 24 to 64
 )
 
-// random returns n characters of base62, each of them equally likely: a byte
+// randomBase62 returns n characters of base62, each of them equally likely: a byte
 // taken modulo 62 would favour the first eight, so the top of the range is
 // thrown away. crypto/rand does not fail; it ends the process instead.
-func random(n int) string {
+func randomBase62(n int) string {
 	const fair = 256 / len(alphabet) * len(alphabet)
 	out := make([]byte, 0, n)
 	buf := make([]byte, n+n/8+8)
@@ -39,17 +39,17 @@ func random(n int) string {
 	return string(out)
 }
 
-func base62(s string) bool {
+func isBase62(s string) bool {
 	for i := range len(s) {
-		if digit(s[i]) < 0 {
+		if digitValue(s[i]) < 0 {
 			return false
 		}
 	}
 	return true
 }
 
-// digit returns the value of a base62 character, or -1.
-func digit(c byte) int {
+// digitValue returns the value of a base62 character, or -1.
+func digitValue(c byte) int {
 	switch {
 	case '0' <= c && c <= '9':
 		return int(c - '0')
@@ -63,27 +63,29 @@ func digit(c byte) int {
 }
 
 // NewCode makes the code of an invite link.
-func NewCode() secret.Text { return secret.New(random(CodeLength)) }
+func NewCode() secret.Text { return secret.New(randomBase62(CodeLength)) }
 
 // ValidCode reports whether s has the form of a code. Asking before the lookup
 // keeps scans of paths away from the database.
-func ValidCode(s string) bool { return len(s) == CodeLength && base62(s) }
+func ValidCode(s string) bool { return len(s) == CodeLength && isBase62(s) }
 
 // NewCallbackSecret makes the unguessable part of a Pipedream callback's path:
 // 26 × log2(62) = 154.8 bits.
-func NewCallbackSecret() secret.Text { return secret.New(random(CallbackSecretLength)) }
+func NewCallbackSecret() secret.Text { return secret.New(randomBase62(CallbackSecretLength)) }
 
 // ValidCallbackSecret reports whether s has the form of a callback secret.
-func ValidCallbackSecret(s string) bool { return len(s) == CallbackSecretLength && base62(s) }
+func ValidCallbackSecret(s string) bool { return len(s) == CallbackSecretLength && isBase62(s) }
 
 // NewClientToken makes the token a product hands to its own client for one
 // invite, "clc_" and 43 characters.
-func NewClientToken() secret.Text { return secret.New(clientTokenPrefix + random(clientTokenLength)) }
+func NewClientToken() secret.Text {
+	return secret.New(clientTokenPrefix + randomBase62(clientTokenLength))
+}
 
 // ValidClientToken reports whether s has the form of a client token.
 func ValidClientToken(s string) bool {
 	return len(s) == len(clientTokenPrefix)+clientTokenLength &&
-		s[:len(clientTokenPrefix)] == clientTokenPrefix && base62(s[len(clientTokenPrefix):])
+		s[:len(clientTokenPrefix)] == clientTokenPrefix && isBase62(s[len(clientTokenPrefix):])
 }
 
 // NewWebhookSecret makes the secret that signs events to a product, in the
@@ -102,11 +104,11 @@ const (
 // NewSessionToken makes what a signed-in browser, or a link that signs in once,
 // proves itself with: "cls_" and 43 characters, 256 bits.
 func NewSessionToken() secret.Text {
-	return secret.New(sessionTokenPrefix + random(sessionTokenLength))
+	return secret.New(sessionTokenPrefix + randomBase62(sessionTokenLength))
 }
 
 // ValidSessionToken reports whether s has the form of a session token.
 func ValidSessionToken(s string) bool {
 	return len(s) == len(sessionTokenPrefix)+sessionTokenLength &&
-		s[:len(sessionTokenPrefix)] == sessionTokenPrefix && base62(s[len(sessionTokenPrefix):])
+		s[:len(sessionTokenPrefix)] == sessionTokenPrefix && isBase62(s[len(sessionTokenPrefix):])
 }

@@ -46,8 +46,8 @@ const (
 	ActPause     Act = "pause"      // stop and start sending
 )
 
-// needs is the one table of who may what.
-func needs(a Act) (Role, bool) {
+// requiredRole is the one table of who may what.
+func requiredRole(a Act) (Role, bool) {
 	switch a {
 	case ActRead:
 		return RoleViewer, true
@@ -72,14 +72,14 @@ func Acts() []Act {
 // May reports whether the role may do a. Unknown roles and unknown acts are
 // refused.
 func (r Role) May(a Act) bool {
-	least, known := needs(a)
+	least, known := requiredRole(a)
 	return known && r.AtLeast(least)
 }
 
 // Least is the least role that may do a, for messages that name the role
 // to ask.
 func Least(a Act) Role {
-	r, _ := needs(a)
+	r, _ := requiredRole(a)
 	return r
 }
 

@@ -220,12 +220,12 @@ func (a *App) listen() error {
 			return fmt.Errorf("listen on %s: %w", a.cfg.Listen, err)
 		}
 	}
-	a.base = "http://" + reachable(a.listener.Addr())
+	a.base = "http://" + reachableAddr(a.listener.Addr())
 	return nil
 }
 
-// reachable is how a process calls its own listener: a wildcard is loopback to itself.
-func reachable(addr net.Addr) string {
+// reachableAddr is how a process calls its own listener: a wildcard is loopback to itself.
+func reachableAddr(addr net.Addr) string {
 	tcp, ok := addr.(*net.TCPAddr)
 	if !ok || !tcp.IP.IsUnspecified() {
 		return addr.String()
@@ -237,7 +237,7 @@ func (a *App) openUseCases() error {
 	a.Grants = grant.New(a.api, a.opt.Now)
 	a.Staff = grant.NewStaff(a.api, a.box)
 	a.suppress = suppress.New(suppress.Params{
-		DB: a.api, Box: a.box, Senders: a.textSenders, SenderOf: a.senderOf, Unlister: a.unlister, Scripted: scripted, Log: a.log,
+		DB: a.api, Box: a.box, Senders: a.textSenders, SenderOf: a.senderOf, Unlister: a.unlister, Scripted: isScripted, Log: a.log,
 	})
 	a.track = track.New(track.Params{
 		DB: a.work, Box: a.box, Accounts: a.accounts, Callbacks: a.callbacks,
@@ -296,7 +296,7 @@ func (a *App) Run(ctx context.Context) error {
 	defer close(ended)
 	defer context.AfterFunc(ctx, func() { a.cut(ended) })()
 	g.Go(func() error { return a.monitor.Run(ctx) })
-	g.Go(func() error { return orderly(ctx, a.notifier.Run(ctx)) })
+	g.Go(func() error { return orderlyEnd(ctx, a.notifier.Run(ctx)) })
 	a.hearOthers(ctx, g)
 	if a.serves() {
 		g.Go(func() error { return a.serve(ctx) })
@@ -308,9 +308,9 @@ func (a *App) Run(ctx context.Context) error {
 		a.standins.run(ctx, g, a.works(), a.log)
 	}
 	if a.works() {
-		g.Go(func() error { return orderly(ctx, a.dispatcher.Run(ctx)) })
+		g.Go(func() error { return orderlyEnd(ctx, a.dispatcher.Run(ctx)) })
 		g.Go(func() error {
-			return orderly(ctx, a.worker.Run(ctx))
+			return orderlyEnd(ctx, a.worker.Run(ctx))
 		})
 	}
 	return g.Wait()
@@ -350,8 +350,8 @@ func (a *App) cut(ended <-chan struct{}) {
 	}
 }
 
-// orderly makes an orderly end of what ran until ctx ended.
-func orderly(ctx context.Context, err error) error {
+// orderlyEnd makes an orderly end of what ran until ctx ended.
+func orderlyEnd(ctx context.Context, err error) error {
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return nil
 	}

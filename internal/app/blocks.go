@@ -72,8 +72,8 @@ func (a *App) blockKeys(project string, livemode bool, ch invite.Channel, addres
 	return suppression.Keys(a.box, suppression.Scope{ProjectID: project, Livemode: livemode, Senders: a.textSenders(project, livemode)}, ch, address)
 }
 
-// scripted reports whether an address of test mode has a scripted fate.
-func scripted(address string) bool {
+// isScripted reports whether an address of test mode has a scripted fate.
+func isScripted(address string) bool {
 	if phone, err := contact.ParsePhoneTest(address, ""); err == nil {
 		return phone.Type == contact.TypeScripted
 	}

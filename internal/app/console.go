@@ -48,7 +48,7 @@ func (a *App) mountConsole(e *echo.Echo) error {
 	if o := a.cfg.Console.OIDC; o.Configured() {
 		p.Issuer = oidc.New(oidc.Params{
 			Issuer: o.Issuer, ClientID: o.ClientID, ClientSecret: o.ClientSecret, Scopes: o.Scopes, RolesClaim: o.RolesClaim,
-			Roles: grants(o), RedirectURL: a.public + "/console/sign-in/callback", Now: a.opt.Now,
+			Roles: roleGrants(o), RedirectURL: a.public + "/console/sign-in/callback", Now: a.opt.Now,
 		})
 	}
 	console.Register(e, p)
@@ -69,8 +69,8 @@ func (a *App) ConsoleLink(ctx context.Context, base, name string) (string, error
 	return base + "/console/sign-in/link/" + url.PathEscape(token.Reveal()), nil
 }
 
-// grants are what the configuration's groups come to; it checked their form.
-func grants(o config.OIDC) map[string][]oidc.Grant {
+// roleGrants are what the configuration's groups come to; it checked their form.
+func roleGrants(o config.OIDC) map[string][]oidc.Grant {
 	out := map[string][]oidc.Grant{}
 	for group, list := range o.Grants() {
 		for _, text := range list {

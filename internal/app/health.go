@@ -29,7 +29,7 @@ func (a *App) MetricsURL() string {
 	if a.health == nil {
 		return ""
 	}
-	return "http://" + reachable(a.health.Addr())
+	return "http://" + reachableAddr(a.health.Addr())
 }
 
 func (a *App) healthRoutes() http.Handler {

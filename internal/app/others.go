@@ -80,9 +80,9 @@ func (a *App) hearOthers(ctx context.Context, g *errgroup.Group) {
 	}
 	if a.serves() {
 		moved := l.Listen(watch.Channel)
-		g.Go(func() error { return orderly(ctx, a.waiting.Run(ctx, moved)) })
+		g.Go(func() error { return orderlyEnd(ctx, a.waiting.Run(ctx, moved)) })
 	}
-	g.Go(func() error { return orderly(ctx, l.Run(ctx)) })
+	g.Go(func() error { return orderlyEnd(ctx, l.Run(ctx)) })
 }
 
 // inApp is what products' own apps are served with.

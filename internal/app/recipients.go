@@ -14,7 +14,7 @@ import (
 // blocked reports whether a recipient may not be written to. Dispatch asks again
 // before it sends; this is so that a page queues nothing in vain.
 func (a *App) blocked(ctx context.Context, tx pgx.Tx, to visit.Address) (bool, error) {
-	if !to.Livemode && scripted(to.To.Reveal()) {
+	if !to.Livemode && isScripted(to.To.Reveal()) {
 		return false, nil
 	}
 	standing, err := suppression.ListStanding(ctx, tx, a.blockKeys(to.ProjectID, to.Livemode, to.Channel, to.To.Reveal()))
@@ -23,7 +23,7 @@ func (a *App) blocked(ctx context.Context, tx pgx.Tx, to visit.Address) (bool, e
 
 // block does what a recipient asked for on the page: no more messages.
 func (a *App) block(ctx context.Context, tx pgx.Tx, to visit.Address) error {
-	if !to.Livemode && scripted(to.To.Reveal()) {
+	if !to.Livemode && isScripted(to.To.Reveal()) {
 		return nil // the next test of the same fate wants a message
 	}
 	scope := suppression.Scope{ProjectID: to.ProjectID, Livemode: to.Livemode, Senders: a.textSenders(to.ProjectID, to.Livemode)}

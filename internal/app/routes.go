@@ -74,16 +74,16 @@ func (a *App) metrics() echo.HandlerFunc {
 func (a *App) mountSandbox(e *echo.Echo) {
 	h := echo.WrapHandler(http.StripPrefix("/sandbox", a.standins.sandbox.Pages()))
 	e.Any("/sandbox/*", func(c echo.Context) error {
-		if strings.HasPrefix(c.Request().URL.Path, "/sandbox/inbox") && !(a.opt.Laptop && local(c)) {
+		if strings.HasPrefix(c.Request().URL.Path, "/sandbox/inbox") && !(a.opt.Laptop && isLocal(c)) {
 			return echo.ErrNotFound
 		}
 		return h(c)
 	})
 }
 
-// local reports whether a request was made on this machine, for this machine: a
+// isLocal reports whether a request was made on this machine, for this machine: a
 // page elsewhere that points a name at loopback is not.
-func local(c echo.Context) bool {
+func isLocal(c echo.Context) bool {
 	host := c.Request().Host
 	if ap, err := netip.ParseAddrPort(host); err == nil {
 		return ap.Addr().IsLoopback()

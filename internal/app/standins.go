@@ -57,7 +57,7 @@ func (s *standins) run(ctx context.Context, g *errgroup.Group, works bool, log *
 		}
 	})
 	if works {
-		g.Go(func() error { return orderly(ctx, s.sandbox.Run(ctx)) })
+		g.Go(func() error { return orderlyEnd(ctx, s.sandbox.Run(ctx)) })
 	}
 }
 

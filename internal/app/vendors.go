@@ -28,8 +28,8 @@ type lane struct {
 // lack it. callbackURL is where vendors reach us, empty when they cannot.
 type opener func(w workshop, p config.Project, livemode bool, callbackURL string) (*provider.Provider, error)
 
-// openers are all providers that there are, one line each.
-func openers() []opener {
+// providerOpeners are all providers that there are, one line each.
+func providerOpeners() []opener {
 	return []opener{openSendGrid, openSMTP, openTwilio}
 }
 
@@ -151,7 +151,7 @@ func (w workshop) open(p config.Project, livemode bool, callbackURL string) (*ve
 			})
 		}
 	}
-	for _, open := range openers() {
+	for _, open := range providerOpeners() {
 		one, err := open(w, p, livemode, callbackURL)
 		if err != nil {
 			return nil, fmt.Errorf("project %s: %w", p.ID, err)

@@ -83,7 +83,7 @@ func (i *Instrument) Spaced() error {
 // Window sets the size of the tab's window, in the pixels of style sheets: a
 // scale of 2 is what 200 % makes of a window twice as wide.
 func (i *Instrument) Window(width, height int64, scale float64) error {
-	return show(i.ctx, "light", width, height, scale)
+	return showWindow(i.ctx, "light", width, height, scale)
 }
 
 // Here examines the page as it is shown now, in any window.
@@ -126,14 +126,14 @@ func (i *Instrument) Look(of Page) ([]string, error) {
 		if of.Narrow && !at.narrow {
 			continue
 		}
-		if err := show(ctx, at.theme, at.width, at.height, at.scale); err != nil {
+		if err := showWindow(ctx, at.theme, at.width, at.height, at.scale); err != nil {
 			return nil, err
 		}
 		found, err := chromedp.Run(ctx, chromedp.Evaluate[[]string](at.script, chromedp.EvalAwaitPromise))
 		if err != nil {
 			return nil, fmt.Errorf("measure at %s: %w", at.name, err)
 		}
-		faults = append(faults, prefixed("at "+at.name, found)...)
+		faults = append(faults, prefixFaults("at "+at.name, found)...)
 	}
 	if of.Narrow {
 		return faults, nil
@@ -143,26 +143,26 @@ func (i *Instrument) Look(of Page) ([]string, error) {
 		width, height int64
 		modifiers     int64
 	}{{"by Shift and Tab at 320 px", 320, 640, shift}, {"by Tab at 1280 px", 1280, 900, 0}} {
-		if err := show(ctx, "light", way.width, way.height, 1); err != nil {
+		if err := showWindow(ctx, "light", way.width, way.height, 1); err != nil {
 			return nil, err
 		}
-		found, err := walk(ctx, way.modifiers)
+		found, err := walkTab(ctx, way.modifiers)
 		if err != nil {
 			return nil, fmt.Errorf("go through the page %s: %w", way.name, err)
 		}
-		faults = append(faults, prefixed(way.name, found)...)
+		faults = append(faults, prefixFaults(way.name, found)...)
 	}
 	return faults, nil
 }
 
-func prefixed(where string, faults []string) []string {
+func prefixFaults(where string, faults []string) []string {
 	for i, f := range faults {
 		faults[i] = where + ": " + f
 	}
 	return faults
 }
 
-func show(ctx context.Context, theme string, width, height int64, scale float64) error {
+func showWindow(ctx context.Context, theme string, width, height int64, scale float64) error {
 	if _, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
 		// Colours that are still fading into each other have no contrast to measure.
 		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: theme}, {Name: "prefers-reduced-motion", Value: "reduce"}},
@@ -174,21 +174,21 @@ func show(ctx context.Context, theme string, width, height int64, scale float64)
 
 const shift = 8 // as the protocol counts modifiers
 
-// walk presses the Tab key until the focus has left the page, or was caught.
+// walkTab presses the Tab key until the focus has left the page, or was caught.
 // Keys that come quicker than a busy browser passes the focus between a page and
 // its frames are lost; so what a quick walk finds is believed only when one that
 // waits for each press finds it too.
-func walk(ctx context.Context, modifiers int64) ([]string, error) {
-	found, err := press(ctx, modifiers, 12, 0)
+func walkTab(ctx context.Context, modifiers int64) ([]string, error) {
+	found, err := pressTab(ctx, modifiers, 12, 0)
 	if err != nil || len(found) == 0 {
 		return nil, err
 	}
-	return press(ctx, modifiers, 1, 40*time.Millisecond)
+	return pressTab(ctx, modifiers, 1, 40*time.Millisecond)
 }
 
-// press presses the Tab key so many times before it looks where the focus is,
+// pressTab presses the Tab key so many times before it looks where the focus is,
 // and waits after each press.
-func press(ctx context.Context, modifiers int64, batch int, wait time.Duration) ([]string, error) {
+func pressTab(ctx context.Context, modifiers int64, batch int, wait time.Duration) ([]string, error) {
 	stops, err := chromedp.Run(ctx, chromedp.Evaluate[int](`measured.begin()`))
 	if err != nil {
 		return nil, err

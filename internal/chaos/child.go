@@ -59,7 +59,7 @@ func Child() {
 	case roleSink:
 		err = serveSink()
 	case roleWorker:
-		err = work()
+		err = runWorker()
 	}
 	if err != nil {
 		_, _ = fmt.Fprintln(os.Stderr, "chaos", role+":", err)
@@ -91,7 +91,7 @@ func serveSink() error {
 // are others to kill.
 const perWorker = 32
 
-func work() error {
+func runWorker() error {
 	in := json.NewDecoder(os.Stdin)
 	var c childConfig
 	if err := in.Decode(&c); err != nil {
@@ -128,7 +128,7 @@ func work() error {
 		log = slog.New(slog.NewJSONHandler(os.Stderr, nil)).With("worker", c.Name)
 	}
 	p, err := Rig{
-		DB: pool, DirectURL: named(c.URL, c.Name), Box: box, SinkURL: c.SinkURL, Settle: c.Knobs.Settle, Log: log,
+		DB: pool, DirectURL: nameConnection(c.URL, c.Name), Box: box, SinkURL: c.SinkURL, Settle: c.Knobs.Settle, Log: log,
 		SendGridReports: c.Provider == SendGrid, Passing: armed.pass,
 	}.Params()
 	if err != nil {

@@ -40,7 +40,7 @@ func (r *outage) customer(ctx context.Context, n int) {
 	}
 	for try := 0; ctx.Err() == nil; try++ {
 		if try > 0 {
-			pause(ctx, 200*time.Millisecond)
+			waitFor(ctx, 200*time.Millisecond)
 		}
 		if r.create(ctx, n, try, body) {
 			return
@@ -51,7 +51,7 @@ func (r *outage) customer(ctx context.Context, n int) {
 // create makes one request and notes its answer; it reports whether that was the
 // last.
 func (r *outage) create(ctx context.Context, n, try int, body []byte) bool {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.program.base+"/v1/invites", reader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.program.base+"/v1/invites", newReader(body))
 	if err != nil {
 		return true
 	}

@@ -131,11 +131,11 @@ type failover struct {
 // database vanish the given number of times, and counts. Replication is
 // synchronous, so acknowledged data is on the standby.
 func FailOver(ctx context.Context, o Failovers) (FailoverReport, error) {
-	def(&o.Count, 3)
-	def(&o.Rate, 30)
-	def(&o.Seed, rand.Uint64())
-	def(&o.Limit, 15*time.Minute)
-	def(&o.Slack, 1)
+	orDefault(&o.Count, 3)
+	orDefault(&o.Rate, 30)
+	orDefault(&o.Seed, rand.Uint64())
+	orDefault(&o.Limit, 15*time.Minute)
+	orDefault(&o.Slack, 1)
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -228,7 +228,7 @@ func setFault(ctx context.Context, sinkURL string, fault sink.Fault) error {
 	if err != nil {
 		return err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPut, sinkURL+"/fault", reader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPut, sinkURL+"/fault", newReader(body))
 	if err != nil {
 		return err
 	}
@@ -246,7 +246,7 @@ func (f *failover) startPrograms(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	main, err := build(ctx, f.dir, address, f.sinkURL)
+	main, err := buildProgram(ctx, f.dir, address, f.sinkURL)
 	if err != nil {
 		return err
 	}
@@ -276,7 +276,7 @@ func (f *failover) connect() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("read the database's URL: %w", err)
 	}
-	network, target, _, err := through(f.primary.URL())
+	network, target, _, err := throughProxy(f.primary.URL())
 	if err != nil {
 		return "", err
 	}
@@ -285,7 +285,7 @@ func (f *failover) connect() (string, error) {
 	}
 	hosts := f.first.addr()
 	if f.way != Moved {
-		if network, target, _, err = through(f.standby.URL()); err != nil {
+		if network, target, _, err = throughProxy(f.standby.URL()); err != nil {
 			return "", err
 		}
 		if f.second, err = newProxy(network, target); err != nil {
@@ -298,13 +298,13 @@ func (f *failover) connect() (string, error) {
 
 // failOver lets the primary vanish under load, promotes the standby and measures.
 func (f *failover) failOver(ctx context.Context) error {
-	pause(ctx, 2*time.Second)
+	waitFor(ctx, 2*time.Second)
 	if f.way == Silent {
 		f.first.set(silent)
 	} else if err := signalFamily(f.primary.PID(), syscall.SIGSTOP); err != nil {
 		return fmt.Errorf("freeze the primary: %w", err)
 	}
-	pause(ctx, f.dark)
+	waitFor(ctx, f.dark)
 	db, err := pgx.Connect(ctx, f.standby.URL())
 	if err != nil {
 		return postgres.Translate(err)
@@ -314,7 +314,7 @@ func (f *failover) failOver(ctx context.Context) error {
 		return postgres.Translate(err)
 	}
 	if f.way == Moved {
-		network, target, _, err := through(f.standby.URL())
+		network, target, _, err := throughProxy(f.standby.URL())
 		if err != nil {
 			return err
 		}
@@ -335,7 +335,7 @@ func (f *failover) failOver(ctx context.Context) error {
 		return err
 	}
 	f.result.ReadyS, err = f.become(ctx, promoted, true)
-	pause(ctx, time.Second)
+	waitFor(ctx, time.Second)
 	return err
 }
 
@@ -356,7 +356,7 @@ func (f *failover) moving(ctx context.Context, db *pgx.Conn, since time.Time) er
 		return err
 	}
 	f.result.Open = len(ids)
-	for deadline := since.Add(watchFor); ; pause(ctx, 20*time.Millisecond) {
+	for deadline := since.Add(watchFor); ; waitFor(ctx, 20*time.Millisecond) {
 		if err := db.QueryRow(ctx, `
 			SELECT count(*) FROM deliveries d JOIN unnest($1::uuid[], $2::bigint[]) AS t(invite_id, token) USING (invite_id)
 			WHERE d.lease_token = t.token AND d.next_at IS NOT NULL AND d.status IN ('queued', 'sending')`, ids, tokens).Scan(&f.result.Stuck); err != nil {
@@ -371,7 +371,7 @@ func (f *failover) moving(ctx context.Context, db *pgx.Conn, since time.Time) er
 
 // become measures until every process calls itself ready, or none does.
 func (f *failover) become(ctx context.Context, since time.Time, ready bool) (float64, error) {
-	for deadline := since.Add(watchFor); ; pause(ctx, 50*time.Millisecond) {
+	for deadline := since.Add(watchFor); ; waitFor(ctx, 50*time.Millisecond) {
 		as := 0
 		for _, p := range f.programs {
 			if p.ready(ctx) == ready {

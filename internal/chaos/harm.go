@@ -56,7 +56,7 @@ func (r *run) harm(ctx, watching context.Context) error {
 	for n := 0; n < r.o.Kills+r.o.Freezes; n++ {
 		// Between half and one and a half of the interval, and at any point of
 		// a delivery's way.
-		pause(ctx, r.o.Every/2+time.Duration(r.rnd.Int64N(int64(r.o.Every))))
+		waitFor(ctx, r.o.Every/2+time.Duration(r.rnd.Int64N(int64(r.o.Every))))
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -138,7 +138,7 @@ func (r *run) kill(ctx, watching context.Context, slot int) error {
 		return err
 	}
 	r.report.Kills++
-	pause(ctx, time.Duration(r.rnd.Int64N(int64(200*time.Millisecond))))
+	waitFor(ctx, time.Duration(r.rnd.Int64N(int64(200*time.Millisecond))))
 	return r.hire(slot)
 }
 
@@ -158,7 +158,7 @@ func (r *run) freeze(ctx, watching context.Context, slot int) error {
 	}
 	r.report.Freezes++
 	longest := max(r.o.Knobs.Lease, r.o.Knobs.CallDeadline+3*time.Second)
-	pause(ctx, longest+time.Duration(r.rnd.Int64N(int64(2*time.Second))))
+	waitFor(ctx, longest+time.Duration(r.rnd.Int64N(int64(2*time.Second))))
 	if err := w.signal(syscall.SIGCONT); err != nil {
 		return fmt.Errorf("thaw a worker: %w", err)
 	}
@@ -169,7 +169,7 @@ func (r *run) freeze(ctx, watching context.Context, slot int) error {
 // and returns its lock's key.
 func (r *run) awaitWork(ctx context.Context, w *process) (int64, error) {
 	var owner int64
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); pause(ctx, 10*time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); waitFor(ctx, 10*time.Millisecond) {
 		err := r.rig.DB.QueryRow(ctx, `
 			SELECT coalesce((
 				SELECT (l.classid::bigint << 32) | l.objid::bigint
@@ -228,7 +228,7 @@ func (r *run) measure(ctx context.Context, owner int64, orphans *int, worst *flo
 			if stuck == 0 {
 				break
 			}
-			pause(ctx, 25*time.Millisecond)
+			waitFor(ctx, 25*time.Millisecond)
 		}
 		took := time.Since(harmed).Round(time.Millisecond).Seconds()
 		r.mu.Lock()
@@ -239,4 +239,4 @@ func (r *run) measure(ctx context.Context, owner int64, orphans *int, worst *flo
 	return nil
 }
 
-func reader(b []byte) io.Reader { return bytes.NewReader(b) }
+func newReader(b []byte) io.Reader { return bytes.NewReader(b) }

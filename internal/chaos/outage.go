@@ -97,11 +97,11 @@ type outage struct {
 // counts. Every request is repeated under its Idempotency-Key until it is
 // answered with an invite, as a product would do it.
 func Stop(ctx context.Context, o Outages) (OutageReport, error) {
-	def(&o.Stops, 20)
-	def(&o.Rate, 50)
-	def(&o.Seed, rand.Uint64())
-	def(&o.Limit, 15*time.Minute)
-	def(&o.Slack, 1)
+	orDefault(&o.Stops, 20)
+	orDefault(&o.Rate, 50)
+	orDefault(&o.Seed, rand.Uint64())
+	orDefault(&o.Limit, 15*time.Minute)
+	orDefault(&o.Slack, 1)
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -137,7 +137,7 @@ func (r *outage) all(ctx context.Context) (err error) {
 		return err
 	}
 	defer sinkProcess.stop()
-	if r.program, err = build(ctx, r.dir, r.database.URL(), sinkURL); err != nil {
+	if r.program, err = buildProgram(ctx, r.dir, r.database.URL(), sinkURL); err != nil {
 		return err
 	}
 	if _, err := r.program.run(ctx, "migrate"); err != nil {
@@ -173,7 +173,7 @@ func (r *outage) startDatabase(ctx context.Context) (err error) {
 // a good-bye, up to one and a half seconds of darkness.
 func (r *outage) stops(ctx context.Context) error {
 	for range r.o.Stops {
-		pause(ctx, 1500*time.Millisecond+time.Duration(r.rnd.Int64N(int64(1500*time.Millisecond))))
+		waitFor(ctx, 1500*time.Millisecond+time.Duration(r.rnd.Int64N(int64(1500*time.Millisecond))))
 		if err := syscall.Kill(r.database.PID(), syscall.SIGQUIT); err != nil { // what pg_ctl sends
 			return fmt.Errorf("stop the database: %w", err)
 		}
@@ -181,7 +181,7 @@ func (r *outage) stops(ctx context.Context) error {
 		if err := r.database.Stop(ctx); err != nil { // gives its folder free
 			return err
 		}
-		pause(ctx, time.Duration(r.rnd.Int64N(int64(1500*time.Millisecond))))
+		waitFor(ctx, time.Duration(r.rnd.Int64N(int64(1500*time.Millisecond))))
 		if err := r.startDatabase(ctx); err != nil {
 			return err
 		}
@@ -189,13 +189,13 @@ func (r *outage) stops(ctx context.Context) error {
 			return err
 		}
 	}
-	pause(ctx, time.Second)
+	waitFor(ctx, time.Second)
 	return ctx.Err()
 }
 
 // served waits for the first invite that was asked for and made since a moment.
 func (r *outage) served(ctx context.Context, since time.Time) error {
-	for ; time.Since(since) < 30*time.Second; pause(ctx, 5*time.Millisecond) {
+	for ; time.Since(since) < 30*time.Second; waitFor(ctx, 5*time.Millisecond) {
 		r.mu.Lock()
 		first := time.Duration(-1)
 		for i := len(r.acks) - 1; i >= 0 && r.acks[i].After(since); i-- {
@@ -233,7 +233,7 @@ func (r *outage) count(ctx context.Context, sinkURL string) error {
 		if open == 0 {
 			break
 		}
-		pause(ctx, 100*time.Millisecond)
+		waitFor(ctx, 100*time.Millisecond)
 	}
 	if err := db.QueryRow(ctx, `SELECT count(*) FROM deliveries WHERE status = 'unknown'`).Scan(&r.report.Unknown); err != nil {
 		return err
@@ -241,7 +241,7 @@ func (r *outage) count(ctx context.Context, sinkURL string) error {
 	var ledger struct {
 		Taken []sink.Message `json:"taken"`
 	}
-	if err := fetch(ctx, sinkURL+"/ledger", &ledger); err != nil {
+	if err := fetchJSON(ctx, sinkURL+"/ledger", &ledger); err != nil {
 		return err
 	}
 	taken := make(map[string]int, len(ledger.Taken))
@@ -271,7 +271,7 @@ func (r *outage) count(ctx context.Context, sinkURL string) error {
 	return nil
 }
 
-func fetch(ctx context.Context, url string, into any) error {
+func fetchJSON(ctx context.Context, url string, into any) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
 		return err

@@ -20,8 +20,8 @@ type process struct {
 	ended chan struct{} // closed when it is gone
 }
 
-// spawn starts a copy of this program in a role.
-func spawn(role string, stdout io.Writer) (*process, error) {
+// spawnRole starts a copy of this program in a role.
+func spawnRole(role string, stdout io.Writer) (*process, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -51,7 +51,7 @@ func spawnSink() (*process, string, error) {
 		return nil, "", err
 	}
 	defer func() { _ = r.Close() }()
-	p, err := spawn(roleSink, w)
+	p, err := spawnRole(roleSink, w)
 	_ = w.Close()
 	if err != nil {
 		return nil, "", err
@@ -65,7 +65,7 @@ func spawnSink() (*process, string, error) {
 }
 
 func spawnWorker(c childConfig) (*process, error) {
-	p, err := spawn(roleWorker, os.Stderr)
+	p, err := spawnRole(roleWorker, os.Stderr)
 	if err != nil {
 		return nil, err
 	}
@@ -99,9 +99,9 @@ func (p *process) arm(o order) error {
 
 func (p *process) signal(s syscall.Signal) error { return p.cmd.Process.Signal(s) }
 
-// named puts a connection's name into its URL, by which it is found in
+// nameConnection puts a connection's name into its URL, by which it is found in
 // pg_stat_activity.
-func named(raw, name string) string {
+func nameConnection(raw, name string) string {
 	u, err := url.Parse(raw)
 	if err != nil || u.Scheme == "" {
 		return raw + " application_name=" + name

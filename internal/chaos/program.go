@@ -25,9 +25,9 @@ type program struct {
 	base     string
 }
 
-// build makes the program and gives it an environment in which it works with
+// buildProgram makes the program and gives it an environment in which it works with
 // live keys against the sink.
-func build(ctx context.Context, dir, database, sinkURL string) (*program, error) {
+func buildProgram(ctx context.Context, dir, database, sinkURL string) (*program, error) {
 	keyset, err := seal.NewKeyset()
 	if err != nil {
 		return nil, err
@@ -107,7 +107,7 @@ func (p *program) serve(ctx context.Context) error {
 		_ = p.cmd.Wait()
 		close(p.ended)
 	}()
-	for deadline := time.Now().Add(30 * time.Second); ; pause(ctx, 20*time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); ; waitFor(ctx, 20*time.Millisecond) {
 		if p.ready(ctx) {
 			return nil
 		}

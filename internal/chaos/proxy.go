@@ -63,7 +63,7 @@ func (p *proxy) set(w weather) {
 	p.change = make(chan struct{})
 	if w == broken {
 		for c := range p.conns {
-			reset(c)
+			resetConn(c)
 		}
 	}
 }
@@ -88,8 +88,8 @@ func (p *proxy) way() (network, target string, moves int) {
 	return p.network, p.target, p.moves
 }
 
-// reset ends a connection without a farewell.
-func reset(c net.Conn) {
+// resetConn ends a connection without a farewell.
+func resetConn(c net.Conn) {
 	if t, ok := c.(*net.TCPConn); ok {
 		_ = t.SetLinger(0)
 	}
@@ -107,7 +107,7 @@ func (p *proxy) keep(c net.Conn) {
 	defer p.mu.Unlock()
 	p.conns[c] = struct{}{}
 	if p.now == broken {
-		reset(c)
+		resetConn(c)
 	}
 }
 
@@ -115,7 +115,7 @@ func (p *proxy) drop(c net.Conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.conns, c)
-	reset(c)
+	resetConn(c)
 }
 
 func (p *proxy) run() {
@@ -232,9 +232,9 @@ func (p *proxy) pump(from, to net.Conn, moves int, ended <-chan struct{}) {
 	}
 }
 
-// through gives a database's URL that leads by a proxy, and where that proxy is
+// throughProxy gives a database's URL that leads by a proxy, and where that proxy is
 // to lead.
-func through(raw string) (network, target string, by func(addr string) (string, error), err error) {
+func throughProxy(raw string) (network, target string, by func(addr string) (string, error), err error) {
 	cfg, err := pgx.ParseConfig(raw)
 	if err != nil {
 		return "", "", nil, fmt.Errorf("read the database's URL: %w", err)
@@ -266,7 +266,7 @@ type networks struct{ database, vendors *proxy }
 
 // connect lays a worker's networks.
 func (r *run) connect(c childConfig, slot int) (childConfig, error) {
-	network, target, by, err := through(r.o.URL)
+	network, target, by, err := throughProxy(r.o.URL)
 	if err != nil {
 		return c, err
 	}
@@ -309,7 +309,7 @@ func (r *run) part(ctx, watching context.Context, slot, n int) error {
 		nets.vendors.set(how)
 	}
 	longest := max(r.o.Knobs.Lease, r.o.Knobs.CallDeadline+3*time.Second)
-	pause(ctx, longest+time.Duration(r.rnd.Int64N(int64(2*time.Second))))
+	waitFor(ctx, longest+time.Duration(r.rnd.Int64N(int64(2*time.Second))))
 	nets.database.set(fair)
 	nets.vendors.set(fair)
 	r.report.Partitions++

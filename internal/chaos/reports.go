@@ -26,12 +26,12 @@ func (r *run) reports(ctx context.Context) {
 		if err := queue.RegisterCallbackServer(ctx, r.rig.DB, server); err == nil {
 			break
 		}
-		pause(ctx, 100*time.Millisecond)
+		waitFor(ctx, 100*time.Millisecond)
 	}
 	done, renewed := 0, time.Now()
 	var late []lateBatch
 	for ctx.Err() == nil {
-		pause(ctx, 300*time.Millisecond)
+		waitFor(ctx, 300*time.Millisecond)
 		if time.Since(renewed) > time.Second {
 			if _, err := queue.RenewCallbackServer(ctx, r.rig.DB, server); err != nil && ctx.Err() == nil {
 				r.o.Log.WarnContext(ctx, "renew the callback server", "err", err)
@@ -73,14 +73,14 @@ type lateBatch struct {
 // longestRetry is how long SendGrid repeats a post that was refused.
 const longestRetry = 24 * time.Hour
 
-// endpoint is the scope of the rig's mail callbacks.
-func endpoint() string { return queue.GapScope("sendgrid", "default", false) }
+// callbackEndpoint is the scope of the rig's mail callbacks.
+func callbackEndpoint() string { return queue.GapScope("sendgrid", "default", false) }
 
 // postpone draws how late a batch comes: from a second to a day, each order of
 // magnitude alike. Most of them come after the run.
 func (r *run) postpone(ctx context.Context, batch []sink.Message) (lateBatch, error) {
 	if rand.Float64() < 0.5 {
-		if err := queue.SetGap(ctx, r.rig.DB, endpoint(), queue.GapRefused); err != nil {
+		if err := queue.SetGap(ctx, r.rig.DB, callbackEndpoint(), queue.GapRefused); err != nil {
 			return lateBatch{}, err
 		}
 	}
@@ -97,7 +97,7 @@ func (r *run) reportLate(ctx context.Context, late []lateBatch) []lateBatch {
 		if time.Now().Before(b.due) {
 			return false
 		}
-		return queue.SetGap(ctx, r.rig.DB, endpoint(), queue.GapLateReport) == nil && r.reportOn(ctx, b.taken) == nil
+		return queue.SetGap(ctx, r.rig.DB, callbackEndpoint(), queue.GapLateReport) == nil && r.reportOn(ctx, b.taken) == nil
 	})
 }
 

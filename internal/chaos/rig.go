@@ -193,7 +193,7 @@ func (r Rig) row(l Load, lane string, i int) (ledger.New, Loaded, error) {
 	link := invite.New[invite.LinkID]()
 	url := "https://pipedream.com/_static/connect.html?token=ctok_" + rand.Text() + "&connectLink=true&app=slack"
 	row.Link = &ledger.Link{
-		ID: link, URL: seals([]byte(url), "connect_links.url", link.UUID()), TokenDigest: random(), WebhookDigest: random(),
+		ID: link, URL: seals([]byte(url), "connect_links.url", link.UUID()), TokenDigest: randomBytes(), WebhookDigest: randomBytes(),
 		Granted: l.ExpiresIn, Left: l.Left, ExpiresAtRaw: "as given",
 	}
 	if l.LinkType == invite.ConnectLink {
@@ -202,7 +202,7 @@ func (r Rig) row(l Load, lane string, i int) (ledger.New, Loaded, error) {
 	return row, made, err
 }
 
-func random() []byte {
+func randomBytes() []byte {
 	b := make([]byte, 32)
 	_, _ = rand.Read(b)
 	return b

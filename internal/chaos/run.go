@@ -120,24 +120,24 @@ func (r Report) Check() error {
 }
 
 func (o Options) withDefaults() Options {
-	def(&o.Provider, Twilio)
-	def(&o.Workers, 3)
-	def(&o.Seed, rand.Uint64())
-	def(&o.Backlog, 150)
-	def(&o.Every, 300*time.Millisecond)
-	def(&o.Limit, 15*time.Minute)
-	def(&o.Slack, 1)
-	def(&o.Knobs.Lease, 8*time.Second)
-	def(&o.Knobs.Renew, 2*time.Second)
-	def(&o.Knobs.CallDeadline, 5*time.Second)
-	def(&o.Knobs.Settle, 3*time.Second)
+	orDefault(&o.Provider, Twilio)
+	orDefault(&o.Workers, 3)
+	orDefault(&o.Seed, rand.Uint64())
+	orDefault(&o.Backlog, 150)
+	orDefault(&o.Every, 300*time.Millisecond)
+	orDefault(&o.Limit, 15*time.Minute)
+	orDefault(&o.Slack, 1)
+	orDefault(&o.Knobs.Lease, 8*time.Second)
+	orDefault(&o.Knobs.Renew, 2*time.Second)
+	orDefault(&o.Knobs.CallDeadline, 5*time.Second)
+	orDefault(&o.Knobs.Settle, 3*time.Second)
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	return o
 }
 
-func def[T comparable](v *T, fallback T) {
+func orDefault[T comparable](v *T, fallback T) {
 	var zero T
 	if *v == zero {
 		*v = fallback
@@ -276,7 +276,7 @@ func (r *run) feed(ctx, killing context.Context) error {
 				return err
 			}
 		}
-		pause(killing, 50*time.Millisecond)
+		waitFor(killing, 50*time.Millisecond)
 	}
 	return ctx.Err()
 }
@@ -317,7 +317,7 @@ func (r *run) settle(ctx context.Context) error {
 		if open == 0 {
 			return nil
 		}
-		pause(ctx, 200*time.Millisecond)
+		waitFor(ctx, 200*time.Millisecond)
 	}
 }
 
@@ -381,7 +381,7 @@ func (r *run) number(ctx context.Context, sql string, args ...any) (int, error) 
 }
 
 func (r *run) ask(ctx context.Context, method, path string, body []byte, into any) error {
-	req, err := http.NewRequestWithContext(ctx, method, r.sink+path, reader(body))
+	req, err := http.NewRequestWithContext(ctx, method, r.sink+path, newReader(body))
 	if err != nil {
 		return err
 	}
@@ -400,7 +400,7 @@ func (r *run) ask(ctx context.Context, method, path string, body []byte, into an
 	return json.NewDecoder(resp.Body).Decode(into)
 }
 
-func pause(ctx context.Context, d time.Duration) {
+func waitFor(ctx context.Context, d time.Duration) {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

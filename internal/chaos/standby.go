@@ -43,7 +43,7 @@ func (f *failover) startServers(ctx context.Context) (err error) {
 		if synced {
 			return nil
 		}
-		pause(ctx, 20*time.Millisecond)
+		waitFor(ctx, 20*time.Millisecond)
 		if err := ctx.Err(); err != nil {
 			return err
 		}

@@ -28,21 +28,21 @@ func Clean(text string, maxRunes int) string {
 	}
 	// Compose before marks are counted, and again after characters were
 	// removed.
-	text = norm.NFC.String(visible(norm.NFC.String(text)))
+	text = norm.NFC.String(dropInvisible(norm.NFC.String(text)))
 	// Taking a link out can make another one of what stood around it.
 	for range 4 {
-		next := unlink(text)
+		next := removeLinks(text)
 		if next == text {
 			break
 		}
 		text = next
 	}
-	return shorten(text, maxRunes)
+	return shortenText(text, maxRunes)
 }
 
-// visible drops what cannot be seen and makes every kind of white space a
+// dropInvisible drops what cannot be seen and makes every kind of white space a
 // plain space.
-func visible(text string) string {
+func dropInvisible(text string) string {
 	var b strings.Builder
 	b.Grow(len(text))
 	marks := 0
@@ -54,7 +54,7 @@ func visible(text string) string {
 		case unicode.IsSpace(r) || unicode.Is(unicode.Z, r):
 			b.WriteByte(' ')
 			marks = 0
-		case r == utf8.RuneError, invisible(r), !unicode.IsPrint(r):
+		case r == utf8.RuneError, isInvisible(r), !unicode.IsPrint(r):
 			// IsPrint leaves out controls, format characters (all direction
 			// marks, tags), private use and unassigned characters.
 		case unicode.Is(unicode.Mn, r) || unicode.Is(unicode.Me, r):
@@ -69,9 +69,9 @@ func visible(text string) string {
 	return b.String()
 }
 
-// invisible lists characters that are letters or marks by category and yet
+// isInvisible lists characters that are letters or marks by category and yet
 // show nothing: fillers, the blank Braille pattern, variation selectors.
-func invisible(r rune) bool {
+func isInvisible(r rune) bool {
 	switch r {
 	case '\u034f', '\u115f', '\u1160', '\u17b4', '\u17b5', '\u2800', '\u3164', '\uffa0':
 		return true
@@ -79,8 +79,8 @@ func invisible(r rune) bool {
 	return r >= '\ufe00' && r <= '\ufe0f' || r >= 0xe0100 && r <= 0xe01ef || r >= '\u180b' && r <= '\u180f'
 }
 
-// shorten cuts text to at most limit runes, the ellipsis included.
-func shorten(text string, limit int) string {
+// shortenText cuts text to at most limit runes, the ellipsis included.
+func shortenText(text string, limit int) string {
 	text = strings.Join(strings.Fields(text), " ")
 	if utf8.RuneCountInString(text) <= limit {
 		return text

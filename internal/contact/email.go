@@ -28,19 +28,19 @@ func ParseEmail(s string) (string, error) {
 	case len(s) > 4*maxEmail:
 		return "", &Fault{Kind: TooLong, Detail: "An email address has at most 254 characters."}
 	case !utf8.ValidString(s):
-		return "", invalid("The email address is not valid UTF-8.")
+		return "", invalidFault("The email address is not valid UTF-8.")
 	case severalAddresses(s):
-		return "", invalid("These are several email addresses. Give one; make one invite for each recipient.")
+		return "", invalidFault("These are several email addresses. Give one; make one invite for each recipient.")
 	case strings.HasSuffix(s, ">") && strings.Contains(s, "<"):
-		return "", invalid("Give the email address alone, without < and >; the name goes into recipient.name.")
-	case strings.ContainsFunc(s, unseen):
-		return "", invalid("The email address contains white space or invisible characters.")
+		return "", invalidFault("Give the email address alone, without < and >; the name goes into recipient.name.")
+	case strings.ContainsFunc(s, isUnseen):
+		return "", invalidFault("The email address contains white space or invisible characters.")
 	case strings.ContainsAny(s, "<>()"):
-		return "", invalid("Give the bare email address, without a display name, brackets or comments.")
+		return "", invalidFault("Give the bare email address, without a display name, brackets or comments.")
 	}
 	at := strings.LastIndexByte(s, '@')
 	if at < 0 {
-		return "", invalid("The email address has no @.")
+		return "", invalidFault("The email address has no @.")
 	}
 	local, domain := s[:at], s[at+1:]
 	if err := checkLocal(local); err != nil {
@@ -67,31 +67,31 @@ func severalAddresses(s string) bool {
 	return found > 1
 }
 
-func unseen(r rune) bool {
-	return unicode.IsSpace(r) || unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || invisible(r)
+func isUnseen(r rune) bool {
+	return unicode.IsSpace(r) || unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || isInvisible(r)
 }
 
 func checkLocal(local string) error {
 	switch {
 	case local == "":
-		return invalid("The email address has nothing before the @.")
+		return invalidFault("The email address has nothing before the @.")
 	case len(local) > maxLocalPart:
 		return &Fault{Kind: TooLong, Detail: "The part before the @ has at most 64 characters."}
 	case local[0] == '.' || local[len(local)-1] == '.':
-		return invalid("The part before the @ begins or ends with a dot.")
+		return invalidFault("The part before the @ begins or ends with a dot.")
 	case strings.Contains(local, ".."):
-		return invalid("The part before the @ has two dots in a row.")
+		return invalidFault("The part before the @ has two dots in a row.")
 	}
 	for i := range len(local) {
-		if !atext(local[i]) && local[i] != '.' {
-			return invalid("The part before the @ contains a character that mail providers refuse.")
+		if !isAtext(local[i]) && local[i] != '.' {
+			return invalidFault("The part before the @ contains a character that mail providers refuse.")
 		}
 	}
 	return nil
 }
 
-// atext is RFC 5322's: what may stand in an unquoted local part.
-func atext(c byte) bool {
+// isAtext is RFC 5322's: what may stand in an unquoted local part.
+func isAtext(c byte) bool {
 	switch {
 	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
 		return true
@@ -104,11 +104,11 @@ func atext(c byte) bool {
 func parseDomain(domain string) (string, error) {
 	switch {
 	case domain == "":
-		return "", invalid("The email address has nothing after the @.")
+		return "", invalidFault("The email address has nothing after the @.")
 	case domain[0] == '[':
-		return "", invalid("The part after the @ must be a domain name, not an address in brackets.")
+		return "", invalidFault("The part after the @ must be a domain name, not an address in brackets.")
 	case strings.HasPrefix(domain, ".") || strings.HasSuffix(domain, ".") || strings.Contains(domain, ".."):
-		return "", invalid("The domain has a dot too many.")
+		return "", invalidFault("The domain has a dot too many.")
 	}
 	ascii, err := idna.New(
 		idna.MapForLookup(),
@@ -125,14 +125,14 @@ func parseDomain(domain string) (string, error) {
 	}
 	if err != nil {
 		// The error quotes the label at fault.
-		return "", invalid("The part after the @ is not a domain name.")
+		return "", invalidFault("The part after the @ is not a domain name.")
 	}
 	dot := strings.LastIndexByte(ascii, '.')
 	if dot < 0 {
-		return "", invalid("The part after the @ needs a dot, as in example.com.")
+		return "", invalidFault("The part after the @ needs a dot, as in example.com.")
 	}
 	if !topLevel(ascii[dot+1:]) {
-		return "", invalid("The domain does not end in a top-level domain such as .com.")
+		return "", invalidFault("The domain does not end in a top-level domain such as .com.")
 	}
 	return ascii, nil
 }

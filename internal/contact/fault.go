@@ -38,6 +38,6 @@ func KindOf(err error) Kind {
 	return ""
 }
 
-func invalid(format string, args ...any) *Fault {
+func invalidFault(format string, args ...any) *Fault {
 	return &Fault{Kind: Invalid, Detail: fmt.Sprintf(format, args...)}
 }

@@ -9,21 +9,21 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// unlink removes links, and text that would be shown as a link, from one
+// removeLinks removes links, and text that would be shown as a link, from one
 // line. It judges pieces between white space, quotes and brackets in
 // compatibility form, so that full-width letters and similar disguises of
 // ASCII do not help.
-func unlink(text string) string {
+func removeLinks(text string) string {
 	var b strings.Builder
 	b.Grow(len(text))
 	for text != "" {
-		end := strings.IndexFunc(text, divides)
+		end := strings.IndexFunc(text, isDivider)
 		switch {
 		case end < 0:
 			end = len(text)
 		case end == 0:
 			for i, r := range text {
-				if !divides(r) {
+				if !isDivider(r) {
 					break
 				}
 				end = i + len(string(r))
@@ -38,7 +38,7 @@ func unlink(text string) string {
 	return strings.Join(strings.Fields(b.String()), " ")
 }
 
-func divides(r rune) bool {
+func isDivider(r rune) bool {
 	return unicode.IsSpace(r) || strings.ContainsRune(`<>"'()[]{},;|“”‘’«»‹›`, r)
 }
 
@@ -49,7 +49,7 @@ func divides(r rune) bool {
 // "today.It" are hosts by form, and people's words. "monday. com" is followed by
 // no mail program or phone.
 func unlinkPiece(piece string) string {
-	if harmless(piece) {
+	if isHarmless(piece) {
 		return piece
 	}
 	// Ideographic full stops are dots in a host name, and ends of sentences
@@ -118,8 +118,8 @@ func lowerASCII(s string) string {
 	}, s)
 }
 
-// harmless is the quick way out for ordinary words.
-func harmless(piece string) bool {
+// isHarmless is the quick way out for ordinary words.
+func isHarmless(piece string) bool {
 	for i := range len(piece) {
 		if !asciiAlnum(rune(piece[i])) && piece[i] != '-' && piece[i] != '!' && piece[i] != '?' {
 			return false

@@ -27,12 +27,12 @@ func ParseLocale(s string) (string, error) {
 	if err != nil {
 		var unknown language.ValueError
 		if errors.As(err, &unknown) {
-			return "", invalid("The language tag names a language, script or region that does not exist.")
+			return "", invalidFault("The language tag names a language, script or region that does not exist.")
 		}
-		return "", invalid("This is not a language tag such as en, de-AT or pt-BR.")
+		return "", invalidFault("This is not a language tag such as en, de-AT or pt-BR.")
 	}
 	if base, confidence := tag.Base(); confidence == language.No || base.String() == "und" || tag.IsRoot() {
-		return "", invalid("The language tag names no language.")
+		return "", invalidFault("The language tag names no language.")
 	}
 	return tag.String(), nil
 }
@@ -48,12 +48,12 @@ func ParseTimeZone(s string) (*time.Location, error) {
 		return nil, &Fault{Kind: TooLong, Detail: "A time zone's name has at most 64 characters."}
 	case s == "Local" || s == "Factory" || s == "localtime" || s == "posixrules" ||
 		strings.HasPrefix(s, "posix/") || strings.HasPrefix(s, "right/"):
-		return nil, invalid("This is not an IANA time zone such as Europe/Berlin.")
+		return nil, invalidFault("This is not an IANA time zone such as Europe/Berlin.")
 	}
 	zone, err := time.LoadLocation(s)
 	if err != nil {
 		// The error of the file system would quote the name.
-		return nil, invalid("This is not an IANA time zone such as Europe/Berlin; names are case-sensitive.")
+		return nil, invalidFault("This is not an IANA time zone such as Europe/Berlin; names are case-sensitive.")
 	}
 	return zone, nil
 }

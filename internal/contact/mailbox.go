@@ -14,11 +14,11 @@ func OtherMailbox(recipient, account string) bool {
 		return false
 	}
 	has, err := ParseEmail(strings.TrimSpace(account))
-	return err == nil && mailbox(to) != mailbox(has)
+	return err == nil && canonicalMailbox(to) != canonicalMailbox(has)
 }
 
-// mailbox is the one spelling that stands for all of a parsed address.
-func mailbox(address string) string {
+// canonicalMailbox is the one spelling that stands for all of a parsed address.
+func canonicalMailbox(address string) string {
 	local, domain := EmailParts(address)
 	local, domain = strings.ToLower(local), strings.ToLower(domain)
 	if base, _, tagged := strings.Cut(local, "+"); tagged && base != "" {

@@ -21,7 +21,7 @@ func MaskEmail(email string) string {
 	if at <= 0 || dot <= at+1 || dot == len(email)-1 {
 		return hidden
 	}
-	return first(email) + "••@" + first(email[at+1:]) + hidden + email[dot:]
+	return firstRune(email) + "••@" + firstRune(email[at+1:]) + hidden + email[dot:]
 }
 
 // MaskLocal shows the whole domain of an address, which is the company, and up
@@ -37,7 +37,7 @@ func MaskLocal(email string) string {
 	return string(local[:max(1, min(2, len(local)/2))]) + "••••" + email[at:]
 }
 
-func first(s string) string {
+func firstRune(s string) string {
 	_, n := utf8.DecodeRuneInString(s)
 	return s[:n]
 }

@@ -25,12 +25,12 @@ func CleanPublic(text string, maxRunes int) string {
 	text = cleanOfNumbers(Clean(text, maxCleanInput))
 	// Cutting a date short can make a telephone number of what stands before it.
 	for range maxPasses {
-		cut := shorten(text, maxRunes)
+		cut := shortenText(text, maxRunes)
 		if text = cleanOfNumbers(cut); text == cut {
 			return cut
 		}
 	}
-	return shorten(text, maxRunes)
+	return shortenText(text, maxRunes)
 }
 
 // maxPasses bounds how often a text is cleaned until nothing changes any more.

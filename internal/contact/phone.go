@@ -33,7 +33,7 @@ func ParsePhone(raw, region string) (Phone, error) {
 	if err != nil {
 		return Phone{}, err
 	}
-	return judge(number)
+	return judgeNumber(number)
 }
 
 // ParsePhoneTest is ParsePhone for test mode: the numbers with scripted fates
@@ -44,13 +44,13 @@ func ParsePhoneTest(raw, region string) (Phone, error) {
 	if err != nil {
 		return Phone{}, err
 	}
-	if e164 := phonenumbers.Format(number, phonenumbers.E164); scripted(e164) {
+	if e164 := phonenumbers.Format(number, phonenumbers.E164); isScriptedNumber(e164) {
 		return Phone{E164: e164, Region: "US", Type: TypeScripted}, nil
 	}
-	return judge(number)
+	return judgeNumber(number)
 }
 
-func scripted(e164 string) bool {
+func isScriptedNumber(e164 string) bool {
 	rest, ok := strings.CutPrefix(e164, "+1")
 	if !ok || len(rest) != 10 {
 		return false
@@ -63,7 +63,7 @@ func readPhone(raw, region string) (*phonenumbers.PhoneNumber, error) {
 		return nil, &Fault{Kind: TooLong, Detail: "A phone number has at most 15 digits."}
 	}
 	if !utf8.ValidString(raw) {
-		return nil, invalid("The phone number is not valid UTF-8.")
+		return nil, invalidFault("The phone number is not valid UTF-8.")
 	}
 	// Address books wrap numbers in direction marks; they are invisible and
 	// are copied along.
@@ -85,7 +85,7 @@ func readPhone(raw, region string) (*phonenumbers.PhoneNumber, error) {
 	if strings.ContainsFunc(s, func(r rune) bool { return !phoneRune(r) }) {
 		// Letters would be read as a vanity number (1-800-FLOWERS) or an
 		// extension; here they are slips, such as O for 0.
-		return nil, invalid("The phone number contains something other than digits, spaces and + ( ) - . /")
+		return nil, invalidFault("The phone number contains something other than digits, spaces and + ( ) - . /")
 	}
 	region = strings.ToUpper(strings.TrimSpace(region))
 	if region == "" {
@@ -97,12 +97,12 @@ func readPhone(raw, region string) (*phonenumbers.PhoneNumber, error) {
 	}
 	if err != nil {
 		if region == "ZZ" && !strings.HasPrefix(s, "+") && !strings.HasPrefix(s, "＋") {
-			return nil, invalid("Write the phone number with + and its country code, as in +12025550123.")
+			return nil, invalidFault("Write the phone number with + and its country code, as in +12025550123.")
 		}
-		return nil, invalid("This is not a phone number.")
+		return nil, invalidFault("This is not a phone number.")
 	}
 	if number.GetExtension() != "" {
-		return nil, invalid("The phone number has an extension, which cannot receive text messages.")
+		return nil, invalidFault("The phone number has an extension, which cannot receive text messages.")
 	}
 	return asDialled(number), nil
 }
@@ -180,9 +180,9 @@ func phoneRune(r rune) bool {
 		strings.ContainsRune("+＋()（）[]./·\u2212", r)
 }
 
-func judge(number *phonenumbers.PhoneNumber) (Phone, error) {
+func judgeNumber(number *phonenumbers.PhoneNumber) (Phone, error) {
 	if !phonenumbers.IsValidNumber(number) {
-		return Phone{}, invalid("No phone has this number: its length or prefix does not exist in its country.")
+		return Phone{}, invalidFault("No phone has this number: its length or prefix does not exist in its country.")
 	}
 	kind := phonenumbers.GetNumberType(number)
 	name, texts := phoneType(kind)

@@ -26,7 +26,7 @@ func Slips(typed, meant string) []Stretch {
 				cost[i][j] = cost[i-1][j-1]
 			default:
 				cost[i][j] = 1 + min(cost[i-1][j], cost[i][j-1], cost[i-1][j-1])
-				if swapped(a, b, i, j) {
+				if isSwap(a, b, i, j) {
 					cost[i][j] = min(cost[i][j], 1+cost[i-2][j-2])
 				}
 			}
@@ -45,7 +45,7 @@ func Slips(typed, meant string) []Stretch {
 		case i > 0 && j > 0 && a[i-1] == b[j-1]:
 			add(string(a[i-1]), false)
 			i, j = i-1, j-1
-		case swapped(a, b, i, j) && cost[i][j] == 1+cost[i-2][j-2]:
+		case isSwap(a, b, i, j) && cost[i][j] == 1+cost[i-2][j-2]:
 			add(string(a[i-2:i]), true)
 			i, j = i-2, j-2
 		case i > 0 && j > 0 && cost[i][j] == 1+cost[i-1][j-1]:
@@ -63,7 +63,7 @@ func Slips(typed, meant string) []Stretch {
 	return out
 }
 
-// swapped reports whether the two letters before i and j are each other's swap.
-func swapped(a, b []rune, i, j int) bool {
+// isSwap reports whether the two letters before i and j are each other's swap.
+func isSwap(a, b []rune, i, j int) bool {
 	return i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1]
 }

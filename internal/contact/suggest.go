@@ -18,16 +18,16 @@ func bigDomains() []string {
 	}
 }
 
-// lookalikes are real mail hosts one typing error away from a larger one,
+// lookalikeHosts are real mail hosts one typing error away from a larger one,
 // which was probably intended.
-func lookalikes() []string {
+func lookalikeHosts() []string {
 	return []string{"ymail.com", "mail.com", "email.com", "hotmail.ca", "gmx.at", "gmx.ch", "pm.me", "email.it", "fmail.com", "inmail.com"}
 }
 
-// slips are endings that are always typing errors. The real country code
+// isMistypedSuffix are endings that are always typing errors. The real country code
 // domains among them (.co, .cm, .om) have no mail hosts of the large
 // providers.
-func slips(suffix string) []string {
+func isMistypedSuffix(suffix string) []string {
 	switch suffix {
 	case "com":
 		return []string{"con", "cim", "cpm", "vom", "xom", "cmo", "ocm", "comm", "coom", "ccom", "co", "cm", "om", "c", "cop", "som", "dom", "coml", "com.com"}
@@ -48,7 +48,7 @@ func slips(suffix string) []string {
 func SuggestDomain(domain string) (string, bool) {
 	domain = strings.ToLower(strings.TrimSuffix(domain, "."))
 	big := bigDomains()
-	if slices.Contains(big, domain) || slices.Contains(lookalikes(), domain) || len(domain) > 40 {
+	if slices.Contains(big, domain) || slices.Contains(lookalikeHosts(), domain) || len(domain) > 40 {
 		return "", false
 	}
 	name, suffix, ok := strings.Cut(domain, ".")
@@ -61,14 +61,14 @@ func SuggestDomain(domain string) (string, bool) {
 		distance := 0
 		switch {
 		case suffix == wantSuffix:
-		case slices.Contains(slips(wantSuffix), suffix):
+		case slices.Contains(isMistypedSuffix(wantSuffix), suffix):
 			distance = 1
 		case !ok && name == wantName+wantSuffix: // the dot itself was left out
 			name, distance = wantName, 1
 		default:
 			continue
 		}
-		d := edits(name, wantName)
+		d := editDistance(name, wantName)
 		// Short names are too close to one another for guessing.
 		if d > 0 && len(wantName) < 5 || d == 2 && len(wantName) < 7 || d > 2 {
 			continue
@@ -81,11 +81,11 @@ func SuggestDomain(domain string) (string, bool) {
 }
 
 // Distance counts the slips of a hand that make b of a.
-func Distance(a, b string) int { return edits(a, b) }
+func Distance(a, b string) int { return editDistance(a, b) }
 
-// edits is the optimal string alignment distance: insertions, deletions,
+// editDistance is the optimal string alignment distance: insertions, deletions,
 // replacements, and swaps of neighbours, which are the commonest slip.
-func edits(a, b string) int {
+func editDistance(a, b string) int {
 	var before, above []int
 	for j := range len(b) + 1 {
 		above = append(above, j)

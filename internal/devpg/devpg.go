@@ -122,7 +122,7 @@ func Start(ctx context.Context, p Params) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := start(ctx, p, lock)
+	s, err := startServer(ctx, p, lock)
 	if err != nil && ctx.Err() != nil {
 		// A program that was ended with ctx says anything: that it is missing,
 		// or was killed. The cause is the caller's wish.
@@ -136,7 +136,7 @@ func Start(ctx context.Context, p Params) (*Server, error) {
 	return s, nil
 }
 
-func start(ctx context.Context, p Params, lock *os.File) (*Server, error) {
+func startServer(ctx context.Context, p Params, lock *os.File) (*Server, error) {
 	began := time.Now()
 	who, err := serverAccount()
 	if err != nil {
@@ -150,7 +150,7 @@ func start(ctx context.Context, p Params, lock *os.File) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	bin, err := obtain(ctx, p, who, want)
+	bin, err := obtainServer(ctx, p, who, want)
 	if err != nil {
 		return nil, err
 	}

@@ -24,7 +24,7 @@ func TestDataOutlivesTheServer(t *testing.T) {
 	t.Parallel()
 	dir := folder(t)
 	began := time.Now()
-	s := start(t, devpg.Params{Dir: dir})
+	s := startServer(t, devpg.Params{Dir: dir})
 	t.Logf("cold start: %v", time.Since(began))
 	query(t, s.URL(), write)
 	if got := query(t, s.URL(), "SHOW fsync"); got != "on" {
@@ -41,7 +41,7 @@ func TestDataOutlivesTheServer(t *testing.T) {
 	stop(t, s) // once more is harmless
 
 	began = time.Now()
-	s = start(t, devpg.Params{Dir: dir})
+	s = startServer(t, devpg.Params{Dir: dir})
 	t.Logf("warm start: %v", time.Since(began))
 	wantKept(t, s)
 }
@@ -49,7 +49,7 @@ func TestDataOutlivesTheServer(t *testing.T) {
 func TestSecondStartSaysHowToAttach(t *testing.T) {
 	t.Parallel()
 	dir := cluster(t)
-	s := start(t, devpg.Params{Dir: dir})
+	s := startServer(t, devpg.Params{Dir: dir})
 	_, err := devpg.Start(t.Context(), devpg.Params{Dir: dir})
 	var inUse *devpg.InUseError
 	if !errors.Is(err, devpg.ErrInUse) || !errors.As(err, &inUse) {
@@ -62,7 +62,7 @@ func TestSecondStartSaysHowToAttach(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 	stop(t, s)
-	start(t, devpg.Params{Dir: dir}) // free again
+	startServer(t, devpg.Params{Dir: dir}) // free again
 }
 
 func TestServerEndsWithItsKilledParent(t *testing.T) {
@@ -77,7 +77,7 @@ func TestServerEndsWithItsKilledParent(t *testing.T) {
 	began := time.Now()
 	eventually(t, "the server ends", func() bool { return gone(p.PID) })
 	t.Logf("the server ended %v after its parent", time.Since(began))
-	wantKept(t, start(t, devpg.Params{Dir: dir}))
+	wantKept(t, startServer(t, devpg.Params{Dir: dir}))
 }
 
 // No waiting in between: the old server is still shutting down.
@@ -92,7 +92,7 @@ func TestStartRightAfterTheParentWasKilled(t *testing.T) {
 		}
 		_ = p.cmd.Wait()
 	}
-	wantKept(t, start(t, devpg.Params{Dir: dir}))
+	wantKept(t, startServer(t, devpg.Params{Dir: dir}))
 }
 
 func TestOrphanIsStopped(t *testing.T) {
@@ -105,7 +105,7 @@ func TestOrphanIsStopped(t *testing.T) {
 		t.Fatal(err)
 	}
 	query(t, orphan.URL(), write)
-	s := start(t, devpg.Params{Dir: dir})
+	s := startServer(t, devpg.Params{Dir: dir})
 	if s.PID() == orphan.PID() || !gone(orphan.PID()) {
 		t.Errorf("the orphan %d still runs beside %d", orphan.PID(), s.PID())
 	}
@@ -164,7 +164,7 @@ func TestSharedServerIsStartedOnce(t *testing.T) {
 func TestKilledServerRecovers(t *testing.T) {
 	t.Parallel()
 	dir := cluster(t)
-	s := start(t, devpg.Params{Dir: dir})
+	s := startServer(t, devpg.Params{Dir: dir})
 	query(t, s.URL(), write)
 	if err := syscall.Kill(s.PID(), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
@@ -176,13 +176,13 @@ func TestKilledServerRecovers(t *testing.T) {
 	}
 	stop(t, s)
 	// Its children may still hold the shared memory: Start waits for them.
-	wantKept(t, start(t, devpg.Params{Dir: dir}))
+	wantKept(t, startServer(t, devpg.Params{Dir: dir}))
 }
 
 func TestStalePIDFileOfAnotherProcess(t *testing.T) {
 	t.Parallel()
 	dir := cluster(t)
-	s := start(t, devpg.Params{Dir: dir})
+	s := startServer(t, devpg.Params{Dir: dir})
 	query(t, s.URL(), write)
 	file := filepath.Join(s.Home(), "data", "postmaster.pid")
 	saved, err := os.ReadFile(file)
@@ -197,7 +197,7 @@ func TestStalePIDFileOfAnotherProcess(t *testing.T) {
 	if err := os.WriteFile(file, []byte(strconv.Itoa(other)+"\n"+rest), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	wantKept(t, start(t, devpg.Params{Dir: dir}))
+	wantKept(t, startServer(t, devpg.Params{Dir: dir}))
 	if gone(other) {
 		t.Error("the bystander was ended")
 	}
@@ -206,7 +206,7 @@ func TestStalePIDFileOfAnotherProcess(t *testing.T) {
 func TestStopWhenTimeIsUp(t *testing.T) {
 	t.Parallel()
 	dir := cluster(t)
-	s := start(t, devpg.Params{Dir: dir})
+	s := startServer(t, devpg.Params{Dir: dir})
 	query(t, s.URL(), write)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -216,7 +216,7 @@ func TestStopWhenTimeIsUp(t *testing.T) {
 	if !gone(s.PID()) {
 		t.Error("the server still runs")
 	}
-	wantKept(t, start(t, devpg.Params{Dir: dir}))
+	wantKept(t, startServer(t, devpg.Params{Dir: dir}))
 }
 
 func TestForeignDataIsLeftAlone(t *testing.T) {
@@ -278,7 +278,7 @@ func TestInterruptedInitialisationIsRepeated(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(dir, "data")); !errors.Is(err, fs.ErrNotExist) {
 		t.Fatalf("a half-made data folder is in place: %v", err)
 	}
-	start(t, devpg.Params{Dir: dir})
+	startServer(t, devpg.Params{Dir: dir})
 	if left, _ := filepath.Glob(filepath.Join(dir, "init-*")); len(left) != 0 {
 		t.Errorf("left over: %v", left)
 	}
@@ -287,7 +287,7 @@ func TestInterruptedInitialisationIsRepeated(t *testing.T) {
 func TestLongPath(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(folder(t), strings.Repeat("a-long-name-", 10))
-	s := start(t, devpg.Params{Dir: dir})
+	s := startServer(t, devpg.Params{Dir: dir})
 	cfg, err := pgx.ParseConfig(s.URL())
 	if err != nil {
 		t.Fatal(err)
@@ -298,7 +298,7 @@ func TestLongPath(t *testing.T) {
 	}
 	query(t, s.URL(), write)
 	stop(t, s)
-	wantKept(t, start(t, devpg.Params{Dir: dir}))
+	wantKept(t, startServer(t, devpg.Params{Dir: dir}))
 }
 
 // For root only: others' servers can enter what they can enter themselves.
@@ -312,20 +312,20 @@ func TestClosedStateFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := devpg.Params{Dir: filepath.Join(closed, "postgres"), Elsewhere: elsewhere}
-	s := start(t, p)
+	s := startServer(t, p)
 	if filepath.Dir(s.Home()) != elsewhere {
 		t.Errorf("the data is in %s, want it below %s", s.Home(), elsewhere)
 	}
 	query(t, s.URL(), write)
 	stop(t, s)
-	wantKept(t, start(t, p)) // found again
+	wantKept(t, startServer(t, p)) // found again
 }
 
 func TestLogAndEnvironmentHoldNoSecrets(t *testing.T) {
 	dir := cluster(t)
 	t.Setenv("CONNECTLINK_KEYSET", "canary-keyset")
 	t.Setenv("TWILIO_AUTH_TOKEN", "canary-token")
-	s := start(t, devpg.Params{Dir: dir})
+	s := startServer(t, devpg.Params{Dir: dir})
 	conn, err := pgx.Connect(t.Context(), s.URL())
 	if err != nil {
 		t.Fatal(err)

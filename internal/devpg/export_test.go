@@ -5,8 +5,8 @@ package devpg
 // Internals worth a test of their own.
 var (
 	InstallLine = installLine
-	Unpack      = unpack
-	Verify      = verify
-	Download    = download
+	Unpack      = unpackArchive
+	Verify      = verifyFile
+	Download    = downloadServer
 	OfferFor    = offerFor
 )

@@ -32,7 +32,7 @@ const EnvBin = "CONNECTLINK_DEV_POSTGRES_BIN"
 // Errors: ErrNotFound, ErrVersion.
 func Find(ctx context.Context, env func(string) (string, bool), cacheDir string, want int) (Binaries, error) {
 	if dir, ok := env(EnvBin); ok && dir != "" {
-		b, err := inspect(ctx, dir)
+		b, err := inspectFolder(ctx, dir)
 		if err != nil {
 			return Binaries{}, fmt.Errorf("%w: %s=%s: %w", ErrNotFound, EnvBin, dir, err)
 		}
@@ -40,13 +40,13 @@ func Find(ctx context.Context, env func(string) (string, bool), cacheDir string,
 	}
 	var seen []string
 	var found []Binaries
-	for _, dir := range candidates(ctx, env, cacheDir) {
+	for _, dir := range listCandidates(ctx, env, cacheDir) {
 		real, err := filepath.EvalSymlinks(dir)
 		if err != nil || slices.Contains(seen, real) {
 			continue
 		}
 		seen = append(seen, real)
-		b, err := inspect(ctx, real)
+		b, err := inspectFolder(ctx, real)
 		if err != nil {
 			continue
 		}
@@ -56,19 +56,19 @@ func Find(ctx context.Context, env func(string) (string, bool), cacheDir string,
 		found = append(found, b)
 	}
 	if len(found) > 0 {
-		return Binaries{}, unsuitable(found, want)
+		return Binaries{}, unsuitableError(found, want)
 	}
 	return Binaries{}, ErrNotFound
 }
 
 func (b Binaries) suits(want int) error {
 	if b.Major < MinMajor || (want != 0 && b.Major != want) {
-		return unsuitable([]Binaries{b}, want)
+		return unsuitableError([]Binaries{b}, want)
 	}
 	return nil
 }
 
-func unsuitable(found []Binaries, want int) error {
+func unsuitableError(found []Binaries, want int) error {
 	var list []string
 	for _, b := range found {
 		list = append(list, b.Version+" in "+b.Dir)
@@ -82,9 +82,9 @@ func unsuitable(found []Binaries, want int) error {
 		ErrVersion, want, have, want, EnvBin)
 }
 
-// candidates lists folders, best first. They are not looked into yet: running
+// listCandidates lists folders, best first. They are not looked into yet: running
 // pg_config and each server costs milliseconds that a warm start has not.
-func candidates(ctx context.Context, env func(string) (string, bool), cacheDir string) []string {
+func listCandidates(ctx context.Context, env func(string) (string, bool), cacheDir string) []string {
 	var dirs []string
 	// Debian's wrappers and Homebrew's links on PATH point to the real folder,
 	// where initdb has postgres and its libraries beside it.
@@ -154,7 +154,7 @@ func lookPath(env func(string) (string, bool), name string) (string, error) {
 // "postgres (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)", "… 18beta1"
 var versionLine = regexp.MustCompile(`PostgreSQL\) ((\d+)[^ \n]*)`)
 
-func inspect(ctx context.Context, dir string) (Binaries, error) {
+func inspectFolder(ctx context.Context, dir string) (Binaries, error) {
 	if _, err := os.Stat(filepath.Join(dir, "initdb")); err != nil {
 		return Binaries{}, err
 	}

@@ -156,8 +156,8 @@ func folder(t *testing.T) string {
 	return filepath.Join(dir, "state")
 }
 
-// start starts a server that is stopped when the test ends.
-func start(t *testing.T, p devpg.Params) *devpg.Server {
+// startServer starts a server that is stopped when the test ends.
+func startServer(t *testing.T, p devpg.Params) *devpg.Server {
 	t.Helper()
 	p.NoSync = true
 	s, err := devpg.Start(t.Context(), p)

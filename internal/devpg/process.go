@@ -58,10 +58,10 @@ func (c cluster) settlePrevious(ctx context.Context) (int, error) {
 		if !ok {
 			return 0, nil
 		}
-		if !alive(f.pid) {
+		if !isAlive(f.pid) {
 			return 0, nil // PostgreSQL removes the file itself
 		}
-		if !serves(f.pid, c.data) {
+		if !servesFolder(f.pid, c.data) {
 			// The pid was given to another process since. PostgreSQL would
 			// refuse to start for fear of it.
 			c.params.Log.Warn("removing the pid file of a server that is gone", "dir", c.home, "pid", f.pid)
@@ -74,7 +74,7 @@ func (c cluster) settlePrevious(ctx context.Context) (int, error) {
 			return 0, c.stopOrphan(ctx, f.pid)
 		}
 		// A shared server is starting or stopping.
-		if err := pause(ctx, 5*time.Millisecond); err != nil {
+		if err := waitFor(ctx, 5*time.Millisecond); err != nil {
 			return 0, fmt.Errorf("devpg: wait for the shared server (pid %d, %s): %w", f.pid, f.status, err)
 		}
 	}
@@ -99,12 +99,12 @@ func (c cluster) stopOrphan(ctx context.Context, pid int) error {
 	}{{fastShutdown, 15 * time.Second}, {immediateShutdown, 10 * time.Second}} {
 		_ = signalPID(pid, step.signal)
 		for deadline := time.Now().Add(step.wait); time.Now().Before(deadline); {
-			if !alive(pid) || !serves(pid, c.data) {
+			if !isAlive(pid) || !servesFolder(pid, c.data) {
 				c.params.Log.Info("stopped the server an earlier process had left", "pid", pid,
 					"took", time.Since(began).Round(time.Millisecond))
 				return nil
 			}
-			if err := pause(ctx, 5*time.Millisecond); err != nil {
+			if err := waitFor(ctx, 5*time.Millisecond); err != nil {
 				return fmt.Errorf("devpg: stop the orphaned server (pid %d): %w", pid, err)
 			}
 		}
@@ -129,7 +129,7 @@ func (c cluster) launch(ctx context.Context, s *Server) error {
 		}
 		said := readFrom(logFile.Name(), logStart)
 		if bytes.Contains(said, []byte("pre-existing shared memory block")) && time.Now().Before(deadline) && ctx.Err() == nil {
-			if pause(ctx, 50*time.Millisecond) == nil {
+			if waitFor(ctx, 50*time.Millisecond) == nil {
 				continue
 			}
 		}
@@ -214,10 +214,10 @@ func (c cluster) awaitReady(ctx context.Context, pid int, done <-chan struct{}) 
 			return errEnded
 		default:
 		}
-		if done == nil && !alive(pid) {
+		if done == nil && !isAlive(pid) {
 			return errEnded
 		}
-		if err := pause(ctx, 2*time.Millisecond); err != nil {
+		if err := waitFor(ctx, 2*time.Millisecond); err != nil {
 			return err
 		}
 	}
@@ -255,7 +255,7 @@ func readFrom(path string, offset int64) []byte {
 	return b
 }
 
-func alive(pid int) bool {
+func isAlive(pid int) bool {
 	err := syscall.Kill(pid, 0)
 	return err == nil || errors.Is(err, syscall.EPERM)
 }

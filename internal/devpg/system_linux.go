@@ -21,9 +21,9 @@ func dieWithThread(attr *syscall.SysProcAttr, hard bool) {
 // watchParent has nothing to add to the death signal.
 func watchParent(int, account) (func(), error) { return func() {}, nil }
 
-// serves reports whether pid is a postmaster of this data folder: it keeps that
+// servesFolder reports whether pid is a postmaster of this data folder: it keeps that
 // as its working folder.
-func serves(pid int, data string) bool {
+func servesFolder(pid int, data string) bool {
 	proc := "/proc/" + strconv.Itoa(pid)
 	cwd, err := os.Readlink(proc + "/cwd")
 	if err != nil {

@@ -58,9 +58,9 @@ func open(b *testing.B, url string, conns int32) *pgxpool.Pool {
 	return pool
 }
 
-// plain is the yardstick: transactions a second of three plain inserts, by 64
+// plainWord is the yardstick: transactions a second of three plain inserts, by 64
 // clients at once.
-func plain(b *testing.B, url string, lasts time.Duration) float64 {
+func plainWord(b *testing.B, url string, lasts time.Duration) float64 {
 	b.Helper()
 	pool := open(b, url, 64)
 	if _, err := pool.Exec(b.Context(), `
@@ -104,7 +104,7 @@ func BenchmarkDrain(b *testing.B) {
 	}
 	url, pid := durable(b)
 	w := benchWorld(b, url)
-	yard := plain(b, url, 3*time.Second)
+	yard := plainWord(b, url, 3*time.Second)
 	var rate float64
 	var ours, servers time.Duration
 	for b.Loop() {

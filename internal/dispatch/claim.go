@@ -80,7 +80,7 @@ func (d *Dispatcher) claim(ctx, working context.Context, w queue.Want, probe str
 		d.mu.Lock()
 		d.after = jobs[len(jobs)-1].Lane
 		d.mu.Unlock()
-		if filled(w, jobs) {
+		if isFilled(w, jobs) {
 			d.again() // there may be more
 		}
 	}
@@ -107,9 +107,9 @@ func (d *Dispatcher) take(ctx, working context.Context, w queue.Want, probe stri
 	return jobs, nil
 }
 
-// filled reports whether a claim took as much as it could, in some lane or in
+// isFilled reports whether a claim took as much as it could, in some lane or in
 // total.
-func filled(w queue.Want, jobs []queue.Job) bool {
+func isFilled(w queue.Want, jobs []queue.Job) bool {
 	taken := make(map[string]int)
 	for i := range jobs {
 		taken[jobs[i].Lane]++

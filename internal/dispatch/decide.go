@@ -18,9 +18,9 @@ const (
 	stepSend
 )
 
-// decide returns the next step of a delivery. It is pure: j is one snapshot,
+// decideStep returns the next step of a delivery. It is pure: j is one snapshot,
 // with all times by the database's clock.
-func decide(j *queue.Job) (step, invite.Reason) {
+func decideStep(j *queue.Job) (step, invite.Reason) {
 	if j.Status.Ended() {
 		return stepDone, ""
 	}
@@ -44,7 +44,7 @@ func decide(j *queue.Job) (step, invite.Reason) {
 	if inv.LinkType == invite.ConnectLink {
 		switch {
 		case left(inv.GivesUpAt) <= 0:
-			return stepGiveUp, shortfall(j)
+			return stepGiveUp, shortfallReason(j)
 		case j.Link == nil || !invite.EnoughLeft(j.Link.Granted, left(j.Link.ExpiresAt)):
 			return stepMint, ""
 		}
@@ -52,12 +52,12 @@ func decide(j *queue.Job) (step, invite.Reason) {
 	}
 	if inv.ExpiresAt == nil || inv.Status == invite.Pending || inv.Status == invite.Scheduled {
 		if left(inv.GivesUpAt) <= 0 {
-			return stepGiveUp, because(j, invite.LinkUnavailable)
+			return stepGiveUp, waitReason(j, invite.LinkUnavailable)
 		}
 		return stepMint, ""
 	}
-	if !invite.EnoughLeft(granted(j), left(*inv.ExpiresAt)) {
-		return stepGiveUp, shortfall(j)
+	if !invite.EnoughLeft(grantedLife(j), left(*inv.ExpiresAt)) {
+		return stepGiveUp, shortfallReason(j)
 	}
 	return stepSend, ""
 }
@@ -73,14 +73,14 @@ func decidePasscode(j *queue.Job) (step, invite.Reason) {
 	case j.Invite.Content == nil || j.Passcode == nil:
 		return stepGiveUp, invite.MessageBroken // erased, entered already, or its address was corrected
 	case j.Passcode.ExpiresAt.Sub(j.Now) < leastPasscode:
-		return stepGiveUp, because(j, invite.ProviderDown)
+		return stepGiveUp, waitReason(j, invite.ProviderDown)
 	}
 	return stepSend, ""
 }
 
-// granted is the validity of the invite at its start. Without valid_for
+// grantedLife is the validity of the invite at its start. Without valid_for
 // that is its token's, which may be shorter than requested.
-func granted(j *queue.Job) time.Duration {
+func grantedLife(j *queue.Job) time.Duration {
 	switch {
 	case j.Invite.ValidFor > 0:
 		return j.Invite.ValidFor
@@ -90,17 +90,17 @@ func granted(j *queue.Job) time.Duration {
 	return j.Invite.ExpiresIn
 }
 
-// shortfall is the reason for running out of time: the last missing
+// shortfallReason is the reason for running out of time: the last missing
 // condition.
-func shortfall(j *queue.Job) invite.Reason {
+func shortfallReason(j *queue.Job) invite.Reason {
 	if j.Link == nil && j.Attempts == 0 {
-		return because(j, invite.LinkUnavailable)
+		return waitReason(j, invite.LinkUnavailable)
 	}
-	return because(j, invite.ProviderDown)
+	return waitReason(j, invite.ProviderDown)
 }
 
-// because is what the message waited for, where that is recorded.
-func because(j *queue.Job, otherwise invite.Reason) invite.Reason {
+// waitReason is what the message waited for, where that is recorded.
+func waitReason(j *queue.Job, otherwise invite.Reason) invite.Reason {
 	switch j.Reason {
 	case "", invite.NoReceipt, invite.OutcomeUnknown:
 		return otherwise

@@ -91,7 +91,7 @@ func TestDecide(t *testing.T) {
 			t.Parallel()
 			j := base()
 			c.change(&j)
-			if got, reason := decide(&j); got != c.want || reason != c.reason && got != stepGiveUp {
+			if got, reason := decideStep(&j); got != c.want || reason != c.reason && got != stepGiveUp {
 				t.Errorf("step %d %q, want %d %q", got, reason, c.want, c.reason)
 			} else if got == stepGiveUp && reason != c.reason {
 				t.Errorf("gives up for %q, want %q", reason, c.reason)

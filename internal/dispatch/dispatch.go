@@ -86,24 +86,24 @@ type Params struct {
 const callMargin = 3 * time.Second
 
 func (p Params) withDefaults() Params {
-	def(&p.Lease, 8*time.Second)
-	def(&p.Renew, 2*time.Second)
-	def(&p.Reap, 500*time.Millisecond)
-	def(&p.Poll, 250*time.Millisecond)
-	def(&p.CallDeadline, 10*time.Second)
-	def(&p.StopWithin, p.CallDeadline+callMargin)
-	def(&p.InFlight, 512)
-	def(&p.PerLane, 128)
-	def(&p.Group, 128)
-	def(&p.RetryFirst, time.Second)
-	def(&p.RetryMax, 60*time.Second)
-	def(&p.DeferFirst, 60*p.RetryFirst)
-	def(&p.DeferMax, 10*p.RetryMax)
-	def(&p.Trip.Threshold, 5)
-	def(&p.Trip.First, 2*time.Second)
-	def(&p.Trip.Max, 30*time.Second)
-	def(&p.AccountHold, 30*time.Second)
-	def(&p.Park, 5)
+	orDefault(&p.Lease, 8*time.Second)
+	orDefault(&p.Renew, 2*time.Second)
+	orDefault(&p.Reap, 500*time.Millisecond)
+	orDefault(&p.Poll, 250*time.Millisecond)
+	orDefault(&p.CallDeadline, 10*time.Second)
+	orDefault(&p.StopWithin, p.CallDeadline+callMargin)
+	orDefault(&p.InFlight, 512)
+	orDefault(&p.PerLane, 128)
+	orDefault(&p.Group, 128)
+	orDefault(&p.RetryFirst, time.Second)
+	orDefault(&p.RetryMax, 60*time.Second)
+	orDefault(&p.DeferFirst, 60*p.RetryFirst)
+	orDefault(&p.DeferMax, 10*p.RetryMax)
+	orDefault(&p.Trip.Threshold, 5)
+	orDefault(&p.Trip.First, 2*time.Second)
+	orDefault(&p.Trip.Max, 30*time.Second)
+	orDefault(&p.AccountHold, 30*time.Second)
+	orDefault(&p.Park, 5)
 	if p.Log == nil {
 		p.Log = slog.New(slog.DiscardHandler)
 	}
@@ -128,7 +128,7 @@ func (p Params) withDefaults() Params {
 	return p
 }
 
-func def[T int | time.Duration](v *T, fallback T) {
+func orDefault[T int | time.Duration](v *T, fallback T) {
 	if *v <= 0 {
 		*v = fallback
 	}
@@ -182,15 +182,15 @@ func New(p Params) *Dispatcher {
 func (d *Dispatcher) Wake() {
 	d.again()
 	if d.crowded() {
-		tell(d.pass)
+		wakeUp(d.pass)
 	}
 }
 
 // again makes one more claim for the remaining rows, or for freed
 // capacity.
-func (d *Dispatcher) again() { tell(d.wake) }
+func (d *Dispatcher) again() { wakeUp(d.wake) }
 
-func tell(c chan<- struct{}) {
+func wakeUp(c chan<- struct{}) {
 	select {
 	case c <- struct{}{}:
 	default: // it will look anyway
@@ -208,7 +208,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	d.stopping.Store(false)
 	defer context.AfterFunc(ctx, func() {
 		d.stopping.Store(true)
-		sleep(working, d.p.StopWithin)
+		waitFor(working, d.p.StopWithin)
 		stopWork()
 	})()
 

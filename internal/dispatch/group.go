@@ -23,7 +23,7 @@ func newGroup[T any](max func() int, write func(ctx context.Context, items []T))
 // add hands an item in; write answers through the item itself.
 func (g *group[T]) add(lane string, item T) {
 	g.waiting.put(lane, item)
-	tell(g.some)
+	wakeUp(g.some)
 }
 
 // run writes until ctx ends. The caller that ends ctx makes sure that no item is
@@ -38,7 +38,7 @@ func (g *group[T]) run(ctx context.Context) {
 		}
 		var more bool
 		if items, more = g.waiting.take(items[:0], g.max()); more {
-			tell(g.some)
+			wakeUp(g.some)
 		}
 		if len(items) == 0 {
 			continue

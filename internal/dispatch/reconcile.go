@@ -45,7 +45,7 @@ func (d *Dispatcher) reconcile(ctx context.Context, t *task) error {
 	switch b {
 	case beliefTaken:
 		f.fact = true
-		f.result.Outcome, f.result.ProviderMessageID = queue.Accepted, plain(found.ProviderMessageID)
+		f.result.Outcome, f.result.ProviderMessageID = queue.Accepted, plainWord(found.ProviderMessageID)
 		data.Source = "list"
 		f.events = []invite.Event{t.attemptEvent(a.ID, invite.EventDeliveryAccepted, data)}
 	case beliefNot:
@@ -109,7 +109,7 @@ func (d *Dispatcher) enquire(ctx context.Context, t *task) (belief, provider.Fou
 		d.p.Log.WarnContext(ctx, "a provider could not be asked", "provider", a.Provider, "attempt", a.ID, "err", err)
 		// A provider that is only away will answer when it is back, and the invite
 		// can wait for that until it expires.
-		if left := t.Invite.GivesUpAt.Sub(t.Now); away(err) && left > 0 {
+		if left := t.Invite.GivesUpAt.Sub(t.Now); isAway(err) && left > 0 {
 			return beliefWait, found, min(max(again(), age/10), maxLook, left)
 		}
 	}
@@ -160,8 +160,8 @@ const minLook = 50 * time.Millisecond
 // maxLook is how long a provider that is back may wait for our question.
 const maxLook = 30 * time.Second
 
-// away reports whether a provider gave no answer, or a temporary failure.
-func away(err error) bool {
+// isAway reports whether a provider gave no answer, or a temporary failure.
+func isAway(err error) bool {
 	var answered *provider.SendError
 	if errors.As(err, &answered) {
 		return wire.Passing(answered.HTTPStatus)

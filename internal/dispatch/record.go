@@ -69,8 +69,8 @@ type blockedError struct{ kind invite.Block }
 
 func (e *blockedError) Error() string { return "the address is blocked: " + string(e.kind) }
 
-// blocked finds out whose address is blocked, with one question for all.
-func blocked(ctx context.Context, tx pgx.Tx, items []*begin, out map[invite.AttemptID]error) error {
+// findSuppressed finds out whose address is blocked, with one question for all.
+func findSuppressed(ctx context.Context, tx pgx.Tx, items []*begin, out map[invite.AttemptID]error) error {
 	var keys []seal.Hash
 	for _, b := range items {
 		keys = append(keys, b.blockKeys...)
@@ -177,7 +177,7 @@ func (d *Dispatcher) beginAll(ctx context.Context, tx pgx.Tx, items []*begin, ou
 			out[b.ID] = errStale
 		}
 	}
-	if err := blocked(ctx, tx, items, out); err != nil {
+	if err := findSuppressed(ctx, tx, items, out); err != nil {
 		return err
 	}
 	if len(out) > 0 {
@@ -240,7 +240,7 @@ func (d *Dispatcher) recordFinish(ctx context.Context, f *finish) error {
 			return err
 		}
 		d.p.Log.WarnContext(ctx, "a result waits for the database", "delivery", f.DeliveryID, "err", err)
-		sleep(ctx, wait)
+		waitFor(ctx, wait)
 	}
 }
 

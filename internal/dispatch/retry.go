@@ -20,7 +20,7 @@ func (p *groupRetry) wait(ctx context.Context) bool {
 	if ctx.Err() != nil || time.Now().Add(p.pause).After(p.until) {
 		return false
 	}
-	sleep(ctx, p.pause)
+	waitFor(ctx, p.pause)
 	p.pause *= 2
 	return ctx.Err() == nil
 }

@@ -53,7 +53,7 @@ func (d *Dispatcher) send(ctx context.Context, t *task) (again bool, err error) 
 	// be earlier than the one the database writes down. By the machine's own
 	// clock, which is the one that the socket compares with.
 	out.LeaseUntil = time.Now().Add(d.p.CallDeadline + callMargin - guardMargin)
-	b.blockKeys = d.p.BlockKeys(t.ProjectID, t.Livemode, t.Channel, recipient(out))
+	b.blockKeys = d.p.BlockKeys(t.ProjectID, t.Livemode, t.Channel, recipientOf(out))
 	var blocked *blockedError
 	switch err := d.recordBegin(ctx, b); {
 	case errors.As(err, &blocked):
@@ -73,8 +73,8 @@ func (d *Dispatcher) send(ctx context.Context, t *task) (again bool, err error) 
 	return false, nil
 }
 
-// recipient is the address a message goes to.
-func recipient(out message.Outgoing) string {
+// recipientOf is the address a message goes to.
+func recipientOf(out message.Outgoing) string {
 	if out.SMS != nil {
 		return out.SMS.To.Reveal()
 	}
@@ -146,11 +146,11 @@ func (d *Dispatcher) call(ctx context.Context, t *task, s provider.Sender, b *be
 	var v verdict
 	data := invite.Data{Provider: b.Provider, Attempt: t.Attempts + 1}
 	if fault == nil {
-		result.Outcome, result.ProviderMessageID, result.HTTPStatus = queue.Accepted, plain(receipt.ProviderMessageID), receipt.HTTPStatus
+		result.Outcome, result.ProviderMessageID, result.HTTPStatus = queue.Accepted, plainWord(receipt.ProviderMessageID), receipt.HTTPStatus
 		f.fact = true
 		f.events = []invite.Event{t.attemptEvent(b.ID, invite.EventDeliveryAccepted, data)}
 	} else {
-		fault.ProviderCode = plain(fault.ProviderCode)
+		fault.ProviderCode = plainWord(fault.ProviderCode)
 		v = d.judge(fault, t.Attempts+1, errors.Is(fault.Err, wire.ErrLeaseOver))
 		result.Outcome, result.HTTPStatus, result.ProviderCode = string(fault.Outcome), fault.HTTPStatus, fault.ProviderCode
 		d.sealDetail(ctx, &result, fault)
@@ -183,9 +183,9 @@ func (d *Dispatcher) hand(ctx context.Context, s provider.Sender, out message.Ou
 	return receipt, fault
 }
 
-// plain makes a provider's word fit to be stored as it is: what Postgres refuses
+// plainWord makes a provider's word fit to be stored as it is: what Postgres refuses
 // (NUL, broken UTF-8) would cost us the result that came with it.
-func plain(s string) string {
+func plainWord(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if r < ' ' || r > '~' {
 			return -1

@@ -39,7 +39,7 @@ func (d *Dispatcher) holdLock(ctx context.Context) {
 		if d.p.Now().Sub(begun) > 10*time.Second {
 			wait = 50 * time.Millisecond
 		}
-		sleep(ctx, wait)
+		waitFor(ctx, wait)
 		wait = min(2*wait, 2*time.Second)
 	}
 }
@@ -119,7 +119,7 @@ func (d *Dispatcher) setOwner(key int64) {
 	d.owner = key
 }
 
-func sleep(ctx context.Context, t time.Duration) {
+func waitFor(ctx context.Context, t time.Duration) {
 	timer := time.NewTimer(t)
 	defer timer.Stop()
 	select {

@@ -60,15 +60,15 @@ func (d *Dispatcher) judge(e *provider.SendError, tries int, leaseOver bool) ver
 
 // backoff is exponential with full jitter, so that a herd spreads out.
 func (d *Dispatcher) backoff(tries int) time.Duration {
-	return jitter(d.p.RetryFirst, d.p.RetryMax, tries)
+	return jitterDelay(d.p.RetryFirst, d.p.RetryMax, tries)
 }
 
 // deferral is the backoff for a recipient's side that asked to wait.
 func (d *Dispatcher) deferral(tries int) time.Duration {
-	return jitter(d.p.DeferFirst, d.p.DeferMax, tries)
+	return jitterDelay(d.p.DeferFirst, d.p.DeferMax, tries)
 }
 
-func jitter(first, most time.Duration, tries int) time.Duration {
+func jitterDelay(first, most time.Duration, tries int) time.Duration {
 	ceiling := most
 	if tries < 16 {
 		ceiling = min(first<<max(tries, 1), ceiling)

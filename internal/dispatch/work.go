@@ -57,7 +57,7 @@ func (d *Dispatcher) advance(ctx context.Context, t *task) (again bool, err erro
 	if !t.Fresh() {
 		return true, nil
 	}
-	step, reason := decide(&t.Job)
+	step, reason := decideStep(&t.Job)
 	switch step {
 	case stepDone:
 		_, err := queue.SetDone(ctx, d.p.DB, t.Lease)
@@ -99,12 +99,12 @@ func (d *Dispatcher) release(ctx context.Context, t *task, after time.Duration) 
 	}
 }
 
-// system is who acts here.
-func system() invite.Actor { return invite.Actor{Kind: invite.ActorSystem, ID: "dispatch"} }
+// systemActor is who acts here.
+func systemActor() invite.Actor { return invite.Actor{Kind: invite.ActorSystem, ID: "dispatch"} }
 
 func (t *task) event(typ invite.EventType, data invite.Data) invite.Event {
 	data.Channel = t.Channel
-	return invite.Event{Type: typ, Actor: system(), DeliveryID: t.DeliveryID, Data: data}
+	return invite.Event{Type: typ, Actor: systemActor(), DeliveryID: t.DeliveryID, Data: data}
 }
 
 // conclude records one event that ends the delivery.
@@ -192,7 +192,7 @@ func (d *Dispatcher) mint(ctx context.Context, t *task) (again bool, err error) 
 			}
 		}
 		applied, err := ledger.Append(ctx, tx, d.p.Box, t.InviteID, invite.Event{
-			Type: invite.EventLinkMinted, Actor: system(), LinkID: minted.Link.ID,
+			Type: invite.EventLinkMinted, Actor: systemActor(), LinkID: minted.Link.ID,
 			Data: invite.Data{ExpiresAt: &expires, LinkExpires: &expires, HasLink: true},
 		})
 		if err != nil {

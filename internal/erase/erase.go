@@ -34,7 +34,7 @@ type Erased struct {
 // Erase erases the data of a person. Repeating it has no further effect.
 // Errors, as *invite.Error: faults.
 func (s *Service) Erase(ctx context.Context, p access.Principal, externalUserID, reason string) (Erased, error) {
-	reason, err := asked(externalUserID, reason)
+	reason, err := checkRequest(externalUserID, reason)
 	if err != nil {
 		return Erased{}, err
 	}
@@ -55,7 +55,7 @@ func (s *Service) Erase(ctx context.Context, p access.Principal, externalUserID,
 				return done, nil
 			}
 			// A request without any stored data is recorded too.
-			return done, postgres.InTx(ctx, s.p.DB, func(tx pgx.Tx) error { return audit(ctx, tx, p, access.ActErase, marks[0], 0) })
+			return done, postgres.InTx(ctx, s.p.DB, func(tx pgx.Tx) error { return appendAudit(ctx, tx, p, access.ActErase, marks[0], 0) })
 		}
 		var some Erased
 		err = postgres.InTx(ctx, s.p.DB, func(tx pgx.Tx) error {
@@ -121,7 +121,7 @@ func (s *Service) erase(ctx context.Context, tx pgx.Tx, p access.Principal, ids 
 	if done.Blocks, err = suppression.SetErased(ctx, tx, s.scope(p), ids, keys); err != nil {
 		return done, err
 	}
-	if err := audit(ctx, tx, p, access.ActErase, mark, done.Invites); err != nil {
+	if err := appendAudit(ctx, tx, p, access.ActErase, mark, done.Invites); err != nil {
 		return done, err
 	}
 	return done, s.p.Later(ctx, tx, ids)

@@ -105,7 +105,7 @@ type BlockRecord struct {
 // Export finds the data of a person; Write of the result writes it.
 // Errors, as *invite.Error: faults, body_too_large.
 func (s *Service) Export(ctx context.Context, p access.Principal, externalUserID string) (Export, error) {
-	if _, err := asked(externalUserID, ""); err != nil {
+	if _, err := checkRequest(externalUserID, ""); err != nil {
 		return Export{}, err
 	}
 	ids, err := find.ListUser(ctx, s.p.DB, find.NewUser(s.p.Box, p.ProjectID, p.Livemode, externalUserID), maxExported+1)
@@ -116,7 +116,7 @@ func (s *Service) Export(ctx context.Context, p access.Principal, externalUserID
 		return Export{}, invite.Errorf(invite.CodeTooLarge, "More than %d invites have this external_user_id, which cannot be one person's.", maxExported)
 	}
 	err = postgres.InTx(ctx, s.p.DB, func(tx pgx.Tx) error {
-		return audit(ctx, tx, p, access.ActExport, s.marks(p, externalUserID)[0], len(ids))
+		return appendAudit(ctx, tx, p, access.ActExport, s.marks(p, externalUserID)[0], len(ids))
 	})
 	if err != nil {
 		return Export{}, fmt.Errorf("export a person: %w", err)

@@ -99,7 +99,7 @@ func (s *Service) redact(ctx context.Context, r ledger.Redaction, resting map[te
 		s.metrics.redactions.WithLabelValues("done").Inc()
 		return true, ledger.SetRedacted(ctx, s.p.DB, r)
 	}
-	pause := backoff(r.Tries)
+	pause := redactBackoff(r.Tries)
 	var refused *provider.SendError
 	if errors.As(err, &refused) {
 		pause = max(pause, refused.RetryAfter)
@@ -131,8 +131,8 @@ func (s *Service) giveUp(ctx context.Context, r ledger.Redaction, why string) er
 	return ledger.SetRedactGivenUp(ctx, s.p.DB, r)
 }
 
-// backoff grows fourfold from a minute to a day.
-func backoff(tries int) time.Duration {
+// redactBackoff grows fourfold from a minute to a day.
+func redactBackoff(tries int) time.Duration {
 	d := time.Minute
 	for range tries {
 		if d = 4 * d; d >= 24*time.Hour {

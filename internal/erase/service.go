@@ -95,8 +95,8 @@ func (s *Service) marks(p access.Principal, externalUserID string) []string {
 	return out
 }
 
-// asked checks what both questions begin with.
-func asked(externalUserID, reason string) (string, error) {
+// checkRequest checks what both questions begin with.
+func checkRequest(externalUserID, reason string) (string, error) {
 	var faults []invite.Fault
 	switch n := utf8.RuneCountInString(externalUserID); {
 	case strings.TrimSpace(externalUserID) == "":
@@ -115,9 +115,9 @@ func asked(externalUserID, reason string) (string, error) {
 	return contact.Clean(reason, maxReason), nil
 }
 
-// audit records the requester under the token that replaces the person's id:
+// appendAudit records the requester under the token that replaces the person's id:
 // with the id the audit log would hold data that was to be erased.
-func audit(ctx context.Context, tx pgx.Tx, p access.Principal, act access.Act, mark string, invites int) error {
+func appendAudit(ctx context.Context, tx pgx.Tx, p access.Principal, act access.Act, mark string, invites int) error {
 	return account.InsertAudit(ctx, tx, account.Entry{By: p, Act: act, Target: mark, Data: map[string]string{"invites": strconv.Itoa(invites)}})
 }
 

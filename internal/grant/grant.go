@@ -99,12 +99,12 @@ func (s *Service) lookUp(ctx context.Context, digest [32]byte) (access.Principal
 	if !found || !k.Usable {
 		return access.Principal{}, invite.Errorf(invite.CodeInvalidAPIKey, "This API key is unknown, expired or revoked.")
 	}
-	p := principal(k)
+	p := keyPrincipal(k)
 	s.remember(digest, p)
 	return p, account.SetKeysUsed(ctx, s.db, []invite.KeyID{k.ID})
 }
 
-func principal(k account.Key) access.Principal {
+func keyPrincipal(k account.Key) access.Principal {
 	p := access.Principal{
 		Kind: access.KindKey, ID: k.ID.String(), ProjectID: k.ProjectID, Livemode: k.Livemode, Environment: k.Environment,
 	}
@@ -158,7 +158,7 @@ func (s *Service) Create(ctx context.Context, n NewKey) (secret.Text, account.Ke
 	for _, scope := range n.Scopes {
 		k.Scopes = append(k.Scopes, string(scope))
 	}
-	by := operator(n.By, n.ProjectID, n.Livemode)
+	by := operatorPrincipal(n.By, n.ProjectID, n.Livemode)
 	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
 		if err := account.InsertKey(ctx, tx, k, parsed.Digest); err != nil {
 			return err
@@ -173,9 +173,9 @@ func (s *Service) Create(ctx context.Context, n NewKey) (secret.Text, account.Ke
 	return key, k, nil
 }
 
-// operator is the principal of acts on the command line, unless another
+// operatorPrincipal is the principal of acts on the command line, unless another
 // one is given.
-func operator(by access.Principal, project string, livemode bool) access.Principal {
+func operatorPrincipal(by access.Principal, project string, livemode bool) access.Principal {
 	if by.Kind == "" {
 		return access.System(project, livemode)
 	}
@@ -211,7 +211,7 @@ func (s *Service) revoke(ctx context.Context, by access.Principal, id invite.Key
 		if changed, err = account.SetKeyRevoked(ctx, tx, id); err != nil || !changed {
 			return err
 		}
-		return account.InsertAudit(ctx, tx, account.Entry{By: operator(by, k.ProjectID, k.Livemode), Act: ActKeyRevoked, Target: id.String()})
+		return account.InsertAudit(ctx, tx, account.Entry{By: operatorPrincipal(by, k.ProjectID, k.Livemode), Act: ActKeyRevoked, Target: id.String()})
 	})
 	if changed && err == nil {
 		s.mu.Lock()

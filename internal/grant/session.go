@@ -59,7 +59,7 @@ func (s *Staff) Password(ctx context.Context, login, password secret.Text, b Bro
 		return secret.Text{}, ErrDisabled
 	}
 	return s.begin(ctx, a.ID, "password", b, func(tx pgx.Tx) error {
-		now, err := unchanged(ctx, tx, hashes, phc)
+		now, err := lockUnchanged(ctx, tx, hashes, phc)
 		if err != nil {
 			return err
 		}
@@ -83,7 +83,7 @@ func (s *Staff) Password(ctx context.Context, login, password secret.Text, b Bro
 // side, so each asks again whether it still may.
 func (s *Staff) wrong(ctx context.Context, login []seal.Hash, phc string, b Browser) error {
 	err := postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
-		a, err := unchanged(ctx, tx, login, phc)
+		a, err := lockUnchanged(ctx, tx, login, phc)
 		if err != nil {
 			return err
 		}
@@ -99,10 +99,10 @@ func (s *Staff) wrong(ctx context.Context, login []seal.Hash, phc string, b Brow
 	return ErrRefused
 }
 
-// unchanged locks an account whose password was compared, and returns a change
+// lockUnchanged locks an account whose password was compared, and returns a change
 // made meanwhile: ErrLocked after too many wrong ones, ErrRefused if the
 // password was changed.
-func unchanged(ctx context.Context, tx pgx.Tx, login []seal.Hash, phc string) (account.Staff, error) {
+func lockUnchanged(ctx context.Context, tx pgx.Tx, login []seal.Hash, phc string) (account.Staff, error) {
 	a, stored, found, err := account.LockStaff(ctx, tx, login)
 	switch {
 	case err != nil:
@@ -152,7 +152,7 @@ func (s *Staff) Issuer(ctx context.Context, who Identity, b Browser) (secret.Tex
 			if err != nil || !found {
 				return err
 			}
-			return follow(ctx, tx, a, nil, b)
+			return followRoles(ctx, tx, a, nil, b)
 		})
 		if err != nil {
 			return secret.Text{}, err
@@ -184,7 +184,7 @@ func (s *Staff) Issuer(ctx context.Context, who Identity, b Browser) (secret.Tex
 				if err != nil {
 					return err
 				}
-				return follow(ctx, tx, now, who.Roles, b)
+				return followRoles(ctx, tx, now, who.Roles, b)
 			})
 		}
 		by := access.Principal{Kind: access.KindSystem, Origin: b.Origin}
@@ -196,8 +196,8 @@ func (s *Staff) Issuer(ctx context.Context, who Identity, b Browser) (secret.Tex
 	return secret.Text{}, fmt.Errorf("sign in by issuer: %w", ErrLoginTaken)
 }
 
-// follow gives an account the roles that its issuer's claims come to now.
-func follow(ctx context.Context, tx pgx.Tx, a account.Staff, roles map[string]access.Role, b Browser) error {
+// followRoles gives an account the roles that its issuer's claims come to now.
+func followRoles(ctx context.Context, tx pgx.Tx, a account.Staff, roles map[string]access.Role, b Browser) error {
 	if maps.Equal(a.Roles, roles) {
 		return nil
 	}
@@ -205,7 +205,7 @@ func follow(ctx context.Context, tx pgx.Tx, a account.Staff, roles map[string]ac
 		return err
 	}
 	by := access.Principal{Kind: access.KindSystem, Origin: b.Origin}
-	return account.InsertAudit(ctx, tx, account.Entry{By: by, Act: ActStaffRoles, Target: a.ID.String(), Data: said(roles)})
+	return account.InsertAudit(ctx, tx, account.Entry{By: by, Act: ActStaffRoles, Target: a.ID.String(), Data: roleText(roles)})
 }
 
 // UseLink signs in by a link that works once. Errors: ErrLinkUsed, ErrDisabled.

@@ -152,7 +152,7 @@ func (s *Staff) insert(ctx context.Context, by access.Principal, id invite.Staff
 		if err := account.SetRoles(ctx, tx, id, roles); err != nil {
 			return err
 		}
-		return account.InsertAudit(ctx, tx, account.Entry{By: by, Act: ActStaffCreated, Target: id.String(), Data: said(roles)})
+		return account.InsertAudit(ctx, tx, account.Entry{By: by, Act: ActStaffCreated, Target: id.String(), Data: roleText(roles)})
 	})
 	var taken *postgres.ConstraintError
 	if errors.As(err, &taken) && taken.Name == "staff_login_hash_key" {
@@ -161,8 +161,8 @@ func (s *Staff) insert(ctx context.Context, by access.Principal, id invite.Staff
 	return err
 }
 
-// said is roles in the form of the audit log.
-func said(roles map[string]access.Role) map[string]string {
+// roleText is roles in the form of the audit log.
+func roleText(roles map[string]access.Role) map[string]string {
 	out := map[string]string{}
 	for project, r := range roles {
 		out["role:"+project] = string(r)
@@ -224,7 +224,7 @@ func (s *Staff) SetRoles(ctx context.Context, by access.Principal, id invite.Sta
 		if err := account.SetRoles(ctx, tx, id, roles); err != nil {
 			return err
 		}
-		return account.InsertAudit(ctx, tx, account.Entry{By: by, Act: ActStaffRoles, Target: id.String(), Data: said(roles)})
+		return account.InsertAudit(ctx, tx, account.Entry{By: by, Act: ActStaffRoles, Target: id.String(), Data: roleText(roles)})
 	})
 }
 

@@ -17,9 +17,9 @@ type advanceRequest struct {
 	To string `json:"to"`
 }
 
-// advances are the places an invite of test mode can be moved to at once.
+// advanceTargets are the places an invite of test mode can be moved to at once.
 // What a message or a person does is scripted by the recipient's address.
-func advances() []string { return []string{"expired"} }
+func advanceTargets() []string { return []string{"expired"} }
 
 func (a *api) advance(c echo.Context) error {
 	id, err := inviteID(c)
@@ -27,17 +27,17 @@ func (a *api) advance(c echo.Context) error {
 		return err
 	}
 	var req advanceRequest
-	_, faults, err := body(c, &req, false)
+	_, faults, err := bindBody(c, &req, false)
 	if err != nil {
 		return err
 	}
-	if !slices.Contains(advances(), req.To) && len(faults) == 0 {
-		faults = append(faults, invite.Fault{Pointer: "/to", Code: invite.FaultInvalid, Detail: "must be one of " + strings.Join(advances(), ", ")})
+	if !slices.Contains(advanceTargets(), req.To) && len(faults) == 0 {
+		faults = append(faults, invite.Fault{Pointer: "/to", Code: invite.FaultInvalid, Detail: "must be one of " + strings.Join(advanceTargets(), ", ")})
 	}
-	if err := faulty(faults); err != nil {
+	if err := faultsError(faults); err != nil {
 		return err
 	}
-	ctx, p := c.Request().Context(), asker(c)
+	ctx, p := c.Request().Context(), keyPrincipal(c)
 	if _, err := a.owned(ctx, p, id); err != nil {
 		return err
 	}
@@ -55,5 +55,5 @@ func (a *api) advance(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return answer(c, http.StatusOK, r)
+	return writeJSON(c, http.StatusOK, r)
 }

@@ -11,8 +11,8 @@ import (
 // advice is what the documentation says of an error code.
 type advice struct{ means, do string }
 
-// advices has an entry for every code; a test compares.
-func advices() map[invite.Code]advice {
+// errorAdvice has an entry for every code; a test compares.
+func errorAdvice() map[invite.Code]advice {
 	return map[invite.Code]advice{
 		invite.CodeMalformed: {
 			"The body could not be read: it is cut off, its chunks are malformed, or it is no JSON, not UTF-8, holds a NUL character, or is nested too deeply.",
@@ -127,7 +127,7 @@ func advices() map[invite.Code]advice {
 
 // failures joins the table of statuses with the advice for each code.
 func (d *docs) failures() []failureView {
-	advice := advices()
+	advice := errorAdvice()
 	var out []failureView
 	for _, k := range web.Kinds() {
 		a := advice[k.Code]

@@ -52,7 +52,7 @@ func (a *api) appleApps(c echo.Context) error {
 	if len(apps) == 0 {
 		return noApps()
 	}
-	return answer(c, 200, struct {
+	return writeJSON(c, 200, struct {
 		AppLinks       links       `json:"applinks"`
 		WebCredentials credentials `json:"webcredentials"`
 	}{links{[]detail{{apps, pathRules()}}}, credentials{apps}})
@@ -80,7 +80,7 @@ func (a *api) androidApps(c echo.Context) error {
 	for _, app := range a.AppLinks.Android {
 		out = append(out, statement{[]string{relation}, target{"android_app", app.Package, app.Fingerprints}, rules})
 	}
-	return answer(c, 200, out)
+	return writeJSON(c, 200, out)
 }
 
 func noApps() error {

@@ -15,7 +15,7 @@ import (
 func (a *api) authenticated(scope access.Scope) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
-			key, err := bearer(c)
+			key, err := readBearer(c)
 			if err != nil {
 				return err
 			}
@@ -32,8 +32,8 @@ func (a *api) authenticated(scope access.Scope) echo.MiddlewareFunc {
 	}
 }
 
-// bearer reads the key from the one Authorization header (RFC 6750, section 2.1).
-func bearer(c echo.Context) (secret.Text, error) {
+// readBearer reads the key from the one Authorization header (RFC 6750, section 2.1).
+func readBearer(c echo.Context) (secret.Text, error) {
 	values := c.Request().Header.Values(echo.HeaderAuthorization)
 	if len(values) > 1 {
 		return secret.Text{}, invite.Errorf(invite.CodeAuthenticationRequired, "Send one Authorization header, not several.")
@@ -49,15 +49,15 @@ func bearer(c echo.Context) (secret.Text, error) {
 // real people's invites.
 func testKeys(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		if asker(c).Livemode {
+		if keyPrincipal(c).Livemode {
 			return invite.Errorf(invite.CodeTestKeyRequired, "Test helpers work with keys that begin with cl_test_ only.")
 		}
 		return next(c)
 	}
 }
 
-// asker is the holder of the key; authenticated has put it there.
-func asker(c echo.Context) access.Principal {
+// keyPrincipal is the holder of the key; authenticated has put it there.
+func keyPrincipal(c echo.Context) access.Principal {
 	p, _ := web.Principal(c)
 	return p
 }

@@ -85,7 +85,7 @@ func (a *api) boundBody(limit int64) echo.MiddlewareFunc {
 			defer cancel()
 			if !a.bodies.acquire(waiting, client, n) {
 				c.Response().Header().Set(echo.HeaderRetryAfter, "5")
-				return refused(c, http.StatusServiceUnavailable, "callbacks_overloaded")
+				return noteRefusal(c, http.StatusServiceUnavailable, "callbacks_overloaded")
 			}
 			defer a.bodies.release(client, n)
 			_ = http.NewResponseController(c.Response().Writer).SetReadDeadline(time.Now().Add(hookReadTimeout))

@@ -75,7 +75,7 @@ const (
 // clients lets holders of a client token pass.
 func (a *api) clients(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		token, err := bearer(c)
+		token, err := readBearer(c)
 		if err != nil {
 			return err
 		}
@@ -92,8 +92,8 @@ func (a *api) clients(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// holder is who holds the client token; clients has put it there.
-func holder(c echo.Context) grant.Client {
+// clientOf is who holds the client token; clients has put it there.
+func clientOf(c echo.Context) grant.Client {
 	held, _ := c.Get(clientKey).(grant.Client)
 	return held
 }
@@ -115,7 +115,7 @@ func (a *api) clientToken(c echo.Context) error {
 	if err := noFields(c); err != nil {
 		return err
 	}
-	p := asker(c)
+	p := keyPrincipal(c)
 	if !p.Can(access.LinksRead) {
 		return invite.Errorf(invite.CodeInsufficientScope, "A client token opens links, so this needs a key with the scope %s too.", access.LinksRead)
 	}
@@ -123,17 +123,17 @@ func (a *api) clientToken(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return answer(c, http.StatusCreated, clientTokenShape{"client_token", made.Token.Reveal(), id, made.ExpiresAt})
+	return writeJSON(c, http.StatusCreated, clientTokenShape{"client_token", made.Token.Reveal(), id, made.ExpiresAt})
 }
 
 // noFields reads the body of a request that takes nothing.
 func noFields(c echo.Context) error {
 	var none struct{}
-	_, faults, err := body(c, &none, true)
+	_, faults, err := bindBody(c, &none, true)
 	if err != nil {
 		return err
 	}
-	return faulty(faults)
+	return faultsError(faults)
 }
 
 // clientShape is what a product's app may know of its invite: how it stands,
@@ -155,8 +155,8 @@ type clientConnection struct {
 	ConnectedAt time.Time `json:"connected_at"`
 }
 
-// tag is the entity tag of a version. The letter counts changes of the shape.
-func tag(version int) string { return fmt.Sprintf(`"a%d"`, version) }
+// entityTag is the entity tag of a version. The letter counts changes of the shape.
+func entityTag(version int) string { return fmt.Sprintf(`"a%d"`, version) }
 
 // clientInvite answers how the invite stands; to who knows that already it
 // answers when that changes, or 304 when the wait they preferred is over.
@@ -167,7 +167,7 @@ func (a *api) clientInvite(c echo.Context) error {
 	if a.InApp.Streams != nil && a.InApp.Waiting != nil && web.WantsEvents(c) {
 		return a.followInvite(c)
 	}
-	ctx, held := c.Request().Context(), holder(c)
+	ctx, held := c.Request().Context(), clientOf(c)
 	head := c.Response().Header()
 	head.Add(echo.HeaderVary, "Authorization, Accept, Prefer")
 	known := strings.Join(c.Request().Header.Values("If-None-Match"), ",")
@@ -178,9 +178,9 @@ func (a *api) clientInvite(c echo.Context) error {
 		if err != nil {
 			return err
 		}
-		head.Set("ETag", tag(inv.Version))
-		if !matches(known, tag(inv.Version)) {
-			return answer(c, http.StatusOK, presentClient(inv))
+		head.Set("ETag", entityTag(inv.Version))
+		if !matchesTag(known, entityTag(inv.Version)) {
+			return writeJSON(c, http.StatusOK, presentClient(inv))
 		}
 		moved := false
 		if ticket != nil && !a.InApp.Waiting.Closed() {
@@ -253,8 +253,8 @@ func preferredWait(headers []string) time.Duration {
 	return 0
 }
 
-// matches compares as If-None-Match does (RFC 9110, section 13.1.2): weakly.
-func matches(known, tag string) bool {
+// matchesTag compares as If-None-Match does (RFC 9110, section 13.1.2): weakly.
+func matchesTag(known, tag string) bool {
 	for one := range strings.SplitSeq(known, ",") {
 		one = strings.TrimSpace(one)
 		if one == "*" || strings.TrimPrefix(one, "W/") == tag {
@@ -292,7 +292,7 @@ func (a *api) clientOpen(c echo.Context) error {
 	if err := noFields(c); err != nil {
 		return err
 	}
-	id := holder(c).InviteID
+	id := clientOf(c).InviteID
 	if a.InApp.Opens != nil {
 		if ok, after := a.InApp.Opens.Allow(id.String()); !ok {
 			return &invite.Error{Code: invite.CodeRateLimited, Message: "The link was asked for too often.", RetryAfterS: wholeSeconds(after)}
@@ -303,7 +303,7 @@ func (a *api) clientOpen(c echo.Context) error {
 	case err != nil:
 		return err
 	case !pressed.URL.IsZero():
-		return answer(c, http.StatusOK, openShape{pressed.URL.Reveal()})
+		return writeJSON(c, http.StatusOK, openShape{pressed.URL.Reveal()})
 	}
 	switch pressed.Page.State {
 	case visit.Busy:

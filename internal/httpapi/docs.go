@@ -87,7 +87,7 @@ func newDocs(publicURL string) (*docs, error) {
 	if err := json.Indent(&pretty, compact.Bytes(), "", "  "); err != nil {
 		return nil, fmt.Errorf("indent the API document: %w", err)
 	}
-	t, err := template.New("docs").Funcs(template.FuncMap{"prose": prose}).ParseFS(pages, "pages/*.html")
+	t, err := template.New("docs").Funcs(template.FuncMap{"prose": renderProse}).ParseFS(pages, "pages/*.html")
 	if err != nil {
 		return nil, fmt.Errorf("read the documentation's templates: %w", err)
 	}
@@ -113,12 +113,12 @@ func (d *docs) read(s spec) (model, error) {
 	for _, t := range s.Tags {
 		m.Groups = append(m.Groups, group{Name: t.Name, Description: t.Description})
 	}
-	err := pairs(&s.Paths, func(path string, item *yaml.Node) error {
+	err := walkPairs(&s.Paths, func(path string, item *yaml.Node) error {
 		var shared struct{ Parameters []parameter }
 		if err := item.Decode(&shared); err != nil {
 			return err
 		}
-		return pairs(item, func(method string, n *yaml.Node) error {
+		return walkPairs(item, func(method string, n *yaml.Node) error {
 			if method == "parameters" {
 				return nil
 			}
@@ -142,7 +142,7 @@ func (d *docs) read(s spec) (model, error) {
 	if err != nil {
 		return m, fmt.Errorf("read the API document's paths: %w", err)
 	}
-	err = pairs(&s.Components.Schemas, func(name string, n *yaml.Node) error {
+	err = walkPairs(&s.Components.Schemas, func(name string, n *yaml.Node) error {
 		var one schema
 		if err := n.Decode(&one); err != nil {
 			return err
@@ -158,8 +158,8 @@ func (d *docs) read(s spec) (model, error) {
 	return m, nil
 }
 
-// pairs walks a mapping in the order it is written.
-func pairs(n *yaml.Node, each func(key string, value *yaml.Node) error) error {
+// walkPairs walks a mapping in the order it is written.
+func walkPairs(n *yaml.Node, each func(key string, value *yaml.Node) error) error {
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		if err := each(n.Content[i].Value, n.Content[i+1]); err != nil {
 			return fmt.Errorf("%s: %w", n.Content[i].Value, err)
@@ -196,7 +196,7 @@ func (d *docs) operation(s spec, method, path string, op operation) (operationVi
 				d.base(), path, pretty.String())})
 		}
 	}
-	err := pairs(&op.Responses, func(status string, n *yaml.Node) error {
+	err := walkPairs(&op.Responses, func(status string, n *yaml.Node) error {
 		var r struct{ Description string }
 		if err := n.Decode(&r); err != nil {
 			return err
@@ -211,7 +211,7 @@ func (d *docs) operation(s spec, method, path string, op operation) (operationVi
 
 func (s schema) fields() ([]fieldView, error) {
 	var out []fieldView
-	err := pairs(&s.Properties, func(name string, n *yaml.Node) error {
+	err := walkPairs(&s.Properties, func(name string, n *yaml.Node) error {
 		var one schema
 		if err := n.Decode(&one); err != nil {
 			return err
@@ -223,8 +223,8 @@ func (s schema) fields() ([]fieldView, error) {
 	return out, err
 }
 
-// prose writes the little markup that descriptions use: paragraphs and `code`.
-func prose(s string) template.HTML {
+// renderProse writes the little markup that descriptions use: paragraphs and `code`.
+func renderProse(s string) template.HTML {
 	var b strings.Builder
 	for _, paragraph := range strings.Split(strings.TrimSpace(s), "\n\n") {
 		b.WriteString("<p>")

@@ -19,7 +19,7 @@ var document []byte
 
 // openAPI shows the contract.
 func (a *api) openAPI(c echo.Context) error {
-	if err := query(c).done(); err != nil {
+	if err := parseQuery(c).done(); err != nil {
 		return err
 	}
 	h := c.Response().Header()
@@ -42,7 +42,7 @@ func toJSON(b *bytes.Buffer, n *yaml.Node) error {
 			if i > 0 {
 				b.WriteByte(',')
 			}
-			if err := scalar(b, n.Content[i].Value); err != nil {
+			if err := writeScalar(b, n.Content[i].Value); err != nil {
 				return err
 			}
 			b.WriteByte(':')
@@ -72,13 +72,13 @@ func toJSON(b *bytes.Buffer, n *yaml.Node) error {
 		if n.Tag == "!!timestamp" {
 			v = n.Value
 		}
-		return scalar(b, v)
+		return writeScalar(b, v)
 	default:
 		return fmt.Errorf("line %d: no rule for this kind of YAML", n.Line)
 	}
 }
 
-func scalar(b *bytes.Buffer, v any) error {
+func writeScalar(b *bytes.Buffer, v any) error {
 	enc := json.NewEncoder(b)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(v); err != nil {
@@ -163,7 +163,7 @@ func (s schema) kind() (text, link string) {
 	case s.Const != nil:
 		return fmt.Sprintf("%q", s.Const), ""
 	}
-	text = words(s.Type)
+	text = splitWords(s.Type)
 	if s.Format != "" {
 		text += " (" + s.Format + ")"
 	}
@@ -198,7 +198,7 @@ func (s schema) choices() []string {
 	return out
 }
 
-func words(t any) string {
+func splitWords(t any) string {
 	switch t := t.(type) {
 	case string:
 		return t

@@ -23,7 +23,7 @@ const clientEvent = "invite"
 // followInvite is clientInvite for an app that keeps the connection: how the
 // invite stands now, then again whenever it has moved, until it is over.
 func (a *api) followInvite(c echo.Context) error {
-	held := holder(c)
+	held := clientOf(c)
 	ticket, ok := a.InApp.Waiting.Join(held.InviteID)
 	if !ok {
 		return &invite.Error{Code: invite.CodeUnavailable, Message: "Too many wait here already; ask again, or poll.", RetryAfterS: 5}
@@ -64,7 +64,7 @@ func (a *api) followInvite(c echo.Context) error {
 
 // eventID is the version in the form of the entity tag, so that an app may go on
 // by either.
-func eventID(inv find.Invite) string { return strings.Trim(tag(inv.Version), `"`) }
+func eventID(inv find.Invite) string { return strings.Trim(entityTag(inv.Version), `"`) }
 
 // isOver reports whether nothing more is to be expected. A failed invite may still
 // turn out to have arrived.
@@ -87,7 +87,7 @@ func (a *api) mayRead(c echo.Context) error {
 	if a.InApp.Reads == nil {
 		return nil
 	}
-	token, err := bearer(c)
+	token, err := readBearer(c)
 	if err != nil {
 		return err
 	}

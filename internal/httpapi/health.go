@@ -15,7 +15,7 @@ type healthShape struct {
 
 // live says that the process answers; it asks nothing else, so that a lost
 // database does not get every process restarted.
-func (a *api) live(c echo.Context) error { return answer(c, http.StatusOK, healthShape{"ok"}) }
+func (a *api) live(c echo.Context) error { return writeJSON(c, http.StatusOK, healthShape{"ok"}) }
 
 // ready reports whether this process should get traffic. Why not is for the log.
 func (a *api) ready(c echo.Context) error {
@@ -26,5 +26,5 @@ func (a *api) ready(c echo.Context) error {
 			}
 		}
 	}
-	return answer(c, http.StatusOK, healthShape{"ok"})
+	return writeJSON(c, http.StatusOK, healthShape{"ok"})
 }

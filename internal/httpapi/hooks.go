@@ -23,7 +23,7 @@ func (a *api) pipedream(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return taken(c, a.Callbacks.Pipedream(c.Request().Context(), secret.New(c.Param("secret")), raw))
+	return answerProvider(c, a.Callbacks.Pipedream(c.Request().Context(), secret.New(c.Param("secret")), raw))
 }
 
 // reports takes what any provider says about its messages.
@@ -32,18 +32,18 @@ func (a *api) reports(c echo.Context) error {
 	if err == nil {
 		err = a.Callbacks.Reports(c.Request().Context(), post)
 	}
-	return taken(c, err)
+	return answerProvider(c, err)
 }
 
 // replies takes what people wrote back, by any provider.
 func (a *api) replies(c echo.Context) error {
 	post, err := postOf(c)
 	if err != nil {
-		return taken(c, err)
+		return answerProvider(c, err)
 	}
 	answer, err := a.Callbacks.Replies(c.Request().Context(), post)
 	if err != nil || answer.ContentType == "" {
-		return taken(c, err)
+		return answerProvider(c, err)
 	}
 	return c.Blob(http.StatusOK, answer.ContentType, []byte(answer.Body))
 }
@@ -55,7 +55,7 @@ func (a *api) watchReports(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		taken := false
 		defer func() {
-			if livemode, ok := mode(c); ok && !taken {
+			if livemode, ok := pathMode(c); ok && !taken {
 				a.Callbacks.Missed(c.Request().Context(), c.Param("provider"), c.Param("project"), livemode)
 			}
 		}()
@@ -67,7 +67,7 @@ func (a *api) watchReports(next echo.HandlerFunc) echo.HandlerFunc {
 
 // postOf reads a provider's callback as it came.
 func postOf(c echo.Context) (provider.Post, error) {
-	livemode, ok := mode(c)
+	livemode, ok := pathMode(c)
 	if !ok {
 		return provider.Post{}, track.ErrUnknown
 	}
@@ -94,8 +94,8 @@ func rawBody(c echo.Context) ([]byte, error) {
 	return raw, nil
 }
 
-// mode reads live or test from the path.
-func mode(c echo.Context) (livemode, ok bool) {
+// pathMode reads live or test from the path.
+func pathMode(c echo.Context) (livemode, ok bool) {
 	switch c.Param("mode") {
 	case "live":
 		return true, true
@@ -105,25 +105,25 @@ func mode(c echo.Context) (livemode, ok bool) {
 	return false, false
 }
 
-// taken answers a provider. An unknown address is answered like a forged
+// answerProvider answers a provider. An unknown address is answered like a forged
 // signature, so that the existence of projects is not revealed.
-func taken(c echo.Context, err error) error {
+func answerProvider(c echo.Context, err error) error {
 	switch {
 	case err == nil:
 		return c.NoContent(http.StatusNoContent)
 	case errors.Is(err, track.ErrUnknown):
-		return refused(c, http.StatusForbidden, "callback_unknown")
+		return noteRefusal(c, http.StatusForbidden, "callback_unknown")
 	case errors.Is(err, track.ErrForged):
-		return refused(c, http.StatusForbidden, "callback_forged")
+		return noteRefusal(c, http.StatusForbidden, "callback_forged")
 	case errors.Is(err, track.ErrMalformed):
-		return refused(c, http.StatusBadRequest, "callback_malformed")
+		return noteRefusal(c, http.StatusBadRequest, "callback_malformed")
 	default:
 		return err
 	}
 }
 
-// refused notes for the log what the answer does not tell.
-func refused(c echo.Context, status int, code string) error {
+// noteRefusal notes for the log what the answer does not tell.
+func noteRefusal(c echo.Context, status int, code string) error {
 	web.Note(c, code)
 	return c.NoContent(status)
 }

@@ -16,15 +16,15 @@ import (
 
 func (a *api) create(c echo.Context) error {
 	var req issue.CreateRequest
-	raw, faults, err := body(c, &req, false)
+	raw, faults, err := bindBody(c, &req, false)
 	if err != nil {
 		return err
 	}
-	p := asker(c)
+	p := keyPrincipal(c)
 	if len(faults) > 0 {
-		return faulty(a.complete(p, req, faults))
+		return faultsError(a.complete(p, req, faults))
 	}
-	m, err := meta(c, raw, "POST /v1/invites")
+	m, err := requestMeta(c, raw, "POST /v1/invites")
 	if err != nil {
 		return err
 	}
@@ -48,7 +48,7 @@ func (a *api) complete(p access.Principal, req issue.CreateRequest, faults []inv
 	for _, f := range more.Faults {
 		spoilt := slices.ContainsFunc(faults, func(g invite.Fault) bool {
 			return g.Pointer == "" || f.Pointer == g.Pointer || strings.HasPrefix(f.Pointer, g.Pointer+"/") ||
-				g.Suggestion != "" && f.Pointer == suggested(g)
+				g.Suggestion != "" && f.Pointer == suggestField(g)
 		})
 		if !spoilt {
 			faults = append(faults, f)
@@ -57,8 +57,8 @@ func (a *api) complete(p access.Principal, req issue.CreateRequest, faults []inv
 	return faults
 }
 
-// suggested is the place that an unknown field was probably meant for.
-func suggested(f invite.Fault) string {
+// suggestField is the place that an unknown field was probably meant for.
+func suggestField(f invite.Fault) string {
 	parent := f.Pointer[:strings.LastIndexByte(f.Pointer, '/')+1]
 	return parent + strings.ReplaceAll(f.Suggestion, ".", "/")
 }
@@ -72,7 +72,7 @@ func (a *api) answered(c echo.Context, made issue.Answer) error {
 	if made.Status == http.StatusCreated || made.Status == http.StatusAccepted {
 		h.Set(echo.HeaderLocation, "/v1/invites/"+made.Invite.ID.String())
 	}
-	return answer(c, made.Status, madeShape{made.Invite, made.Warnings})
+	return writeJSON(c, made.Status, madeShape{made.Invite, made.Warnings})
 }
 
 // madeShape is an invite as the answer of a create or a resend has it.
@@ -87,18 +87,18 @@ func (a *api) resend(c echo.Context) error {
 		return err
 	}
 	var req issue.ResendRequest
-	raw, faults, err := body(c, &req, true)
+	raw, faults, err := bindBody(c, &req, true)
 	if err != nil {
 		return err
 	}
-	if err := faulty(faults); err != nil {
+	if err := faultsError(faults); err != nil {
 		return err
 	}
-	m, err := meta(c, raw, "POST /v1/invites/"+id.String()+"/resend")
+	m, err := requestMeta(c, raw, "POST /v1/invites/"+id.String()+"/resend")
 	if err != nil {
 		return err
 	}
-	made, err := a.Invites.Resend(c.Request().Context(), asker(c), id, req, m)
+	made, err := a.Invites.Resend(c.Request().Context(), keyPrincipal(c), id, req, m)
 	if err != nil {
 		return err
 	}
@@ -111,23 +111,23 @@ func (a *api) revoke(c echo.Context) error {
 		return err
 	}
 	var req issue.RevokeRequest
-	raw, faults, err := body(c, &req, true)
+	raw, faults, err := bindBody(c, &req, true)
 	if err != nil {
 		return err
 	}
-	if err := faulty(faults); err != nil {
+	if err := faultsError(faults); err != nil {
 		return err
 	}
 	// Revoking twice is the same as once, so a key is checked and not needed.
-	m, err := meta(c, raw, "POST /v1/invites/"+id.String()+"/revoke")
+	m, err := requestMeta(c, raw, "POST /v1/invites/"+id.String()+"/revoke")
 	if err != nil {
 		return err
 	}
-	r, err := a.Invites.Revoke(c.Request().Context(), asker(c), id, req, m)
+	r, err := a.Invites.Revoke(c.Request().Context(), keyPrincipal(c), id, req, m)
 	if err != nil {
 		return err
 	}
-	return answer(c, http.StatusOK, r)
+	return writeJSON(c, http.StatusOK, r)
 }
 
 // expanded is an invite with what expand asked for.
@@ -142,12 +142,12 @@ func (a *api) get(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	q := query(c)
+	q := parseQuery(c)
 	expand := q.words("expand", "deliveries", "events")
 	if err := q.done("expand"); err != nil {
 		return err
 	}
-	ctx, p := c.Request().Context(), asker(c)
+	ctx, p := c.Request().Context(), keyPrincipal(c)
 	inv, err := a.owned(ctx, p, id)
 	if err != nil {
 		return err
@@ -171,7 +171,7 @@ func (a *api) get(c echo.Context) error {
 		}
 		out.Events = &shapes
 	}
-	return answer(c, http.StatusOK, out)
+	return writeJSON(c, http.StatusOK, out)
 }
 
 // inviteID reads the id of the path. A text that is no id is answered like

@@ -14,7 +14,7 @@ import (
 )
 
 // Names of status and the like, for filters.
-func names[T ~string](values []T) []string {
+func enumNames[T ~string](values []T) []string {
 	out := make([]string, len(values))
 	for i, v := range values {
 		out[i] = string(v)
@@ -23,11 +23,11 @@ func names[T ~string](values []T) []string {
 }
 
 // list lists invites by the query string.
-func (a *api) list(c echo.Context) error { return a.listInvites(c, query(c)) }
+func (a *api) list(c echo.Context) error { return a.listInvites(c, parseQuery(c)) }
 
 // listInvites answers a list; q are its filters, wherever the request has them.
 func (a *api) listInvites(c echo.Context, q *params) error {
-	ctx, p := c.Request().Context(), asker(c)
+	ctx, p := c.Request().Context(), keyPrincipal(c)
 	filter := find.Filter{
 		ProjectID: p.ProjectID, Livemode: p.Livemode, Limit: q.limit(),
 		Channel:       invite.Channel(q.word("channel", "email", "sms", "link")),
@@ -39,7 +39,7 @@ func (a *api) listInvites(c echo.Context, q *params) error {
 	if user := q.text("external_user_id", 1000); user != "" {
 		filter.User = find.NewUser(a.Box, p.ProjectID, p.Livemode, user)
 	}
-	for _, s := range q.words("status", names(invite.Statuses())...) {
+	for _, s := range q.words("status", enumNames(invite.Statuses())...) {
 		filter.Status = append(filter.Status, invite.Status(s))
 	}
 	if address := q.text("recipient", 320); address != "" {
@@ -70,7 +70,7 @@ func (a *api) listInvites(c echo.Context, q *params) error {
 		}
 		shapes = append(shapes, r)
 	}
-	return answer(c, http.StatusOK, listOf(shapes, next.String()))
+	return writeJSON(c, http.StatusOK, listOf(shapes, next.String()))
 }
 
 func reasonCodes() []string {

@@ -32,7 +32,7 @@ func (a *api) messages(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	ctx, p, q := c.Request().Context(), asker(c), query(c)
+	ctx, p, q := c.Request().Context(), keyPrincipal(c), parseQuery(c)
 	filter := sandbox.MessageFilter{To: q.text("to", 320), Channel: q.word("channel", "email", "sms"), Before: q.text("cursor", 64)}
 	limit := q.limit()
 	named := q.text("invite", 64)
@@ -52,12 +52,12 @@ func (a *api) messages(c echo.Context) error {
 	found, next, err := a.ownMessages(ctx, inbox, p, filter, limit)
 	if errors.Is(err, sandbox.ErrNoMessage) {
 		q.add("cursor", invite.FaultInvalid, "must be a next_cursor that this endpoint gave")
-		return faulty(q.faults)
+		return faultsError(q.faults)
 	}
 	if err != nil {
 		return err
 	}
-	return answer(c, http.StatusOK, listOf(found, next))
+	return writeJSON(c, http.StatusOK, listOf(found, next))
 }
 
 // ownMessages goes through the inbox, which all projects of a deployment
@@ -111,7 +111,7 @@ func (a *api) message(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := query(c).done(); err != nil {
+	if err := parseQuery(c).done(); err != nil {
 		return err
 	}
 	ctx := c.Request().Context()
@@ -123,14 +123,14 @@ func (a *api) message(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	own, err := a.owns(ctx, asker(c), m.InviteID)
+	own, err := a.owns(ctx, keyPrincipal(c), m.InviteID)
 	if err != nil {
 		return err
 	}
 	if !own {
 		return missing
 	}
-	return answer(c, http.StatusOK, m)
+	return writeJSON(c, http.StatusOK, m)
 }
 
 // contentShape is the recipient's message, with its links and passcodes masked: the
@@ -145,14 +145,14 @@ type contentShape struct {
 }
 
 func (a *api) content(c echo.Context) error {
-	if err := query(c).done(); err != nil {
+	if err := parseQuery(c).done(); err != nil {
 		return err
 	}
 	d, err := a.ownDelivery(c)
 	if err != nil {
 		return err
 	}
-	if asker(c).Livemode {
+	if keyPrincipal(c).Livemode {
 		return invite.Errorf(invite.CodeNotYet, "The content of live messages is not kept; it can be read in test mode only.")
 	}
 	inbox, err := a.inbox()
@@ -176,7 +176,7 @@ func (a *api) content(c echo.Context) error {
 	if d.Kind == invite.KindPasscode {
 		m.Text, m.HTML = maskDigits(m.Text, m.HTML)
 	}
-	return answer(c, http.StatusOK, contentShape{
+	return writeJSON(c, http.StatusOK, contentShape{
 		Object: "delivery_content", DeliveryID: d.ID, Channel: d.Channel, Subject: orNull(m.Subject),
 		Text: maskLinks(m.Text), HTML: orNull(maskLinks(m.HTML)),
 	})

@@ -49,20 +49,20 @@ type previewSMS struct {
 // preview takes the body of a create and makes nothing of it. The links in the
 // answer lead nowhere, so it needs no scope to see links.
 func (a *api) preview(c echo.Context) error {
-	q := query(c)
+	q := parseQuery(c)
 	lang := q.text("language", 35)
 	faults := q.faults
 	if err := q.done("language"); err != nil {
 		return err
 	}
 	var req issue.CreateRequest
-	_, more, err := body(c, &req, false)
+	_, more, err := bindBody(c, &req, false)
 	if err != nil {
 		return err
 	}
-	p := asker(c)
+	p := keyPrincipal(c)
 	if faults = append(faults, more...); len(faults) > 0 {
-		return faulty(a.complete(p, req, faults))
+		return faultsError(a.complete(p, req, faults))
 	}
 	seen, err := a.Previews.Preview(c.Request().Context(), p, req, lang)
 	if err != nil {
@@ -79,5 +79,5 @@ func (a *api) preview(c echo.Context) error {
 			Warnings: append([]message.Warning{}, s.Warnings...),
 		})
 	}
-	return answer(c, http.StatusOK, out)
+	return writeJSON(c, http.StatusOK, out)
 }

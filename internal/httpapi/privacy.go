@@ -39,12 +39,12 @@ type erasureShape struct {
 // exportPerson streams, because the data of one person may be long.
 func (a *api) exportPerson(c echo.Context) error {
 	var req personRequest
-	_, faults, err := body(c, &req, false)
-	if err := errors.Join(err, faulty(faults)); err != nil {
+	_, faults, err := bindBody(c, &req, false)
+	if err := errors.Join(err, faultsError(faults)); err != nil {
 		return err
 	}
 	ctx := c.Request().Context()
-	export, err := a.Privacy.Export(ctx, asker(c), req.ExternalUserID)
+	export, err := a.Privacy.Export(ctx, keyPrincipal(c), req.ExternalUserID)
 	if err != nil {
 		return err
 	}
@@ -62,13 +62,13 @@ func (a *api) exportPerson(c echo.Context) error {
 
 func (a *api) erasePerson(c echo.Context) error {
 	var req eraseRequest
-	_, faults, err := body(c, &req, false)
-	if err := errors.Join(err, faulty(faults)); err != nil {
+	_, faults, err := bindBody(c, &req, false)
+	if err := errors.Join(err, faultsError(faults)); err != nil {
 		return err
 	}
-	done, err := a.Privacy.Erase(c.Request().Context(), asker(c), req.ExternalUserID, req.Reason)
+	done, err := a.Privacy.Erase(c.Request().Context(), keyPrincipal(c), req.ExternalUserID, req.Reason)
 	if err != nil {
 		return err
 	}
-	return answer(c, http.StatusOK, erasureShape{Object: "erasure", Erased: done})
+	return writeJSON(c, http.StatusOK, erasureShape{Object: "erasure", Erased: done})
 }

@@ -23,7 +23,7 @@ type params struct {
 	inBody bool
 }
 
-func query(c echo.Context) *params {
+func parseQuery(c echo.Context) *params {
 	values, err := url.ParseQuery(c.Request().URL.RawQuery)
 	return &params{values: values, broken: err != nil}
 }
@@ -54,7 +54,7 @@ func (q *params) done(known ...string) error {
 			q.add(name, invite.FaultDuplicate, "is given more than once")
 		}
 	}
-	return faulty(q.faults)
+	return faultsError(q.faults)
 }
 
 func (q *params) unknown(name string, known []string) {

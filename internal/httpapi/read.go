@@ -22,10 +22,10 @@ const (
 	maxIdempotencyKey         = 255
 )
 
-// body reads the request's body into a struct. Faults of form come back
+// bindBody reads the request's body into a struct. Faults of form come back
 // beside it, so that faults of meaning can be added. optional accepts an empty
 // body, and PHP's empty map [], for {}.
-func body(c echo.Context, into any, optional bool) (raw []byte, faults []invite.Fault, err error) {
+func bindBody(c echo.Context, into any, optional bool) (raw []byte, faults []invite.Fault, err error) {
 	raw, err = io.ReadAll(c.Request().Body)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read body: %w", err)
@@ -58,17 +58,17 @@ func isJSON(c echo.Context) error {
 	return nil
 }
 
-// faulty is the refusal of a request that has faults; nil when it has none.
-func faulty(faults []invite.Fault) error {
+// faultsError is the refusal of a request that has faults; nil when it has none.
+func faultsError(faults []invite.Fault) error {
 	if len(faults) == 0 {
 		return nil
 	}
 	return &invite.Error{Code: invite.CodeInvalidRequest, Message: "The request has faults; each is listed with its place.", Faults: faults}
 }
 
-// meta gathers what a request brings beside its body. The route holds the
+// requestMeta gathers what a request brings beside its body. The route holds the
 // invite's id: one key used for two invites means two requests.
-func meta(c echo.Context, raw []byte, route string) (issue.Meta, error) {
+func requestMeta(c echo.Context, raw []byte, route string) (issue.Meta, error) {
 	m := issue.Meta{Body: raw, RequestID: web.RequestID(c.Request().Context()), Route: route}
 	values := c.Request().Header.Values(headerIdempotencyKey)
 	if len(values) == 0 {
@@ -76,7 +76,7 @@ func meta(c echo.Context, raw []byte, route string) (issue.Meta, error) {
 	}
 	key, wrong := idempotencyKey(values)
 	if wrong != "" {
-		return m, faulty([]invite.Fault{{Pointer: "/" + headerIdempotencyKey, Code: invite.FaultInvalid, Detail: wrong}})
+		return m, faultsError([]invite.Fault{{Pointer: "/" + headerIdempotencyKey, Code: invite.FaultInvalid, Detail: wrong}})
 	}
 	m.IdempotencyKey, m.IdempotencyKeyAsSent = key, values[0]
 	return m, nil
@@ -100,7 +100,7 @@ func idempotencyKey(values []string) (key, wrong string) {
 	switch {
 	case strings.TrimSpace(key) == "":
 		return "", fmt.Sprintf("is empty; send 1 to %d visible ASCII characters, for example a UUID, or leave the header out", maxIdempotencyKey)
-	case !visible(key):
+	case !isVisibleASCII(key):
 		return "", fmt.Sprintf("must be 1 to %d visible ASCII characters and no space", maxIdempotencyKey)
 	}
 	return key, ""
@@ -124,8 +124,8 @@ func structuredString(s string) (text string, ok bool) {
 	return "", false
 }
 
-// visible reports whether s is 1 to 255 characters of visible ASCII.
-func visible(s string) bool {
+// isVisibleASCII reports whether s is 1 to 255 characters of visible ASCII.
+func isVisibleASCII(s string) bool {
 	if s == "" || len(s) > maxIdempotencyKey {
 		return false
 	}
@@ -137,8 +137,8 @@ func visible(s string) bool {
 	return true
 }
 
-// answer writes v as JSON. Links stay as they are: & is not escaped.
-func answer(c echo.Context, status int, v any) error {
+// writeJSON writes v as JSON. Links stay as they are: & is not escaped.
+func writeJSON(c echo.Context, status int, v any) error {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)

@@ -103,9 +103,9 @@ type route struct {
 // routes is the whole surface: what there is, and who may use it.
 func (a *api) routes() []route {
 	small := []echo.MiddlewareFunc{web.BodyLimit(smallHook), a.boundBody(smallHook)}
-	status := append(one(a.watchReports), small...)
+	status := append(oneMiddleware(a.watchReports), small...)
 	batch := []echo.MiddlewareFunc{a.watchReports, web.BodyLimit(batchHook), a.boundBody(batchHook)}
-	page := one(a.docs.headers)
+	page := oneMiddleware(a.docs.headers)
 	return []route{
 		{"POST", "/v1/invites", access.InvitesWrite, a.create, nil},
 		{"POST", "/v1/invites/preview", access.InvitesRead, a.preview, nil},
@@ -128,12 +128,12 @@ func (a *api) routes() []route {
 		{"POST", "/v1/privacy/erase", access.Admin, a.erasePerson, nil},
 
 		{"POST", "/v1/invites/:id/client_token", access.InvitesWrite, a.clientToken, nil},
-		{"GET", "/v1/client/invite", client, a.clientInvite, one(web.Timeout(clientTimeout))},
+		{"GET", "/v1/client/invite", client, a.clientInvite, oneMiddleware(web.Timeout(clientTimeout))},
 		{"POST", "/v1/client/invite/open", client, a.clientOpen, nil},
 
-		{"GET", "/v1/test_helpers/messages", access.LinksRead, a.messages, one(testKeys)},
-		{"GET", "/v1/test_helpers/messages/:id", access.LinksRead, a.message, one(testKeys)},
-		{"POST", "/v1/test_helpers/invites/:id/advance", access.InvitesWrite, a.advance, one(testKeys)},
+		{"GET", "/v1/test_helpers/messages", access.LinksRead, a.messages, oneMiddleware(testKeys)},
+		{"GET", "/v1/test_helpers/messages/:id", access.LinksRead, a.message, oneMiddleware(testKeys)},
+		{"POST", "/v1/test_helpers/invites/:id/advance", access.InvitesWrite, a.advance, oneMiddleware(testKeys)},
 
 		{"GET", "/v1/reasons", anyone, a.reasons, nil},
 		{"GET", "/v1/openapi.json", anyone, a.openAPI, nil},
@@ -186,4 +186,4 @@ func Mount(e *echo.Echo, p Params) error {
 	return nil
 }
 
-func one(m echo.MiddlewareFunc) []echo.MiddlewareFunc { return []echo.MiddlewareFunc{m} }
+func oneMiddleware(m echo.MiddlewareFunc) []echo.MiddlewareFunc { return []echo.MiddlewareFunc{m} }

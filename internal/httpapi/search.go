@@ -79,10 +79,10 @@ func (a *api) searchSuppressions(c echo.Context) error {
 // form for those of meaning to be added. A query string is refused: an address
 // in it is what the body is for.
 func bodyFilters(c echo.Context, into any) (*params, error) {
-	if err := query(c).done(); err != nil {
+	if err := parseQuery(c).done(); err != nil {
 		return nil, err
 	}
-	_, faults, err := body(c, into, true)
+	_, faults, err := bindBody(c, into, true)
 	if err != nil {
 		return nil, err
 	}

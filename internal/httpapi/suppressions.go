@@ -45,9 +45,9 @@ type suppressionShape struct {
 func shapeSuppression(s suppress.Suppression) suppressionShape {
 	why, _ := invite.Explain(s.Kind.Reason())
 	return suppressionShape{
-		ID: s.ID.String(), Object: "suppression", Livemode: s.Livemode, Channel: string(s.Channel), Recipient: optional(s.Recipient.Reveal()),
-		Kind: string(s.Kind), Title: why.Title, Liftable: s.Kind.Liftable(), Source: s.Source, Note: optional(s.Note.Reveal()),
-		InviteID: optional(s.InviteID.String()), CreatedAt: s.CreatedAt.UTC(), LiftedAt: inUTC(s.LiftedAt), ProviderKeeps: s.ProviderKeeps,
+		ID: s.ID.String(), Object: "suppression", Livemode: s.Livemode, Channel: string(s.Channel), Recipient: pointerTo(s.Recipient.Reveal()),
+		Kind: string(s.Kind), Title: why.Title, Liftable: s.Kind.Liftable(), Source: s.Source, Note: pointerTo(s.Note.Reveal()),
+		InviteID: pointerTo(s.InviteID.String()), CreatedAt: s.CreatedAt.UTC(), LiftedAt: inUTC(s.LiftedAt), ProviderKeeps: s.ProviderKeeps,
 	}
 }
 
@@ -59,7 +59,7 @@ func inUTC(t *time.Time) *time.Time {
 	return &u
 }
 
-func optional(s string) *string {
+func pointerTo(s string) *string {
 	if s == "" {
 		return nil
 	}
@@ -67,12 +67,12 @@ func optional(s string) *string {
 }
 
 // listSuppressions lists suppressions by the query string.
-func (a *api) listSuppressions(c echo.Context) error { return a.listSuppressed(c, query(c)) }
+func (a *api) listSuppressions(c echo.Context) error { return a.listSuppressed(c, parseQuery(c)) }
 
 // listSuppressed answers a list; q are its filters, wherever the request has them.
 func (a *api) listSuppressed(c echo.Context, q *params) error {
 	want := suppress.Query{
-		Channel: invite.Channel(q.word("channel", "email", "sms")), Kind: invite.Block(q.word("kind", names(invite.Blocks())...)),
+		Channel: invite.Channel(q.word("channel", "email", "sms")), Kind: invite.Block(q.word("kind", enumNames(invite.Blocks())...)),
 		Recipient: q.text("recipient", 320), Limit: q.limit(),
 	}
 	if cursor := q.values.Get("cursor"); cursor != "" {
@@ -85,7 +85,7 @@ func (a *api) listSuppressed(c echo.Context, q *params) error {
 	if err := q.done("limit", "cursor", "channel", "kind", "recipient"); err != nil {
 		return err
 	}
-	page, next, err := a.Suppressions.List(c.Request().Context(), asker(c), want)
+	page, next, err := a.Suppressions.List(c.Request().Context(), keyPrincipal(c), want)
 	if err != nil {
 		return err
 	}
@@ -93,7 +93,7 @@ func (a *api) listSuppressed(c echo.Context, q *params) error {
 	for _, s := range page {
 		shapes = append(shapes, shapeSuppression(s))
 	}
-	return answer(c, http.StatusOK, listOf(shapes, next.String()))
+	return writeJSON(c, http.StatusOK, listOf(shapes, next.String()))
 }
 
 // suppressionRequest is the body of POST /v1/suppressions.
@@ -110,11 +110,11 @@ type liftRequest struct {
 
 func (a *api) addSuppression(c echo.Context) error {
 	var req suppressionRequest
-	_, faults, err := body(c, &req, false)
-	if err := errors.Join(err, faulty(faults)); err != nil {
+	_, faults, err := bindBody(c, &req, false)
+	if err := errors.Join(err, faultsError(faults)); err != nil {
 		return err
 	}
-	s, fresh, err := a.Suppressions.Add(c.Request().Context(), asker(c), suppress.Add{Email: req.Email, Phone: req.Phone, Reason: req.Reason})
+	s, fresh, err := a.Suppressions.Add(c.Request().Context(), keyPrincipal(c), suppress.Add{Email: req.Email, Phone: req.Phone, Reason: req.Reason})
 	if err != nil {
 		return err
 	}
@@ -122,7 +122,7 @@ func (a *api) addSuppression(c echo.Context) error {
 	if !fresh {
 		status = http.StatusOK // it was blocked already, and the first reason stands
 	}
-	return answer(c, status, shapeSuppression(s))
+	return writeJSON(c, status, shapeSuppression(s))
 }
 
 func (a *api) liftSuppression(c echo.Context) error {
@@ -131,17 +131,17 @@ func (a *api) liftSuppression(c echo.Context) error {
 		return invite.Errorf(invite.CodeSuppressionNotFound, "No suppression of this key's project and mode has this id.")
 	}
 	var req liftRequest
-	raw, faults, err := body(c, &req, true)
-	if err := errors.Join(err, faulty(faults)); err != nil {
+	raw, faults, err := bindBody(c, &req, true)
+	if err := errors.Join(err, faultsError(faults)); err != nil {
 		return err
 	}
 	if len(bytes.TrimSpace(raw)) == 0 {
 		// Many clients and proxies drop the body of a DELETE.
 		req.Reason = "No reason given"
 	}
-	s, err := a.Suppressions.Lift(c.Request().Context(), asker(c), id, req.Reason)
+	s, err := a.Suppressions.Lift(c.Request().Context(), keyPrincipal(c), id, req.Reason)
 	if err != nil {
 		return err
 	}
-	return answer(c, http.StatusOK, shapeSuppression(s))
+	return writeJSON(c, http.StatusOK, shapeSuppression(s))
 }

@@ -62,7 +62,7 @@ func (a *api) events(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return answer(c, http.StatusOK, listOf(shapes, ""))
+	return writeJSON(c, http.StatusOK, listOf(shapes, ""))
 }
 
 func (a *api) deliveries(c echo.Context) error {
@@ -74,7 +74,7 @@ func (a *api) deliveries(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return answer(c, http.StatusOK, listOf(shapes, ""))
+	return writeJSON(c, http.StatusOK, listOf(shapes, ""))
 }
 
 // ownInvite is the id of the path, once it is known to be the asker's.
@@ -83,10 +83,10 @@ func (a *api) ownInvite(c echo.Context) (invite.ID, error) {
 	if err != nil {
 		return id, err
 	}
-	if err := query(c).done(); err != nil {
+	if err := parseQuery(c).done(); err != nil {
 		return id, err
 	}
-	_, err = a.owned(c.Request().Context(), asker(c), id)
+	_, err = a.owned(c.Request().Context(), keyPrincipal(c), id)
 	return id, err
 }
 
@@ -144,14 +144,14 @@ func shapeOf(d find.Delivery) deliveryShape {
 }
 
 func (a *api) delivery(c echo.Context) error {
-	if err := query(c).done(); err != nil {
+	if err := parseQuery(c).done(); err != nil {
 		return err
 	}
 	d, err := a.ownDelivery(c)
 	if err != nil {
 		return err
 	}
-	return answer(c, http.StatusOK, shapeOf(d))
+	return writeJSON(c, http.StatusOK, shapeOf(d))
 }
 
 func (a *api) ownDelivery(c echo.Context) (find.Delivery, error) {
@@ -160,7 +160,7 @@ func (a *api) ownDelivery(c echo.Context) (find.Delivery, error) {
 	if err != nil {
 		return find.Delivery{}, missing
 	}
-	p := asker(c)
+	p := keyPrincipal(c)
 	d, err := find.GetDelivery(c.Request().Context(), a.DB, p.ProjectID, p.Livemode, id)
 	if errors.Is(err, find.ErrNotFound) {
 		return d, missing
@@ -169,10 +169,10 @@ func (a *api) ownDelivery(c echo.Context) (find.Delivery, error) {
 }
 
 func (a *api) reasons(c echo.Context) error {
-	if err := query(c).done(); err != nil {
+	if err := parseQuery(c).done(); err != nil {
 		return err
 	}
-	return answer(c, http.StatusOK, listOf(invite.Explanations(), ""))
+	return writeJSON(c, http.StatusOK, listOf(invite.Explanations(), ""))
 }
 
 func orNull(s string) *string {

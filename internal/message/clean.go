@@ -15,15 +15,15 @@ const (
 	maxLegal  = 300
 )
 
-// clean makes s one line of visible text of at most limit characters: no
+// cleanLine makes s one line of visible text of at most limit characters: no
 // control or formatting characters (bidi overrides, zero width), white space
 // collapsed, towers of combining marks flattened.
-func clean(s string, limit int) string {
+func cleanLine(s string, limit int) string {
 	var b strings.Builder
 	n, marks, space := 0, 0, false
 	for i, r := range s {
 		switch {
-		case (r == '\u200c' || r == '\u200d') && spells(s, i):
+		case (r == '\u200c' || r == '\u200d') && isSpellingJoiner(s, i):
 		case r == utf8.RuneError, unicode.Is(unicode.Cf, r), unicode.Is(unicode.Co, r):
 			continue
 		case unicode.IsSpace(r), unicode.IsControl(r):
@@ -60,10 +60,10 @@ func clean(s string, limit int) string {
 	return b.String()
 }
 
-// spells reports whether the joiner at byte i is a part of a word's spelling:
+// isSpellingJoiner reports whether the joiner at byte i is a part of a word's spelling:
 // Persian, Indic scripts and joined emoji need it. Texts of callers come here with
 // those joiners only that pass contact.Clean; brands' names come as configured.
-func spells(s string, i int) bool {
+func isSpellingJoiner(s string, i int) bool {
 	before, _ := utf8.DecodeLastRuneInString(s[:i])
 	after, _ := utf8.DecodeRuneInString(s[i+len("\u200c"):])
 	joined := func(r rune) bool {
@@ -75,7 +75,7 @@ func spells(s string, i int) bool {
 // cleanTyped is clean for text that a stranger may have typed. Mail programs
 // turn written addresses into links, and the only link in our messages is ours.
 func cleanTyped(s string, limit int) string {
-	words := strings.Fields(clean(s, 4*limit))
+	words := strings.Fields(cleanLine(s, 4*limit))
 	kept := words[:0]
 	for _, w := range words {
 		if strings.Contains(w, "://") || strings.HasPrefix(strings.ToLower(w), "www.") {
@@ -83,5 +83,5 @@ func cleanTyped(s string, limit int) string {
 		}
 		kept = append(kept, w)
 	}
-	return clean(strings.Join(kept, " "), limit)
+	return cleanLine(strings.Join(kept, " "), limit)
 }

@@ -33,7 +33,7 @@ func toGSM(s string) string {
 	}
 	var b strings.Builder
 	for _, r := range norm.NFC.String(s) {
-		if septets(r) > 0 {
+		if countSeptets(r) > 0 {
 			b.WriteRune(r)
 			continue
 		}
@@ -51,7 +51,7 @@ func toGSM(s string) string {
 
 func fitsGSM(s string) bool {
 	for _, r := range s {
-		if septets(r) == 0 {
+		if countSeptets(r) == 0 {
 			return false
 		}
 	}

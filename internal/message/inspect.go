@@ -98,9 +98,9 @@ func (r *Renderer) Inspect(v Vars) (Inspection, error) {
 	}
 	if v.Colour != "" {
 		if p := NewPalette(v.Colour); !strings.EqualFold(p.Accent, v.Colour) {
-			warn(WarnContrast, "white text on %s is hard to read; buttons are %s instead", clean(v.Colour, 20), p.Accent)
+			warn(WarnContrast, "white text on %s is hard to read; buttons are %s instead", cleanLine(v.Colour, 20), p.Accent)
 		} else if p.OnAccent != white {
-			warn(WarnContrast, "white text on %s cannot be read; buttons carry dark text instead", clean(v.Colour, 20))
+			warn(WarnContrast, "white text on %s cannot be read; buttons carry dark text instead", cleanLine(v.Colour, 20))
 		}
 	}
 	return out, nil

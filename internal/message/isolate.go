@@ -14,10 +14,10 @@ const (
 	isolateEnd   = "\u2069"
 )
 
-// isolated returns a function that puts a name into an isolate where letters of
+// isolateName returns a function that puts a name into an isolate where letters of
 // it run against the text around it: rtl is that of the text. Other names stay as
 // they are, without invisible characters.
-func isolated(rtl bool) func(string) string {
+func isolateName(rtl bool) func(string) string {
 	return func(s string) string {
 		for _, r := range s {
 			p, _ := bidi.LookupRune(r)
@@ -33,9 +33,9 @@ func isolated(rtl bool) func(string) string {
 	}
 }
 
-// bdi returns a function that sets a name apart in HTML.
-func bdi(rtl bool) func(string) htmltemplate.HTML {
-	isolate := isolated(rtl)
+// wrapBDI returns a function that sets a name apart in HTML.
+func wrapBDI(rtl bool) func(string) htmltemplate.HTML {
+	isolate := isolateName(rtl)
 	return func(s string) htmltemplate.HTML {
 		return htmltemplate.HTML("<bdi>" + htmltemplate.HTMLEscapeString(isolate(s)) + "</bdi>") //nolint:gosec // escaped
 	}

@@ -45,7 +45,7 @@ func NewPalette(colour string) Palette {
 	if onWhite(r, g, b) >= minDarken {
 		r0, g0, b0 := r, g, b
 		for f := 255; onWhite(r, g, b) < minText; f-- {
-			r, g, b = scale(r0, f), scale(g0, f), scale(b0, f)
+			r, g, b = scaleColour(r0, f), scaleColour(g0, f), scaleColour(b0, f)
 		}
 	}
 	brand := fmt.Sprintf("#%02x%02x%02x", r, g, b)
@@ -56,16 +56,16 @@ func NewPalette(colour string) Palette {
 	if onWhite(r, g, b) < minFill {
 		p.Accent, p.OnAccent = ink, white
 	}
-	if (luminance(r, g, b)+0.05)/(darkGround+0.05) < minFill {
+	if (relativeLuminance(r, g, b)+0.05)/(darkGround+0.05) < minFill {
 		p.AccentDark, p.OnAccentDark = paper, ink
 	}
 	return p
 }
 
 // onWhite is the contrast of a colour with white, WCAG's ratio.
-func onWhite(r, g, b uint8) float64 { return 1.05 / (luminance(r, g, b) + 0.05) }
+func onWhite(r, g, b uint8) float64 { return 1.05 / (relativeLuminance(r, g, b) + 0.05) }
 
-func scale(c uint8, f int) uint8 { return uint8(int(c) * f / 255) } //nolint:gosec // at most c
+func scaleColour(c uint8, f int) uint8 { return uint8(int(c) * f / 255) } //nolint:gosec // at most c
 
 func parseColour(s string) (r, g, b uint8, ok bool) {
 	if len(s) == 4 {
@@ -81,13 +81,13 @@ func parseColour(s string) (r, g, b uint8, ok bool) {
 	return uint8(v >> 16), uint8(v >> 8), uint8(v), true //nolint:gosec // shifted into range
 }
 
-// luminance is WCAG's relative luminance.
-func luminance(r, g, b uint8) float64 {
-	return 0.2126*linear(r) + 0.7152*linear(g) + 0.0722*linear(b)
+// relativeLuminance is WCAG's relative luminance.
+func relativeLuminance(r, g, b uint8) float64 {
+	return 0.2126*linearChannel(r) + 0.7152*linearChannel(g) + 0.0722*linearChannel(b)
 }
 
-// linear undoes the sRGB transfer curve for one channel.
-func linear(c uint8) float64 {
+// linearChannel undoes the sRGB transfer curve for one channel.
+func linearChannel(c uint8) float64 {
 	v := float64(c) / 255
 	if v <= 0.04045 {
 		return v / 12.92

@@ -54,7 +54,7 @@ func (r *Renderer) rehearseVariants(v Vars) error {
 	}
 	for _, ts := range [][]*template.Template{e.subjects[v.Kind], e.sms[v.Kind]} {
 		for _, t := range ts {
-			if _, err := execute(t, c); err != nil {
+			if _, err := executeTemplate(t, c); err != nil {
 				return err
 			}
 		}

@@ -60,7 +60,7 @@ func NewRenderer(fsys fs.FS) (*Renderer, error) {
 			return nil, err
 		}
 	}
-	r.version, err = fingerprint(fsys)
+	r.version, err = hashFiles(fsys)
 	return r, err
 }
 
@@ -88,7 +88,7 @@ func (r *Renderer) Email(v Vars) (Email, error) {
 	return Email{
 		Subject: c.Subject,
 		HTML:    secret.New(html.String()),
-		Text:    secret.New(wrap(text.String())),
+		Text:    secret.New(wrapText(text.String())),
 	}, nil
 }
 
@@ -105,7 +105,7 @@ func (r *Renderer) SMS(v Vars) (SMS, error) {
 	}
 	best := SMS{}
 	for _, t := range e.sms[kindOf(v)] {
-		body, err := execute(t, c)
+		body, err := executeTemplate(t, c)
 		if err != nil {
 			return SMS{}, err
 		}
@@ -162,8 +162,8 @@ func newEdition(fsys fs.FS, l *Language) (*edition, error) {
 
 	// One source, two meanings of "name" and "strong".
 	rtl := l.Dir == "rtl"
-	e.html = htmltemplate.New(l.Tag).Funcs(htmltemplate.FuncMap{"name": bdi(rtl), "strong": strong})
-	e.text = template.New(l.Tag).Funcs(template.FuncMap{"name": isolated(rtl), "strong": plain})
+	e.html = htmltemplate.New(l.Tag).Funcs(htmltemplate.FuncMap{"name": wrapBDI(rtl), "strong": markStrong})
+	e.text = template.New(l.Tag).Funcs(template.FuncMap{"name": isolateName(rtl), "strong": plainText})
 	for _, part := range append(parts, [2]string{layoutFolder + "/email.html", string(layoutHTML)}) {
 		if _, err := e.html.New(part[0]).Parse(part[1]); err != nil {
 			return nil, err
@@ -185,10 +185,10 @@ func newEdition(fsys fs.FS, l *Language) (*edition, error) {
 	}
 	e.gsm = true
 	for _, k := range []Kind{First, Resend, Reminder, Passcode} {
-		if e.subjects[k], err = variants(l, "email/"+string(k)+".subject.txt", nil); err != nil {
+		if e.subjects[k], err = parseVariants(l, "email/"+string(k)+".subject.txt", nil); err != nil {
 			return nil, err
 		}
-		if e.sms[k], err = variants(l, "sms/"+string(k)+".txt", stop); err != nil {
+		if e.sms[k], err = parseVariants(l, "sms/"+string(k)+".txt", stop); err != nil {
 			return nil, err
 		}
 		for _, t := range e.sms[k] {
@@ -198,16 +198,16 @@ func newEdition(fsys fs.FS, l *Language) (*edition, error) {
 	return e, nil
 }
 
-func strong(s string) htmltemplate.HTML {
+func markStrong(s string) htmltemplate.HTML {
 	return htmltemplate.HTML("<strong>" + htmltemplate.HTMLEscapeString(s) + "</strong>") //nolint:gosec // escaped
 }
 
-func plain(s string) string { return s }
+func plainText(s string) string { return s }
 
-// variants parses a file of wordings, one a line, best first. A comment may
+// parseVariants parses a file of wordings, one a line, best first. A comment may
 // run over several lines at the top. Every wording may use what shared defines;
 // nil shares nothing.
-func variants(l *Language, name string, shared *template.Template) ([]*template.Template, error) {
+func parseVariants(l *Language, name string, shared *template.Template) ([]*template.Template, error) {
 	file, src, err := l.ReadFile(name)
 	if err != nil {
 		return nil, err
@@ -247,7 +247,7 @@ func variants(l *Language, name string, shared *template.Template) ([]*template.
 func firstWithin(ts []*template.Template, c content, limit int) (string, error) {
 	last := ""
 	for _, t := range ts {
-		s, err := execute(t, c)
+		s, err := executeTemplate(t, c)
 		if err != nil {
 			return "", err
 		}
@@ -259,10 +259,10 @@ func firstWithin(ts []*template.Template, c content, limit int) (string, error) 
 		}
 		last = s
 	}
-	return clean(last, limit), nil
+	return cleanLine(last, limit), nil
 }
 
-func execute(t *template.Template, c content) (string, error) {
+func executeTemplate(t *template.Template, c content) (string, error) {
 	var b strings.Builder
 	if err := t.Execute(&b, c); err != nil {
 		return "", fmt.Errorf("render a wording: %w", err)
@@ -270,9 +270,9 @@ func execute(t *template.Template, c content) (string, error) {
 	return b.String(), nil
 }
 
-// fingerprint hashes names and contents of the files messages are made of, and
+// hashFiles hashes names and contents of the files messages are made of, and
 // not those of pages.
-func fingerprint(fsys fs.FS) (string, error) {
+func hashFiles(fsys fs.FS) (string, error) {
 	h := sha256.New()
 	err := fs.WalkDir(fsys, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {

@@ -21,8 +21,8 @@ const (
 		"¿abcdefghijklmnopqrstuvwxyzäöñüà"
 )
 
-// septets is what r costs in GSM-7, 0 when it cannot be written.
-func septets(r rune) int {
+// countSeptets is what r costs in GSM-7, 0 when it cannot be written.
+func countSeptets(r rune) int {
 	if r < 0x80 {
 		// The common case without a search: ASCII but for these.
 		switch r {
@@ -54,9 +54,9 @@ func septets(r rune) int {
 // between segments, so a segment may end one unit early.
 func Segments(body string) (enc Encoding, units, segments int) {
 	enc = GSM7
-	cost, single, multi := septets, 160, 153
+	cost, single, multi := countSeptets, 160, 153
 	for _, r := range body {
-		if septets(r) == 0 {
+		if countSeptets(r) == 0 {
 			enc = UCS2
 			cost, single, multi = utf16Units, 70, 67
 			break

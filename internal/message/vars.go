@@ -128,16 +128,16 @@ func newContent(v Vars, l *Language) (content, error) {
 	p := NewPalette(v.Colour)
 	c := content{
 		Lang: l.Tag, Dir: l.Dir, Start: "left",
-		Brand: clean(v.Brand, maxName), App: clean(v.AppName, maxName), AppShort: clean(v.AppShort, maxName),
+		Brand: cleanLine(v.Brand, maxName), App: cleanLine(v.AppName, maxName), AppShort: cleanLine(v.AppShort, maxName),
 		Inviter: cleanTyped(v.Inviter, maxName), Name: cleanTyped(v.RecipientName, maxName),
 		Reason: cleanTyped(v.Reason, maxReason), Note: cleanTyped(v.Note, maxNote),
-		Email: clean(v.RecipientEmail.Reveal(), 320), StopURL: stop,
+		Email: cleanLine(v.RecipientEmail.Reveal(), 320), StopURL: stop,
 		Resend: v.Kind == Resend, Reminder: v.Kind == Reminder, ByUser: v.Initiator == ByUser, Direct: v.LinkType == LinkConnect,
 		CanRenew: v.CanRenew && v.LinkType != LinkConnect, CanReport: v.CanReport && v.LinkType != LinkConnect,
 		Until: l.Moment(v.ExpiresAt, v.Zone, v.ZoneIsRecipients), Duration: l.Duration(v.ExpiresAt.Sub(v.Now)),
-		SupportEmail: clean(v.SupportEmail, 320), LegalLine: clean(v.LegalLine, maxLegal),
+		SupportEmail: cleanLine(v.SupportEmail, 320), LegalLine: cleanLine(v.LegalLine, maxLegal),
 		PrivacyURL: httpsOnly(v.PrivacyURL), LogoURL: httpsOnly(v.LogoURL),
-		ConnectHost: clean(v.ConnectHost, 253),
+		ConnectHost: cleanLine(v.ConnectHost, 253),
 		AccentDark:  template.CSS(p.AccentDark), OnAccentDark: template.CSS(p.OnAccentDark), //nolint:gosec // made by NewPalette
 		Accent: template.CSS(p.Accent), OnAccent: template.CSS(p.OnAccent), LinkColour: template.CSS(p.Link), //nolint:gosec // made by NewPalette
 	}

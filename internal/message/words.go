@@ -65,8 +65,8 @@ func newLanguage(fsys fs.FS, tag string) (*Language, error) {
 	if err != nil {
 		return nil, errors.New("the folder's name is no language tag, such as pt or pt-BR")
 	}
-	l := &Language{Tag: tag, fsys: fsys, folders: chain(tag)}
-	l.words = template.New("words.txt").Funcs(template.FuncMap{"nth": nth, "renamed": renamed, "plural": pluralOf(known)})
+	l := &Language{Tag: tag, fsys: fsys, folders: tagChain(tag)}
+	l.words = template.New("words.txt").Funcs(template.FuncMap{"nth": nthWord, "renamed": renamePlace, "plural": pluralOf(known)})
 	// From the language to the region, so that the region redefines.
 	for i := len(l.folders) - 1; i >= 0; i-- {
 		name := path.Join(l.folders[i], "words.txt")
@@ -120,8 +120,8 @@ func (l *Language) rehearse() error {
 	return nil
 }
 
-// chain lists a tag and its parents: pt-BR, pt.
-func chain(tag string) []string {
+// tagChain lists a tag and its parents: pt-BR, pt.
+func tagChain(tag string) []string {
 	out := []string{tag}
 	for {
 		i := strings.LastIndexByte(tag, '-')
@@ -138,17 +138,17 @@ func baseOf(tag string) string {
 	return base
 }
 
-// nth picks a word by a number counted from one.
-func nth(n int, words ...string) (string, error) {
+// nthWord picks a word by a number counted from one.
+func nthWord(n int, words ...string) (string, error) {
 	if n < 1 || n > len(words) {
 		return "", fmt.Errorf("no word number %d of %d", n, len(words))
 	}
 	return words[n-1], nil
 }
 
-// renamed gives what a language calls a place, from pairs of the zone's name
+// renamePlace gives what a language calls a place, from pairs of the zone's name
 // and the language's; a place that is not among them keeps its own.
-func renamed(name string, pairs ...string) (string, error) {
+func renamePlace(name string, pairs ...string) (string, error) {
 	if len(pairs)%2 != 0 {
 		return "", errors.New("renamed wants pairs of names")
 	}
@@ -190,7 +190,7 @@ func (ls *Languages) Tags() []string { return append([]string(nil), ls.tags...) 
 func (ls *Languages) Match(wanted ...string) *Language {
 	for _, w := range wanted {
 		w = strings.ToLower(strings.ReplaceAll(w, "_", "-"))
-		for _, tag := range chain(w) {
+		for _, tag := range tagChain(w) {
 			if l := ls.all[tag]; l != nil {
 				return l
 			}
@@ -215,7 +215,7 @@ func (l *Language) ReadFile(name string) (file string, src []byte, err error) {
 
 // Duration says d in words, to the minute below two days and to the hour from
 // there: "45 minutes", "3 h 48 min", "7 days".
-func (l *Language) Duration(d time.Duration) string { return must(l.duration(d)) }
+func (l *Language) Duration(d time.Duration) string { return mustRender(l.duration(d)) }
 
 func (l *Language) duration(d time.Duration) (string, error) {
 	var parts struct{ Days, Hours, Minutes int }
@@ -232,13 +232,13 @@ func (l *Language) duration(d time.Duration) (string, error) {
 // Moment says t in words to the minute, never later than t. With named, zone is
 // the reader's and its place stands beside the time; otherwise the time is UTC.
 func (l *Language) Moment(t time.Time, zone *time.Location, named bool) string {
-	return must(l.moment("moment", t, zone, named))
+	return mustRender(l.moment("moment", t, zone, named))
 }
 
 // Clock writes the time of day alone, for a line that has no room for more: UTC
 // is named, a zone of the reader's is not.
 func (l *Language) Clock(t time.Time, zone *time.Location, named bool) string {
-	clock := must(l.moment("clock", t, zone, named))
+	clock := mustRender(l.moment("clock", t, zone, named))
 	if !named || zone == nil || placeOf(zone) == "" {
 		clock += " UTC"
 	}
@@ -306,8 +306,8 @@ func (l *Language) word(name string, data any) (string, error) {
 	return b.String(), nil
 }
 
-// must is for words that rehearse has tried.
-func must(s string, err error) string {
+// mustRender is for words that rehearse has tried.
+func mustRender(s string, err error) string {
 	if err != nil {
 		panic(err)
 	}

@@ -9,9 +9,9 @@ import (
 // textWidth keeps the text part readable where nothing wraps it.
 const textWidth = 76
 
-// wrap breaks long paragraphs at spaces. A word longer than a line, above all
+// wrapText breaks long paragraphs at spaces. A word longer than a line, above all
 // the link, stays whole on a line of its own. Runs of empty lines become one.
-func wrap(text string) string {
+func wrapText(text string) string {
 	var b strings.Builder
 	empty := true // swallows empty lines at the top
 	for line := range strings.Lines(text) {
@@ -29,7 +29,7 @@ func wrap(text string) string {
 			continue
 		}
 		width := 0
-		for _, w := range strings.FieldsFunc(line, breakable) {
+		for _, w := range strings.FieldsFunc(line, isBreakable) {
 			n := utf8.RuneCountInString(w)
 			if width > 0 && width+1+n > textWidth {
 				b.WriteByte('\n')
@@ -47,6 +47,6 @@ func wrap(text string) string {
 	return strings.TrimRight(b.String(), "\n") + "\n"
 }
 
-// breakable reports whether a line may end here. French sets no-break spaces before
+// isBreakable reports whether a line may end here. French sets no-break spaces before
 // its colons and question marks, which strings.Fields would take for spaces.
-func breakable(r rune) bool { return unicode.IsSpace(r) && r != '\u00a0' && r != '\u202f' }
+func isBreakable(r rune) bool { return unicode.IsSpace(r) && r != '\u00a0' && r != '\u202f' }

@@ -115,7 +115,7 @@ func Translate(err error) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return &fault{kind: ErrTimeout, text: errNoAnswer.text, err: err}
 	}
-	if unreachable(err) {
+	if isUnreachable(err) {
 		return &fault{kind: ErrUnavailable, text: "database unavailable: connection lost or refused", err: err}
 	}
 	return err
@@ -164,7 +164,7 @@ func callerGaveUp(err error) bool {
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
-func unreachable(err error) bool {
+func isUnreachable(err error) bool {
 	var network net.Error
 	return errors.As(err, &network) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||

@@ -78,7 +78,7 @@ func (h *Held) Release(ctx context.Context) error {
 func (h *Held) watch(ctx context.Context) {
 	defer close(h.done)
 	for {
-		_, err := await(ctx, h.conn, holdHeartbeat)
+		_, err := awaitNotification(ctx, h.conn, holdHeartbeat)
 		if ctx.Err() != nil {
 			return
 		}

@@ -103,7 +103,7 @@ func showsOthers(err error) bool {
 	if errors.As(err, &pg) {
 		return pg.Code == readOnly || strings.HasPrefix(pg.Code, "57P")
 	}
-	return !callerGaveUp(err) && unreachable(err)
+	return !callerGaveUp(err) && isUnreachable(err)
 }
 
 // replace closes the pool's idle connections, and those in use when they come

@@ -42,7 +42,7 @@ type subscriber struct {
 
 // NewListener makes a Listener; nothing arrives before Run.
 func NewListener(p ListenerParams) *Listener {
-	return &Listener{url: p.URL, sockets: p.Sockets, log: p.Log, heartbeat: or(p.Heartbeat, 5*time.Second)}
+	return &Listener{url: p.URL, sockets: p.Sockets, log: p.Log, heartbeat: orDefault(p.Heartbeat, 5*time.Second)}
 }
 
 // buffer is how many payloads wait for a slow subscriber.
@@ -82,7 +82,7 @@ func (l *Listener) Run(ctx context.Context) error {
 		if try == 0 {
 			l.log.WarnContext(ctx, "listening is interrupted; polling carries on", "error", Translate(err))
 		}
-		if !rest(ctx, retryDelay(try)) {
+		if !waitFor(ctx, retryDelay(try)) {
 			break
 		}
 	}
@@ -97,7 +97,7 @@ func (l *Listener) serve(ctx context.Context, conn *pgx.Conn) error {
 			cancel()
 			return err
 		}
-		note, err := await(wait, conn, l.heartbeat)
+		note, err := awaitNotification(wait, conn, l.heartbeat)
 		interrupted := wait.Err() != nil
 		cancel()
 		switch {

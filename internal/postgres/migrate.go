@@ -42,14 +42,14 @@ func Migrate(ctx context.Context, url string, log *slog.Logger) (err error) {
 	db := stdlib.OpenDB(*cfg)
 	defer func() { err = errors.Join(err, db.Close()) }()
 
-	p, err := provider(db)
+	p, err := newProvider(db)
 	if err != nil {
 		return err
 	}
 	results, err := p.Up(ctx)
 	var partial *goose.PartialError
 	if errors.As(err, &partial) {
-		return fmt.Errorf("migration %s: %w", partial.Failed.Source.Path, describe(partial.Err))
+		return fmt.Errorf("migration %s: %w", partial.Failed.Source.Path, describeError(partial.Err))
 	}
 	if err != nil {
 		return fmt.Errorf("migrate: %w", Translate(err))
@@ -74,7 +74,7 @@ func Pending(ctx context.Context, url string) (int, error) {
 	defer cancel()
 	db := stdlib.OpenDB(*parsed.ConnConfig)
 	defer func() { _ = db.Close() }()
-	p, err := provider(db)
+	p, err := newProvider(db)
 	if err != nil {
 		return 0, err
 	}
@@ -112,7 +112,7 @@ func appliedVersions(ctx context.Context, db *sql.DB) (map[int64]bool, error) {
 	return applied, rows.Err()
 }
 
-func provider(db *sql.DB) (*goose.Provider, error) {
+func newProvider(db *sql.DB) (*goose.Provider, error) {
 	sources, err := fs.Sub(migrations.FS, ".")
 	if err != nil {
 		return nil, fmt.Errorf("read the migrations: %w", err)
@@ -158,9 +158,9 @@ func (sessionLock) SessionUnlock(ctx context.Context, conn *sql.Conn) error {
 	return err
 }
 
-// describe keeps the server's message: a migration's failure is read by its
+// describeError keeps the server's message: a migration's failure is read by its
 // author or operator, and its statements contain no personal data. Details may.
-func describe(err error) error {
+func describeError(err error) error {
 	var pg *pgconn.PgError
 	if !errors.As(err, &pg) {
 		return err

@@ -59,7 +59,7 @@ func NewMonitor(p MonitorParams) (*Monitor, error) {
 	cfg := parsed.ConnConfig
 	cfg.RuntimeParams["application_name"] = "connectlink monitor"
 	cfg.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol // also through a transaction pooler
-	m := &Monitor{cfg: cfg, pools: p.Pools, log: p.Log, every: or(p.Every, 2*time.Second), asking: make(chan struct{}, 1)}
+	m := &Monitor{cfg: cfg, pools: p.Pools, log: p.Log, every: orDefault(p.Every, 2*time.Second), asking: make(chan struct{}, 1)}
 	m.asking <- struct{}{}
 	return m, nil
 }
@@ -68,7 +68,7 @@ func NewMonitor(p MonitorParams) (*Monitor, error) {
 func (m *Monitor) Run(ctx context.Context) error {
 	for {
 		_ = m.check(ctx)
-		if !rest(ctx, m.every) {
+		if !waitFor(ctx, m.every) {
 			break
 		}
 	}

@@ -36,7 +36,7 @@ type Notifier struct {
 // NewNotifier makes a Notifier; nothing is sent before Run.
 func NewNotifier(p NotifierParams) *Notifier {
 	return &Notifier{
-		url: p.URL, sockets: p.Sockets, log: p.Log, every: or(p.Every, 5*time.Millisecond),
+		url: p.URL, sockets: p.Sockets, log: p.Log, every: orDefault(p.Every, 5*time.Millisecond),
 		wake: make(chan struct{}, 1), pending: map[string]*bundle{},
 	}
 }
@@ -105,7 +105,7 @@ func (n *Notifier) Run(ctx context.Context) error {
 		if try == 0 {
 			n.log.WarnContext(ctx, "notifications are interrupted; polling carries on", "error", Translate(err))
 		}
-		if !rest(ctx, retryDelay(try)) {
+		if !waitFor(ctx, retryDelay(try)) {
 			break
 		}
 	}
@@ -121,7 +121,7 @@ func (n *Notifier) serve(ctx context.Context, conn *pgx.Conn) error {
 	for {
 		channels, payloads, wait := n.take(time.Now(), sent)
 		if len(channels) > 0 {
-			if err := send(ctx, conn, channels, payloads); err != nil {
+			if err := sendNotifications(ctx, conn, channels, payloads); err != nil {
 				for i, c := range channels {
 					n.giveBack(c, payloads[i])
 				}
@@ -138,7 +138,7 @@ func (n *Notifier) serve(ctx context.Context, conn *pgx.Conn) error {
 			timer.Stop()
 		case <-timer.C:
 			if wait == idlePing {
-				if err := ping(ctx, conn); err != nil {
+				if err := pingConn(ctx, conn); err != nil {
 					return err
 				}
 			}
@@ -177,7 +177,7 @@ func (n *Notifier) giveBack(channel, payload string) {
 	}
 }
 
-func send(ctx context.Context, conn *pgx.Conn, channels, payloads []string) error {
+func sendNotifications(ctx context.Context, conn *pgx.Conn, channels, payloads []string) error {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	_, err := conn.Exec(ctx, "SELECT pg_notify(channel, payload) FROM unnest($1::text[], $2::text[]) AS n (channel, payload)", channels, payloads)

@@ -61,11 +61,11 @@ var (
 // Errors: ErrUnavailable when the database cannot be reached; a URL that cannot
 // be read is reported without its password.
 func Open(ctx context.Context, p Params) (*pgxpool.Pool, error) {
-	p.StatementTimeout = or(p.StatementTimeout, 10*time.Second)
+	p.StatementTimeout = orDefault(p.StatementTimeout, 10*time.Second)
 	limit := &limits{
-		acquire:   or(p.AcquireTimeout, 250*time.Millisecond),
+		acquire:   orDefault(p.AcquireTimeout, 250*time.Millisecond),
 		statement: p.StatementTimeout + clientMargin,
-		tx:        or(p.TxTimeout, 3*p.StatementTimeout),
+		tx:        orDefault(p.TxTimeout, 3*p.StatementTimeout),
 	}
 	// Operations without a statement (a ping, closing a connection) have no other
 	// limit.
@@ -85,7 +85,7 @@ func Open(ctx context.Context, p Params) (*pgxpool.Pool, error) {
 		return nil, err
 	}
 	run := cfg.ConnConfig.RuntimeParams
-	run["application_name"] = or(p.AppName, "connectlink")
+	run["application_name"] = orDefault(p.AppName, "connectlink")
 	run["timezone"] = "UTC"
 	if p.Pooled {
 		cfg.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
@@ -102,7 +102,7 @@ func Open(ctx context.Context, p Params) (*pgxpool.Pool, error) {
 		return nil, fmt.Errorf("open the database pool: %w", err)
 	}
 	limit.pool.Store(pool)
-	if err := prove(ctx, pool); err != nil {
+	if err := proveConnection(ctx, pool); err != nil {
 		pool.Close()
 		return nil, fmt.Errorf("reach the database: %w", Translate(err))
 	}
@@ -114,14 +114,14 @@ func setSessionLimits(run map[string]string, p Params) {
 	// Compiling a plan takes longer than any of our queries. The planner thinks
 	// otherwise of a bounded walk that ends early, and it cost half a second.
 	run["jit"] = "off"
-	run["statement_timeout"] = millis(p.StatementTimeout)
-	run["lock_timeout"] = millis(or(p.LockTimeout, 5*time.Second))
-	run["idle_in_transaction_session_timeout"] = millis(or(p.IdleInTx, 15*time.Second))
+	run["statement_timeout"] = toMillis(p.StatementTimeout)
+	run["lock_timeout"] = toMillis(orDefault(p.LockTimeout, 5*time.Second))
+	run["idle_in_transaction_session_timeout"] = toMillis(orDefault(p.IdleInTx, 15*time.Second))
 }
 
-// prove waits for the first connection, which may take longer than the limit
+// proveConnection waits for the first connection, which may take longer than the limit
 // for an acquire; the pool goes on making it meanwhile.
-func prove(ctx context.Context, pool *pgxpool.Pool) error {
+func proveConnection(ctx context.Context, pool *pgxpool.Pool) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	for {
@@ -129,7 +129,7 @@ func prove(ctx context.Context, pool *pgxpool.Pool) error {
 		if !isPoolFull(err) {
 			return err
 		}
-		if !rest(ctx, 5*time.Millisecond) {
+		if !waitFor(ctx, 5*time.Millisecond) {
 			return err
 		}
 	}
@@ -138,7 +138,7 @@ func prove(ctx context.Context, pool *pgxpool.Pool) error {
 // readMargin is how much longer than a statement one read may wait.
 const readMargin = 2 * time.Second
 
-func or[T comparable](v, fallback T) T {
+func orDefault[T comparable](v, fallback T) T {
 	var zero T
 	if v == zero {
 		return fallback
@@ -146,4 +146,4 @@ func or[T comparable](v, fallback T) T {
 	return v
 }
 
-func millis(d time.Duration) string { return strconv.FormatInt(max(d.Milliseconds(), 1), 10) }
+func toMillis(d time.Duration) string { return strconv.FormatInt(max(d.Milliseconds(), 1), 10) }

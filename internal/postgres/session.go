@@ -34,7 +34,7 @@ func DialSession(ctx context.Context, p SessionParams) (*pgx.Conn, error) {
 	}
 	cfg := parsed.ConnConfig
 	run := cfg.RuntimeParams
-	run["application_name"] = or(run["application_name"], p.Name)
+	run["application_name"] = orDefault(run["application_name"], p.Name)
 	run["idle_session_timeout"] = "0"
 	run["statement_timeout"] = "10000"
 	// The server, too, must notice that we are gone, else it keeps our locks:
@@ -52,8 +52,8 @@ func DialSession(ctx context.Context, p SessionParams) (*pgx.Conn, error) {
 // idleLimit is the longest that a session may wait in one read.
 const idleLimit = time.Minute
 
-// ping makes a round trip.
-func ping(ctx context.Context, conn *pgx.Conn) error {
+// pingConn makes a round trip.
+func pingConn(ctx context.Context, conn *pgx.Conn) error {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	return conn.Ping(ctx)
@@ -66,11 +66,11 @@ func hangUp(ctx context.Context, conn *pgx.Conn) {
 	_ = conn.Close(ctx)
 }
 
-// await reads from an idle connection until a notification or the end of ctx.
+// awaitNotification reads from an idle connection until a notification or the end of ctx.
 // After d without either it asks the other end for a sign of life and returns
 // nothing. A closed connection is noticed at once, a silent one after d and
 // answerTimeout.
-func await(ctx context.Context, conn *pgx.Conn, d time.Duration) (*pgconn.Notification, error) {
+func awaitNotification(ctx context.Context, conn *pgx.Conn, d time.Duration) (*pgconn.Notification, error) {
 	inner, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
 	note, err := conn.WaitForNotification(inner)
@@ -78,7 +78,7 @@ func await(ctx context.Context, conn *pgx.Conn, d time.Duration) (*pgconn.Notifi
 		return note, err
 	}
 	// Not cut short by ctx: a round trip that is broken off costs the connection.
-	return nil, ping(context.WithoutCancel(ctx), conn)
+	return nil, pingConn(context.WithoutCancel(ctx), conn)
 }
 
 // retryDelay grows from 50 ms to 2 s, with jitter: all processes lose their
@@ -88,8 +88,8 @@ func retryDelay(try int) time.Duration {
 	return d/2 + rand.N(d/2)
 }
 
-// rest waits d; false when ctx ended first.
-func rest(ctx context.Context, d time.Duration) bool {
+// waitFor waits d; false when ctx ended first.
+func waitFor(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

@@ -150,8 +150,8 @@ func (c *socket) Close() error {
 	return c.Conn.Close()
 }
 
-// resolver bounds the resolution of one host, so that the next one is tried.
-func resolver(lookup func(ctx context.Context, host string) ([]string, error)) func(ctx context.Context, host string) ([]string, error) {
+// boundResolver bounds the resolution of one host, so that the next one is tried.
+func boundResolver(lookup func(ctx context.Context, host string) ([]string, error)) func(ctx context.Context, host string) ([]string, error) {
 	return func(ctx context.Context, host string) ([]string, error) {
 		ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
 		defer cancel()

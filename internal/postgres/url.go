@@ -53,7 +53,7 @@ func parseURL(raw string, s *Sockets, silence time.Duration) (*pgxpool.Config, e
 		c.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
 	}
 	c.DialFunc = s.dialer(silence, several)
-	c.LookupFunc = resolver(c.LookupFunc)
+	c.LookupFunc = boundResolver(c.LookupFunc)
 	before := c.OnPgError
 	c.OnPgError = func(conn *pgconn.PgConn, e *pgconn.PgError) bool { return before(conn, e) && e.Code != readOnly }
 	return cfg, nil

@@ -54,7 +54,7 @@ func Wait(ctx context.Context, p WaitParams) error {
 			logged = time.Now()
 			p.Log.WarnContext(ctx, "waiting for the database", "err", Translate(err), "for_at_most", left.Round(time.Second).String())
 		}
-		if !rest(ctx, min(pause, left)) {
+		if !waitFor(ctx, min(pause, left)) {
 			return ctx.Err()
 		}
 	}

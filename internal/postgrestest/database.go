@@ -41,7 +41,7 @@ func (s *server) prepare(ctx context.Context, fresh bool) error {
 		return err
 	}
 	if fresh {
-		if err := prune(ctx, conn, hash); err != nil {
+		if err := pruneDatabases(ctx, conn, hash); err != nil {
 			return err
 		}
 	}
@@ -79,9 +79,9 @@ func (s *server) build(ctx context.Context, conn *pgx.Conn, name string, fill fu
 	return err
 }
 
-// prune removes databases of earlier runs: no other process uses the server
+// pruneDatabases removes databases of earlier runs: no other process uses the server
 // yet, or it would have started it.
-func prune(ctx context.Context, conn *pgx.Conn, hash string) error {
+func pruneDatabases(ctx context.Context, conn *pgx.Conn, hash string) error {
 	rows, err := conn.Query(ctx, `SELECT datname FROM pg_database d
 		WHERE starts_with(datname, $1) AND NOT starts_with(datname, $1 || 'template_' || $2) AND NOT starts_with(datname, $1 || 'tx_' || $2)
 		AND NOT EXISTS (SELECT FROM pg_stat_activity a WHERE a.datname = d.datname)`, prefix, hash)

@@ -19,8 +19,8 @@ import (
 // visible to no other; now() is constant in it.
 func Tx(t testing.TB) pgx.Tx {
 	t.Helper()
-	s := use(t)
-	ctx, cancel := setup(t)
+	s := useServer(t)
+	ctx, cancel := setUpServer(t)
 	defer cancel()
 	conn, err := s.get(ctx, s.txURL)
 	if err != nil {
@@ -45,14 +45,14 @@ func Tx(t testing.TB) pgx.Tx {
 // the test ends, with any connections left.
 func New(t testing.TB) string {
 	t.Helper()
-	s := use(t)
+	s := useServer(t)
 	return s.clone(t, s.template)
 }
 
 // NewEmpty is New without migrations.
 func NewEmpty(t testing.TB) string {
 	t.Helper()
-	return use(t).clone(t, "template0")
+	return useServer(t).clone(t, "template0")
 }
 
 // Pool returns a pool on a database of the test's own; both go when the test
@@ -60,7 +60,7 @@ func NewEmpty(t testing.TB) string {
 func Pool(t testing.TB) *pgxpool.Pool {
 	t.Helper()
 	url := New(t)
-	ctx, cancel := setup(t)
+	ctx, cancel := setUpServer(t)
 	defer cancel()
 	pool, err := postgres.Open(ctx, postgres.Params{
 		URL:            url,
@@ -75,7 +75,7 @@ func Pool(t testing.TB) *pgxpool.Pool {
 	return pool
 }
 
-func use(t testing.TB) *server {
+func useServer(t testing.TB) *server {
 	t.Helper()
 	s, err := shared()
 	if err != nil {
@@ -84,13 +84,13 @@ func use(t testing.TB) *server {
 	return s
 }
 
-func setup(t testing.TB) (context.Context, context.CancelFunc) {
+func setUpServer(t testing.TB) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(t.Context(), time.Minute)
 }
 
 func (s *server) clone(t testing.TB, template string) string {
 	t.Helper()
-	ctx, cancel := setup(t)
+	ctx, cancel := setUpServer(t)
 	defer cancel()
 	name := cloneName("clone")
 	url, err := s.database(name)
@@ -144,8 +144,8 @@ func (s *server) put(ctx context.Context, url string, conn *pgx.Conn) {
 	s.idle[url] = append(s.idle[url], conn)
 }
 
-// passing reports whether the server was just stopping.
-func passing(err error) bool {
+// isPassing reports whether the server was just stopping.
+func isPassing(err error) bool {
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
 		return pg.Code == "57P01" || pg.Code == "57P03"

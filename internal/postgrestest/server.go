@@ -38,7 +38,7 @@ type server struct {
 var shared = sync.OnceValues(func() (*server, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
-	return open(ctx)
+	return openServer(ctx)
 })
 
 // Advisory locks in database "postgres".
@@ -53,10 +53,10 @@ const (
 // be gone soon after the last one.
 const idleFor = 90 * time.Second
 
-func open(ctx context.Context) (*server, error) {
+func openServer(ctx context.Context) (*server, error) {
 	for _, name := range []string{"CONNECTLINK_TEST_DATABASE_URL", "DATABASE_URL"} {
 		if u := os.Getenv(name); u != "" {
-			s, err := join(ctx, u)
+			s, err := joinServer(ctx, u)
 			if err != nil {
 				return nil, fmt.Errorf("use the server of %s: %w", name, err)
 			}
@@ -66,14 +66,14 @@ func open(ctx context.Context) (*server, error) {
 	// A server that stops itself just now is met by starting it again.
 	for {
 		s, err := openOwn(ctx)
-		if err == nil || ctx.Err() != nil || !passing(err) {
+		if err == nil || ctx.Err() != nil || !isPassing(err) {
 			return s, err
 		}
 	}
 }
 
 func openOwn(ctx context.Context) (*server, error) {
-	dir, err := folder(ctx)
+	dir, err := serverFolder(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +102,7 @@ func openIn(ctx context.Context, dir string, unused time.Duration) (*server, err
 	if err != nil {
 		return nil, err
 	}
-	s, err := join(ctx, srv.URL())
+	s, err := joinServer(ctx, srv.URL())
 	if err != nil {
 		return nil, err
 	}
@@ -115,8 +115,8 @@ func openIn(ctx context.Context, dir string, unused time.Duration) (*server, err
 	return s, s.prepare(ctx, !srv.Joined())
 }
 
-// join connects and announces the use.
-func join(ctx context.Context, serverURL string) (*server, error) {
+// joinServer connects and announces the use.
+func joinServer(ctx context.Context, serverURL string) (*server, error) {
 	conn, err := pgx.Connect(ctx, serverURL)
 	if err != nil {
 		return nil, err
@@ -169,8 +169,8 @@ END $$`
 	return nil
 }
 
-// folder is the test server's place: per user, per PostgreSQL version.
-func folder(ctx context.Context) (string, error) {
+// serverFolder is the test server's place: per user, per PostgreSQL version.
+func serverFolder(ctx context.Context) (string, error) {
 	bin, err := devpg.Find(ctx, os.LookupEnv, "", 0)
 	if err != nil {
 		return "", fmt.Errorf("%w. %s", err, devpg.Advice())
@@ -187,13 +187,13 @@ func folder(ctx context.Context) (string, error) {
 	if sys, ok := st.Sys().(*syscall.Stat_t); !ok || !st.IsDir() || int(sys.Uid) != os.Geteuid() || st.Mode().Perm()&0o022 != 0 {
 		return "", fmt.Errorf("%s is not a folder of ours alone: remove it", base)
 	}
-	return current(base, "pg"+strconv.Itoa(bin.Major), bootID())
+	return currentFolder(base, "pg"+strconv.Itoa(bin.Major), bootID())
 }
 
-// current names the server's folder and removes those from before the last
+// currentFolder names the server's folder and removes those from before the last
 // start of this machine: without fsync a crash of the machine may have left
 // nonsense, and nothing can be running there.
-func current(base, version, boot string) (string, error) {
+func currentFolder(base, version, boot string) (string, error) {
 	keep := filepath.Join(base, version+"-"+boot)
 	if boot == "" {
 		return keep, nil

@@ -87,7 +87,7 @@ func TestFoldersOfEarlierBootsAreRemoved(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	got, err := current(base, "pg15", "now")
+	got, err := currentFolder(base, "pg15", "now")
 	if err != nil || got != filepath.Join(base, "pg15-now") {
 		t.Errorf("got %s, %v", got, err)
 	}

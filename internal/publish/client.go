@@ -24,13 +24,13 @@ var ErrPrivateAddress = errors.New("the address is not a public one")
 // ErrNoAddress: the webhook's name has no address.
 var ErrNoAddress = errors.New("the name has no address")
 
-// client calls products. It follows no redirects, keeps no connection for
+// newClient calls products. It follows no redirects, keeps no connection for
 // long and looks at the address it is about to connect to: after DNS, so that
 // a name that resolves to a private address is caught too.
-func client(allowPrivate bool) *http.Client {
+func newClient(allowPrivate bool) *http.Client {
 	dialer := &net.Dialer{Timeout: 5 * time.Second}
 	if !allowPrivate {
-		dialer.Control = func(_, address string, _ syscall.RawConn) error { return public(address) }
+		dialer.Control = func(_, address string, _ syscall.RawConn) error { return isPublicAddr(address) }
 	}
 	return &http.Client{
 		Timeout: timeout,
@@ -64,7 +64,7 @@ var special = []netip.Prefix{
 	netip.MustParsePrefix("2002::/16"),
 }
 
-func public(address string) error {
+func isPublicAddr(address string) error {
 	host, err := netip.ParseAddrPort(address)
 	if err != nil {
 		return fmt.Errorf("read the address to connect to: %w", ErrPrivateAddress)

@@ -17,7 +17,7 @@ func TestOnlyPublicAddressesAreCalled(t *testing.T) {
 		"[::1]:80": false, "[fe80::1]:80": false, "[fc00::1]:80": false, "[::ffff:127.0.0.1]:80": false, "[::ffff:10.0.0.1]:443": false,
 		"[64:ff9b::7f00:1]:443": false, "[2002:7f00:1::]:443": false, "not an address": false,
 	} {
-		if err := public(address); (err == nil) != want {
+		if err := isPublicAddr(address); (err == nil) != want {
 			t.Errorf("%s: %v", address, err)
 		}
 	}
@@ -32,7 +32,7 @@ func TestTheAddressIsCheckedAfterDNS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	resp, err := client(false).Get("http://localhost:" + port)
+	resp, err := newClient(false).Get("http://localhost:" + port)
 	if err == nil {
 		_ = resp.Body.Close()
 	}
@@ -47,7 +47,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	defer inner.Close()
 	s := httptest.NewServer(http.RedirectHandler(inner.URL, http.StatusFound))
 	defer s.Close()
-	resp, err := client(true).Get(s.URL)
+	resp, err := newClient(true).Get(s.URL)
 	if err != nil {
 		t.Fatal(err)
 	}

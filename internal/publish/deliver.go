@@ -39,7 +39,9 @@ type Courier struct {
 }
 
 // NewCourier makes a Courier.
-func NewCourier(p Params) *Courier { return &Courier{p: p, http: client(false), private: client(true)} }
+func NewCourier(p Params) *Courier {
+	return &Courier{p: p, http: newClient(false), private: newClient(true)}
+}
 
 // body is what a product receives.
 type body struct {
@@ -83,7 +85,7 @@ func (c *Courier) Deliver(ctx context.Context, j job.Publish, createdAt time.Tim
 // earlier version stored none: those get the invite's current state.
 func (c *Courier) bodyOf(j job.Publish, inv find.Invite, createdAt time.Time) ([]byte, error) {
 	if j.Body == nil || inv.ErasedAt != nil {
-		return encode(c.p.Box, j, inv, createdAt)
+		return encodeBody(c.p.Box, j, inv, createdAt)
 	}
 	raw, err := c.p.Box.Open(j.Body, sealedAs(j))
 	if err != nil {
@@ -92,7 +94,7 @@ func (c *Courier) bodyOf(j job.Publish, inv find.Invite, createdAt time.Time) ([
 	return raw, nil
 }
 
-func encode(box *seal.Box, j job.Publish, inv find.Invite, createdAt time.Time) ([]byte, error) {
+func encodeBody(box *seal.Box, j job.Publish, inv find.Invite, createdAt time.Time) ([]byte, error) {
 	resource, err := find.Present(box, inv, find.Links{})
 	if err != nil {
 		return nil, err

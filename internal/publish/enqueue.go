@@ -46,7 +46,7 @@ func (o *Outbox) Enqueue(ctx context.Context, tx pgx.Tx, a ledger.Applied) error
 		return nil
 	}
 	for _, effect := range a.Effects {
-		name, ok := published(effect)
+		name, ok := eventName(effect)
 		if !ok {
 			continue
 		}
@@ -69,7 +69,7 @@ func (o *Outbox) snapshot(ctx context.Context, tx pgx.Tx, j job.Publish) ([]byte
 	if err != nil {
 		return nil, err
 	}
-	raw, err := encode(o.box, j, inv, inv.Now)
+	raw, err := encodeBody(o.box, j, inv, inv.Now)
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +81,7 @@ func sealedAs(j job.Publish) seal.AD {
 	return seal.AD{Column: "river_job.publish", ID: j.EventID.UUID()}
 }
 
-func published(e invite.Effect) (string, bool) {
+func eventName(e invite.Effect) (string, bool) {
 	switch e {
 	case invite.EffectPublishConnected:
 		return "invite.connected", true

@@ -131,13 +131,13 @@ func (b *Box) Open(sealed []byte, ad AD) ([]byte, error) {
 // hashes of different columns apart: the same text as "domain" and as "name"
 // gives unrelated hashes.
 func (b *Box) Hash(kind string, parts ...string) Hash {
-	return b.hashers[0].hash(joined(kind, parts))
+	return b.hashers[0].hash(joinParts(kind, parts))
 }
 
 // Hashes returns one hash per live key, the primary key's first, for lookups
 // with = ANY.
 func (b *Box) Hashes(kind string, parts ...string) []Hash {
-	in := joined(kind, parts)
+	in := joinParts(kind, parts)
 	out := make([]Hash, len(b.hashers))
 	for i := range b.hashers {
 		out[i] = b.hashers[i].hash(in)
@@ -160,9 +160,9 @@ func (h hasher) hash(in []byte) Hash {
 	return append(out, sum...)
 }
 
-// joined writes every part behind its length, so that ("ab", "c") and
+// joinParts writes every part behind its length, so that ("ab", "c") and
 // ("a", "bc") differ.
-func joined(kind string, parts []string) []byte {
+func joinParts(kind string, parts []string) []byte {
 	n := len(kind) + binary.MaxVarintLen32*(1+len(parts))
 	for _, p := range parts {
 		n += len(p)

@@ -80,11 +80,11 @@ func (k *Keyset) Rotate() (*Keyset, error) {
 // Introduce adds a fresh key to each half without using it for anything new:
 // the first step of a rotation without downtime.
 func (k *Keyset) Introduce() (*Keyset, error) {
-	sealing, err := introduce(k.sealing, sealingTemplate())
+	sealing, err := introduceKey(k.sealing, sealingTemplate())
 	if err != nil {
 		return nil, fmt.Errorf("add sealing key: %w", err)
 	}
-	hashing, err := introduce(k.hashing, hashingTemplate())
+	hashing, err := introduceKey(k.hashing, hashingTemplate())
 	if err != nil {
 		return nil, fmt.Errorf("add hashing key: %w", err)
 	}
@@ -93,11 +93,11 @@ func (k *Keyset) Introduce() (*Keyset, error) {
 
 // Promote makes the newest key of each half the one that seals and hashes.
 func (k *Keyset) Promote() (*Keyset, error) {
-	sealing, err := promote(k.sealing)
+	sealing, err := promoteKey(k.sealing)
 	if err != nil {
 		return nil, fmt.Errorf("promote sealing key: %w", err)
 	}
-	hashing, err := promote(k.hashing)
+	hashing, err := promoteKey(k.hashing)
 	if err != nil {
 		return nil, fmt.Errorf("promote hashing key: %w", err)
 	}
@@ -107,18 +107,18 @@ func (k *Keyset) Promote() (*Keyset, error) {
 // Retire drops every key but the primary one of each half. What only a dropped
 // key could open is lost: re-hash and re-seal, or let it expire, before.
 func (k *Keyset) Retire() (*Keyset, error) {
-	sealing, err := retire(k.sealing)
+	sealing, err := retireKeys(k.sealing)
 	if err != nil {
 		return nil, fmt.Errorf("retire sealing keys: %w", err)
 	}
-	hashing, err := retire(k.hashing)
+	hashing, err := retireKeys(k.hashing)
 	if err != nil {
 		return nil, fmt.Errorf("retire hashing keys: %w", err)
 	}
 	return &Keyset{sealing: sealing, hashing: hashing}, nil
 }
 
-func introduce(h *keyset.Handle, t *tinkpb.KeyTemplate) (*keyset.Handle, error) {
+func introduceKey(h *keyset.Handle, t *tinkpb.KeyTemplate) (*keyset.Handle, error) {
 	m := keyset.NewManagerFromHandle(h)
 	if _, err := m.Add(t); err != nil {
 		return nil, err
@@ -126,7 +126,7 @@ func introduce(h *keyset.Handle, t *tinkpb.KeyTemplate) (*keyset.Handle, error) 
 	return m.Handle()
 }
 
-func promote(h *keyset.Handle) (*keyset.Handle, error) {
+func promoteKey(h *keyset.Handle) (*keyset.Handle, error) {
 	newest, err := h.Entry(h.Len() - 1) // the manager appends
 	if err != nil {
 		return nil, err
@@ -138,7 +138,7 @@ func promote(h *keyset.Handle) (*keyset.Handle, error) {
 	return m.Handle()
 }
 
-func retire(h *keyset.Handle) (*keyset.Handle, error) {
+func retireKeys(h *keyset.Handle) (*keyset.Handle, error) {
 	m := keyset.NewManagerFromHandle(h)
 	left := 0
 	for i := range h.Len() {
@@ -168,8 +168,8 @@ func (k *Keyset) Encode() secret.Text {
 	// this package, so a failure is a fault of the program, not of its input.
 	js, err := json.Marshal(written{
 		Version: encodingVersion,
-		Sealing: cleartext(k.sealing),
-		Hashing: cleartext(k.hashing),
+		Sealing: writeCleartext(k.sealing),
+		Hashing: writeCleartext(k.hashing),
 	})
 	if err != nil {
 		panic("seal: the keyset did not encode")
@@ -177,7 +177,7 @@ func (k *Keyset) Encode() secret.Text {
 	return secret.New(base64.StdEncoding.EncodeToString(js))
 }
 
-func cleartext(h *keyset.Handle) json.RawMessage {
+func writeCleartext(h *keyset.Handle) json.RawMessage {
 	var buf bytes.Buffer
 	if err := insecurecleartextkeyset.Write(h, keyset.NewJSONWriter(&buf)); err != nil {
 		panic("seal: the keyset did not encode")

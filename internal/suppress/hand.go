@@ -66,9 +66,9 @@ type Query struct {
 func (s *Service) List(ctx context.Context, p access.Principal, q Query) ([]Suppression, invite.SuppressionID, error) {
 	f := suppression.Filter{Scope: s.scope(p.ProjectID, p.Livemode), Channel: q.Channel, Kind: q.Kind, Since: q.Since, After: q.After, Limit: q.Limit}
 	if q.Recipient != "" {
-		ch, address, ok := parse(q.Recipient, p)
+		ch, address, ok := parseAddress(q.Recipient, p)
 		if !ok {
-			return nil, q.After, faulty("/recipient", invite.FaultInvalid, "must be an email address, or a phone number that begins with + and the country code")
+			return nil, q.After, faultError("/recipient", invite.FaultInvalid, "must be an email address, or a phone number that begins with + and the country code")
 		}
 		f.Keys = suppression.Keys(s.p.Box, f.Scope, ch, address)
 	}
@@ -96,7 +96,7 @@ func (s *Service) CountSince(ctx context.Context, p access.Principal, since time
 // Add blocks an address by hand; the bool reports whether there was none before.
 // Errors: invalid_request.
 func (s *Service) Add(ctx context.Context, p access.Principal, a Add) (Suppression, bool, error) {
-	ch, address, err := one(a, p)
+	ch, address, err := pickAddress(a, p)
 	if err != nil {
 		return Suppression{}, false, err
 	}
@@ -114,7 +114,7 @@ func (s *Service) Add(ctx context.Context, p access.Principal, a Add) (Suppressi
 		if err != nil || !fresh {
 			return err
 		}
-		return audit(ctx, tx, p, access.ActBlock, id, invite.ID{})
+		return appendAudit(ctx, tx, p, access.ActBlock, id, invite.ID{})
 	})
 	if err != nil {
 		return Suppression{}, false, err
@@ -140,8 +140,8 @@ func (s *Service) Get(ctx context.Context, p access.Principal, id invite.Suppres
 	return s.open(r)
 }
 
-// audit adds what staff do to the audit log, in the transaction that does it.
-func audit(ctx context.Context, tx pgx.Tx, p access.Principal, act access.Act, id invite.SuppressionID, concerns invite.ID) error {
+// appendAudit adds what staff do to the audit log, in the transaction that does it.
+func appendAudit(ctx context.Context, tx pgx.Tx, p access.Principal, act access.Act, id invite.SuppressionID, concerns invite.ID) error {
 	if p.Kind != access.KindStaff {
 		return nil
 	}
@@ -152,11 +152,11 @@ func audit(ctx context.Context, tx pgx.Tx, p access.Principal, act access.Act, i
 // of an empty one.
 func readNote(reason, required string) (string, error) {
 	if n := utf8.RuneCountInString(reason); n > maxNote {
-		return "", faulty("/reason", invite.FaultTooLong, fmt.Sprintf("at most %d characters, these are %d", maxNote, n))
+		return "", faultError("/reason", invite.FaultTooLong, fmt.Sprintf("at most %d characters, these are %d", maxNote, n))
 	}
 	note := contact.Clean(reason, maxNote)
 	if note == "" {
-		return "", faulty("/reason", invite.FaultRequired, required)
+		return "", faultError("/reason", invite.FaultRequired, required)
 	}
 	return note, nil
 }
@@ -198,7 +198,7 @@ func (s *Service) Lift(ctx context.Context, p access.Principal, id invite.Suppre
 		if _, err := suppression.SetLifted(ctx, tx, s.p.Box, keys, false, p.ID, secret.New(note)); err != nil {
 			return err
 		}
-		return audit(ctx, tx, p, access.ActLiftBlock, id, r.InviteID)
+		return appendAudit(ctx, tx, p, access.ActLiftBlock, id, r.InviteID)
 	})
 	if err != nil {
 		return Suppression{}, err
@@ -247,26 +247,26 @@ func (s *Service) open(r suppression.Row) (Suppression, error) {
 	return out, nil
 }
 
-func one(a Add, p access.Principal) (invite.Channel, string, error) {
+func pickAddress(a Add, p access.Principal) (invite.Channel, string, error) {
 	switch {
 	case a.Email == "" && a.Phone == "":
-		return "", "", faulty("/email", invite.FaultRequired, "email or phone is required")
+		return "", "", faultError("/email", invite.FaultRequired, "email or phone is required")
 	case a.Email != "" && a.Phone != "":
-		return "", "", faulty("/phone", invite.FaultNotAllowed, "give email or phone, not both")
+		return "", "", faultError("/phone", invite.FaultNotAllowed, "give email or phone, not both")
 	case a.Email != "":
-		if ch, address, ok := parse(a.Email, p); ok && ch == invite.Email {
+		if ch, address, ok := parseAddress(a.Email, p); ok && ch == invite.Email {
 			return ch, address, nil
 		}
-		return "", "", faulty("/email", invite.FaultInvalid, "must be an email address")
+		return "", "", faultError("/email", invite.FaultInvalid, "must be an email address")
 	}
-	if ch, address, ok := parse(a.Phone, p); ok && ch == invite.SMS {
+	if ch, address, ok := parseAddress(a.Phone, p); ok && ch == invite.SMS {
 		return ch, address, nil
 	}
-	return "", "", faulty("/phone", invite.FaultInvalid, "must be a phone number that begins with + and the country code")
+	return "", "", faultError("/phone", invite.FaultInvalid, "must be a phone number that begins with + and the country code")
 }
 
-// parse reads an address as an invite's recipient is read.
-func parse(text string, p access.Principal) (invite.Channel, string, bool) {
+// parseAddress reads an address as an invite's recipient is read.
+func parseAddress(text string, p access.Principal) (invite.Channel, string, bool) {
 	if email, err := contact.ReadEmail(text); err == nil {
 		return invite.Email, email, true
 	}
@@ -281,7 +281,7 @@ func parse(text string, p access.Principal) (invite.Channel, string, bool) {
 	return "", "", false
 }
 
-func faulty(pointer string, code invite.Code, detail string) error {
+func faultError(pointer string, code invite.Code, detail string) error {
 	return &invite.Error{
 		Code: invite.CodeInvalidRequest, Message: "The request has faults; each is listed with its place.",
 		Faults: []invite.Fault{{Pointer: pointer, Code: code, Detail: detail}},

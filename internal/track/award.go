@@ -16,10 +16,10 @@ type award struct {
 	selfHas bool
 }
 
-// decide gives an account to one of the rivals. A webhook is about one link,
+// decideAward gives an account to one of the rivals. A webhook is about one link,
 // so its invite gets the account. A poll cannot know by which link a person
 // came: the invite that was last handed out before the account was made has it.
-func decide(self invite.ID, rivals []ledger.Candidate, a pipedream.Account, named bool) award {
+func decideAward(self invite.ID, rivals []ledger.Candidate, a pipedream.Account, named bool) award {
 	var d award
 	var best *ledger.Candidate
 	for i := range rivals {
@@ -40,7 +40,7 @@ func decide(self invite.ID, rivals []ledger.Candidate, a pipedream.Account, name
 			}
 			continue
 		}
-		if from := since(*r); from == nil || a.CreatedAt.Before(*from) {
+		if from := accountsSince(*r); from == nil || a.CreatedAt.Before(*from) {
 			continue
 		}
 		if best == nil || laterContinued(*r, *best, a.CreatedAt) {
@@ -64,7 +64,7 @@ func decide(self invite.ID, rivals []ledger.Candidate, a pipedream.Account, name
 func laterContinued(x, y ledger.Candidate, made time.Time) bool {
 	at := func(c ledger.Candidate) time.Time {
 		if c.LastOut == nil || c.LastOut.After(made) {
-			return *since(c)
+			return *accountsSince(c)
 		}
 		return *c.LastOut
 	}

@@ -60,7 +60,7 @@ func (t *Tracker) Settle(ctx context.Context, c Check) error {
 		return err
 	}
 	account = one[0]
-	if why := refuted(cand, account); why != "" {
+	if why := refutedReason(cand, account); why != "" {
 		t.p.Log.WarnContext(ctx, "webhook named an account that is not this invite's", "invite_id", cand.ID.String(), "why", why)
 		return nil
 	}
@@ -93,19 +93,19 @@ func (t *Tracker) ourTime(ctx context.Context, answer []pipedream.Account) error
 	return nil
 }
 
-// since is the time from which an account may belong to this invite; nil
+// accountsSince is the time from which an account may belong to this invite; nil
 // before any link was minted. A link that was not handed out here may have
 // been given out by the API, which returns it at once.
-func since(c ledger.Candidate) *time.Time {
+func accountsSince(c ledger.Candidate) *time.Time {
 	if c.FirstOut != nil {
 		return c.FirstOut
 	}
 	return c.LinkFrom
 }
 
-// refuted returns why a named account cannot belong to this invite.
-func refuted(c ledger.Candidate, a pipedream.Account) string {
-	from := since(c)
+// refutedReason returns why a named account cannot belong to this invite.
+func refutedReason(c ledger.Candidate, a pipedream.Account) string {
+	from := accountsSince(c)
 	switch {
 	case a.ExternalID != c.ExternalUserID:
 		return "another external user"
@@ -144,7 +144,7 @@ func (t *Tracker) confirm(ctx context.Context, id invite.ID) (bool, error) {
 	if c.AccountID != "" {
 		return true, nil
 	}
-	if since(c) == nil {
+	if accountsSince(c) == nil {
 		return false, nil
 	}
 	if ok, _ := t.looks.Allow(id.String()); !ok {
@@ -177,7 +177,7 @@ func (t *Tracker) look(ctx context.Context, c ledger.Candidate, source string) (
 		}
 		for _, a := range page {
 			// The filter is Pipedream's; that it was applied is checked here.
-			if a.ExternalID != c.ExternalUserID || (a.AppSlug != "" && a.AppSlug != c.AppSlug) || a.CreatedAt.Before(*since(c)) {
+			if a.ExternalID != c.ExternalUserID || (a.AppSlug != "" && a.AppSlug != c.AppSlug) || a.CreatedAt.Before(*accountsSince(c)) {
 				continue
 			}
 			if got, err := t.connect(ctx, c, a, source); err != nil || got {
@@ -202,7 +202,7 @@ func (t *Tracker) connect(ctx context.Context, c ledger.Candidate, a pipedream.A
 		if err != nil {
 			return err
 		}
-		award := decide(c.ID, rivals, a, source == fromWebhook)
+		award := decideAward(c.ID, rivals, a, source == fromWebhook)
 		connected = award.selfHas
 		if award.winner.IsZero() {
 			return t.tellLosers(ctx, tx, award.holder, award.losers, a)
@@ -285,7 +285,7 @@ func (t *Tracker) ofOther(ctx context.Context, tx pgx.Tx, id invite.ID, a pipedr
 // is credible: the same fact then has the same time from every source.
 func madeAt(c ledger.Candidate, a pipedream.Account) time.Time {
 	made := a.CreatedAt
-	if from := since(c); from != nil && made.Before(from.Add(-clockSkew)) {
+	if from := accountsSince(c); from != nil && made.Before(from.Add(-clockSkew)) {
 		made = a.UpdatedAt // an account that was connected again
 	}
 	if made.IsZero() || made.After(c.Now) {

@@ -47,7 +47,7 @@ func (t *Tracker) fold(ctx context.Context, tx pgx.Tx, facts []fact) error {
 	batches := make([]ledger.Batch, 0, len(facts))
 	for _, f := range facts {
 		e := f.event
-		e.At = credible(e.At, ended[e.DeliveryID], now[f.taken.InviteID])
+		e.At = credibleTime(e.At, ended[e.DeliveryID], now[f.taken.InviteID])
 		if !f.inferred {
 			taken = append(taken, f.taken)
 		}
@@ -101,11 +101,11 @@ func plainCode(code string) string {
 	return code[:min(len(code), 120)]
 }
 
-// credible is the time by which a fact competes with an end that was recorded.
+// credibleTime is the time by which a fact competes with an end that was recorded.
 // A provider that gives no time (Twilio) would be ordered by arrival, which is
 // chance: its facts take the recorded end's time, so that only rank decides.
 // A time in the future would win against everything for ever.
-func credible(at, ended, now time.Time) time.Time {
+func credibleTime(at, ended, now time.Time) time.Time {
 	switch {
 	case at.IsZero() && !ended.IsZero():
 		return ended

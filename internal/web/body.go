@@ -79,7 +79,7 @@ func hangUpAfterDelete(next echo.HandlerFunc) echo.HandlerFunc {
 func Timeout(d time.Duration) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
-			ctx, cancel := longer(c, d)
+			ctx, cancel := withLongerLimit(c, d)
 			defer cancel()
 			// net/http takes the end of its ReadTimeout, which is meant for the
 			// request, for the caller's leaving while it is being answered.
@@ -90,9 +90,9 @@ func Timeout(d time.Duration) echo.MiddlewareFunc {
 	}
 }
 
-// longer is the request's context with a time limit in place of the one that
+// withLongerLimit is the request's context with a time limit in place of the one that
 // all have; it still ends when the caller leaves.
-func longer(c echo.Context, d time.Duration) (context.Context, context.CancelFunc) {
+func withLongerLimit(c echo.Context, d time.Duration) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Request().Context()), d)
 	client := stateOf(ctx).client
 	if client == nil {
@@ -108,9 +108,9 @@ func HangUp(c echo.Context) {
 	_ = http.NewResponseController(c.Response().Writer).SetWriteDeadline(time.Now().Add(-time.Second))
 }
 
-// timeout ends the request's context; who waits for the database or a vendor
+// limitTime ends the request's context; who waits for the database or a vendor
 // then gives up, and the caller is told to come back.
-func timeout(d time.Duration) echo.MiddlewareFunc {
+func limitTime(d time.Duration) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
 			ctx, cancel := context.WithTimeout(c.Request().Context(), d)

@@ -34,7 +34,7 @@ func clientIP(trusted []netip.Prefix) echo.IPExtractor {
 		return slices.ContainsFunc(trusted, func(p netip.Prefix) bool { return p.Contains(a) })
 	}
 	return func(r *http.Request) string {
-		at := peer(r)
+		at := peerAddr(r)
 		if !at.IsValid() {
 			return ""
 		}
@@ -53,9 +53,9 @@ func clientIP(trusted []netip.Prefix) echo.IPExtractor {
 	}
 }
 
-// peer returns the address at the other end of the connection; the zero Addr on
+// peerAddr returns the address at the other end of the connection; the zero Addr on
 // a Unix socket.
-func peer(r *http.Request) netip.Addr {
+func peerAddr(r *http.Request) netip.Addr {
 	at, ok := parseHop(r.RemoteAddr)
 	if !ok {
 		return netip.Addr{}
@@ -119,7 +119,7 @@ func warnOfProxies(log *slog.Logger, trusted []netip.Prefix, now func() time.Tim
 		return func(c echo.Context) error {
 			r := c.Request()
 			if len(r.Header.Values(echo.HeaderXForwardedFor)) > 0 {
-				at := peer(r)
+				at := peerAddr(r)
 				known := slices.ContainsFunc(trusted, func(p netip.Prefix) bool { return p.Contains(at) })
 				before, t := last.Load(), now()
 				if !known && (before == 0 || t.Sub(time.Unix(0, before)) >= warnEvery) && last.CompareAndSwap(before, t.UnixNano()) {

@@ -53,9 +53,9 @@ func New(p Params) *echo.Echo {
 	// Echo's own logger would print paths; what it has to say comes to us as errors.
 	e.Logger.SetLevel(log.OFF)
 	e.IPExtractor = clientIP(p.TrustedProxies)
-	e.SchemeExtractor = scheme(p.PublicURL)
+	e.SchemeExtractor = schemeExtractor(p.PublicURL)
 
-	w := writer{publicURL: base(p.PublicURL), now: p.Now}
+	w := writer{publicURL: trimBase(p.PublicURL), now: p.Now}
 	e.HTTPErrorHandler = w.handle
 
 	routes := &routeSet{}
@@ -64,21 +64,21 @@ func New(p Params) *echo.Echo {
 	// that refusals carry them; recovery is innermost, so that a panic is a
 	// failure like any other to everything around it.
 	e.Use(
-		identify,
-		observe(p.Log, newMetrics(p.Metrics), routes, p.Now),
+		identifyRequest,
+		observeRequests(p.Log, newMetrics(p.Metrics), routes, p.Now),
 		warnOfProxies(p.Log, p.TrustedProxies, p.Now),
 		SecureHeaders(p.PublicURL != nil && p.PublicURL.Scheme == "https"),
-		timeout(p.RequestTimeout),
+		limitTime(p.RequestTimeout),
 		BodyLimit(p.BodyLimit),
 		hangUpAfterDelete,
-		recovered,
-		readable,
+		recoverPanics,
+		readableRequest,
 	)
 	return e
 }
 
-// base is the public URL without a trailing slash; empty when there is none.
-func base(u *url.URL) string {
+// trimBase is the public URL without a trailing slash; empty when there is none.
+func trimBase(u *url.URL) string {
 	if u == nil {
 		return ""
 	}
@@ -91,9 +91,9 @@ func base(u *url.URL) string {
 	return s
 }
 
-// scheme answers what the configuration says: Echo's default believes
+// schemeExtractor answers what the configuration says: Echo's default believes
 // X-Forwarded-Proto from every private address.
-func scheme(public *url.URL) echo.SchemeExtractor {
+func schemeExtractor(public *url.URL) echo.SchemeExtractor {
 	if public == nil {
 		return echo.ExtractSchemeDirect()
 	}

@@ -39,8 +39,8 @@ func stateOf(ctx context.Context) *state {
 // two requests may share, and a way to write into the log.
 func newRequestID() string { return invite.New[invite.RequestID]().String() }
 
-// identify gives the request its id.
-func identify(next echo.HandlerFunc) echo.HandlerFunc {
+// identifyRequest gives the request its id.
+func identifyRequest(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
 		s := &state{id: newRequestID(), client: r.Context()}

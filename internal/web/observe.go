@@ -65,8 +65,8 @@ func MetricsHandler(g prometheus.Gatherer) http.Handler {
 	return promhttp.HandlerFor(g, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second})
 }
 
-// method keeps a label bounded: a caller may invent methods.
-func method(r *http.Request) string {
+// methodLabel keeps a label bounded: a caller may invent methods.
+func methodLabel(r *http.Request) string {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
 		return r.Method
@@ -74,12 +74,14 @@ func method(r *http.Request) string {
 	return "OTHER"
 }
 
-// quiet routes are asked every few seconds by machines; they are logged only
+// isQuietRoute routes are asked every few seconds by machines; they are logged only
 // when they fail or when the log is set to debug.
-func quiet(route string) bool { return route == "/livez" || route == "/readyz" || route == "/metrics" }
+func isQuietRoute(route string) bool {
+	return route == "/livez" || route == "/readyz" || route == "/metrics"
+}
 
-// observe answers errors, then writes the request's one log line and counts it.
-func observe(log *slog.Logger, m *metrics, routes *routeSet, now func() time.Time) echo.MiddlewareFunc {
+// observeRequests answers errors, then writes the request's one log line and counts it.
+func observeRequests(log *slog.Logger, m *metrics, routes *routeSet, now func() time.Time) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
 			start := now()
@@ -94,10 +96,10 @@ func observe(log *slog.Logger, m *metrics, routes *routeSet, now func() time.Tim
 			}
 			route, took := routes.of(c), now().Sub(start)
 			if m != nil {
-				m.requests.WithLabelValues(method(c.Request()), route, strconv.Itoa(status(c, s)), string(s.code)).Inc()
-				m.duration.WithLabelValues(method(c.Request()), route).Observe(took.Seconds())
+				m.requests.WithLabelValues(methodLabel(c.Request()), route, strconv.Itoa(statusOf(c, s)), string(s.code)).Inc()
+				m.duration.WithLabelValues(methodLabel(c.Request()), route).Observe(took.Seconds())
 			}
-			line(log, c, s, route, took)
+			logRequest(log, c, s, route, took)
 			return nil
 		}
 	}
@@ -106,21 +108,21 @@ func observe(log *slog.Logger, m *metrics, routes *routeSet, now func() time.Tim
 // statusClientGone is nginx's number for a caller who left before the answer.
 const statusClientGone = 499
 
-func status(c echo.Context, s *state) int {
+func statusOf(c echo.Context, s *state) int {
 	if s.code == codeClientGone {
 		return statusClientGone
 	}
 	return c.Response().Status
 }
 
-func line(log *slog.Logger, c echo.Context, s *state, route string, took time.Duration) {
-	code := status(c, s)
+func logRequest(log *slog.Logger, c echo.Context, s *state, route string, took time.Duration) {
+	code := statusOf(c, s)
 	level := slog.LevelInfo
 	switch {
-	case quiet(route) && code == http.StatusServiceUnavailable: // a probe's "not yet" is an answer, and no fault
+	case isQuietRoute(route) && code == http.StatusServiceUnavailable: // a probe's "not yet" is an answer, and no fault
 	case code >= 500:
 		level = slog.LevelError
-	case quiet(route), code == http.StatusNotModified: // told nothing, so there is nothing to tell
+	case isQuietRoute(route), code == http.StatusNotModified: // told nothing, so there is nothing to tell
 		level = slog.LevelDebug
 	}
 	ctx := c.Request().Context()
@@ -129,7 +131,7 @@ func line(log *slog.Logger, c echo.Context, s *state, route string, took time.Du
 	}
 	attrs := make([]slog.Attr, 0, 12)
 	attrs = append(attrs,
-		slog.String("method", method(c.Request())), slog.String("route", route), slog.Int("status", code),
+		slog.String("method", methodLabel(c.Request())), slog.String("route", route), slog.Int("status", code),
 		slog.Float64("duration_ms", float64(took.Microseconds())/1000), slog.Int64("bytes", c.Response().Size),
 		slog.String("request_id", s.id))
 	if s.known {
@@ -140,7 +142,7 @@ func line(log *slog.Logger, c echo.Context, s *state, route string, took time.Du
 		attrs = append(attrs, slog.String("code", string(s.code)))
 	}
 	if s.cause != nil {
-		attrs = append(attrs, slog.String("error", describe(s.cause)))
+		attrs = append(attrs, slog.String("error", describeError(s.cause)))
 	}
 	if s.stack != "" {
 		attrs = append(attrs, slog.String("stack", s.stack))

@@ -89,7 +89,7 @@ func (w writer) handle(err error, c echo.Context) {
 		}
 		return
 	}
-	fault := classify(s.client, err)
+	fault := classifyError(s.client, err)
 	s.code, s.answered = fault.Code, true
 	if fault.Code == codeClientGone {
 		w.answerGone(c, s.id)
@@ -178,9 +178,9 @@ func defaultDetail(p Problem) string {
 	}
 }
 
-// classify translates what a handler returned, once, into the domain's error.
+// classifyError translates what a handler returned, once, into the domain's error.
 // client ends when the caller leaves, not when our own time limit is reached.
-func classify(client context.Context, err error) *invite.Error {
+func classifyError(client context.Context, err error) *invite.Error {
 	var known *invite.Error
 	var tooLarge *http.MaxBytesError
 	var echoed *echo.HTTPError
@@ -227,9 +227,9 @@ func ofStatus(status int) *invite.Error {
 	}
 }
 
-// describe is an error's text for the log, without what others quoted into it:
+// describeError is an error's text for the log, without what others quoted into it:
 // net/url prints whole addresses, PostgreSQL prints values.
-func describe(err error) string {
+func describeError(err error) string {
 	text := err.Error()
 	var u *url.Error
 	if errors.As(err, &u) && u.URL != "" {

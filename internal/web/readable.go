@@ -20,7 +20,7 @@ import (
 // refused. On pages a person followed a link that a mail program or a tracker
 // has changed, so unreadable bytes become U+FFFD and the page opens. Forms are
 // checked while they are read (see checkedBody), JSON by its own decoder.
-func readable(next echo.HandlerFunc) echo.HandlerFunc {
+func readableRequest(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
 		repairHeader(r.Header)
@@ -40,7 +40,7 @@ func readable(next echo.HandlerFunc) echo.HandlerFunc {
 		if !path {
 			values := c.ParamValues()
 			for i, v := range values {
-				values[i] = repair(v)
+				values[i] = repairText(v)
 			}
 			c.SetParamValues(values...)
 		}
@@ -55,7 +55,7 @@ func isData(path string) bool {
 
 func isText(s string) bool { return utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 }
 
-func repair(s string) string {
+func repairText(s string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
 }
 
@@ -69,7 +69,7 @@ func repairHeader(h http.Header) {
 		}
 		for i, v := range values {
 			if !isText(v) {
-				values[i] = repair(v)
+				values[i] = repairText(v)
 			}
 		}
 	}
@@ -87,7 +87,7 @@ func unreadableQuery(raw string) error {
 			name = plain
 		}
 		refusal.Faults = append(refusal.Faults, invite.Fault{
-			Pointer: "/" + cut(repair(name)), Code: invite.FaultInvalid, Detail: "contains NUL or bytes that are not UTF-8",
+			Pointer: "/" + cutName(repairText(name)), Code: invite.FaultInvalid, Detail: "contains NUL or bytes that are not UTF-8",
 		})
 		if len(refusal.Faults) == maxQueryFaults {
 			break
@@ -101,7 +101,7 @@ const (
 	maxQueryName   = 40 // characters of a name that an answer quotes
 )
 
-func cut(name string) string {
+func cutName(name string) string {
 	if runes := []rune(name); len(runes) > maxQueryName {
 		return string(runes[:maxQueryName]) + "…"
 	}
@@ -120,7 +120,7 @@ func repairQuery(raw string) string {
 	out := make(url.Values, len(values))
 	for name, list := range values {
 		for _, v := range list {
-			out.Add(repair(name), repair(v))
+			out.Add(repairText(name), repairText(v))
 		}
 	}
 	return out.Encode()
@@ -159,7 +159,7 @@ func (f *formCheck) add(p []byte) bool {
 		}
 		decoded := f.escape
 		if len(f.escape) == 3 && isHex(b) {
-			decoded = []byte{unhex(f.escape[1])<<4 | unhex(b)}
+			decoded = []byte{hexValue(f.escape[1])<<4 | hexValue(b)}
 		}
 		if !f.decoded(decoded) {
 			return false
@@ -193,7 +193,7 @@ func isHex(b byte) bool {
 	return '0' <= b && b <= '9' || 'a' <= b && b <= 'f' || 'A' <= b && b <= 'F'
 }
 
-func unhex(b byte) byte {
+func hexValue(b byte) byte {
 	switch {
 	case b <= '9':
 		return b - '0'

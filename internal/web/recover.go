@@ -12,9 +12,9 @@ import (
 // stackSize bounds what one panic writes into the log.
 const stackSize = 8 << 10
 
-// recovered turns a panic into an error. The panic's value is told by type
+// recoverPanics turns a panic into an error. The panic's value is told by type
 // unless it is an error: a string may hold anything a handler had in hand.
-func recovered(next echo.HandlerFunc) echo.HandlerFunc {
+func recoverPanics(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) (err error) {
 		defer func() {
 			v := recover()

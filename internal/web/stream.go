@@ -83,7 +83,7 @@ func WantsEvents(c echo.Context) bool {
 	for _, line := range c.Request().Header.Values(echo.HeaderAccept) {
 		for one := range strings.SplitSeq(line, ",") {
 			kind, params, _ := strings.Cut(one, ";")
-			if strings.EqualFold(strings.TrimSpace(kind), MediaTypeEvents) && !refused(params) {
+			if strings.EqualFold(strings.TrimSpace(kind), MediaTypeEvents) && !isRefusedRange(params) {
 				return c.Request().Method == http.MethodGet
 			}
 		}
@@ -91,8 +91,8 @@ func WantsEvents(c echo.Context) bool {
 	return false
 }
 
-// refused reports whether a media range is listed only to be ruled out: q=0.
-func refused(params string) bool {
+// isRefusedRange reports whether a media range is listed only to be ruled out: q=0.
+func isRefusedRange(params string) bool {
 	for p := range strings.SplitSeq(params, ";") {
 		name, value, _ := strings.Cut(strings.TrimSpace(p), "=")
 		if strings.EqualFold(name, "q") {
@@ -119,7 +119,7 @@ func (s *Streams) Serve(c echo.Context, key string, next Next) error {
 		return err
 	}
 	defer s.leave(key)
-	ctx, cancel := longer(c, s.p.Longest)
+	ctx, cancel := withLongerLimit(c, s.p.Longest)
 	defer cancel()
 	w := streamWriter{out: c.Response(), control: http.NewResponseController(c.Response().Writer), within: s.p.Write}
 	// Nothing more is read from the client; the context ends when it leaves.

@@ -49,10 +49,10 @@ func RetryAfter(h http.Header, now time.Time) time.Duration {
 	}
 	if v := strings.TrimSpace(h.Get("Retry-After")); v != "" {
 		if s, err := strconv.ParseFloat(v, 64); err == nil {
-			return seconds(s)
+			return parseSeconds(s)
 		}
 		if at, err := http.ParseTime(v); err == nil {
-			return between(now, at)
+			return timeBetween(now, at)
 		}
 	}
 	if v := strings.TrimSpace(h.Get("X-RateLimit-Reset")); v != "" {
@@ -60,15 +60,15 @@ func RetryAfter(h http.Header, now time.Time) time.Duration {
 			// Some gateways count seconds from now instead; no Unix time of
 			// our days is that small.
 			if s < 1e8 {
-				return seconds(s)
+				return parseSeconds(s)
 			}
-			return seconds(s - float64(now.UnixMilli())/1000)
+			return parseSeconds(s - float64(now.UnixMilli())/1000)
 		}
 	}
 	return 0
 }
 
-func seconds(s float64) time.Duration {
+func parseSeconds(s float64) time.Duration {
 	switch {
 	case !(s > 0): // also NaN
 		return 0
@@ -79,7 +79,7 @@ func seconds(s float64) time.Duration {
 	}
 }
 
-func between(now, at time.Time) time.Duration { return seconds(at.Sub(now).Seconds()) }
+func timeBetween(now, at time.Time) time.Duration { return parseSeconds(at.Sub(now).Seconds()) }
 
 // IsJSON reports whether a header set announces JSON. Vendors answer 413 and 5xx
 // with a proxy's HTML.

@@ -68,7 +68,7 @@ func Client(p Params) *http.Client {
 	p = p.withDefaults()
 
 	dialPlain := func(ctx context.Context, _, addr string) (net.Conn, error) {
-		c, err := dial(ctx, p.DialTimeout, addr)
+		c, err := dialConn(ctx, p.DialTimeout, addr)
 		if err != nil {
 			return nil, err
 		}
@@ -86,7 +86,7 @@ func Client(p Params) *http.Client {
 	// The guard sits above TLS, where a byte written is a byte of the request;
 	// below it, handshakes and alerts would be counted too.
 	dialTLS := func(ctx context.Context, _, addr string) (net.Conn, error) {
-		raw, err := dial(ctx, p.DialTimeout, addr)
+		raw, err := dialConn(ctx, p.DialTimeout, addr)
 		if err != nil {
 			return nil, err
 		}
@@ -162,7 +162,7 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 	l := &load{written: w}
 	if until, ok := ctx.Value(leaseKey{}).(time.Time); ok {
 		l.until = until
-		if passed(g.now(), until) {
+		if hasPassed(g.now(), until) {
 			// Not even a connection is worth opening.
 			closeBody(req)
 			return nil, ErrLeaseOver
@@ -170,7 +170,7 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn: func(info httptrace.GotConnInfo) {
-			c := unwrap(info.Conn)
+			c := unwrapConn(info.Conn)
 			if c == nil {
 				_ = info.Conn.Close() // not ours, so not guarded: nothing may pass
 				return
@@ -196,8 +196,8 @@ func (g *guard) CloseIdleConnections() {
 	}
 }
 
-// unwrap finds our connection; behind a proxy net/http puts its own TLS around it.
-func unwrap(c net.Conn) *conn {
+// unwrapConn finds our connection; behind a proxy net/http puts its own TLS around it.
+func unwrapConn(c net.Conn) *conn {
 	for {
 		switch v := c.(type) {
 		case *conn:

@@ -14,12 +14,12 @@ import (
 // again meanwhile.
 const unacknowledged = 15 * time.Second
 
-// dial opens a connection from which nothing leaves after its process is done
+// dialConn opens a connection from which nothing leaves after its process is done
 // with it. By default the system goes on sending what a closed socket still
 // held, for minutes if the network is away, even when the process was killed.
 // Without lingering it throws that away instead, in every kind of end. The
 // price is a reset instead of a farewell on connections that are idle.
-func dial(ctx context.Context, timeout time.Duration, addr string) (net.Conn, error) {
+func dialConn(ctx context.Context, timeout time.Duration, addr string) (net.Conn, error) {
 	d := &net.Dialer{Timeout: timeout, KeepAlive: 15 * time.Second, Control: func(_, _ string, c syscall.RawConn) error {
 		var err error
 		if ctl := c.Control(func(fd uintptr) { err = boundUnacknowledged(fd, unacknowledged) }); ctl != nil {

@@ -31,7 +31,7 @@ func Dial(ctx context.Context, p Params, addr string, until time.Time) (*Stream,
 	if s.late() {
 		return nil, ErrLeaseOver
 	}
-	c, err := dial(ctx, p.DialTimeout, addr)
+	c, err := dialConn(ctx, p.DialTimeout, addr)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +50,7 @@ func (s *Stream) Secure(ctx context.Context, cfg *tls.Config, timeout time.Durat
 	return c, nil
 }
 
-func (s *Stream) late() bool { return !s.until.IsZero() && passed(s.now(), s.until) }
+func (s *Stream) late() bool { return !s.until.IsZero() && hasPassed(s.now(), s.until) }
 
 // Write implements net.Conn. A refusal closes the connection: a reader that
 // waits for the answer to a refused request would wait in vain.

@@ -58,7 +58,7 @@ func (l *load) enter(now time.Time) error {
 	switch {
 	case l.ended:
 		return net.ErrClosed
-	case !l.until.IsZero() && passed(now, l.until):
+	case !l.until.IsZero() && hasPassed(now, l.until):
 		return ErrLeaseOver
 	}
 	return nil
@@ -70,9 +70,9 @@ func (l *load) end() {
 	l.mu.Unlock()
 }
 
-// passed compares by the monotonic clock, where both times carry one, and by
+// hasPassed compares by the monotonic clock, where both times carry one, and by
 // the wall clock.
-func passed(now, until time.Time) bool {
+func hasPassed(now, until time.Time) bool {
 	return !now.Before(until) || !now.Round(0).Before(until.Round(0))
 }
 

@@ -30,7 +30,7 @@ func Decode(raw []byte, into any) ([]invite.Fault, error) {
 	if v.Kind() != reflect.Pointer || v.IsNil() || v.Elem().Kind() != reflect.Struct {
 		return nil, fmt.Errorf("decode into %T: not a pointer to a struct", into)
 	}
-	root, err := parse(raw)
+	root, err := parseJSON(raw)
 	var syntax *syntaxError
 	if errors.As(err, &syntax) {
 		return nil, invite.Errorf(invite.CodeMalformed, "%s", syntax.message)
@@ -174,7 +174,7 @@ func (b *binder) mapping(n node, v reflect.Value, pointer string) {
 	}
 	v.Set(reflect.MakeMapWithSize(v.Type(), len(n.members)))
 	for _, m := range n.members {
-		at := pointer + token(m.name)
+		at := pointer + pointerToken(m.name)
 		key := reflect.ValueOf(m.name).Convert(v.Type().Key())
 		if v.MapIndex(key).IsValid() {
 			b.add(at, invite.FaultDuplicate, "", "is given twice")
@@ -210,19 +210,19 @@ func (b *binder) members(n node, v reflect.Value, pointer string) {
 	if !b.isObject(n, pointer) {
 		return
 	}
-	known := fields(v.Type())
+	known := structFields(v.Type())
 	seen := make(map[string]bool, len(n.members))
 	for _, m := range n.members {
 		if b.full() {
 			return
 		}
-		at := pointer + token(m.name)
+		at := pointer + pointerToken(m.name)
 		if seen[m.name] {
 			b.add(at, invite.FaultDuplicate, "", "is given twice")
 			continue
 		}
 		seen[m.name] = true
-		i, ok := index(known, m.name)
+		i, ok := indexField(known, m.name)
 		if !ok {
 			b.unknown(m.name, v.Type(), known, at)
 			continue
@@ -232,7 +232,7 @@ func (b *binder) members(n node, v reflect.Value, pointer string) {
 }
 
 func (b *binder) unknown(name string, t reflect.Type, known []field, pointer string) {
-	near := nearest(name, t, known)
+	near := nearestField(name, t, known)
 	if near == "" {
 		b.add(pointer, invite.FaultUnknownField, "", "is not a field here")
 		return
@@ -240,8 +240,8 @@ func (b *binder) unknown(name string, t reflect.Type, known []field, pointer str
 	b.add(pointer, invite.FaultUnknownField, near, "is not a field here; did you mean %s?", near)
 }
 
-// token is a name as a step of a JSON Pointer.
-func token(name string) string {
+// pointerToken is a name as a step of a JSON Pointer.
+func pointerToken(name string) string {
 	if utf8.RuneCountInString(name) > maxToken {
 		name = string([]rune(name)[:maxToken]) + "…"
 	}

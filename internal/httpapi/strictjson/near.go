@@ -11,9 +11,9 @@ type field struct {
 	at   int
 }
 
-// fields lists what a struct reads, by its json tags. A field without one is
+// structFields lists what a struct reads, by its json tags. A field without one is
 // not read: what a caller may send is said, never derived.
-func fields(t reflect.Type) []field {
+func structFields(t reflect.Type) []field {
 	out := make([]field, 0, t.NumField())
 	for i := range t.NumField() {
 		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
@@ -24,7 +24,7 @@ func fields(t reflect.Type) []field {
 	return out
 }
 
-func index(known []field, name string) (int, bool) {
+func indexField(known []field, name string) (int, bool) {
 	for i, f := range known {
 		if f.name == name {
 			return i, true
@@ -36,30 +36,30 @@ func index(known []field, name string) (int, bool) {
 // longestName is the longest name for which a neighbour is sought.
 const longestName = 64
 
-// nearest is the known name that was probably meant by name; empty if none
+// nearestField is the known name that was probably meant by name; empty if none
 // is near. A name of a nested object counts if it is exact: {"email": …}
 // belongs into recipient.
-func nearest(name string, t reflect.Type, known []field) string {
+func nearestField(name string, t reflect.Type, known []field) string {
 	if len(name) > longestName {
 		return ""
 	}
 	plain := plainName(name)
 	best, distance := "", 1+max(1, len(plain)/3)
 	for _, f := range known {
-		if d := edits(plain, plainName(f.name)); d < distance {
+		if d := editDistance(plain, plainName(f.name)); d < distance {
 			best, distance = f.name, d
 		}
 	}
 	if distance > 0 {
-		if nested := within(plain, t, known); nested != "" {
+		if nested := findNested(plain, t, known); nested != "" {
 			return nested
 		}
 	}
 	return best
 }
 
-// within looks for a name one level down.
-func within(plain string, t reflect.Type, known []field) string {
+// findNested looks for a name one level down.
+func findNested(plain string, t reflect.Type, known []field) string {
 	for _, f := range known {
 		inner := t.Field(f.at).Type
 		if inner.Kind() == reflect.Pointer {
@@ -68,7 +68,7 @@ func within(plain string, t reflect.Type, known []field) string {
 		if inner.Kind() != reflect.Struct {
 			continue
 		}
-		for _, g := range fields(inner) {
+		for _, g := range structFields(inner) {
 			if plainName(g.name) == plain {
 				return f.name + "." + g.name
 			}
@@ -82,9 +82,9 @@ func plainName(s string) string {
 	return strings.ToLower(strings.NewReplacer("_", "", "-", "", " ", "").Replace(s))
 }
 
-// edits counts insertions, deletions, replacements and swaps of neighbours
+// editDistance counts insertions, deletions, replacements and swaps of neighbours
 // that turn a into b (optimal string alignment).
-func edits(a, b string) int {
+func editDistance(a, b string) int {
 	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range last {
 		last[j] = j

@@ -46,9 +46,9 @@ type parser struct {
 	depth int
 }
 
-// parse reads one JSON text (RFC 8259). The only departures are refusals:
+// parseJSON reads one JSON text (RFC 8259). The only departures are refusals:
 // nesting beyond MaxDepth, NUL and unpaired surrogates.
-func parse(in []byte) (node, error) {
+func parseJSON(in []byte) (node, error) {
 	if bytes.HasPrefix(in, []byte("\xef\xbb\xbf")) {
 		return node{}, &syntaxError{"The body begins with a byte order mark; send plain UTF-8."}
 	}

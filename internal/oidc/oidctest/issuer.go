@@ -53,7 +53,7 @@ func Main() {
 	if os.Getenv(child) == "" {
 		return
 	}
-	if err := serve(); err != nil {
+	if err := serveIssuer(); err != nil {
 		_, _ = fmt.Fprintln(os.Stderr, "issuer:", err)
 		os.Exit(1)
 	}
@@ -115,7 +115,7 @@ type issuer struct {
 	codes map[string]grant
 }
 
-func serve() error {
+func serveIssuer() error {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
@@ -142,7 +142,7 @@ func serve() error {
 	return http.Serve(l, mux) //nolint:gosec // for tests
 }
 
-func answer(w http.ResponseWriter, status int, v any) {
+func writeAnswer(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
@@ -150,7 +150,7 @@ func answer(w http.ResponseWriter, status int, v any) {
 }
 
 func (s *issuer) discovery(w http.ResponseWriter, _ *http.Request) {
-	answer(w, http.StatusOK, map[string]any{
+	writeAnswer(w, http.StatusOK, map[string]any{
 		"issuer": s.url, "authorization_endpoint": s.url + "/authorize", "token_endpoint": s.url + "/token", "jwks_uri": s.url + "/keys",
 		"response_types_supported": []string{"code"}, "subject_types_supported": []string{"public"},
 		"id_token_signing_alg_values_supported": []string{"RS256"}, "code_challenge_methods_supported": []string{"S256"},
@@ -159,13 +159,13 @@ func (s *issuer) discovery(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (s *issuer) keys(w http.ResponseWriter, _ *http.Request) {
-	answer(w, http.StatusOK, map[string]any{"keys": []any{map[string]any{
-		"kty": "RSA", "use": "sig", "alg": "RS256", "kid": "1", "n": encode(s.key.N.Bytes()), "e": encode(big.NewInt(int64(s.key.E)).Bytes()),
+	writeAnswer(w, http.StatusOK, map[string]any{"keys": []any{map[string]any{
+		"kty": "RSA", "use": "sig", "alg": "RS256", "kid": "1", "n": encodeBase64(s.key.N.Bytes()), "e": encodeBase64(big.NewInt(int64(s.key.E)).Bytes()),
 	}}})
 }
 
 func (s *issuer) page(w http.ResponseWriter, r *http.Request) {
-	if fault := check(r.URL.Query()); fault != "" {
+	if fault := checkRequest(r.URL.Query()); fault != "" {
 		http.Error(w, fault, http.StatusBadRequest)
 		return
 	}
@@ -173,8 +173,8 @@ func (s *issuer) page(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, `<!doctype html><title>Issuer</title><form method="post"><input name="subject" value="pat"><input name="groups" value="support"><button>Sign in</button></form>`)
 }
 
-// check returns the fault of a request for a code.
-func check(q url.Values) string {
+// checkRequest returns the fault of a request for a code.
+func checkRequest(q url.Values) string {
 	switch {
 	case q.Get("response_type") != "code":
 		return "unsupported_response_type"
@@ -194,7 +194,7 @@ func check(q url.Values) string {
 
 func (s *issuer) authorize(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
-	if fault := check(q); fault != "" {
+	if fault := checkRequest(q); fault != "" {
 		http.Error(w, fault, http.StatusBadRequest)
 		return
 	}
@@ -223,7 +223,7 @@ func (s *issuer) token(w http.ResponseWriter, r *http.Request) {
 		id, password = r.PostFormValue("client_id"), r.PostFormValue("client_secret")
 	}
 	if id != ClientID || subtle.ConstantTimeCompare([]byte(password), []byte(ClientSecret)) != 1 {
-		answer(w, http.StatusUnauthorized, map[string]string{"error": "invalid_client"})
+		writeAnswer(w, http.StatusUnauthorized, map[string]string{"error": "invalid_client"})
 		return
 	}
 	s.mu.Lock()
@@ -232,15 +232,15 @@ func (s *issuer) token(w http.ResponseWriter, r *http.Request) {
 	s.mu.Unlock()
 	sum := sha256.Sum256([]byte(r.PostFormValue("code_verifier")))
 	if !known || r.PostFormValue("grant_type") != "authorization_code" || r.PostFormValue("redirect_uri") != g.query.Get("redirect_uri") ||
-		encode(sum[:]) != g.query.Get("code_challenge") {
-		answer(w, http.StatusBadRequest, map[string]string{"error": "invalid_grant"})
+		encodeBase64(sum[:]) != g.query.Get("code_challenge") {
+		writeAnswer(w, http.StatusBadRequest, map[string]string{"error": "invalid_grant"})
 		return
 	}
 	body := map[string]any{"access_token": rand.Text(), "token_type": "Bearer", "expires_in": 300}
 	if g.fault != "no id token" {
 		body["id_token"] = s.sign(g)
 	}
-	answer(w, http.StatusOK, body)
+	writeAnswer(w, http.StatusOK, body)
 }
 
 // sign makes an id token, with the fault that was asked for.
@@ -265,7 +265,7 @@ func (s *issuer) sign(g grant) string {
 	case "hmac": // the public key taken for a shared secret
 		header["alg"] = "HS256"
 	}
-	text := encode(marshal(header)) + "." + encode(marshal(claims))
+	text := encodeBase64(mustMarshal(header)) + "." + encodeBase64(mustMarshal(claims))
 	if g.fault == "unsigned" {
 		return text + "."
 	}
@@ -274,10 +274,10 @@ func (s *issuer) sign(g grant) string {
 	if err != nil {
 		panic(err)
 	}
-	return text + "." + encode(signature)
+	return text + "." + encodeBase64(signature)
 }
 
-func marshal(v any) []byte {
+func mustMarshal(v any) []byte {
 	b, err := json.Marshal(v)
 	if err != nil {
 		panic(err)
@@ -285,4 +285,4 @@ func marshal(v any) []byte {
 	return b
 }
 
-func encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
+func encodeBase64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }

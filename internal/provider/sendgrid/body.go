@@ -49,7 +49,7 @@ func (s *Sender) body(m message.Outgoing) ([]byte, error) {
 	// member wrongly as a string, and here both it and the service agree.
 	p.SetCustomArg(ArgInvite, m.InviteID)
 	p.SetCustomArg(ArgAttempt, m.AttemptID)
-	p.SetCustomArg(ArgEnv, env(m.Livemode))
+	p.SetCustomArg(ArgEnv, environmentName(m.Livemode))
 
 	v3 := mail.NewV3Mail()
 	v3.SetFrom(mail.NewEmail(quoteName(from.Name), from.Email.Reveal()))
@@ -75,7 +75,7 @@ func (s *Sender) body(m message.Outgoing) ([]byte, error) {
 		v3.SetIPPoolID(s.p.IPPool)
 	}
 	v3.SetTrackingSettings(trackingOff())
-	return marshal(v3)
+	return marshalMail(v3)
 }
 
 // quoteName puts a name with a comma or a semicolon in quotes: SendGrid takes such
@@ -101,15 +101,15 @@ func trackingOff() *mail.TrackingSettings {
 		SetGoogleAnalytics(mail.NewGaSetting().SetEnable(off))
 }
 
-func env(live bool) string {
+func environmentName(live bool) string {
 	if live {
 		return EnvLive
 	}
 	return EnvTest
 }
 
-// marshal is helpers/mail's GetRequestBody, whose error it only logs.
-func marshal(v3 *mail.SGMailV3) ([]byte, error) {
+// marshalMail is helpers/mail's GetRequestBody, whose error it only logs.
+func marshalMail(v3 *mail.SGMailV3) ([]byte, error) {
 	body := mail.GetRequestBody(v3)
 	if len(body) == 0 {
 		return nil, errNoEmail

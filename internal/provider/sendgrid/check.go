@@ -27,7 +27,7 @@ func (s *Sender) Check(ctx context.Context) error {
 	)
 	v3.SetMailSettings(mail.NewMailSettings().SetSandboxMode(mail.NewSetting(on)))
 	v3.SetTrackingSettings(trackingOff())
-	body, err := marshal(v3)
+	body, err := marshalMail(v3)
 	if err != nil {
 		return err
 	}
@@ -35,7 +35,7 @@ func (s *Sender) Check(ctx context.Context) error {
 	resp, err := s.post(ctx, body)
 	switch {
 	case resp == nil || resp.StatusCode == 0:
-		return classed(&provider.SendError{
+		return classifyError(&provider.SendError{
 			Provider: Provider, Outcome: provider.Outcome(wire.Classify(written)), Scope: provider.ScopeAccount, Err: wire.Strip(err),
 		})
 	case resp.StatusCode == http.StatusOK:

@@ -63,26 +63,26 @@ func parseEvent(raw json.RawMessage) Event {
 	if json.Unmarshal(raw, &m) != nil {
 		return e
 	}
-	e.Name = strings.ToLower(text(m["event"]))
-	e.ID = text(m["sg_event_id"])
-	e.MessageID = text(m["sg_message_id"])
-	e.InviteID, e.AttemptID, e.Env = text(m[ArgInvite]), text(m[ArgAttempt]), text(m[ArgEnv])
-	e.Email = secret.New(text(m["email"]))
-	e.Type = strings.ToLower(text(m["type"]))
-	e.Classification = text(m["bounce_classification"])
-	e.Status = text(m["status"])
-	e.Reason, e.Response = secret.New(text(m["reason"])), secret.New(text(m["response"]))
-	e.Categories = texts(m["category"])
-	e.MachineOpen, _ = strconv.ParseBool(text(m["sg_machine_open"]))
-	if s, err := strconv.ParseFloat(text(m["timestamp"]), 64); err == nil && s > 0 && s < 1e11 {
+	e.Name = strings.ToLower(readText(m["event"]))
+	e.ID = readText(m["sg_event_id"])
+	e.MessageID = readText(m["sg_message_id"])
+	e.InviteID, e.AttemptID, e.Env = readText(m[ArgInvite]), readText(m[ArgAttempt]), readText(m[ArgEnv])
+	e.Email = secret.New(readText(m["email"]))
+	e.Type = strings.ToLower(readText(m["type"]))
+	e.Classification = readText(m["bounce_classification"])
+	e.Status = readText(m["status"])
+	e.Reason, e.Response = secret.New(readText(m["reason"])), secret.New(readText(m["response"]))
+	e.Categories = readTexts(m["category"])
+	e.MachineOpen, _ = strconv.ParseBool(readText(m["sg_machine_open"]))
+	if s, err := strconv.ParseFloat(readText(m["timestamp"]), 64); err == nil && s > 0 && s < 1e11 {
 		e.At = time.UnixMilli(int64(s * 1000)).UTC()
 	}
 	return e
 }
 
-// text reads a string, a number or a boolean as text; SendGrid's documents and
+// readText reads a string, a number or a boolean as text; SendGrid's documents and
 // posts disagree on which some members are.
-func text(raw json.RawMessage) string {
+func readText(raw json.RawMessage) string {
 	raw = bytes.TrimSpace(raw)
 	if len(raw) == 0 {
 		return ""
@@ -101,9 +101,9 @@ func text(raw json.RawMessage) string {
 	}
 }
 
-// texts reads a string or an array of them.
-func texts(raw json.RawMessage) []string {
-	if one := text(raw); one != "" {
+// readTexts reads a string or an array of them.
+func readTexts(raw json.RawMessage) []string {
+	if one := readText(raw); one != "" {
 		return []string{one}
 	}
 	var many []json.RawMessage
@@ -112,7 +112,7 @@ func texts(raw json.RawMessage) []string {
 	}
 	var out []string
 	for _, one := range many {
-		if s := text(one); s != "" {
+		if s := readText(one); s != "" {
 			out = append(out, s)
 		}
 	}

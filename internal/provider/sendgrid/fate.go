@@ -125,8 +125,8 @@ func plainMailbox(address string) string {
 	return local + "@" + domain
 }
 
-// classed gives a failed call's error its reason.
-func classed(e *provider.SendError) *provider.SendError {
+// classifyError gives a failed call's error its reason.
+func classifyError(e *provider.SendError) *provider.SendError {
 	e.Reason = reasonOfCall(e)
 	return e
 }

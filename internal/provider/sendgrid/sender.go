@@ -124,7 +124,7 @@ var errNoEmail = errors.New("not an email with a recipient, a sender, a subject 
 func (s *Sender) Send(ctx context.Context, m message.Outgoing) (provider.Acceptance, error) {
 	body, err := s.body(m)
 	if err != nil {
-		return provider.Acceptance{}, classed(&provider.SendError{
+		return provider.Acceptance{}, classifyError(&provider.SendError{
 			Provider: Provider, Outcome: provider.Refused, Scope: provider.ScopeMessage, ProviderCode: "unsendable", Err: err,
 		})
 	}
@@ -132,7 +132,7 @@ func (s *Sender) Send(ctx context.Context, m message.Outgoing) (provider.Accepta
 	resp, err := s.post(ctx, body)
 	switch {
 	case resp == nil || resp.StatusCode == 0:
-		return provider.Acceptance{}, classed(&provider.SendError{
+		return provider.Acceptance{}, classifyError(&provider.SendError{
 			Provider: Provider, Outcome: provider.Outcome(wire.Classify(written)), Scope: provider.ScopeMessage, Err: wire.Strip(err),
 		})
 	case resp.StatusCode == http.StatusAccepted:

@@ -30,7 +30,7 @@ func (s *Sender) Unlist(ctx context.Context, address secret.Text, kind invite.Bl
 			return false, nil
 		case resp.StatusCode == http.StatusNotFound, resp.StatusCode/100 == 2:
 		default:
-			return false, classed(&provider.SendError{
+			return false, classifyError(&provider.SendError{
 				Provider: Provider, Outcome: provider.Outcome(wire.ClassifyStatus(resp.StatusCode)), Scope: provider.ScopeAccount, HTTPStatus: resp.StatusCode,
 			})
 		}

@@ -58,7 +58,7 @@ func (s *Sender) verdict(resp *rest.Response, readErr error) *provider.SendError
 		// credits), 404 and 3xx (wrong base URL): every message meets them.
 		e.Scope = provider.ScopeAccount
 	}
-	return classed(e)
+	return classifyError(e)
 }
 
 // ours reports whether a refusal names a configured value, by its field or by its

@@ -109,7 +109,7 @@ func (v *Verifier) Verify(raw []byte, header http.Header) error {
 	if age := v.now().Sub(time.Unix(seconds, 0)); age > maxAge || age < -maxAhead {
 		return ErrStale
 	}
-	if v.isSigned(digest(stamp, raw), signature) {
+	if v.isSigned(signedDigest(stamp, raw), signature) {
 		return nil
 	}
 	// Which form of a compressed post is signed is not documented.
@@ -148,10 +148,10 @@ func (v *Verifier) isSigned(sum [sha256.Size]byte, signature []byte) bool {
 	return slices.ContainsFunc(v.keys, func(key *ecdsa.PublicKey) bool { return ecdsa.VerifyASN1(key, sum[:], signature) })
 }
 
-// digest is what SendGrid signs: SHA-256 of the timestamp and the body
+// signedDigest is what SendGrid signs: SHA-256 of the timestamp and the body
 // (https://www.twilio.com/docs/sendgrid/for-developers/tracking-events/getting-started-event-webhook-security-features).
 // The SDK's check wants the whole body in one piece, and an inflated one may have 8 MiB.
-func digest(stamp string, body []byte) (sum [sha256.Size]byte) {
+func signedDigest(stamp string, body []byte) (sum [sha256.Size]byte) {
 	h := sha256.New()
 	_, _ = io.WriteString(h, stamp)
 	_, _ = h.Write(body)
@@ -179,14 +179,14 @@ func digestInflated(stamp string, raw []byte) (sum [sha256.Size]byte, err error)
 var errTooLarge = errors.New("gzip: too large")
 
 func isGzip(header http.Header) bool {
-	switch encoding(header) {
+	switch contentEncoding(header) {
 	case "gzip", "x-gzip":
 		return true
 	}
 	return false
 }
 
-func encoding(header http.Header) string {
+func contentEncoding(header http.Header) string {
 	return strings.ToLower(strings.TrimSpace(header.Get("Content-Encoding")))
 }
 
@@ -194,7 +194,7 @@ func encoding(header http.Header) string {
 // beyond 8 MiB.
 func Decode(raw []byte, header http.Header) ([]byte, error) {
 	switch {
-	case encoding(header) == "" || encoding(header) == "identity":
+	case contentEncoding(header) == "" || contentEncoding(header) == "identity":
 		return raw, nil
 	case !isGzip(header):
 		return nil, errors.New("content encoding is not gzip")

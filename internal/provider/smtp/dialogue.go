@@ -151,11 +151,11 @@ func (d *dialogue) run(ctx context.Context, until time.Time, m mail) error {
 	if err == nil {
 		err = d.hand(m)
 	}
-	return cause(ctx, err)
+	return callerCause(ctx, err)
 }
 
-// cause names the caller's own impatience, which shows as a closed connection.
-func cause(ctx context.Context, err error) error {
+// callerCause names the caller's own impatience, which shows as a closed connection.
+func callerCause(ctx context.Context, err error) error {
 	var reply *textproto.Error
 	if err == nil || errors.As(err, &reply) || errors.Is(err, wire.ErrLeaseOver) || ctx.Err() == nil {
 		return err
@@ -170,11 +170,11 @@ func (d *dialogue) hand(m mail) error {
 	if ok, _ := d.client.Extension("SMTPUTF8"); m.utf8 && !ok {
 		return errNoUTF8
 	}
-	if err := d.client.Mail(angle(m.from)); err != nil {
+	if err := d.client.Mail(angleAddress(m.from)); err != nil {
 		return err
 	}
 	d.stage = stageTo
-	if err := d.client.Rcpt(angle(m.to)); err != nil {
+	if err := d.client.Rcpt(angleAddress(m.to)); err != nil {
 		return err
 	}
 	d.stage = stageData
@@ -216,4 +216,4 @@ func (d *dialogue) end() {
 	_ = d.stream.Close()
 }
 
-func angle(address string) string { return "<" + address + ">" }
+func angleAddress(address string) string { return "<" + address + ">" }

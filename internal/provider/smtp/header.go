@@ -23,7 +23,7 @@ func encodeSubject(subject string) string {
 	}, strings.ToValidUTF8(subject, "\uFFFD"))
 	left := lineLength - len("Subject: ")
 	var b strings.Builder
-	if ascii(subject) && !strings.Contains(subject, "=?") {
+	if isASCII(subject) && !strings.Contains(subject, "=?") {
 		for i, word := range strings.Split(subject, " ") {
 			switch {
 			case i == 0:

@@ -43,20 +43,20 @@ func (s *Sender) compose(m message.Outgoing) (mail, error) {
 		return mail{}, errNoEmail
 	}
 	out := mail{from: from.Email.Reveal(), to: e.To.Email.Reveal()}
-	out.utf8 = !ascii(out.from) || !ascii(out.to)
+	out.utf8 = !isASCII(out.from) || !isASCII(out.to)
 	_, domain := contact.EmailParts(out.from)
 	// Made of the attempt's id: a reader of the server's log finds the attempt.
 	out.id = "<" + m.AttemptID + "@" + domain + ">"
 
 	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent(), gomail.WithEncoding(gomail.EncodingQP))
 	faults := []error{
-		msg.From(mailbox(from.Name, out.from)),
-		msg.To(mailbox(e.To.Name, out.to)),
+		msg.From(quoteMailbox(from.Name, out.from)),
+		msg.To(quoteMailbox(e.To.Name, out.to)),
 	}
 	if !replyTo.IsZero() {
 		faults = append(faults, msg.ReplyTo(replyTo.Reveal()))
 	}
-	if errors.Join(faults...) != nil || !one(out.from) || !one(out.to) {
+	if errors.Join(faults...) != nil || !isOneAddress(out.from) || !isOneAddress(out.to) {
 		return mail{}, errNoEmail
 	}
 	msg.SetGenHeaderPreformatted(gomail.HeaderSubject, encodeSubject(e.Subject))
@@ -80,19 +80,19 @@ func (s *Sender) compose(m message.Outgoing) (mail, error) {
 	return out, nil
 }
 
-// mailbox quotes a name as it is; go-mail's own way drops what it would have to
+// quoteMailbox quotes a name as it is; go-mail's own way drops what it would have to
 // escape.
-func mailbox(name, address string) string {
+func quoteMailbox(name, address string) string {
 	return (&netmail.Address{Name: name, Address: address}).String()
 }
 
-// one reports whether a text is exactly one address.
-func one(address string) bool {
+// isOneAddress reports whether a text is exactly one address.
+func isOneAddress(address string) bool {
 	a, err := netmail.ParseAddress(address)
 	return err == nil && a.Address == address
 }
 
-func ascii(s string) bool {
+func isASCII(s string) bool {
 	for i := range len(s) {
 		if s[i] >= 0x80 {
 			return false

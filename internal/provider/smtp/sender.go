@@ -119,7 +119,7 @@ func (s *Sender) Find(context.Context, provider.Sought) (provider.Found, error) 
 func (s *Sender) Send(ctx context.Context, m message.Outgoing) (provider.Acceptance, error) {
 	mail, err := s.compose(m)
 	if err != nil {
-		return provider.Acceptance{}, classed(&provider.SendError{
+		return provider.Acceptance{}, classifyError(&provider.SendError{
 			Provider: Provider, Outcome: provider.Refused, Scope: provider.ScopeMessage, ProviderCode: codeUnsendable, Err: err,
 		})
 	}
@@ -148,7 +148,7 @@ func (s *Sender) Check(ctx context.Context) error {
 		return d.verdict(err)
 	}
 	d.stage = stageFrom
-	if err := d.client.Mail(angle(s.p.From.Email.Reveal())); err != nil {
+	if err := d.client.Mail(angleAddress(s.p.From.Email.Reveal())); err != nil {
 		return d.verdict(err)
 	}
 	return nil

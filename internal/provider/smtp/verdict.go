@@ -51,13 +51,13 @@ func (d *dialogue) verdict(err error) *provider.SendError {
 			e.Outcome, e.Scope, e.ProviderCode = provider.Refused, provider.ScopeAccount, codeAuth
 		}
 	}
-	return classed(e)
+	return classifyError(e)
 }
 
 // answered reads a server's no. RFC 5321, 4.2.1: 4yz may be different next
 // time, 5yz will not; with either the server has not taken the message.
 func (d *dialogue) answered(e *provider.SendError, reply *textproto.Error) {
-	e.ProviderCode = strings.TrimSpace(strconv.Itoa(reply.Code) + " " + enhanced(reply.Msg))
+	e.ProviderCode = strings.TrimSpace(strconv.Itoa(reply.Code) + " " + enhancedCode(reply.Msg))
 	e.Detail = secret.New(reply.Msg)
 	about := provider.ScopeAccount // who we are, or what the server is up to
 	if d.stage >= stageTo && !accountReply(reply.Code) && !aboutSender(reply.Msg) {
@@ -91,7 +91,7 @@ func accountReply(code int) bool {
 // refuses a sender only once a recipient is named (smtpd_delay_reject),
 // Exchange and SendGrid after the whole message.
 func aboutSender(words string) bool {
-	switch _, detail, _ := strings.Cut(enhanced(words), "."); detail {
+	switch _, detail, _ := strings.Cut(enhancedCode(words), "."); detail {
 	case "1.7", "1.8", // the sender's address (RFC 3463)
 		"7.8", "7.57", "7.60", "7.64": // no or wrong credentials; Exchange: not logged in, may not send as this sender, no relaying
 		return true
@@ -110,8 +110,8 @@ func aboutSender(words string) bool {
 	return false
 }
 
-// enhanced is the code of RFC 3463 at the start of a reply, or nothing.
-func enhanced(words string) string {
+// enhancedCode is the code of RFC 3463 at the start of a reply, or nothing.
+func enhancedCode(words string) string {
 	code, _, _ := strings.Cut(words, " ")
 	class, rest, _ := strings.Cut(code, ".")
 	subject, detail, _ := strings.Cut(rest, ".")
@@ -123,8 +123,8 @@ func enhanced(words string) string {
 	return code
 }
 
-// classed gives a failed call's error its reason.
-func classed(e *provider.SendError) *provider.SendError {
+// classifyError gives a failed call's error its reason.
+func classifyError(e *provider.SendError) *provider.SendError {
 	e.Reason = reasonOfCall(e)
 	return e
 }

@@ -46,7 +46,7 @@ func TestCallbacksConform(t *testing.T) {
 			p.Header.Set(twilio.SignatureHeader, base64.StdEncoding.EncodeToString(mac.Sum(nil)))
 		},
 		Report: func(inviteID, attemptID string, kind providertest.Kind) provider.Post {
-			form := url.Values{"MessageSid": {sid(1)}, "AccountSid": {account}, "To": {"+12025550001"}}
+			form := url.Values{"MessageSid": {isSID(1)}, "AccountSid": {account}, "To": {"+12025550001"}}
 			switch kind {
 			case providertest.Delivered:
 				form.Set("MessageStatus", "delivered")

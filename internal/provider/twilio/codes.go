@@ -106,8 +106,8 @@ func reasonOf(code int) (invite.Reason, bool) {
 // rateCode reports whether a refused call exceeded a rate limit of ours.
 func rateCode(code int) bool { return code == 14107 || code == 63017 || code == 63018 }
 
-// known reports whether a code is in these lists.
-func known(code int) bool {
+// isKnownCode reports whether a code is in these lists.
+func isKnownCode(code int) bool {
 	_, ok := reasonOf(code)
 	return ok || messageCode(code)
 }
@@ -124,8 +124,8 @@ var (
 	recipient = regexp.MustCompile(`['"` + "`" + `‘“]To['"` + "`" + `’”]|(?i:recipient|destination|\bto (phone |)number\b)`)
 )
 
-// classed gives a failed call's error its reason.
-func classed(e *provider.SendError) *provider.SendError {
+// classifyError gives a failed call's error its reason.
+func classifyError(e *provider.SendError) *provider.SendError {
 	e.Reason = reasonOfCall(e)
 	return e
 }

@@ -58,14 +58,14 @@ func (s *Sender) Find(ctx context.Context, sought provider.Sought) (provider.Fou
 		older := 0
 		for i := range page.Messages {
 			switch one := &page.Messages[i]; {
-			case before(one, since):
+			case isBefore(one, since):
 				older++
-			case matches(one, sought):
-				return provider.Found{Taken: true, ProviderMessageID: value(one.Sid), Status: value(one.Status)}, nil
+			case matchesSought(one, sought):
+				return provider.Found{Taken: true, ProviderMessageID: textOf(one.Sid), Status: textOf(one.Status)}, nil
 			}
 		}
 		var more bool
-		if token, number, more = next(page.NextPageUri); !more {
+		if token, number, more = nextPage(page.NextPageUri); !more {
 			return provider.Found{}, nil
 		}
 		// Newest come first, though that is not promised; a whole page of older
@@ -92,14 +92,14 @@ func (s *Sender) skew(h http.Header) time.Duration {
 	return d
 }
 
-// matches compares body and direction. Twilio may keep another body than it was
+// matchesSought compares body and direction. Twilio may keep another body than it was
 // given (smart encoding replaces characters, a trial account prepends words),
 // but the link in it is this delivery's own.
-func matches(m *openapi.ApiV2010Message, sought provider.Sought) bool {
-	if strings.HasPrefix(value(m.Direction), "inbound") {
+func matchesSought(m *openapi.ApiV2010Message, sought provider.Sought) bool {
+	if strings.HasPrefix(textOf(m.Direction), "inbound") {
 		return false
 	}
-	body, want := value(m.Body), sought.Body.Reveal()
+	body, want := textOf(m.Body), sought.Body.Reveal()
 	if body == want {
 		return true
 	}
@@ -136,17 +136,17 @@ func linkIn(text string) string {
 	return strings.TrimRight(link, ".,;:!?)")
 }
 
-// before reports whether a message was made before the call. One with an
+// isBefore reports whether a message was made before the call. One with an
 // unreadable date was not: its body is compared, which errs on the side of
 // "taken".
-func before(m *openapi.ApiV2010Message, since time.Time) bool {
-	at, err := mail.ParseDate(value(m.DateCreated))
+func isBefore(m *openapi.ApiV2010Message, since time.Time) bool {
+	at, err := mail.ParseDate(textOf(m.DateCreated))
 	return err == nil && at.Before(since)
 }
 
-// next reads where the following page is. Only its two members are taken from
+// nextPage reads where the following page is. Only its two members are taken from
 // the address Twilio gives: requests go to the configured base URL alone.
-func next(uri *string) (token, number string, more bool) {
+func nextPage(uri *string) (token, number string, more bool) {
 	if uri == nil || *uri == "" {
 		return "", "", false
 	}
@@ -159,7 +159,7 @@ func next(uri *string) (token, number string, more bool) {
 	return token, number, token != "" || number != ""
 }
 
-func value(s *string) string {
+func textOf(s *string) string {
 	if s == nil {
 		return ""
 	}
@@ -178,7 +178,7 @@ var errBadSID = errors.New("not a message SID")
 // Redact empties the body of a message that has ended, which is where Twilio
 // would keep the link for over a year. A message that is gone is as good.
 func (s *Sender) Redact(ctx context.Context, providerMessageID string) error {
-	if !sid(providerMessageID) {
+	if !isSID(providerMessageID) {
 		return errBadSID
 	}
 	api, c := s.begin(ctx)
@@ -196,7 +196,7 @@ func (s *Sender) Redact(ctx context.Context, providerMessageID string) error {
 // Remove deletes the record of a message that has ended, and with it the
 // number it went to. A record that is gone is as good.
 func (s *Sender) Remove(ctx context.Context, providerMessageID string) error {
-	if !sid(providerMessageID) {
+	if !isSID(providerMessageID) {
 		return errBadSID
 	}
 	api, c := s.begin(ctx)
@@ -230,14 +230,14 @@ func (s *Sender) Check(ctx context.Context) error {
 	if err != nil {
 		return s.lookupError(c, err)
 	}
-	if status := value(account.Status); status != "active" {
+	if status := textOf(account.Status); status != "active" {
 		return fmt.Errorf("%s: the account is not active", Provider)
 	}
 	return nil
 }
 
-// sid keeps anything but an identifier out of the path.
-func sid(s string) bool {
+// isSID keeps anything but an identifier out of the path.
+func isSID(s string) bool {
 	if len(s) < 3 || len(s) > 64 {
 		return false
 	}

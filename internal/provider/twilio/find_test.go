@@ -63,7 +63,7 @@ func TestFindAdoptsOnlyThisText(t *testing.T) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	started := now.Add(-2 * time.Minute)
 	body := providertest.Text(1).Reveal()
-	mine := listed{sid: sid(9), body: body, status: "delivered", created: started.Add(time.Second)}
+	mine := listed{sid: isSID(9), body: body, status: "delivered", created: started.Add(time.Second)}
 	with := func(change func(*listed)) []listed {
 		l := mine
 		change(&l)
@@ -71,11 +71,11 @@ func TestFindAdoptsOnlyThisText(t *testing.T) {
 	}
 	full := make([]listed, 100)
 	for i := range full {
-		full[i] = listed{sid: sid(100 + i), body: "another", created: started.Add(time.Minute)}
+		full[i] = listed{sid: isSID(100 + i), body: "another", created: started.Add(time.Minute)}
 	}
 	old := make([]listed, 100)
 	for i := range old {
-		old[i] = listed{sid: sid(300 + i), body: body, created: started.Add(-time.Hour)}
+		old[i] = listed{sid: isSID(300 + i), body: body, created: started.Add(-time.Hour)}
 	}
 	for name, c := range map[string]struct {
 		date      time.Time
@@ -83,17 +83,17 @@ func TestFindAdoptsOnlyThisText(t *testing.T) {
 		want      provider.Found
 		pagesRead int
 	}{
-		"found":                        {now, [][]listed{{mine}}, provider.Found{Taken: true, ProviderMessageID: sid(9), Status: "delivered"}, 1},
+		"found":                        {now, [][]listed{{mine}}, provider.Found{Taken: true, ProviderMessageID: isSID(9), Status: "delivered"}, 1},
 		"nothing was taken":            {now, [][]listed{{}}, provider.Found{}, 1},
-		"on the third page":            {now, [][]listed{full, full, {mine}}, provider.Found{Taken: true, ProviderMessageID: sid(9), Status: "delivered"}, 3},
+		"on the third page":            {now, [][]listed{full, full, {mine}}, provider.Found{Taken: true, ProviderMessageID: isSID(9), Status: "delivered"}, 3},
 		"pages of old ones end it":     {now, [][]listed{full, old, {mine}}, provider.Found{}, 2},
 		"another link":                 {now, [][]listed{with(func(l *listed) { l.body = providertest.Text(2).Reveal() })}, provider.Found{}, 1},
 		"a longer code, same start":    {now, [][]listed{with(func(l *listed) { l.body += "9" })}, provider.Found{}, 1},
-		"a trial account's preface":    {now, [][]listed{with(func(l *listed) { l.body = "Sent from your Twilio trial account - " + l.body })}, provider.Found{Taken: true, ProviderMessageID: sid(9), Status: "delivered"}, 1},
-		"smart encoding":               {now, [][]listed{with(func(l *listed) { l.body = l.body + " \"ok\"" })}, provider.Found{Taken: true, ProviderMessageID: sid(9), Status: "delivered"}, 1},
+		"a trial account's preface":    {now, [][]listed{with(func(l *listed) { l.body = "Sent from your Twilio trial account - " + l.body })}, provider.Found{Taken: true, ProviderMessageID: isSID(9), Status: "delivered"}, 1},
+		"smart encoding":               {now, [][]listed{with(func(l *listed) { l.body = l.body + " \"ok\"" })}, provider.Found{Taken: true, ProviderMessageID: isSID(9), Status: "delivered"}, 1},
 		"the earlier attempt's":        {now, [][]listed{with(func(l *listed) { l.created = started.Add(-10 * time.Second) })}, provider.Found{}, 1},
 		"the person's answer":          {now, [][]listed{with(func(l *listed) { l.direction = "inbound" })}, provider.Found{}, 1},
-		"Twilio's clock is behind":     {now.Add(-5 * time.Minute), [][]listed{with(func(l *listed) { l.created = l.created.Add(-5 * time.Minute) })}, provider.Found{Taken: true, ProviderMessageID: sid(9), Status: "delivered"}, 1},
+		"Twilio's clock is behind":     {now.Add(-5 * time.Minute), [][]listed{with(func(l *listed) { l.created = l.created.Add(-5 * time.Minute) })}, provider.Found{Taken: true, ProviderMessageID: isSID(9), Status: "delivered"}, 1},
 		"ahead, the earlier attempt's": {now.Add(5 * time.Minute), [][]listed{with(func(l *listed) { l.created = started.Add(4 * time.Minute) })}, provider.Found{}, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -120,7 +120,7 @@ func TestFindSaysNothingRatherThanNo(t *testing.T) {
 	sought := provider.Sought{To: secret.New("+12025550001"), Body: providertest.Text(1), StartedAt: time.Now()}
 	full := make([]listed, 100)
 	for i := range full {
-		full[i] = listed{sid: sid(i), body: "another", created: time.Now()}
+		full[i] = listed{sid: isSID(i), body: "another", created: time.Now()}
 	}
 	endless := make([][]listed, 12)
 	for i := range endless {

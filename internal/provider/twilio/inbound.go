@@ -38,7 +38,7 @@ func ParseInbound(form url.Values) (Inbound, error) {
 	if in.MessageSID == "" {
 		in.MessageSID = form.Get("SmsSid")
 	}
-	if !sid(in.MessageSID) || !e164.MatchString(in.From.Reveal()) || in.To == "" {
+	if !isSID(in.MessageSID) || !e164.MatchString(in.From.Reveal()) || in.To == "" {
 		return Inbound{}, ErrNotInbound
 	}
 	in.Keyword = provider.KeywordOf(form.Get("OptOutType"))

@@ -28,7 +28,7 @@ func TestParseInbound(t *testing.T) {
 		{"stop sending me invoices but keep the links", "", ""}, {"non-stop", "", ""},
 	} {
 		got, err := twilio.ParseInbound(url.Values{
-			"MessageSid": {sid(1)}, "From": {"+12025550123"}, "To": {"+15005550006"}, "MessagingServiceSid": {"MG1"}, "Body": {c.body}, "OptOutType": {c.optOut},
+			"MessageSid": {isSID(1)}, "From": {"+12025550123"}, "To": {"+15005550006"}, "MessagingServiceSid": {"MG1"}, "Body": {c.body}, "OptOutType": {c.optOut},
 		})
 		if err != nil || got.Keyword != c.want || got.From.Reveal() != "+12025550123" || got.To != "+15005550006" || got.Service != "MG1" {
 			t.Errorf("%q, %q: %+v %v, want %q", c.body, c.optOut, got, err, c.want)
@@ -37,8 +37,8 @@ func TestParseInbound(t *testing.T) {
 	for name, form := range map[string]url.Values{
 		"nothing":          {},
 		"no message":       {"From": {"+12025550123"}, "To": {"+1"}},
-		"not from a phone": {"MessageSid": {sid(1)}, "From": {"whatsapp:+12025550123"}, "To": {"+15005550006"}},
-		"to nobody":        {"MessageSid": {sid(1)}, "From": {"+12025550123"}},
+		"not from a phone": {"MessageSid": {isSID(1)}, "From": {"whatsapp:+12025550123"}, "To": {"+15005550006"}},
+		"to nobody":        {"MessageSid": {isSID(1)}, "From": {"+12025550123"}},
 	} {
 		if got, err := twilio.ParseInbound(form); err == nil {
 			t.Errorf("%s was read as %+v", name, got)
@@ -53,7 +53,7 @@ func TestF21WhatContainsAStopWordIsSaidSo(t *testing.T) {
 		"don't stop": true, "why don't you stop this nonsense": true, "I want to opt out of that, how?": true, "stopping now": true, "Who is this?": false,
 		"STOP": false, "": false, "wie kann ich mich abmelden und wo": true, "unsubscribed already": true,
 	} {
-		got, err := twilio.ParseInbound(url.Values{"MessageSid": {sid(1)}, "From": {"+12025550123"}, "To": {"+15005550006"}, "Body": {body}})
+		got, err := twilio.ParseInbound(url.Values{"MessageSid": {isSID(1)}, "From": {"+12025550123"}, "To": {"+15005550006"}, "Body": {body}})
 		if err != nil || got.LikeStop != want || got.Body.Reveal() != body {
 			t.Errorf("%q: %+v %v, want %t", body, got, err, want)
 		}

@@ -106,7 +106,7 @@ var errNoSMS = errors.New("not a text with a recipient, a body and a sender")
 func (s *Sender) Send(ctx context.Context, m message.Outgoing) (provider.Acceptance, error) {
 	params, err := s.params(m)
 	if err != nil {
-		return provider.Acceptance{}, classed(&provider.SendError{
+		return provider.Acceptance{}, classifyError(&provider.SendError{
 			Provider: Provider, Outcome: provider.Refused, Scope: provider.ScopeMessage, ProviderCode: "unsendable", Err: err,
 		})
 	}
@@ -152,7 +152,7 @@ func (s *Sender) params(m message.Outgoing) (*openapi.CreateMessageParams, error
 }
 
 func (s *Sender) failed(outcome wire.Outcome, err error) *provider.SendError {
-	return classed(&provider.SendError{
+	return classifyError(&provider.SendError{
 		Provider: Provider, Outcome: provider.Outcome(outcome), Scope: provider.ScopeMessage, Err: wire.Strip(err),
 	})
 }
@@ -181,7 +181,7 @@ func (s *Sender) verdict(c *call) *provider.SendError {
 		// queue is full or whose rate is used up, which answers 400.
 		e.Outcome, e.Scope = provider.NotSent, provider.ScopeAccount
 	case c.status == http.StatusBadRequest:
-		if accountCode(c.fault.Code) || !known(c.fault.Code) && namesSender(c.fault.Message) {
+		if accountCode(c.fault.Code) || !isKnownCode(c.fault.Code) && namesSender(c.fault.Message) {
 			e.Scope = provider.ScopeAccount
 		}
 	case c.status >= 300 && c.status < 500 && c.status != http.StatusRequestTimeout:
@@ -190,5 +190,5 @@ func (s *Sender) verdict(c *call) *provider.SendError {
 			e.Scope = provider.ScopeMessage
 		}
 	}
-	return classed(e)
+	return classifyError(e)
 }

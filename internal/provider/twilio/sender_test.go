@@ -44,7 +44,7 @@ func sms(n int) message.Outgoing {
 	}
 }
 
-func sid(n int) string { return fmt.Sprintf("SM%032x", n) }
+func isSID(n int) string { return fmt.Sprintf("SM%032x", n) }
 
 func answer(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")
@@ -113,7 +113,7 @@ func TestParametersOfAText(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			srv := wiretest.Twilio(t).Serve(t, func(w http.ResponseWriter, _ *http.Request) {
-				answer(w, http.StatusCreated, map[string]any{"sid": sid(1)})
+				answer(w, http.StatusCreated, map[string]any{"sid": isSID(1)})
 			})
 			p, m := params(srv.URL, nil), sms(1)
 			c.change(&p, &m)
@@ -210,7 +210,7 @@ func TestTheEnvironmentDoesNotMoveTheRegion(t *testing.T) {
 	t.Setenv("TWILIO_EDGE", "sydney")
 	t.Setenv("TWILIO_REGION", "au1")
 	srv := wiretest.Twilio(t).Serve(t, func(w http.ResponseWriter, _ *http.Request) {
-		answer(w, http.StatusCreated, map[string]any{"sid": sid(1)})
+		answer(w, http.StatusCreated, map[string]any{"sid": isSID(1)})
 	})
 	if _, err := twilio.New(params(srv.URL, nil)).Send(t.Context(), sms(1)); err != nil {
 		t.Error(err)
@@ -225,13 +225,13 @@ func TestRedactEmptiesTheBody(t *testing.T) {
 				refuse(w, status, 20404, "words")
 				return
 			}
-			answer(w, status, map[string]any{"sid": sid(1), "body": ""})
+			answer(w, status, map[string]any{"sid": isSID(1), "body": ""})
 		})
-		if err := twilio.New(params(srv.URL, nil)).Redact(t.Context(), sid(1)); (err == nil) != ok {
+		if err := twilio.New(params(srv.URL, nil)).Redact(t.Context(), isSID(1)); (err == nil) != ok {
 			t.Errorf("status %d: %v", status, err)
 		}
 		got := srv.Requests()[0]
-		if got.Method != http.MethodPost || !strings.HasSuffix(got.Path, "/Messages/"+sid(1)+".json") || string(got.Body) != "Body=" {
+		if got.Method != http.MethodPost || !strings.HasSuffix(got.Path, "/Messages/"+isSID(1)+".json") || string(got.Body) != "Body=" {
 			t.Errorf("%s %s with %q, want an empty body posted to the message", got.Method, got.Path, got.Body)
 		}
 	}
@@ -252,11 +252,11 @@ func TestRemoveDeletesTheRecord(t *testing.T) {
 			}
 			w.WriteHeader(status)
 		})
-		if err := twilio.New(params(srv.URL, nil)).Remove(t.Context(), sid(1)); (err == nil) != ok {
+		if err := twilio.New(params(srv.URL, nil)).Remove(t.Context(), isSID(1)); (err == nil) != ok {
 			t.Errorf("status %d: %v", status, err)
 		}
 		got := srv.Requests()[0]
-		if got.Method != http.MethodDelete || !strings.HasSuffix(got.Path, "/Messages/"+sid(1)+".json") || len(got.Body) > 0 {
+		if got.Method != http.MethodDelete || !strings.HasSuffix(got.Path, "/Messages/"+isSID(1)+".json") || len(got.Body) > 0 {
 			t.Errorf("%s %s with %q, want the message deleted", got.Method, got.Path, got.Body)
 		}
 	}

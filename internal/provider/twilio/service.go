@@ -27,7 +27,7 @@ func (s *Sender) CheckService(ctx context.Context) error {
 	if id == "" {
 		return nil
 	}
-	if !sid(id) || !strings.HasPrefix(id, "MG") {
+	if !isSID(id) || !strings.HasPrefix(id, "MG") {
 		return fmt.Errorf("%s: the Messaging Service's SID must begin with MG", Provider)
 	}
 	var service struct {

@@ -41,7 +41,7 @@ func ParseStatus(form url.Values) (Status, error) {
 		ErrorCode:  form.Get("ErrorCode"),
 		To:         secret.New(form.Get("To")),
 	}
-	if !sid(s.MessageSID) || s.Word == "" {
+	if !isSID(s.MessageSID) || s.Word == "" {
 		return Status{}, ErrNotStatus
 	}
 	if s.ErrorCode == "0" {

@@ -11,16 +11,16 @@ import (
 func TestParseStatus(t *testing.T) {
 	t.Parallel()
 	got, err := twilio.ParseStatus(url.Values{
-		"AccountSid": {account}, "MessageSid": {sid(1)}, "SmsSid": {sid(1)}, "MessageStatus": {"undelivered"},
+		"AccountSid": {account}, "MessageSid": {isSID(1)}, "SmsSid": {isSID(1)}, "MessageStatus": {"undelivered"},
 		"SmsStatus": {"undelivered"}, "ErrorCode": {"30003"}, "To": {"+12025550001"}, "RawDlrDoneDate": {"2611231200"}, "Unheard": {"of"},
 	})
-	if err != nil || got.MessageSID != sid(1) || got.Word != "undelivered" || got.ErrorCode != "30003" || got.To.Reveal() != "+12025550001" {
+	if err != nil || got.MessageSID != isSID(1) || got.Word != "undelivered" || got.ErrorCode != "30003" || got.To.Reveal() != "+12025550001" {
 		t.Errorf("%+v %v", got, err)
 	}
-	if got, err = twilio.ParseStatus(url.Values{"SmsSid": {sid(2)}, "SmsStatus": {"SENT"}, "ErrorCode": {"0"}}); err != nil || got.Word != "sent" || got.ErrorCode != "" {
+	if got, err = twilio.ParseStatus(url.Values{"SmsSid": {isSID(2)}, "SmsStatus": {"SENT"}, "ErrorCode": {"0"}}); err != nil || got.Word != "sent" || got.ErrorCode != "" {
 		t.Errorf("by the older names: %+v %v", got, err)
 	}
-	for _, form := range []url.Values{{}, {"MessageSid": {sid(1)}}, {"MessageStatus": {"sent"}}, {"MessageSid": {"../x"}, "MessageStatus": {"sent"}}} {
+	for _, form := range []url.Values{{}, {"MessageSid": {isSID(1)}}, {"MessageStatus": {"sent"}}, {"MessageSid": {"../x"}, "MessageStatus": {"sent"}}} {
 		if got, err := twilio.ParseStatus(form); err == nil {
 			t.Errorf("%v was read as %+v", form, got)
 		}

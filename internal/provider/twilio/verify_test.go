@@ -75,7 +75,7 @@ func TestVerifyWhileATokenIsRotated(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	form := url.Values{"MessageSid": {sid(1)}, "MessageStatus": {"delivered"}, "New": {"first", "second"}}
+	form := url.Values{"MessageSid": {isSID(1)}, "MessageStatus": {"delivered"}, "New": {"first", "second"}}
 	for token, ok := range map[string]bool{"primary": true, "secondary": true, "": false, "third": false} {
 		err := v.Verify("/hooks/x", formType, []byte(form.Encode()), sign(token, "https://go.brand.example/hooks/x", form))
 		if (err == nil) != ok {
@@ -86,7 +86,7 @@ func TestVerifyWhileATokenIsRotated(t *testing.T) {
 
 func TestVerifyBehindAPathAndPorts(t *testing.T) {
 	t.Parallel()
-	form := url.Values{"MessageSid": {sid(1)}}
+	form := url.Values{"MessageSid": {isSID(1)}}
 	for _, c := range []struct{ public, uri, signed string }{
 		{"https://brand.example/links", "/links/hooks/x", "https://brand.example/links/hooks/x"},
 		{"https://brand.example/links/", "/hooks/x", "https://brand.example/links/hooks/x"}, // the proxy strips the prefix

@@ -39,7 +39,7 @@ func Keys(box *seal.Box, s Scope, ch invite.Channel, address string) []seal.Hash
 	if address == "" {
 		return nil
 	}
-	forms := []string{folded(ch, address)}
+	forms := []string{foldAddress(ch, address)}
 	if ch == invite.SMS {
 		// A provider may report STOP from another form of the number than the one
 		// that was written to, such as +521 for +52.
@@ -58,16 +58,16 @@ func Keys(box *seal.Box, s Scope, ch invite.Channel, address string) []seal.Hash
 	return keys
 }
 
-// key is the hash a new block is stored under.
-func key(box *seal.Box, s Scope, ch invite.Channel, kind invite.Block, address string) seal.Hash {
+// hashKey is the hash a new block is stored under.
+func hashKey(box *seal.Box, s Scope, ch invite.Channel, kind invite.Block, address string) seal.Hash {
 	if kind == invite.OptOut {
 		return box.Hash("opt_out", s.sender(), address)
 	}
-	return box.Hash("suppression", s.ProjectID, strconv.FormatBool(s.Livemode), string(ch), folded(ch, address))
+	return box.Hash("suppression", s.ProjectID, strconv.FormatBool(s.Livemode), string(ch), foldAddress(ch, address))
 }
 
-// folded is an address as it is compared: mail's without case.
-func folded(ch invite.Channel, address string) string {
+// foldAddress is an address as it is compared: mail's without case.
+func foldAddress(ch invite.Channel, address string) string {
 	if ch != invite.Email {
 		return address
 	}

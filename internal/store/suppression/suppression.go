@@ -64,11 +64,11 @@ const rowColumns = `id, project_id, livemode, channel, kind, hash, sender, addre
 // block that stands, and whether it is the new one.
 func Insert(ctx context.Context, db postgres.DB, box *seal.Box, s Scope, n New) (invite.SuppressionID, bool, error) {
 	id := invite.New[invite.SuppressionID]()
-	address, err := sealed(box, n.Address, "suppressions.address", id)
+	address, err := sealValue(box, n.Address, "suppressions.address", id)
 	if err != nil {
 		return id, false, err
 	}
-	note, err := sealed(box, n.Note, "suppressions.note", id)
+	note, err := sealValue(box, n.Note, "suppressions.note", id)
 	if err != nil {
 		return id, false, err
 	}
@@ -91,9 +91,9 @@ func Insert(ctx context.Context, db postgres.DB, box *seal.Box, s Scope, n New) 
 		SELECT id FROM added UNION ALL SELECT id FROM old
 		UNION ALL SELECT id FROM suppressions WHERE hash = $13 AND lifted_at IS NULL
 		LIMIT 1`,
-		id, s.ProjectID, s.Livemode, string(n.Channel), string(n.Kind), key(box, s, n.Channel, n.Kind, n.Address.Reveal()), sender,
+		id, s.ProjectID, s.Livemode, string(n.Channel), string(n.Kind), hashKey(box, s, n.Channel, n.Kind, n.Address.Reveal()), sender,
 		address, note, n.Source, n.InviteID, n.By,
-		key(box, s, n.Channel, n.Kind, n.Address.Reveal()), Keys(box, s, n.Channel, n.Address.Reveal())).Scan(&stands)
+		hashKey(box, s, n.Channel, n.Kind, n.Address.Reveal()), Keys(box, s, n.Channel, n.Address.Reveal())).Scan(&stands)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return id, false, nil // a twin that has not committed yet was first: it stands
 	}
@@ -103,7 +103,7 @@ func Insert(ctx context.Context, db postgres.DB, box *seal.Box, s Scope, n New) 
 	return stands, stands == id, nil
 }
 
-func sealed(box *seal.Box, t secret.Text, column string, id invite.SuppressionID) ([]byte, error) {
+func sealValue(box *seal.Box, t secret.Text, column string, id invite.SuppressionID) ([]byte, error) {
 	if t.IsZero() {
 		return nil, nil
 	}
@@ -260,7 +260,7 @@ func SetLifted(ctx context.Context, db postgres.DB, box *seal.Box, keys []seal.H
 		if (st.Kind == invite.OptOut) != optOuts || st.Kind == invite.UnsubscribedBlock {
 			continue // only the person undoes what they said to the mail provider
 		}
-		b, err := sealed(box, note, "suppressions.lift_note", st.ID)
+		b, err := sealValue(box, note, "suppressions.lift_note", st.ID)
 		if err != nil {
 			return n, err
 		}
