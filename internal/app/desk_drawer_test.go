@@ -35,7 +35,7 @@ func TestSendingAgainOpensOverThePage(t *testing.T) {
 	d.do("open", chromedp.KeyEvent("\r"), chromedp.WaitVisible(chromedp.CSS(`dialog#drawer[open] #email`)))
 	here()
 	focus(`#email`) // to be corrected
-	if name := evaluate[string](d, `document.getElementById(document.getElementById("drawer").getAttribute("aria-labelledby")).textContent`); name != "Send again" {
+	if name := evaluate[string](d, `document.getElementById(document.getElementById("drawer").getAttribute("aria-labelledby")).textContent`); name != "Resend" {
 		t.Errorf("the dialog is called %q", name)
 	}
 	d.do("escape", chromedp.KeyEvent("\x1b"), chromedp.WaitNotVisible(chromedp.CSS(`dialog#drawer`)))

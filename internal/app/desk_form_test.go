@@ -42,7 +42,7 @@ func TestAStaleFormAsksAgain(t *testing.T) {
 	p.until(id, "delivered", func(inv object) bool { return inv.text("delivery.status") == "delivered" })
 	fields := url.Values{"version": {old}, "channel": {"email"}, "email": {"pat@customer.example"}, "sure": {"pat@customer.example"}, "do": {"send"}}
 	status, _, again := v.do("POST", form, fields.Encode())
-	if status != 422 || !strings.Contains(again, "Something happened meanwhile") || !strings.Contains(again, "The address was corrected") ||
+	if status != 422 || !strings.Contains(again, "The invite changed in the meantime") || !strings.Contains(again, "The address was corrected") ||
 		!strings.Contains(again, `value="pat@customer.example"`) || shown(again) == old {
 		t.Fatalf("a stale form: %d %s", status, again)
 	}

@@ -43,7 +43,7 @@ func TestLiftingABlockGoesOnToSendingAgain(t *testing.T) {
 	block("suppressed@connectlink.test")
 	block("other@connectlink.test")
 	address, text := step()
-	if text != "Lift block and resend" || !strings.HasPrefix(address, blocked+"/sup_") || !strings.HasSuffix(address, "?then="+id) {
+	if text != "Unblock and resend" || !strings.HasPrefix(address, blocked+"/sup_") || !strings.HasSuffix(address, "?then="+id) {
 		t.Fatalf("with a block: %q to %s", text, address)
 	}
 	page := v.get(address)

@@ -51,7 +51,7 @@ func TestSupportSeesThePageThatTheLinkLeadsTo(t *testing.T) {
 			t.Errorf("the page around lacks %s", want)
 		}
 	}
-	if strings.Contains(outside, "While the link worked") {
+	if strings.Contains(outside, "While the link was valid") {
 		t.Error("offers the page of then while it is still the page of now")
 	}
 	resp, err := v.http.Get(v.base + at + "/page") //nolint:noctx // a test's
@@ -124,7 +124,7 @@ func TestSupportNeverSeesAConnectLink(t *testing.T) {
 	v := p.staff(access.RoleAdmin)
 	id := p.invite(201, to("delivered@connectlink.test")).text("id")
 	at := "/console/default/test/invites/" + id
-	if page := v.get(at + "/saw?as=page"); !strings.Contains(page, "There is no page of ours") {
+	if page := v.get(at + "/saw?as=page"); !strings.Contains(page, "No page to show") {
 		t.Error("a page is shown that there is not")
 	}
 	if status, _, _ := v.do("GET", at+"/page", ""); status != http.StatusNotFound {

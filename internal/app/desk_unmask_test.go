@@ -33,7 +33,7 @@ func TestAnUnmaskedPageCanBeReloaded(t *testing.T) {
 			t.Errorf("%s shows the address", name)
 		}
 	}
-	if n := strings.Count(colleague.get(at), "looked at the address"); n != 1 {
+	if n := strings.Count(colleague.get(at), "unmasked the address"); n != 1 {
 		t.Errorf("%d entries of what staff did", n)
 	}
 	// Blocks alike.

@@ -63,7 +63,7 @@ func TestAKeyIsShownOnce(t *testing.T) {
 		t.Error("the key still works")
 	}
 	log := admin.get("/console/default/live/audit")
-	for _, want := range []string{"Made an API key", "Revoked an API key", "scopes invites:read links:read", id} {
+	for _, want := range []string{"Created an API key", "Revoked an API key", "scopes invites:read links:read", id} {
 		if !strings.Contains(log.body, want) {
 			t.Errorf("the audit log lacks %q", want)
 		}
@@ -79,23 +79,23 @@ func TestSendingIsStoppedAndResumedByHand(t *testing.T) {
 	admin := s.signedIn("admin", map[string]access.Role{"default": access.RoleAdmin})
 	viewer := s.signedIn("viewer", map[string]access.Role{"default": access.RoleViewer})
 	const system = "/console/default/live/system"
-	if a := admin.follow(admin.post(system+"/email/stop", url.Values{"why": {"because"}})); !strings.Contains(a.body, "nothing was stopped") {
+	if a := admin.follow(admin.post(system+"/email/stop", url.Values{"why": {"because"}})); !strings.Contains(a.body, "Nothing was paused.") {
 		t.Error("a reason that is none is taken")
 	}
-	if a := admin.follow(admin.post(system+"/email/stop", url.Values{"why": {"wrong_content"}})); !strings.Contains(a.body, "Stopped by hand") {
+	if a := admin.follow(admin.post(system+"/email/stop", url.Values{"why": {"wrong_content"}})); !strings.Contains(a.body, "Paused") {
 		t.Errorf("stopped: %d", a.StatusCode)
 	}
 	banner := viewer.get("/console/default/live/home").body
-	if !strings.Contains(banner, "Sending email is stopped by hand") || !strings.Contains(banner, "Messages say something wrong") {
+	if !strings.Contains(banner, "Sending email is paused") || !strings.Contains(banner, "Messages contain a mistake") {
 		t.Error("others see no banner")
 	}
-	if strings.Contains(viewer.get("/console/default/test/home").body, "stopped by hand") {
+	if strings.Contains(viewer.get("/console/default/test/home").body, "Sending email is paused") {
 		t.Error("the other mode is said to be stopped")
 	}
-	if a := admin.follow(admin.post(system+"/email/stop", url.Values{"why": {"maintenance"}})); !strings.Contains(a.body, "before you") {
+	if a := admin.follow(admin.post(system+"/email/stop", url.Values{"why": {"maintenance"}})); !strings.Contains(a.body, "Sending was already paused.") {
 		t.Error("stopped twice")
 	}
-	if a := admin.follow(admin.post(system+"/email/resume", nil)); !strings.Contains(a.body, "Sending goes on") {
+	if a := admin.follow(admin.post(system+"/email/resume", nil)); !strings.Contains(a.body, "Sending resumed") {
 		t.Error("not resumed")
 	}
 	if lane := <-s.woken; lane != "default/email/live" {

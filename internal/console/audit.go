@@ -50,9 +50,9 @@ func audited() []access.Act {
 func actName(a access.Act) string {
 	switch a {
 	case access.ActUnmask:
-		return view.M("Showed an address")
+		return view.M("Unmasked an address")
 	case access.ActCreate:
-		return view.M("Made an invite")
+		return view.M("Created an invite")
 	case access.ActResend:
 		return view.M("Resent an invite")
 	case access.ActCorrect:
@@ -64,7 +64,7 @@ func actName(a access.Act) string {
 	case access.ActBlock:
 		return view.M("Blocked an address")
 	case access.ActLiftBlock:
-		return view.M("Lifted a block")
+		return view.M("Unblocked an address")
 	case access.ActErase:
 		return view.M("Erased a person's data")
 	case access.ActExport:
@@ -78,7 +78,7 @@ func actName(a access.Act) string {
 	case access.ActStaff:
 		return view.M("Changed an account")
 	case access.ActPause:
-		return view.M("Stopped or resumed sending")
+		return view.M("Paused or resumed sending")
 	case grant.ActSignIn:
 		return view.M("Signed in")
 	case grant.ActSignInFailed:
@@ -88,7 +88,7 @@ func actName(a access.Act) string {
 	case grant.ActSessionEnded:
 		return view.M("Ended a session")
 	case grant.ActStaffCreated:
-		return view.M("Made an account")
+		return view.M("Created an account")
 	case grant.ActStaffEnabled:
 		return view.M("Enabled an account")
 	case grant.ActStaffOff:
@@ -98,11 +98,11 @@ func actName(a access.Act) string {
 	case grant.ActPasswordSet:
 		return view.M("Set a password")
 	case grant.ActKeyCreated:
-		return view.M("Made an API key")
+		return view.M("Created an API key")
 	case grant.ActKeyRevoked:
 		return view.M("Revoked an API key")
 	case operate.ActHeld:
-		return view.M("Stopped sending")
+		return view.M("Paused sending")
 	case operate.ActReleased:
 		return view.M("Resumed sending")
 	}
@@ -204,11 +204,11 @@ func (p *page) auditRow(e account.Audited, names map[string]string) auditRow {
 func whyName(why string) string {
 	switch operate.Why(why) {
 	case operate.WrongContent:
-		return view.M("Messages say something wrong")
+		return view.M("Messages contain a mistake")
 	case operate.WrongPeople:
 		return view.M("Messages go to the wrong people")
 	case operate.Provider:
-		return view.M("The provider is in trouble")
+		return view.M("The provider has problems")
 	case operate.Maintenance:
 		return view.M("Maintenance")
 	}

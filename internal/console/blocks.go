@@ -74,7 +74,7 @@ func (s *console) blocksData(p *page) (blocksPage, error) {
 	if err != nil {
 		return blocksPage{}, err
 	}
-	b := p.base(p.t("Blocks and opt-outs"), "blocks")
+	b := p.base(p.t("Suppressions"), "blocks")
 	d := blocksPage{Base: b, CanAdd: p.by.May(access.ActBlock), Clear: b.URL("blocks"), Filtered: q.Channel != "" || q.Kind != "" || window != "", Withins: p.withins(window)}
 	for _, one := range list {
 		d.Rows = append(d.Rows, p.blockRow(one))
@@ -82,7 +82,7 @@ func (s *console) blocksData(p *page) (blocksPage, error) {
 	if !next.IsZero() {
 		d.Older = query(b.URL("blocks"), "channel", string(q.Channel), "kind", string(q.Kind), "within", window, "after", next.String())
 	}
-	d.Kinds = []view.Choice{{Value: "", Text: p.t("Any kind"), Chosen: q.Kind == ""}}
+	d.Kinds = []view.Choice{{Value: "", Text: p.t("Any type"), Chosen: q.Kind == ""}}
 	for _, k := range invite.Blocks() {
 		d.Kinds = append(d.Kinds, view.Choice{Value: string(k), Text: p.blockKind(k), Chosen: k == q.Kind})
 	}
@@ -121,9 +121,9 @@ func (p *page) blockKind(k invite.Block) string {
 	case invite.BadNumber:
 		return p.t("Number cannot receive texts")
 	case invite.NotMe:
-		return p.t("Said it is not for them")
+		return p.t("Reported as not for them")
 	case invite.ByHand:
-		return p.t("Blocked by hand")
+		return p.t("Blocked manually")
 	}
 	return string(k)
 }
@@ -180,16 +180,16 @@ func (s *console) addBlock(p *page) error {
 		}
 		d.Form = f
 		for _, one := range e.Faults {
-			field, text := "address", p.t("This is no email address or phone number that messages could be sent to.")
+			field, text := "address", p.t("This is not a valid email address or phone number.")
 			if one.Pointer == "/reason" {
-				field, text = "reason", p.t("Say why, for whoever finds the block later.")
+				field, text = "reason", p.t("Enter a reason for colleagues who look at this suppression later.")
 			}
 			d.Faults = append(d.Faults, fault{field, text})
 		}
 		return p.wrong("blocks", d)
 	}
 	if !fresh {
-		return p.done(p.frame.URL("blocks"), "note", p.t("This address was blocked already."))
+		return p.done(p.frame.URL("blocks"), "note", p.t("This address is already blocked."))
 	}
 	return p.done(p.frame.URL("blocks"), "good", p.t("Blocked. Nothing is sent to this address any more."))
 }

@@ -142,8 +142,8 @@ func (s *console) sameOrigin(next echo.HandlerFunc) echo.HandlerFunc {
 		if err := s.origins.Check(c.Request()); err != nil {
 			web.Note(c, "cross_origin")
 			b := s.stranger(c)
-			return s.tell(c, b, http.StatusForbidden, b.T("This came from another site"),
-				b.T("Nothing was done. Open the console itself and do it there."), "")
+			return s.tell(c, b, http.StatusForbidden, b.T("Request from another site"),
+				b.T("Nothing was done. Open the console and try again there."), "")
 		}
 		return next(c)
 	}

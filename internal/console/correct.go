@@ -69,13 +69,13 @@ func (d *resendPage) ask(p *page, o opened) bool {
 	switch {
 	case typed != "" || d.Channel != string(invite.Email) && d.Channel != string(invite.SMS):
 	case old == "" && field == "email":
-		d.Faults = append(d.Faults, fault{field, p.t("No email address is known for this person: type one.")})
+		d.Faults = append(d.Faults, fault{field, p.t("No email address on file for this person. Enter one.")})
 	case old == "":
-		d.Faults = append(d.Faults, fault{field, p.t("No number is known for this person: type one.")})
+		d.Faults = append(d.Faults, fault{field, p.t("No number on file for this person. Enter one.")})
 	case d.Correct && d.Email == "" && d.Phone == "":
-		d.Faults = append(d.Faults, fault{field, p.t("Type the right address: it replaces the old one.")})
+		d.Faults = append(d.Faults, fault{field, p.t("Enter the correct address. It replaces the old one.")})
 	case d.Bounced && d.Channel == last:
-		d.Faults = append(d.Faults, fault{field, p.t("The last message did not get through to this address: type the right one.")})
+		d.Faults = append(d.Faults, fault{field, p.t("The last message to this address was not delivered. Enter the correct one.")})
 	}
 	email, err := contact.ParseEmail(d.Email)
 	if err != nil || d.Sure {
@@ -84,7 +84,7 @@ func (d *resendPage) ask(p *page, o opened) bool {
 	local, domain, _ := strings.Cut(email, "@")
 	if meant, ok := contact.SuggestDomain(domain); ok {
 		d.Suggested, d.Asked = local+"@"+meant, true
-		d.Faults = append(d.Faults, fault{"email", p.t("Did you mean %s? Correct it, or send again to keep what you typed.", "\u2068"+d.Suggested+"\u2069")})
+		d.Faults = append(d.Faults, fault{"email", p.t("Did you mean %s? Correct it, or submit again to keep what you typed.", "\u2068"+d.Suggested+"\u2069")})
 	} else if otherMailbox(o.content.Recipient.Email, email) {
 		d.Asked = true
 		d.Faults = append(d.Faults, fault{"email", d.samePerson(p)})
@@ -142,7 +142,7 @@ func partChanges(now, was string) []contact.Stretch {
 func (d *resendPage) samePerson(p *page) string {
 	user := "\u2068" + d.Person.User + "\u2069"
 	if d.Person.Inviter == "" {
-		return p.t("This is another mailbox. Is it the same person: user id %s? If so, send again.", user)
+		return p.t("This is a different mailbox. Is it the same person: user id %s? If so, submit again.", user)
 	}
-	return p.t("This is another mailbox. Is it the same person: user id %s, asked by %s? If so, send again.", user, "\u2068"+d.Person.Inviter+"\u2069")
+	return p.t("This is a different mailbox. Is it the same person: user id %s, invited by %s? If so, submit again.", user, "\u2068"+d.Person.Inviter+"\u2069")
 }

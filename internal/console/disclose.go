@@ -80,11 +80,11 @@ func (p *page) why(w string) string {
 	case reveal.InPerson:
 		return p.t("The person is with me, or on the phone")
 	case reveal.OtherChannel:
-		return p.t("I send it another way")
+		return p.t("I will send it another way")
 	case reveal.NoMessage:
-		return p.t("No message gets through")
+		return p.t("Messages do not get through")
 	case reveal.Testing:
-		return p.t("I am testing")
+		return p.t("Testing")
 	}
 	return w
 }
@@ -118,10 +118,10 @@ func (s *console) link(p *page) error {
 	var e *invite.Error
 	switch {
 	case errors.As(err, &e) && e.Code == invite.CodeInvalidRequest:
-		d.Faults = []fault{{"why", p.t("Say what the link is for.")}}
+		d.Faults = []fault{{"why", p.t("Choose what the link is for.")}}
 		return p.wrong("link", d)
 	case errors.As(err, &e) && e.Code == invite.CodeInviteEnded:
-		d.Faults = []fault{{"why", p.t("This link leads nowhere any more. Send a new one first.")}}
+		d.Faults = []fault{{"why", p.t("This link no longer works. Send a new one first.")}}
 		return p.wrong("link", d)
 	case err != nil:
 		return err

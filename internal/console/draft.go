@@ -77,13 +77,13 @@ func ready(seen issue.Preview) (html string, ok bool) {
 func (p *page) warning(w message.Warning) string {
 	switch w.Code {
 	case message.WarnSegments:
-		return p.t("The text message is longer than one segment, and costs as much as several.")
+		return p.t("The text message is longer than one segment and is charged as several.")
 	case message.WarnAppShortened:
-		return p.t("There was no room for the app's whole name everywhere.")
+		return p.t("The app's full name did not fit everywhere.")
 	case message.WarnInviterLeft:
-		return p.t("The text message has no room for who asks.")
+		return p.t("The text message has no room for the name of the person who invites.")
 	case message.WarnText:
-		return p.t("Links, control characters or what was too long are taken out of what you wrote.")
+		return p.t("Links, control characters and text over the limit were removed.")
 	}
 	return ""
 }

@@ -43,13 +43,16 @@ func (s *console) fault(c echo.Context, p web.Problem) error {
 	case invite.CodeUnavailable:
 		return s.tell(c, b, p.Status, b.T("The service cannot answer right now"), b.T("Nothing is lost. Try again in a minute."), again)
 	case invite.CodeNotFound, invite.CodeInviteNotFound, invite.CodeDeliveryNotFound, invite.CodeMessageNotFound, invite.CodeSuppressionNotFound, invite.CodeMethodNotAllowed:
-		return s.tell(c, b, p.Status, b.T("There is nothing here"), b.T("The address may be mistyped, or it is about another project or mode."), "")
+		return s.tell(c, b, p.Status, b.T("Page not found"), b.T("The address may be mistyped, or it belongs to another project or mode."), "")
 	case invite.CodeTooLarge:
-		return s.tell(c, b, p.Status, b.T("That was too much"), b.T("The form is larger than anything that belongs into it."), "")
+		return s.tell(c, b, p.Status, b.T("Too large"), b.T("This form is too large."), "")
 	case invite.CodeRateLimited:
-		return s.tell(c, b, p.Status, b.T("That was too often"), b.T("Wait a minute, then try again."), again)
+		return s.tell(c, b, p.Status, b.T("Too many requests"), b.T("Wait a minute, then try again."), again)
 	case invite.CodeInternal:
-		return s.tell(c, b, p.Status, b.T("Something went wrong on our side"), b.T("It is in our log. Quote the reference when you report it."), again)
+		return s.tell(c, b, p.Status, b.T("Something went wrong on our side"), b.T("The error is logged. Quote the reference when you report it."), again)
+	}
+	if b.Lang != "en" { // a problem's title and detail are English
+		return s.tell(c, b, p.Status, b.T("The request was rejected"), b.T("Go back, reload the page and try again."), again)
 	}
 	return s.tell(c, b, p.Status, p.Title, p.Detail, again)
 }

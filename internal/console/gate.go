@@ -64,8 +64,8 @@ func (p *page) done(to, kind, text string) error {
 // another project or mode, so that nobody learns what exists elsewhere.
 func (p *page) missing() error {
 	web.Note(p, "not_found")
-	return p.tell(p, p.base("", ""), http.StatusNotFound, p.t("There is nothing here"),
-		p.t("The address may be mistyped, or it is about another project or mode."), "")
+	return p.tell(p, p.base("", ""), http.StatusNotFound, p.t("Page not found"),
+		p.t("The address may be mistyped, or it belongs to another project or mode."), "")
 }
 
 // form is what was posted. Errors: malformed.

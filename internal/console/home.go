@@ -54,10 +54,10 @@ func (s *console) home(p *page) error {
 	}
 	invites := p.frame.URL("invites")
 	for _, c := range []card{
-		{N: a.Failed, URL: query(invites, "status", string(invite.Failed), "within", pastDay), Text: p.t("did not arrive today"), Kind: "bad", Icon: "alert"},
-		{N: a.Expiring, More: a.ExpiringMore, URL: invites + "?expiring=1", Text: p.t("end within the hour, unopened"), Kind: "warn", Icon: "clock"},
-		{N: a.ConnectFailed, URL: query(invites, "progress", string(invite.ConnectFailed), "within", pastWeek), Text: p.t("could not be connected this week"), Kind: "bad", Icon: "plug"},
-		{N: blocked, URL: query(p.frame.URL("blocks"), "within", pastDay), Text: p.t("addresses blocked today"), Kind: "warn", Icon: "ban"},
+		{N: a.Failed, URL: query(invites, "status", string(invite.Failed), "within", pastDay), Text: p.t("failed in the last 24 hours"), Kind: "bad", Icon: "alert"},
+		{N: a.Expiring, More: a.ExpiringMore, URL: invites + "?expiring=1", Text: p.t("expire within an hour, unopened"), Kind: "warn", Icon: "clock"},
+		{N: a.ConnectFailed, URL: query(invites, "progress", string(invite.ConnectFailed), "within", pastWeek), Text: p.t("failed to connect (7 days)"), Kind: "bad", Icon: "plug"},
+		{N: blocked, URL: query(p.frame.URL("blocks"), "within", pastDay), Text: p.t("addresses suppressed in the last 24 hours"), Kind: "warn", Icon: "ban"},
 	} {
 		c.Count = strconv.Itoa(c.N)
 		switch {

@@ -108,7 +108,7 @@ func (s *console) inviteData(p *page, o opened) (invitePage, error) {
 	if err != nil {
 		return invitePage{}, err
 	}
-	b := p.base(p.t("Invite for %s", o.AppName), "invites")
+	b := p.base(p.t("Invite to connect %s", o.AppName), "invites")
 	situation, err := p.situation(o, events)
 	if err != nil {
 		return invitePage{}, err
@@ -287,11 +287,11 @@ func (s *console) auditOf(p *page, id invite.ID) ([]auditLine, error) {
 func (p *page) didWhat(a access.Act) string {
 	switch a {
 	case access.ActUnmask:
-		return p.t("looked at the address")
+		return p.t("unmasked the address")
 	case access.ActCreate:
-		return p.t("made the invite")
+		return p.t("created the invite")
 	case access.ActResend:
-		return p.t("sent it again")
+		return p.t("resent it")
 	case access.ActCorrect:
 		return p.t("corrected the address")
 	case access.ActRevoke:

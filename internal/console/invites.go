@@ -155,9 +155,9 @@ func (d *invitesPage) choices(p *page) {
 		current bool
 	}{
 		{p.t("All"), nil, !d.Filtered},
-		{p.t("Did not arrive"), []string{"status", string(invite.Failed)}, f.Status == string(invite.Failed)},
-		{p.t("Ending within the hour, unopened"), []string{"expiring", "1"}, f.Expiring != ""},
-		{p.t("Connecting failed"), []string{"progress", string(invite.ConnectFailed)}, f.Progress == string(invite.ConnectFailed)},
+		{p.t("Not delivered"), []string{"status", string(invite.Failed)}, f.Status == string(invite.Failed)},
+		{p.t("Expiring within an hour, unopened"), []string{"expiring", "1"}, f.Expiring != ""},
+		{p.t("Failed to connect"), []string{"progress", string(invite.ConnectFailed)}, f.Progress == string(invite.ConnectFailed)},
 		{p.t("Connected"), []string{"status", string(invite.Connected)}, f.Status == string(invite.Connected)},
 		{p.t("Expired"), []string{"status", string(invite.Expired)}, f.Status == string(invite.Expired)},
 	} {
@@ -194,7 +194,7 @@ func (p *page) statusName(s invite.Status) string {
 	case invite.Pending:
 		return p.t("Waiting for a link")
 	case invite.Active:
-		return p.t("Under way")
+		return p.t("In progress")
 	case invite.Connected:
 		return p.t("Connected")
 	case invite.Expired:
@@ -202,7 +202,7 @@ func (p *page) statusName(s invite.Status) string {
 	case invite.Revoked:
 		return p.t("Revoked")
 	case invite.Failed:
-		return p.t("Did not arrive")
+		return p.t("Not delivered")
 	}
 	return string(s)
 }
@@ -268,7 +268,7 @@ func (s *console) personData(p *page, o opened) (personPage, error) {
 		return d, err
 	}
 	if !next.IsZero() {
-		d.More = p.t("There are more; these are the newest %d.", maxOfPerson)
+		d.More = p.t("Showing the newest %d; there are more.", maxOfPerson)
 	}
 	addresses := map[string]bool{}
 	for _, inv := range list {
@@ -313,14 +313,14 @@ func (s *console) erase(p *page) error {
 	}
 	home := p.personURL(o.ID)
 	if form.Get("sure") != "yes" {
-		return p.done(home, "bad", p.t("Nothing was erased: tick the box if you are sure."))
+		return p.done(home, "bad", p.t("Nothing was erased. Select the checkbox to confirm."))
 	}
 	if strings.TrimSpace(form.Get("reason")) == "" {
-		return p.done(home, "bad", p.t("Nothing was erased: say why."))
+		return p.done(home, "bad", p.t("Nothing was erased. Enter a reason."))
 	}
 	done, err := s.Erasing.Erase(p.ctx(), p.by, o.ExternalUserID, form.Get("reason"))
 	if invite.CodeOf(err) == invite.CodeInvalidRequest {
-		return p.done(home, "bad", p.t("Nothing was erased: say why."))
+		return p.done(home, "bad", p.t("Nothing was erased. Enter a reason."))
 	}
 	if err != nil {
 		return err

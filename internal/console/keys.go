@@ -60,7 +60,7 @@ func (s *console) keysPage(p *page) (keysPage, error) {
 		case !k.Usable:
 			r.Badge = view.Badge{Kind: "warn", Icon: "clock", Text: p.t("Expired")}
 		default:
-			r.Badge = view.Badge{Kind: "good", Icon: "check", Text: p.t("Works")}
+			r.Badge = view.Badge{Kind: "good", Icon: "check", Text: p.t("Operational")}
 		}
 		d.Keys = append(d.Keys, r)
 	}
@@ -78,7 +78,7 @@ func (d *keysPage) choices(p *page, scopes []access.Scope, days int) {
 		d.Scopes = append(d.Scopes, view.Choice{Value: string(scope), Text: p.t(scopeName(scope)), Chosen: chosen})
 	}
 	for _, n := range keyDays() {
-		text := p.t("Without end")
+		text := p.t("No expiry")
 		if n > 0 {
 			text = p.frame.TN("%d day", "%d days", n)
 		}
@@ -95,9 +95,9 @@ func scopeName(s access.Scope) string {
 	case access.LinksRead:
 		return view.M("Read the links of an invite")
 	case access.Suppressions:
-		return view.M("See, add and lift blocks")
+		return view.M("View, add and remove suppressions")
 	case access.Webhooks:
-		return view.M("Manage where events go")
+		return view.M("Manage webhook endpoints")
 	case access.Admin:
 		return view.M("Keys and settings of the project")
 	}
@@ -126,16 +126,16 @@ func (s *console) createKey(p *page) error {
 	var faults []Fault
 	switch n := utf8.RuneCountInString(name); {
 	case n == 0:
-		faults = append(faults, Fault{"name", p.t("Give the key a name by which to tell it from others.")})
+		faults = append(faults, Fault{"name", p.t("Enter a name for the key.")})
 	case n > maxKeyName || !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' }):
-		faults = append(faults, Fault{"name", p.t("A name has one line and %d characters at most.", maxKeyName)})
+		faults = append(faults, Fault{"name", p.t("Enter a name on one line, with at most %d characters.", maxKeyName)})
 	}
 	var scopes []access.Scope
 	if len(form["scope"]) > 0 {
 		scopes, err = access.ParseScopes(strings.Join(form["scope"], " "))
 	}
 	if err != nil || len(scopes) == 0 {
-		faults = append(faults, Fault{"scope", p.t("Choose what the key may do.")})
+		faults = append(faults, Fault{"scope", p.t("Choose the permissions of the key.")})
 	}
 	days, err := strconv.Atoi(form.Get("days"))
 	if err != nil || days < 0 || days > 3650 {
@@ -185,22 +185,22 @@ func (s *console) revokeKey(p *page) error {
 	case err != nil:
 		return err
 	case !changed:
-		return p.done(p.frame.URL("keys"), "note", p.t("That key was revoked before."))
+		return p.done(p.frame.URL("keys"), "note", p.t("This key was already revoked."))
 	}
-	said := p.t("The key is revoked. Running services stop taking it within 5 seconds.")
+	said := p.t("The key is revoked. Running services reject it within 5 seconds.")
 	if form.Get("cancel") != "" {
 		n, err := s.Invites.CancelUnsent(p.ctx(), p.by, id)
 		if err != nil {
 			return err
 		}
-		return p.done(p.frame.URL("keys"), "good", said+" "+p.t("Invites revoked with it, because they were not sent yet: %d.", n))
+		return p.done(p.frame.URL("keys"), "good", said+" "+p.t("Unsent invites revoked with it: %d.", n))
 	}
 	n, err := s.Invites.CountUnsent(p.ctx(), p.by, id)
 	if err != nil {
 		return err
 	}
 	if n > 0 {
-		said += " " + p.t("Invites that it made and that are still to be sent: %d.", n)
+		said += " " + p.t("Invites created with it that are still to be sent: %d.", n)
 	}
 	return p.done(p.frame.URL("keys"), "good", said)
 }

@@ -21,8 +21,8 @@ func TestF05TheKeyPageOffersToRevokeWhatTheKeyHasNotSent(t *testing.T) {
 		says   string
 		status string
 	}{
-		{nil, "still to be sent: 1", "active"},
-		{url.Values{"cancel": {"1"}}, "not sent yet: 1", "revoked"},
+		{nil, "Invites created with it that are still to be sent: 1", "active"},
+		{url.Values{"cancel": {"1"}}, "Unsent invites revoked with it: 1", "revoked"},
 	} {
 		_, key, err := w.keys.Create(t.Context(), grant.NewKey{ProjectID: "default", Name: "backend", Environment: "development", Scopes: access.DefaultScopes()})
 		if err != nil {

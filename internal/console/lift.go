@@ -65,7 +65,7 @@ func (s *console) block(p *page) error {
 }
 
 func (p *page) lift(b suppress.Suppression, then string) liftPage {
-	d := liftPage{Base: p.base(p.t("Block"), "blocks"), Row: p.blockRow(b)}
+	d := liftPage{Base: p.base(p.t("Suppression"), "blocks"), Row: p.blockRow(b)}
 	if id, err := invite.Parse[invite.ID](then); err == nil {
 		d.Then = id.String()
 	}
@@ -105,12 +105,12 @@ func (s *console) liftBlock(p *page) error {
 		d.Reason = form.Get("reason")
 		switch invite.CodeOf(err) {
 		case invite.CodeInvalidRequest:
-			d.Faults = []fault{{"reason", p.t("Say why the address may be written to again.")}}
+			d.Faults = []fault{{"reason", p.t("Enter why messages may be sent to this address again.")}}
 		case invite.CodeRecipientOptedOut:
 			why, _ := invite.Explain(b.Kind.Reason())
 			d.Faults = []fault{{"reason", p.t(why.Title) + " " + p.t(why.Advice)}}
 		case invite.CodeUnavailable:
-			d.Faults = []fault{{"reason", p.t("The mail provider's own list could not be changed, so nothing was lifted. Try again in a minute.")}}
+			d.Faults = []fault{{"reason", p.t("The mail provider's list could not be changed, so the address is still blocked. Try again in a minute.")}}
 		default:
 			return err
 		}
@@ -126,9 +126,9 @@ func (s *console) liftBlock(p *page) error {
 		}
 	}
 	if lifted.ProviderKeeps {
-		return p.done(to, "note", p.t("Lifted here. The mail provider keeps the address on a list of its own: an operator has to remove it there."))
+		return p.done(to, "note", p.t("Unblocked here. The mail provider keeps the address on its own list: an operator has to remove it there."))
 	}
-	return p.done(to, "good", p.t("Lifted. The address may be written to again."))
+	return p.done(to, "good", p.t("Unblocked. Messages can be sent to this address again."))
 }
 
 // onward is where to go once a block was lifted for an invite's sake: to the next

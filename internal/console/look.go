@@ -76,7 +76,7 @@ func (p *page) row(inv find.Invite) (inviteRow, error) {
 	}
 	switch {
 	case err != nil:
-		r.To = p.t("Cannot be read any more")
+		r.To = p.t("No longer readable")
 	case r.To == "":
 		r.To = p.t("No address")
 	}
@@ -119,7 +119,7 @@ func (p *page) badge(inv find.Invite) view.Badge {
 	}
 	switch inv.Progress {
 	case invite.ConnectFailed:
-		return view.Badge{Kind: "bad", Icon: "plug", Text: p.t("Connecting failed")}
+		return view.Badge{Kind: "bad", Icon: "plug", Text: p.t("Failed to connect")}
 	case invite.Continued:
 		return view.Badge{Kind: "busy", Icon: "external", Text: p.t("At Pipedream")}
 	case invite.Visited:
@@ -127,7 +127,7 @@ func (p *page) badge(inv find.Invite) view.Badge {
 	case invite.NotOpened:
 	}
 	if inv.DeliveryStatus == nil {
-		return view.Badge{Kind: "calm", Icon: "link", Text: p.t("Link made")}
+		return view.Badge{Kind: "calm", Icon: "link", Text: p.t("Link created")}
 	}
 	return p.messageBadge(invite.DeliveryStatus(*inv.DeliveryStatus))
 }
@@ -149,7 +149,7 @@ func (p *page) messageBadge(s invite.DeliveryStatus) view.Badge {
 	case invite.Undelivered:
 		return view.Badge{Kind: "bad", Icon: "alert", Text: p.t("Not delivered")}
 	case invite.Rejected:
-		return view.Badge{Kind: "bad", Icon: "ban", Text: p.t("Refused")}
+		return view.Badge{Kind: "bad", Icon: "ban", Text: p.t("Rejected")}
 	case invite.Suppressed:
 		return view.Badge{Kind: "bad", Icon: "ban", Text: p.t("Blocked")}
 	case invite.Complained:
@@ -158,7 +158,7 @@ func (p *page) messageBadge(s invite.DeliveryStatus) view.Badge {
 		return view.Badge{Kind: "calm", Icon: "x", Text: p.t("Cancelled")}
 	case invite.Unknown:
 	}
-	return view.Badge{Kind: "warn", Icon: "help", Text: p.t("Not known")}
+	return view.Badge{Kind: "warn", Icon: "help", Text: p.t("Unknown")}
 }
 
 // situation is an invite as package story needs it.

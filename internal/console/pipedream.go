@@ -15,27 +15,27 @@ func (s *console) pipedream(p *page) (h health, found bool, err error) {
 	h.Name = "Pipedream"
 	switch {
 	case m.Failing():
-		h.Text = p.t("It issues no connect links at the moment.")
+		h.Text = p.t("Not issuing connect links right now.")
 		if m.Refused {
-			h.Text = p.t("It refuses our project or credentials, so no connect links can be made: tell an operator.")
+			h.Text = p.t("Rejects our project or credentials, so no connect links can be created. Tell an operator.")
 		}
-		h.Badge = view.Badge{Kind: "bad", Icon: "alert", Text: p.t("In trouble")}
+		h.Badge = view.Badge{Kind: "bad", Icon: "alert", Text: p.t("Failing")}
 	case m.Waiting > 0 || m.Failed > 0:
-		h.Text = p.t("It issues connect links again, but not every request went well.")
+		h.Text = p.t("Issuing connect links again; some requests still fail.")
 		if m.MintedAgo < 0 || m.FailedAgo >= 0 && m.FailedAgo < m.MintedAgo {
 			h.Text = p.t("The latest request for a connect link failed.")
 		}
-		h.Badge = view.Badge{Kind: "warn", Icon: "alert", Text: p.t("Shaky")}
+		h.Badge = view.Badge{Kind: "warn", Icon: "alert", Text: p.t("Unstable")}
 	default:
-		h.Text = p.t("Issues connect links.")
-		h.Badge = view.Badge{Kind: "good", Icon: "check", Text: p.t("Works")}
+		h.Text = p.t("Issuing connect links.")
+		h.Badge = view.Badge{Kind: "good", Icon: "check", Text: p.t("Operational")}
 	}
 	add := func(text string) { h.Text += " " + text }
 	if m.Waiting > 0 {
-		add(p.frame.TN("%d message waits for a link, and goes out by itself once there is one.", "%d messages wait for a link, and go out by themselves once there is one.", m.Waiting))
+		add(p.frame.TN("%d message waits for a link and will be sent automatically.", "%d messages wait for a link and will be sent automatically.", m.Waiting))
 	}
 	if m.Failed > 0 {
-		add(p.frame.TN("%d request failed within 15 minutes.", "%d requests failed within 15 minutes.", m.Failed))
+		add(p.frame.TN("%d request failed in the last 15 minutes.", "%d requests failed in the last 15 minutes.", m.Failed))
 	}
 	if m.People > 0 {
 		add(p.frame.TN("%d person was asked to try again later.", "%d people were asked to try again later.", m.People))

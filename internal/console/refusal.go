@@ -12,7 +12,7 @@ import (
 func (p *page) faults(e *invite.Error, now time.Time) []fault {
 	if e.Code == invite.CodeResendTooSoon {
 		in := time.Duration(e.RetryAfterS) * time.Second
-		return []fault{{"channel", p.t("A message to this person left a moment ago. You can send again in %s, at %s UTC.", p.frame.Span(in), now.Add(in).UTC().Format("15:04:05"))}}
+		return []fault{{"channel", p.t("A message to this person was just sent. You can send again in %s, at %s UTC.", p.frame.Span(in), now.Add(in).UTC().Format("15:04:05"))}}
 	}
 	var out []fault
 	for _, f := range e.Faults {
@@ -31,9 +31,9 @@ func (p *page) faults(e *invite.Error, now time.Time) []fault {
 	}
 	switch {
 	case e.Code == invite.CodeUnknownApp:
-		out = []fault{{"app", p.t("Pipedream knows no app of this name.")}}
+		out = []fault{{"app", p.t("Pipedream has no app with this name.")}}
 	case e.Code == invite.CodeAppNeedsNoAccount && len(out) == 0:
-		out = []fault{{"app", p.t("This app works without an account: there is nothing to connect.")}}
+		out = []fault{{"app", p.t("This app needs no account, so there is nothing to connect.")}}
 	case len(out) == 0:
 		out = []fault{{"channel", p.detail(e.Code, e.Message)}}
 	}
@@ -68,7 +68,7 @@ func (p *page) fieldName(field string) string {
 	case "time_zone":
 		return p.t("Time zone:")
 	case "inviter":
-		return p.t("Asked by:")
+		return p.t("Invited by:")
 	}
 	return field + ":"
 }
@@ -82,41 +82,41 @@ func (p *page) detail(code invite.Code, english string) string {
 	}
 	switch code { //nolint:exhaustive // the others never come of a form
 	case invite.FaultRequired:
-		return p.t("This field is needed.")
+		return p.t("This field is required.")
 	case invite.FaultInvalid, invite.FaultWrongType, invite.CodeInvalidRequest, invite.CodeReturnURLNotAllowed:
 		return p.t("This is not valid.")
 	case invite.FaultTooLong:
 		return p.t("This is too long.")
 	case invite.FaultOutOfRange:
-		return p.t("This is outside of what is allowed.")
+		return p.t("This is outside the allowed range.")
 	case invite.FaultNotAllowed:
 		return p.t("This is not allowed here.")
 	case invite.CodeRecipientSuppressed:
-		return p.t("This address is blocked. Look at its block, or use another address.")
+		return p.t("This address is blocked. Check its suppression, or use another address.")
 	case invite.CodeRecipientOptedOut:
-		return p.t("This person does not want messages this way. Only they can undo it; use another way.")
+		return p.t("This person opted out of this channel. Only they can undo it; use the other channel.")
 	case invite.CodeRecipientNotListed:
-		return p.t("In test mode this address is not on the list of addresses that may get messages.")
+		return p.t("In test mode, this address is not on the list of allowed recipients.")
 	case invite.CodeConsentMissing:
 		return p.t("Consent to text messages is missing.")
 	case invite.CodePhoneTypeUnsupported:
-		return p.t("This kind of number takes no text messages.")
+		return p.t("This type of number cannot receive text messages.")
 	case invite.CodeUnknownApp:
-		return p.t("Pipedream knows no app of this name.")
+		return p.t("Pipedream has no app with this name.")
 	case invite.CodeAppNeedsNoAccount:
-		return p.t("This app works without an account: there is nothing to connect.")
+		return p.t("This app needs no account, so there is nothing to connect.")
 	case invite.CodeActiveInviteExists:
-		return p.t("There is an open invite for this person and app already.")
+		return p.t("There is already an open invite for this person and app.")
 	case invite.CodeNotResendable:
-		return p.t("This invite cannot be sent again any more. Make a new one.")
+		return p.t("This invite can no longer be resent. Create a new one.")
 	case invite.CodeNotRevocable, invite.CodeInviteEnded:
-		return p.t("This invite cannot be revoked any more.")
+		return p.t("This invite can no longer be revoked.")
 	case invite.CodeAlreadyConnected:
-		return p.t("This person is connected already.")
+		return p.t("This person is already connected.")
 	case invite.CodeRateLimited:
-		return p.t("Too many requests came at once. Wait a moment, then try again.")
+		return p.t("Too many requests. Wait a moment, then try again.")
 	case invite.CodeMintFailed:
-		return p.t("Pipedream gave no connect link. Try again; if it happens again, tell an operator.")
+		return p.t("Pipedream issued no connect link. Try again; if it fails again, tell an operator.")
 	}
-	return p.t("This could not be done. Look at the form again.")
+	return p.t("This could not be done. Check the form again.")
 }

@@ -115,13 +115,13 @@ func (s *console) resendForm(p *page) error {
 	}
 	d.say(o)
 	if !resendable(o.Status) {
-		d.Faults = []fault{{"channel", p.t("This invite cannot be sent again any more. Make a new one.")}}
+		d.Faults = []fault{{"channel", p.t("This invite can no longer be resent. Create a new one.")}}
 	}
 	return p.show("resend", d)
 }
 
 func (s *console) resendData(p *page, o opened) (resendPage, error) {
-	a, err := s.actData(p, o, p.t("Send again"))
+	a, err := s.actData(p, o, p.t("Resend"))
 	d := resendPage{actPage: a, Channel: string(o.Channel), OldEmail: o.masked(invite.Email), OldPhone: o.masked(invite.SMS)}
 	if d.Channel == string(invite.LinkOnly) {
 		d.Channel = string(invite.Email)
@@ -135,9 +135,9 @@ func (d *resendPage) say(o opened) {
 	if d.CanShow {
 		d.Change = d.changes(o)
 	}
-	d.Effect = d.T("The link in earlier messages keeps working, with its time begun anew.")
+	d.Effect = d.T("The link in earlier messages keeps working, and its time starts again.")
 	if d.Correct || d.Email != "" && o.content.Recipient.Email != "" || d.Phone != "" && o.content.Recipient.Phone != "" {
-		d.Effect = d.T("Links in earlier messages stop working; the new address gets a link of its own.")
+		d.Effect = d.T("The old link stops working. The new address gets its own link.")
 	}
 	if left := orZero(o.OpenUntil).Sub(o.Now); left > 0 {
 		d.Open = d.T("A Pipedream page opened before works for %s more.", d.Span(left))
@@ -300,7 +300,7 @@ func (s *console) revoke(p *page) error {
 	if _, err := s.Invites.Revoke(p.ctx(), p.by, o.ID, issue.RevokeRequest{Reason: d.Reason}, issue.Meta{RequestID: web.RequestID(p.ctx()), Seen: seen}); err != nil {
 		return s.refused(p, err, o, seen, &d.actPage, func() error { return p.wrong("revoke", d) })
 	}
-	return p.done(d.Home, "good", p.t("Revoked. The link shows that it was cancelled."))
+	return p.done(d.Home, "good", p.t("Revoked. The link now shows that it was cancelled."))
 }
 
 // sorted are the keys of a map in order.

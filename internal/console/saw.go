@@ -33,7 +33,7 @@ func (s *console) saw(p *page) error {
 	if err != nil {
 		return p.orMissing(err)
 	}
-	a, err := s.actData(p, o, p.t("What they saw"))
+	a, err := s.actData(p, o, p.t("Message preview"))
 	if err != nil {
 		return err
 	}
@@ -85,8 +85,8 @@ func (d *sawPage) choose(p *page, now visit.State) {
 	}
 	if d.As == "page" && now != visit.Ready {
 		d.Looks = append(d.Looks, []tab{
-			{query(here, "as", d.As, "width", width, "dark", dark), p.t("As it is now"), then == ""},
-			{query(here, "as", d.As, "width", width, "dark", dark, "then", "1"), p.t("While the link worked"), then != ""},
+			{query(here, "as", d.As, "width", width, "dark", dark), p.t("Current"), then == ""},
+			{query(here, "as", d.As, "width", width, "dark", dark, "then", "1"), p.t("While the link was valid"), then != ""},
 		})
 	}
 	d.Looks = append(d.Looks, []tab{
@@ -102,18 +102,18 @@ func (d *sawPage) choose(p *page, now visit.State) {
 // not kept, but which wording it was written with is.
 func (s *console) kept(p *page, o opened) (string, error) {
 	if o.DeliveryStatus == nil {
-		return p.t("No message is sent for this invite. This is how one would read."), nil
+		return p.t("No message is sent for this invite. This is how it would look."), nil
 	}
 	with, sent, err := find.Wording(p.ctx(), s.DB, o.ID, o.DeliveryID)
 	switch {
 	case err != nil:
 		return "", err
 	case !sent:
-		return p.t("Nothing has left yet. This is how the message reads if it is sent now."), nil
+		return p.t("Not sent yet. This is the message as it would be sent now."), nil
 	case with != s.Messages(p.project.ID).Version():
-		return p.t("Messages are not kept once they are sent. This one is written anew from what is recorded, and its wording or layout has changed since: what arrived read somewhat differently."), nil
+		return p.t("Sent messages are not stored. This preview is rendered from the recorded data, and the wording or layout has changed since: the message that arrived was slightly different."), nil
 	}
-	return p.t("Messages are not kept once they are sent. This one is written anew from what is recorded, with the same wording and layout that it was sent with."), nil
+	return p.t("Sent messages are not stored. This preview is rendered from the recorded data, with the wording and layout that was sent."), nil
 }
 
 // via is the channel of the latest message.

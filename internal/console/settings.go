@@ -63,7 +63,7 @@ func (s *console) settings(p *page) error {
 	d := settingsPage{
 		Base: b, Back: from, Choices: b.Languages(),
 		Themes: []view.Choice{
-			{Value: "", Text: b.T("Like the system"), Chosen: b.Prefs.Theme == ""},
+			{Value: "", Text: b.T("Same as system"), Chosen: b.Prefs.Theme == ""},
 			{Value: "light", Text: b.T("Light"), Chosen: b.Prefs.Theme == "light"}, {Value: "dark", Text: b.T("Dark"), Chosen: b.Prefs.Theme == "dark"},
 		},
 		Densities: []view.Choice{

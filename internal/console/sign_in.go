@@ -66,11 +66,11 @@ func orStart(to string) string {
 func because(b *view.Base, why string) string {
 	switch account.Ended(why) {
 	case account.EndedIdle:
-		return b.T("You were signed out after 30 minutes without a click. After signing in you are back where you were.")
+		return b.T("You were signed out after 30 minutes of inactivity. Sign in again to continue where you were.")
 	case account.EndedOld:
-		return b.T("A session lasts 12 hours. Sign in again, and you are back where you were.")
+		return b.T("Sessions last 12 hours. Sign in again to continue where you were.")
 	case account.EndedConfirm:
-		return b.T("Single sign-on is confirmed every hour. Sign in again, and you are back where you were.")
+		return b.T("Single sign-on is confirmed every hour. Sign in again to continue where you were.")
 	case account.EndedSignedOut:
 		return b.T("You are signed out.")
 	case account.EndedRevoked:
@@ -123,13 +123,13 @@ func refusal(b *view.Base, err error) string {
 	switch {
 	case errors.Is(err, grant.ErrRefused), errors.Is(err, grant.ErrLocked):
 		// One answer to both: only an account that there is can be locked.
-		return b.T("This address and password do not belong together. After several wrong passwords an account is locked for a while.")
+		return b.T("Wrong email address or password. After several wrong passwords, an account is locked for a while.")
 	case errors.Is(err, grant.ErrDisabled):
 		return b.T("This account is disabled. Ask an administrator.")
 	case errors.Is(err, grant.ErrNoRole):
-		return b.T("You are known, but have no role here. Ask an administrator for one.")
+		return b.T("Your account has no role here. Ask an administrator for one.")
 	case errors.Is(err, grant.ErrLinkUsed):
-		return b.T("This link was used already, or is too old. Make a new one.")
+		return b.T("This link was already used or has expired. Create a new one.")
 	}
 	return ""
 }
@@ -188,14 +188,14 @@ func (s *console) fromIssuer(c echo.Context) error {
 	if !ok {
 		d := s.door(c, "")
 		web.Note(c, "sign_in_refused")
-		d.Faults = []Fault{{"main", d.T("That sign-in took too long, or was begun in another browser. Begin again.")}}
+		d.Faults = []Fault{{"main", d.T("The sign-in took too long or was started in another browser. Start again.")}}
 		return s.render(c, http.StatusBadRequest, "sign_in", d)
 	}
 	q := c.QueryParams()
 	if q.Get("error") != "" {
 		d := s.door(c, f.Back)
 		web.Note(c, "sign_in_refused")
-		d.Faults = []Fault{{"main", d.T("The sign-in service did not let you through.")}}
+		d.Faults = []Fault{{"main", d.T("The sign-in service denied access.")}}
 		return s.render(c, http.StatusUnauthorized, "sign_in", d)
 	}
 	who, err := s.Issuer.Finish(c.Request().Context(), f.Flow, q.Get("code"), q.Get("state"), q.Get("iss"))
@@ -222,7 +222,7 @@ func (s *console) issuerFault(c echo.Context, err error) error {
 	d := s.door(c, "")
 	status, text := http.StatusBadGateway, d.T("The sign-in service cannot be reached. Try again, or use an emergency account.")
 	if errors.Is(err, oidc.ErrRefused) {
-		status, text = http.StatusUnauthorized, d.T("The answer of the sign-in service could not be believed. Begin again.")
+		status, text = http.StatusUnauthorized, d.T("Sign-in failed. Start again.")
 	}
 	s.Log.WarnContext(c.Request().Context(), "sign-in by issuer", "error", err, "request_id", web.RequestID(c.Request().Context()))
 	web.Note(c, "sign_in_refused")

@@ -54,10 +54,10 @@ func TestSingleSignOnLeadsBackToThePageThatWasWanted(t *testing.T) {
 		status int
 		says   string
 	}{
-		"no role":       {oidctest.Pick("u2", []string{"canteen"}, ""), http.StatusForbidden, "have no role here"},
-		"wrong nonce":   {oidctest.Pick("u1", []string{"support"}, "nonce"), http.StatusUnauthorized, "could not be believed"},
-		"wrong state":   {oidctest.Pick("u1", []string{"support"}, "state"), http.StatusUnauthorized, "could not be believed"},
-		"they declined": {url.Values{}, http.StatusUnauthorized, "did not let you through"},
+		"no role":       {oidctest.Pick("u2", []string{"canteen"}, ""), http.StatusForbidden, "Your account has no role here"},
+		"wrong nonce":   {oidctest.Pick("u1", []string{"support"}, "nonce"), http.StatusUnauthorized, "Sign-in failed"},
+		"wrong state":   {oidctest.Pick("u1", []string{"support"}, "state"), http.StatusUnauthorized, "Sign-in failed"},
+		"they declined": {url.Values{}, http.StatusUnauthorized, "denied access"},
 	} {
 		b = s.browser()
 		if a := at("", c.form); a.StatusCode != c.status || !strings.Contains(a.body, c.says) {
@@ -173,8 +173,8 @@ func TestSessionsEndAndSayWhy(t *testing.T) {
 		end  func(b *browser)
 		says string
 	}{
-		"idle": {func(*browser) { s.exec(`UPDATE staff_sessions SET seen_at = now() - interval '31 minutes'`) }, "30 minutes without a click"},
-		"old":  {func(*browser) { s.exec(`UPDATE staff_sessions SET created_at = now() - interval '12 hours 1 second'`) }, "lasts 12 hours"},
+		"idle": {func(*browser) { s.exec(`UPDATE staff_sessions SET seen_at = now() - interval '31 minutes'`) }, "30 minutes of inactivity"},
+		"old":  {func(*browser) { s.exec(`UPDATE staff_sessions SET created_at = now() - interval '12 hours 1 second'`) }, "Sessions last 12 hours"},
 		// Vendors 12: a role that was removed at the issuer lived until the session's end.
 		"by an issuer, an hour old": {func(*browser) {
 			s.exec(`UPDATE staff_sessions SET method = 'oidc', created_at = now() - interval '1 hour 1 second' WHERE ended_at IS NULL`)

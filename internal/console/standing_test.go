@@ -56,7 +56,7 @@ func TestBugABounceIsNotHiddenByAnEarlierVisit(t *testing.T) {
 	id, _ := w.invited("pat@customer.example")
 	b := w.signedIn("pat", map[string]access.Role{"default": access.RoleAgent})
 	w.move(id, invite.Event{Type: invite.EventVisited, At: time.Now()})
-	if got := b.sentence(id); !strings.Contains(got, "Opened as of now The person opened it just now and has not gone on yet.") {
+	if got := b.sentence(id); !strings.Contains(got, "Opened as of now The person opened it just now and has not continued yet.") {
 		t.Errorf("opened: %s", got)
 	}
 	second := w.again(id)
@@ -69,7 +69,7 @@ func TestBugABounceIsNotHiddenByAnEarlierVisit(t *testing.T) {
 	}
 	// Somebody opens it all the same, and that is the news.
 	w.move(id, invite.Event{Type: invite.EventContinued, At: time.Now().Add(time.Second)})
-	if got := b.sentence(id); !strings.Contains(got, "The person went on to Pipedream") {
+	if got := b.sentence(id); !strings.Contains(got, "The person continued to Pipedream") {
 		t.Errorf("went on: %s", got)
 	}
 }
@@ -104,7 +104,7 @@ func TestBugTheSentenceNamesTheAccountAndAnErasure(t *testing.T) {
 	if a := b.post("/console/default/test/people/"+id.String()+"/erase", map[string][]string{"sure": {"yes"}, "reason": {"asked for"}}); a.StatusCode != http.StatusSeeOther {
 		t.Fatalf("erase: %d %s", a.StatusCode, a.body)
 	}
-	if got := b.sentence(id); !strings.Contains(got, "What was personal has been erased, and the link leads nowhere.") {
+	if got := b.sentence(id); !strings.Contains(got, "Personal data was erased, and the link no longer works.") {
 		t.Errorf("erased: %s", got)
 	}
 }
@@ -131,7 +131,7 @@ func TestBugTheAuditLogNamesNobodyOfAnotherProject(t *testing.T) {
 	for name, roles := range map[string]map[string]access.Role{
 		"all": {"*": access.RoleAdmin}, "each": {"default": access.RoleAdmin, "other": access.RoleAdmin},
 	} {
-		if a := s.signedIn(name, roles).get(log); !strings.Contains(a.body, "Somebody Elsewhere") || !strings.Contains(a.body, "<td data-label=\"What\"><span>Signed in") {
+		if a := s.signedIn(name, roles).get(log); !strings.Contains(a.body, "Somebody Elsewhere") || !strings.Contains(a.body, "<td data-label=\"Action\"><span>Signed in") {
 			t.Errorf("%s: an administrator of everything does not see the sign-ins", name)
 		}
 	}
@@ -159,7 +159,7 @@ func TestBugAnInviteThatDoesNotOpenIsARowLikeOthers(t *testing.T) {
 	lost, _ := w.invited("pat@customer.example")
 	w.exec(`UPDATE invites SET content = 'x' WHERE id = $1`, lost)
 	for _, page := range []string{"invites", "search?q=customer.example"} {
-		if a := b.follow(b.get("/console/default/test/" + page)); a.StatusCode != http.StatusOK || !strings.Contains(a.body, "Cannot be read any more") {
+		if a := b.follow(b.get("/console/default/test/" + page)); a.StatusCode != http.StatusOK || !strings.Contains(a.body, "No longer readable") {
 			t.Errorf("%s: %d", page, a.StatusCode)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/connectlink/connectlink/internal/console/story"
 	"github.com/connectlink/connectlink/internal/console/view"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/operate"
@@ -83,7 +84,7 @@ func (s *console) system(p *page) error {
 		return err
 	}
 	for _, ch := range channels() {
-		r := channelRow{Channel: string(ch), Name: p.t(channelName(ch)), Badge: view.Badge{Kind: "good", Icon: "check", Text: p.t("Going")}}
+		r := channelRow{Channel: string(ch), Name: p.t(channelName(ch)), Badge: view.Badge{Kind: "good", Icon: "check", Text: p.t("Running")}}
 		for _, l := range lanes {
 			if l.Name != operate.Lane(p.by.ProjectID, ch, p.by.Livemode) {
 				continue
@@ -94,7 +95,7 @@ func (s *console) system(p *page) error {
 			}
 			if l.HeldAt != nil {
 				r.Held, r.HeldAt, r.HeldBy, r.Why = true, *l.HeldAt, names[l.HeldBy], p.t(whyName(l.HeldWhy))
-				r.Badge = view.Badge{Kind: "warn", Icon: "pause", Text: p.t("Stopped by hand")}
+				r.Badge = view.Badge{Kind: "warn", Icon: "pause", Text: p.t("Paused")}
 			}
 		}
 		d.Channels = append(d.Channels, r)
@@ -131,15 +132,15 @@ func (s *console) jobs(p *page) ([]jobsRow, error) {
 func (p *page) jobState(state queue.JobState) string {
 	switch state {
 	case queue.JobAvailable:
-		return p.t("Ready to be done")
+		return p.t("Ready")
 	case queue.JobRunning:
-		return p.t("Being done")
+		return p.t("Running")
 	case queue.JobScheduled:
-		return p.t("For later")
+		return p.t("Scheduled")
 	case queue.JobRetryable:
-		return p.t("Failed, tried again")
+		return p.t("Retrying")
 	case queue.JobDiscarded:
-		return p.t("Given up")
+		return p.t("Failed for good")
 	}
 	return string(state)
 }
@@ -151,9 +152,9 @@ func (s *console) pace(p *page, account string) string {
 	}
 	most := s.PaceOf(account)
 	if most <= 0 {
-		return p.t("No limit of messages a second is set.")
+		return p.t("No rate limit is set.")
 	}
-	return p.t("At most %s messages a second.", strconv.FormatFloat(most, 'f', -1, 64))
+	return p.t("At most %s messages per second.", strconv.FormatFloat(most, 'f', -1, 64))
 }
 
 // accounts is how the providers' accounts stand, in plain words.
@@ -168,20 +169,20 @@ func (s *console) accounts(p *page) ([]health, error) {
 		if s.AccountOf != nil && !s.AccountOf(p.by.ProjectID, p.by.Livemode, a.Name) {
 			continue
 		}
-		h := health{Name: provider(strings.TrimSuffix(a.Name, mode))}
+		h := health{Name: story.ProviderName(strings.TrimSuffix(a.Name, mode))}
 		switch {
 		case a.Open:
-			h.Text = p.t("It did not take our messages lately. They wait and go out by themselves once it does.")
-			h.Badge = view.Badge{Kind: "bad", Icon: "alert", Text: p.t("In trouble")}
+			h.Text = p.t("This provider has been rejecting messages. They are queued and will be sent automatically when it recovers.")
+			h.Badge = view.Badge{Kind: "bad", Icon: "alert", Text: p.t("Failing")}
 		case a.Failures > 0:
-			h.Text = p.frame.TN("%d call in a row failed; sending goes on.", "%d calls in a row failed; sending goes on.", a.Failures)
-			h.Badge = view.Badge{Kind: "warn", Icon: "alert", Text: p.t("Shaky")}
+			h.Text = p.frame.TN("%d call in a row failed; sending continues.", "%d calls in a row failed; sending continues.", a.Failures)
+			h.Badge = view.Badge{Kind: "warn", Icon: "alert", Text: p.t("Unstable")}
 		default:
-			h.Text = p.t("Takes our messages.")
-			h.Badge = view.Badge{Kind: "good", Icon: "check", Text: p.t("Works")}
+			h.Text = p.t("Accepting messages.")
+			h.Badge = view.Badge{Kind: "good", Icon: "check", Text: p.t("Operational")}
 		}
 		if a.ReportedAgo >= 0 {
-			h.Text += " " + p.t("Last receipt: %s.", p.frame.Relative(p.frame.Now.Add(-a.ReportedAgo)))
+			h.Text += " " + p.t("Last delivery report: %s.", p.frame.Relative(p.frame.Now.Add(-a.ReportedAgo)))
 		}
 		h.Pace = s.pace(p, a.Name)
 		out = append(out, h)
@@ -196,17 +197,6 @@ func (s *console) accounts(p *page) ([]health, error) {
 	return out, nil
 }
 
-// provider is a vendor's own spelling of its name, from an account's.
-func provider(accountName string) string {
-	name, _, _ := strings.Cut(accountName, ":")
-	for _, known := range []string{"SendGrid", "Twilio", "SMTP"} {
-		if strings.EqualFold(known, name) {
-			return known
-		}
-	}
-	return name
-}
-
 func (s *console) stopSending(p *page) error {
 	form, err := p.form()
 	if err != nil {
@@ -216,13 +206,13 @@ func (s *console) stopSending(p *page) error {
 	var known *invite.Error
 	switch {
 	case errors.As(err, &known):
-		return p.done(p.frame.URL("system"), "bad", p.t("Choose a reason first; nothing was stopped."))
+		return p.done(p.frame.URL("system"), "bad", p.t("Nothing was paused. Choose a reason first."))
 	case err != nil:
 		return err
 	case !changed:
-		return p.done(p.frame.URL("system"), "note", p.t("Somebody stopped it before you."))
+		return p.done(p.frame.URL("system"), "note", p.t("Sending was already paused."))
 	}
-	return p.done(p.frame.URL("system"), "good", p.t("Stopped. Messages wait until somebody resumes sending."))
+	return p.done(p.frame.URL("system"), "good", p.t("Paused. Messages are queued until sending is resumed."))
 }
 
 func (s *console) resumeSending(p *page) error {
@@ -234,9 +224,9 @@ func (s *console) resumeSending(p *page) error {
 	case err != nil:
 		return err
 	case !changed:
-		return p.done(p.frame.URL("system"), "note", p.t("It was going already."))
+		return p.done(p.frame.URL("system"), "note", p.t("Sending was already running."))
 	}
-	return p.done(p.frame.URL("system"), "good", p.t("Sending goes on with what waited."))
+	return p.done(p.frame.URL("system"), "good", p.t("Sending resumed. Queued messages go out now."))
 }
 
 // held are the channels that somebody stopped here, for the banner.

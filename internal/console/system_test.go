@@ -29,11 +29,11 @@ func TestTheSystemPageCountsBackgroundJobsAndSaysWhereToLook(t *testing.T) {
 	s.exec(`INSERT INTO provider_accounts (account) VALUES ('sendgrid:default'), ('twilio:AC1')`)
 	page := s.signedIn("admin", map[string]access.Role{"default": access.RoleAdmin}).get("/console/default/test/system").body
 	for what, want := range map[string]string{
-		"many":     `<dt>Ready to be done</dt><dd>1,000 or more</dd>`,
-		"none":     `<dt>Being done</dt><dd>0</dd>`,
-		"given up": `<dt>Given up</dt><dd>3 <span class="badge bad">`,
-		"paced":    `At most 0.5 messages a second.`,
-		"unpaced":  `No limit of messages a second is set.`,
+		"many":     `<dt>Ready</dt><dd>1,000 or more</dd>`,
+		"none":     `<dt>Running</dt><dd>0</dd>`,
+		"given up": `<dt>Failed for good</dt><dd>3 <span class="badge bad">`,
+		"paced":    `At most 0.5 messages per second.`,
+		"unpaced":  `No rate limit is set.`,
 		"doctor":   `<code>connectlink doctor</code>`,
 	} {
 		if !strings.Contains(page, want) {

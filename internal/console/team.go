@@ -56,12 +56,12 @@ func (s *console) team(p *page) error {
 		default:
 			r.How = p.t("Printed link")
 		}
-		r.Badge = view.Badge{Kind: "good", Icon: "check", Text: p.t("May sign in")}
+		r.Badge = view.Badge{Kind: "good", Icon: "check", Text: p.t("Active")}
 		switch {
 		case r.Off:
 			r.Badge = view.Badge{Kind: "calm", Icon: "ban", Text: p.t("Disabled")}
 		case k.LockedUntil != nil:
-			r.Badge = view.Badge{Kind: "warn", Icon: "clock", Text: p.t("Locked for a while")}
+			r.Badge = view.Badge{Kind: "warn", Icon: "clock", Text: p.t("Temporarily locked")}
 		}
 		for _, x := range sessions {
 			if x.StaffID == k.ID {
@@ -115,9 +115,9 @@ func (s *console) setStaff(p *page, off bool) error {
 	case err != nil:
 		return err
 	case off:
-		return p.done(p.frame.URL("team"), "good", p.t("The account is disabled, and its sessions are ended."))
+		return p.done(p.frame.URL("team"), "good", p.t("The account is disabled, and its sessions have ended."))
 	}
-	return p.done(p.frame.URL("team"), "good", p.t("The account may sign in again."))
+	return p.done(p.frame.URL("team"), "good", p.t("The account can sign in again."))
 }
 
 func (s *console) endSession(p *page) error {
@@ -141,7 +141,7 @@ func (s *console) endSession(p *page) error {
 		if _, err := s.Staff.EndSession(p.ctx(), p.by, id); err != nil {
 			return err
 		}
-		return p.done(p.frame.URL("team"), "good", p.t("The session is ended."))
+		return p.done(p.frame.URL("team"), "good", p.t("The session has ended."))
 	}
 	return p.missing()
 }

@@ -97,7 +97,7 @@ func TestConsoleATheCorrectionNamesThePersonAndProposesWhatWasSearched(t *testin
 	}
 	robin.find(rightAddress)
 	page := form()
-	for _, want := range []string{"user-101", "P•• M••", "Slack", "Sam Rivera", `value="` + rightAddress + `"`, "Proposed is what you searched for."} {
+	for _, want := range []string{"user-101", "P•• M••", "Slack", "Sam Rivera", `value="` + rightAddress + `"`, "The address you searched for is filled in."} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the form lacks %q:\n%s", want, page)
 		}
@@ -124,7 +124,7 @@ func TestConsoleAAnotherMailboxIsAskedAboutOnce(t *testing.T) {
 	const other = "pat.miller@customer.example"
 	a := send("user-190", other, "")
 	page := html.UnescapeString(a.body)
-	for _, want := range []string{"This is another mailbox.", "user-190", "Sam Rivera", `name="sure" value="` + other + `"`} {
+	for _, want := range []string{"This is a different mailbox.", "user-190", "Sam Rivera", `name="sure" value="` + other + `"`} {
 		if a.StatusCode != 422 || !strings.Contains(page, want) {
 			t.Errorf("%d lacks %q:\n%s", a.StatusCode, want, page)
 		}
@@ -135,11 +135,11 @@ func TestConsoleAAnotherMailboxIsAskedAboutOnce(t *testing.T) {
 		"the same domain":          send("user-101", "somebody.else@connectlink.test", ""),
 		"two letters, of a domain": send("user-101", "bounced+patmiler@conectlnk.test", ""),
 	} {
-		if strings.Contains(a.body, "This is another mailbox.") || a.StatusCode != 200 {
+		if strings.Contains(a.body, "This is a different mailbox.") || a.StatusCode != 200 {
 			t.Errorf("%s: %d and asked about:\n%s", name, a.StatusCode, a.body)
 		}
 	}
-	if a := send("user-190", "pat.miller@elsewhere.example", other); !strings.Contains(a.body, "This is another mailbox.") {
+	if a := send("user-190", "pat.miller@elsewhere.example", other); !strings.Contains(a.body, "This is a different mailbox.") {
 		t.Error("another address than the one that was asked about is not asked about")
 	}
 }
@@ -231,7 +231,7 @@ func TestConsoleF9ASearchLeavesNoAddressInTheURL(t *testing.T) {
 				t.Errorf("the page of %q does not answer it:\n%s", text, page.body)
 			}
 		}
-		if page := other.get(to.location()).body; strings.Contains(page, "user-101") || strings.Contains(page, html.EscapeString(text)) || !strings.Contains(page, "This search is over") {
+		if page := other.get(to.location()).body; strings.Contains(page, "user-101") || strings.Contains(page, html.EscapeString(text)) || !strings.Contains(page, "This search has expired") {
 			t.Errorf("somebody else's handle shows %s", page)
 		}
 	}

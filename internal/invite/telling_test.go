@@ -112,8 +112,8 @@ func TestWordsFitTheState(t *testing.T) {
 				t.Fatalf("%s has no words", e.Code)
 			}
 			words := got.Title + " " + got.Advice
-			again := contains(words, "tried again automatically", "waits and then goes out", "we try again", "tries again", "Wait;")
-			over := contains(words, "time ran out", "in time", "Resend", "resend")
+			again := contains(words, "retries automatically", "is queued and will be sent", "try again automatically", "Wait.")
+			over := contains(words, "about to expire", "in time", "Resend", "resend")
 			if s.DidNotArrive() && again {
 				t.Errorf("%s, %s: %q", e.Code, s, words)
 			}
@@ -123,11 +123,11 @@ func TestWordsFitTheState(t *testing.T) {
 		}
 	}
 	mint, _ := ExplainEvent(LinkUnavailable, EventMintFailed)
-	if !contains(mint.Advice, "tried again automatically") || mint.Action != NoAction {
+	if !contains(mint.Advice, "retries automatically") || mint.Action != NoAction {
 		t.Errorf("a mint that is tried again: %+v", mint)
 	}
 	ended, _ := ExplainEvent(LinkUnavailable, EventDeliveryRejected)
-	if !contains(ended.Title, "no connect link in time") || ended.Action != Resend {
+	if !contains(ended.Title, "did not issue a connect link in time") || ended.Action != Resend {
 		t.Errorf("a mint that was given up: %+v", ended)
 	}
 }

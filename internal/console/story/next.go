@@ -68,7 +68,7 @@ func byReason(w Words, r invite.Reason) (Step, string) {
 	case invite.SwitchToEmail:
 		return StepToEmail, w.T("Switch to email")
 	case invite.LiftAndResend:
-		return StepLift, w.T("Lift block and resend")
+		return StepLift, w.T("Unblock and resend")
 	case invite.Resend, invite.CallOperator, invite.NoAction:
 	}
 	if r == invite.ProviderRefused {

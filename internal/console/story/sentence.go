@@ -76,11 +76,23 @@ func Sentence(w Words, s Situation) string {
 	return strings.Join(parts, " ")
 }
 
+// ProviderName returns a vendor's own spelling of its name, from the name of a
+// provider or of a provider account.
+func ProviderName(account string) string {
+	name, _, _ := strings.Cut(account, ":")
+	for _, known := range []string{"SendGrid", "Twilio", "SMTP"} {
+		if strings.EqualFold(known, name) {
+			return known
+		}
+	}
+	return name
+}
+
 func scheduled(w Words, s Situation) string {
 	if s.SendAt.After(s.Now) {
 		return w.T("Will be sent to %s %s.", isolate(s.To), w.Relative(s.SendAt))
 	}
-	return w.T("Due to be sent to %s %s.", isolate(s.To), w.Relative(s.SendAt))
+	return w.T("Due for sending to %s %s.", isolate(s.To), w.Relative(s.SendAt))
 }
 
 func connected(w Words, s Situation) string {
@@ -95,15 +107,15 @@ func expired(w Words, s Situation) string {
 	switch s.Progress {
 	case invite.NotOpened:
 		if s.Message != nil && s.Message.Status == invite.Delivered {
-			return w.T("Expired %s. The message was delivered to %s, and nobody opened it.", ago, isolate(s.To))
+			return w.T("Expired %s. The message was delivered to %s, but not opened.", ago, isolate(s.To))
 		}
-		return w.T("Expired %s without having been opened.", ago)
+		return w.T("Expired %s, not opened.", ago)
 	case invite.Visited:
-		return w.T("Expired %s. The person opened it, but did not go on.", ago)
+		return w.T("Expired %s. The person opened it, but did not continue.", ago)
 	case invite.Continued:
-		return w.T("Expired %s. The person went on to Pipedream, but did not finish there.", ago)
+		return w.T("Expired %s. The person continued to Pipedream, but did not finish there.", ago)
 	case invite.ConnectFailed:
-		return w.T("Expired %s, after %s could not be connected.", ago, isolate(s.App))
+		return w.T("Expired %s, after %s failed to connect.", ago, isolate(s.App))
 	}
 	return w.T("Expired %s.", ago)
 }
@@ -112,11 +124,11 @@ func revoked(w Words, s Situation) string {
 	ago := w.Relative(s.EndedAt)
 	switch {
 	case !s.Connected.IsZero():
-		return w.T("Revoked %s, and an account was connected all the same. It was not removed: somebody should look.", ago)
+		return w.T("Revoked %s, but an account was connected anyway. The account was not removed; please review it.", ago)
 	case s.Erased:
-		return w.T("Ended %s. What was personal has been erased, and the link leads nowhere.", ago)
+		return w.T("Ended %s. Personal data was erased, and the link no longer works.", ago)
 	case s.Reported:
-		return w.T("Ended %s: the person said that it is not for them.", ago)
+		return w.T("Ended %s: the person reported that it is not for them.", ago)
 	case s.Replaced:
 		return w.T("Replaced by a newer invite %s.", ago)
 	}
@@ -140,11 +152,11 @@ func underWay(w Words, s Situation) string {
 	}
 	switch s.Progress {
 	case invite.Visited:
-		return w.T("The person opened it %s and has not gone on yet.", ago(s.ProgressAt))
+		return w.T("The person opened it %s and has not continued yet.", ago(s.ProgressAt))
 	case invite.Continued:
-		return w.T("The person went on to Pipedream %s and is not connected yet.", ago(s.ProgressAt))
+		return w.T("The person continued to Pipedream %s and is not connected yet.", ago(s.ProgressAt))
 	case invite.ConnectFailed:
-		return w.T("%s could not be connected %s.", isolate(s.App), ago(s.ProgressAt))
+		return w.T("%s failed to connect %s.", isolate(s.App), ago(s.ProgressAt))
 	case invite.NotOpened:
 	}
 	if s.Message == nil {
@@ -154,7 +166,7 @@ func underWay(w Words, s Situation) string {
 		return w.T("No message is sent: the product shows the link itself. Not opened yet.")
 	}
 	if s.Message.Reminder {
-		return message(w, s, *s.Message) + " " + w.T("That is a reminder; the message before it had left.")
+		return message(w, s, *s.Message) + " " + w.T("This is a reminder; the earlier message was sent.")
 	}
 	return message(w, s, *s.Message)
 }
@@ -171,7 +183,7 @@ func message(w Words, s Situation, m Message) string {
 		return w.T("Being sent to %s now.", to)
 	case invite.Accepted, invite.Sent:
 		if m.Reason == invite.NoReceipt {
-			return w.T("Handed over for %s %s, and no confirmation came. It may have arrived.", to, ago)
+			return w.T("Sent for %s %s, but no delivery report came. It may have arrived.", to, ago)
 		}
 		return w.T("On its way to %s since %s, not confirmed yet.", to, ago)
 	case invite.Deferred:
@@ -186,9 +198,9 @@ func message(w Words, s Situation, m Message) string {
 		}
 		return w.T("Did not reach %s.", to)
 	case invite.Unknown:
-		return w.T("Nobody can tell whether the message to %s left: the connection broke while it was handed over.", to)
+		return w.T("Unknown whether the message to %s was sent: the connection to the provider broke.", to)
 	case invite.Canceled:
-		return w.T("The message to %s was cancelled before it left.", to)
+		return w.T("The message to %s was cancelled before it was sent.", to)
 	}
 	return ""
 }
@@ -209,7 +221,7 @@ func works(w Words, s Situation) string {
 	case s.ExpiresAt.IsZero():
 		return ""
 	case left <= 0:
-		return w.T("Its time is over.")
+		return w.T("The link has expired.")
 	case s.Message != nil && s.Message.Status == invite.Queued && s.Status == invite.Pending:
 		return ""
 	}

@@ -70,11 +70,11 @@ func TestOneSentenceSaysWhereAnInviteStands(t *testing.T) {
 		"queued":          {msg(invite.Queued, ""), "Waiting to be sent to p••@c•••.example." + works, story.StepCancel},
 		"sending":         {msg(invite.Sending, ""), "Being sent to p••@c•••.example now." + works, story.StepCancel},
 		"accepted":        {msg(invite.Accepted, ""), "On its way to p••@c•••.example since 12m0s ago, not confirmed yet." + works, story.StepResend},
-		"sent, no word":   {msg(invite.Sent, invite.NoReceipt), "Handed over for p••@c•••.example 12m0s ago, and no confirmation came. It may have arrived." + works, story.StepResend},
+		"sent, no word":   {msg(invite.Sent, invite.NoReceipt), "Sent for p••@c•••.example 12m0s ago, but no delivery report came. It may have arrived." + works, story.StepResend},
 		"deferred":        {msg(invite.Deferred, invite.DeferredByHost), "Delayed: the system of p••@c•••.example asked us to wait, last 12m0s ago." + works, story.StepResend},
 		"complained":      {msg(invite.Complained, invite.MarkedSpam), "Delivered to p••@c•••.example, and marked as spam 12m0s ago." + works, story.StepNone},
-		"unknown":         {msg(invite.Unknown, invite.OutcomeUnknown), "Nobody can tell whether the message to p••@c•••.example left: the connection broke while it was handed over." + works, story.StepResend},
-		"canceled":        {msg(invite.Canceled, ""), "The message to p••@c•••.example was cancelled before it left." + works, story.StepResend},
+		"unknown":         {msg(invite.Unknown, invite.OutcomeUnknown), "Unknown whether the message to p••@c•••.example was sent: the connection to the provider broke." + works, story.StepResend},
+		"canceled":        {msg(invite.Canceled, ""), "The message to p••@c•••.example was cancelled before it was sent." + works, story.StepResend},
 		"no message":      {open, "No message is sent: the product shows the link itself. Not opened yet." + works, story.StepResend},
 		"waiting for one": {with(func(s *story.Situation) { s.Status, s.ExpiresAt = invite.Pending, time.Time{} }), "Waiting for Pipedream to issue a link.", story.StepResend},
 		"pending": {with(func(s *story.Situation) { s.Status, s.Message = invite.Pending, sent(invite.Queued, "") }),
@@ -84,20 +84,20 @@ func TestOneSentenceSaysWhereAnInviteStands(t *testing.T) {
 		}),
 			"Did not reach p••@c•••.example: there is no mailbox at this email address." + works, story.StepCorrect},
 		"mailbox full": {msg(invite.Bounced, invite.MailboxUnavailable),
-			"Did not reach p••@c•••.example: the mailbox exists but does not take mail now: it is full, suspended or blocked." + works, story.StepToSMS},
+			"Did not reach p••@c•••.example: the mailbox exists but does not accept mail now: it is full, suspended or blocked." + works, story.StepToSMS},
 		"landline":   {msg(invite.Undelivered, invite.Landline), "Did not reach p••@c•••.example: this is a landline, or it cannot receive text messages." + works, story.StepToEmail},
-		"opted out":  {msg(invite.Rejected, invite.OptedOut), "Did not reach p••@c•••.example: the person replied STOP: no text may be sent to them." + works, story.StepToEmail},
+		"opted out":  {msg(invite.Rejected, invite.OptedOut), "Did not reach p••@c•••.example: the person replied STOP, so text messages may not be sent to them." + works, story.StepToEmail},
 		"suppressed": {msg(invite.Suppressed, invite.SuppressedBefore), "Did not reach p••@c•••.example: nothing was sent, because an earlier message to this address failed." + works, story.StepLift},
 		"no link came": {msg(invite.Rejected, invite.LinkUnavailable),
-			"Did not reach p••@c•••.example: Pipedream gave no connect link in time, or refused to give one." + works, story.StepResend},
+			"Did not reach p••@c•••.example: Pipedream did not issue a connect link in time, or refused to." + works, story.StepResend},
 		"without a reason": {msg(invite.Undelivered, ""), "Did not reach p••@c•••.example." + works, story.StepResend},
 		"visited": {with(func(s *story.Situation) {
 			s.Progress, s.ProgressAt, s.Message = invite.Visited, ago, sent(invite.Delivered, "")
 		}),
-			"The person opened it 12m0s ago and has not gone on yet." + works, story.StepResend},
+			"The person opened it 12m0s ago and has not continued yet." + works, story.StepResend},
 		"continued": {with(func(s *story.Situation) { s.Progress, s.ProgressAt = invite.Continued, ago }),
-			"The person went on to Pipedream 12m0s ago and is not connected yet." + works, story.StepResend},
-		"connect failed": {with(func(s *story.Situation) { s.Progress, s.ProgressAt = invite.ConnectFailed, ago }), "Slack could not be connected 12m0s ago." + works, story.StepRenew},
+			"The person continued to Pipedream 12m0s ago and is not connected yet." + works, story.StepResend},
+		"connect failed": {with(func(s *story.Situation) { s.Progress, s.ProgressAt = invite.ConnectFailed, ago }), "Slack failed to connect 12m0s ago." + works, story.StepRenew},
 		// What went before the latest message does not hide what becomes of it.
 		"opened, then sent anew and bounced": {with(func(s *story.Situation) {
 			s.Progress, s.ProgressAt, s.SeenAt, s.Message = invite.Visited, ago.Add(-time.Hour), ago.Add(-time.Hour), sent(invite.Bounced, invite.AddressNotFound)
@@ -110,18 +110,18 @@ func TestOneSentenceSaysWhereAnInviteStands(t *testing.T) {
 		"sent anew, then opened": {with(func(s *story.Situation) {
 			s.Progress, s.ProgressAt, s.SeenAt, s.Message = invite.Visited, ago, ago, sent(invite.Delivered, "")
 			s.Message.Began = ago.Add(-time.Hour)
-		}), "The person opened it 12m0s ago and has not gone on yet." + works, story.StepResend},
+		}), "The person opened it 12m0s ago and has not continued yet." + works, story.StepResend},
 		"a reminder bounced": {with(func(s *story.Situation) {
 			s.Message = sent(invite.Bounced, invite.MailboxUnavailable)
 			s.Message.Reminder = true
-		}), "Did not reach p••@c•••.example: the mailbox exists but does not take mail now: it is full, suspended or blocked. That is a reminder; the message before it had left." + works, story.StepToSMS},
-		"due": {with(func(s *story.Situation) { s.Status, s.SendAt = invite.Scheduled, ago }), "Due to be sent to p••@c•••.example 12m0s ago.", story.StepCancel},
+		}), "Did not reach p••@c•••.example: the mailbox exists but does not accept mail now: it is full, suspended or blocked. This is a reminder; the earlier message was sent." + works, story.StepToSMS},
+		"due": {with(func(s *story.Situation) { s.Status, s.SendAt = invite.Scheduled, ago }), "Due for sending to p••@c•••.example 12m0s ago.", story.StepCancel},
 		"erased": {with(func(s *story.Situation) { s.Status, s.EndedAt, s.Erased = invite.Revoked, ago, true }),
-			"Ended 12m0s ago. What was personal has been erased, and the link leads nowhere.", story.StepNew},
+			"Ended 12m0s ago. Personal data was erased, and the link no longer works.", story.StepNew},
 		"time over": {with(func(s *story.Situation) {
 			s.ExpiresAt = now().Add(-time.Second)
 			s.Message = sent(invite.Delivered, "")
-		}), "Delivered to p••@c•••.example 12m0s ago, not opened yet. Its time is over.", story.StepResend},
+		}), "Delivered to p••@c•••.example 12m0s ago, not opened yet. The link has expired.", story.StepResend},
 		"scheduled": {with(func(s *story.Situation) { s.Status, s.SendAt = invite.Scheduled, now().Add(time.Hour) }), "Will be sent to p••@c•••.example in 1h0m0s.", story.StepCancel},
 		"connected": {with(func(s *story.Situation) { s.Status, s.Connected, s.Account = invite.Connected, ago, "Acme Workspace" }),
 			"Connected as Acme Workspace 12m0s ago.", story.StepNone},
@@ -129,33 +129,33 @@ func TestOneSentenceSaysWhereAnInviteStands(t *testing.T) {
 		"expired unopened": {with(func(s *story.Situation) {
 			s.Status, s.EndedAt, s.Message = invite.Expired, ago, sent(invite.Delivered, "")
 		}),
-			"Expired 12m0s ago. The message was delivered to p••@c•••.example, and nobody opened it.", story.StepRenew},
+			"Expired 12m0s ago. The message was delivered to p••@c•••.example, but not opened.", story.StepRenew},
 		"expired undelivered": {with(func(s *story.Situation) {
 			s.Status, s.EndedAt, s.Message = invite.Expired, ago, sent(invite.Bounced, "")
 		}),
-			"Expired 12m0s ago without having been opened.", story.StepRenew},
+			"Expired 12m0s ago, not opened.", story.StepRenew},
 		// Once the next step of these was to write to them again.
 		"expired, marked as spam": {with(func(s *story.Situation) {
 			s.Status, s.EndedAt, s.Message = invite.Expired, ago, sent(invite.Complained, invite.MarkedSpam)
-		}), "Expired 12m0s ago without having been opened.", story.StepNone},
+		}), "Expired 12m0s ago, not opened.", story.StepNone},
 		"expired, opted out": {with(func(s *story.Situation) {
 			s.Status, s.EndedAt, s.Message = invite.Expired, ago, sent(invite.Rejected, invite.OptedOut)
-		}), "Expired 12m0s ago without having been opened.", story.StepToEmail},
+		}), "Expired 12m0s ago, not opened.", story.StepToEmail},
 		"failed to connect, marked as spam": {with(func(s *story.Situation) {
 			s.Progress, s.ProgressAt, s.Message = invite.ConnectFailed, ago, sent(invite.Complained, invite.MarkedSpam)
-		}), "Slack could not be connected 12m0s ago." + works, story.StepNone},
+		}), "Slack failed to connect 12m0s ago." + works, story.StepNone},
 		"expired visited": {with(func(s *story.Situation) { s.Status, s.EndedAt, s.Progress = invite.Expired, ago, invite.Visited }),
-			"Expired 12m0s ago. The person opened it, but did not go on.", story.StepRenew},
+			"Expired 12m0s ago. The person opened it, but did not continue.", story.StepRenew},
 		"expired at Pipedream": {with(func(s *story.Situation) {
 			s.Status, s.EndedAt, s.Progress, s.OpenUntil = invite.Expired, ago, invite.Continued, now().Add(time.Hour)
-		}), "Expired 12m0s ago. The person went on to Pipedream, but did not finish there. A Pipedream page opened before works for 1h0m0s more.", story.StepRenew},
+		}), "Expired 12m0s ago. The person continued to Pipedream, but did not finish there. A Pipedream page opened before works for 1h0m0s more.", story.StepRenew},
 		"expired after a failure": {with(func(s *story.Situation) { s.Status, s.EndedAt, s.Progress = invite.Expired, ago, invite.ConnectFailed }),
-			"Expired 12m0s ago, after Slack could not be connected.", story.StepRenew},
+			"Expired 12m0s ago, after Slack failed to connect.", story.StepRenew},
 		"revoked":  {with(func(s *story.Situation) { s.Status, s.EndedAt = invite.Revoked, ago }), "Revoked 12m0s ago. The link shows that it was cancelled.", story.StepNew},
 		"replaced": {with(func(s *story.Situation) { s.Status, s.EndedAt, s.Replaced = invite.Revoked, ago, true }), "Replaced by a newer invite 12m0s ago.", story.StepNew},
-		"reported": {with(func(s *story.Situation) { s.Status, s.EndedAt, s.Reported = invite.Revoked, ago, true }), "Ended 12m0s ago: the person said that it is not for them.", story.StepNew},
+		"reported": {with(func(s *story.Situation) { s.Status, s.EndedAt, s.Reported = invite.Revoked, ago, true }), "Ended 12m0s ago: the person reported that it is not for them.", story.StepNew},
 		"connected after revoke": {with(func(s *story.Situation) { s.Status, s.EndedAt, s.Connected = invite.Revoked, ago, ago }),
-			"Revoked 12m0s ago, and an account was connected all the same. It was not removed: somebody should look.", story.StepNew},
+			"Revoked 12m0s ago, but an account was connected anyway. The account was not removed; please review it.", story.StepNew},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -243,9 +243,9 @@ func TestTheTimelineIsGroupedByAttemptNewestFirst(t *testing.T) {
 		}
 	}
 	want := []string{
-		"# Attempt 2, by text message", "something.new ×1  |", "A message waits to be sent ×1  |", "Sent again ×1 stf_1 |",
-		"# Attempt 1, by email", "Bounced: the mail came back ×1  | 550 p••@c•••.example", "Probably a mail scanner looked at the link ×3  |",
-		"The provider took the message ×1  |", "The message is handed to the provider ×1  |", "The product asked for this invite ×1 key_1 |",
+		"# Attempt 2, by text message", "something.new ×1  |", "A message waits to be sent ×1  |", "Resent ×1 stf_1 |",
+		"# Attempt 1, by email", "Bounced: the mail came back ×1  | 550 p••@c•••.example", "Probably opened by a mail scanner ×3  |",
+		"Accepted by the provider ×1  |", "Sent to the provider ×1  |", "The product created this invite ×1 key_1 |",
 	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))

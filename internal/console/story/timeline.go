@@ -153,13 +153,19 @@ func (o *Entry) delivery(w Words, e Happened) bool {
 		}
 		return o.say(Busy, "clock", w.T("A message waits to be sent"))
 	case invite.EventDeliverySending:
-		return o.say(Busy, "send", w.T("The message is handed to the provider"))
+		if name := ProviderName(e.Data.Provider); name != "" {
+			return o.say(Busy, "send", w.T("Sent to %s", name))
+		}
+		return o.say(Busy, "send", w.T("Sent to the provider"))
 	case invite.EventDeliveryRetry:
-		return o.say(Warn, "clock", w.T("The message did not leave; it is tried again"))
+		return o.say(Warn, "clock", w.T("The message was not sent; retrying"))
 	case invite.EventDeliveryAccepted:
-		return o.say(Busy, "send", w.T("The provider took the message"))
+		if name := ProviderName(e.Data.Provider); name != "" {
+			return o.say(Busy, "send", w.T("Accepted by %s", name))
+		}
+		return o.say(Busy, "send", w.T("Accepted by the provider"))
 	case invite.EventDeliverySent:
-		return o.say(Busy, "send", w.T("The provider passed the message on"))
+		return o.say(Busy, "send", w.T("Passed on by the provider"))
 	case invite.EventDeliveryDeferred:
 		return o.say(Warn, "clock", w.T("Delayed by the recipient's system"))
 	case invite.EventDeliveryDelivered:
@@ -167,19 +173,19 @@ func (o *Entry) delivery(w Words, e Happened) bool {
 	case invite.EventDeliveryBounced:
 		return o.say(Bad, "alert", w.T("Bounced: the mail came back"))
 	case invite.EventDeliveryUndelivered:
-		return o.say(Bad, "alert", w.T("The text could not be delivered"))
+		return o.say(Bad, "alert", w.T("The text message could not be delivered"))
 	case invite.EventDeliveryRejected:
-		return o.say(Bad, "ban", w.T("The message was refused"))
+		return o.say(Bad, "ban", w.T("The message was rejected"))
 	case invite.EventDeliverySuppressed:
 		return o.say(Bad, "ban", w.T("Not sent: the address is blocked"))
 	case invite.EventDeliveryComplained:
 		return o.say(Bad, "flag", w.T("Marked as spam by the person"))
 	case invite.EventDeliveryUnknown:
-		return o.say(Warn, "help", w.T("Nobody can tell whether the message left"))
+		return o.say(Warn, "help", w.T("Unknown whether the message was sent"))
 	case invite.EventDeliveryCanceled:
-		return o.say(Calm, "x", w.T("The message was not sent: the invite ended before"))
+		return o.say(Calm, "x", w.T("Not sent: the invite ended first"))
 	case invite.EventDeliveryNoReceipt:
-		return o.say(Warn, "help", w.T("No confirmation of the message's arrival came"))
+		return o.say(Warn, "help", w.T("No delivery report came"))
 	}
 	return false
 }
@@ -189,45 +195,45 @@ func (o *Entry) link(w Words, e Happened, app string) bool {
 	switch e.Type {
 	case invite.EventLinkMinted:
 		if e.Data.LinkExpires != nil {
-			return o.say(Calm, "link", w.T("Pipedream issued a connect link, good for %s", w.Span(e.Data.LinkExpires.Sub(e.At).Round(time.Minute))))
+			return o.say(Calm, "link", w.T("Pipedream issued a connect link, valid for %s", w.Span(e.Data.LinkExpires.Sub(e.At).Round(time.Minute))))
 		}
 		return o.say(Calm, "link", w.T("Pipedream issued a connect link"))
 	case invite.EventMintFailed:
 		if e.Data.Outcome == "refused" {
 			return o.say(Bad, "link", w.T("Pipedream refused to issue a connect link"))
 		}
-		return o.say(Warn, "link", w.T("Pipedream could not issue a connect link; it is tried again"))
+		return o.say(Warn, "link", w.T("Pipedream could not issue a connect link; retrying"))
 	case invite.EventFetched:
 		switch e.Data.LooksLike {
 		case invite.LooksLikeScanner:
-			o.Advice = w.T("Mail systems look at links before people do. It changes nothing.")
-			return o.say(Calm, "eye", w.T("Probably a mail scanner looked at the link"))
+			o.Advice = w.T("Mail systems open links before people do. This changes nothing.")
+			return o.say(Calm, "eye", w.T("Probably opened by a mail scanner"))
 		case invite.LooksLikePreviewRobot:
 			return o.say(Calm, "eye", w.T("An app fetched a preview of the link"))
 		}
-		return o.say(Calm, "eye", w.T("The link's page was asked for"))
+		return o.say(Calm, "eye", w.T("Link opened (no person confirmed)"))
 	case invite.EventVisited:
 		return o.say(Good, "eye", w.T("The person opened the page"))
 	case invite.EventContinued:
 		if e.Data.LooksLike != "" && e.Data.LooksLike != invite.LooksLikePerson {
-			return o.say(Calm, "eye", w.T("A robot pressed the button; it changes nothing"))
+			return o.say(Calm, "eye", w.T("A bot pressed the button; this changes nothing"))
 		}
-		return o.say(Good, "external", w.T("The person went on to Pipedream"))
+		return o.say(Good, "external", w.T("Continued to Pipedream"))
 	case invite.EventConnectFailed:
-		o.Advice = w.T("They can try again from the same link. If it happens twice, ask what the page said.")
-		return o.say(Bad, "plug", w.T("%s could not be connected", isolate(app)))
+		o.Advice = w.T("They can try again with the same link. If it fails twice, ask which message the page showed.")
+		return o.say(Bad, "plug", w.T("%s failed to connect", isolate(app)))
 	case invite.EventConnected:
 		return o.say(Good, "plug", w.T("%s is connected", isolate(app)))
 	case invite.EventConnectedAsOther:
-		o.Advice = w.T("The account goes by another email address than the recipient's. Ask the person whether it is the right one.")
-		return o.say(Warn, "plug", w.T("Another account than the recipient's, perhaps"))
+		o.Advice = w.T("The connected account has a different email address than the recipient. Ask the person whether it is the right one.")
+		return o.say(Warn, "plug", w.T("Possibly not the recipient's account"))
 	case invite.EventAlreadyConnected:
 		return o.say(Calm, "plug", w.T("Another invite of this person got the account"))
 	case invite.EventConnectedLate:
 		o.Advice = w.T("Nothing was removed. Decide with the product's team whether the account should stay.")
 		return o.say(Warn, "plug", w.T("An account was connected although the invite was revoked"))
 	case invite.EventCopied:
-		return o.say(Calm, "copy", w.T("The invite link was copied, to be handed over by hand"))
+		return o.say(Calm, "copy", w.T("The invite link was copied"))
 	}
 	return false
 }
@@ -236,14 +242,14 @@ func (o *Entry) link(w Words, e Happened, app string) bool {
 func (o *Entry) reply(w Words, outcome string) {
 	switch outcome {
 	case "STOP":
-		o.Advice = w.T("No text may be sent to them by this sender. Only the person can undo it, by texting START.")
+		o.Advice = w.T("This sender may not text them. Only the person can undo it, by texting START.")
 		o.say(Bad, "flag", w.T("The person replied STOP"))
 	case "START":
 		o.say(Good, "check", w.T("The person replied START: texts may be sent again"))
 	case "HELP":
 		o.say(Calm, "help", w.T("The person asked for help by text message"))
 	case "like_stop":
-		o.Advice = w.T("It is no keyword, so nothing was blocked. If they want no more texts, block the number.")
+		o.Advice = w.T("The reply is not a keyword, so nothing was blocked. If they want no more texts, block the number.")
 		o.say(Warn, "flag", w.T("The person replied, perhaps to stop the texts"))
 	default:
 		o.say(Warn, "person", w.T("The person replied by text message"))
@@ -255,12 +261,12 @@ func (o *Entry) act(w Words, e Happened, app string) {
 	switch e.Type {
 	case invite.EventCreated:
 		if e.Actor.Kind == invite.ActorStaff {
-			o.say(Calm, "plus", w.T("Invited from the console"))
+			o.say(Calm, "plus", w.T("Created in the console"))
 			return
 		}
-		o.say(Calm, "plus", w.T("The product asked for this invite"))
+		o.say(Calm, "plus", w.T("The product created this invite"))
 	case invite.EventResent:
-		o.say(Calm, "send", w.T("Sent again"))
+		o.say(Calm, "send", w.T("Resent"))
 	case invite.EventAddressCorrected:
 		o.Advice = w.T("Links in earlier messages stopped working.")
 		o.say(Calm, "person", w.T("The address was corrected"))
@@ -269,30 +275,30 @@ func (o *Entry) act(w Words, e Happened, app string) {
 	case invite.EventExpired:
 		o.say(Warn, "clock", w.T("The invite expired"))
 	case invite.EventReported:
-		o.Advice = w.T("The link was switched off and the address blocked.")
-		o.say(Bad, "flag", w.T("The person said that it is not for them"))
+		o.Advice = w.T("The link was cancelled and the address blocked.")
+		o.say(Bad, "flag", w.T("The person reported that it is not for them"))
 	case invite.EventRevoked:
 		o.say(Warn, "x", w.T("Revoked"))
 	case invite.EventReplaced:
 		o.say(Calm, "x", w.T("Replaced by a newer invite"))
 	case invite.EventErased:
-		o.say(Warn, "x", w.T("What is personal was erased"))
+		o.say(Warn, "x", w.T("Personal data was erased"))
 	case invite.EventVerifyRequested:
 		o.say(Calm, "key", w.T("The person asked for a passcode"))
 	case invite.EventVerifyPassed:
-		o.say(Good, "check", w.T("The passcode was right"))
+		o.say(Good, "check", w.T("Passcode confirmed"))
 	case invite.EventVerifyFailed:
 		o.say(Warn, "key", w.T("A wrong passcode was entered"))
 	case invite.EventReminded:
-		o.say(Calm, "send", w.T("The person is reminded"))
+		o.say(Calm, "send", w.T("Reminder created"))
 	case invite.EventReplied:
 		o.reply(w, e.Data.Outcome)
 	case invite.EventReminderSkipped:
-		o.say(Calm, "send", w.T("There will be no reminder"))
+		o.say(Calm, "send", w.T("No reminder will be sent"))
 	case invite.EventFallback:
-		o.say(Calm, "send", w.T("The first way did not get through; the other one is tried"))
+		o.say(Calm, "send", w.T("The first channel failed; trying the other one"))
 	case invite.EventFallbackSkipped:
-		o.say(Warn, "send", w.T("The other way cannot be tried"))
+		o.say(Warn, "send", w.T("The other channel cannot be tried"))
 	default:
 		// A kind of event that is newer than these words still has its place.
 		o.say(Calm, "dot", string(e.Type))

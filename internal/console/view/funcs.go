@@ -137,5 +137,5 @@ func RoleName(r access.Role) string {
 	case access.RoleAdmin:
 		return M("Admin")
 	}
-	return M("Nobody")
+	return M("No role")
 }
