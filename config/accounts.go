@@ -24,6 +24,10 @@ type Account struct {
 	// warn calls add for what works and yet should not stay so; hasPages: recipients
 	// can reach our pages. May be nil.
 	warn func(add func(key, format string, args ...any), hasPages bool)
+	// settings are the account's own, where projects.go does not list them, and check
+	// calls add for what is wrong between them. Both may be nil.
+	settings func() []option[Project]
+	check    func(add func(key, format string, args ...any), name func(key string) string)
 }
 
 // Accounts lists all providers that a project can have, one entry each, in the

@@ -176,6 +176,12 @@ func (l *loader) finish(p *Project, where string) {
 	if t.AccountSID != "" && t.MessagingServiceSID == "" && t.From == "" {
 		l.faults.add(l.name(where, "twilio.messaging_service_sid"), "or %s is needed together with %s", l.name(where, "twilio.from"), l.name(where, "twilio.account_sid"))
 	}
+	for _, a := range p.Accounts() {
+		if a.check != nil {
+			a.check(func(key, format string, args ...any) { l.faults.add(l.name(where, key), format, args...) },
+				func(key string) string { return l.name(where, key) })
+		}
+	}
 }
 
 // name returns a project's setting as a person writes it: the variable if

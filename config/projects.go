@@ -86,7 +86,7 @@ func brandSettings() []option[Project] {
 
 func vendorSettings() []option[Project] {
 	type p = Project
-	return []option[Project]{
+	out := []option[Project]{
 		textSetting("pipedream.client_id", "PIPEDREAM_CLIENT_ID", "", "OAuth client of the Pipedream workspace.",
 			func(t *p) *string { return &t.Pipedream.ClientID }, nil),
 		secretSetting("pipedream.client_secret", "PIPEDREAM_CLIENT_SECRET", "Its secret.",
@@ -146,6 +146,12 @@ func vendorSettings() []option[Project] {
 		secretSetting("smtp_url", "SMTP_URL", "Second email provider, for example smtps://user:password@host:465.",
 			func(t *p) *secret.Text { return &t.SMTPURL }, checkSMTPURL),
 	}
+	for _, a := range (Project{}).Accounts() {
+		if a.settings != nil {
+			out = append(out, a.settings()...)
+		}
+	}
+	return out
 }
 
 // ensureWebhook makes room for the webhook's settings while they are read.

@@ -12,7 +12,6 @@ import (
 	"github.com/connectlink/connectlink/config"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/sandbox"
-	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/web"
 )
 
@@ -76,20 +75,8 @@ func (s *standins) rehearsed(p config.Project) config.Project {
 		APIURL: base + "/pipedream", ClientID: cred.PipedreamClientID, ClientSecret: cred.PipedreamClientSecret,
 		ProjectID: cred.PipedreamProjectID, TokenScope: p.Pipedream.TokenScope,
 	}
-	p.SMTPURL = secret.Text{} // a way out of the sandbox otherwise
-	from := p.SendGrid.From
-	if from == "" {
-		from = "connect@connectlink.test"
-	}
-	p.SendGrid = config.SendGrid{
-		APIURL: base + "/sendgrid/@" + p.ID, APIKey: cred.SendGridAPIKey, From: from, FromName: p.SendGrid.FromName,
-		ReplyTo: p.SendGrid.ReplyTo, WebhookPublicKeys: []string{cred.SendGridWebhookPublicKey},
-	}
-	p.SMSProviders = []string{config.ByTwilio}
-	p.Twilio = config.Twilio{
-		APIURL: base + "/twilio/@" + p.ID, AccountSID: cred.TwilioAccountSID, AuthToken: cred.TwilioAuthToken,
-		APIKey: cred.TwilioAPIKey, APISecret: cred.TwilioAPISecret, MessagingServiceSID: cred.TwilioMessagingServiceSID,
-		OneWay: p.Twilio.OneWay,
+	for _, kind := range providerKinds() {
+		kind.rehearse(&p, s.sandbox, base)
 	}
 	return p
 }

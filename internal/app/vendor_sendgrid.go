@@ -6,6 +6,7 @@ import (
 	"github.com/connectlink/connectlink/internal/message"
 	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/provider/sendgrid"
+	"github.com/connectlink/connectlink/internal/sandbox"
 	"github.com/connectlink/connectlink/internal/secret"
 )
 
@@ -38,4 +39,15 @@ func openSendGrid(w workshop, p config.Project, livemode bool, _ string) (*provi
 // emailFrom is the sender of email, by every provider.
 func emailFrom(p config.Project) message.Address {
 	return message.Address{Email: secret.New(p.SendGrid.From), Name: p.SendGrid.FromName}
+}
+
+func rehearseSendGrid(p *config.Project, s *sandbox.Sandbox, base string) {
+	from, cred := p.SendGrid.From, s.Credentials()
+	if from == "" {
+		from = "connect@connectlink.test"
+	}
+	p.SendGrid = config.SendGrid{
+		APIURL: base + "/sendgrid/@" + p.ID, APIKey: cred.SendGridAPIKey, From: from, FromName: p.SendGrid.FromName,
+		ReplyTo: p.SendGrid.ReplyTo, WebhookPublicKeys: []string{cred.SendGridWebhookPublicKey},
+	}
 }

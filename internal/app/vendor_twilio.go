@@ -10,6 +10,7 @@ import (
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/provider/twilio"
+	"github.com/connectlink/connectlink/internal/sandbox"
 	"github.com/connectlink/connectlink/internal/secret"
 )
 
@@ -58,4 +59,13 @@ func openTwilio(w workshop, p config.Project, _ bool, callbackURL string) (*prov
 	}
 	out.Callbacks = twilio.NewCallbacks(verifier)
 	return out, nil
+}
+
+func rehearseTwilio(p *config.Project, s *sandbox.Sandbox, base string) {
+	cred := s.Credentials()
+	p.Twilio = config.Twilio{
+		APIURL: base + "/twilio/@" + p.ID, AccountSID: cred.TwilioAccountSID, AuthToken: cred.TwilioAuthToken,
+		APIKey: cred.TwilioAPIKey, APISecret: cred.TwilioAPISecret, MessagingServiceSID: cred.TwilioMessagingServiceSID,
+		OneWay: p.Twilio.OneWay,
+	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/connectlink/connectlink/internal/mint"
 	"github.com/connectlink/connectlink/internal/pipedream"
 	"github.com/connectlink/connectlink/internal/provider"
+	"github.com/connectlink/connectlink/internal/sandbox"
 	"github.com/connectlink/connectlink/internal/seal"
 )
 
@@ -28,9 +29,23 @@ type lane struct {
 // lack it. callbackURL is where vendors reach us, empty when they cannot.
 type opener func(w workshop, p config.Project, livemode bool, callbackURL string) (*provider.Provider, error)
 
-// providerOpeners are all providers that there are, one line each.
-func providerOpeners() []opener {
-	return []opener{openSendGrid, openSMTP, openTwilio}
+// rehearser puts the sandbox's account in place of a project's own, for test mode.
+// base is where the sandbox's vendors are served.
+type rehearser func(p *config.Project, s *sandbox.Sandbox, base string)
+
+// providerKinds are all providers that there are, one line each.
+func providerKinds() []struct {
+	open     opener
+	rehearse rehearser
+} {
+	return []struct {
+		open     opener
+		rehearse rehearser
+	}{
+		{openSendGrid, rehearseSendGrid},
+		{openSMTP, rehearseSMTP},
+		{openTwilio, rehearseTwilio},
+	}
 }
 
 // vendors are the accounts behind one project and mode. Test mode has the
@@ -151,8 +166,8 @@ func (w workshop) open(p config.Project, livemode bool, callbackURL string) (*ve
 			})
 		}
 	}
-	for _, open := range providerOpeners() {
-		one, err := open(w, p, livemode, callbackURL)
+	for _, kind := range providerKinds() {
+		one, err := kind.open(w, p, livemode, callbackURL)
 		if err != nil {
 			return nil, fmt.Errorf("project %s: %w", p.ID, err)
 		}

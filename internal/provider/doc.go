@@ -18,9 +18,9 @@
 //     twice, a forged post be believed, or a secret be printed.
 //  3. config/NAME.go: the settings; config/accounts.go: one entry in Accounts, which
 //     makes the name known to the order of providers.
-//  4. internal/app/vendor_NAME.go: an opener from settings to a Provider; one line in
-//     openers.
-//  5. A stand-in for test mode in internal/sandbox.
+//  4. internal/app/vendor_NAME.go: an opener from settings to a Provider, and what puts
+//     the sandbox's account in their place in test mode; one line in providerKinds.
+//  5. A stand-in for test mode in internal/sandbox; for texts one entry in textVendors.
 //
 // Routes, storage, matching, folding, failover, opt-outs, redaction and the doctor
 // need no change. Callbacks arrive at

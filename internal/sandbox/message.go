@@ -49,6 +49,7 @@ type content struct {
 	Callback string            `json:"callback,omitempty"` // Twilio's StatusCallback, fragment included
 	Service  string            `json:"service,omitempty"`  // Twilio's MessagingServiceSid
 	Account  string            `json:"account,omitempty"`  // whose it is, see Vendors
+	Via      string            `json:"via,omitempty"`      // of a text, the stand-in that took it; empty: Twilio's
 }
 
 // take stores a message that a stand-in accepts. After it returned nil the

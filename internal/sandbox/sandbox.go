@@ -157,6 +157,9 @@ func (s *Sandbox) Vendors() http.Handler {
 	mount(pipedream, pipedreamOp, s.servePipedream)
 	mount(sendgrid, sendgridOp, s.serveSendGrid)
 	mount(twilio, twilioOp, s.serveTwilio)
+	for name, v := range s.textVendors() {
+		mux.Handle("/"+name+"/", http.StripPrefix("/"+name, byAccount(v.serve)))
+	}
 	s.mountAdmin(mux)
 	return mux
 }

@@ -36,6 +36,10 @@ func (s *Sandbox) postSMSStatus(ctx context.Context, e *dueEvent) {
 		s.log.Error("sandbox sms status", "err", err)
 		return
 	}
+	if c.Via != "" {
+		s.postBy(ctx, e, c)
+		return
+	}
 	target, retry := splitCallback(c.Callback)
 	form := s.smsStatusForm(e, c)
 	if e.Name == repliedStop {

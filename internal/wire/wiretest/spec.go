@@ -45,6 +45,12 @@ func load(t testing.TB, name string) *Spec {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return Parse(t, name, raw)
+}
+
+// Parse reads a document that a test brings itself.
+func Parse(t testing.TB, name string, raw []byte) *Spec {
+	t.Helper()
 	doc, err := openapi3.NewLoader().LoadFromData(raw)
 	if err != nil {
 		t.Fatalf("%s: %v", name, err)
