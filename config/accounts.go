@@ -40,6 +40,7 @@ func (p Project) Accounts() []Account {
 			isThere: !p.SMTPURL.IsZero(), isReady: !p.SMTPURL.IsZero()},
 		{Name: ByTwilio, Label: "Twilio", APIURL: p.Twilio.APIURL, channel: sms, needs: "twilio.account_sid",
 			isThere: p.Twilio.Configured(), isReady: p.Twilio.Configured(), warn: p.Twilio.warn},
+		p.Vonage.account(),
 	}
 }
 

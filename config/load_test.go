@@ -129,7 +129,7 @@ func TestMinimalEnvironmentGivesTheDefaults(t *testing.T) {
 		ID: "default", Brand: config.Brand{Name: "Connect Link"}, Retention: 90 * 24 * time.Hour, OnUnknown: "hold", DefaultVerify: "none", FreeText: "all",
 		Pipedream: config.Pipedream{APIURL: "https://api.pipedream.com", Environment: "development", LinkHosts: []string{"pipedream.com"}, TokenScope: "connect:accounts:read connect:accounts:write"},
 		SendGrid:  config.SendGrid{APIURL: "https://api.sendgrid.com", FromName: "Connect Link"},
-		Twilio:    config.Twilio{APIURL: "https://api.twilio.com"}, EmailProviders: []string{"sendgrid", "smtp"}, SMSProviders: []string{"twilio"},
+		Twilio:    config.Twilio{APIURL: "https://api.twilio.com"}, EmailProviders: []string{"sendgrid", "smtp"}, SMSProviders: []string{"twilio", "vonage"}, Vonage: config.Vonage{APIURL: "https://api.nexmo.com"},
 	}}
 	if diff := same(want, c.Projects); diff != "" {
 		t.Error(diff)
@@ -184,7 +184,7 @@ func TestEnvironmentOfOneProduct(t *testing.T) {
 			Pipedream: config.Pipedream{APIURL: "http://127.0.0.1:7777/pipedream", ClientID: "cid", ClientSecret: secret.New("csec"), ProjectID: "proj_1", Environment: "production", LinkHosts: []string{"pipedream.com", "connect.acme.example"}, TokenScope: "connect:*"},
 			SendGrid:  config.SendGrid{APIURL: "https://api.eu.sendgrid.com", APIKey: secret.New("SG.x"), From: "connect@acme.example", FromName: "Acme Mail", ReplyTo: "help@acme.example", WebhookPublicKeys: []string{key, key}, PerSecond: 100},
 			Twilio:    config.Twilio{APIURL: "https://api.dublin.ie1.twilio.com", AccountSID: "AC1", AuthToken: secret.New("t1"), AuthTokenSecondary: secret.New("t2"), APIKey: "SK1", APISecret: secret.New("s"), MessagingServiceSID: "MG1", From: "+12025550123", OneWay: true, PerSecond: 0.5},
-			SMTPURL:   secret.New("smtps://u:p@mail.acme.example:465"), SMTPPerSecond: 7, EmailProviders: []string{"smtp", "sendgrid"}, SMSProviders: []string{"twilio"},
+			SMTPURL:   secret.New("smtps://u:p@mail.acme.example:465"), SMTPPerSecond: 7, EmailProviders: []string{"smtp", "sendgrid"}, SMSProviders: []string{"twilio"}, Vonage: config.Vonage{APIURL: "https://api.nexmo.com"},
 		}},
 	}
 	if diff := cmp.Diff(want, c, cmp.Comparer(func(x, y secret.Text) bool { return x.Reveal() == y.Reveal() }),

@@ -107,6 +107,7 @@ type Project struct {
 	Pipedream             Pipedream
 	SendGrid              SendGrid
 	Twilio                Twilio
+	Vonage                Vonage
 	SMTPURL               secret.Text // smtp:// or smtps://, the second email provider
 	SMTPPerSecond         float64     // most messages a second; 0 is as many as there are
 	// EmailProviders and SMSProviders are names of Accounts in the order in which they

@@ -45,6 +45,7 @@ func providerKinds() []struct {
 		{openSendGrid, rehearseSendGrid},
 		{openSMTP, rehearseSMTP},
 		{openTwilio, rehearseTwilio},
+		{openVonage, rehearseVonage},
 	}
 }
 

@@ -16,7 +16,7 @@ type textVendor struct {
 
 // textVendors are those stand-ins by name, under which they are mounted.
 func (s *Sandbox) textVendors() map[string]textVendor {
-	return map[string]textVendor{}
+	return map[string]textVendor{vonage: s.vonageTexts()}
 }
 
 // postBy posts an event by the stand-in that took its message, and again when it
