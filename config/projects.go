@@ -75,6 +75,8 @@ func brandSettings() []option[Project] {
 			func(t *p) *string { return &t.OnUnknown }, oneOf(UnknownHold, UnknownResend)),
 		boolSetting("sms_consent_required", "CONNECTLINK_SMS_CONSENT_REQUIRED", "false", "Refuse text messages without recorded consent.",
 			func(t *p) *bool { return &t.SMSConsentRequired }),
+		boolSetting("seal_external_user_id", "CONNECTLINK_SEAL_EXTERNAL_USER_ID", "false", "Store external_user_id encrypted, for products whose user IDs are email addresses or phone numbers. Applies to new invites only; stored ones stay as they are. Set it after every process runs a version that knows it.",
+			func(t *p) *bool { return &t.SealExternalUserID }),
 		textSetting("webhook.url", "CONNECTLINK_WEBHOOK_URL", "", "URL that receives events; https.",
 			func(t *p) *string { return &ensureWebhook(t).URL }, checkEndpoint),
 		secretSetting("webhook.secret", "CONNECTLINK_WEBHOOK_SECRET", "Signs events; whsec_ and base64 of 24 to 64 bytes.",

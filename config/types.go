@@ -103,6 +103,7 @@ type Project struct {
 	DevelopmentRecipients []string      // "pat@acme.example", "@acme.example", "+12025550123"
 	OnUnknown             string        // UnknownHold or UnknownResend
 	SMSConsentRequired    bool
+	SealExternalUserID    bool     // for invites made from now on
 	Webhook               *Webhook // nil when events go nowhere
 	Pipedream             Pipedream
 	SendGrid              SendGrid

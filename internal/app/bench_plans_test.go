@@ -23,6 +23,7 @@ import (
 	"github.com/connectlink/connectlink/internal/store/find"
 	"github.com/connectlink/connectlink/internal/store/ledger"
 	"github.com/connectlink/connectlink/internal/store/queue"
+	"github.com/connectlink/connectlink/internal/store/userid"
 )
 
 // maxBuffers is how many 8 KB pages a hot query may touch, however many
@@ -177,7 +178,7 @@ func hashUsers(b *testing.B, url string) find.User {
 	}
 	defer func() { _ = conn.Close(context.Background()) }()
 	if _, err := conn.Exec(b.Context(), `UPDATE invites SET user_hash = CASE external_user_id WHEN 'user-7' THEN $1 ELSE sha256(external_user_id::bytea) END`,
-		ledger.UserHash(box, "default", false, "user-7")); err != nil {
+		userid.Hash(box, "default", false, "user-7")); err != nil {
 		b.Fatal(err)
 	}
 	if _, err := conn.Exec(b.Context(), `VACUUM ANALYZE invites`); err != nil {

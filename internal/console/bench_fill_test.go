@@ -14,6 +14,7 @@ import (
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/store/find"
 	"github.com/connectlink/connectlink/internal/store/ledger"
+	"github.com/connectlink/connectlink/internal/store/userid"
 )
 
 // whoever is one of the people of a fill.
@@ -165,7 +166,7 @@ func fillFor(b *testing.B, url string, box *seal.Box, n int) {
 	copied("bench_people", []string{"u", "project_id", "livemode", "terms", "user_hash"}, pgx.CopyFromSlice(len(all), func(i int) ([]any, error) {
 		w := all[i]
 		return []any{w.number, w.project, w.livemode, ledger.Terms(box, w.project, w.livemode, invite.Content{Recipient: w.recipient()}),
-			ledger.UserHash(box, w.project, w.livemode, w.user())}, nil
+			userid.Hash(box, w.project, w.livemode, w.user())}, nil
 	}))
 	var theirs [][]any
 	seen := map[string]bool{}

@@ -155,7 +155,7 @@ func (p *page) person(o opened) person {
 	c := o.content
 	out := person{
 		Name: story.HushName(c.Recipient.Name), Email: o.masked(invite.Email), Phone: o.masked(invite.SMS),
-		User: story.Hush(o.ExternalUserID), UserURL: p.personURL(o.ID), Language: c.Recipient.Locale, Zone: c.Recipient.TimeZone,
+		User: p.maskedUser(o), UserURL: p.personURL(o.ID), Language: c.Recipient.Locale, Zone: c.Recipient.TimeZone,
 		Inviter: story.Hush(c.Inviter), Reason: story.Hush(c.Reason), Note: story.Hush(c.Note), Erased: o.erased(),
 	}
 	for _, k := range sorted(c.Metadata) {
@@ -245,9 +245,7 @@ const maxOthers = 5
 
 // others are this person's other invites.
 func (s *console) others(p *page, o opened) ([]inviteRow, error) {
-	list, _, err := find.List(p.ctx(), s.DB, find.Filter{
-		ProjectID: p.by.ProjectID, Livemode: p.by.Livemode, User: find.NewUser(p.Box, p.by.ProjectID, p.by.Livemode, o.ExternalUserID), Limit: maxOthers + 1,
-	})
+	list, _, err := s.listPerson(p, o, maxOthers+1)
 	if err != nil {
 		return nil, err
 	}

@@ -260,10 +260,8 @@ func (s *console) people(p *page) error {
 
 func (s *console) personData(p *page, o opened) (personPage, error) {
 	b := p.base(p.t("Person"), "invites")
-	d := personPage{Base: b, Person: p.person(o), CanErase: p.by.May("erase"), ID: o.ID.String(), Home: p.personURL(o.ID)}
-	list, next, err := find.List(p.ctx(), s.DB, find.Filter{
-		ProjectID: p.by.ProjectID, Livemode: p.by.Livemode, User: find.NewUser(p.Box, p.by.ProjectID, p.by.Livemode, o.ExternalUserID), Limit: maxOfPerson,
-	})
+	d := personPage{Base: b, Person: p.person(o), CanErase: p.by.May("erase") && o.user != "", ID: o.ID.String(), Home: p.personURL(o.ID)}
+	list, next, err := s.listPerson(p, o, maxOfPerson)
 	if err != nil {
 		return d, err
 	}
@@ -301,6 +299,17 @@ func (s *console) personData(p *page, o opened) (personPage, error) {
 	return d, nil
 }
 
+// listPerson lists the newest invites of the person of one; of a person whose id
+// cannot be opened, that one alone.
+func (s *console) listPerson(p *page, o opened, limit int) ([]find.Invite, invite.ID, error) {
+	if o.user == "" {
+		return []find.Invite{o.Invite}, invite.ID{}, nil
+	}
+	return find.List(p.ctx(), s.DB, find.Filter{
+		ProjectID: p.by.ProjectID, Livemode: p.by.Livemode, User: find.NewUser(p.Box, p.by.ProjectID, p.by.Livemode, o.user), Limit: limit,
+	})
+}
+
 // erase takes away what is personal about somebody, for good.
 func (s *console) erase(p *page) error {
 	o, err := p.invite()
@@ -318,7 +327,7 @@ func (s *console) erase(p *page) error {
 	if strings.TrimSpace(form.Get("reason")) == "" {
 		return p.done(home, "bad", p.t("Nothing was erased. Enter a reason."))
 	}
-	done, err := s.Erasing.Erase(p.ctx(), p.by, o.ExternalUserID, form.Get("reason"))
+	done, err := s.Erasing.Erase(p.ctx(), p.by, o.user, form.Get("reason"))
 	if invite.CodeOf(err) == invite.CodeInvalidRequest {
 		return p.done(home, "bad", p.t("Nothing was erased. Enter a reason."))
 	}

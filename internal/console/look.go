@@ -16,12 +16,25 @@ import (
 type opened struct {
 	find.Invite
 	content invite.Content
-	wide    bool // addresses show their domain
+	user    string // the external user; empty where it cannot be opened
+	wide    bool   // addresses show their domain
 }
 
 func (p *page) open(inv find.Invite) (opened, error) {
 	c, err := find.Open(p.Box, inv.ID, inv.Content)
-	return opened{inv, c, p.by.May(access.ActUnmask)}, err
+	user, failed := inv.OpenUser(p.Box, inv.ID)
+	if failed != nil {
+		p.Log.WarnContext(p.ctx(), "the external user of an invite does not open", "invite", inv.ID.String(), "err", failed)
+	}
+	return opened{inv, c, user, p.by.May(access.ActUnmask)}, err
+}
+
+// maskedUser is the product's id of an invite's user as pages show it.
+func (p *page) maskedUser(o opened) string {
+	if o.user == "" {
+		return p.t("No longer readable")
+	}
+	return story.Hush(o.user)
 }
 
 // erased reports whether nothing personal is left.
@@ -68,11 +81,11 @@ func (p *page) row(inv find.Invite) (inviteRow, error) {
 	if err != nil {
 		// What no key opens must not take the other rows with it.
 		p.Log.WarnContext(p.ctx(), "an invite that is listed does not open", "invite", inv.ID.String(), "err", err)
-		o = opened{Invite: inv}
+		o = opened{Invite: inv, user: o.user}
 	}
 	r := inviteRow{
 		ID: inv.ID.String(), URL: p.frame.URL("invites", inv.ID.String()), To: o.to(), Name: story.HushName(o.content.Recipient.Name),
-		App: inv.AppName, User: story.Hush(inv.ExternalUserID), Badge: p.badge(inv), Channel: p.channel(inv.Channel), Created: inv.CreatedAt,
+		App: inv.AppName, User: p.maskedUser(o), Badge: p.badge(inv), Channel: p.channel(inv.Channel), Created: inv.CreatedAt,
 	}
 	switch {
 	case err != nil:

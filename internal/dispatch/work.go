@@ -161,8 +161,12 @@ func (d *Dispatcher) mint(ctx context.Context, t *task) (again bool, err error) 
 	if err != nil {
 		return false, d.broken(ctx, t, err)
 	}
+	user, err := t.Invite.OpenUser(d.p.Box, t.InviteID)
+	if err != nil {
+		return false, d.broken(ctx, t, err)
+	}
 	minted, err := minter.Mint(ctx, mint.Request{
-		InviteID: t.InviteID, ExternalUserID: t.Invite.ExternalUserID, App: t.Invite.AppSlug, OAuthAppID: t.Invite.OAuthAppID,
+		InviteID: t.InviteID, ExternalUserID: user, App: t.Invite.AppSlug, OAuthAppID: t.Invite.OAuthAppID,
 		ExpiresIn: t.Invite.ExpiresIn, Code: words.code, ReturnURL: words.content.ReturnURL,
 	})
 	if err != nil {

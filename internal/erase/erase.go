@@ -15,6 +15,7 @@ import (
 	"github.com/connectlink/connectlink/internal/store/find"
 	"github.com/connectlink/connectlink/internal/store/ledger"
 	"github.com/connectlink/connectlink/internal/store/suppression"
+	"github.com/connectlink/connectlink/internal/store/userid"
 )
 
 const (
@@ -113,7 +114,7 @@ func (s *Service) erase(ctx context.Context, tx pgx.Tx, p access.Principal, ids 
 			return done, err
 		}
 	}
-	if err := ledger.SetErased(ctx, tx, ids, mark, ledger.UserHash(s.p.Box, p.ProjectID, p.Livemode, mark)); err != nil {
+	if err := ledger.SetErased(ctx, tx, ids, mark, userid.Hash(s.p.Box, p.ProjectID, p.Livemode, mark)); err != nil {
 		return done, err
 	}
 	slices.SortFunc(keys, func(a, b seal.Hash) int { return slices.Compare(a, b) })

@@ -123,8 +123,8 @@ func TestNothingOfAnErasedPersonIsLeftInAnyColumn(t *testing.T) {
 		t.Errorf("%d rows could still lead to the person", n)
 	}
 	got := w.Get(m.ID)
-	if got.Status != invite.Revoked || got.ErasedAt == nil || !strings.HasPrefix(got.ExternalUserID, "erased:") {
-		t.Errorf("the invite: %s, erased at %v, of %q", got.Status, got.ErasedAt, got.ExternalUserID)
+	if got.Status != invite.Revoked || got.ErasedAt == nil || !strings.HasPrefix(got.UserText, "erased:") || got.SealedUser != nil {
+		t.Errorf("the invite: %s, erased at %v, of %q", got.Status, got.ErasedAt, got.UserText)
 	}
 	types := w.Types(m.ID)
 	if types[len(types)-1] != invite.EventErased {
@@ -335,7 +335,7 @@ func TestWhatIsHandedOverAtPipedreamAfterAnErasureIsNobodys(t *testing.T) {
 		t.Error("it is still looked for an account of the person's")
 	}
 	c, err := ledger.GetCandidate(t.Context(), w.Pool, m.ID)
-	if err != nil || c.ExternalUserID == "user-1" {
+	if err != nil || c.UserText == "user-1" {
 		t.Errorf("%+v %v", c, err)
 	}
 }

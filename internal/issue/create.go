@@ -15,6 +15,7 @@ import (
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/store/find"
 	"github.com/connectlink/connectlink/internal/store/ledger"
+	"github.com/connectlink/connectlink/internal/store/userid"
 )
 
 // Create makes an invite, or answers as the same Idempotency-Key was answered
@@ -159,10 +160,17 @@ func (s *Service) row(p access.Principal, o order, app invite.App, meta Meta) (l
 	if err != nil {
 		return ledger.New{}, secret.Text{}, err
 	}
+	hash := userid.Hash(s.p.Box, p.ProjectID, p.Livemode, o.externalUserID)
+	user := userid.Columns{UserText: o.externalUserID}
+	if o.sealUser {
+		if user, err = userid.Seal(s.p.Box, id, o.externalUserID, hash); err != nil {
+			return ledger.New{}, secret.Text{}, err
+		}
+	}
 	row := ledger.New{
 		ID: id, ProjectID: p.ProjectID, Livemode: p.Livemode, Environment: p.Environment, Status: invite.Pending,
-		Channel: o.channel, LinkType: o.linkType, InitiatedBy: o.initiatedBy, ExternalUserID: o.externalUserID,
-		UserHash: ledger.UserHash(s.p.Box, p.ProjectID, p.Livemode, o.externalUserID), App: app,
+		Channel: o.channel, LinkType: o.linkType, InitiatedBy: o.initiatedBy, ExternalUserID: user.UserText,
+		SealedUserID: user.SealedUser, UserHash: hash, App: app,
 		OAuthAppID: o.oauthAppID, Content: content, ExpiresIn: o.expiresIn, ValidFor: o.validFor, CreatedBy: key,
 		Fallback: o.fallback, SendAt: o.sendAt, Verify: o.verify, Reminders: o.reminders,
 		Code: stored, Terms: ledger.Terms(s.p.Box, p.ProjectID, p.Livemode, o.content),
@@ -208,7 +216,7 @@ func fresh(row ledger.New, in ledger.Inserted) find.Invite {
 	inv := find.Invite{
 		ID: row.ID, ProjectID: row.ProjectID, Livemode: row.Livemode, Environment: row.Environment, Status: row.Status,
 		Progress: invite.NotOpened, Channel: row.Channel, LinkType: row.LinkType, Verify: row.Verify, InitiatedBy: row.InitiatedBy,
-		ExternalUserID: row.ExternalUserID, AppSlug: row.App.Slug, AppName: row.App.Name, AppLogoURL: row.App.LogoURL,
+		Columns: userid.Columns{UserText: row.ExternalUserID, SealedUser: row.SealedUserID}, AppSlug: row.App.Slug, AppName: row.App.Name, AppLogoURL: row.App.LogoURL,
 		AppAuthType: row.App.AuthType, OAuthAppID: row.OAuthAppID, Content: row.Content, ExpiresAt: in.ExpiresAt,
 		Version: 1, CreatedAt: in.CreatedAt, UpdatedAt: in.CreatedAt, Now: in.CreatedAt,
 		CodeID: &row.Code.ID, Code: row.Code.Sealed,

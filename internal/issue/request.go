@@ -102,6 +102,7 @@ const (
 // order is a CreateRequest after validation: parsed, normalised, complete.
 type order struct {
 	externalUserID string
+	sealUser       bool // store externalUserID sealed
 	app            string
 	oauthAppID     string
 	channel        invite.Channel

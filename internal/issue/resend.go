@@ -27,6 +27,7 @@ const waitForPrevious = 5 * time.Second
 // resend is a ResendRequest applied to an invite: what will be true if it is stored.
 type resend struct {
 	inv       find.Invite
+	user      string // the external user
 	channel   invite.Channel
 	content   invite.Content
 	corrected bool // the address changed: earlier links must stop working
@@ -108,7 +109,13 @@ func (s *Service) planResend(p access.Principal, project config.Project, inv fin
 	if err != nil {
 		return resend{}, err
 	}
-	r := resend{inv: inv, channel: inv.Channel}
+	user, err := inv.OpenUser(s.p.Box, inv.ID)
+	if err != nil {
+		s.p.Log.Error("an invite cannot be read", "invite", inv.ID.String(), "error", err)
+		return resend{}, invite.Errorf(invite.CodeNotResendable,
+			"The external_user_id of invite %s cannot be read: what was stored is damaged, or its key is no longer in the keyset. Make a new invite.", inv.ID)
+	}
+	r := resend{inv: inv, user: user, channel: inv.Channel}
 	var f faults
 	if req.Channel != "" {
 		oneOf(&f, "/channel", req.Channel, false, "email", "sms", "link")
@@ -198,7 +205,7 @@ func (s *Service) mintResend(ctx context.Context, p access.Principal, r *resend)
 		return err
 	}
 	minted, err := minter.Mint(ctx, mint.Request{
-		InviteID: r.inv.ID, ExternalUserID: r.inv.ExternalUserID, App: r.inv.AppSlug, OAuthAppID: r.inv.OAuthAppID,
+		InviteID: r.inv.ID, ExternalUserID: r.user, App: r.inv.AppSlug, OAuthAppID: r.inv.OAuthAppID,
 		ExpiresIn: time.Duration(r.inv.ExpiresInS) * time.Second, Code: secret.New(string(code)), ReturnURL: r.content.ReturnURL,
 	})
 	if errors.Is(err, mint.ErrPassing) {

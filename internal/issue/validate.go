@@ -64,7 +64,7 @@ func special(c invite.Code) bool {
 func validate(r CreateRequest, p access.Principal, project config.Project, publicURL string, now time.Time) (order, error) {
 	var f faults
 	o := order{
-		externalUserID: r.ExternalUserID, app: r.App, oauthAppID: r.OAuthAppID,
+		externalUserID: r.ExternalUserID, sealUser: project.SealExternalUserID, app: r.App, oauthAppID: r.OAuthAppID,
 		channel: invite.Channel(r.Channel), linkType: invite.LinkType(r.LinkType),
 		initiatedBy: invite.InitiatedBy(r.InitiatedBy), ifActive: r.IfActive,
 	}

@@ -23,7 +23,7 @@ func rows() [][]string {
 		{"issue", "visit", "dispatch", "track", "publish", "grant", "suppress", "reveal", "erase", "operate"},
 		{"mint", "watch"},
 		{"store/ledger", "store/queue", "store/account", "store/find", "store/suppression", "pipedream", "provider/*", "oidc", "sandbox"},
-		{"provider"},
+		{"provider", "store/userid"},
 		{"postgres", "message", "job", "access", "seal", "limit", "contact", "wire"},
 		{"invite"},
 		{"devpg", "config", "migrations", "templates"},

@@ -60,7 +60,11 @@ func (t *Tracker) Settle(ctx context.Context, c Check) error {
 		return err
 	}
 	account = one[0]
-	if why := refutedReason(cand, account); why != "" {
+	user, err := t.openUser(cand)
+	if err != nil {
+		return err
+	}
+	if why := refutedReason(cand, user, account); why != "" {
 		t.p.Log.WarnContext(ctx, "webhook named an account that is not this invite's", "invite_id", cand.ID.String(), "why", why)
 		return nil
 	}
@@ -103,11 +107,11 @@ func accountsSince(c ledger.Candidate) *time.Time {
 	return c.LinkFrom
 }
 
-// refutedReason returns why a named account cannot belong to this invite.
-func refutedReason(c ledger.Candidate, a pipedream.Account) string {
+// refutedReason returns why a named account cannot belong to this invite of user.
+func refutedReason(c ledger.Candidate, user string, a pipedream.Account) string {
 	from := accountsSince(c)
 	switch {
-	case a.ExternalID != c.ExternalUserID:
+	case a.ExternalID != user:
 		return "another external user"
 	case a.AppSlug != c.AppSlug:
 		return "another app"
@@ -160,13 +164,27 @@ func budgetKey(c ledger.Candidate) string {
 	return fmt.Sprintf("%s/%t/%s", c.ProjectID, c.Livemode, c.Environment)
 }
 
+// openUser returns the external user of a candidate. Errors: ErrLater, because a
+// key that is missing may come back.
+func (t *Tracker) openUser(c ledger.Candidate) (string, error) {
+	user, err := c.OpenUser(t.p.Box, c.ID)
+	if err != nil {
+		return "", fmt.Errorf("confirm account for invite %s: %w: %w", c.ID, ErrLater, err)
+	}
+	return user, nil
+}
+
 // look lists the accounts of a candidate's user and app, and connects new ones.
 func (t *Tracker) look(ctx context.Context, c ledger.Candidate, source string) (bool, error) {
 	accounts, ok := t.p.Accounts(c.ProjectID, c.Livemode, c.Environment)
 	if !ok {
 		return false, fmt.Errorf("look for accounts of invite %s: %w: its Pipedream project is not configured", c.ID, ErrLater)
 	}
-	filter := pipedream.AccountFilter{ExternalUserID: c.ExternalUserID, App: c.AppSlug, OAuthAppID: c.OAuthAppID}
+	user, err := t.openUser(c)
+	if err != nil {
+		return false, err
+	}
+	filter := pipedream.AccountFilter{ExternalUserID: user, App: c.AppSlug, OAuthAppID: c.OAuthAppID}
 	for range maxPages {
 		page, next, err := accounts.Accounts(ctx, filter)
 		if err != nil {
@@ -177,7 +195,7 @@ func (t *Tracker) look(ctx context.Context, c ledger.Candidate, source string) (
 		}
 		for _, a := range page {
 			// The filter is Pipedream's; that it was applied is checked here.
-			if a.ExternalID != c.ExternalUserID || (a.AppSlug != "" && a.AppSlug != c.AppSlug) || a.CreatedAt.Before(*accountsSince(c)) {
+			if a.ExternalID != user || (a.AppSlug != "" && a.AppSlug != c.AppSlug) || a.CreatedAt.Before(*accountsSince(c)) {
 				continue
 			}
 			if got, err := t.connect(ctx, c, a, source); err != nil || got {
@@ -198,7 +216,7 @@ func (t *Tracker) look(ctx context.Context, c ledger.Candidate, source string) (
 func (t *Tracker) connect(ctx context.Context, c ledger.Candidate, a pipedream.Account, source string) (bool, error) {
 	connected := false
 	err := t.inTx(ctx, func(tx pgx.Tx) error {
-		rivals, err := ledger.LockRivals(ctx, tx, c, a.ID)
+		rivals, err := ledger.LockRivals(ctx, tx, t.p.Box, c, a.ID)
 		if err != nil {
 			return err
 		}

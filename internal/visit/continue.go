@@ -159,8 +159,13 @@ func (s *Service) mint(ctx context.Context, row ledger.Coded, code secret.Text) 
 		s.p.Log.ErrorContext(ctx, "no Pipedream project is configured for an invite", "invite_id", row.ID.String(), "project", row.ProjectID)
 		return mint.Minted{}, press{state: Busy, after: retryAfter}, nil
 	}
+	user, err := row.OpenUser(s.p.Box, row.ID)
+	if err != nil {
+		s.p.Log.ErrorContext(ctx, "an invite cannot be read", "invite_id", row.ID.String(), "err", err)
+		return mint.Minted{}, press{state: Busy, after: retryAfter}, nil
+	}
 	minted, err := minter.Mint(ctx, mint.Request{
-		InviteID: row.ID, ExternalUserID: row.ExternalUserID, App: row.AppSlug, OAuthAppID: row.OAuthAppID,
+		InviteID: row.ID, ExternalUserID: user, App: row.AppSlug, OAuthAppID: row.OAuthAppID,
 		ExpiresIn: time.Duration(row.ExpiresInS) * time.Second, Code: code,
 	})
 	if err == nil {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/store/userid"
 )
 
 // ErrNotFound is returned for a missing row, and also for a row of another
@@ -18,6 +19,8 @@ var ErrNotFound = errors.New("not found")
 
 // Invite is an invite with its current link, code and latest delivery.
 type Invite struct {
+	userid.Columns
+
 	ID               invite.ID          `db:"id"`
 	ProjectID        string             `db:"project_id"`
 	Livemode         bool               `db:"livemode"`
@@ -28,7 +31,6 @@ type Invite struct {
 	LinkType         invite.LinkType    `db:"link_type"`
 	Verify           invite.Verify      `db:"verify"`
 	InitiatedBy      invite.InitiatedBy `db:"initiated_by"`
-	ExternalUserID   string             `db:"external_user_id"`
 	AppSlug          string             `db:"app_slug"`
 	AppName          string             `db:"app_name"`
 	AppLogoURL       string             `db:"app_logo_url"`
@@ -78,7 +80,7 @@ type Invite struct {
 // columns of Invite, read through three key-bound look-ups per row.
 const columns = `
 	i.id, i.project_id, i.livemode, i.environment, i.status, i.progress, i.channel, i.link_type, i.verify, i.initiated_by,
-	i.external_user_id, i.app_slug, i.app_name, i.app_logo_url, i.app_auth_type, i.oauth_app_id, i.content,
+	i.external_user_id, i.sealed_user_id, i.app_slug, i.app_name, i.app_logo_url, i.app_auth_type, i.oauth_app_id, i.content,
 	i.expires_in_s, i.valid_for_s, i.expires_at, i.gives_up_at, i.seq, i.resend_count, i.replaced_by,
 	i.account_id, i.account_name, i.connected_at, i.first_handed_out_at, i.created_at, i.updated_at, i.revoked_at, i.send_at, i.erased_at,
 	i.reminders, i.reminded, i.fallback_after, i.fallback_delay_s,

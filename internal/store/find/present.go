@@ -21,8 +21,8 @@ type Resource struct {
 	Status               invite.Status      `json:"status"`
 	Progress             invite.Progress    `json:"progress"`
 	Channel              invite.Channel     `json:"channel"`
-	Recipient            *invite.Recipient  `json:"recipient"` // null once erased
-	ExternalUserID       string             `json:"external_user_id"`
+	Recipient            *invite.Recipient  `json:"recipient"`        // null once erased
+	ExternalUserID       *string            `json:"external_user_id"` // null only where Unreadable
 	App                  AppResource        `json:"app"`
 	OAuthAppID           *string            `json:"oauth_app_id"`
 	Inviter              *InviterResource   `json:"inviter"`
@@ -151,9 +151,13 @@ func Present(box *seal.Box, inv Invite, links Links) (Resource, error) {
 		content, inv.Content = invite.Content{}, nil
 	}
 	unreadable := err != nil
+	user, err := inv.OpenUser(box, inv.ID)
+	if err != nil {
+		unreadable = true
+	}
 	r := Resource{
 		ID: inv.ID, Object: "invite", Livemode: inv.Livemode, PipedreamEnvironment: inv.Environment,
-		Status: inv.Status, Progress: inv.Progress, Channel: inv.Channel, ExternalUserID: inv.ExternalUserID,
+		Status: inv.Status, Progress: inv.Progress, Channel: inv.Channel, ExternalUserID: orNil(user),
 		App:        AppResource{Slug: inv.AppSlug, Name: inv.AppName, LogoURL: orNil(inv.AppLogoURL)},
 		OAuthAppID: orNil(inv.OAuthAppID), InitiatedBy: inv.InitiatedBy, Reason: orNil(content.Reason), Note: orNil(content.Note),
 		LinkType: inv.LinkType, Verify: inv.Verify, ExpiresAt: utc(inv.ExpiresAt), ResendCount: inv.ResendCount,

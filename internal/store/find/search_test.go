@@ -19,6 +19,7 @@ import (
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/store/find"
 	"github.com/connectlink/connectlink/internal/store/ledger"
+	"github.com/connectlink/connectlink/internal/store/userid"
 )
 
 // archive is a database with invites in it.
@@ -53,6 +54,7 @@ type person struct {
 	project            string
 	livemode           bool
 	user               string
+	sealed             bool // store user sealed
 	email, phone, name string
 	request, inviter   string
 }
@@ -90,10 +92,17 @@ func (a *archive) add(p person) stored {
 		a.t.Fatal(err)
 	}
 	link, code := invite.New[invite.LinkID](), invite.New[invite.EventID]().UUID()
+	user := userid.Columns{UserText: p.user}
+	hash := userid.Hash(a.box, p.project, p.livemode, p.user)
+	if p.sealed {
+		if user, err = userid.Seal(a.box, s.id, p.user, hash); err != nil {
+			a.t.Fatal(err)
+		}
+	}
 	_, err = ledger.Insert(a.t.Context(), a.db, []ledger.New{{
 		ID: s.id, ProjectID: p.project, Livemode: p.livemode, Environment: "development", Status: invite.Active, Channel: channel,
-		LinkType: invite.InviteLink, InitiatedBy: invite.ByProduct, ExternalUserID: p.user,
-		UserHash: ledger.UserHash(a.box, p.project, p.livemode, p.user), App: invite.App{Slug: "slack", Name: "Slack"},
+		LinkType: invite.InviteLink, InitiatedBy: invite.ByProduct, ExternalUserID: user.UserText,
+		SealedUserID: user.SealedUser, UserHash: hash, App: invite.App{Slug: "slack", Name: "Slack"},
 		Content: sealed(string(plain), "invites.content", s.id.UUID()), ExpiresIn: time.Hour, CreatedBy: invite.New[invite.KeyID](),
 		Link: &ledger.Link{
 			ID: link, URL: sealed("https://pipedream.com/x?token="+s.token.Reveal(), "connect_links.url", link.UUID()),

@@ -37,7 +37,7 @@ func TestConsoleAASlipIsFoundAmongFiftyOthersOfItsDomain(t *testing.T) {
 		switch {
 		case want.slips == 0:
 			if len(f.Similar) > 0 && f.Similar[0].Slips > 0 {
-				t.Errorf("%q: %d slips are said of %s", text, f.Similar[0].Slips, f.Similar[0].ExternalUserID)
+				t.Errorf("%q: %d slips are said of %s", text, f.Similar[0].Slips, f.Similar[0].UserText)
 			}
 		case len(f.Similar) == 0 || f.Similar[0].ID != want.id || f.Similar[0].Slips != want.slips:
 			t.Errorf("%q: similar are %v, want first %s with %d slips", text, hits(f.Similar), want.id, want.slips)

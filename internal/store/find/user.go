@@ -7,10 +7,10 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/connectlink/connectlink/internal/contact"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/store/userid"
 )
 
 // User is an external user of one project and mode, for look-ups of the user's
@@ -27,8 +27,7 @@ type User struct {
 
 // NewUser makes a User of the product's id, byte for byte.
 func NewUser(box *seal.Box, project string, livemode bool, externalUserID string) User {
-	t := contact.Term{Kind: contact.TermUser, Value: externalUserID}
-	return User{project: project, livemode: livemode, id: externalUserID, hashes: box.Hashes(t.Kind, t.Parts(project, livemode)...)}
+	return User{project: project, livemode: livemode, id: externalUserID, hashes: userid.Hashes(box, project, livemode, externalUserID)}
 }
 
 func (u User) isSet() bool { return len(u.hashes) > 0 }

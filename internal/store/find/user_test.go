@@ -16,6 +16,7 @@ import (
 	"github.com/connectlink/connectlink/internal/postgrestest"
 	"github.com/connectlink/connectlink/internal/store/find"
 	"github.com/connectlink/connectlink/internal/store/ledger"
+	"github.com/connectlink/connectlink/internal/store/userid"
 )
 
 // statements is a pgx tracer that keeps every parameter sent to Postgres.
@@ -200,7 +201,7 @@ func TestAnErasedUserIsFoundNeitherByIDNorByHash(t *testing.T) {
 	a := newArchive(t)
 	s := a.add(person{user: "pat@customer.example", email: "someone@elsewhere.example"})
 	if err := pgx.BeginFunc(t.Context(), a.db, func(tx pgx.Tx) error {
-		return ledger.SetErased(t.Context(), tx, []invite.ID{s.id}, "erased:00", ledger.UserHash(a.box, "default", false, "erased:00"))
+		return ledger.SetErased(t.Context(), tx, []invite.ID{s.id}, "erased:00", userid.Hash(a.box, "default", false, "erased:00"))
 	}); err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,7 @@ type columns struct {
 	project, environment, status, channel, linkType, by, user []string
 	livemode                                                  []bool
 	slug, name, logo, auth, oauth                             []string
-	content                                                   [][]byte
+	content, sealedUser                                       [][]byte
 	expiresIn                                                 []int32
 	validFor                                                  []*int32
 	createdBy                                                 []invite.KeyID
@@ -60,6 +60,7 @@ func (c *columns) add(r New, eventData []byte) {
 	c.by = append(c.by, string(r.InitiatedBy))
 	c.user = append(c.user, r.ExternalUserID)
 	c.userHash = append(c.userHash, r.UserHash)
+	c.sealedUser = append(c.sealedUser, r.SealedUserID)
 	c.slug = append(c.slug, r.App.Slug)
 	c.name = append(c.name, r.App.Name)
 	c.logo = append(c.logo, r.App.LogoURL)
@@ -134,7 +135,7 @@ func (c *columns) args() []any {
 		c.eventID, c.eventData, c.actorID,
 		c.idemRoute, c.idemKey, c.idemMAC, c.idemStatus,
 		c.fallbackChannel, c.fallbackAfter, c.fallbackDelay, c.sendAt, c.verify,
-		c.termHash, c.termID, c.actor, c.reminders, c.userHash,
+		c.termHash, c.termID, c.actor, c.reminders, c.userHash, c.sealedUser,
 	}
 }
 

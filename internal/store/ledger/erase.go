@@ -42,7 +42,7 @@ func ListContents(ctx context.Context, db postgres.DB, ids []invite.ID) (map[inv
 }
 
 // SetErased takes everything personal from locked invites and puts mark in
-// place of the external user's id; hash is UserHash of mark. Hashes of links and codes stay, so that an
+// place of the external user's id; hash is userid.Hash of mark. Hashes of links and codes stay, so that an
 // old link still leads to a page, and so does the timeline but for its words.
 func SetErased(ctx context.Context, tx pgx.Tx, ids []invite.ID, mark string, hash seal.Hash) error {
 	batch := &pgx.Batch{}
@@ -75,7 +75,8 @@ func EraseAgain(ctx context.Context, tx pgx.Tx, ids []invite.ID) error {
 
 func queueErase(batch *pgx.Batch, ids []invite.ID) {
 	for _, sql := range []string{
-		`UPDATE invites SET content = NULL, account_name = NULL WHERE id = ANY($1) AND (content IS NOT NULL OR account_name IS NOT NULL)`,
+		`UPDATE invites SET content = NULL, account_name = NULL, sealed_user_id = NULL
+			WHERE id = ANY($1) AND (content IS NOT NULL OR account_name IS NOT NULL OR sealed_user_id IS NOT NULL)`,
 		`UPDATE connect_links SET url = NULL WHERE invite_id = ANY($1) AND url IS NOT NULL`,
 		`UPDATE codes SET code = NULL WHERE invite_id = ANY($1) AND code IS NOT NULL`,
 		`UPDATE attempts SET detail = NULL WHERE invite_id = ANY($1) AND detail IS NOT NULL`,

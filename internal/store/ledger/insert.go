@@ -23,8 +23,9 @@ type New struct {
 	Channel        invite.Channel
 	LinkType       invite.LinkType
 	InitiatedBy    invite.InitiatedBy
-	ExternalUserID string
-	UserHash       seal.Hash // see UserHash; nil: a background job adds it
+	ExternalUserID string    // the id, or its placeholder where SealedUserID is given
+	UserHash       seal.Hash // userid.Hash; nil: a background job adds it
+	SealedUserID   []byte    // of userid.Seal; nil: ExternalUserID is stored as it is
 	App            invite.App
 	OAuthAppID     string
 	Content        []byte // sealed
@@ -105,7 +106,7 @@ WITH input AS (
 		$29::uuid[], $30::bytea[], $31::bytea[],
 		$32::uuid[], $33::jsonb[], $34::text[],
 		$35::text[], $36::bytea[], $37::bytea[], $38::int[],
-		$39::text[], $40::text[], $41::int[], $42::timestamptz[], $43::text[], $46::text[], $47::int[], $48::bytea[]
+		$39::text[], $40::text[], $41::int[], $42::timestamptz[], $43::text[], $46::text[], $47::int[], $48::bytea[], $49::bytea[]
 	) AS t(
 		id, project_id, livemode, environment, status, channel, link_type, initiated_by, external_user_id,
 		app_slug, app_name, app_logo_url, app_auth_type, oauth_app_id, content, expires_in_s, valid_for_s, created_by,
@@ -114,7 +115,7 @@ WITH input AS (
 		code_id, code_digest, code,
 		event_id, event_data, actor_id,
 		idem_route, idem_key, idem_mac, idem_status,
-		fallback_channel, fallback_after, fallback_delay_s, send_at, verify, actor, reminders, user_hash)
+		fallback_channel, fallback_after, fallback_delay_s, send_at, verify, actor, reminders, user_hash, sealed_user_id)
 ), idem AS (
 	INSERT INTO idempotency (key_id, route, key_hash, body_mac, invite_id, status)
 	SELECT created_by, idem_route, idem_key, idem_mac, id, idem_status FROM input WHERE idem_key IS NOT NULL
@@ -132,7 +133,7 @@ WITH input AS (
 		external_user_id, app_slug, app_name, app_logo_url, app_auth_type, oauth_app_id, content, expires_in_s, valid_for_s,
 		expires_at, gives_up_at, seq, created_by, created_at, updated_at,
 		first_handed_out_at, last_handed_out_at, poll_at, poll_until,
-		fallback_channel, fallback_after, fallback_delay_s, fallback_at, send_at, verify, reminders, remind_at, user_hash)
+		fallback_channel, fallback_after, fallback_delay_s, fallback_at, send_at, verify, reminders, remind_at, user_hash, sealed_user_id)
 	SELECT id, project_id, livemode, environment, status, 'none', channel, link_type, initiated_by,
 		external_user_id, app_slug, app_name, app_logo_url, app_auth_type, oauth_app_id, content, expires_in_s, valid_for_s,
 		expires_at, coalesce(expires_at, coalesce(send_at, now()) + make_interval(secs => expires_in_s)), 1, created_by, now(), now(),
@@ -143,7 +144,7 @@ WITH input AS (
 		CASE WHEN fallback_after = 'not_visited' THEN coalesce(send_at, now()) + make_interval(secs => fallback_delay_s) END, send_at, verify,
 		-- Spread evenly over the invite's life; once its end is known to be another, the next ones follow that.
 		reminders, CASE WHEN reminders > 0 THEN coalesce(send_at, now()) + (coalesce(expires_at,
-			coalesce(send_at, now()) + make_interval(secs => expires_in_s)) - coalesce(send_at, now())) / (reminders + 1) END, user_hash
+			coalesce(send_at, now()) + make_interval(secs => expires_in_s)) - coalesce(send_at, now())) / (reminders + 1) END, user_hash, sealed_user_id
 	FROM ok
 	RETURNING id, created_at, expires_at
 ), links AS (

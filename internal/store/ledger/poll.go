@@ -10,19 +10,22 @@ import (
 
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/store/userid"
 )
 
 // Candidate is an invite for which an account may have appeared.
 type Candidate struct {
-	ID             invite.ID     `db:"id"`
-	ProjectID      string        `db:"project_id"`
-	Livemode       bool          `db:"livemode"`
-	Environment    string        `db:"environment"`
-	Status         invite.Status `db:"status"`
-	ExternalUserID string        `db:"external_user_id"`
-	AppSlug        string        `db:"app_slug"`
-	OAuthAppID     string        `db:"oauth_app_id"`
-	AccountID      string        `db:"account_id"`
+	userid.Columns
+
+	ID          invite.ID     `db:"id"`
+	ProjectID   string        `db:"project_id"`
+	Livemode    bool          `db:"livemode"`
+	Environment string        `db:"environment"`
+	Status      invite.Status `db:"status"`
+	AppSlug     string        `db:"app_slug"`
+	OAuthAppID  string        `db:"oauth_app_id"`
+	AccountID   string        `db:"account_id"`
 	// FirstOut is when a connect link of the invite first left our hands; null
 	// before that. LinkFrom is when its first link was minted.
 	FirstOut *time.Time `db:"first_handed_out_at"`
@@ -33,7 +36,7 @@ type Candidate struct {
 	Now    time.Time  `db:"now"`
 }
 
-const candidateColumns = `i.id, i.project_id, i.livemode, i.environment, i.status, i.external_user_id, i.app_slug, i.oauth_app_id,
+const candidateColumns = `i.id, i.project_id, i.livemode, i.environment, i.status, i.external_user_id, i.sealed_user_id, i.app_slug, i.oauth_app_id,
 	i.account_id, i.first_handed_out_at, i.last_handed_out_at,
 	(SELECT min(l.minted_at) FROM connect_links l WHERE l.invite_id = i.id) AS link_from, i.poll_at, now() AS now`
 
@@ -109,19 +112,49 @@ func GetCandidate(ctx context.Context, db postgres.DB, id invite.ID) (Candidate,
 // and app could belong, the candidate among them, in the order of their ids:
 // those whose link was handed out and is still looked after, and those that
 // have this account already.
-func LockRivals(ctx context.Context, tx pgx.Tx, c Candidate, accountID string) ([]Candidate, error) {
+func LockRivals(ctx context.Context, tx pgx.Tx, box *seal.Box, c Candidate, accountID string) ([]Candidate, error) {
+	user, err := c.OpenUser(box, c.ID)
+	if err != nil {
+		return nil, err
+	}
+	unhashed, err := listUnhashed(ctx, tx, c, user)
+	if err != nil {
+		return nil, err
+	}
 	// Who comes into question is found first and locked then: a lock taken
 	// while sorting by another index would not be in the order of ids.
 	rows, _ := tx.Query(ctx, `
 		SELECT `+candidateColumns+` FROM invites i WHERE i.id IN (
-			SELECT id FROM invites WHERE project_id = $2 AND livemode = $3 AND external_user_id = (SELECT external_user_id FROM invites WHERE id = $1)
-				AND app_slug = $4 AND environment = $5 AND (account_id = $6 OR (first_handed_out_at IS NOT NULL AND poll_until > now() - interval '1 day'))
+			SELECT id FROM (SELECT * FROM invites WHERE user_hash = ANY($7) OR id = ANY($8) OFFSET 0) u
+				WHERE project_id = $2 AND livemode = $3 AND app_slug = $4 AND environment = $5 AND (account_id = $6 OR (first_handed_out_at IS NOT NULL AND poll_until > now() - interval '1 day'))
 			UNION SELECT $1)
 		ORDER BY i.id FOR NO KEY UPDATE OF i`,
-		c.ID, c.ProjectID, c.Livemode, c.AppSlug, c.Environment, accountID)
+		c.ID, c.ProjectID, c.Livemode, c.AppSlug, c.Environment, accountID,
+		userid.Hashes(box, c.ProjectID, c.Livemode, user), unhashed)
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[Candidate])
 	if err != nil {
 		return nil, fmt.Errorf("lock invites beside %s: %w", c.ID, postgres.Translate(err))
+	}
+	return list, nil
+}
+
+// listUnhashed returns the ids of invites of the candidate's app, stored by an
+// earlier version, that are the user's and have no hash yet: their ids of users
+// are compared here, because a parameter of a statement may be logged.
+func listUnhashed(ctx context.Context, tx pgx.Tx, c Candidate, user string) ([]invite.ID, error) {
+	rows, _ := tx.Query(ctx, `SELECT id, external_user_id FROM invites
+		WHERE project_id = $1 AND livemode = $2 AND user_hash IS NULL AND app_slug = $3`, c.ProjectID, c.Livemode, c.AppSlug)
+	var list []invite.ID
+	var id invite.ID
+	var other string
+	_, err := pgx.ForEachRow(rows, []any{&id, &other}, func() error {
+		if other == user {
+			list = append(list, id)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read users of invites without a hash: %w", postgres.Translate(err))
 	}
 	return list, nil
 }

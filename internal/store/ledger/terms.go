@@ -19,12 +19,6 @@ func Terms(box *seal.Box, project string, livemode bool, c invite.Content) []sea
 	return out
 }
 
-// UserHash hashes the product's id of a user for look-ups: see find.User.
-func UserHash(box *seal.Box, project string, livemode bool, externalUserID string) seal.Hash {
-	t := contact.Term{Kind: contact.TermUser, Value: externalUserID}
-	return box.Hash(t.Kind, t.Parts(project, livemode)...)
-}
-
 // AddressTerms are the hashes, one per live key, by which an exact address is
 // looked up; none for a text that is no address.
 func AddressTerms(box *seal.Box, project string, livemode bool, address string) []seal.Hash {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/store/userid"
 )
 
 // Coded is an invite as an invite link's code finds it: what its page needs.
@@ -24,35 +25,36 @@ type Coded struct {
 	// code's place; nil for a code that still leads on.
 	OutdatedAt *time.Time `db:"outdated_at"`
 
-	ID             invite.ID          `db:"id"`
-	ProjectID      string             `db:"project_id"`
-	Livemode       bool               `db:"livemode"`
-	Environment    string             `db:"environment"`
-	Status         invite.Status      `db:"status"`
-	Progress       invite.Progress    `db:"progress"`
-	Channel        invite.Channel     `db:"channel"`
-	LinkType       invite.LinkType    `db:"link_type"`
-	Verify         invite.Verify      `db:"verify"`
-	InitiatedBy    invite.InitiatedBy `db:"initiated_by"`
-	ExternalUserID string             `db:"external_user_id"`
-	AppSlug        string             `db:"app_slug"`
-	AppName        string             `db:"app_name"`
-	AppLogoURL     string             `db:"app_logo_url"`
-	AppAuthType    string             `db:"app_auth_type"`
-	OAuthAppID     string             `db:"oauth_app_id"`
-	Content        []byte             `db:"content"` // sealed; nil once erased
-	ExpiresInS     int32              `db:"expires_in_s"`
-	ExpiresAt      *time.Time         `db:"expires_at"`
-	GivesUpAt      time.Time          `db:"gives_up_at"`
-	AccountID      string             `db:"account_id"`
-	AccountName    []byte             `db:"account_name"` // sealed
-	ConnectedAt    *time.Time         `db:"connected_at"`
-	ReplacedBy     invite.ID          `db:"replaced_by"`
-	ReplacedAt     *time.Time         `db:"replaced_at"`   // when the newer invite was made
-	FailureClass   *string            `db:"failure_class"` // of the last failed connection
-	FailureOver    bool               `db:"failure_over"`  // a new link was made since that failure
-	MintFailures   int                `db:"mint_failures"` // in a row, within ten minutes
-	Now            time.Time          `db:"now"`
+	userid.Columns
+
+	ID           invite.ID          `db:"id"`
+	ProjectID    string             `db:"project_id"`
+	Livemode     bool               `db:"livemode"`
+	Environment  string             `db:"environment"`
+	Status       invite.Status      `db:"status"`
+	Progress     invite.Progress    `db:"progress"`
+	Channel      invite.Channel     `db:"channel"`
+	LinkType     invite.LinkType    `db:"link_type"`
+	Verify       invite.Verify      `db:"verify"`
+	InitiatedBy  invite.InitiatedBy `db:"initiated_by"`
+	AppSlug      string             `db:"app_slug"`
+	AppName      string             `db:"app_name"`
+	AppLogoURL   string             `db:"app_logo_url"`
+	AppAuthType  string             `db:"app_auth_type"`
+	OAuthAppID   string             `db:"oauth_app_id"`
+	Content      []byte             `db:"content"` // sealed; nil once erased
+	ExpiresInS   int32              `db:"expires_in_s"`
+	ExpiresAt    *time.Time         `db:"expires_at"`
+	GivesUpAt    time.Time          `db:"gives_up_at"`
+	AccountID    string             `db:"account_id"`
+	AccountName  []byte             `db:"account_name"` // sealed
+	ConnectedAt  *time.Time         `db:"connected_at"`
+	ReplacedBy   invite.ID          `db:"replaced_by"`
+	ReplacedAt   *time.Time         `db:"replaced_at"`   // when the newer invite was made
+	FailureClass *string            `db:"failure_class"` // of the last failed connection
+	FailureOver  bool               `db:"failure_over"`  // a new link was made since that failure
+	MintFailures int                `db:"mint_failures"` // in a row, within ten minutes
+	Now          time.Time          `db:"now"`
 }
 
 // FindByCode returns the invite that a code leads to, by the code's digest; ok
@@ -68,7 +70,7 @@ func FindByCode(ctx context.Context, db postgres.DB, digest []byte) (Coded, bool
 				WHERE e.invite_id = i.id AND e.type IN ('renewed', 'resent') ORDER BY e.seq DESC LIMIT 1) n
 				WHERE n.type = 'renewed' AND n.created_at > c.created_at) AS outdated_at,
 			i.id, i.project_id, i.livemode, i.environment, i.status, i.progress, i.channel, i.link_type, i.verify,
-			i.initiated_by, i.external_user_id, i.app_slug, i.app_name, i.app_logo_url, i.app_auth_type, i.oauth_app_id,
+			i.initiated_by, i.external_user_id, i.sealed_user_id, i.app_slug, i.app_name, i.app_logo_url, i.app_auth_type, i.oauth_app_id,
 			i.content, i.expires_in_s, i.expires_at, i.gives_up_at, i.account_id, i.account_name, i.connected_at, i.replaced_by,
 			r.created_at AS replaced_at,
 			f.class AS failure_class,

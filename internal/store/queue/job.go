@@ -9,6 +9,7 @@ import (
 
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/store/userid"
 )
 
 // Ref names a delivery.
@@ -54,21 +55,22 @@ type Job struct {
 
 // Invite is what dispatch needs of an invite.
 type Invite struct {
-	Version        int
-	Status         invite.Status
-	Environment    string
-	LinkType       invite.LinkType
-	InitiatedBy    invite.InitiatedBy
-	ExternalUserID string
-	AppSlug        string
-	AppName        string
-	AppAuthType    string // empty while Pipedream could not be asked
-	OAuthAppID     string
-	Content        []byte // nil once erased
-	ExpiresIn      time.Duration
-	ValidFor       time.Duration // 0 when not given
-	ExpiresAt      *time.Time
-	GivesUpAt      time.Time
+	userid.Columns
+
+	Version     int
+	Status      invite.Status
+	Environment string
+	LinkType    invite.LinkType
+	InitiatedBy invite.InitiatedBy
+	AppSlug     string
+	AppName     string
+	AppAuthType string // empty while Pipedream could not be asked
+	OAuthAppID  string
+	Content     []byte // nil once erased
+	ExpiresIn   time.Duration
+	ValidFor    time.Duration // 0 when not given
+	ExpiresAt   *time.Time
+	GivesUpAt   time.Time
 }
 
 // Code is the invite link's code of this delivery.
@@ -126,7 +128,7 @@ func (j *Job) Fresh() bool {
 const jobColumns = `
 	c.invite_id, c.id, c.lease_token, c.lease_owner, now(),
 	c.project_id, c.livemode, c.lane, c.channel, c.kind, c.status, c.attempts, c.poisoned, c.created_at,
-	i.seq, i.status, i.environment, i.link_type, i.initiated_by, i.external_user_id, i.app_slug, i.app_name, i.oauth_app_id,
+	i.seq, i.status, i.environment, i.link_type, i.initiated_by, i.external_user_id, i.sealed_user_id, i.app_slug, i.app_name, i.oauth_app_id,
 	i.content, i.expires_in_s, coalesce(i.valid_for_s, 0), i.expires_at, i.gives_up_at,
 	k.id, k.code,
 	l.id, l.url, l.granted_s, l.expires_at,
@@ -171,7 +173,7 @@ func scanJob(r pgx.CollectableRow) (Job, error) {
 	err := r.Scan(&j.InviteID, &j.DeliveryID, &j.Token, &j.Owner, &j.Now,
 		&j.ProjectID, &j.Livemode, &j.Lane, &j.Channel, &j.Kind, &j.Status, &j.Attempts, &j.Poisoned, &j.CreatedAt,
 		&j.Invite.Version, &j.Invite.Status, &j.Invite.Environment, &j.Invite.LinkType, &j.Invite.InitiatedBy,
-		&j.Invite.ExternalUserID, &j.Invite.AppSlug, &j.Invite.AppName, &j.Invite.OAuthAppID,
+		&j.Invite.UserText, &j.Invite.SealedUser, &j.Invite.AppSlug, &j.Invite.AppName, &j.Invite.OAuthAppID,
 		&j.Invite.Content, &expiresIn, &validFor, &j.Invite.ExpiresAt, &j.Invite.GivesUpAt,
 		&codeID, &code,
 		&linkID, &url, &granted, &linkEnds,

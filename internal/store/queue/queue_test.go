@@ -89,7 +89,7 @@ func TestAClaimedJobHasAllThatSendingNeeds(t *testing.T) {
 		t.Errorf("job is %+v", j)
 	}
 	i := j.Invite
-	if i.Version != 1 || i.Status != invite.Active || i.LinkType != invite.InviteLink || i.ExternalUserID != "user" || i.AppName != "Slack" ||
+	if i.Version != 1 || i.Status != invite.Active || i.LinkType != invite.InviteLink || i.UserText != "user" || i.AppName != "Slack" ||
 		i.OAuthAppID != "oa_1" || string(i.Content) != "content" || i.ExpiresIn != time.Hour || i.ValidFor != 2*time.Hour ||
 		i.ExpiresAt == nil || i.ExpiresAt.Sub(j.Now) < 119*time.Minute {
 		t.Errorf("invite is %+v", i)

@@ -22,6 +22,7 @@ import (
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/store/find"
 	"github.com/connectlink/connectlink/internal/store/ledger"
+	"github.com/connectlink/connectlink/internal/store/userid"
 )
 
 // Kit is a database, keys and a Pipedream of one test's own.
@@ -81,6 +82,9 @@ type Options struct {
 	ValidFor time.Duration
 	Content  *invite.Content
 	OAuth    string
+	// Hashed stores the user's hash, Sealed the user's id sealed as well. Without
+	// them the invite is as an earlier version stored it.
+	Hashed, Sealed bool
 }
 
 // Invite inserts an invite as the API would.
@@ -112,6 +116,14 @@ func (k *Kit) Invite(o Options) Made {
 		ExpiresIn: 4 * time.Hour, ValidFor: o.ValidFor, CreatedBy: invite.New[invite.KeyID](),
 		Event: invite.Event{ID: invite.New[invite.EventID](), Type: invite.EventCreated},
 		Terms: ledger.Terms(k.Box, "default", false, *o.Content),
+	}
+	if o.Hashed || o.Sealed {
+		row.UserHash = userid.Hash(k.Box, "default", false, o.User)
+	}
+	if o.Sealed {
+		user, err := userid.Seal(k.Box, m.ID, o.User, row.UserHash)
+		k.must(err)
+		row.ExternalUserID, row.SealedUserID = user.UserText, user.SealedUser
 	}
 	row.Code = ledger.Code{ID: invite.New[invite.EventID]().UUID(), Digest: seal.Digest(m.Code)}
 	row.Code.Sealed = k.seal([]byte(m.Code.Reveal()), "codes.code", row.Code.ID)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -22,6 +23,7 @@ type Pipedream struct {
 	mu       sync.Mutex
 	accounts []Account
 	mints    int
+	minted   []string // for whom
 	lists    int
 	status   int // of every answer but the access token's; 0 means as usual
 	retry    string
@@ -101,6 +103,13 @@ func (p *Pipedream) Mints() int {
 	return p.mints
 }
 
+// MintedFor returns the external user of each mint.
+func (p *Pipedream) MintedFor() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.minted)
+}
+
 // Lists is how often accounts were listed.
 func (p *Pipedream) Lists() int {
 	p.mu.Lock()
@@ -126,11 +135,13 @@ func (p *Pipedream) moody(next http.HandlerFunc) http.HandlerFunc {
 
 func (p *Pipedream) mint(w http.ResponseWriter, r *http.Request) {
 	var in struct {
-		ExpiresIn int `json:"expires_in"`
+		ExternalUserID string `json:"external_user_id"`
+		ExpiresIn      int    `json:"expires_in"`
 	}
 	_ = json.NewDecoder(r.Body).Decode(&in)
 	p.mu.Lock()
 	p.mints++
+	p.minted = append(p.minted, in.ExternalUserID)
 	n, hook, base := p.mints, p.onMint, p.linkBase
 	p.mu.Unlock()
 	if hook != nil {
