@@ -233,22 +233,30 @@ func reachableAddr(addr net.Addr) string {
 	return fmt.Sprintf("127.0.0.1:%d", tcp.Port)
 }
 
-func (a *App) openUseCases() error {
+func (a *App) openUseCases() (err error) {
 	a.Grants = grant.New(a.api, a.opt.Now)
 	a.Staff = grant.NewStaff(a.api, a.box)
-	a.suppress = suppress.New(suppress.Params{
+	if a.suppress, err = suppress.New(suppress.Params{
 		DB: a.api, Box: a.box, Senders: a.textSenders, SenderOf: a.senderOf, Unlister: a.unlister, Scripted: isScripted, Log: a.log,
-	})
-	a.track = track.New(track.Params{
+	}); err != nil {
+		return err
+	}
+	if a.track, err = track.New(track.Params{
 		DB: a.work, Box: a.box, Accounts: a.accounts, Callbacks: a.callbacks,
 		Senders: a.textSenders, Publish: a.follow, Later: a.confirmLater, SawReport: a.sawReport,
 		Budget: limit.New(limit.Per(pollsPerSecond, time.Second), pollsPerSecond, a.opt.Now), Silence: a.silence(), Log: a.log,
-	})
-	a.visit = visit.New(visit.Params{
+	}); err != nil {
+		return err
+	}
+	if a.visit, err = visit.New(visit.Params{
 		DB: a.api, Box: a.box, Minters: a.minter, Publish: a.follow, Confirm: a.track.Confirm,
 		Suppressed: a.blocked, Suppress: a.block, Resume: a.resume, Wake: a.wake, Log: a.log,
-	})
-	a.openErase()
+	}); err != nil {
+		return err
+	}
+	if err := a.openErase(); err != nil {
+		return err
+	}
 	a.courier = publish.NewCourier(publish.Params{
 		DB: a.work, Box: a.box, Project: a.cfg.Project, AllowPrivate: a.opt.Laptop, Now: a.opt.Now,
 	})
@@ -258,12 +266,16 @@ func (a *App) openUseCases() error {
 		return err
 	}
 	if a.works() {
-		a.openDispatch()
+		if err := a.openDispatch(); err != nil {
+			return err
+		}
 	}
-	a.Issue = issue.New(issue.Params{
+	if a.Issue, err = issue.New(issue.Params{
 		DB: a.api, Box: a.box, Minters: a.minter, Project: a.cfg.Project, PublicURL: a.public, Senders: a.textSenders, OneWay: a.isOneWay, Wake: a.wake,
 		Proofs: a.proofs, ShowPages: a.showPages, Rehearse: a.rehearse, Publish: a.follow, Log: a.log, Now: a.opt.Now,
-	})
+	}); err != nil {
+		return err
+	}
 	if a.works() {
 		a.openWorker()
 	}

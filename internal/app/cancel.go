@@ -7,6 +7,7 @@ import (
 
 	"github.com/connectlink/connectlink/config"
 	"github.com/connectlink/connectlink/internal/issue"
+	"github.com/connectlink/connectlink/internal/mint"
 	"github.com/connectlink/connectlink/internal/publish"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/worker"
@@ -27,7 +28,10 @@ func Canceller(cfg *config.Config, db *pgxpool.Pool, log *slog.Logger) (*issue.S
 	if err != nil {
 		return nil, err
 	}
+	// It mints and sends nothing, so it needs no vendors and wakes no worker.
 	return issue.New(issue.Params{
 		DB: db, Box: box, Project: cfg.Project, Publish: publish.NewOutbox(jobs, box, cfg.Project).Enqueue, Log: log,
-	}), nil
+		Minters: func(string, bool, string) (*mint.Minter, bool) { return nil, false },
+		Senders: func(string, bool) []string { return nil }, OneWay: func(string, bool) bool { return false }, Wake: func(string) {},
+	})
 }

@@ -36,13 +36,16 @@ func (a *App) mountConsole(e *echo.Echo) error {
 	if err != nil {
 		return fmt.Errorf("read the console: %w", err)
 	}
+	unmask, err := reveal.New(reveal.Params{DB: a.api, Box: a.box, PublicURL: a.public, Senders: a.textSenders, Publish: a.follow})
+	if err != nil {
+		return err
+	}
 	p := console.Params{
 		Staff: a.Staff, Keys: a.Grants, Operate: operate.New(a.api, a.wake), DB: a.api, Box: a.box, Pages: pages, Projects: a.cfg.Projects,
 		Passwords: a.cfg.Console.Passwords, HTTPS: a.cfg.PublicURL != nil && a.cfg.PublicURL.Scheme == "https",
 		System: a.facts, AccountOf: a.sendsBy, PaceOf: func(account string) float64 { return a.pace(account).PerSecond },
 		Invites: a.Issue, Blocks: a.suppress, Erasing: a.Erase, Messages: a.messagesOf, Page: a.showPage,
-		Reveal: reveal.New(reveal.Params{DB: a.api, Box: a.box, PublicURL: a.public, Senders: a.textSenders, Publish: a.follow}),
-		Watch:  a.waiting, Streams: web.NewStreams(web.StreamParams{PerKey: streamsPerPerson}), PublicURL: a.public, OneWay: a.isOneWay,
+		Reveal: unmask, Watch: a.waiting, Streams: web.NewStreams(web.StreamParams{PerKey: streamsPerPerson}), PublicURL: a.public, OneWay: a.isOneWay,
 		Tries: limit.New(limit.Per(signInsPerMinute, time.Minute), signInsPerMinute, a.opt.Now), Log: a.log, Now: a.opt.Now,
 	}
 	if o := a.cfg.Console.OIDC; o.Configured() {
@@ -51,8 +54,7 @@ func (a *App) mountConsole(e *echo.Echo) error {
 			Roles: roleGrants(o), RedirectURL: a.public + "/console/sign-in/callback", Now: a.opt.Now,
 		})
 	}
-	console.Register(e, p)
-	return nil
+	return console.Register(e, p)
 }
 
 // linkLasts is how long the printed link signs in.

@@ -20,7 +20,7 @@ import (
 // most.
 const againAfter = 5 * time.Minute
 
-func (a *App) openErase() {
+func (a *App) openErase() (err error) {
 	p := erase.Params{
 		DB: a.work, Box: a.box, Senders: a.textSenders, Redactor: a.redactor, Keep: a.keep, Publish: a.follow,
 		Later: a.eraseLater, Log: a.log, Metrics: a.registry,
@@ -28,7 +28,8 @@ func (a *App) openErase() {
 	if a.standins != nil {
 		p.Inbox = a.standins.sandbox
 	}
-	a.Erase = erase.New(p)
+	a.Erase, err = erase.New(p)
+	return err
 }
 
 func (a *App) redactor(name, project string, livemode bool) (provider.Redactor, bool) {

@@ -37,10 +37,13 @@ func (a *App) openRoutes() error {
 	if err := httpapi.Mount(e, params); err != nil {
 		return fmt.Errorf("mount the API: %w", err)
 	}
-	linkpage.Register(e, linkpage.Params{
+	err := linkpage.Register(e, linkpage.Params{
 		Visits: a.visit, Pages: a.texts.pages, ProjectPages: a.ownPages(), Project: a.cfg.Project, OneWay: a.isPartlyOneWay, PublicURL: a.public, Log: a.log,
 		Guesses: limit.New(limit.Per(guessesPerMinute, time.Minute), guessesPerMinute, a.opt.Now),
 	})
+	if err != nil {
+		return err
+	}
 	if err := a.mountConsole(e); err != nil {
 		return err
 	}

@@ -76,13 +76,14 @@ func (a *App) liveCallbacks(p config.Project) string {
 	return ""
 }
 
-func (a *App) openDispatch() {
-	a.dispatcher = dispatch.New(dispatch.Params{
+func (a *App) openDispatch() (err error) {
+	a.dispatcher, err = dispatch.New(dispatch.Params{
 		DB: a.work, DirectURL: a.cfg.DatabaseDirectURL, Sockets: a.sockets, Box: a.box, Minters: a.minter, Senders: a.senders, Pace: a.pace,
 		Project: a.cfg.Project, Renderer: a.texts.messages, Renderers: a.ownMessages(), PublicURL: a.public, CallbackURL: a.attemptCallback,
 		BlockKeys: a.blockKeys, Publish: a.follow, Log: a.log, Metrics: a.registry, Now: a.opt.Now,
 		Lease: a.cfg.LeaseFor, Renew: a.cfg.RenewEvery,
 	})
+	return err
 }
 
 func (a *App) openWorker() {

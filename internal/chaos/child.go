@@ -136,5 +136,9 @@ func runWorker() error {
 	}
 	p.Lease, p.Renew, p.CallDeadline = c.Knobs.Lease, c.Knobs.Renew, c.Knobs.CallDeadline
 	p.PerLane = perWorker
-	return dispatch.New(p).Run(ctx)
+	d, err := dispatch.New(p)
+	if err != nil {
+		return err
+	}
+	return d.Run(ctx)
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/connectlink/connectlink/config"
@@ -89,6 +90,9 @@ func (r Rig) Params() (dispatch.Params, error) {
 			return []provider.Sender{r.seen(mail)}
 		},
 		Passing: r.Passing,
+		// The sink counts messages; suppressions and events have no part in it.
+		BlockKeys: func(string, bool, invite.Channel, string) []seal.Hash { return nil },
+		Publish:   func(context.Context, pgx.Tx, ledger.Applied) error { return nil },
 		CallbackURL: func(project string, _ bool, provider, inv, attempt string) string {
 			return PublicURL + "/hooks/" + provider + "/" + project + "/test/" + inv + "/" + attempt
 		},

@@ -17,6 +17,7 @@ import (
 	"github.com/connectlink/connectlink/internal/oidc"
 	"github.com/connectlink/connectlink/internal/operate"
 	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/required"
 	"github.com/connectlink/connectlink/internal/reveal"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/suppress"
@@ -84,7 +85,7 @@ type Params struct {
 	// HTTPS reports whether browsers reach this by https: cookies are then bound to
 	// host and scheme.
 	HTTPS bool
-	// Tries limits sign-ins per client address; nil sets no limit.
+	// Tries limits sign-ins per client address.
 	Tries Budget
 	Log   *slog.Logger
 	Now   func() time.Time
@@ -95,8 +96,16 @@ type console struct {
 	origins *http.CrossOriginProtection
 }
 
-// Register adds the console's routes.
-func Register(e *echo.Echo, p Params) {
+// Register adds the console's routes. A missing collaborator is an error.
+func Register(e *echo.Echo, p Params) error {
+	err := required.Check("console.Params", map[string]any{
+		"Staff": p.Staff, "Keys": p.Keys, "Operate": p.Operate, "DB": p.DB, "Box": p.Box, "Pages": p.Pages, "Invites": p.Invites,
+		"Blocks": p.Blocks, "Reveal": p.Reveal, "Erasing": p.Erasing, "Messages": p.Messages, "Watch": p.Watch, "Streams": p.Streams,
+		"Tries": p.Tries,
+	})
+	if err != nil {
+		return err
+	}
 	if p.Log == nil {
 		p.Log = slog.New(slog.DiscardHandler)
 	}
@@ -117,6 +126,7 @@ func Register(e *echo.Echo, p Params) {
 	}
 	e.GET("/console", func(c echo.Context) error { return c.Redirect(http.StatusSeeOther, "/console/") }, with...)
 	e.GET("/console/*", s.nowhere, with...)
+	return nil
 }
 
 // policy allows what comes from this origin and nothing else; no page of

@@ -2,14 +2,17 @@ package console_test
 
 import (
 	"context"
+	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/connectlink/connectlink/config"
 	"github.com/connectlink/connectlink/internal/console"
 	"github.com/connectlink/connectlink/internal/erase"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/issue"
+	"github.com/connectlink/connectlink/internal/limit"
 	"github.com/connectlink/connectlink/internal/message"
 	"github.com/connectlink/connectlink/internal/mint"
 	"github.com/connectlink/connectlink/internal/provider"
@@ -39,20 +42,39 @@ func (s *site) desk(box *seal.Box, p *console.Params) {
 		}
 		return config.Project{}, false
 	}
-	p.Invites = issue.New(issue.Params{
+	noSenders := func(string, bool) []string { return nil }
+	p.Invites = must[*issue.Service](s.t)(issue.New(issue.Params{
+		Senders: noSenders, OneWay: func(string, bool) bool { return false },
 		DB: s.db, Box: box, Project: project, PublicURL: publicURL, Publish: publish, Wake: func(string) {}, Log: p.Log,
 		Minters: func(string, bool, string) (*mint.Minter, bool) { return nil, false },
-	})
-	p.Blocks = suppress.New(suppress.Params{
+	}))
+	p.Blocks = must[*suppress.Service](s.t)(suppress.New(suppress.Params{
+		SenderOf: func(string, string, bool) string { return "" }, Scripted: func(string) bool { return false },
 		DB: s.db, Box: box, Senders: func(string, bool) []string { return []string{"MG1"} },
 		Unlister: func(string, bool) (provider.Unlister, bool) { return nil, false },
-	})
-	p.Reveal = reveal.New(reveal.Params{DB: s.db, Box: box, PublicURL: publicURL, Publish: publish})
-	p.Erasing = erase.New(erase.Params{DB: s.db, Box: box, Publish: publish, Log: p.Log})
+	}))
+	p.Reveal = must[*reveal.Service](s.t)(reveal.New(reveal.Params{DB: s.db, Box: box, PublicURL: publicURL, Senders: noSenders, Publish: publish}))
+	p.Erasing = must[*erase.Service](s.t)(erase.New(erasing(s.db, box)))
 	messages := must[*message.Renderer](s.t)(message.NewRenderer(templates.FS))
 	p.Messages = func(string) *message.Renderer { return messages }
 	p.Watch = watch.New(watch.Params{Log: p.Log, Versions: func(ctx context.Context, ids []invite.ID) (map[invite.ID]int, error) {
 		return find.Versions(ctx, s.db, ids)
 	}})
+	if p.Tries == nil {
+		p.Tries = limit.New(limit.Per(1000, time.Second), 1000, time.Now)
+	}
 	p.Streams, p.PublicURL = web.NewStreams(web.StreamParams{}), publicURL
+}
+
+// erasing are the collaborators of erasing for tests that publish and delete
+// nothing.
+func erasing(db *pgxpool.Pool, box *seal.Box) erase.Params {
+	return erase.Params{
+		DB: db, Box: box,
+		Senders:  func(string, bool) []string { return nil },
+		Redactor: func(string, string, bool) (provider.Redactor, bool) { return nil, false },
+		Keep:     func(string) time.Duration { return config.DefaultRetention },
+		Publish:  func(context.Context, pgx.Tx, ledger.Applied) error { return nil },
+		Later:    func(context.Context, pgx.Tx, []invite.ID) error { return nil },
+	}
 }

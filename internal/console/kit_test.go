@@ -109,7 +109,9 @@ func newSiteOn(t testing.TB, db *pgxpool.Pool, box *seal.Box, change ...func(*co
 		c(&p)
 	}
 	s.echo = web.New(web.Params{Log: log})
-	console.Register(s.echo, p)
+	if err := console.Register(s.echo, p); err != nil {
+		t.Fatal(err)
+	}
 	server := httptest.NewServer(s.echo)
 	t.Cleanup(server.Close)
 	u := must[*url.URL](t)(url.Parse(server.URL))

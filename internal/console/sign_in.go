@@ -97,13 +97,11 @@ func (s *console) signInByPassword(c echo.Context) error {
 	if len(d.Login) > 254 {
 		d.Login = ""
 	}
-	if s.Tries != nil {
-		if ok, after := s.Tries.Allow(web.ClientKey(c)); !ok {
-			web.Note(c, "rate_limited")
-			d.Faults = []Fault{{"password", d.T("Too many tries. Wait a minute.")}}
-			c.Response().Header().Set("Retry-After", seconds(after))
-			return s.render(c, http.StatusTooManyRequests, "sign_in", d)
-		}
+	if ok, after := s.Tries.Allow(web.ClientKey(c)); !ok {
+		web.Note(c, "rate_limited")
+		d.Faults = []Fault{{"password", d.T("Too many tries. Wait a minute.")}}
+		c.Response().Header().Set("Retry-After", seconds(after))
+		return s.render(c, http.StatusTooManyRequests, "sign_in", d)
 	}
 	token, err := s.Staff.Password(c.Request().Context(), secret.New(d.Login), secret.New(form.Get("password")), s.browser(c))
 	if text := refusal(d.Base, err); text != "" {

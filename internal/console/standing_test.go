@@ -1,7 +1,6 @@
 package console_test
 
 import (
-	"context"
 	"net/http"
 	"regexp"
 	"strings"
@@ -90,7 +89,7 @@ func TestBugARobotsPressIsNotWhenThePersonCame(t *testing.T) {
 func TestBugTheSentenceNamesTheAccountAndAnErasure(t *testing.T) {
 	t.Parallel()
 	w := newWard(t, func(p *console.Params) {
-		p.Erasing = erase.New(erase.Params{DB: p.DB.(*pgxpool.Pool), Box: p.Box, Later: func(context.Context, pgx.Tx, []invite.ID) error { return nil }})
+		p.Erasing = must[*erase.Service](t)(erase.New(erasing(p.DB.(*pgxpool.Pool), p.Box)))
 	})
 	b := w.signedIn("pat", map[string]access.Role{"default": access.RoleLead})
 	id, _ := w.invited("pat@customer.example")

@@ -102,7 +102,7 @@ func TestDecide(t *testing.T) {
 
 func TestJudge(t *testing.T) {
 	t.Parallel()
-	d := New(Params{})
+	d := newDispatcher(Params{})
 	for _, c := range []struct {
 		name      string
 		e         provider.SendError
@@ -134,7 +134,7 @@ func TestJudge(t *testing.T) {
 // the same wall; RFC 6647 speaks of minutes.
 func TestVendors11GreylistingIsTriedAgainOverMinutes(t *testing.T) {
 	t.Parallel()
-	d := New(Params{})
+	d := newDispatcher(Params{})
 	e := &provider.SendError{Outcome: provider.NotSent, Scope: provider.ScopeMessage, ProviderCode: "450 4.2.0", Provider: "smtp"}
 	total := time.Duration(0)
 	for tries := 1; tries <= 4; tries++ {
@@ -151,7 +151,7 @@ func TestVendors11GreylistingIsTriedAgainOverMinutes(t *testing.T) {
 
 func TestBackoffHasFullJitterWithinItsBounds(t *testing.T) {
 	t.Parallel()
-	d := New(Params{})
+	d := newDispatcher(Params{})
 	for tries, most := range map[int]time.Duration{0: 2 * time.Second, 1: 2 * time.Second, 3: 8 * time.Second, 6: time.Minute, 100: time.Minute} {
 		low, high := time.Hour, time.Duration(0)
 		for range 500 {

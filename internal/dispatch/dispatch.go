@@ -20,6 +20,7 @@ import (
 	"github.com/connectlink/connectlink/internal/mint"
 	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/provider"
+	"github.com/connectlink/connectlink/internal/required"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/store/ledger"
@@ -52,8 +53,7 @@ type Params struct {
 	PublicURL string
 	// CallbackURL is where a provider reports on one attempt; "" when it cannot reach us.
 	CallbackURL func(project string, livemode bool, provider, inviteID, attemptID string) string
-	// BlockKeys are the keys under which a block of an address would stand; nil:
-	// no address is blocked.
+	// BlockKeys are the keys under which a suppression of an address would be stored.
 	BlockKeys func(project string, livemode bool, ch invite.Channel, address string) []seal.Hash
 	// Publish hands on what follows from events, in the transaction that records them.
 	Publish func(ctx context.Context, tx pgx.Tx, a ledger.Applied) error
@@ -110,20 +110,11 @@ func (p Params) withDefaults() Params {
 	if p.Now == nil {
 		p.Now = time.Now
 	}
-	if p.Publish == nil {
-		p.Publish = func(context.Context, pgx.Tx, ledger.Applied) error { return nil }
-	}
-	if p.BlockKeys == nil {
-		p.BlockKeys = func(string, bool, invite.Channel, string) []seal.Hash { return nil }
-	}
 	if p.Pace == nil {
 		p.Pace = func(string) Pace { return Pace{} }
 	}
 	if p.Passing == nil {
 		p.Passing = func(Point) {}
-	}
-	if p.CallbackURL == nil {
-		p.CallbackURL = func(string, bool, string, string, string) string { return "" }
 	}
 	return p
 }
@@ -161,8 +152,19 @@ type Dispatcher struct {
 	stopping atomic.Bool
 }
 
-// New makes a Dispatcher. It starts nothing.
-func New(p Params) *Dispatcher {
+// New makes a Dispatcher. It starts nothing. A missing collaborator is an error.
+func New(p Params) (*Dispatcher, error) {
+	err := required.Check("dispatch.Params", map[string]any{
+		"DB": p.DB, "Box": p.Box, "Minters": p.Minters, "Senders": p.Senders, "Project": p.Project, "Renderer": p.Renderer,
+		"CallbackURL": p.CallbackURL, "BlockKeys": p.BlockKeys, "Publish": p.Publish,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return newDispatcher(p), nil
+}
+
+func newDispatcher(p Params) *Dispatcher {
 	p = p.withDefaults()
 	d := &Dispatcher{
 		p: p, metrics: newMetrics(p.Metrics), wake: make(chan struct{}, 1), pass: make(chan struct{}, 1),

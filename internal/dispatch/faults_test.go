@@ -154,7 +154,7 @@ func TestVerdictsOnTheWire(t *testing.T) {
 	if len(all) < 40 {
 		t.Fatalf("%d faults", len(all))
 	}
-	d := New(Params{})
+	d := newDispatcher(Params{})
 	for _, f := range all {
 		t.Run(f.provider+": "+f.what, func(t *testing.T) {
 			t.Parallel()

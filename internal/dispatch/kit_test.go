@@ -82,7 +82,10 @@ func (w *world) benchParams() dispatch.Params {
 // run starts a dispatcher and stops it with the test, or when stop is called.
 func (w *world) run(p dispatch.Params) (d *dispatch.Dispatcher, stop func()) {
 	w.t.Helper()
-	d = dispatch.New(p)
+	d, err := dispatch.New(p)
+	if err != nil {
+		w.t.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(w.t.Context()))
 	done := make(chan struct{})
 	go func() {
@@ -115,7 +118,7 @@ func (w *world) load(n int, l chaos.Load) []chaos.Loaded {
 // until waits for a condition, as long as anything may reasonably take.
 func (w *world) until(what string, ok func() bool) {
 	w.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(60 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			w.t.Fatalf("waited in vain: %s\n%s", what, w.picture())
 		}

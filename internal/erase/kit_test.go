@@ -17,6 +17,7 @@ import (
 	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/sandbox"
 	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/store/ledger"
 	"github.com/connectlink/connectlink/internal/track/tracktest"
 )
 
@@ -43,8 +44,9 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.Service = erase.New(erase.Params{
-		DB: w.Pool, Box: w.Box, Senders: func(string, bool) []string { return []string{sender} }, Inbox: w.sandbox, Metrics: w.registry,
+	w.Service, err = erase.New(erase.Params{
+		Publish: func(context.Context, pgx.Tx, ledger.Applied) error { return nil },
+		DB:      w.Pool, Box: w.Box, Senders: func(string, bool) []string { return []string{sender} }, Inbox: w.sandbox, Metrics: w.registry,
 		Redactor: func(name, _ string, _ bool) (provider.Redactor, bool) {
 			if name == "keeps-nothing" {
 				return nil, true
@@ -59,6 +61,9 @@ func newWorld(t *testing.T) *world {
 			return nil
 		},
 	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	return w
 }
 

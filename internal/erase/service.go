@@ -17,6 +17,7 @@ import (
 	"github.com/connectlink/connectlink/internal/contact"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/provider"
+	"github.com/connectlink/connectlink/internal/required"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/store/account"
 	"github.com/connectlink/connectlink/internal/store/ledger"
@@ -64,21 +65,18 @@ type Service struct {
 	metrics *metrics
 }
 
-// New makes a Service.
-func New(p Params) *Service {
-	if p.Senders == nil {
-		p.Senders = func(string, bool) []string { return nil }
-	}
-	if p.Redactor == nil {
-		p.Redactor = func(string, string, bool) (provider.Redactor, bool) { return nil, false }
-	}
-	if p.Publish == nil {
-		p.Publish = func(context.Context, pgx.Tx, ledger.Applied) error { return nil }
+// New makes a Service. A missing collaborator is an error.
+func New(p Params) (*Service, error) {
+	err := required.Check("erase.Params", map[string]any{
+		"DB": p.DB, "Box": p.Box, "Senders": p.Senders, "Redactor": p.Redactor, "Keep": p.Keep, "Publish": p.Publish, "Later": p.Later,
+	})
+	if err != nil {
+		return nil, err
 	}
 	if p.Log == nil {
 		p.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Service{p: p, metrics: newMetrics(p.Metrics)}
+	return &Service{p: p, metrics: newMetrics(p.Metrics)}, nil
 }
 
 func (s *Service) scope(p access.Principal) suppression.Scope {

@@ -49,9 +49,9 @@ type InApp struct {
 	Holders Holders
 	Recheck time.Duration
 	Opener  Opener
-	// Opens limits how often a link is asked for, per invite; nil sets no limit.
+	// Opens limits how often a link is asked for, per invite.
 	Opens Budget
-	// Reads limits how often an invite is read, per client token; nil sets no limit.
+	// Reads limits how often an invite is read, per client token.
 	Reads Budget
 	// Waiting holds the waiting clients; without it none can wait.
 	Waiting *watch.Registry
@@ -293,10 +293,8 @@ func (a *api) clientOpen(c echo.Context) error {
 		return err
 	}
 	id := clientOf(c).InviteID
-	if a.InApp.Opens != nil {
-		if ok, after := a.InApp.Opens.Allow(id.String()); !ok {
-			return &invite.Error{Code: invite.CodeRateLimited, Message: "The link was asked for too often.", RetryAfterS: wholeSeconds(after)}
-		}
+	if ok, after := a.InApp.Opens.Allow(id.String()); !ok {
+		return &invite.Error{Code: invite.CodeRateLimited, Message: "The link was asked for too often.", RetryAfterS: wholeSeconds(after)}
 	}
 	pressed, err := a.InApp.Opener.ContinueInApp(c.Request().Context(), id)
 	switch {

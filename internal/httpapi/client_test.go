@@ -50,7 +50,13 @@ func (w *world) inApp(keys *grant.Service) httpapi.InApp {
 	w.t.Cleanup(func() { cancel(); g.Wait() })
 	return httpapi.InApp{
 		Clients: keys, Holders: keys, Recheck: 20 * time.Millisecond, Waiting: waiting,
-		Opener:  visit.New(visit.Params{DB: w.db, Box: w.box, Minters: w.minters}),
+		Opener: must(visit.New(visit.Params{
+			DB: w.db, Box: w.box, Minters: w.minters, Publish: publishNothing, Wake: func(string) {},
+			Confirm:    func(context.Context, invite.ID) (bool, error) { return false, nil },
+			Suppressed: func(context.Context, pgx.Tx, visit.Address) (bool, error) { return false, nil },
+			Suppress:   func(context.Context, pgx.Tx, visit.Address) error { return nil },
+			Resume:     func(context.Context, pgx.Tx, visit.Address) error { return nil },
+		})),
 		Opens:   limit.New(limit.Per(opensAllowed, time.Hour), opensAllowed, time.Now),
 		Reads:   limit.New(limit.Per(readsAllowed, time.Hour), readsAllowed, time.Now),
 		Streams: web.NewStreams(web.StreamParams{PerKey: 2, Beat: 50 * time.Millisecond}),

@@ -84,9 +84,6 @@ func clientEventOf(inv find.Invite) (web.Event, error) {
 
 // mayRead reports whether a client token has reads left.
 func (a *api) mayRead(c echo.Context) error {
-	if a.InApp.Reads == nil {
-		return nil
-	}
 	token, err := readBearer(c)
 	if err != nil {
 		return err

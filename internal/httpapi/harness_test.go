@@ -122,11 +122,12 @@ func newWorld(t *testing.T) *world {
 	w.minters = func(string, bool, string) (*mint.Minter, bool) { return minter, true }
 	keys := grant.New(w.db, time.Now)
 	renderer := must(message.NewRenderer(templates.FS))
-	service := issue.New(issue.Params{
-		DB: w.db, Box: box, PublicURL: publicURL, Minters: w.minters, Project: w.projectOf,
+	service := must(issue.New(issue.Params{
+		OneWay: func(string, bool) bool { return false },
+		DB:     w.db, Box: box, PublicURL: publicURL, Minters: w.minters, Project: w.projectOf,
 		Senders: w.textSenders, Wake: func(string) {}, Publish: publishNothing, Log: slog.New(slog.DiscardHandler),
 		Proofs: func(string) issue.Proofs { return renderer }, ShowPages: plainPages,
-	})
+	}))
 	w.log = &bytes.Buffer{}
 	w.server.Config.Handler = newEcho(t, web.Params{
 		PublicURL: must(url.Parse(publicURL)), Log: slog.New(slog.NewJSONHandler(w.log, nil)),

@@ -5,18 +5,23 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/connectlink/connectlink/config"
 	"github.com/connectlink/connectlink/internal/erase"
 	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/provider"
 )
 
 func (w *world) privacy() *erase.Service {
-	return erase.New(erase.Params{
-		DB: w.db, Box: w.box, Senders: w.textSenders, Inbox: w.sandbox, Publish: publishNothing,
+	return must(erase.New(erase.Params{
+		Redactor: func(string, string, bool) (provider.Redactor, bool) { return nil, false },
+		Keep:     func(string) time.Duration { return config.DefaultRetention },
+		DB:       w.db, Box: w.box, Senders: w.textSenders, Inbox: w.sandbox, Publish: publishNothing,
 		Later: func(context.Context, pgx.Tx, []invite.ID) error { return nil },
-	})
+	}))
 }
 
 func TestAPersonIsExportedAndErased(t *testing.T) {

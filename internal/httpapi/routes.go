@@ -11,6 +11,7 @@ import (
 	"github.com/connectlink/connectlink/internal/issue"
 	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/provider"
+	"github.com/connectlink/connectlink/internal/required"
 	"github.com/connectlink/connectlink/internal/sandbox"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/secret"
@@ -161,6 +162,14 @@ func (a *api) routes() []route {
 
 // Mount adds the routes to e.
 func Mount(e *echo.Echo, p Params) error {
+	err := required.Check("httpapi.Params", map[string]any{
+		"Invites": p.Invites, "Suppressions": p.Suppressions, "Privacy": p.Privacy, "Callbacks": p.Callbacks, "Authenticate": p.Authenticate,
+		"DB": p.DB, "Box": p.Box, "Ready": p.Ready, "InApp.Clients": p.InApp.Clients, "InApp.Holders": p.InApp.Holders, "InApp.Opener": p.InApp.Opener,
+		"InApp.Opens": p.InApp.Opens, "InApp.Reads": p.InApp.Reads,
+	})
+	if err != nil {
+		return err
+	}
 	d, err := newDocs(p.PublicURL)
 	if err != nil {
 		return err

@@ -22,10 +22,11 @@ func (w *world) textSenders(string, bool) []string {
 
 func (w *world) suppressions() *suppress.Service {
 	mail := sendgrid.New(sendgrid.Params{BaseURL: w.vendors.URL + "/sendgrid", APIKey: w.sandbox.Credentials().SendGridAPIKey})
-	return suppress.New(suppress.Params{
+	return must(suppress.New(suppress.Params{
+		SenderOf: func(string, string, bool) string { return "" }, Scripted: func(string) bool { return false },
 		DB: w.db, Box: w.box, Senders: w.textSenders,
 		Unlister: func(string, bool) (provider.Unlister, bool) { return mail, true },
-	})
+	}))
 }
 
 // replyPost signs what a person texts to the sandbox's sender, as Twilio does.

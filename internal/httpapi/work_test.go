@@ -25,6 +25,7 @@ import (
 	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/provider/sendgrid"
 	"github.com/connectlink/connectlink/internal/provider/twilio"
+	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/track"
 	"github.com/connectlink/connectlink/templates"
@@ -42,18 +43,19 @@ func (w *world) tracker(base string) *track.Tracker {
 		"sendgrid/signed":  sendgrid.NewCallbacks(must(sendgrid.NewVerifier([]string{own}))),
 		"twilio/default":   twilio.NewCallbacks(must(twilio.NewVerifier(base, cred.TwilioAuthToken))),
 	}
-	return track.New(track.Params{
+	return must(track.New(track.Params{
 		DB: w.db, Box: w.box,
 		Accounts: func(string, bool, string) (track.Accounts, bool) { return w.accounts, true },
 		Callbacks: func(name, project string, livemode bool) (provider.Callbacks, bool) {
 			c, ok := callbacks[name+"/"+project]
 			return c, ok && !livemode
 		},
-		Senders: w.textSenders,
-		Publish: publishNothing,
-		Later:   func(context.Context, pgx.Tx, track.Check) error { return nil },
-		Log:     slog.New(slog.DiscardHandler),
-	})
+		Senders:   w.textSenders,
+		Publish:   publishNothing,
+		Later:     func(context.Context, pgx.Tx, track.Check) error { return nil },
+		SawReport: func(string, string, bool) {},
+		Log:       slog.New(slog.DiscardHandler),
+	}))
 }
 
 // sign makes the headers of a mail event post for project "signed".
@@ -81,7 +83,7 @@ func (w *world) work() {
 		BaseURL: w.vendors.URL + "/twilio", AccountSID: cred.TwilioAccountSID, APIKey: cred.TwilioAPIKey, APISecret: cred.TwilioAPISecret,
 		AuthToken: cred.TwilioAuthToken, MessagingServiceSID: cred.TwilioMessagingServiceSID,
 	})
-	d := dispatch.New(dispatch.Params{
+	d := must(dispatch.New(dispatch.Params{
 		DB: w.db, DirectURL: secret.New(w.url), Box: w.box, Minters: w.minters, Project: w.projectOf,
 		Senders: func(_ string, _ bool, c invite.Channel) []provider.Sender {
 			if c == invite.SMS {
@@ -96,8 +98,9 @@ func (w *world) work() {
 			}
 			return fmt.Sprintf("%s/hooks/twilio/status/%s/test/%s/%s", w.server.URL, project, inviteID, attemptID)
 		},
-		Log: slog.New(slog.DiscardHandler), Poll: 10 * time.Millisecond,
-	})
+		BlockKeys: func(string, bool, invite.Channel, string) []seal.Hash { return nil },
+		Log:       slog.New(slog.DiscardHandler), Poll: 10 * time.Millisecond,
+	}))
 	ctx, cancel := context.WithCancel(context.WithoutCancel(w.t.Context()))
 	var g sync.WaitGroup
 	for name, run := range map[string]func(context.Context) error{"dispatch": d.Run, "sandbox": w.sandbox.Run} {

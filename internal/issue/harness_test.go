@@ -104,7 +104,8 @@ func (w *world) process() *issue.Service {
 		Client: client, Box: w.box, PublicURL: publicURL, CallbackURL: publicURL,
 		Budget: limit.New(limit.Per(100, time.Minute), 100, time.Now),
 	})
-	return issue.New(issue.Params{
+	s, err := issue.New(issue.Params{
+		Senders: func(string, bool) []string { return nil }, OneWay: func(string, bool) bool { return false },
 		DB: w.db, Box: w.box, PublicURL: publicURL,
 		Minters: func(string, bool, string) (*mint.Minter, bool) { return minter, true },
 		Project: func(string) (config.Project, bool) { return w.project, true },
@@ -119,6 +120,10 @@ func (w *world) process() *issue.Service {
 		},
 		Log: slog.New(slog.DiscardHandler),
 	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return s
 }
 
 // count answers a question about the database with one number.

@@ -13,6 +13,7 @@ import (
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/mint"
+	"github.com/connectlink/connectlink/internal/required"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/store/find"
 	"github.com/connectlink/connectlink/internal/store/ledger"
@@ -25,11 +26,9 @@ type Params struct {
 	Minters   mint.Set
 	Project   func(id string) (config.Project, bool)
 	PublicURL string // empty where no page of ours can be reached
-	// Senders are what a project's texts come from, to which opt-outs are said.
-	// May be nil.
+	// Senders are the senders of a project's texts, to which opt-outs are said.
 	Senders func(project string, livemode bool) []string
-	// OneWay reports whether people cannot reply to what a project's texts come from.
-	// May be nil.
+	// OneWay reports whether the sender of a project's texts receives no replies.
 	OneWay func(project string, livemode bool) bool
 	// Proofs and ShowPages serve previews: messages, and the pages of an invite
 	// in a language. Without Proofs there are none.
@@ -54,18 +53,19 @@ type Service struct {
 	lanes   lanes
 }
 
-// New makes a Service.
-func New(p Params) *Service {
-	if p.Senders == nil {
-		p.Senders = func(string, bool) []string { return nil }
-	}
-	if p.OneWay == nil {
-		p.OneWay = func(string, bool) bool { return false }
+// New makes a Service. A missing collaborator is an error.
+func New(p Params) (*Service, error) {
+	err := required.Check("issue.Params", map[string]any{
+		"DB": p.DB, "Box": p.Box, "Minters": p.Minters, "Project": p.Project, "Senders": p.Senders, "OneWay": p.OneWay,
+		"Wake": p.Wake, "Publish": p.Publish,
+	})
+	if err != nil {
+		return nil, err
 	}
 	if p.Now == nil {
 		p.Now = time.Now
 	}
-	return &Service{p: p, commits: newCommitter(p.DB)}
+	return &Service{p: p, commits: newCommitter(p.DB)}, nil
 }
 
 // Answer is what a create is answered with.

@@ -16,6 +16,7 @@ import (
 	"github.com/connectlink/connectlink/config"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/linkpage/view"
+	"github.com/connectlink/connectlink/internal/required"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/visit"
 	"github.com/connectlink/connectlink/internal/web"
@@ -42,25 +43,28 @@ type Params struct {
 	ProjectPages map[string]*view.Pages
 	Project      func(id string) (config.Project, bool)
 	// OneWay reports whether people cannot reply to a sender of a project's texts, so
-	// that the page takes an opt-out back. May be nil.
+	// that the page takes an opt-out back.
 	OneWay func(project string, livemode bool) bool
 	// PublicURL is where people reach these pages, for handing one over to
 	// another device; empty: where the request came in.
 	PublicURL string
-	// Guesses limits unknown codes per client address; nil sets no limit.
+	// Guesses limits unknown codes per client address.
 	Guesses Budget
 	Log     *slog.Logger
 }
 
 type handler struct{ Params }
 
-// Register adds the recipients' routes.
-func Register(e *echo.Echo, p Params) {
+// Register adds the recipients' routes. A missing collaborator is an error.
+func Register(e *echo.Echo, p Params) error {
+	err := required.Check("linkpage.Params", map[string]any{
+		"Visits": p.Visits, "Pages": p.Pages, "Project": p.Project, "OneWay": p.OneWay, "Guesses": p.Guesses,
+	})
+	if err != nil {
+		return err
+	}
 	if p.Log == nil {
 		p.Log = slog.New(slog.DiscardHandler)
-	}
-	if p.OneWay == nil {
-		p.OneWay = func(string, bool) bool { return false }
 	}
 	h := &handler{p}
 	e.Pre(canonicalPath)
@@ -93,6 +97,7 @@ func Register(e *echo.Echo, p Params) {
 	e.GET("/favicon.ico", noIcon, headers)
 	e.GET("/r/*", h.returned, with...)
 	e.HEAD("/r/*", h.returned, with...)
+	return nil
 }
 
 // headers are on every answer here, redirects and failures too.

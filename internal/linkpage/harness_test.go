@@ -21,6 +21,7 @@ import (
 	"github.com/connectlink/connectlink/internal/limit"
 	"github.com/connectlink/connectlink/internal/linkpage"
 	"github.com/connectlink/connectlink/internal/linkpage/view"
+	"github.com/connectlink/connectlink/internal/store/ledger"
 	"github.com/connectlink/connectlink/internal/track/tracktest"
 	"github.com/connectlink/connectlink/internal/visit"
 	"github.com/connectlink/connectlink/internal/web"
@@ -67,23 +68,27 @@ func newSite(t testing.TB, change ...func(*linkpage.Params)) *site {
 		t.Fatal(err)
 	}
 	p := linkpage.Params{
-		Visits: visit.New(visit.Params{
+		Visits: must(visit.New(visit.Params{
 			Suppress: func(_ context.Context, _ pgx.Tx, a visit.Address) error {
 				s.mu.Lock()
 				defer s.mu.Unlock()
 				s.suppressed = append(s.suppressed, a)
 				return nil
 			},
-			Resume: func(context.Context, pgx.Tx, visit.Address) error { s.resumed.Add(1); return nil },
-			DB:     s.Pool, Box: s.Box, Minters: s.Minters, Log: log,
+			Resume:     func(context.Context, pgx.Tx, visit.Address) error { s.resumed.Add(1); return nil },
+			Suppressed: func(context.Context, pgx.Tx, visit.Address) (bool, error) { return false, nil },
+			Publish:    func(context.Context, pgx.Tx, ledger.Applied) error { return nil },
+			Wake:       func(string) {},
+			DB:         s.Pool, Box: s.Box, Minters: s.Minters, Log: log,
 			Confirm: func(ctx context.Context, id invite.ID) (bool, error) {
 				s.mu.Lock()
 				fn := s.confirm
 				s.mu.Unlock()
 				return fn != nil && must(fn(ctx, id)), nil
 			},
-		}),
-		Pages: pages, Log: log,
+		})),
+		OneWay: func(string, bool) bool { return false },
+		Pages:  pages, Log: log,
 		Project: func(id string) (config.Project, bool) {
 			return config.Project{ID: id, Brand: config.Brand{Name: "Northwind", Colour: "#2f54eb", SupportEmail: "help@northwind.example", LegalLine: "Northwind GmbH"}}, id == "default"
 		},
@@ -93,7 +98,9 @@ func newSite(t testing.TB, change ...func(*linkpage.Params)) *site {
 		c(&p)
 	}
 	e := web.New(web.Params{Log: log})
-	linkpage.Register(e, p)
+	if err := linkpage.Register(e, p); err != nil {
+		t.Fatal(err)
+	}
 	server := httptest.NewServer(e)
 	t.Cleanup(server.Close)
 	s.URL = server.URL

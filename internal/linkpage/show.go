@@ -73,11 +73,9 @@ func (h *handler) show(c echo.Context, p visit.Page, x extra) error {
 
 func (h *handler) unknown(c echo.Context) error {
 	state := view.Unknown
-	if h.Guesses != nil {
-		if ok, after := h.Guesses.Allow(web.ClientKey(c)); !ok {
-			state = view.TooMany
-			setRetryAfter(c, after)
-		}
+	if ok, after := h.Guesses.Allow(web.ClientKey(c)); !ok {
+		state = view.TooMany
+		setRetryAfter(c, after)
 	}
 	return writeAs(c, h.Pages, state.Status(), state, "", view.Data{Missing: missingLetters(c.Param("code"))})
 }

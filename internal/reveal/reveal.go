@@ -12,6 +12,7 @@ import (
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/required"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/store/account"
@@ -42,7 +43,7 @@ type Params struct {
 	DB        *pgxpool.Pool
 	Box       *seal.Box
 	PublicURL string // empty where no page of ours can be reached
-	// Senders are what a project's texts come from, to which opt-outs are said. May be nil.
+	// Senders are what a project's texts come from, to which opt-outs are said.
 	Senders func(project string, livemode bool) []string
 	// Publish hands events out on, in the transaction that made them true.
 	Publish func(ctx context.Context, tx pgx.Tx, a ledger.Applied) error
@@ -51,12 +52,13 @@ type Params struct {
 // Service reveals. It is safe for concurrent use.
 type Service struct{ p Params }
 
-// New makes a Service.
-func New(p Params) *Service {
-	if p.Senders == nil {
-		p.Senders = func(string, bool) []string { return nil }
+// New makes a Service. A missing collaborator is an error.
+func New(p Params) (*Service, error) {
+	err := required.Check("reveal.Params", map[string]any{"DB": p.DB, "Box": p.Box, "Senders": p.Senders, "Publish": p.Publish})
+	if err != nil {
+		return nil, err
 	}
-	return &Service{p: p}
+	return &Service{p: p}, nil
 }
 
 // Recipient shows who one invite is for. Errors: ErrForbidden; invite_not_found,

@@ -35,11 +35,20 @@ type desk struct {
 func newDesk(t *testing.T) *desk {
 	t.Helper()
 	d := &desk{Kit: tracktest.New(t)}
-	d.reveal = reveal.New(reveal.Params{DB: d.Pool, Box: d.Box, PublicURL: publicURL, Publish: func(context.Context, pgx.Tx, ledger.Applied) error {
-		d.published++
-		return nil
-	}})
+	d.reveal = d.with(publicURL)
 	return d
+}
+
+// with makes the service for a public URL.
+func (d *desk) with(publicURL string) *reveal.Service {
+	s, err := reveal.New(reveal.Params{
+		DB: d.Pool, Box: d.Box, PublicURL: publicURL, Senders: func(string, bool) []string { return nil },
+		Publish: func(context.Context, pgx.Tx, ledger.Applied) error { d.published++; return nil },
+	})
+	if err != nil {
+		panic(err) // the collaborators are constants of this file
+	}
+	return s
 }
 
 // log is what the audit log says, as "act target why".
@@ -149,7 +158,7 @@ func TestNoLinkIsGivenThatLeadsNowhere(t *testing.T) {
 	if _, err := d.reveal.Link(t.Context(), lead, d.Invite(tracktest.Options{}).ID, "because"); invite.CodeOf(err) != invite.CodeInvalidRequest {
 		t.Errorf("for no known reason: %v", err)
 	}
-	private := reveal.New(reveal.Params{DB: d.Pool, Box: d.Box})
+	private := d.with("")
 	if _, err := private.Link(t.Context(), lead, d.Invite(tracktest.Options{}).ID, reveal.Testing); invite.CodeOf(err) != invite.CodeUnavailable {
 		t.Errorf("without a public address: %v", err)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/provider"
+	"github.com/connectlink/connectlink/internal/required"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/store/ledger"
@@ -30,12 +31,12 @@ type Params struct {
 	// it sends none.
 	Senders func(project string, livemode bool) []string
 	// SenderOf is the one of them that a provider sends from; empty when it is not
-	// known. May be nil.
+	// known.
 	SenderOf func(provider, project string, livemode bool) string
 	// Unlister of a project's mail provider; false when it has none.
 	Unlister func(project string, livemode bool) (provider.Unlister, bool)
 	// Scripted reports whether an address of test mode has a scripted fate. Such a
-	// fate is met anew each time, so it blocks nothing. May be nil.
+	// fate is met anew each time, so it blocks nothing.
 	Scripted func(address string) bool
 	Log      *slog.Logger
 }
@@ -43,18 +44,18 @@ type Params struct {
 // Service adds, shows and lifts blocks. It is safe for concurrent use.
 type Service struct{ p Params }
 
-// New makes a Service.
-func New(p Params) *Service {
-	if p.SenderOf == nil {
-		p.SenderOf = func(string, string, bool) string { return "" }
-	}
-	if p.Scripted == nil {
-		p.Scripted = func(string) bool { return false }
+// New makes a Service. A missing collaborator is an error.
+func New(p Params) (*Service, error) {
+	err := required.Check("suppress.Params", map[string]any{
+		"DB": p.DB, "Box": p.Box, "Senders": p.Senders, "SenderOf": p.SenderOf, "Unlister": p.Unlister, "Scripted": p.Scripted,
+	})
+	if err != nil {
+		return nil, err
 	}
 	if p.Log == nil {
 		p.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Service{p: p}
+	return &Service{p: p}, nil
 }
 
 func (s *Service) scope(project string, livemode bool) suppression.Scope {

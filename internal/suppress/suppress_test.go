@@ -50,12 +50,16 @@ func newWorld(t *testing.T, change ...func(*suppress.Params)) *world {
 	p := suppress.Params{
 		DB: w.Pool, Box: w.Box, Senders: func(string, bool) []string { return []string{sender} },
 		Unlister: func(string, bool) (provider.Unlister, bool) { return mail, true },
+		SenderOf: func(string, string, bool) string { return "" },
 		Scripted: func(a string) bool { return strings.HasSuffix(a, "@connectlink.test") },
 	}
 	for _, f := range change {
 		f(&p)
 	}
-	w.Service = suppress.New(p)
+	var err error
+	if w.Service, err = suppress.New(p); err != nil {
+		t.Fatal(err)
+	}
 	return w
 }
 

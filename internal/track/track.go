@@ -14,6 +14,7 @@ import (
 	"github.com/connectlink/connectlink/internal/pipedream"
 	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/provider"
+	"github.com/connectlink/connectlink/internal/required"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/store/ledger"
 )
@@ -64,7 +65,7 @@ type Params struct {
 	// they do not use it or it cannot reach us.
 	Callbacks func(provider, project string, livemode bool) (provider.Callbacks, bool)
 	// Senders are what a project's texts come from: messaging services or numbers.
-	// Empty, or nil, where none is configured.
+	// Empty if none is configured.
 	Senders func(project string, livemode bool) []string
 	// Publish hands on, in the same transaction, what follows from events.
 	Publish func(ctx context.Context, tx pgx.Tx, applied ledger.Applied) error
@@ -72,7 +73,7 @@ type Params struct {
 	// with c until it returns nil. It may wait some seconds: Settle is tried
 	// at once after the commit as well.
 	Later func(ctx context.Context, tx pgx.Tx, c Check) error
-	// SawReport is told whenever verified reports came. May be nil.
+	// SawReport is told whenever verified reports came.
 	SawReport func(provider, project string, livemode bool)
 	// Budget is shared by all polls of one Pipedream project: 5 a second. May be nil.
 	Budget Budget
@@ -98,19 +99,14 @@ type Tracker struct {
 // looksAtOnce is how many looks for one invite may follow each other at once.
 const looksAtOnce = 5
 
-// New makes a Tracker.
-func New(p Params) *Tracker {
-	if p.Publish == nil {
-		p.Publish = func(context.Context, pgx.Tx, ledger.Applied) error { return nil }
-	}
-	if p.Senders == nil {
-		p.Senders = func(string, bool) []string { return nil }
-	}
-	if p.Callbacks == nil {
-		p.Callbacks = func(string, string, bool) (provider.Callbacks, bool) { return nil, false }
-	}
-	if p.SawReport == nil {
-		p.SawReport = func(string, string, bool) {}
+// New makes a Tracker. A missing collaborator is an error.
+func New(p Params) (*Tracker, error) {
+	err := required.Check("track.Params", map[string]any{
+		"DB": p.DB, "Box": p.Box, "Accounts": p.Accounts, "Callbacks": p.Callbacks, "Senders": p.Senders, "Publish": p.Publish,
+		"Later": p.Later, "SawReport": p.SawReport,
+	})
+	if err != nil {
+		return nil, err
 	}
 	if p.Budget == nil {
 		p.Budget = unlimited{}
@@ -130,7 +126,7 @@ func New(p Params) *Tracker {
 	if p.Now == nil {
 		p.Now = time.Now
 	}
-	return &Tracker{p: p, looks: limit.New(limit.Per(1, time.Second), looksAtOnce, p.Now), avail: NewAvailability(p.DB, p.Log)}
+	return &Tracker{p: p, looks: limit.New(limit.Per(1, time.Second), looksAtOnce, p.Now), avail: NewAvailability(p.DB, p.Log)}, nil
 }
 
 // Availability is the record of missed callbacks. The process that serves them runs it.

@@ -79,6 +79,7 @@ func newWorld(t testing.TB, change ...func(*track.Params)) *world {
 			c, ok := callbacks[name]
 			return c, ok && project == "default"
 		},
+		Senders: func(string, bool) []string { return nil },
 		Publish: func(_ context.Context, _ pgx.Tx, a ledger.Applied) error {
 			w.mu.Lock()
 			defer w.mu.Unlock()
@@ -103,7 +104,9 @@ func newWorld(t testing.TB, change ...func(*track.Params)) *world {
 	for _, c := range change {
 		c(&p)
 	}
-	w.Tracker = track.New(p)
+	if w.Tracker, err = track.New(p); err != nil {
+		t.Fatal(err)
+	}
 	return w
 }
 

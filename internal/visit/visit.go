@@ -11,6 +11,7 @@ import (
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/mint"
 	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/required"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/store/ledger"
@@ -64,22 +65,14 @@ type Service struct {
 	flight singleflight.Group
 }
 
-// New makes a Service.
-func New(p Params) *Service {
-	if p.Publish == nil {
-		p.Publish = func(context.Context, pgx.Tx, ledger.Applied) error { return nil }
-	}
-	if p.Suppressed == nil {
-		p.Suppressed = func(context.Context, pgx.Tx, Address) (bool, error) { return false, nil }
-	}
-	if p.Suppress == nil {
-		p.Suppress = func(context.Context, pgx.Tx, Address) error { return nil }
-	}
-	if p.Resume == nil {
-		p.Resume = func(context.Context, pgx.Tx, Address) error { return nil }
-	}
-	if p.Wake == nil {
-		p.Wake = func(string) {}
+// New makes a Service. A missing collaborator is an error.
+func New(p Params) (*Service, error) {
+	err := required.Check("visit.Params", map[string]any{
+		"DB": p.DB, "Box": p.Box, "Minters": p.Minters, "Publish": p.Publish, "Confirm": p.Confirm,
+		"Suppressed": p.Suppressed, "Suppress": p.Suppress, "Resume": p.Resume, "Wake": p.Wake,
+	})
+	if err != nil {
+		return nil, err
 	}
 	if p.ConfirmWithin <= 0 {
 		p.ConfirmWithin = 3 * time.Second
@@ -87,7 +80,7 @@ func New(p Params) *Service {
 	if p.Log == nil {
 		p.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Service{p: p}
+	return &Service{p: p}, nil
 }
 
 func recipient() invite.Actor { return invite.Actor{Kind: invite.ActorRecipient} }

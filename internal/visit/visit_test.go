@@ -56,12 +56,20 @@ func (w *world) process(change ...func(*visit.Params)) *visit.Service {
 			}
 			return fn(ctx, id)
 		},
-		Log: slog.New(slog.NewTextHandler(w.t.Output(), &slog.HandlerOptions{Level: slog.LevelError})),
+		Suppressed: func(context.Context, pgx.Tx, visit.Address) (bool, error) { return false, nil },
+		Suppress:   func(context.Context, pgx.Tx, visit.Address) error { return nil },
+		Resume:     func(context.Context, pgx.Tx, visit.Address) error { return nil },
+		Wake:       func(string) {},
+		Log:        slog.New(slog.NewTextHandler(w.t.Output(), &slog.HandlerOptions{Level: slog.LevelError})),
 	}
 	for _, c := range change {
 		c(&p)
 	}
-	return visit.New(p)
+	s, err := visit.New(p)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return s
 }
 
 func (w *world) open(code secret.Text) visit.Page {

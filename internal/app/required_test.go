@@ -1,0 +1,52 @@
+package app_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/connectlink/connectlink/internal/console"
+	"github.com/connectlink/connectlink/internal/dispatch"
+	"github.com/connectlink/connectlink/internal/erase"
+	"github.com/connectlink/connectlink/internal/httpapi"
+	"github.com/connectlink/connectlink/internal/issue"
+	"github.com/connectlink/connectlink/internal/linkpage"
+	"github.com/connectlink/connectlink/internal/reveal"
+	"github.com/connectlink/connectlink/internal/suppress"
+	"github.com/connectlink/connectlink/internal/track"
+	"github.com/connectlink/connectlink/internal/visit"
+)
+
+// Without these a suppressed person would be written to, an opt-out dropped, an
+// event lost, a callback's gap overlooked or a code guessed without limit, and
+// nothing would say so.
+func TestConstructorsNameMissingCollaborators(t *testing.T) {
+	t.Parallel()
+	discard := func(_ any, err error) error { return err }
+	for name, c := range map[string]struct {
+		err  error
+		want []string
+	}{
+		"dispatch": {discard(dispatch.New(dispatch.Params{})), []string{"BlockKeys", "Publish", "CallbackURL"}},
+		"visit":    {discard(visit.New(visit.Params{})), []string{"Suppressed", "Suppress", "Resume", "Publish", "Confirm"}},
+		"track":    {discard(track.New(track.Params{})), []string{"Senders", "Callbacks", "SawReport", "Publish", "Later"}},
+		"erase":    {discard(erase.New(erase.Params{})), []string{"Senders", "Redactor", "Publish", "Later", "Keep"}},
+		"issue":    {discard(issue.New(issue.Params{})), []string{"Senders", "OneWay", "Publish", "Wake"}},
+		"suppress": {discard(suppress.New(suppress.Params{})), []string{"Senders", "SenderOf", "Scripted", "Unlister"}},
+		"reveal":   {discard(reveal.New(reveal.Params{})), []string{"Senders", "Publish"}},
+		"linkpage": {linkpage.Register(echo.New(), linkpage.Params{}), []string{"Guesses", "OneWay"}},
+		"console":  {console.Register(echo.New(), console.Params{}), []string{"Tries", "Reveal"}},
+		"httpapi":  {httpapi.Mount(echo.New(), httpapi.Params{}), []string{"Authenticate", "InApp.Opens", "InApp.Reads"}},
+	} {
+		if c.err == nil {
+			t.Errorf("%s: no error", name)
+			continue
+		}
+		for _, field := range append(c.want, "Params lacks") {
+			if !strings.Contains(c.err.Error(), field) {
+				t.Errorf("%s: %q does not name %s", name, c.err, field)
+			}
+		}
+	}
+}
