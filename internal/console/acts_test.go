@@ -131,7 +131,7 @@ func TestSettingsAreTheBrowsersOwn(t *testing.T) {
 	}
 }
 
-// Whatever stands in an address is answered.
+// Every filter in the query is answered, including unknown values.
 func TestAnyFilterIsAnswered(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

@@ -23,9 +23,9 @@ const (
 	maxLike  = 12
 )
 
-// apps are apps to choose from. Without words: those that this project's latest
-// invites were for, then the ones most used at Pipedream; with words, what is
-// like them. What cannot be had is left out.
+// apps returns the apps to choose from. Without words: the apps of this
+// project's latest invites, then the apps most used at Pipedream. With words:
+// similar apps. Apps that cannot be connected are left out.
 func (p *page) apps(words string) []view.Choice {
 	var list []invite.App
 	if words == "" {
@@ -72,7 +72,7 @@ func (p *page) slug(typed, chosen string) string {
 	return typed
 }
 
-// appsLike answers a script that looks for apps while somebody types.
+// appsLike answers the script that searches for apps while a person types.
 func (s *console) appsLike(p *page) error {
 	var b strings.Builder
 	if err := s.Pages.Part(&b, "new", "apps", newPage{Base: p.base("", "new"), Apps: p.apps(p.QueryParam("q"))}); err != nil {

@@ -149,7 +149,7 @@ func (s *console) audit(p *page) error {
 		d.Acts = append(d.Acts, view.Choice{Value: string(a), Text: p.t(actName(a)), Chosen: a == f.Act})
 	}
 	for _, k := range staff {
-		// Who works elsewhere only is nobody's business here.
+		// Staff who work only in other projects are not listed.
 		if actor := actorOf(k); f.All || k.Role(p.by.ProjectID) != "" {
 			d.Actors = append(d.Actors, view.Choice{Value: actor, Text: names[actor], Chosen: actor == f.Actor})
 		}
@@ -234,8 +234,8 @@ func namesOf(list []grant.Known) map[string]string {
 
 func actorOf(k grant.Known) string { return string(access.KindStaff) + ":" + k.ID.String() }
 
-// everywhere reports whether somebody administers every project: what concerns all
-// of them, such as who signed in, is for nobody else.
+// everywhere reports whether the session administers every project. Entries that
+// concern all projects, such as sign-ins, are shown only then.
 func (s *console) everywhere(p *page) bool {
 	return !slices.ContainsFunc(s.Projects, func(pr config.Project) bool { return !p.signed.Role(pr.ID).May(access.ActStaff) })
 }

@@ -17,8 +17,8 @@ import (
 	"github.com/connectlink/connectlink/internal/store/userid"
 )
 
-// whoever is one of the people of a fill.
-type whoever struct {
+// fillPerson is one of the people of a fill.
+type fillPerson struct {
 	number             int
 	project            string
 	livemode           bool
@@ -27,12 +27,12 @@ type whoever struct {
 
 // people are those whom a fill's invites are for, some twenty invites each: one
 // in three has an address at one big mail host.
-func people(n int) []whoever {
+func people(n int) []fillPerson {
 	first := []string{"Ada", "Ben", "Cleo", "Dan", "Eva", "Finn", "Gita", "Hugo", "Ines", "Jon", "Kim", "Lena", "Milo", "Nora", "Omar", "Pat", "Quinn", "Rosa", "Sami", "Tess"}
 	last := []string{"Abara", "Berg", "Costa", "Doe", "Ek", "Faber", "Grant", "Haas", "Ito", "Jones", "Kohl", "Lee", "Moss", "Novak", "Ortiz", "Park", "Reyes", "Sato", "Tran", "Vogel"}
-	out := make([]whoever, max(n/20, 200))
+	out := make([]fillPerson, max(n/20, 200))
 	for i := range out {
-		w := whoever{
+		w := fillPerson{
 			number: i, project: fmt.Sprintf("p%d", i%25), livemode: i%10 != 9,
 			name:  first[i%20] + " " + last[i/20%20],
 			phone: fmt.Sprintf("+1202%07d", 2_000_000+i*131%8_000_000),
@@ -49,13 +49,13 @@ func people(n int) []whoever {
 		}
 		out[i] = w
 	}
-	out[7] = whoever{7, "default", true, "pat.doe@customer.example", "+12025550147", "Pat Doe"}
-	out[13] = whoever{13, "default", true, "kim.lee@gmial.com", "+12025550183", "Kim Lee"} // a slip in their domain: nothing arrives
+	out[7] = fillPerson{7, "default", true, "pat.doe@customer.example", "+12025550147", "Pat Doe"}
+	out[13] = fillPerson{13, "default", true, "kim.lee@gmial.com", "+12025550183", "Kim Lee"} // a slip in their domain: nothing arrives
 	return out
 }
 
-// inviters are those who ask: a quarter of all invites are one program's, every
-// fourth has nobody's name.
+// inviters returns the names of the people who invite: a quarter of all invites
+// are from one program, every fourth has no inviter.
 func inviters() []string {
 	out := []string{"Nightly Import"}
 	for i := range 19 {
@@ -100,7 +100,8 @@ FROM fated;
 ALTER TABLE bench_made ADD PRIMARY KEY (n);
 ANALYZE bench_made`
 
-// fillRest writes what was said, as the service would have.
+// fillRest inserts the events, deliveries and audit entries that the
+// service would have recorded.
 const fillRest = `
 INSERT INTO invites (id, project_id, livemode, environment, status, progress, channel, link_type, initiated_by, external_user_id, app_slug, app_name,
 	content, expires_in_s, expires_at, gives_up_at, seq, account_id, connected_at, created_by, created_at, updated_at, poll_at, poll_until, wiped_at, user_hash)
@@ -222,13 +223,13 @@ func fillFor(b *testing.B, url string, box *seal.Box, n int) {
 }
 
 // user is the product's id of a person, as fillRest writes it.
-func (w whoever) user() string {
+func (w fillPerson) user() string {
 	if w.number == 0 {
 		return "load-tester"
 	}
 	return "user-" + strconv.Itoa(w.number)
 }
 
-func (w whoever) recipient() invite.Recipient {
+func (w fillPerson) recipient() invite.Recipient {
 	return invite.Recipient{Email: w.email, Phone: w.phone, Name: w.name}
 }

@@ -41,13 +41,13 @@ const (
 // there are. Looking through a stretch of the list for something rare takes most.
 const maxPages = 15_000
 
-// BenchmarkSearch asks a console on a real socket for what support staff look
-// at, among as many invites as CONNECTLINK_BENCH_ROWS says: by whatever they
-// paste, and every page with lists. It fails where the 95th of a hundred answers
-// is past the budget, or where PostgreSQL reads a growing table from end to end
-// or too many pages, with parameters known and unknown. CONNECTLINK_BENCH_PLANS=1
-// prints the plans. CONNECTLINK_BENCH_DATABASE_URL names a migrated database
-// that keeps what was filled for the next run.
+// BenchmarkSearch sends the requests of support staff to a console on a real
+// socket, with CONNECTLINK_BENCH_ROWS invites: every kind of search, and every
+// page with lists. It fails if the 95th of a hundred answers exceeds the budget,
+// or if PostgreSQL reads a growing table from end to end or too many pages, with
+// parameters known and unknown. CONNECTLINK_BENCH_PLANS=1 prints the plans.
+// CONNECTLINK_BENCH_DATABASE_URL names a migrated database that keeps the filled
+// rows for the next run.
 func BenchmarkSearch(b *testing.B) {
 	n := 200_000
 	if rows, err := strconv.Atoi(os.Getenv("CONNECTLINK_BENCH_ROWS")); err == nil {
@@ -347,8 +347,8 @@ func benchPool(b *testing.B, address string, e *explained, planCache string) *pg
 	return pool
 }
 
-// judge looks at the plans of everything that one page asks for, and says how
-// many pages of the database it touched.
+// judge checks the plans of all statements of one page and returns the number
+// of database pages that they touched.
 func (e *explained) judge(b *testing.B, mode string, p benchPage) (touched int) {
 	b.Helper()
 	address := p.asked(e.browser)

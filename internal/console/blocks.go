@@ -38,7 +38,7 @@ type blockRow struct {
 	Since              time.Time
 	InviteURL          string
 	CanLift, CanUnmask bool
-	Fixed              bool // nobody here may lift it
+	Fixed              bool // only the person can undo it
 	Home               string
 }
 

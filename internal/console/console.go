@@ -51,7 +51,7 @@ type Params struct {
 	Box      *seal.Box
 	Pages    *view.Pages
 	Projects []config.Project
-	// System tells what the process knows of itself; nil tells nothing.
+	// System returns facts about the process; nil returns none.
 	System func(ctx context.Context) (Facts, error)
 	// AccountOf reports whether a provider account serves a project and mode; nil
 	// says that all do.
@@ -65,9 +65,9 @@ type Params struct {
 	Erasing *erase.Service
 	// Messages are what a project's messages are written with.
 	Messages func(project string) *message.Renderer
-	// Page renders a page of an invite as its recipient sees it. What draws it is
-	// a part of package linkpage, a neighbour, so whoever wires both hands it in;
-	// nil: pages are not shown.
+	// Page renders a page of an invite as its recipient sees it. The renderer
+	// belongs to package linkpage, which this package may not import, so the
+	// wiring passes it in. Nil: pages are not shown.
 	Page func(d issue.Draft, state, lang string) (issue.PreviewPage, error)
 	// Watch tells pages that are looked at that their invite moved; Streams
 	// carries it to them.

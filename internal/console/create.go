@@ -94,7 +94,7 @@ func (s *console) create(p *page) error {
 	return p.done(p.frame.URL("invites", out.Invite.ID.String()), "good", p.t("Invited. The message is on its way."))
 }
 
-// unmade shows the form again with what is wrong with it.
+// unmade shows the form again with its faults.
 func (s *console) unmade(p *page, d newPage, err error) error {
 	var e *invite.Error
 	if !errors.As(err, &e) || e.Code == invite.CodeInternal || e.Code == invite.CodeUnavailable {

@@ -20,8 +20,8 @@ func (s *console) eventsOf(p *page, o opened) ([]find.Event, error) {
 	return find.Events(p.ctx(), s.DB, o.ID)
 }
 
-// unmask records that somebody wants to see whom an invite is for, and goes on to
-// the page that shows it.
+// unmask records that a member of staff unmasks the recipient of an invite, and
+// redirects to the page that shows it.
 func (s *console) unmask(p *page) error {
 	o, err := p.invite()
 	if err != nil {

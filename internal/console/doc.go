@@ -4,15 +4,14 @@
 //	/console/settings, /console/help    one's own
 //	/console/{project}/{test|live}/…    everything else
 //
-// Address alone says what is seen: project, mode, page, filters. Every page is
-// whole without scripts; a form answers 303 to a page, or shows itself again
-// with what is wrong.
+// The address alone determines the page: project, mode, page, filters. Every
+// page works without scripts. A form answers 303 to a page, or shows itself
+// again with its faults.
 //
-// It owns routes with the act that each needs (routes.go), who is asking
-// (gate.go), status codes and headers. It must not decide anything else: what
-// is done is done by use cases, what is read is read from package find, what it
-// looks like is package view's. Addresses reach a page masked, unless package
-// reveal opened them and said so in the audit log.
+// It owns routes with the act that each needs (routes.go), authentication
+// (gate.go), status codes and headers. It must not decide anything else: use
+// cases act, package find reads, package view renders. Addresses reach a page
+// masked, unless package reveal unmasked them and recorded it in the audit log.
 //
 // # What keeps others out
 //

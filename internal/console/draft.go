@@ -14,7 +14,7 @@ import (
 	"github.com/connectlink/connectlink/internal/visit"
 )
 
-// draftLasts is how long what was previewed can be looked at.
+// draftLasts is how long a preview can be opened.
 const draftLasts = 15 * time.Minute
 
 // newPreview is what an invite would be that was not made yet. Its link leads
@@ -29,8 +29,9 @@ type newPreview struct {
 	BySMS      bool
 }
 
-// draftOf is a form's preview, by the use case that serves the API's. The frames
-// ask for the same again: what was typed travels sealed in their addresses.
+// draftOf returns the preview of a form, from the same use case as the API's
+// preview. The frames request the same preview: the form travels sealed in their
+// addresses.
 func (s *console) draftOf(p *page, form url.Values) (*newPreview, error) {
 	seen, err := s.shown(p, form)
 	if err != nil {
@@ -73,7 +74,8 @@ func ready(seen issue.Preview) (html string, ok bool) {
 	return "", false
 }
 
-// warning is one of those that whoever fills in the form can do something about.
+// warning returns the text of a warning that the person who fills in the form
+// can act on; empty for others.
 func (p *page) warning(w message.Warning) string {
 	switch w.Code {
 	case message.WarnSegments:
@@ -113,8 +115,8 @@ func (p *page) ad() seal.AD {
 	return seal.AD{Column: "console.draft", ID: p.signed.Session.ID.UUID()}
 }
 
-// sealDraft puts what was typed into a word for an address. Nobody else can read
-// it, not even somebody else who is signed in.
+// sealDraft seals a form for use in an address. Only the session that sealed it
+// can open it.
 func (p *page) sealDraft(form url.Values) (string, error) {
 	plain := strconv.FormatInt(p.Now().Add(draftLasts).Unix(), 10) + "\n" + form.Encode()
 	sealed, err := p.Box.Seal([]byte(plain), p.ad())

@@ -32,7 +32,8 @@ func (s *console) tell(c echo.Context, b *view.Base, status int, title, text, ag
 	return s.render(c, status, "fault", faultPage{Base: b, Text: text, Again: again, Reference: web.RequestID(c.Request().Context())})
 }
 
-// fault shows a failure to a person; what it is and what is logged is web's.
+// fault shows a failure as a page. Package web chooses the status and writes
+// the log.
 func (s *console) fault(c echo.Context, p web.Problem) error {
 	b := s.stranger(c)
 	again := ""

@@ -83,7 +83,7 @@ func TestTheListOfInvitesIsNarrowedByWhatStandsInTheAddress(t *testing.T) {
 		"inviter=sam++rivera": but("other inviter"),
 		"inviter=" + url.QueryEscape("Jose AVILA"): {"other inviter"},
 		"inviter=Sam":                     {},
-		"inviter=%E2%80%94":               {}, // a dash: nobody's name, and not everybody's either
+		"inviter=%E2%80%94":               {}, // a dash matches neither invites without an inviter nor all invites
 		"inviter=%00":                     {},
 		"reason=mailbox_unavailable":      {"failed"},
 		"reason=opted_out":                {},

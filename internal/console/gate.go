@@ -20,7 +20,7 @@ import (
 	"github.com/connectlink/connectlink/internal/web"
 )
 
-// page is one request of somebody who is signed in.
+// page is one request of a signed-in member of staff.
 type page struct {
 	echo.Context
 	*console
@@ -46,7 +46,7 @@ func (p *page) t(text string, args ...any) string { return p.frame.T(text, args.
 // show answers with a page.
 func (p *page) show(name string, data view.Page) error { return p.render(p, http.StatusOK, name, data) }
 
-// wrong answers with a page that shows a form again with what is wrong in it.
+// wrong answers with the form and its faults.
 func (p *page) wrong(name string, data view.Page) error {
 	return p.render(p, http.StatusUnprocessableEntity, name, data)
 }
@@ -60,15 +60,15 @@ func (p *page) done(to, kind, text string) error {
 	return p.Redirect(http.StatusSeeOther, to)
 }
 
-// missing answers that there is nothing: also where there is something of
-// another project or mode, so that nobody learns what exists elsewhere.
+// missing answers 404. Objects of another project or mode get the same
+// answer, so that their existence is not disclosed.
 func (p *page) missing() error {
 	web.Note(p, "not_found")
 	return p.tell(p, p.base("", ""), http.StatusNotFound, p.t("Page not found"),
 		p.t("The address may be mistyped, or it belongs to another project or mode."), "")
 }
 
-// form is what was posted. Errors: malformed.
+// form returns the posted form. Errors: malformed.
 func (p *page) form() (url.Values, error) {
 	r := p.Request()
 	if err := r.ParseForm(); err != nil {
@@ -77,7 +77,7 @@ func (p *page) form() (url.Values, error) {
 	return r.PostForm, nil
 }
 
-// gate lets whoever is signed in through to a route of no project.
+// gate lets signed-in staff through to a route of no project.
 func (s *console) gate(r route) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		p, ok, err := s.enter(c)
@@ -121,8 +121,8 @@ func (s *console) gateOf(r route) echo.HandlerFunc {
 	}
 }
 
-// still reports whether whoever asked has the session and the role that they asked
-// with. An answer that goes on asks it again before each thing it tells.
+// still reports whether the session and the role that the request began with still
+// hold. A long answer checks it before each part.
 func (p *page) still(ctx context.Context) (bool, error) {
 	signed, found, err := p.Staff.Session(ctx, p.token(p))
 	return found && signed.Session.Ended == "" && signed.Role(p.project.ID) == p.by.Role, err
@@ -143,7 +143,7 @@ func (p *page) at(live bool) {
 	b.Places = p.places(p.signed, p.project.ID, live)
 }
 
-// places lists where somebody may go.
+// places lists the projects and modes that the session may open.
 func (s *console) places(signed grant.Signed, project string, live bool) []view.Place {
 	var out []view.Place
 	for _, pr := range s.Projects {
@@ -157,8 +157,9 @@ func (s *console) places(signed grant.Signed, project string, live bool) []view.
 	return out
 }
 
-// enter finds out who is asking. ok is false when the answer is given: whoever
-// is not signed in goes there, and comes back to the page they wanted.
+// enter authenticates a request. ok is false if the answer is written: a
+// request without a session is redirected to the sign-in page and returns to
+// the requested page afterwards.
 func (s *console) enter(c echo.Context) (p *page, ok bool, err error) {
 	ctx := c.Request().Context()
 	signed, found, err := s.Staff.Session(ctx, s.token(c))
@@ -182,7 +183,7 @@ func (s *console) enter(c echo.Context) (p *page, ok bool, err error) {
 	p.frame.Me = cmp.Or(signed.Person.Name, signed.Person.Email, p.by.ID) // issuers need tell neither
 	web.SetPrincipal(c, p.by)
 	if listens {
-		return p, true, nil // the browser asks by itself, whether or not somebody is there
+		return p, true, nil // the browser sends this request automatically, even if the person is away
 	}
 	safe := c.Request().Method == http.MethodGet
 	if kind, text, found := strings.Cut(signed.Session.Flash, ":"); found && safe {
@@ -191,7 +192,7 @@ func (s *console) enter(c echo.Context) (p *page, ok bool, err error) {
 	return p, true, s.Staff.Seen(ctx, signed.Session.ID, p.frame.Flash.Text != "")
 }
 
-// toSignIn sends somebody to the sign-in, with the page to come back to.
+// toSignIn redirects to the sign-in page, with the page to return to.
 func (s *console) toSignIn(c echo.Context, why account.Ended) error {
 	q := url.Values{}
 	if back := s.wanted(c); back != "" {
@@ -233,7 +234,7 @@ func back(address string) string {
 	return u.RequestURI()
 }
 
-// origin says where a request came from, for the audit log.
+// origin returns the hashed origin of a request, for the audit log.
 func (s *console) origin(c echo.Context) access.Origin {
 	o := access.Origin{RequestID: web.RequestID(c.Request().Context())}
 	if ip := web.ClientIP(c); ip.IsValid() {
@@ -242,7 +243,8 @@ func (s *console) origin(c echo.Context) access.Origin {
 	return o
 }
 
-// stranger is the frame of a page for somebody who may not be signed in.
+// stranger returns the frame of a page that also serves people who are not
+// signed in.
 func (s *console) stranger(c echo.Context) *view.Base {
 	r := c.Request()
 	var prefs view.Prefs

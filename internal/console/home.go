@@ -18,7 +18,7 @@ type homePage struct {
 	Recent []recent
 }
 
-// card is a number that somebody should look at, and where to.
+// card is a number that needs attention, with a link to its list.
 type card struct {
 	N               int
 	More            bool // there can be more

@@ -16,8 +16,8 @@ import (
 // tile is a number of home, with its words and where it leads.
 var tile = regexp.MustCompile(`<a class="tile[^"]*" href="([^"]+)">.*?<span class="n">([^<]+)</span><span class="what">([^<]+)</span>`)
 
-// Finding J: "63 failed in the last 24 hours" led to all that ever failed, and left out
-// what was made the day before.
+// Finding J: "63 failed in the last 24 hours" led to all failed invites, and left out
+// invites created the day before.
 func TestRCJEachNumberOfHomeIsTheCountOfTheListItLeadsTo(t *testing.T) {
 	t.Parallel()
 	s := newStock(t)

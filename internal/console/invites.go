@@ -23,8 +23,8 @@ type invitesPage struct {
 	Filtered     bool
 	Clear        string
 	Newer, Older string
-	// Part is how far was looked, where that was not the whole list: what is
-	// rare is looked for in stretches.
+	// Part is the time back to which the list was searched, if it was not
+	// searched completely: rare matches are searched for in parts.
 	Part time.Time
 }
 
@@ -38,7 +38,7 @@ func (s *console) invites(p *page) error {
 	var list []find.Invite
 	var next invite.ID
 	var err error
-	if narrowed.Inviter == "" || len(f.Inviter) > 0 { // else a name that nobody can have
+	if narrowed.Inviter == "" || len(f.Inviter) > 0 { // else a name that no inviter can have
 		list, next, err = find.List(p.ctx(), s.DB, f)
 	}
 	if err != nil {
@@ -96,7 +96,8 @@ func (f filters) fails() bool {
 	return f.Status == string(invite.Failed) || f.Progress == string(invite.ConnectFailed)
 }
 
-// filtersOf reads them; whatever means nothing is left out.
+// filtersOf reads the filters of a request; values without a meaning are
+// left out.
 func filtersOf(p *page) filters {
 	q := func(name string) string { return strings.TrimSpace(p.QueryParam(name)) }
 	f := filters{
@@ -310,7 +311,7 @@ func (s *console) listPerson(p *page, o opened, limit int) ([]find.Invite, invit
 	})
 }
 
-// erase takes away what is personal about somebody, for good.
+// erase deletes the personal data of a person.
 func (s *console) erase(p *page) error {
 	o, err := p.invite()
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	"github.com/connectlink/connectlink/internal/invite"
 )
 
-// TestF05TheKeyPageOffersToRevokeWhatTheKeyHasNotSent: ticked it does, unticked
-// it says how much is still to be sent.
+// TestF05TheKeyPageOffersToRevokeWhatTheKeyHasNotSent: with the box selected
+// the unsent invites are revoked; without it the page shows their number.
 func TestF05TheKeyPageOffersToRevokeWhatTheKeyHasNotSent(t *testing.T) {
 	t.Parallel()
 	w := newWard(t)

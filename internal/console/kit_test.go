@@ -200,7 +200,8 @@ func (b *browser) follow(a answer) answer {
 	return a
 }
 
-// signedIn is a browser of somebody with these roles, by project.
+// signedIn returns a browser that is signed in with these roles, by
+// project.
 func (s *site) signedIn(name string, roles map[string]access.Role) *browser {
 	s.t.Helper()
 	token := must[secret.Text](s.t)(s.staff.Link(s.t.Context(), access.Principal{Kind: access.KindSystem}, name, roles, time.Minute))

@@ -72,8 +72,8 @@ func (p *page) lift(b suppress.Suppression, then string) liftPage {
 	return d
 }
 
-// unmaskBlock records that somebody wants to see which address is blocked, and
-// goes on to the page that shows it.
+// unmaskBlock records that a member of staff unmasks a suppressed address, and
+// redirects to the page that shows it.
 func (s *console) unmaskBlock(p *page) error {
 	b, err := p.block()
 	if err != nil {

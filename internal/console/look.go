@@ -11,8 +11,8 @@ import (
 	"github.com/connectlink/connectlink/internal/store/find"
 )
 
-// opened is an invite with what is personal about it, for this package to mask.
-// Nothing of content reaches a page but through masked or a reveal.
+// opened is an invite with its personal data, which this package masks. Content
+// reaches a page only through masked or package reveal.
 type opened struct {
 	find.Invite
 	content invite.Content

@@ -121,7 +121,7 @@ func TestEveryRouteIsForWhoTheMatrixSays(t *testing.T) {
 					t.Errorf("%s for %s in %s: %d", name, role, mode, a.StatusCode)
 				}
 			}
-			// Another project, and what is no project or mode, look alike: not there.
+			// Another project and an unknown project or mode get the same answer: 404.
 			for _, place := range [][2]string{{"other", "test"}, {"other", "live"}, {"nobodys", "test"}, {"default", "both"}} {
 				if a := b.do(r.Method, filled(r.Path, place[0], place[1]), nil); a.StatusCode != http.StatusNotFound || strings.Contains(a.body, "Fabrikam") {
 					t.Errorf("%s for %s in %s: %d", name, role, place, a.StatusCode)
@@ -137,7 +137,7 @@ func TestEveryRouteIsForWhoTheMatrixSays(t *testing.T) {
 	}
 }
 
-// What is of another mode or project is not there, whatever the role.
+// Objects of another mode or project answer 404, for every role.
 func TestObjectsOfOtherPlacesAreNotThere(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

@@ -26,7 +26,8 @@ func (l place) neighbours(to func(name, id string) string, first, last, next str
 		if next != "" {
 			older = to("after", next)
 		}
-		// What is newer than where a search for rare ones went on is newer than here.
+		// Matches newer than the position at which a search in parts continued are
+		// newer than this page.
 		if from := cmp.Or(first, next); l.after != "" && from != "" {
 			newer = to("before", from)
 		}

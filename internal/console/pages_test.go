@@ -142,7 +142,8 @@ func TestPagesAreAccessible(t *testing.T) {
 	}
 }
 
-// picture writes screenshots of the whole page where somebody wants them.
+// picture writes screenshots of the whole page if CONNECTLINK_SCREENSHOTS
+// is set.
 func (s *site) picture(ctx context.Context, name string) {
 	s.t.Helper()
 	folder := os.Getenv(screenshots)

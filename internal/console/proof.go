@@ -69,14 +69,14 @@ func (s *console) compose(p *page, o opened, note string, kind message.Kind) (*p
 	return w.preview(), nil
 }
 
-// written renders the message anew from what is stored: sent messages are not
-// kept. Who it is for is masked, and the code of its link.
+// written renders the message again from the stored data: sent messages are
+// not stored. The recipient and the code of the link are masked.
 func (s *console) written(p *page, o opened, note string, kind message.Kind) (w proof, err error) {
 	brand, c := p.project.Brand, o.content
 	if note == "" {
 		note = c.Note
 	}
-	// A link that is over would not be rendered; what was said when it was sent is.
+	// An expired link would not be rendered; the times of the sending are used.
 	now, ends := o.Now, orZero(o.ExpiresAt)
 	if o.DeliveryCreated != nil && *o.DeliveryCreated != now && kind == kindOf(o) {
 		now = *o.DeliveryCreated
@@ -108,10 +108,9 @@ func (s *console) written(p *page, o opened, note string, kind message.Kind) (w 
 	return w, err
 }
 
-// exhibit answers with a document that is shown in a frame, and is to be looked
-// at only. It is somebody else's page as far as this console is concerned: its
-// own policy allows inline style, which it needs, and no script, no request, no
-// form and no navigation.
+// serveSandboxed writes an HTML document for a script-less iframe. Its policy
+// allows the inline style that the document needs, and no script, request, form
+// or navigation.
 func (p *page) exhibit(document string) error {
 	h := p.Response().Header()
 	h.Set("Content-Security-Policy", "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'")
@@ -119,9 +118,9 @@ func (p *page) exhibit(document string) error {
 	return p.HTML(http.StatusOK, lifeless(document))
 }
 
-// lifeless takes out of a document whatever leads elsewhere: where links and
-// forms lead to, scripts, and turning to another page by itself. A sandbox keeps a form
-// from being sent, but not a link from being followed within its frame.
+// lifeless removes everything from a document that leads elsewhere: targets of links
+// and forms, scripts, and automatic redirects. A sandbox stops a form, but not a link
+// inside its frame.
 func lifeless(document string) string {
 	var b strings.Builder
 	b.Grow(len(document))

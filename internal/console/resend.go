@@ -38,7 +38,7 @@ type resendPage struct {
 	Correct                     bool              // opened to correct the address
 	OldEmail, OldPhone          string            // masked
 	Suggested                   string            // the address that was probably meant
-	Sure                        bool              // what was asked about the address was answered by sending again
+	Sure                        bool              // the question about the address was answered by submitting again
 	Asked                       bool              // something is asked about it now
 	Searched                    bool              // the address proposed is the one that was searched for
 	CanShow                     bool              // the old address may be put into its field

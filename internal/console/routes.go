@@ -9,7 +9,7 @@ import (
 	"github.com/connectlink/connectlink/internal/access"
 )
 
-// door is a route that needs nobody to be signed in.
+// door is a route that needs no session.
 type door struct {
 	method, path string
 	do           echo.HandlerFunc
@@ -95,9 +95,9 @@ func (s *console) routes() []route {
 	}
 }
 
-// shownAt leads from the address of a form's answer to the page that the form
-// stands on: whoever signs in again, or changes the language, comes back to what
-// the address bar said.
+// shownAt redirects from the address of a form's answer to the page that
+// contains the form, so that a sign-in or a change of language returns to the
+// page in the address bar.
 func (s *console) shownAt(p *page) error {
 	here := p.Request().URL.EscapedPath()
 	return p.Redirect(http.StatusSeeOther, here[:strings.LastIndexByte(here, '/')])

@@ -18,7 +18,7 @@ type sawPage struct {
 	FrameURL  string
 	Tabs      []tab   // what of it
 	Looks     [][]tab // how it is looked at
-	Kept      string  // how near to what was sent this is
+	Kept      string  // how close the preview is to the message that was sent
 	Elsewhere bool    // the link leads to Pipedream's page, and there is none of ours
 }
 
@@ -98,8 +98,8 @@ func (d *sawPage) choose(p *page, now visit.State) {
 	})
 }
 
-// kept says how near what is shown is to what was sent: the message itself is
-// not kept, but which wording it was written with is.
+// kept describes how close the preview is to the sent message: the message is
+// not stored, but the version of its templates is.
 func (s *console) kept(p *page, o opened) (string, error) {
 	if o.DeliveryStatus == nil {
 		return p.t("No message is sent for this invite. This is how it would look."), nil
@@ -174,7 +174,7 @@ func (s *console) landing(p *page) error {
 	return p.exhibit(shown.HTML)
 }
 
-// draft is an invite as its pages need it, with what is personal hushed.
+// draft returns an invite as its pages need it, with masked personal data.
 func (s *console) draft(p *page, o opened) (issue.Draft, error) {
 	c := o.content
 	c.Inviter, c.Reason, c.Note = story.Hush(c.Inviter), story.Hush(c.Reason), story.Hush(c.Note)

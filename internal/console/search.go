@@ -12,7 +12,7 @@ import (
 	"github.com/connectlink/connectlink/internal/store/find"
 )
 
-// searchPage answers what somebody typed or pasted.
+// searchPage shows the results of a search.
 type searchPage struct {
 	*view.Base
 	Text    string
@@ -29,8 +29,8 @@ type searchPage struct {
 // perPage is how many invites a page lists.
 const perPage = 25
 
-// searchFor keeps what was typed, and goes on to the page that answers it: an
-// address or a number has no place in a URL.
+// searchFor stores the search text and redirects to the page that answers it:
+// addresses and numbers must not appear in a URL.
 func (s *console) searchFor(p *page) error {
 	form, err := p.form()
 	if err != nil {
@@ -50,8 +50,7 @@ func (p *page) toSearch(text string) error {
 	return p.Redirect(http.StatusSeeOther, query(p.frame.URL("search"), "of", handle))
 }
 
-// search finds invites by whatever names them. One that is named exactly is
-// shown at once.
+// search finds invites by any identifier. An exact match opens at once.
 func (s *console) search(p *page) error {
 	// A text in the URL, as an old bookmark has it, does not stay there.
 	if text := p.QueryParam("q"); text != "" {
@@ -96,7 +95,8 @@ func (s *console) search(p *page) error {
 	return p.show("search", d)
 }
 
-// names reports whether what was found was meant, rather than one of many.
+// names reports whether the hit was named exactly, rather than being one
+// of many.
 func names(by find.By) bool {
 	return by != find.ByName && by != find.ByDomain && by != find.ByLast4
 }
@@ -107,9 +107,9 @@ type inviteRow struct {
 	To, Name, App string
 	User          string
 	Badge         view.Badge
-	News          string            // why, or what is next
+	News          string            // the reason, or the next step
 	Why           string            // what it was found by
-	Typed         []contact.Stretch // what was searched for, with the letters marked that differ
+	Typed         []contact.Stretch // the search text, with the differing letters marked
 	Channel       string
 	Ends, Created time.Time
 }
@@ -137,7 +137,8 @@ func (p *page) rowsOf(hits []find.Hit) ([]inviteRow, error) {
 	return out, nil
 }
 
-// differs says by how much the address of a hit differs from what was typed.
+// differs returns the number of letters by which the address of a hit
+// differs from the search text.
 func (p *page) differs(h find.Hit) string {
 	switch {
 	case h.By == find.ByPhone && h.Slips == 1:
@@ -150,7 +151,8 @@ func (p *page) differs(h find.Hit) string {
 	return p.frame.TN("%d letter differs:", "%d letters differ:", h.Slips)
 }
 
-// slips marks in what was typed where it differs from the address of a hit.
+// slips marks the letters of the search text that differ from the address
+// of a hit.
 func (p *page) slips(h find.Hit) ([]contact.Stretch, error) {
 	o, err := p.open(h.Invite)
 	if err != nil {
@@ -163,7 +165,8 @@ func (p *page) slips(h find.Hit) ([]contact.Stretch, error) {
 	return contact.Slips(h.Typed, meant), nil
 }
 
-// foundBy says what a look-alike has in common with what was searched for.
+// foundBy returns the property that a similar invite shares with the
+// search text.
 func (p *page) foundBy(by find.By) string {
 	switch by {
 	case find.ByEmail:

@@ -39,7 +39,7 @@ func (s *console) door(c echo.Context, back string) signInPage {
 	return signInPage{Base: b, Back: back, Issuer: s.Issuer != nil, Password: s.Passwords}
 }
 
-// signIn shows the form; whoever is signed in goes on.
+// signIn shows the form; a signed-in session is redirected.
 func (s *console) signIn(c echo.Context) error {
 	to := back(c.QueryParam("back"))
 	signed, found, err := s.Staff.Session(c.Request().Context(), s.token(c))
@@ -61,8 +61,8 @@ func orStart(to string) string {
 	return to
 }
 
-// because says why somebody is here. The word comes from the address, so only
-// known ones mean something.
+// because returns the reason for the sign-in page. The word comes from the
+// address, so only known words are translated.
 func because(b *view.Base, why string) string {
 	switch account.Ended(why) {
 	case account.EndedIdle:
@@ -142,8 +142,8 @@ func (s *console) browser(c echo.Context) grant.Browser {
 	return grant.Browser{Token: s.token(c), Device: device(c.Request().UserAgent()), Origin: s.origin(c)}
 }
 
-// flow is what a browser keeps while somebody is at the issuer: sealed, so that
-// nobody who is not signed in makes us store anything.
+// flow is the state that a browser keeps, sealed, during the sign-in at the
+// issuer: a request without a session stores nothing at the server.
 type flow struct {
 	oidc.Flow
 	Back string    `json:"back"`
@@ -155,7 +155,7 @@ const flowLasts = 10 * time.Minute
 
 func flowPlace() seal.AD { return seal.AD{Column: "console.sign_in"} }
 
-// toIssuer sends somebody to the issuer.
+// toIssuer redirects to the issuer.
 func (s *console) toIssuer(c echo.Context) error {
 	if s.Issuer == nil {
 		return echo.ErrNotFound

@@ -48,7 +48,7 @@ func TestSingleSignOnLeadsBackToThePageThatWasWanted(t *testing.T) {
 	if page := b.follow(a); !strings.Contains(page.body, "Pat u1") || !strings.Contains(page.body, "Agent") {
 		t.Error("the page does not say who is signed in")
 	}
-	// Whoever has no role, and what cannot be believed, stays outside.
+	// People without a role, and invalid answers of the issuer, are refused.
 	for name, c := range map[string]struct {
 		form   url.Values
 		status int

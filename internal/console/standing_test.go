@@ -47,8 +47,8 @@ func (b *browser) sentence(id invite.ID) string {
 	return strings.Join(strings.Fields(text), " ")
 }
 
-// Once a person had opened an invite, whatever became of it later stood behind
-// that: one that was sent again, and came back, was "opened 3 days ago".
+// Regression: an earlier visit hid all later news. An invite that was resent
+// and bounced was shown as "opened 3 days ago".
 func TestBugABounceIsNotHiddenByAnEarlierVisit(t *testing.T) {
 	t.Parallel()
 	w := newWard(t)
@@ -66,7 +66,7 @@ func TestBugABounceIsNotHiddenByAnEarlierVisit(t *testing.T) {
 			t.Errorf("sent again, and came back: %q lacks %q", got, want)
 		}
 	}
-	// Somebody opens it all the same, and that is the news.
+	// The person opens the link anyway: the page shows this newest event.
 	w.move(id, invite.Event{Type: invite.EventContinued, At: time.Now().Add(time.Second)})
 	if got := b.sentence(id); !strings.Contains(got, "The person continued to Pipedream") {
 		t.Errorf("went on: %s", got)
@@ -108,8 +108,8 @@ func TestBugTheSentenceNamesTheAccountAndAnErasure(t *testing.T) {
 	}
 }
 
-// Once the audit log offered everybody who may sign in as somebody to look for,
-// and showed each project's administrators the sign-ins of all the others.
+// Regression: the audit log offered all staff of the installation as a filter,
+// and showed each project's administrators the sign-ins of all others.
 func TestBugTheAuditLogNamesNobodyOfAnotherProject(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

@@ -102,7 +102,8 @@ func (s stream) event() (data string, ok bool) {
 	return data, false
 }
 
-// Once, whoever had a page open saw what happened for ten more minutes.
+// Regression: an open page received events for ten more minutes after
+// access ended.
 func TestBugAnOpenStreamEndsWithTheRightToSeeIt(t *testing.T) {
 	t.Parallel()
 	w := newWard(t)
@@ -138,9 +139,9 @@ func TestBugAnOpenStreamEndsWithTheRightToSeeIt(t *testing.T) {
 	}
 }
 
-// A browser comes back to its stream by itself. Once, that counted as somebody
-// who is at the desk: a page that stood open was never signed out, and ate what
-// was to be said to the person.
+// A browser reconnects to its stream automatically. Regression: a reconnect
+// counted as activity, so an open page was never signed out, and it consumed
+// flash messages.
 func TestBugAPageThatListensIsNobodyAtTheDesk(t *testing.T) {
 	t.Parallel()
 	w := newWard(t)

@@ -51,8 +51,8 @@ type channelRow struct {
 	Badge         view.Badge
 }
 
-// Runbook names the sections of docs/operations.md for whoever has to act. The
-// file comes with the source and is served nowhere, so there is nothing to link to.
+// Runbook names the sections of docs/operations.md for operators. The file comes
+// with the source and is not served, so the page cannot link to it.
 func Runbook() []string {
 	return []string{"When something is wrong", "Metrics", "Logs", "Backup", "Rotating secrets"}
 }
@@ -145,7 +145,7 @@ func (p *page) jobState(state queue.JobState) string {
 	return string(state)
 }
 
-// pace says how fast an account is sent messages at most.
+// pace returns the rate limit of a provider account as a sentence.
 func (s *console) pace(p *page, account string) string {
 	if s.PaceOf == nil {
 		return ""
@@ -229,7 +229,7 @@ func (s *console) resumeSending(p *page) error {
 	return p.done(p.frame.URL("system"), "good", p.t("Sending resumed. Queued messages go out now."))
 }
 
-// held are the channels that somebody stopped here, for the banner.
+// held returns the paused channels, for the banner.
 func (s *console) held(ctx context.Context, p *page) ([]view.Held, error) {
 	lanes, err := queue.ListHeld(ctx, s.DB, p.by.ProjectID)
 	if err != nil {

@@ -85,7 +85,8 @@ func TestConsoleAAViewerIsNotToldHowNearAnAddressIs(t *testing.T) {
 	}
 }
 
-// The form says whom it is about, and proposes what was searched for.
+// The form names the person and fills in the address that was searched
+// for.
 func TestConsoleATheCorrectionNamesThePersonAndProposesWhatWasSearched(t *testing.T) {
 	t.Parallel()
 	s := patAmongOthers(t)

@@ -14,8 +14,8 @@
 // It owns status codes, headers and the limit on guessing. What a code leads to
 // is decided by package visit, what it looks like by package view.
 //
-// There are no cookies. A POST carries no credential but the code in its path,
-// which whoever could forge the request would have to know, so there is nothing
-// that a cross-origin check would protect; and under no-referrer browsers send
-// "Origin: null", which such a check would refuse.
+// There are no cookies. The only credential of a POST is the code in its path.
+// An attacker who can forge the request already has the code, so a cross-origin
+// check would protect nothing. Under no-referrer, browsers send "Origin: null",
+// which such a check would refuse.
 package linkpage

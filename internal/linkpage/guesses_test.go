@@ -79,7 +79,8 @@ func TestGuessesHitNothingAndAreSlowedDown(t *testing.T) {
 	}
 }
 
-// nowhere are the kinds of codes that nobody may tell apart.
+// nowhere lists the kinds of invalid codes whose answers must be
+// indistinguishable.
 func (s *site) nowhere() map[string]func() string {
 	erased := s.Invite(tracktest.Options{})
 	s.Exec(`UPDATE invites SET content = NULL WHERE id = $1`, erased.ID)

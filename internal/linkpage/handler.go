@@ -23,8 +23,8 @@ import (
 )
 
 const (
-	// bodyLimit is far above what forms send; the longest has 500 characters of
-	// somebody's own words.
+	// bodyLimit is far above the size of our forms; the longest text field has
+	// 500 characters.
 	bodyLimit = 16 << 10
 	// fetchLogWithin bounds what happens after the page is out.
 	fetchLogWithin = 2 * time.Second
@@ -138,7 +138,8 @@ func (h *handler) page(c echo.Context) error {
 	return nil
 }
 
-// fetched writes the fetch log, once the reader has the page: nobody waits for it.
+// fetched writes the fetch log after the page is sent, so that the reader does not
+// wait for it.
 func (h *handler) fetched(c echo.Context) {
 	_ = http.NewResponseController(c.Response().Writer).Flush() // not every writer can; then they wait after all
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Request().Context()), fetchLogWithin)
@@ -163,7 +164,7 @@ func (h *handler) press(c echo.Context) error {
 	return c.Redirect(http.StatusSeeOther, pressed.URL.Reveal())
 }
 
-// seen answers alike whatever comes of it: a beacon has no reader.
+// seen sends the same answer for every outcome: a beacon has no reader.
 func (h *handler) seen(c echo.Context) error {
 	form, err := fields(c)
 	if err != nil {
@@ -248,8 +249,8 @@ func (h *handler) resumable(p visit.Page) bool {
 	return p.Via == invite.SMS && h.OneWay(p.ProjectID, p.Livemode)
 }
 
-// fields reads a form. What is no form has no fields: the page and its script
-// send little, and a robot's body is nobody's fault worth a message.
+// fields reads a form. A malformed body has no fields: the page and its
+// script send small forms, and a bot's body needs no error message.
 func fields(c echo.Context) (url.Values, error) {
 	raw, err := io.ReadAll(c.Request().Body)
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 // inApp is a browser inside another app, in which the big sign-in pages refuse
 // to work.
 type inApp struct {
-	name    string // as people know the app; empty when nobody can tell
+	name    string // the app's usual name; empty if unknown
 	android bool
 	ios     bool
 }

@@ -57,7 +57,7 @@ func readPath(path string) (canonical string, ok bool) {
 }
 
 // readCode takes the letters and digits of a code out of a path, up to the next
-// slash or CodeLength of them. tail is what was not read.
+// slash or CodeLength of them. tail is the unread rest.
 func readCode(s string) (code, tail string) {
 	var b strings.Builder
 	for i, r := range s {

@@ -52,8 +52,8 @@ func TestF05ALinkWithSomethingAroundItOpens(t *testing.T) {
 	}
 }
 
-// TestF05WrongCodesStayWrong: leniency makes no code of what is none, and each
-// wrong one still counts as a guess.
+// TestF05WrongCodesStayWrong: lenient parsing does not turn invalid codes into
+// valid ones, and each wrong code still counts as a guess.
 func TestF05WrongCodesStayWrong(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

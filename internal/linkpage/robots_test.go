@@ -54,7 +54,7 @@ func invitesEach(t *testing.T) int {
 // tabs is how many pages robots have open at once: most of their time they wait.
 const tabs = 4
 
-// robot is a browser's tab that nobody sits at.
+// robot is a browser tab without a person.
 type robot struct {
 	s   *site
 	tab context.Context
@@ -117,7 +117,7 @@ func behaviours() []behaviour {
 type behaviour struct {
 	name    string
 	do      func(robot, string) error
-	clicked bool // a real click, which nobody can tell from a person's
+	clicked bool // a real click, indistinguishable from a person's
 }
 
 // TestRobotsChangeNothingAndPeopleGetThroughAfterThem replays what robots do

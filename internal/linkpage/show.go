@@ -44,7 +44,7 @@ const returnAfter = 3
 // openAppAfter is shorter: an app waits with a sheet over it.
 const openAppAfter = 1
 
-// offerHelpAfter failed mints in a row a busy page names somebody to turn to.
+// offerHelpAfter failed mints in a row, the busy page names a contact.
 const offerHelpAfter = 3
 
 // show writes a page. An unknown code counts as a guess, and too many guesses
@@ -140,8 +140,8 @@ func (h *handler) data(c echo.Context, p visit.Page, x extra) view.Data {
 	d := view.Data{
 		Brand: brand.Name, Colour: brand.Colour, LogoURL: brand.LogoURL, SupportEmail: brand.SupportEmail,
 		LegalLine: brand.LegalLine, PrivacyURL: brand.PrivacyURL, TestMode: !p.Livemode,
-		// The app's logo stands on a third party's host, which has no business
-		// with somebody who only opened a page.
+		// The app's logo is on a third party's host, which must not learn of
+		// visitors who only opened a page.
 		App:         view.App{Name: p.App.Name, AuthType: p.App.AuthType},
 		Inviter:     contact.Clean(p.Content.Inviter, 80),
 		Reason:      contact.Clean(p.Content.Reason, 200),

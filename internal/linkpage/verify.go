@@ -56,9 +56,9 @@ func (h *handler) again(c echo.Context) error {
 	return h.asked(c, page, extra{})
 }
 
-// returned is what is seen where a product's app should have opened and did
-// not. The address says how it went, which anybody can write; so nothing is
-// looked up by it, and the page does not repeat it.
+// returned is the page for a return URL whose app did not open. Anyone can
+// write the outcome in its address, so the handler looks nothing up by it,
+// and the page does not repeat it.
 func (h *handler) returned(c echo.Context) error {
 	return writeAs(c, h.Pages, view.Returned.Status(), view.Returned, "", view.Data{})
 }

@@ -125,7 +125,7 @@ func TestBrowserEntersDigits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The field has the focus: what is typed or pasted goes there at once.
+	// The field has the focus: typed and pasted text goes there at once.
 	if err := chromedp.Do(ctx, chromedp.KeyEvent("12 34"), enter, chromedp.WaitVisible(chromedp.CSS(`.fault[role=alert]`))); err != nil {
 		t.Fatal(err)
 	}

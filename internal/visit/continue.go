@@ -26,12 +26,12 @@ const (
 	// day. Who presses again on the page that asks for it may be a person whose
 	// browser looks odd.
 	robotPresses = 10
-	// retryAfter is what a busy page says when Pipedream did not.
+	// retryAfter is the delay of a busy page without a delay from Pipedream.
 	retryAfter = 30 * time.Second
 )
 
-// Pressed is what a press of the button led to: the URL to go on to, or the
-// page that says why there is none.
+// Pressed is the result of a press of the button: the URL to continue to,
+// or the page that explains why there is none.
 type Pressed struct {
 	URL  secret.Text
 	Page Page
@@ -80,8 +80,8 @@ func (s *Service) Continue(ctx context.Context, code secret.Text, e Evidence) (P
 	return s.pressOnce(ctx, row, code, page, e)
 }
 
-// pressOnce presses for all who do so at once. Whoever comes here may have the
-// link: no passcode is asked for, or theirs was right.
+// pressOnce presses for all concurrent requests of one invite. The caller has
+// checked the passcode, if one is required.
 func (s *Service) pressOnce(ctx context.Context, row ledger.Coded, code secret.Text, page Page, e Evidence) (Pressed, error) {
 	// The press outlives the caller that began it: others wait for it too.
 	v, err, _ := s.flight.Do(row.ID.String(), func() (any, error) {
@@ -115,7 +115,8 @@ func (s *Service) hold(ctx context.Context, row ledger.Coded, e Evidence) (bool,
 }
 
 func (s *Service) press(ctx context.Context, row ledger.Coded, code secret.Text, e Evidence) (press, error) {
-	// What was found before the flight may be of before another one.
+	// The row read before the shared flight may be older than the previous
+	// flight.
 	row, ok, err := s.find(ctx, code)
 	if err != nil || !ok {
 		return press{state: Unknown}, err
@@ -140,10 +141,10 @@ func (s *Service) press(ctx context.Context, row ledger.Coded, code secret.Text,
 	return s.handOut(ctx, row.ID, code, &minted, e)
 }
 
-// fit reports whether a held link may be given: enough of it is left, and either
-// nobody had it yet or this is a person's same press again. One that a robot
-// got, or that the API handed out, is not given to a person too; and after a
-// failed connection a person wants a fresh one, whoever gave them the other.
+// fit reports whether a held link may be given: enough of its time is left, and
+// either it is unused or this is a repeated press of the same person. A link
+// that a bot got, or that the API handed out, is not given to a person. After a
+// failed connection a person gets a new link.
 func fit(l ledger.HeldLink, p invite.Progress) bool {
 	if p == invite.ConnectFailed || l.Spent || !invite.EnoughLeft(l.Granted, l.Left) {
 		return false

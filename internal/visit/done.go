@@ -21,10 +21,10 @@ const (
 	Errored   Outcome = "error"
 )
 
-// Done says what the page shows to a person who comes back from Pipedream:
+// Done returns the page for a person who comes back from Pipedream:
 // Connected once the account was confirmed, Finishing until then,
-// CouldNotConnect when Pipedream sent them back with an error; else what the
-// invite link's own page would show.
+// CouldNotConnect if Pipedream redirected with an error; else the page of
+// the invite link.
 func (s *Service) Done(ctx context.Context, code secret.Text, hint Outcome) (Page, error) {
 	page, row, err := s.done(ctx, code)
 	// A person who is under way is not stopped by a new link, nor by the end.
@@ -45,7 +45,8 @@ func (s *Service) Done(ctx context.Context, code secret.Text, hint Outcome) (Pag
 		}
 		return page, nil
 	}
-	// Whoever took their time at Pipedream may come back after the end.
+	// A person who took long at Pipedream may come back after the invite
+	// ended.
 	if s.confirmed(ctx, row.ID) {
 		page, _, err = s.done(ctx, code)
 		return page, err
@@ -90,9 +91,9 @@ func (s *Service) confirmed(ctx context.Context, id invite.ID) bool {
 	return ok
 }
 
-// cameBackWithError records a failure that only the redirect told of: without
-// it a press of "try again" would be taken for a double tap and get the spent
-// link. Pipedream's webhook, which says why, may come before or after.
+// cameBackWithError records a failure that only the redirect reported:
+// without it, "Try again" would be taken for a double tap and get the used
+// link. Pipedream's webhook with the reason may come before or after.
 func (s *Service) cameBackWithError(ctx context.Context, row ledger.Coded) error {
 	if row.Progress == invite.ConnectFailed {
 		return nil

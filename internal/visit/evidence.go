@@ -103,8 +103,9 @@ func (e Evidence) declared() bool {
 	return len(declared) > 0
 }
 
-// LooksLike classes a request. It is a guess for the timeline, and for not
-// counting robots as visitors; nobody is refused by it.
+// LooksLike classifies a request. It is a guess for the timeline, and
+// keeps bots from counting as visitors; no request is refused because of
+// it.
 func (e Evidence) LooksLike() Visitor {
 	declared, soft := e.signs()
 	switch {

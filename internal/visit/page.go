@@ -58,8 +58,8 @@ type Page struct {
 	Now       time.Time     // the database's
 	// ReplacedAt is when the newer message was asked for; only for Replaced.
 	ReplacedAt time.Time
-	// CanRenew: the page may offer a new link. CanReport: it may ask whether
-	// the link is for whoever reads it.
+	// CanRenew: the page may offer a new link. CanReport: it may offer the
+	// report "This isn't for me".
 	CanRenew, CanReport bool
 	// Failure is the class of the last failed connection: canceled, denied, error.
 	// FailedBefore: a new link was made since, so that the page is Ready.
@@ -83,8 +83,8 @@ type Page struct {
 // who just connected it, not for who finds the link later.
 const nameShown = 10 * time.Minute
 
-// Open says what the page of a code shows. It changes nothing. A code that
-// leads nowhere is the page Unknown, not an error.
+// Open returns the page of a code. It changes nothing. An invalid code has
+// the page Unknown, not an error.
 func (s *Service) Open(ctx context.Context, code secret.Text) (Page, error) {
 	row, ok, err := s.find(ctx, code)
 	if err != nil || !ok {
@@ -99,8 +99,8 @@ func (s *Service) find(ctx context.Context, code secret.Text) (ledger.Coded, boo
 
 func (s *Service) findIn(ctx context.Context, db postgres.DB, code secret.Text) (ledger.Coded, bool, error) {
 	if !access.ValidCode(code.Reveal()) {
-		// Looked for all the same: how long the answer takes must not tell what
-		// could have been a code.
+		// The lookup runs anyway: the response time must not disclose whether the
+		// text could be a code.
 		_, _, err := ledger.FindByCode(ctx, db, seal.Digest(code))
 		return ledger.Coded{}, false, err
 	}
@@ -174,8 +174,8 @@ func stateOf(row ledger.Coded) State {
 	}
 }
 
-// Shows is the page that the latest link of an invite leads to, for whoever asks
-// without having it. Events are the invite's, oldest first.
+// Shows returns the page of an invite's latest link, for callers without the
+// link. Events are the invite's, oldest first.
 func Shows(inv find.Invite, events []find.Event) State {
 	return stateOf(ledger.Coded{
 		Content: inv.Content, Status: inv.Status, Progress: inv.Progress, ReplacedBy: inv.ReplacedBy, GivesUpAt: inv.GivesUpAt, Now: inv.Now,
@@ -252,5 +252,5 @@ func isLoopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// String leaves out what is personal: pages end up in logs by accident.
+// String leaves out personal data: pages are logged by accident.
 func (p Page) String() string { return fmt.Sprintf("page %s of %s", p.State, p.InviteID) }

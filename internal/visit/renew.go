@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	// renewalsPerDay and renewalPause bound what a recipient, or whoever holds
-	// an old link, can have sent.
+	// renewalsPerDay and renewalPause limit the messages that a holder of an
+	// old link can cause.
 	renewalsPerDay = 3
 	renewalPause   = 2 * time.Minute
 )
@@ -33,10 +33,9 @@ func renewable(row ledger.Coded, c invite.Content) bool {
 	return state == Expired || state == Replaced
 }
 
-// Renew sends a new link to the recorded recipient, by the channel by which
-// the opened link came; to nobody else, whoever asks. The page says Sent
-// whatever became of it, so that it tells nobody about an address. A link that
-// is not over gives its own page.
+// Renew sends a new link to the recorded recipient only, by the channel of the
+// opened link. The page is Sent for every outcome, so that it discloses
+// nothing about an address. A link that has not ended gives its own page.
 //
 // The fresh message's link works; this code, and those before it, do not come
 // back to life, because to ask takes no more than having seen an old message.
@@ -66,7 +65,7 @@ func (s *Service) Renew(ctx context.Context, code secret.Text) (Page, error) {
 	return page, nil
 }
 
-// renewal is one that may be: what is to be renewed, and where the message goes.
+// renewal is a permitted renewal: the invite, and the recipient of the message.
 type renewal struct {
 	ledger.Locked
 	ledger.Renewable
@@ -75,7 +74,7 @@ type renewal struct {
 	to      Address
 }
 
-// renew does it, or says why not, in words for the log.
+// renew sends the new link, or returns the reason against it, for the log.
 func (s *Service) renew(ctx context.Context, tx pgx.Tx, code secret.Text) (string, error) {
 	row, ok, err := s.findIn(ctx, tx, code)
 	if err != nil || !ok {
@@ -110,7 +109,8 @@ func (s *Service) renew(ctx context.Context, tx pgx.Tx, code secret.Text) (strin
 	return "", s.storeRenewal(ctx, tx, r)
 }
 
-// hindrance says why nothing is sent, or nothing.
+// hindrance returns the reason why nothing is sent; empty if there is
+// none.
 func (s *Service) hindrance(ctx context.Context, tx pgx.Tx, r *renewal, asked invite.Content) (string, error) {
 	status := r.State.Status
 	if status == invite.Connected || status == invite.Revoked || status == invite.Scheduled || r.Content == nil {
@@ -122,7 +122,8 @@ func (s *Service) hindrance(ctx context.Context, tx pgx.Tx, r *renewal, asked in
 	}
 	address := content.Recipient.Address(r.channel)
 	if address == "" || address != asked.Recipient.Address(r.channel) || r.LinkType != invite.InviteLink {
-		// The newer invite is somebody else's: an old link must not write to them.
+		// The newer invite belongs to another person: an old link must not cause a
+		// message to them.
 		return "the newer invite has another recipient", nil
 	}
 	for _, d := range r.State.Deliveries {
@@ -158,7 +159,8 @@ func (s *Service) hindrance(ctx context.Context, tx pgx.Tx, r *renewal, asked in
 // link is left to dispatch, so that the page answers at once.
 func (s *Service) storeRenewal(ctx context.Context, tx pgx.Tx, r renewal) error {
 	if overdue := !r.State.GivesUpAt.After(r.Now); overdue && r.State.Status.Open() {
-		// It ended, only nobody had swept it up: the timeline says so first.
+		// The invite expired but was not swept yet: the timeline records the
+		// expiry first.
 		if err := s.record(ctx, tx, r.ID, invite.Event{Type: invite.EventExpired, Actor: invite.Actor{Kind: invite.ActorSystem}}); err != nil {
 			return err
 		}

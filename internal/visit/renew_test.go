@@ -256,7 +256,7 @@ func TestAReplacedLinkRenewsTheNewest(t *testing.T) {
 	if p := w.press(w.fresh(latest.ID)); p.URL.IsZero() {
 		t.Error("its new link does not work")
 	}
-	// What goes to somebody else is not triggered by the old link.
+	// An old link does not trigger a message to another person.
 	old, latest = replaced(tracktest.Options{Content: &invite.Content{Recipient: invite.Recipient{Email: "kim@customer.example"}}})
 	w.renew(old.Code, visit.Sent)
 	if n := w.messages(latest.ID); n != 1 {

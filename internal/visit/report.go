@@ -14,7 +14,7 @@ import (
 	"github.com/connectlink/connectlink/internal/store/ledger"
 )
 
-// Report is what somebody says for whom an invite is not.
+// Report is a report that an invite reached the wrong person.
 type Report struct {
 	Why      string // one of Whys
 	Words    string // their own, optional
@@ -27,8 +27,8 @@ func Whys() []string { return []string{"wrong_person", "not_expected", "scam"} }
 // maxWords bounds what a report may say, in characters.
 const maxWords = 500
 
-// Reporting says what the page for a report shows: NotMe where there is
-// something to end, else the link's own page.
+// Reporting returns the page for a report: NotMe if the link can be
+// cancelled, else the link's own page.
 func (s *Service) Reporting(ctx context.Context, code secret.Text) (Page, error) {
 	page, err := s.Open(ctx, code)
 	if err == nil && page.CanReport {
@@ -37,12 +37,12 @@ func (s *Service) Reporting(ctx context.Context, code secret.Text) (Page, error)
 	return page, err
 }
 
-// Report ends an invite because it reached the wrong person: it is revoked,
-// by the event "reported" rather than "revoked", so that the product hears of
-// it ("invite.reported") and nobody takes it for their own doing. An unknown
-// reason gives the page NotMe again; a link that leads nowhere, its own page.
+// Report ends an invite because it reached the wrong person: the event is
+// "reported" rather than "revoked", so that the product is notified
+// ("invite.reported") and does not take it for a revocation of its own. An
+// unknown reason gives the page NotMe again; an invalid link, its own page.
 //
-// Reporting twice is the same as once. Nobody is asked who they are.
+// A second report changes nothing. The reporter stays anonymous.
 func (s *Service) Report(ctx context.Context, code secret.Text, r Report, e Evidence) (Page, error) {
 	page, err := s.Reporting(ctx, code)
 	if err != nil || page.State != NotMe || !slices.Contains(Whys(), r.Why) {

@@ -15,7 +15,7 @@ import (
 // the timeline: a scanner may come back for days.
 const eventsKept = 20
 
-// Fetched records that somebody or something asked for the page.
+// Fetched records a request for the page by a person or a program.
 func (s *Service) Fetched(ctx context.Context, code secret.Text, e Evidence) error {
 	row, ok, err := s.find(ctx, code)
 	if err != nil || !ok || row.Content == nil {

@@ -11,9 +11,9 @@ import (
 	"github.com/connectlink/connectlink/internal/store/find"
 )
 
-// Stopping says what the page for ending messages shows: Stop where the code
-// came in a text or a mail, whatever has become of the invite since, else the
-// link's own page. It changes nothing.
+// Stopping returns the page for ending messages: Stop if the code came in a
+// text or a mail, in every state of the invite, else the link's own page. It
+// changes nothing.
 func (s *Service) Stopping(ctx context.Context, code secret.Text) (Page, error) {
 	page, err := s.Open(ctx, code)
 	// A retired code has no content: its address is not known any more.

@@ -284,7 +284,7 @@ func (s *Service) check(ctx context.Context, row ledger.Coded, code, typed secre
 		}
 		p, ok, err := ledger.FindPasscode(ctx, tx, row.ID)
 		if err != nil || !ok {
-			return err // nothing was asked for: the link's own page says how
+			return err // no passcode was requested: the link's own page explains it
 		}
 		said, err := s.compare(ctx, tx, row.ID, p, digits)
 		if err != nil {

@@ -130,7 +130,7 @@ func TestDigitsEndByTriesAndByTime(t *testing.T) {
 	w.press(tired.Code)
 	w.press(late.Code)
 	digits := w.digits(tired)
-	// What is not six digits counts as no try.
+	// Input other than six digits does not count as a wrong passcode.
 	for _, typed := range []string{"", "12345", "1234567", "abcdef", "12 34 5x"} {
 		if p := w.enter(tired, typed); p.Page.Verification.Said != visit.SaidMalformed || p.Page.Verification.Left != 5 {
 			t.Errorf("%q: %+v", typed, p.Page.Verification)
@@ -333,7 +333,7 @@ func TestNoDigitsAreSentWhereTheyMayNot(t *testing.T) {
 	if err != nil || !app.URL.IsZero() || app.Page.State != visit.Verify || w.passcodes(m) != 0 {
 		t.Errorf("in an app: %v, link %t, %s", err, !app.URL.IsZero(), app.Page.State)
 	}
-	// Digits that nobody asked for lead nowhere.
+	// Digits without a request are rejected.
 	if p := w.enter(m, "123456"); !p.URL.IsZero() {
 		t.Fatal("any digits lead on where none were sent")
 	}

@@ -1,10 +1,10 @@
 // Package story puts an invite into words for staff: where it stands in one
 // sentence, what to do next, and what happened, grouped by message.
 //
-// Everything here is a pure function of what was read and the time. It must not
-// read anything, and it must not decide who may see what: addresses come in as
-// they may be shown, masked or not, and words of people and providers have
-// their addresses masked by Hush.
+// Everything here is a pure function of the data read and the time. It must not
+// read anything, and it must not decide on permissions: addresses come in
+// masked or unmasked, as they may be shown, and texts of people and providers
+// have their addresses masked by Hush.
 package story
 
 import "time"

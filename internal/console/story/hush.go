@@ -14,12 +14,12 @@ var (
 	// As it stands in an address of the web, which bounces like to quote.
 	mailInURL = regexp.MustCompile(`[^\s<>()"',;:@/?&=]+%40[^\s<>()"',;:@/?&=%]+`)
 	// Seven digits or more, as people and providers write them, in any script and
-	// with whatever keeps them on one line.
+	// with any non-breaking separators.
 	numberInText = regexp.MustCompile(`\+?\p{Nd}[\p{Nd}\s\p{Z}\p{Pd}()./]{5,}\p{Nd}`)
 )
 
-// Hush masks the addresses in words that somebody else wrote: a bounce quotes
-// the address it is about, and a product may use one as a user's id.
+// Hush masks the addresses in texts of third parties: a bounce quotes its
+// address, and a product may use an address as a user's id.
 func Hush(text string) string {
 	text = mailInText.ReplaceAllStringFunc(text, func(m string) string {
 		bare := strings.TrimRight(m, ".!?")

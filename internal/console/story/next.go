@@ -18,15 +18,15 @@ const (
 	StepNew     Step = "new"
 )
 
-// Next is what is most probably right to do, by where an invite stands and
-// why; its label stands on the page's one big button.
+// Next returns the most probable next step for an invite's status and
+// reason, with the label of the page's main button.
 func Next(w Words, s Situation) (Step, string) {
 	over := s.Status == invite.Connected || s.Status == invite.Revoked
 	if m := s.Message; m != nil && !over {
-		// What the person said counts whatever became of the invite since.
+		// The person's reply counts, regardless of later changes of the invite.
 		switch {
 		case m.Status == invite.Complained, m.Reason == invite.MarkedSpam:
-			return StepNone, "" // nobody may write to them again
+			return StepNone, "" // no message may be sent to them
 		case m.Reason == invite.OptedOut:
 			return byReason(w, m.Reason)
 		}

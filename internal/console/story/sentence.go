@@ -22,12 +22,12 @@ type Situation struct {
 	ExpiresAt  time.Time
 	OpenUntil  time.Time // a page at Pipedream that was handed out works until then
 	ProgressAt time.Time // when the person got as far as Progress
-	SeenAt     time.Time // when the person last did anything; zero: never, or nobody knows
+	SeenAt     time.Time // when the person last did anything; zero: never or unknown
 	EndedAt    time.Time // of an expired or revoked invite
 	Connected  time.Time
 	Account    string // its name at the app, if it has one
 
-	Erased   bool // what was personal is gone, and the link with it
+	Erased   bool // the personal data and the link are erased
 	Replaced bool // by a newer invite
 	Reported bool // by the recipient: it is not for them
 }
@@ -49,8 +49,8 @@ func (s Situation) Newer() bool {
 	return s.Message != nil && s.Progress != invite.NotOpened && !s.SeenAt.IsZero() && s.Message.Began.After(s.SeenAt)
 }
 
-// Sentence says where an invite stands: what became of the message and the
-// person, then how long the link works.
+// Sentence describes the status of an invite: the outcome of the message
+// and the person's progress, then how long the link works.
 func Sentence(w Words, s Situation) string {
 	var parts []string
 	add := func(text string) {

@@ -258,7 +258,7 @@ func TestTheTimelineIsGroupedByAttemptNewestFirst(t *testing.T) {
 	}
 }
 
-// An event type that nobody put into words would stand on the page by its name.
+// An event type without a text would be shown by its identifier.
 func TestEveryKindOfEventHasWords(t *testing.T) {
 	t.Parallel()
 	file, err := parser.ParseFile(token.NewFileSet(), "../../invite/event.go", nil, 0)

@@ -38,7 +38,7 @@ type Entry struct {
 	Title  string
 	Advice string // what to do about it; empty where nothing is
 	Words  string // of a person or a provider
-	Who    string // who did it, where that is somebody
+	Who    string // the name of the actor; empty if the actor has none
 	Facts  []Fact // technical details
 }
 
@@ -57,8 +57,8 @@ const (
 // Fact is a technical detail: words of the machine, not translated.
 type Fact struct{ Name, Value string }
 
-// Timeline puts events into words, the newest try first. who names an actor
-// that is somebody: a key, a member of staff.
+// Timeline describes events, the newest attempt first. who returns the name
+// of an actor that has one: an API key or a member of staff.
 func Timeline(w Words, events []Happened, app string, who func(invite.Actor) string) []Try {
 	var tries []Try
 	of := map[invite.DeliveryID]int{} // which try a message belongs to
@@ -256,7 +256,7 @@ func (o *Entry) reply(w Words, outcome string) {
 	}
 }
 
-// act is what somebody did.
+// act describes an action of a person or of the service.
 func (o *Entry) act(w Words, e Happened, app string) {
 	switch e.Type {
 	case invite.EventCreated:

@@ -17,7 +17,7 @@ type Base struct {
 	Here    string // path and query of this page, to come back to
 	Query   string // what stands in the search box
 
-	Me        string // whom the page is shown to; empty: nobody is signed in
+	Me        string // the name of the signed-in member of staff; empty without a session
 	Role      access.Role
 	ProjectID string // empty on pages of no project
 	Project   string // its brand's name
@@ -42,7 +42,7 @@ type Place struct {
 // URL is the place's home.
 func (p Place) URL() string { return root(p.ProjectID, p.Live) + "/home" }
 
-// Held is a lane that somebody stopped by hand, for the banner.
+// Held is a lane that staff paused, for the banner.
 type Held struct {
 	Channel string // "email", "sms"
 	Live    bool
@@ -50,7 +50,7 @@ type Held struct {
 	Since   time.Time
 }
 
-// Flash is what a page says once, about what was just done.
+// Flash is a message that a page shows once, after an action.
 type Flash struct {
 	Kind string // "good", "bad" or "note"
 	Text string // translated

@@ -75,9 +75,9 @@ func (l *words) tick(now, at time.Time) template.HTML {
 		at.Format(time.RFC3339), at.Format("2006-01-02 15:04:05")+" UTC", template.HTMLEscapeString(l.relative(at.Sub(now)))))
 }
 
-// relative is a distance in time in words. What is past is rounded to the nearest
-// hour or day; a time to come within two days is told to the minute, and down,
-// as somebody may rely on it.
+// relative returns a distance in time in words. Past times are rounded to the
+// nearest hour or day. A future time within two days is exact to the minute and
+// rounded down, because people rely on it.
 func (l *words) relative(d time.Duration) string {
 	const day = 24 * time.Hour
 	minutes, hours, days := int(d.Abs()/time.Minute), int(d.Abs()/time.Hour), int(d.Abs().Round(day)/day)

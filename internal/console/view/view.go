@@ -109,7 +109,7 @@ func (p *Pages) Language(chosen, acceptLanguage string) string {
 	}
 	wanted, _, err := language.ParseAcceptLanguage(acceptLanguage)
 	if err != nil {
-		wanted = nil // a header nobody can read is no wish
+		wanted = nil // an unreadable header states no preference
 	}
 	_, i, confidence := p.matcher.Match(wanted...)
 	if confidence == language.No {
@@ -142,8 +142,8 @@ func (p *Pages) Render(w io.Writer, name string, data Page) error {
 	return err
 }
 
-// Part writes one template of a page's file alone: for what is put into an open
-// page, such as a new row.
+// Part renders one template of a page's file, for a part that a script inserts
+// into an open page, such as a new row.
 func (p *Pages) Part(w io.Writer, name, part string, data Page) error {
 	t := p.pages[data.shell().Lang][name]
 	if t == nil {

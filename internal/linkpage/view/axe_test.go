@@ -11,7 +11,8 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// findings runs axe-core and gives what is serious or critical, as sentences.
+// findings runs axe-core and returns serious and critical violations as
+// sentences.
 const findings = `axe.run(document, { resultTypes: ["violations"] }).then(r => r.violations
 	.filter(v => v.impact === "serious" || v.impact === "critical")
 	.flatMap(v => v.nodes.map(n => v.impact + " " + v.id + ": " + n.html.slice(0, 120) + " – " + n.failureSummary.replace(/\s+/g, " "))))`
@@ -53,7 +54,7 @@ func examineAll(t *testing.T, lang, axe string) {
 		}
 		return found
 	}
-	// The instrument first: it must find what is spoilt on purpose.
+	// The instrument first: it must find the deliberate violations.
 	open("not_me", `document.querySelector("label.field").remove();
 		document.documentElement.removeAttribute("lang"); document.querySelector(".lead").style.color = "#ddd"`)
 	spoilt := strings.Join(examine(), "\n")
@@ -68,7 +69,7 @@ func examineAll(t *testing.T, lang, axe string) {
 	}
 	slices.Sort(names)
 	for _, name := range names {
-		// What is folded or hidden until it is wanted counts too.
+		// Folded and hidden parts are checked too.
 		open(name, `document.querySelectorAll("details").forEach(d => d.open = true);
 			document.querySelectorAll("button[hidden]").forEach(b => b.hidden = false)`)
 		for _, scheme := range []string{"light", "dark"} {

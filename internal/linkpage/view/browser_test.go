@@ -58,7 +58,8 @@ func serve(t *testing.T, seen chan<- time.Time) *httptest.Server {
 	return srv
 }
 
-// measure reports what is wrong with the page as it stands, in sentences.
+// measure returns the faults of the page in its current state, as
+// sentences.
 const measure = `(() => {
   const faults = [];
   if (document.documentElement.scrollWidth > innerWidth) faults.push("is " + document.documentElement.scrollWidth + " px wide");
@@ -92,7 +93,7 @@ func TestPagesFitTheirScreens(t *testing.T) {
 	t.Parallel()
 	ctx := browser(t)
 	srv := serve(t, nil)
-	// The instrument first: it must find what is spoilt on purpose.
+	// The instrument first: it must find the deliberate violations.
 	if err := chromedp.Do(ctx, chromedp.EmulateViewport(390, 844), chromedp.Navigate(srv.URL+"/page/en/ready")); err != nil {
 		t.Fatal(err)
 	}

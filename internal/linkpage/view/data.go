@@ -44,8 +44,8 @@ type Data struct {
 	// CodePath is "/c/{code}": the button posts there, the beacon to
 	// CodePath + "/seen".
 	CodePath string
-	// Chosen is the language that the reader chose by hand; it goes along to
-	// whatever the page leads to. Empty when nobody chose.
+	// Chosen is the language that the reader chose; links of the page keep it.
+	// Empty without a choice.
 	Chosen string
 	// Query is what this page's own address has to keep when the language is
 	// changed, such as "stay=1".
@@ -79,7 +79,7 @@ type Data struct {
 	CanReport   bool
 	ReportPath  string // CodePath + "/not-me" when empty
 	Unchosen    bool   // NotMe: sent without a reason
-	Words       string // NotMe: what was written then
+	Words       string // NotMe: the text of the earlier submission
 	CanSuppress bool   // NotMe: the address can be kept from more messages
 
 	// StopPath takes the form that ends text messages; CanResume offers, once
@@ -97,7 +97,7 @@ type Data struct {
 	// holds the code. Empty leaves out what needs it.
 	PageURL string
 	InApp   InAppBrowser
-	// Stay: the person chose the page as it is, whatever app it is in.
+	// Stay: the person chose to stay in the in-app browser.
 	Stay bool
 }
 
@@ -159,7 +159,7 @@ type shown struct {
 	VerifyPath, AnotherPath  string
 	VerifyLasts, VerifyWait  string // in words
 	VerifyWaitSeconds        int
-	StayPath                 string       // the ready page, whatever the browser
+	StayPath                 string       // the ready page, in any browser
 	InsidePath               string       // the page for an app that only scripts can tell; its name is added
 	OpenURL                  template.URL // opens PageURL in Android's browser
 	QR                       qr           // of PageURL; empty where there is none

@@ -12,7 +12,7 @@ import (
 )
 
 // TestGContinueIsOnTheFirstScreenOfPhones measures the visible part of small
-// phones: what is below it has to be scrolled to before the link can be used.
+// phones: the button must be usable without scrolling.
 func TestGContinueIsOnTheFirstScreenOfPhones(t *testing.T) {
 	t.Parallel()
 	ctx := browser(t)

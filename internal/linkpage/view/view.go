@@ -1,6 +1,6 @@
-// Package view owns what recipients see in a browser: the states of an invite
-// link's page, the data each may show, the templates' execution and the content
-// security policy that fits what was rendered.
+// Package view owns the pages that recipients see in a browser: the states of
+// an invite link's page, the data each may show, the templates' execution and
+// the content security policy of the rendered page.
 //
 // It must not decide which state an invite is in, read a request or write a
 // header: package linkpage does. It never sees a connect link or a whole
@@ -36,7 +36,7 @@ const (
 	Expired         State = "expired"
 	Replaced        State = "replaced"
 	Revoked         State = "revoked"
-	Unknown         State = "unknown"  // a code that is nobody's, or was deleted
+	Unknown         State = "unknown"  // an unknown or deleted code
 	TooMany         State = "too_many" // guessing is slowed down
 	// Finishing is /done before the connection is confirmed; afterwards /done
 	// shows Connected or CouldNotConnect.
@@ -168,7 +168,7 @@ func parse(l *message.Language, layout []byte) (map[State]*template.Template, er
 func (p *Pages) Language(locale, acceptLanguage string) string {
 	wanted, _, err := language.ParseAcceptLanguage(acceptLanguage)
 	if err != nil {
-		wanted = nil // a header nobody can read is no wish
+		wanted = nil // an unreadable header states no preference
 	}
 	if t, err := language.Parse(locale); err == nil && locale != "" {
 		wanted = append([]language.Tag{t}, wanted...)
