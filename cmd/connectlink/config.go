@@ -10,7 +10,7 @@ import (
 )
 
 type configCommand struct {
-	Check configCheckCommand `cmd:"" help:"Say every fault of the configuration, or what it amounts to, without its secrets."`
+	Check configCheckCommand `cmd:"" help:"Check the configuration and print its faults, or the effective values without secrets."`
 }
 
 type configCheckCommand struct {

@@ -24,7 +24,7 @@ import (
 type devCommand struct {
 	State   string        `help:"Folder that keeps the database, its keyset and the API key between runs; one in your cache folder unless given." env:"CONNECTLINK_STATE_DIR" type:"path" placeholder:"FOLDER"`
 	Listen  string        `help:"Loopback address or port to serve on; CONNECTLINK_LISTEN unless given, else 127.0.0.1 with port 8080 or the next free one." placeholder:"HOST:PORT"`
-	Pace    time.Duration `help:"How long one step of a scripted recipient takes." default:"1s"`
+	Pace    time.Duration `help:"Duration of one step of a test recipient." default:"1s"`
 	JSON    bool          `name:"json" help:"Print one JSON object (url, api_key, inbox_url, console_url) instead of the tour."`
 	Verbose bool          `short:"v" help:"Log every request and every attempt to standard error."`
 }

@@ -49,7 +49,7 @@ func (f *findings) note(what string) { _, _ = fmt.Fprintf(f.e.stdout, "note  %s\
 func (c *doctorCommand) Run(e *env) error {
 	f := &findings{e: e}
 	cfg, err := c.load(e)
-	f.tried("configuration", err, "Correct what is named; `connectlink config check` shows the result. The rest cannot be tried before.")
+	f.tried("configuration", err, "Correct the named settings; `connectlink config check` shows the result. The other checks need a valid configuration.")
 	if err != nil {
 		return &exitError{exitFailed, errors.New("the configuration is wrong")}
 	}

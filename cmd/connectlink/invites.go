@@ -10,8 +10,8 @@ type invitesCommand struct {
 	Create invitesCreateCommand `cmd:"" help:"Create an invite and send it, by --email or --phone; with neither, print a link to hand over."`
 	Get    invitesGetCommand    `cmd:"" help:"Show one invite with its deliveries and its timeline."`
 	List   invitesListCommand   `cmd:"" help:"List invites, newest first."`
-	Resend invitesResendCommand `cmd:"" help:"Send an invite again; to a corrected address or by another channel if you say so."`
-	Revoke invitesRevokeCommand `cmd:"" help:"End an invite for good."`
+	Resend invitesResendCommand `cmd:"" help:"Resend an invite, optionally to a corrected address or by another channel."`
+	Revoke invitesRevokeCommand `cmd:"" help:"Revoke an invite. This cannot be undone."`
 }
 
 // fields are those of a JSON object; put leaves out empty values.
@@ -37,11 +37,11 @@ type invitesCreateCommand struct {
 	Email          string `help:"Send by email, to this address." xor:"channel" placeholder:"ADDRESS"`
 	Phone          string `help:"Send by SMS, to this number." xor:"channel" placeholder:"NUMBER"`
 	Name           string `help:"The recipient's name."`
-	Inviter        string `help:"Who asks." placeholder:"NAME"`
+	Inviter        string `help:"Name of the person who invites, shown to the recipient." placeholder:"NAME"`
 	Note           string `help:"A short note to the recipient." placeholder:"TEXT"`
 	ValidFor       int    `help:"How long the invite link works." placeholder:"SECONDS"`
-	ReturnURL      string `help:"Where the recipient ends." placeholder:"URL"`
-	IfActive       string `help:"What to do when an invite for this user and app is active: error, return or replace. Without it there will be two." placeholder:"WHAT"`
+	ReturnURL      string `help:"URL to return the recipient to." placeholder:"URL"`
+	IfActive       string `help:"What to do if an invite for this user and app is active: error, return or replace. The default creates another invite." placeholder:"WHAT"`
 	IdempotencyKey string `help:"Repeat a create safely under the same key." placeholder:"KEY"`
 }
 
@@ -91,12 +91,12 @@ func (c *invitesGetCommand) Run(e *env) error {
 type invitesListCommand struct {
 	remote
 	Status    string `help:"Only invites in this status."`
-	Channel   string `help:"Only those by email, sms or link."`
-	App       string `help:"Only those for this app." placeholder:"SLUG"`
-	User      string `help:"Only this external user's." placeholder:"ID"`
-	Recipient string `help:"Only those to this address or number."`
-	Limit     int    `help:"How many." default:"20"`
-	Cursor    string `help:"Go on from an earlier page's next_cursor."`
+	Channel   string `help:"Only this channel: email, sms or link."`
+	App       string `help:"Only invites for this app." placeholder:"SLUG"`
+	User      string `help:"Only invites of this external user." placeholder:"ID"`
+	Recipient string `help:"Only invites to this address or number."`
+	Limit     int    `help:"Maximum number of results." default:"20"`
+	Cursor    string `help:"Continue from an earlier page's next_cursor."`
 }
 
 // Run lists invites. The filters stand in the body: URLs are logged by proxies,
@@ -117,7 +117,7 @@ func (c *invitesListCommand) Run(e *env) error {
 type invitesResendCommand struct {
 	remote
 	one
-	Channel        string `help:"email, sms or link; the same as before unless given."`
+	Channel        string `help:"email, sms or link; the previous channel by default."`
 	Email          string `help:"The corrected address." placeholder:"ADDRESS"`
 	Phone          string `help:"The corrected number." placeholder:"NUMBER"`
 	Note           string `help:"A short note to the recipient." placeholder:"TEXT"`
@@ -138,7 +138,7 @@ func (c *invitesResendCommand) Run(e *env) error {
 type invitesRevokeCommand struct {
 	remote
 	one
-	Reason string `help:"Why, for the timeline." placeholder:"TEXT"`
+	Reason string `help:"Reason, for the timeline." placeholder:"TEXT"`
 }
 
 // Run revokes an invite.

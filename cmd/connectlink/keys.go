@@ -21,19 +21,19 @@ import (
 )
 
 type keysCommand struct {
-	Create keysCreateCommand `cmd:"" help:"Make an API key. It is shown once."`
-	List   keysListCommand   `cmd:"" help:"List API keys, newest first; the keys themselves are not kept."`
-	Revoke keysRevokeCommand `cmd:"" help:"End an API key; running services stop taking it within 5 seconds."`
+	Create keysCreateCommand `cmd:"" help:"Create an API key. It is shown only once."`
+	List   keysListCommand   `cmd:"" help:"List API keys, newest first; the keys themselves are not stored."`
+	Revoke keysRevokeCommand `cmd:"" help:"Revoke an API key; running services reject it within 5 seconds."`
 }
 
 type keysCreateCommand struct {
 	settings
-	Name        string        `help:"What to tell it by in lists." required:""`
-	Project     string        `help:"The product it is for." default:"${default_project}"`
-	Live        bool          `help:"Make a live key: real vendors, real people. Without it the key is a test key, and nothing leaves the service."`
-	Environment string        `help:"Pipedream's environment of a live key: development (your own team) or production. The project's unless given." enum:"development,production," default:"" placeholder:"NAME"`
-	Scope       []string      `help:"What it may do, of ${scopes}. The first three unless given." placeholder:"SCOPE"`
-	ExpiresIn   time.Duration `help:"How long it works, for example 2160h. Without end unless given."`
+	Name        string        `help:"Name shown in lists." required:""`
+	Project     string        `help:"The key's product." default:"${default_project}"`
+	Live        bool          `help:"Create a live key: real providers, real people. Without it, the key is a test key and sends nothing."`
+	Environment string        `help:"Pipedream's environment of a live key: development (your own team) or production. Defaults to the project's." enum:"development,production," default:"" placeholder:"NAME"`
+	Scope       []string      `help:"Scopes of the key, from ${scopes}. Defaults to the first three." placeholder:"SCOPE"`
+	ExpiresIn   time.Duration `help:"Lifetime of the key, for example 2160h. No expiry by default."`
 	JSON        bool          `name:"json" help:"Print JSON."`
 }
 
@@ -144,7 +144,7 @@ func keyState(k account.Key) string {
 type keysRevokeCommand struct {
 	settings
 	ID            string `arg:"" help:"The key's id, key_…."`
-	CancelPending bool   `help:"Also revoke the invites that it made and that are not sent yet: scheduled, waiting for a link, or queued. Needs the keyset."`
+	CancelPending bool   `help:"Also revoke the key's unsent invites: scheduled, waiting for a link, or queued. Needs the keyset."`
 }
 
 // Run revokes a key.

@@ -10,7 +10,7 @@ import (
 
 type keysetCommand struct {
 	Create keysetCreateCommand `cmd:"" help:"Print a new keyset, for CONNECTLINK_KEYSET."`
-	Rotate keysetRotateCommand `cmd:"" help:"Print the configured keyset with a new primary key. What old keys sealed still opens."`
+	Rotate keysetRotateCommand `cmd:"" help:"Print the configured keyset with a new primary key. Data sealed with old keys can still be opened."`
 }
 
 type keysetCreateCommand struct {
@@ -19,8 +19,8 @@ type keysetCreateCommand struct {
 
 // Help is shown by keyset create --help.
 func (keysetCreateCommand) Help() string {
-	return "The keyset seals addresses, links and everything else that is personal: whoever has it and the database reads all of it, " +
-		"and without it nothing can be read again. Keep it where you keep passwords, and a copy elsewhere."
+	return "The keyset seals addresses, links and all other personal data: anyone with both the keyset and the database can read all of it, " +
+		"and without the keyset nothing can be read. Store it like a password, with a copy in another place."
 }
 
 // Run prints a new keyset.
@@ -44,7 +44,7 @@ type keysetRotateCommand struct {
 	settings
 	Introduce bool `xor:"step" help:"Step 1 of 3: add a new key without using it."`
 	Promote   bool `xor:"step" help:"Step 2 of 3: seal with the newest key from now on."`
-	Retire    bool `xor:"step" help:"Step 3 of 3: drop every key but the primary one. What only they can open is lost."`
+	Retire    bool `xor:"step" help:"Step 3 of 3: drop every key but the primary one. Data sealed with the dropped keys is lost."`
 }
 
 // Help is shown by keyset rotate --help.

@@ -35,23 +35,23 @@ const (
 
 // commands is the command line.
 type commands struct {
-	Dev         devCommand         `cmd:"" group:"Run" help:"Run everything on this machine with nothing set up: a database, stand-ins for the vendors, an API key."`
-	Serve       serveCommand       `cmd:"" group:"Run" help:"Run the service as it is configured."`
-	Migrate     migrateCommand     `cmd:"" group:"Run" help:"Bring the database's schema up to date."`
-	Healthcheck healthcheckCommand `cmd:"" group:"Run" help:"Ask the service on this machine whether it is ready; for containers."`
+	Dev         devCommand         `cmd:"" group:"Run" help:"Run everything on this machine without any setup: a database, simulated providers, an API key."`
+	Serve       serveCommand       `cmd:"" group:"Run" help:"Run the service with its configuration."`
+	Migrate     migrateCommand     `cmd:"" group:"Run" help:"Apply pending database migrations."`
+	Healthcheck healthcheckCommand `cmd:"" group:"Run" help:"Check that the service on this machine is ready; for containers."`
 
 	Invites invitesCommand `cmd:"" group:"Invite" help:"Create, find, resend and revoke invites through the API."`
 
-	Suppressions suppressionsCommand `cmd:"" group:"Invite" help:"See, add and lift blocks of addresses through the API."`
-	Privacy      privacyCommand      `cmd:"" group:"Invite" help:"Export or erase what is held about a person through the API."`
-	Reasons      reasonsCommand      `cmd:"" group:"Invite" help:"Explain why messages do not arrive, and what to do about each."`
+	Suppressions suppressionsCommand `cmd:"" group:"Invite" help:"List, add and remove suppressions through the API."`
+	Privacy      privacyCommand      `cmd:"" group:"Invite" help:"Export or erase a person's data through the API."`
+	Reasons      reasonsCommand      `cmd:"" group:"Invite" help:"Explain the reasons why messages fail, and the fix for each."`
 
-	Keys      keysCommand      `cmd:"" group:"Administer" help:"Make, list and revoke API keys."`
-	Staff     staffCommand     `cmd:"" group:"Administer" help:"Make, list and end accounts for the support console."`
-	Keyset    keysetCommand    `cmd:"" group:"Administer" help:"Make or rotate the keys that seal what is personal."`
-	Config    configCommand    `cmd:"" group:"Administer" help:"Look at the configuration."`
-	Templates templatesCommand `cmd:"" group:"Administer" help:"Check and list the texts that recipients read."`
-	Doctor    doctorCommand    `cmd:"" group:"Administer" help:"Try everything the service depends on, and say what is wrong and what to do. Sends nothing."`
+	Keys      keysCommand      `cmd:"" group:"Administer" help:"Create, list and revoke API keys."`
+	Staff     staffCommand     `cmd:"" group:"Administer" help:"Create, list and disable accounts for the support console."`
+	Keyset    keysetCommand    `cmd:"" group:"Administer" help:"Create or rotate the keys that encrypt personal data."`
+	Config    configCommand    `cmd:"" group:"Administer" help:"Check the configuration."`
+	Templates templatesCommand `cmd:"" group:"Administer" help:"Check and list the texts for recipients."`
+	Doctor    doctorCommand    `cmd:"" group:"Administer" help:"Check everything the service depends on, and report problems with their fix. Sends nothing."`
 	Version   versionCommand   `cmd:"" group:"Administer" help:"Print the version."`
 
 	ShowVersion kong.VersionFlag `name:"version" help:"Print the version."`

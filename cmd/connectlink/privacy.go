@@ -13,13 +13,13 @@ import (
 )
 
 type privacyCommand struct {
-	Export privacyExportCommand `cmd:"" help:"Print everything that is held about a person, as JSON."`
-	Erase  privacyEraseCommand  `cmd:"" help:"Erase what is held about a person and end their open invites. There is no way back."`
+	Export privacyExportCommand `cmd:"" help:"Print all stored data about a person, as JSON."`
+	Erase  privacyEraseCommand  `cmd:"" help:"Erase a person's data and end their open invites. This cannot be undone."`
 }
 
 type privacyExportCommand struct {
 	remote
-	User   string `arg:"" help:"Your own id of the person, as invites were made with."`
+	User   string `arg:"" help:"The external_user_id of the person's invites."`
 	Output string `help:"Write to this file, which must not exist yet, instead of printing." placeholder:"FILE" short:"o"`
 }
 
@@ -63,9 +63,9 @@ func checkExport(_ int64, err error) error {
 
 type privacyEraseCommand struct {
 	remote
-	User   string `arg:"" help:"Your own id of the person, as invites were made with."`
-	Reason string `help:"Why, for the timeline, where it stays: a number of your own, not a name." placeholder:"TEXT"`
-	Yes    bool   `help:"Do not ask before erasing with a live key."`
+	User   string `arg:"" help:"The external_user_id of the person's invites."`
+	Reason string `help:"Reason for the timeline, kept permanently: use a ticket number, not a name." placeholder:"TEXT"`
+	Yes    bool   `help:"Do not ask for confirmation with a live key."`
 }
 
 // Run erases a person.

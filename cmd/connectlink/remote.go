@@ -20,7 +20,7 @@ const maxAnswer = 16 << 20
 // remote is the service's address and the API key. The key has no flag,
 // because every user of the machine can read command lines.
 type remote struct {
-	URL string `help:"The service's address ($$CONNECTLINK_API_URL unless given). The key comes from $$CONNECTLINK_API_KEY." placeholder:"URL"`
+	URL string `help:"The service's address; defaults to $$CONNECTLINK_API_URL. The key comes from $$CONNECTLINK_API_KEY." placeholder:"URL"`
 }
 
 const defaultAPI = "http://127.0.0.1:8080"

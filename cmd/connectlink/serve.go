@@ -11,7 +11,7 @@ import (
 
 type serveCommand struct {
 	settings
-	Role string `help:"What this process does: api, worker or all. CONNECTLINK_ROLE unless given, else all." enum:"api,worker,all," default:"" placeholder:"ROLE"`
+	Role string `help:"Role of this process: api, worker or all. Defaults to CONNECTLINK_ROLE, else all." enum:"api,worker,all," default:"" placeholder:"ROLE"`
 }
 
 // Help is shown by serve --help.

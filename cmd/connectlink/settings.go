@@ -22,7 +22,7 @@ const (
 
 // settings are the flags of every command that reads the configuration.
 type settings struct {
-	ConfigFile string `name:"config" short:"c" placeholder:"FILE" type:"path" help:"YAML file; CONNECTLINK_CONFIG unless given. Environment variables win over what it says."`
+	ConfigFile string `name:"config" short:"c" placeholder:"FILE" type:"path" help:"YAML file; defaults to CONNECTLINK_CONFIG. Environment variables take precedence."`
 }
 
 // load reads the configuration, or says every fault of it.

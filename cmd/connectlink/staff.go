@@ -25,12 +25,12 @@ import (
 )
 
 type staffCommand struct {
-	Create   staffCreateCommand   `cmd:"" help:"Make an emergency account for the console. The password is asked for, or read from standard input."`
-	Password staffPasswordCommand `cmd:"" help:"Give an emergency account another password, and end its sessions."`
-	Roles    staffRolesCommand    `cmd:"" help:"Give an emergency account these roles and no others."`
-	List     staffListCommand     `cmd:"" help:"List who may use the console."`
-	Disable  staffDisableCommand  `cmd:"" help:"End an account and its sessions."`
-	Enable   staffEnableCommand   `cmd:"" help:"Let a disabled account sign in again."`
+	Create   staffCreateCommand   `cmd:"" help:"Create an emergency account for the console. Prompts for the password, or reads it from standard input."`
+	Password staffPasswordCommand `cmd:"" help:"Set a new password for an emergency account and end its sessions."`
+	Roles    staffRolesCommand    `cmd:"" help:"Replace the roles of an emergency account."`
+	List     staffListCommand     `cmd:"" help:"List the console's accounts."`
+	Disable  staffDisableCommand  `cmd:"" help:"Disable an account and end its sessions."`
+	Enable   staffEnableCommand   `cmd:"" help:"Enable a disabled account."`
 }
 
 // staff opens what accounts need: profiles are sealed, so the keyset too.
@@ -60,8 +60,8 @@ func operatorPrincipal() access.Principal { return access.Principal{Kind: access
 type staffCreateCommand struct {
 	settings
 	Email string   `arg:"" help:"The address to sign in with."`
-	Name  string   `help:"What to call the person." required:""`
-	Role  []string `help:"What they may do: viewer, agent, lead or admin, for every project, or project=role. Several are allowed." required:"" placeholder:"[PROJECT=]ROLE"`
+	Name  string   `help:"The person's name." required:""`
+	Role  []string `help:"Role in every project (viewer, agent, lead or admin), or project=role. Can be repeated." required:"" placeholder:"[PROJECT=]ROLE"`
 }
 
 // Run makes an account.
@@ -211,7 +211,7 @@ func (c *staffPasswordCommand) Run(e *env) error {
 type staffRolesCommand struct {
 	settings
 	ID   string   `arg:"" help:"The account's id, stf_…."`
-	Role []string `help:"What it may do: viewer, agent, lead or admin, for every project, or project=role. Several are allowed; none is not: disable the account instead." required:"" placeholder:"[PROJECT=]ROLE"`
+	Role []string `help:"Role in every project (viewer, agent, lead or admin), or project=role. Can be repeated; at least one is required. To remove all roles, disable the account." required:"" placeholder:"[PROJECT=]ROLE"`
 }
 
 // Run replaces an account's roles.

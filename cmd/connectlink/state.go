@@ -113,8 +113,8 @@ func (s devState) keyset() (secret.Text, error) {
 		return secret.New(text), err
 	}
 	if began {
-		return secret.Text{}, fmt.Errorf("%s is gone, and nobody can read the database beside it without: "+
-			"put it back, or remove %s to begin anew", s.file("keyset"), s.dir)
+		return secret.Text{}, fmt.Errorf("%s is missing, and the database cannot be read without it: "+
+			"restore it, or remove %s to start over", s.file("keyset"), s.dir)
 	}
 	k, err := seal.NewKeyset()
 	if err != nil {

@@ -11,18 +11,18 @@ import (
 )
 
 type suppressionsCommand struct {
-	List suppressionsListCommand `cmd:"" help:"List who is not written to, newest first."`
+	List suppressionsListCommand `cmd:"" help:"List suppressed addresses, newest first."`
 	Add  suppressionsAddCommand  `cmd:"" help:"Block an email address or a phone number."`
-	Lift suppressionsLiftCommand `cmd:"" help:"Let an address be written to again. A STOP only the person can undo, by texting START."`
+	Lift suppressionsLiftCommand `cmd:"" help:"Unblock an address. Only the person can undo a STOP, by texting START."`
 }
 
 type suppressionsListCommand struct {
 	remote
-	Channel   string `help:"Only blocks of email or sms."`
+	Channel   string `help:"Only this channel: email or sms."`
 	Kind      string `help:"Only this kind, for example hard_bounce or opt_out."`
-	Recipient string `help:"Only of this address or number."`
-	Limit     int    `help:"How many." default:"20"`
-	Cursor    string `help:"Go on from an earlier page's next_cursor."`
+	Recipient string `help:"Only this address or number."`
+	Limit     int    `help:"Maximum number of results." default:"20"`
+	Cursor    string `help:"Continue from an earlier page's next_cursor."`
 }
 
 // Run lists suppressions. The filters stand in the body, because URLs are logged by proxies.
@@ -39,7 +39,7 @@ type suppressionsAddCommand struct {
 	remote
 	Email  string `help:"The address." xor:"address" required:"" placeholder:"ADDRESS"`
 	Phone  string `help:"The number, with + and country code." xor:"address" required:"" placeholder:"NUMBER"`
-	Reason string `help:"Why, for whoever finds it later." required:"" placeholder:"TEXT"`
+	Reason string `help:"Reason, for colleagues who find it later." required:"" placeholder:"TEXT"`
 }
 
 // Run blocks an address.
@@ -52,8 +52,8 @@ func (c *suppressionsAddCommand) Run(e *env) error {
 
 type suppressionsLiftCommand struct {
 	remote
-	ID     string `arg:"" help:"The block's id, sup_…."`
-	Reason string `help:"Why it may be written to again." required:"" placeholder:"TEXT"`
+	ID     string `arg:"" help:"The suppression's id, sup_…."`
+	Reason string `help:"Reason for unblocking it." required:"" placeholder:"TEXT"`
 }
 
 // Run lifts a block.

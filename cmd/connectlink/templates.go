@@ -20,7 +20,7 @@ import (
 )
 
 type templatesCommand struct {
-	Check templatesCheckCommand `cmd:"" help:"Render every message and page in every language with long and hostile values, and say what is wrong. Sends nothing."`
+	Check templatesCheckCommand `cmd:"" help:"Render every message and page in every language with long and hostile values, and report faults. Sends nothing."`
 	List  templatesListCommand  `cmd:"" help:"List the files that a project's own folder may replace."`
 }
 
@@ -41,7 +41,7 @@ func (templatesListCommand) Run(e *env) error {
 
 type templatesCheckCommand struct {
 	settings
-	Dir string `type:"path" placeholder:"DIR" help:"Try this folder of texts for every project, instead of what the configuration says."`
+	Dir string `type:"path" placeholder:"DIR" help:"Check this folder of texts for every project, instead of the configured ones."`
 }
 
 // Run checks the texts of every project.
@@ -131,7 +131,7 @@ func (r *textReport) brand(cfg *config.Config, p config.Project) {
 			", which so learns who opens them; no other request leaves the pages. Without a logo the name stands in type")
 	}
 	if p.Brand.SupportEmail == "" {
-		r.warnings = append(r.warnings, "brand.support_email: not set, so pages and mails name nobody to write to")
+		r.warnings = append(r.warnings, "brand.support_email: not set, so pages and emails show no support address")
 	}
 	if p.SendGrid.From != "" && p.SendGrid.ReplyTo == "" {
 		r.warnings = append(r.warnings, "sendgrid.reply_to: not set, so replies go to "+"the sender's own mailbox")

@@ -121,7 +121,7 @@ func TestHostileAnswersAreShownAsText(t *testing.T) {
 	}
 	_ = res.Body.Close()
 	d.until(id, "reported", func(inv object) bool { return inv.text("status") == "revoked" })
-	d.says("the person said that it is not for them")
+	d.says("the person reported that it is not for them")
 	d.waits("the recipient's words", func() bool { return evaluate[int](d, `document.querySelectorAll("#timeline .words").length`) > 0 })
 	d.shows("the stream", []string{worst})
 	d.harmless("the stream")

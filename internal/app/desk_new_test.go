@@ -36,7 +36,7 @@ func TestSupportLooksAtAnInviteBeforeMakingIt(t *testing.T) {
 	if status != http.StatusOK {
 		t.Fatalf("%d: %s", status, page)
 	}
-	for _, want := range []string{"Nothing is made or sent yet", `value="google_sheets"`, "are taken out of what you wrote", "/c/preview-", "1 segment", "Deutsch"} {
+	for _, want := range []string{"Nothing has been created or sent yet", `value="google_sheets"`, "text over the limit were removed", "/c/preview-", "1 segment", "Deutsch"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the preview lacks %q", want)
 		}
@@ -106,7 +106,7 @@ func TestSupportChoosesAnApp(t *testing.T) {
 	}
 	form := url.Values{"key": {"k1"}, "external_user_id": {"user_7"}, "app": {"search"}, "channel": {"email"}, "email": {"delivered@connectlink.test"}, "do": {"send"}}
 	status, _, again := v.do("POST", newInvite, form.Encode())
-	if status != http.StatusUnprocessableEntity || !strings.Contains(again, "Pipedream knows no app of this name") ||
+	if status != http.StatusUnprocessableEntity || !strings.Contains(again, "Pipedream has no app with this name") ||
 		!strings.Contains(again, `name="meant" value="google_search_console"`) {
 		t.Fatalf("an app that there is not: %d", status)
 	}

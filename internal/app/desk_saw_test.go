@@ -46,7 +46,7 @@ func TestSupportSeesThePageThatTheLinkLeadsTo(t *testing.T) {
 	at := "/console/default/test/invites/" + id
 
 	outside := v.get(at + "/saw?as=page&width=phone&dark=1")
-	for _, want := range []string{`sandbox=""`, `src="` + at + `/page"`, `class="mail phone dark"`, "drawn anew"} {
+	for _, want := range []string{`sandbox=""`, `src="` + at + `/page"`, `class="mail phone dark"`, "This preview is rendered from the recorded data"} {
 		if !strings.Contains(outside, want) {
 			t.Errorf("the page around lacks %s", want)
 		}
@@ -100,11 +100,11 @@ func TestSupportIsToldHowNearTheShownMessageIsToTheSentOne(t *testing.T) {
 	id := p.invite(201, to("delivered@connectlink.test")).text("id")
 	p.until(id, "delivered", func(inv object) bool { return inv.text("delivery.status") == "delivered" })
 	at := "/console/default/test/invites/" + id + "/saw"
-	if page := v.get(at); !strings.Contains(page, "with the same wording and layout that it was sent with") {
+	if page := v.get(at); !strings.Contains(page, "with the wording and layout that was sent") {
 		t.Error("today's wording is not said to be that of then")
 	}
 	p.sql(`UPDATE attempts SET template_version = 'of last year'`)
-	if page := v.get(at); !strings.Contains(page, "its wording or layout has changed since") {
+	if page := v.get(at); !strings.Contains(page, "the wording or layout has changed since") {
 		t.Error("a changed wording is not said to be one")
 	}
 	if page := v.get("/console/default/test/invites/" + id + "/mail"); strings.Contains(page, "href=") {

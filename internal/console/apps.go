@@ -90,9 +90,9 @@ func languageName(tag string) string {
 	return display.Self.Name(t)
 }
 
-// zones are time zones to choose from, a few of each part of the world; any
+// listZones are time zones to choose from, a few of each part of the world; any
 // other can be typed.
-func zones() []string {
+func listZones() []string {
 	return []string{
 		"America/Anchorage", "America/Argentina/Buenos_Aires", "America/Bogota", "America/Chicago", "America/Denver", "America/Halifax",
 		"America/Los_Angeles", "America/Mexico_City", "America/New_York", "America/Phoenix", "America/Sao_Paulo", "America/Toronto",

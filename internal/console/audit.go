@@ -39,8 +39,8 @@ type auditRow struct {
 	Request     string
 }
 
-// audited are the acts that stand in the log, in the order of the filter.
-func audited() []access.Act {
+// auditedActs are the acts that stand in the log, in the order of the filter.
+func auditedActs() []access.Act {
 	return append(access.Acts()[1:],
 		grant.ActSignIn, grant.ActSignInFailed, grant.ActSignOut, grant.ActSessionEnded, grant.ActStaffCreated, grant.ActStaffEnabled,
 		grant.ActStaffOff, grant.ActStaffRoles, grant.ActPasswordSet, grant.ActKeyCreated, grant.ActKeyRevoked, operate.ActHeld, operate.ActReleased)
@@ -118,7 +118,7 @@ func (s *console) audit(p *page) error {
 	f := account.AuditFilter{
 		ProjectID: p.by.ProjectID, Livemode: p.by.Livemode, All: s.everywhere(p),
 		Act: access.Act(q.Get("act")), Target: strings.TrimSpace(q.Get("target")), Limit: auditLimit,
-		Since: day(q.Get("since")), Until: day(q.Get("until")),
+		Since: parseDay(q.Get("since")), Until: parseDay(q.Get("until")),
 	}
 	if who := q.Get("who"); who != "" {
 		f.Actor = who
@@ -145,7 +145,7 @@ func (s *console) audit(p *page) error {
 		Base: p.base(p.t("Audit log"), "audit"), Target: q.Get("target"), Since: q.Get("since"), Until: q.Get("until"),
 		Filtered: f.Actor != "" || f.Act != "" || q.Get("target") != "" || !f.Since.IsZero() || !f.Until.IsZero(),
 	}
-	for _, a := range audited() {
+	for _, a := range auditedActs() {
 		d.Acts = append(d.Acts, view.Choice{Value: string(a), Text: p.t(actName(a)), Chosen: a == f.Act})
 	}
 	for _, k := range staff {
@@ -162,7 +162,7 @@ func (s *console) audit(p *page) error {
 	if len(entries) > 0 {
 		first, last := entries[0].ID.String(), entries[len(entries)-1].ID.String()
 		d.Newer, d.Older = at.neighbours(func(name, id string) string {
-			return query(d.URL("audit"), append(slices.Clone(here), name, id)...)
+			return withQuery(d.URL("audit"), append(slices.Clone(here), name, id)...)
 		}, first, last, next.String())
 	}
 	return p.show("audit", d)
@@ -195,7 +195,7 @@ func (p *page) auditRow(e account.Audited, names map[string]string) auditRow {
 	slices.Sort(data)
 	r.Data = strings.Join(data, ", ")
 	if len(e.Place) > 8 {
-		r.Place = encoded(e.Place[4:8]) // behind the key's id: enough to see that two are alike
+		r.Place = encodeBase64(e.Place[4:8]) // behind the key's id: enough to see that two are alike
 	}
 	return r
 }
@@ -240,8 +240,8 @@ func (s *console) everywhere(p *page) bool {
 	return !slices.ContainsFunc(s.Projects, func(pr config.Project) bool { return !p.signed.Role(pr.ID).May(access.ActStaff) })
 }
 
-// day reads a date of a form; zero when it is none.
-func day(s string) time.Time {
+// parseDay reads a date of a form; zero when it is none.
+func parseDay(s string) time.Time {
 	t, err := time.Parse(time.DateOnly, s)
 	if err != nil {
 		return time.Time{}

@@ -67,7 +67,7 @@ func (s *console) blocksData(p *page) (blocksPage, error) {
 	}
 	window := oneOf[string](p.QueryParam("within"), pastDay, pastWeek)
 	if window != "" {
-		q.Since = p.frame.Now.Add(-within(window))
+		q.Since = p.frame.Now.Add(-windowDuration(window))
 	}
 	q.After, _ = invite.Parse[invite.SuppressionID](p.QueryParam("after"))
 	list, next, err := s.Blocks.List(p.ctx(), p.by, q)
@@ -80,7 +80,7 @@ func (s *console) blocksData(p *page) (blocksPage, error) {
 		d.Rows = append(d.Rows, p.blockRow(one))
 	}
 	if !next.IsZero() {
-		d.Older = query(b.URL("blocks"), "channel", string(q.Channel), "kind", string(q.Kind), "within", window, "after", next.String())
+		d.Older = withQuery(b.URL("blocks"), "channel", string(q.Channel), "kind", string(q.Kind), "within", window, "after", next.String())
 	}
 	d.Kinds = []view.Choice{{Value: "", Text: p.t("Any type"), Chosen: q.Kind == ""}}
 	for _, k := range invite.Blocks() {

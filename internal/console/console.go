@@ -113,8 +113,8 @@ func Register(e *echo.Echo, p Params) error {
 		p.Now = time.Now
 	}
 	s := &console{Params: p, origins: http.NewCrossOriginProtection()}
-	with := []echo.MiddlewareFunc{headers, web.BodyLimit(bodyLimit), web.ErrorPages(s.fault), s.sameOrigin}
-	e.GET("/console/static/*", s.static, headers)
+	with := []echo.MiddlewareFunc{setHeaders, web.BodyLimit(bodyLimit), web.ErrorPages(s.fault), s.sameOrigin}
+	e.GET("/console/static/*", s.static, setHeaders)
 	for _, r := range s.doors() {
 		e.Add(r.method, "/console"+r.path, r.do, with...)
 	}
@@ -134,8 +134,8 @@ func Register(e *echo.Echo, p Params) error {
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; frame-src 'self'; " +
 	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
-// headers are on every answer here, redirects and failures too.
-func headers(next echo.HandlerFunc) echo.HandlerFunc {
+// setHeaders are on every answer here, redirects and failures too.
+func setHeaders(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		h := c.Response().Header()
 		h.Set("Content-Security-Policy", policy)

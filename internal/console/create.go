@@ -42,14 +42,14 @@ func (d *newPage) choose(p *page, channel string) {
 	for _, c := range []invite.Channel{invite.Email, invite.SMS} {
 		d.Channels = append(d.Channels, view.Choice{Value: string(c), Text: p.channel(c), Chosen: string(c) == channel})
 	}
-	d.Apps, d.Zones = p.apps(""), zones()
+	d.Apps, d.Zones = p.apps(""), listZones()
 	for _, tag := range p.Messages(p.project.ID).Languages() {
 		d.Languages = append(d.Languages, view.Choice{Value: tag, Text: languageName(tag)})
 	}
 }
 
-// asked is the request that a form is.
-func asked(form url.Values) issue.CreateRequest {
+// readCreateRequest is the request that a form is.
+func readCreateRequest(form url.Values) issue.CreateRequest {
 	get := form.Get
 	req := issue.CreateRequest{
 		ExternalUserID: get("external_user_id"), App: get("app"), Channel: get("channel"), Reason: get("reason"), Note: get("note"),
@@ -85,7 +85,7 @@ func (s *console) create(p *page) error {
 	}
 	form.Del("do")
 	form.Del("meant")
-	out, err := s.Invites.Create(p.ctx(), p.by, asked(form), issue.Meta{
+	out, err := s.Invites.Create(p.ctx(), p.by, readCreateRequest(form), issue.Meta{
 		IdempotencyKey: d.Key, Body: []byte(form.Encode()), RequestID: web.RequestID(p.ctx()), Route: "console new",
 	})
 	if err != nil {

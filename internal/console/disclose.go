@@ -44,12 +44,12 @@ func (s *console) disclose(p *page, o opened, d *invitePage) error {
 		return err
 	}
 	d.Person.Hushed = &person{Name: d.Person.Name, Email: d.Person.Email, Phone: d.Person.Phone}
-	d.Person.Name, d.Person.Email, d.Person.Phone, d.Person.ShownFor = r.Name, r.Email, r.Phone, lasting(left)
+	d.Person.Name, d.Person.Email, d.Person.Phone, d.Person.ShownFor = r.Name, r.Email, r.Phone, secondsLeft(left)
 	return nil
 }
 
-// lasting is a time that is left in seconds, at least one.
-func lasting(d time.Duration) int { return max(1, int(d/time.Second)) }
+// secondsLeft is a time that is left in seconds, at least one.
+func secondsLeft(d time.Duration) int { return max(1, int(d/time.Second)) }
 
 // copyPage asks what a link is wanted for, and then shows it.
 type copyPage struct {

@@ -43,11 +43,11 @@ func (s *console) draftOf(p *page, form url.Values) (*newPreview, error) {
 	}
 	at := p.frame.URL("new", "proof")
 	d := &newPreview{
-		preview: *proof{seen.Email, seen.SMS}.preview(), Channel: form.Get("channel"), Language: languageName(seen.Language),
-		Mail: query(at, "as", "mail", "draft", sealed), ByMail: form.Get("email") != "", BySMS: form.Get("phone") != "",
+		preview: *renderedMessage{seen.Email, seen.SMS}.preview(), Channel: form.Get("channel"), Language: languageName(seen.Language),
+		Mail: withQuery(at, "as", "mail", "draft", sealed), ByMail: form.Get("email") != "", BySMS: form.Get("phone") != "",
 	}
-	if _, ok := ready(seen); ok && s.PublicURL != "" {
-		d.Page = query(at, "as", "page", "draft", sealed)
+	if _, ok := renderReadyPage(seen); ok && s.PublicURL != "" {
+		d.Page = withQuery(at, "as", "page", "draft", sealed)
 	}
 	for _, w := range seen.Warnings {
 		if text := p.warning(w); text != "" {
@@ -58,14 +58,14 @@ func (s *console) draftOf(p *page, form url.Values) (*newPreview, error) {
 }
 
 func (s *console) shown(p *page, form url.Values) (issue.Preview, error) {
-	list, err := s.Invites.Preview(p.ctx(), p.by, asked(form), "")
+	list, err := s.Invites.Preview(p.ctx(), p.by, readCreateRequest(form), "")
 	if err != nil {
 		return issue.Preview{}, err
 	}
 	return list[0], nil // no language asked for: the recipient's
 }
 
-func ready(seen issue.Preview) (html string, ok bool) {
+func renderReadyPage(seen issue.Preview) (html string, ok bool) {
 	for _, one := range seen.Pages {
 		if one.State == string(visit.Ready) {
 			return one.HTML, true
@@ -90,8 +90,8 @@ func (p *page) warning(w message.Warning) string {
 	return ""
 }
 
-// proof is the message or the page of an invite that was not made, for a frame.
-func (s *console) proof(p *page) error {
+// showDraft serves the message or the page of an unsent invite, for a frame.
+func (s *console) showDraft(p *page) error {
 	form, ok := p.openDraft(p.QueryParam("draft"))
 	if !ok {
 		return p.missing()
@@ -101,13 +101,13 @@ func (s *console) proof(p *page) error {
 		return err
 	}
 	if p.QueryParam("as") != "page" {
-		return p.exhibit(seen.Email.HTML.Reveal())
+		return p.serveSandboxed(seen.Email.HTML.Reveal())
 	}
-	html, ok := ready(seen)
+	html, ok := renderReadyPage(seen)
 	if !ok {
 		return p.missing()
 	}
-	return p.exhibit(html)
+	return p.serveSandboxed(html)
 }
 
 // ad binds a draft to the session that made it.

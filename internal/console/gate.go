@@ -103,7 +103,7 @@ func (s *console) gateOf(r route) echo.HandlerFunc {
 		p.project = s.Projects[i]
 		origin := p.by.Origin
 		p.by = access.Staff(p.signed.Staff.ID.String(), p.signed.Role(p.project.ID), p.project.ID, live)
-		p.by.Environment, p.by.Origin = environment(p.project, live), origin
+		p.by.Environment, p.by.Origin = environmentOf(p.project, live), origin
 		if p.by.Role == "" {
 			return p.missing()
 		}
@@ -128,8 +128,8 @@ func (p *page) still(ctx context.Context) (bool, error) {
 	return found && signed.Session.Ended == "" && signed.Role(p.project.ID) == p.by.Role, err
 }
 
-// environment is Pipedream's for acts in this mode.
-func environment(p config.Project, live bool) string {
+// environmentOf is Pipedream's for acts in this mode.
+func environmentOf(p config.Project, live bool) string {
 	if live {
 		return p.Pipedream.Environment
 	}
@@ -195,7 +195,7 @@ func (s *console) enter(c echo.Context) (p *page, ok bool, err error) {
 // toSignIn redirects to the sign-in page, with the page to return to.
 func (s *console) toSignIn(c echo.Context, why account.Ended) error {
 	q := url.Values{}
-	if back := s.wanted(c); back != "" {
+	if back := s.returnPath(c); back != "" {
 		q.Set("back", back)
 	}
 	if why != "" {
@@ -210,21 +210,21 @@ func (s *console) toSignIn(c echo.Context, why account.Ended) error {
 	return c.Redirect(http.StatusSeeOther, address)
 }
 
-// wanted is the page that a request was made for: of a form, the page it stood on.
-func (s *console) wanted(c echo.Context) string {
+// returnPath returns the page to open after sign-in: the requested page, or for a POST the page with the form.
+func (s *console) returnPath(c echo.Context) string {
 	r := c.Request()
 	if r.Method == http.MethodGet {
-		return back(r.URL.RequestURI())
+		return safeReturnPath(r.URL.RequestURI())
 	}
 	from, err := url.Parse(r.Referer())
 	if err != nil || from.Host != r.Host {
 		return ""
 	}
-	return back(from.RequestURI())
+	return safeReturnPath(from.RequestURI())
 }
 
-// back is an address of this console to go back to; "" for anything else.
-func back(address string) string {
+// safeReturnPath is an address of this console to go back to; "" for anything else.
+func safeReturnPath(address string) string {
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil || len(address) > 2000 ||
 		!strings.HasPrefix(u.Path, "/console/") || strings.ContainsAny(address, "\\\r\n") || strings.HasPrefix(address, "//") ||
@@ -254,7 +254,7 @@ func (s *console) stranger(c echo.Context) *view.Base {
 		}
 	}
 	b := s.Pages.Base(s.Pages.Language(prefs.Lang, r.Header.Get("Accept-Language")), prefs, s.Now().UTC())
-	b.Here = back(r.URL.RequestURI())
+	b.Here = safeReturnPath(r.URL.RequestURI())
 	return b
 }
 

@@ -48,16 +48,16 @@ func (s *console) home(p *page) error {
 	if err != nil {
 		return err
 	}
-	blocked, err := s.Blocks.CountSince(p.ctx(), p.by, p.frame.Now.Add(-within(pastDay)), find.CountCap)
+	blocked, err := s.Blocks.CountSince(p.ctx(), p.by, p.frame.Now.Add(-windowDuration(pastDay)), find.CountCap)
 	if err != nil {
 		return err
 	}
 	invites := p.frame.URL("invites")
 	for _, c := range []card{
-		{N: a.Failed, URL: query(invites, "status", string(invite.Failed), "within", pastDay), Text: p.t("failed in the last 24 hours"), Kind: "bad", Icon: "alert"},
+		{N: a.Failed, URL: withQuery(invites, "status", string(invite.Failed), "within", pastDay), Text: p.t("failed in the last 24 hours"), Kind: "bad", Icon: "alert"},
 		{N: a.Expiring, More: a.ExpiringMore, URL: invites + "?expiring=1", Text: p.t("expire within an hour, unopened"), Kind: "warn", Icon: "clock"},
-		{N: a.ConnectFailed, URL: query(invites, "progress", string(invite.ConnectFailed), "within", pastWeek), Text: p.t("failed to connect (7 days)"), Kind: "bad", Icon: "plug"},
-		{N: blocked, URL: query(p.frame.URL("blocks"), "within", pastDay), Text: p.t("addresses suppressed in the last 24 hours"), Kind: "warn", Icon: "ban"},
+		{N: a.ConnectFailed, URL: withQuery(invites, "progress", string(invite.ConnectFailed), "within", pastWeek), Text: p.t("failed to connect (7 days)"), Kind: "bad", Icon: "plug"},
+		{N: blocked, URL: withQuery(p.frame.URL("blocks"), "within", pastDay), Text: p.t("addresses suppressed in the last 24 hours"), Kind: "warn", Icon: "ban"},
 	} {
 		c.Count = strconv.Itoa(c.N)
 		switch {

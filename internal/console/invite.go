@@ -116,7 +116,7 @@ func (s *console) inviteData(p *page, o opened) (invitePage, error) {
 	d := invitePage{
 		Base: b, ID: o.ID.String(), App: o.AppName, Home: b.URL("invites", o.ID.String()), Badge: p.standing(o, situation),
 		Sentence: story.Sentence(b, situation), Person: p.person(o),
-		CanResend: p.by.May(access.ActResend) && resendable(o.Status),
+		CanResend: p.by.May(access.ActResend) && isResendable(o.Status),
 		CanRevoke: p.by.May(access.ActRevoke) && o.Status != invite.Connected && o.Status != invite.Revoked,
 		CanCopy:   p.by.May(access.ActCopyLink) && o.Code != nil && (o.Status == invite.Pending || o.Status == invite.Active || o.Status == invite.Failed),
 	}
@@ -135,7 +135,7 @@ func (s *console) inviteData(p *page, o opened) (invitePage, error) {
 		return d, err
 	}
 	if p.by.May(access.ActTechnical) {
-		d.Facts = technical(o)
+		d.Facts = technicalFacts(o)
 	}
 	if d.Others, err = s.others(p, o); err != nil {
 		return d, err
@@ -146,7 +146,7 @@ func (s *console) inviteData(p *page, o opened) (invitePage, error) {
 	return d, err
 }
 
-func resendable(s invite.Status) bool {
+func isResendable(s invite.Status) bool {
 	return s == invite.Pending || s == invite.Active || s == invite.Expired || s == invite.Failed
 }
 
@@ -158,7 +158,7 @@ func (p *page) person(o opened) person {
 		User: p.maskedUser(o), UserURL: p.personURL(o.ID), Language: c.Recipient.Locale, Zone: c.Recipient.TimeZone,
 		Inviter: story.Hush(c.Inviter), Reason: story.Hush(c.Reason), Note: story.Hush(c.Note), Erased: o.erased(),
 	}
-	for _, k := range sorted(c.Metadata) {
+	for _, k := range sortedKeys(c.Metadata) {
 		out.Metadata = append(out.Metadata, story.Fact{Name: story.Hush(k), Value: story.Hush(c.Metadata[k])})
 	}
 	return out
@@ -224,7 +224,7 @@ func (s *console) namer(p *page) func(invite.Actor) string {
 	}
 }
 
-func technical(o opened) []story.Fact {
+func technicalFacts(o opened) []story.Fact {
 	facts := []story.Fact{
 		{Name: "invite", Value: o.ID.String()}, {Name: "version", Value: strconv.Itoa(o.Version)}, {Name: "status", Value: string(o.Status)},
 		{Name: "progress", Value: string(o.Progress)}, {Name: "link_type", Value: string(o.LinkType)},

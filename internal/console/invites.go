@@ -61,7 +61,7 @@ func (s *console) invites(p *page) error {
 		d.Part = next.Time()
 	}
 	d.Newer, d.Older = at.neighbours(func(name, id string) string {
-		return query(d.Clear, append(narrowed.members(), name, id)...)
+		return withQuery(d.Clear, append(narrowed.members(), name, id)...)
 	}, first, last, next.String())
 	d.choices(p)
 	return p.show("invites", d)
@@ -80,8 +80,8 @@ const (
 	pastWeek = "week"
 )
 
-// within is how long a window is; zero for none.
-func within(window string) time.Duration {
+// windowDuration is how long a window is; zero for none.
+func windowDuration(window string) time.Duration {
 	switch window {
 	case pastDay:
 		return find.FailedWindow
@@ -102,7 +102,7 @@ func filtersOf(p *page) filters {
 	q := func(name string) string { return strings.TrimSpace(p.QueryParam(name)) }
 	f := filters{
 		Status: oneOf(q("status"), invite.Statuses()...), Channel: oneOf(q("channel"), invite.Email, invite.SMS, invite.LinkOnly),
-		Reason: oneOf(q("reason"), reasons()...), Progress: oneOf(q("progress"), invite.Progresses()...),
+		Reason: oneOf(q("reason"), listReasons()...), Progress: oneOf(q("progress"), invite.Progresses()...),
 		App: q("app"), Inviter: q("inviter"),
 	}
 	if f.fails() {
@@ -112,7 +112,7 @@ func filtersOf(p *page) filters {
 		f.Expiring = "1"
 	}
 	for name, to := range map[string]*string{"since": &f.Since, "until": &f.Until} {
-		if !day(q(name)).IsZero() {
+		if !parseDay(q(name)).IsZero() {
 			*to = q(name)
 		}
 	}
@@ -132,12 +132,12 @@ func (f filters) filter(p *page) find.Filter {
 		ProjectID: p.by.ProjectID, Livemode: p.by.Livemode, Limit: perPage, App: f.App, Channel: invite.Channel(f.Channel),
 		Reason: invite.Reason(f.Reason), Progress: invite.Progress(f.Progress), Expiring: f.Expiring != "",
 		Inviter:      find.InviterTerms(p.Box, p.by.ProjectID, p.by.Livemode, f.Inviter),
-		CreatedAfter: day(f.Since), CreatedBefore: day(f.Until),
+		CreatedAfter: parseDay(f.Since), CreatedBefore: parseDay(f.Until),
 	}
 	if f.Status != "" {
 		out.Status = []invite.Status{invite.Status(f.Status)}
 	}
-	if since := p.frame.Now.Add(-within(f.Within)); f.Within != "" && f.Status == string(invite.Failed) {
+	if since := p.frame.Now.Add(-windowDuration(f.Within)); f.Within != "" && f.Status == string(invite.Failed) {
 		out.FailedAfter = since
 	} else if f.Within != "" {
 		out.ConnectFailedAfter = since
@@ -162,7 +162,7 @@ func (d *invitesPage) choices(p *page) {
 		{p.t("Connected"), []string{"status", string(invite.Connected)}, f.Status == string(invite.Connected)},
 		{p.t("Expired"), []string{"status", string(invite.Expired)}, f.Status == string(invite.Expired)},
 	} {
-		d.Views = append(d.Views, tab{query(b.URL("invites"), v.members...), v.text, v.current})
+		d.Views = append(d.Views, tab{withQuery(b.URL("invites"), v.members...), v.text, v.current})
 	}
 	d.Statuses = []view.Choice{{Value: "", Text: p.t("Any status"), Chosen: f.Status == ""}}
 	for _, s := range invite.Statuses() {
@@ -208,7 +208,7 @@ func (p *page) statusName(s invite.Status) string {
 	return string(s)
 }
 
-func reasons() []invite.Reason {
+func listReasons() []invite.Reason {
 	var out []invite.Reason
 	for _, e := range invite.Explanations() {
 		out = append(out, e.Code)

@@ -58,7 +58,7 @@ func (s *console) block(p *page) error {
 			return err
 		}
 		if ok {
-			d.Shown, d.For = address.Reveal(), lasting(left)
+			d.Shown, d.For = address.Reveal(), secondsLeft(left)
 		}
 	}
 	return p.show("block", d)
@@ -86,7 +86,7 @@ func (s *console) unmaskBlock(p *page) error {
 	if _, err := s.Reveal.Blocked(p.ctx(), p.by, b.ID); err != nil {
 		return err
 	}
-	return p.Redirect(http.StatusSeeOther, query(p.frame.URL("blocks", b.ID.String()), "shown", "1", "then", p.lift(b, form.Get("then")).Then))
+	return p.Redirect(http.StatusSeeOther, withQuery(p.frame.URL("blocks", b.ID.String()), "shown", "1", "then", p.lift(b, form.Get("then")).Then))
 }
 
 // liftBlock lets an address be written to again.
@@ -155,8 +155,8 @@ func (s *console) onward(p *page, then string) (string, error) {
 	case err != nil:
 		return "", err
 	case ok:
-		return query(p.frame.URL("blocks", b.ID.String()), "then", then), nil
-	case !resendable(o.Status):
+		return withQuery(p.frame.URL("blocks", b.ID.String()), "then", then), nil
+	case !isResendable(o.Status):
 		return home, nil
 	}
 	return home + "/resend", nil
@@ -165,11 +165,11 @@ func (s *console) onward(p *page, then string) (string, error) {
 // standing is a block of the address that an invite's latest message was for; one
 // that can be lifted before one that cannot. ok is false when none is in force.
 func (s *console) standing(p *page, o opened) (b suppress.Suppression, ok bool, err error) {
-	address := o.content.Recipient.Address(via(o))
+	address := o.content.Recipient.Address(previewChannel(o))
 	if address == "" {
 		return b, false, nil
 	}
-	list, _, err := s.Blocks.List(p.ctx(), p.by, suppress.Query{Recipient: address, Channel: via(o), Limit: perPage})
+	list, _, err := s.Blocks.List(p.ctx(), p.by, suppress.Query{Recipient: address, Channel: previewChannel(o), Limit: perPage})
 	if invite.CodeOf(err) == invite.CodeInvalidRequest {
 		return b, false, nil // an address of old rules; it cannot be blocked either
 	}

@@ -114,7 +114,7 @@ func (s *console) resendForm(p *page) error {
 		}
 	}
 	d.say(o)
-	if !resendable(o.Status) {
+	if !isResendable(o.Status) {
 		d.Faults = []fault{{"channel", p.t("This invite can no longer be resent. Create a new one.")}}
 	}
 	return p.show("resend", d)
@@ -303,8 +303,8 @@ func (s *console) revoke(p *page) error {
 	return p.done(d.Home, "good", p.t("Revoked. The link now shows that it was cancelled."))
 }
 
-// sorted are the keys of a map in order.
-func sorted(m map[string]string) []string {
+// sortedKeys are the keys of a map in order.
+func sortedKeys(m map[string]string) []string {
 	keys := make([]string, 0, len(m))
 	for k := range m {
 		keys = append(keys, k)
@@ -313,8 +313,8 @@ func sorted(m map[string]string) []string {
 	return keys
 }
 
-// query writes an address with the members that are set.
-func query(address string, members ...string) string {
+// withQuery writes an address with the members that are set.
+func withQuery(address string, members ...string) string {
 	v := url.Values{}
 	for i := 0; i+1 < len(members); i += 2 {
 		if members[i+1] != "" {

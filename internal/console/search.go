@@ -47,7 +47,7 @@ func (p *page) toSearch(text string) error {
 	if err != nil {
 		return err
 	}
-	return p.Redirect(http.StatusSeeOther, query(p.frame.URL("search"), "of", handle))
+	return p.Redirect(http.StatusSeeOther, withQuery(p.frame.URL("search"), "of", handle))
 }
 
 // search finds invites by any identifier. An exact match opens at once.
@@ -75,7 +75,7 @@ func (s *console) search(p *page) error {
 	if err != nil {
 		return err
 	}
-	if len(found.Hits) == 1 && names(found.Hits[0].By) {
+	if len(found.Hits) == 1 && isExactMatch(found.Hits[0].By) {
 		return p.Redirect(http.StatusSeeOther, b.URL("invites", found.Hits[0].ID.String()))
 	}
 	if d.Hits, err = p.rowsOf(found.Hits); err != nil {
@@ -95,9 +95,9 @@ func (s *console) search(p *page) error {
 	return p.show("search", d)
 }
 
-// names reports whether the hit was named exactly, rather than being one
+// isExactMatch reports whether the hit was named exactly, rather than being one
 // of many.
-func names(by find.By) bool {
+func isExactMatch(by find.By) bool {
 	return by != find.ByName && by != find.ByDomain && by != find.ByLast4
 }
 

@@ -58,7 +58,7 @@ func (s *console) settings(p *page) error {
 	b := p.base(p.t("Settings"), "")
 	from := ""
 	if u, err := url.Parse(p.Request().Referer()); err == nil && u.Host == p.Request().Host {
-		from = back(u.RequestURI())
+		from = safeReturnPath(u.RequestURI())
 	}
 	d := settingsPage{
 		Base: b, Back: from, Choices: b.Languages(),
@@ -96,7 +96,7 @@ func (s *console) setSettings(p *page) error {
 		Theme: form.Get("theme"), Density: form.Get("density"), Lang: form.Get("lang"), Shortcuts: keys,
 	}.String())
 	s.setCookie(p, prefsCookie, url.QueryEscape(prefs.String()), int(prefsLast/time.Second))
-	to := back(form.Get("back"))
+	to := safeReturnPath(form.Get("back"))
 	if to == "" {
 		to = "/console/settings"
 	}

@@ -41,7 +41,7 @@ func (s *console) door(c echo.Context, back string) signInPage {
 
 // signIn shows the form; a signed-in session is redirected.
 func (s *console) signIn(c echo.Context) error {
-	to := back(c.QueryParam("back"))
+	to := safeReturnPath(c.QueryParam("back"))
 	signed, found, err := s.Staff.Session(c.Request().Context(), s.token(c))
 	if err != nil {
 		return err
@@ -50,7 +50,7 @@ func (s *console) signIn(c echo.Context) error {
 		return c.Redirect(http.StatusSeeOther, orStart(to))
 	}
 	d := s.door(c, to)
-	d.Note = because(d.Base, c.QueryParam("why"))
+	d.Note = signOutReason(d.Base, c.QueryParam("why"))
 	return s.render(c, http.StatusOK, "sign_in", d)
 }
 
@@ -61,9 +61,9 @@ func orStart(to string) string {
 	return to
 }
 
-// because returns the reason for the sign-in page. The word comes from the
+// signOutReason returns the reason for the sign-in page. The word comes from the
 // address, so only known words are translated.
-func because(b *view.Base, why string) string {
+func signOutReason(b *view.Base, why string) string {
 	switch account.Ended(why) {
 	case account.EndedIdle:
 		return b.T("You were signed out after 30 minutes of inactivity. Sign in again to continue where you were.")
@@ -92,7 +92,7 @@ func (s *console) signInByPassword(c echo.Context) error {
 		return invite.Errorf(invite.CodeMalformed, "The form could not be read.")
 	}
 	form := c.Request().PostForm
-	d := s.door(c, back(form.Get("back")))
+	d := s.door(c, safeReturnPath(form.Get("back")))
 	d.Login = form.Get("login")
 	if len(d.Login) > 254 {
 		d.Login = ""
@@ -100,11 +100,11 @@ func (s *console) signInByPassword(c echo.Context) error {
 	if ok, after := s.Tries.Allow(web.ClientKey(c)); !ok {
 		web.Note(c, "rate_limited")
 		d.Faults = []Fault{{"password", d.T("Too many tries. Wait a minute.")}}
-		c.Response().Header().Set("Retry-After", seconds(after))
+		c.Response().Header().Set("Retry-After", formatSeconds(after))
 		return s.render(c, http.StatusTooManyRequests, "sign_in", d)
 	}
 	token, err := s.Staff.Password(c.Request().Context(), secret.New(d.Login), secret.New(form.Get("password")), s.browser(c))
-	if text := refusal(d.Base, err); text != "" {
+	if text := refusalText(d.Base, err); text != "" {
 		web.Note(c, "sign_in_refused")
 		d.Faults = []Fault{{"password", text}}
 		return s.render(c, http.StatusUnauthorized, "sign_in", d)
@@ -115,9 +115,9 @@ func (s *console) signInByPassword(c echo.Context) error {
 	return s.enterWith(c, token, d.Back)
 }
 
-// refusal is what a person is told about a sign-in that was refused; "" when
+// refusalText is what a person is told about a sign-in that was refused; "" when
 // it was not, or failed for another reason.
-func refusal(b *view.Base, err error) string {
+func refusalText(b *view.Base, err error) string {
 	switch {
 	case errors.Is(err, grant.ErrRefused), errors.Is(err, grant.ErrLocked):
 		// One answer to both: only an account that there is can be locked.
@@ -139,7 +139,7 @@ func (s *console) enterWith(c echo.Context, token secret.Text, to string) error 
 }
 
 func (s *console) browser(c echo.Context) grant.Browser {
-	return grant.Browser{Token: s.token(c), Device: device(c.Request().UserAgent()), Origin: s.origin(c)}
+	return grant.Browser{Token: s.token(c), Device: deviceName(c.Request().UserAgent()), Origin: s.origin(c)}
 }
 
 // flow is the state that a browser keeps, sealed, during the sign-in at the
@@ -164,7 +164,7 @@ func (s *console) toIssuer(c echo.Context) error {
 	if err != nil {
 		return s.issuerFault(c, err)
 	}
-	plain, err := json.Marshal(flow{Flow: f, Back: back(c.QueryParam("back")), Ends: s.Now().Add(flowLasts)})
+	plain, err := json.Marshal(flow{Flow: f, Back: safeReturnPath(c.QueryParam("back")), Ends: s.Now().Add(flowLasts)})
 	if err != nil {
 		return err
 	}
@@ -172,7 +172,7 @@ func (s *console) toIssuer(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	s.setCookie(c, s.flowCookie(), encoded(sealed), int(flowLasts/time.Second))
+	s.setCookie(c, s.flowCookie(), encodeBase64(sealed), int(flowLasts/time.Second))
 	return c.Redirect(http.StatusSeeOther, address)
 }
 
@@ -204,7 +204,7 @@ func (s *console) fromIssuer(c echo.Context) error {
 		Issuer: who.Issuer, Subject: who.Subject, Person: grant.Person{Name: who.Name, Email: who.Email}, Roles: who.Roles,
 	}, s.browser(c))
 	d := s.door(c, f.Back)
-	if text := refusal(d.Base, err); text != "" {
+	if text := refusalText(d.Base, err); text != "" {
 		web.Note(c, "sign_in_refused")
 		d.Faults = []Fault{{"main", text}}
 		return s.render(c, http.StatusForbidden, "sign_in", d)
@@ -234,7 +234,7 @@ func (s *console) flow(c echo.Context) (flow, bool) {
 	if err != nil {
 		return f, false
 	}
-	sealed, err := decoded(cookie.Value)
+	sealed, err := decodeBase64(cookie.Value)
 	if err != nil {
 		return f, false
 	}
@@ -267,7 +267,7 @@ func (s *console) signInByLink(c echo.Context) error {
 	}
 	token, err := s.Staff.UseLink(c.Request().Context(), secret.New(c.Param("token")), s.browser(c))
 	d := s.door(c, "")
-	if text := refusal(d.Base, err); text != "" {
+	if text := refusalText(d.Base, err); text != "" {
 		web.Note(c, "sign_in_refused")
 		d.Faults = []Fault{{"main", text}}
 		return s.render(c, http.StatusUnauthorized, "sign_in", d)
@@ -297,9 +297,9 @@ func (s *console) signOut(c echo.Context) error {
 	return c.Redirect(http.StatusSeeOther, "/console/sign-in?why="+string(account.EndedSignedOut))
 }
 
-// device is what a person recognises a browser by, and no more: the user agent
+// deviceName is what a person recognises a browser by, and no more: the user agent
 // itself is not kept.
-func device(agent string) string {
+func deviceName(agent string) string {
 	find := func(pairs ...string) string {
 		for i := 0; i < len(pairs); i += 2 {
 			if strings.Contains(agent, pairs[i]) {

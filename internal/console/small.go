@@ -6,9 +6,11 @@ import (
 	"time"
 )
 
-// seconds is a Retry-After, rounded up.
-func seconds(d time.Duration) string { return strconv.Itoa(int((d + time.Second - 1) / time.Second)) }
+// formatSeconds is a Retry-After, rounded up.
+func formatSeconds(d time.Duration) string {
+	return strconv.Itoa(int((d + time.Second - 1) / time.Second))
+}
 
-func encoded(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
+func encodeBase64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
-func decoded(s string) ([]byte, error) { return base64.RawURLEncoding.DecodeString(s) }
+func decodeBase64(s string) ([]byte, error) { return base64.RawURLEncoding.DecodeString(s) }

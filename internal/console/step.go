@@ -44,7 +44,7 @@ func (s *console) stepLift(p *page, o opened, d *invitePage) error {
 		d.Step, d.StepText = story.StepResend, p.t("Resend…")
 		d.StepURL = p.stepURL(d.Home, d.Step)
 	case d.StepURL != "":
-		d.StepURL = query(p.frame.URL("blocks", b.ID.String()), "then", o.ID.String())
+		d.StepURL = withQuery(p.frame.URL("blocks", b.ID.String()), "then", o.ID.String())
 	}
 	return nil
 }

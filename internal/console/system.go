@@ -57,8 +57,8 @@ func Runbook() []string {
 	return []string{"When something is wrong", "Metrics", "Logs", "Backup", "Rotating secrets"}
 }
 
-// channels are those by which something is sent.
-func channels() []invite.Channel { return []invite.Channel{invite.Email, invite.SMS} }
+// sendingChannels are those by which something is sent.
+func sendingChannels() []invite.Channel { return []invite.Channel{invite.Email, invite.SMS} }
 
 func channelName(ch invite.Channel) string {
 	if ch == invite.Email {
@@ -83,7 +83,7 @@ func (s *console) system(p *page) error {
 	if err != nil {
 		return err
 	}
-	for _, ch := range channels() {
+	for _, ch := range sendingChannels() {
 		r := channelRow{Channel: string(ch), Name: p.t(channelName(ch)), Badge: view.Badge{Kind: "good", Icon: "check", Text: p.t("Running")}}
 		for _, l := range lanes {
 			if l.Name != operate.Lane(p.by.ProjectID, ch, p.by.Livemode) {
@@ -237,7 +237,7 @@ func (s *console) held(ctx context.Context, p *page) ([]view.Held, error) {
 	}
 	var out []view.Held
 	for _, l := range lanes {
-		for _, ch := range channels() {
+		for _, ch := range sendingChannels() {
 			if l.Name == operate.Lane(p.by.ProjectID, ch, p.by.Livemode) {
 				out = append(out, view.Held{Channel: string(ch), Live: p.by.Livemode, Why: p.t(whyName(l.HeldWhy)), Since: *l.HeldAt})
 			}

@@ -37,7 +37,7 @@ type Client struct {
 func (s *Service) CreateClient(ctx context.Context, p access.Principal, id invite.ID) (ClientToken, error) {
 	key, err := invite.Parse[invite.KeyID](p.ID)
 	if err != nil {
-		return ClientToken{}, invite.Errorf(invite.CodeInsufficientScope, "Only the holder of an API key can make a client token.")
+		return ClientToken{}, invite.Errorf(invite.CodeInsufficientScope, "Only an API key can create a client token.")
 	}
 	token := access.NewClientToken()
 	held, err := account.InsertClient(ctx, s.db, p.ProjectID, p.Livemode, id, key, access.Digest(token), clientFor)
@@ -51,7 +51,7 @@ func (s *Service) CreateClient(ctx context.Context, p access.Principal, id invit
 	case held.Status == invite.Connected:
 		return ClientToken{}, &invite.Error{Code: invite.CodeAlreadyConnected, Message: "The account is connected; there is nothing left for an app to do.", ExistingID: id}
 	}
-	return ClientToken{}, invite.Errorf(invite.CodeInviteEnded, "The invite is over. Resend it, or make another, and then ask for a token.")
+	return ClientToken{}, invite.Errorf(invite.CodeInviteEnded, "The invite has ended. Resend it, or create another, then request a token.")
 }
 
 // AuthenticateClient returns the invite of a client token. Errors, as
@@ -61,7 +61,7 @@ func (s *Service) AuthenticateClient(ctx context.Context, token secret.Text) (Cl
 		return Client{}, invite.Errorf(invite.CodeAuthenticationRequired, "Send a client token: Authorization: Bearer clc_….")
 	}
 	if !access.ValidClientToken(token.Reveal()) {
-		return Client{}, invite.Errorf(invite.CodeInvalidAPIKey, "This is not a client token; API keys do not work here, and belong into no app.")
+		return Client{}, invite.Errorf(invite.CodeInvalidAPIKey, "This is not a client token; API keys do not work here and must not be put into apps.")
 	}
 	c, ok, err := account.FindClient(ctx, s.db, access.Digest(token))
 	if err != nil {

@@ -53,7 +53,7 @@ var (
 	ErrNotLocal = errors.New("only an emergency account's roles are kept here; others come from single sign-on")
 	// ErrOwnAccount: a person who did this to their own account could not undo
 	// it.
-	ErrOwnAccount = errors.New("nobody can disable the account they are signed in with")
+	ErrOwnAccount = errors.New("you cannot disable the account that you are signed in with")
 )
 
 // Person is who an account belongs to. It is personal: it stands sealed, and

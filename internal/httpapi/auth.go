@@ -64,5 +64,5 @@ func keyPrincipal(c echo.Context) access.Principal {
 
 // notYet answers announced routes that are not implemented.
 func notYet(echo.Context) error {
-	return invite.Errorf(invite.CodeNotYet, "This endpoint is announced, but not available yet; /docs lists what is.")
+	return invite.Errorf(invite.CodeNotYet, "This endpoint is announced, but not available yet; /docs lists the available ones.")
 }

@@ -117,7 +117,7 @@ func (a *api) clientToken(c echo.Context) error {
 	}
 	p := keyPrincipal(c)
 	if !p.Can(access.LinksRead) {
-		return invite.Errorf(invite.CodeInsufficientScope, "A client token opens links, so this needs a key with the scope %s too.", access.LinksRead)
+		return invite.Errorf(invite.CodeInsufficientScope, "A client token opens links, so this also needs a key with the scope %s.", access.LinksRead)
 	}
 	made, err := a.InApp.Clients.CreateClient(c.Request().Context(), p, id)
 	if err != nil {
@@ -309,13 +309,13 @@ func (a *api) clientOpen(c echo.Context) error {
 			Code: invite.CodeUnavailable, Message: "Pipedream gives no link right now.", RetryAfterS: wholeSeconds(pressed.Page.RetryAfter),
 		}
 	case visit.Verify:
-		return invite.Errorf(invite.CodeVerificationRequired, "The recipient has to enter a code on the page; open the link from the message there.")
+		return invite.Errorf(invite.CodeVerificationRequired, "The recipient must enter a code on the invite link's page; open the link from the message there.")
 	case visit.Connected:
 		return &invite.Error{Code: invite.CodeAlreadyConnected, Message: "The account is connected.", ExistingID: id}
 	case visit.Unknown:
 		return noInvite()
 	}
-	return invite.Errorf(invite.CodeInviteEnded, "The invite is over. Ask your backend to resend it or to make another.")
+	return invite.Errorf(invite.CodeInviteEnded, "The invite has ended. Ask your backend to resend it or to create another.")
 }
 
 func wholeSeconds(d time.Duration) int { return max(1, int(math.Ceil(d.Seconds()))) }

@@ -153,7 +153,7 @@ func (a *api) content(c echo.Context) error {
 		return err
 	}
 	if keyPrincipal(c).Livemode {
-		return invite.Errorf(invite.CodeNotYet, "The content of live messages is not kept; it can be read in test mode only.")
+		return invite.Errorf(invite.CodeNotYet, "The content of live messages is not stored; it can be read in test mode only.")
 	}
 	inbox, err := a.inbox()
 	if err != nil {
@@ -170,7 +170,7 @@ func (a *api) content(c echo.Context) error {
 	}
 	i := slices.IndexFunc(sent, func(m sandbox.Message) bool { return slices.Contains(attempts, m.AttemptID) })
 	if i < 0 {
-		return invite.Errorf(invite.CodeMessageNotFound, "This delivery has not left yet, or its message was deleted.")
+		return invite.Errorf(invite.CodeMessageNotFound, "This delivery has not been sent yet, or its message was deleted.")
 	}
 	m := sent[i]
 	if d.Kind == invite.KindPasscode {

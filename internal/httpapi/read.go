@@ -53,7 +53,7 @@ func isJSON(c echo.Context) error {
 	media, params, err := mime.ParseMediaType(h.Get(echo.HeaderContentType))
 	charset, given := params["charset"]
 	if err != nil || media != echo.MIMEApplicationJSON || given && !strings.EqualFold(charset, "utf-8") {
-		return invite.Errorf(invite.CodeUnsupportedMedia, "Send JSON in UTF-8 and say so: Content-Type: application/json.")
+		return invite.Errorf(invite.CodeUnsupportedMedia, "Send JSON in UTF-8, with Content-Type: application/json.")
 	}
 	return nil
 }

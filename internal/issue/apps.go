@@ -27,8 +27,8 @@ func (s *Service) app(ctx context.Context, m *mint.Minter, slug string) (invite.
 	if invite.CodeOf(err) != invite.CodeUnknownApp {
 		return app, err
 	}
-	refused := invite.Errorf(invite.CodeUnknownApp, "Pipedream knows no app with the slug %q.", slug)
-	refused.Faults = []invite.Fault{{Pointer: "/app", Code: invite.CodeUnknownApp, Detail: "Pipedream knows no app with this slug"}}
+	refused := invite.Errorf(invite.CodeUnknownApp, "Pipedream has no app with the slug %q.", slug)
+	refused.Faults = []invite.Fault{{Pointer: "/app", Code: invite.CodeUnknownApp, Detail: "Pipedream has no app with this slug"}}
 	suggestApp(ctx, m, slug, &refused.Faults[0])
 	if meant := refused.Faults[0].Suggestion; meant != "" {
 		refused.Message += " Did you mean " + meant + "?"

@@ -37,7 +37,7 @@ func (o *order) remindsOf(f *faults, r *RemindersRequest, project config.Project
 	cannot := ""
 	switch {
 	case o.channel == invite.LinkOnly:
-		cannot = "with channel link nothing is sent that somebody could be reminded of"
+		cannot = "with channel link no message is sent, so there is nothing to be reminded of"
 	case o.linkType == invite.ConnectLink:
 		cannot = "with link_type connect there is no page on which the recipient could stop them"
 	}

@@ -139,7 +139,7 @@ func (s *Service) replayed(ctx context.Context, p access.Principal, idem ledger.
 	// The keyset may have been rotated since, so the MAC is tried with every live key.
 	macs := append(s.p.Box.Hashes(hashRequest, p.ID, meta.Route, idem.Request), s.p.Box.Hashes(hashBody, p.ID, meta.Route, string(meta.Body))...)
 	if !slices.ContainsFunc(macs, func(h seal.Hash) bool { return bytes.Equal(h, was.BodyMAC) }) {
-		return Answer{}, invite.Errorf(invite.CodeIdempotencyReused, "This Idempotency-Key was used for a request with other values.")
+		return Answer{}, invite.Errorf(invite.CodeIdempotencyReused, "This Idempotency-Key was used for a request with different values.")
 	}
 	a := Answer{Status: was.Status, Replayed: true}
 	if was.Status == http.StatusOK {
@@ -159,7 +159,7 @@ func (s *Service) replayed(ctx context.Context, p access.Principal, idem ledger.
 func (s *Service) replay(ctx context.Context, p access.Principal, idem ledger.Idempotency, meta Meta) (Answer, error) {
 	a, err := s.replayed(ctx, p, idem, meta, nil)
 	if err == nil && a.Status == 0 {
-		err = invite.Errorf(invite.CodeIdempotencyInProgress, "A request with this Idempotency-Key is under way; ask again.")
+		err = invite.Errorf(invite.CodeIdempotencyInProgress, "A request with this Idempotency-Key is in progress; retry later.")
 	}
 	return a, err
 }

@@ -137,7 +137,7 @@ func (s *Service) planResend(p access.Principal, project config.Project, inv fin
 	r.corrected = was.Email != "" && was.Email != content.Recipient.Email || was.Phone != "" && was.Phone != content.Recipient.Phone
 	r.content = content
 	if !r.corrected && stillLeaving(inv, r.channel) {
-		e := invite.Errorf(invite.CodeResendTooSoon, "The message before this one has not left yet.")
+		e := invite.Errorf(invite.CodeResendTooSoon, "The previous message has not been sent yet.")
 		e.RetryAfterS = int(waitForPrevious.Seconds())
 		return resend{}, e
 	}
@@ -155,7 +155,7 @@ func resendable(id invite.ID, status invite.Status) error {
 	if slices.Contains([]invite.Status{invite.Pending, invite.Active, invite.Expired, invite.Failed}, status) {
 		return nil
 	}
-	return invite.Errorf(invite.CodeNotResendable, "Invite %s is %s, so it cannot be sent again.", id, status)
+	return invite.Errorf(invite.CodeNotResendable, "Invite %s is %s, so it cannot be resent.", id, status)
 }
 
 func stillLeaving(inv find.Invite, channel invite.Channel) bool {

@@ -86,7 +86,7 @@ func tooSoon(p access.Principal, inv find.Invite, channel invite.Channel) error 
 	if left <= 0 {
 		return nil
 	}
-	e := invite.Errorf(invite.CodeResendTooSoon, "The last message to this person left a moment ago.")
+	e := invite.Errorf(invite.CodeResendTooSoon, "The last message to this person was sent a moment ago.")
 	e.RetryAfterS = int(left.Seconds()) + 1
 	return e
 }

@@ -69,7 +69,7 @@ func Register(e *echo.Echo, p Params) error {
 	h := &handler{p}
 	e.Pre(canonicalPath)
 	e.Use(web.FallbackPages(h.fault))
-	with := []echo.MiddlewareFunc{headers, web.BodyLimit(bodyLimit), web.ErrorPages(h.fault)}
+	with := []echo.MiddlewareFunc{setHeaders, web.BodyLimit(bodyLimit), web.ErrorPages(h.fault)}
 	e.GET("/c/:code", h.page, with...)
 	e.HEAD("/c/:code", h.page, with...)
 	e.POST("/c/:code", h.press, with...)
@@ -94,14 +94,14 @@ func Register(e *echo.Echo, p Params) error {
 		e.HEAD(path, h.noCode, with...)
 		e.POST(path, h.noCode, with...)
 	}
-	e.GET("/favicon.ico", noIcon, headers)
+	e.GET("/favicon.ico", noIcon, setHeaders)
 	e.GET("/r/*", h.returned, with...)
 	e.HEAD("/r/*", h.returned, with...)
 	return nil
 }
 
-// headers are on every answer here, redirects and failures too.
-func headers(next echo.HandlerFunc) echo.HandlerFunc {
+// setHeaders are on every answer here, redirects and failures too.
+func setHeaders(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		h := c.Response().Header()
 		h.Set("Cache-Control", "no-store, no-transform")
@@ -114,10 +114,10 @@ func headers(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-func code(c echo.Context) secret.Text { return secret.New(c.Param("code")) }
+func codeOf(c echo.Context) secret.Text { return secret.New(c.Param("code")) }
 
 func (h *handler) page(c echo.Context) error {
-	page, err := h.Visits.Open(c.Request().Context(), code(c))
+	page, err := h.Visits.Open(c.Request().Context(), codeOf(c))
 	if err != nil {
 		return err
 	}
@@ -144,17 +144,17 @@ func (h *handler) fetched(c echo.Context) {
 	_ = http.NewResponseController(c.Response().Writer).Flush() // not every writer can; then they wait after all
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Request().Context()), fetchLogWithin)
 	defer cancel()
-	if err := h.Visits.Fetched(ctx, code(c), evidence(c)); err != nil {
+	if err := h.Visits.Fetched(ctx, codeOf(c), requestEvidence(c)); err != nil {
 		h.Log.WarnContext(ctx, "log a fetch", "err", err)
 	}
 }
 
 func (h *handler) press(c echo.Context) error {
-	form, err := fields(c)
+	form, err := readForm(c)
 	if err != nil {
 		return err
 	}
-	pressed, err := h.Visits.Continue(c.Request().Context(), code(c), told(c, form))
+	pressed, err := h.Visits.Continue(c.Request().Context(), codeOf(c), formEvidence(c, form))
 	if err != nil {
 		return err
 	}
@@ -166,21 +166,21 @@ func (h *handler) press(c echo.Context) error {
 
 // seen sends the same answer for every outcome: a beacon has no reader.
 func (h *handler) seen(c echo.Context) error {
-	form, err := fields(c)
+	form, err := readForm(c)
 	if err != nil {
 		return err
 	}
-	if err := h.Visits.Seen(c.Request().Context(), code(c), told(c, form)); err != nil {
+	if err := h.Visits.Seen(c.Request().Context(), codeOf(c), formEvidence(c, form)); err != nil {
 		return err
 	}
 	return c.NoContent(http.StatusNoContent)
 }
 
 func (h *handler) renew(c echo.Context) error {
-	if _, err := fields(c); err != nil {
+	if _, err := readForm(c); err != nil {
 		return err
 	}
-	page, err := h.Visits.Renew(c.Request().Context(), code(c))
+	page, err := h.Visits.Renew(c.Request().Context(), codeOf(c))
 	if err != nil {
 		return err
 	}
@@ -193,7 +193,7 @@ func (h *handler) back(c echo.Context) error {
 }
 
 func (h *handler) notMe(c echo.Context) error {
-	page, err := h.Visits.Reporting(c.Request().Context(), code(c))
+	page, err := h.Visits.Reporting(c.Request().Context(), codeOf(c))
 	if err != nil {
 		return err
 	}
@@ -201,12 +201,12 @@ func (h *handler) notMe(c echo.Context) error {
 }
 
 func (h *handler) report(c echo.Context) error {
-	form, err := fields(c)
+	form, err := readForm(c)
 	if err != nil {
 		return err
 	}
 	said := visit.Report{Why: form.Get("why"), Words: form.Get("words"), Suppress: form.Get("suppress") != ""}
-	page, err := h.Visits.Report(c.Request().Context(), code(c), said, told(c, form))
+	page, err := h.Visits.Report(c.Request().Context(), codeOf(c), said, formEvidence(c, form))
 	if err != nil {
 		return err
 	}
@@ -215,7 +215,7 @@ func (h *handler) report(c echo.Context) error {
 }
 
 func (h *handler) stopping(c echo.Context) error {
-	page, err := h.Visits.Stopping(c.Request().Context(), code(c))
+	page, err := h.Visits.Stopping(c.Request().Context(), codeOf(c))
 	if err != nil {
 		return err
 	}
@@ -227,11 +227,11 @@ func (h *handler) stopping(c echo.Context) error {
 // page take that back: elsewhere the provider keeps its own list, which only the
 // reply START undoes.
 func (h *handler) stop(c echo.Context) error {
-	form, err := fields(c)
+	form, err := readForm(c)
 	if err != nil {
 		return err
 	}
-	page, err := h.Visits.Stopping(c.Request().Context(), code(c))
+	page, err := h.Visits.Stopping(c.Request().Context(), codeOf(c))
 	if err != nil {
 		return err
 	}
@@ -239,7 +239,7 @@ func (h *handler) stop(c echo.Context) error {
 	if resume && !h.resumable(page) {
 		return h.show(c, page, extra{})
 	}
-	if page, err = h.Visits.Stop(c.Request().Context(), code(c), resume, told(c, form)); err != nil {
+	if page, err = h.Visits.Stop(c.Request().Context(), codeOf(c), resume, formEvidence(c, form)); err != nil {
 		return err
 	}
 	return h.show(c, page, extra{})
@@ -249,9 +249,9 @@ func (h *handler) resumable(p visit.Page) bool {
 	return p.Via == invite.SMS && h.OneWay(p.ProjectID, p.Livemode)
 }
 
-// fields reads a form. A malformed body has no fields: the page and its
+// readForm reads a form. A malformed body has no fields: the page and its
 // script send small forms, and a bot's body needs no error message.
-func fields(c echo.Context) (url.Values, error) {
+func readForm(c echo.Context) (url.Values, error) {
 	raw, err := io.ReadAll(c.Request().Body)
 	if err != nil {
 		return nil, fmt.Errorf("read a body: %w", err)
@@ -268,7 +268,7 @@ func (h *handler) done(c echo.Context) error {
 	if c.QueryParam("outcome") == string(visit.Errored) {
 		hint = visit.Errored
 	}
-	page, err := h.Visits.Done(c.Request().Context(), code(c), hint)
+	page, err := h.Visits.Done(c.Request().Context(), codeOf(c), hint)
 	if err != nil {
 		return err
 	}
@@ -286,7 +286,7 @@ func (h *handler) done(c echo.Context) error {
 	}
 	if page.State == visit.Finishing {
 		try, _ := strconv.Atoi(c.QueryParam("try"))
-		x.wait, x.waited = waiting(try)
+		x.wait, x.waited = nextWait(try)
 		if x.wait > 0 {
 			// The header rather than a meta element, because it can count.
 			c.Response().Header().Set("Refresh", fmt.Sprintf("%d;url=/done/%s?outcome=%s&try=%d%s",
@@ -304,10 +304,10 @@ func (h *handler) andLanguage(c echo.Context, sep string) string {
 	return ""
 }
 
-// waiting says after how many seconds the page asks again, and whether it has
+// nextWait says after how many seconds the page asks again, and whether it has
 // been longer than usual: about half a minute. After some minutes it stops; a
 // webhook or a poll goes on, and a reload shows it.
-func waiting(try int) (seconds int, waited bool) {
+func nextWait(try int) (seconds int, waited bool) {
 	first := []int{1, 2, 3, 4, 5, 6, 8}
 	switch {
 	case try < 0:
@@ -320,7 +320,7 @@ func waiting(try int) (seconds int, waited bool) {
 	return 0, true
 }
 
-func evidence(c echo.Context) visit.Evidence {
+func requestEvidence(c echo.Context) visit.Evidence {
 	h := c.Request().Header
 	purpose := h.Get("Sec-Purpose")
 	if purpose == "" {
@@ -332,9 +332,9 @@ func evidence(c echo.Context) visit.Evidence {
 	}
 }
 
-// told is evidence with what the page's form and script added.
-func told(c echo.Context, form url.Values) visit.Evidence {
-	e := evidence(c)
+// formEvidence is evidence with what the page's form and script added.
+func formEvidence(c echo.Context, form url.Values) visit.Evidence {
+	e := requestEvidence(c)
 	e.FromPage = form.Get("from") != ""
 	e.Scripts, e.Gesture, e.Automated = form.Get("js") != "", form.Get("g") != "", form.Get("auto") != ""
 	e.Again, e.Retry, e.OneClick = form.Get("again") != "", form.Get("retry") != "", form.Get("List-Unsubscribe") == "One-Click"

@@ -77,7 +77,7 @@ func toldInside(what, ua string) (inApp, bool) {
 	if what == insideTelegram {
 		b.name = "Telegram"
 	}
-	return b, slices.Contains(insides(), what)
+	return b, slices.Contains(inAppMarks(), what)
 }
 
 // What the page's script says.
@@ -86,7 +86,7 @@ const (
 	insideSomeApp  = "app"
 )
 
-func insides() []string { return []string{insideTelegram, insideSomeApp} }
+func inAppMarks() []string { return []string{insideTelegram, insideSomeApp} }
 
 // googleFamily reports whether an app signs in through Google, which is known to
 // refuse browsers inside apps.

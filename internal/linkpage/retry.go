@@ -34,7 +34,7 @@ func retryDelay(tries string) (n, seconds int, ok bool) {
 // retry makes a busy page press again for a person, by its script. A press that
 // looks like a bot's is not repeated, nor one that would send another code.
 func (h *handler) retry(c echo.Context, p visit.Page, form url.Values) extra {
-	e := told(c, form)
+	e := formEvidence(c, form)
 	e.Automated = e.Automated && p.Livemode // in test mode programs press for their product's tests
 	if p.State != visit.Busy || p.AsksCode || e.LooksLike() != visit.Person {
 		return extra{}
@@ -50,9 +50,9 @@ func (h *handler) retry(c echo.Context, p visit.Page, form url.Values) extra {
 	return extra{try: n + 1, retryIn: max(seconds, int(math.Ceil(p.RetryAfter.Seconds())))}
 }
 
-// refresh makes a page that could not be shown ask for itself again, with or
+// setRefresh makes a page that could not be shown ask for itself again, with or
 // without scripts. Only a GET that changes nothing does.
-func refresh(c echo.Context) {
+func setRefresh(c echo.Context) {
 	path := c.Request().URL.EscapedPath()
 	if c.Request().Method != http.MethodGet || !strings.HasPrefix(path, "/c/") && !strings.HasPrefix(path, "/s/") {
 		return

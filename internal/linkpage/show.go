@@ -92,14 +92,14 @@ func (h *handler) fault(c echo.Context, p web.Problem) error {
 	d := view.Data{Reference: p.RequestID}
 	if state == view.Busy {
 		d.CodePath = "/c/" + url.PathEscape(c.Param("code"))
-		refresh(c)
+		setRefresh(c)
 	}
 	return writeAs(c, h.Pages, p.Status, state, "", d)
 }
 
 func writeAs(c echo.Context, pages *view.Pages, status int, s view.State, locale string, d view.Data) error {
-	lang := language(c, pages, locale)
-	d.Nonce, d.Chosen, d.Query = rand.Text(), pages.Chosen(c.QueryParam("lang")), kept(c)
+	lang := chooseLanguage(c, pages, locale)
+	d.Nonce, d.Chosen, d.Query = rand.Text(), pages.Chosen(c.QueryParam("lang")), chosenLanguage(c)
 	var b bytes.Buffer
 	if err := pages.Render(&b, s, lang, d); err != nil {
 		return err
@@ -111,21 +111,21 @@ func writeAs(c echo.Context, pages *view.Pages, status int, s view.State, locale
 	return c.HTMLBlob(status, b.Bytes())
 }
 
-// language is what the reader chose on the page, else what the invite says,
+// chooseLanguage is what the reader chose on the page, else what the invite says,
 // else what their browser prefers.
-func language(c echo.Context, pages *view.Pages, locale string) string {
+func chooseLanguage(c echo.Context, pages *view.Pages, locale string) string {
 	if chosen := pages.Chosen(c.QueryParam("lang")); chosen != "" {
 		return chosen
 	}
 	return pages.Language(locale, c.Request().Header.Get("Accept-Language"))
 }
 
-// kept is what a page's address keeps when its language is changed.
-func kept(c echo.Context) string {
+// chosenLanguage is what a page's address keeps when its language is changed.
+func chosenLanguage(c echo.Context) string {
 	switch {
 	case c.QueryParam("stay") != "":
 		return "stay=1"
-	case c.QueryParam("inside") != "" && slices.Contains(insides(), c.QueryParam("inside")):
+	case c.QueryParam("inside") != "" && slices.Contains(inAppMarks(), c.QueryParam("inside")):
 		return "inside=" + c.QueryParam("inside")
 	case c.QueryParam("outcome") == string(visit.Errored):
 		return "outcome=" + string(visit.Errored)
@@ -146,7 +146,7 @@ func (h *handler) data(c echo.Context, p visit.Page, x extra) view.Data {
 		Inviter:     contact.Clean(p.Content.Inviter, 80),
 		Reason:      contact.Clean(p.Content.Reason, 200),
 		Note:        contact.CleanPublic(p.Content.Note, 200),
-		InitiatedBy: message.Initiator(p.InitiatedBy), RecipientMasked: masked(p),
+		InitiatedBy: message.Initiator(p.InitiatedBy), RecipientMasked: maskedRecipient(p),
 		ExpiresAt: p.ExpiresAt, Now: p.Now, Reference: p.InviteID.String(),
 		CodePath: "/c/" + url.PathEscape(c.Param("code")),
 		Failure:  p.Failure, FailedBefore: p.FailedBefore, CanRetry: p.State == visit.CouldNotConnect,
@@ -203,9 +203,9 @@ func (h *handler) pageURL(c echo.Context) string {
 
 var hostName = regexp.MustCompile(`^(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]+)?$`)
 
-// masked is the address that the opened link went to, as its owner would
+// maskedRecipient is the address that the opened link went to, as its owner would
 // recognise it. A link that the product showed itself is told apart by any.
-func masked(p visit.Page) string {
+func maskedRecipient(p visit.Page) string {
 	r, via := p.Content.Recipient, p.Via
 	if p.State == visit.Verify && p.Verification.Channel != "" {
 		via = p.Verification.Channel // to which digits went

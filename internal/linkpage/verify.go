@@ -21,7 +21,7 @@ func (h *handler) asked(c echo.Context, p visit.Page, x extra) error {
 }
 
 func (h *handler) verify(c echo.Context) error {
-	page, err := h.Visits.Verifying(c.Request().Context(), code(c))
+	page, err := h.Visits.Verifying(c.Request().Context(), codeOf(c))
 	if err != nil {
 		return err
 	}
@@ -30,11 +30,11 @@ func (h *handler) verify(c echo.Context) error {
 
 // enter takes the digits. Who has them right goes on by this very answer.
 func (h *handler) enter(c echo.Context) error {
-	form, err := fields(c)
+	form, err := readForm(c)
 	if err != nil {
 		return err
 	}
-	pressed, err := h.Visits.EnterPasscode(c.Request().Context(), code(c), secret.New(form.Get("code")), told(c, form))
+	pressed, err := h.Visits.EnterPasscode(c.Request().Context(), codeOf(c), secret.New(form.Get("code")), formEvidence(c, form))
 	if err != nil {
 		return err
 	}
@@ -45,11 +45,11 @@ func (h *handler) enter(c echo.Context) error {
 }
 
 func (h *handler) again(c echo.Context) error {
-	form, err := fields(c)
+	form, err := readForm(c)
 	if err != nil {
 		return err
 	}
-	page, err := h.Visits.SendPasscode(c.Request().Context(), code(c), told(c, form))
+	page, err := h.Visits.SendPasscode(c.Request().Context(), codeOf(c), formEvidence(c, form))
 	if err != nil {
 		return err
 	}

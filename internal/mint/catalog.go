@@ -84,7 +84,7 @@ func (c *catalog) fetch(ctx context.Context, slug string, stale known) known {
 	case err == nil:
 		k.app = invite.App{Slug: slug, Name: app.Name, LogoURL: app.LogoURL, AuthType: app.AuthType}
 	case errors.Is(err, pipedream.ErrNotFound):
-		k.err = invite.Errorf(invite.CodeUnknownApp, "Pipedream knows no app with the slug %q.", slug)
+		k.err = invite.Errorf(invite.CodeUnknownApp, "Pipedream has no app with the slug %q.", slug)
 		k.until = c.now().Add(unknownFor)
 	case !stale.until.IsZero():
 		return stale

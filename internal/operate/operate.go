@@ -66,7 +66,7 @@ func (s *Service) Stop(ctx context.Context, by access.Principal, ch invite.Chann
 		return false, err
 	}
 	if !slices.Contains(Whys(), why) {
-		return false, invite.Errorf(invite.CodeInvalidRequest, "There is no such reason.")
+		return false, invite.Errorf(invite.CodeInvalidRequest, "Unknown reason.")
 	}
 	lane := Lane(by.ProjectID, ch, by.Livemode)
 	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
@@ -98,7 +98,7 @@ func (s *Service) Resume(ctx context.Context, by access.Principal, ch invite.Cha
 
 func sends(ch invite.Channel) error {
 	if ch != invite.Email && ch != invite.SMS {
-		return invite.Errorf(invite.CodeInvalidRequest, "Nothing is sent by this channel.")
+		return invite.Errorf(invite.CodeInvalidRequest, "This channel sends no messages.")
 	}
 	return nil
 }

@@ -225,7 +225,7 @@ func (s *Service) unlist(ctx context.Context, p access.Principal, b Suppression)
 	defer cancel()
 	if cleared, err = l.Unlist(ctx, b.Recipient, b.Kind); err != nil {
 		s.p.Log.WarnContext(ctx, "an address could not be removed from the provider's list", "suppression", b.ID.String(), "err", err)
-		e := invite.Errorf(invite.CodeUnavailable, "The mail provider's own list could not be changed, so nothing was lifted. Ask again later.")
+		e := invite.Errorf(invite.CodeUnavailable, "The mail provider's list could not be changed, so the address is still suppressed. Retry later.")
 		e.RetryAfterS = 30
 		e.Err = err
 		return false, e

@@ -17,7 +17,7 @@ const clientID = "client"
 
 // actor is who a hand-out is recorded for.
 func (e Evidence) actor() invite.Actor {
-	a := recipient()
+	a := recipientActor()
 	if e.inApp {
 		a.ID = clientID
 	}
@@ -38,7 +38,7 @@ func (s *Service) ContinueInApp(ctx context.Context, id invite.ID) (Pressed, err
 		return Pressed{}, err
 	}
 	if inv.Code == nil {
-		return Pressed{Page: Page{State: over(inv), InviteID: id}}, nil
+		return Pressed{Page: Page{State: endedState(inv), InviteID: id}}, nil
 	}
 	code, err := s.p.Box.Open(inv.Code, seal.AD{Column: "codes.code", ID: *inv.CodeID})
 	if err != nil {
@@ -47,8 +47,8 @@ func (s *Service) ContinueInApp(ctx context.Context, id invite.ID) (Pressed, err
 	return s.Continue(ctx, secret.New(string(code)), Evidence{Method: http.MethodPost, inApp: true})
 }
 
-// over is the state of an invite whose codes are wiped.
-func over(inv find.Invite) State {
+// endedState is the state of an invite whose codes are wiped.
+func endedState(inv find.Invite) State {
 	switch {
 	case inv.Status == invite.Connected:
 		return Connected

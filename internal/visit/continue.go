@@ -128,7 +128,7 @@ func (s *Service) press(ctx context.Context, row ledger.Coded, code secret.Text,
 	if err != nil {
 		return press{}, err
 	}
-	if ok && fit(held, row.Progress) {
+	if ok && canReuse(held, row.Progress) {
 		if held.HandedOutAt == nil {
 			return s.handOut(ctx, row.ID, code, nil, e)
 		}
@@ -141,11 +141,11 @@ func (s *Service) press(ctx context.Context, row ledger.Coded, code secret.Text,
 	return s.handOut(ctx, row.ID, code, &minted, e)
 }
 
-// fit reports whether a held link may be given: enough of its time is left, and
+// canReuse reports whether a held link may be given: enough of its time is left, and
 // either it is unused or this is a repeated press of the same person. A link
 // that a bot got, or that the API handed out, is not given to a person. After a
 // failed connection a person gets a new link.
-func fit(l ledger.HeldLink, p invite.Progress) bool {
+func canReuse(l ledger.HeldLink, p invite.Progress) bool {
 	if p == invite.ConnectFailed || l.Spent || !invite.EnoughLeft(l.Granted, l.Left) {
 		return false
 	}
@@ -180,7 +180,7 @@ func (s *Service) mint(ctx context.Context, row ledger.Coded, code secret.Text) 
 			after = retryAfter
 		}
 	}
-	if err := s.capped(ctx, row.ID, invite.Event{Type: invite.EventMintFailed, Actor: recipient(), Data: invite.Data{Outcome: outcome, Source: "page"}}); err != nil {
+	if err := s.capped(ctx, row.ID, invite.Event{Type: invite.EventMintFailed, Actor: recipientActor(), Data: invite.Data{Outcome: outcome, Source: "page"}}); err != nil {
 		return mint.Minted{}, press{}, err
 	}
 	return mint.Minted{}, press{state: Busy, after: after}, nil
@@ -210,7 +210,7 @@ func (s *Service) handOut(ctx context.Context, id invite.ID, code secret.Text, m
 		if err != nil {
 			return err
 		}
-		if ok && fit(held, locked.State.Progress) {
+		if ok && canReuse(held, locked.State.Progress) {
 			if out, err = s.give(held); err != nil || held.HandedOutAt != nil {
 				return err // another process was first; its press is ours too
 			}

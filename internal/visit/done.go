@@ -104,7 +104,7 @@ func (s *Service) cameBackWithError(ctx context.Context, row ledger.Coded) error
 			return err
 		}
 		return s.record(ctx, tx, row.ID, invite.Event{
-			Type: invite.EventConnectFailed, Actor: recipient(), Data: invite.Data{Source: "page", Outcome: "error"},
+			Type: invite.EventConnectFailed, Actor: recipientActor(), Data: invite.Data{Source: "page", Outcome: "error"},
 		})
 	})
 	if err != nil {

@@ -128,7 +128,7 @@ func (s *Service) page(row ledger.Coded) (Page, error) {
 	if row.Via != nil {
 		p.Via = invite.Channel(*row.Via)
 	}
-	p.CanRenew, p.CanReport = renewable(row, content), reportable(state)
+	p.CanRenew, p.CanReport = isRenewable(row, content), isReportable(state)
 	p.AsksCode = row.Verify == invite.VerifyCode
 	if row.ExpiresAt != nil {
 		p.ExpiresAt, p.ExpiresIn = *row.ExpiresAt, row.ExpiresAt.Sub(row.Now)

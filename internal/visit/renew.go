@@ -23,9 +23,9 @@ const (
 	renewalPause   = 2 * time.Minute
 )
 
-// renewable reports whether the page of a code offers a new link: the link it
+// isRenewable reports whether the page of a code offers a new link: the link it
 // came by is over or overtaken, and it came as a message to a known address.
-func renewable(row ledger.Coded, c invite.Content) bool {
+func isRenewable(row ledger.Coded, c invite.Content) bool {
 	if row.Via == nil || row.Lane == nil || row.LinkType != invite.InviteLink || c.Recipient.Address(invite.Channel(*row.Via)) == "" {
 		return false
 	}
@@ -96,7 +96,7 @@ func (s *Service) renew(ctx context.Context, tx pgx.Tx, code secret.Text) (strin
 	if err != nil {
 		return "", err
 	}
-	if !renewable(row, asked) {
+	if !isRenewable(row, asked) {
 		return "not over", nil
 	}
 	if r.Renewable, err = ledger.GetRenewable(ctx, tx, id); err != nil {
@@ -184,7 +184,7 @@ func (s *Service) storeRenewal(ctx context.Context, tx pgx.Tx, r renewal) error 
 	if err := ledger.InsertCode(ctx, tx, r.ID, delivery.ID, fresh); err != nil {
 		return err
 	}
-	renewed := invite.Event{Type: invite.EventRenewed, Actor: recipient(), Data: invite.Data{Channel: r.channel, Source: "page"}}
+	renewed := invite.Event{Type: invite.EventRenewed, Actor: recipientActor(), Data: invite.Data{Channel: r.channel, Source: "page"}}
 	if ends := r.Now.Add(r.ValidFor); r.ValidFor > 0 {
 		renewed.Data.ExpiresAt = &ends
 	} else {
@@ -192,7 +192,7 @@ func (s *Service) storeRenewal(ctx context.Context, tx pgx.Tx, r renewal) error 
 		renewed.Data.GivesUpAt = &givesUp // until there is a token whose end is the invite's
 	}
 	return s.record(ctx, tx, r.ID, renewed, invite.Event{
-		Type: invite.EventDeliveryQueued, Actor: recipient(), DeliveryID: delivery.ID, Data: invite.Data{Channel: r.channel},
+		Type: invite.EventDeliveryQueued, Actor: recipientActor(), DeliveryID: delivery.ID, Data: invite.Data{Channel: r.channel},
 	})
 }
 
@@ -206,7 +206,7 @@ func (s *Service) newCode() (ledger.Code, error) {
 	return row, nil
 }
 
-// reportable reports whether it makes sense to say "this isn't for me" there.
-func reportable(s State) bool {
+// isReportable reports whether it makes sense to say "this isn't for me" there.
+func isReportable(s State) bool {
 	return slices.Contains([]State{Ready, CouldNotConnect, Expired}, s)
 }

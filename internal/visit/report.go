@@ -57,14 +57,14 @@ func (s *Service) Report(ctx context.Context, code secret.Text, r Report, e Evid
 			return err
 		}
 		row, ok, err := s.findIn(ctx, tx, code)
-		if err != nil || !ok || !reportable(stateOf(row)) {
+		if err != nil || !ok || !isReportable(stateOf(row)) {
 			return err
 		}
 		if err := s.suppress(ctx, tx, row, r); err != nil {
 			return err
 		}
 		return s.record(ctx, tx, row.ID, invite.Event{
-			Type: invite.EventReported, Actor: recipient(),
+			Type: invite.EventReported, Actor: recipientActor(),
 			Data:   invite.Data{Outcome: r.Why, Source: "page"},
 			Detail: secret.New(contact.Clean(r.Words, maxWords)),
 		})

@@ -25,7 +25,7 @@ func (s *Service) Fetched(ctx context.Context, code secret.Text, e Evidence) err
 }
 
 func (s *Service) fetched(ctx context.Context, row ledger.Coded, e Evidence) error {
-	return s.capped(ctx, row.ID, invite.Event{Type: invite.EventFetched, Actor: recipient(), Data: e.data(row.SinceDelivery)})
+	return s.capped(ctx, row.ID, invite.Event{Type: invite.EventFetched, Actor: recipientActor(), Data: e.data(row.SinceDelivery)})
 }
 
 // capped appends an event of which only the first few are kept.
@@ -65,7 +65,7 @@ func (s *Service) Seen(ctx context.Context, code secret.Text, e Evidence) error 
 		if err != nil || locked.State.Progress != invite.NotOpened {
 			return err
 		}
-		return s.record(ctx, tx, row.ID, invite.Event{Type: invite.EventVisited, Actor: recipient(), Data: e.data(row.SinceDelivery)})
+		return s.record(ctx, tx, row.ID, invite.Event{Type: invite.EventVisited, Actor: recipientActor(), Data: e.data(row.SinceDelivery)})
 	})
 	if err != nil {
 		return fmt.Errorf("record visit of invite %s: %w", row.ID, err)

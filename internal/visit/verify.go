@@ -61,10 +61,10 @@ const (
 	SaidTooLate   Said = "too_late"  // they ended, or were used before
 )
 
-// live reports whether digits can still be entered. Those that were right once
+// isLive reports whether digits can still be entered. Those that were right once
 // count again for a minute, which is a double tap, and until there was a link
 // for them: Pipedream may have had none just then.
-func live(p ledger.Passcode) bool {
+func isLive(p ledger.Passcode) bool {
 	if p.Left <= 0 || p.Tries >= passcodeTries {
 		return false
 	}
@@ -98,7 +98,7 @@ func (s *Service) verifying(ctx context.Context, db postgres.DB, page Page, row 
 	}
 	page.State = Verify
 	page.Verification = Verification{
-		Channel: p.Channel, Left: max(passcodeTries-p.Tries, 0), Ended: !live(p), Undelivered: p.Status.DidNotArrive(),
+		Channel: p.Channel, Left: max(passcodeTries-p.Tries, 0), Ended: !isLive(p), Undelivered: p.Status.DidNotArrive(),
 		CanSend: sent < passcodesPerDay && row.Via != nil, Wait: max(passcodePause-p.Age, 0), Lasts: max(p.Left, 0),
 	}
 	return page, nil
@@ -180,7 +180,7 @@ func (s *Service) sendPasscode(ctx context.Context, tx pgx.Tx, locked ledger.Loc
 		return false, err
 	}
 	leaving := p.Left > 0 && (p.Status == invite.Queued || p.Status == invite.Sending)
-	if ok && (p.Age < passcodePause || leaving || live(p) && !another) {
+	if ok && (p.Age < passcodePause || leaving || isLive(p) && !another) {
 		return false, nil
 	}
 	all, byRobots, err := ledger.CountPasscodes(ctx, tx, row.ID)
@@ -216,8 +216,8 @@ func (s *Service) storePasscode(ctx context.Context, tx pgx.Tx, locked ledger.Lo
 	asked := e.data(row.SinceDelivery)
 	asked.Channel = to.Channel
 	return s.record(ctx, tx, row.ID,
-		invite.Event{Type: invite.EventVerifyRequested, Actor: recipient(), DeliveryID: d.ID, Data: asked},
-		invite.Event{Type: invite.EventDeliveryQueued, Actor: recipient(), DeliveryID: d.ID, Data: invite.Data{Channel: to.Channel, Kind: invite.KindPasscode}})
+		invite.Event{Type: invite.EventVerifyRequested, Actor: recipientActor(), DeliveryID: d.ID, Data: asked},
+		invite.Event{Type: invite.EventDeliveryQueued, Actor: recipientActor(), DeliveryID: d.ID, Data: invite.Data{Channel: to.Channel, Kind: invite.KindPasscode}})
 }
 
 // passcodeHash is the kind of hash by which digits are compared.
@@ -308,7 +308,7 @@ func (s *Service) compare(ctx context.Context, tx pgx.Tx, id invite.ID, p ledger
 	switch {
 	case p.Tries >= passcodeTries:
 		return SaidTooOften, nil
-	case !live(p):
+	case !isLive(p):
 		return SaidTooLate, nil
 	case len(digits) != passcodeDigits:
 		return SaidMalformed, nil
@@ -326,7 +326,7 @@ func (s *Service) compare(ctx context.Context, tx pgx.Tx, id invite.ID, p ledger
 			said = SaidTooOften
 		}
 		return said, s.record(ctx, tx, id, invite.Event{
-			Type: invite.EventVerifyFailed, Actor: recipient(), DeliveryID: p.DeliveryID,
+			Type: invite.EventVerifyFailed, Actor: recipientActor(), DeliveryID: p.DeliveryID,
 			Data: invite.Data{Channel: p.Channel, Attempt: tries, Outcome: string(said)},
 		})
 	}
@@ -335,7 +335,7 @@ func (s *Service) compare(ctx context.Context, tx pgx.Tx, id invite.ID, p ledger
 		return SaidNothing, err
 	}
 	return SaidNothing, s.record(ctx, tx, id, invite.Event{
-		Type: invite.EventVerifyPassed, Actor: recipient(), DeliveryID: p.DeliveryID, Data: invite.Data{Channel: p.Channel},
+		Type: invite.EventVerifyPassed, Actor: recipientActor(), DeliveryID: p.DeliveryID, Data: invite.Data{Channel: p.Channel},
 	})
 }
 

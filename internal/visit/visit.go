@@ -83,7 +83,7 @@ func New(p Params) (*Service, error) {
 	return &Service{p: p}, nil
 }
 
-func recipient() invite.Actor { return invite.Actor{Kind: invite.ActorRecipient} }
+func recipientActor() invite.Actor { return invite.Actor{Kind: invite.ActorRecipient} }
 
 // record appends events of an invite that this transaction has locked, or locks it.
 func (s *Service) record(ctx context.Context, tx pgx.Tx, id invite.ID, events ...invite.Event) error {

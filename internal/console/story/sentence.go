@@ -60,18 +60,18 @@ func Sentence(w Words, s Situation) string {
 	}
 	switch s.Status {
 	case invite.Scheduled:
-		add(scheduled(w, s))
+		add(describeScheduled(w, s))
 	case invite.Connected:
-		add(connected(w, s))
+		add(describeConnected(w, s))
 	case invite.Expired:
-		add(expired(w, s))
+		add(describeExpired(w, s))
 		add(openElsewhere(w, s))
 	case invite.Revoked:
-		add(revoked(w, s))
+		add(describeRevoked(w, s))
 		add(openElsewhere(w, s))
 	case invite.Pending, invite.Active, invite.Failed:
 		add(underWay(w, s))
-		add(works(w, s))
+		add(describeLinkLife(w, s))
 	}
 	return strings.Join(parts, " ")
 }
@@ -88,21 +88,21 @@ func ProviderName(account string) string {
 	return name
 }
 
-func scheduled(w Words, s Situation) string {
+func describeScheduled(w Words, s Situation) string {
 	if s.SendAt.After(s.Now) {
 		return w.T("Will be sent to %s %s.", isolate(s.To), w.Relative(s.SendAt))
 	}
 	return w.T("Due for sending to %s %s.", isolate(s.To), w.Relative(s.SendAt))
 }
 
-func connected(w Words, s Situation) string {
+func describeConnected(w Words, s Situation) string {
 	if s.Account != "" {
 		return w.T("Connected as %s %s.", isolate(s.Account), w.Relative(s.Connected))
 	}
 	return w.T("Connected %s.", w.Relative(s.Connected))
 }
 
-func expired(w Words, s Situation) string {
+func describeExpired(w Words, s Situation) string {
 	ago := w.Relative(s.EndedAt)
 	switch s.Progress {
 	case invite.NotOpened:
@@ -120,7 +120,7 @@ func expired(w Words, s Situation) string {
 	return w.T("Expired %s.", ago)
 }
 
-func revoked(w Words, s Situation) string {
+func describeRevoked(w Words, s Situation) string {
 	ago := w.Relative(s.EndedAt)
 	switch {
 	case !s.Connected.IsZero():
@@ -148,7 +148,7 @@ func openElsewhere(w Words, s Situation) string {
 func underWay(w Words, s Situation) string {
 	ago := func(t time.Time) string { return w.Relative(t) }
 	if s.Newer() {
-		return message(w, s, *s.Message) + " " + w.T("The link was opened before that, %s.", ago(s.SeenAt))
+		return describeMessage(w, s, *s.Message) + " " + w.T("The link was opened before that, %s.", ago(s.SeenAt))
 	}
 	switch s.Progress {
 	case invite.Visited:
@@ -166,12 +166,12 @@ func underWay(w Words, s Situation) string {
 		return w.T("No message is sent: the product shows the link itself. Not opened yet.")
 	}
 	if s.Message.Reminder {
-		return message(w, s, *s.Message) + " " + w.T("This is a reminder; the earlier message was sent.")
+		return describeMessage(w, s, *s.Message) + " " + w.T("This is a reminder; the earlier message was sent.")
 	}
-	return message(w, s, *s.Message)
+	return describeMessage(w, s, *s.Message)
 }
 
-func message(w Words, s Situation, m Message) string {
+func describeMessage(w Words, s Situation, m Message) string {
 	to, ago := isolate(s.To), w.Relative(m.At)
 	switch m.Status {
 	case invite.Queued:
@@ -215,7 +215,7 @@ func lowerFirst(w Words, title string) string {
 	return strings.ToLower(said[:1]) + said[1:]
 }
 
-func works(w Words, s Situation) string {
+func describeLinkLife(w Words, s Situation) string {
 	left := s.ExpiresAt.Sub(s.Now)
 	switch {
 	case s.ExpiresAt.IsZero():

@@ -66,7 +66,7 @@ func Timeline(w Words, events []Happened, app string, who func(invite.Actor) str
 		tries = append(tries, Try{Number: len(tries) + 1, Channel: e.Data.Channel})
 	}
 	for _, e := range events {
-		if len(tries) == 0 || starts(e.Type) {
+		if len(tries) == 0 || startsAttempt(e.Type) {
 			begin(e)
 		}
 		at := len(tries) - 1
@@ -80,23 +80,23 @@ func Timeline(w Words, events []Happened, app string, who func(invite.Actor) str
 		if tries[at].Channel == "" {
 			tries[at].Channel = e.Data.Channel
 		}
-		tries[at].add(entry(w, e, app, who))
+		tries[at].add(newEntry(w, e, app, who))
 	}
 	for i := range tries {
 		t := &tries[i]
-		t.Title = title(w, t.Number, t.Channel)
+		t.Title = attemptTitle(w, t.Number, t.Channel)
 		slices.Reverse(t.Entries)
 	}
 	slices.Reverse(tries)
 	return tries
 }
 
-// starts reports whether another message, or a chance of one, begins with it.
-func starts(t invite.EventType) bool {
+// startsAttempt reports whether another message, or a chance of one, begins with it.
+func startsAttempt(t invite.EventType) bool {
 	return t == invite.EventResent || t == invite.EventRenewed || t == invite.EventFallback
 }
 
-func title(w Words, number int, c invite.Channel) string {
+func attemptTitle(w Words, number int, c invite.Channel) string {
 	switch c {
 	case invite.Email:
 		return w.T("Attempt %d, by email", number)
@@ -125,8 +125,8 @@ func (t *Try) add(e Entry) {
 	t.Entries = append(t.Entries, e)
 }
 
-func entry(w Words, e Happened, app string, who func(invite.Actor) string) Entry {
-	out := Entry{Seq: e.Seq, Times: 1, At: e.At, Tone: Calm, Icon: "dot", Words: e.Words, Who: who(e.Actor), Facts: facts(e)}
+func newEntry(w Words, e Happened, app string, who func(invite.Actor) string) Entry {
+	out := Entry{Seq: e.Seq, Times: 1, At: e.At, Tone: Calm, Icon: "dot", Words: e.Words, Who: who(e.Actor), Facts: technicalFacts(e)}
 	if !out.delivery(w, e) && !out.link(w, e, app) {
 		out.act(w, e, app)
 	}
@@ -305,8 +305,8 @@ func (o *Entry) act(w Words, e Happened, app string) {
 	}
 }
 
-// facts are what those who may see technical details want to know.
-func facts(e Happened) []Fact {
+// technicalFacts are what those who may see technical details want to know.
+func technicalFacts(e Happened) []Fact {
 	var out []Fact
 	add := func(name, value string) {
 		if value != "" {

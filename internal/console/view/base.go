@@ -40,7 +40,7 @@ type Place struct {
 }
 
 // URL is the place's home.
-func (p Place) URL() string { return root(p.ProjectID, p.Live) + "/home" }
+func (p Place) URL() string { return rootPath(p.ProjectID, p.Live) + "/home" }
 
 // Held is a lane that staff paused, for the banner.
 type Held struct {
@@ -88,23 +88,23 @@ func (b *Base) Dir() string { return b.words.dir }
 func (b *Base) May(a access.Act) bool { return b.Role.May(a) }
 
 // Mode is the URL's word for where we are.
-func (b *Base) Mode() string { return mode(b.Live) }
+func (b *Base) Mode() string { return modeName(b.Live) }
 
-func mode(live bool) string {
+func modeName(live bool) string {
 	if live {
 		return "live"
 	}
 	return "test"
 }
 
-func root(project string, live bool) string {
-	return "/console/" + url.PathEscape(project) + "/" + mode(live)
+func rootPath(project string, live bool) string {
+	return "/console/" + url.PathEscape(project) + "/" + modeName(live)
 }
 
 // URL is an address within this project and mode: URL("invites", id).
 func (b *Base) URL(parts ...string) string {
 	var s strings.Builder
-	s.WriteString(root(b.ProjectID, b.Live))
+	s.WriteString(rootPath(b.ProjectID, b.Live))
 	for _, p := range parts {
 		s.WriteString("/" + url.PathEscape(p))
 	}

@@ -40,16 +40,16 @@ func (p *Pages) funcs(l *words) template.FuncMap {
 			return template.HTML("<code>" + template.HTMLEscapeString(text) + "</code>") //nolint:gosec // escaped
 		},
 		"num":   func(n int) string { return strconv.Itoa(n) },
-		"icon":  icon,
+		"icon":  renderIcon,
 		"asset": func(name string) string { return p.assets[name].URL },
 		"badge": func(kind, icon, text string) Badge { return Badge{kind, icon, text} },
 		"may":   func(b Page, a string) bool { return b.shell().May(access.Act(a)) },
-		"dict":  dict,
+		"dict":  makeDict,
 	}
 }
 
-// dict hands several values to a template.
-func dict(pairs ...any) (map[string]any, error) {
+// makeDict hands several values to a template.
+func makeDict(pairs ...any) (map[string]any, error) {
 	if len(pairs)%2 != 0 {
 		return nil, fmt.Errorf("dict: a name without a value")
 	}

@@ -2,17 +2,17 @@ package view
 
 import "html/template"
 
-// icon is a drawing of 16 by 16, in the colour of the text around it. Beside a
+// renderIcon is a drawing of 16 by 16, in the colour of the text around it. Beside a
 // word it says nothing of its own, so it is hidden from screen readers.
-func icon(name string) template.HTML {
-	d, ok := drawings()[name]
+func renderIcon(name string) template.HTML {
+	d, ok := iconPaths()[name]
 	if !ok {
-		d = drawings()["dot"]
+		d = iconPaths()["dot"]
 	}
 	return template.HTML(`<svg class="i" viewBox="0 0 16 16" width="16" height="16" aria-hidden="true" focusable="false"><path d="` + d + `"/></svg>`) //nolint:gosec // our own
 }
 
-func drawings() map[string]string {
+func iconPaths() map[string]string {
 	return map[string]string{
 		"alert":    "M8 2 1.5 13.5h13zM8 6.5v3M8 11.6v.1",
 		"ban":      "M8 1.8a6.2 6.2 0 1 1 0 12.4A6.2 6.2 0 0 1 8 1.8M3.7 3.7l8.6 8.6",

@@ -46,8 +46,8 @@ type Pages struct {
 // folder is where the console's files stand.
 const folder = "console"
 
-// shared are the files that every page has.
-func shared() []string { return []string{"layout.html", "parts.html"} }
+// sharedFiles are the files that every page has.
+func sharedFiles() []string { return []string{"layout.html", "parts.html"} }
 
 // New parses every page in every language.
 func New(fsys fs.FS) (*Pages, error) {
@@ -74,7 +74,7 @@ func New(fsys fs.FS) (*Pages, error) {
 }
 
 func (p *Pages) parse(fsys fs.FS, l *words) (map[string]*template.Template, error) {
-	base, err := template.New("").Funcs(p.funcs(l)).Option("missingkey=error").ParseFS(fsys, shared()...)
+	base, err := template.New("").Funcs(p.funcs(l)).Option("missingkey=error").ParseFS(fsys, sharedFiles()...)
 	if err != nil {
 		return nil, err
 	}

@@ -20,9 +20,9 @@ type words struct {
 	texts map[string][]string // one, or one for each plural form
 }
 
-// forms are the plural forms of each language in the order of its catalogue,
+// pluralForms are the plural forms of each language in the order of its catalogue,
 // which is gettext's.
-func forms(tag language.Tag) []plural.Form {
+func pluralForms(tag language.Tag) []plural.Form {
 	if base, _ := tag.Base(); base.String() == "ar" {
 		return []plural.Form{plural.Zero, plural.One, plural.Two, plural.Few, plural.Many, plural.Other}
 	}
@@ -77,7 +77,7 @@ func (l *words) read(src string) error {
 		defer func() { id, many, texts, at = "", "", nil, nil }()
 		want := 1
 		if many != "" {
-			want = len(forms(l.tag))
+			want = len(pluralForms(l.tag))
 		}
 		switch {
 		case id == "":
@@ -88,7 +88,7 @@ func (l *words) read(src string) error {
 			return fmt.Errorf("before line %d: %q stands there twice, with different texts", line, id)
 		}
 		for _, t := range texts {
-			if err := fits(id, t, many != ""); err != nil {
+			if err := checkArguments(id, t, many != ""); err != nil {
 				return fmt.Errorf("before line %d: %q: %w", line, id, err)
 			}
 		}
@@ -127,18 +127,18 @@ func (l *words) read(src string) error {
 	return flush(len(lines) + 1)
 }
 
-// fits reports whether a translation can take its text's arguments. Of a plural, a
+// checkArguments reports whether a translation can take its text's arguments. Of a plural, a
 // form for one certain number may leave the number out.
-func fits(id, text string, many bool) error {
-	want, got := verbs(id), verbs(text)
+func checkArguments(id, text string, many bool) error {
+	want, got := formatVerbs(id), formatVerbs(text)
 	if slices.Equal(want, got) || many && len(want) > 0 && slices.Equal(want[1:], got) {
 		return nil
 	}
 	return fmt.Errorf("takes %v, its translation %v", want, got)
 }
 
-// verbs are the places for arguments in a text, in the order of the arguments.
-func verbs(text string) []string {
+// formatVerbs are the places for arguments in a text, in the order of the arguments.
+func formatVerbs(text string) []string {
 	var out []string
 	for i := 0; i < len(text); i++ {
 		if text[i] != '%' || i+1 == len(text) {
@@ -195,10 +195,10 @@ func (l *words) number(one, many string, n int, args []any) string {
 		text = one
 	}
 	if t := l.texts[one]; len(t) > 1 {
-		text = t[max(slices.Index(forms(l.tag), form), 0)]
+		text = t[max(slices.Index(pluralForms(l.tag), form), 0)]
 	}
 	// A form that names the number in words has no place for it.
-	if len(verbs(text)) == len(args)+1 {
+	if len(formatVerbs(text)) == len(args)+1 {
 		args = append([]any{n}, args...)
 	}
 	if len(args) == 0 {

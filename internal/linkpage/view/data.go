@@ -195,8 +195,8 @@ func (p *Pages) offers(l *message.Language, d Data) []offer {
 	return out
 }
 
-// spoken adds the chosen language to one of our own addresses.
-func spoken(path, chosen string) string {
+// withLanguage adds the chosen language to one of our own addresses.
+func withLanguage(path, chosen string) string {
 	if chosen == "" || path == "" {
 		return path
 	}
@@ -219,8 +219,8 @@ func (p *Pages) shown(s State, l *message.Language, d Data) shown {
 		CSS: p.css, Script: p.script,
 		ConnectHost: or(d.ConnectHost, "pipedream.com"),
 		LogoURL:     httpsOnly(d.LogoURL), PrivacyURL: httpsOnly(d.PrivacyURL),
-		Languages: p.offers(l, d), CodePath: spoken(d.CodePath, d.Chosen),
-		RenewPath: spoken(or(d.RenewPath, d.CodePath+"/renew"), d.Chosen), ReportPath: spoken(or(d.ReportPath, d.CodePath+"/not-me"), d.Chosen),
+		Languages: p.offers(l, d), CodePath: withLanguage(d.CodePath, d.Chosen),
+		RenewPath: withLanguage(or(d.RenewPath, d.CodePath+"/renew"), d.Chosen), ReportPath: withLanguage(or(d.ReportPath, d.CodePath+"/not-me"), d.Chosen),
 		ReturnURL: returnURL(d.ReturnURL),
 	}
 	if d.Nonce == "" {
@@ -237,15 +237,15 @@ func (p *Pages) shown(s State, l *message.Language, d Data) shown {
 		v.ReplacedAt = l.Moment(d.ReplacedAt, d.Zone, d.ZoneIsRecipients)
 		v.ReplacedISO = d.ReplacedAt.UTC().Format(time.RFC3339)
 	}
-	v.StopPath = spoken(d.StopPath, d.Chosen)
+	v.StopPath = withLanguage(d.StopPath, d.Chosen)
 	if d.Verify.Lasts > 0 {
 		v.VerifyLasts = l.Duration(d.Verify.Lasts)
 	}
 	if d.Verify.Wait > 0 {
 		v.VerifyWait, v.VerifyWaitSeconds = l.Duration(d.Verify.Wait), int(math.Ceil(d.Verify.Wait.Seconds()))
 	}
-	v.VerifyPath, v.AnotherPath = spoken(d.CodePath+"/verify", d.Chosen), spoken(d.CodePath+"/verify/again", d.Chosen)
-	v.StayPath = spoken(d.CodePath+"?stay=1", d.Chosen)
+	v.VerifyPath, v.AnotherPath = withLanguage(d.CodePath+"/verify", d.Chosen), withLanguage(d.CodePath+"/verify/again", d.Chosen)
+	v.StayPath = withLanguage(d.CodePath+"?stay=1", d.Chosen)
 	if s == InApp && d.InApp.Android {
 		v.OpenURL = intentURL(d.PageURL)
 	}

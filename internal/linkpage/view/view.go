@@ -122,7 +122,7 @@ func New(fsys fs.FS) (*Pages, error) {
 			p.pages[tag] = parent
 			continue
 		}
-		if p.pages[tag], err = parse(l, layout); err != nil {
+		if p.pages[tag], err = parsePages(l, layout); err != nil {
 			return nil, fmt.Errorf("pages of %s: %w", tag, err)
 		}
 		if err := p.rehearse(tag); err != nil {
@@ -133,7 +133,7 @@ func New(fsys fs.FS) (*Pages, error) {
 	return p, nil
 }
 
-func parse(l *message.Language, layout []byte) (map[State]*template.Template, error) {
+func parsePages(l *message.Language, layout []byte) (map[State]*template.Template, error) {
 	base, err := template.New("layout/page.html").Parse(string(layout))
 	if err != nil {
 		return nil, err

@@ -27,13 +27,13 @@ type preview struct {
 	Segments int
 }
 
-// proof is a message by both channels.
-type proof struct {
+// renderedMessage is a message rendered for both channels.
+type renderedMessage struct {
 	mail message.Email
 	sms  message.SMS
 }
 
-func (w proof) preview() *preview {
+func (w renderedMessage) preview() *preview {
 	return &preview{Subject: w.mail.Subject, Text: w.mail.Text.Reveal(), SMS: w.sms.Body.Reveal(), Segments: w.sms.Segments}
 }
 
@@ -71,7 +71,7 @@ func (s *console) compose(p *page, o opened, note string, kind message.Kind) (*p
 
 // written renders the message again from the stored data: sent messages are
 // not stored. The recipient and the code of the link are masked.
-func (s *console) written(p *page, o opened, note string, kind message.Kind) (w proof, err error) {
+func (s *console) written(p *page, o opened, note string, kind message.Kind) (w renderedMessage, err error) {
 	brand, c := p.project.Brand, o.content
 	if note == "" {
 		note = c.Note
@@ -111,17 +111,17 @@ func (s *console) written(p *page, o opened, note string, kind message.Kind) (w 
 // serveSandboxed writes an HTML document for a script-less iframe. Its policy
 // allows the inline style that the document needs, and no script, request, form
 // or navigation.
-func (p *page) exhibit(document string) error {
+func (p *page) serveSandboxed(document string) error {
 	h := p.Response().Header()
 	h.Set("Content-Security-Policy", "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'")
 	h.Set("X-Frame-Options", "SAMEORIGIN")
-	return p.HTML(http.StatusOK, lifeless(document))
+	return p.HTML(http.StatusOK, stripNavigation(document))
 }
 
-// lifeless removes everything from a document that leads elsewhere: targets of links
+// stripNavigation removes everything from a document that leads elsewhere: targets of links
 // and forms, scripts, and automatic redirects. A sandbox stops a form, but not a link
 // inside its frame.
-func lifeless(document string) string {
+func stripNavigation(document string) string {
 	var b strings.Builder
 	b.Grow(len(document))
 	z := html.NewTokenizer(strings.NewReader(document))
@@ -145,7 +145,7 @@ func lifeless(document string) string {
 		case kind == html.EndTagToken:
 			b.WriteString(raw)
 			continue
-		case t.Data == "meta" && attribute(t, "http-equiv") != "", t.Data == "link", t.Data == "base":
+		case t.Data == "meta" && attributeOf(t, "http-equiv") != "", t.Data == "link", t.Data == "base":
 			continue
 		case t.Data != "a" && t.Data != "area" && t.Data != "form" && t.Data != "button" && t.Data != "input":
 			b.WriteString(raw)
@@ -167,7 +167,7 @@ func lifeless(document string) string {
 	}
 }
 
-func attribute(t html.Token, name string) string {
+func attributeOf(t html.Token, name string) string {
 	for _, a := range t.Attr {
 		if a.Key == name {
 			return a.Val

@@ -8,8 +8,8 @@ import (
 	"github.com/connectlink/connectlink/internal/visit"
 )
 
-// sawPage is what the recipient saw.
-type sawPage struct {
+// previewPage is the preview of an invite's message and page.
+type previewPage struct {
 	actPage
 	As        string // html, text, sms, page
 	Phone     bool   // as wide as one
@@ -27,8 +27,8 @@ type tab struct {
 	Current   bool
 }
 
-// saw shows message and page in the forms in which they are read.
-func (s *console) saw(p *page) error {
+// showPreview shows message and page as the recipient sees them.
+func (s *console) showPreview(p *page) error {
 	o, err := p.invite()
 	if err != nil {
 		return p.orMissing(err)
@@ -37,13 +37,13 @@ func (s *console) saw(p *page) error {
 	if err != nil {
 		return err
 	}
-	d := sawPage{
+	d := previewPage{
 		actPage: a, As: oneOf(p.QueryParam("as"), "html", "text", "sms", "page"), Phone: p.QueryParam("width") == "phone", Dark: p.QueryParam("dark") != "",
 		Elsewhere: o.LinkType == invite.ConnectLink || s.Page == nil,
 	}
 	if d.As == "" || d.As == "page" && s.Page == nil {
 		d.As = "html"
-		if via(o) == invite.SMS {
+		if previewChannel(o) == invite.SMS {
 			d.As = "sms"
 		}
 	}
@@ -53,7 +53,7 @@ func (s *console) saw(p *page) error {
 	}
 	d.choose(p, now)
 	if d.As == "page" {
-		d.FrameURL = query(d.Home+"/page", "then", p.QueryParam("then"))
+		d.FrameURL = withQuery(d.Home+"/page", "then", p.QueryParam("then"))
 		return p.show("saw", d)
 	}
 	if d.Kept, err = s.kept(p, o); err != nil {
@@ -67,7 +67,7 @@ func (s *console) saw(p *page) error {
 }
 
 // choose makes the links to the other forms.
-func (d *sawPage) choose(p *page, now visit.State) {
+func (d *previewPage) choose(p *page, now visit.State) {
 	here, width, dark, then := d.Home+"/saw", "", "", p.QueryParam("then")
 	if d.Phone {
 		width = "phone"
@@ -77,7 +77,7 @@ func (d *sawPage) choose(p *page, now visit.State) {
 	}
 	for _, t := range []struct{ as, text string }{{"html", p.t("Email")}, {"text", p.t("Plain text")}, {"sms", p.t("SMS")}, {"page", p.t("Page")}} {
 		if t.as != "page" || p.Page != nil {
-			d.Tabs = append(d.Tabs, tab{query(here, "as", t.as, "width", width, "dark", dark), t.text, t.as == d.As})
+			d.Tabs = append(d.Tabs, tab{withQuery(here, "as", t.as, "width", width, "dark", dark), t.text, t.as == d.As})
 		}
 	}
 	if d.As != "html" && (d.As != "page" || d.Elsewhere) {
@@ -85,16 +85,16 @@ func (d *sawPage) choose(p *page, now visit.State) {
 	}
 	if d.As == "page" && now != visit.Ready {
 		d.Looks = append(d.Looks, []tab{
-			{query(here, "as", d.As, "width", width, "dark", dark), p.t("Current"), then == ""},
-			{query(here, "as", d.As, "width", width, "dark", dark, "then", "1"), p.t("While the link was valid"), then != ""},
+			{withQuery(here, "as", d.As, "width", width, "dark", dark), p.t("Current"), then == ""},
+			{withQuery(here, "as", d.As, "width", width, "dark", dark, "then", "1"), p.t("While the link was valid"), then != ""},
 		})
 	}
 	d.Looks = append(d.Looks, []tab{
-		{query(here, "as", d.As, "dark", dark, "then", then), p.t("On a computer"), !d.Phone},
-		{query(here, "as", d.As, "width", "phone", "dark", dark, "then", then), p.t("On a phone"), d.Phone},
+		{withQuery(here, "as", d.As, "dark", dark, "then", then), p.t("On a computer"), !d.Phone},
+		{withQuery(here, "as", d.As, "width", "phone", "dark", dark, "then", then), p.t("On a phone"), d.Phone},
 	}, []tab{
-		{query(here, "as", d.As, "width", width, "then", then), p.t("Light"), !d.Dark},
-		{query(here, "as", d.As, "width", width, "dark", "1", "then", then), p.t("Dark"), d.Dark},
+		{withQuery(here, "as", d.As, "width", width, "then", then), p.t("Light"), !d.Dark},
+		{withQuery(here, "as", d.As, "width", width, "dark", "1", "then", then), p.t("Dark"), d.Dark},
 	})
 }
 
@@ -116,8 +116,8 @@ func (s *console) kept(p *page, o opened) (string, error) {
 	return p.t("Sent messages are not stored. This preview is rendered from the recorded data, with the wording and layout that was sent."), nil
 }
 
-// via is the channel of the latest message.
-func via(o opened) invite.Channel {
+// previewChannel is the channel of the latest message.
+func previewChannel(o opened) invite.Channel {
 	if o.DeliveryChannel != nil {
 		return invite.Channel(*o.DeliveryChannel)
 	}
@@ -140,7 +140,7 @@ func (s *console) mail(p *page) error {
 	if err != nil {
 		return err
 	}
-	return p.exhibit(w.mail.HTML.Reveal())
+	return p.serveSandboxed(w.mail.HTML.Reveal())
 }
 
 // landing is the page of an invite's link, for a frame: as it is now, or as it
@@ -171,7 +171,7 @@ func (s *console) landing(p *page) error {
 	if err != nil {
 		return err
 	}
-	return p.exhibit(shown.HTML)
+	return p.serveSandboxed(shown.HTML)
 }
 
 // draft returns an invite as its pages need it, with masked personal data.
@@ -180,7 +180,7 @@ func (s *console) draft(p *page, o opened) (issue.Draft, error) {
 	c.Inviter, c.Reason, c.Note = story.Hush(c.Inviter), story.Hush(c.Reason), story.Hush(c.Note)
 	d := issue.Draft{
 		Project: p.project, Livemode: p.by.Livemode, OneWay: s.isOneWay(p), App: invite.App{Slug: o.AppSlug, Name: o.AppName, AuthType: o.AppAuthType}, InitiatedBy: o.InitiatedBy,
-		Content: c, Channel: via(o), Verify: o.Verify, Now: o.Now, ExpiresAt: orZero(o.ExpiresAt), Code: hiddenCode, Reference: o.ID.String(),
+		Content: c, Channel: previewChannel(o), Verify: o.Verify, Now: o.Now, ExpiresAt: orZero(o.ExpiresAt), Code: hiddenCode, Reference: o.ID.String(),
 	}
 	d.Project.Brand.LogoURL = "" // this console asks nothing of other hosts
 	events, err := s.eventsOf(p, o)
