@@ -24,8 +24,8 @@ type Account struct {
 	// warn calls add for what works and yet should not stay so; hasPages: recipients
 	// can reach our pages. May be nil.
 	warn func(add func(key, format string, args ...any), hasPages bool)
-	// settings are the account's own, where projects.go does not list them, and check
-	// calls add for what is wrong between them. Both may be nil.
+	// settings are the account's own, in addition to those of projects.go, and check
+	// reports contradictions between them. Both may be nil.
 	settings func() []option[Project]
 	check    func(add func(key, format string, args ...any), name func(key string) string)
 }

@@ -18,7 +18,7 @@ type Vonage struct {
 	SignatureSecret          secret.Text // verifies webhooks
 	SignatureSecretSecondary secret.Text // while they are rotated
 	From                     string
-	OneWay                   bool    // nobody can reply to the sender, so messages name a page that ends them
+	OneWay                   bool    // the sender receives no replies, so messages link to an opt-out page
 	PerSecond                float64 // most messages a second; 0: unlimited
 }
 

@@ -6,8 +6,8 @@ import (
 )
 
 // textVendor is the stand-in of another provider of texts beside Twilio's. Its
-// messages have the same fates, and statuses become due as Twilio's do; only what is
-// said over the wire differs.
+// messages have the same fates, and statuses become due as Twilio's do; only its
+// protocol differs.
 type textVendor struct {
 	serve http.HandlerFunc // its API
 	// request makes the post of an event about a message; nil: nothing is posted.

@@ -30,9 +30,9 @@ func accountCodes() []string {
 	}
 }
 
-// reasonOf is our reason for Vonage's code, by its words at
-// https://developer.vonage.com/en/api-errors/messages. A code that is not listed
-// here blames nobody.
+// reasonOf is our reason for Vonage's code, by its text at
+// https://developer.vonage.com/en/api-errors/messages. An unlisted code does not
+// blame the recipient.
 func reasonOf(code string) (invite.Reason, bool) {
 	switch code {
 	case "1170": // to is missing or invalid

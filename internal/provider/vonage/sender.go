@@ -81,7 +81,8 @@ func (s *Sender) Identity() provider.Identity {
 const reportingFor = time.Hour
 
 // Proof is reporting only while statuses are known to arrive: they are posted to
-// whatever address the message named, and whether that is reached cannot be asked.
+// the address that the message named, and Vonage cannot be asked whether it
+// reached it.
 func (s *Sender) Proof() provider.Proof {
 	reporting := false
 	if s.p.ReportingSince != nil {

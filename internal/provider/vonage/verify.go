@@ -55,8 +55,8 @@ func NewVerifier(apiKey string, now func() time.Time, secrets ...secret.Text) (*
 // Format keeps the secrets out of logs.
 func (*Verifier) Format(s fmt.State, _ rune) { _, _ = s.Write([]byte(secret.Redacted)) }
 
-// Verify checks the Authorization header against a body. The algorithm is HS256
-// whatever the token names; a token that names another one is refused.
+// Verify checks the Authorization header against a body. The algorithm is
+// always HS256; a token that names another one is refused.
 func (v *Verifier) Verify(raw []byte, authorization string) error {
 	scheme, token, _ := strings.Cut(authorization, " ")
 	parts := strings.Split(token, ".")
