@@ -369,7 +369,7 @@ func TestDevSaysWhatIsWrong(t *testing.T) {
 		if err := os.Remove(filepath.Join(u.dir, "keyset")); err != nil {
 			t.Fatal(err)
 		}
-		runCommand(t, nil, "dev", "--state", u.dir).want(t, 1, "keyset is gone", "put it back, or remove "+u.dir)
+		runCommand(t, nil, "dev", "--state", u.dir).want(t, 1, "keyset is missing", "restore it, or remove "+u.dir)
 	})
 	t.Run("PostgreSQL is installed after a first try", func(t *testing.T) {
 		t.Parallel()
