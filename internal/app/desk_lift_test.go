@@ -57,7 +57,7 @@ func TestLiftingABlockGoesOnToSendingAgain(t *testing.T) {
 		t.Errorf("without a reason: %d", status)
 	}
 	_, landed, form := v.do("POST", path+"/lift", url.Values{"then": {id}, "reason": {"spoke to the person"}}.Encode())
-	if landed != at+"/resend" || !strings.Contains(form, "The address may be written to again") || !strings.Contains(form, "Send now") {
+	if landed != at+"/resend" || !strings.Contains(form, "Messages can be sent to this address again") || !strings.Contains(form, "Send now") {
 		t.Errorf("after lifting: %s", landed)
 	}
 	if address, _ := step(); address != at+"/resend" {

@@ -23,6 +23,7 @@ import (
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/grant"
 	"github.com/connectlink/connectlink/internal/httpapi"
+	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/issue"
 	"github.com/connectlink/connectlink/internal/limit"
 	"github.com/connectlink/connectlink/internal/message"
@@ -47,12 +48,25 @@ func newEcho(t testing.TB, wp web.Params, p httpapi.Params) *echo.Echo {
 	if wp.Log == nil {
 		wp.Log = slog.New(slog.DiscardHandler)
 	}
+	if p.Authenticate == nil {
+		p.Authenticate = func(context.Context, secret.Text) (access.Principal, error) {
+			return access.Principal{}, invite.Errorf(invite.CodeInvalidAPIKey, "No key is known here.")
+		}
+	}
+	if p.InApp.Opens == nil {
+		p.InApp.Opens, p.InApp.Reads = unlimited{}, unlimited{}
+	}
 	e := web.New(wp)
 	if err := httpapi.Mount(e, p); err != nil {
 		t.Fatal(err)
 	}
 	return e
 }
+
+// unlimited is the explicit absence of a limit.
+type unlimited struct{}
+
+func (unlimited) Allow(string) (bool, time.Duration) { return true, 0 }
 
 // world is the API as it runs: a server on a socket, a database, the use cases
 // and Pipedream's stand-in on the wire.

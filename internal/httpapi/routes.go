@@ -163,9 +163,7 @@ func (a *api) routes() []route {
 // Mount adds the routes to e.
 func Mount(e *echo.Echo, p Params) error {
 	err := required.Check("httpapi.Params", map[string]any{
-		"Invites": p.Invites, "Suppressions": p.Suppressions, "Privacy": p.Privacy, "Callbacks": p.Callbacks, "Authenticate": p.Authenticate,
-		"DB": p.DB, "Box": p.Box, "Ready": p.Ready, "InApp.Clients": p.InApp.Clients, "InApp.Holders": p.InApp.Holders, "InApp.Opener": p.InApp.Opener,
-		"InApp.Opens": p.InApp.Opens, "InApp.Reads": p.InApp.Reads,
+		"Authenticate": p.Authenticate, "InApp.Opens": p.InApp.Opens, "InApp.Reads": p.InApp.Reads,
 	})
 	if err != nil {
 		return err

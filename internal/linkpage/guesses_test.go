@@ -96,7 +96,7 @@ func (s *site) nowhere() map[string]func() string {
 // time of the answer: the work is the same, look-up included.
 func TestCodesThatLeadNowhereAreAllLookedUp(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, func(p *linkpage.Params) { p.Guesses = nil })
+	s := newSite(t, func(p *linkpage.Params) { p.Guesses = unlimited{} })
 	for name, code := range s.nowhere() {
 		before := s.Pool.Stat().AcquireCount()
 		if a := s.do("GET", "/c/"+code()); a.StatusCode != http.StatusNotFound {
@@ -113,7 +113,7 @@ func TestCodesThatLeadNowhereAreAllLookedUp(t *testing.T) {
 // run. "twice" is the same figure where one takes two requests: what the
 // instrument would show of a difference.
 func BenchmarkCodesThatLeadNowhere(b *testing.B) {
-	s := newSite(b, func(p *linkpage.Params) { p.Guesses = nil })
+	s := newSite(b, func(p *linkpage.Params) { p.Guesses = unlimited{} })
 	kinds := s.nowhere()
 	for b.Loop() {
 		b.ReportMetric(s.medians(map[string]func() string{"one": kinds["never made"], "another": func() string {

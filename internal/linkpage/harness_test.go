@@ -59,6 +59,11 @@ func (s *safeBuffer) String() string {
 	return s.b.String()
 }
 
+// unlimited is the explicit absence of a limit.
+type unlimited struct{}
+
+func (unlimited) Allow(string) (bool, time.Duration) { return true, 0 }
+
 func newSite(t testing.TB, change ...func(*linkpage.Params)) *site {
 	t.Helper()
 	s := &site{Kit: tracktest.New(t), t: t, log: &safeBuffer{}}

@@ -153,7 +153,7 @@ func TestStatusesOfEndedInvites(t *testing.T) {
 
 func TestUnknownCodesLookAllAlike(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, func(p *linkpage.Params) { p.Guesses = nil })
+	s := newSite(t, func(p *linkpage.Params) { p.Guesses = unlimited{} })
 	erased := s.Invite(tracktest.Options{})
 	s.Exec(`UPDATE invites SET content = NULL WHERE id = $1`, erased.ID)
 	nonce := regexp.MustCompile(`nonce="[^"]+"`)
