@@ -219,3 +219,19 @@ func TestDocumentsNameTestsThatExist(t *testing.T) {
 		}
 	}
 }
+
+// The table of questions in docs/architecture.md leads to files that contain the
+// named place.
+func TestArchitectureAnswersQuestionsByOneFile(t *testing.T) {
+	t.Parallel()
+	row := regexp.MustCompile("(?m)^\\| [^|]*\\? \\| `([^`]+)` \\| `([^`]+)` \\|$")
+	rows := row.FindAllStringSubmatch(read(t, "docs/architecture.md"), -1)
+	if len(rows) < 5 {
+		t.Fatalf("found %d questions", len(rows))
+	}
+	for _, r := range rows {
+		if !strings.Contains(read(t, r[1]), r[2]) {
+			t.Errorf("%s does not contain %s", r[1], r[2])
+		}
+	}
+}
