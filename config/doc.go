@@ -20,4 +20,13 @@
 // "default". Several products come from the file's list of projects; the
 // environment variables of a project then apply to the one called "default",
 // or to the only one.
+//
+// # How to add a setting
+//
+// Add a field to the type in types.go and a line to settings.go (of the process)
+// or projects.go (of a project), with its help. Add both spellings to
+// .env.example and connectlink.example.yaml; tests compare them. Then run
+// go test ./internal/structure -update, which writes docs/configuration.md.
+// A rule between two settings belongs into load.go, with an error that names
+// the setting and the fix.
 package config

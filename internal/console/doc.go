@@ -22,6 +22,8 @@
 // nothing inline. Referrers stay on this origin: with none at all browsers would
 // send "Origin: null" with forms, and the check above would refuse everybody.
 //
+// # How to add a page
+//
 // A new page is a file here, a template in templates/console, a line in
 // routes.go, and a line in the matrix of roles, whose test fails without it.
 package console

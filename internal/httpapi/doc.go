@@ -14,4 +14,13 @@
 // What the API promises for later (batches, the event feed, …) is
 // answered not_yet: a caller hears that it is missing instead
 // of a 404 that looks like a typing mistake.
+//
+// # How to add an operation
+//
+// Describe it in openapi.yaml, with its scope (x-scope), an example and every
+// answer. Add a line to routes.go and a handler that decodes, calls one use case
+// and answers. Add its valid request to the scenarios of the contract test and to
+// the fuzzer (internal/app/fuzz_document_test.go); both fail without it. A new
+// error code is a constant in package invite, a line in web's table, an advice
+// in docs.go and a value of ErrorCode in the document.
 package httpapi

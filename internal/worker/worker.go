@@ -2,6 +2,13 @@
 // jobs and periodic tasks to use cases. It decides nothing itself.
 //
 // Deliveries are not among its jobs: see package dispatch.
+//
+// # How to add background work
+//
+// Add the arguments to package job, with the queue that they belong to, and one
+// line to bind that calls a use case. Periodic work also gets its interval below.
+// Arguments hold ids only: they are stored in the clear. The use case must stand
+// a second run, and end within runTimeout.
 package worker
 
 import (
