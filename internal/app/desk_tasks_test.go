@@ -144,7 +144,9 @@ func TestACopiedLinkIsOnRecord(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, access.RoleLead)
 	made := d.invite(201, to("delivered@connectlink.test"))
-	d.open("/invites/" + made.text("id")) // and what happens meanwhile takes no press away
+	// A page that moves while the mouse is down gives the press to another element.
+	d.until(made.text("id"), "delivered", func(inv object) bool { return inv.text("delivery.status") == "delivered" })
+	d.open("/invites/" + made.text("id"))
 	d.within(3, func() {
 		d.click(`[data-key=c]`, `#why`)
 		d.click(`input[value=in_person]`, `input[value=in_person]:checked`)
