@@ -215,6 +215,9 @@ func (d *Dispatcher) probe(ctx, working context.Context, account string) error {
 // reports.
 func (d *Dispatcher) proof(s provider.Sender) (reporting bool, settle time.Duration) {
 	p := s.Proof()
+	if p.Deaf {
+		return false, p.Settle
+	}
 	at := d.accounts.get(s.Account()).reported
 	return p.Reporting || !at.IsZero() && d.p.Now().Sub(at) < time.Hour, p.Settle
 }

@@ -105,6 +105,9 @@ type Proof struct {
 	// Reporting: the provider tells, by list or by events, what it took.
 	// A sender that is not reporting is blind: its unknown outcomes are held.
 	Reporting bool
+	// Deaf: what the provider reports cannot be verified or cannot reach us, whatever
+	// other senders of the same account hear. Silence then proves nothing.
+	Deaf bool
 	// Settle is how long after the call "not found" may be believed.
 	Settle time.Duration
 }

@@ -38,6 +38,8 @@ type Params struct {
 	Settle time.Duration
 	// ReportingSince gives the time of the last verified status; may be nil.
 	ReportingSince func() time.Time
+	// Deaf: statuses cannot reach this project, or it has no secret to verify them.
+	Deaf bool
 }
 
 // Sender sends texts. It is safe for concurrent use.
@@ -89,7 +91,7 @@ func (s *Sender) Proof() provider.Proof {
 		at := s.p.ReportingSince()
 		reporting = !at.IsZero() && s.p.Now().Sub(at) < reportingFor
 	}
-	return provider.Proof{Reporting: reporting, Settle: s.p.Settle}
+	return provider.Proof{Reporting: reporting && !s.p.Deaf, Deaf: s.p.Deaf, Settle: s.p.Settle}
 }
 
 // Find returns provider.ErrCannotFind.
@@ -97,12 +99,14 @@ func (s *Sender) Find(context.Context, provider.Sought) (provider.Found, error) 
 	return provider.Found{}, provider.ErrCannotFind
 }
 
-// Limits of a text: of its characters, and of the seconds for which it is tried.
-// Vonage recommends at least 30 minutes.
+// Limits of a text: of its characters, and of the time for which it is tried.
+// Vonage recommends at least 30 minutes and allows 72 hours. Ten hours are what
+// Twilio has: after eleven a message counts as over and is redacted
+// (store/ledger).
 const (
 	maxText = 1000
 	minTTL  = 30 * time.Minute
-	maxTTL  = 72 * time.Hour
+	maxTTL  = 10 * time.Hour
 )
 
 var errNoSMS = errors.New("not a text with a recipient, a body of at most 1000 characters and a sender")

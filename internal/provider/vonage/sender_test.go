@@ -98,7 +98,7 @@ func TestMembersOfAText(t *testing.T) {
 			p.From, m.CallbackURL, m.ValidFor = "ACME", "", time.Minute
 		}, map[string]any{"from": "ACME", "ttl": 1800.0}},
 		"thirty days": {func(_ *vonage.Params, m *message.Outgoing) { m.ValidFor, m.CallbackURL = 720*time.Hour, "" },
-			map[string]any{"from": "15005550006", "ttl": 259200.0}},
+			map[string]any{"from": "15005550006", "ttl": 36000.0}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -224,5 +224,16 @@ func TestRedactionAndCheck(t *testing.T) {
 	var se *provider.SendError
 	if err := vonage.New(p).Check(t.Context()); !errors.As(err, &se) || se.Scope != provider.ScopeAccount {
 		t.Errorf("a wrong key: %v", err)
+	}
+}
+
+// TestASenderThatCannotHearReportsProvesNothing: another project of the same
+// account may hear them, and its reports say nothing of this one's messages.
+func TestASenderThatCannotHearReportsProvesNothing(t *testing.T) {
+	t.Parallel()
+	p := params("http://127.0.0.1:1", nil)
+	p.Deaf, p.Now, p.ReportingSince = true, time.Now, time.Now
+	if got := vonage.New(p).Proof(); got.Reporting || !got.Deaf {
+		t.Errorf("%+v", got)
 	}
 }

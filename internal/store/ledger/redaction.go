@@ -62,7 +62,7 @@ func ClaimRedactions(ctx context.Context, db postgres.DB, n int) ([]Redaction, e
 		FROM due LEFT JOIN attempts a ON a.invite_id = due.invite_id AND a.id = due.attempt_id
 			LEFT JOIN deliveries d ON d.invite_id = a.invite_id AND d.id = a.delivery_id
 		WHERE r.invite_id = due.invite_id AND r.attempt_id = due.attempt_id
-		RETURNING r.invite_id, r.attempt_id, r.provider, r.project_id, r.livemode, r.message_id, r.remove, r.tries,
+		RETURNING r.invite_id, r.attempt_id, coalesce(nullif(a.provider, ''), r.provider) AS provider, r.project_id, r.livemode, r.message_id, r.remove, r.tries,
 			coalesce(a.outcome IN ('not_sent', 'refused', 'abandoned'), false) AS not_taken, d.status,
 			extract(epoch FROM coalesce(a.started_at, r.created_at) + make_interval(secs => $3) - now())::float8 AS over_in`,
 		n, redactHold.Seconds(), maxInProgress.Seconds())
