@@ -100,7 +100,7 @@ func TestBugADoubtIsHeldWhileTheProviderIsAway(t *testing.T) {
 func TestADoubtNobodyAnswersEndsWithTheInvite(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	loaded := w.load(1, chaos.Load{Channel: invite.SMS, ValidFor: 3 * time.Second})
+	loaded := w.load(1, chaos.Load{Channel: invite.SMS, ValidFor: 10 * time.Second})
 	w.sink.SetFault(sink.Fault{CutAfter: 1, ListStatus: 503})
 	w.run(w.params())
 	w.until("held", w.all("unknown"))
