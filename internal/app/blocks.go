@@ -47,11 +47,13 @@ func (a *App) isOneWay(project string, livemode bool) bool {
 	return ok && v.isOneWay()
 }
 
-// isPartlyOneWay reports whether people cannot reply to some of what a project's
-// texts come from.
-func (a *App) isPartlyOneWay(project string, livemode bool) bool {
-	v, ok := a.vendors[lane{project, livemode}]
-	return ok && v.isPartlyOneWay()
+// sentOneWay reports whether people cannot reply to the text that a provider sent
+// for a project; where the provider is not known, to the first choice's.
+func (a *App) sentOneWay(name, project string, livemode bool) bool {
+	if p, ok := a.provider(name, project, livemode); ok && p.Sender != nil {
+		return p.Sender.Identity().OneWay
+	}
+	return a.isOneWay(project, livemode)
 }
 
 // unlister is the first provider of email that keeps suppression lists of its own.

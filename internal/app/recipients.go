@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -26,7 +27,7 @@ func (a *App) block(ctx context.Context, tx pgx.Tx, to visit.Address) error {
 	if !to.Livemode && isScripted(to.To.Reveal()) {
 		return nil // the next test of the same fate wants a message
 	}
-	scope := suppression.Scope{ProjectID: to.ProjectID, Livemode: to.Livemode, Senders: a.textSenders(to.ProjectID, to.Livemode)}
+	scope := suppression.Scope{ProjectID: to.ProjectID, Livemode: to.Livemode, Senders: a.optOutSenders(to)}
 	kind := invite.NotMe
 	if to.OptOut && len(scope.Senders) > 0 {
 		kind = invite.OptOut
@@ -37,9 +38,25 @@ func (a *App) block(ctx context.Context, tx pgx.Tx, to visit.Address) error {
 	return err
 }
 
-// resume takes an opt-out back, as the reply START does.
+// resume takes an opt-out back, as the reply START does: the one that was said to
+// the sender of this message, and no other.
 func (a *App) resume(ctx context.Context, tx pgx.Tx, to visit.Address) error {
-	keys := a.blockKeys(to.ProjectID, to.Livemode, to.Channel, to.To.Reveal())
-	_, err := suppression.SetLifted(ctx, tx, a.box, keys, true, "recipient", secret.Text{})
+	senders := a.optOutSenders(to)
+	if len(senders) == 0 {
+		return nil
+	}
+	scope := suppression.Scope{ProjectID: to.ProjectID, Livemode: to.Livemode, Senders: senders[:1]}
+	_, err := suppression.SetLifted(ctx, tx, a.box, suppression.Keys(a.box, scope, to.Channel, to.To.Reveal()), true, "recipient", secret.Text{})
 	return err
+}
+
+// optOutSenders are what a project's texts come from, first the sender of the
+// message that carried the link: what is said on its page is said to that one.
+func (a *App) optOutSenders(to visit.Address) []string {
+	all := a.textSenders(to.ProjectID, to.Livemode)
+	from := a.senderOf(to.Provider, to.ProjectID, to.Livemode)
+	if from == "" {
+		return all
+	}
+	return append([]string{from}, slices.DeleteFunc(all, func(s string) bool { return s == from })...)
 }

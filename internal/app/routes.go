@@ -38,7 +38,7 @@ func (a *App) openRoutes() error {
 		return fmt.Errorf("mount the API: %w", err)
 	}
 	err := linkpage.Register(e, linkpage.Params{
-		Visits: a.visit, Pages: a.texts.pages, ProjectPages: a.ownPages(), Project: a.cfg.Project, OneWay: a.isPartlyOneWay, PublicURL: a.public, Log: a.log,
+		Visits: a.visit, Pages: a.texts.pages, ProjectPages: a.ownPages(), Project: a.cfg.Project, OneWay: a.sentOneWay, PublicURL: a.public, Log: a.log,
 		Guesses: limit.New(limit.Per(guessesPerMinute, time.Minute), guessesPerMinute, a.opt.Now),
 	})
 	if err != nil {

@@ -107,11 +107,6 @@ func (v *vendors) isOneWay() bool {
 	return len(senders) > 0 && senders[0].Identity().OneWay
 }
 
-// isPartlyOneWay reports whether people cannot reply to some of it.
-func (v *vendors) isPartlyOneWay() bool {
-	return slices.ContainsFunc(v.senders(invite.SMS), func(s provider.Sender) bool { return s.Identity().OneWay })
-}
-
 // pace is the limit of an account, a tenth of a second's worth at once. Where
 // projects share one and disagree, the slowest counts: it is one limit at the
 // provider.

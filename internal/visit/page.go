@@ -51,6 +51,9 @@ type Page struct {
 	// Via is the channel by which the opened link came; empty when the product
 	// showed it itself.
 	Via invite.Channel
+	// Provider sent the message that the opened link came in; empty when it is not
+	// known.
+	Provider string
 	// Content is personal: show masked addresses only.
 	Content   invite.Content
 	ExpiresAt time.Time     // zero while it is not known
@@ -126,7 +129,7 @@ func (s *Service) page(row ledger.Coded) (Page, error) {
 	}
 	p.Content = content
 	if row.Via != nil {
-		p.Via = invite.Channel(*row.Via)
+		p.Via, p.Provider = invite.Channel(*row.Via), row.Provider
 	}
 	p.CanRenew, p.CanReport = isRenewable(row, content), isReportable(state)
 	p.AsksCode = row.Verify == invite.VerifyCode

@@ -51,7 +51,7 @@ func (s *Service) Stop(ctx context.Context, code secret.Text, resume bool, e Evi
 		}
 		to := Address{
 			InviteID: row.ID, ProjectID: row.ProjectID, Livemode: row.Livemode,
-			Channel: page.Via, To: secret.New(content.Recipient.Address(page.Via)), OptOut: page.Via == invite.SMS,
+			Channel: page.Via, Provider: row.Provider, To: secret.New(content.Recipient.Address(page.Via)), OptOut: page.Via == invite.SMS,
 		}
 		if resume {
 			return s.p.Resume(ctx, tx, to)

@@ -53,7 +53,9 @@ type Address struct {
 	ProjectID string
 	Livemode  bool
 	Channel   invite.Channel
-	To        secret.Text
+	// Provider sent the message that carried the link; empty when it is not known.
+	Provider string
+	To       secret.Text
 	// OptOut, for Suppress: all texts of this sender are meant, as by the reply
 	// STOP, and not what one invite was about.
 	OptOut bool

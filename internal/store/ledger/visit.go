@@ -16,9 +16,11 @@ import (
 // Coded is an invite as an invite link's code finds it: what its page needs.
 type Coded struct {
 	CodeRetired bool `db:"retired"`
-	// Via is how this code was sent: by which channel, in which queue's lane,
-	// and how many seconds ago its message left; empty for channel link.
+	// Via is how this code was sent: by which channel, through which provider, in
+	// which queue's lane, and how many seconds ago its message left; empty for
+	// channel link.
 	Via           *string  `db:"via"`
+	Provider      string   `db:"provider"`
 	Lane          *string  `db:"lane"`
 	SinceDelivery *float64 `db:"since_delivery"`
 	// OutdatedAt is when the recipient asked for the new link that took this
@@ -61,7 +63,7 @@ type Coded struct {
 // is false when there is none.
 func FindByCode(ctx context.Context, db postgres.DB, digest []byte) (Coded, bool, error) {
 	rows, _ := db.Query(ctx, `
-		SELECT c.retired_at IS NOT NULL AS retired, d.channel AS via, d.lane,
+		SELECT c.retired_at IS NOT NULL AS retired, d.channel AS via, coalesce(d.provider, '') AS provider, d.lane,
 			(SELECT extract(epoch FROM now() - min(a.finished_at))::float8 FROM attempts a
 				WHERE a.invite_id = c.invite_id AND a.delivery_id = c.delivery_id AND a.outcome = 'accepted') AS since_delivery,
 			-- A resend by the product keeps earlier messages working, a renewal does

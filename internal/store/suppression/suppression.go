@@ -72,9 +72,12 @@ func Insert(ctx context.Context, db postgres.DB, box *seal.Box, s Scope, n New) 
 	if err != nil {
 		return id, false, err
 	}
-	sender := ""
+	sender, known := "", s
 	if n.Kind == invite.OptOut {
+		// One that was said to another sender is another block: that sender's START
+		// lifts it alone.
 		sender = s.sender()
+		known.Senders = s.Senders[:min(1, len(s.Senders))]
 	}
 	// The other live keys are looked at too: after a rotation an older block
 	// stands under an older key.
@@ -93,7 +96,7 @@ func Insert(ctx context.Context, db postgres.DB, box *seal.Box, s Scope, n New) 
 		LIMIT 1`,
 		id, s.ProjectID, s.Livemode, string(n.Channel), string(n.Kind), hashKey(box, s, n.Channel, n.Kind, n.Address.Reveal()), sender,
 		address, note, n.Source, n.InviteID, n.By,
-		hashKey(box, s, n.Channel, n.Kind, n.Address.Reveal()), Keys(box, s, n.Channel, n.Address.Reveal())).Scan(&stands)
+		hashKey(box, s, n.Channel, n.Kind, n.Address.Reveal()), Keys(box, known, n.Channel, n.Address.Reveal())).Scan(&stands)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return id, false, nil // a twin that has not committed yet was first: it stands
 	}
