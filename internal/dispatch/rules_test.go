@@ -351,6 +351,41 @@ func TestAnAccountsPaceIsKeptByAllProcessesTogether(t *testing.T) {
 	}
 }
 
+// elsewhere is a sender with an account of its own.
+type elsewhere struct {
+	provider.Sender
+	account string
+}
+
+func (e elsewhere) Account() string { return e.account }
+
+// A pace is chosen by the operator. What is over it is no fault of the provider and
+// goes out by no other one, from another sender.
+func TestWhatIsOverAPaceWaitsForItsOwnProvider(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	loaded := w.load(12, chaos.Load{Channel: invite.SMS})
+	p := w.params(func(p *dispatch.Params) {
+		p.Pace = func(account string) dispatch.Pace {
+			if account == "second" {
+				return dispatch.Pace{}
+			}
+			return dispatch.Pace{PerSecond: 20, Burst: 2}
+		}
+	})
+	senders := p.Senders
+	p.Senders = func(project string, live bool, ch invite.Channel) []provider.Sender {
+		first := senders(project, live, ch)
+		return append(first, elsewhere{first[0], "second"})
+	}
+	w.run(p)
+	w.until("accepted", w.all("accepted"))
+	w.once(loaded)
+	if n := w.count(`SELECT count(*) FROM attempts WHERE account = 'second'`); n != 0 {
+		t.Errorf("%d of 12 went by the second provider while the first worked", n)
+	}
+}
+
 func TestNothingIsClaimedWithoutTheProcessLock(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

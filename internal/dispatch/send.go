@@ -127,10 +127,12 @@ func (d *Dispatcher) choose(ctx context.Context, t *task) (provider.Sender, time
 		if err != nil {
 			return nil, 0, err
 		}
-		if ok {
-			return s, 0, nil
+		if !ok {
+			// Its pace is a limit that somebody chose, not a fault: what is over it
+			// waits, and does not go out by the next choice, from another sender.
+			return nil, after, nil
 		}
-		wait = min(wait, after)
+		return s, 0, nil
 	}
 	return nil, wait, nil
 }

@@ -52,6 +52,9 @@ func (q *params) done(known ...string) error {
 			q.unknown(name, known)
 		case len(q.values[name]) > 1:
 			q.add(name, invite.FaultDuplicate, "is given more than once")
+		case q.values[name][0] == "" && name != "cursor":
+			// A program whose variable is empty would otherwise get everybody's.
+			q.add(name, invite.FaultInvalid, "is empty; give a value or leave it out")
 		}
 	}
 	return faultsError(q.faults)

@@ -16,26 +16,26 @@ type inviteSearch struct {
 	Limit          *int         `json:"limit"`
 	Cursor         string       `json:"cursor"`
 	Status         []string     `json:"status"`
-	Channel        string       `json:"channel"`
-	App            string       `json:"app"`
-	ExternalUserID string       `json:"external_user_id"`
-	Recipient      string       `json:"recipient"`
+	Channel        *string      `json:"channel"`
+	App            *string      `json:"app"`
+	ExternalUserID *string      `json:"external_user_id"`
+	Recipient      *string      `json:"recipient"`
 	Created        createdRange `json:"created"`
-	Reason         string       `json:"reason"`
+	Reason         *string      `json:"reason"`
 }
 
 type createdRange struct {
-	From  string `json:"gte"`
-	Until string `json:"lt"`
+	From  *string `json:"gte"`
+	Until *string `json:"lt"`
 }
 
 // suppressionSearch is the body of POST /v1/suppressions/search.
 type suppressionSearch struct {
-	Limit     *int   `json:"limit"`
-	Cursor    string `json:"cursor"`
-	Channel   string `json:"channel"`
-	Kind      string `json:"kind"`
-	Recipient string `json:"recipient"`
+	Limit     *int    `json:"limit"`
+	Cursor    string  `json:"cursor"`
+	Channel   *string `json:"channel"`
+	Kind      *string `json:"kind"`
+	Recipient *string `json:"recipient"`
 }
 
 // searchInvites lists invites by filters in the body, where an address stands in
@@ -47,7 +47,10 @@ func (a *api) searchInvites(c echo.Context) error {
 		return err
 	}
 	q.setPage(req.Limit, req.Cursor)
-	q.set("status", strings.Join(req.Status, ","))
+	if req.Status != nil {
+		joined := strings.Join(req.Status, ",")
+		q.set("status", &joined)
+	}
 	if slices.ContainsFunc(req.Status, func(s string) bool { return strings.Contains(s, ",") }) {
 		q.add("status", invite.FaultInvalid, "each state is an item of its own")
 	}
@@ -89,16 +92,18 @@ func bodyFilters(c echo.Context, into any) (*params, error) {
 	return &params{values: url.Values{}, faults: faults, inBody: true}, nil
 }
 
-// set sets one filter; an empty one narrows nothing.
-func (q *params) set(name, value string) {
-	if value != "" {
-		q.values.Set(name, value)
+// set sets one filter; nil is not given.
+func (q *params) set(name string, value *string) {
+	if value != nil {
+		q.values.Set(name, *value)
 	}
 }
 
 func (q *params) setPage(limit *int, cursor string) {
-	q.set("cursor", cursor)
+	if cursor != "" { // as a first page may say
+		q.values.Set("cursor", cursor)
+	}
 	if limit != nil {
-		q.set("limit", strconv.Itoa(*limit))
+		q.values.Set("limit", strconv.Itoa(*limit))
 	}
 }

@@ -81,6 +81,8 @@ func TestF09SearchByBodyRefusesFaultsWithTheirPlace(t *testing.T) {
 		`{"status":["open"]}`: "/status", `{"status":["active,revoked"]}`: "/status", `{"status":"active"}`: "/status",
 		`{"channel":"fax"}`: "/channel", `{"recipient":"pat"}`: "/recipient", `{"created":{"gte":"monday"}}`: "/created/gte",
 		`{"created":{"lt":5}}`: "/created/lt", `{"created[gte]":"2020-01-01"}`: "/created[gte]", `{"reason":"none"}`: "/reason",
+		`{"recipient":""}`: "/recipient", `{"external_user_id":""}`: "/external_user_id", `{"status":[""]}`: "/status", `{"status":[]}`: "/status",
+		`{"created":{"gte":""}}`: "/created/gte", `{"app":""}`: "/app", `{"channel":""}`: "/channel", `{"reason":""}`: "/reason",
 		`{"stauts":["active"]}`: "/stauts", `{"limit":1,"limit":2}`: "/limit", `{"app":"` + strings.Repeat("x", 101) + `"}`: "/app",
 	} {
 		r := w.call(t, w.key, "POST", "/v1/invites/search", body)
@@ -89,6 +91,9 @@ func TestF09SearchByBodyRefusesFaultsWithTheirPlace(t *testing.T) {
 		}
 	}
 	w.play(t, []scenario{
+		{name: "an empty filter in the URL", key: w.key, method: "GET", path: "/v1/invites?recipient=", status: 422, want: map[string]any{"errors.0.pointer": "/recipient"}},
+		{name: "a block of nobody", key: w.blocks, method: "POST", path: "/v1/suppressions/search", body: `{"recipient":""}`, status: 422,
+			want: map[string]any{"errors.0.pointer": "/recipient"}},
 		{name: "no JSON", key: w.key, method: "POST", path: "/v1/invites/search", body: `{`, status: 400},
 		{name: "a list", key: w.key, method: "POST", path: "/v1/invites/search", body: `["x"]`, status: 422},
 		{name: "an address in the URL", key: w.key, method: "POST", path: "/v1/invites/search?recipient=pat@customer.example", body: `{}`,

@@ -112,11 +112,15 @@ func (c *Callbacks) Reread(raw []byte) (provider.Report, error) {
 	return r, nil
 }
 
-// Replies reads an inbound message.
+// Replies reads an inbound message. One of another channel, or from what is no
+// number, is none: Vonage repeats for a day what is not answered with 2xx.
 func (c *Callbacks) Replies(p provider.Post) ([]provider.Reply, error) {
 	in, err := parse(p.Raw)
-	if err != nil || in.Status != "" || in.Channel != "sms" || !isNumber(bare(in.From)) || in.To == "" {
+	if err != nil || in.Status != "" {
 		return nil, provider.ErrUnreadable
+	}
+	if in.Channel != "sms" || !isNumber(bare(in.From)) || in.To == "" || in.MessageUUID == "" {
+		return nil, nil
 	}
 	r := provider.Reply{
 		Key: in.MessageUUID, From: secret.New(withPlus(in.From)), To: []string{withPlus(in.To)},

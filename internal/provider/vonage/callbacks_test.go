@@ -101,6 +101,24 @@ func TestCallbacksConform(t *testing.T) {
 	})
 }
 
+// Vonage repeats for a day what is not answered with 2xx, and these would never be
+// read better.
+func TestASignedInboundMessageThatIsNoTextIsTakenAndDropped(t *testing.T) {
+	t.Parallel()
+	c := vonage.NewCallbacks(verifier(t))
+	for name, more := range map[string]map[string]any{
+		"another channel": {"channel": "whatsapp", "text": "STOP"}, "from letters": {"from": "ACME", "text": "STOP"}, "from nobody": {"from": "", "text": "STOP"},
+		"to nobody": {"to": "", "text": "STOP"},
+	} {
+		if replies, err := c.Replies(provider.Post{Raw: status(more)}); err != nil || len(replies) != 0 {
+			t.Errorf("%s: %d replies, %v", name, len(replies), err)
+		}
+	}
+	if _, err := c.Replies(provider.Post{Raw: status(map[string]any{"status": "delivered"})}); err == nil {
+		t.Error("a status at the address for replies is dropped: nobody would see that the addresses are exchanged")
+	}
+}
+
 func TestTokensThatAreNotVonagesAreRefused(t *testing.T) {
 	t.Parallel()
 	v, raw, now := verifier(t), []byte(`{"a":1}`), time.Now()

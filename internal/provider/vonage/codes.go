@@ -123,7 +123,21 @@ func (s *Sender) verdict(a answer) *provider.SendError {
 	case a.status >= 300 && a.status < 500 && a.status != http.StatusRequestTimeout:
 		e.Scope = provider.ScopeAccount
 	}
-	return classed(e)
+	classed(e)
+	if e.Reason == invite.MessageBroken && fault.namesOnly("to") {
+		e.Reason = invite.InvalidNumber // an answer names the parameters that are wrong
+	}
+	return e
+}
+
+// namesOnly reports whether a refusal lists this parameter as wrong, and no other.
+func (p problem) namesOnly(parameter string) bool {
+	for _, one := range p.Invalid {
+		if one.Name != parameter {
+			return false
+		}
+	}
+	return len(p.Invalid) > 0
 }
 
 var (

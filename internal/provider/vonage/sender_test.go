@@ -168,6 +168,30 @@ func TestRefusalsAreClassed(t *testing.T) {
 	}
 }
 
+// An answer with code 1150 lists the parameters that are wrong.
+func TestARefusalThatListsTheNumberAloneIsAboutTheNumber(t *testing.T) {
+	t.Parallel()
+	for names, want := range map[string]invite.Reason{"to": invite.InvalidNumber, "to text": invite.MessageBroken, "text": invite.MessageBroken} {
+		srv := spec(t).Serve(t, func(w http.ResponseWriter, _ *http.Request) {
+			var list []map[string]any
+			for _, name := range strings.Fields(names) {
+				list = append(list, map[string]any{"name": name, "reason": "is invalid"})
+			}
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusUnprocessableEntity)
+			_ = json.NewEncoder(w).Encode(map[string]any{
+				"type": "https://developer.vonage.com/api-errors/messages#1150", "title": "Invalid params", "instance": "bf0ca0bf927b3b52e3cb03217e1a1ddf",
+				"detail": "The value of one or more parameters is invalid.", "invalid_parameters": list,
+			})
+		})
+		_, err := vonage.New(params(srv.URL, nil)).Send(t.Context(), sms(1))
+		var se *provider.SendError
+		if !errors.As(err, &se) || se.Reason != want {
+			t.Errorf("%s: %v, want %s", names, err, want)
+		}
+	}
+}
+
 func TestAnAcceptanceWithoutAnIDIsUnknown(t *testing.T) {
 	t.Parallel()
 	srv := spec(t).Serve(t, func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusAccepted, map[string]any{}) })

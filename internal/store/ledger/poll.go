@@ -117,7 +117,7 @@ func LockRivals(ctx context.Context, tx pgx.Tx, box *seal.Box, c Candidate, acco
 	if err != nil {
 		return nil, err
 	}
-	unhashed, err := listUnhashed(ctx, tx, c, user)
+	unhashed, err := listUnhashed(ctx, tx, c, user, accountID)
 	if err != nil {
 		return nil, err
 	}
@@ -138,12 +138,14 @@ func LockRivals(ctx context.Context, tx pgx.Tx, box *seal.Box, c Candidate, acco
 	return list, nil
 }
 
-// listUnhashed returns the ids of invites of the candidate's app, stored by an
+// listUnhashed returns the ids of the rivals of the candidate, stored by an
 // earlier version, that are the user's and have no hash yet: their ids of users
 // are compared here, because a parameter of a statement may be logged.
-func listUnhashed(ctx context.Context, tx pgx.Tx, c Candidate, user string) ([]invite.ID, error) {
+func listUnhashed(ctx context.Context, tx pgx.Tx, c Candidate, user, accountID string) ([]invite.ID, error) {
 	rows, _ := tx.Query(ctx, `SELECT id, external_user_id FROM invites
-		WHERE project_id = $1 AND livemode = $2 AND user_hash IS NULL AND app_slug = $3`, c.ProjectID, c.Livemode, c.AppSlug)
+		WHERE project_id = $1 AND livemode = $2 AND user_hash IS NULL AND app_slug = $3 AND environment = $4
+			AND (account_id = $5 OR (first_handed_out_at IS NOT NULL AND poll_until > now() - interval '1 day'))`,
+		c.ProjectID, c.Livemode, c.AppSlug, c.Environment, accountID)
 	var list []invite.ID
 	var id invite.ID
 	var other string
