@@ -12,7 +12,7 @@ import (
 
 // Sending again opens over the page, by keyboard too, and gives the focus back.
 // What its form answers is shown in its place, until it is done.
-func TestSendingAgainOpensOverThePage(t *testing.T) {
+func TestBrowserSendingAgainOpensOverThePage(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, access.RoleAgent)
 	inv := d.failed()
@@ -87,7 +87,7 @@ func TestSendingAgainOpensOverThePage(t *testing.T) {
 }
 
 // A person whose session ended is led to the sign-in, as by any link.
-func TestADrawerWithoutASessionLeadsToTheSignIn(t *testing.T) {
+func TestBrowserADrawerWithoutASessionLeadsToTheSignIn(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, access.RoleAgent)
 	d.open("/invites/" + d.failed().text("id"))

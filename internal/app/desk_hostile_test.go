@@ -54,7 +54,7 @@ func (d *desk) shows(where string, all []string) {
 }
 
 // What products, recipients and providers write is text on every page.
-func TestHostileTextIsShownAsText(t *testing.T) {
+func TestBrowserHostileTextIsShownAsText(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, access.RoleAdmin)
 	for i, h := range hostile() {
@@ -86,7 +86,7 @@ func TestHostileTextIsShownAsText(t *testing.T) {
 }
 
 // What comes back from providers and recipients, on the page and in its stream.
-func TestHostileAnswersAreShownAsText(t *testing.T) {
+func TestBrowserHostileAnswersAreShownAsText(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, access.RoleAdmin)
 	all := strings.Join(hostile(), " ")
@@ -161,7 +161,7 @@ func (d *desk) called(id, name string) {
 
 // Text from staff is text for other staff: names, keys, reasons of
 // suppressions and of their end, filters and searches.
-func TestHostileWordsOfStaffAreShownAsText(t *testing.T) {
+func TestBrowserHostileWordsOfStaffAreShownAsText(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, access.RoleAdmin)
 	system := access.Principal{Kind: access.KindSystem}

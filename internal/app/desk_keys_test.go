@@ -31,7 +31,7 @@ func (d *desk) waits(what string, ok func() bool) {
 
 // Every shortcut of the list does the listed act, none acts while a person
 // types, and all can be switched off.
-func TestSupportWorksByShortcuts(t *testing.T) {
+func TestBrowserSupportWorksByShortcuts(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, access.RoleAgent)
 	first := d.invite(201, to("delivered@connectlink.test")).text("id")

@@ -14,7 +14,7 @@ import (
 // An open page follows the person until they are connected, without being
 // loaded again and without moving anything from under the agent's hands; and
 // who has no scripts sees the same after a reload.
-func TestSupportSeesAnInviteGetConnected(t *testing.T) {
+func TestBrowserSupportSeesAnInviteGetConnected(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, access.RoleAdmin)
 	made := d.invite(201, to("delivered@connectlink.test"))

@@ -22,7 +22,7 @@ func narrow() []window {
 
 // On a narrow screen, in Arabic, all parts of a page are present, in their
 // place and within reach, at every step of the task.
-func TestSupportWorksOnANarrowScreenInArabic(t *testing.T) {
+func TestBrowserSupportWorksOnANarrowScreenInArabic(t *testing.T) {
 	t.Parallel()
 	for _, w := range narrow() {
 		t.Run(w.name, func(t *testing.T) {
@@ -75,7 +75,7 @@ func instrument(t *testing.T, i *browsertest.Instrument, w window, target int) f
 }
 
 // A person whose link is over gets a working one alone, in two taps.
-func TestARecipientRenewsALinkOnANarrowScreenInArabic(t *testing.T) {
+func TestBrowserARecipientRenewsALinkOnANarrowScreenInArabic(t *testing.T) {
 	t.Parallel()
 	for _, w := range narrow() {
 		t.Run(w.name, func(t *testing.T) {

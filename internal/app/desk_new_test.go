@@ -124,7 +124,7 @@ func TestSupportChoosesAnApp(t *testing.T) {
 }
 
 // What the form of a new invite answers with, in the two writings.
-func TestThePreviewOfAnInviteIsAccessible(t *testing.T) {
+func TestBrowserThePreviewOfAnInviteIsAccessible(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, access.RoleAgent)
 	instrument := browsertest.NewInstrument(d.ctx, t)

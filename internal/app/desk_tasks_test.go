@@ -52,7 +52,7 @@ func (d *desk) arrived(inv object) {
 
 // "Pat says no mail came": the agent types the right address, and finds the one
 // whose domain is wrong in our record.
-func TestSupportPutsAMisspeltAddressRightInFourSteps(t *testing.T) {
+func TestBrowserSupportPutsAMisspeltAddressRightInFourSteps(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, access.RoleAgent)
 	inv := d.misspelt()
@@ -74,7 +74,7 @@ func TestSupportPutsAMisspeltAddressRightInFourSteps(t *testing.T) {
 
 // The same without a mouse: a key that moves the focus is no interaction, as
 // moving the mouse is none.
-func TestSupportPutsAMisspeltAddressRightByKeyboardAlone(t *testing.T) {
+func TestBrowserSupportPutsAMisspeltAddressRightByKeyboardAlone(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, access.RoleAgent)
 	inv := d.misspelt()
@@ -118,7 +118,7 @@ func (d *desk) tab(selector string) {
 }
 
 // Three are promised; it takes two.
-func TestSupportSwitchesToTextMessagesInThreeSteps(t *testing.T) {
+func TestBrowserSupportSwitchesToTextMessagesInThreeSteps(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, access.RoleAgent)
 	body := to("mailboxfull@connectlink.test")
@@ -140,7 +140,7 @@ func TestSupportSwitchesToTextMessagesInThreeSteps(t *testing.T) {
 
 // A copied link and the reason for copying are in the timeline and the audit
 // log; the copied link is ours, and it works.
-func TestACopiedLinkIsOnRecord(t *testing.T) {
+func TestBrowserACopiedLinkIsOnRecord(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, access.RoleLead)
 	made := d.invite(201, to("delivered@connectlink.test"))
@@ -172,7 +172,7 @@ func TestACopiedLinkIsOnRecord(t *testing.T) {
 }
 
 // A viewer sees no address: not on a page, in its source, or in its stream.
-func TestAViewerSeesNoAddressAnywhere(t *testing.T) {
+func TestBrowserAViewerSeesNoAddressAnywhere(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, access.RoleViewer)
 	const email, phone = "bounced@connectlink.test", "+12025550100"
@@ -218,7 +218,7 @@ func TestAViewerSeesNoAddressAnywhere(t *testing.T) {
 
 func code(link string) string { return link[strings.LastIndexByte(link, '/')+1:] }
 
-func TestTheDeskIsAccessible(t *testing.T) {
+func TestBrowserTheDeskIsAccessible(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, access.RoleAdmin)
 	instrument := browsertest.NewInstrument(d.ctx, t)

@@ -32,6 +32,7 @@ const consoleHost = "console.example.test"
 
 func newDesk(t *testing.T, role access.Role, flags ...chromedp.ExecAllocatorOption) *desk {
 	t.Helper()
+	browsertest.Need(t)
 	d := &desk{product: start(t, boot{env: map[string]string{"CONNECTLINK_PUBLIC_URL": "https://" + consoleHost}})}
 	base, err := url.Parse(d.base)
 	if err != nil {
@@ -43,7 +44,7 @@ func newDesk(t *testing.T, role access.Role, flags ...chromedp.ExecAllocatorOpti
 	front.StartTLS()
 	t.Cleanup(front.Close)
 	t.Cleanup(front.CloseClientConnections)
-	ctx := browsertest.New(t, 8*time.Minute, append(flags,
+	ctx := browsertest.New(t, append(flags,
 		chromedp.Flag("host-resolver-rules", "MAP "+consoleHost+" "+front.Listener.Addr().String()), chromedp.IgnoreCertErrors)...)
 	d.ctx, d.root = ctx, "https://"+consoleHost+"/console/default/test"
 	// The browser lives as long as the context of its first step.

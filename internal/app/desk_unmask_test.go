@@ -49,7 +49,7 @@ func TestAnUnmaskedPageCanBeReloaded(t *testing.T) {
 }
 
 // In a browser it is masked again after a minute, on the page that is open.
-func TestAnUnmaskedPageMasksItself(t *testing.T) {
+func TestBrowserAnUnmaskedPageMasksItself(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, access.RoleAgent)
 	id := d.invite(201, to("delivered@connectlink.test")).text("id")

@@ -35,6 +35,7 @@ type recipient struct {
 
 func newRecipient(t *testing.T) *recipient {
 	t.Helper()
+	browsertest.Need(t)
 	r := &recipient{product: start(t, boot{env: map[string]string{"CONNECTLINK_PUBLIC_URL": "https://" + publicHost}})}
 	base, err := url.Parse(r.base)
 	if err != nil {
@@ -43,7 +44,7 @@ func newRecipient(t *testing.T) *recipient {
 	// The product stands behind a proxy that ends TLS, as it does in earnest.
 	front := httptest.NewTLSServer(httputil.NewSingleHostReverseProxy(base))
 	t.Cleanup(front.Close)
-	ctx := browsertest.New(t, 8*time.Minute,
+	ctx := browsertest.New(t,
 		chromedp.UserAgent(personsBrowser),
 		chromedp.Flag("host-resolver-rules", "MAP "+publicHost+" "+front.Listener.Addr().String()),
 		chromedp.IgnoreCertErrors,
@@ -149,9 +150,9 @@ func (r *recipient) connects(id string, taps int) {
 
 const pipedreamsButton = `button[value=connect]`
 
-// TestALinkWorksWheneverItIsOpened opens links in a real browser, as late and
+// TestBrowserALinkWorksWheneverItIsOpened opens links in a real browser, as late and
 // after as much trouble as people do, and goes on until the account is there.
-func TestALinkWorksWheneverItIsOpened(t *testing.T) {
+func TestBrowserALinkWorksWheneverItIsOpened(t *testing.T) {
 	t.Parallel()
 	all := newRecipient(t)
 	week := object{"valid_for": 7 * 24 * 3600}
@@ -272,9 +273,9 @@ func TestALinkWorksWheneverItIsOpened(t *testing.T) {
 	}
 }
 
-// TestDigitsComeBeforeTheLink is the whole way of an invite that asks for a
+// TestBrowserDigitsComeBeforeTheLink is the whole way of an invite that asks for a
 // passcode: link, digits from the inbox, a retry, the account, the timeline.
-func TestDigitsComeBeforeTheLink(t *testing.T) {
+func TestBrowserDigitsComeBeforeTheLink(t *testing.T) {
 	t.Parallel()
 	r := newRecipient(t)
 	made := r.invite(http.StatusCreated, with(to("delivered@connectlink.test"), "verify", "code"))

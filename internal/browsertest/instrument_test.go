@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/chromedp/chromedp"
 
@@ -24,11 +23,11 @@ label { display: block; min-height: 28px }
 <label>Kind <select><option>A</option></select></label><button>Go</button></form>
 <details><summary>More</summary><p>Folded.</p></details></main></body></html>`
 
-// TestTheInstrumentFindsWhatIsSpoilt: a page that is sound passes, and each
+// TestBrowserTheInstrumentFindsWhatIsSpoilt: a page that is sound passes, and each
 // thing that is spoilt on purpose is found.
-func TestTheInstrumentFindsWhatIsSpoilt(t *testing.T) {
+func TestBrowserTheInstrumentFindsWhatIsSpoilt(t *testing.T) {
 	t.Parallel()
-	ctx := browsertest.New(t, 8*time.Minute)
+	ctx := browsertest.New(t)
 	look := browsertest.NewInstrument(ctx, t)
 	for name, c := range map[string]struct{ spoil, want string }{
 		"nothing":              {`0`, ""},

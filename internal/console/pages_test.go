@@ -25,13 +25,13 @@ import (
 
 // screenshots names a folder to write pictures of every page into:
 //
-//	CONNECTLINK_SCREENSHOTS=/some/folder go test ./internal/console -run TestPagesAreAccessible
+//	CONNECTLINK_SCREENSHOTS=/some/folder go test ./internal/console -run TestBrowserPagesAreAccessible
 const screenshots = "CONNECTLINK_SCREENSHOTS"
 
-// chromium is a headless browser that finds host here, for a very busy machine.
+// chromium is a headless browser that finds host here.
 func chromium(t *testing.T) context.Context {
 	t.Helper()
-	return browsertest.New(t, 8*time.Minute, chromedp.Flag("host-resolver-rules", "MAP "+host+" 127.0.0.1"))
+	return browsertest.New(t, chromedp.Flag("host-resolver-rules", "MAP "+host+" 127.0.0.1"))
 }
 
 // furnish puts something onto every page.
@@ -85,10 +85,11 @@ func colleague(s *site) {
 	}
 }
 
-// TestPagesAreAccessible looks at the pages about the console itself; those
+// TestBrowserPagesAreAccessible looks at the pages about the console itself; those
 // that show invites are looked at in package app, with a whole process behind.
-func TestPagesAreAccessible(t *testing.T) {
+func TestBrowserPagesAreAccessible(t *testing.T) {
 	t.Parallel()
+	browsertest.Need(t)
 	s := newSite(t)
 	s.furnish()
 	ctx := chromium(t)

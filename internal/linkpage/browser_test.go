@@ -28,9 +28,7 @@ const host = "connect.example.test"
 // newBrowser is a headless Chromium that finds host here.
 func newBrowser(t *testing.T) context.Context {
 	t.Helper()
-	// For a very busy machine, and for as many invites as robots are tried on.
-	return browsertest.New(t, 4*time.Minute+time.Duration(invitesEach(t))*5*time.Second,
-		chromedp.UserAgent(browser), chromedp.Flag("host-resolver-rules", "MAP "+host+" 127.0.0.1"))
+	return browsertest.New(t, chromedp.UserAgent(browser), chromedp.Flag("host-resolver-rules", "MAP "+host+" 127.0.0.1"))
 }
 
 // connectPage stands in for Pipedream's page, on another origin.
@@ -64,6 +62,7 @@ func (s *site) named(t *testing.T) string {
 
 func TestBrowserFollowsTheButtonToAnotherHost(t *testing.T) {
 	t.Parallel()
+	browsertest.Need(t)
 	s, there := newSite(t), newConnectPage(t)
 	s.Vendor.LinkTo(there.URL + "/_static/connect.html")
 	m := s.Invite(tracktest.Options{NoLink: true})
@@ -98,6 +97,7 @@ func TestBrowserFollowsTheButtonToAnotherHost(t *testing.T) {
 
 func TestBrowserGoesOnByItselfWhenTheConnectionIsConfirmed(t *testing.T) {
 	t.Parallel()
+	browsertest.Need(t)
 	s := newSite(t)
 	m := s.Invite(tracktest.Options{})
 	s.HandOut(m)
@@ -140,6 +140,7 @@ func noScripts() chromedp.Action[chromedp.Void] {
 // TestBrowserInsideAnAppThatOnlyScriptsCanTell: Telegram on iOS calls itself Safari.
 func TestBrowserInsideAnAppThatOnlyScriptsCanTell(t *testing.T) {
 	t.Parallel()
+	browsertest.Need(t)
 	s := newSite(t)
 	m := s.Invite(tracktest.Options{})
 	ctx := newBrowser(t)
@@ -166,6 +167,7 @@ func TestBrowserInsideAnAppThatOnlyScriptsCanTell(t *testing.T) {
 // Without scripts progress goes straight to continued, and all works.
 func TestBrowserWithoutScripts(t *testing.T) {
 	t.Parallel()
+	browsertest.Need(t)
 	s, there := newSite(t), newConnectPage(t)
 	s.Vendor.LinkTo(there.URL + "/_static/connect.html")
 	m := s.Invite(tracktest.Options{NoLink: true})

@@ -10,14 +10,16 @@ import (
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 
+	"github.com/connectlink/connectlink/internal/browsertest"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/track/tracktest"
 )
 
-// TestF12BrowserStaysOnOurPageWhereThereIsNoApp: after a chain of redirects the
+// TestBrowserF12StaysOnOurPageWhereThereIsNoApp: after a chain of redirects the
 // page tries the app once and stays, with a button and with what to do.
-func TestF12BrowserStaysOnOurPageWhereThereIsNoApp(t *testing.T) {
+func TestBrowserF12StaysOnOurPageWhereThereIsNoApp(t *testing.T) {
 	t.Parallel()
+	browsertest.Need(t)
 	s := newSite(t)
 	m := s.Invite(tracktest.Options{Content: &invite.Content{ReturnURL: "acmeapp://done"}})
 	s.HandOut(m)

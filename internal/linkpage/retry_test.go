@@ -11,6 +11,7 @@ import (
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 
+	"github.com/connectlink/connectlink/internal/browsertest"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/track/tracktest"
 )
@@ -100,8 +101,9 @@ func quick(ctx context.Context, t *testing.T) {
 	}
 }
 
-func TestRCBrowserGoesOnByItselfOncePipedreamIsBack(t *testing.T) {
+func TestBrowserRCGoesOnByItselfOncePipedreamIsBack(t *testing.T) {
 	t.Parallel()
+	browsertest.Need(t)
 	s, there := newSite(t), newConnectPage(t)
 	s.Vendor.LinkTo(there.URL + "/_static/connect.html")
 	s.Vendor.Answer(http.StatusServiceUnavailable, "")

@@ -17,6 +17,7 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
+	"github.com/connectlink/connectlink/internal/browsertest"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/track/tracktest"
 )
@@ -120,10 +121,11 @@ type behaviour struct {
 	clicked bool // a real click, indistinguishable from a person's
 }
 
-// TestRobotsChangeNothingAndPeopleGetThroughAfterThem replays what robots do
+// TestBrowserRobotsChangeNothingAndPeopleGetThroughAfterThem replays what robots do
 // with links, each on invites of its own, and sends a person after it.
-func TestRobotsChangeNothingAndPeopleGetThroughAfterThem(t *testing.T) {
+func TestBrowserRobotsChangeNothingAndPeopleGetThroughAfterThem(t *testing.T) {
 	t.Parallel()
+	browsertest.Need(t)
 	s, there := newSite(t), newConnectPage(t)
 	s.Vendor.LinkTo(there.URL + "/_static/connect.html")
 	ctx := newBrowser(t)
@@ -199,10 +201,11 @@ func (b behaviour) meets(r robot, m tracktest.Made) (visited, through bool, err 
 	return visited, through, err
 }
 
-// TestAPersonTakenForARobotGetsThroughByASecondPress is the price of the
+// TestBrowserAPersonTakenForARobotGetsThroughByASecondPress is the price of the
 // above, and all of it.
-func TestAPersonTakenForARobotGetsThroughByASecondPress(t *testing.T) {
+func TestBrowserAPersonTakenForARobotGetsThroughByASecondPress(t *testing.T) {
 	t.Parallel()
+	browsertest.Need(t)
 	s, there := newSite(t), newConnectPage(t)
 	s.Vendor.LinkTo(there.URL + "/_static/connect.html")
 	m := s.Invite(tracktest.Options{NoLink: true})

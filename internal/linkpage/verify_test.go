@@ -8,6 +8,7 @@ import (
 
 	"github.com/chromedp/chromedp"
 
+	"github.com/connectlink/connectlink/internal/browsertest"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/track/tracktest"
@@ -115,6 +116,7 @@ func TestRobotsThatOpenAndPostCauseNoMessages(t *testing.T) {
 // on a name that is not localhost to Pipedream's page.
 func TestBrowserEntersDigits(t *testing.T) {
 	t.Parallel()
+	browsertest.Need(t)
 	s, there := newSite(t), newConnectPage(t)
 	s.Vendor.LinkTo(there.URL + "/_static/connect.html")
 	m := s.guarded(tracktest.Options{NoLink: true})

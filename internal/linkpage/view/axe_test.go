@@ -17,7 +17,7 @@ const findings = `axe.run(document, { resultTypes: ["violations"] }).then(r => r
 	.filter(v => v.impact === "serious" || v.impact === "critical")
 	.flatMap(v => v.nodes.map(n => v.impact + " " + v.id + ": " + n.html.slice(0, 120) + " – " + n.failureSummary.replace(/\s+/g, " "))))`
 
-func TestPagesAreAccessible(t *testing.T) {
+func TestBrowserPagesAreAccessible(t *testing.T) {
 	t.Parallel()
 	axe, err := os.ReadFile(filepath.Join("..", "..", "browsertest", "axe", "axe.min.js"))
 	if err != nil {

@@ -16,10 +16,10 @@ import (
 	"github.com/connectlink/connectlink/internal/browsertest"
 )
 
-// browser is a headless Chromium with one tab, for a very busy machine.
+// browser is a headless Chromium with one tab.
 func browser(t *testing.T) context.Context {
 	t.Helper()
-	return browsertest.New(t, 5*time.Minute)
+	return browsertest.New(t)
 }
 
 // measured are the languages that layouts are looked at in: the one with the
@@ -89,7 +89,7 @@ const measure = `(() => {
   return faults;
 })()`
 
-func TestPagesFitTheirScreens(t *testing.T) {
+func TestBrowserPagesFitTheirScreens(t *testing.T) {
 	t.Parallel()
 	ctx := browser(t)
 	srv := serve(t, nil)
@@ -144,7 +144,7 @@ func TestPagesFitTheirScreens(t *testing.T) {
 	}
 }
 
-func TestTheBeaconComesFromAHandOnAPageThatWasVisible(t *testing.T) {
+func TestBrowserTheBeaconComesFromAHandOnAPageThatWasVisible(t *testing.T) {
 	t.Parallel()
 	ctx := browser(t)
 	seen := make(chan time.Time, 8)

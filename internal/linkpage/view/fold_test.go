@@ -11,9 +11,9 @@ import (
 	"github.com/connectlink/connectlink/templates"
 )
 
-// TestGContinueIsOnTheFirstScreenOfPhones measures the visible part of small
+// TestBrowserGContinueIsOnTheFirstScreenOfPhones measures the visible part of small
 // phones: the button must be usable without scrolling.
-func TestGContinueIsOnTheFirstScreenOfPhones(t *testing.T) {
+func TestBrowserGContinueIsOnTheFirstScreenOfPhones(t *testing.T) {
 	t.Parallel()
 	ctx := browser(t)
 	srv := serve(t, nil)

@@ -9,7 +9,7 @@ import (
 
 // "Reload this page in 1 minute" asked the person to watch a clock, and a reload
 // takes away the digits that are being typed.
-func TestRCAnotherCodeIsOfferedByItselfAndKeepsWhatIsTyped(t *testing.T) {
+func TestBrowserRCAnotherCodeIsOfferedByItselfAndKeepsWhatIsTyped(t *testing.T) {
 	t.Parallel()
 	ctx := browser(t)
 	srv := serve(t, nil)

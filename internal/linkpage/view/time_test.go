@@ -12,7 +12,7 @@ import (
 
 // Finding L: without a zone of the recipient's, people read UTC although their
 // browser knows better. The page's policy is the one that it is served with.
-func TestRCLTimesAreInTheZoneOfTheBrowserAndRightWithoutScripts(t *testing.T) {
+func TestBrowserRCLTimesAreInTheZoneOfTheBrowserAndRightWithoutScripts(t *testing.T) {
 	t.Parallel()
 	ctx := browser(t)
 	srv := serve(t, nil)
