@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"time"
 
+	"code.dny.dev/ssrf"
+
 	"github.com/connectlink/connectlink/config"
 )
 
@@ -30,7 +32,7 @@ var ErrNoAddress = errors.New("the name has no address")
 func newClient(allowPrivate bool) *http.Client {
 	dialer := &net.Dialer{Timeout: 5 * time.Second}
 	if !allowPrivate {
-		dialer.Control = func(_, address string, _ syscall.RawConn) error { return isPublicAddr(address) }
+		dialer.Control = publicAddrPort
 	}
 	return &http.Client{
 		Timeout: timeout,
@@ -46,43 +48,23 @@ func newClient(allowPrivate bool) *http.Client {
 	}
 }
 
-// special are the ranges that netip does not call private but that lead
-// nowhere public: shared address space, benchmarking, documentation,
-// protocol assignments, reserved, and the IPv6 forms that embed an IPv4 address.
-var special = []netip.Prefix{
-	netip.MustParsePrefix("0.0.0.0/8"),
-	netip.MustParsePrefix("100.64.0.0/10"),
-	netip.MustParsePrefix("192.0.0.0/24"),
-	netip.MustParsePrefix("192.0.2.0/24"),
-	netip.MustParsePrefix("198.18.0.0/15"),
-	netip.MustParsePrefix("198.51.100.0/24"),
-	netip.MustParsePrefix("203.0.113.0/24"),
-	netip.MustParsePrefix("240.0.0.0/4"),
-	netip.MustParsePrefix("64:ff9b::/96"),
-	netip.MustParsePrefix("64:ff9b:1::/48"),
-	netip.MustParsePrefix("2001:db8::/32"),
-	netip.MustParsePrefix("2002::/16"),
-}
+// guardian knows the ranges that lead nowhere public, by IANA's registries of special
+// addresses. A product's endpoint may have any port.
+var guardian = ssrf.New(ssrf.WithAnyPort())
 
-func isPublicAddr(address string) error {
-	host, err := netip.ParseAddrPort(address)
-	if err != nil {
-		return fmt.Errorf("read the address to connect to: %w", ErrPrivateAddress)
+func publicAddrPort(network, address string, _ syscall.RawConn) error {
+	if err := guardian.Safe(network, address, nil); err != nil {
+		return fmt.Errorf("%w: %w", ErrPrivateAddress, err)
 	}
-	return publicAddr(host.Addr())
+	return nil
 }
 
 func publicAddr(ip netip.Addr) error {
-	ip = ip.Unmap()
-	if !ip.IsGlobalUnicast() || ip.IsPrivate() || ip.IsLoopback() || ip.IsLinkLocalUnicast() {
-		return ErrPrivateAddress
+	network := "tcp6"
+	if ip = ip.Unmap(); ip.Is4() {
+		network = "tcp4"
 	}
-	for _, p := range special {
-		if p.Contains(ip) {
-			return ErrPrivateAddress
-		}
-	}
-	return nil
+	return publicAddrPort(network, netip.AddrPortFrom(ip, 443).String(), nil)
 }
 
 // Unreachable returns why events to a URL would not be delivered: the rule of

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 )
 
@@ -15,9 +16,13 @@ func TestOnlyPublicAddressesAreCalled(t *testing.T) {
 		"127.0.0.1:80": false, "10.1.2.3:80": false, "172.16.0.1:443": false, "192.168.1.1:443": false,
 		"169.254.169.254:80": false, "100.64.1.1:443": false, "0.0.0.0:80": false, "224.0.0.1:80": false, "255.255.255.255:80": false,
 		"[::1]:80": false, "[fe80::1]:80": false, "[fc00::1]:80": false, "[::ffff:127.0.0.1]:80": false, "[::ffff:10.0.0.1]:443": false,
-		"[64:ff9b::7f00:1]:443": false, "[2002:7f00:1::]:443": false, "not an address": false,
+		"[64:ff9b::7f00:1]:443": false, "[64:ff9b:1::a00:1]:443": false, "[3fff::1]:443": false, "[2001::1]:443": false, "192.88.99.1:443": false, "[2002:7f00:1::]:443": false, "not an address": false,
 	} {
-		if err := isPublicAddr(address); (err == nil) != want {
+		network := "tcp4"
+		if strings.HasPrefix(address, "[") {
+			network = "tcp6"
+		}
+		if err := publicAddrPort(network, address, nil); (err == nil) != want {
 			t.Errorf("%s: %v", address, err)
 		}
 	}

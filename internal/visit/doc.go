@@ -39,6 +39,14 @@
 // messages work again. "This isn't for me" revokes the invite by an event of its
 // own, "reported".
 //
+// # Robots
+//
+// Two patterns and what a user agent says of itself (see signs) tell programs that
+// name themselves. Of the 2,118 user agents that the list crawler-user-agents 1.60
+// records they tell 96 in 100; x-way/crawlerdetect 0.2.24, a library of 1,500 patterns,
+// tells 85, takes a millisecond for one, and knows none of the mail scanners, which
+// open most of the links here that no person opens.
+//
 // # Minting
 //
 // A link is minted with no transaction open and stored and handed out in one.

@@ -72,7 +72,7 @@ func (e Evidence) signs() (declared, soft []string) {
 	ua := strings.ToLower(e.UserAgent)
 	if previewRobots.MatchString(ua) {
 		declared = append(declared, "names_itself_preview")
-	} else if scanners.MatchString(ua) {
+	} else if scanners.MatchString(ua) || namesPage(ua) {
 		declared = append(declared, "names_itself_robot")
 	}
 	if e.Automated {
@@ -95,6 +95,16 @@ func (e Evidence) signs() (declared, soft []string) {
 		note(!e.Retry && e.FetchMode == "navigate" && e.FetchUser == "" && chromium.MatchString(ua), "not_by_user")
 	}
 	return declared, soft
+}
+
+// namesPage reports whether a user agent names a page about itself or calls itself
+// compatible, as programs do. Of the browsers only Internet Explorer and
+// Konqueror ever did.
+func namesPage(ua string) bool {
+	if strings.Contains(ua, "(compatible;") || strings.Contains(ua, "; compatible;") {
+		return !strings.Contains(ua, "msie ") && !strings.Contains(ua, "trident/") && !strings.Contains(ua, "konqueror/")
+	}
+	return strings.Contains(ua, "+http") || strings.Contains(ua, "http://") || strings.Contains(ua, "https://")
 }
 
 // declared reports whether a program says that it is one.
