@@ -178,7 +178,8 @@ func periodic() []*river.PeriodicJob {
 	}
 }
 
-// task is a River worker that is one function.
+// task is a River worker that is one function: river.WorkFunc with a time limit, a
+// schedule of retries and a gauge of its own, which that one cannot be given.
 type task[T river.JobArgs] struct {
 	river.WorkerDefaults[T]
 	do     func(context.Context, *river.Job[T]) error
