@@ -95,7 +95,7 @@ func (p Principal) May(a Act) bool { return p.Kind == KindStaff && p.Role.May(a)
 type Origin struct {
 	SessionID string // "ses_…"
 	RequestID string
-	// Place is a keyed hash of the client's address: it tells that two acts
+	// AddressHash is a keyed hash of the client's address: it tells that two acts
 	// came from one place, and not from which.
-	Place []byte
+	AddressHash []byte
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/connectlink/connectlink/internal/dispatch"
 	"github.com/connectlink/connectlink/internal/erase"
 	"github.com/connectlink/connectlink/internal/grant"
+	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/issue"
 	"github.com/connectlink/connectlink/internal/limit"
 	"github.com/connectlink/connectlink/internal/postgres"
@@ -93,7 +94,7 @@ type App struct {
 
 	jobs     *river.Client[pgx.Tx]
 	outbox   *publish.Outbox
-	vendors  map[lane]*vendors
+	vendors  map[invite.Place]*vendors
 	receipts *receipts
 	standins *standins
 

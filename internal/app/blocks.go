@@ -26,7 +26,7 @@ func (a *App) follow(ctx context.Context, tx pgx.Tx, applied ledger.Applied) err
 
 // textSenders are what a project's texts come from; opt-outs are said to them.
 func (a *App) textSenders(project string, livemode bool) []string {
-	if v, ok := a.vendors[lane{project, livemode}]; ok {
+	if v, ok := a.vendors[invite.Place{Project: project, Live: livemode}]; ok {
 		return v.textSenders()
 	}
 	return nil
@@ -43,7 +43,7 @@ func (a *App) senderOf(name, project string, livemode bool) string {
 // isOneWay reports whether people cannot reply to what a project's texts come from
 // first.
 func (a *App) isOneWay(project string, livemode bool) bool {
-	v, ok := a.vendors[lane{project, livemode}]
+	v, ok := a.vendors[invite.Place{Project: project, Live: livemode}]
 	return ok && v.isOneWay()
 }
 
@@ -58,7 +58,7 @@ func (a *App) sentOneWay(name, project string, livemode bool) bool {
 
 // unlister is the first provider of email that keeps suppression lists of its own.
 func (a *App) unlister(project string, livemode bool) (provider.Unlister, bool) {
-	v, ok := a.vendors[lane{project, livemode}]
+	v, ok := a.vendors[invite.Place{Project: project, Live: livemode}]
 	if !ok {
 		return nil, false
 	}

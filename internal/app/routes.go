@@ -100,7 +100,7 @@ func isLocal(c echo.Context) bool {
 func (a *App) ReceiptSummary() string {
 	var parts []string
 	for _, p := range a.cfg.Projects {
-		v := a.vendors[lane{p.ID, true}]
+		v := a.vendors[invite.Place{Project: p.ID, Live: true}]
 		parts = append(parts, fmt.Sprintf("%s: email %s, sms %s", p.ID, a.reported(v, invite.Email), a.reported(v, invite.SMS)))
 	}
 	return strings.Join(parts, "; ")

@@ -19,12 +19,6 @@ import (
 // environments are Pipedream's; a live key carries one of them.
 var environments = []string{"development", "production"}
 
-// lane is what a key may reach: one project in one mode.
-type lane struct {
-	project  string
-	livemode bool
-}
-
 // opener makes a provider for a project and mode from its settings; nil where they
 // lack it. callbackURL is where vendors reach us, empty when they cannot.
 type opener func(w workshop, p config.Project, livemode bool, callbackURL string) (*provider.Provider, error)

@@ -77,7 +77,7 @@ func TestWaysForTextsInTheirOrder(t *testing.T) {
 func TestProjectsThatShareAnAccountKeepToTheSlowerPace(t *testing.T) {
 	t.Parallel()
 	shop := workshop{cfg: &config.Config{}, now: time.Now, reporting: func(string, string, bool) func() time.Time { return nil }}
-	a := &App{vendors: map[lane]*vendors{}}
+	a := &App{vendors: map[invite.Place]*vendors{}}
 	var account string
 	for id, perSecond := range map[string]float64{"quick": 50, "slow": 0.5, "free": 0} {
 		v, err := shop.open(config.Project{
@@ -86,7 +86,7 @@ func TestProjectsThatShareAnAccountKeepToTheSlowerPace(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		a.vendors[lane{id, true}] = v
+		a.vendors[invite.Place{Project: id, Live: true}] = v
 		account = v.senders(invite.SMS)[0].Account()
 	}
 	if got, want := a.pace(account), (dispatch.Pace{PerSecond: 0.5, Burst: 1}); got != want {

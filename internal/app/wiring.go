@@ -34,7 +34,7 @@ func (a *App) openVendors(ctx context.Context) error {
 		cfg: a.cfg, box: a.box, publicURL: a.public, now: a.opt.Now, reporting: a.receipts.last,
 		budget: limit.New(limit.Per(mintsPerMinute, time.Minute), mintsPerMinute, a.opt.Now),
 	}
-	a.vendors = make(map[lane]*vendors)
+	a.vendors = make(map[invite.Place]*vendors)
 	if a.cfg.SandboxEnabled {
 		if err := a.openStandins(ctx); err != nil {
 			return err
@@ -45,7 +45,7 @@ func (a *App) openVendors(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		a.vendors[lane{p.ID, true}] = live
+		a.vendors[invite.Place{Project: p.ID, Live: true}] = live
 		if a.standins == nil {
 			continue
 		}
@@ -53,7 +53,7 @@ func (a *App) openVendors(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("test mode: %w", err)
 		}
-		a.vendors[lane{p.ID, false}] = test
+		a.vendors[invite.Place{Project: p.ID}] = test
 	}
 	return nil
 }
@@ -100,7 +100,7 @@ func (a *App) openWorker() {
 }
 
 func (a *App) minter(project string, livemode bool, environment string) (*mint.Minter, bool) {
-	v, ok := a.vendors[lane{project, livemode}]
+	v, ok := a.vendors[invite.Place{Project: project, Live: livemode}]
 	if !ok {
 		return nil, false
 	}
@@ -109,7 +109,7 @@ func (a *App) minter(project string, livemode bool, environment string) (*mint.M
 }
 
 func (a *App) senders(project string, livemode bool, c invite.Channel) []provider.Sender {
-	v, ok := a.vendors[lane{project, livemode}]
+	v, ok := a.vendors[invite.Place{Project: project, Live: livemode}]
 	if !ok {
 		return nil
 	}
@@ -117,7 +117,7 @@ func (a *App) senders(project string, livemode bool, c invite.Channel) []provide
 }
 
 func (a *App) accounts(project string, livemode bool, environment string) (track.Accounts, bool) {
-	v, ok := a.vendors[lane{project, livemode}]
+	v, ok := a.vendors[invite.Place{Project: project, Live: livemode}]
 	if !ok {
 		return nil, false
 	}
@@ -126,7 +126,7 @@ func (a *App) accounts(project string, livemode bool, environment string) (track
 }
 
 func (a *App) provider(name, project string, livemode bool) (*provider.Provider, bool) {
-	v, ok := a.vendors[lane{project, livemode}]
+	v, ok := a.vendors[invite.Place{Project: project, Live: livemode}]
 	if !ok {
 		return nil, false
 	}
@@ -143,7 +143,7 @@ func (a *App) callbacks(name, project string, livemode bool) (provider.Callbacks
 
 // attemptCallback is where a provider reports on one attempt.
 func (a *App) attemptCallback(project string, livemode bool, provider, inviteID, attemptID string) string {
-	v, ok := a.vendors[lane{project, livemode}]
+	v, ok := a.vendors[invite.Place{Project: project, Live: livemode}]
 	if !ok || v.callbackURL == "" {
 		return ""
 	}
@@ -197,13 +197,13 @@ type receipts struct {
 // reporter is what reports come from.
 type reporter struct {
 	provider string
-	lane
+	invite.Place
 }
 
 func newReceipts(now func() time.Time) *receipts { return &receipts{now: now} }
 
 func (r *receipts) of(provider, project string, livemode bool) *atomic.Int64 {
-	v, _ := r.seen.LoadOrStore(reporter{provider, lane{project, livemode}}, new(atomic.Int64))
+	v, _ := r.seen.LoadOrStore(reporter{provider, invite.Place{Project: project, Live: livemode}}, new(atomic.Int64))
 	return v.(*atomic.Int64)
 }
 

@@ -194,8 +194,8 @@ func (p *page) auditRow(e account.Audited, names map[string]string) auditRow {
 	}
 	slices.Sort(data)
 	r.Data = strings.Join(data, ", ")
-	if len(e.Place) > 8 {
-		r.Place = encodeBase64(e.Place[4:8]) // behind the key's id: enough to see that two are alike
+	if len(e.AddressHash) > 8 {
+		r.Place = encodeBase64(e.AddressHash[4:8]) // behind the key's id: enough to see that two are alike
 	}
 	return r
 }

@@ -238,7 +238,7 @@ func safeReturnPath(address string) string {
 func (s *console) origin(c echo.Context) access.Origin {
 	o := access.Origin{RequestID: web.RequestID(c.Request().Context())}
 	if ip := web.ClientIP(c); ip.IsValid() {
-		o.Place = s.Box.Hash("staff_place", ip.String())
+		o.AddressHash = s.Box.Hash("staff_place", ip.String())
 	}
 	return o
 }

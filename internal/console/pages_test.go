@@ -54,7 +54,7 @@ func (s *site) furnish() {
 		s.t.Fatal(err)
 	}
 	by := access.Staff(list[len(list)-1].ID.String(), access.RoleAgent, "default", false)
-	by.Origin = access.Origin{RequestID: "req_1", Place: []byte("12345678")}
+	by.Origin = access.Origin{RequestID: "req_1", AddressHash: []byte("12345678")}
 	id := invite.New[invite.ID]()
 	err = postgres.InTx(s.t.Context(), s.db, func(tx pgx.Tx) error {
 		for _, e := range []account.Entry{

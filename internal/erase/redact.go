@@ -68,7 +68,7 @@ func (s *Service) Redact(ctx context.Context) (int, error) {
 // alone for the rest of the batch.
 func (s *Service) redact(ctx context.Context, r ledger.Redaction, resting map[tenant]time.Duration) (bool, error) {
 	over := r.OverIn <= 0
-	of := tenant{r.Provider, r.ProjectID, r.Livemode}
+	of := tenant{provider: r.Provider, project: r.ProjectID, livemode: r.Livemode}
 	switch {
 	case r.NotTaken:
 		return false, ledger.DeleteRedaction(ctx, s.p.DB, r)

@@ -31,19 +31,19 @@ type Entry struct {
 
 // Audited is an entry as stored.
 type Audited struct {
-	ID        invite.AuditID    `db:"id"`
-	At        time.Time         `db:"at"`
-	ProjectID string            `db:"project_id"`
-	Livemode  bool              `db:"livemode"`
-	Actor     string            `db:"actor"`
-	Act       access.Act        `db:"act"`
-	Target    string            `db:"target"`
-	InviteID  invite.ID         `db:"invite_id"`
-	Why       string            `db:"why"`
-	Data      map[string]string `db:"data"`
-	SessionID invite.SessionID  `db:"session_id"`
-	RequestID string            `db:"request_id"`
-	Place     []byte            `db:"place"`
+	ID          invite.AuditID    `db:"id"`
+	At          time.Time         `db:"at"`
+	ProjectID   string            `db:"project_id"`
+	Livemode    bool              `db:"livemode"`
+	Actor       string            `db:"actor"`
+	Act         access.Act        `db:"act"`
+	Target      string            `db:"target"`
+	InviteID    invite.ID         `db:"invite_id"`
+	Why         string            `db:"why"`
+	Data        map[string]string `db:"data"`
+	SessionID   invite.SessionID  `db:"session_id"`
+	RequestID   string            `db:"request_id"`
+	AddressHash []byte            `db:"place"`
 }
 
 // clockSlack is how far an id's time, which is of the process that made it, may
@@ -69,7 +69,7 @@ func InsertAudit(ctx context.Context, tx pgx.Tx, e Entry) error {
 		INSERT INTO audit (id, project_id, livemode, actor, act, target, invite_id, why, data, session_id, request_id, place)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
 		invite.New[invite.AuditID](), e.By.ProjectID, e.By.Livemode, e.By.Actor(), string(e.Act), e.Target, e.Invite, e.Why, e.Data,
-		session, e.By.Origin.RequestID, e.By.Origin.Place)
+		session, e.By.Origin.RequestID, e.By.Origin.AddressHash)
 	if err != nil {
 		return fmt.Errorf("insert audit entry %s: %w", e.Act, postgres.Translate(err))
 	}

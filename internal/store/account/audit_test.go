@@ -25,7 +25,7 @@ func must(t testing.TB, err error) {
 
 func agent() access.Principal {
 	p := access.Staff(invite.New[invite.StaffID]().String(), access.RoleAgent, "default", false)
-	p.Origin = access.Origin{SessionID: invite.New[invite.SessionID]().String(), RequestID: "req_1", Place: []byte{1, 2}}
+	p.Origin = access.Origin{SessionID: invite.New[invite.SessionID]().String(), RequestID: "req_1", AddressHash: []byte{1, 2}}
 	return p
 }
 
@@ -99,7 +99,7 @@ func TestTheAuditLogIsReadByWhoWhatWhichAndInPages(t *testing.T) {
 	must(t, err)
 	e := one[0]
 	if e.Actor != by.Actor() || e.Why != "asked" || e.Data["channel"] != "sms" || e.SessionID.String() != by.Origin.SessionID ||
-		e.RequestID != "req_1" || !slices.Equal(e.Place, by.Origin.Place) || e.InviteID != id || e.At.IsZero() {
+		e.RequestID != "req_1" || !slices.Equal(e.AddressHash, by.Origin.AddressHash) || e.InviteID != id || e.At.IsZero() {
 		t.Errorf("read back: %+v", e)
 	}
 }
