@@ -60,7 +60,7 @@ func (c *keysCreateCommand) Run(e *env) error {
 	}
 	if c.JSON {
 		return json.NewEncoder(e.stdout).Encode(map[string]any{
-			"id": made.ID, "api_key": key.Reveal(), "name": made.Name, "project": made.ProjectID, "livemode": made.Livemode,
+			"id": made.ID, "api_key": key.Reveal(), "name": made.Name, "project": made.Project, "livemode": made.Live,
 			"pipedream_environment": made.Environment, "scopes": made.Scopes, "expires_at": made.ExpiresAt,
 		})
 	}
@@ -74,7 +74,7 @@ func (c *keysCreateCommand) wanted(cfg *config.Config) (grant.NewKey, error) {
 	if !ok {
 		return grant.NewKey{}, usageError("--project: no project %q is configured", c.Project)
 	}
-	n := grant.NewKey{ProjectID: project.ID, Name: c.Name, Livemode: c.Live, Environment: config.Development, Scopes: access.DefaultScopes()}
+	n := grant.NewKey{Place: invite.Place{Project: project.ID, Live: c.Live}, Name: c.Name, Environment: config.Development, Scopes: access.DefaultScopes()}
 	switch {
 	case c.Live && c.Environment != "":
 		n.Environment = c.Environment
@@ -126,7 +126,7 @@ func (c *keysListCommand) Run(e *env) error {
 			used = k.LastUsedAt.UTC().Format(time.RFC3339)
 		}
 		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
-			k.ID, k.Hint, k.ProjectID, k.Environment, strings.Join(k.Scopes, " "), used, keyState(k), k.Name)
+			k.ID, k.Hint, k.Project, k.Environment, strings.Join(k.Scopes, " "), used, keyState(k), k.Name)
 	}
 	return w.Flush()
 }
@@ -188,7 +188,7 @@ func (c *keysRevokeCommand) Run(e *env) error {
 	if pending != nil {
 		return cancelPending(e, pending, key)
 	}
-	remain, err := find.CountUnsent(e.ctx, pool, key.ProjectID, key.Livemode, id)
+	remain, err := find.CountUnsent(e.ctx, pool, key.Place, id)
 	if err == nil && remain > 0 {
 		_, err = fmt.Fprintf(e.stdout, "Invites that it made and that are not sent yet: %d. They will be sent, unless you run\n"+
 			"    connectlink keys revoke %s --cancel-pending\n", remain, id)
@@ -198,7 +198,7 @@ func (c *keysRevokeCommand) Run(e *env) error {
 
 // cancelPending revokes the unsent invites of a key and prints their number.
 func cancelPending(e *env, invites *issue.Service, key account.Key) error {
-	n, err := invites.CancelUnsent(e.ctx, access.System(key.ProjectID, key.Livemode), key.ID)
+	n, err := invites.CancelUnsent(e.ctx, access.System(key.Place), key.ID)
 	if n > 0 || err == nil {
 		_, perr := fmt.Fprintf(e.stdout, "Invites that it made and that were not sent yet: %d, revoked.\n", n)
 		err = errors.Join(err, perr)

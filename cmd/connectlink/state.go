@@ -144,7 +144,7 @@ func (s devState) apiKey(ctx context.Context, g *grant.Service, project string) 
 		}
 	}
 	key, _, err := g.Create(ctx, grant.NewKey{
-		ProjectID: project, Name: "dev", Environment: config.Development, Scopes: access.Scopes(),
+		Place: invite.Place{Project: project}, Name: "dev", Environment: config.Development, Scopes: access.Scopes(),
 	})
 	if err != nil {
 		return secret.Text{}, err

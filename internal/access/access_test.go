@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/secret"
 )
 
@@ -211,7 +212,7 @@ func TestOnlyKeysAndTheSystemHoldScopes(t *testing.T) {
 		{access.Principal{Kind: access.KindRecipient, Scopes: all}, nil, "recipient"},
 		{access.Principal{Kind: access.KindProvider, ID: "twilio", Scopes: all}, nil, "provider:twilio"},
 		{access.Principal{}, nil, ""},
-		{access.System("default", true), all, "system"},
+		{access.System(invite.Place{Project: "default", Live: true}), all, "system"},
 	} {
 		var can []access.Scope
 		for _, s := range all {

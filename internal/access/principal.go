@@ -1,6 +1,10 @@
 package access
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/connectlink/connectlink/internal/invite"
+)
 
 // Kind is what sort of someone acts.
 type Kind string
@@ -17,10 +21,10 @@ const (
 // Principal is who acts, as proved at an inbound edge. It carries no secret
 // and may be logged and written into events.
 type Principal struct {
+	invite.Place
+
 	Kind        Kind
-	ID          string // "key_…", a staff id, a provider's name; empty for recipients and the system
-	ProjectID   string
-	Livemode    bool
+	ID          string  // "key_…", a staff id, a provider's name; empty for recipients and the system
 	Environment string  // Pipedream's, "development" or "production"
 	Scopes      []Scope // of keys
 	Role        Role    // of staff
@@ -28,8 +32,8 @@ type Principal struct {
 }
 
 // System is the service acting by itself within one project and mode.
-func System(projectID string, livemode bool) Principal {
-	return Principal{Kind: KindSystem, ProjectID: projectID, Livemode: livemode}
+func System(place invite.Place) Principal {
+	return Principal{Kind: KindSystem, Place: place}
 }
 
 // Can reports whether the principal holds the scope. Only keys hold scopes; the

@@ -1,6 +1,10 @@
 package access
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/connectlink/connectlink/internal/invite"
+)
 
 // Role is what a member of staff may do in the console, within one project.
 type Role string
@@ -84,8 +88,8 @@ func Least(a Act) Role {
 }
 
 // Staff is a member of staff within one project and mode.
-func Staff(id string, role Role, projectID string, livemode bool) Principal {
-	return Principal{Kind: KindStaff, ID: id, Role: role, ProjectID: projectID, Livemode: livemode}
+func Staff(id string, role Role, place invite.Place) Principal {
+	return Principal{Kind: KindStaff, ID: id, Role: role, Place: place}
 }
 
 // May reports whether the principal is staff whose role allows a.

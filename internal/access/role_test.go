@@ -6,6 +6,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/invite"
 )
 
 func TestEveryRoleMayWhatTheTableSays(t *testing.T) {
@@ -32,7 +33,7 @@ func TestEveryRoleMayWhatTheTableSays(t *testing.T) {
 
 func TestOnlyStaffActByRole(t *testing.T) {
 	t.Parallel()
-	if p := access.Staff("stf_1", access.RoleAgent, "default", true); !p.May(access.ActResend) || p.May(access.ActErase) || p.Actor() != "staff:stf_1" {
+	if p := access.Staff("stf_1", access.RoleAgent, invite.Place{Project: "default", Live: true}); !p.May(access.ActResend) || p.May(access.ActErase) || p.Actor() != "staff:stf_1" {
 		t.Errorf("staff: %+v", p)
 	}
 	key := access.Principal{Kind: access.KindKey, ID: "key_1", Role: access.RoleAdmin, Scopes: access.Scopes()}

@@ -178,13 +178,13 @@ func hashUsers(b *testing.B, url string) find.User {
 	}
 	defer func() { _ = conn.Close(context.Background()) }()
 	if _, err := conn.Exec(b.Context(), `UPDATE invites SET user_hash = CASE external_user_id WHEN 'user-7' THEN $1 ELSE sha256(external_user_id::bytea) END`,
-		userid.Hash(box, "default", false, "user-7")); err != nil {
+		userid.Hash(box, invite.Place{Project: "default"}, "user-7")); err != nil {
 		b.Fatal(err)
 	}
 	if _, err := conn.Exec(b.Context(), `VACUUM ANALYZE invites`); err != nil {
 		b.Fatal(err)
 	}
-	return find.NewUser(box, "default", false, "user-7")
+	return find.NewUser(box, invite.Place{Project: "default"}, "user-7")
 }
 
 // BenchmarkPlans shows that no hot query reads more with more invites: it
@@ -249,7 +249,7 @@ type hotQuery struct {
 func err2[T any](_ T, err error) error { return err }
 
 func hotQueries(newest invite.ID, user find.User, n int) []hotQuery {
-	project := find.Filter{ProjectID: "default", Limit: 25}
+	project := find.Filter{Place: invite.Place{Project: "default"}, Limit: 25}
 	list := func(change func(*find.Filter)) func(context.Context, pgx.Tx) error {
 		f := project
 		change(&f)
@@ -261,7 +261,9 @@ func hotQueries(newest invite.ID, user find.User, n int) []hotQuery {
 	// As the fill made it: the hash of a whole address.
 	address := seal.Hash(seal.Digest(secret.New("1" + strconv.Itoa(n%50000)))[:20])
 	return []hotQuery{
-		{"get", func(ctx context.Context, tx pgx.Tx) error { return err2(find.Get(ctx, tx, "default", false, newest)) }},
+		{"get", func(ctx context.Context, tx pgx.Tx) error {
+			return err2(find.Get(ctx, tx, invite.Place{Project: "default"}, newest))
+		}},
 		{"timeline", func(ctx context.Context, tx pgx.Tx) error { return err2(find.Events(ctx, tx, newest)) }},
 		{"deliveries", func(ctx context.Context, tx pgx.Tx) error { return err2(find.Deliveries(ctx, tx, newest)) }},
 		{"list", list(func(*find.Filter) {})},

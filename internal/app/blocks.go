@@ -25,16 +25,16 @@ func (a *App) follow(ctx context.Context, tx pgx.Tx, applied ledger.Applied) err
 }
 
 // textSenders are what a project's texts come from; opt-outs are said to them.
-func (a *App) textSenders(project string, livemode bool) []string {
-	if v, ok := a.vendors[invite.Place{Project: project, Live: livemode}]; ok {
+func (a *App) textSenders(place invite.Place) []string {
+	if v, ok := a.vendors[place]; ok {
 		return v.textSenders()
 	}
 	return nil
 }
 
 // senderOf is what a provider's texts come from for a project.
-func (a *App) senderOf(name, project string, livemode bool) string {
-	if p, ok := a.provider(name, project, livemode); ok && p.Sender != nil {
+func (a *App) senderOf(name string, place invite.Place) string {
+	if p, ok := a.provider(name, place); ok && p.Sender != nil {
 		return p.Sender.Identity().Sender
 	}
 	return ""
@@ -42,23 +42,23 @@ func (a *App) senderOf(name, project string, livemode bool) string {
 
 // isOneWay reports whether people cannot reply to what a project's texts come from
 // first.
-func (a *App) isOneWay(project string, livemode bool) bool {
-	v, ok := a.vendors[invite.Place{Project: project, Live: livemode}]
+func (a *App) isOneWay(place invite.Place) bool {
+	v, ok := a.vendors[place]
 	return ok && v.isOneWay()
 }
 
 // sentOneWay reports whether people cannot reply to the text that a provider sent
 // for a project; where the provider is not known, to the first choice's.
-func (a *App) sentOneWay(name, project string, livemode bool) bool {
-	if p, ok := a.provider(name, project, livemode); ok && p.Sender != nil {
+func (a *App) sentOneWay(name string, place invite.Place) bool {
+	if p, ok := a.provider(name, place); ok && p.Sender != nil {
 		return p.Sender.Identity().OneWay
 	}
-	return a.isOneWay(project, livemode)
+	return a.isOneWay(place)
 }
 
 // unlister is the first provider of email that keeps suppression lists of its own.
-func (a *App) unlister(project string, livemode bool) (provider.Unlister, bool) {
-	v, ok := a.vendors[invite.Place{Project: project, Live: livemode}]
+func (a *App) unlister(place invite.Place) (provider.Unlister, bool) {
+	v, ok := a.vendors[place]
 	if !ok {
 		return nil, false
 	}
@@ -70,8 +70,8 @@ func (a *App) unlister(project string, livemode bool) (provider.Unlister, bool) 
 	return nil, false
 }
 
-func (a *App) blockKeys(project string, livemode bool, ch invite.Channel, address string) []seal.Hash {
-	return suppression.Keys(a.box, suppression.Scope{ProjectID: project, Livemode: livemode, Senders: a.textSenders(project, livemode)}, ch, address)
+func (a *App) blockKeys(place invite.Place, ch invite.Channel, address string) []seal.Hash {
+	return suppression.Keys(a.box, suppression.Scope{Place: place, Senders: a.textSenders(place)}, ch, address)
 }
 
 // isScripted reports whether an address of test mode has a scripted fate.

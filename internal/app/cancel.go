@@ -6,6 +6,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/connectlink/connectlink/config"
+	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/issue"
 	"github.com/connectlink/connectlink/internal/mint"
 	"github.com/connectlink/connectlink/internal/publish"
@@ -31,7 +32,7 @@ func Canceller(cfg *config.Config, db *pgxpool.Pool, log *slog.Logger) (*issue.S
 	// It mints and sends nothing, so it needs no vendors and wakes no worker.
 	return issue.New(issue.Params{
 		DB: db, Box: box, Project: cfg.Project, Publish: publish.NewOutbox(jobs, box, cfg.Project).Enqueue, Log: log,
-		Minters: func(string, bool, string) (*mint.Minter, bool) { return nil, false },
-		Senders: func(string, bool) []string { return nil }, OneWay: func(string, bool) bool { return false }, Wake: func(string) {},
+		Minters: func(invite.Place, string) (*mint.Minter, bool) { return nil, false },
+		Senders: func(invite.Place) []string { return nil }, OneWay: func(invite.Place) bool { return false }, Wake: func(string) {},
 	})
 }

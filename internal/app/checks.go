@@ -45,7 +45,7 @@ func OneWay(cfg *config.Config, p config.Project) bool {
 func checkShop(cfg *config.Config) workshop {
 	return workshop{
 		cfg: cfg, now: time.Now, budget: limit.New(1, 1, time.Now),
-		reporting: func(string, string, bool) func() time.Time { return nil },
+		reporting: func(string, invite.Place) func() time.Time { return nil },
 	}
 }
 

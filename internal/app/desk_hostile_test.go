@@ -166,7 +166,7 @@ func TestBrowserHostileWordsOfStaffAreShownAsText(t *testing.T) {
 	d := newDesk(t, access.RoleAdmin)
 	system := access.Principal{Kind: access.KindSystem}
 	for i, h := range hostile() {
-		if _, _, err := d.app.Grants.Create(t.Context(), grant.NewKey{ProjectID: "default", Name: h, Environment: "development", Scopes: access.DefaultScopes()}); err != nil {
+		if _, _, err := d.app.Grants.Create(t.Context(), grant.NewKey{Place: invite.Place{Project: "default"}, Name: h, Environment: "development", Scopes: access.DefaultScopes()}); err != nil {
 			t.Fatalf("key %q: %v", h, err)
 		}
 		if _, err := d.app.Staff.Create(t.Context(), system, grant.NewAccount{

@@ -16,6 +16,7 @@ import (
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/browsertest"
 	"github.com/connectlink/connectlink/internal/grant"
+	"github.com/connectlink/connectlink/internal/invite"
 )
 
 // misspelt is an invite whose address has a wrong domain in our record. The
@@ -278,7 +279,7 @@ func (d *desk) arabic() {
 // the block, below the project's root.
 func (d *desk) block(email, reason string) string {
 	d.t.Helper()
-	key, _, err := d.app.Grants.Create(d.t.Context(), grant.NewKey{ProjectID: "default", Name: "Blocks", Environment: "development", Scopes: access.Scopes()})
+	key, _, err := d.app.Grants.Create(d.t.Context(), grant.NewKey{Place: invite.Place{Project: "default"}, Name: "Blocks", Environment: "development", Scopes: access.Scopes()})
 	if err != nil {
 		d.t.Fatal(err)
 	}

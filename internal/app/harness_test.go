@@ -17,6 +17,7 @@ import (
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/app"
 	"github.com/connectlink/connectlink/internal/grant"
+	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/postgrestest"
 	"github.com/connectlink/connectlink/internal/seal"
 )
@@ -127,7 +128,7 @@ func start(t *testing.T, b boot) *product {
 		}
 	})
 	key, _, err := p.app.Grants.Create(t.Context(), grant.NewKey{
-		ProjectID: b.project, Name: t.Name(), Environment: "development", Scopes: access.DefaultScopes(),
+		Place: invite.Place{Project: b.project}, Name: t.Name(), Environment: "development", Scopes: access.DefaultScopes(),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -32,8 +32,8 @@ func (a *App) openErase() (err error) {
 	return err
 }
 
-func (a *App) redactor(name, project string, livemode bool) (provider.Redactor, bool) {
-	p, ok := a.provider(name, project, livemode)
+func (a *App) redactor(name string, place invite.Place) (provider.Redactor, bool) {
+	p, ok := a.provider(name, place)
 	if !ok {
 		return nil, false
 	}

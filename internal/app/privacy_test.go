@@ -12,6 +12,7 @@ import (
 
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/grant"
+	"github.com/connectlink/connectlink/internal/invite"
 )
 
 // sql runs SQL by which a test makes time pass.
@@ -30,7 +31,7 @@ func (p *product) sql(text string, args ...any) {
 // scoped is the same product with a key of other scopes.
 func (p *product) scoped(scopes ...access.Scope) *product {
 	p.t.Helper()
-	key, _, err := p.app.Grants.Create(p.t.Context(), grant.NewKey{ProjectID: "default", Name: "other", Environment: "development", Scopes: scopes})
+	key, _, err := p.app.Grants.Create(p.t.Context(), grant.NewKey{Place: invite.Place{Project: "default"}, Name: "other", Environment: "development", Scopes: scopes})
 	if err != nil {
 		p.t.Fatal(err)
 	}

@@ -15,19 +15,19 @@ import (
 // blocked reports whether a recipient may not be written to. Dispatch asks again
 // before it sends; this is so that a page queues nothing in vain.
 func (a *App) blocked(ctx context.Context, tx pgx.Tx, to visit.Address) (bool, error) {
-	if !to.Livemode && isScripted(to.To.Reveal()) {
+	if !to.Live && isScripted(to.To.Reveal()) {
 		return false, nil
 	}
-	standing, err := suppression.ListStanding(ctx, tx, a.blockKeys(to.ProjectID, to.Livemode, to.Channel, to.To.Reveal()))
+	standing, err := suppression.ListStanding(ctx, tx, a.blockKeys(to.Place, to.Channel, to.To.Reveal()))
 	return len(standing) > 0, err
 }
 
 // block does what a recipient asked for on the page: no more messages.
 func (a *App) block(ctx context.Context, tx pgx.Tx, to visit.Address) error {
-	if !to.Livemode && isScripted(to.To.Reveal()) {
+	if !to.Live && isScripted(to.To.Reveal()) {
 		return nil // the next test of the same fate wants a message
 	}
-	scope := suppression.Scope{ProjectID: to.ProjectID, Livemode: to.Livemode, Senders: a.optOutSenders(to)}
+	scope := suppression.Scope{Place: to.Place, Senders: a.optOutSenders(to)}
 	kind := invite.NotMe
 	if to.OptOut && len(scope.Senders) > 0 {
 		kind = invite.OptOut
@@ -45,7 +45,7 @@ func (a *App) resume(ctx context.Context, tx pgx.Tx, to visit.Address) error {
 	if len(senders) == 0 {
 		return nil
 	}
-	scope := suppression.Scope{ProjectID: to.ProjectID, Livemode: to.Livemode, Senders: senders[:1]}
+	scope := suppression.Scope{Place: to.Place, Senders: senders[:1]}
 	_, err := suppression.SetLifted(ctx, tx, a.box, suppression.Keys(a.box, scope, to.Channel, to.To.Reveal()), true, "recipient", secret.Text{})
 	return err
 }
@@ -53,8 +53,8 @@ func (a *App) resume(ctx context.Context, tx pgx.Tx, to visit.Address) error {
 // optOutSenders are what a project's texts come from, first the sender of the
 // message that carried the link: what is said on its page is said to that one.
 func (a *App) optOutSenders(to visit.Address) []string {
-	all := a.textSenders(to.ProjectID, to.Livemode)
-	from := a.senderOf(to.Provider, to.ProjectID, to.Livemode)
+	all := a.textSenders(to.Place)
+	from := a.senderOf(to.Provider, to.Place)
 	if from == "" {
 		return all
 	}

@@ -19,7 +19,7 @@ func openSendGrid(w workshop, p config.Project, livemode bool, _ string) (*provi
 		mail := sendgrid.New(sendgrid.Params{
 			BaseURL: p.SendGrid.APIURL, APIKey: p.SendGrid.APIKey, Settle: w.cfg.SettleSendGrid, Now: w.now,
 			From: emailFrom(p), ReplyTo: secret.New(p.SendGrid.ReplyTo),
-			ReportingSince: w.reporting(sendgrid.Provider, p.ID, livemode),
+			ReportingSince: w.reporting(sendgrid.Provider, invite.Place{Project: p.ID, Live: livemode}),
 		})
 		out.Sender, out.Unlister = mail, mail
 		out.Checks = []provider.Check{{

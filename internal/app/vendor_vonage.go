@@ -16,7 +16,7 @@ func openVonage(w workshop, p config.Project, livemode bool, callbackURL string)
 	text := vonage.New(vonage.Params{
 		BaseURL: v.APIURL, APIKey: v.APIKey, APISecret: v.APISecret, From: v.From, OneWay: v.OneWay, Now: w.now,
 		Settle:         w.cfg.SettleSendGrid, // both report by events, late and in their own time
-		ReportingSince: w.reporting(vonage.Provider, p.ID, livemode),
+		ReportingSince: w.reporting(vonage.Provider, invite.Place{Project: p.ID, Live: livemode}),
 		Deaf:           callbackURL == "" || v.SignatureSecret.IsZero(),
 	})
 	out := &provider.Provider{

@@ -130,7 +130,7 @@ type workshop struct {
 	budget    *limit.Keyed
 	now       func() time.Time
 	// reporting gives the time of the last verified report of a provider for a project and mode.
-	reporting func(provider, project string, livemode bool) func() time.Time
+	reporting func(provider string, place invite.Place) func() time.Time
 }
 
 // mintsPerMinute is Pipedream's documented limit for one external user.

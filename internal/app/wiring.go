@@ -99,8 +99,8 @@ func (a *App) openWorker() {
 	})
 }
 
-func (a *App) minter(project string, livemode bool, environment string) (*mint.Minter, bool) {
-	v, ok := a.vendors[invite.Place{Project: project, Live: livemode}]
+func (a *App) minter(place invite.Place, environment string) (*mint.Minter, bool) {
+	v, ok := a.vendors[place]
 	if !ok {
 		return nil, false
 	}
@@ -108,16 +108,16 @@ func (a *App) minter(project string, livemode bool, environment string) (*mint.M
 	return m, ok
 }
 
-func (a *App) senders(project string, livemode bool, c invite.Channel) []provider.Sender {
-	v, ok := a.vendors[invite.Place{Project: project, Live: livemode}]
+func (a *App) senders(place invite.Place, c invite.Channel) []provider.Sender {
+	v, ok := a.vendors[place]
 	if !ok {
 		return nil
 	}
 	return v.senders(c)
 }
 
-func (a *App) accounts(project string, livemode bool, environment string) (track.Accounts, bool) {
-	v, ok := a.vendors[invite.Place{Project: project, Live: livemode}]
+func (a *App) accounts(place invite.Place, environment string) (track.Accounts, bool) {
+	v, ok := a.vendors[place]
 	if !ok {
 		return nil, false
 	}
@@ -125,16 +125,16 @@ func (a *App) accounts(project string, livemode bool, environment string) (track
 	return c, ok
 }
 
-func (a *App) provider(name, project string, livemode bool) (*provider.Provider, bool) {
-	v, ok := a.vendors[invite.Place{Project: project, Live: livemode}]
+func (a *App) provider(name string, place invite.Place) (*provider.Provider, bool) {
+	v, ok := a.vendors[place]
 	if !ok {
 		return nil, false
 	}
 	return v.named(name)
 }
 
-func (a *App) callbacks(name, project string, livemode bool) (provider.Callbacks, bool) {
-	p, ok := a.provider(name, project, livemode)
+func (a *App) callbacks(name string, place invite.Place) (provider.Callbacks, bool) {
+	p, ok := a.provider(name, place)
 	if !ok || p.Callbacks == nil {
 		return nil, false
 	}
@@ -142,16 +142,12 @@ func (a *App) callbacks(name, project string, livemode bool) (provider.Callbacks
 }
 
 // attemptCallback is where a provider reports on one attempt.
-func (a *App) attemptCallback(project string, livemode bool, provider, inviteID, attemptID string) string {
-	v, ok := a.vendors[invite.Place{Project: project, Live: livemode}]
+func (a *App) attemptCallback(place invite.Place, provider, inviteID, attemptID string) string {
+	v, ok := a.vendors[place]
 	if !ok || v.callbackURL == "" {
 		return ""
 	}
-	mode := "test"
-	if livemode {
-		mode = "live"
-	}
-	return fmt.Sprintf("%s/hooks/%s/status/%s/%s/%s/%s", v.callbackURL, provider, project, mode, inviteID, attemptID)
+	return fmt.Sprintf("%s/hooks/%s/status/%s/%s/%s/%s", v.callbackURL, provider, place.Project, place.Mode(), inviteID, attemptID)
 }
 
 func (a *App) confirmLater(ctx context.Context, tx pgx.Tx, c track.Check) error {
@@ -183,8 +179,8 @@ func (a *App) silence() []ledger.Silence {
 	}
 }
 
-func (a *App) sawReport(provider, project string, livemode bool) {
-	a.receipts.saw(provider, project, livemode)
+func (a *App) sawReport(provider string, place invite.Place) {
+	a.receipts.saw(provider, place)
 }
 
 // receipts remembers when a provider's reports for a project and mode last came:
@@ -196,23 +192,24 @@ type receipts struct {
 
 // reporter is what reports come from.
 type reporter struct {
-	provider string
 	invite.Place
+
+	provider string
 }
 
 func newReceipts(now func() time.Time) *receipts { return &receipts{now: now} }
 
-func (r *receipts) of(provider, project string, livemode bool) *atomic.Int64 {
-	v, _ := r.seen.LoadOrStore(reporter{provider, invite.Place{Project: project, Live: livemode}}, new(atomic.Int64))
+func (r *receipts) of(provider string, place invite.Place) *atomic.Int64 {
+	v, _ := r.seen.LoadOrStore(reporter{place, provider}, new(atomic.Int64))
 	return v.(*atomic.Int64)
 }
 
-func (r *receipts) saw(provider, project string, livemode bool) {
-	r.of(provider, project, livemode).Store(r.now().UnixNano())
+func (r *receipts) saw(provider string, place invite.Place) {
+	r.of(provider, place).Store(r.now().UnixNano())
 }
 
-func (r *receipts) last(provider, project string, livemode bool) func() time.Time {
-	at := r.of(provider, project, livemode)
+func (r *receipts) last(provider string, place invite.Place) func() time.Time {
+	at := r.of(provider, place)
 	return func() time.Time {
 		if n := at.Load(); n > 0 {
 			return time.Unix(0, n)

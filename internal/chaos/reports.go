@@ -74,7 +74,7 @@ type lateBatch struct {
 const longestRetry = 24 * time.Hour
 
 // callbackEndpoint is the scope of the rig's mail callbacks.
-func callbackEndpoint() string { return queue.GapScope("sendgrid", "default", false) }
+func callbackEndpoint() string { return queue.GapScope("sendgrid", invite.Place{Project: "default"}) }
 
 // postpone draws how late a batch comes: from a second to a day, each order of
 // magnitude alike. Most of them come after the run.

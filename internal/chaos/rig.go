@@ -81,9 +81,9 @@ func (r Rig) Params() (dispatch.Params, error) {
 	project := config.Project{ID: "default", Brand: config.Brand{Name: "Acme"}, OnUnknown: r.OnUnknown}
 	return dispatch.Params{
 		DB: r.DB, DirectURL: secret.New(r.DirectURL), Box: r.Box, Renderer: renderer, PublicURL: PublicURL, Log: r.Log, Now: r.Now,
-		Minters: func(string, bool, string) (*mint.Minter, bool) { return minter, true },
+		Minters: func(invite.Place, string) (*mint.Minter, bool) { return minter, true },
 		Project: func(string) (config.Project, bool) { return project, true },
-		Senders: func(_ string, _ bool, ch invite.Channel) []provider.Sender {
+		Senders: func(_ invite.Place, ch invite.Channel) []provider.Sender {
 			if ch == invite.SMS {
 				return []provider.Sender{r.seen(text)}
 			}
@@ -91,10 +91,10 @@ func (r Rig) Params() (dispatch.Params, error) {
 		},
 		Passing: r.Passing,
 		// The sink counts messages; suppressions and events have no part in it.
-		BlockKeys: func(string, bool, invite.Channel, string) []seal.Hash { return nil },
+		BlockKeys: func(invite.Place, invite.Channel, string) []seal.Hash { return nil },
 		Publish:   func(context.Context, pgx.Tx, ledger.Applied) error { return nil },
-		CallbackURL: func(project string, _ bool, provider, inv, attempt string) string {
-			return PublicURL + "/hooks/" + provider + "/" + project + "/test/" + inv + "/" + attempt
+		CallbackURL: func(place invite.Place, provider, inv, attempt string) string {
+			return PublicURL + "/hooks/" + provider + "/" + place.Project + "/test/" + inv + "/" + attempt
 		},
 	}, nil
 }
@@ -181,7 +181,7 @@ func (r Rig) row(l Load, lane string, i int) (ledger.New, Loaded, error) {
 	}
 	codeID := invite.New[invite.EventID]().UUID()
 	row := ledger.New{
-		ID: id, ProjectID: l.Project, Environment: "development", Status: invite.Active, Channel: l.Channel, LinkType: l.LinkType,
+		ID: id, Place: invite.Place{Project: l.Project}, Environment: "development", Status: invite.Active, Channel: l.Channel, LinkType: l.LinkType,
 		InitiatedBy: invite.ByProduct, ExternalUserID: fmt.Sprintf("user-%d", i), App: invite.App{Slug: "slack", Name: "Slack"},
 		Content: seals(plain, "invites.content", id.UUID()), ExpiresIn: l.ExpiresIn, ValidFor: l.ValidFor,
 		CreatedBy: invite.New[invite.KeyID](),

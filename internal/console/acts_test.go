@@ -41,7 +41,7 @@ func TestAKeyIsShownOnce(t *testing.T) {
 	if made.StatusCode != http.StatusCreated || key == "" {
 		t.Fatalf("%d", made.StatusCode)
 	}
-	if p, err := s.keys.Authenticate(t.Context(), secret.New(key)); err != nil || !p.Livemode || p.Environment != "production" ||
+	if p, err := s.keys.Authenticate(t.Context(), secret.New(key)); err != nil || !p.Live || p.Environment != "production" ||
 		access.JoinScopes(p.Scopes) != "invites:read links:read" {
 		t.Errorf("the key is %+v, %v", p, err)
 	}
@@ -149,7 +149,7 @@ func TestBugNewerInTheAuditLogIsTheNextNewerPage(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	b := s.signedIn("lead", map[string]access.Role{"default": access.RoleLead})
-	by := access.Staff(invite.New[invite.StaffID]().String(), access.RoleAgent, "default", false)
+	by := access.Staff(invite.New[invite.StaffID]().String(), access.RoleAgent, invite.Place{Project: "default"})
 	for i := range 220 {
 		if err := postgres.InTx(t.Context(), s.db, func(tx pgx.Tx) error {
 			return account.InsertAudit(t.Context(), tx, account.Entry{By: by, Act: access.ActUnmask, Target: fmt.Sprintf("nr-%d.", i)})

@@ -29,7 +29,7 @@ const (
 func (p *page) apps(words string) []view.Choice {
 	var list []invite.App
 	if words == "" {
-		used, err := find.Apps(p.ctx(), p.DB, p.by.ProjectID, p.by.Livemode)
+		used, err := find.Apps(p.ctx(), p.DB, p.by.Place)
 		if err != nil {
 			p.Log.WarnContext(p.ctx(), "apps of the latest invites are not to be had", "err", err)
 		}

@@ -116,7 +116,7 @@ func (s *console) audit(p *page) error {
 		q.Set(name, v[0])
 	}
 	f := account.AuditFilter{
-		ProjectID: p.by.ProjectID, Livemode: p.by.Livemode, All: s.everywhere(p),
+		Place: p.by.Place, All: s.everywhere(p),
 		Act: access.Act(q.Get("act")), Target: strings.TrimSpace(q.Get("target")), Limit: auditLimit,
 		Since: parseDay(q.Get("since")), Until: parseDay(q.Get("until")),
 	}
@@ -150,7 +150,7 @@ func (s *console) audit(p *page) error {
 	}
 	for _, k := range staff {
 		// Staff who work only in other projects are not listed.
-		if actor := actorOf(k); f.All || k.Role(p.by.ProjectID) != "" {
+		if actor := actorOf(k); f.All || k.Role(p.by.Project) != "" {
 			d.Actors = append(d.Actors, view.Choice{Value: actor, Text: names[actor], Chosen: actor == f.Actor})
 		}
 	}

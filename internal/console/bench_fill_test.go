@@ -166,8 +166,8 @@ func fillFor(b *testing.B, url string, box *seal.Box, n int) {
 	}
 	copied("bench_people", []string{"u", "project_id", "livemode", "terms", "user_hash"}, pgx.CopyFromSlice(len(all), func(i int) ([]any, error) {
 		w := all[i]
-		return []any{w.number, w.project, w.livemode, ledger.Terms(box, w.project, w.livemode, invite.Content{Recipient: w.recipient()}),
-			userid.Hash(box, w.project, w.livemode, w.user())}, nil
+		return []any{w.number, w.project, w.livemode, ledger.Terms(box, invite.Place{Project: w.project, Live: w.livemode}, invite.Content{Recipient: w.recipient()}),
+			userid.Hash(box, invite.Place{Project: w.project, Live: w.livemode}, w.user())}, nil
 	}))
 	var theirs [][]any
 	seen := map[string]bool{}
@@ -178,7 +178,7 @@ func fillFor(b *testing.B, url string, box *seal.Box, n int) {
 		}
 		seen[place] = true
 		for k, name := range inviters() {
-			for _, h := range find.InviterTerms(box, w.project, w.livemode, name) {
+			for _, h := range find.InviterTerms(box, invite.Place{Project: w.project, Live: w.livemode}, name) {
 				theirs = append(theirs, []any{k, w.project, w.livemode, h})
 			}
 		}

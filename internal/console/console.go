@@ -12,6 +12,7 @@ import (
 	"github.com/connectlink/connectlink/internal/console/view"
 	"github.com/connectlink/connectlink/internal/erase"
 	"github.com/connectlink/connectlink/internal/grant"
+	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/issue"
 	"github.com/connectlink/connectlink/internal/message"
 	"github.com/connectlink/connectlink/internal/oidc"
@@ -55,7 +56,7 @@ type Params struct {
 	System func(ctx context.Context) (Facts, error)
 	// AccountOf reports whether a provider account serves a project and mode; nil
 	// says that all do.
-	AccountOf func(project string, live bool, account string) bool
+	AccountOf func(place invite.Place, account string) bool
 	// PaceOf is the most messages a second that a provider account is sent, 0 for
 	// no limit; nil knows of none.
 	PaceOf  func(account string) float64
@@ -75,7 +76,7 @@ type Params struct {
 	Streams *web.Streams
 	// OneWay reports whether people cannot reply to what a project's texts come from;
 	// nil: they can.
-	OneWay func(project string, live bool) bool
+	OneWay func(place invite.Place) bool
 	// PublicURL is where people reach us; empty when they cannot.
 	PublicURL string
 	// Issuer is the single sign-on; nil: there is none.

@@ -42,16 +42,16 @@ func (s *site) desk(box *seal.Box, p *console.Params) {
 		}
 		return config.Project{}, false
 	}
-	noSenders := func(string, bool) []string { return nil }
+	noSenders := func(invite.Place) []string { return nil }
 	p.Invites = must[*issue.Service](s.t)(issue.New(issue.Params{
-		Senders: noSenders, OneWay: func(string, bool) bool { return false },
+		Senders: noSenders, OneWay: func(invite.Place) bool { return false },
 		DB: s.db, Box: box, Project: project, PublicURL: publicURL, Publish: publish, Wake: func(string) {}, Log: p.Log,
-		Minters: func(string, bool, string) (*mint.Minter, bool) { return nil, false },
+		Minters: func(invite.Place, string) (*mint.Minter, bool) { return nil, false },
 	}))
 	p.Blocks = must[*suppress.Service](s.t)(suppress.New(suppress.Params{
-		SenderOf: func(string, string, bool) string { return "" }, Scripted: func(string) bool { return false },
-		DB: s.db, Box: box, Senders: func(string, bool) []string { return []string{"MG1"} },
-		Unlister: func(string, bool) (provider.Unlister, bool) { return nil, false },
+		SenderOf: func(string, invite.Place) string { return "" }, Scripted: func(string) bool { return false },
+		DB: s.db, Box: box, Senders: func(invite.Place) []string { return []string{"MG1"} },
+		Unlister: func(invite.Place) (provider.Unlister, bool) { return nil, false },
 	}))
 	p.Reveal = must[*reveal.Service](s.t)(reveal.New(reveal.Params{DB: s.db, Box: box, PublicURL: publicURL, Senders: noSenders, Publish: publish}))
 	p.Erasing = must[*erase.Service](s.t)(erase.New(erasing(s.db, box)))
@@ -71,8 +71,8 @@ func (s *site) desk(box *seal.Box, p *console.Params) {
 func erasing(db *pgxpool.Pool, box *seal.Box) erase.Params {
 	return erase.Params{
 		DB: db, Box: box,
-		Senders:  func(string, bool) []string { return nil },
-		Redactor: func(string, string, bool) (provider.Redactor, bool) { return nil, false },
+		Senders:  func(invite.Place) []string { return nil },
+		Redactor: func(string, invite.Place) (provider.Redactor, bool) { return nil, false },
 		Keep:     func(string) time.Duration { return config.DefaultRetention },
 		Publish:  func(context.Context, pgx.Tx, ledger.Applied) error { return nil },
 		Later:    func(context.Context, pgx.Tx, []invite.ID) error { return nil },

@@ -30,7 +30,7 @@ type stock struct {
 func (s *stock) add(name string, c invite.Content, change func(*ledger.New)) {
 	s.t.Helper()
 	row := ledger.New{
-		ID: invite.New[invite.ID](), ProjectID: "default", Environment: "development", Status: invite.Active, Channel: invite.Email, LinkType: invite.InviteLink,
+		ID: invite.New[invite.ID](), Place: invite.Place{Project: "default"}, Environment: "development", Status: invite.Active, Channel: invite.Email, LinkType: invite.InviteLink,
 		InitiatedBy: invite.ByProduct, ExternalUserID: name, App: invite.App{Slug: "slack", Name: "Slack"}, ExpiresIn: time.Hour, CreatedBy: invite.New[invite.KeyID](),
 		Event: invite.Event{ID: invite.New[invite.EventID](), Type: invite.EventCreated},
 		Code:  ledger.Code{ID: invite.New[invite.EventID]().UUID(), Digest: []byte(name), Sealed: []byte{}},
@@ -38,7 +38,7 @@ func (s *stock) add(name string, c invite.Content, change func(*ledger.New)) {
 	change(&row)
 	plain := must[[]byte](s.t)(json.Marshal(c))
 	row.Content = must[[]byte](s.t)(s.box.Seal(plain, seal.AD{Column: "invites.content", ID: row.ID.UUID()}))
-	row.Terms = ledger.Terms(s.box, row.ProjectID, row.Livemode, c)
+	row.Terms = ledger.Terms(s.box, row.Place, c)
 	if _, err := ledger.Insert(s.t.Context(), s.db, []ledger.New{row}); err != nil {
 		s.t.Fatal(err)
 	}
@@ -62,7 +62,7 @@ func TestTheListOfInvitesIsNarrowedByWhatStandsInTheAddress(t *testing.T) {
 		copy(u[:6], []byte{0x01, 0x8b, 0xcf, 0xe5, 0x68, 0x00}) // 14 November 2023
 		r.ID = must[invite.ID](t)(invite.Parse[invite.ID]("inv_" + strings.ToLower(base32.HexEncoding.WithPadding(base32.NoPadding).EncodeToString(u[:]))))
 	})
-	s.add("live", pat, func(r *ledger.New) { r.Livemode = true })
+	s.add("live", pat, func(r *ledger.New) { r.Live = true })
 	s.exec(`UPDATE invites SET status = 'failed' WHERE id = $1`, s.ids["failed"])
 	s.exec(`UPDATE deliveries SET status = 'bounced', reason = 'mailbox_unavailable' WHERE invite_id = $1`, s.ids["failed"])
 	s.exec(`UPDATE invites SET created_at = '2023-11-14T22:13:20Z' WHERE id = $1`, s.ids["old"])

@@ -102,7 +102,7 @@ func (s *console) gateOf(r route) echo.HandlerFunc {
 		}
 		p.project = s.Projects[i]
 		origin := p.by.Origin
-		p.by = access.Staff(p.signed.Staff.ID.String(), p.signed.Role(p.project.ID), p.project.ID, live)
+		p.by = access.Staff(p.signed.Staff.ID.String(), p.signed.Role(p.project.ID), invite.Place{Project: p.project.ID, Live: live})
 		p.by.Environment, p.by.Origin = environmentOf(p.project, live), origin
 		if p.by.Role == "" {
 			return p.missing()
@@ -140,18 +140,18 @@ func environmentOf(p config.Project, live bool) string {
 func (p *page) at(live bool) {
 	b := p.frame
 	b.ProjectID, b.Project, b.Live, b.Role = p.project.ID, p.project.Brand.Name, live, p.by.Role
-	b.Places = p.places(p.signed, p.project.ID, live)
+	b.Places = p.places(p.signed, invite.Place{Project: p.project.ID, Live: live})
 }
 
 // places lists the projects and modes that the session may open.
-func (s *console) places(signed grant.Signed, project string, live bool) []view.Place {
+func (s *console) places(signed grant.Signed, place invite.Place) []view.Place {
 	var out []view.Place
 	for _, pr := range s.Projects {
 		if signed.Role(pr.ID) == "" {
 			continue
 		}
 		for _, l := range []bool{true, false} {
-			out = append(out, view.Place{ProjectID: pr.ID, Project: pr.Brand.Name, Live: l, Current: pr.ID == project && l == live})
+			out = append(out, view.Place{ProjectID: pr.ID, Project: pr.Brand.Name, Live: l, Current: pr.ID == place.Project && l == place.Live})
 		}
 	}
 	return out
@@ -177,7 +177,7 @@ func (s *console) enter(c echo.Context) (p *page, ok bool, err error) {
 		return nil, false, s.toSignIn(c, signed.Session.Ended)
 	}
 	p = &page{Context: c, console: s, signed: signed, frame: s.stranger(c)}
-	p.by = access.Staff(signed.Staff.ID.String(), "", "", false)
+	p.by = access.Staff(signed.Staff.ID.String(), "", invite.Place{})
 	p.by.Origin = s.origin(c)
 	p.by.Origin.SessionID = signed.Session.ID.String()
 	p.frame.Me = cmp.Or(signed.Person.Name, signed.Person.Email, p.by.ID) // issuers need tell neither

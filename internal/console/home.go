@@ -44,7 +44,7 @@ const recentLimit = 8
 // home shows what needs attention, how sending goes, and what one did last.
 func (s *console) home(p *page) error {
 	d := homePage{Base: p.base(p.t("Home"), "home")}
-	a, err := find.GetAttention(p.ctx(), s.DB, p.by.ProjectID, p.by.Livemode, p.frame.Now)
+	a, err := find.GetAttention(p.ctx(), s.DB, p.by.Place, p.frame.Now)
 	if err != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ func (s *console) home(p *page) error {
 		return err
 	}
 	entries, _, err := account.ListAudit(p.ctx(), s.DB, account.AuditFilter{
-		ProjectID: p.by.ProjectID, Livemode: p.by.Livemode, Actor: p.by.Actor(), Limit: recentLimit,
+		Place: p.by.Place, Actor: p.by.Actor(), Limit: recentLimit,
 	})
 	if err != nil {
 		return err

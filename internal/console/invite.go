@@ -85,7 +85,7 @@ func (p *page) invite() (opened, error) {
 	if err != nil {
 		return opened{}, errMissing
 	}
-	inv, err := find.Get(p.ctx(), p.DB, p.by.ProjectID, p.by.Livemode, id)
+	inv, err := find.Get(p.ctx(), p.DB, p.by.Place, id)
 	if errors.Is(err, find.ErrNotFound) {
 		return opened{}, errMissing
 	}
@@ -199,7 +199,7 @@ func (s *console) tries(p *page, o opened, events []find.Event) ([]story.Try, er
 // namer names who did something: oneself, a colleague, a key of the product.
 func (s *console) namer(p *page) func(invite.Actor) string {
 	keys := map[string]string{}
-	if list, err := s.Keys.List(p.ctx(), p.by.ProjectID); err == nil {
+	if list, err := s.Keys.List(p.ctx(), p.by.Project); err == nil {
 		for _, k := range list {
 			keys[k.ID.String()] = k.Name
 		}
@@ -266,7 +266,7 @@ func (s *console) others(p *page, o opened) ([]inviteRow, error) {
 // auditOf is what staff did to this invite.
 func (s *console) auditOf(p *page, id invite.ID) ([]auditLine, error) {
 	entries, _, err := account.ListAudit(p.ctx(), s.DB, account.AuditFilter{
-		ProjectID: p.by.ProjectID, Livemode: p.by.Livemode, InviteID: id, Limit: 20,
+		Place: p.by.Place, InviteID: id, Limit: 20,
 	})
 	if err != nil {
 		return nil, err

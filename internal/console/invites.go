@@ -129,9 +129,9 @@ func (f filters) members() []string {
 
 func (f filters) filter(p *page) find.Filter {
 	out := find.Filter{
-		ProjectID: p.by.ProjectID, Livemode: p.by.Livemode, Limit: perPage, App: f.App, Channel: invite.Channel(f.Channel),
+		Place: p.by.Place, Limit: perPage, App: f.App, Channel: invite.Channel(f.Channel),
 		Reason: invite.Reason(f.Reason), Progress: invite.Progress(f.Progress), Expiring: f.Expiring != "",
-		Inviter:      find.InviterTerms(p.Box, p.by.ProjectID, p.by.Livemode, f.Inviter),
+		Inviter:      find.InviterTerms(p.Box, p.by.Place, f.Inviter),
 		CreatedAfter: parseDay(f.Since), CreatedBefore: parseDay(f.Until),
 	}
 	if f.Status != "" {
@@ -307,7 +307,7 @@ func (s *console) listPerson(p *page, o opened, limit int) ([]find.Invite, invit
 		return []find.Invite{o.Invite}, invite.ID{}, nil
 	}
 	return find.List(p.ctx(), s.DB, find.Filter{
-		ProjectID: p.by.ProjectID, Livemode: p.by.Livemode, User: find.NewUser(p.Box, p.by.ProjectID, p.by.Livemode, o.user), Limit: limit,
+		Place: p.by.Place, User: find.NewUser(p.Box, p.by.Place, o.user), Limit: limit,
 	})
 }
 

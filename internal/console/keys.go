@@ -39,12 +39,12 @@ func keyDays() []int { return []int{30, 90, 365, 0} }
 
 func (s *console) keysPage(p *page) (keysPage, error) {
 	d := keysPage{Base: p.base(p.t("API keys"), "keys")}
-	all, err := s.Keys.List(p.ctx(), p.by.ProjectID)
+	all, err := s.Keys.List(p.ctx(), p.by.Project)
 	if err != nil {
 		return d, err
 	}
 	for _, k := range all {
-		if k.Livemode != p.by.Livemode {
+		if k.Live != p.by.Live {
 			continue
 		}
 		r := keyRow{ID: k.ID.String(), Name: k.Name, Hint: k.Hint, Scopes: strings.Join(k.Scopes, ", "), Created: k.CreatedAt, Usable: k.Usable}
@@ -151,7 +151,7 @@ func (s *console) createKey(p *page) error {
 		return p.wrong("keys", d)
 	}
 	n := grant.NewKey{
-		ProjectID: p.by.ProjectID, Name: name, Livemode: p.by.Livemode, Environment: p.by.Environment, Scopes: scopes, By: p.by,
+		Place: p.by.Place, Name: name, Environment: p.by.Environment, Scopes: scopes, By: p.by,
 	}
 	if days > 0 {
 		at := s.Now().AddDate(0, 0, days)

@@ -24,7 +24,7 @@ func TestF05TheKeyPageOffersToRevokeWhatTheKeyHasNotSent(t *testing.T) {
 		{nil, "Invites created with it that are still to be sent: 1", "active"},
 		{url.Values{"cancel": {"1"}}, "Unsent invites revoked with it: 1", "revoked"},
 	} {
-		_, key, err := w.keys.Create(t.Context(), grant.NewKey{ProjectID: "default", Name: "backend", Environment: "development", Scopes: access.DefaultScopes()})
+		_, key, err := w.keys.Create(t.Context(), grant.NewKey{Place: invite.Place{Project: "default"}, Name: "backend", Environment: "development", Scopes: access.DefaultScopes()})
 		if err != nil {
 			t.Fatal(err)
 		}

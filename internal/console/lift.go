@@ -139,7 +139,7 @@ func (s *console) onward(p *page, then string) (string, error) {
 	if err != nil {
 		return home, nil
 	}
-	inv, err := find.Get(p.ctx(), s.DB, p.by.ProjectID, p.by.Livemode, id)
+	inv, err := find.Get(p.ctx(), s.DB, p.by.Place, id)
 	if errors.Is(err, find.ErrNotFound) {
 		return p.frame.URL("blocks"), nil
 	}

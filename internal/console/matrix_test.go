@@ -145,8 +145,8 @@ func TestObjectsOfOtherPlacesAreNotThere(t *testing.T) {
 	s.signedIn("elsewhere", map[string]access.Role{"other": access.RoleAdmin})
 	s.signedIn("everywhere", map[string]access.Role{"*": access.RoleAdmin})
 	for name, n := range map[string]grant.NewKey{
-		"another mode's":    {ProjectID: "default", Livemode: true, Name: "x", Environment: "production", Scopes: access.DefaultScopes()},
-		"another project's": {ProjectID: "other", Name: "x", Environment: "development", Scopes: access.DefaultScopes()},
+		"another mode's":    {Place: invite.Place{Project: "default", Live: true}, Name: "x", Environment: "production", Scopes: access.DefaultScopes()},
+		"another project's": {Place: invite.Place{Project: "other"}, Name: "x", Environment: "development", Scopes: access.DefaultScopes()},
 	} {
 		_, k, err := s.keys.Create(t.Context(), n)
 		if err != nil {

@@ -38,7 +38,7 @@ func chromium(t *testing.T) context.Context {
 func (s *site) furnish() {
 	s.t.Helper()
 	for i, name := range []string{"Backend in production", "Nightly import", "A laptop"} {
-		_, k, err := s.keys.Create(s.t.Context(), grant.NewKey{ProjectID: "default", Name: name, Environment: "development", Scopes: access.Scopes()[:2+i]})
+		_, k, err := s.keys.Create(s.t.Context(), grant.NewKey{Place: invite.Place{Project: "default"}, Name: name, Environment: "development", Scopes: access.Scopes()[:2+i]})
 		if err != nil {
 			s.t.Fatal(err)
 		}
@@ -53,7 +53,7 @@ func (s *site) furnish() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	by := access.Staff(list[len(list)-1].ID.String(), access.RoleAgent, "default", false)
+	by := access.Staff(list[len(list)-1].ID.String(), access.RoleAgent, invite.Place{Project: "default"})
 	by.Origin = access.Origin{RequestID: "req_1", AddressHash: []byte("12345678")}
 	id := invite.New[invite.ID]()
 	err = postgres.InTx(s.t.Context(), s.db, func(tx pgx.Tx) error {

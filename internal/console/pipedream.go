@@ -8,7 +8,7 @@ import (
 // pipedream is how Pipedream does, by what became of requests for links: that it
 // answers at all says nothing of that. It is not found before the first request.
 func (s *console) pipedream(p *page) (h health, found bool, err error) {
-	m, err := find.GetMinting(p.ctx(), s.DB, p.by.ProjectID, p.by.Livemode)
+	m, err := find.GetMinting(p.ctx(), s.DB, p.by.Place)
 	if err != nil || m.Waiting == 0 && m.Failed == 0 && m.MintedAgo < 0 {
 		return h, false, err
 	}

@@ -179,7 +179,7 @@ func (s *console) draft(p *page, o opened) (issue.Draft, error) {
 	c := o.content
 	c.Inviter, c.Reason, c.Note = story.Hush(c.Inviter), story.Hush(c.Reason), story.Hush(c.Note)
 	d := issue.Draft{
-		Project: p.project, Livemode: p.by.Livemode, OneWay: s.isOneWay(p), App: invite.App{Slug: o.AppSlug, Name: o.AppName, AuthType: o.AppAuthType}, InitiatedBy: o.InitiatedBy,
+		Project: p.project, Livemode: p.by.Live, OneWay: s.isOneWay(p), App: invite.App{Slug: o.AppSlug, Name: o.AppName, AuthType: o.AppAuthType}, InitiatedBy: o.InitiatedBy,
 		Content: c, Channel: previewChannel(o), Verify: o.Verify, Now: o.Now, ExpiresAt: orZero(o.ExpiresAt), Code: hiddenCode, Reference: o.ID.String(),
 	}
 	d.Project.Brand.LogoURL = "" // this console asks nothing of other hosts

@@ -178,5 +178,5 @@ func attributeOf(t html.Token, name string) string {
 
 // isOneWay reports whether people cannot reply to what the project's texts come from.
 func (s *console) isOneWay(p *page) bool {
-	return s.OneWay != nil && s.OneWay(p.project.ID, p.by.Livemode)
+	return s.OneWay != nil && s.OneWay(invite.Place{Project: p.project.ID, Live: p.by.Live})
 }

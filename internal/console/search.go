@@ -70,7 +70,7 @@ func (s *console) search(p *page) error {
 	}
 	text := d.Text
 	found, err := find.Search(p.ctx(), s.DB, s.Box, find.Query{
-		ProjectID: p.by.ProjectID, Livemode: p.by.Livemode, Region: p.project.Brand.Region, Text: text, Limit: perPage,
+		Place: p.by.Place, Region: p.project.Brand.Region, Text: text, Limit: perPage,
 	})
 	if err != nil {
 		return err

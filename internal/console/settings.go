@@ -13,7 +13,7 @@ import (
 
 // start goes to where one has work to do: the first project's live mode.
 func (s *console) start(p *page) error {
-	places := s.places(p.signed, "", true)
+	places := s.places(p.signed, invite.Place{Live: true})
 	if len(places) == 0 {
 		return s.tell(p, p.base("", ""), http.StatusForbidden, p.t("You have no role here"),
 			p.t("Ask an administrator for a role in a project."), "")

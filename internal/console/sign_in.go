@@ -286,7 +286,7 @@ func (s *console) signOut(c echo.Context) error {
 		return err
 	}
 	if found {
-		by := access.Staff(signed.Staff.ID.String(), "", "", false)
+		by := access.Staff(signed.Staff.ID.String(), "", invite.Place{})
 		by.Origin = s.origin(c)
 		by.Origin.SessionID = signed.Session.ID.String()
 		if err := s.Staff.SignOut(ctx, by, signed.Session.ID); err != nil {

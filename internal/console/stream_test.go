@@ -46,14 +46,14 @@ func (w *ward) invited(email string) (invite.ID, invite.DeliveryID) {
 	plain := must[[]byte](w.t)(json.Marshal(content))
 	secretCode := access.NewCode()
 	_, err := ledger.Insert(w.t.Context(), w.db, []ledger.New{{
-		ID: id, ProjectID: "default", Environment: "development", Status: invite.Active, Channel: invite.Email, LinkType: invite.InviteLink,
+		ID: id, Place: invite.Place{Project: "default"}, Environment: "development", Status: invite.Active, Channel: invite.Email, LinkType: invite.InviteLink,
 		InitiatedBy: invite.ByProduct, ExternalUserID: "user-" + id.String(), App: invite.App{Slug: "slack", Name: "Slack"},
 		Content:   must[[]byte](w.t)(w.box.Seal(plain, seal.AD{Column: "invites.content", ID: id.UUID()})),
 		ExpiresIn: time.Hour, CreatedBy: invite.New[invite.KeyID](),
 		Delivery: &ledger.Delivery{ID: delivery, Number: 1, Channel: invite.Email, Kind: "first", Lane: "default/email/test"},
 		Code:     ledger.Code{ID: code, Digest: seal.Digest(secretCode), Sealed: must[[]byte](w.t)(w.box.Seal([]byte(secretCode.Reveal()), seal.AD{Column: "codes.code", ID: code}))},
 		Event:    invite.Event{ID: invite.New[invite.EventID](), Type: invite.EventCreated},
-		Terms:    ledger.Terms(w.box, "default", false, content),
+		Terms:    ledger.Terms(w.box, invite.Place{Project: "default"}, content),
 	}})
 	if err != nil {
 		w.t.Fatal(err)

@@ -75,7 +75,7 @@ func (s *console) system(p *page) error {
 			return err
 		}
 	}
-	lanes, err := queue.ListLanesOf(p.ctx(), s.DB, p.by.ProjectID)
+	lanes, err := queue.ListLanesOf(p.ctx(), s.DB, p.by.Project)
 	if err != nil {
 		return err
 	}
@@ -86,7 +86,7 @@ func (s *console) system(p *page) error {
 	for _, ch := range sendingChannels() {
 		r := channelRow{Channel: string(ch), Name: p.t(channelName(ch)), Badge: view.Badge{Kind: "good", Icon: "check", Text: p.t("Running")}}
 		for _, l := range lanes {
-			if l.Name != operate.Lane(p.by.ProjectID, ch, p.by.Livemode) {
+			if l.Name != operate.Lane(p.by.Project, ch, p.by.Live) {
 				continue
 			}
 			r.Due, r.More = l.Due, l.Due >= 1000
@@ -166,7 +166,7 @@ func (s *console) accounts(p *page) ([]health, error) {
 	mode := "/" + p.frame.Mode()
 	var out []health
 	for _, a := range list {
-		if s.AccountOf != nil && !s.AccountOf(p.by.ProjectID, p.by.Livemode, a.Name) {
+		if s.AccountOf != nil && !s.AccountOf(p.by.Place, a.Name) {
 			continue
 		}
 		h := health{Name: story.ProviderName(strings.TrimSuffix(a.Name, mode))}
@@ -231,15 +231,15 @@ func (s *console) resumeSending(p *page) error {
 
 // held returns the paused channels, for the banner.
 func (s *console) held(ctx context.Context, p *page) ([]view.Held, error) {
-	lanes, err := queue.ListHeld(ctx, s.DB, p.by.ProjectID)
+	lanes, err := queue.ListHeld(ctx, s.DB, p.by.Project)
 	if err != nil {
 		return nil, err
 	}
 	var out []view.Held
 	for _, l := range lanes {
 		for _, ch := range sendingChannels() {
-			if l.Name == operate.Lane(p.by.ProjectID, ch, p.by.Livemode) {
-				out = append(out, view.Held{Channel: string(ch), Live: p.by.Livemode, Why: p.t(whyName(l.HeldWhy)), Since: *l.HeldAt})
+			if l.Name == operate.Lane(p.by.Project, ch, p.by.Live) {
+				out = append(out, view.Held{Channel: string(ch), Live: p.by.Live, Why: p.t(whyName(l.HeldWhy)), Since: *l.HeldAt})
 			}
 		}
 	}

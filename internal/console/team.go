@@ -40,7 +40,7 @@ func (s *console) team(p *page) error {
 	}
 	d := teamPage{Base: p.base(p.t("Team"), "team")}
 	for _, k := range list {
-		role := k.Role(p.by.ProjectID)
+		role := k.Role(p.by.Project)
 		if role == "" {
 			continue
 		}
@@ -83,7 +83,7 @@ func (s *console) reach(p *page, id invite.StaffID) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if a.Role(p.by.ProjectID) == "" {
+	if a.Role(p.by.Project) == "" {
 		return false, nil
 	}
 	for project := range a.Roles {

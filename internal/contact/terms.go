@@ -6,6 +6,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/nyaruka/phonenumbers"
 )
 
@@ -30,8 +31,8 @@ const (
 
 // Parts are the hash inputs in addition to the kind. They include project and
 // mode, so that a hash never finds data of another one.
-func (t Term) Parts(project string, livemode bool) []string {
-	return []string{project, strconv.FormatBool(livemode), t.Value}
+func (t Term) Parts(place invite.Place) []string {
+	return []string{place.Project, strconv.FormatBool(place.Live), t.Value}
 }
 
 // Terms are what a person is found by: the whole address, and the parts by

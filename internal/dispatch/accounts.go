@@ -113,7 +113,7 @@ func (d *Dispatcher) sendersOf(lane string) []provider.Sender {
 	if !ok || !ok2 {
 		return nil
 	}
-	return d.p.Senders(project, mode == "live", invite.Channel(channel))
+	return d.p.Senders(invite.Place{Project: project, Live: mode == "live"}, invite.Channel(channel))
 }
 
 func cutLast(s, sep string) (before, after string, found bool) {

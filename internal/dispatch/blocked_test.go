@@ -23,16 +23,16 @@ func TestAnAddressBlockedWhileItsMessageWaitsIsNotWrittenTo(t *testing.T) {
 	w := newWorld(t)
 	const sender = "MG1"
 	loaded := w.load(6, chaos.Load{})
-	scope := suppression.Scope{ProjectID: "default", Senders: []string{sender}}
+	scope := suppression.Scope{Place: invite.Place{Project: "default"}, Senders: []string{sender}}
 	var told atomic.Int32
 	var seen atomic.Int32
 	p := w.params(func(p *dispatch.Params) {
-		p.BlockKeys = func(project string, livemode bool, ch invite.Channel, address string) []seal.Hash {
+		p.BlockKeys = func(place invite.Place, ch invite.Channel, address string) []seal.Hash {
 			if address == "" {
 				t.Error("asked about no address")
 			}
 			s := scope
-			s.ProjectID, s.Livemode = project, livemode
+			s.Project, s.Live = place.Project, place.Live
 			keys := suppression.Keys(p.Box, s, ch, address)
 			// Every other recipient is blocked just before their message leaves.
 			if seen.Add(1)%2 == 0 {

@@ -110,7 +110,7 @@ func (d *Dispatcher) compose(t *task, from provider.Identity, attempt invite.Att
 	if err != nil {
 		return message.Outgoing{}, err
 	}
-	project, ok := d.p.Project(t.ProjectID)
+	project, ok := d.p.Project(t.Project)
 	if !ok {
 		return message.Outgoing{}, errors.New("the project is not configured")
 	}
@@ -141,11 +141,11 @@ func (d *Dispatcher) compose(t *task, from provider.Identity, attempt invite.Att
 		return message.Outgoing{}, errors.New("the recipient has no address for this channel")
 	}
 	out := message.Outgoing{
-		InviteID: t.InviteID.String(), AttemptID: attempt.String(), Livemode: t.Livemode,
+		InviteID: t.InviteID.String(), AttemptID: attempt.String(), Livemode: t.Live,
 		ValidFor: what.ends.Sub(t.Now),
 	}
 	if t.Channel == invite.SMS {
-		sms, err := d.renderer(t.ProjectID).SMS(v)
+		sms, err := d.renderer(t.Project).SMS(v)
 		if err != nil {
 			return message.Outgoing{}, err
 		}
@@ -153,7 +153,7 @@ func (d *Dispatcher) compose(t *task, from provider.Identity, attempt invite.Att
 		out.SMS = &sms
 		return out, nil
 	}
-	mail, err := d.renderer(t.ProjectID).Email(v)
+	mail, err := d.renderer(t.Project).Email(v)
 	if err != nil {
 		return message.Outgoing{}, err
 	}

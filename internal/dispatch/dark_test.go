@@ -59,11 +59,11 @@ func (w *world) secondSink(p *dispatch.Params) *sink.Sink {
 	other.SinkURL = server.URL
 	mail, _ := other.Senders()
 	senders := p.Senders
-	p.Senders = func(project string, live bool, ch invite.Channel) []provider.Sender {
+	p.Senders = func(place invite.Place, ch invite.Channel) []provider.Sender {
 		if ch == invite.Email {
 			return []provider.Sender{mail}
 		}
-		return senders(project, live, ch)
+		return senders(place, ch)
 	}
 	return s
 }

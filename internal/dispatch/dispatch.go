@@ -44,7 +44,7 @@ type Params struct {
 	Box     *seal.Box
 	Minters mint.Set
 	// Senders are tried in order; the second is the way out when the first is down.
-	Senders  func(project string, livemode bool, ch invite.Channel) []provider.Sender
+	Senders  func(place invite.Place, ch invite.Channel) []provider.Sender
 	Project  func(id string) (config.Project, bool)
 	Renderer *message.Renderer
 	// Renderers are those of projects that have texts of their own.
@@ -52,9 +52,9 @@ type Params struct {
 	// PublicURL is where invite links live, without a slash at the end.
 	PublicURL string
 	// CallbackURL is where a provider reports on one attempt; "" when it cannot reach us.
-	CallbackURL func(project string, livemode bool, provider, inviteID, attemptID string) string
+	CallbackURL func(place invite.Place, provider, inviteID, attemptID string) string
 	// BlockKeys are the keys under which a suppression of an address would be stored.
-	BlockKeys func(project string, livemode bool, ch invite.Channel, address string) []seal.Hash
+	BlockKeys func(place invite.Place, ch invite.Channel, address string) []seal.Hash
 	// Publish hands on what follows from events, in the transaction that records them.
 	Publish func(ctx context.Context, tx pgx.Tx, a ledger.Applied) error
 	Pace    func(account string) Pace // nil: unlimited

@@ -242,7 +242,7 @@ func TestSilenceOfAnAccountThatReportsNothingElseIsHeld(t *testing.T) {
 // report forbids a second mail.
 func TestF2ALateReportIsNeverASecondMail(t *testing.T) {
 	t.Parallel()
-	scope := queue.GapScope("sendgrid", "default", false)
+	scope := queue.GapScope("sendgrid", invite.Place{Project: "default"})
 	for name, explain := range map[string]func(w *world){
 		"a post was refused": func(w *world) {
 			w.must(queue.SetGap(w.t.Context(), w.db, scope, queue.GapRefused))
@@ -287,7 +287,7 @@ func TestF2ALateReportIsNeverASecondMail(t *testing.T) {
 func TestF2AGapBeforeTheCallProvesNothingAgainstIt(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.must(queue.SetGap(t.Context(), w.db, queue.GapScope("sendgrid", "default", false), queue.GapRefused))
+	w.must(queue.SetGap(t.Context(), w.db, queue.GapScope("sendgrid", invite.Place{Project: "default"}), queue.GapRefused))
 	w, l, _ := reportingIn(t, w, false)
 	sent := w.reportLater()
 	w.until("the lost one sent again", func() bool {

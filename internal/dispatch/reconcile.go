@@ -56,7 +56,7 @@ func (d *Dispatcher) reconcile(ctx context.Context, t *task) error {
 	case beliefHold:
 		f.result.Outcome = queue.Unknown
 		data.Outcome, data.Reason = queue.Unknown, invite.OutcomeUnknown
-		if project, _ := d.p.Project(t.ProjectID); project.OnUnknown == config.UnknownResend && t.Attempts == 1 {
+		if project, _ := d.p.Project(t.Project); project.OnUnknown == config.UnknownResend && t.Attempts == 1 {
 			// The project would rather have two than none. Once: an outage must
 			// not become a stream of copies.
 			f.result.Outcome = queue.Abandoned
@@ -137,7 +137,7 @@ const (
 // time that was taken was. Anything else ends as beliefHold.
 func (d *Dispatcher) weighSilence(ctx context.Context, t *task, age, settle time.Duration) belief {
 	a := t.Last
-	r, err := queue.GetReports(ctx, d.p.DB, a.ID, a.Account, queue.GapScope(a.Provider, t.ProjectID, t.Livemode), a.StartedAt, settle/2, settle/2)
+	r, err := queue.GetReports(ctx, d.p.DB, a.ID, a.Account, queue.GapScope(a.Provider, t.Place), a.StartedAt, settle/2, settle/2)
 	if err != nil {
 		d.p.Log.WarnContext(ctx, "look for reports", "attempt", a.ID, "err", err)
 		return beliefWait
@@ -207,7 +207,7 @@ func (d *Dispatcher) find(ctx context.Context, t *task, s provider.Sender) (prov
 }
 
 func (d *Dispatcher) senderOf(t *task, account string) provider.Sender {
-	for _, s := range d.p.Senders(t.ProjectID, t.Livemode, t.Channel) {
+	for _, s := range d.p.Senders(t.Place, t.Channel) {
 		if s.Account() == account {
 			return s
 		}

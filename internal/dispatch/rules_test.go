@@ -139,11 +139,11 @@ func TestAPanicIsAFaultOfItsMessage(t *testing.T) {
 	loaded := w.load(5, chaos.Load{})
 	p := w.params()
 	senders := p.Senders
-	p.Senders = func(project string, live bool, ch invite.Channel) []provider.Sender {
+	p.Senders = func(place invite.Place, ch invite.Channel) []provider.Sender {
 		if ch == invite.SMS {
 			panic("wiring")
 		}
-		return senders(project, live, ch)
+		return senders(place, ch)
 	}
 	w.run(p)
 	w.until("parked", func() bool { return w.count(`SELECT count(*) FROM deliveries WHERE reason = 'message_broken'`) == 1 })
@@ -213,7 +213,7 @@ func TestAnInviteThatMovesIsReadAgain(t *testing.T) {
 	p := w.params()
 	senders := p.Senders
 	var once sync.Once
-	p.Senders = func(project string, live bool, ch invite.Channel) []provider.Sender {
+	p.Senders = func(place invite.Place, ch invite.Channel) []provider.Sender {
 		once.Do(func() {
 			err := postgres.InTx(t.Context(), w.db, func(tx pgx.Tx) error {
 				_, err := ledger.Append(t.Context(), tx, w.rig.Box, l.InviteID, invite.Event{Type: invite.EventRevoked})
@@ -223,7 +223,7 @@ func TestAnInviteThatMovesIsReadAgain(t *testing.T) {
 				t.Error(err)
 			}
 		})
-		return senders(project, live, ch)
+		return senders(place, ch)
 	}
 	w.run(p)
 	w.until("the others accepted", func() bool { return w.count(`SELECT count(*) FROM deliveries WHERE status = 'accepted'`) == 10 })
@@ -238,14 +238,14 @@ func TestALostLeaseStopsItsWorkAndNobodyElses(t *testing.T) {
 	p := w.params()
 	senders := p.Senders
 	var once sync.Once
-	p.Senders = func(project string, live bool, ch invite.Channel) []provider.Sender {
+	p.Senders = func(place invite.Place, ch invite.Channel) []provider.Sender {
 		once.Do(func() {
 			// As another process's claim does, which then gives it back.
 			if _, err := w.db.Exec(t.Context(), `UPDATE deliveries SET lease_token = lease_token + 1, lease_owner = NULL, next_at = now() WHERE id = $1`, loaded[0].DeliveryID); err != nil {
 				t.Error(err)
 			}
 		})
-		return senders(project, live, ch)
+		return senders(place, ch)
 	}
 	w.run(p)
 	w.until("accepted", w.all("accepted"))
@@ -295,11 +295,11 @@ func TestOneDarkVendorDelaysNobodyElse(t *testing.T) {
 		BaseURL: "http://" + silent.Addr().String(), APIKey: secret.New("SG.dark"),
 		From: message.Address{Email: secret.New("a@acme.example")},
 	})
-	p.Senders = func(project string, live bool, ch invite.Channel) []provider.Sender {
-		if project == "dark" {
+	p.Senders = func(place invite.Place, ch invite.Channel) []provider.Sender {
+		if place.Project == "dark" {
 			return []provider.Sender{dark}
 		}
-		return senders(project, live, ch)
+		return senders(place, ch)
 	}
 	w.load(200, chaos.Load{Project: "dark"})
 	d, _ := w.run(p)
@@ -323,8 +323,8 @@ func TestTheSecondProviderTakesOverWhenTheFirstIsDown(t *testing.T) {
 	down := sendgrid.New(sendgrid.Params{
 		BaseURL: "http://127.0.0.1:1", APIKey: secret.New("SG.down"), From: message.Address{Email: secret.New("a@acme.example")},
 	})
-	p.Senders = func(project string, live bool, ch invite.Channel) []provider.Sender {
-		return append([]provider.Sender{down}, senders(project, live, ch)...)
+	p.Senders = func(place invite.Place, ch invite.Channel) []provider.Sender {
+		return append([]provider.Sender{down}, senders(place, ch)...)
 	}
 	w.run(p)
 	w.until("accepted", w.all("accepted"))
@@ -374,8 +374,8 @@ func TestWhatIsOverAPaceWaitsForItsOwnProvider(t *testing.T) {
 		}
 	})
 	senders := p.Senders
-	p.Senders = func(project string, live bool, ch invite.Channel) []provider.Sender {
-		first := senders(project, live, ch)
+	p.Senders = func(place invite.Place, ch invite.Channel) []provider.Sender {
+		first := senders(place, ch)
 		return append(first, elsewhere{first[0], "second"})
 	}
 	w.run(p)

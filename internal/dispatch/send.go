@@ -27,7 +27,7 @@ func (d *Dispatcher) send(ctx context.Context, t *task) (again bool, err error) 
 	b := &begin{
 		NewAttempt: queue.NewAttempt{
 			Lease: t.Lease, ID: invite.New[invite.AttemptID](), Provider: sender.Provider(), Account: sender.Account(),
-			TemplateVersion: d.renderer(t.ProjectID).Version(),
+			TemplateVersion: d.renderer(t.Project).Version(),
 		},
 		version: t.Invite.Version, lane: t.Lane,
 	}
@@ -38,7 +38,7 @@ func (d *Dispatcher) send(ctx context.Context, t *task) (again bool, err error) 
 	if err != nil {
 		return false, d.broken(ctx, t, err)
 	}
-	out.CallbackURL = d.p.CallbackURL(t.ProjectID, t.Livemode, b.Provider, out.InviteID, out.AttemptID)
+	out.CallbackURL = d.p.CallbackURL(t.Place, b.Provider, out.InviteID, out.AttemptID)
 	b.event = t.event(invite.EventDeliverySending, invite.Data{Provider: b.Provider, Attempt: t.Attempts + 1})
 	b.event.AttemptID, b.event.LinkID = b.ID, b.LinkID
 
@@ -53,7 +53,7 @@ func (d *Dispatcher) send(ctx context.Context, t *task) (again bool, err error) 
 	// be earlier than the one the database writes down. By the machine's own
 	// clock, which is the one that the socket compares with.
 	out.LeaseUntil = time.Now().Add(d.p.CallDeadline + callMargin - guardMargin)
-	b.blockKeys = d.p.BlockKeys(t.ProjectID, t.Livemode, t.Channel, recipientOf(out))
+	b.blockKeys = d.p.BlockKeys(t.Place, t.Channel, recipientOf(out))
 	var blocked *blockedError
 	switch err := d.recordBegin(ctx, b); {
 	case errors.As(err, &blocked):
@@ -95,9 +95,9 @@ func (d *Dispatcher) unsay(ctx context.Context, b *begin) {
 // that failed last only after the others. Without one it returns how long to
 // wait.
 func (d *Dispatcher) choose(ctx context.Context, t *task) (provider.Sender, time.Duration, error) {
-	senders := d.p.Senders(t.ProjectID, t.Livemode, t.Channel)
+	senders := d.p.Senders(t.Place, t.Channel)
 	if len(senders) == 0 {
-		d.p.Log.ErrorContext(ctx, "no provider is configured", "project", t.ProjectID, "livemode", t.Livemode, "channel", t.Channel)
+		d.p.Log.ErrorContext(ctx, "no provider is configured", "project", t.Project, "livemode", t.Live, "channel", t.Channel)
 		return nil, d.p.RetryMax, nil
 	}
 	ordered := senders

@@ -105,8 +105,8 @@ func TestASenderThatCannotBeRepliedToSaysWhereToStop(t *testing.T) {
 	sms := w.load(1, chaos.Load{Channel: invite.SMS})
 	w.run(w.params(func(p *dispatch.Params) {
 		known := p.Senders
-		p.Senders = func(project string, live bool, ch invite.Channel) []provider.Sender {
-			return []provider.Sender{oneWay{known(project, live, ch)[0]}}
+		p.Senders = func(place invite.Place, ch invite.Channel) []provider.Sender {
+			return []provider.Sender{oneWay{known(place, ch)[0]}}
 		}
 	}))
 	w.until("accepted", w.all("accepted"))

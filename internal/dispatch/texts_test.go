@@ -40,8 +40,8 @@ func TestTheSecondProviderOfTextsTakesOver(t *testing.T) {
 			loaded := w.load(20, chaos.Load{Channel: invite.SMS})
 			p, down := w.params(), first(t)
 			senders := p.Senders
-			p.Senders = func(project string, live bool, ch invite.Channel) []provider.Sender {
-				return append([]provider.Sender{down}, senders(project, live, ch)...)
+			p.Senders = func(place invite.Place, ch invite.Channel) []provider.Sender {
+				return append([]provider.Sender{down}, senders(place, ch)...)
 			}
 			w.run(p)
 			w.until("accepted", w.all("accepted"))
@@ -60,8 +60,8 @@ func TestATextThatAnotherProviderTakesOverNamesThatSendersWayToStop(t *testing.T
 	sms := w.load(1, chaos.Load{Channel: invite.SMS})
 	p := w.params()
 	senders := p.Senders
-	p.Senders = func(project string, live bool, ch invite.Channel) []provider.Sender {
-		return []provider.Sender{anotherTwilio("http://127.0.0.1:1"), oneWay{senders(project, live, ch)[0]}}
+	p.Senders = func(place invite.Place, ch invite.Channel) []provider.Sender {
+		return []provider.Sender{anotherTwilio("http://127.0.0.1:1"), oneWay{senders(place, ch)[0]}}
 	}
 	w.run(p)
 	w.until("accepted", w.all("accepted"))
@@ -87,12 +87,12 @@ func TestAnUnknownOutcomeIsSettledBeforeTheSecondProviderOfTextsIsTried(t *testi
 	t.Cleanup(losing.Close)
 	p := w.params()
 	senders := p.Senders
-	p.Senders = func(project string, live bool, ch invite.Channel) []provider.Sender {
+	p.Senders = func(place invite.Place, ch invite.Channel) []provider.Sender {
 		first := twilio.New(twilio.Params{
 			BaseURL: losing.URL + "/twilio", AccountSID: "AC00000000000000000000000000000000", AuthToken: secret.New("sink"),
 			From: "+15005550006", Settle: w.rig.Settle,
 		})
-		return []provider.Sender{first, renamed{senders(project, live, ch)[0]}}
+		return []provider.Sender{first, renamed{senders(place, ch)[0]}}
 	}
 	w.run(p)
 	w.until("accepted", w.all("accepted"))

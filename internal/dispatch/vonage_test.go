@@ -18,8 +18,8 @@ func TestTwilioTakesOverWhenVonageIsDown(t *testing.T) {
 	p := w.params()
 	senders := p.Senders
 	down := vonage.New(vonage.Params{BaseURL: "http://127.0.0.1:1", APIKey: "down", APISecret: secret.New("x"), From: "+15005550007"})
-	p.Senders = func(project string, live bool, ch invite.Channel) []provider.Sender {
-		return append([]provider.Sender{down}, senders(project, live, ch)...)
+	p.Senders = func(place invite.Place, ch invite.Channel) []provider.Sender {
+		return append([]provider.Sender{down}, senders(place, ch)...)
 	}
 	w.run(p)
 	w.until("accepted", w.all("accepted"))

@@ -151,9 +151,9 @@ func (d *Dispatcher) poisoned(ctx context.Context, t *task) {
 
 // mint gets the link that a delivery lacks.
 func (d *Dispatcher) mint(ctx context.Context, t *task) (again bool, err error) {
-	minter, ok := d.p.Minters(t.ProjectID, t.Livemode, t.Invite.Environment)
+	minter, ok := d.p.Minters(t.Place, t.Invite.Environment)
 	if !ok {
-		d.p.Log.ErrorContext(ctx, "no Pipedream client is configured", "project", t.ProjectID, "livemode", t.Livemode, "environment", t.Invite.Environment)
+		d.p.Log.ErrorContext(ctx, "no Pipedream client is configured", "project", t.Project, "livemode", t.Live, "environment", t.Invite.Environment)
 		d.release(ctx, t, d.p.RetryMax)
 		return false, nil
 	}

@@ -40,12 +40,12 @@ func (s *Service) Erase(ctx context.Context, p access.Principal, externalUserID,
 		return Erased{}, err
 	}
 	marks := s.marks(p, externalUserID)
-	before, err := ledger.ListErased(ctx, s.p.DB, p.ProjectID, p.Livemode, marks, countedBefore)
+	before, err := ledger.ListErased(ctx, s.p.DB, p.Place, marks, countedBefore)
 	if err != nil {
 		return Erased{}, err
 	}
 	done := Erased{Before: len(before)}
-	user := find.NewUser(s.p.Box, p.ProjectID, p.Livemode, externalUserID)
+	user := find.NewUser(s.p.Box, p.Place, externalUserID)
 	for {
 		ids, err := find.ListUser(ctx, s.p.DB, user, erasedAtOnce)
 		if err != nil {
@@ -114,7 +114,7 @@ func (s *Service) erase(ctx context.Context, tx pgx.Tx, p access.Principal, ids 
 			return done, err
 		}
 	}
-	if err := ledger.SetErased(ctx, tx, ids, mark, userid.Hash(s.p.Box, p.ProjectID, p.Livemode, mark)); err != nil {
+	if err := ledger.SetErased(ctx, tx, ids, mark, userid.Hash(s.p.Box, p.Place, mark)); err != nil {
 		return done, err
 	}
 	slices.SortFunc(keys, func(a, b seal.Hash) int { return slices.Compare(a, b) })

@@ -47,7 +47,7 @@ func (w *world) fill(user string) tracktest.Made {
 	w.Exec(`INSERT INTO unmatched (callback_id, project_id, livemode, invite_ref, next_at, gives_up_at)
 		SELECT id, 'default', false, $1, now(), now() FROM callbacks WHERE invite_id IS NULL`, m.ID)
 	w.Exec(`INSERT INTO client_tokens (digest, invite_id, key_id, expires_at) VALUES ('\x01', $1, $1, now() + interval '1 hour')`, m.ID)
-	scope := suppression.Scope{ProjectID: "default", Senders: []string{sender}}
+	scope := suppression.Scope{Place: invite.Place{Project: "default"}, Senders: []string{sender}}
 	for _, n := range []suppression.New{
 		{Channel: invite.Email, Kind: invite.HardBounce, Address: secret.New(canary + "@customer.example"), InviteID: m.ID, Source: suppression.FromReceipt},
 		{Channel: invite.SMS, Kind: invite.OptOut, Address: secret.New("+12025550123"), Note: secret.New(canary), Source: suppression.FromReply},
@@ -163,7 +163,7 @@ func TestABlockOutlivesThePersonsAddress(t *testing.T) {
 	w := newWorld(t)
 	w.fill("user-1")
 	w.erase("user-1")
-	scope := suppression.Scope{ProjectID: "default", Senders: []string{sender}}
+	scope := suppression.Scope{Place: invite.Place{Project: "default"}, Senders: []string{sender}}
 	for ch, address := range map[invite.Channel]string{invite.Email: canary + "@customer.example", invite.SMS: "+12025550123"} {
 		standing, err := suppression.ListStanding(t.Context(), w.Pool, suppression.Keys(w.Box, scope, ch, address))
 		if err != nil || len(standing) != 1 {
@@ -192,7 +192,7 @@ func TestOtherPeopleKeepWhatIsTheirs(t *testing.T) {
 		t.Errorf("what waited to be sent is %s", *got.DeliveryStatus)
 	}
 	live := key()
-	live.Livemode = true
+	live.Live = true
 	if done, err := w.Erase(t.Context(), live, "user-2", ""); err != nil || done.Invites != 0 {
 		t.Errorf("the other mode's: %+v %v", done, err)
 	}

@@ -108,7 +108,7 @@ func (s *Service) Export(ctx context.Context, p access.Principal, externalUserID
 	if _, err := checkRequest(externalUserID, ""); err != nil {
 		return Export{}, err
 	}
-	ids, err := find.ListUser(ctx, s.p.DB, find.NewUser(s.p.Box, p.ProjectID, p.Livemode, externalUserID), maxExported+1)
+	ids, err := find.ListUser(ctx, s.p.DB, find.NewUser(s.p.Box, p.Place, externalUserID), maxExported+1)
 	if err != nil {
 		return Export{}, err
 	}
@@ -129,7 +129,7 @@ func (s *Service) Export(ctx context.Context, p access.Principal, externalUserID
 func (e Export) Write(ctx context.Context, w io.Writer) error {
 	out := bufio.NewWriter(w)
 	head, err := json.Marshal(map[string]any{
-		"object": "privacy_export", "external_user_id": e.user, "project": e.p.ProjectID, "livemode": e.p.Livemode,
+		"object": "privacy_export", "external_user_id": e.user, "project": e.p.Project, "livemode": e.p.Live,
 	})
 	if err != nil {
 		return fmt.Errorf("encode an export: %w", err)
@@ -171,7 +171,7 @@ func (e Export) Write(ctx context.Context, w io.Writer) error {
 
 // record reads one invite whole, and the keys of its addresses.
 func (s *Service) record(ctx context.Context, p access.Principal, id invite.ID) (Record, []seal.Hash, error) {
-	inv, err := find.Get(ctx, s.p.DB, p.ProjectID, p.Livemode, id)
+	inv, err := find.Get(ctx, s.p.DB, p.Place, id)
 	if err != nil {
 		return Record{}, nil, err
 	}

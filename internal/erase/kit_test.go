@@ -46,8 +46,8 @@ func newWorld(t *testing.T) *world {
 	}
 	w.Service, err = erase.New(erase.Params{
 		Publish: func(context.Context, pgx.Tx, ledger.Applied) error { return nil },
-		DB:      w.Pool, Box: w.Box, Senders: func(string, bool) []string { return []string{sender} }, Inbox: w.sandbox, Metrics: w.registry,
-		Redactor: func(name, _ string, _ bool) (provider.Redactor, bool) {
+		DB:      w.Pool, Box: w.Box, Senders: func(invite.Place) []string { return []string{sender} }, Inbox: w.sandbox, Metrics: w.registry,
+		Redactor: func(name string, _ invite.Place) (provider.Redactor, bool) {
 			if name == "keeps-nothing" {
 				return nil, true
 			}
@@ -68,7 +68,7 @@ func newWorld(t *testing.T) *world {
 }
 
 func key() access.Principal {
-	return access.Principal{Kind: access.KindKey, ID: invite.New[invite.KeyID]().String(), ProjectID: "default"}
+	return access.Principal{Kind: access.KindKey, ID: invite.New[invite.KeyID]().String(), Place: invite.Place{Project: "default"}}
 }
 
 func (w *world) erase(user string) erase.Erased {

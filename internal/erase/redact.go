@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/store/ledger"
 )
@@ -29,9 +30,9 @@ const (
 
 // tenant is whose credentials a call needs.
 type tenant struct {
+	invite.Place
+
 	provider string
-	project  string
-	livemode bool
 }
 
 // Redact removes, at providers of text messages, the bodies of messages whose
@@ -68,7 +69,7 @@ func (s *Service) Redact(ctx context.Context) (int, error) {
 // alone for the rest of the batch.
 func (s *Service) redact(ctx context.Context, r ledger.Redaction, resting map[tenant]time.Duration) (bool, error) {
 	over := r.OverIn <= 0
-	of := tenant{provider: r.Provider, project: r.ProjectID, livemode: r.Livemode}
+	of := tenant{provider: r.Provider, Place: r.Place}
 	switch {
 	case r.NotTaken:
 		return false, ledger.DeleteRedaction(ctx, s.p.DB, r)
@@ -80,7 +81,7 @@ func (s *Service) redact(ctx context.Context, r ledger.Redaction, resting map[te
 	case resting[of] > 0:
 		return false, ledger.SetRedactLater(ctx, s.p.DB, r, resting[of], false)
 	}
-	redactor, ok := s.p.Redactor(r.Provider, r.ProjectID, r.Livemode)
+	redactor, ok := s.p.Redactor(r.Provider, r.Place)
 	if !ok {
 		resting[of] = withoutAccount
 		return false, s.later(ctx, r, withoutAccount, errors.New("the project has no credentials for its provider of texts"))
@@ -120,14 +121,14 @@ func (s *Service) later(ctx context.Context, r ledger.Redaction, pause time.Dura
 		return s.giveUp(ctx, r, why.Error())
 	}
 	s.p.Log.WarnContext(ctx, "a text is not redacted at its provider yet", "invite", r.InviteID.String(), "attempt", r.AttemptID.String(),
-		"project", r.ProjectID, "livemode", r.Livemode, "remove", r.Remove, "tries", r.Tries+1, "again_s", int(pause.Seconds()), "err", why)
+		"project", r.Project, "livemode", r.Live, "remove", r.Remove, "tries", r.Tries+1, "again_s", int(pause.Seconds()), "err", why)
 	return ledger.SetRedactLater(ctx, s.p.DB, r, pause, true)
 }
 
 func (s *Service) giveUp(ctx context.Context, r ledger.Redaction, why string) error {
 	s.metrics.redactions.WithLabelValues("given_up").Inc()
 	s.p.Log.ErrorContext(ctx, "a text stays at its provider until somebody takes it away there", "invite", r.InviteID.String(),
-		"attempt", r.AttemptID.String(), "provider_message", r.MessageID, "project", r.ProjectID, "livemode", r.Livemode, "remove", r.Remove, "why", why)
+		"attempt", r.AttemptID.String(), "provider_message", r.MessageID, "project", r.Project, "livemode", r.Live, "remove", r.Remove, "why", why)
 	return ledger.SetRedactGivenUp(ctx, s.p.DB, r)
 }
 

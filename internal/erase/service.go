@@ -41,10 +41,10 @@ type Params struct {
 	Box *seal.Box
 	// Senders are what a project's texts come from, the first choice first; none when
 	// it sends none.
-	Senders func(project string, livemode bool) []string
+	Senders func(place invite.Place) []string
 	// Redactor of a provider for a project; false where there are no credentials (any
 	// more), nil where the provider keeps no text of messages.
-	Redactor func(name, project string, livemode bool) (provider.Redactor, bool)
+	Redactor func(name string, place invite.Place) (provider.Redactor, bool)
 	// Inbox of test mode; nil where there is none.
 	Inbox Inbox
 	// Keep is how long a project keeps invites that ended.
@@ -80,14 +80,14 @@ func New(p Params) (*Service, error) {
 }
 
 func (s *Service) scope(p access.Principal) suppression.Scope {
-	return suppression.Scope{ProjectID: p.ProjectID, Livemode: p.Livemode, Senders: s.p.Senders(p.ProjectID, p.Livemode)}
+	return suppression.Scope{Place: p.Place, Senders: s.p.Senders(p.Place)}
 }
 
 // marks are what may stand in place of an erased person's id: one per live key,
 // the primary key's first.
 func (s *Service) marks(p access.Principal, externalUserID string) []string {
 	var out []string
-	for _, h := range s.p.Box.Hashes("person", p.ProjectID, strconv.FormatBool(p.Livemode), externalUserID) {
+	for _, h := range s.p.Box.Hashes("person", p.Project, strconv.FormatBool(p.Live), externalUserID) {
 		out = append(out, "erased:"+hex.EncodeToString(h))
 	}
 	return out

@@ -40,7 +40,7 @@ func (s *Service) CreateClient(ctx context.Context, p access.Principal, id invit
 		return ClientToken{}, invite.Errorf(invite.CodeInsufficientScope, "Only an API key can create a client token.")
 	}
 	token := access.NewClientToken()
-	held, err := account.InsertClient(ctx, s.db, p.ProjectID, p.Livemode, id, key, access.Digest(token), clientFor)
+	held, err := account.InsertClient(ctx, s.db, p.Place, id, key, access.Digest(token), clientFor)
 	switch {
 	case err != nil:
 		return ClientToken{}, err
@@ -71,7 +71,7 @@ func (s *Service) AuthenticateClient(ctx context.Context, token secret.Text) (Cl
 		return Client{}, invite.Errorf(invite.CodeInvalidAPIKey, "This client token is unknown or has ended. Ask your backend for another.")
 	}
 	return Client{InviteID: c.InviteID, KeyID: c.KeyID, Principal: access.Principal{
-		Kind: access.KindRecipient, ID: ClientID, ProjectID: c.ProjectID, Livemode: c.Livemode, Environment: c.Environment,
+		Kind: access.KindRecipient, ID: ClientID, Place: c.Place, Environment: c.Environment,
 	}}, nil
 }
 

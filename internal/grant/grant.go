@@ -106,7 +106,7 @@ func (s *Service) lookUp(ctx context.Context, digest [32]byte) (access.Principal
 
 func keyPrincipal(k account.Key) access.Principal {
 	p := access.Principal{
-		Kind: access.KindKey, ID: k.ID.String(), ProjectID: k.ProjectID, Livemode: k.Livemode, Environment: k.Environment,
+		Kind: access.KindKey, ID: k.ID.String(), Place: k.Place, Environment: k.Environment,
 	}
 	for _, s := range k.Scopes {
 		p.Scopes = append(p.Scopes, access.Scope(s))
@@ -135,9 +135,9 @@ func (s *Service) remember(digest [32]byte, p access.Principal) {
 
 // NewKey are the properties of a new key.
 type NewKey struct {
-	ProjectID   string
+	invite.Place
+
 	Name        string
-	Livemode    bool
 	Environment string // Pipedream's; "development" or "production"
 	Scopes      []access.Scope
 	ExpiresAt   *time.Time
@@ -146,19 +146,19 @@ type NewKey struct {
 
 // Create makes a key. The key itself is returned here and never again.
 func (s *Service) Create(ctx context.Context, n NewKey) (secret.Text, account.Key, error) {
-	key, hint := access.NewKey(n.Livemode)
+	key, hint := access.NewKey(n.Live)
 	parsed, err := access.ParseKey(key)
 	if err != nil {
 		return secret.Text{}, account.Key{}, fmt.Errorf("create key: %w", err)
 	}
 	k := account.Key{
-		ID: invite.New[invite.KeyID](), ProjectID: n.ProjectID, Name: n.Name, Hint: hint, Livemode: n.Livemode,
+		ID: invite.New[invite.KeyID](), Place: n.Place, Name: n.Name, Hint: hint,
 		Environment: n.Environment, Scopes: []string{}, ExpiresAt: n.ExpiresAt, Usable: true,
 	}
 	for _, scope := range n.Scopes {
 		k.Scopes = append(k.Scopes, string(scope))
 	}
-	by := operatorPrincipal(n.By, n.ProjectID, n.Livemode)
+	by := operatorPrincipal(n.By, n.Place)
 	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
 		if err := account.InsertKey(ctx, tx, k, parsed.Digest); err != nil {
 			return err
@@ -175,9 +175,9 @@ func (s *Service) Create(ctx context.Context, n NewKey) (secret.Text, account.Ke
 
 // operatorPrincipal is the principal of acts on the command line, unless another
 // one is given.
-func operatorPrincipal(by access.Principal, project string, livemode bool) access.Principal {
+func operatorPrincipal(by access.Principal, place invite.Place) access.Principal {
 	if by.Kind == "" {
-		return access.System(project, livemode)
+		return access.System(place)
 	}
 	return by
 }
@@ -205,13 +205,13 @@ func (s *Service) revoke(ctx context.Context, by access.Principal, id invite.Key
 		if err != nil {
 			return err
 		}
-		if by.Kind != "" && (k.ProjectID != by.ProjectID || k.Livemode != by.Livemode) {
+		if by.Kind != "" && k.Place != by.Place {
 			return fmt.Errorf("revoke key %s: %w", id, account.ErrNotFound)
 		}
 		if changed, err = account.SetKeyRevoked(ctx, tx, id); err != nil || !changed {
 			return err
 		}
-		return account.InsertAudit(ctx, tx, account.Entry{By: operatorPrincipal(by, k.ProjectID, k.Livemode), Act: ActKeyRevoked, Target: id.String()})
+		return account.InsertAudit(ctx, tx, account.Entry{By: operatorPrincipal(by, k.Place), Act: ActKeyRevoked, Target: id.String()})
 	})
 	if changed && err == nil {
 		s.mu.Lock()

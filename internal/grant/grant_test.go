@@ -16,7 +16,7 @@ func TestKeysLiveFromCreationToRevocation(t *testing.T) {
 	t.Parallel()
 	s := grant.New(postgrestest.Pool(t), time.Now)
 	key, made, err := s.Create(t.Context(), grant.NewKey{
-		ProjectID: "acme", Name: "backend", Livemode: true, Environment: "production", Scopes: []access.Scope{access.InvitesRead},
+		Place: invite.Place{Project: "acme", Live: true}, Name: "backend", Environment: "production", Scopes: []access.Scope{access.InvitesRead},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -25,7 +25,7 @@ func TestKeysLiveFromCreationToRevocation(t *testing.T) {
 	for range 32 {
 		wg.Go(func() {
 			p, err := s.Authenticate(t.Context(), key)
-			if err != nil || p.ProjectID != "acme" || !p.Livemode || p.Environment != "production" || p.ID != made.ID.String() {
+			if err != nil || p.Project != "acme" || !p.Live || p.Environment != "production" || p.ID != made.ID.String() {
 				t.Errorf("principal %+v, %v", p, err)
 			}
 			if !p.Can(access.InvitesRead) || p.Can(access.InvitesWrite) {
@@ -59,7 +59,7 @@ func TestKeysThatAreNone(t *testing.T) {
 	s := grant.New(postgrestest.Pool(t), time.Now)
 	unknown, _ := access.NewKey(false)
 	past := time.Now().Add(-time.Hour)
-	expired, _, err := s.Create(t.Context(), grant.NewKey{ProjectID: "acme", Name: "old", Environment: "development", ExpiresAt: &past})
+	expired, _, err := s.Create(t.Context(), grant.NewKey{Place: invite.Place{Project: "acme"}, Name: "old", Environment: "development", ExpiresAt: &past})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +85,7 @@ func TestRevocationReachesOtherProcesses(t *testing.T) {
 	now := time.Now()
 	db := postgrestest.Pool(t)
 	here, there := grant.New(db, time.Now), grant.New(db, func() time.Time { return now })
-	key, made, err := here.Create(t.Context(), grant.NewKey{ProjectID: "acme", Name: "backend", Environment: "development"})
+	key, made, err := here.Create(t.Context(), grant.NewKey{Place: invite.Place{Project: "acme"}, Name: "backend", Environment: "development"})
 	if err != nil {
 		t.Fatal(err)
 	}

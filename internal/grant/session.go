@@ -237,7 +237,7 @@ func (s *Staff) UseLink(ctx context.Context, link secret.Text, b Browser) (secre
 func (s *Staff) begin(ctx context.Context, id invite.StaffID, method string, b Browser, also func(tx pgx.Tx) error) (secret.Text, error) {
 	token := access.NewSessionToken()
 	session := account.Session{ID: invite.New[invite.SessionID](), StaffID: id, Method: method, Device: b.Device}
-	by := access.Staff(id.String(), "", "", false)
+	by := access.Staff(id.String(), "", invite.Place{})
 	by.Origin = b.Origin
 	by.Origin.SessionID = session.ID.String()
 	err := postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {

@@ -94,7 +94,7 @@ func TestADisabledAccountHasNoSessionAndGetsNone(t *testing.T) {
 	if s := o.session(token); s.Session.Ended != account.EndedDisabled {
 		t.Errorf("enabling the account brought its session back: %q", s.Session.Ended)
 	}
-	own := access.Staff(o.sam.String(), access.RoleAdmin, "acme", false)
+	own := access.Staff(o.sam.String(), access.RoleAdmin, invite.Place{Project: "acme"})
 	if _, err := o.SetDisabled(t.Context(), own, o.sam, true); !errors.Is(err, grant.ErrOwnAccount) {
 		t.Errorf("one's own account: %v", err)
 	}

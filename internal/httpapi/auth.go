@@ -49,7 +49,7 @@ func readBearer(c echo.Context) (secret.Text, error) {
 // real people's invites.
 func testKeys(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		if keyPrincipal(c).Livemode {
+		if keyPrincipal(c).Live {
 			return invite.Errorf(invite.CodeTestKeyRequired, "Test helpers work with keys that begin with cl_test_ only.")
 		}
 		return next(c)

@@ -85,7 +85,7 @@ func (a *api) clients(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		web.SetPrincipal(c, held.Principal)
 		c.Set(clientKey, held)
-		if !a.InApp.allowsOrigin(held.Principal.ProjectID, c.Request().Header.Get(echo.HeaderOrigin)) {
+		if !a.InApp.allowsOrigin(held.Principal.Project, c.Request().Header.Get(echo.HeaderOrigin)) {
 			c.Response().Header().Del(echo.HeaderAccessControlAllowOrigin)
 		}
 		return next(c)
@@ -266,7 +266,7 @@ func matchesTag(known, tag string) bool {
 
 func presentClient(inv find.Invite) clientShape {
 	s := clientShape{
-		Object: "client_invite", ID: inv.ID, Livemode: inv.Livemode, Status: inv.Status, Progress: inv.Progress,
+		Object: "client_invite", ID: inv.ID, Livemode: inv.Live, Status: inv.Status, Progress: inv.Progress,
 		App: find.AppResource{Slug: inv.AppSlug, Name: inv.AppName}, Version: inv.Version,
 	}
 	if inv.AppLogoURL != "" {

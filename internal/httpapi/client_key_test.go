@@ -43,7 +43,7 @@ func TestF05AClientTokenEndsWithTheKeyThatMadeIt(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
 			keys := grant.New(w.db, time.Now)
-			second := w.newKey(keys, grant.NewKey{ProjectID: "default", Environment: "development", Scopes: access.DefaultScopes()})
+			second := w.newKey(keys, grant.NewKey{Place: invite.Place{Project: "default"}, Environment: "development", Scopes: access.DefaultScopes()})
 			id := w.create(t, w.key, byLink)
 			own := w.client(t, id)
 			other := secret.New(w.call(t, second, "POST", "/v1/invites/"+id+"/client_token", "").at(t, "token").(string))

@@ -133,11 +133,11 @@ func newWorld(t *testing.T) *world {
 	minter := mint.New(mint.Params{
 		Client: w.accounts, Box: box, PublicURL: publicURL, CallbackURL: base, Budget: limit.New(limit.Per(100, time.Minute), 100, time.Now),
 	})
-	w.minters = func(string, bool, string) (*mint.Minter, bool) { return minter, true }
+	w.minters = func(invite.Place, string) (*mint.Minter, bool) { return minter, true }
 	keys := grant.New(w.db, time.Now)
 	renderer := must(message.NewRenderer(templates.FS))
 	service := must(issue.New(issue.Params{
-		OneWay: func(string, bool) bool { return false },
+		OneWay: func(invite.Place) bool { return false },
 		DB:     w.db, Box: box, PublicURL: publicURL, Minters: w.minters, Project: w.projectOf,
 		Senders: w.textSenders, Wake: func(string) {}, Publish: publishNothing, Log: slog.New(slog.DiscardHandler),
 		Proofs: func(string) issue.Proofs { return renderer }, ShowPages: plainPages,
@@ -158,13 +158,13 @@ func newWorld(t *testing.T) *world {
 	})
 	w.server.Start()
 	t.Cleanup(w.server.Close)
-	w.key = w.newKey(keys, grant.NewKey{ProjectID: "default", Environment: "development", Scopes: access.DefaultScopes()})
-	w.other = w.newKey(keys, grant.NewKey{ProjectID: "other", Environment: "development", Scopes: access.DefaultScopes()})
-	w.live = w.newKey(keys, grant.NewKey{ProjectID: "default", Livemode: true, Environment: "production", Scopes: access.DefaultScopes()})
-	w.narrow = w.newKey(keys, grant.NewKey{ProjectID: "default", Environment: "development", Scopes: []access.Scope{access.InvitesWrite}})
-	w.blocks = w.newKey(keys, grant.NewKey{ProjectID: "default", Environment: "development", Scopes: []access.Scope{access.Suppressions}})
-	w.admin = w.newKey(keys, grant.NewKey{ProjectID: "default", Environment: "development", Scopes: []access.Scope{access.Admin}})
-	w.readOnly = w.newKey(keys, grant.NewKey{ProjectID: "default", Environment: "development", Scopes: []access.Scope{access.InvitesRead}})
+	w.key = w.newKey(keys, grant.NewKey{Place: invite.Place{Project: "default"}, Environment: "development", Scopes: access.DefaultScopes()})
+	w.other = w.newKey(keys, grant.NewKey{Place: invite.Place{Project: "other"}, Environment: "development", Scopes: access.DefaultScopes()})
+	w.live = w.newKey(keys, grant.NewKey{Place: invite.Place{Project: "default", Live: true}, Environment: "production", Scopes: access.DefaultScopes()})
+	w.narrow = w.newKey(keys, grant.NewKey{Place: invite.Place{Project: "default"}, Environment: "development", Scopes: []access.Scope{access.InvitesWrite}})
+	w.blocks = w.newKey(keys, grant.NewKey{Place: invite.Place{Project: "default"}, Environment: "development", Scopes: []access.Scope{access.Suppressions}})
+	w.admin = w.newKey(keys, grant.NewKey{Place: invite.Place{Project: "default"}, Environment: "development", Scopes: []access.Scope{access.Admin}})
+	w.readOnly = w.newKey(keys, grant.NewKey{Place: invite.Place{Project: "default"}, Environment: "development", Scopes: []access.Scope{access.InvitesRead}})
 	return w
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/track"
@@ -56,7 +57,7 @@ func (a *api) watchReports(next echo.HandlerFunc) echo.HandlerFunc {
 		taken := false
 		defer func() {
 			if livemode, ok := pathMode(c); ok && !taken {
-				a.Callbacks.Missed(c.Request().Context(), c.Param("provider"), c.Param("project"), livemode)
+				a.Callbacks.Missed(c.Request().Context(), c.Param("provider"), invite.Place{Project: c.Param("project"), Live: livemode})
 			}
 		}()
 		err := next(c)
@@ -77,7 +78,7 @@ func postOf(c echo.Context) (provider.Post, error) {
 	}
 	r := c.Request()
 	return provider.Post{
-		Provider: c.Param("provider"), Project: c.Param("project"), Livemode: livemode,
+		Provider: c.Param("provider"), Place: invite.Place{Project: c.Param("project"), Live: livemode},
 		InviteID: c.Param("invite"), AttemptID: c.Param("attempt"), RequestURI: r.RequestURI, Header: r.Header, Raw: raw,
 	}, nil
 }

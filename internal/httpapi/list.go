@@ -29,7 +29,7 @@ func (a *api) list(c echo.Context) error { return a.listInvites(c, parseQuery(c)
 func (a *api) listInvites(c echo.Context, q *params) error {
 	ctx, p := c.Request().Context(), keyPrincipal(c)
 	filter := find.Filter{
-		ProjectID: p.ProjectID, Livemode: p.Livemode, Limit: q.limit(),
+		Place: p.Place, Limit: q.limit(),
 		Channel:       invite.Channel(q.word("channel", "email", "sms", "link")),
 		App:           q.text("app", 100),
 		Reason:        invite.Reason(q.word("reason", reasonCodes()...)),
@@ -37,13 +37,13 @@ func (a *api) listInvites(c echo.Context, q *params) error {
 		CreatedBefore: q.moment("created[lt]"),
 	}
 	if user := q.text("external_user_id", 1000); user != "" {
-		filter.User = find.NewUser(a.Box, p.ProjectID, p.Livemode, user)
+		filter.User = find.NewUser(a.Box, p.Place, user)
 	}
 	for _, s := range q.words("status", enumNames(invite.Statuses())...) {
 		filter.Status = append(filter.Status, invite.Status(s))
 	}
 	if address := q.text("recipient", 320); address != "" {
-		filter.Recipient = issue.AddressTerms(a.Box, p.ProjectID, p.Livemode, address)
+		filter.Recipient = issue.AddressTerms(a.Box, p.Place, address)
 		if len(filter.Recipient) == 0 {
 			q.add("recipient", invite.FaultInvalid, "must be an email address, or a phone number that begins with + and the country code")
 		}
@@ -83,7 +83,7 @@ func reasonCodes() []string {
 
 // owned reads an invite of the asker's project and mode.
 func (a *api) owned(ctx context.Context, p access.Principal, id invite.ID) (find.Invite, error) {
-	inv, err := find.Get(ctx, a.DB, p.ProjectID, p.Livemode, id)
+	inv, err := find.Get(ctx, a.DB, p.Place, id)
 	if errors.Is(err, find.ErrNotFound) {
 		return inv, noInvite()
 	}

@@ -99,7 +99,7 @@ func (a *api) owns(ctx context.Context, p access.Principal, inviteID string) (bo
 	if err != nil {
 		return false, nil // a message that another program put into the sandbox
 	}
-	_, err = find.Get(ctx, a.DB, p.ProjectID, p.Livemode, id)
+	_, err = find.Get(ctx, a.DB, p.Place, id)
 	if errors.Is(err, find.ErrNotFound) {
 		return false, nil
 	}
@@ -152,7 +152,7 @@ func (a *api) content(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if keyPrincipal(c).Livemode {
+	if keyPrincipal(c).Live {
 		return invite.Errorf(invite.CodeNotYet, "The content of live messages is not stored; it can be read in test mode only.")
 	}
 	inbox, err := a.inbox()

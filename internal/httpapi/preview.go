@@ -68,7 +68,7 @@ func (a *api) preview(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	out := previewed{Object: "invite_preview", Livemode: p.Livemode, Previews: make([]previewOne, 0, len(seen))}
+	out := previewed{Object: "invite_preview", Livemode: p.Live, Previews: make([]previewOne, 0, len(seen))}
 	for _, s := range seen {
 		out.Warnings = s.Changed
 		out.Previews = append(out.Previews, previewOne{

@@ -17,7 +17,7 @@ import (
 
 func (w *world) privacy() *erase.Service {
 	return must(erase.New(erase.Params{
-		Redactor: func(string, string, bool) (provider.Redactor, bool) { return nil, false },
+		Redactor: func(string, invite.Place) (provider.Redactor, bool) { return nil, false },
 		Keep:     func(string) time.Duration { return config.DefaultRetention },
 		DB:       w.db, Box: w.box, Senders: w.textSenders, Inbox: w.sandbox, Publish: publishNothing,
 		Later: func(context.Context, pgx.Tx, []invite.ID) error { return nil },

@@ -33,7 +33,7 @@ type Callbacks interface {
 	Reports(ctx context.Context, p provider.Post) error
 	Replies(ctx context.Context, p provider.Post) (provider.Answer, error)
 	// Missed records that a post of reports was not answered with 2xx.
-	Missed(ctx context.Context, provider, project string, livemode bool)
+	Missed(ctx context.Context, provider string, place invite.Place)
 }
 
 // Inbox is what test mode has sent; *sandbox.Sandbox has it. It knows no

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/provider/sendgrid"
 	"github.com/connectlink/connectlink/internal/secret"
@@ -16,16 +17,16 @@ import (
 )
 
 // textSenders are what every project's texts come from here.
-func (w *world) textSenders(string, bool) []string {
+func (w *world) textSenders(invite.Place) []string {
 	return []string{w.sandbox.Credentials().TwilioMessagingServiceSID}
 }
 
 func (w *world) suppressions() *suppress.Service {
 	mail := sendgrid.New(sendgrid.Params{BaseURL: w.vendors.URL + "/sendgrid", APIKey: w.sandbox.Credentials().SendGridAPIKey})
 	return must(suppress.New(suppress.Params{
-		SenderOf: func(string, string, bool) string { return "" }, Scripted: func(string) bool { return false },
+		SenderOf: func(string, invite.Place) string { return "" }, Scripted: func(string) bool { return false },
 		DB: w.db, Box: w.box, Senders: w.textSenders,
-		Unlister: func(string, bool) (provider.Unlister, bool) { return mail, true },
+		Unlister: func(invite.Place) (provider.Unlister, bool) { return mail, true },
 	}))
 }
 
@@ -105,7 +106,7 @@ func TestStopIsSaidToTheSenderAndUndoneByThePersonOnly(t *testing.T) {
 		t.Helper()
 		raw, header := w.replyPost(hook, url.Values{
 			"MessageSid": {"SM" + strings.Repeat(sid, 32)}, "From": {"+12025550123"}, "To": {"+15005550006"}, "Body": {body},
-			"MessagingServiceSid": w.textSenders("", false), "OptOutType": {""},
+			"MessagingServiceSid": w.textSenders(invite.Place{}), "OptOutType": {""},
 		})
 		return w.call(t, secret.Text{}, "POST", hook, raw, header...)
 	}

@@ -161,7 +161,7 @@ func (a *api) ownDelivery(c echo.Context) (find.Delivery, error) {
 		return find.Delivery{}, missing
 	}
 	p := keyPrincipal(c)
-	d, err := find.GetDelivery(c.Request().Context(), a.DB, p.ProjectID, p.Livemode, id)
+	d, err := find.GetDelivery(c.Request().Context(), a.DB, p.Place, id)
 	if errors.Is(err, find.ErrNotFound) {
 		return d, missing
 	}

@@ -45,15 +45,15 @@ func (w *world) tracker(base string) *track.Tracker {
 	}
 	return must(track.New(track.Params{
 		DB: w.db, Box: w.box,
-		Accounts: func(string, bool, string) (track.Accounts, bool) { return w.accounts, true },
-		Callbacks: func(name, project string, livemode bool) (provider.Callbacks, bool) {
-			c, ok := callbacks[name+"/"+project]
-			return c, ok && !livemode
+		Accounts: func(invite.Place, string) (track.Accounts, bool) { return w.accounts, true },
+		Callbacks: func(name string, place invite.Place) (provider.Callbacks, bool) {
+			c, ok := callbacks[name+"/"+place.Project]
+			return c, ok && !place.Live
 		},
 		Senders:   w.textSenders,
 		Publish:   publishNothing,
 		Later:     func(context.Context, pgx.Tx, track.Check) error { return nil },
-		SawReport: func(string, string, bool) {},
+		SawReport: func(string, invite.Place) {},
 		Log:       slog.New(slog.DiscardHandler),
 	}))
 }
@@ -85,20 +85,20 @@ func (w *world) work() {
 	})
 	d := must(dispatch.New(dispatch.Params{
 		DB: w.db, DirectURL: secret.New(w.url), Box: w.box, Minters: w.minters, Project: w.projectOf,
-		Senders: func(_ string, _ bool, c invite.Channel) []provider.Sender {
+		Senders: func(_ invite.Place, c invite.Channel) []provider.Sender {
 			if c == invite.SMS {
 				return []provider.Sender{text}
 			}
 			return []provider.Sender{mail}
 		},
 		Renderer: must(message.NewRenderer(templates.FS)), PublicURL: publicURL, Publish: publishNothing,
-		CallbackURL: func(project string, _ bool, provider, inviteID, attemptID string) string {
+		CallbackURL: func(place invite.Place, provider, inviteID, attemptID string) string {
 			if provider != "twilio" {
 				return ""
 			}
-			return fmt.Sprintf("%s/hooks/twilio/status/%s/test/%s/%s", w.server.URL, project, inviteID, attemptID)
+			return fmt.Sprintf("%s/hooks/twilio/status/%s/test/%s/%s", w.server.URL, place.Project, inviteID, attemptID)
 		},
-		BlockKeys: func(string, bool, invite.Channel, string) []seal.Hash { return nil },
+		BlockKeys: func(invite.Place, invite.Channel, string) []seal.Hash { return nil },
 		Log:       slog.New(slog.DiscardHandler), Poll: 10 * time.Millisecond,
 	}))
 	ctx, cancel := context.WithCancel(context.WithoutCancel(w.t.Context()))

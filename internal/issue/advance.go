@@ -28,7 +28,7 @@ func (s *Service) Check(p access.Principal, req CreateRequest) error {
 // product's tests need not wait for it. Errors, as *invite.Error:
 // invite_not_found, test_key_required, faults.
 func (s *Service) Advance(ctx context.Context, p access.Principal, id invite.ID, to string) error {
-	if p.Livemode {
+	if p.Live {
 		return invite.Errorf(invite.CodeTestKeyRequired, "Only invites of test mode can be moved in time.")
 	}
 	if to != string(invite.Expired) {
@@ -36,7 +36,7 @@ func (s *Service) Advance(ctx context.Context, p access.Principal, id invite.ID,
 		oneOf(&f, "/to", to, true, string(invite.Expired))
 		return f.err()
 	}
-	if _, err := find.Get(ctx, s.p.DB, p.ProjectID, p.Livemode, id); err != nil {
+	if _, err := find.Get(ctx, s.p.DB, p.Place, id); err != nil {
 		return notFound(err, id)
 	}
 	err := postgres.InTx(ctx, s.p.DB, func(tx pgx.Tx) error {

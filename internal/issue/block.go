@@ -26,7 +26,7 @@ func (s *Service) block(p access.Principal, ch invite.Channel, r invite.Recipien
 	if ch == invite.SMS {
 		b.pointer = "/recipient/phone"
 	}
-	scope := suppression.Scope{ProjectID: p.ProjectID, Livemode: p.Livemode, Senders: s.p.Senders(p.ProjectID, p.Livemode)}
+	scope := suppression.Scope{Place: p.Place, Senders: s.p.Senders(p.Place)}
 	b.keys = suppression.Keys(s.p.Box, scope, ch, r.Address(ch))
 	return b
 }

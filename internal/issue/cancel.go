@@ -22,7 +22,7 @@ const keyEnded = "The API key that made this invite was revoked."
 
 // CountUnsent counts what CancelUnsent would revoke.
 func (s *Service) CountUnsent(ctx context.Context, p access.Principal, key invite.KeyID) (int, error) {
-	return find.CountUnsent(ctx, s.p.DB, p.ProjectID, p.Livemode, key)
+	return find.CountUnsent(ctx, s.p.DB, p.Place, key)
 }
 
 // CancelUnsent revokes the invites that a key of the principal's project and
@@ -33,7 +33,7 @@ func (s *Service) CancelUnsent(ctx context.Context, p access.Principal, key invi
 	var done int
 	var after invite.ID
 	for {
-		ids, err := find.ListUnsent(ctx, s.p.DB, p.ProjectID, p.Livemode, key, after, cancelAtOnce)
+		ids, err := find.ListUnsent(ctx, s.p.DB, p.Place, key, after, cancelAtOnce)
 		if err != nil || len(ids) == 0 {
 			return done, err
 		}

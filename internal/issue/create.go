@@ -55,7 +55,7 @@ func (s *Service) create(ctx context.Context, p access.Principal, o order, idem 
 	if err != nil {
 		return Answer{}, err
 	}
-	if s.p.Rehearse != nil && !p.Livemode {
+	if s.p.Rehearse != nil && !p.Live {
 		if err := s.p.Rehearse(ctx, o.externalUserID, o.content.Recipient); err != nil {
 			return Answer{}, fmt.Errorf("rehearse: %w", err)
 		}
@@ -126,7 +126,7 @@ func (s *Service) standing(ctx context.Context, p access.Principal, o order) (An
 
 // user is the external user of an order, for look-ups.
 func (s *Service) user(p access.Principal, o order) find.User {
-	return find.NewUser(s.p.Box, p.ProjectID, p.Livemode, o.externalUserID)
+	return find.NewUser(s.p.Box, p.Place, o.externalUserID)
 }
 
 // answerOpen answers a create of a user who has an open invite for the app:
@@ -160,7 +160,7 @@ func (s *Service) row(p access.Principal, o order, app invite.App, meta Meta) (l
 	if err != nil {
 		return ledger.New{}, secret.Text{}, err
 	}
-	hash := userid.Hash(s.p.Box, p.ProjectID, p.Livemode, o.externalUserID)
+	hash := userid.Hash(s.p.Box, p.Place, o.externalUserID)
 	user := userid.Columns{UserText: o.externalUserID}
 	if o.sealUser {
 		if user, err = userid.Seal(s.p.Box, id, o.externalUserID, hash); err != nil {
@@ -168,12 +168,12 @@ func (s *Service) row(p access.Principal, o order, app invite.App, meta Meta) (l
 		}
 	}
 	row := ledger.New{
-		ID: id, ProjectID: p.ProjectID, Livemode: p.Livemode, Environment: p.Environment, Status: invite.Pending,
+		ID: id, Place: p.Place, Environment: p.Environment, Status: invite.Pending,
 		Channel: o.channel, LinkType: o.linkType, InitiatedBy: o.initiatedBy, ExternalUserID: user.UserText,
 		SealedUserID: user.SealedUser, UserHash: hash, App: app,
 		OAuthAppID: o.oauthAppID, Content: content, ExpiresIn: o.expiresIn, ValidFor: o.validFor, CreatedBy: key,
 		Fallback: o.fallback, SendAt: o.sendAt, Verify: o.verify, Reminders: o.reminders,
-		Code: stored, Terms: ledger.Terms(s.p.Box, p.ProjectID, p.Livemode, o.content),
+		Code: stored, Terms: ledger.Terms(s.p.Box, p.Place, o.content),
 		Event: invite.Event{
 			ID: invite.New[invite.EventID](), Type: invite.EventCreated, Actor: actor(p),
 			Data: invite.Data{RequestID: meta.RequestID, Channel: o.channel},
@@ -182,7 +182,7 @@ func (s *Service) row(p access.Principal, o order, app invite.App, meta Meta) (l
 	if o.channel != invite.LinkOnly {
 		row.Delivery = &ledger.Delivery{
 			ID: invite.New[invite.DeliveryID](), Number: 1, Channel: o.channel, Kind: "first",
-			Lane: Lane(p.ProjectID, o.channel, p.Livemode),
+			Lane: Lane(p.Project, o.channel, p.Live),
 		}
 	}
 	return row, code, nil
@@ -214,7 +214,7 @@ func (s *Service) newCode() (secret.Text, ledger.Code, error) {
 // the create a round trip.
 func fresh(row ledger.New, in ledger.Inserted) find.Invite {
 	inv := find.Invite{
-		ID: row.ID, ProjectID: row.ProjectID, Livemode: row.Livemode, Environment: row.Environment, Status: row.Status,
+		ID: row.ID, Place: row.Place, Environment: row.Environment, Status: row.Status,
 		Progress: invite.NotOpened, Channel: row.Channel, LinkType: row.LinkType, Verify: row.Verify, InitiatedBy: row.InitiatedBy,
 		Columns: userid.Columns{UserText: row.ExternalUserID, SealedUser: row.SealedUserID}, AppSlug: row.App.Slug, AppName: row.App.Name, AppLogoURL: row.App.LogoURL,
 		AppAuthType: row.App.AuthType, OAuthAppID: row.OAuthAppID, Content: row.Content, ExpiresAt: in.ExpiresAt,

@@ -76,7 +76,7 @@ func TestCreateStoresEverythingAndAnswersTheLinks(t *testing.T) {
 	if lane := <-w.woken; lane != "default/email/test" {
 		t.Errorf("woke %s", lane)
 	}
-	read, err := find.Get(t.Context(), w.db, "default", false, inv.ID)
+	read, err := find.Get(t.Context(), w.db, invite.Place{Project: "default"}, inv.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -275,7 +275,7 @@ func TestIfActive(t *testing.T) {
 	if err != nil || second.Invite.ID == first.Invite.ID {
 		t.Fatalf("replace: %v", err)
 	}
-	old, err := find.Get(t.Context(), w.db, "default", false, first.Invite.ID)
+	old, err := find.Get(t.Context(), w.db, invite.Place{Project: "default"}, first.Invite.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -393,7 +393,7 @@ func TestDevelopmentReachesListedRecipientsOnly(t *testing.T) {
 	w := newWorld(t)
 	w.project.DevelopmentRecipients = []string{"dev@acme.example"}
 	p := w.key
-	p.Livemode = true
+	p.Live = true
 	_, err := w.process().Create(t.Context(), p, ask("user-1"), issue.Meta{})
 	if invite.CodeOf(err) != invite.CodeRecipientNotListed {
 		t.Errorf("err = %v", err)

@@ -74,7 +74,7 @@ func (w *world) fallBack(s *issue.Service, want int) {
 
 func (w *world) get(id invite.ID) find.Invite {
 	w.t.Helper()
-	inv, err := find.Get(w.t.Context(), w.db, "default", w.key.Livemode, id)
+	inv, err := find.Get(w.t.Context(), w.db, invite.Place{Project: "default", Live: w.key.Live}, id)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -159,7 +159,7 @@ func zoneAt(hour int) string {
 func TestNobodyIsWokenByAFallback(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.key.Livemode, w.key.Environment = true, "production"
+	w.key.Live, w.key.Environment = true, "production"
 	s := w.process()
 	week := 7 * 24 * 3600
 	one := func(user, zone string, validFor *int) invite.ID {
@@ -278,7 +278,7 @@ func TestNoFallbackToABlockedAddress(t *testing.T) {
 	stopped, free := w.create(s, askTwo("user-1", "failure", nil)), askTwo("user-2", "failure", nil)
 	free.Recipient.Phone = "+12025550124"
 	other := w.create(s, free)
-	_, _, err := suppression.Insert(t.Context(), w.db, w.box, suppression.Scope{ProjectID: "default"}, suppression.New{
+	_, _, err := suppression.Insert(t.Context(), w.db, w.box, suppression.Scope{Place: invite.Place{Project: "default"}}, suppression.New{
 		Channel: invite.SMS, Kind: invite.ByHand, Address: secret.New(ownPhone), Note: secret.New("asked us"), Source: suppression.FromAPI,
 	})
 	if err != nil {

@@ -83,13 +83,13 @@ func (w *world) newKey() access.Principal {
 		w.t.Fatal(err)
 	}
 	err = account.InsertKey(w.t.Context(), w.db, account.Key{
-		ID: id, ProjectID: "default", Hint: hint, Environment: "development", Scopes: []string{},
+		ID: id, Place: invite.Place{Project: "default"}, Hint: hint, Environment: "development", Scopes: []string{},
 	}, parsed.Digest)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	return access.Principal{
-		Kind: access.KindKey, ID: id.String(), ProjectID: "default", Environment: "development", Scopes: access.DefaultScopes(),
+		Kind: access.KindKey, ID: id.String(), Place: invite.Place{Project: "default"}, Environment: "development", Scopes: access.DefaultScopes(),
 	}
 }
 
@@ -105,9 +105,9 @@ func (w *world) process() *issue.Service {
 		Budget: limit.New(limit.Per(100, time.Minute), 100, time.Now),
 	})
 	s, err := issue.New(issue.Params{
-		Senders: func(string, bool) []string { return nil }, OneWay: func(string, bool) bool { return false },
+		Senders: func(invite.Place) []string { return nil }, OneWay: func(invite.Place) bool { return false },
 		DB: w.db, Box: w.box, PublicURL: publicURL,
-		Minters: func(string, bool, string) (*mint.Minter, bool) { return minter, true },
+		Minters: func(invite.Place, string) (*mint.Minter, bool) { return minter, true },
 		Project: func(string) (config.Project, bool) { return w.project, true },
 		Wake:    func(lane string) { w.woken <- lane },
 		Publish: func(context.Context, pgx.Tx, ledger.Applied) error { return nil },

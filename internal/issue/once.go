@@ -147,7 +147,7 @@ func (s *Service) replayed(ctx context.Context, p access.Principal, idem ledger.
 		a.Invite, err = s.present(ctx, p, was.InviteID)
 		return a, err
 	}
-	inv, err := find.GetCreated(ctx, s.p.DB, p.ProjectID, p.Livemode, was.InviteID)
+	inv, err := find.GetCreated(ctx, s.p.DB, p.Place, was.InviteID)
 	if err != nil {
 		return Answer{}, notFound(err, was.InviteID)
 	}

@@ -85,20 +85,20 @@ func (s *Service) Preview(ctx context.Context, p access.Principal, req CreateReq
 	if s.p.Proofs == nil {
 		return nil, invite.Errorf(invite.CodeUnavailable, "This process renders no messages.")
 	}
-	proofs := s.p.Proofs(p.ProjectID)
+	proofs := s.p.Proofs(p.Project)
 	langs, err := wanted(proofs, lang, o.content.Recipient.Locale)
 	if err != nil {
 		return nil, err
 	}
 	app := invite.App{Slug: o.app, Name: o.app}
-	if m, ok := s.p.Minters(p.ProjectID, p.Livemode, p.Environment); ok {
+	if m, ok := s.p.Minters(p.Place, p.Environment); ok {
 		if app, err = s.app(ctx, m, o.app); err != nil {
 			return nil, err
 		}
 	}
 	now := s.p.Now()
 	d := Draft{
-		Project: project, Livemode: p.Livemode, OneWay: s.p.OneWay(project.ID, p.Livemode), App: app, InitiatedBy: o.initiatedBy, Content: o.content, Channel: o.channel, Verify: o.verify,
+		Project: project, Livemode: p.Live, OneWay: s.p.OneWay(p.Place), App: app, InitiatedBy: o.initiatedBy, Content: o.content, Channel: o.channel, Verify: o.verify,
 		Now: now, ExpiresAt: now.Add(max(o.expiresIn, o.validFor)), Code: previewCode,
 	}
 	if o.validFor > 0 {

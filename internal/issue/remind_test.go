@@ -111,7 +111,7 @@ func TestAReminderWaitsForTheMessageBefore(t *testing.T) {
 func TestNobodyIsWokenOrRemindedInVain(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.key.Livemode, w.key.Environment = true, "production"
+	w.key.Live, w.key.Environment = true, "production"
 	s := w.process()
 	week := 7 * 24 * 3600
 	one := func(user, zone string, validFor *int) invite.ID {
@@ -140,7 +140,7 @@ func TestNoReminderToABlockedAddress(t *testing.T) {
 	s := w.process()
 	id := w.create(s, askReminded("user-1", 2))
 	w.fate(id, delivered())
-	_, _, err := suppression.Insert(t.Context(), w.db, w.box, suppression.Scope{ProjectID: "default"}, suppression.New{
+	_, _, err := suppression.Insert(t.Context(), w.db, w.box, suppression.Scope{Place: invite.Place{Project: "default"}}, suppression.New{
 		Channel: invite.Email, Kind: invite.NotMe, Address: secret.New("pat.doe@customer.example"), Source: suppression.FromPage,
 	})
 	if err != nil {

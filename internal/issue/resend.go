@@ -46,7 +46,7 @@ func (s *Service) Resend(ctx context.Context, p access.Principal, id invite.ID, 
 		return Answer{}, err
 	}
 	a, err := s.once(ctx, p, meta, req, nil, func(ctx context.Context, idem *ledger.Idempotency) (Answer, error) {
-		inv, err := find.Get(ctx, s.p.DB, p.ProjectID, p.Livemode, id)
+		inv, err := find.Get(ctx, s.p.DB, p.Place, id)
 		if err != nil {
 			return Answer{}, notFound(err, id)
 		}
@@ -70,7 +70,7 @@ func (s *Service) Resend(ctx context.Context, p access.Principal, id invite.ID, 
 		if err := s.mintResend(ctx, p, &r); err != nil {
 			return Answer{}, err
 		}
-		lane := Lane(p.ProjectID, r.channel, p.Livemode)
+		lane := Lane(p.Project, r.channel, p.Live)
 		if r.channel != invite.LinkOnly {
 			if err := s.lanes.ensure(ctx, s.p.DB, lane); err != nil {
 				return Answer{}, err
@@ -320,7 +320,7 @@ func (s *Service) storeContent(ctx context.Context, tx pgx.Tx, p access.Principa
 		return err
 	}
 	var hashes [][]byte
-	for _, h := range ledger.Terms(s.p.Box, p.ProjectID, p.Livemode, r.content) {
+	for _, h := range ledger.Terms(s.p.Box, p.Place, r.content) {
 		hashes = append(hashes, h)
 	}
 	if err := ledger.SetContent(ctx, tx, r.inv.ID, sealed, hashes); err != nil {

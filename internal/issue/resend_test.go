@@ -87,11 +87,11 @@ func TestCorrectedAddressEndsTheOldLink(t *testing.T) {
 	if n := w.count(`SELECT count(*) FROM connect_links WHERE invite_id = $1 AND url IS NOT NULL`, first.ID); n != 1 {
 		t.Errorf("%d connect links are held", n)
 	}
-	old := issue.AddressTerms(w.box, "default", false, "pat.doe@customer.example")
+	old := issue.AddressTerms(w.box, invite.Place{Project: "default"}, "pat.doe@customer.example")
 	if n := w.count(`SELECT count(*) FROM search_terms WHERE hash = ANY($1)`, old); n != 0 {
 		t.Error("the invite is still found by the wrong address")
 	}
-	renewed := issue.AddressTerms(w.box, "default", false, "PAT.DOE@client.example")
+	renewed := issue.AddressTerms(w.box, invite.Place{Project: "default"}, "PAT.DOE@client.example")
 	if n := w.count(`SELECT count(*) FROM search_terms WHERE hash = ANY($1)`, renewed); n != 1 {
 		t.Error("the invite is not found by the right address")
 	}
@@ -194,7 +194,7 @@ func TestRevoke(t *testing.T) {
 		t.Errorf("revoking what is connected: %v", err)
 	}
 	other := w.key
-	other.ProjectID = "other"
+	other.Project = "other"
 	_, err := s.Revoke(t.Context(), other, inv.ID, issue.RevokeRequest{}, issue.Meta{})
 	var e *invite.Error
 	if !errors.As(err, &e) || e.Code != invite.CodeInviteNotFound {

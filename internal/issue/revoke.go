@@ -25,7 +25,7 @@ func (s *Service) Revoke(ctx context.Context, p access.Principal, id invite.ID, 
 	if err := f.err(); err != nil {
 		return find.Resource{}, err
 	}
-	if _, err := find.Get(ctx, s.p.DB, p.ProjectID, p.Livemode, id); err != nil {
+	if _, err := find.Get(ctx, s.p.DB, p.Place, id); err != nil {
 		return find.Resource{}, notFound(err, id)
 	}
 	err := postgres.InTx(ctx, s.p.DB, func(tx pgx.Tx) error {

@@ -69,7 +69,7 @@ func TestF09AUserMayHaveTheTextOfAPlaceholder(t *testing.T) {
 	s := w.process()
 	const user = "pat@customer.example"
 	first := w.createAs(s, ask(user), true)
-	placeholder := userid.Placeholder(userid.Hash(w.box, "default", false, user))
+	placeholder := userid.Placeholder(userid.Hash(w.box, invite.Place{Project: "default"}, user))
 	if n := w.count(`SELECT count(*) FROM invites WHERE external_user_id = $1`, placeholder); n != 1 {
 		t.Fatal("the invite is not stored under its placeholder")
 	}
@@ -109,7 +109,7 @@ func TestF09HashUsersRenewsSealedUsersToo(t *testing.T) {
 	if _, err := w.db.Exec(t.Context(), `UPDATE invites SET sealed_user_id = substr(sealed_user_id, 1, 20) WHERE id = $1`, broken.Invite.ID); err != nil {
 		t.Fatal(err)
 	}
-	old := userid.Hash(w.box, "default", false, user)
+	old := userid.Hash(w.box, invite.Place{Project: "default"}, user)
 	if keys, err = keys.Introduce(); err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +120,7 @@ func TestF09HashUsersRenewsSealedUsersToo(t *testing.T) {
 	if n, err := s.HashUsers(t.Context()); n != 2 || err != nil {
 		t.Errorf("hashed %d, %v; want 2", n, err)
 	}
-	hash := userid.Hash(w.box, "default", false, user)
+	hash := userid.Hash(w.box, invite.Place{Project: "default"}, user)
 	if n := w.count(`SELECT count(*) FROM invites WHERE user_hash = $1 AND external_user_id = $2 AND sealed_user_id IS NOT NULL`, hash, userid.Placeholder(hash)); n != 1 {
 		t.Error("the sealed invite has neither hash nor placeholder of the new key")
 	}

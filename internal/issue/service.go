@@ -27,9 +27,9 @@ type Params struct {
 	Project   func(id string) (config.Project, bool)
 	PublicURL string // empty where no page of ours can be reached
 	// Senders are the senders of a project's texts, to which opt-outs are said.
-	Senders func(project string, livemode bool) []string
+	Senders func(place invite.Place) []string
 	// OneWay reports whether the sender of a project's texts receives no replies.
-	OneWay func(project string, livemode bool) bool
+	OneWay func(place invite.Place) bool
 	// Proofs and ShowPages serve previews: messages, and the pages of an invite
 	// in a language. Without Proofs there are none.
 	Proofs    func(project string) Proofs
@@ -79,7 +79,7 @@ type Answer struct {
 }
 
 func (s *Service) project(p access.Principal) (config.Project, error) {
-	project, ok := s.p.Project(p.ProjectID)
+	project, ok := s.p.Project(p.Project)
 	if !ok {
 		return config.Project{}, invite.Errorf(invite.CodeUnavailable, "The project of this key is not configured on this service.")
 	}
@@ -87,7 +87,7 @@ func (s *Service) project(p access.Principal) (config.Project, error) {
 }
 
 func (s *Service) minter(p access.Principal) (*mint.Minter, error) {
-	m, ok := s.p.Minters(p.ProjectID, p.Livemode, p.Environment)
+	m, ok := s.p.Minters(p.Place, p.Environment)
 	if !ok {
 		return nil, invite.Errorf(invite.CodeUnavailable, "This service has no Pipedream credentials for this key's mode.")
 	}
@@ -96,7 +96,7 @@ func (s *Service) minter(p access.Principal) (*mint.Minter, error) {
 
 // present reads an invite and gives it the shape its asker may see.
 func (s *Service) present(ctx context.Context, p access.Principal, id invite.ID) (find.Resource, error) {
-	inv, err := find.Get(ctx, s.p.DB, p.ProjectID, p.Livemode, id)
+	inv, err := find.Get(ctx, s.p.DB, p.Place, id)
 	if err != nil {
 		return find.Resource{}, notFound(err, id)
 	}

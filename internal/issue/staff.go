@@ -48,7 +48,7 @@ func actor(p access.Principal) invite.Actor {
 func placed(p access.Principal, project config.Project) access.Principal {
 	if p.Kind == access.KindStaff && p.Environment == "" {
 		p.Environment = config.Development
-		if p.Livemode {
+		if p.Live {
 			p.Environment = project.Pipedream.Environment
 		}
 	}

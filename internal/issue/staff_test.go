@@ -14,12 +14,12 @@ import (
 )
 
 func agent() access.Principal {
-	return access.Staff(invite.New[invite.StaffID]().String(), access.RoleAgent, "default", false)
+	return access.Staff(invite.New[invite.StaffID]().String(), access.RoleAgent, invite.Place{Project: "default"})
 }
 
 func (w *world) audited(id invite.ID) []string {
 	w.t.Helper()
-	page, _, err := account.ListAudit(w.t.Context(), w.db, account.AuditFilter{ProjectID: "default", InviteID: id, Limit: 100})
+	page, _, err := account.ListAudit(w.t.Context(), w.db, account.AuditFilter{Place: invite.Place{Project: "default"}, InviteID: id, Limit: 100})
 	if err != nil {
 		w.t.Fatal(err)
 	}

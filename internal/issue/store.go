@@ -75,7 +75,7 @@ func (e *openExistsError) Error() string { return "invite " + e.id.String() + " 
 // storeAlone stores an invite that must be the only open one of its user and
 // app. It looks again under a lock: a twin may have come during the mint.
 func (s *Service) storeAlone(ctx context.Context, tx pgx.Tx, p access.Principal, o order, row ledger.New) (ledger.Inserted, error) {
-	if err := ledger.LockPerson(ctx, tx, s.p.Box, p.ProjectID, p.Livemode, o.externalUserID, o.app); err != nil {
+	if err := ledger.LockPerson(ctx, tx, s.p.Box, p.Place, o.externalUserID, o.app); err != nil {
 		return ledger.Inserted{}, err
 	}
 	in, err := ledger.Insert(ctx, tx, []ledger.New{row})

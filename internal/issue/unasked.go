@@ -94,7 +94,7 @@ func (s *Service) moment(ctx context.Context, tx pgx.Tx, d ledger.Due) (moment, 
 	}
 	// The block is looked for again when the message leaves; here it keeps the
 	// invite from seeming to be under way.
-	b := s.block(access.Principal{ProjectID: d.ProjectID, Livemode: d.Livemode}, d.Channel, to)
+	b := s.block(access.Principal{Place: d.Place}, d.Channel, to)
 	if err := b.askIn(ctx, tx); err != nil {
 		return moment{}, err
 	}
@@ -102,7 +102,7 @@ func (s *Service) moment(ctx context.Context, tx pgx.Tx, d ledger.Due) (moment, 
 		return never(invite.Data{Reason: b.standing[0].Kind.Reason()})
 	}
 	wait := time.Duration(0)
-	if d.Livemode { // test mode wakes no person, and no test should wait for the morning
+	if d.Live { // test mode wakes no person, and no test should wait for the morning
 		wait = invite.UntilDaytime(d.Now, zones(to)...)
 	}
 	granted := time.Duration(d.ExpiresInS) * time.Second
@@ -120,7 +120,7 @@ func (s *Service) moment(ctx context.Context, tx pgx.Tx, d ledger.Due) (moment, 
 func (s *Service) queueUnasked(ctx context.Context, tx pgx.Tx, d ledger.Due, kind string) (ledger.Delivery, error) {
 	delivery := ledger.Delivery{
 		ID: invite.New[invite.DeliveryID](), Number: d.Messages + 1, Channel: d.Channel, Kind: kind,
-		Lane: Lane(d.ProjectID, d.Channel, d.Livemode),
+		Lane: Lane(d.Project, d.Channel, d.Live),
 	}
 	_, code, err := s.newCode()
 	if err != nil {

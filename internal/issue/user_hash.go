@@ -44,7 +44,7 @@ func (s *Service) HashUsers(ctx context.Context) (int, error) {
 					unreadable = append(unreadable, u.ID)
 					continue
 				}
-				ids, hashes = append(ids, u.ID), append(hashes, userid.Hash(s.p.Box, u.ProjectID, u.Livemode, user))
+				ids, hashes = append(ids, u.ID), append(hashes, userid.Hash(s.p.Box, u.Place, user))
 			}
 			written = len(ids)
 			return ledger.SetUserHashes(ctx, tx, ids, hashes)

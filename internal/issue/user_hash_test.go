@@ -3,6 +3,7 @@ package issue_test
 import (
 	"testing"
 
+	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/issue"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/store/userid"
@@ -19,7 +20,7 @@ func TestF09HashUsersFillsWhatEarlierVersionsStored(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	hash := userid.Hash(w.box, "default", false, user)
+	hash := userid.Hash(w.box, invite.Place{Project: "default"}, user)
 	if n := w.count(`SELECT count(*) FROM invites WHERE id = $1 AND user_hash = $2`, a.Invite.ID, hash); n != 1 {
 		t.Error("a new invite has no hash of its user")
 	}
@@ -39,7 +40,7 @@ func TestF09HashUsersFillsWhatEarlierVersionsStored(t *testing.T) {
 	if n := w.count(`SELECT count(*) FROM invites WHERE user_hash = $1`, hash); n != 700 {
 		t.Errorf("%d invites have the user's hash, want 700", n)
 	}
-	if n := w.count(`SELECT count(*) FROM invites WHERE user_hash = $1 AND erased_at IS NOT NULL`, userid.Hash(w.box, "default", false, "erased:00")); n != 1 {
+	if n := w.count(`SELECT count(*) FROM invites WHERE user_hash = $1 AND erased_at IS NOT NULL`, userid.Hash(w.box, invite.Place{Project: "default"}, "erased:00")); n != 1 {
 		t.Error("the erased invite has no hash of its mark")
 	}
 	if n, err := s.HashUsers(t.Context()); n != 0 || err != nil {
@@ -88,7 +89,7 @@ func TestF09HashUsersRenewsHashesAfterAKeyRotation(t *testing.T) {
 		t.Fatalf("hashed %d, %v", n, err)
 	}
 	found("hashed", promoted, id)
-	if n := w.count(`SELECT count(*) FROM invites WHERE user_hash = $1`, userid.Hash(w.box, "default", false, "pat@customer.example")); n != 1 {
+	if n := w.count(`SELECT count(*) FROM invites WHERE user_hash = $1`, userid.Hash(w.box, invite.Place{Project: "default"}, "pat@customer.example")); n != 1 {
 		t.Error("the hash is not of the new key")
 	}
 	if n, err := promoted.HashUsers(t.Context()); n != 0 || err != nil {

@@ -214,7 +214,7 @@ func recipient(f *faults, r *RecipientRequest, channel invite.Channel, p access.
 		f.add("/recipient/email", invite.FaultRequired, "channel email needs the recipient's address")
 	}
 	if strings.TrimSpace(r.Phone) != "" {
-		out.Phone = phone(f, r.Phone, p.Livemode, project)
+		out.Phone = phone(f, r.Phone, p.Live, project)
 	} else if channel == invite.SMS {
 		f.add("/recipient/phone", invite.FaultRequired, "channel sms needs the recipient's phone number")
 	}
@@ -243,7 +243,7 @@ func recipient(f *faults, r *RecipientRequest, channel invite.Channel, p access.
 	} else if channel == invite.SMS {
 		consent(f, project, p)
 	}
-	if p.Livemode && p.Environment == "development" && !listed(out, project.DevelopmentRecipients) {
+	if p.Live && p.Environment == "development" && !listed(out, project.DevelopmentRecipients) {
 		f.add("/recipient", invite.CodeRecipientNotListed,
 			"with Pipedream's development environment only the project's development_recipients may be written to")
 	}
@@ -252,7 +252,7 @@ func recipient(f *faults, r *RecipientRequest, channel invite.Channel, p access.
 
 // consent demands evidence where the project says so.
 func consent(f *faults, project config.Project, p access.Principal) {
-	if project.SMSConsentRequired && p.Livemode {
+	if project.SMSConsentRequired && p.Live {
 		f.add("/recipient/sms_consent", invite.CodeConsentMissing, "this project texts people only with evidence of their consent")
 	}
 }
@@ -288,10 +288,10 @@ func returnURL(f *faults, raw string, project config.Project, p access.Principal
 		f.add("/return_url", invite.FaultInvalid, "must be an absolute URL of at most 2000 characters, without user information")
 		return ""
 	}
-	if !p.Livemode && u.Scheme == "https" && len(project.ReturnURLs) == 0 && !public(publicURL) {
+	if !p.Live && u.Scheme == "https" && len(project.ReturnURLs) == 0 && !public(publicURL) {
 		return raw // no app is registered yet, and only its developer opens this service
 	}
-	if loopback := net.ParseIP(u.Hostname()); !p.Livemode && (u.Scheme == "https" || u.Scheme == "http") &&
+	if loopback := net.ParseIP(u.Hostname()); !p.Live && (u.Scheme == "https" || u.Scheme == "http") &&
 		(u.Hostname() == "localhost" || loopback != nil && loopback.IsLoopback()) {
 		return raw // a developer's own machine
 	}

@@ -93,7 +93,7 @@ func TestNotForMeEndsTheLink(t *testing.T) {
 func TestTextMessagesEndByAPressAndNeverByALook(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, func(p *linkpage.Params) {
-		p.OneWay = func(string, string, bool) bool { return true }
+		p.OneWay = func(string, invite.Place) bool { return true }
 	})
 	m := s.Invite(tracktest.Options{Channel: invite.SMS})
 	stop := "/s/" + m.Code.Reveal()

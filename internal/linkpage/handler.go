@@ -44,7 +44,7 @@ type Params struct {
 	Project      func(id string) (config.Project, bool)
 	// OneWay reports whether people cannot reply to the text that a provider sent for
 	// a project, so that the page takes an opt-out back.
-	OneWay func(provider, project string, livemode bool) bool
+	OneWay func(provider string, place invite.Place) bool
 	// PublicURL is where people reach these pages, for handing one over to
 	// another device; empty: where the request came in.
 	PublicURL string
@@ -246,7 +246,7 @@ func (h *handler) stop(c echo.Context) error {
 }
 
 func (h *handler) resumable(p visit.Page) bool {
-	return p.Via == invite.SMS && h.OneWay(p.Provider, p.ProjectID, p.Livemode)
+	return p.Via == invite.SMS && h.OneWay(p.Provider, p.Place)
 }
 
 // readForm reads a form. A malformed body has no fields: the page and its

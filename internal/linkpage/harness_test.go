@@ -92,7 +92,7 @@ func newSite(t testing.TB, change ...func(*linkpage.Params)) *site {
 				return fn != nil && must(fn(ctx, id)), nil
 			},
 		})),
-		OneWay: func(string, string, bool) bool { return false },
+		OneWay: func(string, invite.Place) bool { return false },
 		Pages:  pages, Log: log,
 		Project: func(id string) (config.Project, bool) {
 			return config.Project{ID: id, Brand: config.Brand{Name: "Northwind", Colour: "#2f54eb", SupportEmail: "help@northwind.example", LegalLine: "Northwind GmbH"}}, id == "default"

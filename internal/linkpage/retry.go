@@ -35,7 +35,7 @@ func retryDelay(tries string) (n, seconds int, ok bool) {
 // looks like a bot's is not repeated, nor one that would send another code.
 func (h *handler) retry(c echo.Context, p visit.Page, form url.Values) extra {
 	e := formEvidence(c, form)
-	e.Automated = e.Automated && p.Livemode // in test mode programs press for their product's tests
+	e.Automated = e.Automated && p.Live // in test mode programs press for their product's tests
 	if p.State != visit.Busy || p.AsksCode || e.LooksLike() != visit.Person {
 		return extra{}
 	}

@@ -65,7 +65,7 @@ func (h *handler) show(c echo.Context, p visit.Page, x extra) error {
 		status = http.StatusUnprocessableEntity
 	}
 	pages := h.Pages
-	if own := h.ProjectPages[p.ProjectID]; own != nil {
+	if own := h.ProjectPages[p.Project]; own != nil {
 		pages = own
 	}
 	return writeAs(c, pages, status, state, p.Content.Recipient.Locale, h.data(c, p, x))
@@ -135,11 +135,11 @@ func chosenLanguage(c echo.Context) string {
 
 // data is what the page may show of an invite.
 func (h *handler) data(c echo.Context, p visit.Page, x extra) view.Data {
-	project, _ := h.Project(p.ProjectID) // a project that was taken out of the configuration has no brand left
+	project, _ := h.Project(p.Project) // a project that was taken out of the configuration has no brand left
 	brand := project.Brand
 	d := view.Data{
 		Brand: brand.Name, Colour: brand.Colour, LogoURL: brand.LogoURL, SupportEmail: brand.SupportEmail,
-		LegalLine: brand.LegalLine, PrivacyURL: brand.PrivacyURL, TestMode: !p.Livemode,
+		LegalLine: brand.LegalLine, PrivacyURL: brand.PrivacyURL, TestMode: !p.Live,
 		// The app's logo is on a third party's host, which must not learn of
 		// visitors who only opened a page.
 		App:         view.App{Name: p.App.Name, AuthType: p.App.AuthType},

@@ -69,7 +69,7 @@ func RetryAfter(err error) time.Duration {
 }
 
 // Set finds the minter of a project, mode and Pipedream environment.
-type Set func(project string, livemode bool, environment string) (*Minter, bool)
+type Set func(place invite.Place, environment string) (*Minter, bool)
 
 // Params are what a Minter needs.
 type Params struct {

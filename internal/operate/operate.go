@@ -68,7 +68,7 @@ func (s *Service) Stop(ctx context.Context, by access.Principal, ch invite.Chann
 	if !slices.Contains(Whys(), why) {
 		return false, invite.Errorf(invite.CodeInvalidRequest, "Unknown reason.")
 	}
-	lane := Lane(by.ProjectID, ch, by.Livemode)
+	lane := Lane(by.Project, ch, by.Live)
 	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
 		if changed, err = queue.SetHeld(ctx, tx, lane, by.Actor(), string(why)); err != nil || !changed {
 			return err
@@ -83,7 +83,7 @@ func (s *Service) Resume(ctx context.Context, by access.Principal, ch invite.Cha
 	if err := sends(ch); err != nil {
 		return false, err
 	}
-	lane := Lane(by.ProjectID, ch, by.Livemode)
+	lane := Lane(by.Project, ch, by.Live)
 	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
 		if changed, err = queue.SetGoing(ctx, tx, lane); err != nil || !changed {
 			return err

@@ -11,9 +11,9 @@ import (
 
 // Post is a callback as it came.
 type Post struct {
+	invite.Place
+
 	Provider string // from the path, like all up to AttemptID
-	Project  string
-	Livemode bool
 	// InviteID and AttemptID are empty where the path names none. A vendor's package
 	// may use them only if the signature covers the URL.
 	InviteID, AttemptID string

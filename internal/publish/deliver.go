@@ -69,7 +69,7 @@ func (c *Courier) Deliver(ctx context.Context, j job.Publish, createdAt time.Tim
 	if err != nil {
 		return err
 	}
-	project, ok := c.p.Project(inv.ProjectID)
+	project, ok := c.p.Project(inv.Project)
 	if !ok || project.Webhook == nil {
 		return ErrGone
 	}
@@ -100,7 +100,7 @@ func encodeBody(box *seal.Box, j job.Publish, inv find.Invite, createdAt time.Ti
 		return nil, err
 	}
 	raw, err := json.Marshal(body{
-		ID: j.EventID, Type: j.Type, CreatedAt: createdAt.UTC(), Livemode: inv.Livemode, Data: data{resource},
+		ID: j.EventID, Type: j.Type, CreatedAt: createdAt.UTC(), Livemode: inv.Live, Data: data{resource},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("encode event %s: %w", j.EventID, err)

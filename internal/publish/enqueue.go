@@ -41,7 +41,7 @@ func NewOutbox(jobs Inserter, box *seal.Box, project func(id string) (config.Pro
 // carries what will be posted, made from the invite as it is in this transaction:
 // one made when it is sent would tell of later events under this event's name.
 func (o *Outbox) Enqueue(ctx context.Context, tx pgx.Tx, a ledger.Applied) error {
-	project, ok := o.project(a.ProjectID)
+	project, ok := o.project(a.Project)
 	if !ok || project.Webhook == nil {
 		return nil
 	}
@@ -55,7 +55,7 @@ func (o *Outbox) Enqueue(ctx context.Context, tx pgx.Tx, a ledger.Applied) error
 		if args.Body, err = o.snapshot(ctx, tx, args); err != nil {
 			return fmt.Errorf("enqueue %s of invite %s: %w", name, a.ID, err)
 		}
-		_, err = o.jobs.InsertTx(ctx, tx, args, &river.InsertOpts{MaxAttempts: maxTries, Queue: job.EventsQueue(a.ProjectID)})
+		_, err = o.jobs.InsertTx(ctx, tx, args, &river.InsertOpts{MaxAttempts: maxTries, Queue: job.EventsQueue(a.Project)})
 		if err != nil {
 			return fmt.Errorf("enqueue %s of invite %s: %w", name, a.ID, err)
 		}

@@ -89,7 +89,7 @@ func TestB1EveryTryOfAnEventSendsTheSameBytes(t *testing.T) {
 	}
 	// Once the person is erased, nothing of them waits in a job.
 	k.InTx(func(tx pgx.Tx) error {
-		return ledger.SetErased(t.Context(), tx, []invite.ID{m.ID}, "erased-1", userid.Hash(k.Box, "default", false, "erased-1"))
+		return ledger.SetErased(t.Context(), tx, []invite.ID{m.ID}, "erased-1", userid.Hash(k.Box, invite.Place{Project: "default"}, "erased-1"))
 	})
 	if n := k.Count(`SELECT count(*) FROM ` + migrations.RiverSchema + `.river_job WHERE args ? 'body'`); n != 0 {
 		t.Errorf("%d events keep what they say of an erased person", n)

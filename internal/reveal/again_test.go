@@ -17,18 +17,18 @@ func TestASessionMayLookAgainForAMinute(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
 	made, other := d.Invite(tracktest.Options{}), d.Invite(tracktest.Options{})
-	block, _, err := suppression.Insert(t.Context(), d.Pool, d.Box, suppression.Scope{ProjectID: "default"}, suppression.New{
+	block, _, err := suppression.Insert(t.Context(), d.Pool, d.Box, suppression.Scope{Place: invite.Place{Project: "default"}}, suppression.New{
 		Channel: invite.Email, Kind: invite.ByHand, Address: secret.New("pat@customer.example"), Source: suppression.FromAPI,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	at := func(role access.Role, project string, live bool) access.Principal {
-		p := staff(role, project, live)
+	at := func(role access.Role, place invite.Place) access.Principal {
+		p := staff(role, place)
 		p.Origin.SessionID = invite.New[invite.SessionID]().String()
 		return p
 	}
-	agent := at(access.RoleAgent, "default", false)
+	agent := at(access.RoleAgent, invite.Place{Project: "default"})
 	may := func(by access.Principal, id invite.ID) bool {
 		t.Helper()
 		r, left, ok, err := d.reveal.RecipientAgain(t.Context(), by, id)
@@ -69,9 +69,9 @@ func TestASessionMayLookAgainForAMinute(t *testing.T) {
 	demoted := agent
 	demoted.Role = access.RoleViewer
 	live := agent
-	live.Livemode = true
+	live.Live = true
 	for name, by := range map[string]access.Principal{
-		"another browser": elsewhere, "somebody else": at(access.RoleAdmin, "default", false), "a role that was taken away": demoted, "the other mode": live,
+		"another browser": elsewhere, "somebody else": at(access.RoleAdmin, invite.Place{Project: "default"}), "a role that was taken away": demoted, "the other mode": live,
 	} {
 		if may(by, made.ID) {
 			t.Errorf("shown to %s", name)

@@ -44,7 +44,7 @@ type Params struct {
 	Box       *seal.Box
 	PublicURL string // empty where no page of ours can be reached
 	// Senders are what a project's texts come from, to which opt-outs are said.
-	Senders func(project string, livemode bool) []string
+	Senders func(place invite.Place) []string
 	// Publish hands events out on, in the transaction that made them true.
 	Publish func(ctx context.Context, tx pgx.Tx, a ledger.Applied) error
 }
@@ -98,7 +98,7 @@ func (s *Service) Blocked(ctx context.Context, by access.Principal, id invite.Su
 }
 
 func (s *Service) blocked(ctx context.Context, by access.Principal, id invite.SuppressionID) (suppression.Row, secret.Text, error) {
-	scope := suppression.Scope{ProjectID: by.ProjectID, Livemode: by.Livemode, Senders: s.p.Senders(by.ProjectID, by.Livemode)}
+	scope := suppression.Scope{Place: by.Place, Senders: s.p.Senders(by.Place)}
 	row, err := suppression.Get(ctx, s.p.DB, scope, id)
 	if errors.Is(err, suppression.ErrNotFound) {
 		err = invite.Errorf(invite.CodeSuppressionNotFound, "There is no suppression %s here.", id)
@@ -137,7 +137,7 @@ func (s *Service) Link(ctx context.Context, by access.Principal, id invite.ID, w
 			return err
 		}
 		// Read under the lock: a corrected address retires codes.
-		inv, err := find.Get(ctx, tx, by.ProjectID, by.Livemode, id)
+		inv, err := find.Get(ctx, tx, by.Place, id)
 		if err != nil {
 			return err
 		}
@@ -167,7 +167,7 @@ func (s *Service) Link(ctx context.Context, by access.Principal, id invite.ID, w
 }
 
 func (s *Service) get(ctx context.Context, by access.Principal, id invite.ID) (find.Invite, error) {
-	inv, err := find.Get(ctx, s.p.DB, by.ProjectID, by.Livemode, id)
+	inv, err := find.Get(ctx, s.p.DB, by.Place, id)
 	if errors.Is(err, find.ErrNotFound) {
 		err = invite.Errorf(invite.CodeInviteNotFound, "There is no invite %s here.", id)
 	}

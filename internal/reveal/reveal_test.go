@@ -22,8 +22,8 @@ import (
 
 const publicURL = "https://go.acme.example"
 
-func staff(role access.Role, project string, livemode bool) access.Principal {
-	return access.Staff(invite.New[invite.StaffID]().String(), role, project, livemode)
+func staff(role access.Role, place invite.Place) access.Principal {
+	return access.Staff(invite.New[invite.StaffID]().String(), role, place)
 }
 
 type desk struct {
@@ -42,7 +42,7 @@ func newDesk(t *testing.T) *desk {
 // with makes the service for a public URL.
 func (d *desk) with(publicURL string) *reveal.Service {
 	s, err := reveal.New(reveal.Params{
-		DB: d.Pool, Box: d.Box, PublicURL: publicURL, Senders: func(string, bool) []string { return nil },
+		DB: d.Pool, Box: d.Box, PublicURL: publicURL, Senders: func(invite.Place) []string { return nil },
 		Publish: func(context.Context, pgx.Tx, ledger.Applied) error { d.published++; return nil },
 	})
 	if err != nil {
@@ -54,7 +54,7 @@ func (d *desk) with(publicURL string) *reveal.Service {
 // log is what the audit log says, as "act target why".
 func (d *desk) log(t *testing.T) []string {
 	t.Helper()
-	page, _, err := account.ListAudit(t.Context(), d.Pool, account.AuditFilter{ProjectID: "default", Limit: 100})
+	page, _, err := account.ListAudit(t.Context(), d.Pool, account.AuditFilter{Place: invite.Place{Project: "default"}, Limit: 100})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +69,7 @@ func TestUnmaskingShowsOneRecordAndIsAudited(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
 	made := d.Invite(tracktest.Options{})
-	agent := staff(access.RoleAgent, "default", false)
+	agent := staff(access.RoleAgent, invite.Place{Project: "default"})
 	got, err := d.reveal.Recipient(t.Context(), agent, made.ID)
 	if err != nil || got.Email != "pat@customer.example" || got.Phone != "+12025550100" {
 		t.Fatalf("shown %q %q, %v", got.Email, got.Phone, err)
@@ -84,7 +84,7 @@ func TestALinkIsCopiedForAReasonAndStandsOnTheTimeline(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
 	made := d.Invite(tracktest.Options{})
-	agent := staff(access.RoleAgent, "default", false)
+	agent := staff(access.RoleAgent, invite.Place{Project: "default"})
 	link, err := d.reveal.Link(t.Context(), agent, made.ID, reveal.InPerson)
 	if err != nil || link.Reveal() != publicURL+"/c/"+made.Code.Reveal() {
 		t.Fatalf("given a link that leads elsewhere, %v", err)
@@ -100,7 +100,7 @@ func TestALinkIsCopiedForAReasonAndStandsOnTheTimeline(t *testing.T) {
 	if last.Type != invite.EventCopied || last.Actor != invite.ActorStaff || last.ActorID != agent.ID || last.Data.Why != "in_person" || d.published != 1 {
 		t.Errorf("the timeline ends with %+v, published %d times", last, d.published)
 	}
-	if inv, err := find.Get(t.Context(), d.Pool, "default", false, made.ID); err != nil || inv.Status != invite.Active || inv.Progress != invite.NotOpened {
+	if inv, err := find.Get(t.Context(), d.Pool, invite.Place{Project: "default"}, made.ID); err != nil || inv.Status != invite.Active || inv.Progress != invite.NotOpened {
 		t.Errorf("copying changed the invite to %s %s, %v", inv.Status, inv.Progress, err)
 	}
 }
@@ -109,7 +109,7 @@ func TestNothingIsShownToWhomItIsNotFor(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
 	made := d.Invite(tracktest.Options{})
-	id, _, err := suppression.Insert(t.Context(), d.Pool, d.Box, suppression.Scope{ProjectID: "default"}, suppression.New{
+	id, _, err := suppression.Insert(t.Context(), d.Pool, d.Box, suppression.Scope{Place: invite.Place{Project: "default"}}, suppression.New{
 		Channel: invite.Email, Kind: invite.ByHand, Address: secret.New("pat@customer.example"), Source: suppression.FromAPI,
 	})
 	if err != nil {
@@ -119,11 +119,11 @@ func TestNothingIsShownToWhomItIsNotFor(t *testing.T) {
 		by   access.Principal
 		want error // nil: as not found
 	}{
-		"a viewer":        {staff(access.RoleViewer, "default", false), reveal.ErrForbidden},
-		"no role":         {staff("", "default", false), reveal.ErrForbidden},
-		"a key":           {access.Principal{Kind: access.KindKey, ID: "key_x", ProjectID: "default", Role: access.RoleAdmin}, reveal.ErrForbidden},
-		"another project": {staff(access.RoleAdmin, "other", false), nil},
-		"the other mode":  {staff(access.RoleAdmin, "default", true), nil},
+		"a viewer":        {staff(access.RoleViewer, invite.Place{Project: "default"}), reveal.ErrForbidden},
+		"no role":         {staff("", invite.Place{Project: "default"}), reveal.ErrForbidden},
+		"a key":           {access.Principal{Kind: access.KindKey, ID: "key_x", Place: invite.Place{Project: "default"}, Role: access.RoleAdmin}, reveal.ErrForbidden},
+		"another project": {staff(access.RoleAdmin, invite.Place{Project: "other"}), nil},
+		"the other mode":  {staff(access.RoleAdmin, invite.Place{Project: "default", Live: true}), nil},
 	} {
 		_, err1 := d.reveal.Recipient(t.Context(), c.by, made.ID)
 		_, err2 := d.reveal.Link(t.Context(), c.by, made.ID, reveal.InPerson)
@@ -137,7 +137,7 @@ func TestNothingIsShownToWhomItIsNotFor(t *testing.T) {
 	if got := d.log(t); len(got) != 0 {
 		t.Errorf("what was not shown is in the log: %v", got)
 	}
-	address, err := d.reveal.Blocked(t.Context(), staff(access.RoleAgent, "default", false), id)
+	address, err := d.reveal.Blocked(t.Context(), staff(access.RoleAgent, invite.Place{Project: "default"}), id)
 	if err != nil || address.Reveal() != "pat@customer.example" || len(d.log(t)) != 1 {
 		t.Errorf("an agent is shown the blocked address with %v, %d entries", err, len(d.log(t)))
 	}
@@ -146,7 +146,7 @@ func TestNothingIsShownToWhomItIsNotFor(t *testing.T) {
 func TestNoLinkIsGivenThatLeadsNowhere(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
-	lead := staff(access.RoleLead, "default", false)
+	lead := staff(access.RoleLead, invite.Place{Project: "default"})
 	ended := d.Invite(tracktest.Options{})
 	d.InTx(func(tx pgx.Tx) error {
 		_, err := ledger.Append(t.Context(), tx, d.Box, ended.ID, invite.Event{Type: invite.EventRevoked})

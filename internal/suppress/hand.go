@@ -64,7 +64,7 @@ type Query struct {
 // and where the next page begins. Errors: invalid_request for a text that is no
 // address.
 func (s *Service) List(ctx context.Context, p access.Principal, q Query) ([]Suppression, invite.SuppressionID, error) {
-	f := suppression.Filter{Scope: s.scope(p.ProjectID, p.Livemode), Channel: q.Channel, Kind: q.Kind, Since: q.Since, After: q.After, Limit: q.Limit}
+	f := suppression.Filter{Scope: s.scope(p.Place), Channel: q.Channel, Kind: q.Kind, Since: q.Since, After: q.After, Limit: q.Limit}
 	if q.Recipient != "" {
 		ch, address, ok := parseAddress(q.Recipient, p)
 		if !ok {
@@ -90,7 +90,7 @@ func (s *Service) List(ctx context.Context, p access.Principal, q Query) ([]Supp
 // CountSince counts the standing blocks of a principal's project that are newer
 // than since, as List with that Query lists them, up to most.
 func (s *Service) CountSince(ctx context.Context, p access.Principal, since time.Time, most int) (int, error) {
-	return suppression.Count(ctx, s.p.DB, suppression.Filter{Scope: s.scope(p.ProjectID, p.Livemode), Since: since}, most)
+	return suppression.Count(ctx, s.p.DB, suppression.Filter{Scope: s.scope(p.Place), Since: since}, most)
 }
 
 // Add blocks an address by hand; the bool reports whether there was none before.
@@ -104,7 +104,7 @@ func (s *Service) Add(ctx context.Context, p access.Principal, a Add) (Suppressi
 	if err != nil {
 		return Suppression{}, false, err
 	}
-	scope := s.scope(p.ProjectID, p.Livemode)
+	scope := s.scope(p.Place)
 	var id invite.SuppressionID
 	var fresh bool
 	err = postgres.InTx(ctx, s.p.DB, func(tx pgx.Tx) error {
@@ -130,7 +130,7 @@ func (s *Service) Add(ctx context.Context, p access.Principal, a Add) (Suppressi
 // Get returns a block of a principal's project, standing or lifted. Errors:
 // suppression_not_found.
 func (s *Service) Get(ctx context.Context, p access.Principal, id invite.SuppressionID) (Suppression, error) {
-	r, err := suppression.Get(ctx, s.p.DB, s.scope(p.ProjectID, p.Livemode), id)
+	r, err := suppression.Get(ctx, s.p.DB, s.scope(p.Place), id)
 	if errors.Is(err, suppression.ErrNotFound) {
 		return Suppression{}, invite.Errorf(invite.CodeSuppressionNotFound, "There is no suppression %s here.", id)
 	}
@@ -170,7 +170,7 @@ func (s *Service) Lift(ctx context.Context, p access.Principal, id invite.Suppre
 	if err != nil {
 		return Suppression{}, err
 	}
-	scope := s.scope(p.ProjectID, p.Livemode)
+	scope := s.scope(p.Place)
 	r, err := suppression.Get(ctx, s.p.DB, scope, id)
 	if errors.Is(err, suppression.ErrNotFound) {
 		return Suppression{}, invite.Errorf(invite.CodeSuppressionNotFound, "There is no suppression %s for this key.", id)
@@ -217,7 +217,7 @@ func (s *Service) unlist(ctx context.Context, p access.Principal, b Suppression)
 	if b.Channel != invite.Email || b.Recipient.IsZero() {
 		return true, nil
 	}
-	l, ok := s.p.Unlister(p.ProjectID, p.Livemode)
+	l, ok := s.p.Unlister(p.Place)
 	if !ok {
 		return true, nil
 	}
@@ -235,7 +235,7 @@ func (s *Service) unlist(ctx context.Context, p access.Principal, b Suppression)
 
 func (s *Service) open(r suppression.Row) (Suppression, error) {
 	out := Suppression{
-		ID: r.ID, Livemode: r.Livemode, Channel: r.Channel, Kind: r.Kind, Source: r.Source, InviteID: r.InviteID,
+		ID: r.ID, Livemode: r.Live, Channel: r.Channel, Kind: r.Kind, Source: r.Source, InviteID: r.InviteID,
 		CreatedAt: r.CreatedAt, LiftedAt: r.LiftedAt,
 	}
 	var err1, err2 error
@@ -271,7 +271,7 @@ func parseAddress(text string, p access.Principal) (invite.Channel, string, bool
 		return invite.Email, email, true
 	}
 	read := contact.ParsePhone
-	if !p.Livemode {
+	if !p.Live {
 		read = contact.ParsePhoneTest
 	}
 	phone, err := read(text, "")

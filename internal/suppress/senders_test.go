@@ -16,8 +16,8 @@ func TestAnOptOutToOneSenderKeepsAllOfAProjectFromWriting(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	const phone, second = "+12025550123", "+15005550001"
-	said := suppression.Scope{ProjectID: "default", Senders: []string{second}}
-	both := suppression.Scope{ProjectID: "default", Senders: []string{sender, second}}
+	said := suppression.Scope{Place: invite.Place{Project: "default"}, Senders: []string{second}}
+	both := suppression.Scope{Place: invite.Place{Project: "default"}, Senders: []string{sender, second}}
 	if _, _, err := suppression.Insert(t.Context(), w.Pool, w.Box, said, suppression.New{
 		Channel: invite.SMS, Kind: invite.OptOut, Address: secret.New(phone), Source: suppression.FromReply,
 	}); err != nil {
@@ -33,10 +33,10 @@ func TestAnOptOutToOneSenderKeepsAllOfAProjectFromWriting(t *testing.T) {
 	if n := standing(both); n != 1 {
 		t.Errorf("%d blocks stand for a project with both senders", n)
 	}
-	if n := standing(suppression.Scope{ProjectID: "other", Senders: []string{sender}}); n != 0 {
+	if n := standing(suppression.Scope{Place: invite.Place{Project: "other"}, Senders: []string{sender}}); n != 0 {
 		t.Errorf("%d blocks stand for a project without the sender", n)
 	}
-	other := suppression.Scope{ProjectID: "other", Senders: both.Senders}
+	other := suppression.Scope{Place: invite.Place{Project: "other"}, Senders: both.Senders}
 	rows, _, err := suppression.List(t.Context(), w.Pool, suppression.Filter{Scope: other, Limit: 10})
 	if err != nil || len(rows) != 1 || rows[0].Sender != second {
 		t.Errorf("listed %+v, %v", rows, err)
@@ -54,8 +54,8 @@ func TestAnOptOutToOneSenderKeepsAllOfAProjectFromWriting(t *testing.T) {
 func TestAnOptOutInAReportBelongsToTheSenderOfItsProvider(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, func(p *suppress.Params) {
-		p.Senders = func(string, bool) []string { return []string{sender, "+15005550001"} }
-		p.SenderOf = func(name, _ string, _ bool) string { return map[string]string{"p": "+15005550001"}[name] }
+		p.Senders = func(invite.Place) []string { return []string{sender, "+15005550001"} }
+		p.SenderOf = func(name string, _ invite.Place) string { return map[string]string{"p": "+15005550001"}[name] }
 	})
 	m := w.Invite(tracktest.Options{Channel: invite.SMS})
 	w.happen(m, invite.Rejected, invite.OptedOut)

@@ -29,12 +29,12 @@ type Params struct {
 	Box *seal.Box
 	// Senders are what a project's texts come from, the first choice first; none when
 	// it sends none.
-	Senders func(project string, livemode bool) []string
+	Senders func(place invite.Place) []string
 	// SenderOf is the one of them that a provider sends from; empty when it is not
 	// known.
-	SenderOf func(provider, project string, livemode bool) string
+	SenderOf func(provider string, place invite.Place) string
 	// Unlister of a project's mail provider; false when it has none.
-	Unlister func(project string, livemode bool) (provider.Unlister, bool)
+	Unlister func(place invite.Place) (provider.Unlister, bool)
 	// Scripted reports whether an address of test mode has a scripted fate. Such a
 	// fate is met anew each time, so it blocks nothing.
 	Scripted func(address string) bool
@@ -58,8 +58,8 @@ func New(p Params) (*Service, error) {
 	return &Service{p: p}, nil
 }
 
-func (s *Service) scope(project string, livemode bool) suppression.Scope {
-	return suppression.Scope{ProjectID: project, Livemode: livemode, Senders: s.p.Senders(project, livemode)}
+func (s *Service) scope(place invite.Place) suppression.Scope {
+	return suppression.Scope{Place: place, Senders: s.p.Senders(place)}
 }
 
 // Note adds the blocks that follow from what became of an invite's messages,
@@ -103,16 +103,16 @@ func (s *Service) note(ctx context.Context, tx pgx.Tx, a ledger.Applied, d invit
 		return fmt.Errorf("content of invite %s is not what was sealed", a.ID) // the decoder would quote it
 	}
 	address := content.Recipient.Address(d.Channel)
-	if address == "" || !a.Livemode && s.p.Scripted(address) {
+	if address == "" || !a.Live && s.p.Scripted(address) {
 		return nil
 	}
-	scope := s.scope(a.ProjectID, a.Livemode)
+	scope := s.scope(a.Place)
 	if kind == invite.OptOut {
 		if len(scope.Senders) == 0 {
 			return nil
 		}
 		// It was said to the sender of this message, where START can undo it.
-		if from := s.p.SenderOf(d.Provider, a.ProjectID, a.Livemode); from != "" {
+		if from := s.p.SenderOf(d.Provider, a.Place); from != "" {
 			scope.Senders = append([]string{from}, scope.Senders...)
 		}
 	}

@@ -48,9 +48,9 @@ func newWorld(t *testing.T, change ...func(*suppress.Params)) *world {
 	t.Cleanup(lists.Close)
 	mail := sendgrid.New(sendgrid.Params{BaseURL: lists.URL, APIKey: secret.New("SG.k")})
 	p := suppress.Params{
-		DB: w.Pool, Box: w.Box, Senders: func(string, bool) []string { return []string{sender} },
-		Unlister: func(string, bool) (provider.Unlister, bool) { return mail, true },
-		SenderOf: func(string, string, bool) string { return "" },
+		DB: w.Pool, Box: w.Box, Senders: func(invite.Place) []string { return []string{sender} },
+		Unlister: func(invite.Place) (provider.Unlister, bool) { return mail, true },
+		SenderOf: func(string, invite.Place) string { return "" },
 		Scripted: func(a string) bool { return strings.HasSuffix(a, "@connectlink.test") },
 	}
 	for _, f := range change {
@@ -64,7 +64,7 @@ func newWorld(t *testing.T, change ...func(*suppress.Params)) *world {
 }
 
 func (w *world) principal() access.Principal {
-	return access.Principal{Kind: "key", ID: invite.New[invite.KeyID]().String(), ProjectID: "default"}
+	return access.Principal{Kind: "key", ID: invite.New[invite.KeyID]().String(), Place: invite.Place{Project: "default"}}
 }
 
 // happen records what became of an invite's message, and notes what follows.
@@ -84,7 +84,7 @@ func (w *world) happen(m tracktest.Made, s invite.DeliveryStatus, r invite.Reaso
 // blocked lists the kinds that stand against an address.
 func (w *world) blocked(project string, ch invite.Channel, address string) []invite.Block {
 	w.t.Helper()
-	keys := suppression.Keys(w.Box, suppression.Scope{ProjectID: project, Senders: []string{sender}}, ch, address)
+	keys := suppression.Keys(w.Box, suppression.Scope{Place: invite.Place{Project: project}, Senders: []string{sender}}, ch, address)
 	list, err := suppression.ListStanding(w.t.Context(), w.Pool, keys)
 	if err != nil {
 		w.t.Fatal(err)
@@ -142,7 +142,7 @@ func TestF01AnUnsubscribedAddressIsAnOptOut(t *testing.T) {
 	w := newWorld(t)
 	m := w.Invite(tracktest.Options{})
 	w.happen(m, invite.Suppressed, invite.Unsubscribed)
-	by := access.Principal{ProjectID: "default", Kind: access.KindKey, ID: "key_1"}
+	by := access.Principal{Place: invite.Place{Project: "default"}, Kind: access.KindKey, ID: "key_1"}
 	list, _, err := w.List(t.Context(), by, suppress.Query{Limit: 10})
 	if err != nil || len(list) != 1 || list[0].Kind != invite.UnsubscribedBlock || list[0].Kind.Liftable() {
 		t.Fatalf("%+v, %v", list, err)
@@ -239,7 +239,7 @@ func TestAKeyThatMayOnlySendLiftsOursAndSaysSo(t *testing.T) {
 		t.Errorf("%+v %v", got, err)
 	}
 	other := p
-	other.ProjectID = "other"
+	other.Project = "other"
 	if _, err := w.Lift(t.Context(), other, list[0].ID, "x"); invite.CodeOf(err) != invite.CodeSuppressionNotFound {
 		t.Errorf("by another project: %v", err)
 	}
@@ -248,7 +248,7 @@ func TestAKeyThatMayOnlySendLiftsOursAndSaysSo(t *testing.T) {
 func TestWhatStaffBlockAndLiftIsAudited(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	lead := access.Staff(invite.New[invite.StaffID]().String(), access.RoleLead, "default", false)
+	lead := access.Staff(invite.New[invite.StaffID]().String(), access.RoleLead, invite.Place{Project: "default"})
 	added, fresh, err := w.Add(t.Context(), lead, suppress.Add{Email: "pat@customer.example", Reason: "asked by phone"})
 	if err != nil || !fresh {
 		t.Fatalf("add: %t, %v", fresh, err)
@@ -262,7 +262,7 @@ func TestWhatStaffBlockAndLiftIsAudited(t *testing.T) {
 	if got, err := w.Service.Get(t.Context(), lead, added.ID); err != nil || got.LiftedAt == nil {
 		t.Errorf("after lifting it reads %+v, %v", got, err)
 	}
-	page, _, err := account.ListAudit(t.Context(), w.Pool, account.AuditFilter{ProjectID: "default", Limit: 10})
+	page, _, err := account.ListAudit(t.Context(), w.Pool, account.AuditFilter{Place: invite.Place{Project: "default"}, Limit: 10})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/store/queue"
 )
@@ -94,8 +95,8 @@ func (a *Availability) renew(ctx context.Context) error {
 
 // Missed records that a post of a provider for a project and mode was not taken,
 // or came late. The cause is one of package queue's.
-func (a *Availability) Missed(ctx context.Context, provider, project string, livemode bool, cause string) {
-	scope := queue.GapScope(provider, project, livemode)
+func (a *Availability) Missed(ctx context.Context, provider string, place invite.Place, cause string) {
+	scope := queue.GapScope(provider, place)
 	a.mu.Lock()
 	_, known := a.gaps[scope]
 	a.gaps[scope] = cause

@@ -46,7 +46,7 @@ func (t *Tracker) Settle(ctx context.Context, c Check) error {
 	if cand.AccountID != "" {
 		return nil
 	}
-	accounts, ok := t.p.Accounts(cand.ProjectID, cand.Livemode, cand.Environment)
+	accounts, ok := t.p.Accounts(cand.Place, cand.Environment)
 	if !ok {
 		return fmt.Errorf("confirm account for invite %s: %w: its Pipedream project is not configured", cand.ID, ErrLater)
 	}
@@ -161,7 +161,7 @@ func (t *Tracker) confirm(ctx context.Context, id invite.ID) (bool, error) {
 }
 
 func budgetKey(c ledger.Candidate) string {
-	return fmt.Sprintf("%s/%t/%s", c.ProjectID, c.Livemode, c.Environment)
+	return fmt.Sprintf("%s/%t/%s", c.Project, c.Live, c.Environment)
 }
 
 // openUser returns the external user of a candidate. Errors: ErrLater, because a
@@ -176,7 +176,7 @@ func (t *Tracker) openUser(c ledger.Candidate) (string, error) {
 
 // look lists the accounts of a candidate's user and app, and connects new ones.
 func (t *Tracker) look(ctx context.Context, c ledger.Candidate, source string) (bool, error) {
-	accounts, ok := t.p.Accounts(c.ProjectID, c.Livemode, c.Environment)
+	accounts, ok := t.p.Accounts(c.Place, c.Environment)
 	if !ok {
 		return false, fmt.Errorf("look for accounts of invite %s: %w: its Pipedream project is not configured", c.ID, ErrLater)
 	}

@@ -107,7 +107,7 @@ func (w *world) history(t *testing.T, seed uint64, number int, forged, taken *at
 			list = list[n:]
 			if len(posts) > 0 {
 				raw, header := w.mailPost(posts...)
-				if err := w.SendGrid(t.Context(), "default", false, raw, header); err != nil {
+				if err := w.SendGrid(t.Context(), invite.Place{Project: "default"}, raw, header); err != nil {
 					t.Errorf("history %d of seed %d: %v", number, seed, err)
 					return delivery{}, false
 				}
@@ -184,5 +184,5 @@ func (w *world) forge(r *rand.Rand, m tracktest.Made, attempt invite.AttemptID, 
 		const stamp = "X-Twilio-Email-Event-Webhook-Timestamp"
 		header.Set(stamp, header.Get(stamp)+"0")
 	}
-	return errors.Is(w.SendGrid(w.t.Context(), "default", false, raw, header), track.ErrForged)
+	return errors.Is(w.SendGrid(w.t.Context(), invite.Place{Project: "default"}, raw, header), track.ErrForged)
 }

@@ -91,8 +91,8 @@ func (t *Tracker) tryAgain(ctx context.Context, tx pgx.Tx, u ledger.Unmatched) (
 		t.p.Log.WarnContext(ctx, "a kept callback cannot be opened", "provider", u.Provider, "err", err)
 		return fact{}, false, nil
 	}
-	of := origin{provider: u.Provider, project: u.ProjectID, livemode: u.Livemode}
-	callbacks, ok := t.p.Callbacks(of.provider, of.project, of.livemode)
+	of := origin{provider: u.Provider, Place: u.Place}
+	callbacks, ok := t.p.Callbacks(of.provider, of.Place)
 	if !ok {
 		return fact{}, false, nil // the provider was taken out of the configuration
 	}

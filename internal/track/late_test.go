@@ -95,7 +95,7 @@ func TestLateBounceOfAnotherModeOrOfLongAgoMatchesNothing(t *testing.T) {
 	w.startedAgo(a, 6*24*time.Hour)
 	w.takeMail(lateBounce("pat@customer.example", "late-1", time.Now()))
 	raw, header := w.mailPost(lateBounce("pat@customer.example", "late-2", time.Now().Add(-6*24*time.Hour)))
-	if err := w.SendGrid(t.Context(), "default", true, raw, header); err != nil {
+	if err := w.SendGrid(t.Context(), invite.Place{Project: "default", Live: true}, raw, header); err != nil {
 		t.Fatal(err)
 	}
 	if d := w.delivery(m); d.Status != "sending" {
@@ -225,7 +225,7 @@ func TestBatchesOfAMegabyteAndMoreCompressedOrNot(t *testing.T) {
 	if len(raw) < 1<<20 {
 		t.Fatalf("a batch of %d bytes is no test", len(raw))
 	}
-	if err := w.SendGrid(t.Context(), "default", false, raw, header); err != nil {
+	if err := w.SendGrid(t.Context(), invite.Place{Project: "default"}, raw, header); err != nil {
 		t.Fatal(err)
 	}
 	if d := w.delivery(m); d.Status != "delivered" {
@@ -246,11 +246,11 @@ func TestBatchesOfAMegabyteAndMoreCompressedOrNot(t *testing.T) {
 	_, _ = z.Write(plain)
 	_ = z.Close()
 	header = w.sign(zipped.Bytes()) // what travels is signed
-	if err := w.SendGrid(t.Context(), "default", false, zipped.Bytes(), header); !errors.Is(err, track.ErrMalformed) {
+	if err := w.SendGrid(t.Context(), invite.Place{Project: "default"}, zipped.Bytes(), header); !errors.Is(err, track.ErrMalformed) {
 		t.Errorf("compressed, and not said to be: %v", err)
 	}
 	header.Set("Content-Encoding", "gzip")
-	if err := w.SendGrid(t.Context(), "default", false, zipped.Bytes(), header); err != nil {
+	if err := w.SendGrid(t.Context(), invite.Place{Project: "default"}, zipped.Bytes(), header); err != nil {
 		t.Fatal(err)
 	}
 	if d := w.delivery(second); d.Status != "delivered" {
@@ -268,7 +268,7 @@ func TestStatusAsJSON(t *testing.T) {
 	body := []byte(`{"MessageSid":"SM0123456789abcdef0123456789abcdef","MessageStatus":"undelivered","ErrorCode":30006,"To":"+12025550100","More":{"a":1}}`)
 	digest := sha256.Sum256(body)
 	c := provider.Post{
-		Provider: "twilio", Project: "default", InviteID: m.ID.String(), AttemptID: attempt.String(), Header: http.Header{}, Raw: body,
+		Provider: "twilio", Place: invite.Place{Project: "default"}, InviteID: m.ID.String(), AttemptID: attempt.String(), Header: http.Header{}, Raw: body,
 		RequestURI: "/hooks/twilio/status/default/test/" + m.ID.String() + "/" + attempt.String() + "?bodySHA256=" + hex.EncodeToString(digest[:]),
 	}
 	mac := hmac.New(sha1.New, []byte(authToken))

@@ -21,7 +21,7 @@ import (
 func (w *world) takeMail(events ...map[string]any) {
 	w.t.Helper()
 	raw, header := w.mailPost(events...)
-	if err := w.SendGrid(w.t.Context(), "default", false, raw, header); err != nil {
+	if err := w.SendGrid(w.t.Context(), invite.Place{Project: "default"}, raw, header); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -162,13 +162,13 @@ func TestForgedOrForeignCallbacksChangeNothing(t *testing.T) {
 	ma, ta := w.Attempt(mail, "sendgrid", "open"), w.Attempt(text, "twilio", "open")
 
 	raw, header := w.mailPost(mailEvent(mail, ma, "bounce", "e1", time.Now(), nil))
-	if err := w.SendGrid(t.Context(), "default", false, append(slices.Clone(raw), ' '), header); !errors.Is(err, track.ErrForged) {
+	if err := w.SendGrid(t.Context(), invite.Place{Project: "default"}, append(slices.Clone(raw), ' '), header); !errors.Is(err, track.ErrForged) {
 		t.Errorf("altered mail post: %v", err)
 	}
-	if err := w.SendGrid(t.Context(), "default", false, raw, http.Header{}); !errors.Is(err, track.ErrForged) {
+	if err := w.SendGrid(t.Context(), invite.Place{Project: "default"}, raw, http.Header{}); !errors.Is(err, track.ErrForged) {
 		t.Errorf("unsigned mail post: %v", err)
 	}
-	if err := w.SendGrid(t.Context(), "other", false, raw, header); !errors.Is(err, track.ErrUnknown) {
+	if err := w.SendGrid(t.Context(), invite.Place{Project: "other"}, raw, header); !errors.Is(err, track.ErrUnknown) {
 		t.Errorf("mail post to another project: %v", err)
 	}
 	c := textPost(text, ta, "failed", "30005")

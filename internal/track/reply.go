@@ -22,7 +22,7 @@ import (
 // every message is stored, or was before. Errors: ErrUnknown, ErrForged,
 // ErrMalformed, and those of the database.
 func (t *Tracker) Replies(ctx context.Context, p provider.Post) (provider.Answer, error) {
-	callbacks, ok := t.p.Callbacks(p.Provider, p.Project, p.Livemode)
+	callbacks, ok := t.p.Callbacks(p.Provider, p.Place)
 	if !ok {
 		return provider.Answer{}, ErrUnknown
 	}
@@ -33,7 +33,7 @@ func (t *Tracker) Replies(ctx context.Context, p provider.Post) (provider.Answer
 	if err != nil {
 		return provider.Answer{}, ErrMalformed
 	}
-	of := origin{provider: p.Provider, project: p.Project, livemode: p.Livemode}
+	of := origin{provider: p.Provider, Place: p.Place}
 	for _, r := range replies {
 		if err := t.inTx(ctx, func(tx pgx.Tx) error { return t.reply(ctx, tx, of, r) }); err != nil {
 			return provider.Answer{}, fmt.Errorf("take a reply: %w", err)
@@ -59,7 +59,7 @@ func (t *Tracker) reply(ctx context.Context, tx pgx.Tx, of origin, in provider.R
 			return err
 		}
 	}
-	scope := suppression.Scope{ProjectID: of.project, Livemode: of.livemode, Senders: []string{t.sender(of, in)}}
+	scope := suppression.Scope{Place: of.Place, Senders: []string{t.sender(of, in)}}
 	switch in.Keyword {
 	case provider.Stop:
 		_, _, err = suppression.Insert(ctx, tx, t.p.Box, scope, suppression.New{
@@ -79,7 +79,7 @@ const repliedFor = 31 * 24 * time.Hour
 // repliedTo finds the last text that was sent to the person who replied; zero
 // where there is none.
 func (t *Tracker) repliedTo(ctx context.Context, tx pgx.Tx, of origin, in provider.Reply) (ledger.Attempt, error) {
-	hashes := ledger.AddressTerms(t.p.Box, of.project, of.livemode, in.From.Reveal())
+	hashes := ledger.AddressTerms(t.p.Box, of.Place, in.From.Reveal())
 	if len(hashes) == 0 {
 		return ledger.Attempt{}, nil
 	}
@@ -113,7 +113,7 @@ const maxReply = 1600
 // sender is what the person wrote to: the project's configured one where the
 // message came by it, else what the message itself names.
 func (t *Tracker) sender(of origin, in provider.Reply) string {
-	for _, s := range t.p.Senders(of.project, of.livemode) {
+	for _, s := range t.p.Senders(of.Place) {
 		if slices.Contains(in.To, s) {
 			return s
 		}

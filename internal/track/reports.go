@@ -29,7 +29,7 @@ const postedAtOnce = 250
 // it is stored, or was before. Errors: ErrUnknown, ErrForged, ErrMalformed, and
 // those of the database.
 func (t *Tracker) Reports(ctx context.Context, p provider.Post) error {
-	callbacks, ok := t.p.Callbacks(p.Provider, p.Project, p.Livemode)
+	callbacks, ok := t.p.Callbacks(p.Provider, p.Place)
 	if !ok {
 		return ErrUnknown
 	}
@@ -40,7 +40,7 @@ func (t *Tracker) Reports(ctx context.Context, p provider.Post) error {
 	if err != nil {
 		return ErrMalformed
 	}
-	of := origin{provider: p.Provider, project: p.Project, livemode: p.Livemode}
+	of := origin{provider: p.Provider, Place: p.Place}
 	for chunk := range slices.Chunk(posted, postedAtOnce) {
 		var facts []fact
 		err := t.inTx(ctx, func(tx pgx.Tx) error {
@@ -54,28 +54,29 @@ func (t *Tracker) Reports(ctx context.Context, p provider.Post) error {
 		t.noteReceipts(ctx, facts)
 		t.noteLateReports(ctx, of, facts)
 	}
-	t.p.SawReport(p.Provider, p.Project, p.Livemode)
+	t.p.SawReport(p.Provider, p.Place)
 	return nil
 }
 
 // origin is whose callbacks these are.
 type origin struct {
-	provider, project string
-	livemode          bool
+	invite.Place
+
+	provider string
 }
 
 // guard is the key of a callback behind which it is taken once. Project and mode
 // are part of it: one vendor's account cannot use up the ids of another.
 func (o origin) guard(kind, key string) []byte {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s%s %t %s", kind, o.project, o.livemode, key))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s%s %t %s", kind, o.Project, o.Live, key))
 	return sum[:]
 }
 
 // Missed records that a post of a provider was not answered with 2xx. It ignores
 // projects without that provider: anyone can name such a project.
-func (t *Tracker) Missed(ctx context.Context, name, project string, livemode bool) {
-	if _, ok := t.p.Callbacks(name, project, livemode); ok {
-		t.avail.Missed(ctx, name, project, livemode, queue.GapRefused)
+func (t *Tracker) Missed(ctx context.Context, name string, place invite.Place) {
+	if _, ok := t.p.Callbacks(name, place); ok {
+		t.avail.Missed(ctx, name, place, queue.GapRefused)
 	}
 }
 
@@ -84,7 +85,7 @@ func (t *Tracker) noteLateReports(ctx context.Context, of origin, facts []fact) 
 	now := t.p.Now()
 	for _, f := range facts {
 		if at := f.event.At; !f.inferred && !at.IsZero() && now.Sub(at) > lateReport {
-			t.avail.Missed(ctx, of.provider, of.project, of.livemode, queue.GapLateReport)
+			t.avail.Missed(ctx, of.provider, of.Place, queue.GapLateReport)
 			return
 		}
 	}
@@ -130,7 +131,7 @@ func (t *Tracker) take(ctx context.Context, tx pgx.Tx, of origin, posted []provi
 		if f, ok := r.fact(of.provider); ok {
 			facts = append(facts, f)
 		} else if r.attempt.ID.IsZero() && r.Status != "" {
-			u := ledger.Unmatched{CallbackID: c.ID, ProjectID: of.project, Livemode: of.livemode}
+			u := ledger.Unmatched{CallbackID: c.ID, Place: of.Place}
 			u.Invite, _ = invite.Parse[invite.ID](r.InviteID)
 			u.Attempt, _ = invite.Parse[invite.AttemptID](r.AttemptID)
 			waiting = append(waiting, u)
@@ -196,7 +197,7 @@ func (t *Tracker) match(ctx context.Context, tx pgx.Tx, of origin, reports []rep
 		}
 		messages = append(messages, reports[i].MessageIDs...)
 	}
-	found, err := ledger.FindAttempts(ctx, tx, of.project, of.livemode, of.provider, invites, attempts, messages)
+	found, err := ledger.FindAttempts(ctx, tx, of.Place, of.provider, invites, attempts, messages)
 	if err != nil {
 		return err
 	}
@@ -255,7 +256,7 @@ func (t *Tracker) infer(ctx context.Context, tx pgx.Tx, of origin, reports []rep
 		if !r.ByAddress {
 			continue
 		}
-		hashes := ledger.AddressTerms(t.p.Box, of.project, of.livemode, r.Address.Reveal())
+		hashes := ledger.AddressTerms(t.p.Box, of.Place, r.Address.Reveal())
 		if len(hashes) > 0 {
 			which, list = append(which, i), append(list, ledger.Addressee{Hashes: hashes, At: r.At})
 		}

@@ -127,7 +127,7 @@ func (w *world) pair(t *testing.T, r *rand.Rand, label string, channel invite.Ch
 				id += fmt.Sprint(i) // a copy that SendGrid gave another id
 			}
 			raw, header := w.mailPost(mailEvent(m, attempt, c.name, id, c.at, c.more))
-			if err := w.SendGrid(t.Context(), "default", false, raw, header); err != nil {
+			if err := w.SendGrid(t.Context(), invite.Place{Project: "default"}, raw, header); err != nil {
 				t.Error(err)
 			}
 		}

@@ -60,13 +60,13 @@ type Check struct {
 type Params struct {
 	DB       DB
 	Box      *seal.Box
-	Accounts func(project string, livemode bool, environment string) (Accounts, bool)
+	Accounts func(place invite.Place, environment string) (Accounts, bool)
 	// Callbacks reads the posts of a provider for a project and mode; false where
 	// they do not use it or it cannot reach us.
-	Callbacks func(provider, project string, livemode bool) (provider.Callbacks, bool)
+	Callbacks func(provider string, place invite.Place) (provider.Callbacks, bool)
 	// Senders are what a project's texts come from: messaging services or numbers.
 	// Empty if none is configured.
-	Senders func(project string, livemode bool) []string
+	Senders func(place invite.Place) []string
 	// Publish hands on, in the same transaction, what follows from events.
 	Publish func(ctx context.Context, tx pgx.Tx, applied ledger.Applied) error
 	// Later makes sure, from the same transaction on, that Settle is called
@@ -74,7 +74,7 @@ type Params struct {
 	// at once after the commit as well.
 	Later func(ctx context.Context, tx pgx.Tx, c Check) error
 	// SawReport is told whenever verified reports came.
-	SawReport func(provider, project string, livemode bool)
+	SawReport func(provider string, place invite.Place)
 	// Budget is shared by all polls of one Pipedream project: 5 a second. May be nil.
 	Budget Budget
 	// Silence is the time after which an unreported message of each kind gets

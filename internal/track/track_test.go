@@ -74,12 +74,12 @@ func newWorld(t testing.TB, change ...func(*track.Params)) *world {
 	client := w.Client()
 	p := track.Params{
 		DB: w.Pool, Box: w.Box,
-		Accounts: func(project string, _ bool, _ string) (track.Accounts, bool) { return client, project == "default" },
-		Callbacks: func(name, project string, _ bool) (provider.Callbacks, bool) {
+		Accounts: func(place invite.Place, _ string) (track.Accounts, bool) { return client, place.Project == "default" },
+		Callbacks: func(name string, place invite.Place) (provider.Callbacks, bool) {
 			c, ok := callbacks[name]
-			return c, ok && project == "default"
+			return c, ok && place.Project == "default"
 		},
-		Senders: func(string, bool) []string { return nil },
+		Senders: func(invite.Place) []string { return nil },
 		Publish: func(_ context.Context, _ pgx.Tx, a ledger.Applied) error {
 			w.mu.Lock()
 			defer w.mu.Unlock()
@@ -92,7 +92,7 @@ func newWorld(t testing.TB, change ...func(*track.Params)) *world {
 			w.later = append(w.later, c)
 			return nil
 		},
-		SawReport: func(name, _ string, _ bool) {
+		SawReport: func(name string, _ invite.Place) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			if name == "sendgrid" {
@@ -203,15 +203,15 @@ func textPostAs(sid string, m tracktest.Made, attempt invite.AttemptID, status, 
 
 // formPost is a form as Twilio posts it.
 func formPost(uri string, form url.Values) provider.Post {
-	p := provider.Post{Provider: "twilio", Project: "default", RequestURI: uri, Header: http.Header{}, Raw: []byte(form.Encode())}
+	p := provider.Post{Provider: "twilio", Place: invite.Place{Project: "default"}, RequestURI: uri, Header: http.Header{}, Raw: []byte(form.Encode())}
 	p.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	p.Header.Set(twilio.SignatureHeader, signForm(uri, form))
 	return p
 }
 
 // SendGrid takes a post of SendGrid's.
-func (w *world) SendGrid(ctx context.Context, project string, livemode bool, raw []byte, header http.Header) error {
-	return w.Reports(ctx, provider.Post{Provider: "sendgrid", Project: project, Livemode: livemode, Header: header, Raw: raw})
+func (w *world) SendGrid(ctx context.Context, place invite.Place, raw []byte, header http.Header) error {
+	return w.Reports(ctx, provider.Post{Provider: "sendgrid", Place: place, Header: header, Raw: raw})
 }
 
 // Reply takes a text that a person sent.

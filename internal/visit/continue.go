@@ -60,7 +60,7 @@ func (s *Service) Continue(ctx context.Context, code secret.Text, e Evidence) (P
 	if err != nil || !page.State.open() {
 		return Pressed{Page: page}, err
 	}
-	if !row.Livemode {
+	if !row.Live {
 		e.Automated = false // in test mode programs press for their product's tests
 	}
 	if e.LooksLike() != Person {
@@ -155,9 +155,9 @@ func canReuse(l ledger.HeldLink, p invite.Progress) bool {
 // mint gets a new link; with no transaction open. A failure is recorded and
 // gives a busy press.
 func (s *Service) mint(ctx context.Context, row ledger.Coded, code secret.Text) (mint.Minted, press, error) {
-	minter, ok := s.p.Minters(row.ProjectID, row.Livemode, row.Environment)
+	minter, ok := s.p.Minters(row.Place, row.Environment)
 	if !ok {
-		s.p.Log.ErrorContext(ctx, "no Pipedream project is configured for an invite", "invite_id", row.ID.String(), "project", row.ProjectID)
+		s.p.Log.ErrorContext(ctx, "no Pipedream project is configured for an invite", "invite_id", row.ID.String(), "project", row.Project)
 		return mint.Minted{}, press{state: Busy, after: retryAfter}, nil
 	}
 	user, err := row.OpenUser(s.p.Box, row.ID)

@@ -42,10 +42,10 @@ const (
 
 // Page is what the recipient's page shows. Only State is set for Unknown.
 type Page struct {
+	invite.Place
+
 	State       State
 	InviteID    invite.ID // doubles as the reference that support asks for
-	ProjectID   string
-	Livemode    bool
 	App         invite.App
 	InitiatedBy invite.InitiatedBy
 	// Via is the channel by which the opened link came; empty when the product
@@ -116,7 +116,7 @@ func (s *Service) page(row ledger.Coded) (Page, error) {
 		return Page{State: Unknown}, nil
 	}
 	p := Page{
-		State: state, InviteID: row.ID, ProjectID: row.ProjectID, Livemode: row.Livemode,
+		State: state, InviteID: row.ID, Place: row.Place,
 		App:         invite.App{Slug: row.AppSlug, Name: row.AppName, LogoURL: row.AppLogoURL, AuthType: row.AppAuthType},
 		InitiatedBy: row.InitiatedBy, Now: row.Now, MintFailures: row.MintFailures,
 	}
@@ -231,7 +231,7 @@ func (p Page) ReturnURL(status ReturnStatus) (target string, custom bool) {
 		if u.Host == "" || u.User != nil {
 			return "", false
 		}
-	case scheme == "http" && !p.Livemode && isLoopback(u.Hostname()):
+	case scheme == "http" && !p.Live && isLoopback(u.Hostname()):
 		// A developer's own machine, with a test key.
 	case slices.Contains([]string{"http", "javascript", "data", "vbscript", "file", "blob", "about", "view-source", "intent", "filesystem"}, scheme):
 		// Checked when the invite was made, and again here: this is where it would bite.

@@ -192,8 +192,8 @@ func TestNothingIsSentToWhoWantsNothing(t *testing.T) {
 			t.Errorf("%s: %d messages", name, n)
 		}
 	}
-	if a := <-asked; a.Channel != invite.SMS || a.To.Reveal() != "+12025550100" || a.ProjectID != "default" {
-		t.Errorf("asked for %v %s", a.Channel, a.ProjectID)
+	if a := <-asked; a.Channel != invite.SMS || a.To.Reveal() != "+12025550100" || a.Project != "default" {
+		t.Errorf("asked for %v %s", a.Channel, a.Project)
 	}
 }
 

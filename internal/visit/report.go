@@ -90,7 +90,7 @@ func (s *Service) suppress(ctx context.Context, tx pgx.Tx, row ledger.Coded, r R
 		return nil
 	}
 	err = s.p.Suppress(ctx, tx, Address{
-		InviteID: row.ID, ProjectID: row.ProjectID, Livemode: row.Livemode, Channel: channel, Provider: row.Provider, To: secret.New(address),
+		InviteID: row.ID, Place: row.Place, Channel: channel, Provider: row.Provider, To: secret.New(address),
 	})
 	if err != nil {
 		return fmt.Errorf("suppress an address: %w", err)

@@ -56,7 +56,7 @@ func (s *Service) capped(ctx context.Context, id invite.ID, e invite.Event) erro
 func (s *Service) Seen(ctx context.Context, code secret.Text, e Evidence) error {
 	e.Beacon = true
 	row, ok, err := s.find(ctx, code)
-	e.Automated = e.Automated && row.Livemode // in test mode programs look for their product's tests
+	e.Automated = e.Automated && row.Live // in test mode programs look for their product's tests
 	if err != nil || !ok || row.Progress != invite.NotOpened || !stateOf(row).open() || e.LooksLike() != Person {
 		return err
 	}

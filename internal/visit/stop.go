@@ -50,7 +50,7 @@ func (s *Service) Stop(ctx context.Context, code secret.Text, resume bool, e Evi
 			return err
 		}
 		to := Address{
-			InviteID: row.ID, ProjectID: row.ProjectID, Livemode: row.Livemode,
+			InviteID: row.ID, Place: row.Place,
 			Channel: page.Via, Provider: row.Provider, To: secret.New(content.Recipient.Address(page.Via)), OptOut: page.Via == invite.SMS,
 		}
 		if resume {

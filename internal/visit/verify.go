@@ -119,7 +119,7 @@ func (s *Service) SendPasscode(ctx context.Context, code secret.Text, e Evidence
 	if err != nil || !page.State.open() || row.Verify != invite.VerifyCode {
 		return page, err
 	}
-	if !row.Livemode {
+	if !row.Live {
 		e.Automated = false
 	}
 	if e.LooksLike() != Person {
@@ -169,7 +169,7 @@ func (s *Service) sendPasscode(ctx context.Context, tx pgx.Tx, locked ledger.Loc
 	if row.Via == nil || row.Lane == nil {
 		return false, nil
 	}
-	to := Address{InviteID: row.ID, ProjectID: row.ProjectID, Livemode: row.Livemode, Channel: invite.Channel(*row.Via)}
+	to := Address{InviteID: row.ID, Place: row.Place, Channel: invite.Channel(*row.Via)}
 	address := c.Recipient.Address(to.Channel)
 	if address == "" {
 		return false, nil
@@ -243,7 +243,7 @@ func (s *Service) EnterPasscode(ctx context.Context, code, typed secret.Text, e 
 	if err != nil || !page.State.open() || row.Verify != invite.VerifyCode {
 		return Pressed{Page: page}, err
 	}
-	if !row.Livemode {
+	if !row.Live {
 		e.Automated = false
 	}
 	if e.LooksLike() != Person {

@@ -49,10 +49,10 @@ type Params struct {
 
 // Address is where a message to a recipient goes.
 type Address struct {
-	InviteID  invite.ID
-	ProjectID string
-	Livemode  bool
-	Channel   invite.Channel
+	invite.Place
+
+	InviteID invite.ID
+	Channel  invite.Channel
 	// Provider sent the message that carried the link; empty when it is not known.
 	Provider string
 	To       secret.Text

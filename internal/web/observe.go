@@ -136,7 +136,7 @@ func logRequest(log *slog.Logger, c echo.Context, s *state, route string, took t
 		slog.String("request_id", s.id))
 	if s.known {
 		attrs = append(attrs, slog.String("principal", s.principal.Actor()),
-			slog.String("project", s.principal.ProjectID), slog.Bool("livemode", s.principal.Livemode))
+			slog.String("project", s.principal.Project), slog.Bool("livemode", s.principal.Live))
 	}
 	if s.code != "" {
 		attrs = append(attrs, slog.String("code", string(s.code)))

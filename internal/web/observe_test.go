@@ -47,7 +47,7 @@ func TestTheLineSaysWhoAskedAndWhatCameOfIt(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, nil)
 	s.GET("/x", func(c echo.Context) error {
-		web.SetPrincipal(c, access.Principal{Kind: access.KindKey, ID: "key_1", ProjectID: "default", Livemode: true})
+		web.SetPrincipal(c, access.Principal{Kind: access.KindKey, ID: "key_1", Place: invite.Place{Project: "default", Live: true}})
 		if p, ok := web.Principal(c); !ok || p.ID != "key_1" {
 			t.Errorf("Principal = %v, %v", p, ok)
 		}

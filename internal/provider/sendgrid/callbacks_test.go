@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/provider/providertest"
 	"github.com/connectlink/connectlink/internal/provider/sendgrid"
@@ -54,7 +55,7 @@ func TestCallbacksConform(t *testing.T) {
 				e["event"] = "teleported"
 			}
 			raw, _ := json.Marshal([]any{e})
-			return provider.Post{Provider: sendgrid.Provider, Project: "default", RequestURI: "/hooks/sendgrid/default/live", Raw: append(raw, "\r\n"...)}
+			return provider.Post{Provider: sendgrid.Provider, Place: invite.Place{Project: "default"}, RequestURI: "/hooks/sendgrid/default/live", Raw: append(raw, "\r\n"...)}
 		},
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/provider/providertest"
 	"github.com/connectlink/connectlink/internal/provider/twilio"
@@ -57,7 +58,7 @@ func TestCallbacksConform(t *testing.T) {
 				form.Set("MessageStatus", "teleported")
 			}
 			return provider.Post{
-				Provider: twilio.Provider, Project: "default", InviteID: inviteID, AttemptID: attemptID,
+				Provider: twilio.Provider, Place: invite.Place{Project: "default"}, InviteID: inviteID, AttemptID: attemptID,
 				RequestURI: "/hooks/twilio/status/default/live/" + inviteID + "/" + attemptID, Raw: []byte(form.Encode()),
 			}
 		},
@@ -65,7 +66,7 @@ func TestCallbacksConform(t *testing.T) {
 			sum := sha256.Sum256([]byte(text))
 			form := url.Values{"MessageSid": {"SM" + hex.EncodeToString(sum[:16])}, "From": {from}, "To": {to}, "Body": {text}}
 			return provider.Post{
-				Provider: twilio.Provider, Project: "default", RequestURI: "/hooks/twilio/inbound/default/live", Raw: []byte(form.Encode()),
+				Provider: twilio.Provider, Place: invite.Place{Project: "default"}, RequestURI: "/hooks/twilio/inbound/default/live", Raw: []byte(form.Encode()),
 			}
 		},
 	})

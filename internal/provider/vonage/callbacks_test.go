@@ -85,14 +85,14 @@ func TestCallbacksConform(t *testing.T) {
 				more["status"] = "teleported"
 			}
 			return provider.Post{
-				Provider: vonage.Provider, Project: "default", InviteID: inviteID, AttemptID: attemptID, Header: http.Header{},
+				Provider: vonage.Provider, Place: invite.Place{Project: "default"}, InviteID: inviteID, AttemptID: attemptID, Header: http.Header{},
 				RequestURI: "/hooks/vonage/status/default/live/" + inviteID + "/" + attemptID, Raw: status(more),
 			}
 		},
 		Reply: func(from, to, text string) provider.Post {
 			sum := sha256.Sum256([]byte(text))
 			return provider.Post{
-				Provider: vonage.Provider, Project: "default", Header: http.Header{}, RequestURI: "/hooks/vonage/inbound/default/live",
+				Provider: vonage.Provider, Place: invite.Place{Project: "default"}, Header: http.Header{}, RequestURI: "/hooks/vonage/inbound/default/live",
 				Raw: status(map[string]any{
 					"message_uuid": hex.EncodeToString(sum[:16]), "from": strings.TrimPrefix(from, "+"), "to": strings.TrimPrefix(to, "+"), "text": text,
 				}),

@@ -31,10 +31,10 @@ type Entry struct {
 
 // Audited is an entry as stored.
 type Audited struct {
+	invite.Place
+
 	ID          invite.AuditID    `db:"id"`
 	At          time.Time         `db:"at"`
-	ProjectID   string            `db:"project_id"`
-	Livemode    bool              `db:"livemode"`
 	Actor       string            `db:"actor"`
 	Act         access.Act        `db:"act"`
 	Target      string            `db:"target"`
@@ -68,7 +68,7 @@ func InsertAudit(ctx context.Context, tx pgx.Tx, e Entry) error {
 	_, err := tx.Exec(ctx, `
 		INSERT INTO audit (id, project_id, livemode, actor, act, target, invite_id, why, data, session_id, request_id, place)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
-		invite.New[invite.AuditID](), e.By.ProjectID, e.By.Livemode, e.By.Actor(), string(e.Act), e.Target, e.Invite, e.Why, e.Data,
+		invite.New[invite.AuditID](), e.By.Project, e.By.Live, e.By.Actor(), string(e.Act), e.Target, e.Invite, e.Why, e.Data,
 		session, e.By.Origin.RequestID, e.By.Origin.AddressHash)
 	if err != nil {
 		return fmt.Errorf("insert audit entry %s: %w", e.Act, postgres.Translate(err))
@@ -85,7 +85,7 @@ func FindAct(ctx context.Context, db postgres.DB, by access.Principal, act acces
 	var seconds float64
 	err = db.QueryRow(ctx, `SELECT extract(epoch FROM now() - at)::float8 FROM audit
 		WHERE target = $1 AND act = $2 AND session_id = $3 AND project_id = $4 AND livemode = $5 AND actor = $6 ORDER BY id DESC LIMIT 1`,
-		target, string(act), session, by.ProjectID, by.Livemode, by.Actor()).Scan(&seconds)
+		target, string(act), session, by.Project, by.Live, by.Actor()).Scan(&seconds)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return 0, false, nil
 	}
@@ -98,10 +98,9 @@ func FindAct(ctx context.Context, db postgres.DB, by access.Principal, act acces
 // AuditFilter selects entries. Every field but the project narrows, and is
 // ignored when zero.
 type AuditFilter struct {
-	// Project and mode; entries that concern all projects are added where All is set.
-	ProjectID string
-	Livemode  bool
-	All       bool
+	// Entries that concern all projects are added where All is set.
+	invite.Place
+	All bool
 
 	Actor    string // "staff:stf_…"
 	Act      access.Act
@@ -148,7 +147,7 @@ func ListAudit(ctx context.Context, db postgres.DB, f AuditFilter) (page []Audit
 
 // where is what narrows beside the scope, which has the first two arguments.
 func (f AuditFilter) where() (string, []any) {
-	args := []any{f.ProjectID, f.Livemode}
+	args := []any{f.Project, f.Live}
 	var where strings.Builder
 	and := func(condition string, v any) {
 		args = append(args, v)

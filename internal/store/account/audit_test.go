@@ -24,7 +24,7 @@ func must(t testing.TB, err error) {
 }
 
 func agent() access.Principal {
-	p := access.Staff(invite.New[invite.StaffID]().String(), access.RoleAgent, "default", false)
+	p := access.Staff(invite.New[invite.StaffID]().String(), access.RoleAgent, invite.Place{Project: "default"})
 	p.Origin = access.Origin{SessionID: invite.New[invite.SessionID]().String(), RequestID: "req_1", AddressHash: []byte{1, 2}}
 	return p
 }
@@ -65,7 +65,7 @@ func TestTheAuditLogIsReadByWhoWhatWhichAndInPages(t *testing.T) {
 	by, other := agent(), agent()
 	id := invite.New[invite.ID]()
 	live := by
-	live.Livemode = true
+	live.Live = true
 	for _, e := range []account.Entry{
 		{By: by, Act: access.ActUnmask, Target: id.String(), Invite: id},
 		{By: by, Act: access.ActResend, Target: id.String(), Invite: id, Why: "asked", Data: map[string]string{"channel": "sms"}},
@@ -85,17 +85,17 @@ func TestTheAuditLogIsReadByWhoWhatWhichAndInPages(t *testing.T) {
 		"what":                    {account.AuditFilter{Act: access.ActUnmask}, []access.Act{access.ActUnmask, access.ActUnmask}},
 		"which":                   {account.AuditFilter{Target: "inv_2"}, []access.Act{access.ActUnmask}},
 		"an invite":               {account.AuditFilter{InviteID: id}, []access.Act{access.ActResend, access.ActUnmask}},
-		"the other mode":          {account.AuditFilter{Livemode: true}, []access.Act{access.ActUnmask}},
+		"the other mode":          {account.AuditFilter{Place: invite.Place{Live: true}}, []access.Act{access.ActUnmask}},
 		"nothing of anybody else": {account.AuditFilter{Actor: other.Actor(), InviteID: id}, []access.Act{}},
 	} {
-		c.filter.ProjectID = "default"
+		c.filter.Project = "default"
 		got, err := pages(t, tx, c.filter)
 		must(t, err)
 		if diff := cmp.Diff(c.want, got); diff != "" {
 			t.Errorf("%s: %s", name, diff)
 		}
 	}
-	one, _, err := account.ListAudit(t.Context(), tx, account.AuditFilter{ProjectID: "default", Act: access.ActResend, Limit: 1})
+	one, _, err := account.ListAudit(t.Context(), tx, account.AuditFilter{Place: invite.Place{Project: "default"}, Act: access.ActResend, Limit: 1})
 	must(t, err)
 	e := one[0]
 	if e.Actor != by.Actor() || e.Why != "asked" || e.Data["channel"] != "sms" || e.SessionID.String() != by.Origin.SessionID ||
@@ -139,7 +139,7 @@ func TestPagesOfTheAuditLogGoOlderAndBackToNewer(t *testing.T) {
 	}
 	page := func(f account.AuditFilter) (targets []string, first, last, next invite.AuditID) {
 		t.Helper()
-		f.ProjectID, f.All, f.Limit = "default", true, 3
+		f.Project, f.All, f.Limit = "default", true, 3
 		list, next, err := account.ListAudit(t.Context(), tx, f)
 		must(t, err)
 		for _, e := range list {

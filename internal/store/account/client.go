@@ -14,10 +14,10 @@ import (
 
 // Client is what a client token says of its holder.
 type Client struct {
+	invite.Place
+
 	InviteID    invite.ID    `db:"invite_id"`
 	KeyID       invite.KeyID `db:"key_id"` // the key that asked for the token
-	ProjectID   string       `db:"project_id"`
-	Livemode    bool         `db:"livemode"`
 	Environment string       `db:"environment"`
 	ExpiresAt   time.Time    `db:"expires_at"`
 }
@@ -36,7 +36,7 @@ type Held struct {
 // InsertClient stores a client token for one invite of a project and mode,
 // unless the invite is over. The token ends with the invite, and no later than
 // most from now. Tokens that ended go, and so does the oldest of too many.
-func InsertClient(ctx context.Context, db postgres.DB, project string, livemode bool, id invite.ID, key invite.KeyID, digest []byte, most time.Duration) (Held, error) {
+func InsertClient(ctx context.Context, db postgres.DB, place invite.Place, id invite.ID, key invite.KeyID, digest []byte, most time.Duration) (Held, error) {
 	var h Held
 	err := db.QueryRow(ctx, `
 		WITH i AS (
@@ -52,7 +52,7 @@ func InsertClient(ctx context.Context, db postgres.DB, project string, livemode 
 			RETURNING expires_at
 		)
 		SELECT EXISTS (SELECT FROM i), coalesce((SELECT status FROM i), ''), (SELECT expires_at FROM made)`,
-		id, project, livemode, digest, key, most.Seconds(), maxClients-1).Scan(&h.Exists, &h.Status, &h.ExpiresAt)
+		id, place.Project, place.Live, digest, key, most.Seconds(), maxClients-1).Scan(&h.Exists, &h.Status, &h.ExpiresAt)
 	if err != nil {
 		return Held{}, fmt.Errorf("insert client token of invite %s: %w", id, postgres.Translate(err))
 	}

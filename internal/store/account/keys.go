@@ -22,11 +22,11 @@ var ErrNotFound = errors.New("no such key or account")
 
 // Key is an API key as stored.
 type Key struct {
+	invite.Place
+
 	ID          invite.KeyID `db:"id"`
-	ProjectID   string       `db:"project_id"`
 	Name        string       `db:"name"`
 	Hint        string       `db:"hint"`
-	Livemode    bool         `db:"livemode"`
 	Environment string       `db:"environment"`
 	Scopes      []string     `db:"scopes"`
 	CreatedAt   time.Time    `db:"created_at"`
@@ -81,7 +81,7 @@ func InsertKey(ctx context.Context, db postgres.DB, k Key, digest []byte) error 
 	_, err := db.Exec(ctx, `
 		INSERT INTO api_keys (id, project_id, name, digest, hint, livemode, environment, scopes, expires_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-		k.ID, k.ProjectID, k.Name, digest, k.Hint, k.Livemode, k.Environment, k.Scopes, k.ExpiresAt)
+		k.ID, k.Project, k.Name, digest, k.Hint, k.Live, k.Environment, k.Scopes, k.ExpiresAt)
 	if err != nil {
 		return fmt.Errorf("insert key %s: %w", k.ID, postgres.Translate(err))
 	}

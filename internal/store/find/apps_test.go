@@ -16,14 +16,14 @@ func TestAppsAreThoseOfTheLatestInvitesTheMostFrequentFirst(t *testing.T) {
 		made := a.add(person{email: "pat@customer.example"})
 		a.exec(`UPDATE invites SET app_slug = $2, app_name = initcap($2), livemode = $3 WHERE id = $1`, made.id, slug, i == 3)
 	}
-	got, err := find.Apps(t.Context(), a.db, "default", false)
+	got, err := find.Apps(t.Context(), a.db, invite.Place{Project: "default"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff([]invite.App{{Slug: "slack", Name: "Slack"}, {Slug: "notion", Name: "Notion"}}, got); diff != "" {
 		t.Error(diff)
 	}
-	if other, err := find.Apps(t.Context(), a.db, "other", false); err != nil || len(other) != 0 {
+	if other, err := find.Apps(t.Context(), a.db, invite.Place{Project: "other"}); err != nil || len(other) != 0 {
 		t.Errorf("another project's: %v, %v", other, err)
 	}
 }
@@ -32,7 +32,7 @@ func TestTheWordingOfADeliveryIsThatOfWhatWasHandedOverLast(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
 	made := a.add(person{email: "pat@customer.example"})
-	inv, err := find.Get(t.Context(), a.db, "default", false, made.id)
+	inv, err := find.Get(t.Context(), a.db, invite.Place{Project: "default"}, made.id)
 	if err != nil {
 		t.Fatal(err)
 	}

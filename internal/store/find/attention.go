@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/postgres"
 )
 
@@ -35,11 +36,11 @@ type Attention struct {
 
 // GetAttention counts for one project and mode, by when something failed. The
 // filters FailedAfter and ConnectFailedAfter list the same invites.
-func GetAttention(ctx context.Context, db postgres.DB, project string, livemode bool, now time.Time) (Attention, error) {
+func GetAttention(ctx context.Context, db postgres.DB, place invite.Place, now time.Time) (Attention, error) {
 	var a Attention
 	var batch pgx.Batch
 	count := func(out *int, f Filter) {
-		f.ProjectID, f.Livemode = project, livemode
+		f.Place = place
 		l := listing{f: f}
 		sql := l.count()
 		batch.Queue(sql, l.args...).QueryRow(func(row pgx.Row) error { return row.Scan(out) })
@@ -47,7 +48,7 @@ func GetAttention(ctx context.Context, db postgres.DB, project string, livemode 
 	count(&a.Failed, Filter{FailedAfter: now.Add(-FailedWindow)})
 	count(&a.ConnectFailed, Filter{ConnectFailedAfter: now.Add(-ConnectFailedWindow)})
 	batch.Queue(`SELECT count(*) FILTER (WHERE project_id = $1 AND livemode = $2 AND `+unopened+`), count(*) = `+fmt.Sprint(maxEnding)+` FROM (`+soonest()+`) s`,
-		project, livemode).QueryRow(func(row pgx.Row) error { return row.Scan(&a.Expiring, &a.ExpiringMore) })
+		place.Project, place.Live).QueryRow(func(row pgx.Row) error { return row.Scan(&a.Expiring, &a.ExpiringMore) })
 	if err := db.SendBatch(ctx, &batch).Close(); err != nil {
 		return a, fmt.Errorf("count what needs attention: %w", postgres.Translate(err))
 	}

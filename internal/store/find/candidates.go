@@ -37,7 +37,7 @@ func (l *listing) arg(v any) string {
 }
 
 func (l *listing) scope() string {
-	return "project_id = " + l.arg(l.f.ProjectID) + " AND livemode = " + l.arg(l.f.Livemode)
+	return "project_id = " + l.arg(l.f.Project) + " AND livemode = " + l.arg(l.f.Live)
 }
 
 func (l *listing) order() string {

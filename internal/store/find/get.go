@@ -20,10 +20,9 @@ var ErrNotFound = errors.New("not found")
 // Invite is an invite with its current link, code and latest delivery.
 type Invite struct {
 	userid.Columns
+	invite.Place
 
 	ID               invite.ID          `db:"id"`
-	ProjectID        string             `db:"project_id"`
-	Livemode         bool               `db:"livemode"`
 	Environment      string             `db:"environment"`
 	Status           invite.Status      `db:"status"`
 	Progress         invite.Progress    `db:"progress"`
@@ -100,9 +99,9 @@ const joins = `
 		WHERE invite_id = i.id AND kind <> 'passcode' ORDER BY number DESC LIMIT 1) d ON true`
 
 // Get reads one invite of a project and mode. Errors: ErrNotFound.
-func Get(ctx context.Context, db postgres.DB, project string, livemode bool, id invite.ID) (Invite, error) {
+func Get(ctx context.Context, db postgres.DB, place invite.Place, id invite.ID) (Invite, error) {
 	rows, _ := db.Query(ctx, `SELECT `+columns+` FROM invites i `+joins+`
-		WHERE i.id = $1 AND i.project_id = $2 AND i.livemode = $3`, id, project, livemode)
+		WHERE i.id = $1 AND i.project_id = $2 AND i.livemode = $3`, id, place.Project, place.Live)
 	return one(rows, "invite "+id.String())
 }
 
@@ -115,9 +114,9 @@ const born = `
 // GetCreated reads one invite as it was when it was made, for the answer to a
 // repeated request. Secrets that are wiped since are gone from it too, and a
 // recipient who was corrected since is the corrected one. Errors: ErrNotFound.
-func GetCreated(ctx context.Context, db postgres.DB, project string, livemode bool, id invite.ID) (Invite, error) {
+func GetCreated(ctx context.Context, db postgres.DB, place invite.Place, id invite.ID) (Invite, error) {
 	rows, _ := db.Query(ctx, `SELECT `+columns+` FROM invites i `+born+`
-		WHERE i.id = $1 AND i.project_id = $2 AND i.livemode = $3`, id, project, livemode)
+		WHERE i.id = $1 AND i.project_id = $2 AND i.livemode = $3`, id, place.Project, place.Live)
 	inv, err := one(rows, "invite "+id.String())
 	if err != nil {
 		return Invite{}, err
@@ -172,7 +171,7 @@ func FindActive(ctx context.Context, db postgres.DB, u User, app string) (Invite
 	if err != nil {
 		return Invite{}, false, err
 	}
-	args := arguments{u.project, u.livemode, app}
+	args := arguments{u.Project, u.Live, app}
 	table := u.table(args.add)
 	rows, _ := db.Query(ctx, `SELECT `+columns+` FROM `+table+` i `+joins+`
 		WHERE i.project_id = $1 AND i.livemode = $2 AND i.app_slug = $3 AND i.`+openOnly+`
@@ -190,7 +189,7 @@ func ListActive(ctx context.Context, db postgres.DB, u User, app string, but inv
 	if err != nil {
 		return nil, err
 	}
-	args := arguments{u.project, u.livemode, app, but}
+	args := arguments{u.Project, u.Live, app, but}
 	table := u.table(args.add)
 	rows, _ := db.Query(ctx, `SELECT id FROM `+table+` i
 		WHERE project_id = $1 AND livemode = $2 AND app_slug = $3 AND id <> $4 AND `+openOnly+`

@@ -16,8 +16,8 @@ import (
 
 // Filter narrows a list of invites. Zero members do not narrow.
 type Filter struct {
-	ProjectID string // required
-	Livemode  bool
+	invite.Place // required
+
 	Status    []invite.Status
 	Channel   invite.Channel
 	App       string

@@ -23,7 +23,7 @@ func TestPagesGoOlderAndBackToNewer(t *testing.T) {
 	}
 	page := func(f find.Filter) (names []string, next invite.ID) {
 		t.Helper()
-		f.ProjectID, f.Limit = "default", 2
+		f.Project, f.Limit = "default", 2
 		list, next, err := find.List(t.Context(), a.db, f)
 		if err != nil {
 			t.Fatal(err)
@@ -74,7 +74,7 @@ func TestWhatNeedsAttentionIsCountedAndListedAlike(t *testing.T) {
 		a.bounced(a.add(p), invite.AddressNotFound)
 	}
 	now := time.Now()
-	got, err := find.GetAttention(t.Context(), a.db, "default", false, now)
+	got, err := find.GetAttention(t.Context(), a.db, invite.Place{Project: "default"}, now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func TestWhatNeedsAttentionIsCountedAndListedAlike(t *testing.T) {
 		"expiring":       {find.Filter{Expiring: true}, ending.id},
 		"connect failed": {find.Filter{ConnectFailedAfter: now.Add(-find.ConnectFailedWindow)}, refused.id},
 	} {
-		c.filter.ProjectID, c.filter.Limit = "default", 10
+		c.filter.Project, c.filter.Limit = "default", 10
 		list, _, err := find.List(t.Context(), a.db, c.filter)
 		if err != nil {
 			t.Fatal(err)
@@ -130,7 +130,7 @@ func TestRCJNumbersAndTheirListsAgreeAroundTheEdgesOfTheWindow(t *testing.T) {
 		p.email = "pat@customer.example"
 		a.bounced(a.add(p), invite.AddressNotFound)
 	}
-	got, err := find.GetAttention(t.Context(), a.db, "default", false, now)
+	got, err := find.GetAttention(t.Context(), a.db, invite.Place{Project: "default"}, now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +144,7 @@ func TestRCJNumbersAndTheirListsAgreeAroundTheEdgesOfTheWindow(t *testing.T) {
 		"did not arrive":  {find.Filter{FailedAfter: now.Add(-find.FailedWindow)}, got.Failed},
 		"did not connect": {find.Filter{ConnectFailedAfter: now.Add(-find.ConnectFailedWindow)}, got.ConnectFailed},
 	} {
-		c.filter.ProjectID, c.filter.Limit = "default", 1 // each on a page of its own
+		c.filter.Project, c.filter.Limit = "default", 1 // each on a page of its own
 		listed := map[invite.ID]bool{}
 		for pages := 0; pages == 0 || !c.filter.After.IsZero(); pages++ {
 			list, next, err := find.List(t.Context(), a.db, c.filter)
@@ -185,7 +185,7 @@ func TestWhatIsRareIsLookedForInStretches(t *testing.T) {
 	a := newArchive(t)
 	at := time.Unix(1700000000, 0)
 	a.crowd(40_000, at, "airtable")
-	first := find.Filter{ProjectID: "default", App: "airtable", Limit: 5}
+	first := find.Filter{Place: invite.Place{Project: "default"}, App: "airtable", Limit: 5}
 	var steps int
 	var last invite.ID
 	f := first
@@ -230,11 +230,11 @@ func TestWhatIsRareIsLookedForInStretches(t *testing.T) {
 		t.Errorf("the newest is reached in %d steps", steps)
 	}
 	// A date is a place in the list, not a reason to walk there.
-	page, next, err := find.List(t.Context(), a.db, find.Filter{ProjectID: "default", App: "airtable", CreatedBefore: at.Add(10 * time.Millisecond), Limit: 5})
+	page, next, err := find.List(t.Context(), a.db, find.Filter{Place: invite.Place{Project: "default"}, App: "airtable", CreatedBefore: at.Add(10 * time.Millisecond), Limit: 5})
 	if err != nil || len(page)+len(next.String()) == 0 {
 		t.Errorf("before a date: %d, next %q, %v", len(page), next, err)
 	}
-	page, next, err = find.List(t.Context(), a.db, find.Filter{ProjectID: "default", App: "slack", CreatedAfter: at.Add(2 * time.Hour), Limit: 5})
+	page, next, err = find.List(t.Context(), a.db, find.Filter{Place: invite.Place{Project: "default"}, App: "slack", CreatedAfter: at.Add(2 * time.Hour), Limit: 5})
 	if err != nil || len(page) > 0 || !next.IsZero() {
 		t.Errorf("since a date after all of them: %d, next %q, %v", len(page), next, err)
 	}
@@ -274,11 +274,13 @@ func TestFiltersListWhatFitsAloneAndTogether(t *testing.T) {
 		{"open", "status", func(f *find.Filter) { f.Status = []invite.Status{invite.Active, invite.Pending} }, func(i int) bool { return i%4 < 2 }},
 		{"channel", "channel", func(f *find.Filter) { f.Channel = invite.SMS }, func(i int) bool { return i > 4 }},
 		{"app", "app", func(f *find.Filter) { f.App = "notion" }, func(i int) bool { return i > 4 }},
-		{"user", "user", func(f *find.Filter) { f.User = find.NewUser(a.box, "default", false, "user-1") }, func(i int) bool { return i%2 == 1 }},
+		{"user", "user", func(f *find.Filter) { f.User = find.NewUser(a.box, invite.Place{Project: "default"}, "user-1") }, func(i int) bool { return i%2 == 1 }},
 		{"recipient", "recipient", func(f *find.Filter) {
-			f.Recipient = ledger.AddressTerms(a.box, "default", false, "PAT1@customer.example")
+			f.Recipient = ledger.AddressTerms(a.box, invite.Place{Project: "default"}, "PAT1@customer.example")
 		}, func(i int) bool { return i%3 == 1 }},
-		{"inviter", "inviter", func(f *find.Filter) { f.Inviter = find.InviterTerms(a.box, "default", false, "sam rivera") }, func(i int) bool { return i%2 == 0 }},
+		{"inviter", "inviter", func(f *find.Filter) {
+			f.Inviter = find.InviterTerms(a.box, invite.Place{Project: "default"}, "sam rivera")
+		}, func(i int) bool { return i%2 == 0 }},
 		{"reason", "reason", func(f *find.Filter) { f.Reason = invite.MailboxUnavailable }, func(i int) bool { return i%4 > 1 }},
 		{"connect failed", "progress", func(f *find.Filter) { f.Progress = invite.ConnectFailed }, func(i int) bool { return i%4 == 1 }},
 		{"not opened", "progress", func(f *find.Filter) { f.Progress = invite.NotOpened }, func(i int) bool { return i%4 != 1 }},
@@ -288,7 +290,7 @@ func TestFiltersListWhatFitsAloneAndTogether(t *testing.T) {
 	}
 	for _, one := range filters {
 		for _, other := range filters {
-			f := find.Filter{ProjectID: "default", Limit: 1}
+			f := find.Filter{Place: invite.Place{Project: "default"}, Limit: 1}
 			one.set(&f)
 			other.set(&f)
 			var want []string

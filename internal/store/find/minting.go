@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/postgres"
 )
 
@@ -33,7 +34,7 @@ func (m Minting) Failing() bool {
 const newestLinks = 100
 
 // GetMinting reads it.
-func GetMinting(ctx context.Context, db postgres.DB, project string, livemode bool) (Minting, error) {
+func GetMinting(ctx context.Context, db postgres.DB, place invite.Place) (Minting, error) {
 	var m Minting
 	var failed, minted float64
 	err := db.QueryRow(ctx, fmt.Sprintf(`
@@ -54,7 +55,7 @@ func GetMinting(ctx context.Context, db postgres.DB, project string, livemode bo
 			(SELECT count(*) FROM failures), (SELECT count(DISTINCT invite_id) FROM failures WHERE actor = 'recipient'),
 			coalesce(extract(epoch FROM now() - greatest((SELECT max(occurred_at) FROM failures), (SELECT max(updated_at) FROM waiting))), -1)::float8,
 			coalesce(extract(epoch FROM now() - (SELECT at FROM issued)), -1)::float8`, CountCap, CountCap, newestLinks),
-		project, livemode, MintingWindow.Seconds()).Scan(&m.Waiting, &m.Refused, &m.Failed, &m.People, &failed, &minted)
+		place.Project, place.Live, MintingWindow.Seconds()).Scan(&m.Waiting, &m.Refused, &m.Failed, &m.People, &failed, &minted)
 	if err != nil {
 		return m, fmt.Errorf("read how requests for links went: %w", postgres.Translate(err))
 	}

@@ -156,7 +156,7 @@ func Present(box *seal.Box, inv Invite, links Links) (Resource, error) {
 		unreadable = true
 	}
 	r := Resource{
-		ID: inv.ID, Object: "invite", Livemode: inv.Livemode, PipedreamEnvironment: inv.Environment,
+		ID: inv.ID, Object: "invite", Livemode: inv.Live, PipedreamEnvironment: inv.Environment,
 		Status: inv.Status, Progress: inv.Progress, Channel: inv.Channel, ExternalUserID: orNil(user),
 		App:        AppResource{Slug: inv.AppSlug, Name: inv.AppName, LogoURL: orNil(inv.AppLogoURL)},
 		OAuthAppID: orNil(inv.OAuthAppID), InitiatedBy: inv.InitiatedBy, Reason: orNil(content.Reason), Note: orNil(content.Note),

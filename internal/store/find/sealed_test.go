@@ -21,7 +21,7 @@ func TestF09InvitesOfAUserAreFoundWhateverTheirKind(t *testing.T) {
 	a.exec(`UPDATE invites SET user_hash = NULL`)
 	plain := a.add(person{user: user, email: "someone@elsewhere.example"})
 	sealed := a.add(person{user: user, email: "someone@elsewhere.example", sealed: true})
-	placeholder := userid.Placeholder(userid.Hash(a.box, "default", false, user))
+	placeholder := userid.Placeholder(userid.Hash(a.box, invite.Place{Project: "default"}, user))
 	// Someone whose id is the text of the placeholder is another person.
 	odd := a.add(person{user: placeholder, email: "someone@elsewhere.example"})
 	a.add(person{project: "other", user: user, email: "someone@elsewhere.example", sealed: true})
@@ -42,8 +42,8 @@ func TestF09InvitesOfAUserAreFoundWhateverTheirKind(t *testing.T) {
 		want []invite.ID
 	}{"the user": {user, want}, "the placeholder's text": {placeholder, []invite.ID{odd.id}}} {
 		sent.take()
-		u := find.NewUser(a.box, "default", false, of.user)
-		list, _, err := find.List(t.Context(), a.db, find.Filter{ProjectID: "default", User: u, Limit: 9})
+		u := find.NewUser(a.box, invite.Place{Project: "default"}, of.user)
+		list, _, err := find.List(t.Context(), a.db, find.Filter{Place: invite.Place{Project: "default"}, User: u, Limit: 9})
 		var ids []invite.ID
 		for _, inv := range list {
 			ids = append(ids, inv.ID)
@@ -96,8 +96,8 @@ func TestF06AUserThatCannotBeOpenedHidesNoOther(t *testing.T) {
 			if _, err := a.db.Exec(t.Context(), fmt.Sprintf(`UPDATE invites SET sealed_user_id = %s WHERE id = $1`, damage), s.id); err != nil {
 				t.Fatal(err)
 			}
-			u := find.NewUser(a.box, "default", false, "pat@customer.example")
-			list, _, err := find.List(t.Context(), a.db, find.Filter{ProjectID: "default", User: u, Limit: 9})
+			u := find.NewUser(a.box, invite.Place{Project: "default"}, "pat@customer.example")
+			list, _, err := find.List(t.Context(), a.db, find.Filter{Place: invite.Place{Project: "default"}, User: u, Limit: 9})
 			if err != nil || len(list) != 2 {
 				t.Fatalf("%d invites, %v", len(list), err)
 			}

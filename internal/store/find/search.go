@@ -18,11 +18,11 @@ import (
 
 // Query is a search within one project and mode.
 type Query struct {
-	ProjectID string
-	Livemode  bool
-	Region    string // of numbers without a country code
-	Text      string // as typed or pasted
-	Limit     int
+	invite.Place
+
+	Region string // of numbers without a country code
+	Text   string // as typed or pasted
+	Limit  int
 }
 
 // Hit is an invite that was found, and by what.
@@ -59,7 +59,7 @@ func Search(ctx context.Context, db postgres.DB, box *seal.Box, q Query) (Found,
 	s := &search{q: q, box: box, hits: map[invite.ID]By{}}
 	if m.user != "" {
 		var err error
-		if s.user, err = NewUser(box, q.ProjectID, q.Livemode, m.user).resolve(ctx, db, ""); err != nil {
+		if s.user, err = NewUser(box, q.Place, m.user).resolve(ctx, db, ""); err != nil {
 			return Found{}, err
 		}
 	}
@@ -166,7 +166,7 @@ const (
 )
 
 func (s *search) ask(m meaning) {
-	project, mode, most := s.q.ProjectID, s.q.Livemode, s.q.Limit+1
+	project, mode, most := s.q.Project, s.q.Live, s.q.Limit+1
 	if len(m.invites) > 0 {
 		s.queue(ByInvite, byInvite, m.invites, project, mode)
 	}
@@ -250,17 +250,17 @@ func (s *search) askName(words []string, most int) {
 }
 
 func (s *search) hashes(t contact.Term) []seal.Hash {
-	return s.box.Hashes(t.Kind, t.Parts(s.q.ProjectID, s.q.Livemode)...)
+	return s.box.Hashes(t.Kind, t.Parts(s.q.Place)...)
 }
 
 // InviterTerms are the hashes, one per live key, by which an inviter's invites
 // are listed; none for a text that is no name.
-func InviterTerms(box *seal.Box, project string, livemode bool, name string) []seal.Hash {
+func InviterTerms(box *seal.Box, place invite.Place, name string) []seal.Hash {
 	t, ok := contact.InviterTerm(name)
 	if !ok {
 		return nil
 	}
-	return box.Hashes(t.Kind, t.Parts(project, livemode)...)
+	return box.Hashes(t.Kind, t.Parts(place)...)
 }
 
 // load reads the hits, newest first. Project and mode are checked again: every
@@ -275,7 +275,7 @@ func (s *search) load(ctx context.Context, db postgres.DB) (hits []Hit, more boo
 		ids = ids[:s.q.Limit]
 	}
 	rows, _ := db.Query(ctx, `SELECT `+columns+` FROM invites i `+joins+`
-		WHERE i.id = ANY($1) AND i.project_id = $2 AND i.livemode = $3 ORDER BY i.id DESC`, ids, s.q.ProjectID, s.q.Livemode)
+		WHERE i.id = ANY($1) AND i.project_id = $2 AND i.livemode = $3 ORDER BY i.id DESC`, ids, s.q.Project, s.q.Live)
 	found, err := pgx.CollectRows(rows, pgx.RowToStructByName[Invite])
 	if err != nil {
 		return nil, false, fmt.Errorf("search: load: %w", postgres.Translate(err))

@@ -93,14 +93,14 @@ func (a *archive) add(p person) stored {
 	}
 	link, code := invite.New[invite.LinkID](), invite.New[invite.EventID]().UUID()
 	user := userid.Columns{UserText: p.user}
-	hash := userid.Hash(a.box, p.project, p.livemode, p.user)
+	hash := userid.Hash(a.box, invite.Place{Project: p.project, Live: p.livemode}, p.user)
 	if p.sealed {
 		if user, err = userid.Seal(a.box, s.id, p.user, hash); err != nil {
 			a.t.Fatal(err)
 		}
 	}
 	_, err = ledger.Insert(a.t.Context(), a.db, []ledger.New{{
-		ID: s.id, ProjectID: p.project, Livemode: p.livemode, Environment: "development", Status: invite.Active, Channel: channel,
+		ID: s.id, Place: invite.Place{Project: p.project, Live: p.livemode}, Environment: "development", Status: invite.Active, Channel: channel,
 		LinkType: invite.InviteLink, InitiatedBy: invite.ByProduct, ExternalUserID: user.UserText,
 		SealedUserID: user.SealedUser, UserHash: hash, App: invite.App{Slug: "slack", Name: "Slack"},
 		Content: sealed(string(plain), "invites.content", s.id.UUID()), ExpiresIn: time.Hour, CreatedBy: invite.New[invite.KeyID](),
@@ -112,7 +112,7 @@ func (a *archive) add(p person) stored {
 		Delivery: &ledger.Delivery{ID: s.delivery, Number: 1, Channel: channel, Kind: "first", Lane: "default/x/test"},
 		Code:     ledger.Code{ID: code, Digest: seal.Digest(s.code), Sealed: sealed(s.code.Reveal(), "codes.code", code)},
 		Event:    invite.Event{ID: invite.New[invite.EventID](), Type: invite.EventCreated, Data: invite.Data{RequestID: p.request}},
-		Terms:    ledger.Terms(a.box, p.project, p.livemode, content),
+		Terms:    ledger.Terms(a.box, invite.Place{Project: p.project, Live: p.livemode}, content),
 	}})
 	if err != nil {
 		a.t.Fatal(err)
@@ -149,7 +149,7 @@ func (a *archive) sent(s stored, message string) {
 
 func (a *archive) search(text string) find.Found {
 	a.t.Helper()
-	return a.searchAs(find.Query{ProjectID: "default", Region: "US", Text: text})
+	return a.searchAs(find.Query{Place: invite.Place{Project: "default"}, Region: "US", Text: text})
 }
 
 func (a *archive) searchAs(q find.Query) find.Found {
@@ -243,7 +243,7 @@ func TestSearchNeverLooksIntoAnotherProjectOrMode(t *testing.T) {
 				t.Errorf("%q in test mode of default finds %v %v of %+v", text, hits(f.Hits), hits(f.Similar), p)
 			}
 		}
-		if f := a.searchAs(find.Query{ProjectID: or(p.project, "default"), Livemode: p.livemode, Text: s.code.Reveal()}); len(f.Hits) != 1 {
+		if f := a.searchAs(find.Query{Place: invite.Place{Project: or(p.project, "default"), Live: p.livemode}, Text: s.code.Reveal()}); len(f.Hits) != 1 {
 			t.Errorf("in its own place it is found %d times", len(f.Hits))
 		}
 	}
@@ -304,7 +304,7 @@ func TestManyHitsAreCutAndSaidToBe(t *testing.T) {
 	for range 4 {
 		newest = a.add(person{email: "pat@customer.example"})
 	}
-	f := a.searchAs(find.Query{ProjectID: "default", Text: "pat@customer.example", Limit: 3})
+	f := a.searchAs(find.Query{Place: invite.Place{Project: "default"}, Text: "pat@customer.example", Limit: 3})
 	if len(f.Hits) != 3 || !f.More || f.Hits[0].ID != newest.id {
 		t.Errorf("found %v, more %t; want the newest three and more", hits(f.Hits), f.More)
 	}
@@ -335,7 +335,7 @@ func TestBugANameIsFoundByItsRareWordHoweverLongAgo(t *testing.T) {
 	common := contact.Term{Kind: contact.TermName, Value: "christopher"}
 	a.crowd(12_000, time.Now().Add(time.Hour), "slack")
 	a.exec(`INSERT INTO search_terms (hash, invite_id) SELECT $1, id FROM invites WHERE id <> $2`,
-		a.box.Hash(common.Kind, common.Parts("default", false)...), s.id)
+		a.box.Hash(common.Kind, common.Parts(invite.Place{Project: "default"})...), s.id)
 	if diff := cmp.Diff([]string{s.id.String() + " name"}, hits(a.search("Christopher Ng").Hits)); diff != "" {
 		t.Error(diff)
 	}

@@ -53,7 +53,7 @@ func (s *search) similar(ctx context.Context, db postgres.DB, m meaning) (simila
 		return nil, 0, fmt.Errorf("search: similar: %w", postgres.Translate(err))
 	}
 	var alike []likeness
-	rows, _ := db.Query(ctx, similarTo, hashes, s.q.ProjectID, s.q.Livemode, invite.From[invite.ID](now.Add(-recent)))
+	rows, _ := db.Query(ctx, similarTo, hashes, s.q.Project, s.q.Live, invite.From[invite.ID](now.Add(-recent)))
 	var id invite.ID
 	var sealed []byte
 	if _, err := pgx.ForEachRow(rows, []any{&id, &sealed}, func() error {

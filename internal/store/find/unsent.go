@@ -23,8 +23,8 @@ const unsent = `
 		AND NOT EXISTS (SELECT FROM deliveries d WHERE d.invite_id = i.id AND d.status <> 'queued')`
 
 // ListUnsent lists up to n unsent invites of a key, in the order of their ids, from after on.
-func ListUnsent(ctx context.Context, db postgres.DB, project string, livemode bool, key invite.KeyID, after invite.ID, n int) ([]invite.ID, error) {
-	rows, _ := db.Query(ctx, `SELECT i.id`+unsent+` AND ($4::uuid IS NULL OR i.id > $4) ORDER BY i.id LIMIT $5`, project, livemode, key, after, n)
+func ListUnsent(ctx context.Context, db postgres.DB, place invite.Place, key invite.KeyID, after invite.ID, n int) ([]invite.ID, error) {
+	rows, _ := db.Query(ctx, `SELECT i.id`+unsent+` AND ($4::uuid IS NULL OR i.id > $4) ORDER BY i.id LIMIT $5`, place.Project, place.Live, key, after, n)
 	ids, err := pgx.CollectRows(rows, pgx.RowTo[invite.ID])
 	if err != nil {
 		return nil, fmt.Errorf("list unsent invites of key %s: %w", key, postgres.Translate(err))
@@ -33,9 +33,9 @@ func ListUnsent(ctx context.Context, db postgres.DB, project string, livemode bo
 }
 
 // CountUnsent counts the unsent invites of a key.
-func CountUnsent(ctx context.Context, db postgres.DB, project string, livemode bool, key invite.KeyID) (int, error) {
+func CountUnsent(ctx context.Context, db postgres.DB, place invite.Place, key invite.KeyID) (int, error) {
 	var n int
-	if err := db.QueryRow(ctx, `SELECT count(*)`+unsent, project, livemode, key).Scan(&n); err != nil {
+	if err := db.QueryRow(ctx, `SELECT count(*)`+unsent, place.Project, place.Live, key).Scan(&n); err != nil {
 		return 0, fmt.Errorf("count unsent invites of key %s: %w", key, postgres.Translate(err))
 	}
 	return n, nil

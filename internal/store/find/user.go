@@ -18,16 +18,16 @@ import (
 // email addresses and phone numbers as ids, and parameters of statements stand
 // in the database's logs and statistics views.
 type User struct {
-	project  string
-	livemode bool
+	invite.Place
+
 	id       string
 	hashes   []seal.Hash // one per live key
 	unhashed []invite.ID // of invites without a hash; known once resolved
 }
 
 // NewUser makes a User of the product's id, byte for byte.
-func NewUser(box *seal.Box, project string, livemode bool, externalUserID string) User {
-	return User{project: project, livemode: livemode, id: externalUserID, hashes: userid.Hashes(box, project, livemode, externalUserID)}
+func NewUser(box *seal.Box, place invite.Place, externalUserID string) User {
+	return User{Place: place, id: externalUserID, hashes: userid.Hashes(box, place, externalUserID)}
 }
 
 func (u User) isSet() bool { return len(u.hashes) > 0 }
@@ -42,7 +42,7 @@ const openOnly = `status IN ('scheduled', 'pending', 'active') AND gives_up_at >
 // index.
 func (u User) resolve(ctx context.Context, db postgres.DB, narrowed string) (User, error) {
 	rows, _ := db.Query(ctx, `SELECT id, external_user_id FROM invites
-		WHERE project_id = $1 AND livemode = $2 AND user_hash IS NULL`+narrowed, u.project, u.livemode)
+		WHERE project_id = $1 AND livemode = $2 AND user_hash IS NULL`+narrowed, u.Project, u.Live)
 	var id invite.ID
 	var user string
 	u.unhashed = nil
@@ -90,7 +90,7 @@ func ListUser(ctx context.Context, db postgres.DB, u User, n int) ([]invite.ID, 
 	if err != nil {
 		return nil, err
 	}
-	args := arguments{u.project, u.livemode, n}
+	args := arguments{u.Project, u.Live, n}
 	table := u.table(args.add)
 	rows, _ := db.Query(ctx, `SELECT id FROM `+table+` i
 		WHERE project_id = $1 AND livemode = $2 AND erased_at IS NULL

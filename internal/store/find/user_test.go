@@ -118,8 +118,8 @@ func TestF09AnAddressReachesPostgresOnlyHashed(t *testing.T) {
 				if !slices.Contains(hits(f.Hits), s.id.String()+" user") {
 					t.Errorf("%q finds %v, want %s", user, hits(f.Hits), s.id)
 				}
-				u := find.NewUser(a.box, "default", false, user)
-				list, _, err := find.List(t.Context(), a.db, find.Filter{ProjectID: "default", User: u, Limit: 3})
+				u := find.NewUser(a.box, invite.Place{Project: "default"}, user)
+				list, _, err := find.List(t.Context(), a.db, find.Filter{Place: invite.Place{Project: "default"}, User: u, Limit: 3})
 				if err != nil || len(list) != 1 || list[0].ID != s.id {
 					t.Errorf("the list of %q: %v, %v", user, list, err)
 				}
@@ -177,7 +177,7 @@ func TestF09ASMTPMessageIDFindsItsInviteByTheAttemptInIt(t *testing.T) {
 	if text := sent.take(); strings.Contains(text, "@brand") {
 		t.Errorf("the message id was sent to Postgres in\n%s", text)
 	}
-	for _, q := range []find.Query{{ProjectID: "other", Text: message}, {ProjectID: "default", Livemode: true, Text: message}} {
+	for _, q := range []find.Query{{Place: invite.Place{Project: "other"}, Text: message}, {Place: invite.Place{Project: "default", Live: true}, Text: message}} {
 		if f := a.searchAs(q); len(f.Hits) > 0 {
 			t.Errorf("%+v finds %v", q, hits(f.Hits))
 		}
@@ -201,14 +201,14 @@ func TestAnErasedUserIsFoundNeitherByIDNorByHash(t *testing.T) {
 	a := newArchive(t)
 	s := a.add(person{user: "pat@customer.example", email: "someone@elsewhere.example"})
 	if err := pgx.BeginFunc(t.Context(), a.db, func(tx pgx.Tx) error {
-		return ledger.SetErased(t.Context(), tx, []invite.ID{s.id}, "erased:00", userid.Hash(a.box, "default", false, "erased:00"))
+		return ledger.SetErased(t.Context(), tx, []invite.ID{s.id}, "erased:00", userid.Hash(a.box, invite.Place{Project: "default"}, "erased:00"))
 	}); err != nil {
 		t.Fatal(err)
 	}
 	if f := a.search("pat@customer.example"); len(f.Hits) > 0 {
 		t.Errorf("found: %v", hits(f.Hits))
 	}
-	if ids, err := find.ListUser(t.Context(), a.db, find.NewUser(a.box, "default", false, "pat@customer.example"), 3); err != nil || len(ids) > 0 {
+	if ids, err := find.ListUser(t.Context(), a.db, find.NewUser(a.box, invite.Place{Project: "default"}, "pat@customer.example"), 3); err != nil || len(ids) > 0 {
 		t.Errorf("listed: %v, %v", ids, err)
 	}
 }

@@ -20,9 +20,9 @@ var ErrNotFound = errors.New("no such row")
 
 // Locked is an invite whose row is locked by the transaction that read it.
 type Locked struct {
+	invite.Place
+
 	ID          invite.ID
-	ProjectID   string
-	Livemode    bool
 	Environment string
 	State       invite.State
 	Erased      bool      // words that come late are not kept any more
@@ -105,7 +105,7 @@ func scanLocked(r pgx.CollectableRow) (Locked, error) {
 	var expires, connected, revoked, fallback *time.Time
 	var delay int32
 	var replaced invite.ID
-	err := r.Scan(&l.ID, &l.ProjectID, &l.Livemode, &l.Environment, &l.State.Status, &l.State.Progress, &l.State.Channel,
+	err := r.Scan(&l.ID, &l.Project, &l.Live, &l.Environment, &l.State.Status, &l.State.Progress, &l.State.Channel,
 		&expires, &l.State.GivesUpAt, &l.State.AccountID, &connected, &revoked, &replaced, &l.State.ResendCount, &l.State.Version,
 		&l.State.Fallback.Channel, &l.State.Fallback.After, &delay, &fallback,
 		&l.Erased, &l.Now)
@@ -229,8 +229,8 @@ func (w *writes) event(box *seal.Box, l Locked, seq int, e invite.Event) error {
 	w.evInvite = append(w.evInvite, l.ID)
 	w.evSeq = append(w.evSeq, int32(seq))
 	w.evID = append(w.evID, e.ID)
-	w.evProject = append(w.evProject, l.ProjectID)
-	w.evLive = append(w.evLive, l.Livemode)
+	w.evProject = append(w.evProject, l.Project)
+	w.evLive = append(w.evLive, l.Live)
 	w.evType = append(w.evType, string(e.Type))
 	w.evActor = append(w.evActor, string(e.Actor.Kind))
 	w.evActorID = append(w.evActorID, e.Actor.ID)

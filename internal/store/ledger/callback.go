@@ -62,7 +62,7 @@ type Attempt struct {
 // FindAttempts returns the attempts of one project and mode that have one of
 // the ids or one of the provider's message ids; those that do not exist are
 // left out. Invites must be named along with ids: attempts are keyed by them.
-func FindAttempts(ctx context.Context, db postgres.DB, project string, livemode bool, provider string,
+func FindAttempts(ctx context.Context, db postgres.DB, place invite.Place, provider string,
 	invites []invite.ID, ids []invite.AttemptID, messageIDs []string,
 ) ([]Attempt, error) {
 	rows, _ := db.Query(ctx, `
@@ -75,7 +75,7 @@ func FindAttempts(ctx context.Context, db postgres.DB, project string, livemode 
 		SELECT a.id, a.invite_id, a.delivery_id, a.provider_message_id
 		FROM attempts a JOIN invites i ON i.id = a.invite_id
 		WHERE a.provider_message_id = ANY($6::text[]) AND a.provider_message_id <> '' AND i.project_id = $1 AND i.livemode = $2 AND a.provider = $3`,
-		project, livemode, provider, invites, ids, messageIDs)
+		place.Project, place.Live, provider, invites, ids, messageIDs)
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[Attempt])
 	if err != nil {
 		return nil, fmt.Errorf("find attempts: %w", postgres.Translate(err))

@@ -51,8 +51,8 @@ func (c *columns) grow(n int) {
 
 func (c *columns) add(r New, eventData []byte) {
 	c.id = append(c.id, r.ID)
-	c.project = append(c.project, r.ProjectID)
-	c.livemode = append(c.livemode, r.Livemode)
+	c.project = append(c.project, r.Project)
+	c.livemode = append(c.livemode, r.Live)
 	c.environment = append(c.environment, r.Environment)
 	c.status = append(c.status, string(r.Status))
 	c.channel = append(c.channel, string(r.Channel))

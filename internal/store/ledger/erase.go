@@ -14,10 +14,10 @@ import (
 
 // ListErased returns up to n ids of the invites that stand under one of the
 // marks that erasing them has put in the person's place.
-func ListErased(ctx context.Context, db postgres.DB, project string, livemode bool, marks []string, n int) ([]invite.ID, error) {
+func ListErased(ctx context.Context, db postgres.DB, place invite.Place, marks []string, n int) ([]invite.ID, error) {
 	rows, _ := db.Query(ctx, `
 		SELECT id FROM invites WHERE project_id = $1 AND livemode = $2 AND external_user_id = ANY($3) AND erased_at IS NOT NULL
-		ORDER BY app_slug, id DESC LIMIT $4`, project, livemode, marks, n)
+		ORDER BY app_slug, id DESC LIMIT $4`, place.Project, place.Live, marks, n)
 	ids, err := pgx.CollectRows(rows, pgx.RowTo[invite.ID])
 	if err != nil {
 		return nil, fmt.Errorf("list erased invites: %w", postgres.Translate(err))

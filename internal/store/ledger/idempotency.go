@@ -54,9 +54,9 @@ func InsertAnswered(ctx context.Context, tx pgx.Tx, key invite.KeyID, id invite.
 //
 // The lock's key is a keyed hash. A lock is taken for each live key: processes
 // between two steps of a key rotation have different primary keys, and share one.
-func LockPerson(ctx context.Context, tx pgx.Tx, box *seal.Box, project string, livemode bool, externalUserID, app string) error {
+func LockPerson(ctx context.Context, tx pgx.Tx, box *seal.Box, place invite.Place, externalUserID, app string) error {
 	var keys []int64
-	for _, h := range box.Hashes(contact.TermUserLock, project, strconv.FormatBool(livemode), externalUserID, app) {
+	for _, h := range box.Hashes(contact.TermUserLock, place.Project, strconv.FormatBool(place.Live), externalUserID, app) {
 		keys = append(keys, int64(binary.BigEndian.Uint64(h[len(h)-8:])))
 	}
 	slices.Sort(keys) // the same order in every process

@@ -15,9 +15,9 @@ import (
 
 // New is one accepted request, complete: everything that one commit makes durable.
 type New struct {
+	invite.Place
+
 	ID             invite.ID
-	ProjectID      string
-	Livemode       bool
 	Environment    string
 	Status         invite.Status // Active with a link, Pending without
 	Channel        invite.Channel

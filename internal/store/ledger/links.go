@@ -115,10 +115,10 @@ func SetApp(ctx context.Context, db postgres.DB, id invite.ID, app invite.App) e
 
 // TokenOwner is the invite that a Pipedream webhook speaks of.
 type TokenOwner struct {
+	invite.Place
+
 	InviteID    invite.ID
 	LinkID      invite.LinkID
-	ProjectID   string
-	Livemode    bool
 	TokenDigest []byte
 }
 
@@ -129,7 +129,7 @@ func FindByWebhook(ctx context.Context, db postgres.DB, webhookDigest []byte) (T
 	err := db.QueryRow(ctx, `
 		SELECT l.invite_id, l.id, i.project_id, i.livemode, l.token_digest
 		FROM connect_links l JOIN invites i ON i.id = l.invite_id WHERE l.webhook_digest = $1`, webhookDigest).
-		Scan(&o.InviteID, &o.LinkID, &o.ProjectID, &o.Livemode, &o.TokenDigest)
+		Scan(&o.InviteID, &o.LinkID, &o.Project, &o.Live, &o.TokenDigest)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return TokenOwner{}, false, nil
 	}

@@ -17,10 +17,9 @@ import (
 // Candidate is an invite for which an account may have appeared.
 type Candidate struct {
 	userid.Columns
+	invite.Place
 
 	ID          invite.ID     `db:"id"`
-	ProjectID   string        `db:"project_id"`
-	Livemode    bool          `db:"livemode"`
 	Environment string        `db:"environment"`
 	Status      invite.Status `db:"status"`
 	AppSlug     string        `db:"app_slug"`
@@ -129,8 +128,8 @@ func LockRivals(ctx context.Context, tx pgx.Tx, box *seal.Box, c Candidate, acco
 				WHERE project_id = $2 AND livemode = $3 AND app_slug = $4 AND environment = $5 AND (account_id = $6 OR (first_handed_out_at IS NOT NULL AND poll_until > now() - interval '1 day'))
 			UNION SELECT $1)
 		ORDER BY i.id FOR NO KEY UPDATE OF i`,
-		c.ID, c.ProjectID, c.Livemode, c.AppSlug, c.Environment, accountID,
-		userid.Hashes(box, c.ProjectID, c.Livemode, user), unhashed)
+		c.ID, c.Project, c.Live, c.AppSlug, c.Environment, accountID,
+		userid.Hashes(box, c.Place, user), unhashed)
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[Candidate])
 	if err != nil {
 		return nil, fmt.Errorf("lock invites beside %s: %w", c.ID, postgres.Translate(err))
@@ -145,7 +144,7 @@ func listUnhashed(ctx context.Context, tx pgx.Tx, c Candidate, user, accountID s
 	rows, _ := tx.Query(ctx, `SELECT id, external_user_id FROM invites
 		WHERE project_id = $1 AND livemode = $2 AND user_hash IS NULL AND app_slug = $3 AND environment = $4
 			AND (account_id = $5 OR (first_handed_out_at IS NOT NULL AND poll_until > now() - interval '1 day'))`,
-		c.ProjectID, c.Livemode, c.AppSlug, c.Environment, accountID)
+		c.Project, c.Live, c.AppSlug, c.Environment, accountID)
 	var list []invite.ID
 	var id invite.ID
 	var other string

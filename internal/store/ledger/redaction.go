@@ -34,11 +34,11 @@ const insertRedactions = `
 
 // Redaction is a text message whose words are to be taken from its provider.
 type Redaction struct {
+	invite.Place
+
 	InviteID  invite.ID        `db:"invite_id"`
 	AttemptID invite.AttemptID `db:"attempt_id"`
 	Provider  string           `db:"provider"`
-	ProjectID string           `db:"project_id"`
-	Livemode  bool             `db:"livemode"`
 	MessageID string           `db:"message_id"` // the provider's; empty while unknown
 	Remove    bool             `db:"remove"`     // the record too
 	Tries     int              `db:"tries"`      // that failed

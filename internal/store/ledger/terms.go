@@ -7,21 +7,21 @@ import (
 )
 
 // Terms hashes what an invite may be searched by, and whose it is.
-func Terms(box *seal.Box, project string, livemode bool, c invite.Content) []seal.Hash {
+func Terms(box *seal.Box, place invite.Place, c invite.Content) []seal.Hash {
 	terms := contact.Terms(c.Recipient.Email, c.Recipient.Phone, c.Recipient.Name)
 	if t, ok := contact.InviterTerm(c.Inviter); ok {
 		terms = append(terms, t)
 	}
 	out := make([]seal.Hash, 0, len(terms))
 	for _, t := range terms {
-		out = append(out, box.Hash(t.Kind, t.Parts(project, livemode)...))
+		out = append(out, box.Hash(t.Kind, t.Parts(place)...))
 	}
 	return out
 }
 
 // AddressTerms are the hashes, one per live key, by which an exact address is
 // looked up; none for a text that is no address.
-func AddressTerms(box *seal.Box, project string, livemode bool, address string) []seal.Hash {
+func AddressTerms(box *seal.Box, place invite.Place, address string) []seal.Hash {
 	var terms []contact.Term
 	if email, err := contact.ReadEmail(address); err == nil {
 		terms = append(terms, contact.Term{Kind: contact.TermEmail, Value: contact.SearchEmail(email)})
@@ -32,7 +32,7 @@ func AddressTerms(box *seal.Box, project string, livemode bool, address string) 
 	}
 	var out []seal.Hash
 	for _, t := range terms {
-		out = append(out, box.Hashes(t.Kind, t.Parts(project, livemode)...)...)
+		out = append(out, box.Hashes(t.Kind, t.Parts(place)...)...)
 	}
 	return out
 }

@@ -13,9 +13,9 @@ import (
 
 // Due is an invite with a due automatic message, a fallback or a reminder.
 type Due struct {
+	invite.Place
+
 	ID         invite.ID       `db:"id"`
-	ProjectID  string          `db:"project_id"`
-	Livemode   bool            `db:"livemode"`
 	Status     invite.Status   `db:"status"`
 	Progress   invite.Progress `db:"progress"`
 	Channel    invite.Channel  `db:"channel"` // of that message

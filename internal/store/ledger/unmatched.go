@@ -15,9 +15,9 @@ import (
 
 // Unmatched is a callback whose attempt is not known yet.
 type Unmatched struct {
+	invite.Place
+
 	CallbackID [16]byte
-	ProjectID  string
-	Livemode   bool
 	// Invite and Attempt are what the callback's path named, where it did.
 	Invite  invite.ID
 	Attempt invite.AttemptID
@@ -39,7 +39,7 @@ func InsertUnmatched(ctx context.Context, tx pgx.Tx, list []Unmatched, keep time
 	ids, projects, modes := make([][16]byte, n), make([]string, n), make([]bool, n)
 	invites, attempts := make([]invite.ID, n), make([]invite.AttemptID, n)
 	for i, u := range list {
-		ids[i], projects[i], modes[i], invites[i], attempts[i] = u.CallbackID, u.ProjectID, u.Livemode, u.Invite, u.Attempt
+		ids[i], projects[i], modes[i], invites[i], attempts[i] = u.CallbackID, u.Project, u.Live, u.Invite, u.Attempt
 	}
 	_, err := tx.Exec(ctx, `
 		INSERT INTO unmatched (callback_id, project_id, livemode, invite_ref, attempt_ref, next_at, gives_up_at)
@@ -61,7 +61,7 @@ func LockUnmatched(ctx context.Context, tx pgx.Tx, n int) ([]Unmatched, error) {
 		WHERE u.next_at <= now() ORDER BY u.next_at LIMIT $1 FOR UPDATE OF u SKIP LOCKED`, n)
 	list, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (Unmatched, error) {
 		var u Unmatched
-		err := r.Scan(&u.CallbackID, &u.ProjectID, &u.Livemode, &u.Invite, &u.Attempt, &u.Provider, &u.Body, &u.ReceivedAt)
+		err := r.Scan(&u.CallbackID, &u.Project, &u.Live, &u.Invite, &u.Attempt, &u.Provider, &u.Body, &u.ReceivedAt)
 		return u, err
 	})
 	if err != nil {

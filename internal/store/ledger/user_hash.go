@@ -16,10 +16,9 @@ import (
 // UnhashedUser is an invite whose user has no hash under the primary key.
 type UnhashedUser struct {
 	userid.Columns
+	invite.Place
 
-	ID        invite.ID `db:"id"`
-	ProjectID string    `db:"project_id"`
-	Livemode  bool      `db:"livemode"`
+	ID invite.ID `db:"id"`
 }
 
 // LockUnhashedUsers locks up to n invites whose user has no hash under the key

@@ -15,6 +15,8 @@ import (
 
 // Coded is an invite as an invite link's code finds it: what its page needs.
 type Coded struct {
+	invite.Place
+
 	CodeRetired bool `db:"retired"`
 	// Via is how this code was sent: by which channel, through which provider, in
 	// which queue's lane, and how many seconds ago its message left; empty for
@@ -30,8 +32,6 @@ type Coded struct {
 	userid.Columns
 
 	ID           invite.ID          `db:"id"`
-	ProjectID    string             `db:"project_id"`
-	Livemode     bool               `db:"livemode"`
 	Environment  string             `db:"environment"`
 	Status       invite.Status      `db:"status"`
 	Progress     invite.Progress    `db:"progress"`

@@ -27,12 +27,8 @@ const CallbackServerExpiry = 6 * time.Second
 const everyScope = "*"
 
 // GapScope names the callback endpoint of a provider for a project and mode.
-func GapScope(provider, project string, livemode bool) string {
-	mode := "test"
-	if livemode {
-		mode = "live"
-	}
-	return provider + "/" + project + "/" + mode
+func GapScope(provider string, place invite.Place) string {
+	return provider + "/" + place.Project + "/" + place.Mode()
 }
 
 // RegisterCallbackServer adds a process that takes callbacks from now on. A time

@@ -102,13 +102,13 @@ func TestAGapConcernsItsOwnScopeOnly(t *testing.T) {
 	db := postgrestest.Pool(t)
 	register(t, db)
 	forget(t, db)
-	if err := queue.SetGap(t.Context(), db, queue.GapScope("sendgrid", "other", true), queue.GapRefused); err != nil {
+	if err := queue.SetGap(t.Context(), db, queue.GapScope("sendgrid", invite.Place{Project: "other", Live: true}), queue.GapRefused); err != nil {
 		t.Fatal(err)
 	}
 	if r := reports(t, db); !r.GapEnded.IsZero() {
 		t.Error("another project's refusal counts")
 	}
-	if err := queue.SetGap(t.Context(), db, queue.GapScope("sendgrid", "p", true), queue.GapLateReport); err != nil {
+	if err := queue.SetGap(t.Context(), db, queue.GapScope("sendgrid", invite.Place{Project: "p", Live: true}), queue.GapLateReport); err != nil {
 		t.Fatal(err)
 	}
 	if r := reports(t, db); r.GapEnded.IsZero() {

@@ -28,11 +28,11 @@ type Lease struct {
 // Job is a claimed delivery with all that deciding and sending needs, as it
 // stood in one snapshot. Personal values are sealed.
 type Job struct {
+	invite.Place
+
 	Lease
 	Now time.Time // the database's, when this was read
 
-	ProjectID string
-	Livemode  bool
 	Lane      string
 	Channel   invite.Channel
 	Kind      string // invite.KindFirst and its like
@@ -171,7 +171,7 @@ func scanJob(r pgx.CollectableRow) (Job, error) {
 		digitsEnd            *time.Time
 	)
 	err := r.Scan(&j.InviteID, &j.DeliveryID, &j.Token, &j.Owner, &j.Now,
-		&j.ProjectID, &j.Livemode, &j.Lane, &j.Channel, &j.Kind, &j.Status, &j.Attempts, &j.Poisoned, &j.CreatedAt,
+		&j.Project, &j.Live, &j.Lane, &j.Channel, &j.Kind, &j.Status, &j.Attempts, &j.Poisoned, &j.CreatedAt,
 		&j.Invite.Version, &j.Invite.Status, &j.Invite.Environment, &j.Invite.LinkType, &j.Invite.InitiatedBy,
 		&j.Invite.UserText, &j.Invite.SealedUser, &j.Invite.AppSlug, &j.Invite.AppName, &j.Invite.OAuthAppID,
 		&j.Invite.Content, &expiresIn, &validFor, &j.Invite.ExpiresAt, &j.Invite.GivesUpAt,

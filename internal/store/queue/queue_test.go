@@ -35,7 +35,7 @@ func insert(t *testing.T, db postgres.DB, lane string, n int) []made {
 		id, del, link := invite.New[invite.ID](), invite.New[invite.DeliveryID](), invite.New[invite.LinkID]()
 		raw := id.UUID()
 		rows = append(rows, ledger.New{
-			ID: id, ProjectID: "p", Environment: "development", Status: invite.Active, Channel: invite.SMS, LinkType: invite.InviteLink,
+			ID: id, Place: invite.Place{Project: "p"}, Environment: "development", Status: invite.Active, Channel: invite.SMS, LinkType: invite.InviteLink,
 			InitiatedBy: invite.ByUser, ExternalUserID: "user", App: invite.App{Slug: "slack", Name: "Slack"}, OAuthAppID: "oa_1",
 			Content: []byte("content"), ExpiresIn: time.Hour, ValidFor: 2 * time.Hour, CreatedBy: invite.New[invite.KeyID](),
 			Link: &ledger.Link{
@@ -85,7 +85,7 @@ func TestAClaimedJobHasAllThatSendingNeeds(t *testing.T) {
 	}
 	j := jobs[0]
 	if j.Ref != m.Ref || j.Token != 1 || j.Owner != 7 || j.Status != invite.Queued || j.Channel != invite.SMS || j.Lane != m.lane ||
-		j.Kind != "first" || j.ProjectID != "p" || !j.Fresh() || j.Last != nil || j.SentLink != nil {
+		j.Kind != "first" || j.Project != "p" || !j.Fresh() || j.Last != nil || j.SentLink != nil {
 		t.Errorf("job is %+v", j)
 	}
 	i := j.Invite

@@ -17,8 +17,8 @@ import (
 
 // Scope is whose blocks are meant.
 type Scope struct {
-	ProjectID string
-	Livemode  bool
+	invite.Place
+
 	// Senders are what the project's texts come from, messaging services or numbers,
 	// the first choice first: opt-outs are said to one of them, across projects, and
 	// keep all of them from writing. Empty: no opt-outs.
@@ -47,7 +47,7 @@ func Keys(box *seal.Box, s Scope, ch invite.Channel, address string) []seal.Hash
 	}
 	var keys []seal.Hash
 	for _, form := range forms {
-		keys = append(keys, box.Hashes("suppression", s.ProjectID, strconv.FormatBool(s.Livemode), string(ch), form)...)
+		keys = append(keys, box.Hashes("suppression", s.Project, strconv.FormatBool(s.Live), string(ch), form)...)
 		if ch != invite.SMS {
 			continue
 		}
@@ -63,7 +63,7 @@ func hashKey(box *seal.Box, s Scope, ch invite.Channel, kind invite.Block, addre
 	if kind == invite.OptOut {
 		return box.Hash("opt_out", s.sender(), address)
 	}
-	return box.Hash("suppression", s.ProjectID, strconv.FormatBool(s.Livemode), string(ch), foldAddress(ch, address))
+	return box.Hash("suppression", s.Project, strconv.FormatBool(s.Live), string(ch), foldAddress(ch, address))
 }
 
 // foldAddress is an address as it is compared: mail's without case.

@@ -19,7 +19,7 @@ func ListPerson(ctx context.Context, db postgres.DB, s Scope, ids []invite.ID, k
 			SELECT id FROM suppressions WHERE invite_id = ANY($3)
 			UNION SELECT id FROM suppressions WHERE hash = ANY($4) AND lifted_at IS NULL
 			UNION SELECT id FROM suppressions WHERE hash = ANY($4) AND lifted_at IS NOT NULL)
-		ORDER BY id`, s.ProjectID, s.Livemode, ids, keys)
+		ORDER BY id`, s.Project, s.Live, ids, keys)
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[Row])
 	if err != nil {
 		return nil, fmt.Errorf("list suppressions of a person: %w", postgres.Translate(err))

@@ -39,9 +39,9 @@ type New struct {
 
 // Row is a block as stored. Address and notes are sealed.
 type Row struct {
+	invite.Place
+
 	ID        invite.SuppressionID `db:"id"`
-	ProjectID string               `db:"project_id"`
-	Livemode  bool                 `db:"livemode"`
 	Channel   invite.Channel       `db:"channel"`
 	Kind      invite.Block         `db:"kind"`
 	Hash      seal.Hash            `db:"hash"`
@@ -94,7 +94,7 @@ func Insert(ctx context.Context, db postgres.DB, box *seal.Box, s Scope, n New) 
 		SELECT id FROM added UNION ALL SELECT id FROM old
 		UNION ALL SELECT id FROM suppressions WHERE hash = $13 AND lifted_at IS NULL
 		LIMIT 1`,
-		id, s.ProjectID, s.Livemode, string(n.Channel), string(n.Kind), hashKey(box, s, n.Channel, n.Kind, n.Address.Reveal()), sender,
+		id, s.Project, s.Live, string(n.Channel), string(n.Kind), hashKey(box, s, n.Channel, n.Kind, n.Address.Reveal()), sender,
 		address, note, n.Source, n.InviteID, n.By,
 		hashKey(box, s, n.Channel, n.Kind, n.Address.Reveal()), Keys(box, known, n.Channel, n.Address.Reveal())).Scan(&stands)
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -168,7 +168,7 @@ func Ask(batch *pgx.Batch, keys []seal.Hash, out *[]Standing) {
 // Get returns a block of the scope, its senders' opt-outs included. Errors: ErrNotFound.
 func Get(ctx context.Context, db postgres.DB, s Scope, id invite.SuppressionID) (Row, error) {
 	rows, _ := db.Query(ctx, `SELECT `+rowColumns+` FROM suppressions
-		WHERE id = $1 AND (project_id = $2 AND livemode = $3 OR sender <> '' AND sender = ANY($4::text[]))`, id, s.ProjectID, s.Livemode, s.Senders)
+		WHERE id = $1 AND (project_id = $2 AND livemode = $3 OR sender <> '' AND sender = ANY($4::text[]))`, id, s.Project, s.Live, s.Senders)
 	r, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Row])
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Row{}, fmt.Errorf("get suppression %s: %w", id, ErrNotFound)
@@ -193,7 +193,7 @@ type Filter struct {
 // walks is a SELECT of the newest standing blocks of a filter, up to limit of each
 // kind, the project's and each sender's, with its arguments.
 func (f Filter) walks(columns string, limit int) (string, []any) {
-	args := []any{f.ProjectID, f.Livemode}
+	args := []any{f.Project, f.Live}
 	var where strings.Builder
 	and := func(condition string, v any) {
 		args = append(args, v)

@@ -38,15 +38,15 @@ func (c Columns) OpenUser(box *seal.Box, id invite.ID) (string, error) {
 }
 
 // Hash returns the keyed hash by which a user of a project and mode is looked up.
-func Hash(box *seal.Box, project string, livemode bool, externalUserID string) seal.Hash {
+func Hash(box *seal.Box, place invite.Place, externalUserID string) seal.Hash {
 	t := term(externalUserID)
-	return box.Hash(t.Kind, t.Parts(project, livemode)...)
+	return box.Hash(t.Kind, t.Parts(place)...)
 }
 
 // Hashes returns the same hash under each live key, the primary key's first.
-func Hashes(box *seal.Box, project string, livemode bool, externalUserID string) []seal.Hash {
+func Hashes(box *seal.Box, place invite.Place, externalUserID string) []seal.Hash {
 	t := term(externalUserID)
-	return box.Hashes(t.Kind, t.Parts(project, livemode)...)
+	return box.Hashes(t.Kind, t.Parts(place)...)
 }
 
 func term(externalUserID string) contact.Term {

@@ -29,7 +29,7 @@ func TestF09ASealedUserOpensInItsRowOnly(t *testing.T) {
 	t.Parallel()
 	box, id := newBox(t), invite.New[invite.ID]()
 	for _, user := range []string{"pat@customer.example", "+1 415 555 0188", " 用户 42", "sealed:aaaa", "erased:00"} {
-		c, err := userid.Seal(box, id, user, userid.Hash(box, "default", false, user))
+		c, err := userid.Seal(box, id, user, userid.Hash(box, invite.Place{Project: "default"}, user))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -60,7 +60,7 @@ func TestF09ASealedUserOpensInItsRowOnly(t *testing.T) {
 func TestF09APlainUserIsReadAsItIs(t *testing.T) {
 	t.Parallel()
 	box := newBox(t)
-	for _, user := range []string{"user-1", userid.Placeholder(userid.Hash(box, "default", false, "pat@customer.example")), "erased:00"} {
+	for _, user := range []string{"user-1", userid.Placeholder(userid.Hash(box, invite.Place{Project: "default"}, "pat@customer.example")), "erased:00"} {
 		if got, err := (userid.Columns{UserText: user}).OpenUser(box, invite.New[invite.ID]()); err != nil || got != user {
 			t.Errorf("opened %q, %v; want %q", got, err, user)
 		}
@@ -71,14 +71,14 @@ func TestF09APlainUserIsReadAsItIs(t *testing.T) {
 func TestF09APlaceholderGroupsThePeopleOfOneProject(t *testing.T) {
 	t.Parallel()
 	box := newBox(t)
-	of := func(project string, livemode bool, user string) string {
-		return userid.Placeholder(userid.Hash(box, project, livemode, user))
+	of := func(place invite.Place, user string) string {
+		return userid.Placeholder(userid.Hash(box, place, user))
 	}
-	one := of("default", false, "pat@customer.example")
-	if one != of("default", false, "pat@customer.example") || !strings.HasPrefix(one, "sealed:") {
+	one := of(invite.Place{Project: "default"}, "pat@customer.example")
+	if one != of(invite.Place{Project: "default"}, "pat@customer.example") || !strings.HasPrefix(one, "sealed:") {
 		t.Errorf("the same user has %q and another", one)
 	}
-	for _, other := range []string{of("default", false, "sam@customer.example"), of("default", true, "pat@customer.example"), of("beta", false, "pat@customer.example"), of("default", false, one)} {
+	for _, other := range []string{of(invite.Place{Project: "default"}, "sam@customer.example"), of(invite.Place{Project: "default", Live: true}, "pat@customer.example"), of(invite.Place{Project: "beta"}, "pat@customer.example"), of(invite.Place{Project: "default"}, one)} {
 		if other == one {
 			t.Errorf("another user has the same placeholder %q", one)
 		}

@@ -54,8 +54,8 @@ func New(t testing.TB) *Kit {
 }
 
 // Minters is a mint.Set that knows the one project "default".
-func (k *Kit) Minters(project string, _ bool, _ string) (*mint.Minter, bool) {
-	return k.Minter, project == "default"
+func (k *Kit) Minters(place invite.Place, _ string) (*mint.Minter, bool) {
+	return k.Minter, place.Project == "default"
 }
 
 // Client reads accounts from the Kit's Pipedream.
@@ -109,16 +109,16 @@ func (k *Kit) Invite(o Options) Made {
 	plain, err := json.Marshal(o.Content)
 	k.must(err)
 	row := ledger.New{
-		ID: m.ID, ProjectID: "default", Environment: "production", Status: invite.Active, Channel: o.Channel,
+		ID: m.ID, Place: invite.Place{Project: "default"}, Environment: "production", Status: invite.Active, Channel: o.Channel,
 		LinkType: invite.InviteLink, InitiatedBy: invite.ByProduct, ExternalUserID: o.User,
 		App: invite.App{Slug: o.App, Name: "Slack", AuthType: "oauth"}, OAuthAppID: o.OAuth,
 		Content:   k.seal(plain, "invites.content", m.ID.UUID()),
 		ExpiresIn: 4 * time.Hour, ValidFor: o.ValidFor, CreatedBy: invite.New[invite.KeyID](),
 		Event: invite.Event{ID: invite.New[invite.EventID](), Type: invite.EventCreated},
-		Terms: ledger.Terms(k.Box, "default", false, *o.Content),
+		Terms: ledger.Terms(k.Box, invite.Place{Project: "default"}, *o.Content),
 	}
 	if o.Hashed || o.Sealed {
-		row.UserHash = userid.Hash(k.Box, "default", false, o.User)
+		row.UserHash = userid.Hash(k.Box, invite.Place{Project: "default"}, o.User)
 	}
 	if o.Sealed {
 		user, err := userid.Seal(k.Box, m.ID, o.User, row.UserHash)
