@@ -285,12 +285,12 @@ func (a *App) openUseCases() (err error) {
 
 // wake tells dispatch of work: this process's own loop in memory, other
 // processes by a notification that is no part of any transaction.
-func (a *App) wake(lane string) {
+func (a *App) wake(lane invite.Lane) {
 	if a.dispatcher != nil {
 		a.dispatcher.Wake()
 		return
 	}
-	a.notifier.Notify(queueChannel, lane)
+	a.notifier.Notify(queueChannel, lane.String())
 }
 
 // URL is where this process is reached from its own machine.

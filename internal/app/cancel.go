@@ -33,6 +33,6 @@ func Canceller(cfg *config.Config, db *pgxpool.Pool, log *slog.Logger) (*issue.S
 	return issue.New(issue.Params{
 		DB: db, Box: box, Project: cfg.Project, Publish: publish.NewOutbox(jobs, box, cfg.Project).Enqueue, Log: log,
 		Minters: func(invite.Place, string) (*mint.Minter, bool) { return nil, false },
-		Senders: func(invite.Place) []string { return nil }, OneWay: func(invite.Place) bool { return false }, Wake: func(string) {},
+		Senders: func(invite.Place) []string { return nil }, OneWay: func(invite.Place) bool { return false }, Wake: func(invite.Lane) {},
 	})
 }

@@ -117,7 +117,7 @@ type Loaded struct {
 	InviteID   invite.ID
 	DeliveryID invite.DeliveryID
 	Key        string // the link that its message carries, as the sink's ledger has it
-	Lane       string
+	Lane       invite.Lane
 }
 
 // Insert makes n deliveries as an accepted request does.
@@ -137,7 +137,7 @@ func (r Rig) Insert(ctx context.Context, n int, l Load) ([]Loaded, error) {
 	if l.Left == 0 {
 		l.Left = l.ExpiresIn
 	}
-	lane := l.Project + "/" + string(l.Channel) + "/test"
+	lane := invite.Place{Project: l.Project}.Lane(l.Channel)
 	if err := ledger.EnsureLane(ctx, r.DB, lane); err != nil {
 		return nil, err
 	}
@@ -158,7 +158,7 @@ func (r Rig) Insert(ctx context.Context, n int, l Load) ([]Loaded, error) {
 	return out, nil
 }
 
-func (r Rig) row(l Load, lane string, i int) (ledger.New, Loaded, error) {
+func (r Rig) row(l Load, lane invite.Lane, i int) (ledger.New, Loaded, error) {
 	id, del := invite.New[invite.ID](), invite.New[invite.DeliveryID]()
 	code := access.NewCode()
 	content := invite.Content{Recipient: invite.Recipient{

@@ -45,7 +45,7 @@ func (s *site) desk(box *seal.Box, p *console.Params) {
 	noSenders := func(invite.Place) []string { return nil }
 	p.Invites = must[*issue.Service](s.t)(issue.New(issue.Params{
 		Senders: noSenders, OneWay: func(invite.Place) bool { return false },
-		DB: s.db, Box: box, Project: project, PublicURL: publicURL, Publish: publish, Wake: func(string) {}, Log: p.Log,
+		DB: s.db, Box: box, Project: project, PublicURL: publicURL, Publish: publish, Wake: func(invite.Lane) {}, Log: p.Log,
 		Minters: func(invite.Place, string) (*mint.Minter, bool) { return nil, false },
 	}))
 	p.Blocks = must[*suppress.Service](s.t)(suppress.New(suppress.Params{

@@ -55,7 +55,7 @@ func TestTheListOfInvitesIsNarrowedByWhatStandsInTheAddress(t *testing.T) {
 	s.add("other app", pat, func(r *ledger.New) { r.App.Slug = "notion" })
 	s.add("other inviter", invite.Content{Recipient: pat.Recipient, Inviter: "José Ávila"}, func(*ledger.New) {})
 	s.add("failed", pat, func(r *ledger.New) {
-		r.Delivery = &ledger.Delivery{ID: invite.New[invite.DeliveryID](), Number: 1, Channel: invite.Email, Kind: "first", Lane: "default/email/test"}
+		r.Delivery = &ledger.Delivery{ID: invite.New[invite.DeliveryID](), Number: 1, Channel: invite.Email, Kind: "first", Lane: invite.Place{Project: "default"}.Lane(invite.Email)}
 	})
 	s.add("old", pat, func(r *ledger.New) {
 		u := r.ID.UUID()

@@ -24,6 +24,7 @@ import (
 	"github.com/connectlink/connectlink/internal/console"
 	"github.com/connectlink/connectlink/internal/console/view"
 	"github.com/connectlink/connectlink/internal/grant"
+	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/oidc"
 	"github.com/connectlink/connectlink/internal/oidc/oidctest"
 	"github.com/connectlink/connectlink/internal/operate"
@@ -51,7 +52,7 @@ type site struct {
 	echo  *echo.Echo
 	url   string // by name
 	log   *logs
-	woken chan string
+	woken chan invite.Lane
 }
 
 type logs struct {
@@ -90,11 +91,11 @@ func newSite(t testing.TB, change ...func(*console.Params)) *site {
 // newSiteOn is a console on a database that stands already.
 func newSiteOn(t testing.TB, db *pgxpool.Pool, box *seal.Box, change ...func(*console.Params)) *site {
 	t.Helper()
-	s := &site{t: t, db: db, log: &logs{}, woken: make(chan string, 10)}
+	s := &site{t: t, db: db, log: &logs{}, woken: make(chan invite.Lane, 10)}
 	s.staff, s.keys = grant.NewStaff(s.db, box), grant.New(s.db, time.Now)
 	log := slog.New(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	p := console.Params{
-		Staff: s.staff, Keys: s.keys, Operate: operate.New(s.db, func(lane string) { s.woken <- lane }), DB: s.db, Box: box,
+		Staff: s.staff, Keys: s.keys, Operate: operate.New(s.db, func(lane invite.Lane) { s.woken <- lane }), DB: s.db, Box: box,
 		Pages: must[*view.Pages](t)(view.New(templates.Console)), Passwords: true, Log: log,
 		Projects: []config.Project{
 			{ID: "default", Brand: config.Brand{Name: "Northwind"}, Pipedream: config.Pipedream{Environment: config.Production}},

@@ -66,7 +66,7 @@ func TestRCKPipedreamIsToldOfByWhatBecameOfRequestsForLinks(t *testing.T) {
 
 	// An outage that began before the window: the timeline has one failure only.
 	s.add("user-2", invite.Content{Recipient: invite.Recipient{Email: "sam@customer.example"}}, func(r *ledger.New) {
-		r.Delivery = &ledger.Delivery{ID: invite.New[invite.DeliveryID](), Number: 1, Channel: invite.Email, Kind: "first", Lane: "default/email/test"}
+		r.Delivery = &ledger.Delivery{ID: invite.New[invite.DeliveryID](), Number: 1, Channel: invite.Email, Kind: "first", Lane: invite.Place{Project: "default"}.Lane(invite.Email)}
 	})
 	s.exec(`DELETE FROM events WHERE type = 'link.mint_failed'`)
 	s.exec(`UPDATE deliveries SET reason = 'link_unavailable', updated_at = now() WHERE invite_id = $1`, s.ids["user-2"])

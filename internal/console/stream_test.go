@@ -50,7 +50,7 @@ func (w *ward) invited(email string) (invite.ID, invite.DeliveryID) {
 		InitiatedBy: invite.ByProduct, ExternalUserID: "user-" + id.String(), App: invite.App{Slug: "slack", Name: "Slack"},
 		Content:   must[[]byte](w.t)(w.box.Seal(plain, seal.AD{Column: "invites.content", ID: id.UUID()})),
 		ExpiresIn: time.Hour, CreatedBy: invite.New[invite.KeyID](),
-		Delivery: &ledger.Delivery{ID: delivery, Number: 1, Channel: invite.Email, Kind: "first", Lane: "default/email/test"},
+		Delivery: &ledger.Delivery{ID: delivery, Number: 1, Channel: invite.Email, Kind: "first", Lane: invite.Place{Project: "default"}.Lane(invite.Email)},
 		Code:     ledger.Code{ID: code, Digest: seal.Digest(secretCode), Sealed: must[[]byte](w.t)(w.box.Seal([]byte(secretCode.Reveal()), seal.AD{Column: "codes.code", ID: code}))},
 		Event:    invite.Event{ID: invite.New[invite.EventID](), Type: invite.EventCreated},
 		Terms:    ledger.Terms(w.box, invite.Place{Project: "default"}, content),

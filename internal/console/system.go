@@ -86,7 +86,7 @@ func (s *console) system(p *page) error {
 	for _, ch := range sendingChannels() {
 		r := channelRow{Channel: string(ch), Name: p.t(channelName(ch)), Badge: view.Badge{Kind: "good", Icon: "check", Text: p.t("Running")}}
 		for _, l := range lanes {
-			if l.Name != operate.Lane(p.by.Project, ch, p.by.Live) {
+			if l.Lane != p.by.Lane(ch) {
 				continue
 			}
 			r.Due, r.More = l.Due, l.Due >= 1000
@@ -238,7 +238,7 @@ func (s *console) held(ctx context.Context, p *page) ([]view.Held, error) {
 	var out []view.Held
 	for _, l := range lanes {
 		for _, ch := range sendingChannels() {
-			if l.Name == operate.Lane(p.by.Project, ch, p.by.Live) {
+			if l.Lane == p.by.Lane(ch) {
 				out = append(out, view.Held{Channel: string(ch), Live: p.by.Live, Why: p.t(whyName(l.HeldWhy)), Since: *l.HeldAt})
 			}
 		}

@@ -26,7 +26,7 @@ func newStock(t *testing.T) *stock {
 func (s *stock) bounced(user, email, name string) {
 	s.t.Helper()
 	s.add(user, invite.Content{Recipient: invite.Recipient{Email: email, Name: name}, Inviter: "Sam Rivera"}, func(r *ledger.New) {
-		r.Delivery = &ledger.Delivery{ID: invite.New[invite.DeliveryID](), Number: 1, Channel: invite.Email, Kind: "first", Lane: "default/email/test"}
+		r.Delivery = &ledger.Delivery{ID: invite.New[invite.DeliveryID](), Number: 1, Channel: invite.Email, Kind: "first", Lane: invite.Place{Project: "default"}.Lane(invite.Email)}
 	})
 	s.exec(`UPDATE deliveries SET status = 'bounced', reason = 'address_not_found' WHERE invite_id = $1`, s.ids[user])
 	s.exec(`UPDATE invites SET status = 'failed' WHERE id = $1`, s.ids[user])

@@ -2,7 +2,6 @@ package dispatch
 
 import (
 	"context"
-	"strings"
 	"sync"
 	"time"
 
@@ -21,7 +20,7 @@ type accounts struct {
 	by map[string]standing
 	// tokens are sends taken out of an account's bucket and not used yet.
 	tokens map[string]int
-	lanes  []string
+	lanes  []invite.Lane
 }
 
 type standing struct {
@@ -87,11 +86,11 @@ func (a *accounts) refresh(ctx context.Context) error {
 
 // lanesOf returns the lanes that can send through nothing but this account, or
 // through accounts that are all shut.
-func (a *accounts) lanesOf(account string) []string {
+func (a *accounts) lanesOf(account string) []invite.Lane {
 	a.mu.Lock()
 	lanes := a.lanes
 	a.mu.Unlock()
-	var out []string
+	var out []invite.Lane
 	for _, lane := range lanes {
 		senders := a.d.sendersOf(lane)
 		uses, free := false, false
@@ -106,22 +105,8 @@ func (a *accounts) lanesOf(account string) []string {
 	return out
 }
 
-// sendersOf reads a lane's name: project/channel/mode.
-func (d *Dispatcher) sendersOf(lane string) []provider.Sender {
-	rest, mode, ok := cutLast(lane, "/")
-	project, channel, ok2 := cutLast(rest, "/")
-	if !ok || !ok2 {
-		return nil
-	}
-	return d.p.Senders(invite.Place{Project: project, Live: mode == "live"}, invite.Channel(channel))
-}
-
-func cutLast(s, sep string) (before, after string, found bool) {
-	i := strings.LastIndex(s, sep)
-	if i < 0 {
-		return s, "", false
-	}
-	return s[:i], s[i+len(sep):], true
+func (d *Dispatcher) sendersOf(lane invite.Lane) []provider.Sender {
+	return d.p.Senders(lane.Place, lane.Channel)
 }
 
 // strike counts a failure against an account. The shared row hears of it only
@@ -199,7 +184,7 @@ func (d *Dispatcher) probe(ctx, working context.Context, account string) error {
 	if err != nil || !ok {
 		return err
 	}
-	room := make(map[string]int, len(lanes))
+	room := make(map[invite.Lane]int, len(lanes))
 	for _, lane := range lanes {
 		room[lane] = 1
 	}

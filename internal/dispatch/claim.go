@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/store/queue"
 )
 
@@ -57,7 +58,7 @@ func (d *Dispatcher) claim(ctx, working context.Context, w queue.Want, probe str
 	w.Owner, w.Lease = d.owner, d.p.Lease
 	if !w.Paused {
 		w.After, w.PerLane, w.Batch = d.after, d.atOnce(d.p.PerLane), d.p.InFlight-len(d.held)
-		w.Room = make(map[string]int, len(d.lanes))
+		w.Room = make(map[invite.Lane]int, len(d.lanes))
 		for lane, n := range d.lanes {
 			w.Room[lane] = d.p.PerLane - n
 			if w.Room[lane] < d.p.PerLane/8 {
@@ -110,7 +111,7 @@ func (d *Dispatcher) take(ctx, working context.Context, w queue.Want, probe stri
 // isFilled reports whether a claim took as much as it could, in some lane or in
 // total.
 func isFilled(w queue.Want, jobs []queue.Job) bool {
-	taken := make(map[string]int)
+	taken := make(map[invite.Lane]int)
 	for i := range jobs {
 		taken[jobs[i].Lane]++
 	}

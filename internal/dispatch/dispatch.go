@@ -142,9 +142,9 @@ type Dispatcher struct {
 	owner  int64     // key of the process lock; 0 while it is not held
 	proven time.Time // when a claim last succeeded
 	held   map[queue.Ref]*task
-	lanes  map[string]int // deliveries in work, by lane
-	after  string         // lane at which the last claim ended
-	short  bool           // the last claim had no room, in some lane or at all
+	lanes  map[invite.Lane]int // deliveries in work, by lane
+	after  invite.Lane         // lane at which the last claim ended
+	short  bool                // the last claim had no room, in some lane or at all
 
 	shared atomic.Int64 // this machine's time when several lanes were last in work
 
@@ -168,7 +168,7 @@ func newDispatcher(p Params) *Dispatcher {
 	p = p.withDefaults()
 	d := &Dispatcher{
 		p: p, metrics: newMetrics(p.Metrics), wake: make(chan struct{}, 1), pass: make(chan struct{}, 1),
-		held: make(map[queue.Ref]*task), lanes: make(map[string]int),
+		held: make(map[queue.Ref]*task), lanes: make(map[invite.Lane]int),
 	}
 	if u, err := url.Parse(p.PublicURL); err == nil {
 		d.host = u.Hostname()

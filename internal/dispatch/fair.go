@@ -3,19 +3,21 @@ package dispatch
 import (
 	"sync"
 	"time"
+
+	"github.com/connectlink/connectlink/internal/invite"
 )
 
 // fairly is a queue for each lane, emptied in turns: who comes in a lane of its
 // own waits for one item of each other lane, however many those have.
 type fairly[T any] struct {
 	mu    sync.Mutex
-	lanes map[string][]T // none is empty
-	turns []string       // the lanes, the next one first
+	lanes map[invite.Lane][]T // none is empty
+	turns []invite.Lane       // the lanes, the next one first
 }
 
-func newFairly[T any]() *fairly[T] { return &fairly[T]{lanes: make(map[string][]T)} }
+func newFairly[T any]() *fairly[T] { return &fairly[T]{lanes: make(map[invite.Lane][]T)} }
 
-func (q *fairly[T]) put(lane string, item T) {
+func (q *fairly[T]) put(lane invite.Lane, item T) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if len(q.lanes[lane]) == 0 {
@@ -56,7 +58,7 @@ type turns struct {
 func newTurns(n int) *turns { return &turns{free: n, waiting: newFairly[chan struct{}]()} }
 
 // wait returns when it is the caller's turn; done ends it.
-func (t *turns) wait(lane string) {
+func (t *turns) wait(lane invite.Lane) {
 	t.mu.Lock()
 	if t.free > 0 {
 		t.free--

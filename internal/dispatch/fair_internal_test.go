@@ -5,17 +5,19 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/connectlink/connectlink/internal/invite"
 )
 
 func TestALaneWithMuchDoesNotKeepAnotherWaiting(t *testing.T) {
 	t.Parallel()
 	q := newFairly[int]()
 	for i := range 100 {
-		q.put("import", i)
+		q.put(laneOf("import"), i)
 	}
-	q.put("other", 1000)
-	q.put("third", 2000)
-	q.put("other", 1001)
+	q.put(laneOf("other"), 1000)
+	q.put(laneOf("third"), 2000)
+	q.put(laneOf("other"), 1001)
 	got, more := q.take(nil, 6)
 	if want := []int{0, 1000, 2000, 1, 1001, 2}; !slices.Equal(got, want) || !more {
 		t.Errorf("took %v, more %v; want %v and more", got, more, want)
@@ -32,7 +34,7 @@ func TestALaneWithMuchDoesNotKeepAnotherWaiting(t *testing.T) {
 func TestTurnsAreGivenToOneLaneAfterTheOther(t *testing.T) {
 	t.Parallel()
 	turns := newTurns(1)
-	turns.wait("import")
+	turns.wait(laneOf("import"))
 	order := make(chan string, 4)
 	var all sync.WaitGroup
 	queued := func() int {
@@ -44,10 +46,10 @@ func TestTurnsAreGivenToOneLaneAfterTheOther(t *testing.T) {
 		}
 		return n
 	}
-	for i, lane := range []string{"import", "import", "import", "other"} {
+	for i, lane := range []invite.Lane{laneOf("import"), laneOf("import"), laneOf("import"), laneOf("other")} {
 		all.Go(func() {
 			turns.wait(lane)
-			order <- lane
+			order <- lane.Project
 			turns.done()
 		})
 		for deadline := time.Now().Add(10 * time.Second); queued() != i+1; time.Sleep(time.Millisecond) {
@@ -70,3 +72,5 @@ func TestTurnsAreGivenToOneLaneAfterTheOther(t *testing.T) {
 		t.Errorf("%d are free in the end, want 1", turns.free)
 	}
 }
+
+func laneOf(project string) invite.Lane { return invite.Place{Project: project}.Lane(invite.Email) }

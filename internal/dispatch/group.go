@@ -3,6 +3,8 @@ package dispatch
 import (
 	"context"
 	"time"
+
+	"github.com/connectlink/connectlink/internal/invite"
 )
 
 // group writes what several goroutines hand in, many to a commit: it takes what
@@ -21,7 +23,7 @@ func newGroup[T any](max func() int, write func(ctx context.Context, items []T))
 }
 
 // add hands an item in; write answers through the item itself.
-func (g *group[T]) add(lane string, item T) {
+func (g *group[T]) add(lane invite.Lane, item T) {
 	g.waiting.put(lane, item)
 	wakeUp(g.some)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/store/queue"
 )
 
@@ -13,7 +14,7 @@ import (
 // of the processor.
 
 // quiet reports whether a lane may pass by. d.mu is held.
-func (d *Dispatcher) quiet(lane string) bool { return d.lanes[lane] < d.p.PerLane/8 }
+func (d *Dispatcher) quiet(lane invite.Lane) bool { return d.lanes[lane] < d.p.PerLane/8 }
 
 // crowded reports whether there is a busy lane to pass by.
 func (d *Dispatcher) crowded() bool {
@@ -36,7 +37,7 @@ func (d *Dispatcher) passLoop(ctx, working context.Context) {
 			return
 		case <-d.pass:
 		}
-		w := queue.Want{Lease: d.p.Lease, PerLane: d.p.PerLane / 8, Room: make(map[string]int)}
+		w := queue.Want{Lease: d.p.Lease, PerLane: d.p.PerLane / 8, Room: make(map[invite.Lane]int)}
 		d.mu.Lock()
 		w.Owner, w.Batch = d.owner, d.p.InFlight-len(d.held)
 		for lane, n := range d.lanes {
@@ -81,7 +82,7 @@ func newPassable[T any](max func() int, rest func(context.Context, time.Duration
 	return g
 }
 
-func (g passable[T]) add(lane string, quiet bool, item T) {
+func (g passable[T]) add(lane invite.Lane, quiet bool, item T) {
 	if quiet {
 		g.passing.add(lane, item)
 		return
@@ -90,7 +91,7 @@ func (g passable[T]) add(lane string, quiet bool, item T) {
 }
 
 // passes reports whether a lane's work may pass others by now.
-func (d *Dispatcher) passes(lane string) bool {
+func (d *Dispatcher) passes(lane invite.Lane) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.quiet(lane)

@@ -56,8 +56,8 @@ func (s shortTx) Begin(ctx context.Context) (pgx.Tx, error) {
 // begin is an attempt about to be made.
 type begin struct {
 	queue.NewAttempt
-	version   int    // of the invite when the message was made
-	lane      string // whose turn it is written in
+	version   int         // of the invite when the message was made
+	lane      invite.Lane // whose turn it is written in
 	event     invite.Event
 	blockKeys []seal.Hash // of the address it goes to
 	done      chan error  // nil, errLost, errStale, a *blockedError, or the database's
@@ -216,7 +216,7 @@ type finish struct {
 	events []invite.Event
 	result *queue.Result
 	next   *time.Duration // due again after
-	lane   string         // whose turn it is written in
+	lane   invite.Lane    // whose turn it is written in
 	done   chan error     // nil, errLost or the database's
 }
 

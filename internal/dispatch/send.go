@@ -281,7 +281,7 @@ func (d *Dispatcher) log(ctx context.Context, t *task, b *begin, r queue.Result,
 		d.metrics.latency.Observe(waited.Seconds())
 	}
 	attrs := []any{
-		"invite", t.InviteID, "delivery", t.DeliveryID, "attempt", b.ID, "number", t.Attempts + 1, "lane", t.Lane,
+		"invite", t.InviteID, "delivery", t.DeliveryID, "attempt", b.ID, "number", t.Attempts + 1, "lane", t.Lane.String(),
 		"provider", b.Provider, "outcome", r.Outcome, "http_status", r.HTTPStatus, "provider_code", r.ProviderCode,
 		"call_ms", took.Milliseconds(), "since_queued_ms", waited.Milliseconds(), "lease_token", t.Token,
 	}

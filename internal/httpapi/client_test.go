@@ -51,7 +51,7 @@ func (w *world) inApp(keys *grant.Service) httpapi.InApp {
 	return httpapi.InApp{
 		Clients: keys, Holders: keys, Recheck: 20 * time.Millisecond, Waiting: waiting,
 		Opener: must(visit.New(visit.Params{
-			DB: w.db, Box: w.box, Minters: w.minters, Publish: publishNothing, Wake: func(string) {},
+			DB: w.db, Box: w.box, Minters: w.minters, Publish: publishNothing, Wake: func(invite.Lane) {},
 			Confirm:    func(context.Context, invite.ID) (bool, error) { return false, nil },
 			Suppressed: func(context.Context, pgx.Tx, visit.Address) (bool, error) { return false, nil },
 			Suppress:   func(context.Context, pgx.Tx, visit.Address) error { return nil },

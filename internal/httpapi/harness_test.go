@@ -139,7 +139,7 @@ func newWorld(t *testing.T) *world {
 	service := must(issue.New(issue.Params{
 		OneWay: func(invite.Place) bool { return false },
 		DB:     w.db, Box: box, PublicURL: publicURL, Minters: w.minters, Project: w.projectOf,
-		Senders: w.textSenders, Wake: func(string) {}, Publish: publishNothing, Log: slog.New(slog.DiscardHandler),
+		Senders: w.textSenders, Wake: func(invite.Lane) {}, Publish: publishNothing, Log: slog.New(slog.DiscardHandler),
 		Proofs: func(string) issue.Proofs { return renderer }, ShowPages: plainPages,
 	}))
 	w.log = &bytes.Buffer{}

@@ -182,7 +182,7 @@ func (s *Service) row(p access.Principal, o order, app invite.App, meta Meta) (l
 	if o.channel != invite.LinkOnly {
 		row.Delivery = &ledger.Delivery{
 			ID: invite.New[invite.DeliveryID](), Number: 1, Channel: o.channel, Kind: "first",
-			Lane: Lane(p.Project, o.channel, p.Live),
+			Lane: p.Lane(o.channel),
 		}
 	}
 	return row, code, nil

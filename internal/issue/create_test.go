@@ -73,7 +73,7 @@ func TestCreateStoresEverythingAndAnswersTheLinks(t *testing.T) {
 	if inv.Delivery == nil || inv.Delivery.Status != invite.Queued {
 		t.Errorf("delivery = %+v, want it queued", inv.Delivery)
 	}
-	if lane := <-w.woken; lane != "default/email/test" {
+	if lane := <-w.woken; lane.String() != "default/email/test" {
 		t.Errorf("woke %s", lane)
 	}
 	read, err := find.Get(t.Context(), w.db, invite.Place{Project: "default"}, inv.ID)

@@ -22,22 +22,22 @@ func (s *Service) FallBack(ctx context.Context) (int, error) {
 	return n, nil
 }
 
-func (s *Service) fallBack(ctx context.Context, tx pgx.Tx, d ledger.Due) (lane string, err error) {
+func (s *Service) fallBack(ctx context.Context, tx pgx.Tx, d ledger.Due) (lane invite.Lane, err error) {
 	by := invite.Actor{Kind: invite.ActorSystem, ID: "fallback"}
 	m, err := s.moment(ctx, tx, d)
 	switch {
 	case err != nil:
-		return "", err
+		return lane, err
 	case m.never != nil:
-		return "", s.append(ctx, tx, d.ID, invite.Event{Type: invite.EventFallbackSkipped, Actor: by, Data: *m.never})
+		return lane, s.append(ctx, tx, d.ID, invite.Event{Type: invite.EventFallbackSkipped, Actor: by, Data: *m.never})
 	case m.wait > 0:
-		return "", ledger.SetFallbackLater(ctx, tx, d.ID, m.wait)
+		return lane, ledger.SetFallbackLater(ctx, tx, d.ID, m.wait)
 	}
 	// "first": its reader has not received a message of this invite by this
 	// channel.
 	delivery, err := s.queueUnasked(ctx, tx, d, "first")
 	if err != nil {
-		return "", err
+		return lane, err
 	}
 	return delivery.Lane, s.append(ctx, tx, d.ID,
 		invite.Event{Type: invite.EventFallback, Actor: by, Data: invite.Data{Channel: d.Channel}},

@@ -106,7 +106,7 @@ func TestAfterAFailureTheOtherChannelIsTried(t *testing.T) {
 		t.Errorf("%s, %v: it has not failed while there is another way", applied.State.Status, applied.Effects)
 	}
 	w.fallBack(s, 1)
-	if lane := <-w.woken; lane != "default/sms/test" {
+	if lane := <-w.woken; lane.String() != "default/sms/test" {
 		t.Errorf("woke %s", lane)
 	}
 	w.fallBack(s, 0) // once

@@ -41,7 +41,7 @@ type world struct {
 	down    atomic.Bool
 	key     access.Principal
 	project config.Project
-	woken   chan string
+	woken   chan invite.Lane
 }
 
 func newWorld(t *testing.T) *world {
@@ -54,7 +54,7 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, db: postgrestest.Pool(t), box: box, woken: make(chan string, 1024)}
+	w := &world{t: t, db: postgrestest.Pool(t), box: box, woken: make(chan invite.Lane, 1024)}
 	if w.sandbox, err = sandbox.New(t.Context(), sandbox.Params{DB: w.db, Box: box, PublicURL: publicURL + "/sandbox"}); err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +109,7 @@ func (w *world) process() *issue.Service {
 		DB: w.db, Box: w.box, PublicURL: publicURL,
 		Minters: func(invite.Place, string) (*mint.Minter, bool) { return minter, true },
 		Project: func(string) (config.Project, bool) { return w.project, true },
-		Wake:    func(lane string) { w.woken <- lane },
+		Wake:    func(lane invite.Lane) { w.woken <- lane },
 		Publish: func(context.Context, pgx.Tx, ledger.Applied) error { return nil },
 		Rehearse: func(ctx context.Context, user string, r invite.Recipient) error {
 			script := sandbox.MintScriptFor(r.Email)

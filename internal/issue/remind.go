@@ -27,11 +27,11 @@ func (s *Service) Remind(ctx context.Context) (int, error) {
 	return n, nil
 }
 
-func (s *Service) remind(ctx context.Context, tx pgx.Tx, d ledger.ReminderDue) (lane string, err error) {
-	later := func(after time.Duration) (string, error) {
-		return "", ledger.SetReminder(ctx, tx, d.ID, d.Reminded, &after)
+func (s *Service) remind(ctx context.Context, tx pgx.Tx, d ledger.ReminderDue) (lane invite.Lane, err error) {
+	later := func(after time.Duration) (invite.Lane, error) {
+		return lane, ledger.SetReminder(ctx, tx, d.ID, d.Reminded, &after)
 	}
-	never := func() (string, error) { return "", ledger.SetReminder(ctx, tx, d.ID, d.Reminded, nil) }
+	never := func() (invite.Lane, error) { return lane, ledger.SetReminder(ctx, tx, d.ID, d.Reminded, nil) }
 	switch {
 	case !d.Status.Open() || d.Progress != invite.NotOpened || d.Reminded >= d.Reminders || d.Last == nil:
 		return never() // no reason for a reminder; the timeline has the cause
@@ -44,10 +44,10 @@ func (s *Service) remind(ctx context.Context, tx pgx.Tx, d ledger.ReminderDue) (
 	m, err := s.moment(ctx, tx, d.Due)
 	switch {
 	case err != nil:
-		return "", err
+		return lane, err
 	case m.never != nil:
 		if err := s.append(ctx, tx, d.ID, invite.Event{Type: invite.EventReminderSkipped, Actor: by, Data: *m.never}); err != nil {
-			return "", err
+			return lane, err
 		}
 		return never()
 	case m.wait > 0:
@@ -55,14 +55,14 @@ func (s *Service) remind(ctx context.Context, tx pgx.Tx, d ledger.ReminderDue) (
 	}
 	delivery, err := s.queueUnasked(ctx, tx, d.Due, invite.KindReminder)
 	if err != nil {
-		return "", err
+		return lane, err
 	}
 	number := d.Reminded + 1
 	err = s.append(ctx, tx, d.ID,
 		invite.Event{Type: invite.EventReminded, Actor: by, Data: invite.Data{Channel: d.Channel, Reminder: number}},
 		invite.Event{Type: invite.EventDeliveryQueued, Actor: by, DeliveryID: delivery.ID, Data: invite.Data{Channel: d.Channel, Kind: invite.KindReminder}})
 	if err != nil {
-		return "", err
+		return lane, err
 	}
 	var next *time.Duration // the rest of the time in equal parts; none after the last
 	if number < d.Reminders {

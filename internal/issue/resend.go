@@ -70,7 +70,7 @@ func (s *Service) Resend(ctx context.Context, p access.Principal, id invite.ID, 
 		if err := s.mintResend(ctx, p, &r); err != nil {
 			return Answer{}, err
 		}
-		lane := Lane(p.Project, r.channel, p.Live)
+		lane := p.Lane(r.channel)
 		if r.channel != invite.LinkOnly {
 			if err := s.lanes.ensure(ctx, s.p.DB, lane); err != nil {
 				return Answer{}, err
@@ -219,7 +219,7 @@ func (s *Service) mintResend(ctx context.Context, p access.Principal, r *resend)
 	return nil
 }
 
-func (s *Service) storeResend(ctx context.Context, tx pgx.Tx, p access.Principal, r resend, lane string, idem *ledger.Idempotency, meta Meta) error {
+func (s *Service) storeResend(ctx context.Context, tx pgx.Tx, p access.Principal, r resend, lane invite.Lane, idem *ledger.Idempotency, meta Meta) error {
 	key, err := asker(p)
 	if err != nil {
 		return fmt.Errorf("resend: principal: %w", err)
@@ -330,7 +330,7 @@ func (s *Service) storeContent(ctx context.Context, tx pgx.Tx, p access.Principa
 }
 
 // storeDelivery queues the new message, if there is one, and gives it a code of its own.
-func (s *Service) storeDelivery(ctx context.Context, tx pgx.Tx, r resend, l ledger.Locked, lane string) (ledger.Delivery, error) {
+func (s *Service) storeDelivery(ctx context.Context, tx pgx.Tx, r resend, l ledger.Locked, lane invite.Lane) (ledger.Delivery, error) {
 	var d ledger.Delivery
 	if r.channel != invite.LinkOnly {
 		d = ledger.Delivery{

@@ -35,7 +35,7 @@ type Params struct {
 	Proofs    func(project string) Proofs
 	ShowPages func(d Draft, lang string) ([]PreviewPage, error)
 	// Wake tells dispatch that a lane has work.
-	Wake func(lane string)
+	Wake func(lane invite.Lane)
 	// Rehearse hears of every invite of test mode before its mint, so that a
 	// scripted recipient can also script how Pipedream answers. May be nil.
 	Rehearse func(ctx context.Context, externalUserID string, r invite.Recipient) error

@@ -14,20 +14,10 @@ import (
 	"github.com/connectlink/connectlink/internal/store/ledger"
 )
 
-// Lane names the queue of one project, channel and mode: a stuck delivery in
-// one does not delay another.
-func Lane(project string, c invite.Channel, livemode bool) string {
-	mode := "test"
-	if livemode {
-		mode = "live"
-	}
-	return project + "/" + string(c) + "/" + mode
-}
-
 // lanes remembers which lanes the claim loop was told of.
 type lanes struct{ known sync.Map }
 
-func (l *lanes) ensure(ctx context.Context, db postgres.DB, lane string) error {
+func (l *lanes) ensure(ctx context.Context, db postgres.DB, lane invite.Lane) error {
 	if _, ok := l.known.Load(lane); ok {
 		return nil
 	}

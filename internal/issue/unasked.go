@@ -32,11 +32,11 @@ const (
 // messages were queued. One decides for one locked invite; it returns the lane
 // that has work now.
 func unasked[D any](ctx context.Context, s *Service, id func(D) invite.ID,
-	lock func(context.Context, pgx.Tx, int) ([]D, error), one func(context.Context, pgx.Tx, D) (lane string, err error),
+	lock func(context.Context, pgx.Tx, int) ([]D, error), one func(context.Context, pgx.Tx, D) (lane invite.Lane, err error),
 ) (int, error) {
 	total := 0
 	for {
-		n, queued := 0, map[string]int{}
+		n, queued := 0, map[invite.Lane]int{}
 		err := postgres.InTx(ctx, s.p.DB, func(tx pgx.Tx) error {
 			clear(queued)
 			due, err := lock(ctx, tx, unaskedAtOnce)
@@ -49,7 +49,7 @@ func unasked[D any](ctx context.Context, s *Service, id func(D) invite.ID,
 				if err != nil {
 					return fmt.Errorf("invite %s: %w", id(d), err)
 				}
-				if lane != "" {
+				if lane != (invite.Lane{}) {
 					queued[lane]++
 				}
 			}
@@ -120,7 +120,7 @@ func (s *Service) moment(ctx context.Context, tx pgx.Tx, d ledger.Due) (moment, 
 func (s *Service) queueUnasked(ctx context.Context, tx pgx.Tx, d ledger.Due, kind string) (ledger.Delivery, error) {
 	delivery := ledger.Delivery{
 		ID: invite.New[invite.DeliveryID](), Number: d.Messages + 1, Channel: d.Channel, Kind: kind,
-		Lane: Lane(d.Project, d.Channel, d.Live),
+		Lane: d.Lane(d.Channel),
 	}
 	_, code, err := s.newCode()
 	if err != nil {

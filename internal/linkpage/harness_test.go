@@ -83,7 +83,7 @@ func newSite(t testing.TB, change ...func(*linkpage.Params)) *site {
 			Resume:     func(context.Context, pgx.Tx, visit.Address) error { s.resumed.Add(1); return nil },
 			Suppressed: func(context.Context, pgx.Tx, visit.Address) (bool, error) { return false, nil },
 			Publish:    func(context.Context, pgx.Tx, ledger.Applied) error { return nil },
-			Wake:       func(string) {},
+			Wake:       func(invite.Lane) {},
 			DB:         s.Pool, Box: s.Box, Minters: s.Minters, Log: log,
 			Confirm: func(ctx context.Context, id invite.ID) (bool, error) {
 				s.mu.Lock()

@@ -43,20 +43,11 @@ const (
 // Service stops and starts.
 type Service struct {
 	db   *pgxpool.Pool
-	wake func(lane string)
+	wake func(lane invite.Lane)
 }
 
 // New makes a Service. wake tells dispatch that a lane has work again.
-func New(db *pgxpool.Pool, wake func(lane string)) *Service { return &Service{db, wake} }
-
-// Lane is the queue of a project, mode and channel.
-func Lane(project string, ch invite.Channel, livemode bool) string {
-	mode := "test"
-	if livemode {
-		mode = "live"
-	}
-	return project + "/" + string(ch) + "/" + mode
-}
+func New(db *pgxpool.Pool, wake func(lane invite.Lane)) *Service { return &Service{db, wake} }
 
 // Stop stops the sending of a channel in the principal's project and mode;
 // false means that it was stopped before. Errors: *invite.Error,
@@ -68,12 +59,12 @@ func (s *Service) Stop(ctx context.Context, by access.Principal, ch invite.Chann
 	if !slices.Contains(Whys(), why) {
 		return false, invite.Errorf(invite.CodeInvalidRequest, "Unknown reason.")
 	}
-	lane := Lane(by.Project, ch, by.Live)
+	lane := by.Lane(ch)
 	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
 		if changed, err = queue.SetHeld(ctx, tx, lane, by.Actor(), string(why)); err != nil || !changed {
 			return err
 		}
-		return account.InsertAudit(ctx, tx, account.Entry{By: by, Act: ActHeld, Target: lane, Why: string(why)})
+		return account.InsertAudit(ctx, tx, account.Entry{By: by, Act: ActHeld, Target: lane.String(), Why: string(why)})
 	})
 	return changed, err
 }
@@ -83,12 +74,12 @@ func (s *Service) Resume(ctx context.Context, by access.Principal, ch invite.Cha
 	if err := sends(ch); err != nil {
 		return false, err
 	}
-	lane := Lane(by.Project, ch, by.Live)
+	lane := by.Lane(ch)
 	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
 		if changed, err = queue.SetGoing(ctx, tx, lane); err != nil || !changed {
 			return err
 		}
-		return account.InsertAudit(ctx, tx, account.Entry{By: by, Act: ActReleased, Target: lane})
+		return account.InsertAudit(ctx, tx, account.Entry{By: by, Act: ActReleased, Target: lane.String()})
 	})
 	if changed && err == nil {
 		s.wake(lane)

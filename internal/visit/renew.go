@@ -70,7 +70,7 @@ type renewal struct {
 	ledger.Locked
 	ledger.Renewable
 	channel invite.Channel
-	lane    string
+	lane    invite.Lane
 	to      Address
 }
 

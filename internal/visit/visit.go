@@ -43,7 +43,7 @@ type Params struct {
 	// Resume takes an opt-out back, at the same person's wish.
 	Resume func(ctx context.Context, tx pgx.Tx, a Address) error
 	// Wake tells dispatch that a lane has work; may be nil.
-	Wake func(lane string)
+	Wake func(lane invite.Lane)
 	Log  *slog.Logger
 }
 

@@ -59,7 +59,7 @@ func (w *world) process(change ...func(*visit.Params)) *visit.Service {
 		Suppressed: func(context.Context, pgx.Tx, visit.Address) (bool, error) { return false, nil },
 		Suppress:   func(context.Context, pgx.Tx, visit.Address) error { return nil },
 		Resume:     func(context.Context, pgx.Tx, visit.Address) error { return nil },
-		Wake:       func(string) {},
+		Wake:       func(invite.Lane) {},
 		Log:        slog.New(slog.NewTextHandler(w.t.Output(), &slog.HandlerOptions{Level: slog.LevelError})),
 	}
 	for _, c := range change {

@@ -109,7 +109,7 @@ func (a *archive) add(p person) stored {
 			TokenDigest: seal.Digest(s.token), WebhookDigest: seal.Digest(access.NewCode()), Granted: time.Hour, Left: time.Hour,
 			ExpiresAtRaw: time.Now().Add(time.Hour).Format(time.RFC3339),
 		},
-		Delivery: &ledger.Delivery{ID: s.delivery, Number: 1, Channel: channel, Kind: "first", Lane: "default/x/test"},
+		Delivery: &ledger.Delivery{ID: s.delivery, Number: 1, Channel: channel, Kind: "first", Lane: invite.Place{Project: "default"}.Lane("x")},
 		Code:     ledger.Code{ID: code, Digest: seal.Digest(s.code), Sealed: sealed(s.code.Reveal(), "codes.code", code)},
 		Event:    invite.Event{ID: invite.New[invite.EventID](), Type: invite.EventCreated, Data: invite.Data{RequestID: p.request}},
 		Terms:    ledger.Terms(a.box, invite.Place{Project: p.project, Live: p.livemode}, content),

@@ -91,7 +91,7 @@ func (c *columns) add(r New, eventData []byte) {
 	}
 	c.deliveryID = append(c.deliveryID, d.ID)
 	c.kind = append(c.kind, optional(has, d.Kind))
-	c.lane = append(c.lane, optional(has, d.Lane))
+	c.lane = append(c.lane, optional(has, d.Lane.String()))
 
 	c.codeID = append(c.codeID, r.Code.ID)
 	c.codeDigest = append(c.codeDigest, r.Code.Digest)

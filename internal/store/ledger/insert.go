@@ -62,7 +62,7 @@ type Delivery struct {
 	Number  int
 	Channel invite.Channel
 	Kind    string // invite.KindFirst and its like
-	Lane    string
+	Lane    invite.Lane
 }
 
 // Code is an invite link's code.
@@ -204,7 +204,7 @@ func Insert(ctx context.Context, db postgres.DB, rows []New) ([]Inserted, error)
 }
 
 // EnsureLane makes a lane known to the claim loop.
-func EnsureLane(ctx context.Context, db postgres.DB, lane string) error {
+func EnsureLane(ctx context.Context, db postgres.DB, lane invite.Lane) error {
 	_, err := db.Exec(ctx, `INSERT INTO lanes (lane) VALUES ($1) ON CONFLICT DO NOTHING`, lane)
 	if err != nil {
 		return fmt.Errorf("ensure lane %s: %w", lane, postgres.Translate(err))

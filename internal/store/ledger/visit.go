@@ -21,10 +21,10 @@ type Coded struct {
 	// Via is how this code was sent: by which channel, through which provider, in
 	// which queue's lane, and how many seconds ago its message left; empty for
 	// channel link.
-	Via           *string  `db:"via"`
-	Provider      string   `db:"provider"`
-	Lane          *string  `db:"lane"`
-	SinceDelivery *float64 `db:"since_delivery"`
+	Via           *string      `db:"via"`
+	Provider      string       `db:"provider"`
+	Lane          *invite.Lane `db:"lane"`
+	SinceDelivery *float64     `db:"since_delivery"`
 	// OutdatedAt is when the recipient asked for the new link that took this
 	// code's place; nil for a code that still leads on.
 	OutdatedAt *time.Time `db:"outdated_at"`

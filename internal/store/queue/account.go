@@ -58,7 +58,7 @@ type Blow struct {
 	// claimed from while the breaker is open, and Grace longer, so that a probe
 	// goes first and not the whole queue. The pause has an end, so that no lane
 	// waits for an account that is no longer used.
-	Lanes []string
+	Lanes []invite.Lane
 	Grace time.Duration
 }
 
@@ -97,7 +97,7 @@ func AddFailures(ctx context.Context, db postgres.DB, w Blow, t Trip) (time.Dura
 		FROM provider_accounts a
 		WHERE a.account = $1 AND a.open_until IS NOT NULL
 			AND l.lane IN (SELECT lane FROM lanes WHERE lane = ANY($2) ORDER BY lane FOR NO KEY UPDATE)`,
-		w.Account, w.Lanes, w.Grace.Seconds())
+		w.Account, laneNames(w.Lanes), w.Grace.Seconds())
 	res := db.SendBatch(ctx, batch)
 	defer func() { _ = res.Close() }()
 	var open float64
@@ -120,7 +120,7 @@ func AddFailures(ctx context.Context, db postgres.DB, w Blow, t Trip) (time.Dura
 // SetWorking closes the breaker of an account, forgets its failures, ends the
 // pause of its lanes and makes due what waits there only because its last call
 // failed, or because it could not be asked about one. It reports whether the breaker was open, and how much became due.
-func SetWorking(ctx context.Context, db postgres.DB, account string, lanes []string) (wasOpen bool, due int, err error) {
+func SetWorking(ctx context.Context, db postgres.DB, account string, lanes []invite.Lane) (wasOpen bool, due int, err error) {
 	batch := &pgx.Batch{}
 	batch.Queue(`
 		WITH old AS (SELECT account, open_until FROM provider_accounts WHERE account = $1 FOR NO KEY UPDATE), closed AS (
@@ -131,14 +131,14 @@ func SetWorking(ctx context.Context, db postgres.DB, account string, lanes []str
 		SELECT coalesce((SELECT was FROM closed), false)`, account)
 	batch.Queue(`
 		UPDATE lanes SET paused_until = NULL
-		WHERE lane IN (SELECT lane FROM lanes WHERE lane = ANY($1) AND paused_until IS NOT NULL ORDER BY lane FOR NO KEY UPDATE)`, lanes)
+		WHERE lane IN (SELECT lane FROM lanes WHERE lane = ANY($1) AND paused_until IS NOT NULL ORDER BY lane FOR NO KEY UPDATE)`, laneNames(lanes))
 	batch.Queue(`
 		WITH waiting AS (
 			SELECT invite_id, id FROM deliveries
 			WHERE lane = ANY($1) AND next_at > now() AND lease_owner IS NULL AND status IN ('queued', 'sending') AND attempts > 0
 			FOR NO KEY UPDATE SKIP LOCKED
 		)
-		UPDATE deliveries d SET next_at = now() FROM waiting w WHERE d.invite_id = w.invite_id AND d.id = w.id`, lanes)
+		UPDATE deliveries d SET next_at = now() FROM waiting w WHERE d.invite_id = w.invite_id AND d.id = w.id`, laneNames(lanes))
 	res := db.SendBatch(ctx, batch)
 	defer func() { _ = res.Close() }()
 	err = res.QueryRow().Scan(&wasOpen)
@@ -255,9 +255,9 @@ func NoteReceipts(ctx context.Context, db postgres.DB, attempts []AttemptRef) er
 }
 
 // ListLanes returns the lanes that exist.
-func ListLanes(ctx context.Context, db postgres.DB) ([]string, error) {
+func ListLanes(ctx context.Context, db postgres.DB) ([]invite.Lane, error) {
 	rows, _ := db.Query(ctx, `SELECT lane FROM lanes ORDER BY lane`)
-	lanes, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	lanes, err := pgx.CollectRows(rows, pgx.RowTo[invite.Lane])
 	if err != nil {
 		return nil, fmt.Errorf("list lanes: %w", postgres.Translate(err))
 	}

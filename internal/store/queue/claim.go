@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/postgres"
 )
 
@@ -19,10 +20,10 @@ type Want struct {
 	// PerLane is how many of one lane at most; Room lowers it for lanes that
 	// have work in progress already.
 	PerLane int
-	Room    map[string]int
+	Room    map[invite.Lane]int
 	// After is the lane at which the last claim ended: this one starts behind
 	// it, so that a batch that fills up leaves no lane out for ever.
-	After string
+	After invite.Lane
 	// Paused claims from paused lanes, and from those in Room only: for a probe.
 	Paused bool
 }
@@ -44,7 +45,7 @@ const prelude = `SELECT set_config('synchronous_commit', 'off', true), set_confi
 func Claim(ctx context.Context, db postgres.DB, w Want) ([]Job, error) {
 	lanes, room := make([]string, 0, len(w.Room)), make([]int32, 0, len(w.Room))
 	for lane, n := range w.Room {
-		lanes, room = append(lanes, lane), append(room, int32(max(n, 0)))
+		lanes, room = append(lanes, lane.String()), append(room, int32(max(n, 0)))
 	}
 	batch := &pgx.Batch{}
 	batch.Queue(prelude)

@@ -33,7 +33,7 @@ type Job struct {
 	Lease
 	Now time.Time // the database's, when this was read
 
-	Lane      string
+	Lane      invite.Lane
 	Channel   invite.Channel
 	Kind      string // invite.KindFirst and its like
 	Status    invite.DeliveryStatus

@@ -21,10 +21,11 @@ import (
 // made is one delivery in the queue. Nothing is sealed: this package never opens.
 type made struct {
 	queue.Ref
-	lane string
+	lane invite.Lane
 }
 
-func insert(t *testing.T, db postgres.DB, lane string, n int) []made {
+func insert(t *testing.T, db postgres.DB, name string, n int) []made {
+	lane := laneOf(name)
 	t.Helper()
 	if err := ledger.EnsureLane(t.Context(), db, lane); err != nil {
 		t.Fatal(err)
@@ -157,7 +158,7 @@ func TestClaimsGoRoundTheLanes(t *testing.T) {
 	count := func(jobs []queue.Job) string {
 		by := map[string]int{}
 		for _, j := range jobs {
-			by[j.Lane[:1]]++
+			by[j.Lane.Project]++
 		}
 		return fmt.Sprint(by["a"], by["b"], by["c"])
 	}
@@ -167,24 +168,24 @@ func TestClaimsGoRoundTheLanes(t *testing.T) {
 		got  string
 	}{
 		{"a cap per lane", queue.Want{PerLane: 2}, "2 2 2"},
-		{"the next batch starts behind the last lane", queue.Want{PerLane: 2, Batch: 4, After: "a/sms/test"}, "0 2 2"},
-		{"room of a busy lane", queue.Want{PerLane: 3, Room: map[string]int{"a/sms/test": 1, "b/sms/test": 0, "c/sms/test": 99}}, "1 0 3"},
-		{"a probe takes only what it names", queue.Want{PerLane: 1, Batch: 1, Room: map[string]int{"b/sms/test": 1}, Paused: true}, "0 1 0"},
+		{"the next batch starts behind the last lane", queue.Want{PerLane: 2, Batch: 4, After: laneOf("a/sms/test")}, "0 2 2"},
+		{"room of a busy lane", queue.Want{PerLane: 3, Room: map[invite.Lane]int{laneOf("a/sms/test"): 1, laneOf("b/sms/test"): 0, laneOf("c/sms/test"): 99}}, "1 0 3"},
+		{"a probe takes only what it names", queue.Want{PerLane: 1, Batch: 1, Room: map[invite.Lane]int{laneOf("b/sms/test"): 1}, Paused: true}, "0 1 0"},
 	} {
 		if got := count(claim(t, db, step.want)); got != step.got {
 			t.Errorf("%s: %s, want %s", step.name, got, step.got)
 		}
 	}
-	if _, err := queue.AddFailures(t.Context(), db, queue.Blow{Account: "x", Rest: time.Minute, Lanes: []string{"a/sms/test"}}, trip); err != nil {
+	if _, err := queue.AddFailures(t.Context(), db, queue.Blow{Account: "x", Rest: time.Minute, Lanes: []invite.Lane{laneOf("a/sms/test")}}, trip); err != nil {
 		t.Fatal(err)
 	}
 	if got := count(claim(t, db, queue.Want{PerLane: 1})); got != "0 1 1" {
 		t.Errorf("with a paused: %s", got)
 	}
-	if got := count(claim(t, db, queue.Want{PerLane: 1, Batch: 1, Room: map[string]int{"a/sms/test": 1}, Paused: true})); got != "1 0 0" {
+	if got := count(claim(t, db, queue.Want{PerLane: 1, Batch: 1, Room: map[invite.Lane]int{laneOf("a/sms/test"): 1}, Paused: true})); got != "1 0 0" {
 		t.Errorf("a probe of the paused lane: %s", got)
 	}
-	if _, _, err := queue.SetWorking(t.Context(), db, "x", []string{"a/sms/test"}); err != nil {
+	if _, _, err := queue.SetWorking(t.Context(), db, "x", []invite.Lane{laneOf("a/sms/test")}); err != nil {
 		t.Fatal(err)
 	}
 	if got := count(claim(t, db, queue.Want{PerLane: 1})); got != "1 1 1" {
@@ -359,14 +360,16 @@ func TestALaneThatIsStoppedByHandIsLeftAlone(t *testing.T) {
 		}
 		return changed
 	}
-	hold := func(tx pgx.Tx) (bool, error) { return queue.SetHeld(ctx, tx, "a/sms/test", "staff:stf_1", "provider") }
-	resume := func(tx pgx.Tx) (bool, error) { return queue.SetGoing(ctx, tx, "a/sms/test") }
+	hold := func(tx pgx.Tx) (bool, error) {
+		return queue.SetHeld(ctx, tx, laneOf("a/sms/test"), "staff:stf_1", "provider")
+	}
+	resume := func(tx pgx.Tx) (bool, error) { return queue.SetGoing(ctx, tx, laneOf("a/sms/test")) }
 	if !set(hold) || set(hold) {
 		t.Error("stopped otherwise than once")
 	}
-	for _, w := range []queue.Want{{PerLane: 9}, {PerLane: 9, Room: map[string]int{"a/sms/test": 9}, Paused: true}} {
+	for _, w := range []queue.Want{{PerLane: 9}, {PerLane: 9, Room: map[invite.Lane]int{laneOf("a/sms/test"): 9}, Paused: true}} {
 		for _, j := range claim(t, db, w) {
-			if j.Lane != "b/sms/test" {
+			if j.Lane.String() != "b/sms/test" {
 				t.Errorf("claimed from %s", j.Lane)
 			}
 		}
@@ -400,7 +403,7 @@ func TestMeasureAndLanes(t *testing.T) {
 		t.Errorf("%+v, %v; want the count to stop at 5", w, err)
 	}
 	lanes, err := queue.ListLanes(ctx, db)
-	if err != nil || strings.Join(lanes, " ") != "a/sms/test b/sms/test" {
+	if err != nil || fmt.Sprint(lanes) != "[a/sms/test b/sms/test]" {
 		t.Errorf("%v, %v", lanes, err)
 	}
 }
@@ -473,4 +476,12 @@ func TestNobodyNotifiesInATransaction(t *testing.T) {
 			t.Errorf("%s mentions NOTIFY", f.Name())
 		}
 	}
+}
+
+func laneOf(name string) invite.Lane {
+	lane, err := invite.ParseLane(name)
+	if err != nil {
+		panic(err)
+	}
+	return lane
 }

@@ -136,7 +136,7 @@ func (k *Kit) Invite(o Options) Made {
 	}
 	if o.Channel != invite.LinkOnly {
 		m.Delivery = invite.New[invite.DeliveryID]()
-		row.Delivery = &ledger.Delivery{ID: m.Delivery, Number: 1, Channel: o.Channel, Kind: "first", Lane: "default/" + string(o.Channel) + "/test"}
+		row.Delivery = &ledger.Delivery{ID: m.Delivery, Number: 1, Channel: o.Channel, Kind: "first", Lane: invite.Place{Project: "default"}.Lane(o.Channel)}
 	}
 	in, err := ledger.Insert(k.t.Context(), k.Pool, []ledger.New{row})
 	k.must(err)
