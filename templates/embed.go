@@ -11,13 +11,13 @@
 // language (de/*.po, ar/*.po).
 //
 // It owns wording and markup only. Parsing, escaping and choosing a language
-// belong to packages message, linkpage/view and console/view.
+// belong to packages message, page and console/view.
 //
 // # How to add a language
 //
 // Copy the folder en to one named by the language's tag, translate every file,
 // and add the folder to the embed line below. connectlink templates check and the
-// tests of message and linkpage/view report each missing file, unknown variable,
+// tests of message and page report each missing file, unknown variable,
 // missing plural form and text message that needs more segments. For the console,
 // add a folder of catalogues to console/; a test reports each missing text.
 package templates

@@ -13,8 +13,10 @@ import (
 
 	"github.com/connectlink/connectlink/config"
 	"github.com/connectlink/connectlink/internal/app"
-	"github.com/connectlink/connectlink/internal/linkpage/view"
+	"github.com/connectlink/connectlink/internal/compose"
+	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/message"
+	"github.com/connectlink/connectlink/internal/page"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/templates"
 )
@@ -111,13 +113,19 @@ func checkTexts(cfg *config.Config, p config.Project) (*textReport, error) {
 	// Parsing renders everything once: a fault of syntax or a field that does
 	// not exist ends here, with its file and line.
 	messages, errMessages := message.NewRenderer(fsys)
-	pages, errPages := view.New(fsys)
+	pages, errPages := page.New(fsys)
 	if err := errors.Join(errMessages, errPages); err != nil {
+		return r, err
+	}
+	composer, err := compose.New(compose.Params{
+		PublicURL: tryURL, Messages: func(string) *message.Renderer { return messages }, Pages: func(string) *page.Pages { return pages },
+	})
+	if err != nil {
 		return r, err
 	}
 	r.brand(cfg, p)
 	for _, lang := range messages.Languages() {
-		if err := r.language(p, messages, pages, lang); err != nil {
+		if err := r.language(p, composer, lang); err != nil {
 			return r, err
 		}
 	}
@@ -148,34 +156,36 @@ func trialValues() map[string][3]string { // app, person, words
 }
 
 const (
-	tryLink = "https://go.example.com/c/checked-000000000000"
-	tryStop = "https://go.example.com/s/checked-000000000000"
+	tryURL  = "https://go.example.com"
+	tryCode = "checked-000000000000"
+	tryLink = tryURL + "/c/" + tryCode
+	tryStop = tryURL + "/s/" + tryCode
 )
 
 var written = regexp.MustCompile(`(?i)https?://([^/\s"'<>]+)`)
 
-func (r *textReport) language(p config.Project, messages *message.Renderer, pages *view.Pages, lang string) error {
+func (r *textReport) language(p config.Project, composer *compose.Composer, lang string) error {
 	largest, most, worst := 0, 0, ""
 	usual := message.Inspection{}
 	for name, value := range trialValues() {
-		for _, kind := range []message.Kind{message.First, message.Resend} {
-			for _, by := range []message.Initiator{message.ByProduct, message.ByUser} {
-				v := r.tryVars(p, lang, kind, by, value)
-				seen, err := messages.Inspect(v)
+		for _, kind := range []string{invite.KindFirst, invite.KindResend, invite.KindReminder} {
+			for _, by := range []invite.InitiatedBy{invite.ByProduct, invite.ByUser} {
+				m := r.trial(p, lang, kind, by, value)
+				seen, err := composer.Inspect(m)
 				if err != nil {
 					return err
 				}
-				if name == "usual" && kind == message.First && by == message.ByProduct {
+				if name == "usual" && kind == invite.KindFirst && by == invite.ByProduct {
 					usual = seen
 				}
 				largest = max(largest, len(seen.Email.HTML.Reveal()))
 				if seen.SMS.Segments > most {
 					most, worst = seen.SMS.Segments, name
 				}
-				r.message(lang, name, p, v, seen)
+				r.message(lang, name, p, kind, seen)
 			}
 		}
-		if err := r.pages(lang, p, pages, value); err != nil {
+		if err := r.pages(lang, p, composer, value); err != nil {
 			return err
 		}
 	}
@@ -187,28 +197,28 @@ func (r *textReport) language(p config.Project, messages *message.Renderer, page
 		r.warnings = append(r.warnings, detail)
 	}
 	r.lines = append(r.lines, fmt.Sprintf("%-6s mail %d bytes at most; text message %d units of %s in %d, %d at most (%s values); %d pages",
-		lang, largest, usual.Units, usual.Encoding, usual.SMS.Segments, most, worst, len(view.States())))
+		lang, largest, usual.Units, usual.Encoding, usual.SMS.Segments, most, worst, len(page.States())))
 	return nil
 }
 
-func (r *textReport) tryVars(p config.Project, lang string, kind message.Kind, by message.Initiator, value [3]string) message.Vars {
+func (r *textReport) trial(p config.Project, lang, kind string, by invite.InitiatedBy, value [3]string) compose.Message {
 	now := time.Date(2026, 11, 23, 13, 40, 12, 0, time.UTC)
-	v := message.Vars{
-		Brand: p.Brand.Name, AppName: value[0], Inviter: value[1], RecipientName: value[1], Reason: value[2], Note: value[2],
-		URL: secret.New(tryLink), Kind: kind, Initiator: by, ExpiresAt: now.Add(4 * time.Hour), Now: now, Locale: lang,
-		RecipientEmail: secret.New("recipient@example.com"), SupportEmail: p.Brand.SupportEmail, LegalLine: p.Brand.LegalLine,
-		PrivacyURL: p.Brand.PrivacyURL, Colour: p.Brand.Colour, LogoURL: p.Brand.LogoURL, CanRenew: true, CanReport: true,
+	return compose.Message{
+		Invite: compose.Invite{
+			Project: p, App: invite.App{Name: value[0]}, InitiatedBy: by,
+			Content: invite.Content{
+				Recipient: invite.Recipient{Email: "recipient@example.com", Name: value[1], Locale: lang}, Inviter: value[1], Reason: value[2], Note: value[2],
+			},
+			Code: secret.New(tryCode), ExpiresAt: now.Add(4 * time.Hour), Now: now,
+		},
+		Kind: kind, OneWay: r.isOneWay,
 	}
-	if r.isOneWay {
-		v.StopURL = secret.New(tryStop)
-	}
-	return v
 }
 
 // message looks for what must be in a message and what must not.
-func (r *textReport) message(lang, name string, p config.Project, v message.Vars, m message.Inspection) {
+func (r *textReport) message(lang, name string, p config.Project, kind string, m message.Inspection) {
 	fault := func(format string, args ...any) {
-		r.faults = append(r.faults, fmt.Sprintf("%s, %s message, %s values: ", lang, v.Kind, name)+fmt.Sprintf(format, args...))
+		r.faults = append(r.faults, fmt.Sprintf("%s, %s message, %s values: ", lang, kind, name)+fmt.Sprintf(format, args...))
 	}
 	sms, html, text := m.SMS.Body.Reveal(), m.Email.HTML.Reveal(), m.Email.Text.Reveal()
 	if strings.Count(sms, tryLink) != 1 {
@@ -226,27 +236,25 @@ func (r *textReport) message(lang, name string, p config.Project, v message.Vars
 	r.hosts(fault, "the mail", html+text, p)
 }
 
-func (r *textReport) pages(lang string, p config.Project, pages *view.Pages, value [3]string) error {
-	for _, s := range view.States() {
-		d := view.Data{
-			Brand: p.Brand.Name, Colour: p.Brand.Colour, LogoURL: p.Brand.LogoURL, SupportEmail: p.Brand.SupportEmail,
-			LegalLine: p.Brand.LegalLine, PrivacyURL: p.Brand.PrivacyURL, App: view.App{Name: value[0], AuthType: "oauth"},
-			Inviter: value[1], Reason: value[2], AccountName: value[1], CodePath: "/c/checked", StopPath: "/s/checked", Nonce: "checked",
-			CanRenew: true, RenewChannel: "email", CanReport: true, CanRetry: true, CanSuppress: true, RecipientMasked: "r••@e••.com",
-		}
-		var b bytes.Buffer
-		if err := pages.Render(&b, s, lang, d); err != nil {
-			return err
-		}
+func (r *textReport) pages(lang string, p config.Project, composer *compose.Composer, value [3]string) error {
+	m := r.trial(p, lang, invite.KindFirst, invite.ByProduct, value)
+	m.App.AuthType = "oauth"
+	shown, err := composer.PreviewPages(compose.Page{
+		Invite: m.Invite, Via: invite.Email, OneWay: r.isOneWay, Reference: compose.PreviewReference, AccountName: value[1], AsksCode: true,
+	}, lang)
+	if err != nil {
+		return err
+	}
+	for _, one := range shown {
 		fault := func(format string, args ...any) {
-			r.faults = append(r.faults, fmt.Sprintf("%s/pages/%s.html: ", lang, s)+fmt.Sprintf(format, args...))
+			r.faults = append(r.faults, fmt.Sprintf("%s/pages/%s.html: ", lang, one.State)+fmt.Sprintf(format, args...))
 		}
-		if b.Len() > 50_000 {
-			fault("the page has %d bytes; want at most 50,000", b.Len())
+		if n := len(one.HTML); n > 50_000 {
+			fault("the page has %d bytes; want at most 50,000", n)
 		}
 		// Input is shown on the page as text.
-		page := strings.ReplaceAll(b.String(), value[2], "")
-		r.hosts(fault, "the page", strings.ReplaceAll(page, "https://evil.example", ""), p)
+		src := strings.ReplaceAll(one.HTML, value[2], "")
+		r.hosts(fault, "the page", strings.ReplaceAll(src, "https://evil.example", ""), p)
 	}
 	return nil
 }

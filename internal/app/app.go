@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/connectlink/connectlink/config"
+	"github.com/connectlink/connectlink/internal/compose"
 	"github.com/connectlink/connectlink/internal/dispatch"
 	"github.com/connectlink/connectlink/internal/erase"
 	"github.com/connectlink/connectlink/internal/grant"
@@ -111,6 +112,7 @@ type App struct {
 	notifier   *postgres.Notifier
 	waiting    *watch.Registry
 	streams    *web.Streams
+	composer   *compose.Composer
 	texts      texts            // built in
 	ownTexts   map[string]texts // of projects that have some
 	handler    *echo.Echo
@@ -266,6 +268,9 @@ func (a *App) openUseCases() (err error) {
 	if err := a.openTemplates(); err != nil {
 		return err
 	}
+	if a.composer, err = compose.New(compose.Params{PublicURL: a.public, Messages: a.messagesOf, Pages: a.pagesOf}); err != nil {
+		return err
+	}
 	if a.works() {
 		if err := a.openDispatch(); err != nil {
 			return err
@@ -273,7 +278,7 @@ func (a *App) openUseCases() (err error) {
 	}
 	if a.Issue, err = issue.New(issue.Params{
 		DB: a.api, Box: a.box, Minters: a.minter, Project: a.cfg.Project, PublicURL: a.public, Senders: a.textSenders, OneWay: a.isOneWay, Wake: a.wake,
-		Proofs: a.proofs, ShowPages: a.showPages, Rehearse: a.rehearse, Publish: a.follow, Log: a.log, Now: a.opt.Now,
+		Composer: a.composer, Rehearse: a.rehearse, Publish: a.follow, Log: a.log, Now: a.opt.Now,
 	}); err != nil {
 		return err
 	}

@@ -5,23 +5,22 @@ import (
 	"fmt"
 	"io/fs"
 
-	"github.com/connectlink/connectlink/internal/issue"
-	"github.com/connectlink/connectlink/internal/linkpage/view"
 	"github.com/connectlink/connectlink/internal/message"
+	"github.com/connectlink/connectlink/internal/page"
 	"github.com/connectlink/connectlink/templates"
 )
 
 // texts are what recipients read.
 type texts struct {
 	messages *message.Renderer
-	pages    *view.Pages
+	pages    *page.Pages
 }
 
 func readTexts(fsys fs.FS) (t texts, err error) {
 	if t.messages, err = message.NewRenderer(fsys); err != nil {
 		return texts{}, err
 	}
-	if t.pages, err = view.New(fsys); err != nil {
+	if t.pages, err = page.New(fsys); err != nil {
 		return texts{}, err
 	}
 	return t, nil
@@ -61,18 +60,10 @@ func (a *App) textsOf(project string) texts {
 
 func (a *App) messagesOf(project string) *message.Renderer { return a.textsOf(project).messages }
 
-func (a *App) proofs(project string) issue.Proofs { return a.textsOf(project).messages }
+func (a *App) pagesOf(project string) *page.Pages { return a.textsOf(project).pages }
 
-func (a *App) ownMessages() map[string]*message.Renderer {
-	out := map[string]*message.Renderer{}
-	for project, t := range a.ownTexts {
-		out[project] = t.messages
-	}
-	return out
-}
-
-func (a *App) ownPages() map[string]*view.Pages {
-	out := map[string]*view.Pages{}
+func (a *App) ownPages() map[string]*page.Pages {
+	out := map[string]*page.Pages{}
 	for project, t := range a.ownTexts {
 		out[project] = t.pages
 	}

@@ -79,7 +79,7 @@ func (a *App) liveCallbacks(p config.Project) string {
 func (a *App) openDispatch() (err error) {
 	a.dispatcher, err = dispatch.New(dispatch.Params{
 		DB: a.work, DirectURL: a.cfg.DatabaseDirectURL, Sockets: a.sockets, Box: a.box, Minters: a.minter, Senders: a.senders, Pace: a.pace,
-		Project: a.cfg.Project, Renderer: a.texts.messages, Renderers: a.ownMessages(), PublicURL: a.public, CallbackURL: a.attemptCallback,
+		Project: a.cfg.Project, Composer: a.composer, CallbackURL: a.attemptCallback,
 		BlockKeys: a.blockKeys, Publish: a.follow, Log: a.log, Metrics: a.registry, Now: a.opt.Now,
 		Lease: a.cfg.LeaseFor, Renew: a.cfg.RenewEvery,
 	})

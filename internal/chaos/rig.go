@@ -13,6 +13,7 @@ import (
 
 	"github.com/connectlink/connectlink/config"
 	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/compose"
 	"github.com/connectlink/connectlink/internal/dispatch"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/limit"
@@ -70,6 +71,10 @@ func (r Rig) Params() (dispatch.Params, error) {
 	if err != nil {
 		return dispatch.Params{}, err
 	}
+	composer, err := compose.New(compose.Params{PublicURL: PublicURL, Messages: func(string) *message.Renderer { return renderer }})
+	if err != nil {
+		return dispatch.Params{}, err
+	}
 	minter := mint.New(mint.Params{
 		Client: pipedream.New(pipedream.Params{
 			BaseURL: r.SinkURL + "/pipedream", ClientID: "sink", ClientSecret: secret.New("sink"), ProjectID: "proj_sink",
@@ -80,7 +85,7 @@ func (r Rig) Params() (dispatch.Params, error) {
 	mail, text := r.Senders()
 	project := config.Project{ID: "default", Brand: config.Brand{Name: "Acme"}, OnUnknown: r.OnUnknown}
 	return dispatch.Params{
-		DB: r.DB, DirectURL: secret.New(r.DirectURL), Box: r.Box, Renderer: renderer, PublicURL: PublicURL, Log: r.Log, Now: r.Now,
+		DB: r.DB, DirectURL: secret.New(r.DirectURL), Box: r.Box, Composer: composer, Log: r.Log, Now: r.Now,
 		Minters: func(invite.Place, string) (*mint.Minter, bool) { return minter, true },
 		Project: func(string) (config.Project, bool) { return project, true },
 		Senders: func(_ invite.Place, ch invite.Channel) []provider.Sender {

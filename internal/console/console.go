@@ -9,12 +9,12 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/connectlink/connectlink/config"
+	"github.com/connectlink/connectlink/internal/compose"
 	"github.com/connectlink/connectlink/internal/console/view"
 	"github.com/connectlink/connectlink/internal/erase"
 	"github.com/connectlink/connectlink/internal/grant"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/issue"
-	"github.com/connectlink/connectlink/internal/message"
 	"github.com/connectlink/connectlink/internal/oidc"
 	"github.com/connectlink/connectlink/internal/operate"
 	"github.com/connectlink/connectlink/internal/postgres"
@@ -64,12 +64,8 @@ type Params struct {
 	Blocks  *suppress.Service
 	Reveal  *reveal.Service
 	Erasing *erase.Service
-	// Messages are what a project's messages are written with.
-	Messages func(project string) *message.Renderer
-	// Page renders a page of an invite as its recipient sees it. The renderer
-	// belongs to package linkpage, which this package may not import, so the
-	// wiring passes it in. Nil: pages are not shown.
-	Page func(d issue.Draft, state, lang string) (issue.PreviewPage, error)
+	// Composer renders messages as dispatch sends them.
+	Composer *compose.Composer
 	// Watch tells pages that are looked at that their invite moved; Streams
 	// carries it to them.
 	Watch   *watch.Registry
@@ -101,7 +97,7 @@ type console struct {
 func Register(e *echo.Echo, p Params) error {
 	err := required.Check("console.Params", map[string]any{
 		"Staff": p.Staff, "Keys": p.Keys, "Operate": p.Operate, "DB": p.DB, "Box": p.Box, "Pages": p.Pages, "Invites": p.Invites,
-		"Blocks": p.Blocks, "Reveal": p.Reveal, "Erasing": p.Erasing, "Messages": p.Messages, "Watch": p.Watch, "Streams": p.Streams,
+		"Blocks": p.Blocks, "Reveal": p.Reveal, "Erasing": p.Erasing, "Composer": p.Composer, "Watch": p.Watch, "Streams": p.Streams,
 		"Tries": p.Tries,
 	})
 	if err != nil {

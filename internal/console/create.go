@@ -43,7 +43,7 @@ func (d *newPage) choose(p *page, channel string) {
 		d.Channels = append(d.Channels, view.Choice{Value: string(c), Text: p.channel(c), Chosen: string(c) == channel})
 	}
 	d.Apps, d.Zones = p.apps(""), listZones()
-	for _, tag := range p.Messages(p.project.ID).Languages() {
+	for _, tag := range p.Composer.Messages(p.project.ID).Languages() {
 		d.Languages = append(d.Languages, view.Choice{Value: tag, Text: languageName(tag)})
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/connectlink/connectlink/config"
+	"github.com/connectlink/connectlink/internal/compose"
 	"github.com/connectlink/connectlink/internal/console"
 	"github.com/connectlink/connectlink/internal/erase"
 	"github.com/connectlink/connectlink/internal/invite"
@@ -56,7 +57,7 @@ func (s *site) desk(box *seal.Box, p *console.Params) {
 	p.Reveal = must[*reveal.Service](s.t)(reveal.New(reveal.Params{DB: s.db, Box: box, PublicURL: publicURL, Senders: noSenders, Publish: publish}))
 	p.Erasing = must[*erase.Service](s.t)(erase.New(erasing(s.db, box)))
 	messages := must[*message.Renderer](s.t)(message.NewRenderer(templates.FS))
-	p.Messages = func(string) *message.Renderer { return messages }
+	p.Composer = must[*compose.Composer](s.t)(compose.New(compose.Params{PublicURL: publicURL, Messages: func(string) *message.Renderer { return messages }}))
 	p.Watch = watch.New(watch.Params{Log: p.Log, Versions: func(ctx context.Context, ids []invite.ID) (map[invite.ID]int, error) {
 		return find.Versions(ctx, s.db, ids)
 	}})

@@ -1,9 +1,8 @@
 package console
 
 import (
-	"github.com/connectlink/connectlink/internal/console/story"
+	"github.com/connectlink/connectlink/internal/compose"
 	"github.com/connectlink/connectlink/internal/invite"
-	"github.com/connectlink/connectlink/internal/issue"
 	"github.com/connectlink/connectlink/internal/store/find"
 	"github.com/connectlink/connectlink/internal/visit"
 )
@@ -39,9 +38,9 @@ func (s *console) showPreview(p *page) error {
 	}
 	d := previewPage{
 		actPage: a, As: oneOf(p.QueryParam("as"), "html", "text", "sms", "page"), Phone: p.QueryParam("width") == "phone", Dark: p.QueryParam("dark") != "",
-		Elsewhere: o.LinkType == invite.ConnectLink || s.Page == nil,
+		Elsewhere: o.LinkType == invite.ConnectLink || !s.Composer.HasPages(),
 	}
-	if d.As == "" || d.As == "page" && s.Page == nil {
+	if d.As == "" || d.As == "page" && !s.Composer.HasPages() {
 		d.As = "html"
 		if previewChannel(o) == invite.SMS {
 			d.As = "sms"
@@ -76,7 +75,7 @@ func (d *previewPage) choose(p *page, now visit.State) {
 		dark = "1"
 	}
 	for _, t := range []struct{ as, text string }{{"html", p.t("Email")}, {"text", p.t("Plain text")}, {"sms", p.t("SMS")}, {"page", p.t("Page")}} {
-		if t.as != "page" || p.Page != nil {
+		if t.as != "page" || p.Composer.HasPages() {
 			d.Tabs = append(d.Tabs, tab{withQuery(here, "as", t.as, "width", width, "dark", dark), t.text, t.as == d.As})
 		}
 	}
@@ -110,7 +109,7 @@ func (s *console) kept(p *page, o opened) (string, error) {
 		return "", err
 	case !sent:
 		return p.t("Not sent yet. This is the message as it would be sent now."), nil
-	case with != s.Messages(p.project.ID).Version():
+	case with != s.Composer.Messages(p.project.ID).Version():
 		return p.t("Sent messages are not stored. This preview is rendered from the recorded data, and the wording or layout has changed since: the message that arrived was slightly different."), nil
 	}
 	return p.t("Sent messages are not stored. This preview is rendered from the recorded data, with the wording and layout that was sent."), nil
@@ -150,7 +149,7 @@ func (s *console) landing(p *page) error {
 	if err != nil {
 		return p.orMissing(err)
 	}
-	if s.Page == nil || o.LinkType == invite.ConnectLink {
+	if !s.Composer.HasPages() || o.LinkType == invite.ConnectLink {
 		return p.missing()
 	}
 	state, err := s.shows(p, o)
@@ -167,22 +166,18 @@ func (s *console) landing(p *page) error {
 	if state == visit.Ready && !d.ExpiresAt.After(d.Now) {
 		d.Now = orZero(o.DeliveryCreated)
 	}
-	shown, err := s.Page(d, string(state), d.Content.Recipient.Locale)
+	shown, err := s.Composer.PreviewPage(d, string(state), d.Content.Recipient.Locale)
 	if err != nil {
 		return err
 	}
-	return p.serveSandboxed(shown.HTML)
+	return p.serveSandboxed(compose.Hide(shown.HTML, hiddenCode))
 }
 
 // draft returns an invite as its pages need it, with masked personal data.
-func (s *console) draft(p *page, o opened) (issue.Draft, error) {
-	c := o.content
-	c.Inviter, c.Reason, c.Note = story.Hush(c.Inviter), story.Hush(c.Reason), story.Hush(c.Note)
-	d := issue.Draft{
-		Project: p.project, Livemode: p.by.Live, OneWay: s.isOneWay(p), App: invite.App{Slug: o.AppSlug, Name: o.AppName, AuthType: o.AppAuthType}, InitiatedBy: o.InitiatedBy,
-		Content: c, Channel: previewChannel(o), Verify: o.Verify, Now: o.Now, ExpiresAt: orZero(o.ExpiresAt), Code: hiddenCode, Reference: o.ID.String(),
-	}
-	d.Project.Brand.LogoURL = "" // this console asks nothing of other hosts
+func (s *console) draft(p *page, o opened) (compose.Page, error) {
+	d := compose.Page{Invite: s.maskedInvite(p, o), Via: linkChannel(o), OneWay: s.isOneWay(p), Reference: o.ID.String(), AsksCode: o.Verify == invite.VerifyCode}
+	d.Content.Recipient = o.content.Recipient // the page masks it
+	d.Project.Brand.LogoURL = ""              // this console asks nothing of other hosts
 	events, err := s.eventsOf(p, o)
 	if err != nil {
 		return d, err
@@ -197,4 +192,13 @@ func (s *console) draft(p *page, o opened) (issue.Draft, error) {
 		}
 	}
 	return d, nil
+}
+
+// linkChannel is the channel by which the latest link went; empty where the product
+// shows it itself.
+func linkChannel(o opened) invite.Channel {
+	if c := previewChannel(o); c != invite.LinkOnly {
+		return c
+	}
+	return ""
 }

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/net/html"
 
+	"github.com/connectlink/connectlink/internal/compose"
 	"github.com/connectlink/connectlink/internal/console/story"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/message"
@@ -15,9 +16,6 @@ import (
 
 // hiddenCode stands where a link's code was.
 const hiddenCode = "****"
-
-// hiddenLink stands where Pipedream's own link was.
-const hiddenLink = "https://pipedream.com/_static/connect.html?token=" + hiddenCode
 
 // preview is a message as its reader sees it.
 type preview struct {
@@ -37,11 +35,16 @@ func (w renderedMessage) preview() *preview {
 	return &preview{Subject: w.mail.Subject, Text: w.mail.Text.Reveal(), SMS: w.sms.Body.Reveal(), Segments: w.sms.Segments}
 }
 
-func kindOf(o opened) message.Kind {
-	if o.ResendCount > 0 {
-		return message.Resend
+// kindOf is the kind of the latest message; of an invite without one, of the message
+// that would be sent.
+func kindOf(o opened) string {
+	switch {
+	case o.DeliveryKind != nil:
+		return *o.DeliveryKind
+	case o.ResendCount > 0:
+		return invite.KindResend
 	}
-	return message.First
+	return invite.KindFirst
 }
 
 // preview is what a resend would send.
@@ -52,7 +55,7 @@ func (s *console) preview(p *page, o opened, d resendPage) (*preview, error) {
 	if d.Phone != "" {
 		o.content.Recipient.Phone = d.Phone
 	}
-	m, err := s.compose(p, o, d.Note, message.Resend)
+	m, err := s.compose(p, o, d.Note, invite.KindResend)
 	if err == nil && d.Channel == string(invite.SMS) {
 		m.Text, m.Subject = "", ""
 	} else if err == nil {
@@ -61,7 +64,7 @@ func (s *console) preview(p *page, o opened, d resendPage) (*preview, error) {
 	return m, err
 }
 
-func (s *console) compose(p *page, o opened, note string, kind message.Kind) (*preview, error) {
+func (s *console) compose(p *page, o opened, note, kind string) (*preview, error) {
 	w, err := s.written(p, o, note, kind)
 	if err != nil {
 		return nil, err
@@ -71,41 +74,43 @@ func (s *console) compose(p *page, o opened, note string, kind message.Kind) (*p
 
 // written renders the message again from the stored data: sent messages are
 // not stored. The recipient and the code of the link are masked.
-func (s *console) written(p *page, o opened, note string, kind message.Kind) (w renderedMessage, err error) {
-	brand, c := p.project.Brand, o.content
-	if note == "" {
-		note = c.Note
+func (s *console) written(p *page, o opened, note, kind string) (w renderedMessage, err error) {
+	m := compose.Message{Invite: s.maskedInvite(p, o), Kind: kind, OneWay: s.isOneWay(p)}
+	if note != "" {
+		m.Content.Note = story.Hush(note)
 	}
 	// An expired link would not be rendered; the times of the sending are used.
-	now, ends := o.Now, orZero(o.ExpiresAt)
-	if o.DeliveryCreated != nil && *o.DeliveryCreated != now && kind == kindOf(o) {
-		now = *o.DeliveryCreated
+	if o.DeliveryCreated != nil && *o.DeliveryCreated != m.Now && kind == kindOf(o) {
+		m.Now = *o.DeliveryCreated
 	}
-	if !ends.After(now) {
-		ends = now.Add(time.Duration(o.ExpiresInS) * time.Second)
+	if !m.ExpiresAt.After(m.Now) {
+		m.ExpiresAt = m.Now.Add(time.Duration(o.ExpiresInS) * time.Second)
 	}
-	v := message.Vars{
-		Brand: brand.Name, AppName: o.AppName, Inviter: story.Hush(c.Inviter), Reason: story.Hush(c.Reason), Note: story.Hush(note), RecipientName: story.HushName(c.Recipient.Name),
-		URL: secret.New(s.PublicURL + "/c/" + hiddenCode), LinkType: message.LinkInvite, Kind: kind, Initiator: message.Initiator(o.InitiatedBy),
-		ExpiresAt: ends, Now: now, Locale: c.Recipient.Locale, RecipientEmail: secret.New(o.masked(invite.Email)),
-		SupportEmail: brand.SupportEmail, LegalLine: brand.LegalLine, PrivacyURL: brand.PrivacyURL, Colour: brand.Colour, LogoURL: brand.LogoURL,
-		CanRenew: true, CanReport: true,
+	if s.PublicURL == "" {
+		m.LinkType = invite.ConnectLink
 	}
-	if o.LinkType == invite.ConnectLink || s.PublicURL == "" {
-		v.URL, v.LinkType = secret.New(hiddenLink), message.LinkConnect
-	}
-	if s.isOneWay(p) && s.PublicURL != "" {
-		v.StopURL = secret.New(s.PublicURL + "/s/" + hiddenCode)
-	}
-	if zone, err := time.LoadLocation(c.Recipient.TimeZone); err == nil && c.Recipient.TimeZone != "" {
-		v.Zone, v.ZoneIsRecipients = zone, true
-	}
-	messages := s.Messages(p.project.ID)
-	if w.mail, err = messages.Email(v); err != nil {
+	seen, err := s.Composer.Inspect(m)
+	if err != nil {
 		return w, err
 	}
-	w.sms, err = messages.SMS(v)
-	return w, err
+	// Only now: what stands in a link decides by its length which wording fits.
+	hide := func(text secret.Text) secret.Text { return secret.New(compose.Hide(text.Reveal(), hiddenCode)) }
+	w = renderedMessage{seen.Email, seen.SMS}
+	w.mail.Text, w.mail.HTML, w.sms.Body = hide(w.mail.Text), hide(w.mail.HTML), hide(w.sms.Body)
+	return w, nil
+}
+
+// maskedInvite is an invite as messages and pages show it to staff: personal data
+// is masked, and neither code nor link opens anything.
+func (s *console) maskedInvite(p *page, o opened) compose.Invite {
+	c := o.content
+	c.Inviter, c.Reason, c.Note = story.Hush(c.Inviter), story.Hush(c.Reason), story.Hush(c.Note)
+	c.Recipient.Name, c.Recipient.Email = story.HushName(c.Recipient.Name), o.masked(invite.Email)
+	return compose.Invite{
+		Project: p.project, Livemode: p.by.Live, App: invite.App{Slug: o.AppSlug, Name: o.AppName, AuthType: o.AppAuthType},
+		InitiatedBy: o.InitiatedBy, LinkType: o.LinkType, Content: c, Code: secret.New(compose.PreviewCode), ConnectLink: compose.PreviewLink(o.AppSlug, o.OAuthAppID),
+		ExpiresAt: orZero(o.ExpiresAt), Now: o.Now,
+	}
 }
 
 // serveSandboxed writes an HTML document for a script-less iframe. Its policy

@@ -4,9 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
-	"time"
 
+	"github.com/connectlink/connectlink/internal/compose"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/message"
 	"github.com/connectlink/connectlink/internal/provider"
@@ -54,47 +53,27 @@ func (d *Dispatcher) open(t *task) (words, error) {
 	return w, nil
 }
 
-// link returns the URL that the message carries: of our page, or of a connect link.
-func (d *Dispatcher) link(t *task, w words, l *queue.Link) (secret.Text, error) {
-	if t.Invite.LinkType != invite.ConnectLink {
-		if w.code.IsZero() {
-			return secret.Text{}, errors.New("the code is gone")
+// fillCarried gives a message the link or the digits that it is there for, and
+// the end of them. Link is the connect link in question, if there is one.
+func (d *Dispatcher) fillCarried(m *compose.Message, t *task, w words, link *queue.Link) error {
+	m.Code, m.Passcode = w.code, w.digits
+	switch {
+	case t.Kind == invite.KindPasscode:
+		if t.Passcode != nil {
+			m.ExpiresAt = t.Passcode.ExpiresAt
 		}
-		return secret.New(d.p.PublicURL + "/c/" + w.code.Reveal()), nil
-	}
-	if l == nil {
-		return secret.Text{}, errors.New("the connect link is gone")
-	}
-	url, err := d.p.Box.Open(l.URL, seal.AD{Column: "connect_links.url", ID: l.ID.UUID()})
-	if err != nil {
-		return secret.Text{}, fmt.Errorf("open the connect link: %w", err)
-	}
-	return secret.New(string(url)), nil
-}
-
-// carried is what a message is there for, and until when it is of use.
-type carried struct {
-	url      secret.Text
-	linkType message.LinkType
-	digits   secret.Text
-	ends     time.Time
-}
-
-func (d *Dispatcher) carried(t *task, w words) (carried, error) {
-	if t.Kind == invite.KindPasscode {
-		if w.digits.IsZero() {
-			return carried{}, errors.New("the passcode is gone")
+	case t.Invite.LinkType != invite.ConnectLink:
+		if t.Invite.ExpiresAt != nil {
+			m.ExpiresAt = *t.Invite.ExpiresAt
 		}
-		return carried{digits: w.digits, ends: t.Passcode.ExpiresAt}, nil
+	case link != nil:
+		url, err := d.p.Box.Open(link.URL, seal.AD{Column: "connect_links.url", ID: link.ID.UUID()})
+		if err != nil {
+			return fmt.Errorf("open the connect link: %w", err)
+		}
+		m.ConnectLink, m.ExpiresAt = secret.New(string(url)), link.ExpiresAt
 	}
-	url, err := d.link(t, w, t.Link)
-	if err != nil {
-		return carried{}, err
-	}
-	if t.Invite.LinkType == invite.ConnectLink {
-		return carried{url: url, linkType: message.LinkConnect, ends: t.Link.ExpiresAt}, nil
-	}
-	return carried{url: url, linkType: message.LinkInvite, ends: *t.Invite.ExpiresAt}, nil
+	return nil
 }
 
 // composeInTurn keeps to as many messages at a time as there are processors.
@@ -114,61 +93,17 @@ func (d *Dispatcher) compose(t *task, from provider.Identity, attempt invite.Att
 	if !ok {
 		return message.Outgoing{}, errors.New("the project is not configured")
 	}
-	brand := project.Brand
-	what, err := d.carried(t, w)
-	if err != nil {
+	m := compose.Message{
+		Invite: compose.Invite{
+			Project: project, Livemode: t.Live, App: invite.App{Name: t.Invite.AppName}, InitiatedBy: t.Invite.InitiatedBy,
+			LinkType: t.Invite.LinkType, Content: w.content, Now: t.Now,
+		},
+		Kind: t.Kind, OneWay: from.OneWay,
+	}
+	if err := d.fillCarried(&m, t, w, t.Link); err != nil {
 		return message.Outgoing{}, err
 	}
-	r := w.content.Recipient
-	v := message.Vars{
-		Brand: brand.Name, AppName: t.Invite.AppName,
-		Inviter: w.content.Inviter, Reason: w.content.Reason, Note: w.content.Note, RecipientName: r.Name,
-		URL: what.url, LinkType: what.linkType, Passcode: what.digits, PageHost: d.host,
-		Kind: message.Kind(t.Kind), Initiator: message.Initiator(t.Invite.InitiatedBy),
-		ExpiresAt: what.ends, Now: t.Now, Locale: r.Locale, RecipientEmail: secret.New(r.Email),
-		SupportEmail: brand.SupportEmail, LegalLine: brand.LegalLine, PrivacyURL: brand.PrivacyURL,
-		Colour: brand.Colour, LogoURL: brand.LogoURL,
-		CanRenew: true, CanReport: true, // the page does both; without it in the link the words are left out
-	}
-	if from.OneWay && d.p.PublicURL != "" && !w.code.IsZero() {
-		v.StopURL = secret.New(d.p.PublicURL + "/s/" + w.code.Reveal())
-	}
-	if zone, err := time.LoadLocation(r.TimeZone); err == nil && r.TimeZone != "" {
-		v.Zone, v.ZoneIsRecipients = zone, true
-	}
-	to := r.Address(t.Channel)
-	if to == "" {
-		return message.Outgoing{}, errors.New("the recipient has no address for this channel")
-	}
-	out := message.Outgoing{
-		InviteID: t.InviteID.String(), AttemptID: attempt.String(), Livemode: t.Live,
-		ValidFor: what.ends.Sub(t.Now),
-	}
-	if t.Channel == invite.SMS {
-		sms, err := d.renderer(t.Project).SMS(v)
-		if err != nil {
-			return message.Outgoing{}, err
-		}
-		sms.To = secret.New(to)
-		out.SMS = &sms
-		return out, nil
-	}
-	mail, err := d.renderer(t.Project).Email(v)
-	if err != nil {
-		return message.Outgoing{}, err
-	}
-	if v.Kind == message.Reminder && d.p.PublicURL != "" && !w.code.IsZero() {
-		mail.Unsubscribe = secret.New(d.p.PublicURL + "/s/" + w.code.Reveal())
-	}
-	mail.To = message.Address{Email: secret.New(to), Name: strings.TrimSpace(r.Name)}
-	out.Email = &mail
-	return out, nil
-}
-
-// renderer is the one with the project's own texts, where it has some.
-func (d *Dispatcher) renderer(project string) *message.Renderer {
-	if r := d.p.Renderers[project]; r != nil {
-		return r
-	}
-	return d.p.Renderer
+	out, err := d.p.Composer.Compose(m, t.Channel)
+	out.InviteID, out.AttemptID = t.InviteID.String(), attempt.String()
+	return out, err
 }

@@ -3,7 +3,6 @@ package dispatch
 import (
 	"context"
 	"log/slog"
-	"net/url"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -15,8 +14,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/connectlink/connectlink/config"
+	"github.com/connectlink/connectlink/internal/compose"
 	"github.com/connectlink/connectlink/internal/invite"
-	"github.com/connectlink/connectlink/internal/message"
 	"github.com/connectlink/connectlink/internal/mint"
 	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/provider"
@@ -46,11 +45,7 @@ type Params struct {
 	// Senders are tried in order; the second is the way out when the first is down.
 	Senders  func(place invite.Place, ch invite.Channel) []provider.Sender
 	Project  func(id string) (config.Project, bool)
-	Renderer *message.Renderer
-	// Renderers are those of projects that have texts of their own.
-	Renderers map[string]*message.Renderer
-	// PublicURL is where invite links live, without a slash at the end.
-	PublicURL string
+	Composer *compose.Composer
 	// CallbackURL is where a provider reports on one attempt; "" when it cannot reach us.
 	CallbackURL func(place invite.Place, provider, inviteID, attemptID string) string
 	// BlockKeys are the keys under which a suppression of an address would be stored.
@@ -129,7 +124,6 @@ func orDefault[T int | time.Duration](v *T, fallback T) {
 // run one over the same database.
 type Dispatcher struct {
 	p        Params
-	host     string // of PublicURL, where passcodes are entered
 	metrics  *metrics
 	wake     chan struct{}
 	pass     chan struct{} // wakes the claims that pass by busy lanes
@@ -155,7 +149,7 @@ type Dispatcher struct {
 // New makes a Dispatcher. It starts nothing. A missing collaborator is an error.
 func New(p Params) (*Dispatcher, error) {
 	err := required.Check("dispatch.Params", map[string]any{
-		"DB": p.DB, "Box": p.Box, "Minters": p.Minters, "Senders": p.Senders, "Project": p.Project, "Renderer": p.Renderer,
+		"DB": p.DB, "Box": p.Box, "Minters": p.Minters, "Senders": p.Senders, "Project": p.Project, "Composer": p.Composer,
 		"CallbackURL": p.CallbackURL, "BlockKeys": p.BlockKeys, "Publish": p.Publish,
 	})
 	if err != nil {
@@ -169,9 +163,6 @@ func newDispatcher(p Params) *Dispatcher {
 	d := &Dispatcher{
 		p: p, metrics: newMetrics(p.Metrics), wake: make(chan struct{}, 1), pass: make(chan struct{}, 1),
 		held: make(map[queue.Ref]*task), lanes: make(map[invite.Lane]int),
-	}
-	if u, err := url.Parse(p.PublicURL); err == nil {
-		d.host = u.Hostname()
 	}
 	d.accounts = newAccounts(d)
 	d.turns = newTurns(runtime.GOMAXPROCS(0))

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/connectlink/connectlink/config"
+	"github.com/connectlink/connectlink/internal/compose"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/secret"
@@ -191,10 +192,11 @@ func (d *Dispatcher) find(ctx context.Context, t *task, s provider.Sender) (prov
 			return provider.Found{}, err
 		}
 		sought.To = secret.New(w.content.Recipient.Address(t.Channel))
-		if t.Kind == invite.KindPasscode {
-			sought.Body = w.digits
-		} else if url, err := d.link(t, w, t.SentLink); err == nil {
-			sought.Body = url
+		m := compose.Message{Invite: compose.Invite{LinkType: t.Invite.LinkType}, Kind: t.Kind}
+		if err := d.fillCarried(&m, t, w, t.SentLink); err == nil {
+			if sought.Body, err = d.p.Composer.Carried(m); err != nil {
+				sought.Body = secret.Text{}
+			}
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, d.p.CallDeadline)

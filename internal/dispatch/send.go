@@ -27,7 +27,7 @@ func (d *Dispatcher) send(ctx context.Context, t *task) (again bool, err error) 
 	b := &begin{
 		NewAttempt: queue.NewAttempt{
 			Lease: t.Lease, ID: invite.New[invite.AttemptID](), Provider: sender.Provider(), Account: sender.Account(),
-			TemplateVersion: d.renderer(t.Project).Version(),
+			TemplateVersion: d.p.Composer.Messages(t.Project).Version(),
 		},
 		version: t.Invite.Version, lane: t.Lane,
 	}

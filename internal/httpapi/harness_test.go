@@ -21,6 +21,7 @@ import (
 
 	"github.com/connectlink/connectlink/config"
 	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/compose"
 	"github.com/connectlink/connectlink/internal/grant"
 	"github.com/connectlink/connectlink/internal/httpapi"
 	"github.com/connectlink/connectlink/internal/invite"
@@ -28,6 +29,7 @@ import (
 	"github.com/connectlink/connectlink/internal/limit"
 	"github.com/connectlink/connectlink/internal/message"
 	"github.com/connectlink/connectlink/internal/mint"
+	recipientpage "github.com/connectlink/connectlink/internal/page"
 	"github.com/connectlink/connectlink/internal/pipedream"
 	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/postgrestest"
@@ -135,12 +137,11 @@ func newWorld(t *testing.T) *world {
 	})
 	w.minters = func(invite.Place, string) (*mint.Minter, bool) { return minter, true }
 	keys := grant.New(w.db, time.Now)
-	renderer := must(message.NewRenderer(templates.FS))
 	service := must(issue.New(issue.Params{
 		OneWay: func(invite.Place) bool { return false },
 		DB:     w.db, Box: box, PublicURL: publicURL, Minters: w.minters, Project: w.projectOf,
 		Senders: w.textSenders, Wake: func(invite.Lane) {}, Publish: publishNothing, Log: slog.New(slog.DiscardHandler),
-		Proofs: func(string) issue.Proofs { return renderer }, ShowPages: plainPages,
+		Composer: composer(),
 	}))
 	w.log = &bytes.Buffer{}
 	w.server.Config.Handler = newEcho(t, web.Params{
@@ -280,3 +281,11 @@ const (
 	byEmail = `{"external_user_id":"u1","app":"slack","channel":"email","recipient":{"email":"pat@customer.example","name":"Pat Lee"}}`
 	byLink  = `{"external_user_id":"u1","app":"slack","channel":"link"}`
 )
+
+func composer() *compose.Composer {
+	texts := must(message.NewRenderer(templates.FS))
+	pages := must(recipientpage.New(templates.FS))
+	return must(compose.New(compose.Params{
+		PublicURL: publicURL, Messages: func(string) *message.Renderer { return texts }, Pages: func(string) *recipientpage.Pages { return pages },
+	}))
+}

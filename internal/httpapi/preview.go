@@ -7,6 +7,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/compose"
 	"github.com/connectlink/connectlink/internal/issue"
 	"github.com/connectlink/connectlink/internal/message"
 )
@@ -25,12 +26,12 @@ type previewed struct {
 }
 
 type previewOne struct {
-	Language  string              `json:"language"`
-	Direction string              `json:"direction"`
-	Email     previewEmail        `json:"email"`
-	SMS       previewSMS          `json:"sms"`
-	Pages     []issue.PreviewPage `json:"pages"`
-	Warnings  []message.Warning   `json:"warnings"`
+	Language  string                `json:"language"`
+	Direction string                `json:"direction"`
+	Email     previewEmail          `json:"email"`
+	SMS       previewSMS            `json:"sms"`
+	Pages     []compose.PreviewPage `json:"pages"`
+	Warnings  []message.Warning     `json:"warnings"`
 }
 
 type previewEmail struct {
@@ -75,7 +76,7 @@ func (a *api) preview(c echo.Context) error {
 			Language: s.Language, Direction: s.Dir,
 			Email:    previewEmail{Subject: s.Email.Subject, Text: s.Email.Text.Reveal(), HTML: s.Email.HTML.Reveal()},
 			SMS:      previewSMS{Text: s.SMS.Body.Reveal(), Encoding: string(s.Encoding), Units: s.Units, Segments: s.SMS.Segments},
-			Pages:    append([]issue.PreviewPage{}, s.Pages...),
+			Pages:    append([]compose.PreviewPage{}, s.Pages...),
 			Warnings: append([]message.Warning{}, s.Warnings...),
 		})
 	}

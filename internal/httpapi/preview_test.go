@@ -7,14 +7,7 @@ import (
 	"testing"
 
 	"github.com/connectlink/connectlink/config"
-	"github.com/connectlink/connectlink/internal/issue"
 )
-
-// plainPages stands for the pages, which package app renders and tests: this
-// row may not know them.
-func plainPages(d issue.Draft, lang string) ([]issue.PreviewPage, error) {
-	return []issue.PreviewPage{{State: "ready", Status: 200, HTML: "<p lang=" + lang + ">" + d.App.Name}}, nil
-}
 
 const wanted = `{"external_user_id": "u", "app": "slack", "channel": "email",
 	"recipient": {"email": "delivered@connectlink.test", "name": "Pat", "locale": "de-AT", "time_zone": "Europe/Vienna"},
@@ -43,11 +36,14 @@ func TestAPreviewShowsEverythingAndMakesNothing(t *testing.T) {
 	for path, want := range map[string]string{
 		"object": "invite_preview", "livemode": "false", "previews.0.language": "de", "previews.0.direction": "ltr",
 		"previews.0.email.subject": "Verbinden Sie Ihr Konto bei Slack mit Acme", "previews.0.sms.encoding": "GSM-7", "previews.0.sms.segments": "1",
-		"previews.0.pages.0.html": "<p lang=de>Slack",
+		"previews.0.pages.0.state": "ready", "previews.0.pages.0.status": "200",
 	} {
 		if got := fmt.Sprint(r.at(t, path)); got != want {
 			t.Errorf("%s = %q, want %q", path, got, want)
 		}
+	}
+	if html := fmt.Sprint(r.at(t, "previews.0.pages.0.html")); !strings.Contains(html, `<html lang="de"`) || !strings.Contains(html, "Slack") {
+		t.Errorf("the page: %s", html)
 	}
 	text := fmt.Sprint(r.at(t, "previews.0.email.text"))
 	for _, want := range []string{"Guten Tag Pat,", "Sam Rivera von Acme", "(Ortszeit Wien)", publicURL + "/c/preview-", "Grund: to post builds"} {

@@ -28,7 +28,6 @@ import (
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/track"
-	"github.com/connectlink/connectlink/templates"
 )
 
 // tracker takes callbacks of the sandbox for project "default", and mail
@@ -91,7 +90,7 @@ func (w *world) work() {
 			}
 			return []provider.Sender{mail}
 		},
-		Renderer: must(message.NewRenderer(templates.FS)), PublicURL: publicURL, Publish: publishNothing,
+		Composer: composer(), Publish: publishNothing,
 		CallbackURL: func(place invite.Place, provider, inviteID, attemptID string) string {
 			if provider != "twilio" {
 				return ""

@@ -243,7 +243,7 @@ func fresh(row ledger.New, in ledger.Inserted) find.Invite {
 		channel, status, none := string(d.Channel), string(invite.Queued), ""
 		inv.DeliveryID, inv.DeliveryNumber, inv.DeliveryChannel, inv.DeliveryStatus = d.ID, &d.Number, &channel, &status
 		inv.DeliveryReason, inv.DeliveryCode, inv.DeliveryProvider, inv.DeliveryUpdated = &none, &none, &none, &in.CreatedAt
-		inv.DeliveryCreated = &in.CreatedAt
+		inv.DeliveryKind, inv.DeliveryCreated = &d.Kind, &in.CreatedAt
 	}
 	return inv
 }

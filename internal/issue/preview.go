@@ -3,60 +3,19 @@ package issue
 import (
 	"context"
 	"strings"
-	"time"
 
 	"github.com/connectlink/connectlink/config"
 	"github.com/connectlink/connectlink/internal/access"
-	"github.com/connectlink/connectlink/internal/contact"
+	"github.com/connectlink/connectlink/internal/compose"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/message"
-	"github.com/connectlink/connectlink/internal/pipedream"
 	"github.com/connectlink/connectlink/internal/secret"
 )
-
-// Proofs renders messages without sending them; *message.Renderer does.
-type Proofs interface {
-	Inspect(v message.Vars) (message.Inspection, error)
-	Languages() []string
-	Match(locale string) string
-}
-
-// Draft is an invite as its pages need it: one that was checked and not created,
-// or one that was created, with a Code that opens nothing.
-type Draft struct {
-	Project     config.Project
-	Livemode    bool
-	OneWay      bool // people cannot reply to what its texts come from
-	App         invite.App
-	InitiatedBy invite.InitiatedBy
-	Content     invite.Content
-	Channel     invite.Channel
-	Verify      invite.Verify
-	Now         time.Time
-	ExpiresAt   time.Time
-	// Code replaces the invite's code: of the same length, and it opens
-	// nothing.
-	Code string
-
-	// Of an invite that was made: what its pages quote, why connecting failed and
-	// whether there is a new link since, and since when there is a newer one.
-	Reference    string
-	Failure      string
-	FailedBefore bool
-	ReplacedAt   time.Time
-}
-
-// PreviewPage is one page of an invite as its recipient would see it.
-type PreviewPage struct {
-	State  string `json:"state"`
-	Status int    `json:"status"` // HTTP
-	HTML   string `json:"html"`
-}
 
 // Preview is what an invite would look like in one language.
 type Preview struct {
 	message.Inspection
-	Pages []PreviewPage
+	Pages []compose.PreviewPage
 	// Changed lists the texts that recipients read differently from the request;
 	// it is the same in every language.
 	Changed []Warning
@@ -64,10 +23,6 @@ type Preview struct {
 
 // everyLanguage asks for all of them.
 const everyLanguage = "all"
-
-// previewCode is as long as a code, so that segments are counted rightly. A dash
-// cannot stand in a code: this one opens nothing.
-const previewCode = "preview-000000000000"
 
 // Preview returns the messages and pages of a Create, in the recipient's
 // language, in a given one, or in every one ("all"). Nothing is stored, minted
@@ -82,11 +37,10 @@ func (s *Service) Preview(ctx context.Context, p access.Principal, req CreateReq
 	if err != nil {
 		return nil, s.withNearestApp(ctx, p, req.App, err)
 	}
-	if s.p.Proofs == nil {
+	if s.p.Composer == nil {
 		return nil, invite.Errorf(invite.CodeUnavailable, "This process renders no messages.")
 	}
-	proofs := s.p.Proofs(p.Project)
-	langs, err := wanted(proofs, lang, o.content.Recipient.Locale)
+	langs, err := wanted(s.p.Composer.Messages(p.Project), lang, o.content.Recipient.Locale)
 	if err != nil {
 		return nil, err
 	}
@@ -96,20 +50,12 @@ func (s *Service) Preview(ctx context.Context, p access.Principal, req CreateReq
 			return nil, err
 		}
 	}
-	now := s.p.Now()
-	d := Draft{
-		Project: project, Livemode: p.Live, OneWay: s.p.OneWay(p.Place), App: app, InitiatedBy: o.initiatedBy, Content: o.content, Channel: o.channel, Verify: o.verify,
-		Now: now, ExpiresAt: now.Add(max(o.expiresIn, o.validFor)), Code: previewCode,
-	}
-	if o.validFor > 0 {
-		d.ExpiresAt = now.Add(o.validFor)
-	}
-	vars := d.vars(s.p.PublicURL, o)
+	m := s.draft(p, project, app, o)
 	warnings := changed(req, o)
 	out := make([]Preview, 0, len(langs))
 	for _, l := range langs {
-		vars.Locale = l
-		seen, err := proofs.Inspect(vars)
+		m.Content.Recipient.Locale = l
+		seen, err := s.p.Composer.Inspect(withEmail(m))
 		if err != nil {
 			return nil, err
 		}
@@ -118,63 +64,63 @@ func (s *Service) Preview(ctx context.Context, p access.Principal, req CreateReq
 				Code: message.WarnText, Detail: "links, control characters or what was too long are taken out of " + strings.Join(pointers(warnings), ", "),
 			})
 		}
-		one := Preview{Inspection: seen, Changed: warnings}
-		if s.p.ShowPages != nil {
-			if one.Pages, err = s.p.ShowPages(d, l); err != nil {
-				return nil, err
-			}
+		pages, err := s.p.Composer.PreviewPages(previewPage(m, o), l)
+		if err != nil {
+			return nil, err
 		}
-		out = append(out, one)
+		out = append(out, Preview{Inspection: seen, Pages: pages, Changed: warnings})
 	}
 	return out, nil
 }
 
 // wanted resolves the language a preview is asked for in.
-func wanted(proofs Proofs, lang, locale string) ([]string, error) {
+func wanted(texts *message.Renderer, lang, locale string) ([]string, error) {
 	switch {
 	case lang == "":
-		return []string{proofs.Match(locale)}, nil
+		return []string{texts.Match(locale)}, nil
 	case lang == everyLanguage:
-		return proofs.Languages(), nil
+		return texts.Languages(), nil
 	}
-	got := proofs.Match(lang)
+	got := texts.Match(lang)
 	base, _, _ := strings.Cut(strings.ReplaceAll(lang, "_", "-"), "-")
 	if !strings.EqualFold(got, lang) && !strings.EqualFold(got, base) {
 		var f faults
-		f.add("/language", invite.FaultInvalid, "must be one of %s, or all", strings.Join(proofs.Languages(), ", "))
+		f.add("/language", invite.FaultInvalid, "must be one of %s, or all", strings.Join(texts.Languages(), ", "))
 		return nil, f.err()
 	}
 	return []string{got}, nil
 }
 
-// vars are what dispatch would compose the messages from.
-func (d Draft) vars(publicURL string, o order) message.Vars {
-	b, r := d.Project.Brand, d.Content.Recipient
-	v := message.Vars{
-		Brand: b.Name, AppName: d.App.Name, Inviter: d.Content.Inviter, Reason: d.Content.Reason, Note: d.Content.Note, RecipientName: r.Name,
-		URL: secret.New(publicURL + "/c/" + d.Code), LinkType: message.LinkInvite, Initiator: message.Initiator(d.InitiatedBy),
-		ExpiresAt: d.ExpiresAt, Now: d.Now, RecipientEmail: secret.New(r.Email),
-		SupportEmail: b.SupportEmail, LegalLine: b.LegalLine, PrivacyURL: b.PrivacyURL, Colour: b.Colour, LogoURL: b.LogoURL,
-		CanRenew: true, CanReport: true,
+// draft is the first message of an invite that is not created, as dispatch would
+// compose it.
+func (s *Service) draft(p access.Principal, project config.Project, app invite.App, o order) compose.Message {
+	now := s.p.Now()
+	life := o.expiresIn
+	if o.validFor > 0 {
+		life = o.validFor
 	}
-	if r.Email == "" {
-		v.RecipientEmail = secret.New("recipient@example.com")
+	return compose.Message{
+		Invite: compose.Invite{
+			Project: project, Livemode: p.Live, App: app, InitiatedBy: o.initiatedBy, LinkType: o.linkType, Content: o.content,
+			Code: secret.New(compose.PreviewCode), ConnectLink: compose.PreviewLink(o.app, o.oauthAppID), ExpiresAt: now.Add(life), Now: now,
+		},
+		Kind: invite.KindFirst, OneWay: s.p.OneWay(p.Place),
 	}
-	if o.linkType == invite.ConnectLink {
-		v.LinkType = message.LinkConnect
-		link, err := pipedream.AppendApp(secret.New("https://pipedream.com/_static/connect.html?token=ctok_"+strings.Repeat("0", 32)+"&connectLink=true"), o.app, o.oauthAppID)
-		if err == nil {
-			v.URL = link
-		}
+}
+
+// withEmail gives a recipient without an email address one to render the email with.
+func withEmail(m compose.Message) compose.Message {
+	if m.Content.Recipient.Email == "" {
+		m.Content.Recipient.Email = "recipient@example.com"
 	}
-	if len(d.Project.Pipedream.LinkHosts) > 0 {
-		v.ConnectHost = d.Project.Pipedream.LinkHosts[0]
+	return m
+}
+
+// previewPage is the page of the same invite.
+func previewPage(m compose.Message, o order) compose.Page {
+	p := compose.Page{Invite: m.Invite, OneWay: m.OneWay, Reference: compose.PreviewReference, AsksCode: o.verify == invite.VerifyCode}
+	if o.channel != invite.LinkOnly {
+		p.Via = o.channel
 	}
-	if d.OneWay && publicURL != "" {
-		v.StopURL = secret.New(publicURL + "/s/" + d.Code)
-	}
-	if zone, err := contact.ParseTimeZone(r.TimeZone); err == nil && r.TimeZone != "" {
-		v.Zone, v.ZoneIsRecipients = zone, true
-	}
-	return v
+	return p
 }

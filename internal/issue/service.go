@@ -11,6 +11,7 @@ import (
 
 	"github.com/connectlink/connectlink/config"
 	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/compose"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/mint"
 	"github.com/connectlink/connectlink/internal/required"
@@ -30,10 +31,8 @@ type Params struct {
 	Senders func(place invite.Place) []string
 	// OneWay reports whether the sender of a project's texts receives no replies.
 	OneWay func(place invite.Place) bool
-	// Proofs and ShowPages serve previews: messages, and the pages of an invite
-	// in a language. Without Proofs there are none.
-	Proofs    func(project string) Proofs
-	ShowPages func(d Draft, lang string) ([]PreviewPage, error)
+	// Composer renders previews; nil: there are none.
+	Composer *compose.Composer
 	// Wake tells dispatch that a lane has work.
 	Wake func(lane invite.Lane)
 	// Rehearse hears of every invite of test mode before its mint, so that a

@@ -12,7 +12,7 @@
 //	GET, HEAD /r/…              where apps return to that claim it; what a browser sees when none did
 //
 // It owns status codes, headers and the limit on guessing. What a code leads to
-// is decided by package visit, what it looks like by package view.
+// is decided by package visit, its data is made by package compose, and package page renders it.
 //
 // There are no cookies. The only credential of a POST is the code in its path.
 // An attacker who can forge the request already has the code, so a cross-origin

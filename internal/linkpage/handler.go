@@ -15,7 +15,7 @@ import (
 
 	"github.com/connectlink/connectlink/config"
 	"github.com/connectlink/connectlink/internal/invite"
-	"github.com/connectlink/connectlink/internal/linkpage/view"
+	"github.com/connectlink/connectlink/internal/page"
 	"github.com/connectlink/connectlink/internal/required"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/visit"
@@ -38,9 +38,9 @@ type Budget interface {
 // Params are what the pages need.
 type Params struct {
 	Visits *visit.Service
-	Pages  *view.Pages
+	Pages  *page.Pages
 	// ProjectPages are those of projects that have texts of their own.
-	ProjectPages map[string]*view.Pages
+	ProjectPages map[string]*page.Pages
 	Project      func(id string) (config.Project, bool)
 	// OneWay reports whether people cannot reply to the text that a provider sent for
 	// a project, so that the page takes an opt-out back.
@@ -236,17 +236,13 @@ func (h *handler) stop(c echo.Context) error {
 		return err
 	}
 	resume := form.Get("resume") != ""
-	if resume && !h.resumable(page) {
+	if resume && !h.composed(c, page).IsResumable() {
 		return h.show(c, page, extra{})
 	}
 	if page, err = h.Visits.Stop(c.Request().Context(), codeOf(c), resume, formEvidence(c, form)); err != nil {
 		return err
 	}
 	return h.show(c, page, extra{})
-}
-
-func (h *handler) resumable(p visit.Page) bool {
-	return p.Via == invite.SMS && h.OneWay(p.Provider, p.Place)
 }
 
 // readForm reads a form. A malformed body has no fields: the page and its

@@ -20,7 +20,7 @@ import (
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/limit"
 	"github.com/connectlink/connectlink/internal/linkpage"
-	"github.com/connectlink/connectlink/internal/linkpage/view"
+	"github.com/connectlink/connectlink/internal/page"
 	"github.com/connectlink/connectlink/internal/store/ledger"
 	"github.com/connectlink/connectlink/internal/track/tracktest"
 	"github.com/connectlink/connectlink/internal/visit"
@@ -68,7 +68,7 @@ func newSite(t testing.TB, change ...func(*linkpage.Params)) *site {
 	t.Helper()
 	s := &site{Kit: tracktest.New(t), t: t, log: &safeBuffer{}}
 	log := slog.New(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	pages, err := view.New(templates.FS)
+	pages, err := page.New(templates.FS)
 	if err != nil {
 		t.Fatal(err)
 	}

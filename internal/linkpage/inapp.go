@@ -87,9 +87,3 @@ const (
 )
 
 func inAppMarks() []string { return []string{insideTelegram, insideSomeApp} }
-
-// googleFamily reports whether an app signs in through Google, which is known to
-// refuse browsers inside apps.
-func googleFamily(slug string) bool {
-	return strings.HasPrefix(slug, "google") || strings.HasPrefix(slug, "gmail") || strings.HasPrefix(slug, "youtube")
-}

@@ -8,7 +8,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/connectlink/connectlink/internal/access"
-	"github.com/connectlink/connectlink/internal/linkpage/view"
+	"github.com/connectlink/connectlink/internal/page"
 )
 
 // People copy links by hand: with the full stop behind them, a bracket around
@@ -82,12 +82,12 @@ func missingLetters(code string) int {
 
 // start is the page of the host itself.
 func (h *handler) start(c echo.Context) error {
-	return writeAs(c, h.Pages, view.Start.Status(), view.Start, "", view.Data{})
+	return writeAs(c, h.Pages, page.Start.Status(), page.Start, "", page.Data{})
 }
 
 // noCode answers a link without its code. It is no guess.
 func (h *handler) noCode(c echo.Context) error {
-	return writeAs(c, h.Pages, view.Unknown.Status(), view.Unknown, "", view.Data{})
+	return writeAs(c, h.Pages, page.Unknown.Status(), page.Unknown, "", page.Data{})
 }
 
 // noIcon answers browsers that ask for an icon unasked.

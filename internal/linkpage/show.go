@@ -9,15 +9,13 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/connectlink/connectlink/internal/compose"
 	"github.com/connectlink/connectlink/internal/contact"
-	"github.com/connectlink/connectlink/internal/invite"
-	"github.com/connectlink/connectlink/internal/linkpage/view"
-	"github.com/connectlink/connectlink/internal/message"
+	"github.com/connectlink/connectlink/internal/page"
 	"github.com/connectlink/connectlink/internal/visit"
 	"github.com/connectlink/connectlink/internal/web"
 )
@@ -44,9 +42,6 @@ const returnAfter = 3
 // openAppAfter is shorter: an app waits with a sheet over it.
 const openAppAfter = 1
 
-// offerHelpAfter failed mints in a row, the busy page names a contact.
-const offerHelpAfter = 3
-
 // show writes a page. An unknown code counts as a guess, and too many guesses
 // get another page.
 func (h *handler) show(c echo.Context, p visit.Page, x extra) error {
@@ -56,9 +51,9 @@ func (h *handler) show(c echo.Context, p visit.Page, x extra) error {
 	if p.State == visit.Busy {
 		setRetryAfter(c, p.RetryAfter)
 	}
-	state := view.State(p.State)
+	state := page.State(p.State)
 	if x.inApp != nil {
-		state = view.InApp
+		state = page.InApp
 	}
 	status := state.Status()
 	if x.unchosen || p.State == visit.Verify && p.Verification.Said != visit.SaidNothing {
@@ -72,32 +67,32 @@ func (h *handler) show(c echo.Context, p visit.Page, x extra) error {
 }
 
 func (h *handler) unknown(c echo.Context) error {
-	state := view.Unknown
+	state := page.Unknown
 	if ok, after := h.Guesses.Allow(web.ClientKey(c)); !ok {
-		state = view.TooMany
+		state = page.TooMany
 		setRetryAfter(c, after)
 	}
-	return writeAs(c, h.Pages, state.Status(), state, "", view.Data{Missing: missingLetters(c.Param("code"))})
+	return writeAs(c, h.Pages, state.Status(), state, "", page.Data{Missing: missingLetters(c.Param("code"))})
 }
 
 // fault shows a failure of ours, or of the request, as a page.
 func (h *handler) fault(c echo.Context, p web.Problem) error {
-	state := view.Unknown
+	state := page.Unknown
 	switch {
 	case p.Status >= http.StatusInternalServerError:
-		state = view.Busy
+		state = page.Busy
 	case p.Status == http.StatusTooManyRequests:
-		state = view.TooMany
+		state = page.TooMany
 	}
-	d := view.Data{Reference: p.RequestID}
-	if state == view.Busy {
+	d := page.Data{Reference: p.RequestID}
+	if state == page.Busy {
 		d.CodePath = "/c/" + url.PathEscape(c.Param("code"))
 		setRefresh(c)
 	}
 	return writeAs(c, h.Pages, p.Status, state, "", d)
 }
 
-func writeAs(c echo.Context, pages *view.Pages, status int, s view.State, locale string, d view.Data) error {
+func writeAs(c echo.Context, pages *page.Pages, status int, s page.State, locale string, d page.Data) error {
 	lang := chooseLanguage(c, pages, locale)
 	d.Nonce, d.Chosen, d.Query = rand.Text(), pages.Chosen(c.QueryParam("lang")), chosenLanguage(c)
 	var b bytes.Buffer
@@ -113,7 +108,7 @@ func writeAs(c echo.Context, pages *view.Pages, status int, s view.State, locale
 
 // chooseLanguage is what the reader chose on the page, else what the invite says,
 // else what their browser prefers.
-func chooseLanguage(c echo.Context, pages *view.Pages, locale string) string {
+func chooseLanguage(c echo.Context, pages *page.Pages, locale string) string {
 	if chosen := pages.Chosen(c.QueryParam("lang")); chosen != "" {
 		return chosen
 	}
@@ -133,48 +128,39 @@ func chosenLanguage(c echo.Context) string {
 	return ""
 }
 
-// data is what the page may show of an invite.
-func (h *handler) data(c echo.Context, p visit.Page, x extra) view.Data {
+// composed is a page in the form that package compose fills its data from.
+func (h *handler) composed(c echo.Context, p visit.Page) compose.Page {
 	project, _ := h.Project(p.Project) // a project that was taken out of the configuration has no brand left
-	brand := project.Brand
-	d := view.Data{
-		Brand: brand.Name, Colour: brand.Colour, LogoURL: brand.LogoURL, SupportEmail: brand.SupportEmail,
-		LegalLine: brand.LegalLine, PrivacyURL: brand.PrivacyURL, TestMode: !p.Live,
-		// The app's logo is on a third party's host, which must not learn of
-		// visitors who only opened a page.
-		App:         view.App{Name: p.App.Name, AuthType: p.App.AuthType},
-		Inviter:     contact.Clean(p.Content.Inviter, 80),
-		Reason:      contact.Clean(p.Content.Reason, 200),
-		Note:        contact.CleanPublic(p.Content.Note, 200),
-		InitiatedBy: message.Initiator(p.InitiatedBy), RecipientMasked: maskedRecipient(p),
-		ExpiresAt: p.ExpiresAt, Now: p.Now, Reference: p.InviteID.String(),
-		CodePath: "/c/" + url.PathEscape(c.Param("code")),
-		Failure:  p.Failure, FailedBefore: p.FailedBefore, CanRetry: p.State == visit.CouldNotConnect,
-		Persistent: p.MintFailures >= offerHelpAfter, ReplacedAt: p.ReplacedAt,
-		AccountName: p.AccountName, ReturnURL: x.returnURL, ReturnsToApp: x.toApp, Waited: x.waited,
+	return compose.Page{
+		Invite: compose.Invite{
+			Project: project, Livemode: p.Live, App: p.App, InitiatedBy: p.InitiatedBy, Content: p.Content,
+			Code: codeOf(c), ExpiresAt: p.ExpiresAt, Now: p.Now,
+		},
+		State: page.State(p.State), Via: p.Via, OneWay: h.OneWay(p.Provider, p.Place), Reference: p.InviteID.String(), BaseURL: h.baseURL(c),
+		Failure: p.Failure, FailedBefore: p.FailedBefore, MintFailures: p.MintFailures, ReplacedAt: p.ReplacedAt, AccountName: p.AccountName,
+		Held: p.Held, CanRenew: p.CanRenew, CanReport: p.CanReport,
+		AsksCode: p.AsksCode, VerifyVia: p.Verification.Channel, Verification: verification(p.Verification),
 	}
-	d.CanRenew, d.RenewChannel, d.CanReport, d.Held = p.CanRenew, string(p.Via), p.CanReport, p.Held
-	d.Unchosen, d.Words, d.CanSuppress = x.unchosen, contact.Clean(x.words, 500), p.Via != ""
-	d.StopPath, d.CanResume = "/s/"+url.PathEscape(c.Param("code")), h.resumable(p)
-	d.PageURL, d.Stay = h.pageURL(c), x.stay
-	d.Try, d.RetryIn = x.try, x.retryIn
-	if p.AsksCode {
-		d.VerifyBy = string(p.Via)
+}
+
+func verification(v visit.Verification) page.Verification {
+	return page.Verification{
+		Said: string(v.Said), Left: v.Left, Ended: v.Ended, Undelivered: v.Undelivered, CanSend: v.CanSend, Wait: v.Wait, Lasts: v.Lasts,
 	}
-	if v := p.Verification; p.State == visit.Verify {
-		d.VerifyBy = string(v.Channel)
-		d.Verify = view.Verification{
-			Said: string(v.Said), Left: v.Left, Ended: v.Ended, Undelivered: v.Undelivered, CanSend: v.CanSend, Wait: v.Wait, Lasts: v.Lasts,
-		}
-	}
+}
+
+// data is what the page shows of an invite, and of this request.
+func (h *handler) data(c echo.Context, p visit.Page, x extra) page.Data {
+	composed := h.composed(c, p)
 	if x.inApp != nil {
-		d.InApp = view.InAppBrowser{Name: x.inApp.name, Android: x.inApp.android, IOS: x.inApp.ios, Refused: googleFamily(p.App.Slug)}
+		composed.State = page.InApp
 	}
-	if len(project.Pipedream.LinkHosts) > 0 {
-		d.ConnectHost = project.Pipedream.LinkHosts[0]
-	}
-	if zone, err := contact.ParseTimeZone(p.Content.Recipient.TimeZone); err == nil && p.Content.Recipient.TimeZone != "" {
-		d.Zone, d.ZoneIsRecipients = zone, true
+	d := composed.Data()
+	d.ReturnURL, d.ReturnsToApp, d.Waited = x.returnURL, x.toApp, x.waited
+	d.Unchosen, d.Words, d.Stay = x.unchosen, contact.Clean(x.words, 500), x.stay
+	d.Try, d.RetryIn = x.try, x.retryIn
+	if x.inApp != nil {
+		d.InApp.Name, d.InApp.Android, d.InApp.IOS = x.inApp.name, x.inApp.android, x.inApp.ios
 	}
 	if p.State == visit.Connected {
 		switch {
@@ -189,35 +175,18 @@ func (h *handler) data(c echo.Context, p visit.Page, x extra) view.Data {
 	return d
 }
 
-// pageURL is the link's whole address, for another browser or device.
-func (h *handler) pageURL(c echo.Context) string {
-	base := h.PublicURL
-	if base == "" {
-		if !hostName.MatchString(c.Request().Host) {
-			return ""
-		}
-		base = c.Scheme() + "://" + c.Request().Host
+// baseURL is where the link can be opened in another browser or on another device.
+func (h *handler) baseURL(c echo.Context) string {
+	if h.PublicURL != "" {
+		return h.PublicURL
 	}
-	return strings.TrimSuffix(base, "/") + "/c/" + url.PathEscape(c.Param("code"))
+	if !hostName.MatchString(c.Request().Host) {
+		return ""
+	}
+	return c.Scheme() + "://" + c.Request().Host
 }
 
 var hostName = regexp.MustCompile(`^(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]+)?$`)
-
-// maskedRecipient is the address that the opened link went to, as its owner would
-// recognise it. A link that the product showed itself is told apart by any.
-func maskedRecipient(p visit.Page) string {
-	r, via := p.Content.Recipient, p.Via
-	if p.State == visit.Verify && p.Verification.Channel != "" {
-		via = p.Verification.Channel // to which digits went
-	}
-	switch {
-	case via == invite.SMS || r.Email == "" && r.Phone != "":
-		return contact.MaskPhone(r.Phone)
-	case r.Email != "":
-		return contact.MaskEmail(r.Email)
-	}
-	return ""
-}
 
 func setRetryAfter(c echo.Context, d time.Duration) {
 	seconds := max(1, int(math.Ceil(d.Seconds())))

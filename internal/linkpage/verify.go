@@ -6,7 +6,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"github.com/connectlink/connectlink/internal/linkpage/view"
+	"github.com/connectlink/connectlink/internal/page"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/visit"
 )
@@ -60,5 +60,5 @@ func (h *handler) again(c echo.Context) error {
 // write the outcome in its address, so the handler looks nothing up by it,
 // and the page does not repeat it.
 func (h *handler) returned(c echo.Context) error {
-	return writeAs(c, h.Pages, view.Returned.Status(), view.Returned, "", view.Data{})
+	return writeAs(c, h.Pages, page.Returned.Status(), page.Returned, "", page.Data{})
 }

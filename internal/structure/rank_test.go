@@ -8,7 +8,7 @@ import (
 )
 
 // rows is the order of imports: a package imports packages of lower rows only,
-// never of its own. A package inside another package's folder (linkpage/view)
+// never of its own. A package inside another package's folder (console/view)
 // is a part of that package: it stands in its row, its parent may import it,
 // and it may not import its parent. The folder store is no package. "provider/*"
 // are the vendors' packages: each stands alone, and only app may import one.
@@ -21,9 +21,9 @@ func rows() [][]string {
 		{"httpapi", "linkpage", "console", "worker"},
 		{"web"},
 		{"issue", "visit", "dispatch", "track", "publish", "grant", "suppress", "reveal", "erase", "operate"},
-		{"mint", "watch"},
+		{"mint", "watch", "compose"},
 		{"store/ledger", "store/queue", "store/account", "store/find", "store/suppression", "pipedream", "provider/*", "oidc", "sandbox"},
-		{"provider", "store/userid"},
+		{"provider", "store/userid", "page"},
 		{"postgres", "message", "job", "access", "seal", "limit", "contact", "wire"},
 		{"invite"},
 		{"devpg", "config", "migrations", "templates"},
@@ -136,11 +136,11 @@ func TestTheOrderItselfHolds(t *testing.T) {
 		"an outbound edge knows no use case":     {"internal/provider/sendgrid", "internal/dispatch", false, false},
 		"the stores do not know each other":      {"internal/store/find", "internal/store/ledger", false, false},
 		"the domain knows no database":           {"internal/invite", "internal/postgres", false, false},
-		"a package uses its parts":               {"internal/linkpage", "internal/linkpage/view", false, true},
-		"whoever is above uses a package's part": {"internal/app", "internal/linkpage/view", false, true},
-		"a part does not use the whole":          {"internal/linkpage/view", "internal/linkpage", false, false},
-		"a neighbour uses no part":               {"internal/httpapi", "internal/linkpage/view", false, false},
-		"a part goes no further down than up":    {"internal/linkpage/view", "internal/worker", false, false},
+		"a package uses its parts":               {"internal/console", "internal/console/view", false, true},
+		"whoever is above uses a package's part": {"internal/app", "internal/console/view", false, true},
+		"a part does not use the whole":          {"internal/console/view", "internal/console", false, false},
+		"a neighbour uses no part":               {"internal/httpapi", "internal/console/view", false, false},
+		"a part goes no further down than up":    {"internal/console/view", "internal/worker", false, false},
 		"code does not use test support":         {"internal/issue", "internal/postgrestest", false, false},
 		"a test uses test support":               {"internal/issue", "internal/postgrestest", true, true},
 		"test support uses what it supports":     {"internal/chaos", "internal/dispatch", false, true},

@@ -3,12 +3,12 @@ package visit
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/compose"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/secret"
@@ -23,14 +23,9 @@ const (
 	renewalPause   = 2 * time.Minute
 )
 
-// isRenewable reports whether the page of a code offers a new link: the link it
-// came by is over or overtaken, and it came as a message to a known address.
+// isRenewable reports whether the page of a code offers a new link.
 func isRenewable(row ledger.Coded, c invite.Content) bool {
-	if row.Via == nil || row.Lane == nil || row.LinkType != invite.InviteLink || c.Recipient.Address(invite.Channel(*row.Via)) == "" {
-		return false
-	}
-	state := stateOf(row)
-	return state == Expired || state == Replaced
+	return row.Via != nil && row.Lane != nil && compose.IsRenewable(string(stateOf(row)), row.LinkType, invite.Channel(*row.Via), c.Recipient)
 }
 
 // Renew sends a new link to the recorded recipient only, by the channel of the
@@ -207,6 +202,4 @@ func (s *Service) newCode() (ledger.Code, error) {
 }
 
 // isReportable reports whether it makes sense to say "this isn't for me" there.
-func isReportable(s State) bool {
-	return slices.Contains([]State{Ready, CouldNotConnect, Expired}, s)
-}
+func isReportable(s State) bool { return compose.IsReportable(string(s)) }

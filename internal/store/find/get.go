@@ -67,6 +67,7 @@ type Invite struct {
 	DeliveryID       invite.DeliveryID  `db:"delivery_id"`
 	DeliveryNumber   *int               `db:"delivery_number"`
 	DeliveryChannel  *string            `db:"delivery_channel"`
+	DeliveryKind     *string            `db:"delivery_kind"`
 	DeliveryStatus   *string            `db:"delivery_status"`
 	DeliveryReason   *string            `db:"delivery_reason"`
 	DeliveryCode     *string            `db:"delivery_code"`
@@ -86,7 +87,7 @@ const columns = `
 	CASE WHEN i.fallback_after <> '' THEN (SELECT channel FROM deliveries WHERE invite_id = i.id AND number = 1) END AS first_channel,
 	l.id AS link_id, l.url AS link_url, l.expires_at AS link_expires_at, l.expires_at_raw AS link_expires_raw,
 	(SELECT max(expires_at) FROM connect_links WHERE invite_id = i.id AND handed_out_at IS NOT NULL AND expires_at > now()) AS open_until,
-	c.id AS code_id, c.code, d.id AS delivery_id, d.number AS delivery_number, d.channel AS delivery_channel,
+	c.id AS code_id, c.code, d.id AS delivery_id, d.number AS delivery_number, d.channel AS delivery_channel, d.kind AS delivery_kind,
 	d.status AS delivery_status, d.reason AS delivery_reason, d.provider_code AS delivery_code, d.provider AS delivery_provider,
 	d.updated_at AS delivery_updated, d.created_at AS delivery_created, now() AS now`
 
@@ -95,7 +96,7 @@ const joins = `
 		WHERE invite_id = i.id AND (url IS NOT NULL OR i.wiped_at IS NOT NULL) ORDER BY minted_at DESC, id DESC LIMIT 1) l ON true
 	LEFT JOIN LATERAL (SELECT id, code FROM codes
 		WHERE invite_id = i.id AND retired_at IS NULL ORDER BY created_at DESC, id DESC LIMIT 1) c ON true
-	LEFT JOIN LATERAL (SELECT id, number, channel, status, reason, provider_code, provider, updated_at, created_at FROM deliveries
+	LEFT JOIN LATERAL (SELECT id, number, channel, kind, status, reason, provider_code, provider, updated_at, created_at FROM deliveries
 		WHERE invite_id = i.id AND kind <> 'passcode' ORDER BY number DESC LIMIT 1) d ON true`
 
 // Get reads one invite of a project and mode. Errors: ErrNotFound.

@@ -1,4 +1,4 @@
-package view
+package page
 
 import (
 	"fmt"
@@ -127,7 +127,7 @@ type App struct {
 }
 
 // Format keeps the code and personal data out of logs and errors.
-func (Data) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, "view.Data["+secret.Redacted+"]") }
+func (Data) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, "page.Data["+secret.Redacted+"]") }
 
 // shown is what templates see: Data with times in words and values checked.
 type shown struct {

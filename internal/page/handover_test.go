@@ -1,4 +1,4 @@
-package view_test
+package page_test
 
 import (
 	"fmt"
@@ -7,7 +7,7 @@ import (
 
 	"github.com/skip2/go-qrcode"
 
-	"github.com/connectlink/connectlink/internal/linkpage/view"
+	"github.com/connectlink/connectlink/internal/page"
 )
 
 // TestQRIsTheCodeOfThePage draws the path back into modules and compares them
@@ -17,7 +17,7 @@ func TestQRIsTheCodeOfThePage(t *testing.T) {
 	d := sample(t)
 	d.PageURL = pageURL
 	var path, box string
-	for n := range parse(t, render(t, newPages(t), view.Ready, d)).Descendants() {
+	for n := range parse(t, render(t, newPages(t), page.Ready, d)).Descendants() {
 		if n.Data == "svg" && attr(n, "class") == "qr" {
 			box, path = attr(n, "viewBox"), attr(n.FirstChild, "d")
 		}
@@ -65,8 +65,8 @@ func TestAndroidIsAskedToOpenOnlyOurPage(t *testing.T) {
 		"https://a.example/c#x;end": "",
 	} {
 		d := sample(t)
-		d.PageURL, d.InApp = address, view.InAppBrowser{Name: "Instagram", Android: true}
-		src := render(t, p, view.InApp, d)
+		d.PageURL, d.InApp = address, page.InAppBrowser{Name: "Instagram", Android: true}
+		src := render(t, p, page.InApp, d)
 		got := ""
 		for n := range parse(t, src).Descendants() {
 			if n.Data == "a" && attr(n, "class") == "button" {

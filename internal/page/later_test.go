@@ -1,4 +1,4 @@
-package view_test
+package page_test
 
 import (
 	"testing"

@@ -1,4 +1,4 @@
-// Package view owns the pages that recipients see in a browser: the states of
+// Package page owns the pages that recipients see in a browser: the states of
 // an invite link's page, the data each may show, the templates' execution and
 // the content security policy of the rendered page.
 //
@@ -9,7 +9,7 @@
 // A page is one HTML document with its style and its small script inside: no
 // cookie, no font, no request but the logos and, when the page was looked at
 // for a second, one POST that says so. Without scripts everything works.
-package view
+package page
 
 import (
 	"bytes"
@@ -53,6 +53,10 @@ const (
 	// Start is the page of the host itself, without a link's code.
 	Start State = "start"
 )
+
+// IsAnonymous reports whether a page says nothing of an invite, because there is
+// none.
+func (s State) IsAnonymous() bool { return s == Unknown || s == TooMany || s == Returned || s == Start }
 
 // States lists all of them.
 func States() []State {

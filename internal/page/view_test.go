@@ -1,4 +1,4 @@
-package view_test
+package page_test
 
 import (
 	"bytes"
@@ -18,8 +18,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/net/html"
 
-	"github.com/connectlink/connectlink/internal/linkpage/view"
 	"github.com/connectlink/connectlink/internal/message"
+	"github.com/connectlink/connectlink/internal/page"
 	"github.com/connectlink/connectlink/templates"
 )
 
@@ -34,25 +34,25 @@ const (
 	pageURL  = "https://go.acme.example" + codePath
 )
 
-func newPages(t testing.TB) *view.Pages {
+func newPages(t testing.TB) *page.Pages {
 	t.Helper()
-	p, err := view.New(templates.FS)
+	p, err := page.New(templates.FS)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return p
 }
 
-func sample(t testing.TB) view.Data {
+func sample(t testing.TB) page.Data {
 	t.Helper()
 	berlin, err := time.LoadLocation("Europe/Berlin")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return view.Data{
+	return page.Data{
 		Brand: "Acme", Colour: "#0b5fff", SupportEmail: "support@acme.example",
 		LegalLine: "Acme GmbH, Torstraße 1, 10119 Berlin", PrivacyURL: "https://acme.example/privacy",
-		App:     view.App{Name: "Slack", AuthType: "oauth"},
+		App:     page.App{Name: "Slack", AuthType: "oauth"},
 		Inviter: "Sam Rivera", Reason: "to post your build results", RecipientMasked: "p••@c•••.example",
 		ExpiresAt: now.Add(3*time.Hour + 48*time.Minute), Now: now, Zone: berlin, ZoneIsRecipients: true,
 		CodePath: codePath, Nonce: "n0nce",
@@ -60,116 +60,116 @@ func sample(t testing.TB) view.Data {
 }
 
 type shot struct {
-	state view.State
-	data  view.Data
+	state page.State
+	data  page.Data
 }
 
 // shots are the pages that differ in what they show.
 func shots(t testing.TB) map[string]shot {
 	t.Helper()
 	out := map[string]shot{}
-	add := func(name string, s view.State, change func(*view.Data)) {
+	add := func(name string, s page.State, change func(*page.Data)) {
 		d := sample(t)
 		change(&d)
 		out[name] = shot{s, d}
 	}
-	keep := func(*view.Data) {}
-	add("ready", view.Ready, keep)
-	add("ready_product_asks", view.Ready, func(d *view.Data) { d.Inviter, d.Reason, d.ZoneIsRecipients = "", "", false })
-	add("ready_user_asked", view.Ready, func(d *view.Data) { d.InitiatedBy = message.ByUser })
-	add("ready_keys_test_long", view.Ready, func(d *view.Data) {
+	keep := func(*page.Data) {}
+	add("ready", page.Ready, keep)
+	add("ready_product_asks", page.Ready, func(d *page.Data) { d.Inviter, d.Reason, d.ZoneIsRecipients = "", "", false })
+	add("ready_user_asked", page.Ready, func(d *page.Data) { d.InitiatedBy = message.ByUser })
+	add("ready_keys_test_long", page.Ready, func(d *page.Data) {
 		d.Brand, d.App.Name, d.Inviter = "Northwind Traders International", "Google Search Console", "Alexandra Montgomery-Whitfield"
 		d.App.AuthType, d.TestMode, d.Colour, d.CanReport = "keys", true, "#ffd43b", true
 		d.LogoURL, d.App.LogoURL = "https://cdn.acme.example/logo.png?v=2", "https://assets.example/s.v0/app_1/logo"
 	})
 	for _, why := range []string{"cancelled", "denied", "error"} {
-		add("ready_failed_before_"+why, view.Ready, func(d *view.Data) { d.FailedBefore, d.Failure = true, why })
+		add("ready_failed_before_"+why, page.Ready, func(d *page.Data) { d.FailedBefore, d.Failure = true, why })
 	}
-	add("ready_note", view.Ready, func(d *view.Data) { d.Note = "Use the finance <b>workspace</b>, please" })
-	add("busy", view.Busy, keep)
-	add("busy_retries", view.Busy, func(d *view.Data) { d.RetryIn, d.Try = 10, 1 })
-	add("busy_again", view.Busy, func(d *view.Data) { d.Persistent, d.Reference = true, "7KQ2-M9TX" })
-	add("connected", view.Connected, keep)
-	add("connected_named_return", view.Connected, func(d *view.Data) {
+	add("ready_note", page.Ready, func(d *page.Data) { d.Note = "Use the finance <b>workspace</b>, please" })
+	add("busy", page.Busy, keep)
+	add("busy_retries", page.Busy, func(d *page.Data) { d.RetryIn, d.Try = 10, 1 })
+	add("busy_again", page.Busy, func(d *page.Data) { d.Persistent, d.Reference = true, "7KQ2-M9TX" })
+	add("connected", page.Connected, keep)
+	add("connected_named_return", page.Connected, func(d *page.Data) {
 		d.AccountName, d.ReturnURL, d.ReturnAfter = "Acme Workspace", "https://acme.example/settings?invite=inv_1&status=connected", 4
 	})
-	add("connected_to_app", view.Connected, func(d *view.Data) {
+	add("connected_to_app", page.Connected, func(d *page.Data) {
 		d.ReturnURL, d.ReturnAfter, d.ReturnsToApp = "acmeapp://done?invite=inv_1&status=connected", 1, true
 	})
-	add("unknown_last_letter", view.Unknown, func(d *view.Data) { *d = view.Data{Nonce: d.Nonce, Missing: 1} })
-	add("start", view.Start, func(d *view.Data) { *d = view.Data{Nonce: d.Nonce} })
-	add("could_not_connect", view.CouldNotConnect, func(d *view.Data) { d.CanRetry, d.Reference = true, "7KQ2-M9TX" })
-	add("could_not_connect_cancelled", view.CouldNotConnect, func(d *view.Data) { d.Failure, d.CanRetry = "cancelled", true })
-	add("could_not_connect_denied", view.CouldNotConnect, func(d *view.Data) { d.Failure, d.ReturnURL = "denied", "acme://done" })
-	add("expired", view.Expired, keep)
-	add("expired_renewable", view.Expired, func(d *view.Data) { d.CanRenew, d.RenewChannel = true, "email" })
-	add("expired_reportable_by_text", view.Expired, func(d *view.Data) {
+	add("unknown_last_letter", page.Unknown, func(d *page.Data) { *d = page.Data{Nonce: d.Nonce, Missing: 1} })
+	add("start", page.Start, func(d *page.Data) { *d = page.Data{Nonce: d.Nonce} })
+	add("could_not_connect", page.CouldNotConnect, func(d *page.Data) { d.CanRetry, d.Reference = true, "7KQ2-M9TX" })
+	add("could_not_connect_cancelled", page.CouldNotConnect, func(d *page.Data) { d.Failure, d.CanRetry = "cancelled", true })
+	add("could_not_connect_denied", page.CouldNotConnect, func(d *page.Data) { d.Failure, d.ReturnURL = "denied", "acme://done" })
+	add("expired", page.Expired, keep)
+	add("expired_renewable", page.Expired, func(d *page.Data) { d.CanRenew, d.RenewChannel = true, "email" })
+	add("expired_reportable_by_text", page.Expired, func(d *page.Data) {
 		d.CanRenew, d.RenewChannel, d.CanReport, d.RecipientMasked = true, "sms", true, "+1 ••• ••• •100"
 	})
-	add("replaced_renewable", view.Replaced, func(d *view.Data) { d.ReplacedAt, d.CanRenew, d.RenewChannel = now.Add(-time.Hour), true, "email" })
-	add("sent", view.Sent, func(d *view.Data) { d.RenewChannel = "email" })
-	add("sent_by_text", view.Sent, func(d *view.Data) {
+	add("replaced_renewable", page.Replaced, func(d *page.Data) { d.ReplacedAt, d.CanRenew, d.RenewChannel = now.Add(-time.Hour), true, "email" })
+	add("sent", page.Sent, func(d *page.Data) { d.RenewChannel = "email" })
+	add("sent_by_text", page.Sent, func(d *page.Data) {
 		d.RenewChannel, d.RecipientMasked, d.Reference = "sms", "+1 ••• ••• •100", "7KQ2-M9TX"
 	})
-	add("not_me", view.NotMe, func(d *view.Data) { d.CanSuppress = true })
-	add("not_me_unchosen", view.NotMe, func(d *view.Data) { d.Unchosen, d.Words = true, "I <b>never</b> asked for this" })
-	add("thanks", view.Thanks, keep)
-	add("stop", view.Stop, func(d *view.Data) { d.StopPath, d.RecipientMasked = stopPath, "+1 ••• ••• •100" })
-	add("stopped", view.Stopped, func(d *view.Data) {
+	add("not_me", page.NotMe, func(d *page.Data) { d.CanSuppress = true })
+	add("not_me_unchosen", page.NotMe, func(d *page.Data) { d.Unchosen, d.Words = true, "I <b>never</b> asked for this" })
+	add("thanks", page.Thanks, keep)
+	add("stop", page.Stop, func(d *page.Data) { d.StopPath, d.RecipientMasked = stopPath, "+1 ••• ••• •100" })
+	add("stopped", page.Stopped, func(d *page.Data) {
 		d.StopPath, d.CanResume, d.RecipientMasked = stopPath, true, "+1 ••• ••• •100"
 	})
-	add("stop_mail", view.Stop, func(d *view.Data) {
+	add("stop_mail", page.Stop, func(d *page.Data) {
 		d.StopPath, d.RecipientMasked, d.RenewChannel = stopPath, "p••@c•••.example", "email"
 	})
-	add("stopped_mail", view.Stopped, func(d *view.Data) {
+	add("stopped_mail", page.Stopped, func(d *page.Data) {
 		d.StopPath, d.RecipientMasked, d.RenewChannel = stopPath, "p••@c•••.example", "email"
 	})
-	verify := func(by string, v view.Verification) func(*view.Data) {
-		return func(d *view.Data) {
+	verify := func(by string, v page.Verification) func(*page.Data) {
+		return func(d *page.Data) {
 			d.VerifyBy, d.Verify = by, v
 			if by == "sms" {
 				d.RecipientMasked = "+1 ••• ••• •100"
 			}
 		}
 	}
-	add("returned", view.Returned, func(d *view.Data) { *d = view.Data{Nonce: d.Nonce} })
-	add("ready_asks_code", view.Ready, func(d *view.Data) { d.VerifyBy = "email" })
-	add("verify", view.Verify, verify("email", view.Verification{Left: 5, CanSend: true, Wait: time.Minute, Lasts: 10 * time.Minute}))
-	add("verify_by_text_again", view.Verify, verify("sms", view.Verification{Left: 5, CanSend: true, Lasts: 8 * time.Minute}))
-	add("verify_wrong", view.Verify, verify("email", view.Verification{Said: "wrong", Left: 1, Lasts: 8 * time.Minute}))
-	add("verify_malformed_held", view.Verify, func(d *view.Data) {
-		verify("email", view.Verification{Said: "malformed", Left: 5, CanSend: true, Lasts: 8 * time.Minute})(d)
+	add("returned", page.Returned, func(d *page.Data) { *d = page.Data{Nonce: d.Nonce} })
+	add("ready_asks_code", page.Ready, func(d *page.Data) { d.VerifyBy = "email" })
+	add("verify", page.Verify, verify("email", page.Verification{Left: 5, CanSend: true, Wait: time.Minute, Lasts: 10 * time.Minute}))
+	add("verify_by_text_again", page.Verify, verify("sms", page.Verification{Left: 5, CanSend: true, Lasts: 8 * time.Minute}))
+	add("verify_wrong", page.Verify, verify("email", page.Verification{Said: "wrong", Left: 1, Lasts: 8 * time.Minute}))
+	add("verify_malformed_held", page.Verify, func(d *page.Data) {
+		verify("email", page.Verification{Said: "malformed", Left: 5, CanSend: true, Lasts: 8 * time.Minute})(d)
 		d.Held, d.CanReport = true, true
 	})
-	add("verify_too_often", view.Verify, verify("email", view.Verification{Said: "too_often", Ended: true, CanSend: true}))
-	add("verify_too_late_no_more", view.Verify, verify("sms", view.Verification{Said: "too_late", Ended: true}))
-	add("verify_undelivered", view.Verify, verify("sms", view.Verification{Left: 5, CanSend: true, Undelivered: true, Lasts: 9 * time.Minute}))
-	add("verify_nowhere_to_send", view.Verify, func(d *view.Data) { d.Reference = "7KQ2-M9TX" })
-	add("ready_held", view.Ready, func(d *view.Data) { d.Held, d.CanReport = true, true })
-	add("ready_handover", view.Ready, func(d *view.Data) { d.PageURL, d.CanReport = pageURL, true })
-	add("in_app_android", view.InApp, func(d *view.Data) {
-		d.PageURL, d.CanReport, d.InApp = pageURL, true, view.InAppBrowser{Name: "Instagram", Android: true}
+	add("verify_too_often", page.Verify, verify("email", page.Verification{Said: "too_often", Ended: true, CanSend: true}))
+	add("verify_too_late_no_more", page.Verify, verify("sms", page.Verification{Said: "too_late", Ended: true}))
+	add("verify_undelivered", page.Verify, verify("sms", page.Verification{Left: 5, CanSend: true, Undelivered: true, Lasts: 9 * time.Minute}))
+	add("verify_nowhere_to_send", page.Verify, func(d *page.Data) { d.Reference = "7KQ2-M9TX" })
+	add("ready_held", page.Ready, func(d *page.Data) { d.Held, d.CanReport = true, true })
+	add("ready_handover", page.Ready, func(d *page.Data) { d.PageURL, d.CanReport = pageURL, true })
+	add("in_app_android", page.InApp, func(d *page.Data) {
+		d.PageURL, d.CanReport, d.InApp = pageURL, true, page.InAppBrowser{Name: "Instagram", Android: true}
 	})
-	add("in_app_ios", view.InApp, func(d *view.Data) {
-		d.App.Name, d.PageURL, d.InApp = "Google Sheets", pageURL, view.InAppBrowser{Name: "LinkedIn", IOS: true, Refused: true}
+	add("in_app_ios", page.InApp, func(d *page.Data) {
+		d.App.Name, d.PageURL, d.InApp = "Google Sheets", pageURL, page.InAppBrowser{Name: "LinkedIn", IOS: true, Refused: true}
 	})
-	add("in_app_unknown", view.InApp, keep)
-	add("ready_stayed", view.Ready, func(d *view.Data) { d.Stay = true })
-	add("replaced", view.Replaced, func(d *view.Data) { d.ReplacedAt = now.Add(-time.Hour) })
-	add("revoked", view.Revoked, keep)
-	add("unknown", view.Unknown, func(d *view.Data) { *d = view.Data{Nonce: d.Nonce} })
-	add("too_many", view.TooMany, func(d *view.Data) { *d = view.Data{Nonce: d.Nonce} })
-	add("finishing", view.Finishing, func(d *view.Data) { d.RefreshIn = 2 })
-	add("finishing_waited", view.Finishing, func(d *view.Data) { d.Waited = true })
+	add("in_app_unknown", page.InApp, keep)
+	add("ready_stayed", page.Ready, func(d *page.Data) { d.Stay = true })
+	add("replaced", page.Replaced, func(d *page.Data) { d.ReplacedAt = now.Add(-time.Hour) })
+	add("revoked", page.Revoked, keep)
+	add("unknown", page.Unknown, func(d *page.Data) { *d = page.Data{Nonce: d.Nonce} })
+	add("too_many", page.TooMany, func(d *page.Data) { *d = page.Data{Nonce: d.Nonce} })
+	add("finishing", page.Finishing, func(d *page.Data) { d.RefreshIn = 2 })
+	add("finishing_waited", page.Finishing, func(d *page.Data) { d.Waited = true })
 	return out
 }
 
-func render(t testing.TB, p *view.Pages, s view.State, d view.Data) string {
+func render(t testing.TB, p *page.Pages, s page.State, d page.Data) string {
 	t.Helper()
 	return renderIn(t, p, "en", s, d)
 }
 
-func renderIn(t testing.TB, p *view.Pages, lang string, s view.State, d view.Data) string {
+func renderIn(t testing.TB, p *page.Pages, lang string, s page.State, d page.Data) string {
 	t.Helper()
 	var b bytes.Buffer
 	if err := p.Render(&b, s, lang, d); err != nil {
@@ -221,7 +221,7 @@ var inlined = regexp.MustCompile(`(?s)(<(style|script)[^>]*>).*?(</(style|script
 func TestPagesMatchTheirGoldenFiles(t *testing.T) {
 	t.Parallel()
 	p := newPages(t)
-	seen := map[view.State]bool{}
+	seen := map[page.State]bool{}
 	for _, sh := range shots(t) {
 		seen[sh.state] = true
 	}
@@ -245,7 +245,7 @@ func TestPagesMatchTheirGoldenFiles(t *testing.T) {
 			t.Errorf("%s changed (-want +got); if meant, run with -update:\n%s", name, diff)
 		}
 	})
-	for _, s := range view.States() {
+	for _, s := range page.States() {
 		if !seen[s] {
 			t.Errorf("state %s has no golden file", s)
 		}
@@ -317,15 +317,15 @@ func TestPagesKeepTheRules(t *testing.T) {
 func TestOnlyALookedAtPageThatLeadsOnTellsThatItWasSeen(t *testing.T) {
 	t.Parallel()
 	p := newPages(t)
-	for _, s := range view.States() {
+	for _, s := range page.States() {
 		src := render(t, p, s, sample(t))
-		if got, want := strings.Contains(src, `data-seen="`+codePath+`/seen"`), s == view.Ready || s == view.InApp; got != want {
+		if got, want := strings.Contains(src, `data-seen="`+codePath+`/seen"`), s == page.Ready || s == page.InApp; got != want {
 			t.Errorf("%s: beacon %v, want %v", s, got, want)
 		}
 	}
 	d := sample(t)
 	d.Nonce = ""
-	if strings.Contains(render(t, p, view.Ready, d), "<script") {
+	if strings.Contains(render(t, p, page.Ready, d), "<script") {
 		t.Error("a script that the policy refuses was sent")
 	}
 }
@@ -346,7 +346,7 @@ func TestPolicyAllowsTheLogosAndNothingElse(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			d := view.Data{LogoURL: tt.brand, App: view.App{LogoURL: tt.app}}
+			d := page.Data{LogoURL: tt.brand, App: page.App{LogoURL: tt.app}}
 			if got := p.CSP("N", d); got != head+tt.want+tail {
 				t.Errorf("got  %s\nwant %s", got, head+tt.want+tail)
 			}
@@ -372,7 +372,7 @@ func TestReturnGoesOnlyWhereABrowserMayGo(t *testing.T) {
 		d := sample(t)
 		d.ReturnURL, d.ReturnAfter = target, 4
 		var links, refreshes []string
-		for n := range parse(t, render(t, p, view.Connected, d)).Descendants() {
+		for n := range parse(t, render(t, p, page.Connected, d)).Descendants() {
 			if strings.Contains(attr(n, "class"), "button") {
 				links = append(links, attr(n, "href"))
 			}
@@ -396,7 +396,7 @@ func TestHostileValuesStayText(t *testing.T) {
 		`<script>alert(1)</script>`, `"><img src=x onerror=alert(1)>`, `</style><h1>x`, `' onmouseover='x`,
 		`{{.Nonce}}`, "a\nb\x00", "\u202egnol", strings.Repeat("x", 5000), "javascript:alert(1)", "%s%n", "\xff",
 	}
-	for _, s := range view.States() {
+	for _, s := range page.States() {
 		for i, v := range bad {
 			t.Run(fmt.Sprintf("%s %d", s, i), func(t *testing.T) {
 				t.Parallel()
@@ -404,7 +404,7 @@ func TestHostileValuesStayText(t *testing.T) {
 					d := sample(t)
 					d.CanRetry, d.Persistent, d.AccountName, d.Reference = true, true, "x", "x"
 					d.CanRenew, d.CanReport, d.CanSuppress, d.Held, d.Unchosen, d.Words, d.PageURL = true, true, true, true, true, "x", pageURL
-					d.InApp = view.InAppBrowser{Name: "x", IOS: true} // Android's button is tested by itself
+					d.InApp = page.InAppBrowser{Name: "x", IOS: true} // Android's button is tested by itself
 					want := elements(t, renderIn(t, p, lang, s, d))
 					d.Brand, d.App.Name, d.Inviter, d.Reason, d.RecipientMasked = v, v, v, v, v
 					d.SupportEmail, d.LegalLine, d.PrivacyURL, d.Colour = v, v, v, v
@@ -439,13 +439,13 @@ func elements(t *testing.T, src string) map[string]int {
 
 func TestStatusOfEachState(t *testing.T) {
 	t.Parallel()
-	want := map[view.State]int{
-		view.Ready: 200, view.Busy: 503, view.Connected: 200, view.CouldNotConnect: 200, view.Expired: 410,
-		view.Replaced: 410, view.Revoked: 410, view.Unknown: 404, view.TooMany: 429, view.Finishing: 200,
-		view.InApp: 200, view.Sent: 200, view.NotMe: 200, view.Thanks: 200, view.Stop: 200, view.Stopped: 200, view.Verify: 200, view.Returned: 200, view.Start: 200,
+	want := map[page.State]int{
+		page.Ready: 200, page.Busy: 503, page.Connected: 200, page.CouldNotConnect: 200, page.Expired: 410,
+		page.Replaced: 410, page.Revoked: 410, page.Unknown: 404, page.TooMany: 429, page.Finishing: 200,
+		page.InApp: 200, page.Sent: 200, page.NotMe: 200, page.Thanks: 200, page.Stop: 200, page.Stopped: 200, page.Verify: 200, page.Returned: 200, page.Start: 200,
 	}
-	got := map[view.State]int{}
-	for _, s := range view.States() {
+	got := map[page.State]int{}
+	for _, s := range page.States() {
 		got[s] = s.Status()
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -467,7 +467,7 @@ func TestLanguageComesFromTheInviteThenTheBrowser(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := view.New(files)
+	p, err := page.New(files)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -491,7 +491,7 @@ func TestLanguageComesFromTheInviteThenTheBrowser(t *testing.T) {
 		}
 	}
 	var b bytes.Buffer
-	if err := p.Render(&b, view.Ready, "ar", sample(t)); err != nil {
+	if err := p.Render(&b, page.Ready, "ar", sample(t)); err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(b.String(), `<html lang="ar" dir="rtl">`) {
@@ -499,11 +499,11 @@ func TestLanguageComesFromTheInviteThenTheBrowser(t *testing.T) {
 	}
 
 	files["ar/pages/ready.html"] = &fstest.MapFile{Data: []byte(`{{define "title"}}x{{end}}{{define "main"}}{{.Brnad}}{{end}}`)}
-	if _, err := view.New(files); err == nil {
+	if _, err := page.New(files); err == nil {
 		t.Error("a field that does not exist stopped nothing")
 	}
 	delete(files, "ar/pages/ready.html")
-	if _, err := view.New(files); err == nil {
+	if _, err := page.New(files); err == nil {
 		t.Error("a language without a page stopped nothing")
 	}
 }
@@ -513,7 +513,7 @@ func TestTheLanguageCanBeChangedOnThePageAndStaysChosen(t *testing.T) {
 	p := newPages(t)
 	d := sample(t)
 	d.CanRenew, d.CanReport, d.PageURL, d.Chosen, d.Query = true, true, pageURL, "de", "stay=1"
-	for _, s := range view.States() {
+	for _, s := range page.States() {
 		offered := map[string]string{}
 		current := ""
 		for n := range parse(t, renderIn(t, p, "de", s, d)).Descendants() {

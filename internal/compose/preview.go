@@ -1,0 +1,33 @@
+package compose
+
+import (
+	"strings"
+
+	"github.com/connectlink/connectlink/internal/pipedream"
+	"github.com/connectlink/connectlink/internal/secret"
+)
+
+// PreviewCode is the code of links in previews. It is as long as a code: the
+// wording of a text message depends on the length of its link, and segments are
+// counted with it. A dash cannot stand in a code, so it opens nothing.
+const PreviewCode = "preview-000000000000"
+
+// PreviewReference stands for an invite's id. It is as long as one.
+const PreviewReference = "inv_00000000000000000000000000"
+
+// PreviewToken stands for a Connect token in previews. It is as long as one.
+const PreviewToken = "ctok_00000000000000000000000000000000"
+
+// PreviewLink is a Connect link as long as a real one, which opens nothing.
+func PreviewLink(app, oauthAppID string) secret.Text {
+	link := secret.New("https://pipedream.com/_static/connect.html?token=" + PreviewToken + "&connectLink=true")
+	if full, err := pipedream.AppendApp(link, app, oauthAppID); err == nil {
+		return full
+	}
+	return link
+}
+
+// Hide puts a mark in place of the code and the token in a rendered preview.
+func Hide(text, mark string) string {
+	return strings.NewReplacer(PreviewCode, mark, PreviewToken, mark).Replace(text)
+}
