@@ -97,7 +97,7 @@ type App struct {
 	outbox   *publish.Outbox
 	vendors  map[invite.Place]*vendors
 	receipts *receipts
-	standins *standins
+	standins *sandboxServer
 
 	Grants     *grant.Service
 	Staff      *grant.Staff
@@ -203,8 +203,8 @@ func (a *App) openDatabase(ctx context.Context) error {
 	return err
 }
 
-func (a *App) serves() bool { return a.cfg.Role != config.RoleWorker }
-func (a *App) works() bool  { return a.cfg.Role != config.RoleAPI }
+func (a *App) serves() bool      { return a.cfg.Role != config.RoleWorker }
+func (a *App) runsWorkers() bool { return a.cfg.Role != config.RoleAPI }
 
 func (a *App) listen() error {
 	if a.cfg.PublicURL != nil {
@@ -271,7 +271,7 @@ func (a *App) openUseCases() (err error) {
 	if a.composer, err = compose.New(compose.Params{PublicURL: a.public, Messages: a.messagesOf, Pages: a.pagesOf}); err != nil {
 		return err
 	}
-	if a.works() {
+	if a.runsWorkers() {
 		if err := a.openDispatch(); err != nil {
 			return err
 		}
@@ -282,7 +282,7 @@ func (a *App) openUseCases() (err error) {
 	}); err != nil {
 		return err
 	}
-	if a.works() {
+	if a.runsWorkers() {
 		a.openWorker()
 	}
 	return nil
@@ -323,9 +323,9 @@ func (a *App) Run(ctx context.Context) error {
 		g.Go(func() error { return web.Serve(ctx, a.health, web.Server(a.healthRoutes(), a.log), a.stop()) })
 	}
 	if a.standins != nil {
-		a.standins.run(ctx, g, a.works(), a.log)
+		a.standins.run(ctx, g, a.runsWorkers(), a.log)
 	}
-	if a.works() {
+	if a.runsWorkers() {
 		g.Go(func() error { return orderlyEnd(ctx, a.dispatcher.Run(ctx)) })
 		g.Go(func() error {
 			return orderlyEnd(ctx, a.worker.Run(ctx))

@@ -42,8 +42,8 @@ func OneWay(cfg *config.Config, p config.Project) bool {
 	return err == nil && v.isOneWay()
 }
 
-func checkShop(cfg *config.Config) workshop {
-	return workshop{
+func checkShop(cfg *config.Config) clientFactory {
+	return clientFactory{
 		cfg: cfg, now: time.Now, budget: limit.New(1, 1, time.Now),
 		reporting: func(string, invite.Place) func() time.Time { return nil },
 	}

@@ -16,11 +16,11 @@ import (
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/limit"
 	"github.com/connectlink/connectlink/internal/oidc"
-	"github.com/connectlink/connectlink/internal/operate"
+	"github.com/connectlink/connectlink/internal/pause"
 	"github.com/connectlink/connectlink/internal/postgres"
-	"github.com/connectlink/connectlink/internal/reveal"
 	"github.com/connectlink/connectlink/internal/store/account"
 	"github.com/connectlink/connectlink/internal/store/queue"
+	"github.com/connectlink/connectlink/internal/unmask"
 	"github.com/connectlink/connectlink/internal/web"
 	"github.com/connectlink/connectlink/templates"
 )
@@ -36,12 +36,12 @@ func (a *App) mountConsole(e *echo.Echo) error {
 	if err != nil {
 		return fmt.Errorf("read the console: %w", err)
 	}
-	unmask, err := reveal.New(reveal.Params{DB: a.api, Box: a.box, PublicURL: a.public, Senders: a.textSenders, Publish: a.follow})
+	unmask, err := unmask.New(unmask.Params{DB: a.api, Box: a.box, PublicURL: a.public, Senders: a.textSenders, Publish: a.follow})
 	if err != nil {
 		return err
 	}
 	p := console.Params{
-		Staff: a.Staff, Keys: a.Grants, Operate: operate.New(a.api, a.wake), DB: a.api, Box: a.box, Pages: pages, Projects: a.cfg.Projects,
+		Staff: a.Staff, Keys: a.Grants, Operate: pause.New(a.api, a.wake), DB: a.api, Box: a.box, Pages: pages, Projects: a.cfg.Projects,
 		Passwords: a.cfg.Console.Passwords, HTTPS: a.cfg.PublicURL != nil && a.cfg.PublicURL.Scheme == "https",
 		System: a.facts, AccountOf: a.sendsBy, PaceOf: func(account string) float64 { return a.pace(account).PerSecond },
 		Invites: a.Issue, Blocks: a.suppress, Erasing: a.Erase, Composer: a.composer,

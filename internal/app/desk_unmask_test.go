@@ -22,7 +22,7 @@ func TestAnUnmaskedPageCanBeReloaded(t *testing.T) {
 		t.Fatal("shown unasked")
 	}
 	status, landed, page := v.do("POST", at+"/unmask", "")
-	if status != http.StatusOK || landed != at || !strings.Contains(page, email) || !strings.Contains(page, `data-hushed="de••••@connectlink.test"`) {
+	if status != http.StatusOK || landed != at || !strings.Contains(page, email) || !strings.Contains(page, `data-masked="de••••@connectlink.test"`) {
 		t.Fatalf("unmasked: %d at %s", status, landed)
 	}
 	if !strings.Contains(v.get(at+"?shown=1"), email) {
@@ -54,7 +54,7 @@ func TestBrowserAnUnmaskedPageMasksItself(t *testing.T) {
 	d := newDesk(t, access.RoleAgent)
 	id := d.invite(201, to("delivered@connectlink.test")).text("id")
 	d.open("/invites/" + id)
-	d.click(`form[action$="/unmask"] button`, `[data-hushed]`)
+	d.click(`form[action$="/unmask"] button`, `[data-masked]`)
 	d.says("delivered@connectlink.test")
 	d.sql(`ALTER TABLE audit DISABLE TRIGGER USER`)
 	d.sql(`UPDATE audit SET at = at - interval '58 seconds' WHERE act = 'unmask'`)

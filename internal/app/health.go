@@ -75,10 +75,10 @@ func (a *App) ready(ctx context.Context) error {
 	if err := a.monitor.Writable(ctx); err != nil {
 		return err
 	}
-	if a.works() && !a.dispatcher.Working() {
+	if a.runsWorkers() && !a.dispatcher.Working() {
 		return errIdle
 	}
-	if a.works() {
+	if a.runsWorkers() {
 		return a.worker.Ready()
 	}
 	return nil

@@ -65,7 +65,7 @@ func (a *App) tell(tx pgx.Tx, applied ledger.Applied) {
 // that they accepted something, and that invites moved.
 func (a *App) hearOthers(ctx context.Context, g *errgroup.Group) {
 	l := postgres.NewListener(postgres.ListenerParams{URL: a.cfg.DatabaseDirectURL.Reveal(), Log: a.log})
-	if a.works() {
+	if a.runsWorkers() {
 		accepted := l.Listen(queueChannel)
 		g.Go(func() error {
 			for {

@@ -12,9 +12,9 @@ import (
 	"github.com/connectlink/connectlink/internal/httpapi"
 	"github.com/connectlink/connectlink/internal/issue"
 	"github.com/connectlink/connectlink/internal/linkpage"
-	"github.com/connectlink/connectlink/internal/reveal"
 	"github.com/connectlink/connectlink/internal/suppress"
 	"github.com/connectlink/connectlink/internal/track"
+	"github.com/connectlink/connectlink/internal/unmask"
 	"github.com/connectlink/connectlink/internal/visit"
 )
 
@@ -34,7 +34,7 @@ func TestConstructorsNameMissingCollaborators(t *testing.T) {
 		"erase":    {discard(erase.New(erase.Params{})), []string{"Senders", "Redactor", "Publish", "Later", "Keep"}},
 		"issue":    {discard(issue.New(issue.Params{})), []string{"Senders", "OneWay", "Publish", "Wake"}},
 		"suppress": {discard(suppress.New(suppress.Params{})), []string{"Senders", "SenderOf", "Scripted", "Unlister"}},
-		"reveal":   {discard(reveal.New(reveal.Params{})), []string{"Senders", "Publish"}},
+		"unmask":   {discard(unmask.New(unmask.Params{})), []string{"Senders", "Publish"}},
 		"linkpage": {linkpage.Register(echo.New(), linkpage.Params{}), []string{"Guesses", "OneWay"}},
 		"console":  {console.Register(echo.New(), console.Params{}), []string{"Tries", "Reveal"}},
 		"httpapi":  {httpapi.Mount(echo.New(), httpapi.Params{}), []string{"Authenticate", "InApp.Opens", "InApp.Reads"}},

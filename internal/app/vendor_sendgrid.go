@@ -10,7 +10,7 @@ import (
 	"github.com/connectlink/connectlink/internal/secret"
 )
 
-func openSendGrid(w workshop, p config.Project, livemode bool, _ string) (*provider.Provider, error) {
+func openSendGrid(w clientFactory, p config.Project, livemode bool, _ string) (*provider.Provider, error) {
 	if p.SendGrid.APIKey.IsZero() && len(p.SendGrid.WebhookPublicKeys) == 0 {
 		return nil, nil //nolint:nilnil // not configured, as opener says
 	}

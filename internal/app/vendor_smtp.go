@@ -11,7 +11,7 @@ import (
 	"github.com/connectlink/connectlink/internal/secret"
 )
 
-func openSMTP(w workshop, p config.Project, _ bool, _ string) (*provider.Provider, error) {
+func openSMTP(w clientFactory, p config.Project, _ bool, _ string) (*provider.Provider, error) {
 	if p.SMTPURL.IsZero() {
 		return nil, nil //nolint:nilnil // not configured, as opener says
 	}

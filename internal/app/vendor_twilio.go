@@ -14,7 +14,7 @@ import (
 	"github.com/connectlink/connectlink/internal/secret"
 )
 
-func openTwilio(w workshop, p config.Project, _ bool, callbackURL string) (*provider.Provider, error) {
+func openTwilio(w clientFactory, p config.Project, _ bool, callbackURL string) (*provider.Provider, error) {
 	t := p.Twilio
 	if t.AccountSID == "" {
 		return nil, nil //nolint:nilnil // not configured, as opener says

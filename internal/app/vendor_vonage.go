@@ -8,7 +8,7 @@ import (
 	"github.com/connectlink/connectlink/internal/sandbox"
 )
 
-func openVonage(w workshop, p config.Project, livemode bool, callbackURL string) (*provider.Provider, error) {
+func openVonage(w clientFactory, p config.Project, livemode bool, callbackURL string) (*provider.Provider, error) {
 	v := p.Vonage
 	if v.APIKey == "" {
 		return nil, nil //nolint:nilnil // not configured, as opener says

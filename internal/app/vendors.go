@@ -21,7 +21,7 @@ var environments = []string{"development", "production"}
 
 // opener makes a provider for a project and mode from its settings; nil where they
 // lack it. callbackURL is where vendors reach us, empty when they cannot.
-type opener func(w workshop, p config.Project, livemode bool, callbackURL string) (*provider.Provider, error)
+type opener func(w clientFactory, p config.Project, livemode bool, callbackURL string) (*provider.Provider, error)
 
 // rehearser puts the sandbox's account in place of a project's own, for test mode.
 // base is where the sandbox's vendors are served.
@@ -123,7 +123,7 @@ func (a *App) pace(account string) dispatch.Pace {
 }
 
 // workshop is what all vendors of a process are made with.
-type workshop struct {
+type clientFactory struct {
 	cfg       *config.Config
 	box       *seal.Box
 	publicURL string
@@ -138,7 +138,7 @@ const mintsPerMinute = 100
 
 // open makes the clients of one project and mode; a vendor without credentials stays
 // absent.
-func (w workshop) open(p config.Project, livemode bool, callbackURL string) (*vendors, error) {
+func (w clientFactory) open(p config.Project, livemode bool, callbackURL string) (*vendors, error) {
 	v := &vendors{
 		minters: map[string]*mint.Minter{}, pipedreams: map[string]*pipedream.Client{}, callbackURL: callbackURL,
 		order: map[invite.Channel][]string{invite.Email: p.EmailProviders, invite.SMS: p.SMSProviders},

@@ -30,7 +30,7 @@ func TestWaysForEmailInTheirOrder(t *testing.T) {
 				SendGrid: config.SendGrid{APIKey: secret.New("SG.x"), From: "connect@acme.example"},
 			}
 			c.change(&p)
-			shop := workshop{cfg: &config.Config{}, now: time.Now, reporting: func(string, invite.Place) func() time.Time { return nil }}
+			shop := clientFactory{cfg: &config.Config{}, now: time.Now, reporting: func(string, invite.Place) func() time.Time { return nil }}
 			v, err := shop.open(p, true, "")
 			if err != nil {
 				t.Fatal(err)
@@ -57,7 +57,7 @@ func TestWaysForTextsInTheirOrder(t *testing.T) {
 		ID: "default", SMSProviders: []string{"absent", config.ByTwilio},
 		Twilio: config.Twilio{AccountSID: "AC1", AuthToken: secret.New("t"), From: "ACME", OneWay: true},
 	}
-	shop := workshop{cfg: &config.Config{}, now: time.Now, reporting: func(string, invite.Place) func() time.Time { return nil }}
+	shop := clientFactory{cfg: &config.Config{}, now: time.Now, reporting: func(string, invite.Place) func() time.Time { return nil }}
 	v, err := shop.open(p, true, "https://go.acme.example")
 	if err != nil {
 		t.Fatal(err)
@@ -76,7 +76,7 @@ func TestWaysForTextsInTheirOrder(t *testing.T) {
 
 func TestProjectsThatShareAnAccountKeepToTheSlowerPace(t *testing.T) {
 	t.Parallel()
-	shop := workshop{cfg: &config.Config{}, now: time.Now, reporting: func(string, invite.Place) func() time.Time { return nil }}
+	shop := clientFactory{cfg: &config.Config{}, now: time.Now, reporting: func(string, invite.Place) func() time.Time { return nil }}
 	a := &App{vendors: map[invite.Place]*vendors{}}
 	var account string
 	for id, perSecond := range map[string]float64{"quick": 50, "slow": 0.5, "free": 0} {

@@ -30,7 +30,7 @@ const pollsPerSecond = 5
 const confirmAfter = 10 * time.Second
 
 func (a *App) openVendors(ctx context.Context) error {
-	shop := workshop{
+	shop := clientFactory{
 		cfg: a.cfg, box: a.box, publicURL: a.public, now: a.opt.Now, reporting: a.receipts.last,
 		budget: limit.New(limit.Per(mintsPerMinute, time.Minute), mintsPerMinute, a.opt.Now),
 	}
@@ -49,7 +49,7 @@ func (a *App) openVendors(ctx context.Context) error {
 		if a.standins == nil {
 			continue
 		}
-		test, err := shop.open(a.standins.rehearsed(p), false, a.testCallbacks())
+		test, err := shop.open(a.standins.sandboxed(p), false, a.testCallbacks())
 		if err != nil {
 			return fmt.Errorf("test mode: %w", err)
 		}
@@ -61,7 +61,7 @@ func (a *App) openVendors(ctx context.Context) error {
 // testCallbacks is where test mode's vendors reach us. They report from the
 // process that works; where that is another one, it may be on another machine.
 func (a *App) testCallbacks() string {
-	if a.works() || a.public == "" {
+	if a.runsWorkers() || a.public == "" {
 		return a.base
 	}
 	return a.public

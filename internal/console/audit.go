@@ -12,7 +12,7 @@ import (
 	"github.com/connectlink/connectlink/internal/console/view"
 	"github.com/connectlink/connectlink/internal/grant"
 	"github.com/connectlink/connectlink/internal/invite"
-	"github.com/connectlink/connectlink/internal/operate"
+	"github.com/connectlink/connectlink/internal/pause"
 	"github.com/connectlink/connectlink/internal/store/account"
 )
 
@@ -43,7 +43,7 @@ type auditRow struct {
 func auditedActs() []access.Act {
 	return append(access.Acts()[1:],
 		grant.ActSignIn, grant.ActSignInFailed, grant.ActSignOut, grant.ActSessionEnded, grant.ActStaffCreated, grant.ActStaffEnabled,
-		grant.ActStaffOff, grant.ActStaffRoles, grant.ActPasswordSet, grant.ActKeyCreated, grant.ActKeyRevoked, operate.ActHeld, operate.ActReleased)
+		grant.ActStaffOff, grant.ActStaffRoles, grant.ActPasswordSet, grant.ActKeyCreated, grant.ActKeyRevoked, pause.ActHeld, pause.ActReleased)
 }
 
 // actName is an act in words.
@@ -101,9 +101,9 @@ func actName(a access.Act) string {
 		return view.M("Created an API key")
 	case grant.ActKeyRevoked:
 		return view.M("Revoked an API key")
-	case operate.ActHeld:
+	case pause.ActHeld:
 		return view.M("Paused sending")
-	case operate.ActReleased:
+	case pause.ActReleased:
 		return view.M("Resumed sending")
 	}
 	return string(a)
@@ -202,14 +202,14 @@ func (p *page) auditRow(e account.Audited, names map[string]string) auditRow {
 
 // whyName is the word of a pick list in words; unknown ones as they are.
 func whyName(why string) string {
-	switch operate.Why(why) {
-	case operate.WrongContent:
+	switch pause.Why(why) {
+	case pause.WrongContent:
 		return view.M("Messages contain a mistake")
-	case operate.WrongPeople:
+	case pause.WrongPeople:
 		return view.M("Messages go to the wrong people")
-	case operate.Provider:
+	case pause.Provider:
 		return view.M("The provider has problems")
-	case operate.Maintenance:
+	case pause.Maintenance:
 		return view.M("Maintenance")
 	}
 	if why == "password" {

@@ -95,7 +95,7 @@ func (s *console) blocksData(p *page) (blocksPage, error) {
 
 func (p *page) blockRow(b suppress.Suppression) blockRow {
 	r := blockRow{
-		ID: b.ID.String(), Kind: p.blockKind(b.Kind), Note: story.Hush(b.Note.Reveal()), Channel: p.channel(b.Channel), Since: b.CreatedAt,
+		ID: b.ID.String(), Kind: p.blockKind(b.Kind), Note: story.MaskText(b.Note.Reveal()), Channel: p.channel(b.Channel), Since: b.CreatedAt,
 		To: maskAddress(b.Channel, b.Recipient.Reveal(), p.by.May(access.ActUnmask)), Fixed: !b.Kind.Liftable(), Home: p.frame.URL("blocks", b.ID.String()),
 		CanLift: b.Kind.Liftable() && p.by.May(access.ActLiftBlock), CanUnmask: p.by.May(access.ActUnmask) && !b.Recipient.IsZero(),
 	}
@@ -151,7 +151,7 @@ func (p *page) accountName(inv find.Invite) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("open account name of invite %s: %w", inv.ID, err)
 	}
-	return story.Hush(string(name)), nil
+	return story.MaskText(string(name)), nil
 }
 
 // addBlock blocks an address by hand.

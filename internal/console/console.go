@@ -16,12 +16,12 @@ import (
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/issue"
 	"github.com/connectlink/connectlink/internal/oidc"
-	"github.com/connectlink/connectlink/internal/operate"
+	"github.com/connectlink/connectlink/internal/pause"
 	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/required"
-	"github.com/connectlink/connectlink/internal/reveal"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/suppress"
+	"github.com/connectlink/connectlink/internal/unmask"
 	"github.com/connectlink/connectlink/internal/watch"
 	"github.com/connectlink/connectlink/internal/web"
 )
@@ -47,7 +47,7 @@ type Issuer interface {
 type Params struct {
 	Staff    *grant.Staff
 	Keys     *grant.Service
-	Operate  *operate.Service
+	Operate  *pause.Service
 	DB       postgres.DB
 	Box      *seal.Box
 	Pages    *view.Pages
@@ -62,7 +62,7 @@ type Params struct {
 	PaceOf  func(account string) float64
 	Invites *issue.Service
 	Blocks  *suppress.Service
-	Reveal  *reveal.Service
+	Reveal  *unmask.Service
 	Erasing *erase.Service
 	// Composer renders messages as dispatch sends them.
 	Composer *compose.Composer

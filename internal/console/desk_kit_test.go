@@ -17,11 +17,11 @@ import (
 	"github.com/connectlink/connectlink/internal/message"
 	"github.com/connectlink/connectlink/internal/mint"
 	"github.com/connectlink/connectlink/internal/provider"
-	"github.com/connectlink/connectlink/internal/reveal"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/store/find"
 	"github.com/connectlink/connectlink/internal/store/ledger"
 	"github.com/connectlink/connectlink/internal/suppress"
+	"github.com/connectlink/connectlink/internal/unmask"
 	"github.com/connectlink/connectlink/internal/watch"
 	"github.com/connectlink/connectlink/internal/web"
 	"github.com/connectlink/connectlink/templates"
@@ -54,7 +54,7 @@ func (s *site) desk(box *seal.Box, p *console.Params) {
 		DB: s.db, Box: box, Senders: func(invite.Place) []string { return []string{"MG1"} },
 		Unlister: func(invite.Place) (provider.Unlister, bool) { return nil, false },
 	}))
-	p.Reveal = must[*reveal.Service](s.t)(reveal.New(reveal.Params{DB: s.db, Box: box, PublicURL: publicURL, Senders: noSenders, Publish: publish}))
+	p.Reveal = must[*unmask.Service](s.t)(unmask.New(unmask.Params{DB: s.db, Box: box, PublicURL: publicURL, Senders: noSenders, Publish: publish}))
 	p.Erasing = must[*erase.Service](s.t)(erase.New(erasing(s.db, box)))
 	messages := must[*message.Renderer](s.t)(message.NewRenderer(templates.FS))
 	p.Composer = must[*compose.Composer](s.t)(compose.New(compose.Params{PublicURL: publicURL, Messages: func(string) *message.Renderer { return messages }}))

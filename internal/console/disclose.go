@@ -11,8 +11,8 @@ import (
 
 	"github.com/connectlink/connectlink/internal/console/view"
 	"github.com/connectlink/connectlink/internal/invite"
-	"github.com/connectlink/connectlink/internal/reveal"
 	"github.com/connectlink/connectlink/internal/store/find"
+	"github.com/connectlink/connectlink/internal/unmask"
 )
 
 // eventsOf reads an invite's timeline.
@@ -43,7 +43,7 @@ func (s *console) disclose(p *page, o opened, d *invitePage) error {
 	if err != nil || !ok {
 		return err
 	}
-	d.Person.Hushed = &person{Name: d.Person.Name, Email: d.Person.Email, Phone: d.Person.Phone}
+	d.Person.Masked = &person{Name: d.Person.Name, Email: d.Person.Email, Phone: d.Person.Phone}
 	d.Person.Name, d.Person.Email, d.Person.Phone, d.Person.ShownFor = r.Name, r.Email, r.Phone, secondsLeft(left)
 	return nil
 }
@@ -68,7 +68,7 @@ type qr struct {
 func (s *console) copyData(p *page, o opened) (copyPage, error) {
 	a, err := s.actData(p, o, p.t("Copy the invite link"))
 	d := copyPage{actPage: a}
-	for _, w := range reveal.Whys() {
+	for _, w := range unmask.Whys() {
 		d.Whys = append(d.Whys, view.Choice{Value: string(w), Text: p.why(string(w))})
 	}
 	return d, err
@@ -76,14 +76,14 @@ func (s *console) copyData(p *page, o opened) (copyPage, error) {
 
 // why is a reason of the pick list in words.
 func (p *page) why(w string) string {
-	switch reveal.Why(w) {
-	case reveal.InPerson:
+	switch unmask.Why(w) {
+	case unmask.InPerson:
 		return p.t("The person is with me, or on the phone")
-	case reveal.OtherChannel:
+	case unmask.OtherChannel:
 		return p.t("I will send it another way")
-	case reveal.NoMessage:
+	case unmask.NoMessage:
 		return p.t("Messages do not get through")
-	case reveal.Testing:
+	case unmask.Testing:
 		return p.t("Testing")
 	}
 	return w
@@ -114,7 +114,7 @@ func (s *console) link(p *page) error {
 	if err != nil {
 		return err
 	}
-	link, err := s.Reveal.Link(p.ctx(), p.by, o.ID, reveal.Why(form.Get("why")))
+	link, err := s.Reveal.Link(p.ctx(), p.by, o.ID, unmask.Why(form.Get("why")))
 	var e *invite.Error
 	switch {
 	case errors.As(err, &e) && e.Code == invite.CodeInvalidRequest:

@@ -11,7 +11,7 @@
 // It owns routes with the act that each needs (routes.go), authentication
 // (gate.go), status codes and headers. It must not decide anything else: use
 // cases act, package find reads, package view renders. Addresses reach a page
-// masked, unless package reveal unmasked them and recorded it in the audit log.
+// masked, unless package unmask unmasked them and recorded it in the audit log.
 //
 // # What keeps others out
 //

@@ -54,7 +54,7 @@ func (p *page) wrong(name string, data view.Page) error {
 // done goes on to another page, which says text once. Kind is "good", "bad" or
 // "note".
 func (p *page) done(to, kind, text string) error {
-	if err := p.Staff.Tell(p.ctx(), p.signed.Session.ID, kind+":"+text); err != nil {
+	if err := p.Staff.SetFlash(p.ctx(), p.signed.Session.ID, kind+":"+text); err != nil {
 		return err
 	}
 	return p.Redirect(http.StatusSeeOther, to)
@@ -189,7 +189,7 @@ func (s *console) enter(c echo.Context) (p *page, ok bool, err error) {
 	if kind, text, found := strings.Cut(signed.Session.Flash, ":"); found && safe {
 		p.frame.Flash = view.Flash{Kind: kind, Text: text}
 	}
-	return p, true, s.Staff.Seen(ctx, signed.Session.ID, p.frame.Flash.Text != "")
+	return p, true, s.Staff.TouchSession(ctx, signed.Session.ID, p.frame.Flash.Text != "")
 }
 
 // toSignIn redirects to the sign-in page, with the page to return to.

@@ -48,7 +48,7 @@ type person struct {
 	Note               string
 	Erased             bool
 	ShownFor           int     // seconds for which it is unmasked; 0: it is masked
-	Hushed             *person // what stands there afterwards
+	Masked             *person // what stands there afterwards
 	Metadata           []story.Fact
 }
 
@@ -154,12 +154,12 @@ func isResendable(s invite.Status) bool {
 func (p *page) person(o opened) person {
 	c := o.content
 	out := person{
-		Name: story.HushName(c.Recipient.Name), Email: o.masked(invite.Email), Phone: o.masked(invite.SMS),
+		Name: story.MaskName(c.Recipient.Name), Email: o.masked(invite.Email), Phone: o.masked(invite.SMS),
 		User: p.maskedUser(o), UserURL: p.personURL(o.ID), Language: c.Recipient.Locale, Zone: c.Recipient.TimeZone,
-		Inviter: story.Hush(c.Inviter), Reason: story.Hush(c.Reason), Note: story.Hush(c.Note), Erased: o.erased(),
+		Inviter: story.MaskText(c.Inviter), Reason: story.MaskText(c.Reason), Note: story.MaskText(c.Note), Erased: o.erased(),
 	}
 	for _, k := range sortedKeys(c.Metadata) {
-		out.Metadata = append(out.Metadata, story.Fact{Name: story.Hush(k), Value: story.Hush(c.Metadata[k])})
+		out.Metadata = append(out.Metadata, story.Fact{Name: story.MaskText(k), Value: story.MaskText(c.Metadata[k])})
 	}
 	return out
 }
@@ -181,7 +181,7 @@ func (s *console) tries(p *page, o opened, events []find.Event) ([]story.Try, er
 			if err != nil {
 				return nil, fmt.Errorf("open detail of event %s: %w", e.ID, err)
 			}
-			h.Words = story.Hush(string(words))
+			h.Words = story.MaskText(string(words))
 		}
 		happened = append(happened, h)
 	}

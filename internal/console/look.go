@@ -12,7 +12,7 @@ import (
 )
 
 // opened is an invite with its personal data, which this package masks. Content
-// reaches a page only through masked or package reveal.
+// reaches a page only through masked or package unmask.
 type opened struct {
 	find.Invite
 	content invite.Content
@@ -34,7 +34,7 @@ func (p *page) maskedUser(o opened) string {
 	if o.user == "" {
 		return p.t("No longer readable")
 	}
-	return story.Hush(o.user)
+	return story.MaskText(o.user)
 }
 
 // erased reports whether nothing personal is left.
@@ -84,7 +84,7 @@ func (p *page) row(inv find.Invite) (inviteRow, error) {
 		o = opened{Invite: inv, user: o.user}
 	}
 	r := inviteRow{
-		ID: inv.ID.String(), URL: p.frame.URL("invites", inv.ID.String()), To: o.to(), Name: story.HushName(o.content.Recipient.Name),
+		ID: inv.ID.String(), URL: p.frame.URL("invites", inv.ID.String()), To: o.to(), Name: story.MaskName(o.content.Recipient.Name),
 		App: inv.AppName, User: p.maskedUser(o), Badge: p.badge(inv), Channel: p.channel(inv.Channel), Created: inv.CreatedAt,
 	}
 	switch {

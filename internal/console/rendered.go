@@ -77,7 +77,7 @@ func (s *console) compose(p *page, o opened, note, kind string) (*preview, error
 func (s *console) written(p *page, o opened, note, kind string) (w renderedMessage, err error) {
 	m := compose.Message{Invite: s.maskedInvite(p, o), Kind: kind, OneWay: s.isOneWay(p)}
 	if note != "" {
-		m.Content.Note = story.Hush(note)
+		m.Content.Note = story.MaskText(note)
 	}
 	// An expired link would not be rendered; the times of the sending are used.
 	if o.DeliveryCreated != nil && *o.DeliveryCreated != m.Now && kind == kindOf(o) {
@@ -104,8 +104,8 @@ func (s *console) written(p *page, o opened, note, kind string) (w renderedMessa
 // is masked, and neither code nor link opens anything.
 func (s *console) maskedInvite(p *page, o opened) compose.Invite {
 	c := o.content
-	c.Inviter, c.Reason, c.Note = story.Hush(c.Inviter), story.Hush(c.Reason), story.Hush(c.Note)
-	c.Recipient.Name, c.Recipient.Email = story.HushName(c.Recipient.Name), o.masked(invite.Email)
+	c.Inviter, c.Reason, c.Note = story.MaskText(c.Inviter), story.MaskText(c.Reason), story.MaskText(c.Note)
+	c.Recipient.Name, c.Recipient.Email = story.MaskName(c.Recipient.Name), o.masked(invite.Email)
 	return compose.Invite{
 		Project: p.project, Livemode: p.by.Live, App: invite.App{Slug: o.AppSlug, Name: o.AppName, AuthType: o.AppAuthType},
 		InitiatedBy: o.InitiatedBy, LinkType: o.LinkType, Content: c, Code: secret.New(compose.PreviewCode), ConnectLink: compose.PreviewLink(o.AppSlug, o.OAuthAppID),

@@ -103,7 +103,7 @@ func (s *console) signInByPassword(c echo.Context) error {
 		c.Response().Header().Set("Retry-After", formatSeconds(after))
 		return s.render(c, http.StatusTooManyRequests, "sign_in", d)
 	}
-	token, err := s.Staff.Password(c.Request().Context(), secret.New(d.Login), secret.New(form.Get("password")), s.browser(c))
+	token, err := s.Staff.SignInWithPassword(c.Request().Context(), secret.New(d.Login), secret.New(form.Get("password")), s.browser(c))
 	if text := refusalText(d.Base, err); text != "" {
 		web.Note(c, "sign_in_refused")
 		d.Faults = []Fault{{"password", text}}
@@ -200,7 +200,7 @@ func (s *console) fromIssuer(c echo.Context) error {
 	if err != nil {
 		return s.issuerFault(c, err)
 	}
-	token, err := s.Staff.Issuer(c.Request().Context(), grant.Identity{
+	token, err := s.Staff.SignInWithOIDC(c.Request().Context(), grant.Identity{
 		Issuer: who.Issuer, Subject: who.Subject, Person: grant.Person{Name: who.Name, Email: who.Email}, Roles: who.Roles,
 	}, s.browser(c))
 	d := s.door(c, f.Back)

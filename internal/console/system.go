@@ -10,7 +10,7 @@ import (
 	"github.com/connectlink/connectlink/internal/console/story"
 	"github.com/connectlink/connectlink/internal/console/view"
 	"github.com/connectlink/connectlink/internal/invite"
-	"github.com/connectlink/connectlink/internal/operate"
+	"github.com/connectlink/connectlink/internal/pause"
 	"github.com/connectlink/connectlink/internal/store/queue"
 )
 
@@ -106,7 +106,7 @@ func (s *console) system(p *page) error {
 	if d.Jobs, err = s.jobs(p); err != nil {
 		return err
 	}
-	for _, w := range operate.Whys() {
+	for _, w := range pause.Whys() {
 		d.Whys = append(d.Whys, view.Choice{Value: string(w), Text: p.t(whyName(string(w)))})
 	}
 	return p.show("system", d)
@@ -202,7 +202,7 @@ func (s *console) stopSending(p *page) error {
 	if err != nil {
 		return err
 	}
-	changed, err := s.Operate.Stop(p.ctx(), p.by, invite.Channel(p.Param("channel")), operate.Why(form.Get("why")))
+	changed, err := s.Operate.Stop(p.ctx(), p.by, invite.Channel(p.Param("channel")), pause.Why(form.Get("why")))
 	var known *invite.Error
 	switch {
 	case errors.As(err, &known):

@@ -109,16 +109,16 @@ func (d *Dispatcher) sendersOf(lane invite.Lane) []provider.Sender {
 	return d.p.Senders(lane.Place, lane.Channel)
 }
 
-// strike counts a failure against an account. The shared row hears of it only
+// recordFailure counts a failure against an account. The shared row hears of it only
 // when there were enough in a row in this process, when the account itself was
 // refused, or when its breaker is open already.
-func (d *Dispatcher) strike(ctx context.Context, account string, rest time.Duration) {
+func (d *Dispatcher) recordFailure(ctx context.Context, account string, rest time.Duration) {
 	was := d.accounts.get(account)
 	d.accounts.set(account, func(s *standing) { s.streak++ })
 	if was.streak+1 < d.p.Trip.Threshold && rest <= 0 && !was.open {
 		return
 	}
-	openFor, err := queue.AddFailures(ctx, d.p.DB, queue.Blow{
+	openFor, err := queue.AddFailures(ctx, d.p.DB, queue.FailureReport{
 		Account: account, Failures: was.streak + 1, Rest: rest,
 		Lanes: d.accounts.lanesOf(account), Grace: d.p.CallDeadline + callMargin,
 	}, d.p.Trip)
@@ -132,8 +132,8 @@ func (d *Dispatcher) strike(ctx context.Context, account string, rest time.Durat
 	}
 }
 
-// works notes that an account answered.
-func (d *Dispatcher) works(ctx context.Context, account string) {
+// recordSuccess notes that an account answered.
+func (d *Dispatcher) recordSuccess(ctx context.Context, account string) {
 	s := d.accounts.get(account)
 	if s.streak > 0 {
 		d.accounts.set(account, func(s *standing) { s.streak = 0 })
@@ -153,8 +153,8 @@ func (d *Dispatcher) works(ctx context.Context, account string) {
 	}
 }
 
-// tendAccounts refreshes the picture, and sends a probe where it is time.
-func (d *Dispatcher) tendAccounts(ctx, working context.Context) error {
+// refreshAccounts refreshes the picture, and sends a probe where it is time.
+func (d *Dispatcher) refreshAccounts(ctx, working context.Context) error {
 	if err := d.accounts.refresh(ctx); err != nil {
 		return err
 	}

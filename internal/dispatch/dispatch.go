@@ -220,7 +220,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	g.Go(func() error { d.passLoop(gctx, working); return nil })
 	g.Go(func() error { d.every(gctx, d.p.Reap, "reap", d.reap); return nil })
 	g.Go(func() error {
-		d.every(gctx, accountRefresh, "accounts", func(c context.Context) error { return d.tendAccounts(c, working) })
+		d.every(gctx, accountRefresh, "accounts", func(c context.Context) error { return d.refreshAccounts(c, working) })
 		return nil
 	})
 	g.Go(func() error { d.every(gctx, measureEvery, "measure", d.measure); return nil })

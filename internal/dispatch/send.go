@@ -65,7 +65,7 @@ func (d *Dispatcher) send(ctx context.Context, t *task) (again bool, err error) 
 	case err != nil:
 		// Perhaps it is recorded, perhaps not; that no call was made is certain,
 		// and worth saying, or the attempt would have to be looked into later.
-		d.unsay(ctx, b)
+		d.recordNotSent(ctx, b)
 		return false, fmt.Errorf("begin attempt %s: %w", b.ID, err)
 	}
 	d.p.Passing(PointAttemptCommitted)
@@ -84,8 +84,8 @@ func recipientOf(out message.Outgoing) string {
 // guardMargin allows for clocks that tick at different speeds.
 const guardMargin = 200 * time.Millisecond
 
-// unsay records that an attempt's call was never made.
-func (d *Dispatcher) unsay(ctx context.Context, b *begin) {
+// recordNotSent records that an attempt's call was never made.
+func (d *Dispatcher) recordNotSent(ctx context.Context, b *begin) {
 	_ = d.recordFinish(ctx, &finish{
 		Lease: b.Lease, lane: b.lane, result: &queue.Result{InviteID: b.InviteID, AttemptID: b.ID, Outcome: queue.NotSent},
 	})
@@ -140,7 +140,7 @@ func (d *Dispatcher) choose(ctx context.Context, t *task) (provider.Sender, time
 // call hands the message over and records what came of it.
 func (d *Dispatcher) call(ctx context.Context, t *task, s provider.Sender, b *begin, out message.Outgoing) {
 	begun := d.p.Now()
-	receipt, fault := d.hand(ctx, s, out)
+	receipt, fault := d.callProvider(ctx, s, out)
 	took := d.p.Now().Sub(begun)
 
 	result := queue.Result{InviteID: t.InviteID, AttemptID: b.ID}
@@ -165,8 +165,8 @@ func (d *Dispatcher) call(ctx context.Context, t *task, s provider.Sender, b *be
 	d.log(ctx, t, b, result, data.Cause, took, err)
 }
 
-// hand makes the call. A sender that panics may have sent.
-func (d *Dispatcher) hand(ctx context.Context, s provider.Sender, out message.Outgoing) (receipt provider.Acceptance, fault *provider.SendError) {
+// callProvider makes the call. A sender that panics may have sent.
+func (d *Dispatcher) callProvider(ctx context.Context, s provider.Sender, out message.Outgoing) (receipt provider.Acceptance, fault *provider.SendError) {
 	ctx, cancel := context.WithTimeout(ctx, d.p.CallDeadline)
 	defer cancel()
 	defer func() {
@@ -252,9 +252,9 @@ func (d *Dispatcher) account(ctx context.Context, t *task, account string, fault
 	t.probed = t.probe == account
 	switch {
 	case fault != nil && v.strikes:
-		d.strike(ctx, account, v.rest)
+		d.recordFailure(ctx, account, v.rest)
 	case fault == nil || v.ruling == rulingReject:
-		d.works(ctx, account)
+		d.recordSuccess(ctx, account)
 	default:
 		t.probed = false
 	}

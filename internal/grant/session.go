@@ -27,9 +27,9 @@ type Browser struct {
 // as long as refusing a wrong password.
 const dummy = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 
-// Password signs in by a local account. Errors: ErrRefused, ErrLocked,
+// SignInWithPassword signs in by a local account. Errors: ErrRefused, ErrLocked,
 // ErrDisabled; the caller limits how often it is asked.
-func (s *Staff) Password(ctx context.Context, login, password secret.Text, b Browser) (secret.Text, error) {
+func (s *Staff) SignInWithPassword(ctx context.Context, login, password secret.Text, b Browser) (secret.Text, error) {
 	hashes := s.login(account.ByPassword, "", login.Reveal())
 	// The slow comparison happens outside a transaction.
 	var a account.Staff
@@ -142,9 +142,9 @@ type Identity struct {
 	Roles           map[string]access.Role // what the issuer's claims come to here
 }
 
-// Issuer signs in whom an issuer vouches for; who has no role here is refused,
+// SignInWithOIDC signs in whom an issuer vouches for; who has no role here is refused,
 // and keeps none that they had. Errors: ErrNoRole, ErrDisabled.
-func (s *Staff) Issuer(ctx context.Context, who Identity, b Browser) (secret.Text, error) {
+func (s *Staff) SignInWithOIDC(ctx context.Context, who Identity, b Browser) (secret.Text, error) {
 	login := s.login(account.ByIssuer, who.Issuer, who.Subject)
 	if len(who.Roles) == 0 {
 		err := postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
@@ -287,13 +287,13 @@ func (s *Staff) Session(ctx context.Context, token secret.Text) (signed Signed, 
 	return Signed{Session: session, Known: s.open(a)}, true, nil
 }
 
-// Seen records that a session is in use; flashRead takes its message away.
-func (s *Staff) Seen(ctx context.Context, id invite.SessionID, flashRead bool) error {
+// TouchSession records that a session is in use; flashRead takes its message away.
+func (s *Staff) TouchSession(ctx context.Context, id invite.SessionID, flashRead bool) error {
 	return account.SetSeen(ctx, s.db, id, flashRead)
 }
 
-// Tell leaves a message for the session's next page.
-func (s *Staff) Tell(ctx context.Context, id invite.SessionID, flash string) error {
+// SetFlash leaves a message for the session's next page.
+func (s *Staff) SetFlash(ctx context.Context, id invite.SessionID, flash string) error {
 	return account.SetFlash(ctx, s.db, id, flash)
 }
 

@@ -57,7 +57,7 @@ func newOffice(t *testing.T) office {
 
 func (o office) signIn(with secret.Text) secret.Text {
 	o.t.Helper()
-	token, err := o.Password(o.t.Context(), login, with, grant.Browser{Device: "Firefox on Linux"})
+	token, err := o.SignInWithPassword(o.t.Context(), login, with, grant.Browser{Device: "Firefox on Linux"})
 	if err != nil {
 		o.t.Fatal(err)
 	}
@@ -85,7 +85,7 @@ func TestADisabledAccountHasNoSessionAndGetsNone(t *testing.T) {
 	if s := o.session(token); s.Session.Ended != account.EndedDisabled {
 		t.Errorf("the session stands as %q", s.Session.Ended)
 	}
-	if _, err := o.Password(t.Context(), login, password, grant.Browser{}); !errors.Is(err, grant.ErrDisabled) {
+	if _, err := o.SignInWithPassword(t.Context(), login, password, grant.Browser{}); !errors.Is(err, grant.ErrDisabled) {
 		t.Errorf("a sign-in afterwards: %v", err)
 	}
 	if _, err := o.SetDisabled(t.Context(), operating, o.sam, false); err != nil {
@@ -108,9 +108,9 @@ func TestANewPasswordEndsWhatTheOldOneOpened(t *testing.T) {
 	o := newOffice(t)
 	token := o.signIn(password)
 	for range 5 { // locked, which the new password ends
-		_, _ = o.Password(t.Context(), login, secret.New("wrong horse battery"), grant.Browser{})
+		_, _ = o.SignInWithPassword(t.Context(), login, secret.New("wrong horse battery"), grant.Browser{})
 	}
-	if _, err := o.Password(t.Context(), login, password, grant.Browser{}); !errors.Is(err, grant.ErrLocked) {
+	if _, err := o.SignInWithPassword(t.Context(), login, password, grant.Browser{}); !errors.Is(err, grant.ErrLocked) {
 		t.Fatalf("after five wrong ones: %v", err)
 	}
 	next := secret.New("another horse battery")
@@ -120,7 +120,7 @@ func TestANewPasswordEndsWhatTheOldOneOpened(t *testing.T) {
 	if s := o.session(token); s.Session.Ended != account.EndedRevoked {
 		t.Errorf("the old session stands as %q", s.Session.Ended)
 	}
-	if _, err := o.Password(t.Context(), login, password, grant.Browser{}); !errors.Is(err, grant.ErrRefused) {
+	if _, err := o.SignInWithPassword(t.Context(), login, password, grant.Browser{}); !errors.Is(err, grant.ErrRefused) {
 		t.Errorf("the old password: %v", err)
 	}
 	if s := o.session(o.signIn(next)); s.Session.Ended != "" || s.Person.Name != "Sam" {
@@ -151,7 +151,7 @@ func TestRolesCountFromTheNextRequestOn(t *testing.T) {
 		Issuer: "https://login.example", Subject: "1", Person: grant.Person{Name: "Ada"},
 		Roles: map[string]access.Role{"acme": access.RoleAgent},
 	}
-	signed, err := o.Issuer(t.Context(), who, grant.Browser{})
+	signed, err := o.SignInWithOIDC(t.Context(), who, grant.Browser{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,7 +173,7 @@ func TestBugGuessesMadeAtOnceAreNoMoreThanOneByOne(t *testing.T) {
 	outcomes := make(chan error, tries)
 	for i := range tries {
 		go func() {
-			_, err := o.Password(t.Context(), login, secret.New(fmt.Sprint("wrong horse battery ", i)), grant.Browser{})
+			_, err := o.SignInWithPassword(t.Context(), login, secret.New(fmt.Sprint("wrong horse battery ", i)), grant.Browser{})
 			outcomes <- err
 		}()
 	}
@@ -206,7 +206,7 @@ func TestBugASignInThatANewPasswordOvertakesIsRefused(t *testing.T) {
 		signIns := make(chan secret.Text, 6)
 		for range 6 {
 			go func() {
-				token, err := o.Password(t.Context(), login, old, grant.Browser{})
+				token, err := o.SignInWithPassword(t.Context(), login, old, grant.Browser{})
 				if err != nil && !errors.Is(err, grant.ErrRefused) {
 					t.Error(err)
 				}
@@ -232,13 +232,13 @@ func TestBugARoleThatTheIssuerTookAwayIsGoneEverywhere(t *testing.T) {
 	o := newOffice(t)
 	roles := func(r access.Role) map[string]access.Role { return map[string]access.Role{"acme": r} }
 	who := grant.Identity{Issuer: "https://login.example", Subject: "1", Person: grant.Person{Name: "Ada"}, Roles: roles(access.RoleAdmin)}
-	open, err := o.Issuer(t.Context(), who, grant.Browser{})
+	open, err := o.SignInWithOIDC(t.Context(), who, grant.Browser{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, next := range []map[string]access.Role{roles(access.RoleAdmin), roles(access.RoleLead), nil, nil} {
 		who.Roles = next
-		if _, err := o.Issuer(t.Context(), who, grant.Browser{}); (err != nil) != (next == nil) || err != nil && !errors.Is(err, grant.ErrNoRole) {
+		if _, err := o.SignInWithOIDC(t.Context(), who, grant.Browser{}); (err != nil) != (next == nil) || err != nil && !errors.Is(err, grant.ErrNoRole) {
 			t.Fatalf("signing in with %v: %v", next, err)
 		}
 		if got := o.session(open).Role("acme"); got != next["acme"] {
@@ -254,7 +254,7 @@ func TestBugARoleThatTheIssuerTookAwayIsGoneEverywhere(t *testing.T) {
 		t.Errorf("the audit log has the changes %v, %v", log, err)
 	}
 	stranger := grant.Identity{Issuer: "https://login.example", Subject: "2"}
-	if _, err := o.Issuer(t.Context(), stranger, grant.Browser{}); !errors.Is(err, grant.ErrNoRole) {
+	if _, err := o.SignInWithOIDC(t.Context(), stranger, grant.Browser{}); !errors.Is(err, grant.ErrNoRole) {
 		t.Errorf("a stranger without a role: %v", err)
 	}
 }
@@ -278,7 +278,7 @@ func (o office) with(key *seal.Keyset, err error) office {
 func TestBugARetiredKeyTakesNobodyAlong(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
-	lost, err := o.Issuer(t.Context(), grant.Identity{
+	lost, err := o.SignInWithOIDC(t.Context(), grant.Identity{
 		Issuer: "https://login.example", Subject: "1", Person: grant.Person{Name: "Ada"}, Roles: map[string]access.Role{"acme": access.RoleAgent},
 	}, grant.Browser{})
 	if err != nil {
@@ -318,7 +318,7 @@ func TestSignInBringsAnOldPasswordHashToTodaysParameters(t *testing.T) {
 		}
 		return phc
 	}
-	if _, err := o.Password(t.Context(), login, secret.New("not this one at all"), grant.Browser{}); !errors.Is(err, grant.ErrRefused) {
+	if _, err := o.SignInWithPassword(t.Context(), login, secret.New("not this one at all"), grant.Browser{}); !errors.Is(err, grant.ErrRefused) {
 		t.Fatalf("a wrong password: %v", err)
 	}
 	if got := stored(); got != oldPassword() {

@@ -6,7 +6,7 @@ import (
 
 // fate is what becomes of a message the stand-in took: steps, each some paces
 // after the one before.
-type fate struct {
+type outcome struct {
 	name  string
 	steps []step
 	// refusals is how many tries meet a 503 before the message is taken.
@@ -41,8 +41,8 @@ func mailBounce(kind, status, class, reason string) []step {
 
 var accepted250 = map[string]string{"response": "250 2.0.0 OK queued as 7c3f1b2a"}
 
-// mailFates are told by the part of the address before "+" and "@".
-func mailFates() []fate {
+// mailOutcomes are told by the part of the address before "+" and "@".
+func mailOutcomes() []outcome {
 	delivered := []happening{{name: "processed"}, {name: "delivered", extra: accepted250}}
 	deferred := func(n string) []happening {
 		return []happening{{name: "deferred", extra: map[string]string{
@@ -51,7 +51,7 @@ func mailFates() []fate {
 	}
 	blocked := mailBounce("blocked", "5.7.1", "Reputation", "550 5.7.1 Message blocked due to the reputation of the sending server")
 	blocked[0].suppress = "blocks"
-	return []fate{
+	return []outcome{
 		{name: "delivered", steps: []step{{after: 1, happen: delivered, arrives: true}}},
 		{name: "bounced", steps: mailBounce("bounce", "5.1.1", "Invalid Address", "550 5.1.1 <{email}>: Recipient address rejected: User unknown")},
 		{name: "mailboxfull", steps: mailBounce("bounce", "5.2.2", "Mailbox Unavailable", "552 5.2.2 <{email}>: The recipient's mailbox is full")},
@@ -73,13 +73,13 @@ func mailFates() []fate {
 	}
 }
 
-// smsFates are told by the number, in the range reserved for fiction.
-func smsFates() []fate {
+// smsOutcomes are told by the number, in the range reserved for fiction.
+func smsOutcomes() []outcome {
 	delivered := []happening{{name: "sent"}, {name: "delivered"}}
-	lost := func(name, status string, code int) fate {
-		return fate{name: name, steps: []step{{after: 1, happen: []happening{{name: "sent"}, {name: status, code: code}}}}}
+	lost := func(name, status string, code int) outcome {
+		return outcome{name: name, steps: []step{{after: 1, happen: []happening{{name: "sent"}, {name: status, code: code}}}}}
 	}
-	return []fate{
+	return []outcome{
 		{name: "delivered", steps: []step{{after: 1, happen: delivered, arrives: true}}},
 		lost("unreachable", "undelivered", 30003),
 		lost("unknown", "undelivered", 30005),
@@ -99,11 +99,11 @@ const optOuts = "opt_outs"
 
 // fateBook holds the fates of each channel by name. It is read-only: made once,
 // because every message asks it several times.
-type fateBook map[string]map[string]fate
+type outcomeBook map[string]map[string]outcome
 
-func newFateBook() fateBook {
-	book := fateBook{email: {}, sms: {}}
-	for channel, fates := range map[string][]fate{email: mailFates(), sms: smsFates()} {
+func newFateBook() outcomeBook {
+	book := outcomeBook{email: {}, sms: {}}
+	for channel, fates := range map[string][]outcome{email: mailOutcomes(), sms: smsOutcomes()} {
 		for _, f := range fates {
 			book[channel][f.name] = f
 		}
@@ -112,7 +112,7 @@ func newFateBook() fateBook {
 }
 
 // named finds a fate; anything unheard of is delivered.
-func (b fateBook) named(channel, name string) fate {
+func (b outcomeBook) named(channel, name string) outcome {
 	if f, ok := b[channel][name]; ok {
 		return f
 	}
@@ -121,7 +121,7 @@ func (b fateBook) named(channel, name string) fate {
 
 // mail reads an address: bounced+anything@connectlink.test bounces. The
 // scripts hold for that domain only, elsewhere "bounced" may be a person.
-func (b fateBook) mail(address string) fate {
+func (b outcomeBook) mail(address string) outcome {
 	name, _, scripted := scriptedLocal(address)
 	if !scripted {
 		name = "delivered"
@@ -130,7 +130,7 @@ func (b fateBook) mail(address string) fate {
 }
 
 // text reads a number.
-func (b fateBook) text(number string) fate { return b.named(sms, smsFateName(number)) }
+func (b outcomeBook) text(number string) outcome { return b.named(sms, smsFateName(number)) }
 
 // scriptedLocal splits an address of the scripted domain into the word that
 // decides its delivery and the words for the person's behaviour.

@@ -54,7 +54,7 @@ type content struct {
 
 // take stores a message that a stand-in accepts. After it returned nil the
 // message is in the ledger, even if the answer is lost.
-func (s *Sandbox) take(ctx context.Context, channel string, c content, attempt, invite string, f fate) (uuid.UUID, error) {
+func (s *Sandbox) take(ctx context.Context, channel string, c content, attempt, invite string, f outcome) (uuid.UUID, error) {
 	id := newID()
 	plain, err := json.Marshal(c)
 	if err != nil {

@@ -26,7 +26,7 @@ func TestTheListOfTestRecipientsIsTheSandboxs(t *testing.T) {
 		return out
 	}
 	mails := []string{string(MintFails), string(MintSlow)}
-	for _, f := range mailFates() {
+	for _, f := range mailOutcomes() {
 		mails = append(mails, f.name)
 	}
 	slices.Sort(mails)

@@ -70,7 +70,7 @@ type Sandbox struct {
 
 	cred   Credentials
 	keys   signingKeys
-	fates  fateBook
+	fates  outcomeBook
 	faults faultBoard
 	pages  *template.Template
 

@@ -14,7 +14,7 @@ import (
 
 // mailFateFor is mailFate with what the scripted addresses remember: how often
 // providerdown@ was refused, and whether suppressed@ was lifted from the list.
-func (s *Sandbox) mailFateFor(ctx context.Context, c content) (f fate, refused bool, err error) {
+func (s *Sandbox) mailFateFor(ctx context.Context, c content) (f outcome, refused bool, err error) {
 	f = s.fates.mail(c.To)
 	switch {
 	case f.refusals > 0:

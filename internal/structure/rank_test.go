@@ -20,7 +20,7 @@ func rows() [][]string {
 		{"app"},
 		{"httpapi", "linkpage", "console", "worker"},
 		{"web"},
-		{"issue", "visit", "dispatch", "track", "publish", "grant", "suppress", "reveal", "erase", "operate"},
+		{"issue", "visit", "dispatch", "track", "publish", "grant", "suppress", "unmask", "erase", "pause"},
 		{"mint", "watch", "compose"},
 		{"store/ledger", "store/queue", "store/account", "store/find", "store/suppression", "pipedream", "provider/*", "oidc", "sandbox"},
 		{"provider", "store/userid", "page"},

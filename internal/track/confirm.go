@@ -220,7 +220,7 @@ func (t *Tracker) connect(ctx context.Context, c ledger.Candidate, a pipedream.A
 		if err != nil {
 			return err
 		}
-		award := decideAward(c.ID, rivals, a, source == fromWebhook)
+		award := assignAccount(c.ID, rivals, a, source == fromWebhook)
 		connected = award.selfHas
 		if award.winner.IsZero() {
 			return t.tellLosers(ctx, tx, award.holder, award.losers, a)

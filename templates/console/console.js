@@ -227,12 +227,12 @@
 
 	// What is shown for a moment only. It is counted from when the page came, not
 	// in a hidden tab's time.
-	for (const n of document.querySelectorAll("[data-hushed]")) {
+	for (const n of document.querySelectorAll("[data-masked]")) {
 		const until = Date.now() + n.dataset.after * 1000;
-		const hush = () => { if (Date.now() >= until) n.textContent = n.dataset.hushed; };
-		setTimeout(hush, n.dataset.after * 1000 + 50);
-		document.addEventListener("visibilitychange", hush);
-		addEventListener("pageshow", hush);
+		const mask = () => { if (Date.now() >= until) n.textContent = n.dataset.masked; };
+		setTimeout(mask, n.dataset.after * 1000 + 50);
+		document.addEventListener("visibilitychange", mask);
+		addEventListener("pageshow", mask);
 	}
 	for (const f of document.querySelectorAll("[data-fade]")) setTimeout(() => {
 		for (const n of [...f.children]) if (!n.querySelector("a.button")) n.remove();

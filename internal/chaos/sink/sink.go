@@ -177,8 +177,8 @@ func (s *Sink) take(m *Message) {
 	}
 }
 
-// fate runs one send: refuse answers without taking, accept takes first.
-func (s *Sink) fate(f Fault, m *Message, refuse func(status int), accept func()) {
+// outcome runs one send: refuse answers without taking, accept takes first.
+func (s *Sink) outcome(f Fault, m *Message, refuse func(status int), accept func()) {
 	at := rand.Float64()
 	below := func(share float64) bool {
 		if at < share {
@@ -248,7 +248,7 @@ func (s *Sink) mail(w http.ResponseWriter, r *http.Request) {
 		Channel: "email", Attempt: p.Args["cl_attempt"], Invite: p.Args["cl_invite"], To: p.To[0].Email,
 		Body: body.Content[0].Value, Subject: body.Subject, Headers: body.Headers, ID: fmt.Sprintf("sg%016x", rand.Uint64()),
 	}
-	s.fate(f, &m, func(status int) {
+	s.outcome(f, &m, func(status int) {
 		w.Header().Set("Content-Type", "application/json")
 		if f.RetryAfterS > 0 {
 			w.Header().Set("X-RateLimit-Reset", strconv.FormatInt(time.Now().Add(time.Duration(f.RetryAfterS)*time.Second).Unix(), 10))
@@ -279,7 +279,7 @@ func (s *Sink) text(w http.ResponseWriter, r *http.Request) {
 	if parts := strings.Split(m.Callback, "/"); len(parts) > 2 {
 		m.Attempt, m.Invite = parts[len(parts)-1], parts[len(parts)-2]
 	}
-	s.fate(f, &m, func(status int) {
+	s.outcome(f, &m, func(status int) {
 		code := f.Code
 		if code == 0 {
 			code = map[int]int{http.StatusTooManyRequests: 20429, http.StatusUnauthorized: 20003}[status]

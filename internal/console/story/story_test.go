@@ -206,11 +206,11 @@ func TestAddressesInOthersWordsAreMasked(t *testing.T) {
 		"bounces+1-pat=customer.example@em.brand.example":     "b••@e•••.example",
 		"two: a.b@c.example, d@e.example":                     "two: a••@c•••.example, d••@e•••.example",
 	} {
-		if got := story.Hush(text); got != want {
+		if got := story.MaskText(text); got != want {
 			t.Errorf("%q is shown as %q, want %q", text, got, want)
 		}
 	}
-	if got := story.HushName("Pat  O'Doe Ö"); got != "P•• O•• Ö••" {
+	if got := story.MaskName("Pat  O'Doe Ö"); got != "P•• O•• Ö••" {
 		t.Errorf("a name is shown as %q", got)
 	}
 }

@@ -64,8 +64,8 @@ func (p posted) code() string {
 	return wire.Code(code)
 }
 
-// fate is our status and reason; the status is empty for words that are not known yet.
-func (p posted) fate() (invite.DeliveryStatus, invite.Reason) {
+// outcome is our status and reason; the status is empty for words that are not known yet.
+func (p posted) outcome() (invite.DeliveryStatus, invite.Reason) {
 	switch strings.ToLower(p.Status) {
 	case "submitted": // handed on to the carrier
 		return invite.Sent, ""
@@ -105,7 +105,7 @@ func (c *Callbacks) Reread(raw []byte) (provider.Report, error) {
 		Address: secret.New(withPlus(p.To)), Channel: invite.SMS, Code: p.code(), Words: secret.New(p.Error.Detail), Raw: raw,
 	}
 	r.InviteID, r.AttemptID, _ = strings.Cut(p.ClientRef, refMark)
-	r.Status, r.Reason = p.fate()
+	r.Status, r.Reason = p.outcome()
 	if at, err := time.Parse(time.RFC3339, p.Timestamp); err == nil {
 		r.At = at.UTC()
 	}

@@ -48,7 +48,7 @@ type Trip struct {
 }
 
 // Blow is what an account is charged with.
-type Blow struct {
+type FailureReport struct {
 	Account  string
 	Failures int
 	// Rest opens the breaker at any count, for at least so long: the account
@@ -66,7 +66,7 @@ type Blow struct {
 // or again after a failed probe. It returns for how long the breaker is open, 0
 // when it is closed. Breaker and lanes change in one transaction, here and in
 // SetWorking: a pause that came later than the end of its reason would stay.
-func AddFailures(ctx context.Context, db postgres.DB, w Blow, t Trip) (time.Duration, error) {
+func AddFailures(ctx context.Context, db postgres.DB, w FailureReport, t Trip) (time.Duration, error) {
 	batch := &pgx.Batch{}
 	batch.Queue(prelude)
 	batch.Queue(`

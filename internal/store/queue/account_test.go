@@ -14,7 +14,7 @@ func TestTheBreakerOpensAtTheThreshold(t *testing.T) {
 	t.Parallel()
 	tx, ctx := postgrestest.Tx(t), t.Context()
 	for i, want := range []time.Duration{0, 0, 2 * time.Second} {
-		got, err := queue.AddFailures(ctx, tx, queue.Blow{Account: "a", Failures: 1}, trip)
+		got, err := queue.AddFailures(ctx, tx, queue.FailureReport{Account: "a", Failures: 1}, trip)
 		if err != nil || got != want {
 			t.Fatalf("failure %d: open for %v, %v; want %v", i+1, got, err, want)
 		}
@@ -22,7 +22,7 @@ func TestTheBreakerOpensAtTheThreshold(t *testing.T) {
 	if open, _, err := queue.SetWorking(ctx, tx, "a", nil); err != nil || !open {
 		t.Fatalf("closing it: was open %v, %v", open, err)
 	}
-	if got, err := queue.AddFailures(ctx, tx, queue.Blow{Account: "a", Failures: 1}, trip); err != nil || got != 0 {
+	if got, err := queue.AddFailures(ctx, tx, queue.FailureReport{Account: "a", Failures: 1}, trip); err != nil || got != 0 {
 		t.Fatalf("after closing one failure opens it for %v, %v", got, err)
 	}
 }
@@ -31,7 +31,7 @@ func TestARefusedAccountOpensAtOnce(t *testing.T) {
 	t.Parallel()
 	tx, ctx := postgrestest.Tx(t), t.Context()
 	for range 2 { // the first makes the row, the second changes it
-		got, err := queue.AddFailures(ctx, tx, queue.Blow{Account: "a", Failures: 1, Rest: 30 * time.Second}, trip)
+		got, err := queue.AddFailures(ctx, tx, queue.FailureReport{Account: "a", Failures: 1, Rest: 30 * time.Second}, trip)
 		if err != nil || got != 30*time.Second {
 			t.Fatalf("open for %v, %v", got, err)
 		}
@@ -81,7 +81,7 @@ func TestOneProbeAtATime(t *testing.T) {
 	if take() {
 		t.Error("a probe of an account that nobody knows")
 	}
-	if _, err := queue.AddFailures(ctx, db, queue.Blow{Account: "x", Rest: time.Hour}, trip); err != nil {
+	if _, err := queue.AddFailures(ctx, db, queue.FailureReport{Account: "x", Rest: time.Hour}, trip); err != nil {
 		t.Fatal(err)
 	}
 	if take() {
@@ -106,7 +106,7 @@ func TestOneProbeAtATime(t *testing.T) {
 		t.Error("the probe of a process that died is still taken")
 	}
 	// The probe fails: open again, for longer, and the next probe is free.
-	again, err := queue.AddFailures(ctx, db, queue.Blow{Account: "x", Failures: 1}, trip)
+	again, err := queue.AddFailures(ctx, db, queue.FailureReport{Account: "x", Failures: 1}, trip)
 	if err != nil || again != 4*time.Second {
 		t.Errorf("open for %v, %v; want twice the first time", again, err)
 	}

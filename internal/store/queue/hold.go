@@ -51,9 +51,9 @@ func ListHeld(ctx context.Context, db postgres.DB, project string) ([]LaneStatus
 	return lanes, nil
 }
 
-// SetHeld pauses a lane; false means that it was paused before. Deliveries in
+// PauseLane pauses a lane; false means that it was paused before. Deliveries in
 // progress are finished; waiting ones stay.
-func SetHeld(ctx context.Context, tx pgx.Tx, lane invite.Lane, by, why string) (bool, error) {
+func PauseLane(ctx context.Context, tx pgx.Tx, lane invite.Lane, by, why string) (bool, error) {
 	tag, err := tx.Exec(ctx, `
 		INSERT INTO lanes (lane, held_at, held_by, held_why) VALUES ($1, now(), $2, $3)
 		ON CONFLICT (lane) DO UPDATE SET held_at = now(), held_by = EXCLUDED.held_by, held_why = EXCLUDED.held_why
@@ -64,8 +64,8 @@ func SetHeld(ctx context.Context, tx pgx.Tx, lane invite.Lane, by, why string) (
 	return tag.RowsAffected() == 1, nil
 }
 
-// SetGoing lets a lane go on; false means that it was not stopped.
-func SetGoing(ctx context.Context, tx pgx.Tx, lane invite.Lane) (bool, error) {
+// ResumeLane lets a lane go on; false means that it was not stopped.
+func ResumeLane(ctx context.Context, tx pgx.Tx, lane invite.Lane) (bool, error) {
 	tag, err := tx.Exec(ctx, `UPDATE lanes SET held_at = NULL, held_by = '', held_why = '' WHERE lane = $1 AND held_at IS NOT NULL`, lane)
 	if err != nil {
 		return false, fmt.Errorf("let lane %s go on: %w", lane, postgres.Translate(err))

@@ -176,7 +176,7 @@ func TestClaimsGoRoundTheLanes(t *testing.T) {
 			t.Errorf("%s: %s, want %s", step.name, got, step.got)
 		}
 	}
-	if _, err := queue.AddFailures(t.Context(), db, queue.Blow{Account: "x", Rest: time.Minute, Lanes: []invite.Lane{laneOf("a/sms/test")}}, trip); err != nil {
+	if _, err := queue.AddFailures(t.Context(), db, queue.FailureReport{Account: "x", Rest: time.Minute, Lanes: []invite.Lane{laneOf("a/sms/test")}}, trip); err != nil {
 		t.Fatal(err)
 	}
 	if got := count(claim(t, db, queue.Want{PerLane: 1})); got != "0 1 1" {
@@ -361,9 +361,9 @@ func TestALaneThatIsStoppedByHandIsLeftAlone(t *testing.T) {
 		return changed
 	}
 	hold := func(tx pgx.Tx) (bool, error) {
-		return queue.SetHeld(ctx, tx, laneOf("a/sms/test"), "staff:stf_1", "provider")
+		return queue.PauseLane(ctx, tx, laneOf("a/sms/test"), "staff:stf_1", "provider")
 	}
-	resume := func(tx pgx.Tx) (bool, error) { return queue.SetGoing(ctx, tx, laneOf("a/sms/test")) }
+	resume := func(tx pgx.Tx) (bool, error) { return queue.ResumeLane(ctx, tx, laneOf("a/sms/test")) }
 	if !set(hold) || set(hold) {
 		t.Error("stopped otherwise than once")
 	}

@@ -16,7 +16,7 @@ import (
 )
 
 // standins are test mode's vendors on a loopback listener of their own.
-type standins struct {
+type sandboxServer struct {
 	sandbox  *sandbox.Sandbox
 	listener net.Listener
 	server   *http.Server // nil until run
@@ -37,11 +37,11 @@ func (a *App) openStandins(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("listen for the sandbox: %w", err)
 	}
-	a.standins = &standins{sandbox: box, listener: listener}
+	a.standins = &sandboxServer{sandbox: box, listener: listener}
 	return nil
 }
 
-func (s *standins) run(ctx context.Context, g *errgroup.Group, works bool, log *slog.Logger) {
+func (s *sandboxServer) run(ctx context.Context, g *errgroup.Group, works bool, log *slog.Logger) {
 	// The vendors answer until close, because calls in progress at a stop need
 	// them.
 	s.server = web.Server(s.sandbox.Vendors(), log)
@@ -60,16 +60,16 @@ func (s *standins) run(ctx context.Context, g *errgroup.Group, works bool, log *
 	}
 }
 
-func (s *standins) close() {
+func (s *sandboxServer) close() {
 	if s.server != nil {
 		_ = s.server.Close()
 	}
 	_ = s.listener.Close()
 }
 
-// rehearsed is a project as test mode sees it: the same product, with the
+// sandboxed is a project as test mode sees it: the same product, with the
 // sandbox's accounts in place of its own.
-func (s *standins) rehearsed(p config.Project) config.Project {
+func (s *sandboxServer) sandboxed(p config.Project) config.Project {
 	base, cred := "http://"+s.listener.Addr().String(), s.sandbox.Credentials()
 	p.Pipedream = config.Pipedream{
 		APIURL: base + "/pipedream", ClientID: cred.PipedreamClientID, ClientSecret: cred.PipedreamClientSecret,

@@ -9,23 +9,23 @@ import (
 )
 
 // award picks the invite that gets an account.
-type award struct {
+type assignment struct {
 	winner  invite.ID // zero: no invite gets it (any more)
 	holder  invite.ID // who has it already
 	losers  []invite.ID
 	selfHas bool
 }
 
-// decideAward gives an account to one of the rivals. A webhook is about one link,
+// assignAccount gives an account to one of the rivals. A webhook is about one link,
 // so its invite gets the account. A poll cannot know by which link a person
 // came: the invite that was last handed out before the account was made has it.
-func decideAward(self invite.ID, rivals []ledger.Candidate, a pipedream.Account, named bool) award {
-	var d award
+func assignAccount(self invite.ID, rivals []ledger.Candidate, a pipedream.Account, named bool) assignment {
+	var d assignment
 	var best *ledger.Candidate
 	for i := range rivals {
 		r := &rivals[i]
 		if r.ID == self && r.AccountID != "" {
-			return award{selfHas: true, holder: self}
+			return assignment{selfHas: true, holder: self}
 		}
 		if r.AccountID == a.ID {
 			d.holder = r.ID

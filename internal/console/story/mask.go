@@ -18,9 +18,9 @@ var (
 	numberInText = regexp.MustCompile(`\+?\p{Nd}[\p{Nd}\s\p{Z}\p{Pd}()./]{5,}\p{Nd}`)
 )
 
-// Hush masks the addresses in texts of third parties: a bounce quotes its
+// MaskText masks the addresses in texts of third parties: a bounce quotes its
 // address, and a product may use an address as a user's id.
-func Hush(text string) string {
+func MaskText(text string) string {
 	text = mailInText.ReplaceAllStringFunc(text, func(m string) string {
 		bare := strings.TrimRight(m, ".!?")
 		return contact.MaskEmail(bare) + m[len(bare):]
@@ -44,8 +44,8 @@ func Hush(text string) string {
 	})
 }
 
-// HushName leaves the first letter of each word.
-func HushName(name string) string {
+// MaskName leaves the first letter of each word.
+func MaskName(name string) string {
 	words := strings.Fields(name)
 	for i, word := range words {
 		_, n := utf8.DecodeRuneInString(word)

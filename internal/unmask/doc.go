@@ -1,4 +1,4 @@
-// Package reveal unmasks values for staff: the addresses of one record, and
+// Package unmask unmasks values for staff: the addresses of one record, and
 // an invite's own link for handing it over in person.
 //
 // Every access is recorded in the audit log first, in the same transaction: who, what, when, and the reason if
@@ -7,4 +7,4 @@
 // credential of the person's account.
 //
 // It changes nothing but the log and the timeline, and sends nothing.
-package reveal
+package unmask

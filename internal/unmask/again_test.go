@@ -1,14 +1,14 @@
-package reveal_test
+package unmask_test
 
 import (
 	"testing"
 
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/invite"
-	"github.com/connectlink/connectlink/internal/reveal"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/store/suppression"
 	"github.com/connectlink/connectlink/internal/track/tracktest"
+	"github.com/connectlink/connectlink/internal/unmask"
 )
 
 // An unmasked value can be seen again for a minute, by the session that
@@ -31,14 +31,14 @@ func TestASessionMayLookAgainForAMinute(t *testing.T) {
 	agent := at(access.RoleAgent, invite.Place{Project: "default"})
 	may := func(by access.Principal, id invite.ID) bool {
 		t.Helper()
-		r, left, ok, err := d.reveal.RecipientAgain(t.Context(), by, id)
+		r, left, ok, err := d.unmask.RecipientAgain(t.Context(), by, id)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if ok != (r.Email != "") || ok && (left <= 0 || left > reveal.ShownFor) {
+		if ok != (r.Email != "") || ok && (left <= 0 || left > unmask.ShownFor) {
 			t.Errorf("ok %t, %v left, %q", ok, left, r.Email)
 		}
-		_, _, blocked, err := d.reveal.BlockedAgain(t.Context(), by, block)
+		_, _, blocked, err := d.unmask.BlockedAgain(t.Context(), by, block)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -50,10 +50,10 @@ func TestASessionMayLookAgainForAMinute(t *testing.T) {
 	if may(agent, made.ID) {
 		t.Error("shown before it was asked for")
 	}
-	if _, err := d.reveal.Recipient(t.Context(), agent, made.ID); err != nil {
+	if _, err := d.unmask.Recipient(t.Context(), agent, made.ID); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.reveal.Blocked(t.Context(), agent, block); err != nil {
+	if _, err := d.unmask.Blocked(t.Context(), agent, block); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {

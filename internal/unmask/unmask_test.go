@@ -1,4 +1,4 @@
-package reveal_test
+package unmask_test
 
 import (
 	"context"
@@ -11,13 +11,13 @@ import (
 
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/invite"
-	"github.com/connectlink/connectlink/internal/reveal"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/store/account"
 	"github.com/connectlink/connectlink/internal/store/find"
 	"github.com/connectlink/connectlink/internal/store/ledger"
 	"github.com/connectlink/connectlink/internal/store/suppression"
 	"github.com/connectlink/connectlink/internal/track/tracktest"
+	"github.com/connectlink/connectlink/internal/unmask"
 )
 
 const publicURL = "https://go.acme.example"
@@ -28,20 +28,20 @@ func staff(role access.Role, place invite.Place) access.Principal {
 
 type desk struct {
 	*tracktest.Kit
-	reveal    *reveal.Service
+	unmask    *unmask.Service
 	published int
 }
 
 func newDesk(t *testing.T) *desk {
 	t.Helper()
 	d := &desk{Kit: tracktest.New(t)}
-	d.reveal = d.with(publicURL)
+	d.unmask = d.with(publicURL)
 	return d
 }
 
 // with makes the service for a public URL.
-func (d *desk) with(publicURL string) *reveal.Service {
-	s, err := reveal.New(reveal.Params{
+func (d *desk) with(publicURL string) *unmask.Service {
+	s, err := unmask.New(unmask.Params{
 		DB: d.Pool, Box: d.Box, PublicURL: publicURL, Senders: func(invite.Place) []string { return nil },
 		Publish: func(context.Context, pgx.Tx, ledger.Applied) error { d.published++; return nil },
 	})
@@ -70,7 +70,7 @@ func TestUnmaskingShowsOneRecordAndIsAudited(t *testing.T) {
 	d := newDesk(t)
 	made := d.Invite(tracktest.Options{})
 	agent := staff(access.RoleAgent, invite.Place{Project: "default"})
-	got, err := d.reveal.Recipient(t.Context(), agent, made.ID)
+	got, err := d.unmask.Recipient(t.Context(), agent, made.ID)
 	if err != nil || got.Email != "pat@customer.example" || got.Phone != "+12025550100" {
 		t.Fatalf("shown %q %q, %v", got.Email, got.Phone, err)
 	}
@@ -85,7 +85,7 @@ func TestALinkIsCopiedForAReasonAndStandsOnTheTimeline(t *testing.T) {
 	d := newDesk(t)
 	made := d.Invite(tracktest.Options{})
 	agent := staff(access.RoleAgent, invite.Place{Project: "default"})
-	link, err := d.reveal.Link(t.Context(), agent, made.ID, reveal.InPerson)
+	link, err := d.unmask.Link(t.Context(), agent, made.ID, unmask.InPerson)
 	if err != nil || link.Reveal() != publicURL+"/c/"+made.Code.Reveal() {
 		t.Fatalf("given a link that leads elsewhere, %v", err)
 	}
@@ -119,15 +119,15 @@ func TestNothingIsShownToWhomItIsNotFor(t *testing.T) {
 		by   access.Principal
 		want error // nil: as not found
 	}{
-		"a viewer":        {staff(access.RoleViewer, invite.Place{Project: "default"}), reveal.ErrForbidden},
-		"no role":         {staff("", invite.Place{Project: "default"}), reveal.ErrForbidden},
-		"a key":           {access.Principal{Kind: access.KindKey, ID: "key_x", Place: invite.Place{Project: "default"}, Role: access.RoleAdmin}, reveal.ErrForbidden},
+		"a viewer":        {staff(access.RoleViewer, invite.Place{Project: "default"}), unmask.ErrForbidden},
+		"no role":         {staff("", invite.Place{Project: "default"}), unmask.ErrForbidden},
+		"a key":           {access.Principal{Kind: access.KindKey, ID: "key_x", Place: invite.Place{Project: "default"}, Role: access.RoleAdmin}, unmask.ErrForbidden},
 		"another project": {staff(access.RoleAdmin, invite.Place{Project: "other"}), nil},
 		"the other mode":  {staff(access.RoleAdmin, invite.Place{Project: "default", Live: true}), nil},
 	} {
-		_, err1 := d.reveal.Recipient(t.Context(), c.by, made.ID)
-		_, err2 := d.reveal.Link(t.Context(), c.by, made.ID, reveal.InPerson)
-		_, err3 := d.reveal.Blocked(t.Context(), c.by, id)
+		_, err1 := d.unmask.Recipient(t.Context(), c.by, made.ID)
+		_, err2 := d.unmask.Link(t.Context(), c.by, made.ID, unmask.InPerson)
+		_, err3 := d.unmask.Blocked(t.Context(), c.by, id)
 		for what, err := range map[string]error{"recipient": err1, "link": err2, "block": err3} {
 			if c.want != nil && !errors.Is(err, c.want) || c.want == nil && invite.CodeOf(err) != invite.CodeInviteNotFound && invite.CodeOf(err) != invite.CodeSuppressionNotFound {
 				t.Errorf("%s asks for the %s and gets %v", name, what, err)
@@ -137,7 +137,7 @@ func TestNothingIsShownToWhomItIsNotFor(t *testing.T) {
 	if got := d.log(t); len(got) != 0 {
 		t.Errorf("what was not shown is in the log: %v", got)
 	}
-	address, err := d.reveal.Blocked(t.Context(), staff(access.RoleAgent, invite.Place{Project: "default"}), id)
+	address, err := d.unmask.Blocked(t.Context(), staff(access.RoleAgent, invite.Place{Project: "default"}), id)
 	if err != nil || address.Reveal() != "pat@customer.example" || len(d.log(t)) != 1 {
 		t.Errorf("an agent is shown the blocked address with %v, %d entries", err, len(d.log(t)))
 	}
@@ -152,14 +152,14 @@ func TestNoLinkIsGivenThatLeadsNowhere(t *testing.T) {
 		_, err := ledger.Append(t.Context(), tx, d.Box, ended.ID, invite.Event{Type: invite.EventRevoked})
 		return err
 	})
-	if _, err := d.reveal.Link(t.Context(), lead, ended.ID, reveal.Testing); invite.CodeOf(err) != invite.CodeInviteEnded {
+	if _, err := d.unmask.Link(t.Context(), lead, ended.ID, unmask.Testing); invite.CodeOf(err) != invite.CodeInviteEnded {
 		t.Errorf("of a revoked invite: %v", err)
 	}
-	if _, err := d.reveal.Link(t.Context(), lead, d.Invite(tracktest.Options{}).ID, "because"); invite.CodeOf(err) != invite.CodeInvalidRequest {
+	if _, err := d.unmask.Link(t.Context(), lead, d.Invite(tracktest.Options{}).ID, "because"); invite.CodeOf(err) != invite.CodeInvalidRequest {
 		t.Errorf("for no known reason: %v", err)
 	}
 	private := d.with("")
-	if _, err := private.Link(t.Context(), lead, d.Invite(tracktest.Options{}).ID, reveal.Testing); invite.CodeOf(err) != invite.CodeUnavailable {
+	if _, err := private.Link(t.Context(), lead, d.Invite(tracktest.Options{}).ID, unmask.Testing); invite.CodeOf(err) != invite.CodeUnavailable {
 		t.Errorf("without a public address: %v", err)
 	}
 	if got := d.log(t); len(got) != 0 {

@@ -1,4 +1,4 @@
-package reveal
+package unmask
 
 import (
 	"context"

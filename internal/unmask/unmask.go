@@ -1,4 +1,4 @@
-package reveal
+package unmask
 
 import (
 	"context"
@@ -54,7 +54,7 @@ type Service struct{ p Params }
 
 // New makes a Service. A missing collaborator is an error.
 func New(p Params) (*Service, error) {
-	err := required.Check("reveal.Params", map[string]any{"DB": p.DB, "Box": p.Box, "Senders": p.Senders, "Publish": p.Publish})
+	err := required.Check("unmask.Params", map[string]any{"DB": p.DB, "Box": p.Box, "Senders": p.Senders, "Publish": p.Publish})
 	if err != nil {
 		return nil, err
 	}

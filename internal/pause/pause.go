@@ -1,10 +1,10 @@
-// Package operate is what operators do to a running service: stop the sending
+// Package pause is what operators do to a running service: stop the sending
 // of one channel of a project, and let it go on.
 //
 // It owns the reasons there are, and that each act stands in the audit log. It
 // must not touch a delivery: what waits keeps waiting, and dispatch finds out
 // by itself at its next claim.
-package operate
+package pause
 
 import (
 	"context"
@@ -61,7 +61,7 @@ func (s *Service) Stop(ctx context.Context, by access.Principal, ch invite.Chann
 	}
 	lane := by.Lane(ch)
 	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
-		if changed, err = queue.SetHeld(ctx, tx, lane, by.Actor(), string(why)); err != nil || !changed {
+		if changed, err = queue.PauseLane(ctx, tx, lane, by.Actor(), string(why)); err != nil || !changed {
 			return err
 		}
 		return account.InsertAudit(ctx, tx, account.Entry{By: by, Act: ActHeld, Target: lane.String(), Why: string(why)})
@@ -76,7 +76,7 @@ func (s *Service) Resume(ctx context.Context, by access.Principal, ch invite.Cha
 	}
 	lane := by.Lane(ch)
 	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
-		if changed, err = queue.SetGoing(ctx, tx, lane); err != nil || !changed {
+		if changed, err = queue.ResumeLane(ctx, tx, lane); err != nil || !changed {
 			return err
 		}
 		return account.InsertAudit(ctx, tx, account.Entry{By: by, Act: ActReleased, Target: lane.String()})
