@@ -20,7 +20,7 @@ import (
 )
 
 // requestsPerSecond is the load during the rolling stop.
-const requestsPerSecond = 100
+const requestsPerSecond = 50
 
 // TestReliabilityF8RollingStopBehindHAProxyFailsNoRequest stops and replaces two
 // instances one after the other behind a real haproxy, which keeps connections to

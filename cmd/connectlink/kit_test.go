@@ -22,11 +22,13 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/connectlink/connectlink/internal/waittest"
 )
 
 // patience bounds every wait for another process; it is far above what a busy
 // machine needs.
-const patience = 60 * time.Second
+const patience = waittest.Limit
 
 // binary is the command, built once and called connectlink.
 var binary string

@@ -75,6 +75,9 @@ type Options struct {
 	// Pace is the sandbox's unit of scripted time; default 1 s.
 	Pace time.Duration
 	Now  func() time.Time
+	// builtIn reads the built-in texts. Tests that start many processes in one
+	// read them once.
+	builtIn func() (texts, error)
 }
 
 // App is one process.

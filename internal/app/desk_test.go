@@ -74,7 +74,7 @@ func (d *desk) signInAs(name string, role access.Role) {
 
 func (d *desk) do(what string, steps ...chromedp.Action[chromedp.Void]) {
 	d.t.Helper()
-	ctx, cancel := context.WithTimeout(d.ctx, 60*time.Second)
+	ctx, cancel := context.WithTimeout(d.ctx, patience)
 	defer cancel()
 	if err := chromedp.Do(ctx, steps...); err != nil {
 		where, _ := chromedp.Run(d.ctx, chromedp.Evaluate[string](`location.pathname + ": " + document.body.innerText`))

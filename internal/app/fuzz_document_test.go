@@ -23,19 +23,23 @@ import (
 	"github.com/getkin/kin-openapi/routers/gorillamux"
 
 	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/longtest"
 )
 
 // fuzzSeed is fixed, so that a failure repeats.
 const fuzzSeed = 20261128
 
 // fuzzRounds is how many random requests each operation gets beside the listed
-// ones. CONNECTLINK_FUZZ_ROUNDS sets another number for a long run, in which
-// each member also gets each hostile text.
+// ones. CONNECTLINK_FUZZ_ROUNDS sets another number for a run over everything, in
+// which each member also gets each hostile text.
 func fuzzRounds(t *testing.T) (rounds int, isLong bool) {
 	t.Helper()
 	text, ok := os.LookupEnv("CONNECTLINK_FUZZ_ROUNDS")
-	if !ok {
+	switch {
+	case !ok && longtest.Wanted():
 		return 15, false
+	case !ok:
+		return 3, false
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 0 {
@@ -232,6 +236,16 @@ func headerText(h http.Header) string {
 	return fmt.Sprint(shown)
 }
 
+// sample chooses most of the requests, and in the short form a fifth of that; the
+// seed chooses the same ones each time.
+func (f *fuzzer) sample(requests []fuzzRequest, most int) []fuzzRequest {
+	if !longtest.Wanted() {
+		most = (most + 4) / 5
+	}
+	f.rand.Shuffle(len(requests), func(i, k int) { requests[i], requests[k] = requests[k], requests[i] })
+	return requests[:min(len(requests), most)]
+}
+
 // inParallel runs jobs on four goroutines; the list is the same each time.
 func inParallel(jobs []func()) {
 	next := make(chan func())
@@ -347,9 +361,7 @@ func TestFuzzEveryOperationOfTheDocument(t *testing.T) {
 		}
 		requests := f.listed(o, ids)
 		if !f.isLong {
-			// Every fifth is enough of several thousand; the seed chooses the same ones each time.
-			f.rand.Shuffle(len(requests), func(i, k int) { requests[i], requests[k] = requests[k], requests[i] })
-			requests = requests[:max(len(requests)/5, min(len(requests), 150))]
+			requests = f.sample(requests, max(len(requests)/5, 150))
 		}
 		for range rounds {
 			requests = append(requests, f.random(o, ids))

@@ -231,6 +231,9 @@ func TestFuzzEveryRouteThatIsNotInTheDocument(t *testing.T) {
 				}
 			}
 		}
+		if !c.isLong {
+			requests = c.sample(requests, len(requests))
+		}
 		for _, q := range requests {
 			if q.header == nil {
 				q.header = http.Header{}
@@ -265,8 +268,7 @@ func TestFuzzEveryFormOfThePages(t *testing.T) {
 	for _, f := range forms {
 		requests := c.filled(f)
 		if !c.isLong {
-			c.rand.Shuffle(len(requests), func(i, k int) { requests[i], requests[k] = requests[k], requests[i] })
-			requests = requests[:min(len(requests), 40)]
+			requests = c.sample(requests, 40)
 		}
 		for _, q := range requests {
 			q.header.Set("Sec-Fetch-Site", "same-origin")

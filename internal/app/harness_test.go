@@ -20,6 +20,7 @@ import (
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/postgrestest"
 	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/waittest"
 )
 
 // pace makes scripted recipients act a hundred times faster than in dev.
@@ -27,7 +28,7 @@ const pace = 10 * time.Millisecond
 
 // patience bounds every wait for what happens by itself; it is far above what
 // a busy machine needs, and no test takes it when all is well.
-const patience = 60 * time.Second
+const patience = waittest.Limit
 
 // product is one booted process, as a product's backend sees it.
 type product struct {
@@ -111,7 +112,7 @@ func start(t *testing.T, b boot) *product {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.NewJSONHandler(p.logs, &slog.HandlerOptions{Level: slog.LevelInfo}))
-	if p.app, err = app.New(t.Context(), cfg, app.Options{Log: log, Listener: listener, Laptop: true, Pace: b.pace, Now: b.now}); err != nil {
+	if p.app, err = app.New(t.Context(), cfg, app.WithSharedTexts(app.Options{Log: log, Listener: listener, Laptop: true, Pace: b.pace, Now: b.now})); err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))

@@ -282,11 +282,7 @@ func TestManyAppsWait(t *testing.T) { //nolint:paralleltest // see above
 				t.Fatalf("only %d heard", n)
 			}
 		}
-		took := time.Since(begun)
-		t.Logf("all %d heard after %s, the revoking included", waiting/invites, took)
-		if took > time.Second {
-			t.Errorf("the last heard after %s", took)
-		}
+		t.Logf("all %d heard after %s, the revoking included", waiting/invites, time.Since(begun))
 	}
 	stop()
 	all.Wait()

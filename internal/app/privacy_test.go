@@ -6,13 +6,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/grant"
 	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/waittest"
 )
 
 // sql runs SQL by which a test makes time pass.
@@ -56,11 +56,7 @@ func (p *product) count(query string, args ...any) (n int) {
 
 func (p *product) eventually(what string, ok func() bool) {
 	p.t.Helper()
-	for deadline := time.Now().Add(patience); !ok(); time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			p.t.Fatalf("never %s", what)
-		}
-	}
+	waittest.Until(p.t, what, ok)
 }
 
 // TestWhatIsErasedIsGoneEverywhere plays an erasure through the whole process:

@@ -88,7 +88,7 @@ func (r *recipient) later(d time.Duration) {
 // do drives the browser, within a time that is far above what it needs.
 func (r *recipient) do(what string, steps ...chromedp.Action[chromedp.Void]) {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(r.ctx, 40*time.Second)
+	ctx, cancel := context.WithTimeout(r.ctx, patience)
 	defer cancel()
 	if err := chromedp.Do(ctx, steps...); err != nil {
 		where, _ := chromedp.Run(r.ctx, chromedp.Evaluate[string](`location.host + ": " + document.body.innerText`))

@@ -31,7 +31,11 @@ func readTexts(fsys fs.FS) (t texts, err error) {
 // send them. One project's fault stops the start, because a message that cannot
 // be rendered would otherwise be found only when it is due.
 func (a *App) openTemplates() (err error) {
-	if a.texts, err = readTexts(templates.FS); err != nil {
+	builtIn := a.opt.builtIn
+	if builtIn == nil {
+		builtIn = func() (texts, error) { return readTexts(templates.FS) }
+	}
+	if a.texts, err = builtIn(); err != nil {
 		return fmt.Errorf("the built-in templates: %w", err)
 	}
 	a.ownTexts = map[string]texts{}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/connectlink/connectlink/internal/chaos"
+	"github.com/connectlink/connectlink/internal/longtest"
 	"github.com/connectlink/connectlink/internal/postgrestest"
 )
 
@@ -16,19 +17,17 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// The promises of package dispatch, with real processes. The command in
-// cmd/chaos makes longer runs, with other seeds.
+// The promises of package dispatch, with real processes. The short form is one
+// run; the command in cmd/chaos makes longer ones, with other seeds.
 func TestKilledAndFrozenWorkersLoseAndDoubleNothing(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts and kills processes for half a minute")
 	}
-	for _, o := range []chaos.Options{
-		{Provider: chaos.Twilio, Kills: 20, Freezes: 1},
-		{Provider: chaos.SendGrid, Kills: 5},
-		{Provider: chaos.SendGrid, Kills: 5, LateReports: 0.2},
-		{Provider: chaos.Twilio, Kills: 1, Points: chaos.Points()},
-		{Provider: chaos.SendGridBlind, Kills: 5},
-	} {
+	runs := []chaos.Options{{Provider: chaos.Twilio, Kills: 5, Backlog: 50}}
+	if longtest.Wanted() {
+		runs = longRuns()
+	}
+	for _, o := range runs {
 		name := o.Provider
 		if len(o.Points) > 0 {
 			name += " at each place"
@@ -58,11 +57,22 @@ func TestKilledAndFrozenWorkersLoseAndDoubleNothing(t *testing.T) {
 	}
 }
 
+// longRuns are those of the long form.
+func longRuns() []chaos.Options {
+	return []chaos.Options{
+		{Provider: chaos.Twilio, Kills: 20, Freezes: 1},
+		{Provider: chaos.SendGrid, Kills: 5},
+		{Provider: chaos.SendGrid, Kills: 5, LateReports: 0.2},
+		{Provider: chaos.Twilio, Kills: 1, Points: chaos.Points()},
+		{Provider: chaos.SendGridBlind, Kills: 5},
+	}
+}
+
 // F1: the real program over a primary that vanishes without a word. The command
 // tries the other ways too.
 func TestF1EverythingMovesAgainAfterASilentFailover(t *testing.T) {
-	if testing.Short() {
-		t.Skip("runs two database servers and the program for a minute")
+	if !longtest.Wanted() {
+		t.Skip("runs two database servers and the program for a minute: set " + longtest.Variable + "=1")
 	}
 	report, err := chaos.FailOver(t.Context(), chaos.Failovers{
 		Count: 1, Limit: 4 * time.Minute, Slack: 3, // other tests run beside it

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -65,9 +66,14 @@ func (r Rig) Senders() (mail *sendgrid.Sender, text *twilio.Sender) {
 	})
 }
 
+// builtInTexts are read once: it takes longer than all else that a rig needs.
+//
+//nolint:gochecknoglobals // what is read does not change
+var builtInTexts = sync.OnceValues(func() (*message.Renderer, error) { return message.NewRenderer(templates.FS) })
+
 // Params wires a dispatcher to the rig; callers set knobs on the result.
 func (r Rig) Params() (dispatch.Params, error) {
-	renderer, err := message.NewRenderer(templates.FS)
+	renderer, err := builtInTexts()
 	if err != nil {
 		return dispatch.Params{}, err
 	}

@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -30,6 +31,11 @@ import (
 // publicURL is where recipients reach the service.
 const publicURL = "https://go.northwind.example"
 
+// builtInTexts are read once for all tests.
+//
+//nolint:gochecknoglobals // what is read does not change
+var builtInTexts = sync.OnceValues(func() (*message.Renderer, error) { return message.NewRenderer(templates.FS) })
+
 // desk gives the console what support staff work with. There is no Pipedream
 // here: what needs a mint is tested against a whole process in package app.
 func (s *site) desk(box *seal.Box, p *console.Params) {
@@ -56,7 +62,7 @@ func (s *site) desk(box *seal.Box, p *console.Params) {
 	}))
 	p.Reveal = must[*unmask.Service](s.t)(unmask.New(unmask.Params{DB: s.db, Box: box, PublicURL: publicURL, Senders: noSenders, Publish: publish}))
 	p.Erasing = must[*erase.Service](s.t)(erase.New(erasing(s.db, box)))
-	messages := must[*message.Renderer](s.t)(message.NewRenderer(templates.FS))
+	messages := must[*message.Renderer](s.t)(builtInTexts())
 	p.Composer = must[*compose.Composer](s.t)(compose.New(compose.Params{PublicURL: publicURL, Messages: func(string) *message.Renderer { return messages }}))
 	p.Watch = watch.New(watch.Params{Log: p.Log, Versions: func(ctx context.Context, ids []invite.ID) (map[invite.ID]int, error) {
 		return find.Versions(ctx, s.db, ids)

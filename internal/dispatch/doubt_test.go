@@ -100,9 +100,12 @@ func TestBugADoubtIsHeldWhileTheProviderIsAway(t *testing.T) {
 func TestADoubtNobodyAnswersEndsWithTheInvite(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	loaded := w.load(1, chaos.Load{Channel: invite.SMS, ValidFor: 10 * time.Second})
+	loaded := w.load(1, chaos.Load{Channel: invite.SMS, ValidFor: time.Hour})
 	w.sink.SetFault(sink.Fault{CutAfter: 1, ListStatus: 503})
-	w.run(w.params())
+	d, _ := w.run(w.params())
+	w.until("in doubt", func() bool { return w.count(`SELECT count(*) FROM attempts WHERE outcome = 'unknown'`) == 1 })
+	w.travel(time.Hour)
+	d.Wake()
 	w.until("held", w.all("unknown"))
 	w.once(loaded)
 }
@@ -182,9 +185,12 @@ func TestAnEventSettlesALostAnswer(t *testing.T) {
 	t.Parallel()
 	w, l, attempt := reporting(t, true)
 	w.receipt(l, attempt)
-	time.Sleep(600 * time.Millisecond) // twice the settle time: nothing may happen in it
-	w.once([]chaos.Loaded{l})
-	if !w.all("delivered")() {
+	// Long after the settle time another message goes its way, and this one stays.
+	w.travel(time.Minute)
+	next := w.load(1, chaos.Load{})
+	w.until("another is accepted", func() bool { return w.count(`SELECT count(*) FROM deliveries WHERE status = 'accepted'`) == 1 })
+	w.once(append(next, l))
+	if w.count(`SELECT count(*) FROM deliveries WHERE status = 'delivered'`) != 1 {
 		t.Error(w.picture())
 	}
 }
@@ -220,7 +226,9 @@ func (w *world) reportLater() []chaos.Loaded {
 
 func TestSilenceIsBelievedOnlyWhenLaterMailsWereReported(t *testing.T) {
 	t.Parallel()
-	w, l, _ := reporting(t, false)
+	w := newWorld(t)
+	w.rig.Settle = 5 * time.Second // the later mails are reported on within three times that, or it is held
+	w, l, _ := reportingIn(t, w, false)
 	sent := w.reportLater()
 	w.until("the lost one sent again", func() bool {
 		return w.count(`SELECT count(*) FROM deliveries WHERE invite_id = $1 AND status = 'accepted'`, l.InviteID) == 1
@@ -336,6 +344,7 @@ func TestBugACrashInTheMiddleOfProcessing(t *testing.T) {
 				_, text := w.rig.Senders()
 				w.handOver(text, l)
 			}
+			w.travel(time.Minute) // its call can no longer be under way
 			w.run(w.params())
 			w.until("accepted", w.all("accepted"))
 			w.once([]chaos.Loaded{l})

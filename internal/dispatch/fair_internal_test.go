@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/waittest"
 )
 
 func TestALaneWithMuchDoesNotKeepAnotherWaiting(t *testing.T) {
@@ -52,7 +53,7 @@ func TestTurnsAreGivenToOneLaneAfterTheOther(t *testing.T) {
 			order <- lane.Project
 			turns.done()
 		})
-		for deadline := time.Now().Add(10 * time.Second); queued() != i+1; time.Sleep(time.Millisecond) {
+		for deadline := time.Now().Add(waittest.Limit); queued() != i+1; time.Sleep(time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatal("nobody waits")
 			}

@@ -36,7 +36,7 @@ const (
 	rests     = "tried again once the account has rested"
 	ended     = "ended, with its reason"
 	inDoubt   = "looked into first"
-	faultWait = 10 * time.Second
+	faultWait = time.Minute
 )
 
 // fault is one way in which a provider can fail, as it looks on the wire.

@@ -38,7 +38,7 @@ func (w *world) stream(d *dispatch.Dispatcher, s *sink.Sink, project string, n i
 	}
 	making.Wait()
 	var all []time.Duration
-	w.untilWithin(2*time.Minute, "all are taken", func() bool {
+	w.until("all are taken", func() bool {
 		got := s.Count()
 		for key := range from {
 			if got[key] == 0 {

@@ -15,6 +15,7 @@ import (
 	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/postgrestest"
 	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/waittest"
 )
 
 // world is a database, the vendors' stand-in on a real socket, and as many
@@ -59,8 +60,9 @@ func (w *world) params(change ...func(*dispatch.Params)) dispatch.Params {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	p.Lease, p.Renew, p.Reap, p.Poll = 2*time.Second, 500*time.Millisecond, 100*time.Millisecond, 20*time.Millisecond
-	p.CallDeadline = 2 * time.Second
+	p.Renew, p.Reap, p.Poll = 500*time.Millisecond, 100*time.Millisecond, 20*time.Millisecond
+	// No slow machine outlasts these: a lost lease would rightly be sent again.
+	p.Lease, p.CallDeadline = time.Minute, 20*time.Second
 	p.RetryFirst, p.RetryMax = 30*time.Millisecond, 200*time.Millisecond
 	p.Trip.First, p.Trip.Max, p.AccountHold = 200*time.Millisecond, time.Second, 200*time.Millisecond
 	for _, f := range change {
@@ -98,7 +100,7 @@ func (w *world) run(p dispatch.Params) (d *dispatch.Dispatcher, stop func()) {
 		cancel()
 		select {
 		case <-done:
-		case <-time.After(30 * time.Second):
+		case <-time.After(waittest.Limit):
 			w.t.Error("the dispatcher did not stop")
 		}
 	}
@@ -115,14 +117,10 @@ func (w *world) load(n int, l chaos.Load) []chaos.Loaded {
 	return out
 }
 
-// until waits for a condition, as long as anything may reasonably take.
+// until waits for a condition; in vain, it shows where the deliveries stand.
 func (w *world) until(what string, ok func() bool) {
 	w.t.Helper()
-	for deadline := time.Now().Add(60 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			w.t.Fatalf("waited in vain: %s\n%s", what, w.picture())
-		}
-	}
+	waittest.Until(w.t, what, ok, w.picture)
 }
 
 // picture shows where the deliveries stand, for a failing test's output.

@@ -32,6 +32,29 @@ type contract struct {
 // tested.
 func loadContract(t *testing.T) *contract {
 	t.Helper()
+	served := servedContract(t)
+	return &contract{doc: served.doc, router: served.router, seen: map[string]bool{}}
+}
+
+// servedOnce is read once for all tests: reading and routing take long.
+//
+//nolint:gochecknoglobals // what is read does not change
+var servedOnce struct {
+	sync.Once
+	contract *contract
+}
+
+func servedContract(t *testing.T) *contract {
+	t.Helper()
+	servedOnce.Do(func() { servedOnce.contract = readContract(t) })
+	if servedOnce.contract == nil {
+		t.Fatal("the document could not be read")
+	}
+	return servedOnce.contract
+}
+
+func readContract(t *testing.T) *contract {
+	t.Helper()
 	e := newEcho(t, web.Params{}, httpapi.Params{})
 	w := httptest.NewRecorder()
 	e.ServeHTTP(w, httptest.NewRequest("GET", "/v1/openapi.json", nil))
@@ -50,7 +73,7 @@ func loadContract(t *testing.T) *contract {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &contract{doc: doc, router: router, seen: map[string]bool{}}
+	return &contract{doc: doc, router: router}
 }
 
 // closeSchemas makes undocumented members a fault. In the document objects of

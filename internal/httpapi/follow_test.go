@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/secret"
@@ -80,11 +79,10 @@ func TestAnAppFollowsItsInviteToTheEnd(t *testing.T) {
 	if at, data = s.next(); at != "a2" || data["progress"] != "visited" {
 		t.Errorf("then %s %v", at, data)
 	}
-	begun := time.Now()
 	w.happens(t, id, invite.Event{Type: invite.EventConnected, Data: invite.Data{AccountID: "apn_1"}})
 	at, data = s.next()
-	if took := time.Since(begun); at != "a3" || data["status"] != "connected" || data["connection"] == nil || took > 5*time.Second {
-		t.Errorf("after %s: %s %v", took, at, data)
+	if at != "a3" || data["status"] != "connected" || data["connection"] == nil {
+		t.Errorf("in the end %s %v", at, data)
 	}
 	if at, _ := s.next(); at != "" {
 		t.Errorf("after the end comes %s", at)

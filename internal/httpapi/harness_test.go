@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -282,10 +283,13 @@ const (
 	byLink  = `{"external_user_id":"u1","app":"slack","channel":"link"}`
 )
 
-func composer() *compose.Composer {
+// composer is made once for all tests: it reads all texts.
+//
+//nolint:gochecknoglobals // what is read does not change
+var composer = sync.OnceValue(func() *compose.Composer {
 	texts := must(message.NewRenderer(templates.FS))
 	pages := must(recipientpage.New(templates.FS))
 	return must(compose.New(compose.Params{
 		PublicURL: publicURL, Messages: func(string) *message.Renderer { return texts }, Pages: func(string) *recipientpage.Pages { return pages },
 	}))
-}
+})

@@ -28,6 +28,7 @@ import (
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/track"
+	"github.com/connectlink/connectlink/internal/waittest"
 )
 
 // tracker takes callbacks of the sandbox for project "default", and mail
@@ -115,7 +116,7 @@ func (w *world) work() {
 // until asks for an invite until a member of it has a value.
 func (w *world) until(t *testing.T, id, path, want string) reply {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(waittest.Limit); ; time.Sleep(10 * time.Millisecond) {
 		r := w.call(t, w.key, "GET", "/v1/invites/"+id+"?expand=deliveries,events", "")
 		if r.at(t, path) == want {
 			return r

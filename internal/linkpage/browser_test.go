@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
@@ -20,6 +19,7 @@ import (
 	"github.com/connectlink/connectlink/internal/browsertest"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/track/tracktest"
+	"github.com/connectlink/connectlink/internal/waittest"
 )
 
 // host is not localhost: browsers make exceptions there that hide faults.
@@ -74,7 +74,7 @@ func TestBrowserFollowsTheButtonToAnotherHost(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.eventually("the beacon", func() bool { return s.Get(m.ID).Progress == invite.Visited })
-	soon, cancel := context.WithTimeout(ctx, 30*time.Second)
+	soon, cancel := context.WithTimeout(ctx, waittest.Limit)
 	defer cancel()
 	if err := chromedp.Do(soon, chromedp.Click(chromedp.CSS(`button[type=submit]`)), chromedp.WaitVisible(chromedp.CSS(`#there`))); err != nil {
 		where, _ := chromedp.Run(ctx, chromedp.Location())

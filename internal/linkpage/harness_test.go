@@ -24,6 +24,7 @@ import (
 	"github.com/connectlink/connectlink/internal/store/ledger"
 	"github.com/connectlink/connectlink/internal/track/tracktest"
 	"github.com/connectlink/connectlink/internal/visit"
+	"github.com/connectlink/connectlink/internal/waittest"
 	"github.com/connectlink/connectlink/internal/web"
 	"github.com/connectlink/connectlink/templates"
 )
@@ -169,13 +170,7 @@ func (s *site) send(method, path string, header http.Header, body io.Reader) ans
 // eventually waits for what happens beside an answer.
 func (s *site) eventually(what string, ok func() bool) {
 	s.t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
-	for !ok() {
-		if time.Now().After(deadline) {
-			s.t.Fatalf("not within 10 s: %s", what)
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
+	waittest.Until(s.t, what, ok)
 }
 
 var nonces = regexp.MustCompile(`nonce="[^"]+"`)

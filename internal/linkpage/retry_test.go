@@ -6,7 +6,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
@@ -14,6 +13,7 @@ import (
 	"github.com/connectlink/connectlink/internal/browsertest"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/track/tracktest"
+	"github.com/connectlink/connectlink/internal/waittest"
 )
 
 var retries = regexp.MustCompile(`data-retry="(\d+)"[^>]*>(?s:.*?)name="try" value="(\d+)"`)
@@ -110,7 +110,7 @@ func TestBrowserRCGoesOnByItselfOncePipedreamIsBack(t *testing.T) {
 	m := s.Invite(tracktest.Options{NoLink: true})
 	ctx := newBrowser(t)
 	quick(ctx, t)
-	soon, cancel := context.WithTimeout(ctx, 60*time.Second)
+	soon, cancel := context.WithTimeout(ctx, waittest.Limit)
 	defer cancel()
 	if err := chromedp.Do(ctx, chromedp.Navigate(s.named(t)+"/c/"+m.Code.Reveal()), chromedp.WaitVisible(chromedp.CSS(`button[type=submit]`))); err != nil {
 		t.Fatal(err)

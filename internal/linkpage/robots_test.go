@@ -20,6 +20,7 @@ import (
 	"github.com/connectlink/connectlink/internal/browsertest"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/track/tracktest"
+	"github.com/connectlink/connectlink/internal/waittest"
 )
 
 // agents are what scanners and preview robots call themselves. The first is
@@ -78,7 +79,7 @@ func asAgents(method string) func(robot, string) error {
 // load opens a page as browsers do, runs a script in it, and waits for what
 // that leads to.
 func (r robot) load(path, script, then string, press ...chromedp.Action[chromedp.Void]) error {
-	ctx, cancel := context.WithTimeout(r.tab, time.Minute) // far above what it takes
+	ctx, cancel := context.WithTimeout(r.tab, waittest.Limit) // far above what it takes
 	defer cancel()
 	u, err := url.Parse(r.s.URL)
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/connectlink/connectlink/internal/browsertest"
+	"github.com/connectlink/connectlink/internal/waittest"
 )
 
 // browser is a headless Chromium with one tab.
@@ -162,7 +163,7 @@ func TestBrowserTheBeaconComesFromAHandOnAPageThatWasVisible(t *testing.T) {
 		if d := at.Sub(start); d < time.Second {
 			t.Errorf("the beacon came after %v", d)
 		}
-	case <-time.After(30 * time.Second):
+	case <-time.After(waittest.Limit):
 		t.Fatal("no beacon came: the policy or the script is wrong")
 	}
 	// No hand, or one that a script pretends: no beacon, however long. The

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/connectlink/connectlink/internal/pipedream"
+	"github.com/connectlink/connectlink/internal/waittest"
 	"github.com/connectlink/connectlink/internal/wire/wiretest"
 )
 
@@ -63,7 +64,7 @@ func TestRetryAfterIsHonouredWithinTheCallersTime(t *testing.T) {
 		v := start(t, mint)
 		v.answers <- limited
 		began := time.Now()
-		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), waittest.Limit)
 		defer cancel()
 		if _, err := client(v).CreateToken(ctx, anyone); err != nil {
 			t.Error(err)
@@ -77,15 +78,14 @@ func TestRetryAfterIsHonouredWithinTheCallersTime(t *testing.T) {
 		var calls atomic.Int64
 		v := start(t, func(w http.ResponseWriter, r *http.Request) {
 			calls.Add(1)
-			w.Header().Set("Retry-After", "40")
+			w.Header().Set("Retry-After", "400")
 			status(429)(w, r)
 		})
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), waittest.Limit)
 		defer cancel()
-		began := time.Now()
 		_, err := client(v).CreateToken(ctx, anyone)
-		if e := fault(t, err); e.Status != 429 || e.RetryAfter != 40*time.Second || calls.Load() != 1 || time.Since(began) > 10*time.Second {
-			t.Errorf("%v (wait %s) after %d calls and %s; want to hear of it at once", err, e.RetryAfter, calls.Load(), time.Since(began))
+		if e := fault(t, err); e.Status != 429 || e.RetryAfter != 400*time.Second || calls.Load() != 1 || ctx.Err() != nil {
+			t.Errorf("%v (wait %s) after %d calls, the caller's time over: %t; want to hear of it before", err, e.RetryAfter, calls.Load(), ctx.Err() != nil)
 		}
 	})
 }
@@ -160,8 +160,7 @@ func TestNetworkFaultsArePassing(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	c := client(nil, func(p *pipedream.Params) { p.BaseURL = wiretest.Ending(t, wiretest.Silence).URL })
-	began := time.Now()
-	if e := fault(t, errOf(c.CreateToken(ctx, anyone))); e.Kind != pipedream.Passing || time.Since(began) > 5*time.Second {
-		t.Errorf("silence: %v after %s", e, time.Since(began))
+	if e := fault(t, errOf(c.CreateToken(ctx, anyone))); e.Kind != pipedream.Passing {
+		t.Errorf("silence: %v", e)
 	}
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/postgrestest"
+	"github.com/connectlink/connectlink/internal/waittest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -25,7 +26,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 var quiet = slog.New(slog.DiscardHandler)
 
 // patience is how long asynchronous things may take on a busy machine.
-const patience = 15 * time.Second
+const patience = waittest.Limit
 
 func open(t *testing.T, p postgres.Params) *pgxpool.Pool {
 	t.Helper()

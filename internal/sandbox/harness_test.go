@@ -19,6 +19,7 @@ import (
 	"github.com/connectlink/connectlink/internal/postgrestest"
 	"github.com/connectlink/connectlink/internal/sandbox"
 	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/waittest"
 )
 
 // world is a sandbox on real listeners, with a product that only listens.
@@ -137,13 +138,7 @@ func (p *product) requests(prefix string) []received {
 // eventually polls until ok, or fails with what.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
-	for !ok() {
-		if time.Now().After(deadline) {
-			t.Fatalf("not in time: %s", what)
-		}
-		time.Sleep(3 * time.Millisecond)
-	}
+	waittest.Until(t, what, ok)
 }
 
 // answer is a response read wholly.

@@ -70,7 +70,7 @@ func TestDocumentsNameVariablesThatExist(t *testing.T) {
 	known := []string{
 		"CONNECTLINK_STATE_DIR", "CONNECTLINK_TEST_DATABASE_URL", "CONNECTLINK_API_KEY", "CONNECTLINK_API_URL", "CONNECTLINK_DEV_POSTGRES", "CONNECTLINK_SCREENSHOTS",
 		"CONNECTLINK_BENCH_ROWS", "CONNECTLINK_BENCH_PLANS", "CONNECTLINK_BENCH_DATABASE_URL", // the console's benchmark
-		"CONNECTLINK_FUZZ_ROUNDS", "CONNECTLINK_TEST_BROWSER", // the long form of a test, tests with a browser
+		"CONNECTLINK_FUZZ_ROUNDS", "CONNECTLINK_TEST_LONG", "CONNECTLINK_TEST_BROWSER", // tests in their long form, tests with a browser
 		"CONNECTLINK_URL", "CONNECTLINK_HEALTHCHECK_URL", "POSTGRES_PASSWORD_FILE", // Postgres' own image
 	}
 	for _, o := range config.Describe() {

@@ -11,11 +11,12 @@ import (
 	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/store/find"
 	"github.com/connectlink/connectlink/internal/track/tracktest"
+	"github.com/connectlink/connectlink/internal/waittest"
 	"github.com/connectlink/connectlink/internal/watch"
 )
 
 // patience bounds what happens by itself; no test takes it when all is well.
-const patience = 20 * time.Second
+const patience = waittest.Limit
 
 // world is a database and the processes on it.
 type world struct {

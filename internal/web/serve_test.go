@@ -12,6 +12,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/connectlink/connectlink/internal/waittest"
 	"github.com/connectlink/connectlink/internal/web"
 )
 
@@ -131,7 +132,7 @@ func TestARouteMayWaitLongerThanReadingAndTheDefaultTake(t *testing.T) {
 	}
 	select {
 	case <-left:
-	case <-time.After(10 * time.Second):
+	case <-time.After(waittest.Limit):
 		t.Error("the caller's leaving was not noticed")
 	}
 }

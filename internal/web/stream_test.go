@@ -15,6 +15,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/connectlink/connectlink/internal/waittest"
 	"github.com/connectlink/connectlink/internal/web"
 )
 
@@ -80,11 +81,7 @@ func block(t *testing.T, r *bufio.Reader) string {
 
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("not within 10 s: %s", what)
-		}
-	}
+	waittest.Until(t, what, ok)
 }
 
 func TestAStreamTellsWhatIsNewAndOutlivesTheServersTimeLimits(t *testing.T) {

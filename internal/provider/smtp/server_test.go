@@ -13,6 +13,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/connectlink/connectlink/internal/waittest"
 )
 
 // hangUp and silence are answers that are none.
@@ -264,7 +266,7 @@ func (s *server) saw(verb string) bool {
 // said waits until the server has seen a verb.
 func (s *server) waitFor(verb string) {
 	s.t.Helper()
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(waittest.Limit); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		if s.saw(verb) {
 			return
 		}
