@@ -36,7 +36,7 @@ func (a *api) listInvites(c echo.Context, q *params) error {
 		CreatedAfter:  q.moment("created[gte]"),
 		CreatedBefore: q.moment("created[lt]"),
 	}
-	if user := q.text("external_user_id", 1000); user != "" {
+	if user := q.chars("external_user_id", 250); user != "" {
 		filter.User = find.NewUser(a.Box, p.Place, user)
 	}
 	for _, s := range q.words("status", enumNames(invite.Statuses())...) {

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/labstack/echo/v4"
 
@@ -75,6 +76,16 @@ func (q *params) text(name string, limit int) string {
 	v := q.values.Get(name)
 	if len(v) > limit {
 		q.add(name, invite.FaultTooLong, "at most %d bytes", limit)
+		return ""
+	}
+	return v
+}
+
+// chars is text whose length is bounded as the document counts it.
+func (q *params) chars(name string, limit int) string {
+	v := q.values.Get(name)
+	if n := utf8.RuneCountInString(v); n > limit {
+		q.add(name, invite.FaultTooLong, "at most %d characters, these are %d", limit, n)
 		return ""
 	}
 	return v

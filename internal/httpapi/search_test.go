@@ -84,6 +84,7 @@ func TestF09SearchByBodyRefusesFaultsWithTheirPlace(t *testing.T) {
 		`{"recipient":""}`: "/recipient", `{"external_user_id":""}`: "/external_user_id", `{"status":[""]}`: "/status", `{"status":[]}`: "/status",
 		`{"created":{"gte":""}}`: "/created/gte", `{"app":""}`: "/app", `{"channel":""}`: "/channel", `{"reason":""}`: "/reason",
 		`{"stauts":["active"]}`: "/stauts", `{"limit":1,"limit":2}`: "/limit", `{"app":"` + strings.Repeat("x", 101) + `"}`: "/app",
+		`{"external_user_id":"` + strings.Repeat("x", 251) + `"}`: "/external_user_id",
 	} {
 		r := w.call(t, w.key, "POST", "/v1/invites/search", body)
 		if r.status != 422 || r.at(t, "errors.0.pointer") != pointer {
