@@ -14,6 +14,7 @@ import (
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/resource"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/store/find"
 	"github.com/connectlink/connectlink/internal/store/suppression"
@@ -40,7 +41,7 @@ type Export struct {
 
 // Record is one invite with all that belongs to it.
 type Record struct {
-	find.Resource
+	resource.Invite
 	Deliveries []DeliveryRecord `json:"deliveries"`
 	Attempts   []AttemptRecord  `json:"attempts"`
 	Events     []EventRecord    `json:"events"`
@@ -54,7 +55,7 @@ type DeliveryRecord struct {
 	Kind      string                `json:"kind"`
 	Channel   invite.Channel        `json:"channel"`
 	Status    invite.DeliveryStatus `json:"status"`
-	Reason    *find.ReasonResource  `json:"reason"`
+	Reason    *resource.Reason      `json:"reason"`
 	CreatedAt time.Time             `json:"created_at"`
 	UpdatedAt time.Time             `json:"updated_at"`
 }
@@ -176,7 +177,7 @@ func (s *Service) record(ctx context.Context, p access.Principal, id invite.ID) 
 		return Record{}, nil, err
 	}
 	// Links are credentials, not facts about a person.
-	shown, err := find.Present(s.p.Box, inv, find.Links{})
+	shown, err := resource.Present(s.p.Box, inv, resource.Links{})
 	if err == nil && shown.Unreadable {
 		// A list may show what can be read; an export that says it is everything may not.
 		err = fmt.Errorf("export invite %s: %w", id, find.ErrUnreadable)
@@ -184,7 +185,7 @@ func (s *Service) record(ctx context.Context, p access.Principal, id invite.ID) 
 	if err != nil {
 		return Record{}, nil, err
 	}
-	r := Record{Resource: shown, Deliveries: []DeliveryRecord{}, Attempts: []AttemptRecord{}, Events: []EventRecord{}, Callbacks: []CallbackRecord{}}
+	r := Record{Invite: shown, Deliveries: []DeliveryRecord{}, Attempts: []AttemptRecord{}, Events: []EventRecord{}, Callbacks: []CallbackRecord{}}
 	deliveries, err := find.Deliveries(ctx, s.p.DB, id)
 	if err != nil {
 		return r, nil, err
@@ -192,7 +193,7 @@ func (s *Service) record(ctx context.Context, p access.Principal, id invite.ID) 
 	for _, d := range deliveries {
 		r.Deliveries = append(r.Deliveries, DeliveryRecord{
 			ID: d.ID, Number: d.Number, Kind: d.Kind, Channel: d.Channel, Status: d.Status,
-			Reason: find.PresentReason(d.Reason, d.Status, d.ProviderCode), CreatedAt: d.CreatedAt.UTC(), UpdatedAt: d.UpdatedAt.UTC(),
+			Reason: resource.PresentReason(d.Reason, d.Status, d.ProviderCode), CreatedAt: d.CreatedAt.UTC(), UpdatedAt: d.UpdatedAt.UTC(),
 		})
 	}
 	if err := s.attempts(ctx, &r); err != nil {

@@ -9,7 +9,7 @@ import (
 
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/invite"
-	"github.com/connectlink/connectlink/internal/store/find"
+	"github.com/connectlink/connectlink/internal/resource"
 )
 
 // advanceRequest is the body of POST /v1/test_helpers/invites/{id}/advance.
@@ -51,7 +51,7 @@ func (a *api) advance(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	r, err := find.Present(a.Box, inv, find.Links{Show: p.Can(access.LinksRead), PublicURL: a.PublicURL})
+	r, err := resource.Present(a.Box, inv, resource.Links{Show: p.Can(access.LinksRead), PublicURL: a.PublicURL})
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/grant"
 	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/resource"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/store/find"
 	"github.com/connectlink/connectlink/internal/visit"
@@ -145,7 +146,7 @@ type clientShape struct {
 	Livemode   bool              `json:"livemode"`
 	Status     invite.Status     `json:"status"`
 	Progress   invite.Progress   `json:"progress"`
-	App        find.AppResource  `json:"app"`
+	App        resource.App      `json:"app"`
 	ExpiresAt  *time.Time        `json:"expires_at"`
 	Connection *clientConnection `json:"connection"`
 	Version    int               `json:"version"`
@@ -267,7 +268,7 @@ func matchesTag(known, tag string) bool {
 func presentClient(inv find.Invite) clientShape {
 	s := clientShape{
 		Object: "client_invite", ID: inv.ID, Livemode: inv.Live, Status: inv.Status, Progress: inv.Progress,
-		App: find.AppResource{Slug: inv.AppSlug, Name: inv.AppName}, Version: inv.Version,
+		App: resource.App{Slug: inv.AppSlug, Name: inv.AppName}, Version: inv.Version,
 	}
 	if inv.AppLogoURL != "" {
 		s.App.LogoURL = &inv.AppLogoURL

@@ -11,7 +11,7 @@ import (
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/issue"
-	"github.com/connectlink/connectlink/internal/store/find"
+	"github.com/connectlink/connectlink/internal/resource"
 )
 
 func (a *api) create(c echo.Context) error {
@@ -77,7 +77,7 @@ func (a *api) answered(c echo.Context, made issue.Answer) error {
 
 // madeShape is an invite as the answer of a create or a resend has it.
 type madeShape struct {
-	find.Resource
+	resource.Invite
 	Warnings []issue.Warning `json:"warnings,omitempty"`
 }
 
@@ -132,7 +132,7 @@ func (a *api) revoke(c echo.Context) error {
 
 // expanded is an invite with what expand asked for.
 type expanded struct {
-	find.Resource
+	resource.Invite
 	Deliveries *[]deliveryShape `json:"deliveries,omitempty"`
 	Events     *[]eventShape    `json:"events,omitempty"`
 }
@@ -152,11 +152,11 @@ func (a *api) get(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	r, err := find.Present(a.Box, inv, find.Links{Show: p.Can(access.LinksRead), PublicURL: a.PublicURL})
+	r, err := resource.Present(a.Box, inv, resource.Links{Show: p.Can(access.LinksRead), PublicURL: a.PublicURL})
 	if err != nil {
 		return err
 	}
-	out := expanded{Resource: r}
+	out := expanded{Invite: r}
 	if slices.Contains(expand, "deliveries") {
 		shapes, err := a.deliveriesOf(ctx, id)
 		if err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/issue"
+	"github.com/connectlink/connectlink/internal/resource"
 	"github.com/connectlink/connectlink/internal/store/find"
 )
 
@@ -62,9 +63,9 @@ func (a *api) listInvites(c echo.Context, q *params) error {
 	if err != nil {
 		return err
 	}
-	shapes := make([]find.Resource, 0, len(page))
+	shapes := make([]resource.Invite, 0, len(page))
 	for _, inv := range page {
-		r, err := find.Present(a.Box, inv, find.Links{}) // never links in lists
+		r, err := resource.Present(a.Box, inv, resource.Links{}) // never links in lists
 		if err != nil {
 			return err
 		}

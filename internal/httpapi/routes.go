@@ -12,10 +12,10 @@ import (
 	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/required"
+	"github.com/connectlink/connectlink/internal/resource"
 	"github.com/connectlink/connectlink/internal/sandbox"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/secret"
-	"github.com/connectlink/connectlink/internal/store/find"
 	"github.com/connectlink/connectlink/internal/web"
 )
 
@@ -23,7 +23,7 @@ import (
 type Invites interface {
 	Create(ctx context.Context, p access.Principal, req issue.CreateRequest, meta issue.Meta) (issue.Answer, error)
 	Resend(ctx context.Context, p access.Principal, id invite.ID, req issue.ResendRequest, meta issue.Meta) (issue.Answer, error)
-	Revoke(ctx context.Context, p access.Principal, id invite.ID, req issue.RevokeRequest, meta issue.Meta) (find.Resource, error)
+	Revoke(ctx context.Context, p access.Principal, id invite.ID, req issue.RevokeRequest, meta issue.Meta) (resource.Invite, error)
 }
 
 // Callbacks takes what providers report; *track.Tracker does. A nil error

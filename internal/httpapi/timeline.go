@@ -10,6 +10,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/resource"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/store/find"
 )
@@ -44,7 +45,7 @@ type deliveryShape struct {
 	Kind              string                `json:"kind"`
 	Channel           invite.Channel        `json:"channel"`
 	Status            invite.DeliveryStatus `json:"status"`
-	Reason            *find.ReasonResource  `json:"reason"`
+	Reason            *resource.Reason      `json:"reason"`
 	Provider          *string               `json:"provider"`
 	ProviderMessageID *string               `json:"provider_message_id"`
 	Attempts          int                   `json:"attempts"`
@@ -130,7 +131,7 @@ func (a *api) deliveriesOf(ctx context.Context, id invite.ID) ([]deliveryShape, 
 func shapeOf(d find.Delivery) deliveryShape {
 	s := deliveryShape{
 		ID: d.ID, Object: "delivery", InviteID: d.InviteID, Number: d.Number, Kind: d.Kind, Channel: d.Channel, Status: d.Status,
-		Reason: find.PresentReason(d.Reason, d.Status, d.ProviderCode), Provider: orNull(d.Provider),
+		Reason: resource.PresentReason(d.Reason, d.Status, d.ProviderCode), Provider: orNull(d.Provider),
 		ProviderMessageID: orNull(d.ProviderMessageID), Attempts: d.Attempts,
 		CreatedAt: d.CreatedAt.UTC(), UpdatedAt: d.UpdatedAt.UTC(),
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/mint"
+	"github.com/connectlink/connectlink/internal/resource"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/store/find"
@@ -110,7 +111,7 @@ func (s *Service) create(ctx context.Context, p access.Principal, o order, idem 
 	if row.Delivery != nil && o.sendAt.IsZero() {
 		s.p.Wake(row.Delivery.Lane)
 	}
-	r, err := find.Present(s.p.Box, fresh(row, in), s.links(p))
+	r, err := resource.Present(s.p.Box, fresh(row, in), s.links(p))
 	return Answer{Invite: r, Status: status}, err
 }
 

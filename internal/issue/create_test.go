@@ -16,6 +16,7 @@ import (
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/issue"
+	"github.com/connectlink/connectlink/internal/resource"
 	"github.com/connectlink/connectlink/internal/store/find"
 )
 
@@ -80,7 +81,7 @@ func TestCreateStoresEverythingAndAnswersTheLinks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := find.Present(w.box, read, find.Links{Show: true, PublicURL: publicURL})
+	again, err := resource.Present(w.box, read, resource.Links{Show: true, PublicURL: publicURL})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/resource"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/store/find"
@@ -151,7 +152,7 @@ func (s *Service) replayed(ctx context.Context, p access.Principal, idem ledger.
 	if err != nil {
 		return Answer{}, notFound(err, was.InviteID)
 	}
-	a.Invite, err = find.Present(s.p.Box, inv, s.links(p))
+	a.Invite, err = resource.Present(s.p.Box, inv, s.links(p))
 	return a, err
 }
 

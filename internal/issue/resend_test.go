@@ -6,12 +6,12 @@ import (
 
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/issue"
-	"github.com/connectlink/connectlink/internal/store/find"
+	"github.com/connectlink/connectlink/internal/resource"
 	"github.com/connectlink/connectlink/internal/store/ledger"
 )
 
 // created makes an invite and lets its message leave.
-func (w *world) created(s *issue.Service, req issue.CreateRequest) find.Resource {
+func (w *world) created(s *issue.Service, req issue.CreateRequest) resource.Invite {
 	w.t.Helper()
 	a, err := s.Create(w.t.Context(), w.key, req, issue.Meta{})
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/connectlink/connectlink/internal/contact"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/resource"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/store/find"
 	"github.com/connectlink/connectlink/internal/store/ledger"
@@ -19,14 +20,14 @@ import (
 // connect link that was handed out already cannot be cancelled: the answer's
 // connect_link_open_until says until when it works. Errors, as *invite.Error:
 // invite_not_found, invite_not_revocable, faults.
-func (s *Service) Revoke(ctx context.Context, p access.Principal, id invite.ID, req RevokeRequest, meta Meta) (find.Resource, error) {
+func (s *Service) Revoke(ctx context.Context, p access.Principal, id invite.ID, req RevokeRequest, meta Meta) (resource.Invite, error) {
 	var f faults
 	reason := shown(&f, "/reason", req.Reason, maxReason)
 	if err := f.err(); err != nil {
-		return find.Resource{}, err
+		return resource.Invite{}, err
 	}
 	if _, err := find.Get(ctx, s.p.DB, p.Place, id); err != nil {
-		return find.Resource{}, notFound(err, id)
+		return resource.Invite{}, notFound(err, id)
 	}
 	err := postgres.InTx(ctx, s.p.DB, func(tx pgx.Tx) error {
 		l, err := ledger.Lock(ctx, tx, id)
@@ -55,10 +56,10 @@ func (s *Service) Revoke(ctx context.Context, p access.Principal, id invite.ID, 
 		return s.p.Publish(ctx, tx, applied)
 	})
 	if errors.Is(err, ledger.ErrNotFound) {
-		return find.Resource{}, notFound(find.ErrNotFound, id)
+		return resource.Invite{}, notFound(find.ErrNotFound, id)
 	}
 	if err != nil {
-		return find.Resource{}, err
+		return resource.Invite{}, err
 	}
 	return s.present(ctx, p, id)
 }

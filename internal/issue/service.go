@@ -15,6 +15,7 @@ import (
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/mint"
 	"github.com/connectlink/connectlink/internal/required"
+	"github.com/connectlink/connectlink/internal/resource"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/store/find"
 	"github.com/connectlink/connectlink/internal/store/ledger"
@@ -69,7 +70,7 @@ func New(p Params) (*Service, error) {
 
 // Answer is what a create is answered with.
 type Answer struct {
-	Invite   find.Resource
+	Invite   resource.Invite
 	Status   int // 201, 202 when minting must be retried, 200 for if_active=return
 	Replayed bool
 	// Warnings list the texts that recipients read differently from the
@@ -94,14 +95,14 @@ func (s *Service) minter(p access.Principal) (*mint.Minter, error) {
 }
 
 // present reads an invite and gives it the shape its asker may see.
-func (s *Service) present(ctx context.Context, p access.Principal, id invite.ID) (find.Resource, error) {
+func (s *Service) present(ctx context.Context, p access.Principal, id invite.ID) (resource.Invite, error) {
 	inv, err := find.Get(ctx, s.p.DB, p.Place, id)
 	if err != nil {
-		return find.Resource{}, notFound(err, id)
+		return resource.Invite{}, notFound(err, id)
 	}
-	return find.Present(s.p.Box, inv, s.links(p))
+	return resource.Present(s.p.Box, inv, s.links(p))
 }
 
-func (s *Service) links(p access.Principal) find.Links {
-	return find.Links{Show: p.Can(access.LinksRead), PublicURL: s.p.PublicURL}
+func (s *Service) links(p access.Principal) resource.Links {
+	return resource.Links{Show: p.Can(access.LinksRead), PublicURL: s.p.PublicURL}
 }

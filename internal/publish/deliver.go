@@ -15,6 +15,7 @@ import (
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/job"
 	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/resource"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/store/find"
 	"github.com/connectlink/connectlink/internal/wire"
@@ -53,7 +54,7 @@ type body struct {
 }
 
 type data struct {
-	Invite find.Resource `json:"invite"`
+	Invite resource.Invite `json:"invite"`
 }
 
 // ErrGone: the endpoint no longer exists; trying again is pointless.
@@ -95,12 +96,12 @@ func (c *Courier) bodyOf(j job.Publish, inv find.Invite, createdAt time.Time) ([
 }
 
 func encodeBody(box *seal.Box, j job.Publish, inv find.Invite, createdAt time.Time) ([]byte, error) {
-	resource, err := find.Present(box, inv, find.Links{})
+	shown, err := resource.Present(box, inv, resource.Links{})
 	if err != nil {
 		return nil, err
 	}
 	raw, err := json.Marshal(body{
-		ID: j.EventID, Type: j.Type, CreatedAt: createdAt.UTC(), Livemode: inv.Live, Data: data{resource},
+		ID: j.EventID, Type: j.Type, CreatedAt: createdAt.UTC(), Livemode: inv.Live, Data: data{shown},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("encode event %s: %w", j.EventID, err)

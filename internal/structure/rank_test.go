@@ -21,7 +21,7 @@ func rows() [][]string {
 		{"httpapi", "linkpage", "console", "worker"},
 		{"web"},
 		{"issue", "visit", "dispatch", "track", "publish", "grant", "suppress", "unmask", "erase", "pause"},
-		{"mint", "watch", "compose"},
+		{"mint", "watch", "compose", "resource"},
 		{"store/ledger", "store/queue", "store/account", "store/find", "store/suppression", "pipedream", "provider/*", "oidc", "sandbox"},
 		{"provider", "store/userid", "page"},
 		{"postgres", "message", "job", "access", "seal", "limit", "contact", "wire"},

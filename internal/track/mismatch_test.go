@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/connectlink/connectlink/internal/invite"
-	"github.com/connectlink/connectlink/internal/store/find"
+	"github.com/connectlink/connectlink/internal/resource"
 	"github.com/connectlink/connectlink/internal/track/tracktest"
 )
 
@@ -37,7 +37,7 @@ func TestAnAccountOfAnotherMailboxIsToldAndStopsNothing(t *testing.T) {
 			if inv.Status != invite.Connected || w.published(invite.EffectPublishConnected) != 1 {
 				t.Fatalf("invite is %s", inv.Status)
 			}
-			r, err := find.Present(w.Box, inv, find.Links{})
+			r, err := resource.Present(w.Box, inv, resource.Links{})
 			if err != nil || r.Connection.Mismatch != c.other {
 				t.Errorf("mismatch %t, %v", r.Connection.Mismatch, err)
 			}

@@ -13,6 +13,7 @@ import (
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/required"
+	"github.com/connectlink/connectlink/internal/resource"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/store/account"
@@ -154,7 +155,7 @@ func (s *Service) Link(ctx context.Context, by access.Principal, id invite.ID, w
 		if err != nil {
 			return err
 		}
-		link = find.InviteURL(s.p.PublicURL, secret.New(string(code)))
+		link = resource.InviteURL(s.p.PublicURL, secret.New(string(code)))
 		if err := account.InsertAudit(ctx, tx, account.Entry{By: by, Act: access.ActCopyLink, Target: id.String(), Invite: id, Why: string(why)}); err != nil {
 			return err
 		}

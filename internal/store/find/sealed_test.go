@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/resource"
 	"github.com/connectlink/connectlink/internal/store/find"
 	"github.com/connectlink/connectlink/internal/store/userid"
 )
@@ -47,7 +48,7 @@ func TestF09InvitesOfAUserAreFoundWhateverTheirKind(t *testing.T) {
 		var ids []invite.ID
 		for _, inv := range list {
 			ids = append(ids, inv.ID)
-			r, failed := find.Present(a.box, inv, find.Links{})
+			r, failed := resource.Present(a.box, inv, resource.Links{})
 			if failed != nil || r.ExternalUserID == nil || *r.ExternalUserID != of.user || r.Unreadable {
 				t.Errorf("%s: %s is shown as of %v, %v", name, inv.ID, r.ExternalUserID, failed)
 			}
@@ -102,7 +103,7 @@ func TestF06AUserThatCannotBeOpenedHidesNoOther(t *testing.T) {
 				t.Fatalf("%d invites, %v", len(list), err)
 			}
 			for _, inv := range list {
-				r, err := find.Present(a.box, inv, find.Links{})
+				r, err := resource.Present(a.box, inv, resource.Links{})
 				damaged := inv.ID == s.id
 				if err != nil || r.Unreadable != damaged || (r.ExternalUserID == nil) != damaged || r.Recipient == nil || r.Recipient.Email != "pat@customer.example" {
 					t.Errorf("%s (the good one is %s): %+v, %v", inv.ID, good.id, r, err)

@@ -1,8 +1,6 @@
-package find
+package resource
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
@@ -10,10 +8,11 @@ import (
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/secret"
+	"github.com/connectlink/connectlink/internal/store/find"
 )
 
-// Resource is an invite in the shape that callers see.
-type Resource struct {
+// Invite is an invite in the shape that callers see.
+type Invite struct {
 	ID                   invite.ID          `json:"id"`
 	Object               string             `json:"object"`
 	Livemode             bool               `json:"livemode"`
@@ -23,9 +22,9 @@ type Resource struct {
 	Channel              invite.Channel     `json:"channel"`
 	Recipient            *invite.Recipient  `json:"recipient"`        // null once erased
 	ExternalUserID       *string            `json:"external_user_id"` // null only where Unreadable
-	App                  AppResource        `json:"app"`
+	App                  App                `json:"app"`
 	OAuthAppID           *string            `json:"oauth_app_id"`
-	Inviter              *InviterResource   `json:"inviter"`
+	Inviter              *Inviter           `json:"inviter"`
 	InitiatedBy          invite.InitiatedBy `json:"initiated_by"`
 	Reason               *string            `json:"reason"`
 	Note                 *string            `json:"note"`
@@ -33,39 +32,39 @@ type Resource struct {
 	ConnectLinkExpiresAt *time.Time         `json:"connect_link_expires_at"`
 	// ConnectLinkOpenUntil: a connect link that was given out cannot be
 	// cancelled; it works until then, in any status.
-	ConnectLinkOpenUntil *time.Time         `json:"connect_link_open_until"`
-	InviteLink           *InviteLink        `json:"invite_link"`
-	LinkType             invite.LinkType    `json:"link_type"`
-	Verify               invite.Verify      `json:"verify"`
-	ExpiresAt            *time.Time         `json:"expires_at"`
-	Delivery             *DeliveryResource  `json:"delivery"`
-	Connection           *Connection        `json:"connection"`
-	ResendCount          int                `json:"resend_count"`
-	ReplacedBy           *string            `json:"replaced_by"`
-	ReturnURL            *string            `json:"return_url"`
-	Metadata             map[string]string  `json:"metadata"`
-	Version              int                `json:"version"`
-	CreatedAt            time.Time          `json:"created_at"`
-	UpdatedAt            time.Time          `json:"updated_at"`
-	RevokedAt            *time.Time         `json:"revoked_at"`
-	SendAt               *time.Time         `json:"send_at"`   // when it is or was to be sent; null: at once
-	Fallback             *FallbackResource  `json:"fallback"`  // as it was asked for, used or not
-	Reminders            *RemindersResource `json:"reminders"` // null where none were asked for
+	ConnectLinkOpenUntil *time.Time        `json:"connect_link_open_until"`
+	InviteLink           *InviteLink       `json:"invite_link"`
+	LinkType             invite.LinkType   `json:"link_type"`
+	Verify               invite.Verify     `json:"verify"`
+	ExpiresAt            *time.Time        `json:"expires_at"`
+	Delivery             *Delivery         `json:"delivery"`
+	Connection           *Connection       `json:"connection"`
+	ResendCount          int               `json:"resend_count"`
+	ReplacedBy           *string           `json:"replaced_by"`
+	ReturnURL            *string           `json:"return_url"`
+	Metadata             map[string]string `json:"metadata"`
+	Version              int               `json:"version"`
+	CreatedAt            time.Time         `json:"created_at"`
+	UpdatedAt            time.Time         `json:"updated_at"`
+	RevokedAt            *time.Time        `json:"revoked_at"`
+	SendAt               *time.Time        `json:"send_at"`   // when it is or was to be sent; null: at once
+	Fallback             *Fallback         `json:"fallback"`  // as it was asked for, used or not
+	Reminders            *Reminders        `json:"reminders"` // null where none were asked for
 	// Unreadable: a part of it cannot be opened with this service's keys, and is
 	// left out; absent where all can be read.
 	Unreadable bool       `json:"unreadable,omitempty"`
 	ErasedAt   *time.Time `json:"erased_at"` // when the personal data was erased; external_user_id is an opaque token from then on
 }
 
-// AppResource is the app to be connected.
-type AppResource struct {
+// App is the app to be connected.
+type App struct {
 	Slug    string  `json:"slug"`
 	Name    string  `json:"name"`
 	LogoURL *string `json:"logo_url"`
 }
 
-// InviterResource is the person at the product who asks.
-type InviterResource struct {
+// Inviter is the person at the product who asks.
+type Inviter struct {
 	Name string `json:"name"`
 }
 
@@ -74,31 +73,31 @@ type InviteLink struct {
 	URL string `json:"url"`
 }
 
-// FallbackResource is the other channel to turn to.
-type FallbackResource struct {
+// Fallback is the other channel to turn to.
+type Fallback struct {
 	Channel invite.Channel       `json:"channel"`
 	After   invite.FallbackAfter `json:"after"`
 	DelayS  int                  `json:"delay_s"`
 }
 
-// RemindersResource is the number of reminders requested and sent.
-type RemindersResource struct {
+// Reminders is the number of reminders requested and sent.
+type Reminders struct {
 	Count int `json:"count"`
 	Sent  int `json:"sent"`
 }
 
-// DeliveryResource is the latest message's standing.
-type DeliveryResource struct {
+// Delivery is the latest message's standing.
+type Delivery struct {
 	ID        invite.DeliveryID     `json:"id"`
 	Channel   invite.Channel        `json:"channel"`
 	Status    invite.DeliveryStatus `json:"status"`
 	Provider  *string               `json:"provider"`
-	Reason    *ReasonResource       `json:"reason"`
+	Reason    *Reason               `json:"reason"`
 	UpdatedAt time.Time             `json:"updated_at"`
 }
 
-// ReasonResource says in words why a message did not do its work.
-type ReasonResource struct {
+// Reason says in words why a message did not do its work.
+type Reason struct {
 	Code         invite.Reason `json:"code"`
 	Title        string        `json:"title"`
 	Advice       string        `json:"advice"`
@@ -116,37 +115,17 @@ type Connection struct {
 	Mismatch bool `json:"mismatch"`
 }
 
-// Links selects the links in a Resource.
+// Links selects the links in an Invite.
 type Links struct {
 	Show      bool   // the asker holds links:read, and asked for one invite
 	PublicURL string // empty where no invite link can work
 }
 
-// Open decrypts an invite's content; the zero Content once it was erased.
-func Open(box *seal.Box, id invite.ID, sealed []byte) (invite.Content, error) {
-	var c invite.Content
-	if sealed == nil {
-		return c, nil
-	}
-	plain, err := box.Open(sealed, seal.AD{Column: "invites.content", ID: id.UUID()})
-	if err != nil {
-		return c, fmt.Errorf("open content of invite %s: %w: %w", id, ErrUnreadable, err)
-	}
-	if err := json.Unmarshal(plain, &c); err != nil {
-		return c, fmt.Errorf("decode content of invite %s: %w: not the JSON that was stored", id, ErrUnreadable)
-	}
-	return c, nil
-}
-
-// ErrUnreadable means that a sealed value cannot be opened: it was cut off, or
-// its key is no longer in the keyset.
-var ErrUnreadable = errors.New("cannot be opened with this keyset")
-
 // Present opens what the asker may see and gives an invite its public shape. What
 // cannot be opened is left out and the invite is marked: one damaged row must not
 // hide the others of a list.
-func Present(box *seal.Box, inv Invite, links Links) (Resource, error) {
-	content, err := Open(box, inv.ID, inv.Content)
+func Present(box *seal.Box, inv find.Invite, links Links) (Invite, error) {
+	content, err := find.Open(box, inv.ID, inv.Content)
 	if err != nil {
 		content, inv.Content = invite.Content{}, nil
 	}
@@ -155,10 +134,10 @@ func Present(box *seal.Box, inv Invite, links Links) (Resource, error) {
 	if err != nil {
 		unreadable = true
 	}
-	r := Resource{
+	r := Invite{
 		ID: inv.ID, Object: "invite", Livemode: inv.Live, PipedreamEnvironment: inv.Environment,
 		Status: inv.Status, Progress: inv.Progress, Channel: inv.Channel, ExternalUserID: orNil(user),
-		App:        AppResource{Slug: inv.AppSlug, Name: inv.AppName, LogoURL: orNil(inv.AppLogoURL)},
+		App:        App{Slug: inv.AppSlug, Name: inv.AppName, LogoURL: orNil(inv.AppLogoURL)},
 		OAuthAppID: orNil(inv.OAuthAppID), InitiatedBy: inv.InitiatedBy, Reason: orNil(content.Reason), Note: orNil(content.Note),
 		LinkType: inv.LinkType, Verify: inv.Verify, ExpiresAt: utc(inv.ExpiresAt), ResendCount: inv.ResendCount,
 		ReplacedBy: orNil(inv.ReplacedBy.String()), ReturnURL: orNil(content.ReturnURL), Metadata: content.Metadata,
@@ -172,10 +151,10 @@ func Present(box *seal.Box, inv Invite, links Links) (Resource, error) {
 		r.Recipient = &content.Recipient
 	}
 	if content.Inviter != "" {
-		r.Inviter = &InviterResource{Name: content.Inviter}
+		r.Inviter = &Inviter{Name: content.Inviter}
 	}
 	if inv.Reminders > 0 {
-		r.Reminders = &RemindersResource{Count: inv.Reminders, Sent: inv.Reminded}
+		r.Reminders = &Reminders{Count: inv.Reminders, Sent: inv.Reminded}
 	}
 	r.Delivery, r.Fallback = presentDelivery(inv), presentFallback(inv)
 	if err := r.connection(box, inv, content.Recipient.Email); err != nil {
@@ -188,11 +167,11 @@ func Present(box *seal.Box, inv Invite, links Links) (Resource, error) {
 	return r, nil
 }
 
-func presentDelivery(inv Invite) *DeliveryResource {
+func presentDelivery(inv find.Invite) *Delivery {
 	if inv.DeliveryID.IsZero() {
 		return nil
 	}
-	return &DeliveryResource{
+	return &Delivery{
 		ID: inv.DeliveryID, Channel: invite.Channel(*inv.DeliveryChannel), Status: invite.DeliveryStatus(*inv.DeliveryStatus),
 		Provider: orNil(*inv.DeliveryProvider), Reason: PresentReason(invite.Reason(*inv.DeliveryReason), invite.DeliveryStatus(*inv.DeliveryStatus), *inv.DeliveryCode),
 		UpdatedAt: inv.DeliveryUpdated.UTC(),
@@ -202,7 +181,7 @@ func presentDelivery(inv Invite) *DeliveryResource {
 // presentFallback returns the requested fallback. The row forgets the channel
 // once the fallback was sent; it is always the other channel than the first
 // message's.
-func presentFallback(inv Invite) *FallbackResource {
+func presentFallback(inv find.Invite) *Fallback {
 	if inv.FallbackAfter == "" || inv.FirstChannel == nil {
 		return nil
 	}
@@ -210,20 +189,20 @@ func presentFallback(inv Invite) *FallbackResource {
 	if *inv.FirstChannel == string(invite.SMS) {
 		other = invite.Email
 	}
-	return &FallbackResource{Channel: other, After: invite.FallbackAfter(inv.FallbackAfter), DelayS: int(inv.FallbackDelayS)}
+	return &Fallback{Channel: other, After: invite.FallbackAfter(inv.FallbackAfter), DelayS: int(inv.FallbackDelayS)}
 }
 
 // PresentReason puts the reason of a delivery in this status into words; nil when
 // there is none.
-func PresentReason(r invite.Reason, s invite.DeliveryStatus, providerCode string) *ReasonResource {
+func PresentReason(r invite.Reason, s invite.DeliveryStatus, providerCode string) *Reason {
 	if r == "" {
 		return nil
 	}
 	e, _ := invite.ExplainDelivery(r, s)
-	return &ReasonResource{Code: r, Title: e.Title, Advice: e.Advice, Action: e.Action, OtherAction: e.Other, ProviderCode: providerCode}
+	return &Reason{Code: r, Title: e.Title, Advice: e.Advice, Action: e.Action, OtherAction: e.Other, ProviderCode: providerCode}
 }
 
-func (r *Resource) connection(box *seal.Box, inv Invite, recipient string) error {
+func (r *Invite) connection(box *seal.Box, inv find.Invite, recipient string) error {
 	if inv.AccountID == "" || inv.ConnectedAt == nil {
 		return nil
 	}
@@ -239,7 +218,7 @@ func (r *Resource) connection(box *seal.Box, inv Invite, recipient string) error
 	return nil
 }
 
-func (r *Resource) links(box *seal.Box, inv Invite, links Links) error {
+func (r *Invite) links(box *seal.Box, inv find.Invite, links Links) error {
 	if inv.LinkExpiresAt != nil {
 		at := inv.LinkExpiresAt.UTC()
 		// Pipedream's own words for the end are shown as they came; the
