@@ -12,6 +12,7 @@ import (
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/issue"
 	"github.com/connectlink/connectlink/internal/resource"
+	"github.com/connectlink/connectlink/internal/store/ledger"
 )
 
 func (a *api) create(c echo.Context) error {
@@ -69,10 +70,22 @@ func (a *api) answered(c echo.Context, made issue.Answer) error {
 	if made.Replayed {
 		h.Set(headerIdempotencyReplayed, "true")
 	}
-	if made.Status == http.StatusCreated || made.Status == http.StatusAccepted {
+	status := statusOf(made.Outcome)
+	if status != http.StatusOK {
 		h.Set(echo.HeaderLocation, "/v1/invites/"+made.Invite.ID.String())
 	}
-	return writeJSON(c, made.Status, madeShape{made.Invite, made.Warnings})
+	return writeJSON(c, status, madeShape{made.Invite, made.Warnings})
+}
+
+// statusOf is the HTTP status by which an answer says what a request came to.
+func statusOf(o ledger.Outcome) int {
+	switch o {
+	case ledger.Created:
+		return http.StatusCreated
+	case ledger.Postponed:
+		return http.StatusAccepted
+	}
+	return http.StatusOK
 }
 
 // madeShape is an invite as the answer of a create or a resend has it.

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"time"
 
 	"github.com/connectlink/connectlink/internal/access"
@@ -73,7 +72,7 @@ func (s *Service) create(ctx context.Context, p access.Principal, o order, idem 
 		return Answer{}, err
 	}
 	var minted mint.Minted
-	status := http.StatusCreated
+	outcome := ledger.Created
 	if o.sendAt.IsZero() {
 		minted, err = minter.Mint(ctx, mint.Request{
 			InviteID: row.ID, ExternalUserID: o.externalUserID, App: o.app, OAuthAppID: o.oauthAppID,
@@ -88,13 +87,13 @@ func (s *Service) create(ctx context.Context, p access.Principal, o order, idem 
 		row.Status, row.Link = invite.Active, &minted.Link
 	case errors.Is(err, mint.ErrPassing):
 		s.p.Log.WarnContext(ctx, "mint postponed", "invite", row.ID.String(), "error", err)
-		status = http.StatusAccepted
+		outcome = ledger.Postponed
 	default:
 		return Answer{}, err
 	}
 	row.Event.Data.HasLink = row.Link != nil
 	if idem != nil {
-		idem.Status = status
+		idem.Outcome = outcome
 		row.Idempotency = idem
 	}
 	in, err := s.store(ctx, p, o, row)
@@ -112,7 +111,7 @@ func (s *Service) create(ctx context.Context, p access.Principal, o order, idem 
 		s.p.Wake(row.Delivery.Lane)
 	}
 	r, err := resource.Present(s.p.Box, fresh(row, in), s.links(p))
-	return Answer{Invite: r, Status: status}, err
+	return Answer{Invite: r, Outcome: outcome}, err
 }
 
 // standing answers a create that must not add a second open invite.
@@ -137,7 +136,7 @@ func (s *Service) answerOpen(ctx context.Context, p access.Principal, o order, i
 		return Answer{}, activeExists(id)
 	}
 	r, err := s.present(ctx, p, id)
-	return Answer{Invite: r, Status: http.StatusOK}, err
+	return Answer{Invite: r, Outcome: ledger.Existing}, err
 }
 
 func activeExists(id invite.ID) error {

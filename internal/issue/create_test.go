@@ -3,7 +3,6 @@ package issue_test
 import (
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -18,6 +17,7 @@ import (
 	"github.com/connectlink/connectlink/internal/issue"
 	"github.com/connectlink/connectlink/internal/resource"
 	"github.com/connectlink/connectlink/internal/store/find"
+	"github.com/connectlink/connectlink/internal/store/ledger"
 )
 
 // Support finds an invite by its request's id without an index of requests.
@@ -48,8 +48,8 @@ func TestCreateStoresEverythingAndAnswersTheLinks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a.Status != http.StatusCreated || a.Replayed {
-		t.Fatalf("answer = %d, replayed %t", a.Status, a.Replayed)
+	if a.Outcome != ledger.Created || a.Replayed {
+		t.Fatalf("answer = %s, replayed %t", a.Outcome, a.Replayed)
 	}
 	inv := a.Invite
 	u, err := url.Parse(*inv.ConnectLinkURL)
@@ -175,8 +175,8 @@ func TestTwins(t *testing.T) {
 	wg.Wait()
 	first := 0
 	for i, a := range answers {
-		if a.Invite.ID != answers[0].Invite.ID || a.Status != http.StatusCreated {
-			t.Fatalf("twin %d got %s with %d", i, a.Invite.ID, a.Status)
+		if a.Invite.ID != answers[0].Invite.ID || a.Outcome != ledger.Created {
+			t.Fatalf("twin %d got %s with %s", i, a.Invite.ID, a.Outcome)
 		}
 		if !a.Replayed {
 			first++
@@ -213,15 +213,15 @@ func TestMintThatFailsForAWhileIsStoredWithoutLink(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a.Status != http.StatusAccepted || a.Invite.Status != invite.Pending {
-		t.Fatalf("answer %d, status %s; want 202 and pending", a.Status, a.Invite.Status)
+	if a.Outcome != ledger.Postponed || a.Invite.Status != invite.Pending {
+		t.Fatalf("answer %s, status %s; want postponed and pending", a.Outcome, a.Invite.Status)
 	}
 	if a.Invite.ConnectLinkURL != nil || a.Invite.ConnectLinkExpiresAt != nil || a.Invite.ExpiresAt != nil || a.Invite.InviteLink == nil {
 		t.Error("before the first mint there is an invite link, and no end")
 	}
 	again, err := s.Create(t.Context(), w.key, ask("user-1"), meta)
-	if err != nil || !again.Replayed || again.Status != http.StatusAccepted {
-		t.Errorf("the repeat was answered %d (replayed %t): %v", again.Status, again.Replayed, err)
+	if err != nil || !again.Replayed || again.Outcome != ledger.Postponed {
+		t.Errorf("the repeat was answered %s (replayed %t): %v", again.Outcome, again.Replayed, err)
 	}
 }
 
@@ -269,8 +269,8 @@ func TestIfActive(t *testing.T) {
 	if !errors.As(err, &e) || e.Code != invite.CodeActiveInviteExists || e.ExistingID != first.Invite.ID {
 		t.Errorf("error: %v", err)
 	}
-	if a, err := create("return"); err != nil || a.Status != http.StatusOK || a.Invite.ID != first.Invite.ID {
-		t.Errorf("return: %d %s %v", a.Status, a.Invite.ID, err)
+	if a, err := create("return"); err != nil || a.Outcome != ledger.Existing || a.Invite.ID != first.Invite.ID {
+		t.Errorf("return: %s %s %v", a.Outcome, a.Invite.ID, err)
 	}
 	second, err := create("replace")
 	if err != nil || second.Invite.ID == first.Invite.ID {
@@ -371,10 +371,10 @@ func TestIfActiveReturnAnswersTheOpenInviteWhateverTheRace(t *testing.T) {
 	for u, mine := range answers {
 		made := 0
 		for _, a := range mine {
-			if a.Status == http.StatusCreated {
+			if a.Outcome == ledger.Created {
 				made++
-			} else if a.Status != http.StatusOK {
-				t.Errorf("user %d: status %d", u, a.Status)
+			} else if a.Outcome != ledger.Existing {
+				t.Errorf("user %d: %s", u, a.Outcome)
 			}
 			if a.Invite.ID != mine[0].Invite.ID {
 				t.Errorf("user %d: two invites", u)

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
@@ -56,7 +55,7 @@ func (s *Service) once(ctx context.Context, p access.Principal, meta Meta, req a
 		// The flight outlives the caller that started it: twins wait for it too.
 		ctx := context.WithoutCancel(ctx)
 		a, err := s.replayed(ctx, p, idem, meta, ask)
-		if err != nil || a.Status != 0 {
+		if err != nil || a.Outcome != "" {
 			return landed{a, err}, nil
 		}
 		a, err = work(ctx, &idem)
@@ -118,7 +117,7 @@ func (s *Service) read(ctx context.Context, questions ...func(*pgx.Batch)) error
 	return nil
 }
 
-// replayed answers a repeat; a zero Status means that the key is new.
+// replayed answers a repeat; without an Outcome the key is new.
 func (s *Service) replayed(ctx context.Context, p access.Principal, idem ledger.Idempotency, meta Meta, ask func(*pgx.Batch)) (Answer, error) {
 	key, err := asker(p)
 	if err != nil {
@@ -142,8 +141,8 @@ func (s *Service) replayed(ctx context.Context, p access.Principal, idem ledger.
 	if !slices.ContainsFunc(macs, func(h seal.Hash) bool { return bytes.Equal(h, was.BodyMAC) }) {
 		return Answer{}, invite.Errorf(invite.CodeIdempotencyReused, "This Idempotency-Key was used for a request with different values.")
 	}
-	a := Answer{Status: was.Status, Replayed: true}
-	if was.Status == http.StatusOK {
+	a := Answer{Outcome: was.Outcome, Replayed: true}
+	if was.Outcome == ledger.Existing {
 		// A resend is answered with the invite as it is.
 		a.Invite, err = s.present(ctx, p, was.InviteID)
 		return a, err
@@ -159,7 +158,7 @@ func (s *Service) replayed(ctx context.Context, p access.Principal, idem ledger.
 // replay answers the loser of a race between processes.
 func (s *Service) replay(ctx context.Context, p access.Principal, idem ledger.Idempotency, meta Meta) (Answer, error) {
 	a, err := s.replayed(ctx, p, idem, meta, nil)
-	if err == nil && a.Status == 0 {
+	if err == nil && a.Outcome == "" {
 		err = invite.Errorf(invite.CodeIdempotencyInProgress, "A request with this Idempotency-Key is in progress; retry later.")
 	}
 	return a, err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"time"
 
@@ -85,7 +84,7 @@ func (s *Service) Resend(ctx context.Context, p access.Principal, id invite.ID, 
 		}
 		s.p.Wake(lane)
 		out, err := s.present(ctx, p, id)
-		return Answer{Invite: out, Status: http.StatusOK}, err
+		return Answer{Invite: out, Outcome: ledger.Existing}, err
 	})
 	if err == nil {
 		a.Warnings = changedByResend(req, project)
@@ -225,7 +224,7 @@ func (s *Service) storeResend(ctx context.Context, tx pgx.Tx, p access.Principal
 		return fmt.Errorf("resend: principal: %w", err)
 	}
 	if idem != nil {
-		idem.Status = http.StatusOK
+		idem.Outcome = ledger.Existing
 		first, err := ledger.InsertAnswered(ctx, tx, key, r.inv.ID, *idem)
 		if err != nil {
 			return err

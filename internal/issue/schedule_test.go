@@ -2,12 +2,12 @@ package issue_test
 
 import (
 	"errors"
-	"net/http"
 	"testing"
 	"time"
 
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/issue"
+	"github.com/connectlink/connectlink/internal/store/ledger"
 )
 
 func TestSendAtWaitsWithTheMint(t *testing.T) {
@@ -32,8 +32,8 @@ func TestSendAtWaitsWithTheMint(t *testing.T) {
 				t.Fatal(err)
 			}
 			inv := a.Invite
-			if a.Status != http.StatusCreated || inv.Status != invite.Scheduled || inv.SendAt == nil || !inv.SendAt.Equal(at) {
-				t.Fatalf("%d %s, to be sent %v", a.Status, inv.Status, inv.SendAt)
+			if a.Outcome != ledger.Created || inv.Status != invite.Scheduled || inv.SendAt == nil || !inv.SendAt.Equal(at) {
+				t.Fatalf("%s %s, to be sent %v", a.Outcome, inv.Status, inv.SendAt)
 			}
 			if inv.ConnectLinkURL != nil || inv.ConnectLinkExpiresAt != nil || inv.InviteLink != nil {
 				t.Error("there is a link to open before it is sent")

@@ -7,6 +7,7 @@ import (
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/issue"
 	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/store/ledger"
 	"github.com/connectlink/connectlink/internal/store/userid"
 )
 
@@ -76,8 +77,8 @@ func TestF09AUserMayHaveTheTextOfAPlaceholder(t *testing.T) {
 	for _, sealed := range []bool{false, true} {
 		req := ask(placeholder)
 		req.IfActive = "replace"
-		if a := w.createAs(s, req, sealed); *a.Invite.ExternalUserID != placeholder || a.Status != 201 {
-			t.Errorf("sealed %t: %d, of %q", sealed, a.Status, *a.Invite.ExternalUserID)
+		if a := w.createAs(s, req, sealed); *a.Invite.ExternalUserID != placeholder || a.Outcome != ledger.Created {
+			t.Errorf("sealed %t: %s, of %q", sealed, a.Outcome, *a.Invite.ExternalUserID)
 		}
 	}
 	if n := w.count(`SELECT count(*) FROM invites WHERE id = $1 AND replaced_by IS NULL`, first.Invite.ID); n != 1 {

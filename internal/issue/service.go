@@ -68,10 +68,10 @@ func New(p Params) (*Service, error) {
 	return &Service{p: p, commits: newCommitter(p.DB)}, nil
 }
 
-// Answer is what a create is answered with.
+// Answer is what a create or a resend is answered with.
 type Answer struct {
 	Invite   resource.Invite
-	Status   int // 201, 202 when minting must be retried, 200 for if_active=return
+	Outcome  ledger.Outcome
 	Replayed bool
 	// Warnings list the texts that recipients read differently from the
 	// request.

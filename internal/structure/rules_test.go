@@ -142,6 +142,32 @@ func TestEchoStaysAtTheInboundEdge(t *testing.T) {
 	}
 }
 
+// What a request comes to is a word; the status that says so is chosen at the
+// inbound edge, so that another edge can answer in its own way.
+func TestUseCasesAndStoresKnowNoStatusOfHTTP(t *testing.T) {
+	t.Parallel()
+	free := []string{
+		"internal/issue", "internal/store", "internal/dispatch", "internal/grant", "internal/suppress", "internal/unmask",
+		"internal/erase", "internal/pause", "internal/compose", "internal/page", "internal/invite", "internal/resource", "internal/message",
+	}
+	found := map[string]bool{}
+	for _, s := range product(sources(t)) {
+		at := slices.IndexFunc(free, func(p string) bool { return within(s.pkg, p) })
+		if at < 0 {
+			continue
+		}
+		found[free[at]] = true
+		for i, imported := range s.imports {
+			if imported == "net/http" {
+				t.Errorf("%s imports %s: name an outcome, and let httpapi choose the status", s.at(s.syntax.Imports[i]), imported)
+			}
+		}
+	}
+	if len(found) != len(free) {
+		t.Errorf("found %d of %d packages; this test looks for the wrong thing", len(found), len(free))
+	}
+}
+
 func TestNothingHappensBeforeMain(t *testing.T) {
 	t.Parallel()
 	for _, s := range sources(t) {

@@ -49,7 +49,7 @@ func (c *columns) grow(n int) {
 	c.termID = make([]invite.ID, 0, 6*n)
 }
 
-func (c *columns) add(r New, eventData []byte) {
+func (c *columns) add(r New, eventData []byte) error {
 	c.id = append(c.id, r.ID)
 	c.project = append(c.project, r.Project)
 	c.livemode = append(c.livemode, r.Live)
@@ -104,12 +104,16 @@ func (c *columns) add(r New, eventData []byte) {
 	idem := r.Idempotency
 	has = idem != nil
 	if !has {
-		idem = &Idempotency{}
+		idem = &Idempotency{Outcome: Created}
+	}
+	number, err := idem.Outcome.number()
+	if err != nil {
+		return err
 	}
 	c.idemRoute = append(c.idemRoute, optional(has, idem.Route))
 	c.idemKey = append(c.idemKey, idem.KeyHash)
 	c.idemMAC = append(c.idemMAC, idem.BodyMAC)
-	c.idemStatus = append(c.idemStatus, optional(has, int32(idem.Status)))
+	c.idemStatus = append(c.idemStatus, optional(has, number))
 
 	c.fallbackChannel = append(c.fallbackChannel, string(r.Fallback.Channel))
 	c.fallbackAfter = append(c.fallbackAfter, string(r.Fallback.After))
@@ -122,6 +126,7 @@ func (c *columns) add(r New, eventData []byte) {
 		c.termHash = append(c.termHash, h)
 		c.termID = append(c.termID, r.ID)
 	}
+	return nil
 }
 
 // args stands in the order of insertInvites' parameters.

@@ -15,11 +15,11 @@ import (
 	"github.com/connectlink/connectlink/internal/seal"
 )
 
-// Answered is what an Idempotency-Key was answered before.
+// Answered is what an earlier request with an Idempotency-Key came to.
 type Answered struct {
 	InviteID invite.ID
 	BodyMAC  []byte
-	Status   int
+	Outcome  Outcome
 }
 
 const findAnswered = `SELECT invite_id, body_mac, status FROM idempotency WHERE key_id = $1 AND route = $2 AND key_hash = $3`
@@ -29,10 +29,13 @@ const findAnswered = `SELECT invite_id, body_mac, status FROM idempotency WHERE 
 // its results are read.
 func AskAnswered(batch *pgx.Batch, key invite.KeyID, route string, keyHash []byte, out *Answered, found *bool) {
 	batch.Queue(findAnswered, key, route, keyHash).Query(func(rows pgx.Rows) error {
-		list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Answered])
-		if err == nil && len(list) > 0 {
-			*out, *found = list[0], true
-		}
+		var a Answered
+		var number int32
+		_, err := pgx.ForEachRow(rows, []any{&a.InviteID, &a.BodyMAC, &number}, func() (err error) {
+			a.Outcome, err = outcomeOf(number)
+			*out, *found = a, true
+			return err
+		})
 		return err
 	})
 }
@@ -40,9 +43,13 @@ func AskAnswered(batch *pgx.Batch, key invite.KeyID, route string, keyHash []byt
 // InsertAnswered remembers the answer to an Idempotency-Key in the transaction
 // that makes it true; false means that a twin was first.
 func InsertAnswered(ctx context.Context, tx pgx.Tx, key invite.KeyID, id invite.ID, i Idempotency) (bool, error) {
+	number, err := i.Outcome.number()
+	if err != nil {
+		return false, fmt.Errorf("remember an idempotency key: %w", err)
+	}
 	tag, err := tx.Exec(ctx, `
 		INSERT INTO idempotency (key_id, route, key_hash, body_mac, invite_id, status) VALUES ($1, $2, $3, $4, $5, $6)
-		ON CONFLICT DO NOTHING`, key, i.Route, i.KeyHash, i.BodyMAC, id, i.Status)
+		ON CONFLICT DO NOTHING`, key, i.Route, i.KeyHash, i.BodyMAC, id, number)
 	if err != nil {
 		return false, fmt.Errorf("remember an idempotency key: %w", postgres.Translate(err))
 	}

@@ -72,12 +72,12 @@ type Code struct {
 	Sealed []byte
 }
 
-// Idempotency remembers which answer an Idempotency-Key had.
+// Idempotency remembers what the request with an Idempotency-Key came to.
 type Idempotency struct {
 	Route   string
 	KeyHash []byte
 	BodyMAC []byte
-	Status  int
+	Outcome Outcome
 	// Request is what BodyMAC is of; it is not stored.
 	Request string
 }
@@ -221,7 +221,9 @@ func insertArgs(rows []New) ([]any, error) {
 		if err != nil {
 			return nil, fmt.Errorf("encode event data: %w", err)
 		}
-		c.add(r, data)
+		if err := c.add(r, data); err != nil {
+			return nil, fmt.Errorf("insert invite %s: %w", r.ID, err)
+		}
 	}
 	return c.args(), nil
 }
