@@ -36,7 +36,7 @@ func TestConstructorsNameMissingCollaborators(t *testing.T) {
 		"suppress": {discard(suppress.New(suppress.Params{})), []string{"Senders", "SenderOf", "Scripted", "Unlister"}},
 		"unmask":   {discard(unmask.New(unmask.Params{})), []string{"Senders", "Publish"}},
 		"linkpage": {linkpage.Register(echo.New(), linkpage.Params{}), []string{"Guesses", "OneWay"}},
-		"console":  {console.Register(echo.New(), console.Params{}), []string{"Tries", "Reveal"}},
+		"console":  {console.Register(echo.New(), console.Params{}), []string{"Tries", "Unmask"}},
 		"httpapi":  {httpapi.Mount(echo.New(), httpapi.Params{}), []string{"Authenticate", "InApp.Opens", "InApp.Reads"}},
 	} {
 		if c.err == nil {

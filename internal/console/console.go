@@ -47,7 +47,7 @@ type Issuer interface {
 type Params struct {
 	Staff    *grant.Staff
 	Keys     *grant.Service
-	Operate  *pause.Service
+	Pause    *pause.Service
 	DB       postgres.DB
 	Box      *seal.Box
 	Pages    *view.Pages
@@ -62,7 +62,7 @@ type Params struct {
 	PaceOf  func(account string) float64
 	Invites *issue.Service
 	Blocks  *suppress.Service
-	Reveal  *unmask.Service
+	Unmask  *unmask.Service
 	Erasing *erase.Service
 	// Composer renders messages as dispatch sends them.
 	Composer *compose.Composer
@@ -96,8 +96,8 @@ type console struct {
 // Register adds the console's routes. A missing collaborator is an error.
 func Register(e *echo.Echo, p Params) error {
 	err := required.Check("console.Params", map[string]any{
-		"Staff": p.Staff, "Keys": p.Keys, "Operate": p.Operate, "DB": p.DB, "Box": p.Box, "Pages": p.Pages, "Invites": p.Invites,
-		"Blocks": p.Blocks, "Reveal": p.Reveal, "Erasing": p.Erasing, "Composer": p.Composer, "Watch": p.Watch, "Streams": p.Streams,
+		"Staff": p.Staff, "Keys": p.Keys, "Pause": p.Pause, "DB": p.DB, "Box": p.Box, "Pages": p.Pages, "Invites": p.Invites,
+		"Blocks": p.Blocks, "Unmask": p.Unmask, "Erasing": p.Erasing, "Composer": p.Composer, "Watch": p.Watch, "Streams": p.Streams,
 		"Tries": p.Tries,
 	})
 	if err != nil {

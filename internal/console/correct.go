@@ -31,7 +31,7 @@ func (s *console) showOld(p *page, o opened, d resendPage) error {
 	if !d.CanShow {
 		return p.wrong("resend", d)
 	}
-	r, err := s.Reveal.Recipient(p.ctx(), p.by, o.ID)
+	r, err := s.Unmask.Recipient(p.ctx(), p.by, o.ID)
 	if err != nil {
 		return err
 	}

@@ -60,7 +60,7 @@ func (s *site) desk(box *seal.Box, p *console.Params) {
 		DB: s.db, Box: box, Senders: func(invite.Place) []string { return []string{"MG1"} },
 		Unlister: func(invite.Place) (provider.Unlister, bool) { return nil, false },
 	}))
-	p.Reveal = must[*unmask.Service](s.t)(unmask.New(unmask.Params{DB: s.db, Box: box, PublicURL: publicURL, Senders: noSenders, Publish: publish}))
+	p.Unmask = must[*unmask.Service](s.t)(unmask.New(unmask.Params{DB: s.db, Box: box, PublicURL: publicURL, Senders: noSenders, Publish: publish}))
 	p.Erasing = must[*erase.Service](s.t)(erase.New(erasing(s.db, box)))
 	messages := must[*message.Renderer](s.t)(builtInTexts())
 	p.Composer = must[*compose.Composer](s.t)(compose.New(compose.Params{PublicURL: publicURL, Messages: func(string) *message.Renderer { return messages }}))

@@ -22,12 +22,8 @@ func (s *console) eventsOf(p *page, o opened) ([]find.Event, error) {
 
 // unmask records that a member of staff unmasks the recipient of an invite, and
 // redirects to the page that shows it.
-func (s *console) unmask(p *page) error {
-	o, err := p.invite()
-	if err != nil {
-		return p.orMissing(err)
-	}
-	if _, err := s.Reveal.Recipient(p.ctx(), p.by, o.ID); err != nil {
+func (s *console) unmask(p *page, o opened) error {
+	if _, err := s.Unmask.Recipient(p.ctx(), p.by, o.ID); err != nil {
 		return err
 	}
 	return p.Redirect(http.StatusSeeOther, p.frame.URL("invites", o.ID.String())+"?shown=1#who")
@@ -39,7 +35,7 @@ func (s *console) disclose(p *page, o opened, d *invitePage) error {
 	if p.QueryParam("shown") == "" {
 		return nil
 	}
-	r, left, ok, err := s.Reveal.RecipientAgain(p.ctx(), p.by, o.ID)
+	r, left, ok, err := s.Unmask.RecipientAgain(p.ctx(), p.by, o.ID)
 	if err != nil || !ok {
 		return err
 	}
@@ -89,11 +85,7 @@ func (p *page) why(w string) string {
 	return w
 }
 
-func (s *console) linkForm(p *page) error {
-	o, err := p.invite()
-	if err != nil {
-		return p.orMissing(err)
-	}
+func (s *console) linkForm(p *page, o opened) error {
 	d, err := s.copyData(p, o)
 	if err != nil {
 		return err
@@ -101,11 +93,7 @@ func (s *console) linkForm(p *page) error {
 	return p.show("link", d)
 }
 
-func (s *console) link(p *page) error {
-	o, err := p.invite()
-	if err != nil {
-		return p.orMissing(err)
-	}
+func (s *console) link(p *page, o opened) error {
 	form, err := p.form()
 	if err != nil {
 		return err
@@ -114,7 +102,7 @@ func (s *console) link(p *page) error {
 	if err != nil {
 		return err
 	}
-	link, err := s.Reveal.Link(p.ctx(), p.by, o.ID, unmask.Why(form.Get("why")))
+	link, err := s.Unmask.Link(p.ctx(), p.by, o.ID, unmask.Why(form.Get("why")))
 	var e *invite.Error
 	switch {
 	case errors.As(err, &e) && e.Code == invite.CodeInvalidRequest:

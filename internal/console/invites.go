@@ -247,11 +247,7 @@ type connection struct {
 const maxOfPerson = 50
 
 // people shows the person of one of their invites.
-func (s *console) people(p *page) error {
-	o, err := p.invite()
-	if err != nil {
-		return p.orMissing(err)
-	}
+func (s *console) people(p *page, o opened) error {
 	d, err := s.personData(p, o)
 	if err != nil {
 		return err
@@ -312,11 +308,7 @@ func (s *console) listPerson(p *page, o opened, limit int) ([]find.Invite, invit
 }
 
 // erase deletes the personal data of a person.
-func (s *console) erase(p *page) error {
-	o, err := p.invite()
-	if err != nil {
-		return p.orMissing(err)
-	}
+func (s *console) erase(p *page, o opened) error {
 	form, err := p.form()
 	if err != nil {
 		return err

@@ -95,7 +95,7 @@ func newSiteOn(t testing.TB, db *pgxpool.Pool, box *seal.Box, change ...func(*co
 	s.staff, s.keys = grant.NewStaff(s.db, box), grant.New(s.db, time.Now)
 	log := slog.New(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	p := console.Params{
-		Staff: s.staff, Keys: s.keys, Operate: pause.New(s.db, func(lane invite.Lane) { s.woken <- lane }), DB: s.db, Box: box,
+		Staff: s.staff, Keys: s.keys, Pause: pause.New(s.db, func(lane invite.Lane) { s.woken <- lane }), DB: s.db, Box: box,
 		Pages: must[*view.Pages](t)(view.New(templates.Console)), Passwords: true, Log: log,
 		Projects: []config.Project{
 			{ID: "default", Brand: config.Brand{Name: "Northwind"}, Pipedream: config.Pipedream{Environment: config.Production}},

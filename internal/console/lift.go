@@ -53,7 +53,7 @@ func (s *console) block(p *page) error {
 	}
 	d := p.lift(b, p.QueryParam("then"))
 	if p.QueryParam("shown") != "" {
-		address, left, ok, err := s.Reveal.BlockedAgain(p.ctx(), p.by, b.ID)
+		address, left, ok, err := s.Unmask.BlockedAgain(p.ctx(), p.by, b.ID)
 		if err != nil {
 			return err
 		}
@@ -83,7 +83,7 @@ func (s *console) unmaskBlock(p *page) error {
 	if err != nil {
 		return err
 	}
-	if _, err := s.Reveal.Blocked(p.ctx(), p.by, b.ID); err != nil {
+	if _, err := s.Unmask.Blocked(p.ctx(), p.by, b.ID); err != nil {
 		return err
 	}
 	return p.Redirect(http.StatusSeeOther, withQuery(p.frame.URL("blocks", b.ID.String()), "shown", "1", "then", p.lift(b, form.Get("then")).Then))

@@ -27,11 +27,7 @@ type tab struct {
 }
 
 // showPreview shows message and page as the recipient sees them.
-func (s *console) showPreview(p *page) error {
-	o, err := p.invite()
-	if err != nil {
-		return p.orMissing(err)
-	}
+func (s *console) showPreview(p *page, o opened) error {
 	a, err := s.actData(p, o, p.t("Message preview"))
 	if err != nil {
 		return err
@@ -130,11 +126,7 @@ func (s *console) shows(p *page, o opened) (visit.State, error) {
 }
 
 // mail is the HTML of a message, for a frame.
-func (s *console) mail(p *page) error {
-	o, err := p.invite()
-	if err != nil {
-		return p.orMissing(err)
-	}
+func (s *console) mail(p *page, o opened) error {
 	w, err := s.written(p, o, p.QueryParam("note"), kindOf(o))
 	if err != nil {
 		return err
@@ -144,11 +136,7 @@ func (s *console) mail(p *page) error {
 
 // landing is the page of an invite's link, for a frame: as it is now, or as it
 // was while the link worked.
-func (s *console) landing(p *page) error {
-	o, err := p.invite()
-	if err != nil {
-		return p.orMissing(err)
-	}
+func (s *console) landing(p *page, o opened) error {
 	if !s.Composer.HasPages() || o.LinkType == invite.ConnectLink {
 		return p.missing()
 	}

@@ -95,11 +95,7 @@ func (s *console) actData(p *page, o opened, title string) (actPage, error) {
 }
 
 // resendForm shows the drawer.
-func (s *console) resendForm(p *page) error {
-	o, err := p.invite()
-	if err != nil {
-		return p.orMissing(err)
-	}
+func (s *console) resendForm(p *page, o opened) error {
 	d, err := s.resendData(p, o)
 	if err != nil {
 		return err
@@ -152,11 +148,7 @@ func shownVersion(form url.Values, o opened) (int, bool) {
 }
 
 // resend does it, or shows what it would do.
-func (s *console) resend(p *page) error {
-	o, err := p.invite()
-	if err != nil {
-		return p.orMissing(err)
-	}
+func (s *console) resend(p *page, o opened) error {
 	form, err := p.form()
 	if err != nil {
 		return err
@@ -267,11 +259,7 @@ func (s *console) revokeData(p *page, o opened) (revokePage, error) {
 	return d, err
 }
 
-func (s *console) revokeForm(p *page) error {
-	o, err := p.invite()
-	if err != nil {
-		return p.orMissing(err)
-	}
+func (s *console) revokeForm(p *page, o opened) error {
 	d, err := s.revokeData(p, o)
 	if err != nil {
 		return err
@@ -279,11 +267,7 @@ func (s *console) revokeForm(p *page) error {
 	return p.show("revoke", d)
 }
 
-func (s *console) revoke(p *page) error {
-	o, err := p.invite()
-	if err != nil {
-		return p.orMissing(err)
-	}
+func (s *console) revoke(p *page, o opened) error {
 	form, err := p.form()
 	if err != nil {
 		return err

@@ -68,23 +68,23 @@ func (s *console) routes() []route {
 		{http.MethodPost, "/search", access.ActRead, s.searchFor},
 		{http.MethodGet, "/invites", access.ActRead, s.invites},
 		{http.MethodGet, "/invites/:id", access.ActRead, s.invite},
-		{http.MethodGet, "/invites/:id/saw", access.ActRead, s.showPreview},
-		{http.MethodGet, "/invites/:id/mail", access.ActRead, s.mail},
-		{http.MethodGet, "/invites/:id/page", access.ActRead, s.landing},
+		{http.MethodGet, "/invites/:id/saw", access.ActRead, ofInvite(s.showPreview)},
+		{http.MethodGet, "/invites/:id/mail", access.ActRead, ofInvite(s.mail)},
+		{http.MethodGet, "/invites/:id/page", access.ActRead, ofInvite(s.landing)},
 		{http.MethodGet, "/invites/:id/unmask", access.ActRead, s.shownAt},
-		{http.MethodPost, "/invites/:id/unmask", access.ActUnmask, s.unmask},
-		{http.MethodGet, "/invites/:id/resend", access.ActResend, s.resendForm},
-		{http.MethodPost, "/invites/:id/resend", access.ActResend, s.resend},
-		{http.MethodGet, "/invites/:id/revoke", access.ActRevoke, s.revokeForm},
-		{http.MethodPost, "/invites/:id/revoke", access.ActRevoke, s.revoke},
-		{http.MethodGet, "/invites/:id/link", access.ActCopyLink, s.linkForm},
-		{http.MethodPost, "/invites/:id/link", access.ActCopyLink, s.link},
+		{http.MethodPost, "/invites/:id/unmask", access.ActUnmask, ofInvite(s.unmask)},
+		{http.MethodGet, "/invites/:id/resend", access.ActResend, ofInvite(s.resendForm)},
+		{http.MethodPost, "/invites/:id/resend", access.ActResend, ofInvite(s.resend)},
+		{http.MethodGet, "/invites/:id/revoke", access.ActRevoke, ofInvite(s.revokeForm)},
+		{http.MethodPost, "/invites/:id/revoke", access.ActRevoke, ofInvite(s.revoke)},
+		{http.MethodGet, "/invites/:id/link", access.ActCopyLink, ofInvite(s.linkForm)},
+		{http.MethodPost, "/invites/:id/link", access.ActCopyLink, ofInvite(s.link)},
 		{http.MethodGet, "/new", access.ActCreate, s.newForm},
 		{http.MethodPost, "/new", access.ActCreate, s.create},
 		{http.MethodGet, "/new/apps", access.ActCreate, s.appsLike},
 		{http.MethodGet, "/new/proof", access.ActCreate, s.showDraft},
-		{http.MethodGet, "/people/:id", access.ActRead, s.people},
-		{http.MethodPost, "/people/:id/erase", access.ActErase, s.erase},
+		{http.MethodGet, "/people/:id", access.ActRead, ofInvite(s.people)},
+		{http.MethodPost, "/people/:id/erase", access.ActErase, ofInvite(s.erase)},
 		{http.MethodGet, "/blocks", access.ActRead, s.blocks},
 		{http.MethodPost, "/blocks", access.ActBlock, s.addBlock},
 		{http.MethodGet, "/blocks/:id", access.ActRead, s.block},
@@ -92,6 +92,18 @@ func (s *console) routes() []route {
 		{http.MethodPost, "/blocks/:id/unmask", access.ActUnmask, s.unmaskBlock},
 		{http.MethodGet, "/blocks/:id/lift", access.ActRead, s.shownAt},
 		{http.MethodPost, "/blocks/:id/lift", access.ActLiftBlock, s.liftBlock},
+	}
+}
+
+// ofInvite makes a page of one about the invite that the path names; where there is
+// no such invite, it is the page that says so.
+func ofInvite(do func(*page, opened) error) func(*page) error {
+	return func(p *page) error {
+		o, err := p.invite()
+		if err != nil {
+			return p.orMissing(err)
+		}
+		return do(p, o)
 	}
 }
 

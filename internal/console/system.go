@@ -202,7 +202,7 @@ func (s *console) stopSending(p *page) error {
 	if err != nil {
 		return err
 	}
-	changed, err := s.Operate.Stop(p.ctx(), p.by, invite.Channel(p.Param("channel")), pause.Why(form.Get("why")))
+	changed, err := s.Pause.Stop(p.ctx(), p.by, invite.Channel(p.Param("channel")), pause.Why(form.Get("why")))
 	var known *invite.Error
 	switch {
 	case errors.As(err, &known):
@@ -216,7 +216,7 @@ func (s *console) stopSending(p *page) error {
 }
 
 func (s *console) resumeSending(p *page) error {
-	changed, err := s.Operate.Resume(p.ctx(), p.by, invite.Channel(p.Param("channel")))
+	changed, err := s.Pause.Resume(p.ctx(), p.by, invite.Channel(p.Param("channel")))
 	var known *invite.Error
 	switch {
 	case errors.As(err, &known):
