@@ -148,7 +148,7 @@ func TestUseCasesAndStoresKnowNoStatusOfHTTP(t *testing.T) {
 	t.Parallel()
 	free := []string{
 		"internal/issue", "internal/store", "internal/dispatch", "internal/grant", "internal/suppress", "internal/unmask",
-		"internal/erase", "internal/pause", "internal/compose", "internal/page", "internal/invite", "internal/resource", "internal/message",
+		"internal/erase", "internal/pause", "internal/compose", "internal/invite", "internal/resource", "internal/message",
 	}
 	found := map[string]bool{}
 	for _, s := range product(sources(t)) {
