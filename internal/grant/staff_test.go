@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
@@ -330,4 +331,28 @@ func TestSignInBringsAnOldPasswordHashToTodaysParameters(t *testing.T) {
 		t.Errorf("stored as %s…, want %s…", got[:min(len(got), 40)], today)
 	}
 	o.signIn(password)
+}
+
+func TestASignInLinkIsOverWithItsTimeAndWorksOnce(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	roles := map[string]access.Role{"acme": access.RoleAgent}
+	for name, c := range map[string]struct {
+		age  time.Duration
+		want error
+	}{"in time": {0, nil}, "an hour too late": {2 * time.Hour, grant.ErrLinkUsed}} {
+		link, err := o.Link(t.Context(), operating, "Robin "+name, roles, time.Hour)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := o.db.Exec(t.Context(), `UPDATE staff_links SET expires_at = expires_at - $1::interval`, c.age); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := o.UseLink(t.Context(), link, grant.Browser{}); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", name, err, c.want)
+		}
+		if _, err := o.UseLink(t.Context(), link, grant.Browser{}); !errors.Is(err, grant.ErrLinkUsed) {
+			t.Errorf("%s, again: %v", name, err)
+		}
+	}
 }

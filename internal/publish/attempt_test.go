@@ -65,6 +65,8 @@ func TestBackendAnAnswerSaysWhenToComeBackOrNotToComeBack(t *testing.T) {
 		"of another answer":   {500, "30", 0, false},
 		"gone":                {410, "30", 0, true},
 		"not found":           {404, "", 0, false},
+		"moved":               {302, "", 0, false},
+		"not modified":        {304, "", 0, false},
 	} {
 		answer = func(w http.ResponseWriter) {
 			if c.after != "" {

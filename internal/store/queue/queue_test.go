@@ -274,6 +274,10 @@ func TestReapTakesFromTheDeadOnly(t *testing.T) {
 	if n, err := queue.Reap(ctx, db); err != nil || n != 6 {
 		t.Fatalf("reaped %d, %v; want the dead one's 6", n, err)
 	}
+	// Before somebody else claims it: nobody's token has changed yet.
+	if held := heldOf(t, db, orphans[0].Lease); held {
+		t.Error("the dead process's lease is still good after it was taken away")
+	}
 	again := claim(t, db, queue.Want{Owner: 11})
 	if len(again) != 6 {
 		t.Fatalf("%d claimed again", len(again))
@@ -335,7 +339,14 @@ func TestBugALostLeaseInOneGroupWithItsSuccessor(t *testing.T) {
 		if err != nil || len(held) != 1 || !held[current] {
 			t.Errorf("held %v, %v", held, err)
 		}
+		if held, err := queue.Held(ctx, tx, []queue.Lease{old}); err != nil || len(held) != 0 {
+			t.Errorf("the lost one alone is held: %v, %v", held, err)
+		}
 		a, b := invite.New[invite.AttemptID](), invite.New[invite.AttemptID]()
+		alone, err := queue.Begin(ctx, tx, []queue.NewAttempt{{Lease: old, ID: a, Provider: "twilio", Account: "x", TemplateVersion: "1"}}, time.Minute)
+		if err != nil || len(alone) != 0 {
+			t.Errorf("begun with a lost lease alone: %v, %v", alone, err)
+		}
 		begun, err := queue.Begin(ctx, tx, []queue.NewAttempt{
 			{Lease: old, ID: a, Provider: "twilio", Account: "x", TemplateVersion: "1"},
 			{Lease: current, ID: b, Provider: "twilio", Account: "x", TemplateVersion: "1"},
