@@ -15,8 +15,8 @@ import (
 	"time"
 
 	"github.com/connectlink/connectlink/config"
+	"github.com/connectlink/connectlink/deploy/devpg"
 	"github.com/connectlink/connectlink/internal/app"
-	"github.com/connectlink/connectlink/internal/devpg"
 	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/secret"
 )

@@ -8,7 +8,7 @@ import (
 
 	"github.com/mattn/go-isatty"
 
-	"github.com/connectlink/connectlink/internal/devpg"
+	"github.com/connectlink/connectlink/deploy/devpg"
 )
 
 // tourText is the first text that a newcomer reads: three calls to a connected

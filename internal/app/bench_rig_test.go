@@ -17,7 +17,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/connectlink/connectlink/internal/devpg"
+	"github.com/connectlink/connectlink/deploy/devpg"
 	"github.com/connectlink/connectlink/internal/seal"
 )
 

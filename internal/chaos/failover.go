@@ -16,8 +16,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/connectlink/connectlink/deploy/devpg"
 	"github.com/connectlink/connectlink/internal/chaos/sink"
-	"github.com/connectlink/connectlink/internal/devpg"
 	"github.com/connectlink/connectlink/internal/postgres"
 )
 

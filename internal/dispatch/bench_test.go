@@ -16,9 +16,9 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/connectlink/connectlink/deploy/devpg"
 	"github.com/connectlink/connectlink/internal/chaos"
 	"github.com/connectlink/connectlink/internal/chaos/sink"
-	"github.com/connectlink/connectlink/internal/devpg"
 	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/seal"
 )

@@ -15,7 +15,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgproto3"
 
-	"github.com/connectlink/connectlink/internal/devpg"
+	"github.com/connectlink/connectlink/deploy/devpg"
 )
 
 // server is what a process knows of the server it uses.

@@ -26,7 +26,7 @@ func rows() [][]string {
 		{"provider", "store/userid", "page"},
 		{"postgres", "message", "job", "access", "seal", "limit", "contact", "wire"},
 		{"invite"},
-		{"devpg", "config", "migrations", "templates"},
+		{"deploy/devpg", "config", "migrations", "templates"},
 		{"secret", "required"}, // below config, which keeps its secrets in it
 	}
 }

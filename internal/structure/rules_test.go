@@ -52,6 +52,26 @@ func TestOnlyPostgresNotifies(t *testing.T) {
 	}
 }
 
+// Whoever needs a private Postgres may import devpg without the rest of us.
+func TestTheDevelopmentServerStandsAlone(t *testing.T) {
+	t.Parallel()
+	found := false
+	for _, s := range product(sources(t)) {
+		if s.pkg != "deploy/devpg" {
+			continue
+		}
+		found = true
+		for _, i := range s.imports {
+			if strings.HasPrefix(i, "internal/") || slices.Contains([]string{"config", "migrations", "templates"}, i) {
+				t.Errorf("%s imports %s: it is to be of use without this service", s.path, i)
+			}
+		}
+	}
+	if !found {
+		t.Error("there is no package deploy/devpg; this test looks for the wrong thing")
+	}
+}
+
 // vendorWords are packages in which a word that looks like one of our statuses
 // is a vendor's, beside those of providers: they speak its protocol, or stand in for it.
 func vendorWords() []string {

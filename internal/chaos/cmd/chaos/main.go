@@ -23,8 +23,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/connectlink/connectlink/deploy/devpg"
 	"github.com/connectlink/connectlink/internal/chaos"
-	"github.com/connectlink/connectlink/internal/devpg"
 	"github.com/connectlink/connectlink/internal/dispatch"
 	"github.com/connectlink/connectlink/internal/postgres"
 )

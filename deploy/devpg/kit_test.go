@@ -23,7 +23,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"go.uber.org/goleak"
 
-	"github.com/connectlink/connectlink/internal/devpg"
+	"github.com/connectlink/connectlink/deploy/devpg"
 )
 
 // patience is how long things may take on a busy machine.

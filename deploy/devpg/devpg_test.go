@@ -17,7 +17,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/connectlink/connectlink/internal/devpg"
+	"github.com/connectlink/connectlink/deploy/devpg"
 )
 
 func TestDataOutlivesTheServer(t *testing.T) {

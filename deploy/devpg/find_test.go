@@ -11,7 +11,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/connectlink/connectlink/internal/devpg"
+	"github.com/connectlink/connectlink/deploy/devpg"
 )
 
 // installation is a folder that looks like an installed server.
