@@ -3,6 +3,7 @@ package config
 import (
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 )
 
@@ -42,6 +43,30 @@ func (p Project) Accounts() []Account {
 			isThere: p.Twilio.Configured(), isReady: p.Twilio.Configured(), warn: p.Twilio.warn},
 		p.Vonage.account(),
 	}
+}
+
+// Providers are the names of a channel's accounts in the order in which they are
+// tried; none of an unknown channel.
+func (p Project) Providers(channel string) []string {
+	switch channel {
+	case email:
+		return p.EmailProviders
+	case sms:
+		return p.SMSProviders
+	}
+	return nil
+}
+
+// NoReceipt is after how long without a word on its arrival a message of a channel is
+// said to have none.
+func (c *Config) NoReceipt(channel string) time.Duration {
+	switch channel {
+	case email:
+		return c.NoReceiptEmail
+	case sms:
+		return c.NoReceiptSMS
+	}
+	return 0
 }
 
 // providerNames are those of a channel's providers.

@@ -239,11 +239,15 @@ func (r *textReport) message(lang, name string, p config.Project, kind string, m
 func (r *textReport) pages(lang string, p config.Project, composer *compose.Composer, value [3]string) error {
 	m := r.trial(p, lang, invite.KindFirst, invite.ByProduct, value)
 	m.App.AuthType = "oauth"
-	shown, err := composer.PreviewPages(compose.Page{
-		Invite: m.Invite, Via: invite.Email, OneWay: r.isOneWay, Reference: compose.PreviewReference, AccountName: value[1], AsksCode: true,
-	}, lang)
-	if err != nil {
-		return err
+	var shown []compose.PreviewPage
+	for _, ch := range invite.Channels() {
+		pages, err := composer.PreviewPages(compose.Page{
+			Invite: m.Invite, Via: ch, OneWay: r.isOneWay, Reference: compose.PreviewReference, AccountName: value[1], AsksCode: true,
+		}, lang)
+		if err != nil {
+			return err
+		}
+		shown = append(shown, pages...)
 	}
 	for _, one := range shown {
 		fault := func(format string, args ...any) {

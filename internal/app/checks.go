@@ -28,7 +28,7 @@ func InboundTexts(cfg *config.Config, p config.Project) []Inbound {
 	var out []Inbound
 	for _, account := range p.Accounts() {
 		one, ok := v.named(account.Name)
-		if ok && one.Channel == invite.SMS && one.Callbacks != nil && cfg.CallbacksReachable(account.APIURL) {
+		if ok && one.Channel.Spec().OptOutByReply && one.Callbacks != nil && cfg.CallbacksReachable(account.APIURL) {
 			out = append(out, Inbound{account.Label, public + "/hooks/" + one.Name + "/inbound/" + p.ID + "/live"})
 		}
 	}

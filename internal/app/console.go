@@ -101,7 +101,7 @@ func (a *App) facts(ctx context.Context) (console.Facts, error) {
 
 // sendsBy reports whether an account is one that a project sends through.
 func (a *App) sendsBy(place invite.Place, account string) bool {
-	for _, ch := range []invite.Channel{invite.Email, invite.SMS} {
+	for _, ch := range invite.Channels() {
 		for _, s := range a.senders(place, ch) {
 			if s.Account() == account {
 				return true

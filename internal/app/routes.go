@@ -101,7 +101,11 @@ func (a *App) ReceiptSummary() string {
 	var parts []string
 	for _, p := range a.cfg.Projects {
 		v := a.vendors[invite.Place{Project: p.ID, Live: true}]
-		parts = append(parts, fmt.Sprintf("%s: email %s, sms %s", p.ID, a.reported(v, invite.Email), a.reported(v, invite.SMS)))
+		var channels []string
+		for _, ch := range invite.Channels() {
+			channels = append(channels, fmt.Sprintf("%s %s", ch, a.reported(v, ch)))
+		}
+		parts = append(parts, p.ID+": "+strings.Join(channels, ", "))
 	}
 	return strings.Join(parts, "; ")
 }

@@ -87,7 +87,7 @@ func (v *vendors) senders(c invite.Channel) []provider.Sender {
 // textSenders are what texts come from, the first choice first.
 func (v *vendors) textSenders() []string {
 	var out []string
-	for _, s := range v.senders(invite.SMS) {
+	for _, s := range v.replied() {
 		if id := s.Identity(); id.Sender != "" {
 			out = append(out, id.Sender)
 		}
@@ -95,9 +95,20 @@ func (v *vendors) textSenders() []string {
 	return out
 }
 
+// replied are the senders of the channels where people opt out by a reply.
+func (v *vendors) replied() []provider.Sender {
+	var out []provider.Sender
+	for _, spec := range invite.Specs() {
+		if spec.OptOutByReply {
+			out = append(out, v.senders(spec.Channel)...)
+		}
+	}
+	return out
+}
+
 // isOneWay reports whether people cannot reply to what texts come from first.
 func (v *vendors) isOneWay() bool {
-	senders := v.senders(invite.SMS)
+	senders := v.replied()
 	return len(senders) > 0 && senders[0].Identity().OneWay
 }
 
@@ -141,7 +152,10 @@ const mintsPerMinute = 100
 func (w clientFactory) open(p config.Project, livemode bool, callbackURL string) (*vendors, error) {
 	v := &vendors{
 		minters: map[string]*mint.Minter{}, pipedreams: map[string]*pipedream.Client{}, callbackURL: callbackURL,
-		order: map[invite.Channel][]string{invite.Email: p.EmailProviders, invite.SMS: p.SMSProviders},
+		order: map[invite.Channel][]string{},
+	}
+	for _, ch := range invite.Channels() {
+		v.order[ch] = p.Providers(string(ch))
 	}
 	if p.Pipedream.ClientID != "" {
 		for _, environment := range environments {

@@ -171,12 +171,11 @@ func (a *App) silence() []ledger.Silence {
 	if pace <= 0 {
 		pace = time.Second
 	}
-	return []ledger.Silence{
-		{Livemode: true, Channel: invite.Email, After: a.cfg.NoReceiptEmail},
-		{Livemode: true, Channel: invite.SMS, After: a.cfg.NoReceiptSMS},
-		{Livemode: false, Channel: invite.Email, After: testSilence * pace},
-		{Livemode: false, Channel: invite.SMS, After: testSilence * pace},
+	var out []ledger.Silence
+	for _, ch := range invite.Channels() {
+		out = append(out, ledger.Silence{Livemode: true, Channel: ch, After: a.cfg.NoReceipt(string(ch))}, ledger.Silence{Channel: ch, After: testSilence * pace})
 	}
+	return out
 }
 
 func (a *App) sawReport(provider string, place invite.Place) {

@@ -100,7 +100,7 @@ func (c *Composer) Compose(m Message, ch invite.Channel) (message.Outgoing, erro
 	}
 	out := message.Outgoing{Livemode: m.Livemode, ValidFor: m.ExpiresAt.Sub(m.Now)}
 	texts := c.p.Messages(m.Project.ID)
-	if ch == invite.SMS {
+	if ch.Spec().Form == invite.FormText {
 		sms, err := texts.SMS(v)
 		if err != nil {
 			return message.Outgoing{}, err

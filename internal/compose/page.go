@@ -92,7 +92,7 @@ func (p Page) Data() page.Data {
 
 // IsResumable reports whether the page takes back the end of text messages: it does
 // where people cannot reply to the sender.
-func (p Page) IsResumable() bool { return p.Via == invite.SMS && p.OneWay }
+func (p Page) IsResumable() bool { return p.Via.Spec().OptOutByReply && p.OneWay }
 
 // maskedRecipient is the address that the opened link went to, as its owner would
 // recognise it. A link that the product showed itself is told apart by any.
@@ -101,11 +101,10 @@ func (p Page) maskedRecipient() string {
 	if p.State == page.Verify && p.VerifyVia != "" {
 		via = p.VerifyVia
 	}
-	switch {
-	case via == invite.SMS || r.Email == "" && r.Phone != "":
-		return contact.MaskPhone(r.Phone)
-	case r.Email != "":
-		return contact.MaskEmail(r.Email)
+	for _, f := range append([]invite.Field{via.Spec().Field}, invite.Fields()...) {
+		if address := f.Of(r); address != "" || f == invite.FieldPhone {
+			return contact.Mask(f, address)
+		}
 	}
 	return ""
 }

@@ -62,7 +62,7 @@ func (s *console) blocks(p *page) error {
 
 func (s *console) blocksData(p *page) (blocksPage, error) {
 	q := suppress.Query{
-		Channel: invite.Channel(oneOf(p.QueryParam("channel"), invite.Email, invite.SMS)),
+		Channel: invite.Channel(oneOf(p.QueryParam("channel"), invite.Channels()...)),
 		Kind:    invite.Block(oneOf(p.QueryParam("kind"), invite.Blocks()...)), Limit: perPage,
 	}
 	window := oneOf[string](p.QueryParam("within"), pastDay, pastWeek)
@@ -87,7 +87,7 @@ func (s *console) blocksData(p *page) (blocksPage, error) {
 		d.Kinds = append(d.Kinds, view.Choice{Value: string(k), Text: p.blockKind(k), Chosen: k == q.Kind})
 	}
 	d.Channels = []view.Choice{{Value: "", Text: p.t("Any channel"), Chosen: q.Channel == ""}}
-	for _, c := range []invite.Channel{invite.Email, invite.SMS} {
+	for _, c := range invite.Channels() {
 		d.Channels = append(d.Channels, view.Choice{Value: string(c), Text: p.channel(c), Chosen: c == q.Channel})
 	}
 	return d, nil
@@ -96,7 +96,7 @@ func (s *console) blocksData(p *page) (blocksPage, error) {
 func (p *page) blockRow(b suppress.Suppression) blockRow {
 	r := blockRow{
 		ID: b.ID.String(), Kind: p.blockKind(b.Kind), Note: story.MaskText(b.Note.Reveal()), Channel: p.channel(b.Channel), Since: b.CreatedAt,
-		To: maskAddress(b.Channel, b.Recipient.Reveal(), p.by.May(access.ActUnmask)), Fixed: !b.Kind.Liftable(), Home: p.frame.URL("blocks", b.ID.String()),
+		To: maskAddress(b.Channel.Spec().Field, b.Recipient.Reveal(), p.by.May(access.ActUnmask)), Fixed: !b.Kind.Liftable(), Home: p.frame.URL("blocks", b.ID.String()),
 		CanLift: b.Kind.Liftable() && p.by.May(access.ActLiftBlock), CanUnmask: p.by.May(access.ActUnmask) && !b.Recipient.IsZero(),
 	}
 	if b.Recipient.IsZero() {

@@ -17,9 +17,9 @@ func (s *console) propose(p *page, o opened, d *resendPage) error {
 	}
 	by, typed := find.Meant(text, p.project.Brand.Region, o.content.Recipient)
 	switch {
-	case by == find.ByEmail && d.Channel == string(invite.Email):
+	case by == find.ByEmail && d.field() == invite.FieldEmail:
 		d.Email, d.Searched = typed, true
-	case by == find.ByPhone && d.Channel == string(invite.SMS):
+	case by == find.ByPhone && d.field() == invite.FieldPhone:
 		d.Phone, d.Searched = typed, true
 	}
 	return nil
@@ -36,7 +36,7 @@ func (s *console) showOld(p *page, o opened, d resendPage) error {
 		return err
 	}
 	d.Correct = true
-	if d.Channel == string(invite.SMS) {
+	if d.field() == invite.FieldPhone {
 		d.Phone = r.Phone
 	} else {
 		d.Email = r.Email
@@ -63,11 +63,11 @@ func (d *resendPage) ask(p *page, o opened) bool {
 		last = *o.DeliveryChannel
 	}
 	field, typed, old := "email", d.Email, d.OldEmail
-	if d.Channel == string(invite.SMS) {
+	if d.field() == invite.FieldPhone {
 		field, typed, old = "phone", d.Phone, d.OldPhone
 	}
 	switch {
-	case typed != "" || d.Channel != string(invite.Email) && d.Channel != string(invite.SMS):
+	case typed != "" || !invite.Channel(d.Channel).Sends():
 	case old == "" && field == "email":
 		d.Faults = append(d.Faults, fault{field, p.t("No email address on file for this person. Enter one.")})
 	case old == "":
@@ -110,7 +110,7 @@ func otherMailbox(was, now string) bool {
 // old one; nil where nothing does, or one of them is not known.
 func (d *resendPage) changes(o opened) []contact.Stretch {
 	was, now := o.content.Recipient.Email, d.Email
-	if d.Channel == string(invite.SMS) {
+	if d.field() == invite.FieldPhone {
 		was, now = o.content.Recipient.Phone, strings.Join(strings.Fields(d.Phone), "")
 	} else {
 		was, now = contact.SearchEmail(was), contact.SearchEmail(now)
@@ -118,7 +118,7 @@ func (d *resendPage) changes(o opened) []contact.Stretch {
 	if was == "" || now == "" || was == now {
 		return nil
 	}
-	if d.Channel == string(invite.SMS) {
+	if d.field() == invite.FieldPhone {
 		return partChanges(now, was)
 	}
 	local, domain := contact.EmailParts(now)

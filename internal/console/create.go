@@ -33,13 +33,13 @@ func (d newPage) Wrong(field string) string { return blocksPage{Faults: d.Faults
 
 func (s *console) newForm(p *page) error {
 	d := newPage{Base: p.base(p.t("New invite"), "new"), Key: rand.Text(), UserID: p.QueryParam("user")}
-	d.choose(p, string(invite.Email))
+	d.choose(p, string(invite.Channels()[0]))
 	return p.show("new", d)
 }
 
 func (d *newPage) choose(p *page, channel string) {
 	d.Channels = nil
-	for _, c := range []invite.Channel{invite.Email, invite.SMS} {
+	for _, c := range invite.Channels() {
 		d.Channels = append(d.Channels, view.Choice{Value: string(c), Text: p.channel(c), Chosen: string(c) == channel})
 	}
 	d.Apps, d.Zones = p.apps(""), listZones()

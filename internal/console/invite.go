@@ -154,7 +154,7 @@ func isResendable(s invite.Status) bool {
 func (p *page) person(o opened) person {
 	c := o.content
 	out := person{
-		Name: story.MaskName(c.Recipient.Name), Email: o.masked(invite.Email), Phone: o.masked(invite.SMS),
+		Name: story.MaskName(c.Recipient.Name), Email: o.masked(invite.FieldEmail), Phone: o.masked(invite.FieldPhone),
 		User: p.maskedUser(o), UserURL: p.personURL(o.ID), Language: c.Recipient.Locale, Zone: c.Recipient.TimeZone,
 		Inviter: story.MaskText(c.Inviter), Reason: story.MaskText(c.Reason), Note: story.MaskText(c.Note), Erased: o.erased(),
 	}

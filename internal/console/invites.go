@@ -101,7 +101,7 @@ func (f filters) fails() bool {
 func filtersOf(p *page) filters {
 	q := func(name string) string { return strings.TrimSpace(p.QueryParam(name)) }
 	f := filters{
-		Status: oneOf(q("status"), invite.Statuses()...), Channel: oneOf(q("channel"), invite.Email, invite.SMS, invite.LinkOnly),
+		Status: oneOf(q("status"), invite.Statuses()...), Channel: oneOf(q("channel"), invite.AllChannels()...),
 		Reason: oneOf(q("reason"), listReasons()...), Progress: oneOf(q("progress"), invite.Progresses()...),
 		App: q("app"), Inviter: q("inviter"),
 	}
@@ -170,7 +170,7 @@ func (d *invitesPage) choices(p *page) {
 	}
 	d.Withins = p.withins(f.Within)
 	d.Channels = []view.Choice{{Value: "", Text: p.t("Any channel"), Chosen: f.Channel == ""}}
-	for _, c := range []invite.Channel{invite.Email, invite.SMS, invite.LinkOnly} {
+	for _, c := range invite.AllChannels() {
 		d.Channels = append(d.Channels, view.Choice{Value: string(c), Text: p.channel(c), Chosen: string(c) == f.Channel})
 	}
 	d.Reasons = []view.Choice{{Value: "", Text: p.t("Any reason"), Chosen: f.Reason == ""}}
@@ -268,7 +268,7 @@ func (s *console) personData(p *page, o opened) (personPage, error) {
 	addresses := map[string]bool{}
 	for _, inv := range list {
 		one, _ := p.open(inv) // one that no key opens has no addresses, and its row says so
-		for _, c := range []invite.Channel{invite.Email, invite.SMS} {
+		for _, c := range invite.Channels() {
 			if a := one.content.Recipient.Address(c); a != "" {
 				addresses[a] = true
 			}

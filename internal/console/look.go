@@ -40,24 +40,19 @@ func (p *page) maskedUser(o opened) string {
 // erased reports whether nothing personal is left.
 func (o opened) erased() bool { return o.Content == nil }
 
-// masked is the address of a channel as the role of the reader may see it
-// without asking.
-func (o opened) masked(c invite.Channel) string {
-	return maskAddress(c, o.content.Recipient.Address(c), o.wide)
+// masked is the address in a field as the role of the reader may see it without
+// asking.
+func (o opened) masked(f invite.Field) string {
+	return maskAddress(f, f.Of(o.content.Recipient), o.wide)
 }
 
 // maskAddress hides an address or a number. Wide shows the domain of an address:
 // who may unmask one address after the other sees the company at once.
-func maskAddress(c invite.Channel, address string, wide bool) string {
-	switch {
-	case address == "":
-		return ""
-	case c == invite.SMS:
-		return contact.MaskPhone(address)
-	case wide:
+func maskAddress(f invite.Field, address string, wide bool) string {
+	if wide && f == invite.FieldEmail && address != "" {
 		return contact.MaskLocal(address)
 	}
-	return contact.MaskEmail(address)
+	return contact.Mask(f, address)
 }
 
 // to is where the latest message went, masked; of an invite without one, the
@@ -67,8 +62,8 @@ func (o opened) to() string {
 	if o.DeliveryChannel != nil {
 		c = invite.Channel(*o.DeliveryChannel)
 	}
-	for _, c := range []invite.Channel{c, invite.Email, invite.SMS} {
-		if m := o.masked(c); m != "" {
+	for _, f := range append([]invite.Field{c.Spec().Field}, invite.Fields()...) {
+		if m := o.masked(f); m != "" {
 			return m
 		}
 	}
@@ -105,16 +100,7 @@ func (p *page) row(inv find.Invite) (inviteRow, error) {
 	return r, nil
 }
 
-func (p *page) channel(c invite.Channel) string {
-	switch c {
-	case invite.Email:
-		return p.t("Email")
-	case invite.SMS:
-		return p.t("SMS")
-	case invite.LinkOnly:
-	}
-	return p.t("Link")
-}
+func (p *page) channel(c invite.Channel) string { return story.ChannelName(p.frame, c) }
 
 // badge is where an invite stands, in a word: of an open one, what became of
 // message and person.

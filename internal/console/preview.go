@@ -38,7 +38,7 @@ func (s *console) showPreview(p *page, o opened) error {
 	}
 	if d.As == "" || d.As == "page" && !s.Composer.HasPages() {
 		d.As = "html"
-		if previewChannel(o) == invite.SMS {
+		if previewChannel(o).Spec().Form == invite.FormText {
 			d.As = "sms"
 		}
 	}

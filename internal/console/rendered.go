@@ -56,7 +56,7 @@ func (s *console) preview(p *page, o opened, d resendPage) (*preview, error) {
 		o.content.Recipient.Phone = d.Phone
 	}
 	m, err := s.compose(p, o, d.Note, invite.KindResend)
-	if err == nil && d.Channel == string(invite.SMS) {
+	if err == nil && invite.Channel(d.Channel).Spec().Form == invite.FormText {
 		m.Text, m.Subject = "", ""
 	} else if err == nil {
 		m.SMS = ""
@@ -105,7 +105,7 @@ func (s *console) written(p *page, o opened, note, kind string) (w renderedMessa
 func (s *console) maskedInvite(p *page, o opened) compose.Invite {
 	c := o.content
 	c.Inviter, c.Reason, c.Note = story.MaskText(c.Inviter), story.MaskText(c.Reason), story.MaskText(c.Note)
-	c.Recipient.Name, c.Recipient.Email = story.MaskName(c.Recipient.Name), o.masked(invite.Email)
+	c.Recipient.Name, c.Recipient.Email = story.MaskName(c.Recipient.Name), o.masked(invite.FieldEmail)
 	return compose.Invite{
 		Project: p.project, Livemode: p.by.Live, App: invite.App{Slug: o.AppSlug, Name: o.AppName, AuthType: o.AppAuthType},
 		InitiatedBy: o.InitiatedBy, LinkType: o.LinkType, Content: c, Code: secret.New(compose.PreviewCode), ConnectLink: compose.PreviewLink(o.AppSlug, o.OAuthAppID),

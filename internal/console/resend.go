@@ -51,18 +51,22 @@ type resendPage struct {
 
 // First is the id of the field that the form was opened for.
 func (d resendPage) First() string {
-	switch {
-	case !d.Correct && (d.Channel != string(invite.SMS) || d.OldPhone != "") && (d.Channel != string(invite.Email) || d.OldEmail != ""):
+	switch f := d.field(); {
+	case !d.Correct && (f == "" || d.Old() != ""):
 		return "channel"
-	case d.Channel == string(invite.SMS):
+	case f == invite.FieldPhone:
 		return "phone"
 	}
 	return "email"
 }
 
+// field is the recipient's field that the chosen channel sends to; empty where
+// the channel is none.
+func (d resendPage) field() invite.Field { return invite.Channel(d.Channel).Spec().Field }
+
 // Old is the address that there is for the chosen channel, masked.
 func (d resendPage) Old() string {
-	if d.Channel == string(invite.SMS) {
+	if d.field() == invite.FieldPhone {
 		return d.OldPhone
 	}
 	return d.OldEmail
@@ -101,7 +105,7 @@ func (s *console) resendForm(p *page, o opened) error {
 		return err
 	}
 	d.Correct = p.QueryParam("correct") != ""
-	if c := p.QueryParam("channel"); c == string(invite.Email) || c == string(invite.SMS) {
+	if c := p.QueryParam("channel"); invite.Channel(c).Sends() {
 		d.Channel = c
 	}
 	if d.Correct {
@@ -118,9 +122,9 @@ func (s *console) resendForm(p *page, o opened) error {
 
 func (s *console) resendData(p *page, o opened) (resendPage, error) {
 	a, err := s.actData(p, o, p.t("Resend"))
-	d := resendPage{actPage: a, Channel: string(o.Channel), OldEmail: o.masked(invite.Email), OldPhone: o.masked(invite.SMS)}
+	d := resendPage{actPage: a, Channel: string(o.Channel), OldEmail: o.masked(invite.FieldEmail), OldPhone: o.masked(invite.FieldPhone)}
 	if d.Channel == string(invite.LinkOnly) {
-		d.Channel = string(invite.Email)
+		d.Channel = string(invite.Channels()[0])
 	}
 	d.CanShow, d.Bounced = p.by.May(access.ActUnmask), o.wrongAddress()
 	return d, err
@@ -159,10 +163,10 @@ func (s *console) resend(p *page, o opened) error {
 	}
 	d.Channel, d.Email, d.Phone = form.Get("channel"), strings.TrimSpace(form.Get("email")), strings.TrimSpace(form.Get("phone"))
 	// The other channel's field is not shown, so what stands in it counts for nothing.
-	switch d.Channel {
-	case string(invite.Email):
+	switch d.field() {
+	case invite.FieldEmail:
 		d.Phone = ""
-	case string(invite.SMS):
+	case invite.FieldPhone:
 		d.Email = ""
 	}
 	d.Note, d.Sure, d.Correct = form.Get("note"), form.Get("sure") == d.Email && d.Email != "", form.Get("correct") != ""
@@ -194,7 +198,7 @@ func (s *console) resend(p *page, o opened) error {
 	}
 	text := p.t("On its way.")
 	if out.Invite.Recipient != nil {
-		address := maskAddress(out.Invite.Channel, out.Invite.Recipient.Address(out.Invite.Channel), o.wide)
+		address := maskAddress(out.Invite.Channel.Spec().Field, out.Invite.Recipient.Address(out.Invite.Channel), o.wide)
 		text = p.t("On its way to %s.", "\u2068"+address+"\u2069")
 	}
 	return p.done(d.Home, "good", text)

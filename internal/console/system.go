@@ -57,16 +57,6 @@ func Runbook() []string {
 	return []string{"When something is wrong", "Metrics", "Logs", "Backup", "Rotating secrets"}
 }
 
-// sendingChannels are those by which something is sent.
-func sendingChannels() []invite.Channel { return []invite.Channel{invite.Email, invite.SMS} }
-
-func channelName(ch invite.Channel) string {
-	if ch == invite.Email {
-		return view.M("Email")
-	}
-	return view.M("Text messages")
-}
-
 func (s *console) system(p *page) error {
 	d := systemPage{Base: p.base(p.t("System"), "system"), Runbook: Runbook()}
 	var err error
@@ -83,8 +73,8 @@ func (s *console) system(p *page) error {
 	if err != nil {
 		return err
 	}
-	for _, ch := range sendingChannels() {
-		r := channelRow{Channel: string(ch), Name: p.t(channelName(ch)), Badge: view.Badge{Kind: "good", Icon: "check", Text: p.t("Running")}}
+	for _, ch := range invite.Channels() {
+		r := channelRow{Channel: string(ch), Name: story.QueueName(p.frame, ch), Badge: view.Badge{Kind: "good", Icon: "check", Text: p.t("Running")}}
 		for _, l := range lanes {
 			if l.Lane != p.by.Lane(ch) {
 				continue
@@ -237,7 +227,7 @@ func (s *console) held(ctx context.Context, p *page) ([]view.Held, error) {
 	}
 	var out []view.Held
 	for _, l := range lanes {
-		for _, ch := range sendingChannels() {
+		for _, ch := range invite.Channels() {
 			if l.Lane == p.by.Lane(ch) {
 				out = append(out, view.Held{Channel: string(ch), Live: p.by.Live, Why: p.t(whyName(l.HeldWhy)), Since: *l.HeldAt})
 			}

@@ -5,6 +5,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/nyaruka/phonenumbers"
+
+	"github.com/connectlink/connectlink/internal/invite"
 )
 
 const (
@@ -62,4 +64,15 @@ func MaskPhone(e164 string) string {
 		return hidden + space + tail
 	}
 	return code + space + hidden + space + tail
+}
+
+// Mask hides most of an address of a recipient's field.
+func Mask(f invite.Field, address string) string {
+	switch {
+	case address == "":
+		return ""
+	case f == invite.FieldPhone:
+		return MaskPhone(address)
+	}
+	return MaskEmail(address)
 }

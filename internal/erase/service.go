@@ -122,6 +122,9 @@ func appendAudit(ctx context.Context, tx pgx.Tx, p access.Principal, act access.
 // addresses are the keys under which blocks of a content's addresses stand.
 func (s *Service) addresses(p access.Principal, c invite.Content) []seal.Hash {
 	scope := s.scope(p)
-	keys := suppression.Keys(s.p.Box, scope, invite.Email, c.Recipient.Email)
-	return append(keys, suppression.Keys(s.p.Box, scope, invite.SMS, c.Recipient.Phone)...)
+	var keys []seal.Hash
+	for _, ch := range invite.Channels() {
+		keys = append(keys, suppression.Keys(s.p.Box, scope, ch, c.Recipient.Address(ch))...)
+	}
+	return keys
 }

@@ -31,7 +31,7 @@ func (a *api) listInvites(c echo.Context, q *params) error {
 	ctx, p := c.Request().Context(), keyPrincipal(c)
 	filter := find.Filter{
 		Place: p.Place, Limit: q.limit(),
-		Channel:       invite.Channel(q.word("channel", "email", "sms", "link")),
+		Channel:       invite.Channel(q.word("channel", invite.ChannelNames(invite.AllChannels())...)),
 		App:           q.text("app", 100),
 		Reason:        invite.Reason(q.word("reason", reasonCodes()...)),
 		CreatedAfter:  q.moment("created[gte]"),

@@ -33,7 +33,7 @@ func (a *api) messages(c echo.Context) error {
 		return err
 	}
 	ctx, p, q := c.Request().Context(), keyPrincipal(c), parseQuery(c)
-	filter := sandbox.MessageFilter{To: q.text("to", 320), Channel: q.word("channel", "email", "sms"), Before: q.text("cursor", 64)}
+	filter := sandbox.MessageFilter{To: q.text("to", 320), Channel: q.word("channel", invite.ChannelNames(invite.Channels())...), Before: q.text("cursor", 64)}
 	limit := q.limit()
 	named := q.text("invite", 64)
 	if err := q.done("limit", "cursor", "to", "channel", "invite"); err != nil {

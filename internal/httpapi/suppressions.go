@@ -72,7 +72,7 @@ func (a *api) listSuppressions(c echo.Context) error { return a.listSuppressed(c
 // listSuppressed answers a list; q are its filters, wherever the request has them.
 func (a *api) listSuppressed(c echo.Context, q *params) error {
 	want := suppress.Query{
-		Channel: invite.Channel(q.word("channel", "email", "sms")), Kind: invite.Block(q.word("kind", enumNames(invite.Blocks())...)),
+		Channel: invite.Channel(q.word("channel", invite.ChannelNames(invite.Channels())...)), Kind: invite.Block(q.word("kind", enumNames(invite.Blocks())...)),
 		Recipient: q.text("recipient", 320), Limit: q.limit(),
 	}
 	if cursor := q.values.Get("cursor"); cursor != "" {

@@ -47,18 +47,6 @@ type Consent struct {
 	ObtainedAt *time.Time `json:"obtained_at,omitempty"`
 }
 
-// Address returns the recipient's address for a channel; empty when there is none.
-func (r Recipient) Address(c Channel) string {
-	switch c {
-	case Email:
-		return r.Email
-	case SMS:
-		return r.Phone
-	case LinkOnly:
-	}
-	return ""
-}
-
 // App is the third-party application to be connected, as Pipedream describes it.
 type App struct {
 	Slug     string

@@ -109,15 +109,6 @@ func (s DeliveryStatus) rank() int {
 	return -1
 }
 
-// Channel is how the link reaches the recipient.
-type Channel string
-
-const (
-	Email    Channel = "email"
-	SMS      Channel = "sms"
-	LinkOnly Channel = "link" // the caller opens or shows the URL; nothing is sent
-)
-
 // LinkType is the kind of URL in messages.
 type LinkType string
 

@@ -22,10 +22,7 @@ type block struct {
 }
 
 func (s *Service) block(p access.Principal, ch invite.Channel, r invite.Recipient) *block {
-	b := &block{pointer: "/recipient/email"}
-	if ch == invite.SMS {
-		b.pointer = "/recipient/phone"
-	}
+	b := &block{pointer: ch.Spec().Field.Pointer()}
 	scope := suppression.Scope{Place: p.Place, Senders: s.p.Senders(p.Place)}
 	b.keys = suppression.Keys(s.p.Box, scope, ch, r.Address(ch))
 	return b

@@ -60,7 +60,7 @@ func (o *order) remindsOf(f *faults, r *RemindersRequest, project config.Project
 
 func (o *order) fallsBack(f *faults, r FallbackRequest, p access.Principal, project config.Project) invite.Fallback {
 	b := invite.Fallback{Channel: invite.Channel(r.Channel), After: invite.FallbackAfter(r.After)}
-	oneOf(f, "/fallback/channel", r.Channel, true, "email", "sms")
+	oneOf(f, "/fallback/channel", r.Channel, true, invite.ChannelNames(invite.Channels())...)
 	oneOf(f, "/fallback/after", r.After, true, "failure", "not_visited")
 	to := o.content.Recipient
 	switch {
@@ -68,11 +68,9 @@ func (o *order) fallsBack(f *faults, r FallbackRequest, p access.Principal, proj
 		f.add("/fallback", invite.FaultNotAllowed, "with channel link nothing is sent that could fail")
 	case b.Channel == o.channel:
 		f.add("/fallback/channel", invite.FaultInvalid, "must be another channel than the invite's own")
-	case b.Channel == invite.Email && to.Email == "":
-		f.add("/recipient/email", invite.FaultRequired, "falling back to email needs the recipient's address")
-	case b.Channel == invite.SMS && to.Phone == "":
-		f.add("/recipient/phone", invite.FaultRequired, "falling back to sms needs the recipient's phone number")
-	case b.Channel == invite.SMS && to.SMSConsent == nil:
+	case b.Channel.Sends() && to.Address(b.Channel) == "":
+		f.add(b.Channel.Spec().Field.Pointer(), invite.FaultRequired, "falling back to %s needs the recipient's %s", b.Channel, fieldName(b.Channel.Spec().Field))
+	case b.Channel.Spec().NeedsConsent && to.SMSConsent == nil:
 		consent(f, project, p)
 	}
 	if b.After == invite.AfterNotVisited {

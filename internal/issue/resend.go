@@ -117,7 +117,7 @@ func (s *Service) planResend(p access.Principal, project config.Project, inv fin
 	r := resend{inv: inv, user: user, channel: inv.Channel}
 	var f faults
 	if req.Channel != "" {
-		oneOf(&f, "/channel", req.Channel, false, "email", "sms", "link")
+		oneOf(&f, "/channel", req.Channel, false, invite.ChannelNames(invite.AllChannels())...)
 		r.channel = invite.Channel(req.Channel)
 	}
 	if r.channel == invite.LinkOnly && inv.Verify == invite.VerifyCode {

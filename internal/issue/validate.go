@@ -83,7 +83,7 @@ func validate(r CreateRequest, p access.Principal, project config.Project, publi
 	if r.OAuthAppID != "" && !oauthAppPattern.MatchString(r.OAuthAppID) {
 		f.add("/oauth_app_id", invite.FaultInvalid, "the id of an OAuth client begins with oa_")
 	}
-	oneOf(&f, "/channel", r.Channel, true, "email", "sms", "link")
+	oneOf(&f, "/channel", r.Channel, true, invite.ChannelNames(invite.AllChannels())...)
 	if o.initiatedBy == "" {
 		o.initiatedBy = invite.ByProduct
 	}
@@ -210,13 +210,13 @@ func recipient(f *faults, r *RecipientRequest, channel invite.Channel, p access.
 			f.contact("/recipient/email", err)
 		}
 		out.Email = email
-	} else if channel == invite.Email {
-		f.add("/recipient/email", invite.FaultRequired, "channel email needs the recipient's address")
+	} else {
+		needs(f, channel, invite.FieldEmail)
 	}
 	if strings.TrimSpace(r.Phone) != "" {
 		out.Phone = phone(f, r.Phone, p.Live, project)
-	} else if channel == invite.SMS {
-		f.add("/recipient/phone", invite.FaultRequired, "channel sms needs the recipient's phone number")
+	} else {
+		needs(f, channel, invite.FieldPhone)
 	}
 	out.Name = shown(f, "/recipient/name", r.Name, maxName)
 	var err error
@@ -240,7 +240,7 @@ func recipient(f *faults, r *RecipientRequest, channel invite.Channel, p access.
 			f.add("/recipient/sms_consent/source", invite.FaultTooLong, "at most %d characters, these are %d", maxReason, n)
 		}
 		out.SMSConsent = &invite.Consent{Source: contact.Clean(c.Source, maxReason), ObtainedAt: c.ObtainedAt}
-	} else if channel == invite.SMS {
+	} else if channel.Spec().NeedsConsent {
 		consent(f, project, p)
 	}
 	if p.Live && p.Environment == "development" && !listed(out, project.DevelopmentRecipients) {
@@ -248,6 +248,20 @@ func recipient(f *faults, r *RecipientRequest, channel invite.Channel, p access.
 			"with Pipedream's development environment only the project's development_recipients may be written to")
 	}
 	return out
+}
+
+// needs demands the field that the channel sends to.
+func needs(f *faults, channel invite.Channel, field invite.Field) {
+	if channel.Spec().Field == field {
+		f.add(field.Pointer(), invite.FaultRequired, "channel %s needs the recipient's %s", channel, fieldName(field))
+	}
+}
+
+func fieldName(f invite.Field) string {
+	if f == invite.FieldPhone {
+		return "phone number"
+	}
+	return "address"
 }
 
 // consent demands evidence where the project says so.

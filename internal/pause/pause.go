@@ -88,7 +88,7 @@ func (s *Service) Resume(ctx context.Context, by access.Principal, ch invite.Cha
 }
 
 func sends(ch invite.Channel) error {
-	if ch != invite.Email && ch != invite.SMS {
+	if !ch.Sends() {
 		return invite.Errorf(invite.CodeInvalidRequest, "This channel sends no messages.")
 	}
 	return nil

@@ -80,8 +80,9 @@ type Report struct {
 
 // Reply is a message that a person sent to one of our senders.
 type Reply struct {
-	Key  string      // the same in every copy of it
-	From secret.Text // E.164
+	Key     string         // the same in every copy of it
+	Channel invite.Channel // by which it came
+	From    secret.Text    // E.164
 	// To are the senders it was sent to, the most general first: a messaging service
 	// before its number.
 	To      []string

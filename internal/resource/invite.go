@@ -185,11 +185,7 @@ func presentFallback(inv find.Invite) *Fallback {
 	if inv.FallbackAfter == "" || inv.FirstChannel == nil {
 		return nil
 	}
-	other := invite.SMS
-	if *inv.FirstChannel == string(invite.SMS) {
-		other = invite.Email
-	}
-	return &Fallback{Channel: other, After: invite.FallbackAfter(inv.FallbackAfter), DelayS: int(inv.FallbackDelayS)}
+	return &Fallback{Channel: invite.Channel(*inv.FirstChannel).Other(), After: invite.FallbackAfter(inv.FallbackAfter), DelayS: int(inv.FallbackDelayS)}
 }
 
 // PresentReason puts the reason of a delivery in this status into words; nil when

@@ -24,6 +24,7 @@ func TestGeneratedPartsAreCurrent(t *testing.T) {
 		{"docs/configuration.md", "configuration", configuration()},
 		{"docs/reasons.md", "reasons", reasons()},
 		{"docs/architecture.md", "rows", rowTable()},
+		{"docs/architecture.md", "channel files", channelTable()},
 		{"docs/architecture.md", "invite states", inviteStates(eventTypes(t))},
 	} {
 		regenerate(t, part.file, part.name, part.want) // one after the other: two may be in one file

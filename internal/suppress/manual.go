@@ -214,7 +214,7 @@ func (s *Service) Lift(ctx context.Context, p access.Principal, id invite.Suppre
 // unlist comes before our own block is lifted: if it fails nothing is lifted,
 // and it can be asked for again.
 func (s *Service) unlist(ctx context.Context, p access.Principal, b Suppression) (cleared bool, err error) {
-	if b.Channel != invite.Email || b.Recipient.IsZero() {
+	if !b.Channel.Spec().HasProviderList || b.Recipient.IsZero() {
 		return true, nil
 	}
 	l, ok := s.p.Unlister(p.Place)
@@ -254,12 +254,12 @@ func pickAddress(a Add, p access.Principal) (invite.Channel, string, error) {
 	case a.Email != "" && a.Phone != "":
 		return "", "", faultError("/phone", invite.FaultNotAllowed, "give email or phone, not both")
 	case a.Email != "":
-		if ch, address, ok := parseAddress(a.Email, p); ok && ch == invite.Email {
+		if ch, address, ok := parseAddress(a.Email, p); ok && ch == invite.FieldEmail.Channel() {
 			return ch, address, nil
 		}
 		return "", "", faultError("/email", invite.FaultInvalid, "must be an email address")
 	}
-	if ch, address, ok := parseAddress(a.Phone, p); ok && ch == invite.SMS {
+	if ch, address, ok := parseAddress(a.Phone, p); ok && ch == invite.FieldPhone.Channel() {
 		return ch, address, nil
 	}
 	return "", "", faultError("/phone", invite.FaultInvalid, "must be a phone number that begins with + and the country code")
@@ -268,7 +268,7 @@ func pickAddress(a Add, p access.Principal) (invite.Channel, string, error) {
 // parseAddress reads an address as an invite's recipient is read.
 func parseAddress(text string, p access.Principal) (invite.Channel, string, bool) {
 	if email, err := contact.ReadEmail(text); err == nil {
-		return invite.Email, email, true
+		return invite.FieldEmail.Channel(), email, true
 	}
 	read := contact.ParsePhone
 	if !p.Live {
@@ -276,7 +276,7 @@ func parseAddress(text string, p access.Principal) (invite.Channel, string, bool
 	}
 	phone, err := read(text, "")
 	if err == nil {
-		return invite.SMS, phone.E164, true
+		return invite.FieldPhone.Channel(), phone.E164, true
 	}
 	return "", "", false
 }

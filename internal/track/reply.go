@@ -63,10 +63,10 @@ func (t *Tracker) reply(ctx context.Context, tx pgx.Tx, of origin, in provider.R
 	switch in.Keyword {
 	case provider.Stop:
 		_, _, err = suppression.Insert(ctx, tx, t.p.Box, scope, suppression.New{
-			Channel: invite.SMS, Kind: invite.OptOut, Address: in.From, Source: suppression.FromReply, By: "STOP",
+			Channel: in.Channel, Kind: invite.OptOut, Address: in.From, Source: suppression.FromReply, By: "STOP",
 		})
 	case provider.Start:
-		keys := suppression.Keys(t.p.Box, scope, invite.SMS, in.From.Reveal())
+		keys := suppression.Keys(t.p.Box, scope, in.Channel, in.From.Reveal())
 		_, err = suppression.SetLifted(ctx, tx, t.p.Box, keys, true, "START", secret.Text{})
 	case provider.Help:
 	}
@@ -98,7 +98,7 @@ func (t *Tracker) noteReply(ctx context.Context, tx pgx.Tx, of origin, about led
 	}
 	applied, err := ledger.Append(ctx, tx, t.p.Box, about.InviteID, invite.Event{
 		Type: invite.EventReplied, Actor: invite.Actor{Kind: invite.ActorRecipient}, DeliveryID: about.DeliveryID, AttemptID: about.ID,
-		Data:   invite.Data{Provider: of.provider, Channel: invite.SMS, Outcome: outcome, Source: fromCallback},
+		Data:   invite.Data{Provider: of.provider, Channel: in.Channel, Outcome: outcome, Source: fromCallback},
 		Detail: secret.New(contact.Clean(in.Body.Reveal(), maxReply)),
 	})
 	if err != nil {

@@ -4,20 +4,11 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/store/ledger"
-)
-
-// How long silence lasts before it is said aloud. Carriers confirm a text
-// within seconds or never. Mail may be greylisted, but that is reported, and
-// after an hour most of a link's four are left for a person to do something.
-const (
-	MailSilence = time.Hour
-	TextSilence = 30 * time.Minute
 )
 
 const silentAtOnce = 100

@@ -78,7 +78,7 @@ type Params struct {
 	// Budget is shared by all polls of one Pipedream project: 5 a second. May be nil.
 	Budget Budget
 	// Silence is the time after which an unreported message of each kind gets
-	// the reason no_receipt; default MailSilence and TextSilence.
+	// the reason no_receipt; default the channels' ReportWithin.
 	Silence []ledger.Silence
 	// InlineConfirm bounds the confirmation that is tried while Pipedream
 	// waits for our answer; default 3 s.
@@ -116,8 +116,9 @@ func New(p Params) (*Tracker, error) {
 	}
 	if p.Silence == nil {
 		for _, livemode := range []bool{false, true} {
-			p.Silence = append(p.Silence, ledger.Silence{Livemode: livemode, Channel: invite.Email, After: MailSilence},
-				ledger.Silence{Livemode: livemode, Channel: invite.SMS, After: TextSilence})
+			for _, spec := range invite.Specs() {
+				p.Silence = append(p.Silence, ledger.Silence{Livemode: livemode, Channel: spec.Channel, After: spec.ReportWithin})
+			}
 		}
 	}
 	if p.Log == nil {

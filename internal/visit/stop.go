@@ -6,7 +6,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/store/find"
 )
@@ -51,7 +50,7 @@ func (s *Service) Stop(ctx context.Context, code secret.Text, resume bool, e Evi
 		}
 		to := Address{
 			InviteID: row.ID, Place: row.Place,
-			Channel: page.Via, Provider: row.Provider, To: secret.New(content.Recipient.Address(page.Via)), OptOut: page.Via == invite.SMS,
+			Channel: page.Via, Provider: row.Provider, To: secret.New(content.Recipient.Address(page.Via)), OptOut: page.Via.Spec().OptOutByReply,
 		}
 		if resume {
 			return s.p.Resume(ctx, tx, to)

@@ -96,18 +96,6 @@ func startsAttempt(t invite.EventType) bool {
 	return t == invite.EventResent || t == invite.EventRenewed || t == invite.EventFallback
 }
 
-func attemptTitle(w Words, number int, c invite.Channel) string {
-	switch c {
-	case invite.Email:
-		return w.T("Attempt %d, by email", number)
-	case invite.SMS:
-		return w.T("Attempt %d, by text message", number)
-	case invite.LinkOnly:
-		return w.T("Attempt %d, as a link", number)
-	}
-	return w.T("Attempt %d", number)
-}
-
 // add appends an entry. What scanners do by the dozen is one line, and so is
 // what two sources say alike: our call's answer, and the provider's callback.
 func (t *Try) add(e Entry) {

@@ -44,7 +44,7 @@ func (p Place) URL() string { return rootPath(p.ProjectID, p.Live) + "/home" }
 
 // Held is a lane that staff paused, for the banner.
 type Held struct {
-	Channel string // "email", "sms"
+	Channel string // of invite.Channels
 	Live    bool
 	Why     string // translated
 	Since   time.Time

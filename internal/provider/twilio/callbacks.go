@@ -54,7 +54,7 @@ func (c *Callbacks) Replies(p provider.Post) ([]provider.Reply, error) {
 	if err != nil {
 		return nil, provider.ErrUnreadable
 	}
-	r := provider.Reply{Key: in.MessageSID, From: in.From, Keyword: in.Keyword, LikeStop: in.LikeStop, Body: in.Body, Raw: p.Raw}
+	r := provider.Reply{Key: in.MessageSID, Channel: invite.SMS, From: in.From, Keyword: in.Keyword, LikeStop: in.LikeStop, Body: in.Body, Raw: p.Raw}
 	if in.Service != "" {
 		r.To = append(r.To, in.Service)
 	}

@@ -123,7 +123,8 @@ func (c *Callbacks) Replies(p provider.Post) ([]provider.Reply, error) {
 		return nil, nil
 	}
 	r := provider.Reply{
-		Key: in.MessageUUID, From: secret.New(withPlus(in.From)), To: []string{withPlus(in.To)},
+		Channel: invite.SMS,
+		Key:     in.MessageUUID, From: secret.New(withPlus(in.From)), To: []string{withPlus(in.To)},
 		Keyword: provider.KeywordOf(in.Text), Body: secret.New(in.Text), Raw: p.Raw,
 	}
 	r.LikeStop = r.Keyword == "" && provider.IsLikeStop(in.Text)

@@ -40,7 +40,7 @@ func Keys(box *seal.Box, s Scope, ch invite.Channel, address string) []seal.Hash
 		return nil
 	}
 	forms := []string{foldAddress(ch, address)}
-	if ch == invite.SMS {
+	if ch.Spec().Field == invite.FieldPhone {
 		// A provider may report STOP from another form of the number than the one
 		// that was written to, such as +521 for +52.
 		forms = contact.PhoneForms(address)
@@ -48,7 +48,7 @@ func Keys(box *seal.Box, s Scope, ch invite.Channel, address string) []seal.Hash
 	var keys []seal.Hash
 	for _, form := range forms {
 		keys = append(keys, box.Hashes("suppression", s.Project, strconv.FormatBool(s.Live), string(ch), form)...)
-		if ch != invite.SMS {
+		if !ch.Spec().OptOutByReply {
 			continue
 		}
 		for _, sender := range s.Senders {
@@ -68,7 +68,7 @@ func hashKey(box *seal.Box, s Scope, ch invite.Channel, kind invite.Block, addre
 
 // foldAddress is an address as it is compared: mail's without case.
 func foldAddress(ch invite.Channel, address string) string {
-	if ch != invite.Email {
+	if ch.Spec().Field != invite.FieldEmail {
 		return address
 	}
 	local, domain := contact.EmailParts(address)
