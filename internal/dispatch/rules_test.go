@@ -13,9 +13,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/chaos"
 	"github.com/connectlink/connectlink/internal/chaos/sink"
 	"github.com/connectlink/connectlink/internal/dispatch"
@@ -24,6 +26,7 @@ import (
 	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/provider/sendgrid"
+	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/store/ledger"
 )
@@ -233,6 +236,47 @@ func TestAnInviteThatMovesIsReadAgain(t *testing.T) {
 	w.once(others)
 }
 
+// A code that is renewed meanwhile: the delivery stays in the queue, so that nothing
+// but the comparison of versions keeps the old link from being sent.
+func TestACodeThatIsRenewedMeanwhileIsTheOneSent(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	l := w.load(1, chaos.Load{})[0]
+	fresh := access.NewCode()
+	p := w.params()
+	senders := p.Senders
+	var once sync.Once
+	p.Senders = func(place invite.Place, ch invite.Channel) []provider.Sender {
+		once.Do(func() {
+			err := postgres.InTx(t.Context(), w.db, func(tx pgx.Tx) error {
+				if _, err := ledger.Append(t.Context(), tx, w.rig.Box, l.InviteID, invite.Event{Type: invite.EventVisited}); err != nil {
+					return err
+				}
+				var id uuid.UUID
+				if err := tx.QueryRow(t.Context(), `SELECT id FROM codes WHERE invite_id = $1`, l.InviteID).Scan(&id); err != nil {
+					return err
+				}
+				sealed, err := w.rig.Box.Seal([]byte(fresh.Reveal()), seal.AD{Column: "codes.code", ID: id})
+				if err != nil {
+					return err
+				}
+				_, err = tx.Exec(t.Context(), `UPDATE codes SET code = $2, digest = $3 WHERE id = $1`, id, sealed, seal.Digest(fresh))
+				return err
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+		return senders(place, ch)
+	}
+	w.run(p)
+	w.until("accepted", w.all("accepted"))
+	got := w.sink.Count()
+	if got[l.Key] != 0 || got[chaos.PublicURL+"/c/"+fresh.Reveal()] != 1 {
+		t.Errorf("the old link was sent %d times; sent in all: %d", got[l.Key], len(got))
+	}
+}
+
 func TestALostLeaseStopsItsWorkAndNobodyElses(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -289,7 +333,7 @@ func TestOneDarkVendorDelaysNobodyElse(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	// A dark call takes far longer than the texts do, on any machine.
-	const darkFor = 15 * time.Second
+	const darkFor = 2 * time.Minute
 	p := w.params(func(p *dispatch.Params) { p.PerLane, p.InFlight, p.CallDeadline = 8, 16, darkFor })
 	senders := p.Senders
 	silent, err := net.Listen("tcp", "127.0.0.1:0") // the system connects; no program answers

@@ -430,3 +430,56 @@ func TestARepeatHearsWhatTheFirstHeard(t *testing.T) {
 		t.Errorf("first and repeat differ (-first +repeat):\n%s", diff)
 	}
 }
+
+// Two requests at once with one Idempotency-Key and other values are a mistake, of
+// which one must hear: neither gets the other's invite.
+func TestTwoRequestsInFlightWithOneIdempotencyKeyAreNotTwins(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.process()
+	meta := issue.Meta{IdempotencyKey: "one", Route: "POST /v1/invites"}
+	underWay, released := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	hold := func() { once.Do(func() { close(underWay); <-released }) }
+	w.onMint.Store(&hold)
+	type outcome struct {
+		user string
+		got  issue.Answer
+		err  error
+	}
+	outcomes := make(chan outcome, 2)
+	create := func(user string) {
+		a, err := s.Create(t.Context(), w.key, ask(user), meta)
+		outcomes <- outcome{user, a, err}
+	}
+	go create("user-1")
+	<-underWay
+	go create("user-2")
+	// The second needs nothing of the first. Should it wait for it all the same, the
+	// first may go on, and what comes of that is judged.
+	var all []outcome
+	select {
+	case o := <-outcomes:
+		all = append(all, o)
+	case <-time.After(10 * time.Second):
+	}
+	close(released)
+	for len(all) < 2 {
+		all = append(all, <-outcomes)
+	}
+	made := 0
+	for _, o := range all {
+		switch code := invite.CodeOf(o.err); {
+		case o.err == nil:
+			made++
+			if got := o.got.Invite.ExternalUserID; got == nil || *got != o.user {
+				t.Errorf("who asked for an invite of %s got another's", o.user)
+			}
+		case code != invite.CodeIdempotencyReused && code != invite.CodeIdempotencyInProgress:
+			t.Errorf("%s: %v", o.user, o.err)
+		}
+	}
+	if n := w.count(`SELECT count(*) FROM invites`); made != 1 || n != 1 {
+		t.Errorf("%d were told of an invite, and there are %d; want one", made, n)
+	}
+}

@@ -39,6 +39,7 @@ type world struct {
 	vendors *httptest.Server
 	mints   atomic.Int64
 	down    atomic.Bool
+	onMint  atomic.Pointer[func()] // may be nil
 	key     access.Principal
 	project config.Project
 	woken   chan invite.Lane
@@ -62,6 +63,9 @@ func newWorld(t *testing.T) *world {
 	w.vendors = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if strings.HasSuffix(r.URL.Path, "/tokens") {
 			w.mints.Add(1)
+			if f := w.onMint.Load(); f != nil {
+				(*f)()
+			}
 			if w.down.Load() {
 				http.Error(rw, "bad gateway", http.StatusBadGateway)
 				return

@@ -66,6 +66,13 @@ func TestTheBucketIsSharedAndFills(t *testing.T) {
 	if took := time.Since(begun); took < 100*time.Millisecond {
 		t.Errorf("%d in %v", total, took)
 	}
+	// However long nobody sends, the bucket holds no more than its size.
+	if _, err := db.Exec(ctx, `UPDATE provider_accounts SET filled_at = filled_at - interval '1 hour'`); err != nil {
+		t.Fatal(err)
+	}
+	if got, _, err := queue.TakeTokens(ctx, db, "x", 100, 20, 5); err != nil || got != 5 {
+		t.Errorf("after an hour at rest %d at once, %v; want 5", got, err)
+	}
 }
 
 func TestOneProbeAtATime(t *testing.T) {
