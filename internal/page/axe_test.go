@@ -19,7 +19,7 @@ const findings = `axe.run(document, { resultTypes: ["violations"] }).then(r => r
 
 func TestBrowserPagesAreAccessible(t *testing.T) {
 	t.Parallel()
-	axe, err := os.ReadFile(filepath.Join("..", "..", "browsertest", "axe", "axe.min.js"))
+	axe, err := os.ReadFile(filepath.Join("..", "browsertest", "axe", "axe.min.js"))
 	if err != nil {
 		t.Fatal(err)
 	}

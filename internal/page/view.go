@@ -13,6 +13,7 @@ package page
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"html/template"
 	"io"
@@ -140,6 +141,16 @@ func New(fsys fs.FS) (*Pages, error) {
 func parsePages(l *message.Language, layout []byte) (map[State]*template.Template, error) {
 	base, err := template.New("layout/page.html").Parse(string(layout))
 	if err != nil {
+		return nil, err
+	}
+	// A language of a project's own may have these words in its pages.
+	file, words, err := l.ReadFile("pages/channel.html")
+	switch {
+	case err == nil:
+		if _, err := base.New(file).Parse(string(words)); err != nil {
+			return nil, err
+		}
+	case !errors.Is(err, fs.ErrNotExist):
 		return nil, err
 	}
 	file, common, err := l.ReadFile("pages/common.html")

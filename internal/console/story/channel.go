@@ -22,6 +22,14 @@ func QueueName(w Words, c invite.Channel) string {
 	return w.T("Text messages")
 }
 
+// PausedText says that a channel's queue is paused; the reason follows.
+func PausedText(w Words, c invite.Channel) string {
+	if c == invite.Email {
+		return w.T("Sending email is paused:")
+	}
+	return w.T("Sending text messages is paused:")
+}
+
 func attemptTitle(w Words, number int, c invite.Channel) string {
 	switch c {
 	case invite.Email:

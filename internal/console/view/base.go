@@ -44,10 +44,10 @@ func (p Place) URL() string { return rootPath(p.ProjectID, p.Live) + "/home" }
 
 // Held is a lane that staff paused, for the banner.
 type Held struct {
-	Channel string // of invite.Channels
-	Live    bool
-	Why     string // translated
-	Since   time.Time
+	Text  string // what is paused
+	Live  bool
+	Why   string // translated
+	Since time.Time
 }
 
 // Flash is a message that a page shows once, after an action.
