@@ -255,8 +255,8 @@ func (a *App) openUseCases() (err error) {
 		return err
 	}
 	if a.visit, err = visit.New(visit.Params{
-		DB: a.api, Box: a.box, Minters: a.minter, Publish: a.follow, Confirm: a.track.Confirm,
-		Suppressed: a.blocked, Suppress: a.block, Resume: a.resume, Wake: a.wake, Log: a.log,
+		DB: a.api, Box: a.box, Minters: a.minter, Publish: a.follow, Confirmer: a.track,
+		Suppressions: a.suppress, Wake: a.wake, Log: a.log,
 	}); err != nil {
 		return err
 	}

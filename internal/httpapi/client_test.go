@@ -52,10 +52,7 @@ func (w *world) inApp(keys *grant.Service) httpapi.InApp {
 		Clients: keys, Holders: keys, Recheck: 20 * time.Millisecond, Waiting: waiting,
 		Opener: must(visit.New(visit.Params{
 			DB: w.db, Box: w.box, Minters: w.minters, Publish: publishNothing, Wake: func(invite.Lane) {},
-			Confirm:    func(context.Context, invite.ID) (bool, error) { return false, nil },
-			Suppressed: func(context.Context, pgx.Tx, visit.Address) (bool, error) { return false, nil },
-			Suppress:   func(context.Context, pgx.Tx, visit.Address) error { return nil },
-			Resume:     func(context.Context, pgx.Tx, visit.Address) error { return nil },
+			Confirmer: never{}, Suppressions: never{},
 		})),
 		Opens:   limit.New(limit.Per(opensAllowed, time.Hour), opensAllowed, time.Now),
 		Reads:   limit.New(limit.Per(readsAllowed, time.Hour), readsAllowed, time.Now),
@@ -409,3 +406,11 @@ func TestAppsMayTakeReturnsAndNothingElse(t *testing.T) {
 		}
 	}
 }
+
+// never confirms and blocks nothing.
+type never struct{}
+
+func (never) Confirm(context.Context, invite.ID) (bool, error)                { return false, nil }
+func (never) Suppressed(context.Context, pgx.Tx, visit.Address) (bool, error) { return false, nil }
+func (never) Suppress(context.Context, pgx.Tx, visit.Address) error           { return nil }
+func (never) Resume(context.Context, pgx.Tx, visit.Address) error             { return nil }

@@ -75,23 +75,10 @@ func newSite(t testing.TB, change ...func(*linkpage.Params)) *site {
 	}
 	p := linkpage.Params{
 		Visits: must(visit.New(visit.Params{
-			Suppress: func(_ context.Context, _ pgx.Tx, a visit.Address) error {
-				s.mu.Lock()
-				defer s.mu.Unlock()
-				s.suppressed = append(s.suppressed, a)
-				return nil
-			},
-			Resume:     func(context.Context, pgx.Tx, visit.Address) error { s.resumed.Add(1); return nil },
-			Suppressed: func(context.Context, pgx.Tx, visit.Address) (bool, error) { return false, nil },
-			Publish:    func(context.Context, pgx.Tx, ledger.Applied) error { return nil },
-			Wake:       func(invite.Lane) {},
-			DB:         s.Pool, Box: s.Box, Minters: s.Minters, Log: log,
-			Confirm: func(ctx context.Context, id invite.ID) (bool, error) {
-				s.mu.Lock()
-				fn := s.confirm
-				s.mu.Unlock()
-				return fn != nil && must(fn(ctx, id)), nil
-			},
+			Confirmer: s, Suppressions: s,
+			Publish: func(context.Context, pgx.Tx, ledger.Applied) error { return nil },
+			Wake:    func(invite.Lane) {},
+			DB:      s.Pool, Box: s.Box, Minters: s.Minters, Log: log,
 		})),
 		OneWay: func(string, invite.Place) bool { return false },
 		Pages:  pages, Log: log,
@@ -184,4 +171,26 @@ func readAll(t testing.TB, r io.Reader) string {
 		t.Fatal(err)
 	}
 	return string(raw)
+}
+
+// Confirm answers as the test says.
+func (s *site) Confirm(ctx context.Context, id invite.ID) (bool, error) {
+	s.mu.Lock()
+	fn := s.confirm
+	s.mu.Unlock()
+	return fn != nil && must(fn(ctx, id)), nil
+}
+
+func (s *site) Suppressed(context.Context, pgx.Tx, visit.Address) (bool, error) { return false, nil }
+
+func (s *site) Suppress(_ context.Context, _ pgx.Tx, a visit.Address) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.suppressed = append(s.suppressed, a)
+	return nil
+}
+
+func (s *site) Resume(context.Context, pgx.Tx, visit.Address) error {
+	s.resumed.Add(1)
+	return nil
 }

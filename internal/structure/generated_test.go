@@ -25,6 +25,7 @@ func TestGeneratedPartsAreCurrent(t *testing.T) {
 		{"docs/reasons.md", "reasons", reasons()},
 		{"docs/architecture.md", "rows", rowTable()},
 		{"docs/architecture.md", "channel files", channelTable()},
+		{"docs/architecture.md", "crossings", crossingTable(product(sources(t)))},
 		{"docs/architecture.md", "invite states", inviteStates(eventTypes(t))},
 	} {
 		regenerate(t, part.file, part.name, part.want) // one after the other: two may be in one file

@@ -79,12 +79,9 @@ func (s *Service) done(ctx context.Context, code secret.Text) (Page, ledger.Code
 
 // confirmed asks Pipedream, for as long as a page may wait.
 func (s *Service) confirmed(ctx context.Context, id invite.ID) bool {
-	if s.p.Confirm == nil {
-		return false
-	}
 	ctx, cancel := context.WithTimeout(ctx, s.p.ConfirmWithin)
 	defer cancel()
-	ok, err := s.p.Confirm(ctx, id)
+	ok, err := s.p.Confirmer.Confirm(ctx, id)
 	if err != nil {
 		s.p.Log.InfoContext(ctx, "confirm for a page", "invite_id", id.String(), "err", err)
 	}

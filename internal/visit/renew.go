@@ -140,7 +140,7 @@ func (s *Service) hindrance(ctx context.Context, tx pgx.Tx, r *renewal, asked in
 		return "too often", nil
 	}
 	r.to = Address{InviteID: r.ID, Place: r.Place, Channel: r.channel, To: secret.New(address)}
-	blocked, err := s.p.Suppressed(ctx, tx, r.to)
+	blocked, err := s.p.Suppressions.Suppressed(ctx, tx, r.to)
 	if err != nil {
 		return "", fmt.Errorf("look for a suppression: %w", err)
 	}

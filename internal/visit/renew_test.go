@@ -167,10 +167,10 @@ func TestNothingIsSentToWhoWantsNothing(t *testing.T) {
 	w := newWorld(t)
 	asked := make(chan visit.Address, 1)
 	suppressing := w.process(func(p *visit.Params) {
-		p.Suppressed = func(_ context.Context, tx pgx.Tx, a visit.Address) (bool, error) {
+		p.Suppressions = suppressions{standing: func(tx pgx.Tx, a visit.Address) (bool, error) {
 			asked <- a
 			return true, tx.Conn().Ping(context.Background())
-		}
+		}}
 	})
 	for name, prepare := range map[string]func(m tracktest.Made) *visit.Service{
 		"on the list": func(tracktest.Made) *visit.Service { return suppressing },

@@ -1,13 +1,11 @@
 package visit_test
 
 import (
-	"context"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/jackc/pgx/v5"
 
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/seal"
@@ -76,10 +74,7 @@ func TestAReportSuppressesOnRequest(t *testing.T) {
 	w := newWorld(t)
 	var suppressed []visit.Address
 	s := w.process(func(p *visit.Params) {
-		p.Suppress = func(_ context.Context, _ pgx.Tx, a visit.Address) error {
-			suppressed = append(suppressed, a)
-			return nil
-		}
+		p.Suppressions = suppressions{added: func(a visit.Address) { suppressed = append(suppressed, a) }}
 	})
 	for _, ask := range []bool{false, true} {
 		m := w.Invite(tracktest.Options{Channel: invite.SMS})

@@ -53,9 +53,9 @@ func (s *Service) Stop(ctx context.Context, code secret.Text, resume bool, e Evi
 			Channel: page.Via, Provider: row.Provider, To: secret.New(content.Recipient.Address(page.Via)), OptOut: page.Via.Spec().OptOutByReply,
 		}
 		if resume {
-			return s.p.Resume(ctx, tx, to)
+			return s.p.Suppressions.Resume(ctx, tx, to)
 		}
-		return s.p.Suppress(ctx, tx, to)
+		return s.p.Suppressions.Suppress(ctx, tx, to)
 	})
 	if err != nil {
 		return Page{}, fmt.Errorf("end messages of invite %s: %w", page.InviteID, err)

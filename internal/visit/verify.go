@@ -187,7 +187,7 @@ func (s *Service) sendPasscode(ctx context.Context, tx pgx.Tx, locked ledger.Loc
 	if err != nil || all >= passcodesPerDay || e.LooksLike() != Person && byRobots >= robotPasscodes {
 		return false, err
 	}
-	blocked, err := s.p.Suppressed(ctx, tx, to)
+	blocked, err := s.p.Suppressions.Suppressed(ctx, tx, to)
 	if err != nil || blocked {
 		return false, err
 	}

@@ -321,7 +321,7 @@ func TestNoDigitsAreSentWhereTheyMayNot(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	blocked := w.process(func(p *visit.Params) {
-		p.Suppressed = func(context.Context, pgx.Tx, visit.Address) (bool, error) { return true, nil }
+		p.Suppressions = suppressions{standing: func(pgx.Tx, visit.Address) (bool, error) { return true, nil }}
 	})
 	m := w.guarded(tracktest.Options{})
 	got, err := blocked.Continue(t.Context(), m.Code, tap)

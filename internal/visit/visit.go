@@ -13,8 +13,8 @@ import (
 	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/required"
 	"github.com/connectlink/connectlink/internal/seal"
-	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/store/ledger"
+	"github.com/connectlink/connectlink/internal/store/suppression"
 )
 
 // DB is a pool: it runs statements and begins transactions.
@@ -29,37 +29,36 @@ type Params struct {
 	Box     *seal.Box
 	Minters mint.Set
 	// Publish hands on, in the same transaction, what follows from events.
-	Publish func(ctx context.Context, tx pgx.Tx, applied ledger.Applied) error
-	// Confirm asks Pipedream whether an account appeared. It may say no for
-	// want of budget; a webhook or a poll says it later then.
-	Confirm func(ctx context.Context, id invite.ID) (bool, error)
-	// ConfirmWithin bounds how long a page waits for Confirm; default 3 s.
+	Publish      func(ctx context.Context, tx pgx.Tx, applied ledger.Applied) error
+	Confirmer    Confirmer
+	Suppressions Suppressions
+	// ConfirmWithin bounds how long a page waits for the Confirmer; default 3 s.
 	ConfirmWithin time.Duration
-	// Suppressed reports whether nothing may be sent to an address: it opted out,
-	// complained or was blocked. Suppress makes it so, because the recipient
-	// asked for it. Both are part of the transaction; nil knows of none.
-	Suppressed func(ctx context.Context, tx pgx.Tx, a Address) (bool, error)
-	Suppress   func(ctx context.Context, tx pgx.Tx, a Address) error
-	// Resume takes an opt-out back, at the same person's wish.
-	Resume func(ctx context.Context, tx pgx.Tx, a Address) error
 	// Wake tells dispatch that a lane has work; may be nil.
 	Wake func(lane invite.Lane)
 	Log  *slog.Logger
 }
 
-// Address is where a message to a recipient goes.
-type Address struct {
-	invite.Place
-
-	InviteID invite.ID
-	Channel  invite.Channel
-	// Provider sent the message that carried the link; empty when it is not known.
-	Provider string
-	To       secret.Text
-	// OptOut, for Suppress: all texts of this sender are meant, as by the reply
-	// STOP, and not what one invite was about.
-	OptOut bool
+// Confirmer is what a page asks for a connection. Package track is one.
+type Confirmer interface {
+	// Confirm asks Pipedream whether an account appeared. It may say no for want of
+	// budget; a webhook or a poll says it later then.
+	Confirm(ctx context.Context, id invite.ID) (bool, error)
 }
+
+// Suppressions are the addresses that nothing may be sent to, as a recipient
+// changes them. Package suppress keeps them. Each call is a part of the transaction.
+type Suppressions interface {
+	// Suppressed reports whether an address opted out, complained or was blocked.
+	Suppressed(ctx context.Context, tx pgx.Tx, a Address) (bool, error)
+	// Suppress blocks an address, because the recipient asked for it.
+	Suppress(ctx context.Context, tx pgx.Tx, a Address) error
+	// Resume takes an opt-out back, at the same person's wish.
+	Resume(ctx context.Context, tx pgx.Tx, a Address) error
+}
+
+// Address is where a message to a recipient goes.
+type Address = suppression.Recipient
 
 // Service serves recipients. It is safe for concurrent use.
 type Service struct {
@@ -70,8 +69,8 @@ type Service struct {
 // New makes a Service. A missing collaborator is an error.
 func New(p Params) (*Service, error) {
 	err := required.Check("visit.Params", map[string]any{
-		"DB": p.DB, "Box": p.Box, "Minters": p.Minters, "Publish": p.Publish, "Confirm": p.Confirm,
-		"Suppressed": p.Suppressed, "Suppress": p.Suppress, "Resume": p.Resume, "Wake": p.Wake,
+		"DB": p.DB, "Box": p.Box, "Minters": p.Minters, "Publish": p.Publish, "Confirmer": p.Confirmer,
+		"Suppressions": p.Suppressions, "Wake": p.Wake,
 	})
 	if err != nil {
 		return nil, err

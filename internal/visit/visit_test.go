@@ -47,20 +47,9 @@ func (w *world) process(change ...func(*visit.Params)) *visit.Service {
 			w.effects = append(w.effects, a.Effects...)
 			return nil
 		},
-		Confirm: func(ctx context.Context, id invite.ID) (bool, error) {
-			w.mu.Lock()
-			fn := w.confirm
-			w.mu.Unlock()
-			if fn == nil {
-				return false, nil
-			}
-			return fn(ctx, id)
-		},
-		Suppressed: func(context.Context, pgx.Tx, visit.Address) (bool, error) { return false, nil },
-		Suppress:   func(context.Context, pgx.Tx, visit.Address) error { return nil },
-		Resume:     func(context.Context, pgx.Tx, visit.Address) error { return nil },
-		Wake:       func(invite.Lane) {},
-		Log:        slog.New(slog.NewTextHandler(w.t.Output(), &slog.HandlerOptions{Level: slog.LevelError})),
+		Confirmer: w, Suppressions: suppressions{},
+		Wake: func(invite.Lane) {},
+		Log:  slog.New(slog.NewTextHandler(w.t.Output(), &slog.HandlerOptions{Level: slog.LevelError})),
 	}
 	for _, c := range change {
 		c(&p)
@@ -185,3 +174,36 @@ func TestCodesThatLeadNowhere(t *testing.T) {
 		t.Errorf("%d events", n)
 	}
 }
+
+// Confirm answers as the test says.
+func (w *world) Confirm(ctx context.Context, id invite.ID) (bool, error) {
+	w.mu.Lock()
+	fn := w.confirm
+	w.mu.Unlock()
+	if fn == nil {
+		return false, nil
+	}
+	return fn(ctx, id)
+}
+
+// suppressions hold what a test says, by default nothing, and tell of what is added.
+type suppressions struct {
+	standing func(pgx.Tx, visit.Address) (bool, error)
+	added    func(visit.Address)
+}
+
+func (s suppressions) Suppressed(_ context.Context, tx pgx.Tx, a visit.Address) (bool, error) {
+	if s.standing == nil {
+		return false, nil
+	}
+	return s.standing(tx, a)
+}
+
+func (s suppressions) Suppress(_ context.Context, _ pgx.Tx, a visit.Address) error {
+	if s.added != nil {
+		s.added(a)
+	}
+	return nil
+}
+
+func (suppressions) Resume(context.Context, pgx.Tx, visit.Address) error { return nil }

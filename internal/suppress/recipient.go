@@ -1,0 +1,65 @@
+package suppress
+
+import (
+	"context"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/secret"
+	"github.com/connectlink/connectlink/internal/store/suppression"
+)
+
+// Suppressed reports whether a recipient may not be written to. Dispatch asks again
+// before it sends; this is so that a page queues nothing in vain.
+func (s *Service) Suppressed(ctx context.Context, tx pgx.Tx, to suppression.Recipient) (bool, error) {
+	if s.isScripted(to) {
+		return false, nil
+	}
+	standing, err := suppression.ListStanding(ctx, tx, suppression.Keys(s.p.Box, s.scope(to.Place), to.Channel, to.To.Reveal()))
+	return len(standing) > 0, err
+}
+
+// Suppress does what a recipient asked for on the page: no more messages.
+func (s *Service) Suppress(ctx context.Context, tx pgx.Tx, to suppression.Recipient) error {
+	if s.isScripted(to) {
+		return nil // the next test of the same fate wants a message
+	}
+	scope := suppression.Scope{Place: to.Place, Senders: s.optOutSenders(to)}
+	kind := invite.NotMe
+	if to.OptOut && len(scope.Senders) > 0 {
+		kind = invite.OptOut
+	}
+	_, _, err := suppression.Insert(ctx, tx, s.p.Box, scope, suppression.New{
+		Channel: to.Channel, Kind: kind, Address: to.To, Source: suppression.FromPage, InviteID: to.InviteID,
+	})
+	return err
+}
+
+// Resume takes an opt-out back, as the reply START does: the one that was said to
+// the sender of this message, and no other.
+func (s *Service) Resume(ctx context.Context, tx pgx.Tx, to suppression.Recipient) error {
+	senders := s.optOutSenders(to)
+	if len(senders) == 0 {
+		return nil
+	}
+	scope := suppression.Scope{Place: to.Place, Senders: senders[:1]}
+	_, err := suppression.SetLifted(ctx, tx, s.p.Box, suppression.Keys(s.p.Box, scope, to.Channel, to.To.Reveal()), true, "recipient", secret.Text{})
+	return err
+}
+
+func (s *Service) isScripted(to suppression.Recipient) bool {
+	return !to.Live && s.p.Scripted(to.To.Reveal())
+}
+
+// optOutSenders are what a project's texts come from, first the sender of the
+// message that carried the link: what is said on its page is said to that one.
+func (s *Service) optOutSenders(to suppression.Recipient) []string {
+	all := s.p.Senders(to.Place)
+	from := s.p.SenderOf(to.Provider, to.Place)
+	if from == "" {
+		return all
+	}
+	return append([]string{from}, slices.DeleteFunc(all, func(s string) bool { return s == from })...)
+}
