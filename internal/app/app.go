@@ -61,9 +61,6 @@ const (
 	workAcquire = 5 * time.Second
 )
 
-// queueChannel carries "there is work" between processes.
-const queueChannel = "connectlink_queue"
-
 // Options are what a process is told beside its configuration.
 type Options struct {
 	Log *slog.Logger
@@ -298,7 +295,7 @@ func (a *App) wake(lane invite.Lane) {
 		a.dispatcher.Wake()
 		return
 	}
-	a.notifier.Notify(queueChannel, lane.String())
+	a.notifier.Notify(dispatch.WakeChannel, lane.String())
 }
 
 // URL is where this process is reached from its own machine.

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/connectlink/connectlink/config"
+	"github.com/connectlink/connectlink/internal/dispatch"
 	"github.com/connectlink/connectlink/internal/httpapi"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/limit"
@@ -66,7 +67,7 @@ func (a *App) tell(tx pgx.Tx, applied ledger.Applied) {
 func (a *App) hearOthers(ctx context.Context, g *errgroup.Group) {
 	l := postgres.NewListener(postgres.ListenerParams{URL: a.cfg.DatabaseDirectURL.Reveal(), Log: a.log})
 	if a.runsWorkers() {
-		accepted := l.Listen(queueChannel)
+		accepted := l.Listen(dispatch.WakeChannel)
 		g.Go(func() error {
 			for {
 				select {

@@ -42,6 +42,12 @@ type DB interface {
 	CopyFrom(ctx context.Context, table pgx.Identifier, columns []string, src pgx.CopyFromSource) (int64, error)
 }
 
+// Transactor runs statements and starts transactions: a pool, for one.
+type Transactor interface {
+	DB
+	Beginner
+}
+
 // Beginner starts transactions: a pool, a connection, or a transaction, which
 // then makes a savepoint.
 type Beginner interface {

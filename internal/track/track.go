@@ -43,12 +43,6 @@ type Budget interface {
 	Allow(key string) (ok bool, retryAfter time.Duration)
 }
 
-// DB is a pool: it runs statements and begins transactions.
-type DB interface {
-	postgres.DB
-	postgres.Beginner
-}
-
 // Check is a pending confirmation. AccountID is empty if no account was
 // named.
 type Check struct {
@@ -58,7 +52,7 @@ type Check struct {
 
 // Params are what a Tracker needs.
 type Params struct {
-	DB       DB
+	DB       postgres.Transactor
 	Box      *seal.Box
 	Accounts func(place invite.Place, environment string) (Accounts, bool)
 	// Callbacks reads the posts of a provider for a project and mode; false where

@@ -17,15 +17,9 @@ import (
 	"github.com/connectlink/connectlink/internal/store/suppression"
 )
 
-// DB is a pool: it runs statements and begins transactions.
-type DB interface {
-	postgres.DB
-	postgres.Beginner
-}
-
 // Params are what a Service needs.
 type Params struct {
-	DB      DB
+	DB      postgres.Transactor
 	Box     *seal.Box
 	Minters mint.Set
 	// Publish hands on, in the same transaction, what follows from events.
