@@ -38,13 +38,15 @@ type plan struct {
 }
 
 type planNode struct {
-	Type     string     `json:"Node Type"`
-	Relation string     `json:"Relation Name"`
-	Removed  float64    `json:"Rows Removed by Filter"`
-	Loops    float64    `json:"Actual Loops"`
-	Hit      int        `json:"Shared Hit Blocks"`
-	Read     int        `json:"Shared Read Blocks"`
-	Plans    []planNode `json:"Plans"`
+	Type      string     `json:"Node Type"`
+	Relation  string     `json:"Relation Name"`
+	Rows      float64    `json:"Actual Rows"`
+	Removed   float64    `json:"Rows Removed by Filter"`
+	Rechecked float64    `json:"Rows Removed by Index Recheck"`
+	Loops     float64    `json:"Actual Loops"`
+	Hit       int        `json:"Shared Hit Blocks"`
+	Read      int        `json:"Shared Read Blocks"`
+	Plans     []planNode `json:"Plans"`
 }
 
 // scanned lists tables that grow with the number of invites and were read from end to end.

@@ -9,8 +9,8 @@
 // # Time limits
 //
 // Every connection of a pool carries statement_timeout, lock_timeout and
-// idle_in_transaction_session_timeout, and jit = off, sent as start-up
-// parameters, so that no code path can forget them. A transaction pooler refuses
+// idle_in_transaction_session_timeout, jit = off and enable_seqscan = off, sent as
+// start-up parameters, so that no code path can forget them. A transaction pooler refuses
 // such parameters, so with Params.Pooled none is sent: set them on the role, as
 // docs/operations.md says. Waiting for a
 // free connection is bounded too: a full pool answers ErrUnavailable after

@@ -120,6 +120,9 @@ func setSessionLimits(run map[string]string, p Params) {
 	// Compiling a plan takes longer than any of our queries. The planner thinks
 	// otherwise of a bounded walk that ends early, and it cost half a second.
 	run["jit"] = "off"
+	// All we ask goes by a key. Statistics of a table that was never analysed, or was
+	// while it was empty, make the planner read it whole.
+	run["enable_seqscan"] = "off"
 	run["statement_timeout"] = toMillis(p.StatementTimeout)
 	run["lock_timeout"] = toMillis(orDefault(p.LockTimeout, 5*time.Second))
 	run["idle_in_transaction_session_timeout"] = toMillis(orDefault(p.IdleInTx, 15*time.Second))

@@ -79,6 +79,7 @@ func DeleteOld(ctx context.Context, db postgres.DB, k Kept, n int) (more bool, e
 	tag, err := db.Exec(ctx, `
 		DELETE FROM redactions WHERE ctid = ANY(ARRAY(
 			SELECT ctid FROM redactions WHERE next_at IS NULL
+				AND created_at < now() - make_interval(secs => least($1::float8, $2::float8))
 				AND created_at < now() - make_interval(secs => CASE WHEN gave_up_at IS NULL THEN $1::float8 ELSE $2::float8 END) LIMIT $3))`,
 		k.Callbacks.Seconds(), providersKeep.Seconds(), n)
 	if err != nil {

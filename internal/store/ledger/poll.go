@@ -123,10 +123,10 @@ func LockRivals(ctx context.Context, tx pgx.Tx, box *seal.Box, c Candidate, acco
 	// Who comes into question is found first and locked then: a lock taken
 	// while sorting by another index would not be in the order of ids.
 	rows, _ := tx.Query(ctx, `
-		SELECT `+candidateColumns+` FROM invites i WHERE i.id IN (
-			SELECT id FROM (SELECT * FROM invites WHERE user_hash = ANY($7) OR id = ANY($8) OFFSET 0) u
+		SELECT `+candidateColumns+` FROM invites i WHERE i.id = ANY(ARRAY(
+			SELECT id FROM ((SELECT * FROM invites WHERE user_hash = ANY($7) OFFSET 0) UNION ALL (SELECT * FROM invites WHERE id = ANY($8) OFFSET 0)) u
 				WHERE project_id = $2 AND livemode = $3 AND app_slug = $4 AND environment = $5 AND (account_id = $6 OR (first_handed_out_at IS NOT NULL AND poll_until > now() - interval '1 day'))
-			UNION SELECT $1)
+			UNION SELECT $1::uuid))
 		ORDER BY i.id FOR NO KEY UPDATE OF i`,
 		c.ID, c.Project, c.Live, c.AppSlug, c.Environment, accountID,
 		userid.Hashes(box, c.Place, user), unhashed)

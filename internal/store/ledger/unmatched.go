@@ -123,12 +123,13 @@ func FindAttemptsTo(ctx context.Context, db postgres.DB, provider string, list [
 	}
 	out := make([]Attempt, len(list))
 	// The hash covers project and mode, so no other project's attempt is found.
-	// A minute of difference between the clocks is allowed for.
+	// A minute of difference between the clocks is allowed for. OFFSET keeps the
+	// attempts of each invite apart: joined, they may be walked as a whole.
 	rows, _ := db.Query(ctx, `
 		SELECT DISTINCT ON (w.n) w.n, a.id, a.invite_id, a.delivery_id, a.provider_message_id
 		FROM unnest($2::bytea[], $3::int[], $4::timestamptz[]) AS w(hash, n, at)
 		JOIN search_terms s ON s.hash = w.hash
-		JOIN attempts a ON a.invite_id = s.invite_id
+		CROSS JOIN LATERAL (SELECT * FROM attempts WHERE invite_id = s.invite_id OFFSET 0) a
 		WHERE a.provider = $1 AND a.outcome IN ('accepted', 'unknown')
 			AND a.started_at <= coalesce(w.at, now()) + interval '1 minute'
 			AND a.started_at > coalesce(w.at, now()) - make_interval(secs => $5)
@@ -151,7 +152,7 @@ func FindAttemptTo(ctx context.Context, db postgres.DB, provider string, hashes 
 	var a Attempt
 	err := db.QueryRow(ctx, `
 		SELECT a.id, a.invite_id, a.delivery_id, a.provider_message_id
-		FROM search_terms s JOIN attempts a ON a.invite_id = s.invite_id
+		FROM search_terms s CROSS JOIN LATERAL (SELECT * FROM attempts WHERE invite_id = s.invite_id OFFSET 0) a
 		WHERE s.hash = ANY($2) AND a.provider = $1 AND a.outcome IN ('accepted', 'unknown') AND a.started_at > now() - make_interval(secs => $3)
 		ORDER BY a.started_at DESC LIMIT 1`, provider, hashes, within.Seconds()).
 		Scan(&a.ID, &a.InviteID, &a.DeliveryID, &a.ProviderMessageID)

@@ -63,7 +63,7 @@ func SetUserHashes(ctx context.Context, tx pgx.Tx, ids []invite.ID, hashes []sea
 	_, err := tx.Exec(ctx, `
 		UPDATE invites i SET user_hash = h.hash,
 			external_user_id = CASE WHEN i.sealed_user_id IS NULL THEN i.external_user_id ELSE h.placeholder END
-		FROM unnest($1::uuid[], $2::bytea[], $3::text[]) h(id, hash, placeholder) WHERE i.id = h.id`, ids, hashes, placeholders)
+		FROM unnest($1::uuid[], $2::bytea[], $3::text[]) h(id, hash, placeholder) WHERE i.id = h.id AND i.id = ANY($1)`, ids, hashes, placeholders)
 	if err != nil {
 		return fmt.Errorf("set hashes of %d users: %w", len(ids), postgres.Translate(err))
 	}
