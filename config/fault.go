@@ -3,6 +3,8 @@ package config
 import (
 	"fmt"
 	"strings"
+
+	"github.com/hbollon/go-edlib"
 )
 
 // Fault is one thing wrong with the configuration. It never holds a value.
@@ -49,30 +51,9 @@ func (f *faults) err() error {
 func nearestName(unknown string, known []string) (string, bool) {
 	best, least := "", len(unknown)/3+1
 	for _, k := range known {
-		if d := editDistance(strings.ToLower(unknown), strings.ToLower(k)); d <= least && (best == "" || d < least) {
+		if d := edlib.OSADamerauLevenshteinDistance(strings.ToLower(unknown), strings.ToLower(k)); d <= least && (best == "" || d < least) {
 			best, least = k, d
 		}
 	}
 	return best, best != ""
-}
-
-// editDistance is Levenshtein's distance. (Package contact has a finer one, which
-// this row may not import.)
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		diagonal := row[0]
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			diagonal, row[j] = row[j], min(row[j]+1, row[j-1]+1, diagonal+cost)
-		}
-	}
-	return row[len(b)]
 }

@@ -83,7 +83,7 @@ func (f *findings) database(cfg *config.Config) {
 		f.tried("queued messages", tryQueue(ctx, pool, cfg), "Configure the project again, or let its invites expire: nothing can send for it until then.")
 	}
 
-	held, err := postgres.HoldLock(ctx, cfg.DatabaseDirectURL.Reveal(), time.Now().UnixNano())
+	held, err := postgres.HoldLock(ctx, postgres.LockParams{URL: cfg.DatabaseDirectURL.Reveal(), Key: time.Now().UnixNano()})
 	if err == nil {
 		err = held.Release(ctx)
 	}

@@ -3,6 +3,8 @@ package contact
 import (
 	"slices"
 	"strings"
+
+	"github.com/hbollon/go-edlib"
 )
 
 // bigDomains are the mail hosts most people have their address at, the
@@ -68,7 +70,7 @@ func SuggestDomain(domain string) (string, bool) {
 		default:
 			continue
 		}
-		d := editDistance(name, wantName)
+		d := Distance(name, wantName)
 		// Short names are too close to one another for guessing.
 		if d > 0 && len(wantName) < 5 || d == 2 && len(wantName) < 7 || d > 2 {
 			continue
@@ -80,30 +82,7 @@ func SuggestDomain(domain string) (string, bool) {
 	return best, best != ""
 }
 
-// Distance counts the slips of a hand that make b of a.
-func Distance(a, b string) int { return editDistance(a, b) }
-
-// editDistance is the optimal string alignment distance: insertions, deletions,
-// replacements, and swaps of neighbours, which are the commonest slip.
-func editDistance(a, b string) int {
-	var before, above []int
-	for j := range len(b) + 1 {
-		above = append(above, j)
-	}
-	for i := 1; i <= len(a); i++ {
-		row := make([]int, len(b)+1)
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			row[j] = min(above[j]+1, row[j-1]+1, above[j-1]+cost)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				row[j] = min(row[j], before[j-2]+1)
-			}
-		}
-		before, above = above, row
-	}
-	return above[len(b)]
-}
+// Distance counts the typing errors that make b of a: insertions, deletions,
+// replacements, and swaps of neighbours, which are the commonest (optimal string
+// alignment).
+func Distance(a, b string) int { return edlib.OSADamerauLevenshteinDistance(a, b) }

@@ -13,15 +13,8 @@ import (
 // WakeChannel is where processes that only accept work tell those that dispatch.
 const WakeChannel = "connectlink_queue"
 
-const (
-	// heartbeat is how long the lock's connection is trusted without a sign of
-	// life, and lockTimeout how long it may take to answer: a connection that died
-	// in silence is noticed after both.
-	heartbeat   = 2 * time.Second
-	lockTimeout = 3 * time.Second
-	// provenFor is how long a claim that succeeded shows that this process works.
-	provenFor = 10 * time.Second
-)
+// provenFor is how long a claim that succeeded shows that this process works.
+const provenFor = 10 * time.Second
 
 // holdLock keeps the process lock: a session's advisory lock whose key is the
 // owner of this process's leases. When the process dies, however it does, the
@@ -45,49 +38,26 @@ func (d *Dispatcher) holdLock(ctx context.Context) {
 }
 
 func (d *Dispatcher) hold(ctx context.Context) error {
-	// Each host has a time of its own: a silent one does not hide the next.
-	conn, err := postgres.DialSession(ctx, postgres.SessionParams{
-		URL: d.p.DirectURL.Reveal(), Name: "connectlink dispatch", Sockets: d.p.Sockets,
+	key := newOwner()
+	// The session that holds the lock listens too: its end is the end of both.
+	held, err := postgres.HoldLock(ctx, postgres.LockParams{
+		URL: d.p.DirectURL.Reveal(), Key: key, Name: "connectlink dispatch", Sockets: d.p.Sockets, Channel: WakeChannel, Notified: d.Wake,
 	})
 	if err != nil {
-		return fmt.Errorf("connect for the process lock: %w", err)
+		return fmt.Errorf("take the process lock: %w", err)
 	}
 	defer func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
-		_ = conn.Close(ctx)
+		_ = held.Release(ctx)
 	}()
-	key := newOwner()
-	taking, cancel := context.WithTimeout(ctx, lockTimeout)
-	defer cancel()
-	if _, err := conn.Exec(taking, `SELECT pg_advisory_lock($1)`, key); err != nil {
-		return fmt.Errorf("take the process lock: %w", postgres.Translate(err))
-	}
-	// The same session listens: its end is the end of both.
-	if _, err := conn.Exec(taking, `LISTEN `+WakeChannel); err != nil {
-		return fmt.Errorf("listen: %w", postgres.Translate(err))
-	}
 	d.setOwner(key)
 	d.Wake()
-	for {
-		waiting, cancel := context.WithTimeout(ctx, heartbeat)
-		_, err := conn.WaitForNotification(waiting)
-		cancel()
-		switch {
-		case err == nil:
-			d.Wake()
-			continue
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case waiting.Err() == nil || conn.IsClosed():
-			return fmt.Errorf("hold the process lock: %w", postgres.Translate(err))
-		}
-		beating, cancel := context.WithTimeout(ctx, lockTimeout)
-		err = conn.Ping(beating)
-		cancel()
-		if err != nil {
-			return fmt.Errorf("hold the process lock: %w", postgres.Translate(err))
-		}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-held.Lost():
+		return fmt.Errorf("hold the process lock: %w", held.Cause())
 	}
 }
 

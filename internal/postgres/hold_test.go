@@ -17,7 +17,7 @@ func timeout(t *testing.T, d time.Duration) (context.Context, context.CancelFunc
 
 func hold(t *testing.T, url string, key int64) *postgres.Held {
 	t.Helper()
-	h, err := postgres.HoldLock(t.Context(), url, key)
+	h, err := postgres.HoldLock(t.Context(), postgres.LockParams{URL: url, Key: key})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +30,7 @@ func TestHoldLock(t *testing.T) {
 	url := postgrestest.NewEmpty(t)
 	key := freshKey()
 	h := hold(t, url, key)
-	if _, err := postgres.HoldLock(t.Context(), url, key); !errors.Is(err, postgres.ErrLockHeld) {
+	if _, err := postgres.HoldLock(t.Context(), postgres.LockParams{URL: url, Key: key}); !errors.Is(err, postgres.ErrLockHeld) {
 		t.Errorf("a second holder: got %v, want ErrLockHeld", err)
 	}
 	if err := h.Release(t.Context()); err != nil {
@@ -63,10 +63,45 @@ func TestHoldLockIsLostWithItsConnection(t *testing.T) {
 	}
 }
 
+// The connection that holds a lock can listen as well.
+func TestHoldLockListens(t *testing.T) {
+	t.Parallel()
+	url := postgrestest.NewEmpty(t)
+	heard := make(chan struct{}, 1)
+	h, err := postgres.HoldLock(t.Context(), postgres.LockParams{
+		URL: url, Key: freshKey(), Channel: "lock_test", Notified: func() { heard <- struct{}{} },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = h.Release(context.Background()) })
+	exec(t, connect(t, url), `NOTIFY lock_test`)
+	receive(t, heard, "the notification")
+	if err := h.Cause(); err != nil {
+		t.Errorf("a lock that stands has a cause of its loss: %v", err)
+	}
+}
+
+// A process that stops while its database is silent does not wait for it.
+func TestHoldLockIsReleasedInSilence(t *testing.T) {
+	t.Parallel()
+	way := newLink(t, postgrestest.NewEmpty(t), 0)
+	h := hold(t, way.url, freshKey())
+	way.goSilent()
+	ctx, cancel := timeout(t, 50*time.Millisecond)
+	defer cancel()
+	if err := h.Release(ctx); err == nil {
+		t.Error("a lock was given back to a server that answers nothing")
+	}
+}
+
 func TestHoldLockIsLostInSilence(t *testing.T) {
 	t.Parallel()
 	way := newLink(t, postgrestest.NewEmpty(t), 0)
 	h := hold(t, way.url, freshKey())
 	way.goSilent()
 	receive(t, h.Lost(), "word that the lock is lost")
+	if h.Cause() == nil {
+		t.Error("it has no cause")
+	}
 }

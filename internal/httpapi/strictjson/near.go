@@ -3,6 +3,8 @@ package strictjson
 import (
 	"reflect"
 	"strings"
+
+	"github.com/hbollon/go-edlib"
 )
 
 // field is a member that a struct has.
@@ -46,7 +48,7 @@ func nearestField(name string, t reflect.Type, known []field) string {
 	plain := plainName(name)
 	best, distance := "", 1+max(1, len(plain)/3)
 	for _, f := range known {
-		if d := editDistance(plain, plainName(f.name)); d < distance {
+		if d := edlib.OSADamerauLevenshteinDistance(plain, plainName(f.name)); d < distance {
 			best, distance = f.name, d
 		}
 	}
@@ -80,28 +82,4 @@ func findNested(plain string, t reflect.Type, known []field) string {
 // plainName makes externalUserId, External-User-ID and external_user_id the same.
 func plainName(s string) string {
 	return strings.ToLower(strings.NewReplacer("_", "", "-", "", " ", "").Replace(s))
-}
-
-// editDistance counts insertions, deletions, replacements and swaps of neighbours
-// that turn a into b (optimal string alignment).
-func editDistance(a, b string) int {
-	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
-	for j := range last {
-		last[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			change := 1
-			if a[i-1] == b[j-1] {
-				change = 0
-			}
-			row[j] = min(last[j]+1, row[j-1]+1, last[j-1]+change)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				row[j] = min(row[j], before[j-2]+1)
-			}
-		}
-		before, last, row = last, row, before
-	}
-	return last[len(b)]
 }
