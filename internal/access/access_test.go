@@ -33,7 +33,7 @@ func TestNewKeyParsesToItsOwnMode(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := access.Key{Livemode: livemode, Digest: access.Digest(key), Hint: hint}
+		want := access.Key{Livemode: livemode, Digest: secret.Digest(key), Hint: hint}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Fatal(diff)
 		}
@@ -170,7 +170,7 @@ func TestEverySecretIsNewAndValid(t *testing.T) {
 func TestDigestTellsSecretsApart(t *testing.T) {
 	t.Parallel()
 	a, b := access.NewCode(), access.NewCode()
-	if bytes.Equal(access.Digest(a), access.Digest(b)) || !bytes.Equal(access.Digest(a), access.Digest(a)) || len(access.Digest(a)) != 32 {
+	if bytes.Equal(secret.Digest(a), secret.Digest(b)) || !bytes.Equal(secret.Digest(a), secret.Digest(a)) || len(secret.Digest(a)) != 32 {
 		t.Fatal("the digest is not a digest")
 	}
 }

@@ -1,7 +1,6 @@
 package access
 
 import (
-	"crypto/sha256"
 	"errors"
 	"strings"
 
@@ -56,14 +55,7 @@ func ParseKey(t secret.Text) (Key, error) {
 	if s[KeyLength-1] != checkCharacter(livemode, body) {
 		return Key{}, ErrMistyped
 	}
-	return Key{Livemode: livemode, Digest: Digest(t), Hint: keyHint(s)}, nil
-}
-
-// Digest is the SHA-256 under which keys and client tokens are stored. It
-// equals seal.Digest, which is in the same row and so cannot be imported.
-func Digest(t secret.Text) []byte {
-	sum := sha256.Sum256([]byte(t.Reveal()))
-	return sum[:]
+	return Key{Livemode: livemode, Digest: secret.Digest(t), Hint: keyHint(s)}, nil
 }
 
 func keyPrefix(livemode bool) string {

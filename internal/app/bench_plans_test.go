@@ -261,7 +261,7 @@ func hotQueries(newest invite.ID, user find.User, n int) []hotQuery {
 		}
 	}
 	// As the fill made it: the hash of a whole address.
-	address := seal.Hash(seal.Digest(secret.New("1" + strconv.Itoa(n%50000)))[:20])
+	address := seal.Hash(secret.Digest(secret.New("1" + strconv.Itoa(n%50000)))[:20])
 	return []hotQuery{
 		{"get", func(ctx context.Context, tx pgx.Tx) error {
 			return err2(find.Get(ctx, tx, invite.Place{Project: "default"}, newest))
@@ -288,11 +288,11 @@ func hotQueries(newest invite.ID, user find.User, n int) []hotQuery {
 		{"poll", func(ctx context.Context, tx pgx.Tx) error { return err2(ledger.ClaimPolls(ctx, tx, 25)) }},
 		{"lock", func(ctx context.Context, tx pgx.Tx) error { return err2(ledger.LockAll(ctx, tx, []invite.ID{newest})) }},
 		{"visit", func(ctx context.Context, tx pgx.Tx) error {
-			_, ok, err := ledger.FindByCode(ctx, tx, seal.Digest(secret.New("c"+strconv.Itoa(n))))
+			_, ok, err := ledger.FindByCode(ctx, tx, secret.Digest(secret.New("c"+strconv.Itoa(n))))
 			return found(ok, err)
 		}},
 		{"webhook", func(ctx context.Context, tx pgx.Tx) error {
-			_, ok, err := ledger.FindByWebhook(ctx, tx, seal.Digest(secret.New("w"+strconv.Itoa(n))))
+			_, ok, err := ledger.FindByWebhook(ctx, tx, secret.Digest(secret.New("w"+strconv.Itoa(n))))
 			return found(ok, err)
 		}},
 		{"active of a user", func(ctx context.Context, tx pgx.Tx) error {

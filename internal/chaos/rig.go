@@ -197,7 +197,7 @@ func (r Rig) row(l Load, lane invite.Lane, i int) (ledger.New, Loaded, error) {
 		Content: seals(plain, "invites.content", id.UUID()), ExpiresIn: l.ExpiresIn, ValidFor: l.ValidFor,
 		CreatedBy: invite.New[invite.KeyID](),
 		Delivery:  &ledger.Delivery{ID: del, Number: 1, Channel: l.Channel, Kind: "first", Lane: lane},
-		Code:      ledger.Code{ID: codeID, Digest: seal.Digest(code), Sealed: seals([]byte(code.Reveal()), "codes.code", codeID)},
+		Code:      ledger.Code{ID: codeID, Digest: secret.Digest(code), Sealed: seals([]byte(code.Reveal()), "codes.code", codeID)},
 		Event:     invite.Event{ID: invite.New[invite.EventID](), Type: invite.EventCreated, Actor: invite.Actor{Kind: invite.ActorKey}},
 	}
 	made := Loaded{InviteID: id, DeliveryID: del, Key: PublicURL + "/c/" + code.Reveal(), Lane: lane}

@@ -184,8 +184,8 @@ func benchPages(b *testing.B, db *pgxpool.Pool, n int) []benchPage {
 	number := one(`SELECT n::text FROM bench_made WHERE id = $1`, rushed)
 	code, unknown := "Ab3"+rand.Text()[:17], requestOf(rushed)
 	request := one(`UPDATE events SET data = data || jsonb_build_object('request_id', $2::text) WHERE invite_id = $1 AND seq = 1 RETURNING data ->> 'request_id'`, rushed, requestOf(rushed))
-	one(`UPDATE codes SET digest = $2 WHERE invite_id = $1 RETURNING ''`, rushed, seal.Digest(secret.New(code)))
-	one(`UPDATE connect_links SET token_digest = $2 WHERE invite_id = $1 RETURNING ''`, rushed, seal.Digest(secret.New("ctok_"+code)))
+	one(`UPDATE codes SET digest = $2 WHERE invite_id = $1 RETURNING ''`, rushed, secret.Digest(secret.New(code)))
+	one(`UPDATE connect_links SET token_digest = $2 WHERE invite_id = $1 RETURNING ''`, rushed, secret.Digest(secret.New("ctok_"+code)))
 	account := one(`SELECT account_id FROM invites WHERE project_id = 'default' AND livemode AND account_id <> '' ORDER BY id LIMIT 1`)
 	var pages []benchPage
 	add := func(name, address string, budget time.Duration, status int, want string) {

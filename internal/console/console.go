@@ -15,6 +15,7 @@ import (
 	"github.com/connectlink/connectlink/internal/grant"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/issue"
+	"github.com/connectlink/connectlink/internal/limit"
 	"github.com/connectlink/connectlink/internal/oidc"
 	"github.com/connectlink/connectlink/internal/pause"
 	"github.com/connectlink/connectlink/internal/postgres"
@@ -28,11 +29,6 @@ import (
 
 // bodyLimit is far above what forms send.
 const bodyLimit = 64 << 10
-
-// Budget limits how often something happens per key.
-type Budget interface {
-	Allow(key string) (ok bool, retryAfter time.Duration)
-}
 
 // Issuer vouches for people: single sign-on.
 type Issuer interface {
@@ -83,7 +79,7 @@ type Params struct {
 	// host and scheme.
 	HTTPS bool
 	// Tries limits sign-ins per client address.
-	Tries Budget
+	Tries limit.Budget
 	Log   *slog.Logger
 	Now   func() time.Time
 }

@@ -2,15 +2,12 @@ package console
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
-	"strings"
 	"time"
-
-	"github.com/skip2/go-qrcode"
 
 	"github.com/connectlink/connectlink/internal/console/view"
 	"github.com/connectlink/connectlink/internal/invite"
+	linkpages "github.com/connectlink/connectlink/internal/page"
 	"github.com/connectlink/connectlink/internal/store/find"
 	"github.com/connectlink/connectlink/internal/unmask"
 )
@@ -52,13 +49,7 @@ type copyPage struct {
 	actPage
 	Whys []view.Choice
 	Link string
-	QR   qr
-}
-
-// qr is a QR code as an SVG path over a square of Size modules.
-type qr struct {
-	Size int
-	Path string
+	QR   linkpages.QR
 }
 
 func (s *console) copyData(p *page, o opened) (copyPage, error) {
@@ -114,28 +105,6 @@ func (s *console) link(p *page, o opened) error {
 	case err != nil:
 		return err
 	}
-	d.Link, d.QR = link.Reveal(), newQR(link.Reveal())
+	d.Link, d.QR = link.Reveal(), linkpages.NewQR(link.Reveal())
 	return p.show("link", d)
-}
-
-// newQR makes the code of a link; empty when it cannot be made.
-func newQR(link string) qr {
-	code, err := qrcode.New(link, qrcode.Medium)
-	if err != nil {
-		return qr{} // the address in writing must do
-	}
-	bits := code.Bitmap()
-	var b strings.Builder
-	for y, line := range bits {
-		for x := 0; x < len(line); x++ {
-			from := x
-			for x < len(line) && line[x] {
-				x++
-			}
-			if x > from {
-				fmt.Fprintf(&b, "M%d %dh%dv1h-%dz", from, y, x-from, x-from)
-			}
-		}
-	}
-	return qr{Size: len(bits), Path: b.String()}
 }

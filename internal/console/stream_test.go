@@ -16,6 +16,7 @@ import (
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/store/ledger"
 	"github.com/connectlink/connectlink/internal/watch"
 	"github.com/connectlink/connectlink/internal/web"
@@ -51,7 +52,7 @@ func (w *ward) invited(email string) (invite.ID, invite.DeliveryID) {
 		Content:   must[[]byte](w.t)(w.box.Seal(plain, seal.AD{Column: "invites.content", ID: id.UUID()})),
 		ExpiresIn: time.Hour, CreatedBy: invite.New[invite.KeyID](),
 		Delivery: &ledger.Delivery{ID: delivery, Number: 1, Channel: invite.Email, Kind: "first", Lane: invite.Place{Project: "default"}.Lane(invite.Email)},
-		Code:     ledger.Code{ID: code, Digest: seal.Digest(secretCode), Sealed: must[[]byte](w.t)(w.box.Seal([]byte(secretCode.Reveal()), seal.AD{Column: "codes.code", ID: code}))},
+		Code:     ledger.Code{ID: code, Digest: secret.Digest(secretCode), Sealed: must[[]byte](w.t)(w.box.Seal([]byte(secretCode.Reveal()), seal.AD{Column: "codes.code", ID: code}))},
 		Event:    invite.Event{ID: invite.New[invite.EventID](), Type: invite.EventCreated},
 		Terms:    ledger.Terms(w.box, invite.Place{Project: "default"}, content),
 	}})

@@ -1,7 +1,6 @@
 package dispatch
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -11,6 +10,7 @@ import (
 	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/secret"
+	"github.com/connectlink/connectlink/internal/store/find"
 	"github.com/connectlink/connectlink/internal/store/queue"
 )
 
@@ -29,12 +29,9 @@ func (d *Dispatcher) open(t *task) (words, error) {
 	if t.Invite.Content == nil {
 		return words{}, errors.New("the content is erased")
 	}
-	plain, err := d.p.Box.Open(t.Invite.Content, seal.AD{Column: "invites.content", ID: t.InviteID.UUID()})
-	if err != nil {
-		return words{}, fmt.Errorf("open the content: %w", err)
-	}
-	if json.Unmarshal(plain, &w.content) != nil {
-		return words{}, errors.New("the content is not what was sealed") // the decoder would quote it
+	var err error
+	if w.content, err = find.Open(d.p.Box, t.InviteID, t.Invite.Content); err != nil {
+		return words{}, err
 	}
 	if t.Code != nil {
 		code, err := d.p.Box.Open(t.Code.Sealed, seal.AD{Column: "codes.code", ID: t.Code.ID})

@@ -260,7 +260,7 @@ func TestACodeThatIsRenewedMeanwhileIsTheOneSent(t *testing.T) {
 				if err != nil {
 					return err
 				}
-				_, err = tx.Exec(t.Context(), `UPDATE codes SET code = $2, digest = $3 WHERE id = $1`, id, sealed, seal.Digest(fresh))
+				_, err = tx.Exec(t.Context(), `UPDATE codes SET code = $2, digest = $3 WHERE id = $1`, id, sealed, secret.Digest(fresh))
 				return err
 			})
 			if err != nil {

@@ -40,7 +40,7 @@ func (s *Service) CreateClient(ctx context.Context, p access.Principal, id invit
 		return ClientToken{}, invite.Errorf(invite.CodeInsufficientScope, "Only an API key can create a client token.")
 	}
 	token := access.NewClientToken()
-	held, err := account.InsertClient(ctx, s.db, p.Place, id, key, access.Digest(token), clientFor)
+	held, err := account.InsertClient(ctx, s.db, p.Place, id, key, secret.Digest(token), clientFor)
 	switch {
 	case err != nil:
 		return ClientToken{}, err
@@ -63,7 +63,7 @@ func (s *Service) AuthenticateClient(ctx context.Context, token secret.Text) (Cl
 	if !access.ValidClientToken(token.Reveal()) {
 		return Client{}, invite.Errorf(invite.CodeInvalidAPIKey, "This is not a client token; API keys do not work here and must not be put into apps.")
 	}
-	c, ok, err := account.FindClient(ctx, s.db, access.Digest(token))
+	c, ok, err := account.FindClient(ctx, s.db, secret.Digest(token))
 	if err != nil {
 		return Client{}, err
 	}

@@ -214,7 +214,7 @@ func (s *Staff) UseLink(ctx context.Context, link secret.Text, b Browser) (secre
 	err := postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
 		var ok bool
 		var err error
-		if id, ok, err = account.TakeStaffLink(ctx, tx, seal.Digest(link)); err != nil {
+		if id, ok, err = account.TakeStaffLink(ctx, tx, secret.Digest(link)); err != nil {
 			return err
 		}
 		if !ok {
@@ -247,7 +247,7 @@ func (s *Staff) begin(ctx context.Context, id invite.StaffID, method string, b B
 			}
 		}
 		if !b.Token.IsZero() {
-			old, _, found, err := account.FindSession(ctx, tx, seal.Digest(b.Token))
+			old, _, found, err := account.FindSession(ctx, tx, secret.Digest(b.Token))
 			if err != nil {
 				return err
 			}
@@ -257,7 +257,7 @@ func (s *Staff) begin(ctx context.Context, id invite.StaffID, method string, b B
 				}
 			}
 		}
-		if err := account.InsertSession(ctx, tx, session, seal.Digest(token)); err != nil {
+		if err := account.InsertSession(ctx, tx, session, secret.Digest(token)); err != nil {
 			return err
 		}
 		if err := account.SetSignedIn(ctx, tx, id); err != nil {
@@ -277,7 +277,7 @@ func (s *Staff) Session(ctx context.Context, token secret.Text) (signed Signed, 
 	if !access.ValidSessionToken(token.Reveal()) {
 		return Signed{}, false, nil
 	}
-	session, a, found, err := account.FindSession(ctx, s.db, seal.Digest(token))
+	session, a, found, err := account.FindSession(ctx, s.db, secret.Digest(token))
 	if err != nil || !found {
 		return Signed{}, false, err
 	}

@@ -268,7 +268,7 @@ func (s *Staff) Link(ctx context.Context, by access.Principal, name string, role
 			if err := account.SetRoles(ctx, tx, a.ID, roles); err != nil {
 				return err
 			}
-			return account.InsertStaffLink(ctx, tx, a.ID, seal.Digest(token), lasts)
+			return account.InsertStaffLink(ctx, tx, a.ID, secret.Digest(token), lasts)
 		})
 		if err != nil || found {
 			return token, err

@@ -17,7 +17,7 @@ import (
 func (w *world) endKey(t *testing.T, key secret.Text, how string) {
 	t.Helper()
 	var id invite.KeyID
-	if err := w.db.QueryRow(t.Context(), `SELECT id FROM api_keys WHERE digest = $1`, access.Digest(key)).Scan(&id); err != nil {
+	if err := w.db.QueryRow(t.Context(), `SELECT id FROM api_keys WHERE digest = $1`, secret.Digest(key)).Scan(&id); err != nil {
 		t.Fatal(err)
 	}
 	switch how {

@@ -156,7 +156,7 @@ func TestAClientTokenEndsInTime(t *testing.T) {
 			t.Errorf("%s left, want almost %s", left, most)
 		}
 		own := secret.New(r.at(t, "token").(string))
-		if _, err := w.db.Exec(t.Context(), `UPDATE client_tokens SET expires_at = now() WHERE digest = $1`, access.Digest(own)); err != nil {
+		if _, err := w.db.Exec(t.Context(), `UPDATE client_tokens SET expires_at = now() WHERE digest = $1`, secret.Digest(own)); err != nil {
 			t.Fatal(err)
 		}
 		if r := w.call(t, own, "GET", "/v1/client/invite", ""); r.status != 401 {

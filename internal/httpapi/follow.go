@@ -11,8 +11,8 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/store/find"
 	"github.com/connectlink/connectlink/internal/web"
 )
@@ -88,7 +88,7 @@ func (a *api) mayRead(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if ok, after := a.InApp.Reads.Allow(string(access.Digest(token))); !ok {
+	if ok, after := a.InApp.Reads.Allow(string(secret.Digest(token))); !ok {
 		return &invite.Error{
 			Code: invite.CodeRateLimited, RetryAfterS: wholeSeconds(after),
 			Message: "This token was used too often. Wait for changes with Prefer or text/event-stream rather than asking again and again.",

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/secret"
 )
 
@@ -65,7 +64,7 @@ func TestF14RecordsOfTheVersionBeforeReplay(t *testing.T) {
 	principal = principal[strings.LastIndexByte(principal, ':')+1:]
 	for _, sent := range []string{"old", `"old"`} {
 		_, err := w.db.Exec(t.Context(), `UPDATE idempotency SET key_hash = $1, body_mac = $2`,
-			seal.Digest(secret.New(sent)), w.box.Hash("idempotency.body", principal, route, byLink))
+			secret.Digest(secret.New(sent)), w.box.Hash("idempotency.body", principal, route, byLink))
 		if err != nil {
 			t.Fatal(err)
 		}

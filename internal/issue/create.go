@@ -207,7 +207,7 @@ func (s *Service) newCode() (secret.Text, ledger.Code, error) {
 	if err != nil {
 		return secret.Text{}, ledger.Code{}, fmt.Errorf("seal code: %w", err)
 	}
-	return code, ledger.Code{ID: id, Digest: seal.Digest(code), Sealed: sealed}, nil
+	return code, ledger.Code{ID: id, Digest: secret.Digest(code), Sealed: sealed}, nil
 }
 
 // fresh is the invite as it would be read right after its insert; it saves

@@ -39,7 +39,7 @@ func (s *Service) once(ctx context.Context, p access.Principal, meta Meta, req a
 	}
 	idem := ledger.Idempotency{
 		Route:   meta.Route,
-		KeyHash: seal.Digest(secret.New(meta.IdempotencyKey)),
+		KeyHash: secret.Digest(secret.New(meta.IdempotencyKey)),
 		BodyMAC: s.p.Box.Hash(hashRequest, p.ID, meta.Route, same),
 		Request: same,
 	}
@@ -129,7 +129,7 @@ func (s *Service) replayed(ctx context.Context, p access.Principal, idem ledger.
 		if meta.IdempotencyKeyAsSent != "" && meta.IdempotencyKeyAsSent != meta.IdempotencyKey {
 			// An earlier version stored a quoted key with its quotes. Asked first: the
 			// answer under the key itself overwrites it.
-			ledger.AskAnswered(b, key, idem.Route, seal.Digest(secret.New(meta.IdempotencyKeyAsSent)), &was, &found)
+			ledger.AskAnswered(b, key, idem.Route, secret.Digest(secret.New(meta.IdempotencyKeyAsSent)), &was, &found)
 		}
 		ledger.AskAnswered(b, key, idem.Route, idem.KeyHash, &was, &found)
 	}, ask)

@@ -154,3 +154,10 @@ func earlier(a, b time.Time) time.Time {
 	}
 	return b
 }
+
+// Budget is what limits, for whoever is handed one.
+type Budget interface {
+	Allow(key string) (ok bool, retryAfter time.Duration)
+}
+
+var _ Budget = (*Keyed)(nil)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/connectlink/connectlink/config"
 	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/limit"
 	"github.com/connectlink/connectlink/internal/page"
 	"github.com/connectlink/connectlink/internal/required"
 	"github.com/connectlink/connectlink/internal/secret"
@@ -30,11 +31,6 @@ const (
 	fetchLogWithin = 2 * time.Second
 )
 
-// Budget limits how often something happens per key.
-type Budget interface {
-	Allow(key string) (ok bool, retryAfter time.Duration)
-}
-
 // Params are what the pages need.
 type Params struct {
 	Visits *visit.Service
@@ -49,7 +45,7 @@ type Params struct {
 	// another device; empty: where the request came in.
 	PublicURL string
 	// Guesses limits unknown codes per client address.
-	Guesses Budget
+	Guesses limit.Budget
 	Log     *slog.Logger
 }
 

@@ -158,7 +158,7 @@ func (m *Minter) Mint(ctx context.Context, r Request) (Minted, error) {
 	return Minted{
 		URL: full, ExpiresAt: token.ExpiresAt,
 		Link: ledger.Link{
-			ID: id, URL: sealed, TokenDigest: seal.Digest(token.Token), WebhookDigest: seal.Digest(hook),
+			ID: id, URL: sealed, TokenDigest: secret.Digest(token.Token), WebhookDigest: secret.Digest(hook),
 			// The granted life may be shorter than the requested one.
 			Granted: min(r.ExpiresIn, max(left.Round(time.Second), time.Second)), Left: left, ExpiresAtRaw: token.ExpiresAt.UTC().Format(time.RFC3339Nano),
 		},

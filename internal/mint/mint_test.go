@@ -169,11 +169,11 @@ func TestMintAsksNarrowlyAndSealsWhatItGets(t *testing.T) {
 	}
 	hook, _ := p.asked["webhook_uri"].(string)
 	secretPart, ok := strings.CutPrefix(hook, "https://go.acme.example/hooks/pipedream/")
-	if !ok || string(seal.Digest(secret.New(secretPart))) != string(m.Link.WebhookDigest) {
+	if !ok || string(secret.Digest(secret.New(secretPart))) != string(m.Link.WebhookDigest) {
 		t.Error("the webhook's secret is not the one whose digest is kept")
 	}
 	token, _, _ := strings.Cut(strings.SplitAfter(m.URL.Reveal(), "token=")[1], "&")
-	if string(seal.Digest(secret.New(token))) != string(m.Link.TokenDigest) {
+	if string(secret.Digest(secret.New(token))) != string(m.Link.TokenDigest) {
 		t.Error("the token's digest is of something else")
 	}
 	if m.Link.Left < 4*time.Hour-time.Minute || m.Link.Left > 4*time.Hour || m.Link.Granted != 4*time.Hour {

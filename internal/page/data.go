@@ -162,7 +162,7 @@ type shown struct {
 	StayPath                 string       // the ready page, in any browser
 	InsidePath               string       // the page for an app that only scripts can tell; its name is added
 	OpenURL                  template.URL // opens PageURL in Android's browser
-	QR                       qr           // of PageURL; empty where there is none
+	QR                       QR           // of PageURL; empty where there is none
 }
 
 // offer is a language that a page can be changed to.
@@ -250,7 +250,7 @@ func (p *Pages) shown(s State, l *message.Language, d Data) shown {
 		v.OpenURL = intentURL(d.PageURL)
 	}
 	if s == Ready {
-		v.QR = newQR(d.PageURL)
+		v.QR = NewQR(d.PageURL)
 	}
 	switch {
 	case (s == Ready || s == InApp) && d.CodePath != "":

@@ -10,22 +10,22 @@ import (
 	"github.com/skip2/go-qrcode"
 )
 
-// qr is a QR code as an SVG path over a square of Size modules, the quiet zone
+// QR is a QR code as an SVG path over a square of Size modules, the quiet zone
 // included. As markup it needs neither a request nor an exception in the
 // policy, and it stays sharp.
-type qr struct {
+type QR struct {
 	Size int
 	Path string
 }
 
-// newQR makes the code of an address; empty when it cannot be made.
-func newQR(address string) qr {
+// NewQR makes the code of an address; empty when it cannot be made.
+func NewQR(address string) QR {
 	if address == "" {
-		return qr{}
+		return QR{}
 	}
 	code, err := qrcode.New(address, qrcode.Medium)
 	if err != nil {
-		return qr{} // too long: then the address in writing must do
+		return QR{} // too long: then the address in writing must do
 	}
 	bits := code.Bitmap()
 	var b strings.Builder
@@ -41,7 +41,7 @@ func newQR(address string) qr {
 			fmt.Fprintf(&b, "M%d %dh%dv1h-%dz", from, y, x-from, x-from)
 		}
 	}
-	return qr{Size: len(bits), Path: b.String()}
+	return QR{Size: len(bits), Path: b.String()}
 }
 
 var plainHost = regexp.MustCompile(`^[A-Za-z0-9.:\[\]-]+$`)

@@ -14,7 +14,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/connectlink/connectlink/internal/postgres"
-	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/secret"
 )
 
@@ -40,7 +39,7 @@ func (s *Sandbox) connectAccount(ctx context.Context, token string, a *app, oaut
 	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
 		now := s.now()
 		tag, err := tx.Exec(ctx, `UPDATE sandbox.connect_tokens SET spent_at = $2
-			WHERE digest = $1 AND spent_at IS NULL AND expires_at > $2`, seal.Digest(secret.New(token)), now)
+			WHERE digest = $1 AND spent_at IS NULL AND expires_at > $2`, secret.Digest(secret.New(token)), now)
 		if err != nil {
 			return fmt.Errorf("spend connect token %s: %w", t.ID, err)
 		}

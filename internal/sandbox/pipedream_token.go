@@ -14,7 +14,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/secret"
 )
 
@@ -135,7 +134,7 @@ func (s *Sandbox) mint(w http.ResponseWriter, r *http.Request, environment strin
 
 func (s *Sandbox) storeToken(ctx context.Context, token string, in mintRequest, environment string, now, expires time.Time) error {
 	row := connectToken{
-		Digest: seal.Digest(secret.New(token)), ID: newID(), ProjectID: s.cred.PipedreamProjectID, Environment: environment,
+		Digest: secret.Digest(secret.New(token)), ID: newID(), ProjectID: s.cred.PipedreamProjectID, Environment: environment,
 		App: in.AppID, OAuthAppID: in.OAuthAppID, Scope: "connect:*", CreatedAt: now, ExpiresAt: expires,
 	}
 	if in.Scope != nil {
@@ -170,7 +169,7 @@ func (s *Sandbox) insertConnectTokens(ctx context.Context, rows []connectToken) 
 // findToken reads a token's row, alive or not.
 func (s *Sandbox) findToken(ctx context.Context, token string) (t connectToken, c tokenContent, found bool, err error) {
 	rows, err := s.db.Query(ctx, `SELECT digest, id, project_id, environment, app, oauth_app_id, scope, content, created_at, expires_at, spent_at
-		FROM sandbox.connect_tokens WHERE digest = $1`, seal.Digest(secret.New(token)))
+		FROM sandbox.connect_tokens WHERE digest = $1`, secret.Digest(secret.New(token)))
 	if err == nil {
 		t, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[connectToken])
 	}

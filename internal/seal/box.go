@@ -1,7 +1,6 @@
 package seal
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -180,11 +179,3 @@ func joinParts(kind string, parts []string) []byte {
 // Format implements fmt.Formatter: a box in a struct that is printed shows
 // nothing of its keys.
 func (b *Box) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, "seal.Box("+secret.Redacted+")") }
-
-// Digest is the plain SHA-256 of a secret that cannot be guessed (a code, a
-// token, an API key): it needs no key, so that it survives rotation. Never use
-// it for addresses or names.
-func Digest(t secret.Text) []byte {
-	sum := sha256.Sum256([]byte(t.Reveal()))
-	return sum[:]
-}

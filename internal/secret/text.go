@@ -5,6 +5,7 @@
 package secret
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"log/slog"
@@ -55,4 +56,12 @@ func (t Text) shown() string {
 		return ""
 	}
 	return Redacted
+}
+
+// Digest is the plain SHA-256 of a secret that cannot be guessed (a code, a
+// token, an API key): it needs no key, so that it survives rotation. Never use
+// it for addresses or names.
+func Digest(t Text) []byte {
+	sum := sha256.Sum256([]byte(t.Reveal()))
+	return sum[:]
 }

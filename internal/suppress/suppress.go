@@ -2,9 +2,7 @@ package suppress
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"slices"
 
@@ -16,6 +14,7 @@ import (
 	"github.com/connectlink/connectlink/internal/required"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/secret"
+	"github.com/connectlink/connectlink/internal/store/find"
 	"github.com/connectlink/connectlink/internal/store/ledger"
 	"github.com/connectlink/connectlink/internal/store/suppression"
 )
@@ -94,13 +93,9 @@ func (s *Service) note(ctx context.Context, tx pgx.Tx, a ledger.Applied, d invit
 	if err != nil {
 		return err
 	}
-	plain, err := s.p.Box.Open(got.Content, seal.AD{Column: "invites.content", ID: a.ID.UUID()})
+	content, err := find.Open(s.p.Box, a.ID, got.Content)
 	if err != nil {
-		return fmt.Errorf("open content of invite %s: %w", a.ID, err)
-	}
-	var content invite.Content
-	if json.Unmarshal(plain, &content) != nil {
-		return fmt.Errorf("content of invite %s is not what was sealed", a.ID) // the decoder would quote it
+		return err
 	}
 	address := content.Recipient.Address(d.Channel)
 	if address == "" || !a.Live && s.p.Scripted(address) {

@@ -42,7 +42,7 @@ func (t *Tracker) Pipedream(ctx context.Context, hook secret.Text, raw []byte) e
 	if !access.ValidCallbackSecret(hook.Reveal()) {
 		return ErrUnknown
 	}
-	owner, ok, err := ledger.FindByWebhook(ctx, t.p.DB, seal.Digest(hook))
+	owner, ok, err := ledger.FindByWebhook(ctx, t.p.DB, secret.Digest(hook))
 	if err != nil {
 		return err
 	}
@@ -53,7 +53,7 @@ func (t *Tracker) Pipedream(ctx context.Context, hook secret.Text, raw []byte) e
 	if err != nil {
 		return ErrMalformed
 	}
-	if subtle.ConstantTimeCompare(seal.Digest(w.ConnectToken), owner.TokenDigest) != 1 {
+	if subtle.ConstantTimeCompare(secret.Digest(w.ConnectToken), owner.TokenDigest) != 1 {
 		return ErrUnknown
 	}
 	check := Check{InviteID: owner.InviteID}

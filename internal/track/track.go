@@ -38,11 +38,6 @@ type Accounts interface {
 	Accounts(ctx context.Context, f pipedream.AccountFilter) ([]pipedream.Account, string, error)
 }
 
-// Budget limits how often something happens per key.
-type Budget interface {
-	Allow(key string) (ok bool, retryAfter time.Duration)
-}
-
 // Check is a pending confirmation. AccountID is empty if no account was
 // named.
 type Check struct {
@@ -70,7 +65,7 @@ type Params struct {
 	// SawReport is told whenever verified reports came.
 	SawReport func(provider string, place invite.Place)
 	// Budget is shared by all polls of one Pipedream project: 5 a second. May be nil.
-	Budget Budget
+	Budget limit.Budget
 	// Silence is the time after which an unreported message of each kind gets
 	// the reason no_receipt; default the channels' ReportWithin.
 	Silence []ledger.Silence

@@ -12,7 +12,6 @@ import (
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/postgres"
-	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/store/find"
 	"github.com/connectlink/connectlink/internal/store/ledger"
@@ -104,10 +103,10 @@ func (s *Service) findIn(ctx context.Context, db postgres.DB, code secret.Text) 
 	if !access.ValidCode(code.Reveal()) {
 		// The lookup runs anyway: the response time must not disclose whether the
 		// text could be a code.
-		_, _, err := ledger.FindByCode(ctx, db, seal.Digest(code))
+		_, _, err := ledger.FindByCode(ctx, db, secret.Digest(code))
 		return ledger.Coded{}, false, err
 	}
-	return ledger.FindByCode(ctx, db, seal.Digest(code))
+	return ledger.FindByCode(ctx, db, secret.Digest(code))
 }
 
 func (s *Service) page(row ledger.Coded) (Page, error) {

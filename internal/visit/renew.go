@@ -193,7 +193,7 @@ func (s *Service) storeRenewal(ctx context.Context, tx pgx.Tx, r renewal) error 
 
 func (s *Service) newCode() (ledger.Code, error) {
 	code := access.NewCode()
-	row := ledger.Code{ID: invite.New[invite.EventID]().UUID(), Digest: seal.Digest(code)}
+	row := ledger.Code{ID: invite.New[invite.EventID]().UUID(), Digest: secret.Digest(code)}
 	var err error
 	if row.Sealed, err = s.p.Box.Seal([]byte(code.Reveal()), seal.AD{Column: "codes.code", ID: row.ID}); err != nil {
 		return row, fmt.Errorf("seal a code: %w", err)

@@ -289,7 +289,7 @@ func (s *search) load(ctx context.Context, db postgres.DB) (hits []Hit, more boo
 func digests(secrets []secret.Text) [][]byte {
 	out := make([][]byte, 0, len(secrets))
 	for _, s := range secrets {
-		out = append(out, seal.Digest(s))
+		out = append(out, secret.Digest(s))
 	}
 	return out
 }

@@ -106,11 +106,11 @@ func (a *archive) add(p person) stored {
 		Content: sealed(string(plain), "invites.content", s.id.UUID()), ExpiresIn: time.Hour, CreatedBy: invite.New[invite.KeyID](),
 		Link: &ledger.Link{
 			ID: link, URL: sealed("https://pipedream.com/x?token="+s.token.Reveal(), "connect_links.url", link.UUID()),
-			TokenDigest: seal.Digest(s.token), WebhookDigest: seal.Digest(access.NewCode()), Granted: time.Hour, Left: time.Hour,
+			TokenDigest: secret.Digest(s.token), WebhookDigest: secret.Digest(access.NewCode()), Granted: time.Hour, Left: time.Hour,
 			ExpiresAtRaw: time.Now().Add(time.Hour).Format(time.RFC3339),
 		},
 		Delivery: &ledger.Delivery{ID: s.delivery, Number: 1, Channel: channel, Kind: "first", Lane: invite.Place{Project: "default"}.Lane("x")},
-		Code:     ledger.Code{ID: code, Digest: seal.Digest(s.code), Sealed: sealed(s.code.Reveal(), "codes.code", code)},
+		Code:     ledger.Code{ID: code, Digest: secret.Digest(s.code), Sealed: sealed(s.code.Reveal(), "codes.code", code)},
 		Event:    invite.Event{ID: invite.New[invite.EventID](), Type: invite.EventCreated, Data: invite.Data{RequestID: p.request}},
 		Terms:    ledger.Terms(a.box, invite.Place{Project: p.project, Live: p.livemode}, content),
 	}})

@@ -125,7 +125,7 @@ func (k *Kit) Invite(o Options) Made {
 		k.must(err)
 		row.ExternalUserID, row.SealedUserID = user.UserText, user.SealedUser
 	}
-	row.Code = ledger.Code{ID: invite.New[invite.EventID]().UUID(), Digest: seal.Digest(m.Code)}
+	row.Code = ledger.Code{ID: invite.New[invite.EventID]().UUID(), Digest: secret.Digest(m.Code)}
 	row.Code.Sealed = k.seal([]byte(m.Code.Reveal()), "codes.code", row.Code.ID)
 	if o.NoLink {
 		row.Status = invite.Pending
@@ -153,8 +153,8 @@ func (k *Kit) Link(granted, left time.Duration) (link ledger.Link, hook, token s
 	id := invite.New[invite.LinkID]()
 	url := "https://pipedream.com/_static/connect.html?token=" + token.Reveal() + "&connectLink=true&app=slack"
 	return ledger.Link{
-		ID: id, URL: k.seal([]byte(url), "connect_links.url", id.UUID()), TokenDigest: seal.Digest(token),
-		WebhookDigest: seal.Digest(hook), Granted: granted, Left: left, ExpiresAtRaw: time.Now().Add(left).UTC().Format(time.RFC3339Nano),
+		ID: id, URL: k.seal([]byte(url), "connect_links.url", id.UUID()), TokenDigest: secret.Digest(token),
+		WebhookDigest: secret.Digest(hook), Granted: granted, Left: left, ExpiresAtRaw: time.Now().Add(left).UTC().Format(time.RFC3339Nano),
 	}, hook, token
 }
 
