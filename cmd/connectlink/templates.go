@@ -240,18 +240,26 @@ func (r *textReport) pages(lang string, p config.Project, composer *compose.Comp
 	m := r.trial(p, lang, invite.KindFirst, invite.ByProduct, value)
 	m.App.AuthType = "oauth"
 	var shown []compose.PreviewPage
-	for _, ch := range invite.Channels() {
-		pages, err := composer.PreviewPages(compose.Page{
-			Invite: m.Invite, Via: ch, OneWay: r.isOneWay, Reference: compose.PreviewReference, AccountName: value[1], AsksCode: true,
-		}, lang)
-		if err != nil {
-			return err
+	m.Content.Recipient.Phone = "+12025550100"
+	// Pages have words of their own for each channel, for a link that the product
+	// showed itself (no channel), and for links that ask for a code.
+	for _, ch := range append(invite.Channels(), "") {
+		for _, asks := range []bool{false, true} {
+			pages, err := composer.PreviewPages(compose.Page{
+				Invite: m.Invite, Via: ch, OneWay: r.isOneWay, Reference: compose.PreviewReference, AccountName: value[1], AsksCode: asks,
+			}, lang)
+			if err != nil {
+				return err
+			}
+			shown = append(shown, pages...)
 		}
-		shown = append(shown, pages...)
 	}
 	for _, one := range shown {
 		fault := func(format string, args ...any) {
-			r.faults = append(r.faults, fmt.Sprintf("%s/pages/%s.html: ", lang, one.State)+fmt.Sprintf(format, args...))
+			text := fmt.Sprintf("%s/pages/%s.html: ", lang, one.State) + fmt.Sprintf(format, args...)
+			if !slices.Contains(r.faults, text) {
+				r.faults = append(r.faults, text)
+			}
 		}
 		if n := len(one.HTML); n > 50_000 {
 			fault("the page has %d bytes; want at most 50,000", n)

@@ -1,10 +1,13 @@
 package main_test
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/connectlink/connectlink/templates"
 )
 
 func ownTexts(t *testing.T, files map[string]string) string {
@@ -20,6 +23,19 @@ func ownTexts(t *testing.T, files map[string]string) string {
 		}
 	}
 	return dir
+}
+
+// builtIn is a built-in text with a change.
+func builtIn(t *testing.T, file, from, to string) string {
+	t.Helper()
+	text, err := fs.ReadFile(templates.FS, file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(text), from) {
+		t.Fatalf("%s does not contain %s", file, from)
+	}
+	return strings.Replace(string(text), from, to, 1)
 }
 
 func TestTheBuiltInTextsPassTheirCheck(t *testing.T) {
@@ -49,6 +65,9 @@ func TestAFaultOfOwnTextsIsNamedByFileAndLine(t *testing.T) {
 		"no link in the text message":  {"es/sms/first.txt", "{{.Brand}}: hola{{template \"stop\" .}}", "es, first message, usual values: the text message holds the link 0 times"},
 		"no way to stop":               {"en/sms/stop.txt", "{{define \"stop\"}}{{end}}{{define \"stop-short\"}}{{end}}", "does not say how to stop (sms/stop.txt)"},
 		"a picture that counts":        {"en/pages/thanks.html", "{{define \"title\"}}x{{end}}{{define \"main\"}}<h1>x</h1><img src=\"https://count.example/p.gif\">{{end}}", "the page names count.example"},
+		"a picture without a code":     {"en/pages/common.html", builtIn(t, "en/pages/common.html", "{{else}}Continue to", "{{else}}<img src=\"https://count.example/p.gif\">Continue to"), "en/pages/ready.html: the page names count.example"},
+		"a picture in a text's words":  {"en/pages/channel.html", builtIn(t, "en/pages/channel.html", "{{if eq .RenewChannel \"sms\"}}Text me a new link", "{{if eq .RenewChannel \"sms\"}}<img src=\"https://count.example/p.gif\">"), "en/pages/expired.html: the page names count.example"},
+		"a picture in the way out":     {"en/pages/common.html", builtIn(t, "en/pages/common.html", "{{if .CanReport}}", "{{if .CanReport}}<img src=\"https://count.example/p.gif\">"), "en/pages/in_app.html: the page names count.example"},
 		"a function that runs things":  {"en/pages/thanks.html", "{{define \"title\"}}x{{end}}{{define \"main\"}}{{env \"HOME\"}}{{end}}", "en/pages/thanks.html:1: function \"env\" not defined"},
 		"a file that nothing reads":    {"en/pages/redy.html", "x", "redy.html: nothing reads a file of this name"},
 	} {

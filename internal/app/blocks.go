@@ -50,7 +50,7 @@ func (a *App) isOneWay(place invite.Place) bool {
 // sentOneWay reports whether people cannot reply to the text that a provider sent
 // for a project; where the provider is not known, to the first choice's.
 func (a *App) sentOneWay(name string, place invite.Place) bool {
-	if p, ok := a.provider(name, place); ok && p.Sender != nil {
+	if p, ok := a.provider(name, place); ok && p.Sender != nil && p.Channel.Spec().OptOutByReply {
 		return p.Sender.Identity().OneWay
 	}
 	return a.isOneWay(place)

@@ -84,12 +84,22 @@ func (v *vendors) senders(c invite.Channel) []provider.Sender {
 	return out
 }
 
-// textSenders are what texts come from, the first choice first.
+// textSenders are what texts come from, the first choice first, and what they came
+// from before: a provider that is no choice any more, and whose texts people still
+// answer. An opt-out that is said to it counts for all.
 func (v *vendors) textSenders() []string {
 	var out []string
-	for _, s := range v.replied() {
-		if id := s.Identity(); id.Sender != "" {
+	add := func(s provider.Sender) {
+		if id := s.Identity(); id.Sender != "" && !slices.Contains(out, id.Sender) {
 			out = append(out, id.Sender)
+		}
+	}
+	for _, s := range v.replied() {
+		add(s)
+	}
+	for _, p := range v.providers {
+		if p.Sender != nil && p.Channel.Spec().OptOutByReply {
+			add(p.Sender)
 		}
 	}
 	return out

@@ -72,6 +72,10 @@ func TestWaysForTextsInTheirOrder(t *testing.T) {
 	if one, ok := v.named("twilio"); len(v.senders(invite.SMS)) != 0 || !ok || one.Callbacks == nil {
 		t.Error("a provider that was left out must not send, and must still be heard")
 	}
+	// Who answers its last text with STOP is not written to by another one.
+	if !slices.Equal(v.textSenders(), []string{"ACME"}) {
+		t.Errorf("opt-outs count for %v", v.textSenders())
+	}
 }
 
 func TestProjectsThatShareAnAccountKeepToTheSlowerPace(t *testing.T) {

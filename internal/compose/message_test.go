@@ -13,6 +13,7 @@ import (
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/message"
+	"github.com/connectlink/connectlink/internal/page"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/templates"
 )
@@ -150,5 +151,26 @@ func TestPreviewLinksAreAsLongAsRealOnes(t *testing.T) {
 	}
 	if got := Hide("https://go.acme.example/c/"+PreviewCode+" "+PreviewLink("slack", "").Reveal(), "****"); strings.Contains(got, PreviewCode) || strings.Contains(got, "ctok") {
 		t.Errorf("hidden: %s", got)
+	}
+}
+
+// The page that asks for a code and the one that leads out of an app's browser stand
+// before that of a link that works, and offer what it offers.
+func TestPreviewedPagesOfALinkThatWorksOfferTheReport(t *testing.T) {
+	t.Parallel()
+	pages, err := page.New(templates.FS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := newComposer(t)
+	c.p.Pages = func(string) *page.Pages { return pages }
+	for _, state := range []page.State{page.Ready, page.Verify, page.InApp, page.Connected} {
+		one, err := c.PreviewPage(Page{Invite: full(invite.KindFirst).Invite, Via: invite.Email, AsksCode: true}, string(state), "en")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := strings.Contains(one.HTML, "This isn’t for me"), state != page.Connected; got != want {
+			t.Errorf("%s: the report is offered: %t, want %t", state, got, want)
+		}
 	}
 }

@@ -127,6 +127,15 @@ func IsReportable(state string) bool {
 	return slices.Contains([]page.State{page.Ready, page.CouldNotConnect, page.Expired}, page.State(state))
 }
 
+// linkState is the state of a link whose page is shown. The question for a code and
+// the way out of an app's browser stand before the page of a link that works.
+func linkState(shown page.State) string {
+	if shown == page.Verify || shown == page.InApp {
+		return string(page.Ready)
+	}
+	return string(shown)
+}
+
 // PreviewPage is one page of an invite as its recipient would see it.
 type PreviewPage struct {
 	State  string `json:"state"`
@@ -161,7 +170,7 @@ func (c *Composer) HasPages() bool { return c.p.Pages != nil }
 // What the state decides is filled in.
 func (c *Composer) PreviewPage(p Page, state, lang string) (PreviewPage, error) {
 	p.State, p.BaseURL = page.State(state), c.p.PublicURL
-	p.CanReport, p.CanRenew = IsReportable(state), IsRenewable(state, p.LinkType, p.Via, p.Content.Recipient)
+	p.CanReport, p.CanRenew = IsReportable(linkState(p.State)), IsRenewable(state, p.LinkType, p.Via, p.Content.Recipient)
 	if p.State == page.Verify {
 		p.VerifyVia, p.Verification = p.Via, page.Verification{Left: 5, CanSend: true, Lasts: 10 * time.Minute}
 	}

@@ -68,7 +68,7 @@ type Params struct {
 	Streams *web.Streams
 	// OneWay reports whether people cannot reply to what a project's texts come from;
 	// nil: they can.
-	OneWay func(place invite.Place) bool
+	OneWay func(provider string, place invite.Place) bool
 	// PublicURL is where people reach us; empty when they cannot.
 	PublicURL string
 	// Issuer is the single sign-on; nil: there is none.

@@ -75,7 +75,7 @@ func (s *console) compose(p *page, o opened, note, kind string) (*preview, error
 // written renders the message again from the stored data: sent messages are
 // not stored. The recipient and the code of the link are masked.
 func (s *console) written(p *page, o opened, note, kind string) (w renderedMessage, err error) {
-	m := compose.Message{Invite: s.maskedInvite(p, o), Kind: kind, OneWay: s.isOneWay(p)}
+	m := compose.Message{Invite: s.maskedInvite(p, o), Kind: kind, OneWay: s.isOneWay(p, o)}
 	if note != "" {
 		m.Content.Note = story.MaskText(note)
 	}
@@ -181,7 +181,12 @@ func attributeOf(t html.Token, name string) string {
 	return ""
 }
 
-// isOneWay reports whether people cannot reply to what the project's texts come from.
-func (s *console) isOneWay(p *page) bool {
-	return s.OneWay != nil && s.OneWay(invite.Place{Project: p.project.ID, Live: p.by.Live})
+// isOneWay reports whether people cannot reply to the text of an invite: to the
+// provider that sent it, and before that to the project's first choice.
+func (s *console) isOneWay(p *page, o opened) bool {
+	sentBy := ""
+	if o.DeliveryProvider != nil {
+		sentBy = *o.DeliveryProvider
+	}
+	return s.OneWay != nil && s.OneWay(sentBy, invite.Place{Project: p.project.ID, Live: p.by.Live})
 }

@@ -6,8 +6,9 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/nyaruka/phonenumbers"
+
+	"github.com/connectlink/connectlink/internal/invite"
 )
 
 // Term is one value by which a person is found, in the form that is hashed.

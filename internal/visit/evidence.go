@@ -98,11 +98,11 @@ func (e Evidence) signs() (declared, soft []string) {
 }
 
 // namesPage reports whether a user agent names a page about itself or calls itself
-// compatible, as programs do. Of the browsers only Internet Explorer and
-// Konqueror ever did.
+// compatible, as programs do. Of the browsers only Internet Explorer, Konqueror
+// and NetFront, the browser of early e-readers, ever did.
 func namesPage(ua string) bool {
 	if strings.Contains(ua, "(compatible;") || strings.Contains(ua, "; compatible;") {
-		return !strings.Contains(ua, "msie ") && !strings.Contains(ua, "trident/") && !strings.Contains(ua, "konqueror/")
+		return !strings.Contains(ua, "msie ") && !strings.Contains(ua, "trident/") && !strings.Contains(ua, "konqueror/") && !strings.Contains(ua, "netfront/")
 	}
 	return strings.Contains(ua, "+http") || strings.Contains(ua, "http://") || strings.Contains(ua, "https://")
 }

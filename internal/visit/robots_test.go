@@ -41,6 +41,7 @@ func TestUserAgentsOfPeopleAndRobots(t *testing.T) {
 		"Mozilla/5.0 (compatible; Artemis; CERT PL; +https://cert.pl/skanowanie)":                      visit.Scanner,
 		"Mozilla/5.0 (X11; Linux x86_64) Chrome/137.0.0.0 Safari/537.36; Devin/1.0; +https://devin.ai": visit.Scanner,
 		"Mozilla/5.0 (compatible; MSIE 10.0; Windows NT 6.2; Trident/6.0)":                             visit.Person,
+		"Mozilla/4.0 (compatible; Linux 2.6.22) NetFront/3.4 Kindle/2.5 (screen 824x1200;rotate)":      visit.Person,
 		"Mozilla/5.0 (compatible; Konqueror/4.5; Linux) KHTML/4.5.4 (like Gecko)":                      visit.Person,
 		"Go-http-client/1.1": visit.Scanner,
 		"":                   visit.Scanner,

@@ -123,7 +123,7 @@ func (s *Sender) verdict(a answer) *provider.SendError {
 	case a.status >= 300 && a.status < 500 && a.status != http.StatusRequestTimeout:
 		e.Scope = provider.ScopeAccount
 	}
-	classed(e)
+	e = classed(e)
 	if e.Reason == invite.MessageBroken && fault.namesOnly("to") {
 		e.Reason = invite.InvalidNumber // an answer names the parameters that are wrong
 	}
