@@ -350,3 +350,12 @@ func orNull(t time.Time) *time.Time {
 	}
 	return &t
 }
+
+// SetReopened undoes the mark of a wiped invite: a resend gives it secrets again.
+func SetReopened(ctx context.Context, tx pgx.Tx, id invite.ID) error {
+	_, err := tx.Exec(ctx, `UPDATE invites SET wiped_at = NULL WHERE id = $1`, id)
+	if err != nil {
+		return fmt.Errorf("reopen invite %s: %w", id, postgres.Translate(err))
+	}
+	return nil
+}

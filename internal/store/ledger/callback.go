@@ -112,3 +112,14 @@ func SetTaken(ctx context.Context, tx pgx.Tx, list []Taken) error {
 	}
 	return nil
 }
+
+// Guard marks one callback as seen; false means that a copy came before. It
+// is part of the transaction that acts on the callback, so that a crash
+// between the two cannot lose it.
+func Guard(ctx context.Context, tx pgx.Tx, source string, key []byte) (bool, error) {
+	tag, err := tx.Exec(ctx, `INSERT INTO seen (source, key) VALUES ($1, $2) ON CONFLICT DO NOTHING`, source, key)
+	if err != nil {
+		return false, fmt.Errorf("guard a callback of %s: %w", source, postgres.Translate(err))
+	}
+	return tag.RowsAffected() == 1, nil
+}

@@ -2,17 +2,12 @@ package ledger
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
-	"slices"
-	"strconv"
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/connectlink/connectlink/internal/contact"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/postgres"
-	"github.com/connectlink/connectlink/internal/seal"
 )
 
 // Answered is what an earlier request with an Idempotency-Key came to.
@@ -54,21 +49,4 @@ func InsertAnswered(ctx context.Context, tx pgx.Tx, key invite.KeyID, id invite.
 		return false, fmt.Errorf("remember an idempotency key: %w", postgres.Translate(err))
 	}
 	return tag.RowsAffected() == 1, nil
-}
-
-// LockPerson serialises what may exist only once for one external user and
-// app of a project, until the transaction ends.
-//
-// The lock's key is a keyed hash. A lock is taken for each live key: processes
-// between two steps of a key rotation have different primary keys, and share one.
-func LockPerson(ctx context.Context, tx pgx.Tx, box *seal.Box, place invite.Place, externalUserID, app string) error {
-	var keys []int64
-	for _, h := range box.Hashes(contact.TermUserLock, place.Project, strconv.FormatBool(place.Live), externalUserID, app) {
-		keys = append(keys, int64(binary.BigEndian.Uint64(h[len(h)-8:])))
-	}
-	slices.Sort(keys) // the same order in every process
-	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(k) FROM unnest($1::bigint[]) k`, keys); err != nil {
-		return fmt.Errorf("lock person: %w", postgres.Translate(err))
-	}
-	return nil
 }

@@ -87,3 +87,12 @@ func DeleteOld(ctx context.Context, db postgres.DB, k Kept, n int) (more bool, e
 	}
 	return more || tag.RowsAffected() == int64(n), nil
 }
+
+// SetOverdue moves an invite's end to now, as if its time had run out.
+func SetOverdue(ctx context.Context, tx pgx.Tx, id invite.ID) error {
+	_, err := tx.Exec(ctx, `UPDATE invites SET expires_at = least(expires_at, now()), gives_up_at = least(gives_up_at, now()) WHERE id = $1`, id)
+	if err != nil {
+		return fmt.Errorf("move the end of invite %s: %w", id, postgres.Translate(err))
+	}
+	return nil
+}

@@ -41,20 +41,6 @@ func GetRenewable(ctx context.Context, db postgres.DB, id invite.ID) (Renewable,
 	return r, nil
 }
 
-// GetContent reads the personal data of an invite, sealed; nil once erased.
-// Errors: ErrNotFound.
-func GetContent(ctx context.Context, db postgres.DB, id invite.ID) ([]byte, error) {
-	var sealed []byte
-	err := db.QueryRow(ctx, `SELECT content FROM invites WHERE id = $1`, id).Scan(&sealed)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, fmt.Errorf("get content of invite %s: %w", id, ErrNotFound)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("get content of invite %s: %w", id, postgres.Translate(err))
-	}
-	return sealed, nil
-}
-
 // LatestOf follows an invite's replacements to the one that stands now, which
 // is the invite itself where it was never replaced.
 func LatestOf(ctx context.Context, db postgres.DB, id invite.ID) (invite.ID, error) {
@@ -86,17 +72,4 @@ func CountRenewals(ctx context.Context, tx pgx.Tx, id invite.ID, while time.Dura
 		return 0, 0, fmt.Errorf("count renewals of invite %s: %w", id, postgres.Translate(err))
 	}
 	return day, lately, nil
-}
-
-// CountRobotPresses counts links that robots were given within a day.
-func CountRobotPresses(ctx context.Context, db postgres.DB, id invite.ID) (int, error) {
-	var n int
-	err := db.QueryRow(ctx, `
-		SELECT count(*) FROM events WHERE invite_id = $1 AND type = $2 AND created_at > now() - interval '1 day'
-			AND data->>'looks_like' IN ($3, $4)`,
-		id, string(invite.EventContinued), invite.LooksLikeScanner, invite.LooksLikePreviewRobot).Scan(&n)
-	if err != nil {
-		return 0, fmt.Errorf("count robots' presses of invite %s: %w", id, postgres.Translate(err))
-	}
-	return n, nil
 }

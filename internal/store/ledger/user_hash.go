@@ -4,9 +4,12 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"slices"
+	"strconv"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/connectlink/connectlink/internal/contact"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/seal"
@@ -66,6 +69,23 @@ func SetUserHashes(ctx context.Context, tx pgx.Tx, ids []invite.ID, hashes []sea
 		FROM unnest($1::uuid[], $2::bytea[], $3::text[]) h(id, hash, placeholder) WHERE i.id = h.id AND i.id = ANY($1)`, ids, hashes, placeholders)
 	if err != nil {
 		return fmt.Errorf("set hashes of %d users: %w", len(ids), postgres.Translate(err))
+	}
+	return nil
+}
+
+// LockPerson serialises what may exist only once for one external user and
+// app of a project, until the transaction ends.
+//
+// The lock's key is a keyed hash. A lock is taken for each live key: processes
+// between two steps of a key rotation have different primary keys, and share one.
+func LockPerson(ctx context.Context, tx pgx.Tx, box *seal.Box, place invite.Place, externalUserID, app string) error {
+	var keys []int64
+	for _, h := range box.Hashes(contact.TermUserLock, place.Project, strconv.FormatBool(place.Live), externalUserID, app) {
+		keys = append(keys, int64(binary.BigEndian.Uint64(h[len(h)-8:])))
+	}
+	slices.Sort(keys) // the same order in every process
+	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(k) FROM unnest($1::bigint[]) k`, keys); err != nil {
+		return fmt.Errorf("lock person: %w", postgres.Translate(err))
 	}
 	return nil
 }

@@ -107,3 +107,16 @@ func CountEvents(ctx context.Context, db postgres.DB, id invite.ID, t invite.Eve
 	}
 	return n, nil
 }
+
+// CountRobotPresses counts links that robots were given within a day.
+func CountRobotPresses(ctx context.Context, db postgres.DB, id invite.ID) (int, error) {
+	var n int
+	err := db.QueryRow(ctx, `
+		SELECT count(*) FROM events WHERE invite_id = $1 AND type = $2 AND created_at > now() - interval '1 day'
+			AND data->>'looks_like' IN ($3, $4)`,
+		id, string(invite.EventContinued), invite.LooksLikeScanner, invite.LooksLikePreviewRobot).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("count robots' presses of invite %s: %w", id, postgres.Translate(err))
+	}
+	return n, nil
+}
