@@ -6,6 +6,8 @@ import "sync"
 // for company: while a group is worked on the next one gathers, and it goes as
 // soon as there is a worker for it. A second worker comes only when a whole
 // group waits: on its own it would make two small groups of one large one.
+// Package dispatch groups its writes in another way: there lanes take turns, and one
+// writer rests between commits while others have work.
 type gatherer[T any] struct {
 	max     int // items in a group
 	workers int // groups at a time
