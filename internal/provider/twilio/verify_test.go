@@ -125,6 +125,16 @@ func TestVerifyJSONByItsDigest(t *testing.T) {
 	if v.Verify("/hooks/x", "application/json", body, sign("t", "https://go.brand.example/hooks/x", nil)) == nil {
 		t.Error("a body without a digest verified: it is not covered by the signature")
 	}
+	// The signature of a form does not cover the same bytes read as something else.
+	form := url.Values{"MessageSid": {isSID(1)}, "MessageStatus": {"delivered"}}
+	signature = sign("t", "https://go.brand.example/hooks/x", form)
+	for kind, ok := range map[string]bool{
+		formType: true, "application/json": false, "text/plain": false, "multipart/form-data; boundary=x": false, "": false, "application/": false,
+	} {
+		if err := v.Verify("/hooks/x", kind, []byte(form.Encode()), signature); (err == nil) != ok {
+			t.Errorf("a body of type %q signed as a form: %v", kind, err)
+		}
+	}
 }
 
 func TestNewVerifierRefusesWhatCanNeverVerify(t *testing.T) {
