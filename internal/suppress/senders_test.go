@@ -3,6 +3,8 @@ package suppress_test
 import (
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/store/suppression"
@@ -46,6 +48,37 @@ func TestAnOptOutToOneSenderKeepsAllOfAProjectFromWriting(t *testing.T) {
 	}
 	if n := standing(both); n != 0 {
 		t.Errorf("%d blocks stand after START", n)
+	}
+}
+
+// An opt-out and a block of the project's own stand beside each other, in either
+// order of arrival: each has a lifting of its own.
+func TestAnOptOutAndAnotherBlockStandBesideEachOther(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	scope := suppression.Scope{Place: invite.Place{Project: "default"}, Senders: []string{sender}}
+	for phone, order := range map[string][]invite.Block{
+		"+12025550123": {invite.BadNumber, invite.OptOut}, "+12025550124": {invite.OptOut, invite.BadNumber},
+	} {
+		ids := map[invite.SuppressionID]bool{}
+		for _, kind := range append(order, order...) {
+			id, fresh, err := suppression.Insert(t.Context(), w.Pool, w.Box, scope, suppression.New{
+				Channel: invite.SMS, Kind: kind, Address: secret.New(phone), Source: suppression.FromReceipt,
+			})
+			if err != nil || fresh != (len(ids) < len(order)) {
+				t.Errorf("%v, %s: new %t, %v", order, kind, fresh, err)
+			}
+			ids[id] = true
+		}
+		if diff := cmp.Diff([]invite.Block{invite.OptOut, invite.BadNumber}, w.blocked("default", invite.SMS, phone)); diff != "" || len(ids) != 2 {
+			t.Errorf("%v: %d blocks stand\n%s", order, len(ids), diff)
+		}
+		if _, err := suppression.SetLifted(t.Context(), w.Pool, w.Box, suppression.Keys(w.Box, scope, invite.SMS, phone), false, "key_1", secret.Text{}); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff([]invite.Block{invite.OptOut}, w.blocked("default", invite.SMS, phone)); diff != "" {
+			t.Errorf("%v, with the number's own block lifted:\n%s", order, diff)
+		}
 	}
 }
 

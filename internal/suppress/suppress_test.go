@@ -223,6 +223,39 @@ func TestLiftingABounceRemovesTheProvidersOwnEntry(t *testing.T) {
 	}
 }
 
+// What became of the invite's next message blocks that message's address only:
+// what is known of an earlier one, and was lifted since, is not noted again.
+func TestALiftedBlockIsNotNotedAgainByTheNextMessage(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	m := w.Invite(tracktest.Options{})
+	w.happen(m, invite.Bounced, invite.AddressNotFound)
+	p := w.principal()
+	list, _, err := w.List(t.Context(), p, suppress.Query{Limit: 5})
+	if err != nil || len(list) != 1 || list[0].Channel != invite.Email {
+		t.Fatalf("%+v %v", list, err)
+	}
+	if _, err := w.Lift(t.Context(), p, list[0].ID, "It was right"); err != nil {
+		t.Fatal(err)
+	}
+	next := m
+	next.Delivery = invite.New[invite.DeliveryID]()
+	w.InTx(func(tx pgx.Tx) error {
+		return ledger.InsertDelivery(t.Context(), tx, m.ID, ledger.Delivery{
+			ID: next.Delivery, Number: 2, Channel: invite.SMS, Kind: "resend", Lane: invite.Place{Project: "default"}.Lane(invite.SMS),
+		})
+	})
+	w.Append(m.ID, invite.Event{Type: invite.EventResent, Data: invite.Data{Channel: invite.SMS, HasLink: true}},
+		invite.Event{Type: invite.EventDeliveryQueued, DeliveryID: next.Delivery, Data: invite.Data{Channel: invite.SMS}})
+	w.happen(next, invite.Undelivered, invite.NumberUnknown)
+	if diff := cmp.Diff([]invite.Block{invite.BadNumber}, w.blocked("default", invite.SMS, "+12025550100")); diff != "" {
+		t.Errorf("the second message's address:\n%s", diff)
+	}
+	if got := w.blocked("default", invite.Email, "pat@customer.example"); len(got) != 0 {
+		t.Errorf("the first message's address, lifted before, is blocked again: %v", got)
+	}
+}
+
 func TestAKeyThatMayOnlySendLiftsOursAndSaysSo(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
