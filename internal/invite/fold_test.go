@@ -151,6 +151,22 @@ func TestRetryAfterTheEndIsCanceled(t *testing.T) {
 	}
 }
 
+// A failed invite comes back to life once a message gets through, so a message of
+// one that is to be repeated is repeated.
+func TestARetryIsCanceledOnlyWhereItsLinkIsDead(t *testing.T) {
+	t.Parallel()
+	for _, status := range Statuses() {
+		want := Queued
+		if status == Connected || status == Expired || status == Revoked {
+			want = Canceled
+		}
+		s, _ := Fold(at(status, Sending), about(EventDeliveryRetry, Data{Reason: ProviderDown}))
+		if d := s.Deliveries[0]; d.Status != want || d.Reason != ProviderDown || s.Status != status {
+			t.Errorf("of a %s invite: delivery %s, reason %q, invite %s; want %s", status, d.Status, d.Reason, s.Status, want)
+		}
+	}
+}
+
 func TestAFailureOfAnEarlierMessageDoesNotFailTheInvite(t *testing.T) {
 	t.Parallel()
 	s := at(Active, Accepted)
