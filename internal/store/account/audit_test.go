@@ -59,6 +59,38 @@ func TestNobodyChangesTheAuditLog(t *testing.T) {
 	}
 }
 
+// One browser session can have been two people's, one after the other: an act
+// counts for who did it, there, in that project and mode.
+func TestAnActIsFoundOfItsOwnActorSessionProjectAndMode(t *testing.T) {
+	t.Parallel()
+	tx := postgrestest.Tx(t)
+	own := agent()
+	must(t, account.InsertAudit(t.Context(), tx, account.Entry{By: own, Act: access.ActUnmask, Target: "inv_1"}))
+	with := func(change func(*access.Principal)) access.Principal {
+		p := own
+		change(&p)
+		return p
+	}
+	for name, c := range map[string]struct {
+		by     access.Principal
+		act    access.Act
+		target string
+		want   bool
+	}{
+		"its own":                         {own, access.ActUnmask, "inv_1", true},
+		"somebody else in the session":    {with(func(p *access.Principal) { p.ID = agent().ID }), access.ActUnmask, "inv_1", false},
+		"another session of the same one": {with(func(p *access.Principal) { p.Origin = agent().Origin }), access.ActUnmask, "inv_1", false},
+		"the other mode":                  {with(func(p *access.Principal) { p.Live = true }), access.ActUnmask, "inv_1", false},
+		"another project":                 {with(func(p *access.Principal) { p.Project = "other" }), access.ActUnmask, "inv_1", false},
+		"another act":                     {own, access.ActResend, "inv_1", false},
+		"another target":                  {own, access.ActUnmask, "inv_2", false},
+	} {
+		if _, ok, err := account.FindAct(t.Context(), tx, c.by, c.act, c.target); err != nil || ok != c.want {
+			t.Errorf("%s: found %t, %v", name, ok, err)
+		}
+	}
+}
+
 func TestTheAuditLogIsReadByWhoWhatWhichAndInPages(t *testing.T) {
 	t.Parallel()
 	tx := postgrestest.Tx(t)
