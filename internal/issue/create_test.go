@@ -16,6 +16,7 @@ import (
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/issue"
 	"github.com/connectlink/connectlink/internal/resource"
+	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/store/find"
 	"github.com/connectlink/connectlink/internal/store/ledger"
 )
@@ -200,6 +201,42 @@ func TestTwins(t *testing.T) {
 	}
 	if _, err := processes[0].Create(t.Context(), w.newKey(), ask("user-2"), meta); err != nil {
 		t.Errorf("another API key's same Idempotency-Key: %v", err)
+	}
+}
+
+// A repeat after a rotation of the keyset is still the repeat of its first request,
+// and another request under the same key is still a mistake, as long as the old key lives.
+func TestARepeatIsAnsweredAfterAKeyRotation(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	keys, err := seal.NewKeyset()
+	if err != nil {
+		t.Fatal(err)
+	}
+	use := func() *issue.Service {
+		t.Helper()
+		if w.box, err = seal.NewBox(keys); err != nil {
+			t.Fatal(err)
+		}
+		return w.process()
+	}
+	meta := issue.Meta{IdempotencyKey: "order-42", Route: "POST /v1/invites", Body: []byte(`{"external_user_id":"user-1"}`)}
+	first, err := use().Create(t.Context(), w.key, ask("user-1"), meta)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if keys, err = keys.Rotate(); err != nil {
+			t.Fatal(err)
+		}
+		rotated := use()
+		again, err := rotated.Create(t.Context(), w.key, ask("user-1"), meta)
+		if err != nil || !again.Replayed || again.Invite.ID != first.Invite.ID {
+			t.Errorf("the repeat was answered with %s (replayed %t), %v; want %s", again.Invite.ID, again.Replayed, err, first.Invite.ID)
+		}
+		if _, err := rotated.Create(t.Context(), w.key, ask("user-2"), meta); invite.CodeOf(err) != invite.CodeIdempotencyReused {
+			t.Errorf("another request under the same key: %v", err)
+		}
 	}
 }
 
