@@ -110,6 +110,41 @@ func TestADoubtNobodyAnswersEndsWithTheInvite(t *testing.T) {
 	w.once(loaded)
 }
 
+// A doubt is left to a person only after three settle times; until then the provider
+// is asked again, and what it says counts.
+func TestADoubtIsAskedAboutForThreeSettleTimes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.rig.Settle = time.Hour // by the test's clock only: it travels
+	loaded := w.load(1, chaos.Load{Channel: invite.SMS, ValidFor: 24 * time.Hour})
+	w.sink.SetFault(sink.Fault{CutAfter: 1, ListStatus: 401}) // not one that passes
+	d, _ := w.run(w.params())
+	// asked waits until the provider was asked and is to be asked again in a while.
+	asked := func(when string) {
+		t.Helper()
+		d.Wake()
+		w.until("asked "+when, func() bool {
+			return w.count(`SELECT count(*) FROM deliveries WHERE status = 'unknown' OR lease_owner IS NULL AND next_at > now() + interval '3 minutes'
+				AND EXISTS (SELECT FROM attempts a WHERE a.invite_id = deliveries.invite_id AND a.outcome = 'unknown')`) == 1
+		})
+		if !w.all("sending")() {
+			t.Fatalf("%s it is not waited for any more\n%s", when, w.picture())
+		}
+	}
+	asked("at once")
+	w.travel(70 * time.Minute)
+	asked("after one settle time")
+	w.travel(90 * time.Minute)
+	asked("shortly before three settle times")
+	w.travel(30 * time.Minute)
+	d.Wake()
+	w.until("held", w.all("unknown"))
+	if w.sink.Calls() != 1 {
+		t.Errorf("%d calls: sent again on no evidence", w.sink.Calls())
+	}
+	w.once(loaded)
+}
+
 func TestABlindProvidersLostAnswerIsHeld(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
