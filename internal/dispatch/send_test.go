@@ -1,8 +1,11 @@
 package dispatch_test
 
 import (
+	"context"
 	"net/http"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -12,6 +15,7 @@ import (
 	"github.com/connectlink/connectlink/internal/chaos/sink"
 	"github.com/connectlink/connectlink/internal/dispatch"
 	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/message"
 	"github.com/connectlink/connectlink/internal/provider"
 )
 
@@ -113,6 +117,54 @@ func TestASenderThatCannotBeRepliedToSaysWhereToStop(t *testing.T) {
 	page := strings.Replace(sms[0].Key, "/c/", "/s/", 1)
 	if m := w.sink.Taken()[0]; !strings.HasSuffix(m.Body, "Stop: "+page) || strings.Contains(m.Body, "STOP") || !strings.Contains(page, "/s/") {
 		t.Errorf("it says: %s", m.Body)
+	}
+}
+
+// timed records how much longer the lease of a call lasts in the database than the
+// call may write.
+type timed struct {
+	provider.Sender
+	w *world
+
+	mu     sync.Mutex
+	spares []time.Duration
+}
+
+func (s *timed) Send(ctx context.Context, m message.Outgoing) (provider.Acceptance, error) {
+	var leased time.Time
+	id, err := invite.Parse[invite.ID](m.InviteID)
+	if err != nil {
+		s.w.t.Error(err)
+	}
+	if err := s.w.db.QueryRow(ctx, `SELECT next_at FROM deliveries WHERE invite_id = $1`, id).Scan(&leased); err != nil {
+		s.w.t.Error(err)
+	}
+	s.mu.Lock()
+	s.spares = append(s.spares, leased.Sub(m.LeaseUntil))
+	s.mu.Unlock()
+	return s.Sender.Send(ctx, m)
+}
+
+// The last byte of a call leaves before the lease ends by which the database lets
+// another process make the call. The database of a test has the test's own clock.
+func TestACallMayWriteOnlyWhileItsLeaseLasts(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	loaded := w.load(5, chaos.Load{})
+	p := w.params()
+	s := &timed{Sender: p.Senders(invite.Place{Project: "default"}, invite.Email)[0], w: w}
+	p.Senders = func(invite.Place, invite.Channel) []provider.Sender { return []provider.Sender{s} }
+	w.run(p)
+	w.until("accepted", w.all("accepted"))
+	w.once(loaded)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.spares) != len(loaded) {
+		t.Fatalf("%d calls were timed", len(s.spares))
+	}
+	// Postgres counts in whole microseconds.
+	if least := slices.Min(s.spares); least < 200*time.Millisecond-time.Microsecond {
+		t.Errorf("a call may write until %v before its lease ends, want 200 ms for clocks that tick differently", least)
 	}
 }
 
