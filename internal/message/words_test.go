@@ -5,10 +5,13 @@ import (
 	"io/fs"
 	"maps"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
 	"time"
+
+	"golang.org/x/net/html"
 
 	"github.com/connectlink/connectlink/internal/message"
 	"github.com/connectlink/connectlink/templates"
@@ -190,6 +193,48 @@ func appendTo(name, s string) func(fstest.MapFS) {
 func replaceIn(name, old, new string) func(fstest.MapFS) {
 	return func(f fstest.MapFS) {
 		f[name] = &fstest.MapFile{Data: []byte(strings.Replace(string(f[name].Data), old, new, 1))}
+	}
+}
+
+// Our own texts put emphasis on computed words only; a project's own may put it on
+// what somebody typed.
+func TestEmphasisOnTypedWordsIsNoMarkup(t *testing.T) {
+	t.Parallel()
+	files := templateFiles(t)
+	replaceIn("en/email/body.txt", "{{name .Reason}}", "{{strong .Reason}}")(files)
+	r, err := message.NewRenderer(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const typed = `to see <img src=x onerror=alert(1)> & "Q1" </strong>`
+	v := sample()
+	v.Inviter, v.Reason = "Sam Rivera", typed
+	mail := render(t, r, v)
+	var emphasized []string
+	for n := range parse(t, mail.HTML.Reveal()).Descendants() {
+		if n.Type != html.ElementNode {
+			continue
+		}
+		if n.Data == "strong" {
+			var words strings.Builder
+			for c := range n.Descendants() {
+				if c.Type == html.TextNode {
+					words.WriteString(c.Data)
+				}
+			}
+			emphasized = append(emphasized, words.String())
+		}
+		for _, a := range n.Attr {
+			if a.Key == "onerror" {
+				t.Errorf("what was typed is an element: <%s %s=%q>", n.Data, a.Key, a.Val)
+			}
+		}
+	}
+	if !slices.Contains(emphasized, typed) {
+		t.Errorf("emphasized are %q", emphasized)
+	}
+	if !strings.Contains(mail.Text.Reveal(), "Why: "+typed) {
+		t.Errorf("the text says\n%s", mail.Text.Reveal())
 	}
 }
 
