@@ -16,7 +16,7 @@ var update = flag.Bool("update", false, "add new migrations to the released ones
 
 // TestReleasedMigrationsAreNeverEdited: a database that has run a migration does
 // not run it again, so an edit would reach new databases only. A new file is added
-// to the list by -update; a line of the list is changed by nobody.
+// to the list by -update; no line of the list is ever changed.
 func TestReleasedMigrationsAreNeverEdited(t *testing.T) {
 	t.Parallel()
 	list := filepath.Join("testdata", "released.txt")

@@ -4,7 +4,6 @@ import (
 	"slices"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/waittest"
@@ -53,11 +52,7 @@ func TestTurnsAreGivenToOneLaneAfterTheOther(t *testing.T) {
 			order <- lane.Project
 			turns.done()
 		})
-		for deadline := time.Now().Add(waittest.Limit); queued() != i+1; time.Sleep(time.Millisecond) {
-			if time.Now().After(deadline) {
-				t.Fatal("nobody waits")
-			}
-		}
+		waittest.Until(t, "the work waits for its turn", func() bool { return queued() == i+1 })
 	}
 	turns.done()
 	all.Wait()

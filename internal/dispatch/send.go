@@ -128,7 +128,7 @@ func (d *Dispatcher) choose(ctx context.Context, t *task) (provider.Sender, time
 			return nil, 0, err
 		}
 		if !ok {
-			// Its pace is a limit that somebody chose, not a fault: what is over it
+			// Its pace is a configured rate limit, not a fault: what is over it
 			// waits, and does not go out by the next choice, from another sender.
 			return nil, after, nil
 		}

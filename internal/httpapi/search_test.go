@@ -93,7 +93,7 @@ func TestF09SearchByBodyRefusesFaultsWithTheirPlace(t *testing.T) {
 	}
 	w.play(t, []scenario{
 		{name: "an empty filter in the URL", key: w.key, method: "GET", path: "/v1/invites?recipient=", status: 422, want: map[string]any{"errors.0.pointer": "/recipient"}},
-		{name: "a block of nobody", key: w.blocks, method: "POST", path: "/v1/suppressions/search", body: `{"recipient":""}`, status: 422,
+		{name: "suppressions with an empty recipient", key: w.blocks, method: "POST", path: "/v1/suppressions/search", body: `{"recipient":""}`, status: 422,
 			want: map[string]any{"errors.0.pointer": "/recipient"}},
 		{name: "no JSON", key: w.key, method: "POST", path: "/v1/invites/search", body: `{`, status: 400},
 		{name: "a list", key: w.key, method: "POST", path: "/v1/invites/search", body: `["x"]`, status: 422},

@@ -116,15 +116,12 @@ func (w *world) work() {
 // until asks for an invite until a member of it has a value.
 func (w *world) until(t *testing.T, id, path, want string) reply {
 	t.Helper()
-	for deadline := time.Now().Add(waittest.Limit); ; time.Sleep(10 * time.Millisecond) {
-		r := w.call(t, w.key, "GET", "/v1/invites/"+id+"?expand=deliveries,events", "")
-		if r.at(t, path) == want {
-			return r
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%s did not become %s: %s", path, want, r.body)
-		}
-	}
+	var r reply
+	waittest.Until(t, path+" is "+want, func() bool {
+		r = w.call(t, w.key, "GET", "/v1/invites/"+id+"?expand=deliveries,events", "")
+		return r.at(t, path) == want
+	}, func() string { return string(r.body) })
+	return r
 }
 
 func TestMessagesLeaveAndProvidersReportThemDelivered(t *testing.T) {

@@ -155,7 +155,7 @@ func earlier(a, b time.Time) time.Time {
 	return b
 }
 
-// Budget is what limits, for whoever is handed one.
+// Budget is a rate limit per key.
 type Budget interface {
 	Allow(key string) (ok bool, retryAfter time.Duration)
 }

@@ -197,7 +197,7 @@ func replaceIn(name, old, new string) func(fstest.MapFS) {
 }
 
 // Our own texts put emphasis on computed words only; a project's own may put it on
-// what somebody typed.
+// typed values.
 func TestEmphasisOnTypedWordsIsNoMarkup(t *testing.T) {
 	t.Parallel()
 	files := templateFiles(t)

@@ -13,7 +13,7 @@ import (
 	"github.com/connectlink/connectlink/internal/postgrestest"
 )
 
-var update = flag.Bool("update", false, "write the list of the database's rules anew")
+var update = flag.Bool("update", false, "rewrite the list of the database's rules")
 
 // rules are what the migrated database holds by itself: constraints and indexes but
 // for those that carry a constraint's name, and triggers with when they fire.

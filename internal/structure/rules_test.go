@@ -52,7 +52,7 @@ func TestOnlyPostgresNotifies(t *testing.T) {
 	}
 }
 
-// Whoever needs a private Postgres may import devpg without the rest of us.
+// Other modules import devpg alone.
 func TestTheDevelopmentServerStandsAlone(t *testing.T) {
 	t.Parallel()
 	found := false

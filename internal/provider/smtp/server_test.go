@@ -12,7 +12,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/connectlink/connectlink/internal/waittest"
 )
@@ -266,10 +265,5 @@ func (s *server) saw(verb string) bool {
 // said waits until the server has seen a verb.
 func (s *server) waitFor(verb string) {
 	s.t.Helper()
-	for end := time.Now().Add(waittest.Limit); time.Now().Before(end); time.Sleep(time.Millisecond) {
-		if s.saw(verb) {
-			return
-		}
-	}
-	s.t.Fatalf("the server never heard %s", verb)
+	waittest.Until(s.t, "the server heard "+verb, func() bool { return s.saw(verb) })
 }

@@ -107,15 +107,15 @@ func TestASignedInboundMessageThatIsNoTextIsTakenAndDropped(t *testing.T) {
 	t.Parallel()
 	c := vonage.NewCallbacks(verifier(t))
 	for name, more := range map[string]map[string]any{
-		"another channel": {"channel": "whatsapp", "text": "STOP"}, "from letters": {"from": "ACME", "text": "STOP"}, "from nobody": {"from": "", "text": "STOP"},
-		"to nobody": {"to": "", "text": "STOP"},
+		"another channel": {"channel": "whatsapp", "text": "STOP"}, "from letters": {"from": "ACME", "text": "STOP"}, "without a sender": {"from": "", "text": "STOP"},
+		"without a recipient": {"to": "", "text": "STOP"},
 	} {
 		if replies, err := c.Replies(provider.Post{Raw: status(more)}); err != nil || len(replies) != 0 {
 			t.Errorf("%s: %d replies, %v", name, len(replies), err)
 		}
 	}
 	if _, err := c.Replies(provider.Post{Raw: status(map[string]any{"status": "delivered"})}); err == nil {
-		t.Error("a status at the address for replies is dropped: nobody would see that the addresses are exchanged")
+		t.Error("a status at the address for replies is dropped: the operator would not see that the addresses are exchanged")
 	}
 }
 

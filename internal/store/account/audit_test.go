@@ -78,7 +78,7 @@ func TestAnActIsFoundOfItsOwnActorSessionProjectAndMode(t *testing.T) {
 		want   bool
 	}{
 		"its own":                         {own, access.ActUnmask, "inv_1", true},
-		"somebody else in the session":    {with(func(p *access.Principal) { p.ID = agent().ID }), access.ActUnmask, "inv_1", false},
+		"another member in the session":   {with(func(p *access.Principal) { p.ID = agent().ID }), access.ActUnmask, "inv_1", false},
 		"another session of the same one": {with(func(p *access.Principal) { p.Origin = agent().Origin }), access.ActUnmask, "inv_1", false},
 		"the other mode":                  {with(func(p *access.Principal) { p.Live = true }), access.ActUnmask, "inv_1", false},
 		"another project":                 {with(func(p *access.Principal) { p.Project = "other" }), access.ActUnmask, "inv_1", false},

@@ -20,7 +20,7 @@ func places() map[string]invite.Place {
 }
 
 // A callback that is rightly signed by one project's account reaches no attempt of
-// another project or mode, whatever it names.
+// another project or mode.
 func TestACallbackFindsAttemptsOfItsOwnProjectModeAndProvider(t *testing.T) {
 	t.Parallel()
 	k := tracktest.New(t)

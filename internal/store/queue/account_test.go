@@ -66,7 +66,7 @@ func TestTheBucketIsSharedAndFills(t *testing.T) {
 	if took := time.Since(begun); took < 100*time.Millisecond {
 		t.Errorf("%d in %v", total, took)
 	}
-	// However long nobody sends, the bucket holds no more than its size.
+	// However long no message is sent, the bucket holds no more than its size.
 	if _, err := db.Exec(ctx, `UPDATE provider_accounts SET filled_at = filled_at - interval '1 hour'`); err != nil {
 		t.Fatal(err)
 	}

@@ -274,7 +274,7 @@ func TestReapTakesFromTheDeadOnly(t *testing.T) {
 	if n, err := queue.Reap(ctx, db); err != nil || n != 6 {
 		t.Fatalf("reaped %d, %v; want the dead one's 6", n, err)
 	}
-	// Before somebody else claims it: nobody's token has changed yet.
+	// Before another worker claims it: no token has changed yet.
 	if held := heldOf(t, db, orphans[0].Lease); held {
 		t.Error("the dead process's lease is still good after it was taken away")
 	}
