@@ -182,8 +182,7 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		// From here on this request writes nothing more, from any goroutine of
 		// net/http; the caller is about to ask the question.
-		l.end()
-		return nil, err
+		return nil, l.end(err)
 	}
 	resp.Body = &capped{ReadCloser: resp.Body, left: g.max}
 	return resp, nil

@@ -2,6 +2,8 @@ package wire
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -46,8 +48,9 @@ type load struct {
 	until   time.Time
 	written *Written
 
-	mu    sync.Mutex
-	ended bool
+	mu        sync.Mutex
+	ended     bool
+	leaseOver bool
 }
 
 // enter asks to write. While it holds, end waits for nothing: a Write in flight
@@ -59,15 +62,23 @@ func (l *load) enter(now time.Time) error {
 	case l.ended:
 		return net.ErrClosed
 	case !l.until.IsZero() && hasPassed(now, l.until):
+		l.leaseOver = true
 		return ErrLeaseOver
 	}
 	return nil
 }
 
-func (l *load) end() {
+// end returns the error of a request that failed with err, after which it writes
+// nothing more. net/http closes a connection whose write failed, and may return
+// what its reader met then in place of the write's error: a refusal is the cause.
+func (l *load) end(err error) error {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.ended = true
-	l.mu.Unlock()
+	if l.leaseOver && !errors.Is(err, ErrLeaseOver) {
+		return fmt.Errorf("%w (%w)", ErrLeaseOver, err)
+	}
+	return err
 }
 
 // hasPassed compares by the monotonic clock, where both times carry one, and by

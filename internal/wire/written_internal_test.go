@@ -2,6 +2,7 @@ package wire
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -69,7 +70,7 @@ func TestNothingIsWrittenAfterTheEnd(t *testing.T) {
 	l := &load{written: new(Written)}
 	under := &scripted{take: 4}
 	c := carrying(under, l)
-	l.end()
+	_ = l.end(io.EOF)
 	if _, err := c.Write([]byte("body")); err == nil || under.calls != 0 || l.written.Any() {
 		t.Errorf("%v, %d calls, written %v", err, under.calls, l.written.Any())
 	}
@@ -79,7 +80,7 @@ func TestAWriteInFlightAtTheEndCounts(t *testing.T) {
 	t.Parallel()
 	l := &load{written: new(Written)}
 	under := &scripted{take: 0, err: syscall.EPIPE, then: func() {
-		l.end()
+		_ = l.end(io.EOF)
 		if !l.written.Any() {
 			t.Error("the caller reads that nothing was written while a write is under way")
 		}
@@ -87,6 +88,42 @@ func TestAWriteInFlightAtTheEndCounts(t *testing.T) {
 	_, _ = carrying(under, l).Write([]byte("body"))
 	if !l.written.Any() {
 		t.Error("what the caller was told changed afterwards")
+	}
+}
+
+// refusedMeanwhile is a transport whose writer met the guard's refusal and whose
+// reader then met the closed connection: net/http returns either of the two.
+type refusedMeanwhile struct{ c *conn }
+
+func (m refusedMeanwhile) RoundTrip(r *http.Request) (*http.Response, error) {
+	httptrace.ContextClientTrace(r.Context()).GotConn(httptrace.GotConnInfo{Conn: m.c})
+	if _, err := m.c.Write([]byte("body")); !errors.Is(err, ErrLeaseOver) {
+		return nil, fmt.Errorf("the write was not refused: %w", err)
+	}
+	return nil, &net.OpError{Op: "read", Net: "tcp", Err: net.ErrClosed}
+}
+
+func TestARefusalIsTheCauseWhateverTheReaderMet(t *testing.T) {
+	t.Parallel()
+	start := time.Now()
+	looks := 0
+	now := func() time.Time {
+		looks++
+		return start.Add(time.Duration(looks-1) * time.Hour)
+	}
+	ctx, written := Trace(WithDeadline(t.Context(), start.Add(time.Minute)))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://vendor.example", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := &guard{next: refusedMeanwhile{&conn{Conn: &scripted{take: 4}, now: now}}, max: 1, now: now}
+	resp, err := g.RoundTrip(req)
+	if resp != nil {
+		_ = resp.Body.Close()
+	}
+	var f *Fault
+	if !errors.As(Strip(err), &f) || f.Kind != KindLease || written.Any() {
+		t.Errorf("%v, written %v; want the lease's end as the cause", err, written.Any())
 	}
 }
 
