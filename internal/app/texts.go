@@ -16,11 +16,18 @@ type texts struct {
 	pages    *page.Pages
 }
 
-func readTexts(fsys fs.FS) (t texts, err error) {
-	if t.messages, err = message.NewRenderer(fsys); err != nil {
+// readTexts reads the texts in fsys. Languages that one of others has with the
+// same files are shared with it.
+func readTexts(fsys fs.FS, others ...texts) (t texts, err error) {
+	var messages []*message.Renderer
+	var pages []*page.Pages
+	for _, o := range others {
+		messages, pages = append(messages, o.messages), append(pages, o.pages)
+	}
+	if t.messages, err = message.NewRenderer(fsys, messages...); err != nil {
 		return texts{}, err
 	}
-	if t.pages, err = page.New(fsys); err != nil {
+	if t.pages, err = page.New(fsys, pages...); err != nil {
 		return texts{}, err
 	}
 	return t, nil
@@ -39,16 +46,20 @@ func (a *App) openTemplates() (err error) {
 		return fmt.Errorf("the built-in templates: %w", err)
 	}
 	a.ownTexts = map[string]texts{}
+	read := []texts{a.texts}
 	var faults []error
 	for _, p := range a.cfg.Projects {
 		if p.TemplatesDir == "" {
 			continue
 		}
+		var own texts
 		fsys, err := templates.Over(p.TemplatesDir)
 		if err == nil {
-			a.ownTexts[p.ID], err = readTexts(fsys)
+			own, err = readTexts(fsys, read...)
 		}
-		if err != nil {
+		if err == nil {
+			a.ownTexts[p.ID], read = own, append(read, own)
+		} else {
 			faults = append(faults, fmt.Errorf("templates of project %s: %w", p.ID, err))
 		}
 	}

@@ -10,7 +10,7 @@ import (
 
 // rehearse renders every message of a language with every option on and off: a
 // field's name is looked up only when the line that uses it runs.
-func (r *Renderer) rehearse(tag string) error {
+func (e *compiled) rehearse(l *Language) error {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	full := Vars{
 		Brand: "Brand", AppName: "App", Inviter: "Inviter", Reason: "reason", Note: "note", RecipientName: "Name",
@@ -24,22 +24,26 @@ func (r *Renderer) rehearse(tag string) error {
 	lone.Inviter, lone.CanRenew, lone.CanReport = "", false, false
 	for _, v := range []Vars{full, bare, lone} {
 		for i := range 16 {
-			v.Locale, v.LinkType, v.Initiator = tag, LinkInvite, ByProduct
-			v.Kind = []Kind{First, Resend, Reminder, Passcode}[i%4]
+			v.LinkType, v.Initiator = LinkInvite, ByProduct
+			v.Kind = kinds()[i%4]
 			if i/4&1 != 0 {
 				v.LinkType = LinkConnect
 			}
 			if i/4&2 != 0 {
 				v.Initiator = ByUser
 			}
-			if _, err := r.Email(v); err != nil {
-				return fmt.Errorf("%s email in %s: %w", v.Kind, tag, err)
+			c, err := newContent(v, l)
+			if err != nil {
+				return fmt.Errorf("%s message in %s: %w", v.Kind, l.Tag, err)
 			}
-			if _, err := r.SMS(v); err != nil {
-				return fmt.Errorf("%s text message in %s: %w", v.Kind, tag, err)
+			if _, err := e.email(v, c); err != nil {
+				return fmt.Errorf("%s email in %s: %w", v.Kind, l.Tag, err)
 			}
-			if err := r.rehearseVariants(v); err != nil {
-				return fmt.Errorf("a wording in %s: %w", tag, err)
+			if _, err := e.textMessage(v, c); err != nil {
+				return fmt.Errorf("%s text message in %s: %w", v.Kind, l.Tag, err)
+			}
+			if err := e.rehearseVariants(v.Kind, c); err != nil {
+				return fmt.Errorf("a wording in %s: %w", l.Tag, err)
 			}
 		}
 	}
@@ -47,12 +51,8 @@ func (r *Renderer) rehearse(tag string) error {
 }
 
 // rehearseVariants runs those wordings too that are only for long names.
-func (r *Renderer) rehearseVariants(v Vars) error {
-	e, c, err := r.prepare(v)
-	if err != nil {
-		return err
-	}
-	for _, ts := range [][]*template.Template{e.subjects[v.Kind], e.sms[v.Kind]} {
+func (e *compiled) rehearseVariants(k Kind, c content) error {
+	for _, ts := range [][]*template.Template{e.subjects[k], e.sms[k]} {
 		for _, t := range ts {
 			if _, err := executeTemplate(t, c); err != nil {
 				return err

@@ -6,9 +6,10 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	htmltemplate "html/template"
 	"io/fs"
+	"maps"
 	"strings"
+	"sync"
 	"text/template"
 	"unicode/utf8"
 
@@ -27,21 +28,12 @@ type Renderer struct {
 	version string
 }
 
-// edition is one language's messages, parsed.
-type edition struct {
-	html     *htmltemplate.Template
-	text     *template.Template
-	subjects map[Kind][]*template.Template
-	sms      map[Kind][]*template.Template
-	// gsm says that the wordings themselves fit GSM-7. Where they do not, as in
-	// Arabic, nothing is won by taking accents off names.
-	gsm bool
-}
-
 // NewRenderer parses all templates of fsys and renders every message once. Any
 // fault in any language is an error, so that a bad template stops the start of
-// a process and not a delivery.
-func NewRenderer(fsys fs.FS) (*Renderer, error) {
+// a process and not a delivery. It keeps the sources; a language is compiled when
+// its first message is rendered, because most never are. Languages whose files
+// are those of one of others are shared with it.
+func NewRenderer(fsys fs.FS, others ...*Renderer) (*Renderer, error) {
 	langs, err := NewLanguages(fsys)
 	if err != nil {
 		return nil, err
@@ -53,15 +45,32 @@ func NewRenderer(fsys fs.FS) (*Renderer, error) {
 			r.byTag[tag] = p
 			continue
 		}
-		if r.byTag[tag], err = newEdition(fsys, l); err != nil {
-			return nil, fmt.Errorf("message templates of %s: %w", tag, err)
-		}
-		if err := r.rehearse(tag); err != nil {
+		if r.byTag[tag], err = r.open(fsys, l, others); err != nil {
 			return nil, err
 		}
 	}
 	r.version, err = hashFiles(fsys)
 	return r, err
+}
+
+// open reads one language and tries its messages, unless it is known from others.
+func (r *Renderer) open(fsys fs.FS, l *Language, others []*Renderer) (*edition, error) {
+	sources, err := readSources(fsys, l)
+	if err != nil {
+		return nil, fmt.Errorf("message templates of %s: %w", l.Tag, err)
+	}
+	for _, o := range others {
+		if e := o.byTag[l.Tag]; e != nil && maps.Equal(e.sources, sources) {
+			return e, nil
+		}
+	}
+	e := &edition{sources: sources}
+	e.compiled = sync.OnceValues(func() (*compiled, error) { return compileSources(l, sources) })
+	c, err := compileSources(l, sources)
+	if err != nil {
+		return nil, fmt.Errorf("message templates of %s: %w", l.Tag, err)
+	}
+	return e, c.rehearse(l)
 }
 
 // Version is a short hash over the files that messages are made of. It is
@@ -74,6 +83,10 @@ func (r *Renderer) Email(v Vars) (Email, error) {
 	if err != nil {
 		return Email{}, err
 	}
+	return e.email(v, c)
+}
+
+func (e *compiled) email(v Vars, c content) (_ Email, err error) {
 	if c.Subject, err = firstWithin(e.subjects[kindOf(v)], c, maxSubject); err != nil {
 		return Email{}, err
 	}
@@ -98,6 +111,10 @@ func (r *Renderer) SMS(v Vars) (SMS, error) {
 	if err != nil {
 		return SMS{}, err
 	}
+	return e.textMessage(v, c)
+}
+
+func (e *compiled) textMessage(v Vars, c content) (SMS, error) {
 	if e.gsm {
 		for _, s := range []*string{&c.Brand, &c.App, &c.AppShort, &c.Inviter, &c.Duration} {
 			*s = toGSM(*s)
@@ -126,10 +143,14 @@ func (r *Renderer) SMS(v Vars) (SMS, error) {
 	return best, nil
 }
 
-func (r *Renderer) prepare(v Vars) (*edition, content, error) {
+func (r *Renderer) prepare(v Vars) (*compiled, content, error) {
 	l := r.langs.Match(v.Locale)
+	e, err := r.byTag[l.Tag].compiled()
+	if err != nil {
+		return nil, content{}, err
+	}
 	c, err := newContent(v, l)
-	return r.byTag[l.Tag], c, err
+	return e, c, err
 }
 
 func kindOf(v Vars) Kind {
@@ -139,107 +160,6 @@ func kindOf(v Vars) Kind {
 	case First:
 	}
 	return First
-}
-
-func newEdition(fsys fs.FS, l *Language) (*edition, error) {
-	e := &edition{subjects: map[Kind][]*template.Template{}, sms: map[Kind][]*template.Template{}}
-	parts := [][2]string{}
-	for _, name := range []string{"body.txt", "passcode.txt"} {
-		file, src, err := l.ReadFile("email/" + name)
-		if err != nil {
-			return nil, err
-		}
-		parts = append(parts, [2]string{file, string(src)})
-	}
-	layoutHTML, err := fs.ReadFile(fsys, layoutFolder+"/email.html")
-	if err != nil {
-		return nil, err
-	}
-	layoutText, err := fs.ReadFile(fsys, layoutFolder+"/email.txt")
-	if err != nil {
-		return nil, err
-	}
-
-	// One source, two meanings of "name" and "strong".
-	rtl := l.Dir == "rtl"
-	e.html = htmltemplate.New(l.Tag).Funcs(htmltemplate.FuncMap{"name": wrapBDI(rtl), "strong": markStrong})
-	e.text = template.New(l.Tag).Funcs(template.FuncMap{"name": isolateName(rtl), "strong": plainText})
-	for _, part := range append(parts, [2]string{layoutFolder + "/email.html", string(layoutHTML)}) {
-		if _, err := e.html.New(part[0]).Parse(part[1]); err != nil {
-			return nil, err
-		}
-	}
-	for _, part := range append(parts, [2]string{layoutFolder + "/email.txt", string(layoutText)}) {
-		if _, err := e.text.New(part[0]).Parse(part[1]); err != nil {
-			return nil, err
-		}
-	}
-	// How to stop stands at the end of every text message.
-	stopFile, stopping, err := l.ReadFile("sms/stop.txt")
-	if err != nil {
-		return nil, err
-	}
-	stop, err := template.New(stopFile).Parse(string(stopping))
-	if err != nil {
-		return nil, err
-	}
-	e.gsm = true
-	for _, k := range []Kind{First, Resend, Reminder, Passcode} {
-		if e.subjects[k], err = parseVariants(l, "email/"+string(k)+".subject.txt", nil); err != nil {
-			return nil, err
-		}
-		if e.sms[k], err = parseVariants(l, "sms/"+string(k)+".txt", stop); err != nil {
-			return nil, err
-		}
-		for _, t := range e.sms[k] {
-			e.gsm = e.gsm && fitsGSM(t.Root.String())
-		}
-	}
-	return e, nil
-}
-
-func markStrong(s string) htmltemplate.HTML {
-	return htmltemplate.HTML("<strong>" + htmltemplate.HTMLEscapeString(s) + "</strong>") //nolint:gosec // escaped
-}
-
-func plainText(s string) string { return s }
-
-// parseVariants parses a file of wordings, one a line, best first. A comment may
-// run over several lines at the top. Every wording may use what shared defines;
-// nil shares nothing.
-func parseVariants(l *Language, name string, shared *template.Template) ([]*template.Template, error) {
-	file, src, err := l.ReadFile(name)
-	if err != nil {
-		return nil, err
-	}
-	text, number := string(src), 0
-	if comment, rest, ok := strings.Cut(text, "*/}}"); ok && strings.HasPrefix(text, "{{/*") {
-		text, number = rest, strings.Count(comment, "\n")
-	}
-	var out []*template.Template
-	for line := range strings.Lines(text) {
-		number++
-		line = strings.TrimSpace(line)
-		if line == "" {
-			continue
-		}
-		t := template.New("")
-		if shared != nil {
-			var err error
-			if t, err = shared.Clone(); err != nil {
-				return nil, err
-			}
-		}
-		t, err := t.New(fmt.Sprintf("%s, line %d", file, number)).Parse(line)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, t)
-	}
-	if len(out) == 0 {
-		return nil, fmt.Errorf("%s has no wording", name)
-	}
-	return out, nil
 }
 
 // firstWithin gives the first wording of at most limit characters, the last one

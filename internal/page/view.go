@@ -13,7 +13,6 @@ package page
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"html/template"
 	"io"
@@ -82,23 +81,25 @@ func (s State) Status() int {
 
 // Pages renders. It is safe for concurrent use.
 type Pages struct {
-	langs   *message.Languages
-	tags    []language.Tag
-	matcher language.Matcher
-	pages   map[string]map[State]*template.Template // by language tag
-	css     template.CSS
-	script  template.JS
+	langs    *message.Languages
+	tags     []language.Tag
+	matcher  language.Matcher
+	editions map[string]*edition // by language tag
+	css      template.CSS
+	script   template.JS
 }
 
 // New parses the pages of every language in fsys and renders each once, so that
-// a fault in a template stops the start of a process.
-func New(fsys fs.FS) (*Pages, error) {
+// a fault in a template stops the start of a process. It keeps the sources; a
+// page is compiled when it is first shown, because most pages of most languages
+// never are. Languages whose files are those of one of others are shared with it.
+func New(fsys fs.FS, others ...*Pages) (*Pages, error) {
 	langs, err := message.NewLanguages(fsys)
 	if err != nil {
 		return nil, err
 	}
-	p := &Pages{langs: langs, pages: map[string]map[State]*template.Template{}}
-	layout, err := fs.ReadFile(fsys, "layout/page.html")
+	p := &Pages{langs: langs, editions: map[string]*edition{}}
+	layout, err := fs.ReadFile(fsys, layoutFile)
 	if err != nil {
 		return nil, fmt.Errorf("read the pages' layout: %w", err)
 	}
@@ -123,59 +124,25 @@ func New(fsys fs.FS) (*Pages, error) {
 			p.tags = append(p.tags, t)
 		}
 		l := langs.Match(tag)
-		if parent := p.pages[l.Parent()]; parent != nil && !l.Owns("pages") {
-			p.pages[tag] = parent
+		if parent := p.editions[l.Parent()]; parent != nil && !l.Owns("pages") {
+			p.editions[tag] = parent
 			continue
 		}
-		if p.pages[tag], err = parsePages(l, layout); err != nil {
+		e, err := readEdition(l, string(layout))
+		if err != nil {
 			return nil, fmt.Errorf("pages of %s: %w", tag, err)
 		}
+		if same := findEqual(e, tag, others); same != nil {
+			p.editions[tag] = same
+			continue
+		}
+		p.editions[tag] = e
 		if err := p.rehearse(tag); err != nil {
 			return nil, err
 		}
 	}
 	p.matcher = language.NewMatcher(p.tags)
 	return p, nil
-}
-
-func parsePages(l *message.Language, layout []byte) (map[State]*template.Template, error) {
-	base, err := template.New("layout/page.html").Parse(string(layout))
-	if err != nil {
-		return nil, err
-	}
-	// A language of a project's own may have these words in its pages.
-	file, words, err := l.ReadFile("pages/channel.html")
-	switch {
-	case err == nil:
-		if _, err := base.New(file).Parse(string(words)); err != nil {
-			return nil, err
-		}
-	case !errors.Is(err, fs.ErrNotExist):
-		return nil, err
-	}
-	file, common, err := l.ReadFile("pages/common.html")
-	if err != nil {
-		return nil, err
-	}
-	if _, err := base.New(file).Parse(string(common)); err != nil {
-		return nil, err
-	}
-	out := map[State]*template.Template{}
-	for _, s := range States() {
-		file, src, err := l.ReadFile("pages/" + string(s) + ".html")
-		if err != nil {
-			return nil, err
-		}
-		page, err := base.Clone()
-		if err != nil {
-			return nil, err
-		}
-		if _, err := page.New(file).Parse(string(src)); err != nil {
-			return nil, fmt.Errorf("page %s: %w", s, err)
-		}
-		out[s] = page
-	}
-	return out, nil
 }
 
 // Language gives the tag a page is shown in: the invite's locale when it has
@@ -208,10 +175,18 @@ func (p *Pages) Chosen(tag string) string {
 // Render writes one page. Nothing is written when it fails.
 func (p *Pages) Render(w io.Writer, s State, lang string, d Data) error {
 	l := p.langs.Match(lang)
-	t := p.pages[l.Tag][s]
-	if t == nil {
+	compiled := p.editions[l.Tag].compiled[s]
+	if compiled == nil {
 		return fmt.Errorf("no page for state %q", s)
 	}
+	t, err := compiled()
+	if err != nil {
+		return err
+	}
+	return p.execute(w, t, s, l, d)
+}
+
+func (p *Pages) execute(w io.Writer, t *template.Template, s State, l *message.Language, d Data) error {
 	var b bytes.Buffer
 	if err := t.ExecuteTemplate(&b, "page", p.shown(s, l, d)); err != nil {
 		return fmt.Errorf("render page %s: %w", s, err)
@@ -220,11 +195,17 @@ func (p *Pages) Render(w io.Writer, s State, lang string, d Data) error {
 	return err
 }
 
-// rehearse renders every page with everything set and with nothing set.
+// rehearse renders every page with everything set and with nothing set, and
+// keeps none of the compiled templates.
 func (p *Pages) rehearse(tag string) error {
+	l := p.langs.Match(tag)
 	for _, s := range States() {
+		t, err := p.editions[tag].compile(s)
+		if err != nil {
+			return fmt.Errorf("pages of %s: %w", tag, err)
+		}
 		for _, d := range []Data{{}, fullData()} {
-			if err := p.Render(io.Discard, s, tag, d); err != nil {
+			if err := p.execute(io.Discard, t, s, l, d); err != nil {
 				return fmt.Errorf("language %s: %w", tag, err)
 			}
 		}

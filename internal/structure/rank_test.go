@@ -27,7 +27,7 @@ func rows() [][]string {
 		{"postgres", "message", "job", "access", "seal", "limit", "contact", "wire"},
 		{"invite"},
 		{"deploy/devpg", "config", "migrations", "templates"},
-		{"secret", "required"}, // below config, which keeps its secrets in it
+		{"secret", "required", "markup"}, // below config, which keeps its secrets in it
 	}
 }
 

@@ -29,10 +29,13 @@ import (
 	"html/template"
 	"io"
 	"io/fs"
-	"path"
+	"slices"
 	"strings"
+	"sync"
 
 	"golang.org/x/text/language"
+
+	"github.com/connectlink/connectlink/internal/markup"
 )
 
 // Page is the data of one page: a type that embeds *Base.
@@ -42,8 +45,8 @@ type Page interface{ shell() *Base }
 type Pages struct {
 	languages []*words
 	matcher   language.Matcher
-	pages     map[string]map[string]*template.Template // by language, by name
-	assets    map[string]Asset                         // by name
+	pages     map[string]map[string]func() (*template.Template, error) // by language, by name
+	assets    map[string]Asset                                         // by name
 }
 
 // folder is where the console's files stand.
@@ -52,54 +55,77 @@ const folder = "console"
 // sharedFiles are the files that every page has.
 func sharedFiles() []string { return []string{"layout.html", "parts.html"} }
 
-// New parses every page in every language.
+// New parses every page once. A page is compiled for a language when it is first
+// shown in it, because staff read a few pages in their own language.
 func New(fsys fs.FS) (*Pages, error) {
 	sub, err := fs.Sub(fsys, folder)
 	if err != nil {
 		return nil, fmt.Errorf("read the console's pages: %w", err)
 	}
-	p := &Pages{pages: map[string]map[string]*template.Template{}}
+	p := &Pages{pages: map[string]map[string]func() (*template.Template, error){}}
 	if p.assets, err = readAssets(sub); err != nil {
 		return nil, err
 	}
 	if p.languages, err = readLanguages(sub); err != nil {
 		return nil, err
 	}
-	tags := make([]language.Tag, len(p.languages))
-	for i, l := range p.languages {
-		tags[i] = l.tag
-		if p.pages[l.tag.String()], err = p.parse(sub, l); err != nil {
-			return nil, fmt.Errorf("console in %s: %w", l.tag, err)
-		}
-	}
-	p.matcher = language.NewMatcher(tags)
-	return p, nil
-}
-
-func (p *Pages) parse(fsys fs.FS, l *words) (map[string]*template.Template, error) {
-	base, err := template.New("").Funcs(p.funcs(l)).Option("missingkey=error").ParseFS(fsys, sharedFiles()...)
+	names, err := pageNames(sub)
 	if err != nil {
 		return nil, err
 	}
+	tags := make([]language.Tag, len(p.languages))
+	for i, l := range p.languages {
+		tags[i] = l.tag
+		pages := map[string]func() (*template.Template, error){}
+		for _, name := range names {
+			pages[name] = sync.OnceValues(func() (*template.Template, error) { return p.compile(sub, l, name) })
+		}
+		p.pages[l.tag.String()] = pages
+	}
+	p.matcher = language.NewMatcher(tags)
+	// What the files call is the same in every language.
+	if _, err = p.parse(sub, p.languages[0], "*.html"); err != nil {
+		return nil, fmt.Errorf("the console's pages: %w", err)
+	}
+	return p, nil
+}
+
+// pageNames lists the pages by their files.
+func pageNames(fsys fs.FS) ([]string, error) {
 	files, err := fs.Glob(fsys, "*.html")
 	if err != nil {
 		return nil, err
 	}
-	out := map[string]*template.Template{}
+	var names []string
 	for _, file := range files {
-		name := strings.TrimSuffix(path.Base(file), ".html")
-		if name == "layout" || name == "parts" {
-			continue
-		}
-		page, err := base.Clone()
-		if err != nil {
-			return nil, err
-		}
-		if out[name], err = page.ParseFS(fsys, file); err != nil {
-			return nil, err
+		if !slices.Contains(sharedFiles(), file) {
+			names = append(names, strings.TrimSuffix(file, ".html"))
 		}
 	}
-	return out, nil
+	return names, nil
+}
+
+func (p *Pages) parse(fsys fs.FS, l *words, files ...string) (*template.Template, error) {
+	return template.New("").Funcs(p.funcs(l)).ParseFS(fsys, files...)
+}
+
+// compile parses one page. Its set has the layout, the templates of the page's
+// own file, and what they need of the shared files.
+func (p *Pages) compile(fsys fs.FS, l *words, name string) (*template.Template, error) {
+	file := name + ".html"
+	own, err := p.parse(fsys, l, file)
+	if err != nil {
+		return nil, err
+	}
+	entries := []string{"layout"}
+	for _, t := range own.Templates() {
+		entries = append(entries, t.Name())
+	}
+	all, err := p.parse(fsys, l, append(sharedFiles(), file)...)
+	if err != nil {
+		return nil, err
+	}
+	return markup.HTML(template.New("").Funcs(p.funcs(l)).Option("missingkey=error"), all, entries...)
 }
 
 // Language gives the tag a person is shown the console in: what they chose, or
@@ -132,30 +158,24 @@ func (p *Pages) Names() []string {
 
 // Render writes the page of this name. Nothing is written when it fails.
 func (p *Pages) Render(w io.Writer, name string, data Page) error {
-	b := data.shell()
-	t := p.pages[b.Lang][name]
-	if t == nil {
-		return fmt.Errorf("no page %q in language %q", name, b.Lang)
-	}
-	var out bytes.Buffer
-	if err := t.ExecuteTemplate(&out, "layout", data); err != nil {
-		return fmt.Errorf("render page %s: %w", name, err)
-	}
-	_, err := w.Write(out.Bytes())
-	return err
+	return p.Part(w, name, "layout", data)
 }
 
 // Part renders one template of a page's file, for a part that a script inserts
 // into an open page, such as a new row.
 func (p *Pages) Part(w io.Writer, name, part string, data Page) error {
-	t := p.pages[data.shell().Lang][name]
-	if t == nil {
+	compiled := p.pages[data.shell().Lang][name]
+	if compiled == nil {
 		return fmt.Errorf("no page %q in language %q", name, data.shell().Lang)
+	}
+	t, err := compiled()
+	if err != nil {
+		return fmt.Errorf("compile page %s: %w", name, err)
 	}
 	var out bytes.Buffer
 	if err := t.ExecuteTemplate(&out, part, data); err != nil {
 		return fmt.Errorf("render %s of page %s: %w", part, name, err)
 	}
-	_, err := w.Write(out.Bytes())
+	_, err = w.Write(out.Bytes())
 	return err
 }
