@@ -7,7 +7,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -17,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/connectlink/connectlink/deploy/devpg"
+	"github.com/connectlink/connectlink/internal/bench"
 	"github.com/connectlink/connectlink/internal/chaos"
 	"github.com/connectlink/connectlink/internal/chaos/sink"
 	"github.com/connectlink/connectlink/internal/postgres"
@@ -96,7 +96,8 @@ func plainWord(b *testing.B, url string, lasts time.Duration) float64 {
 }
 
 // BenchmarkDrain loads a queue and times how fast it empties, beside the plain
-// transaction's rate on the same server in the same run.
+// transaction's rate on the same server in the same run. It is for profiles:
+// the dispatcher runs in this process. internal/bench measures the program.
 func BenchmarkDrain(b *testing.B) {
 	n := 4000
 	if v, err := strconv.Atoi(os.Getenv("CONNECTLINK_BENCH_DELIVERIES")); err == nil {
@@ -110,7 +111,7 @@ func BenchmarkDrain(b *testing.B) {
 	for b.Loop() {
 		w.load(n, chaos.Load{})
 		b.ResetTimer()
-		ourBegin, serverBegin := cpuTime(os.Getpid(), false), cpuTime(pid, true)
+		ourBegin, serverBegin := bench.CPUTime(os.Getpid(), false), bench.CPUTime(pid, true)
 		begun := time.Now()
 		_, stop := w.run(w.benchParams())
 		for w.count(`SELECT count(*) FROM deliveries WHERE next_at IS NOT NULL`) > 0 {
@@ -118,7 +119,7 @@ func BenchmarkDrain(b *testing.B) {
 		}
 		rate = float64(n) / time.Since(begun).Seconds()
 		stop()
-		ours, servers = cpuTime(os.Getpid(), false)-ourBegin, cpuTime(pid, true)-serverBegin
+		ours, servers = bench.CPUTime(os.Getpid(), false)-ourBegin, bench.CPUTime(pid, true)-serverBegin
 	}
 	b.ReportMetric(rate, "deliveries/s")
 	b.ReportMetric(yard, "plain_tx/s")
@@ -127,7 +128,7 @@ func BenchmarkDrain(b *testing.B) {
 	// delivery costs this process (the vendors' stand-in included) and the server.
 	b.ReportMetric(float64(ours.Microseconds())/float64(n), "own_cpu_us/delivery")
 	b.ReportMetric(float64(servers.Microseconds())/float64(n), "server_cpu_us/delivery")
-	b.ReportMetric(fsyncCost(b), "fsync_us")
+	reportFlush(b)
 }
 
 // BenchmarkLatency measures from the commit of an accepted delivery to the call,
@@ -159,7 +160,7 @@ func BenchmarkLatency(b *testing.B) {
 	}
 	b.ReportMetric(quantile(0.5), "p50_ms")
 	b.ReportMetric(quantile(0.99), "p99_ms")
-	b.ReportMetric(fsyncCost(b), "fsync_us")
+	reportFlush(b)
 }
 
 func benchWorld(b *testing.B, url string) *world {
@@ -183,59 +184,12 @@ func benchWorld(b *testing.B, url string) *world {
 	}}
 }
 
-// fsyncCost is what the disk takes for one small durable write, in microseconds.
-func fsyncCost(b *testing.B) float64 {
+// reportFlush reports the time of one small durable write, in microseconds.
+func reportFlush(b *testing.B) {
 	b.Helper()
-	f, err := os.CreateTemp("", "connectlink-fsync-")
+	took, err := bench.FlushTime("")
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer func() { _ = f.Close(); _ = os.Remove(f.Name()) }()
-	begun := time.Now()
-	for range 50 {
-		if _, err := f.WriteAt(make([]byte, 8192), 0); err != nil {
-			b.Fatal(err)
-		}
-		if err := f.Sync(); err != nil {
-			b.Fatal(err)
-		}
-	}
-	return float64(time.Since(begun).Microseconds()) / 50
-}
-
-// cpuTime is the processor time that a process, or also its children, used so
-// far; 0 where the system does not tell.
-func cpuTime(pid int, children bool) time.Duration {
-	read := func(dir string) (ppid int, used time.Duration) {
-		raw, err := os.ReadFile("/proc/" + dir + "/stat")
-		if err != nil {
-			return 0, 0
-		}
-		_, rest, _ := strings.Cut(string(raw), ") ")
-		f := strings.Fields(rest)
-		if len(f) < 15 {
-			return 0, 0
-		}
-		ticks := 0
-		for _, s := range f[11:13] { // user and system time, in hundredths
-			n, _ := strconv.Atoi(s)
-			ticks += n
-		}
-		ppid, _ = strconv.Atoi(f[1])
-		return ppid, time.Duration(ticks) * 10 * time.Millisecond
-	}
-	_, sum := read(strconv.Itoa(pid))
-	if !children {
-		return sum
-	}
-	entries, err := os.ReadDir("/proc")
-	if err != nil {
-		return sum
-	}
-	for _, e := range entries {
-		if parent, used := read(e.Name()); parent == pid {
-			sum += used
-		}
-	}
-	return sum
+	b.ReportMetric(float64(took.Microseconds()), "fsync_us")
 }

@@ -1,4 +1,4 @@
-package app_test
+package bench
 
 import (
 	"bufio"
@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"testing"
 	"time"
 )
 
@@ -35,14 +34,12 @@ type stubVendors struct {
 	arrived []atomic.Int64 // by the recipient's number: Unix nanoseconds of the call
 }
 
-func startVendors(b *testing.B) *stubVendors {
-	b.Helper()
+func startVendors() (*stubVendors, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		b.Fatal(err)
+		return nil, err
 	}
 	v := &stubVendors{listener: l}
-	b.Cleanup(func() { _ = l.Close() })
 	go func() {
 		for {
 			c, err := l.Accept()
@@ -52,8 +49,10 @@ func startVendors(b *testing.B) *stubVendors {
 			go v.serve(c)
 		}
 	}()
-	return v
+	return v, nil
 }
+
+func (v *stubVendors) close() { _ = v.listener.Close() }
 
 func (v *stubVendors) url() string { return "http://" + v.listener.Addr().String() }
 
