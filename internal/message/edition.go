@@ -1,10 +1,12 @@
 package message
 
 import (
+	"bytes"
 	"fmt"
 	htmltemplate "html/template"
 	"io/fs"
 	"strings"
+	"sync"
 	"text/template"
 
 	"github.com/connectlink/connectlink/internal/markup"
@@ -28,6 +30,17 @@ type compiled struct {
 	// gsm says that the wordings themselves fit GSM-7. Where they do not, as in
 	// Arabic, nothing is won by taking accents off names.
 	gsm bool
+	// buffers has those that messages were rendered in. A mail has some 10 KB, and a
+	// buffer that grows to it allocates twice that.
+	buffers sync.Pool
+}
+
+// buffer takes a buffer out of the pool.
+func (e *compiled) buffer() *bytes.Buffer {
+	if b, ok := e.buffers.Get().(*bytes.Buffer); ok {
+		return b
+	}
+	return new(bytes.Buffer)
 }
 
 const (

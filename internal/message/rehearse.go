@@ -1,6 +1,7 @@
 package message
 
 import (
+	"bytes"
 	"fmt"
 	"text/template"
 	"time"
@@ -52,9 +53,10 @@ func (e *compiled) rehearse(l *Language) error {
 
 // rehearseVariants runs those wordings too that are only for long names.
 func (e *compiled) rehearseVariants(k Kind, c content) error {
+	var b bytes.Buffer
 	for _, ts := range [][]*template.Template{e.subjects[k], e.sms[k]} {
 		for _, t := range ts {
-			if _, err := executeTemplate(t, c); err != nil {
+			if _, err := executeTemplate(&b, t, &c); err != nil {
 				return err
 			}
 		}

@@ -87,22 +87,23 @@ func (r *Renderer) Email(v Vars) (Email, error) {
 }
 
 func (e *compiled) email(v Vars, c content) (_ Email, err error) {
-	if c.Subject, err = firstWithin(e.subjects[kindOf(v)], c, maxSubject); err != nil {
+	b := e.buffer()
+	defer e.buffers.Put(b)
+	if c.Subject, err = firstWithin(b, e.subjects[kindOf(v)], &c, maxSubject); err != nil {
 		return Email{}, err
 	}
-	var html bytes.Buffer
-	if err := e.html.ExecuteTemplate(&html, "email", c); err != nil {
+	mail := Email{Subject: c.Subject}
+	b.Reset()
+	if err := e.html.Execute(b, &c); err != nil {
 		return Email{}, fmt.Errorf("render the HTML part: %w", err)
 	}
-	var text strings.Builder
-	if err := e.text.ExecuteTemplate(&text, "email", c); err != nil {
+	mail.HTML = secret.New(b.String())
+	b.Reset()
+	if err := e.text.Execute(b, &c); err != nil {
 		return Email{}, fmt.Errorf("render the text part: %w", err)
 	}
-	return Email{
-		Subject: c.Subject,
-		HTML:    secret.New(html.String()),
-		Text:    secret.New(wrapText(text.String())),
-	}, nil
+	mail.Text = secret.New(wrapText(b.Bytes()))
+	return mail, nil
 }
 
 // SMS renders the body and counts its segments. The caller sets To.
@@ -120,9 +121,11 @@ func (e *compiled) textMessage(v Vars, c content) (SMS, error) {
 			*s = toGSM(*s)
 		}
 	}
+	b := e.buffer()
+	defer e.buffers.Put(b)
 	best := SMS{}
 	for _, t := range e.sms[kindOf(v)] {
-		body, err := executeTemplate(t, c)
+		body, err := executeTemplate(b, t, &c)
 		if err != nil {
 			return SMS{}, err
 		}
@@ -164,10 +167,10 @@ func kindOf(v Vars) Kind {
 
 // firstWithin gives the first wording of at most limit characters, the last one
 // cut to size when even that is too long.
-func firstWithin(ts []*template.Template, c content, limit int) (string, error) {
+func firstWithin(b *bytes.Buffer, ts []*template.Template, c *content, limit int) (string, error) {
 	last := ""
 	for _, t := range ts {
-		s, err := executeTemplate(t, c)
+		s, err := executeTemplate(b, t, c)
 		if err != nil {
 			return "", err
 		}
@@ -182,9 +185,10 @@ func firstWithin(ts []*template.Template, c content, limit int) (string, error) 
 	return cleanLine(last, limit), nil
 }
 
-func executeTemplate(t *template.Template, c content) (string, error) {
-	var b strings.Builder
-	if err := t.Execute(&b, c); err != nil {
+// executeTemplate renders a wording by way of a buffer, whose content it replaces.
+func executeTemplate(b *bytes.Buffer, t *template.Template, c *content) (string, error) {
+	b.Reset()
+	if err := t.Execute(b, c); err != nil {
 		return "", fmt.Errorf("render a wording: %w", err)
 	}
 	return b.String(), nil

@@ -12,6 +12,8 @@ import (
 
 	"golang.org/x/text/feature/plural"
 	"golang.org/x/text/language"
+
+	"github.com/connectlink/connectlink/internal/markup"
 )
 
 // fallbackLanguage answers for every language that has no folder.
@@ -66,7 +68,8 @@ func newLanguage(fsys fs.FS, tag string) (*Language, error) {
 		return nil, errors.New("the folder's name is no language tag, such as pt or pt-BR")
 	}
 	l := &Language{Tag: tag, fsys: fsys, folders: tagChain(tag)}
-	l.words = template.New("words.txt").Funcs(template.FuncMap{"nth": nthWord, "renamed": renamePlace, "plural": pluralOf(known)})
+	funcs := template.FuncMap{"nth": nthWord, "renamed": renamePlace, "plural": pluralOf(known)}
+	all := template.New("words.txt").Funcs(funcs)
 	// From the language to the region, so that the region redefines.
 	for i := len(l.folders) - 1; i >= 0; i-- {
 		name := path.Join(l.folders[i], "words.txt")
@@ -77,9 +80,12 @@ func newLanguage(fsys fs.FS, tag string) (*Language, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read words: %w", err)
 		}
-		if _, err := l.words.New(name).Parse(string(src)); err != nil {
+		if _, err := all.New(name).Parse(string(src)); err != nil {
 			return nil, fmt.Errorf("parse words: %w", err)
 		}
+	}
+	if l.words, err = markup.Text(template.New("words.txt").Funcs(funcs), all, "dir", "language", "duration", "moment", "clock", "place"); err != nil {
+		return nil, err
 	}
 	if l.Dir, err = l.word("dir", nil); err != nil {
 		return nil, err

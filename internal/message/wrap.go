@@ -1,6 +1,7 @@
 package message
 
 import (
+	"bytes"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -11,26 +12,27 @@ const textWidth = 76
 
 // wrapText breaks long paragraphs at spaces. A word longer than a line, above all
 // the link, stays whole on a line of its own. Runs of empty lines become one.
-func wrapText(text string) string {
+func wrapText(text []byte) string {
 	var b strings.Builder
-	empty := true // swallows empty lines at the top
-	for line := range strings.Lines(text) {
-		line = strings.TrimRight(line, "\n")
-		if strings.TrimSpace(line) == "" {
-			if !empty {
-				b.WriteByte('\n')
-			}
-			empty = true
+	b.Grow(len(text) + 1)
+	gap := false // an empty line is due, unless the text begins or ends with it
+	for line := range bytes.Lines(text) {
+		line = bytes.TrimRight(line, "\n")
+		if len(bytes.TrimSpace(line)) == 0 {
+			gap = b.Len() > 0
 			continue
 		}
-		empty = false
-		if line == "-- " { // the signature mark keeps its space
-			b.WriteString(line + "\n")
+		if gap {
+			b.WriteByte('\n')
+			gap = false
+		}
+		if string(line) == "-- " { // the signature mark keeps its space
+			b.WriteString("-- \n")
 			continue
 		}
 		width := 0
-		for _, w := range strings.FieldsFunc(line, isBreakable) {
-			n := utf8.RuneCountInString(w)
+		for w := range bytes.FieldsFuncSeq(line, isBreakable) {
+			n := utf8.RuneCount(w)
 			if width > 0 && width+1+n > textWidth {
 				b.WriteByte('\n')
 				width = 0
@@ -39,12 +41,15 @@ func wrapText(text string) string {
 				b.WriteByte(' ')
 				width++
 			}
-			b.WriteString(w)
+			b.Write(w)
 			width += n
 		}
 		b.WriteByte('\n')
 	}
-	return strings.TrimRight(b.String(), "\n") + "\n"
+	if b.Len() == 0 {
+		return "\n"
+	}
+	return b.String()
 }
 
 // isBreakable reports whether a line may end here. French sets no-break spaces before
