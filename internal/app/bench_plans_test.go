@@ -160,6 +160,16 @@ SELECT sha256(('a' || n)::bytea), pg_temp.uid(n, 1), pg_temp.uid(1, 9), now() FR
 INSERT INTO redactions (invite_id, attempt_id, project_id, livemode, next_at, redacted_at, created_at)
 SELECT pg_temp.uid(n, 1), pg_temp.uid(n, 4), 'default', false, CASE WHEN n > %[1]d - 1000 THEN now() + (n %% 100 - 50) * interval '1 minute' END, now(), pg_temp.at(n)
 FROM generate_series(1, %[1]d) n;
+-- Published events: River keeps completed jobs for a day, and 300 wait.
+CREATE FUNCTION pg_temp.idtext(prefix text, id uuid) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT prefix || string_agg(substr('0123456789abcdefghijklmnopqrstuv',
+	substring(('x' || replace(id::text, '-', ''))::bit(128) || B'00' FROM i * 5 + 1 FOR 5)::int + 1, 1), '' ORDER BY i) FROM generate_series(0, 25) i $$;
+INSERT INTO river.river_job (args, attempt, created_at, scheduled_at, finalized_at, kind, max_attempts, queue, state)
+SELECT jsonb_build_object('event_id', 'evt_' || n, 'invite_id', 'inv_' || n, 'type', 'invite.connected', 'version', 3, 'body', 'Wg=='), 1, at, at, at, 'publish', 25, 'events', 'completed'
+FROM generate_series(1, %[1]d) n, LATERAL (SELECT now() - (%[1]d - n) * interval '20 hours' / %[1]d AS at) t;
+INSERT INTO river.river_job (args, kind, max_attempts, queue, state)
+SELECT jsonb_build_object('event_id', pg_temp.idtext('evt_', pg_temp.uid(n, 6)), 'invite_id', pg_temp.idtext('inv_', pg_temp.uid(n, 1)), 'type', 'invite.connected', 'version', 3, 'body', 'Wg=='),
+	'publish', 25, 'events', 'available'
+FROM generate_series(%[1]d - 300 + 1, %[1]d) n;
 INSERT INTO lanes VALUES ('default/email/test');
 `
 

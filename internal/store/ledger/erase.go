@@ -73,6 +73,16 @@ func EraseAgain(ctx context.Context, tx pgx.Tx, ids []invite.ID) error {
 	return nil
 }
 
+// dropBodies removes the stored body of each publish job of the invites $1. The jobs
+// of each invite are looked up apart, along River's index of arguments: the members
+// kind and body alone are those of every published event.
+const dropBodies = `
+	UPDATE ` + migrations.RiverSchema + `.river_job SET args = args - 'body'
+	WHERE id = ANY(ARRAY(
+		SELECT j.id FROM unnest($1::text[]) i CROSS JOIN LATERAL (
+			SELECT id FROM ` + migrations.RiverSchema + `.river_job WHERE args @> jsonb_build_object('invite_id', i) OFFSET 0) j))
+	AND kind = 'publish' AND args ? 'body'`
+
 func queueErase(batch *pgx.Batch, ids []invite.ID) {
 	for _, sql := range []string{
 		`UPDATE invites SET content = NULL, account_name = NULL, sealed_user_id = NULL
@@ -94,8 +104,7 @@ func queueErase(batch *pgx.Batch, ids []invite.ID) {
 	for i, id := range ids {
 		names[i] = id.String()
 	}
-	batch.Queue(`UPDATE `+migrations.RiverSchema+`.river_job SET args = args - 'body'
-		WHERE kind = 'publish' AND args ? 'body' AND args->>'invite_id' = ANY($1::text[])`, names)
+	batch.Queue(dropBodies, names)
 	// What providers of texts keep goes too: words, numbers, the record itself.
 	batch.Queue(insertRedactions+`
 		ON CONFLICT (invite_id, attempt_id) DO UPDATE SET remove = true, tries = 0, gave_up_at = NULL,
