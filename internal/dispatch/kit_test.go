@@ -2,8 +2,10 @@ package dispatch_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,9 +14,11 @@ import (
 	"github.com/connectlink/connectlink/internal/chaos"
 	"github.com/connectlink/connectlink/internal/chaos/sink"
 	"github.com/connectlink/connectlink/internal/dispatch"
+	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/postgrestest"
 	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/store/find"
 	"github.com/connectlink/connectlink/internal/waittest"
 )
 
@@ -140,6 +144,20 @@ func (w *world) all(status string) func() bool {
 	return func() bool {
 		return w.count(`SELECT count(*) FROM deliveries WHERE status <> $1`, status) == 0
 	}
+}
+
+// timeline is the types and numbers of an invite's events as they are shown.
+func (w *world) timeline(id invite.ID) string {
+	w.t.Helper()
+	events, err := find.Events(w.t.Context(), w.db, id)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var types []string
+	for _, e := range events {
+		types = append(types, fmt.Sprint(e.Type, " ", e.Seq))
+	}
+	return strings.Join(types, ",")
 }
 
 func (w *world) count(sql string, args ...any) int {

@@ -1,6 +1,7 @@
 package dispatch_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/connectlink/connectlink/internal/chaos"
@@ -11,12 +12,15 @@ func TestACommitThatHangsHoldsUpItsOwnLaneOnly(t *testing.T) {
 	w := newWorld(t)
 	made := w.load(64, chaos.Load{Project: "importer"})
 	hung := made[len(made)-1]
+	w.exec(`CREATE FUNCTION hang() RETURNS trigger LANGUAGE plpgsql AS $$
+		BEGIN PERFORM pg_advisory_xact_lock(4711); RETURN NEW; END $$`)
+	w.exec(`CREATE TRIGGER hang BEFORE INSERT ON attempts FOR EACH ROW WHEN (NEW.invite_id = '` + fmt.Sprintf("%x", hung.InviteID.UUID()) + `') EXECUTE FUNCTION hang()`)
 	tx, err := w.db.Begin(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = tx.Rollback(t.Context()) }()
-	if _, err := tx.Exec(t.Context(), `SELECT FROM invites WHERE id = $1 FOR UPDATE`, hung.InviteID); err != nil {
+	if _, err := tx.Exec(t.Context(), `SELECT pg_advisory_xact_lock(4711)`); err != nil {
 		t.Fatal(err)
 	}
 	d, _ := w.run(w.params())

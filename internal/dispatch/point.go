@@ -11,7 +11,6 @@ const (
 	PointClaimed          Point = "claimed"           // leases are taken, no work has begun
 	PointMinted           Point = "minted"            // a token was made and is stored nowhere
 	PointLinkStored       Point = "link_stored"       // the link is committed
-	PointAttemptWritten   Point = "attempt_written"   // attempt and longer lease are written, not committed
 	PointAttemptCommitted Point = "attempt_committed" // both are committed, the call has not begun
 	PointResultWritten    Point = "result_written"    // what came of it is written, not committed
 	PointResultCommitted  Point = "result_committed"  // it is committed, the lease is not given back in memory
@@ -23,7 +22,7 @@ const (
 // Points are those that this package passes.
 func Points() []Point {
 	return []Point{
-		PointClaimed, PointMinted, PointLinkStored, PointAttemptWritten, PointAttemptCommitted,
+		PointClaimed, PointMinted, PointLinkStored, PointAttemptCommitted,
 		PointResultWritten, PointResultCommitted, PointLookedUp, PointGivingUp, PointRenewed,
 	}
 }

@@ -1,11 +1,9 @@
 package dispatch
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -13,10 +11,8 @@ import (
 
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/postgres"
-	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/store/ledger"
 	"github.com/connectlink/connectlink/internal/store/queue"
-	"github.com/connectlink/connectlink/internal/store/suppression"
 )
 
 var (
@@ -24,8 +20,6 @@ var (
 	errLost = errors.New("the lease is lost")
 	// errStale: the invite moved since it was read. Read it again.
 	errStale = errors.New("the invite moved meanwhile")
-	// errAgain ends a group's transaction to leave out those who fell out of it.
-	errAgain = errors.New("again without the others")
 )
 
 // inTx opens a transaction whose locks do not outlast a frozen process: the
@@ -56,11 +50,8 @@ func (s shortTx) Begin(ctx context.Context) (pgx.Tx, error) {
 // begin is an attempt about to be made.
 type begin struct {
 	queue.NewAttempt
-	version   int         // of the invite when the message was made
-	lane      invite.Lane // whose turn it is written in
-	event     invite.Event
-	blockKeys []seal.Hash // of the address it goes to
-	done      chan error  // nil, errLost, errStale, a *blockedError, or the database's
+	lane invite.Lane // whose turn it is written in
+	done chan error  // nil, errLost, errStale, a *blockedError, or the database's
 }
 
 // blockedError: the address may not be written to. It may have been when the
@@ -68,27 +59,6 @@ type begin struct {
 type blockedError struct{ kind invite.Block }
 
 func (e *blockedError) Error() string { return "the address is blocked: " + string(e.kind) }
-
-// findSuppressed finds out whose address is blocked, with one question for all.
-func findSuppressed(ctx context.Context, tx pgx.Tx, items []*begin, out map[invite.AttemptID]error) error {
-	var keys []seal.Hash
-	for _, b := range items {
-		keys = append(keys, b.blockKeys...)
-	}
-	standing, err := suppression.ListStanding(ctx, tx, keys)
-	if err != nil {
-		return err
-	}
-	for _, st := range standing {
-		for _, b := range items {
-			same := func(k seal.Hash) bool { return bytes.Equal(k, st.Hash) }
-			if out[b.ID] == nil && slices.ContainsFunc(b.blockKeys, same) {
-				out[b.ID] = &blockedError{st.Kind}
-			}
-		}
-	}
-	return nil
-}
 
 // recordBegin commits an attempt; with nil the call may be made.
 func (d *Dispatcher) recordBegin(ctx context.Context, b *begin) error {
@@ -102,109 +72,56 @@ func (d *Dispatcher) recordBegin(ctx context.Context, b *begin) error {
 	}
 }
 
-// writeBegins commits attempts in one transaction. Those that turn out to have
-// lost the lease, or to have made a message of an older state, fall out, and the
-// transaction is made again without them: that is rare, and costs the others
-// nothing when it does not happen.
+// writeBegins commits attempts in one transaction. Those that lost their lease, or
+// whose message is of an older state, are left out by the statement.
 //
 // After an error about the connection the same group is tried again, as long as
 // its leases last; after one about a row it is halved, until the row is alone.
 func (d *Dispatcher) writeBegins(ctx context.Context, items []*begin) {
-	retry := newGroupRetry(d.p.Lease / 2)
-	for len(items) > 0 {
-		out := make(map[invite.AttemptID]error)
-		committing := false
-		err := d.inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
-			committing = false
-			err := d.beginAll(ctx, tx, items, out)
-			if err == nil {
-				d.p.Passing(PointAttemptWritten)
-				committing = true
-			}
-			return err
+	attempts := make([]queue.NewAttempt, len(items))
+	var links []ledger.HandedOut
+	for i, b := range items {
+		attempts[i] = b.NewAttempt
+		if !b.LinkID.IsZero() {
+			// The link itself is about to leave our hands.
+			links = append(links, ledger.HandedOut{InviteID: b.InviteID, LinkID: b.LinkID, AttemptID: b.ID})
+		}
+	}
+	for retry := newGroupRetry(d.p.Lease / 2); ; {
+		within, cancel := context.WithTimeout(ctx, txTimeout)
+		begun, err := queue.Begin(within, d.p.DB, attempts, d.p.CallDeadline+callMargin, func(batch *pgx.Batch) {
+			ledger.QueueHandedOut(batch, links)
 		})
-		if err != nil && !errors.Is(err, errAgain) {
-			// Once a commit was sent it may have happened.
-			if postgres.IsPassing(err) && !committing && retry.wait(ctx) {
-				continue
-			}
-			if len(items) > 1 && !postgres.IsPassing(err) {
-				d.writeBegins(ctx, items[:len(items)/2])
-				d.writeBegins(ctx, items[len(items)/2:])
-				return
-			}
-			for _, b := range items {
-				b.done <- err
-			}
+		cancel()
+		switch {
+		case err == nil:
+		case postgres.IsPassing(err) && postgres.IsRolledBack(err) && retry.wait(ctx):
+			continue
+		case len(items) > 1 && !postgres.IsPassing(err):
+			d.writeBegins(ctx, items[:len(items)/2])
+			d.writeBegins(ctx, items[len(items)/2:])
 			return
 		}
-		var rest []*begin
 		for _, b := range items {
-			switch fault, fell := out[b.ID]; {
-			case fell:
-				b.done <- fault
-			case err == nil:
-				b.done <- nil
-			default:
-				rest = append(rest, b)
-			}
+			b.done <- beginError(begun[b.ID], err)
 		}
-		items = rest
+		return
 	}
 }
 
-func (d *Dispatcher) beginAll(ctx context.Context, tx pgx.Tx, items []*begin, out map[invite.AttemptID]error) error {
-	batches := make([]ledger.Batch, 0, len(items))
-	attempts := make([]queue.NewAttempt, 0, len(items))
-	for _, b := range items {
-		batches = append(batches, ledger.Batch{ID: b.InviteID, Events: []invite.Event{b.event}})
-		attempts = append(attempts, b.NewAttempt)
-	}
-	applied, err := ledger.AppendAll(ctx, tx, d.p.Box, batches)
-	if err != nil {
+// beginError is nil for an attempt whose call may be made.
+func beginError(b queue.Begun, err error) error {
+	switch {
+	case err != nil:
 		return err
+	case b.OK:
+		return nil
+	case b.Stale:
+		return errStale
+	case b.Block != "":
+		return &blockedError{b.Block}
 	}
-	before := make(map[invite.ID]invite.State, len(applied))
-	for _, a := range applied {
-		before[a.ID] = a.Before
-	}
-	for _, b := range items {
-		s, ok := before[b.InviteID]
-		switch {
-		case !ok:
-			out[b.ID] = errLost
-		case s.Version != b.version:
-			out[b.ID] = errStale
-		}
-	}
-	if err := findSuppressed(ctx, tx, items, out); err != nil {
-		return err
-	}
-	if len(out) > 0 {
-		return errAgain
-	}
-	held, err := queue.Begin(ctx, tx, attempts, d.p.CallDeadline+callMargin)
-	if err != nil {
-		return err
-	}
-	for _, b := range items {
-		if !held[b.ID] {
-			out[b.ID] = errLost
-		}
-	}
-	if len(out) > 0 {
-		return errAgain
-	}
-	for _, b := range items {
-		if b.LinkID.IsZero() {
-			continue
-		}
-		// The link itself is about to leave our hands.
-		if err := ledger.SetHandedOut(ctx, tx, b.InviteID, b.LinkID); err != nil {
-			return err
-		}
-	}
-	return d.publish(ctx, tx, applied)
+	return errLost
 }
 
 // finish is what became of a delivery's turn.
@@ -300,24 +217,14 @@ func (d *Dispatcher) finishAll(ctx context.Context, tx pgx.Tx, items []*finish, 
 			leases, after = append(leases, f.Lease), append(after, *f.next)
 		}
 	}
-	if len(batches) > 0 {
-		applied, err := ledger.AppendAll(ctx, tx, d.p.Box, batches)
-		if err != nil {
-			return err
-		}
-		if err := d.publish(ctx, tx, applied); err != nil {
-			return err
-		}
+	applied, err := ledger.AppendAll(ctx, tx, d.p.Box, batches, func(batch *pgx.Batch) {
+		queue.QueueResults(batch, results)
+		queue.QueueNext(batch, leases, after)
+	})
+	if err != nil {
+		return err
 	}
-	if len(results) > 0 {
-		if err := queue.SetResults(ctx, tx, results); err != nil {
-			return err
-		}
-	}
-	if len(leases) > 0 {
-		return queue.SetNext(ctx, tx, leases, after)
-	}
-	return nil
+	return d.publish(ctx, tx, applied)
 }
 
 // fence asks, under the invites' locks, who holds its lease. Facts need none.

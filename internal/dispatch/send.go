@@ -27,9 +27,9 @@ func (d *Dispatcher) send(ctx context.Context, t *task) (again bool, err error) 
 	b := &begin{
 		NewAttempt: queue.NewAttempt{
 			Lease: t.Lease, ID: invite.New[invite.AttemptID](), Provider: sender.Provider(), Account: sender.Account(),
-			TemplateVersion: d.p.Composer.Messages(t.Project).Version(),
+			Version: t.Invite.Version, TemplateVersion: d.p.Composer.Messages(t.Project).Version(),
 		},
-		version: t.Invite.Version, lane: t.Lane,
+		lane: t.Lane,
 	}
 	if t.Invite.LinkType == invite.ConnectLink {
 		b.LinkID = t.Link.ID
@@ -39,9 +39,6 @@ func (d *Dispatcher) send(ctx context.Context, t *task) (again bool, err error) 
 		return false, d.broken(ctx, t, err)
 	}
 	out.CallbackURL = d.p.CallbackURL(t.Place, b.Provider, out.InviteID, out.AttemptID)
-	b.event = t.event(invite.EventDeliverySending, invite.Data{Provider: b.Provider, Attempt: t.Attempts + 1})
-	b.event.AttemptID, b.event.LinkID = b.ID, b.LinkID
-
 	if !d.mine(t) {
 		return false, errLost
 	}
@@ -53,7 +50,7 @@ func (d *Dispatcher) send(ctx context.Context, t *task) (again bool, err error) 
 	// be earlier than the one the database writes down. By the machine's own
 	// clock, which is the one that the socket compares with.
 	out.LeaseUntil = time.Now().Add(d.p.CallDeadline + callMargin - guardMargin)
-	b.blockKeys = d.p.BlockKeys(t.Place, t.Channel, recipientOf(out))
+	b.BlockKeys = d.p.BlockKeys(t.Place, t.Channel, recipientOf(out))
 	var blocked *blockedError
 	switch err := d.recordBegin(ctx, b); {
 	case errors.As(err, &blocked):

@@ -217,9 +217,11 @@ func TestErasingWhileAMessageIsOnItsWay(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		return queue.SetResults(t.Context(), tx, []queue.Result{{
+		batch := &pgx.Batch{}
+		queue.QueueResults(batch, []queue.Result{{
 			InviteID: m.ID, AttemptID: a, Outcome: queue.Refused, ProviderCode: "550", Detail: w.sealed(canary, "attempts.detail", a.UUID()),
 		}})
+		return tx.SendBatch(t.Context(), batch).Close()
 	})
 	w.callback(m.ID, canary)
 	w.InTx(func(tx pgx.Tx) error {

@@ -71,6 +71,17 @@ func mayPass(err error) bool {
 	return !errors.As(err, &certificate) && errors.Is(Translate(err), ErrUnavailable)
 }
 
+// IsRolledBack reports whether a statement that failed with err, translated or not,
+// certainly took no effect: it was never sent, or the server refused it and went
+// on. After any other error it may have been committed.
+func IsRolledBack(err error) bool {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return pg.SeverityUnlocalized == "ERROR"
+	}
+	return isPoolFull(err) || pgconn.SafeToRetry(err)
+}
+
 // IsPassing reports whether err, translated or not, concerns the connection, the
 // server or a conflict, and not the written values: the same statement may
 // succeed later, and splitting it does not help.

@@ -23,7 +23,8 @@ type Params struct {
 	// ErrTooLarge. Default 1 MiB.
 	MaxResponse int64
 	// MaxIdlePerHost is how many idle connections are kept to one vendor.
-	// Default 64: a burst of sends should not pay a handshake each.
+	// Default 512, which is what a process sends at a time: a burst of sends should
+	// not pay a handshake each.
 	MaxIdlePerHost int
 	// TLS is for private certificate authorities. Default: the system's.
 	TLS *tls.Config
@@ -53,7 +54,7 @@ func (p Params) withDefaults() Params {
 		p.MaxResponse = 1 << 20
 	}
 	if p.MaxIdlePerHost <= 0 {
-		p.MaxIdlePerHost = 64
+		p.MaxIdlePerHost = 512
 	}
 	if p.Now == nil {
 		p.Now = time.Now
@@ -119,7 +120,7 @@ func Client(p Params) *http.Client {
 		TLSHandshakeTimeout:    p.TLSTimeout,
 		Protocols:              protocols,
 		IdleConnTimeout:        idleTimeout,
-		MaxIdleConns:           4 * p.MaxIdlePerHost,
+		MaxIdleConns:           2 * p.MaxIdlePerHost,
 		MaxIdleConnsPerHost:    p.MaxIdlePerHost,
 		MaxResponseHeaderBytes: 64 << 10,
 	}

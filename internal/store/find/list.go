@@ -106,10 +106,21 @@ type Event struct {
 
 // Events reads the timeline of an invite, oldest first. The caller has made
 // sure, by Get, that the invite is the asker's.
+//
+// Beginning an attempt stores no event: EventDeliverySending is derived from the
+// attempt, with its id. Seq is then that of the event before it.
 func Events(ctx context.Context, db postgres.DB, id invite.ID) ([]Event, error) {
 	rows, _ := db.Query(ctx, `
 		SELECT id, invite_id, seq, type, actor, actor_id, delivery_id, attempt_id, link_id, data, detail, occurred_at, created_at
-		FROM events WHERE invite_id = $1 ORDER BY seq`, id)
+		FROM (
+			SELECT id, invite_id, seq, type, actor, actor_id, delivery_id, attempt_id, link_id, data, detail, occurred_at, created_at, 0 AS place
+			FROM events WHERE invite_id = $1
+			UNION ALL
+			SELECT a.id, a.invite_id, a.after_seq, $2, $3, 'dispatch', a.delivery_id, a.id, a.link_id,
+				jsonb_build_object('channel', d.channel, 'provider', a.provider, 'attempt', a.number), NULL, a.started_at, a.started_at, a.number
+			FROM attempts a JOIN deliveries d ON d.invite_id = a.invite_id AND d.id = a.delivery_id
+			WHERE a.invite_id = $1 AND a.after_seq IS NOT NULL
+		) e ORDER BY seq, place, created_at`, id, invite.EventDeliverySending, invite.ActorSystem)
 	events, err := pgx.CollectRows(rows, pgx.RowToStructByName[Event])
 	if err != nil {
 		return nil, fmt.Errorf("list events of invite %s: %w", id, postgres.Translate(err))

@@ -131,8 +131,9 @@ func Append(ctx context.Context, tx pgx.Tx, box *seal.Box, id invite.ID, events 
 
 // AppendAll records events of several invites in two round trips. Batches of
 // the same invite are joined in order; invites that do not exist are left out.
-// Applied events are returned in the order of the invites' ids.
-func AppendAll(ctx context.Context, tx pgx.Tx, box *seal.Box, batches []Batch) ([]Applied, error) {
+// Applied events are returned in the order of the invites' ids. Statements that
+// more adds go with the writes, after them.
+func AppendAll(ctx context.Context, tx pgx.Tx, box *seal.Box, batches []Batch, more ...func(*pgx.Batch)) ([]Applied, error) {
 	events := make(map[invite.ID][]invite.Event, len(batches))
 	ids := make([]invite.ID, 0, len(batches))
 	for _, b := range batches {
@@ -141,9 +142,12 @@ func AppendAll(ctx context.Context, tx pgx.Tx, box *seal.Box, batches []Batch) (
 		}
 		events[b.ID] = append(events[b.ID], b.Events...)
 	}
-	locked, err := LockAll(ctx, tx, ids)
-	if err != nil {
-		return nil, err
+	var locked []Locked
+	if len(ids) > 0 {
+		var err error
+		if locked, err = LockAll(ctx, tx, ids); err != nil {
+			return nil, err
+		}
 	}
 	var w writes
 	out := make([]Applied, 0, len(locked))
@@ -170,7 +174,7 @@ func AppendAll(ctx context.Context, tx pgx.Tx, box *seal.Box, batches []Batch) (
 		w.state(a)
 		out = append(out, a)
 	}
-	return out, w.flush(ctx, tx)
+	return out, w.flush(ctx, tx, more)
 }
 
 // writes gathers what a batch of folds has to write: one array per column.
@@ -283,11 +287,25 @@ func (w *writes) state(a Applied) {
 	}
 }
 
-func (w *writes) flush(ctx context.Context, tx pgx.Tx) error {
-	if len(w.invID) == 0 {
+func (w *writes) flush(ctx context.Context, tx pgx.Tx, more []func(*pgx.Batch)) error {
+	batch := &pgx.Batch{}
+	w.queue(batch)
+	for _, add := range more {
+		add(batch)
+	}
+	if batch.Len() == 0 {
 		return nil
 	}
-	batch := &pgx.Batch{}
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return fmt.Errorf("append to %d invites: %w", len(w.invID), postgres.Translate(err))
+	}
+	return nil
+}
+
+func (w *writes) queue(batch *pgx.Batch) {
+	if len(w.invID) == 0 {
+		return
+	}
 	batch.Queue(`
 		UPDATE invites i SET status = t.status, progress = t.progress, channel = t.channel, expires_at = t.expires_at,
 			gives_up_at = t.gives_up_at, account_id = t.account_id, connected_at = t.connected_at, revoked_at = t.revoked_at,
@@ -331,10 +349,6 @@ func (w *writes) flush(ctx context.Context, tx pgx.Tx) error {
 	if len(w.wipe) > 0 {
 		queueWipe(batch, w.wipe)
 	}
-	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
-		return fmt.Errorf("append to %d invites: %w", len(w.invID), postgres.Translate(err))
-	}
-	return nil
 }
 
 func orZero(t *time.Time) time.Time {

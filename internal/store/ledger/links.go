@@ -67,18 +67,45 @@ func InsertLink(ctx context.Context, tx pgx.Tx, id invite.ID, l Link) (time.Time
 // may appear: it starts the polling of Pipedream's accounts, until the link's
 // end plus ten minutes.
 func SetHandedOut(ctx context.Context, tx pgx.Tx, id invite.ID, link invite.LinkID) error {
-	_, err := tx.Exec(ctx, `
-		WITH l AS (
-			UPDATE connect_links SET handed_out_at = now() WHERE invite_id = $1 AND id = $2 RETURNING expires_at
-		)
-		UPDATE invites SET first_handed_out_at = coalesce(first_handed_out_at, now()), last_handed_out_at = now(),
-			poll_at = now() + interval '30 seconds', poll_count = 0,
-			poll_until = greatest(poll_until, (SELECT expires_at + interval '10 minutes' FROM l))
-		WHERE id = $1 AND EXISTS (SELECT FROM l)`, id, link)
-	if err != nil {
+	batch := &pgx.Batch{}
+	QueueHandedOut(batch, []HandedOut{{InviteID: id, LinkID: link}})
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("hand out link %s: %w", link, postgres.Translate(err))
 	}
 	return nil
+}
+
+// HandedOut is a link that leaves our hands, with an attempt's message or without.
+type HandedOut struct {
+	InviteID  invite.ID
+	LinkID    invite.LinkID
+	AttemptID invite.AttemptID
+}
+
+// QueueHandedOut makes SetHandedOut of several invites, which must be locked, part of a
+// batch. A link of an attempt that is not recorded is skipped.
+func QueueHandedOut(batch *pgx.Batch, links []HandedOut) {
+	if len(links) == 0 {
+		return
+	}
+	var invites []invite.ID
+	var ids []invite.LinkID
+	var attempts []invite.AttemptID
+	for _, l := range links {
+		invites, ids, attempts = append(invites, l.InviteID), append(ids, l.LinkID), append(attempts, l.AttemptID)
+	}
+	batch.Queue(`
+		WITH l AS (
+			UPDATE connect_links l SET handed_out_at = now()
+			FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) AS t(invite_id, id, attempt_id)
+			WHERE l.invite_id = t.invite_id AND l.id = t.id
+				AND (t.attempt_id IS NULL OR EXISTS (SELECT FROM attempts a WHERE a.invite_id = t.invite_id AND a.id = t.attempt_id))
+			RETURNING l.invite_id, l.expires_at
+		)
+		UPDATE invites i SET first_handed_out_at = coalesce(i.first_handed_out_at, now()), last_handed_out_at = now(),
+			poll_at = now() + interval '30 seconds', poll_count = 0,
+			poll_until = greatest(i.poll_until, l.expires_at + interval '10 minutes')
+		FROM l WHERE i.id = l.invite_id`, invites, ids, attempts)
 }
 
 // SetSpent records that the links of an invite that were handed out are used up.

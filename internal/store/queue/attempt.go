@@ -1,67 +1,148 @@
 package queue
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/seal"
 )
 
 // NewAttempt is a call that is about to be made.
 type NewAttempt struct {
 	Lease
-	ID              invite.AttemptID
+	ID invite.AttemptID
+	// Version is the invite's when the message was rendered.
+	Version         int
 	LinkID          invite.LinkID // the connect link it carries, if it carries one
 	Provider        string
 	Account         string
 	TemplateVersion string
+	// BlockKeys are the keys under which a suppression of its address is stored.
+	BlockKeys []seal.Hash
 }
 
-// Begin records attempts and, in the same breath, extends their leases past
-// the end of the calls: it is the fence before them. It returns those that
-// were recorded; for others the lease is lost, and their call must not be made. The invites must be locked.
-func Begin(ctx context.Context, tx pgx.Tx, attempts []NewAttempt, lease time.Duration) (map[invite.AttemptID]bool, error) {
-	held := make([]Lease, len(attempts))
+// Begun is the answer of Begin for one attempt. At most one field is set besides OK
+// being false: an attempt that is neither OK, nor Stale, nor blocked has lost its
+// lease.
+type Begun struct {
+	OK    bool         // recorded: the call may be made
+	Stale bool         // the invite changed after the message was rendered
+	Block invite.Block // the address is suppressed; empty for none
+}
+
+// Begin records attempts and extends their leases past the end of the calls, in one
+// transaction of one round trip. It is the fence before the calls: an attempt is
+// recorded only if its lease is held, its invite has the version of the message,
+// and its address is not suppressed. The answers are keyed by attempt.
+//
+// Begin locks the deliveries and not their invites. All who change an invite lock
+// its deliveries too, so its version, which is read after they are locked, is
+// current. A connect link that leaves with a message changes its invite: those
+// invites are locked first, and more adds the statement that records it.
+//
+// The delivery's status is set here, as invite.Fold sets it for
+// EventDeliverySending. No event is stored: the attempt is the timeline's entry.
+//
+// After an error the attempts may have been recorded; see postgres.IsRolledBack.
+func Begin(ctx context.Context, db postgres.DB, attempts []NewAttempt, lease time.Duration, more ...func(*pgx.Batch)) (map[invite.AttemptID]Begun, error) {
+	batch := &pgx.Batch{}
+	batch.Queue(durablePrelude)
+	begun := make(map[invite.AttemptID]Begun, len(attempts))
+	queueBegin(batch, attempts, lease, begun)
+	for _, add := range more {
+		add(batch)
+	}
+	if err := db.SendBatch(ctx, batch).Close(); err != nil {
+		return nil, fmt.Errorf("begin %d attempts: %w", len(attempts), postgres.Translate(err))
+	}
+	return begun, nil
+}
+
+func queueBegin(batch *pgx.Batch, attempts []NewAttempt, lease time.Duration, begun map[invite.AttemptID]Begun) {
+	// In the order in which ledger locks: others wait, and no circle closes.
+	attempts = slices.Clone(attempts)
+	slices.SortFunc(attempts, func(a, b NewAttempt) int {
+		ai, bi, ad, bd := a.InviteID.UUID(), b.InviteID.UUID(), a.DeliveryID.UUID(), b.DeliveryID.UUID()
+		return cmp.Or(bytes.Compare(ai[:], bi[:]), bytes.Compare(ad[:], bd[:]))
+	})
 	var (
-		ids                         []invite.AttemptID
-		links                       []invite.LinkID
-		providers, accounts, drafts []string
+		held                           []Lease
+		ids, blocked                   []invite.AttemptID
+		versions                       []int32
+		links                          []invite.LinkID
+		handingOut                     []invite.ID
+		providers, accounts, templates []string
+		blocks                         []seal.Hash
 	)
-	for i, a := range attempts {
-		held[i] = a.Lease
+	for _, a := range attempts {
+		held = append(held, a.Lease)
 		ids = append(ids, a.ID)
+		versions = append(versions, int32(a.Version))
 		links = append(links, a.LinkID)
 		providers = append(providers, a.Provider)
 		accounts = append(accounts, a.Account)
-		drafts = append(drafts, a.TemplateVersion)
+		templates = append(templates, a.TemplateVersion)
+		for _, k := range a.BlockKeys {
+			blocked, blocks = append(blocked, a.ID), append(blocks, k)
+		}
+		if !a.LinkID.IsZero() {
+			handingOut = append(handingOut, a.InviteID)
+		}
 	}
 	c := columns(held)
-	rows, _ := tx.Query(ctx, `
+	if len(handingOut) > 0 {
+		batch.Queue(`SELECT FROM invites WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE`, handingOut)
+	}
+	batch.Queue(`
+		SELECT FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS t(invite_id, id, place)
+		JOIN deliveries d ON d.invite_id = t.invite_id AND d.id = t.id
+		ORDER BY t.place FOR NO KEY UPDATE OF d`, c.invites, c.deliveries)
+	batch.Queue(`
 		WITH t AS (
-			SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::uuid[], $6::uuid[], $7::text[], $8::text[], $9::text[])
-				AS t(invite_id, id, token, owner, attempt_id, link_id, provider, account, template_version)
-		), f AS (
-			UPDATE deliveries d SET next_at = now() + make_interval(secs => $10), attempts = d.attempts + 1
+			SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::uuid[], $6::int[], $7::uuid[], $8::text[], $9::text[], $10::text[])
+				AS t(invite_id, id, token, owner, attempt_id, version, link_id, provider, account, template_version)
+		), unchanged AS MATERIALIZED (
+			SELECT t.attempt_id FROM t JOIN invites i ON i.id = t.invite_id WHERE i.seq = t.version
+		), blocked AS MATERIALIZED (
+			SELECT DISTINCT ON (k.attempt_id) k.attempt_id, s.kind
+			FROM unnest($11::uuid[], $12::bytea[]) AS k(attempt_id, hash)
+			JOIN suppressions s ON s.hash = k.hash AND s.lifted_at IS NULL
+			ORDER BY k.attempt_id, s.kind = 'opt_out' DESC, s.id -- an opt-out weighs most
+		), begun AS (
+			UPDATE deliveries d SET next_at = now() + make_interval(secs => $13), attempts = d.attempts + 1, updated_at = now(),
+				status = CASE d.status WHEN 'queued' THEN 'sending' ELSE d.status END,
+				provider = CASE d.status WHEN 'queued' THEN t.provider ELSE d.provider END,
+				reason = CASE d.status WHEN 'queued' THEN '' ELSE d.reason END,
+				provider_code = CASE d.status WHEN 'queued' THEN '' ELSE d.provider_code END
 			FROM t WHERE d.invite_id = t.invite_id AND d.id = t.id AND `+ofOwner+` AND `+inQueue+`
-			RETURNING d.invite_id, d.id, d.attempts, d.lease_token, t.attempt_id, t.link_id, t.provider, t.account, t.template_version
+				AND t.attempt_id IN (SELECT attempt_id FROM unchanged) AND t.attempt_id NOT IN (SELECT attempt_id FROM blocked)
+			RETURNING d.invite_id, d.id, d.attempts, d.lease_token, t.attempt_id, t.version, t.link_id, t.provider, t.account, t.template_version
+		), recorded AS (
+			INSERT INTO attempts (invite_id, delivery_id, id, number, provider, account, template_version, lease_token, link_id, after_seq, started_at)
+			SELECT invite_id, id, attempt_id, attempts, provider, account, template_version, lease_token, link_id, version, now() FROM begun
+			RETURNING id
 		)
-		INSERT INTO attempts (invite_id, delivery_id, id, number, provider, account, template_version, lease_token, link_id, started_at)
-		SELECT invite_id, id, attempt_id, attempts, provider, account, template_version, lease_token, link_id, now() FROM f
-		RETURNING id`,
-		c.invites, c.deliveries, c.tokens, c.owners, ids, links, providers, accounts, drafts, lease.Seconds())
-	begun, err := pgx.CollectRows(rows, pgx.RowTo[invite.AttemptID])
-	if err != nil {
-		return nil, fmt.Errorf("begin %d attempts: %w", len(attempts), postgres.Translate(err))
-	}
-	out := make(map[invite.AttemptID]bool, len(begun))
-	for _, id := range begun {
-		out[id] = true
-	}
-	return out, nil
+		SELECT t.attempt_id, t.attempt_id IN (SELECT id FROM recorded), t.attempt_id NOT IN (SELECT attempt_id FROM unchanged),
+			coalesce((SELECT kind FROM blocked b WHERE b.attempt_id = t.attempt_id), '')
+		FROM t`,
+		c.invites, c.deliveries, c.tokens, c.owners, ids, versions, links, providers, accounts, templates, blocked, blocks, lease.Seconds(),
+	).Query(func(rows pgx.Rows) error {
+		var id invite.AttemptID
+		var b Begun
+		_, err := pgx.ForEachRow(rows, []any{&id, &b.OK, &b.Stale, &b.Block}, func() error {
+			begun[id] = b
+			return nil
+		})
+		return err
+	})
 }
 
 // Result is what became of an attempt.
@@ -75,11 +156,14 @@ type Result struct {
 	Detail            []byte // sealed
 }
 
-// SetResults records the results of attempts, also without their leases: a late
+// QueueResults records the results of attempts, also without their leases: a late
 // result is still true. A less specific result does not replace a more specific
 // one: an acceptance stays, and an unknown outcome never overwrites a known
-// one.
-func SetResults(ctx context.Context, tx pgx.Tx, results []Result) error {
+// one. The statement becomes part of the batch; without results there is none.
+func QueueResults(batch *pgx.Batch, results []Result) {
+	if len(results) == 0 {
+		return
+	}
 	var (
 		invites                  []invite.ID
 		ids                      []invite.AttemptID
@@ -96,7 +180,7 @@ func SetResults(ctx context.Context, tx pgx.Tx, results []Result) error {
 		status = append(status, int32(r.HTTPStatus))
 		details = append(details, r.Detail)
 	}
-	_, err := tx.Exec(ctx, `
+	batch.Queue(`
 		UPDATE attempts a SET outcome = t.outcome, finished_at = coalesce(a.finished_at, now()),
 			provider_message_id = CASE WHEN t.message_id <> '' THEN t.message_id ELSE a.provider_message_id END,
 			http_status = CASE WHEN t.http_status <> 0 THEN t.http_status ELSE a.http_status END,
@@ -108,27 +192,23 @@ func SetResults(ctx context.Context, tx pgx.Tx, results []Result) error {
 		WHERE a.invite_id = t.invite_id AND a.id = t.id
 			AND (t.outcome = 'accepted' OR a.outcome IN ('open', 'unknown') OR (a.outcome = 'abandoned' AND t.outcome <> 'unknown'))`,
 		invites, ids, outcomes, messages, status, code, details)
-	if err != nil {
-		return fmt.Errorf("record %d results: %w", len(results), postgres.Translate(err))
-	}
-	return nil
 }
 
-// SetNext gives deliveries back to be due after a delay. It is for a transaction
+// QueueNext gives deliveries back to be due after a delay. It is for a transaction
 // that has asked Held before; a delivery that was settled meanwhile stays so.
-func SetNext(ctx context.Context, tx pgx.Tx, held []Lease, after []time.Duration) error {
+// The statement becomes part of the batch; without leases there is none.
+func QueueNext(batch *pgx.Batch, held []Lease, after []time.Duration) {
+	if len(held) == 0 {
+		return
+	}
 	c := columns(held)
 	secs := make([]float64, len(after))
 	for i, d := range after {
 		secs[i] = d.Seconds()
 	}
-	_, err := tx.Exec(ctx, `
+	batch.Queue(`
 		UPDATE deliveries d SET next_at = now() + make_interval(secs => t.after), lease_owner = NULL
 		FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::float8[]) AS t(invite_id, id, token, after)
 		WHERE d.invite_id = t.invite_id AND d.id = t.id AND d.lease_token = t.token AND `+inQueue,
 		c.invites, c.deliveries, c.tokens, secs)
-	if err != nil {
-		return fmt.Errorf("reschedule %d deliveries: %w", len(held), postgres.Translate(err))
-	}
-	return nil
 }

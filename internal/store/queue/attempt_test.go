@@ -9,7 +9,6 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/connectlink/connectlink/internal/invite"
-	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/postgrestest"
 	"github.com/connectlink/connectlink/internal/store/queue"
 )
@@ -20,14 +19,11 @@ func attempt(t *testing.T, db *pgxpool.Pool) (queue.Lease, invite.AttemptID) {
 	insert(t, db, "p/sms/test", 1)
 	j := claim(t, db, queue.Want{})[0]
 	id := invite.New[invite.AttemptID]()
-	err := postgres.InTx(t.Context(), db, func(tx pgx.Tx) error {
-		_, err := queue.Begin(t.Context(), tx, []queue.NewAttempt{
-			{Lease: j.Lease, ID: id, LinkID: j.Link.ID, Provider: "twilio", Account: "x", TemplateVersion: "1"},
-		}, time.Hour)
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
+	begun, err := queue.Begin(t.Context(), db, []queue.NewAttempt{
+		{Lease: j.Lease, ID: id, Version: j.Invite.Version, LinkID: j.Link.ID, Provider: "twilio", Account: "x", TemplateVersion: "1"},
+	}, time.Hour)
+	if err != nil || !begun[id].OK {
+		t.Fatalf("%+v, %v", begun, err)
 	}
 	return j.Lease, id
 }
@@ -64,12 +60,11 @@ func TestResultsOnlyGrow(t *testing.T) {
 	} {
 		l, id := attempt(t, db)
 		for i, outcome := range []string{c.first, c.then} {
-			err := postgres.InTx(ctx, db, func(tx pgx.Tx) error {
-				return queue.SetResults(ctx, tx, []queue.Result{{
-					InviteID: l.InviteID, AttemptID: id, Outcome: outcome, HTTPStatus: 200 + i, ProviderMessageID: fmt.Sprint("m", i),
-				}})
-			})
-			if err != nil {
+			batch := &pgx.Batch{}
+			queue.QueueResults(batch, []queue.Result{{
+				InviteID: l.InviteID, AttemptID: id, Outcome: outcome, HTTPStatus: 200 + i, ProviderMessageID: fmt.Sprint("m", i),
+			}})
+			if err := db.SendBatch(ctx, batch).Close(); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -89,10 +84,9 @@ func TestSetNextLeavesWhatWasSettled(t *testing.T) {
 	if _, err := db.Exec(ctx, `UPDATE deliveries SET next_at = NULL, lease_owner = NULL WHERE id = $1`, jobs[0].DeliveryID); err != nil {
 		t.Fatal(err)
 	}
-	err := postgres.InTx(ctx, db, func(tx pgx.Tx) error {
-		return queue.SetNext(ctx, tx, []queue.Lease{jobs[0].Lease, jobs[1].Lease}, []time.Duration{0, 0})
-	})
-	if err != nil {
+	batch := &pgx.Batch{}
+	queue.QueueNext(batch, []queue.Lease{jobs[0].Lease, jobs[1].Lease}, []time.Duration{0, 0})
+	if err := db.SendBatch(ctx, batch).Close(); err != nil {
 		t.Fatal(err)
 	}
 	if again := claim(t, db, queue.Want{}); len(again) != 1 || again[0].Ref != jobs[1].Ref {

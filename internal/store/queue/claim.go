@@ -38,7 +38,13 @@ const KeyBound = `SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enab
 // prelude is KeyBound for a single statement. It also lets the transaction
 // commit without waiting for the disk, which is for leases only: see the
 // package comment.
-const prelude = `SELECT set_config('synchronous_commit', 'off', true), set_config('plan_cache_mode', 'force_generic_plan', true),
+const prelude = `SELECT set_config('synchronous_commit', 'off', true)` + keyBoundSettings
+
+// durablePrelude is KeyBound for the first statement of a batch that is a
+// transaction and commits to the disk.
+const durablePrelude = `SELECT true` + keyBoundSettings
+
+const keyBoundSettings = `, set_config('plan_cache_mode', 'force_generic_plan', true),
 	set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)`
 
 // Claim takes deliveries that are due, going round the lanes.

@@ -24,8 +24,9 @@
 //
 // Claim, Renew, Reap and ResumeLanes write many deliveries at once and skip
 // locked ones, so they cannot be part of a deadlock; Release and its like write
-// one. Begin, Held, SetResults and SetNext belong into a transaction that has
-// locked the invites before, through ledger.
+// one. Begin locks deliveries in the order of their invites, which is ledger's too.
+// Held, QueueResults and QueueNext belong into a transaction that has locked the
+// invites before, through ledger.
 //
 // The package must not open transactions, decide what a delivery needs, or
 // change what it stands for: statuses are folded by ledger.

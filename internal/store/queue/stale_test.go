@@ -1,6 +1,7 @@
 package queue_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -38,6 +39,7 @@ func TestF4StatementsGoByTheirKeysWithStatisticsOfAnEmptyQueue(t *testing.T) {
 	for i, j := range held {
 		leases[i] = j.Lease
 	}
+	none := make([]time.Duration, batch)
 	inTx := func(fn func(tx pgx.Tx) error) error {
 		return postgres.InTx(ctx, db, func(tx pgx.Tx) error {
 			if _, err := tx.Exec(ctx, queue.KeyBound); err != nil {
@@ -52,10 +54,16 @@ func TestF4StatementsGoByTheirKeysWithStatisticsOfAnEmptyQueue(t *testing.T) {
 	}{
 		{"begin", func() error {
 			var attempts []queue.NewAttempt
-			for _, l := range leases[:batch] {
-				attempts = append(attempts, queue.NewAttempt{Lease: l, ID: invite.New[invite.AttemptID](), Provider: "twilio", Account: "x", TemplateVersion: "1"})
+			for _, j := range held[:batch] {
+				attempts = append(attempts, queue.NewAttempt{Lease: j.Lease, Version: j.Invite.Version, ID: invite.New[invite.AttemptID](), Provider: "twilio", Account: "x", TemplateVersion: "1"})
 			}
-			return inTx(func(tx pgx.Tx) error { _, err := queue.Begin(ctx, tx, attempts, time.Hour); return err })
+			begun, err := queue.Begin(ctx, db, attempts, time.Hour)
+			for _, a := range attempts {
+				if err == nil && !begun[a.ID].OK {
+					err = fmt.Errorf("not begun: %+v", begun[a.ID])
+				}
+			}
+			return err
 		}},
 		{"held", func() error {
 			return inTx(func(tx pgx.Tx) error { _, err := queue.Held(ctx, tx, leases[:batch]); return err })
@@ -63,10 +71,14 @@ func TestF4StatementsGoByTheirKeysWithStatisticsOfAnEmptyQueue(t *testing.T) {
 		{"renew", func() error { _, err := queue.Renew(ctx, db, leases, 10*time.Hour); return err }},
 		{"read again", func() error { _, _, err := queue.FindJob(ctx, db, leases[0]); return err }},
 		{"set next", func() error {
-			return inTx(func(tx pgx.Tx) error { return queue.SetNext(ctx, tx, leases[:batch], make([]time.Duration, batch)) })
+			return inTx(func(tx pgx.Tx) error {
+				b := &pgx.Batch{}
+				queue.QueueNext(b, leases[:batch], none)
+				return tx.SendBatch(ctx, b).Close()
+			})
 		}},
 		{"release", func() error {
-			_, err := queue.Release(ctx, db, leases[batch:2*batch], make([]time.Duration, batch))
+			_, err := queue.Release(ctx, db, leases[batch:2*batch], none)
 			return err
 		}},
 		{"set poisoned", func() error { _, err := queue.SetPoisoned(ctx, db, leases[2*batch], time.Minute); return err }},
