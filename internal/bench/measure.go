@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/connectlink/connectlink/internal/processtest"
 )
 
 // plainPart measures the plain transaction and appends its rate.
@@ -71,6 +73,8 @@ func (r *rig) accept(ctx context.Context, b *Benchmark, round int) error {
 				b.add(name(p, m)+", until all were sent", "/s", sent)
 				b.add(name(p, m)+", until all were sent ÷ plain", "", sent/plain)
 				b.add(name(p, m)+", not sent 10 s later", "", float64(out.late))
+				b.add(name(p, m)+", processor time of the process", "ms/invite", out.use.Process)
+				b.add(name(p, m)+", processor time of Postgres", "ms/invite", out.use.Postgres)
 			}
 		}
 	}
@@ -165,7 +169,7 @@ func (r *rig) drainOnce(ctx context.Context, p *program, s statistics) (rate flo
 	}
 	sent := r.vendors.sent.Load()
 	if sent < 2 {
-		return 0, usage{}, fmt.Errorf("%s sent %d of %d in %s: %s", p.name, sent, accepted, time.Since(begun), worker.lastLines())
+		return 0, usage{}, fmt.Errorf("%s sent %d of %d in %s: %s", p.name, sent, accepted, time.Since(begun), processtest.LastLines(worker.log))
 	}
 	rate = float64(sent) / time.Duration(r.vendors.lastAt.Load()-r.vendors.firstAt.Load()).Seconds()
 	if err := m.pause(ctx); err != nil {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/connectlink/connectlink/internal/processtest"
 )
 
 // Roles of a process.
@@ -46,7 +46,7 @@ type process struct {
 // start runs a program and waits until it is ready to take requests. A worker
 // takes none and is not waited for.
 func (p *program) start(ctx context.Context, dir, role string) (*process, error) {
-	addr, err := freeAddress()
+	addr, err := processtest.FreeAddress()
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +71,7 @@ func (p *program) start(ctx context.Context, dir, role string) (*process, error)
 	if role == roleWorker {
 		return s, nil
 	}
-	for !s.isReady(ctx) {
+	for !processtest.IsReady(ctx, s.base) {
 		if err := s.waitMore(ctx, begun); err != nil {
 			s.stop()
 			return nil, fmt.Errorf("%s as %s: %w", p.name, role, err)
@@ -85,45 +85,15 @@ func (p *program) start(ctx context.Context, dir, role string) (*process, error)
 func (s *process) waitMore(ctx context.Context, begun time.Time) error {
 	select {
 	case <-s.ended:
-		return errors.New("it ended: " + s.lastLines())
+		return errors.New("it ended: " + processtest.LastLines(s.log))
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	case <-time.After(500 * time.Microsecond):
 	}
 	if time.Since(begun) > time.Minute {
-		return errors.New("it did not become ready: " + s.lastLines())
+		return errors.New("it did not become ready: " + processtest.LastLines(s.log))
 	}
 	return nil
-}
-
-func (s *process) lastLines() string {
-	raw, err := os.ReadFile(s.log)
-	if err != nil {
-		return err.Error()
-	}
-	return string(raw[max(0, len(raw)-2000):])
-}
-
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String(), nil
-}
-
-func (s *process) isReady(ctx context.Context) bool {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.base+"/readyz", http.NoBody)
-	if err != nil {
-		return false
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return false
-	}
-	_ = resp.Body.Close()
-	return resp.StatusCode == http.StatusOK
 }
 
 // stop ends the process in order, and after half a minute by force.

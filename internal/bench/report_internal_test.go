@@ -43,6 +43,9 @@ func TestFiguresAreMinimumMedianAndMaximumOfTheRounds(t *testing.T) {
 	if f := b.Figures[0]; f.Min != 1 || f.Median != 3 || f.Max != 5 || !slices.Equal(f.Values, []float64{5, 1, 4, 2, 3}) {
 		t.Errorf("figure %+v", f)
 	}
+	if m := median([]float64{4, 1, 2, 3}); m != 2.5 {
+		t.Errorf("the median of an even number of rounds is %v", m)
+	}
 	if u := b.Usages[0]; u.Busy != 0.3 || u.Process != 3 {
 		t.Errorf("usage %+v", u)
 	}

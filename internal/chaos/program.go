@@ -5,13 +5,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"syscall"
 	"time"
 
+	"github.com/connectlink/connectlink/internal/processtest"
 	"github.com/connectlink/connectlink/internal/seal"
 )
 
@@ -37,7 +37,7 @@ func buildProgram(ctx context.Context, dir, database, sinkURL string) (*program,
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("build the program: %w\n%s", err, out)
 	}
-	addr, err := freeAddress()
+	addr, err := processtest.FreeAddress()
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +56,7 @@ func buildProgram(ctx context.Context, dir, database, sinkURL string) (*program,
 // beside is another process of the same program, in a role, with an address for
 // its health alone.
 func (p *program) beside(role string) (*program, error) {
-	addr, err := freeAddress()
+	addr, err := processtest.FreeAddress()
 	if err != nil {
 		return nil, err
 	}
@@ -122,21 +122,8 @@ func (p *program) serve(ctx context.Context) error {
 	}
 }
 
-// ready asks a process whether it is ready; one that does not answer is not.
-func (p *program) ready(ctx context.Context) bool {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.base+"/readyz", http.NoBody)
-	if err != nil {
-		return false
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return false
-	}
-	_ = resp.Body.Close()
-	return resp.StatusCode == http.StatusOK
-}
+// ready asks a process whether it is ready.
+func (p *program) ready(ctx context.Context) bool { return processtest.IsReady(ctx, p.base) }
 
 // kill ends it at once, if it runs.
 func (p *program) kill() {
@@ -147,13 +134,7 @@ func (p *program) kill() {
 	<-p.ended
 }
 
-func (p *program) lastWords() string {
-	raw, err := os.ReadFile(p.log)
-	if err != nil {
-		return err.Error()
-	}
-	return string(raw[max(0, len(raw)-2000):])
-}
+func (p *program) lastWords() string { return processtest.LastLines(p.log) }
 
 // stop ends it in order, if it runs.
 func (p *program) stop() {

@@ -34,7 +34,7 @@ func rows() [][]string {
 // support is what only tests import. It may import anything but the top two
 // rows: what boots a process is a test of its own.
 func support() []string {
-	return []string{"postgrestest", "browsertest", "wire/wiretest", "oidc/oidctest", "provider/providertest", "track/tracktest", "chaos", "bench", "servertest", "waittest", "longtest", "structure"}
+	return []string{"postgrestest", "browsertest", "wire/wiretest", "oidc/oidctest", "provider/providertest", "track/tracktest", "chaos", "bench", "processtest", "servertest", "waittest", "longtest", "structure"}
 }
 
 func isSupport(pkg string) bool {
