@@ -47,8 +47,23 @@ func (d *Dispatcher) claimLoop(ctx, working context.Context) {
 		if n > besideOthers/2 { // of a busy lane
 			d.rest(ctx, d.p.Now().Sub(begun))
 		}
+		if err == nil && d.isAtRest() {
+			next = 2 * d.p.Poll
+		}
 		poll.Reset(next)
 	}
+}
+
+// restAfter is how long after its last work a process is at rest. It then looks
+// less often: wakes tell it of new work, and what is due by its time alone, such as
+// a retry, is at least as old as this.
+const restAfter = 5 * time.Second
+
+// isAtRest reports whether the process has had no work for a while.
+func (d *Dispatcher) isAtRest() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.held) == 0 && d.p.Now().Sub(d.worked) > restAfter
 }
 
 // claim takes what there is room for and starts work on it. probe names the
@@ -101,12 +116,20 @@ func (d *Dispatcher) take(ctx, working context.Context, w queue.Want, probe stri
 	d.prove()
 	d.metrics.claims.Observe(d.p.Now().Sub(begun).Seconds())
 	if len(jobs) > 0 {
+		d.noteWork(begun)
 		d.p.Passing(PointClaimed)
 	}
 	for i := range jobs {
 		d.start(working, &task{Job: jobs[i], readAt: begun, probe: probe})
 	}
 	return jobs, nil
+}
+
+// noteWork notes that the process had work.
+func (d *Dispatcher) noteWork(at time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.worked = at
 }
 
 // isFilled reports whether a claim took as much as it could, in some lane or in

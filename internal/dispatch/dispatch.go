@@ -62,7 +62,7 @@ type Params struct {
 	Lease        time.Duration // 8 s
 	Renew        time.Duration // 2 s
 	Reap         time.Duration // 500 ms
-	Poll         time.Duration // 250 ms: how often to look without being told
+	Poll         time.Duration // 250 ms: how often to look without being told; twice that at rest
 	CallDeadline time.Duration // 10 s: one call to a provider
 	StopWithin   time.Duration // CallDeadline + 3 s: how long work in progress may take at a stop
 	InFlight     int           // 512 deliveries at a time in this process
@@ -137,6 +137,7 @@ type Dispatcher struct {
 	mu     sync.Mutex
 	owner  int64     // key of the process lock; 0 while it is not held
 	proven time.Time // when a claim last succeeded
+	worked time.Time // when a claim last got deliveries
 	held   map[queue.Ref]*task
 	lanes  map[invite.Lane]int // deliveries in work, by lane
 	after  invite.Lane         // lane at which the last claim ended

@@ -64,6 +64,12 @@ const (
 	eventsWorkers = 8
 )
 
+// How often queues are looked at without a notification; see fetchPoll.
+const (
+	retryPoll    = 2 * time.Second
+	periodicPoll = 5 * time.Second
+)
+
 // Params are what the workers need.
 type Params struct {
 	DB      *pgxpool.Pool
@@ -153,9 +159,25 @@ func (w *Worker) bounds() map[string]river.QueueConfig {
 		case job.QueuePeriodic:
 			n = periodicWorkers
 		}
-		out[q] = river.QueueConfig{MaxWorkers: n}
+		out[q] = river.QueueConfig{MaxWorkers: n, FetchPollInterval: w.fetchPoll(q)}
 	}
 	return out
+}
+
+// fetchPoll returns how often a queue is looked at without a notification. Events
+// keep River's second, which bounds their latency when a notification is lost or
+// a retry is due; periodic work is followed by the next of its kind, and for the
+// rest a retry may be late by that.
+func (w *Worker) fetchPoll(q string) time.Duration {
+	switch {
+	case w.p.Pooled:
+		return 0
+	case q == job.QueuePeriodic:
+		return periodicPoll
+	case q == river.QueueDefault || q == job.QueueConfirm:
+		return retryPoll
+	}
+	return 0
 }
 
 func periodic() []*river.PeriodicJob {
