@@ -237,11 +237,11 @@ func grow() []string {
 }
 
 // walked is how many rows of each table that grows a plan read. Rows that a LIMIT
-// asked for are its result, unless they were read to be dropped; so are those that
-// a batch names by their place (a Tid Scan).
+// asked for are its result, unless they were read to be dropped or to be sorted first;
+// so are those that a batch names by their place (a Tid Scan).
 func (n planNode) walked(limited bool) map[string]float64 {
 	out := map[string]float64{}
-	limited = limited || n.Type == "Limit"
+	limited = n.Type == "Limit" || limited && n.Type != "Sort"
 	if slices.Contains(grow(), n.Relation) && n.Type != "ModifyTable" && n.Type != "Tid Scan" {
 		read := n.Removed + n.Rechecked
 		if !limited {

@@ -9,9 +9,9 @@
 // # Time limits
 //
 // Every connection of a pool carries statement_timeout, lock_timeout and
-// idle_in_transaction_session_timeout, jit = off and enable_seqscan = off, sent as
-// start-up parameters, so that no code path can forget them. A transaction pooler refuses
-// such parameters, so with Params.Pooled none is sent: set them on the role, as
+// idle_in_transaction_session_timeout, jit = off, enable_seqscan = off and
+// random_page_cost = 1.1, sent as start-up parameters, so that no code path can forget
+// them. A transaction pooler refuses such parameters, so with Params.Pooled none is sent: set them on the role, as
 // docs/operations.md says. Waiting for a
 // free connection is bounded too: a full pool answers ErrUnavailable after
 // Params.AcquireTimeout, also when the caller's own deadline is far.

@@ -123,6 +123,10 @@ func setSessionLimits(run map[string]string, p Params) {
 	// All we ask goes by a key. Statistics of a table that was never analysed, or was
 	// while it was empty, make the planner read it whole.
 	run["enable_seqscan"] = "off"
+	// Lists are read in the order of an index, up to a limit. By the default of 4 the
+	// planner prefers to collect all rows of the key and to sort them where it has no
+	// statistics and so expects a few rows.
+	run["random_page_cost"] = "1.1"
 	run["statement_timeout"] = toMillis(p.StatementTimeout)
 	run["lock_timeout"] = toMillis(orDefault(p.LockTimeout, 5*time.Second))
 	run["idle_in_transaction_session_timeout"] = toMillis(orDefault(p.IdleInTx, 15*time.Second))

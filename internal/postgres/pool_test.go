@@ -56,7 +56,7 @@ func TestLimitsHoldOnEveryConnection(t *testing.T) {
 	})
 	for setting, want := range map[string]string{
 		"statement_timeout": "100ms", "lock_timeout": "70ms", "idle_in_transaction_session_timeout": "90s",
-		"application_name": "who", "TimeZone": "UTC",
+		"application_name": "who", "TimeZone": "UTC", "jit": "off", "enable_seqscan": "off", "random_page_cost": "1.1",
 	} {
 		if got := scalar[string](t, pool, "SELECT current_setting($1)", setting); got != want {
 			t.Errorf("%s: got %s, want %s", setting, got, want)
