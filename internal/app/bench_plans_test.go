@@ -119,8 +119,8 @@ func (e *explained) take() []plan {
 const fill = `
 SET session_replication_role = replica; -- no foreign key checks: the rows fit by construction
 SET synchronous_commit = off;
-CREATE FUNCTION pg_temp.at(n int) RETURNS timestamptz LANGUAGE sql IMMUTABLE AS $$ SELECT now() - (%[1]d - n) * interval '30 seconds' $$;
-CREATE FUNCTION pg_temp.uid(n int, kind int) RETURNS uuid LANGUAGE sql IMMUTABLE AS
+CREATE FUNCTION pg_temp.at(n int) RETURNS timestamptz LANGUAGE sql STABLE AS $$ SELECT now() - (%[1]d - n) * interval '30 seconds' $$;
+CREATE FUNCTION pg_temp.uid(n int, kind int) RETURNS uuid LANGUAGE sql STABLE AS
 	$$ SELECT (lpad(to_hex((extract(epoch FROM pg_temp.at(n)) * 1000)::bigint), 12, '0') || '7' || lpad(to_hex(kind), 3, '0') || '8' || substr(md5(n::text || kind::text), 1, 15))::uuid $$;
 INSERT INTO invites (id, project_id, livemode, environment, status, progress, channel, link_type, initiated_by, external_user_id, app_slug, app_name,
 	content, expires_in_s, expires_at, gives_up_at, seq, created_by, created_at, updated_at, poll_at, poll_until, wiped_at)
@@ -161,7 +161,7 @@ INSERT INTO redactions (invite_id, attempt_id, project_id, livemode, next_at, re
 SELECT pg_temp.uid(n, 1), pg_temp.uid(n, 4), 'default', false, CASE WHEN n > %[1]d - 1000 THEN now() + (n %% 100 - 50) * interval '1 minute' END, now(), pg_temp.at(n)
 FROM generate_series(1, %[1]d) n;
 -- Published events: River keeps completed jobs for a day, and 300 wait.
-CREATE FUNCTION pg_temp.idtext(prefix text, id uuid) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT prefix || string_agg(substr('0123456789abcdefghijklmnopqrstuv',
+CREATE FUNCTION pg_temp.idtext(prefix text, id uuid) RETURNS text LANGUAGE sql STABLE AS $$ SELECT prefix || string_agg(substr('0123456789abcdefghijklmnopqrstuv',
 	substring(('x' || replace(id::text, '-', ''))::bit(128) || B'00' FROM i * 5 + 1 FOR 5)::int + 1, 1), '' ORDER BY i) FROM generate_series(0, 25) i $$;
 INSERT INTO river.river_job (args, attempt, created_at, scheduled_at, finalized_at, kind, max_attempts, queue, state)
 SELECT jsonb_build_object('event_id', 'evt_' || n, 'invite_id', 'inv_' || n, 'type', 'invite.connected', 'version', 3, 'body', 'Wg=='), 1, at, at, at, 'publish', 25, 'events', 'completed'
