@@ -10,6 +10,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -50,14 +51,15 @@ func run() error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	report, err := bench.Run(ctx, o)
-	if err != nil {
+	if len(report.Benchmarks) == 0 {
 		return err
 	}
+	// Measurements that were complete before an error are printed too.
 	if *asJSON {
 		out := json.NewEncoder(os.Stdout)
 		out.SetIndent("", "  ")
-		return out.Encode(report)
+		return errors.Join(err, out.Encode(report))
 	}
 	report.Print(os.Stdout)
-	return nil
+	return err
 }
