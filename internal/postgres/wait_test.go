@@ -34,6 +34,26 @@ func (s *shout) Write(p []byte) (int, error) {
 	return s.buf.Write(p)
 }
 
+func TestOnlyARefusedStatementIsRolledBack(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		err  error
+		want bool
+	}{
+		"refused by the server":        {&pgconn.PgError{SeverityUnlocalized: "ERROR", Code: "40P01"}, true},
+		"refused, translated":          {postgres.Translate(&pgconn.PgError{SeverityUnlocalized: "ERROR", Code: "25P03"}), true},
+		"the session was ended":        {&pgconn.PgError{SeverityUnlocalized: "FATAL", Code: "57P01"}, false},
+		"the connection broke":         {postgres.Translate(&net.OpError{Op: "read", Err: net.ErrClosed}), false},
+		"the time for it was over":     {context.DeadlineExceeded, false},
+		"an error of another kind":     {errors.New("broken"), false},
+		"a pooler's of its own making": {&pgconn.PgError{Severity: "ERROR", Code: "08P01"}, false},
+	} {
+		if got := postgres.IsRolledBack(c.err); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
 // F7: a database that comes later than the program is waited for, and said so.
 func TestF7WaitOutlastsADatabaseThatIsAway(t *testing.T) {
 	t.Parallel()
