@@ -135,7 +135,7 @@ func runWorker() error {
 		return err
 	}
 	p.Lease, p.Renew, p.CallDeadline = c.Knobs.Lease, c.Knobs.Renew, c.Knobs.CallDeadline
-	p.PerLane, p.LaneAlone = perWorker, perWorker
+	p.PerLane = perWorker
 	d, err := dispatch.New(p)
 	if err != nil {
 		return err

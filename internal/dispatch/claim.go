@@ -72,12 +72,11 @@ func (d *Dispatcher) claim(ctx, working context.Context, w queue.Want, probe str
 	d.mu.Lock()
 	w.Owner, w.Lease = d.owner, d.p.Lease
 	if !w.Paused {
-		perLane := d.perLane()
-		w.After, w.PerLane, w.Batch = d.after, d.atOnce(perLane), d.p.InFlight-len(d.held)
+		w.After, w.PerLane, w.Batch = d.after, d.atOnce(d.p.PerLane), d.p.InFlight-len(d.held)
 		w.Room = make(map[invite.Lane]int, len(d.lanes))
 		for lane, n := range d.lanes {
-			w.Room[lane] = perLane - n
-			if w.Room[lane] < perLane/8 {
+			w.Room[lane] = d.p.PerLane - n
+			if w.Room[lane] < d.p.PerLane/8 {
 				w.Room[lane] = 0
 			}
 		}

@@ -97,6 +97,8 @@ func p99(sorted []time.Duration) time.Duration { return sorted[len(sorted)*99/10
 func darkness(w *world, p dispatch.Params, texts, probes int) (after time.Duration, before, meanwhile []time.Duration) {
 	t := w.t
 	const late = 50
+	// More texts wait than are in work: not all of them may be in doubt.
+	p.PerLane = texts / 4
 	mails := w.secondSink(&p)
 	d, _ := w.run(p)
 	before = w.delays(d, mails, probes, chaos.Load{})

@@ -66,8 +66,7 @@ type Params struct {
 	CallDeadline time.Duration // 10 s: one call to a provider
 	StopWithin   time.Duration // CallDeadline + 3 s: how long work in progress may take at a stop
 	InFlight     int           // 512 deliveries at a time in this process
-	PerLane      int           // 128 of them of one lane, where several have work
-	LaneAlone    int           // 3 × PerLane, three quarters of InFlight at most: of the only lane with work
+	PerLane      int           // 128 of them of one lane: so many are in doubt when its provider goes away
 	Group        int           // 128 attempts or results a commit at most
 	RetryFirst   time.Duration // 1 s
 	RetryMax     time.Duration // 60 s
@@ -90,7 +89,6 @@ func (p Params) withDefaults() Params {
 	orDefault(&p.StopWithin, p.CallDeadline+callMargin)
 	orDefault(&p.InFlight, 512)
 	orDefault(&p.PerLane, 128)
-	orDefault(&p.LaneAlone, max(p.PerLane, min(3*p.PerLane, p.InFlight-p.InFlight/4)))
 	orDefault(&p.Group, 128)
 	orDefault(&p.RetryFirst, time.Second)
 	orDefault(&p.RetryMax, 60*time.Second)

@@ -97,16 +97,6 @@ func (d *Dispatcher) sharing() bool {
 	return d.p.Now().Sub(time.Unix(0, d.shared.Load())) < remembered
 }
 
-// perLane is how many deliveries of one lane may be in work. A lane alone gets more,
-// which makes its statements fewer and larger; a quarter of the capacity is kept
-// for a lane that joins it.
-func (d *Dispatcher) perLane() int {
-	if d.sharing() {
-		return d.p.PerLane
-	}
-	return d.p.LaneAlone
-}
-
 // atOnce is how many go into one statement: all, or few where lanes share.
 func (d *Dispatcher) atOnce(all int) int {
 	if d.sharing() {

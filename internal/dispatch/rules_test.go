@@ -309,7 +309,7 @@ func TestARefusedAccountRestsAndItsMessagesWait(t *testing.T) {
 	w.sink.SetFault(sink.Fault{Status: http.StatusUnauthorized})
 	const hold = 400 * time.Millisecond
 	began := time.Now()
-	w.run(w.params(func(p *dispatch.Params) { p.PerLane, p.LaneAlone, p.AccountHold = 4, 4, hold }))
+	w.run(w.params(func(p *dispatch.Params) { p.PerLane, p.AccountHold = 4, hold }))
 	w.until("the lane is paused", func() bool { return w.count(`SELECT count(*) FROM lanes WHERE paused_until > now()`) == 1 })
 	first := w.sink.Calls()
 	w.until("it is probed", func() bool { return w.sink.Calls() >= first+2 })
