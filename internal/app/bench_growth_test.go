@@ -101,7 +101,7 @@ func newGrown(b *testing.B, n int) *grown {
 	return g
 }
 
-// prepare adds the same rows to each database, whatever its size: failures of the
+// prepare adds the same rows to each database: failures of the
 // past day, search terms under a key that is known, and leased deliveries.
 func (g *grown) prepare(b *testing.B, box *seal.Box, newest invite.ID) {
 	b.Helper()
@@ -147,9 +147,14 @@ func (g *grown) prepare(b *testing.B, box *seal.Box, newest invite.ID) {
 		{"begin 25", func(ctx context.Context, tx pgx.Tx) error {
 			attempts := make([]queue.NewAttempt, len(jobs))
 			for i, j := range jobs {
-				attempts[i] = queue.NewAttempt{Lease: j.Lease, ID: invite.New[invite.AttemptID](), Provider: "sendgrid", Account: "sendgrid:1", TemplateVersion: "v1"}
+				attempts[i] = queue.NewAttempt{Lease: j.Lease, ID: invite.New[invite.AttemptID](), Version: j.Invite.Version, Provider: "sendgrid", Account: "sendgrid:1", TemplateVersion: "v1"}
 			}
 			begun, err := queue.Begin(ctx, tx, attempts, time.Minute)
+			for _, a := range attempts {
+				if err == nil && !begun[a.ID].OK {
+					err = fmt.Errorf("not begun: %+v", begun[a.ID])
+				}
+			}
 			return found(len(begun) == growthGroup, err)
 		}},
 		{"finish 25", func(ctx context.Context, tx pgx.Tx) error {

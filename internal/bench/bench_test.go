@@ -76,6 +76,9 @@ func checkBenchmark(t *testing.T, b bench.Benchmark) {
 		if len(f.Values) != 1 || f.Min != f.Values[0] || f.Median != f.Min || f.Max != f.Min {
 			t.Errorf("%s, %s: %v in one round", b.Name, f.Name, f.Values)
 		}
+		if strings.HasPrefix(f.Name, "accept without the call") {
+			continue // a difference of two measurements: on a busy machine it may be negative
+		}
 		zero := strings.HasSuffix(f.Name, "refused") || strings.HasSuffix(f.Name, "later") || f.Unit == "ms/invite" || strings.Contains(f.Name, "processor time")
 		if math.IsNaN(f.Median) || math.IsInf(f.Median, 0) || f.Median < 0 || f.Median == 0 && !zero {
 			t.Errorf("%s, %s = %v", b.Name, f.Name, f.Median)

@@ -239,7 +239,7 @@ func (s *console) since(p *page, o opened, seen int) ([]story.Entry, error) {
 	var out []story.Entry
 	for _, t := range tries {
 		for _, e := range t.Entries {
-			if e.Seq > seen {
+			if e.Seq > seen || e.Sending && e.Seq == seen {
 				out = append(out, e)
 			}
 		}

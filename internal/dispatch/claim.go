@@ -55,8 +55,8 @@ func (d *Dispatcher) claimLoop(ctx, working context.Context) {
 }
 
 // restAfter is how long after its last work a process is at rest. It then looks
-// less often: wakes tell it of new work, and what is due by its time alone, such as
-// a retry, is at least as old as this.
+// less often: wakes tell it of new work, and a retry or a scheduled message may be
+// late by the longer wait.
 const restAfter = 5 * time.Second
 
 // isAtRest reports whether the process has had no work for a while.
@@ -177,6 +177,7 @@ func (d *Dispatcher) start(working context.Context, t *task) {
 
 func (d *Dispatcher) end(t *task) {
 	d.mu.Lock()
+	d.worked = d.p.Now()
 	if d.held[t.Ref] == t {
 		delete(d.held, t.Ref)
 		if d.lanes[t.Lane]--; d.lanes[t.Lane] == 0 {

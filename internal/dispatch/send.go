@@ -81,10 +81,13 @@ func recipientOf(out message.Outgoing) string {
 // guardMargin allows for clocks that tick at different speeds.
 const guardMargin = 200 * time.Millisecond
 
-// recordNotSent records that an attempt's call was never made.
+// recordNotSent records that an attempt's call was never made, and gives the lease
+// back: a statement that began the attempt and reaches the server only now finds
+// its fence gone.
 func (d *Dispatcher) recordNotSent(ctx context.Context, b *begin) {
+	after := d.p.RetryFirst
 	_ = d.recordFinish(ctx, &finish{
-		Lease: b.Lease, lane: b.lane, result: &queue.Result{InviteID: b.InviteID, AttemptID: b.ID, Outcome: queue.NotSent},
+		Lease: b.Lease, lane: b.lane, next: &after, result: &queue.Result{InviteID: b.InviteID, AttemptID: b.ID, Outcome: queue.NotSent},
 	})
 }
 

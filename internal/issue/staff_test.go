@@ -3,6 +3,7 @@ package issue_test
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/connectlink/connectlink/internal/issue"
 	"github.com/connectlink/connectlink/internal/store/account"
 	"github.com/connectlink/connectlink/internal/store/find"
+	"github.com/connectlink/connectlink/internal/store/queue"
 )
 
 func agent() access.Principal {
@@ -97,6 +99,39 @@ func TestStaffSendTheSameAgainOnlyAfterAWhile(t *testing.T) {
 	}
 	if _, err := s.Resend(t.Context(), p, id, issue.ResendRequest{Recipient: &issue.RecipientRequest{Email: "other@customer.example"}}, issue.Meta{}); err != nil {
 		t.Errorf("a corrected address within two minutes: %v", err)
+	}
+}
+
+// Beginning to send is no event, and a resend meanwhile would be a second message.
+func TestAResendWhileTheMessageIsBeingSentIsRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s, p := w.process(), agent()
+	made, err := s.Create(t.Context(), w.key, ask("user-1"), issue.Meta{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, seen := made.Invite.ID, made.Invite.Version
+	jobs, err := queue.Claim(t.Context(), w.db, queue.Want{Owner: 1, Lease: time.Hour, Batch: 1, PerLane: 1})
+	if err != nil || len(jobs) != 1 {
+		t.Fatalf("%d jobs, %v", len(jobs), err)
+	}
+	attempt := invite.New[invite.AttemptID]()
+	begun, err := queue.Begin(t.Context(), w.db, []queue.NewAttempt{{
+		Lease: jobs[0].Lease, ID: attempt, Version: jobs[0].Invite.Version, Provider: "sendgrid", Account: "x", TemplateVersion: "1",
+	}}, time.Hour)
+	if err != nil || !begun[attempt].OK {
+		t.Fatalf("%+v, %v", begun, err)
+	}
+	corrected := issue.ResendRequest{Recipient: &issue.RecipientRequest{Email: "pat@client.example"}}
+	if _, err := s.Resend(t.Context(), p, id, corrected, issue.Meta{Seen: seen}); !errors.Is(err, issue.ErrChanged) {
+		t.Errorf("a resend during the call: %v", err)
+	}
+	if _, err := w.db.Exec(t.Context(), `UPDATE attempts SET started_at = now() - interval '1 minute'`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Resend(t.Context(), p, id, corrected, issue.Meta{Seen: seen}); err != nil {
+		t.Errorf("a resend beside a call whose answer was lost: %v", err)
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 	"github.com/connectlink/connectlink/internal/markup"
 )
 
-// edition is one language's messages: their sources, and what these compile to.
+// edition is one language's messages: their sources, and the templates compiled from them.
 type edition struct {
 	sources  map[string]source // by the name inside a language's folder
 	compiled func() (*compiled, error)

@@ -75,6 +75,10 @@ func mayPass(err error) bool {
 // certainly took no effect: it was never sent, or the server refused it and went
 // on. After any other error it may have been committed.
 func IsRolledBack(err error) bool {
+	var connect *pgconn.ConnectError
+	if errors.As(err, &connect) {
+		return true // there was no connection to send it on
+	}
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
 		return pg.SeverityUnlocalized == "ERROR"

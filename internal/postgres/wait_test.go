@@ -36,10 +36,30 @@ func (s *shout) Write(p []byte) (int, error) {
 
 func TestOnlyARefusedStatementIsRolledBack(t *testing.T) {
 	t.Parallel()
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = closed.Close()
+	_, refused := pgx.Connect(t.Context(), "postgres://"+closed.Addr().String()+"/none")
+	pool, err := postgres.Open(t.Context(), postgres.Params{URL: postgrestest.NewEmpty(t), MaxConns: 1, AcquireTimeout: time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	only, err := pool.Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, full := pool.Exec(t.Context(), `SELECT 1`)
+	only.Release()
 	for name, c := range map[string]struct {
 		err  error
 		want bool
 	}{
+		"no connection":                {refused, true},
+		"no connection, translated":    {postgres.Translate(refused), true},
+		"no free connection":           {full, true},
 		"refused by the server":        {&pgconn.PgError{SeverityUnlocalized: "ERROR", Code: "40P01"}, true},
 		"refused, translated":          {postgres.Translate(&pgconn.PgError{SeverityUnlocalized: "ERROR", Code: "25P03"}), true},
 		"the session was ended":        {&pgconn.PgError{SeverityUnlocalized: "FATAL", Code: "57P01"}, false},

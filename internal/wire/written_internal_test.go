@@ -103,7 +103,7 @@ func (m refusedMeanwhile) RoundTrip(r *http.Request) (*http.Response, error) {
 	return nil, &net.OpError{Op: "read", Net: "tcp", Err: net.ErrClosed}
 }
 
-func TestARefusalIsTheCauseWhateverTheReaderMet(t *testing.T) {
+func TestARefusalIsTheCauseOfAnErrorOfTheReader(t *testing.T) {
 	t.Parallel()
 	start := time.Now()
 	looks := 0

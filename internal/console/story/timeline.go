@@ -40,6 +40,8 @@ type Entry struct {
 	Words  string // of a person or a provider
 	Who    string // the name of the actor; empty if the actor has none
 	Facts  []Fact // technical details
+	// Sending: an attempt began, which has the number of the event before it.
+	Sending bool
 }
 
 // Tone is how good a thing is, for its sign and colour.
@@ -141,6 +143,7 @@ func (o *Entry) delivery(w Words, e Happened) bool {
 		}
 		return o.say(Busy, "clock", w.T("A message waits to be sent"))
 	case invite.EventDeliverySending:
+		o.Sending = true
 		if name := ProviderName(e.Data.Provider); name != "" {
 			return o.say(Busy, "send", w.T("Sent to %s", name))
 		}

@@ -120,7 +120,7 @@ func Events(ctx context.Context, db postgres.DB, id invite.ID) ([]Event, error) 
 				jsonb_build_object('channel', d.channel, 'provider', a.provider, 'attempt', a.number), NULL, a.started_at, a.started_at, a.number
 			FROM attempts a JOIN deliveries d ON d.invite_id = a.invite_id AND d.id = a.delivery_id
 			WHERE a.invite_id = $1 AND a.after_seq IS NOT NULL
-		) e ORDER BY seq, place, created_at`, id, invite.EventDeliverySending, invite.ActorSystem)
+		) e ORDER BY seq, place > 0, created_at, place`, id, invite.EventDeliverySending, invite.ActorSystem)
 	events, err := pgx.CollectRows(rows, pgx.RowToStructByName[Event])
 	if err != nil {
 		return nil, fmt.Errorf("list events of invite %s: %w", id, postgres.Translate(err))

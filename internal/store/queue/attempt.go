@@ -1,11 +1,8 @@
 package queue
 
 import (
-	"bytes"
-	"cmp"
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -29,9 +26,8 @@ type NewAttempt struct {
 	BlockKeys []seal.Hash
 }
 
-// Begun is the answer of Begin for one attempt. At most one field is set besides OK
-// being false: an attempt that is neither OK, nor Stale, nor blocked has lost its
-// lease.
+// Begun is the answer of Begin for one attempt. An attempt that is neither OK, nor
+// Stale, nor blocked has lost its lease.
 type Begun struct {
 	OK    bool         // recorded: the call may be made
 	Stale bool         // the invite changed after the message was rendered
@@ -43,8 +39,8 @@ type Begun struct {
 // recorded only if its lease is held, its invite has the version of the message,
 // and its address is not suppressed. The answers are keyed by attempt.
 //
-// Begin locks the deliveries and not their invites. All who change an invite lock
-// its deliveries too, so its version, which is read after they are locked, is
+// Begin locks the deliveries and not their invites. All who raise an invite's version
+// lock its deliveries too, so the version, which is read after they are locked, is
 // current. A connect link that leaves with a message changes its invite: those
 // invites are locked first, and more adds the statement that records it.
 //
@@ -67,20 +63,14 @@ func Begin(ctx context.Context, db postgres.DB, attempts []NewAttempt, lease tim
 }
 
 func queueBegin(batch *pgx.Batch, attempts []NewAttempt, lease time.Duration, begun map[invite.AttemptID]Begun) {
-	// In the order in which ledger locks: others wait, and no circle closes.
-	attempts = slices.Clone(attempts)
-	slices.SortFunc(attempts, func(a, b NewAttempt) int {
-		ai, bi, ad, bd := a.InviteID.UUID(), b.InviteID.UUID(), a.DeliveryID.UUID(), b.DeliveryID.UUID()
-		return cmp.Or(bytes.Compare(ai[:], bi[:]), bytes.Compare(ad[:], bd[:]))
-	})
 	var (
 		held                           []Lease
-		ids, blocked                   []invite.AttemptID
+		ids, keyed                     []invite.AttemptID
 		versions                       []int32
 		links                          []invite.LinkID
 		handingOut                     []invite.ID
 		providers, accounts, templates []string
-		blocks                         []seal.Hash
+		keys                           []seal.Hash
 	)
 	for _, a := range attempts {
 		held = append(held, a.Lease)
@@ -91,7 +81,7 @@ func queueBegin(batch *pgx.Batch, attempts []NewAttempt, lease time.Duration, be
 		accounts = append(accounts, a.Account)
 		templates = append(templates, a.TemplateVersion)
 		for _, k := range a.BlockKeys {
-			blocked, blocks = append(blocked, a.ID), append(blocks, k)
+			keyed, keys = append(keyed, a.ID), append(keys, k)
 		}
 		if !a.LinkID.IsZero() {
 			handingOut = append(handingOut, a.InviteID)
@@ -102,9 +92,10 @@ func queueBegin(batch *pgx.Batch, attempts []NewAttempt, lease time.Duration, be
 		batch.Queue(`SELECT FROM invites WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE`, handingOut)
 	}
 	batch.Queue(`
-		SELECT FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS t(invite_id, id, place)
+		SELECT FROM unnest($1::uuid[], $2::uuid[]) AS t(invite_id, id)
 		JOIN deliveries d ON d.invite_id = t.invite_id AND d.id = t.id
-		ORDER BY t.place FOR NO KEY UPDATE OF d`, c.invites, c.deliveries)
+		ORDER BY d.invite_id, d.number -- as ledger locks them: no circle closes
+		FOR NO KEY UPDATE OF d`, c.invites, c.deliveries)
 	batch.Queue(`
 		WITH t AS (
 			SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::uuid[], $6::int[], $7::uuid[], $8::text[], $9::text[], $10::text[])
@@ -133,7 +124,7 @@ func queueBegin(batch *pgx.Batch, attempts []NewAttempt, lease time.Duration, be
 		SELECT t.attempt_id, t.attempt_id IN (SELECT id FROM recorded), t.attempt_id NOT IN (SELECT attempt_id FROM unchanged),
 			coalesce((SELECT kind FROM blocked b WHERE b.attempt_id = t.attempt_id), '')
 		FROM t`,
-		c.invites, c.deliveries, c.tokens, c.owners, ids, versions, links, providers, accounts, templates, blocked, blocks, lease.Seconds(),
+		c.invites, c.deliveries, c.tokens, c.owners, ids, versions, links, providers, accounts, templates, keyed, keys, lease.Seconds(),
 	).Query(func(rows pgx.Rows) error {
 		var id invite.AttemptID
 		var b Begun
