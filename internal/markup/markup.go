@@ -22,40 +22,45 @@ import (
 // HTML adds to a template what the entries need of a parsed set that was not
 // executed, and returns the first entry. The set cannot be used afterwards.
 func HTML(into, set *htmltemplate.Template, entries ...string) (*htmltemplate.Template, error) {
-	trees := join(func(name string) *parse.Tree {
+	err := addJoined(entries, func(name string) *parse.Tree {
 		if t := set.Lookup(name); t != nil {
 			return t.Tree
 		}
 		return nil
-	}, entries)
-	for name, tree := range trees {
-		if _, err := into.AddParseTree(name, tree); err != nil {
-			return nil, fmt.Errorf("join %s: %w", name, err)
-		}
-	}
-	if trees[entries[0]] == nil {
-		return nil, fmt.Errorf("no template %q is defined", entries[0])
+	}, func(name string, tree *parse.Tree) error { _, err := into.AddParseTree(name, tree); return err })
+	if err != nil {
+		return nil, err
 	}
 	return into.Lookup(entries[0]), nil
 }
 
 // Text is HTML for plain text.
 func Text(into, set *template.Template, entries ...string) (*template.Template, error) {
-	trees := join(func(name string) *parse.Tree {
+	err := addJoined(entries, func(name string) *parse.Tree {
 		if t := set.Lookup(name); t != nil {
 			return t.Tree
 		}
 		return nil
-	}, entries)
+	}, func(name string, tree *parse.Tree) error { _, err := into.AddParseTree(name, tree); return err })
+	if err != nil {
+		return nil, err
+	}
+	return into.Lookup(entries[0]), nil
+}
+
+// addJoined adds the joined trees that the entries need. The first entry must be
+// defined.
+func addJoined(entries []string, find func(name string) *parse.Tree, add func(name string, tree *parse.Tree) error) error {
+	trees := join(find, entries)
 	for name, tree := range trees {
-		if _, err := into.AddParseTree(name, tree); err != nil {
-			return nil, fmt.Errorf("join %s: %w", name, err)
+		if err := add(name, tree); err != nil {
+			return fmt.Errorf("join %s: %w", name, err)
 		}
 	}
 	if trees[entries[0]] == nil {
-		return nil, fmt.Errorf("no template %q is defined", entries[0])
+		return fmt.Errorf("no template %q is defined", entries[0])
 	}
-	return into.Lookup(entries[0]), nil
+	return nil
 }
 
 // join returns the trees that the entries need, by name. find returns the tree of
