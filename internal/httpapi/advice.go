@@ -15,8 +15,8 @@ type advice struct{ means, do string }
 func errorAdvice() map[invite.Code]advice {
 	return map[invite.Code]advice{
 		invite.CodeMalformed: {
-			"The body could not be read: it is truncated, its chunks are malformed, it is not JSON or not UTF-8, contains a NUL character, or is nested too deeply.",
-			"Look at the line and column in `detail`. Build the body with a JSON library instead of joining strings."},
+			"The request could not be read: the body is truncated, its chunks are malformed, it is not JSON, or it is nested too deeply; or the body, the path or a query parameter contains NUL or is not UTF-8.",
+			"Look at the line and column in `detail`, or at the parameters in `errors`. Build the body with a JSON library and the URL with a URL library instead of joining strings."},
 		invite.CodeAuthenticationRequired: {
 			"The request carries no API key, or carries it in the wrong form.",
 			"Send `Authorization: Bearer cl_test_…`, once. Keys are made with `connectlink keys create`."},
@@ -24,7 +24,7 @@ func errorAdvice() map[invite.Code]advice {
 			"The key is mistyped, unknown, expired or revoked.",
 			"Check that the whole key was copied. If it was revoked, create a new one. Retrying does not help."},
 		invite.CodeInsufficientScope: {
-			"The key does not have the scope that this endpoint needs; `detail` names it.",
+			"The key does not have the scope that this endpoint needs; `detail` names it, and the scopes that the key has.",
 			"Create a key with that scope. Scopes do not imply one another."},
 		invite.CodeTestKeyRequired: {
 			"Test helpers work on invites of test mode only. This key is a live key.",

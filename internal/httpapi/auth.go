@@ -25,11 +25,21 @@ func (a *api) authenticated(scope access.Scope) echo.MiddlewareFunc {
 			}
 			web.SetPrincipal(c, p)
 			if scope != anyKey && !p.Can(scope) {
-				return invite.Errorf(invite.CodeInsufficientScope, "This needs a key with the scope %s.", scope)
+				return lacksScope(p, scope)
 			}
 			return next(c)
 		}
 	}
+}
+
+// lacksScope is the refusal of a key without the scope. It lists the scopes that
+// the key has: its holder may have confused two keys.
+func lacksScope(p access.Principal, needed access.Scope) error {
+	held := "no scopes"
+	if len(p.Scopes) > 0 {
+		held = "only " + strings.Join(enumNames(p.Scopes), ", ")
+	}
+	return invite.Errorf(invite.CodeInsufficientScope, "This needs a key with the scope %s. This key has %s.", needed, held)
 }
 
 // readBearer reads the key from the one Authorization header (RFC 6750, section 2.1).

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/secret"
 )
 
@@ -166,6 +168,14 @@ func TestF22NulAndInvalidUTF8AreRefusedEverywhere(t *testing.T) {
 			}
 		}
 	}
+	for _, path := range []string{"/v1/invites?app=%00", "/v1/invites?external_user_id=%FF", "/v1/invites?app=%ED%A0%80", "/v1/invites/%00", "/v1/suppressions/%ff"} {
+		if r := w.call(t, w.key, "GET", path, ""); r.status != 400 || r.at(t, "code") != "malformed_body" {
+			t.Errorf("GET %s: %d %s", path, r.status, r.body)
+		}
+	}
+	if r := w.call(t, w.key, "GET", "/v1/invites?app=%00&status=active&limit=%ff", ""); r.at(t, "errors.0.pointer") != "/app" || r.at(t, "errors.1.pointer") != "/limit" {
+		t.Errorf("the parameters are not named: %s", r.body)
+	}
 	// Valid UTF-8 passes, escaped or not.
 	for _, good := range []string{"%e2%82%ac", "€", "a%20b", "a+b", "100%25", "%F0%9F%98%80"} {
 		if r := w.call(t, w.key, "GET", "/v1/invites?external_user_id="+good, ""); r.status != 200 {
@@ -210,6 +220,38 @@ func TestADeleteNeedsNoBody(t *testing.T) {
 	}
 	if r := w.call(t, w.blocks, "DELETE", "/v1/suppressions/"+block("b@customer.example"), `{"reason":"confirmed by phone"}`); r.status != 200 || r.at(t, "lifted_at") == nil {
 		t.Errorf("with a body: %d %s", r.status, r.body)
+	}
+	note := func(text string) string {
+		t.Helper()
+		id := must(invite.Parse[invite.SuppressionID](text))
+		var sealed []byte
+		if err := w.db.QueryRow(t.Context(), `SELECT lift_note FROM suppressions WHERE id = $1`, id).Scan(&sealed); err != nil {
+			t.Fatal(err)
+		}
+		return string(must(w.box.Open(sealed, seal.AD{Column: "suppressions.lift_note", ID: id.UUID()})))
+	}
+	for name, c := range map[string]struct{ query, body, want string }{
+		"nothing":  {"", "", "No reason given"},
+		"an empty": {"", "{}", "No reason given"},
+		"query":    {"?reason=ticket+4711", "", "ticket 4711"},
+		"body":     {"", `{"reason":"ticket 4712"}`, "ticket 4712"},
+	} {
+		id := block(strings.ReplaceAll(name, " ", "-") + "@customer.example")
+		if r := w.call(t, w.blocks, "DELETE", "/v1/suppressions/"+id+c.query, c.body); r.status != 200 || note(id) != c.want {
+			t.Errorf("%s: %d, recorded %q", name, r.status, note(id))
+		}
+	}
+	id := block("twice@customer.example")
+	for name, c := range map[string]struct{ query, body, code string }{
+		"given twice":           {"?reason=a", `{"reason":"a"}`, "duplicate_field"},
+		"an empty parameter":    {"?reason=", "", "invalid"},
+		"an empty member":       {"", `{"reason":" "}`, "required"},
+		"an unknown parameter":  {"?why=a", "", "unknown_field"},
+		"too long in the query": {"?reason=" + strings.Repeat("x", 2001), "", "too_long"},
+	} {
+		if r := w.call(t, w.blocks, "DELETE", "/v1/suppressions/"+id+c.query, c.body); r.status != 422 || r.at(t, "errors.0.code") != c.code {
+			t.Errorf("%s: %d %s", name, r.status, r.body)
+		}
 	}
 	r := w.raw(t, "DELETE /v1/suppressions/"+block("c@customer.example")+" HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "+w.blocks.Reveal()+
 		"\r\nContent-Type: application/json\r\n\r\n{\"reason\":\"not announced\"}")

@@ -122,7 +122,7 @@ func TestReasons(t *testing.T) {
 		{name: "the table", method: "GET", path: "/v1/reasons", status: 200, want: map[string]any{"data.0.code": "address_not_found", "has_more": false}},
 		{name: "takes no parameters", method: "GET", path: "/v1/reasons?x=1", status: 422, want: map[string]any{"errors.0.pointer": "/x"}},
 	})
-	if r := w.call(t, secret.Text{}, "GET", "/v1/reasons?"+url.QueryEscape("\xff")+"=1", ""); r.status != 422 {
+	if r := w.call(t, secret.Text{}, "GET", "/v1/reasons?"+url.QueryEscape("\xff")+"=1", ""); r.status != 400 {
 		t.Errorf("a name that is no text: %d %s", r.status, r.body)
 	}
 }

@@ -202,7 +202,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 			wantHeader: map[string]string{"Www-Authenticate": `Bearer realm="connectlink", error="invalid_token"`}},
 		{name: "a key of the other mode", key: stale, method: "GET", path: "/v1/invites", status: 401, want: map[string]any{"code": "invalid_api_key"}},
 		{name: "the key before the body", method: "POST", path: "/v1/invites", body: `{`, status: 401},
-		{name: "reading with a key that writes", key: w.narrow, method: "GET", path: "/v1/invites", status: 403, want: map[string]any{"code": "insufficient_scope"}},
+		{name: "reading with a key that writes", key: w.narrow, method: "GET", path: "/v1/invites", status: 403, want: map[string]any{"code": "insufficient_scope", "detail": "This needs a key with the scope invites:read. This key has only invites:write."}},
 		{name: "writing with a key that reads", key: w.readOnly, method: "POST", path: "/v1/invites", body: byLink, status: 403, want: map[string]any{"code": "insufficient_scope"}},
 		{name: "another project's invite", key: w.other, method: "GET", path: "/v1/invites/" + id, status: 404, want: map[string]any{"code": "invite_not_found"}},
 		{name: "another project's events", key: w.other, method: "GET", path: "/v1/invites/" + id + "/events", status: 404},

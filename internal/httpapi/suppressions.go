@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"net/http"
@@ -105,7 +104,7 @@ type suppressionRequest struct {
 
 // liftRequest is the body of DELETE /v1/suppressions/{id}.
 type liftRequest struct {
-	Reason string `json:"reason"`
+	Reason *string `json:"reason"`
 }
 
 func (a *api) addSuppression(c echo.Context) error {
@@ -130,18 +129,42 @@ func (a *api) liftSuppression(c echo.Context) error {
 	if err != nil {
 		return invite.Errorf(invite.CodeSuppressionNotFound, "No suppression of this key's project and mode has this id.")
 	}
-	var req liftRequest
-	raw, faults, err := bindBody(c, &req, true)
-	if err := errors.Join(err, faultsError(faults)); err != nil {
+	reason, err := liftReason(c)
+	if err != nil {
 		return err
 	}
-	if len(bytes.TrimSpace(raw)) == 0 {
-		// Many clients and proxies drop the body of a DELETE.
-		req.Reason = "No reason given"
-	}
-	s, err := a.Suppressions.Lift(c.Request().Context(), keyPrincipal(c), id, req.Reason)
+	s, err := a.Suppressions.Lift(c.Request().Context(), keyPrincipal(c), id, reason)
 	if err != nil {
 		return err
 	}
 	return writeJSON(c, http.StatusOK, shapeSuppression(s))
 }
+
+// liftReason reads the reason from the body or the query string: many clients and
+// proxies drop the body of a DELETE. The audit log needs a text, so a lift without
+// a reason is recorded as such.
+func liftReason(c echo.Context) (string, error) {
+	q := parseQuery(c)
+	reason, given := q.values.Get("reason"), q.values.Has("reason")
+	if err := q.done("reason"); err != nil {
+		return "", err
+	}
+	var req liftRequest
+	_, faults, err := bindBody(c, &req, true)
+	if err != nil {
+		return "", err
+	}
+	if given && req.Reason != nil {
+		faults = append(faults, invite.Fault{Pointer: "/reason", Code: invite.FaultDuplicate, Detail: "is given in the body and in the query string; give it once"})
+	}
+	switch {
+	case req.Reason != nil:
+		reason = *req.Reason
+	case !given:
+		reason = noLiftReason
+	}
+	return reason, faultsError(faults)
+}
+
+// noLiftReason stands in the audit log where the caller gave no reason.
+const noLiftReason = "No reason given"

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -343,6 +344,47 @@ func TestIfActiveHoldsAgainstConcurrentCreates(t *testing.T) {
 	wg.Wait()
 	if n := w.count(`SELECT count(*) FROM invites`); n != 1 {
 		t.Errorf("%d open invites of one user and app", n)
+	}
+}
+
+// TestIfActiveReturnAnswersEveryConcurrentCreate: the winner of each user makes the
+// invite, and all others get it, on whichever process they run.
+func TestIfActiveReturnAnswersEveryConcurrentCreate(t *testing.T) {
+	t.Parallel()
+	const users, creates = 15, 6
+	w := newWorld(t)
+	processes := []*issue.Service{w.process(), w.process()}
+	var wg sync.WaitGroup
+	var made, returned atomic.Int64
+	var ids sync.Map
+	for i := range users * creates {
+		wg.Go(func() {
+			req := ask(fmt.Sprintf("user-%d", i%users))
+			req.IfActive = "return"
+			a, err := processes[i/users%2].Create(t.Context(), w.key, req, issue.Meta{})
+			if err != nil {
+				t.Errorf("create %d: %v", i, err)
+				return
+			}
+			switch a.Outcome {
+			case ledger.Created:
+				made.Add(1)
+			case ledger.Existing:
+				returned.Add(1)
+			default:
+				t.Errorf("create %d: %s", i, a.Outcome)
+			}
+			if before, loaded := ids.LoadOrStore(req.ExternalUserID, a.Invite.ID); loaded && before != a.Invite.ID {
+				t.Errorf("%s got %s and %s", req.ExternalUserID, before, a.Invite.ID)
+			}
+		})
+	}
+	wg.Wait()
+	if made.Load() != users || returned.Load() != users*(creates-1) {
+		t.Errorf("%d made and %d returned, want %d and %d", made.Load(), returned.Load(), users, users*(creates-1))
+	}
+	if n := w.count(`SELECT count(*) FROM invites`); n != users {
+		t.Errorf("%d invites of %d users", n, users)
 	}
 }
 

@@ -211,7 +211,7 @@ func ofStatus(status int) *invite.Error {
 	case http.StatusBadRequest:
 		return invite.Errorf(invite.CodeMalformed, "The request could not be read.")
 	case http.StatusNotFound:
-		return invite.Errorf(invite.CodeNotFound, "No endpoint has this path; /docs lists them all.")
+		return invite.Errorf(invite.CodeNotFound, "No endpoint has this path. Paths have no slash at the end; /docs lists all of them.")
 	case http.StatusMethodNotAllowed:
 		return invite.Errorf(invite.CodeMethodNotAllowed, "The Allow header lists the methods of this path.")
 	case http.StatusRequestEntityTooLarge:

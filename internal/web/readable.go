@@ -28,7 +28,7 @@ func readableRequest(next echo.HandlerFunc) echo.HandlerFunc {
 		if isData(r.URL.Path) {
 			switch {
 			case !path:
-				return invite.Errorf(invite.CodeNotFound, "The path contains NUL or bytes that are not UTF-8, so nothing is there.")
+				return invite.Errorf(invite.CodeMalformed, "The path contains NUL or bytes that are not UTF-8.")
 			case !query:
 				return unreadableQuery(r.URL.RawQuery)
 			}
@@ -77,7 +77,7 @@ func repairHeader(h http.Header) {
 
 // unreadableQuery names the parameters at fault.
 func unreadableQuery(raw string) error {
-	refusal := &invite.Error{Code: invite.CodeInvalidRequest}
+	refusal := &invite.Error{Code: invite.CodeMalformed, Message: "The query string contains NUL or bytes that are not UTF-8; errors names the parameters."}
 	for pair := range strings.SplitSeq(raw, "&") {
 		if isReadableQuery(pair) {
 			continue

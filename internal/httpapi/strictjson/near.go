@@ -46,7 +46,7 @@ func nearestField(name string, t reflect.Type, known []field) string {
 		return ""
 	}
 	plain := plainName(name)
-	best, distance := "", 1+max(1, len(plain)/3)
+	best, distance := "", 1+max(1, len(plain)/4)
 	for _, f := range known {
 		if d := edlib.OSADamerauLevenshteinDistance(plain, plainName(f.name)); d < distance {
 			best, distance = f.name, d
