@@ -122,6 +122,9 @@ func (c *contract) check(t *testing.T, r *http.Request, body []byte, resp *http.
 		c.seen[route.Operation.OperationID] = true
 		c.mu.Unlock()
 	}
+	if s := resp.StatusCode; s >= 400 && s < 500 && route.Operation.Responses.Status(s) == nil {
+		t.Errorf("contract: the answer %d to %s %s is documented as `default` only: %s", s, r.Method, r.URL.Path, answer)
+	}
 	out := &openapi3filter.ResponseValidationInput{RequestValidationInput: in, Status: resp.StatusCode, Header: resp.Header, Options: options()}
 	if kind := resp.Header.Get("Content-Type"); strings.HasPrefix(kind, "text/html") || kind == "text/event-stream" {
 		out.Options.ExcludeResponseBody = true

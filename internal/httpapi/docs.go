@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"html/template"
-	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -47,7 +46,7 @@ type group struct {
 
 type operationView struct {
 	ID, Method, Path, Summary, Description, Scope string
-	TestKeysOnly, Public                          bool
+	TestKeysOnly, Public, Webhook                 bool
 	Parameters                                    []fieldView
 	Body                                          string // name of its schema
 	Examples                                      []exampleView
@@ -59,9 +58,11 @@ type fieldView struct {
 	Required                             bool
 }
 
-type exampleView struct{ Title, Curl string }
+// exampleView is a request as a command, or the body of a webhook.
+type exampleView struct{ Title, Text string }
 
-type answerView struct{ Status, Description string }
+// answerView is a response; Example is its body, empty for a response without one.
+type answerView struct{ Status, Description, Example string }
 
 type schemaView struct {
 	Name, Description, Kind string
@@ -113,36 +114,13 @@ func (d *docs) read(s spec) (model, error) {
 	for _, t := range s.Tags {
 		m.Groups = append(m.Groups, group{Name: t.Name, Description: t.Description})
 	}
-	err := walkPairs(&s.Paths, func(path string, item *yaml.Node) error {
-		var shared struct{ Parameters []parameter }
-		if err := item.Decode(&shared); err != nil {
-			return err
-		}
-		return walkPairs(item, func(method string, n *yaml.Node) error {
-			if method == "parameters" {
-				return nil
-			}
-			var op operation
-			if err := n.Decode(&op); err != nil {
-				return err
-			}
-			op.Parameters = append(slices.Clone(shared.Parameters), op.Parameters...)
-			v, err := d.operation(s, strings.ToUpper(method), path, op)
-			if err != nil {
-				return err
-			}
-			i := slices.IndexFunc(m.Groups, func(g group) bool { return slices.Contains(op.Tags, g.Name) })
-			if i < 0 {
-				return fmt.Errorf("%s %s: no known tag", method, path)
-			}
-			m.Groups[i].Operations = append(m.Groups[i].Operations, v)
-			return nil
-		})
-	})
-	if err != nil {
+	if err := d.addOperations(&m, s, &s.Paths, false); err != nil {
 		return m, fmt.Errorf("read the API document's paths: %w", err)
 	}
-	err = walkPairs(&s.Components.Schemas, func(name string, n *yaml.Node) error {
+	if err := d.addOperations(&m, s, &s.Webhooks, true); err != nil {
+		return m, fmt.Errorf("read the API document's webhooks: %w", err)
+	}
+	err := walkPairs(&s.Components.Schemas, func(name string, n *yaml.Node) error {
 		var one schema
 		if err := n.Decode(&one); err != nil {
 			return err
@@ -166,47 +144,6 @@ func walkPairs(n *yaml.Node, each func(key string, value *yaml.Node) error) erro
 		}
 	}
 	return nil
-}
-
-func (d *docs) operation(s spec, method, path string, op operation) (operationView, error) {
-	v := operationView{
-		ID: op.OperationID, Method: method, Path: path, Summary: op.Summary, Description: op.Description, Scope: op.Scope,
-		TestKeysOnly: op.TestKeysOnly, Public: op.Scope == "",
-	}
-	for _, p := range op.Parameters {
-		if p.Ref != "" {
-			p = s.Components.Parameters[refName(p.Ref)]
-		}
-		kind, link := p.Schema.kind()
-		v.Parameters = append(v.Parameters, fieldView{Name: p.Name, Where: p.In, Kind: kind, Link: link, Description: p.Description, Required: p.Required})
-	}
-	if media, ok := op.RequestBody.Content["application/json"]; ok {
-		v.Body = refName(media.Schema.Ref)
-		for _, name := range slices.Sorted(maps.Keys(media.Examples)) {
-			var b, pretty bytes.Buffer
-			e := media.Examples[name]
-			if err := toJSON(&b, &e.Value); err != nil {
-				return v, err
-			}
-			if err := json.Indent(&pretty, b.Bytes(), "", "  "); err != nil {
-				return v, fmt.Errorf("example %s: %w", name, err)
-			}
-			v.Examples = append(v.Examples, exampleView{Title: e.Summary, Curl: fmt.Sprintf(
-				"curl %s%s \\\n  -H \"Authorization: Bearer $CONNECTLINK_API_KEY\" \\\n  -H 'Content-Type: application/json' \\\n  -d '%s'",
-				d.base(), path, pretty.String())})
-		}
-	}
-	err := walkPairs(&op.Responses, func(status string, n *yaml.Node) error {
-		var r struct{ Description string }
-		if err := n.Decode(&r); err != nil {
-			return err
-		}
-		if r.Description != "" {
-			v.Answers = append(v.Answers, answerView{status, r.Description})
-		}
-		return nil
-	})
-	return v, err
 }
 
 func (s schema) fields() ([]fieldView, error) {

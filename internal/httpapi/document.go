@@ -36,6 +36,8 @@ func toJSON(b *bytes.Buffer, n *yaml.Node) error {
 	switch n.Kind {
 	case yaml.DocumentNode:
 		return toJSON(b, n.Content[0])
+	case yaml.AliasNode:
+		return toJSON(b, n.Alias)
 	case yaml.MappingNode:
 		b.WriteByte('{')
 		for i := 0; i < len(n.Content); i += 2 {
@@ -94,16 +96,29 @@ type (
 		Info       struct{ Title, Summary, Description string }
 		Tags       []struct{ Name, Description string }
 		Paths      yaml.Node
+		Webhooks   yaml.Node
 		Components struct {
 			Parameters map[string]parameter
+			Examples   map[string]example
 			Schemas    yaml.Node
 		}
+	}
+	// example is written at its place, or once for several places.
+	example struct {
+		Ref     string `yaml:"$ref"`
+		Summary string
+		Value   yaml.Node
+	}
+	media struct {
+		Schema   schema
+		Examples map[string]example
 	}
 	parameter struct {
 		Ref         string `yaml:"$ref"`
 		Name, In    string
 		Description string
 		Required    bool
+		Example     string
 		Schema      schema
 	}
 	operation struct {
@@ -114,13 +129,7 @@ type (
 		TestKeysOnly         bool   `yaml:"x-test-keys-only"`
 		Parameters           []parameter
 		RequestBody          struct {
-			Content map[string]struct {
-				Schema   schema
-				Examples map[string]struct {
-					Summary string
-					Value   yaml.Node
-				}
-			}
+			Content map[string]media
 		} `yaml:"requestBody"`
 		Responses yaml.Node
 	}
