@@ -282,6 +282,12 @@ func hotQueries(newest invite.ID, user find.User, n int) []hotQuery {
 		{"list from the middle", list(func(f *find.Filter) { f.After = newest })},
 		{"list a user's", list(func(f *find.Filter) { f.User = user })},
 		{"list failed", list(func(f *find.Filter) { f.Status = []invite.Status{invite.Failed} })},
+		{"list bounced", list(func(f *find.Filter) { f.DeliveryStatus = []invite.DeliveryStatus{invite.Bounced, invite.Unknown} })},
+		{"list delivered", list(func(f *find.Filter) {
+			f.After, f.DeliveryStatus = newest, []invite.DeliveryStatus{invite.Delivered, invite.Queued}
+		})},
+		{"list by metadata", list(func(f *find.Filter) { f.Metadata = [][]seal.Hash{{address}, {address}} })},
+		{"list changed", list(func(f *find.Filter) { f.UpdatedAfter = newest.Time().Add(-time.Hour) })},
 		{"search by address", list(func(f *find.Filter) { f.Recipient = []seal.Hash{address} })},
 		{"claim", func(ctx context.Context, tx pgx.Tx) error {
 			return err2(queue.Claim(ctx, tx, queue.Want{Owner: 1, Lease: 8 * time.Second, Batch: 25, PerLane: 25}))

@@ -130,12 +130,15 @@ func (f filters) members() []string {
 func (f filters) filter(p *page) find.Filter {
 	out := find.Filter{
 		Place: p.by.Place, Limit: perPage, App: f.App, Channel: invite.Channel(f.Channel),
-		Reason: invite.Reason(f.Reason), Progress: invite.Progress(f.Progress), Expiring: f.Expiring != "",
+		Reason: invite.Reason(f.Reason), Expiring: f.Expiring != "",
 		Inviter:      find.InviterTerms(p.Box, p.by.Place, f.Inviter),
 		CreatedAfter: parseDay(f.Since), CreatedBefore: parseDay(f.Until),
 	}
 	if f.Status != "" {
 		out.Status = []invite.Status{invite.Status(f.Status)}
+	}
+	if f.Progress != "" {
+		out.Progress = []invite.Progress{invite.Progress(f.Progress)}
 	}
 	if since := p.frame.Now.Add(-windowDuration(f.Within)); f.Within != "" && f.Status == string(invite.Failed) {
 		out.FailedAfter = since

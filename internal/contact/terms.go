@@ -26,6 +26,8 @@ const (
 
 	TermInviter = "inviter" // the whole name of who asks; never a recipient's
 
+	TermMetadata = "metadata" // a pair of name and value; see MetadataTerm
+
 	TermUser     = "external_user_id"      // the product's id of the user, byte for byte
 	TermUserLock = "external_user_id.lock" // never stored
 )
@@ -67,6 +69,12 @@ func Terms(email, phone, name string) []Term {
 func InviterTerm(name string) (t Term, ok bool) {
 	words := NameWords(name)
 	return Term{TermInviter, strings.Join(words, " ")}, len(words) > 0
+}
+
+// MetadataTerm is what the invites with one pair of metadata are found by, byte for
+// byte. NUL separates name and value: neither of them can contain it.
+func MetadataTerm(name, value string) Term {
+	return Term{TermMetadata, name + "\x00" + value}
 }
 
 // fewestDigits a text must have to be looked up as a whole phone number.

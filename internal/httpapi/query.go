@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"strconv"
@@ -22,6 +23,8 @@ type params struct {
 	faults []invite.Fault
 	broken bool
 	inBody bool
+	// several and paired are the names that texts and pairs have read.
+	several, paired []string
 }
 
 func parseQuery(c echo.Context) *params {
@@ -49,7 +52,8 @@ func (q *params) done(known ...string) error {
 	slices.Sort(names)
 	for _, name := range names {
 		switch {
-		case !slices.Contains(known, name):
+		case slices.Contains(q.several, name):
+		case !slices.Contains(known, name) && !slices.Contains(q.paired, name):
 			q.unknown(name, known)
 		case len(q.values[name]) > 1:
 			q.add(name, invite.FaultDuplicate, "is given more than once")
@@ -89,6 +93,50 @@ func (q *params) chars(name string, limit int) string {
 		return ""
 	}
 	return v
+}
+
+// texts reads a parameter that may be repeated, up to most times.
+func (q *params) texts(name string, most, limit int) []string {
+	q.several = append(q.several, name)
+	list := q.values[name]
+	if len(list) > most {
+		q.add(name, invite.FaultTooLong, "at most %d values, these are %d", most, len(list))
+		return nil
+	}
+	for _, v := range list {
+		switch n := utf8.RuneCountInString(v); {
+		case v == "":
+			q.add(name, invite.FaultInvalid, "is empty; give a value or leave it out")
+		case n > limit:
+			q.add(name, invite.FaultTooLong, "at most %d characters, these are %d", limit, n)
+		}
+	}
+	return list
+}
+
+// pairs reads parameters such as metadata[ticket]=4711, up to most of them.
+func (q *params) pairs(name string, most, longestName, longestValue int) map[string]string {
+	out := make(map[string]string)
+	for _, given := range slices.Sorted(maps.Keys(q.values)) {
+		rest, begins := strings.CutPrefix(given, name+"[")
+		member, ends := strings.CutSuffix(rest, "]")
+		if !begins || !ends {
+			continue
+		}
+		q.paired = append(q.paired, given)
+		if n := utf8.RuneCountInString(member); n == 0 || n > longestName {
+			q.add(name, invite.FaultTooLong, "a name has 1 to %d characters", longestName)
+			continue
+		}
+		if n := utf8.RuneCountInString(q.values.Get(given)); n > longestValue {
+			q.add(given, invite.FaultTooLong, "a value has at most %d characters, this one has %d", longestValue, n)
+		}
+		out[member] = q.values.Get(given)
+	}
+	if len(out) > most {
+		q.add(name, invite.FaultTooLong, "at most %d pairs, these are %d", most, len(out))
+	}
+	return out
 }
 
 // words reads a comma-separated choice of several.

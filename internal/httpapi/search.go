@@ -13,18 +13,24 @@ import (
 
 // inviteSearch is the body of POST /v1/invites/search.
 type inviteSearch struct {
-	Limit          *int         `json:"limit"`
-	Cursor         string       `json:"cursor"`
-	Status         []string     `json:"status"`
-	Channel        *string      `json:"channel"`
-	App            *string      `json:"app"`
-	ExternalUserID *string      `json:"external_user_id"`
-	Recipient      *string      `json:"recipient"`
-	Created        createdRange `json:"created"`
-	Reason         *string      `json:"reason"`
+	Limit           *int              `json:"limit"`
+	Cursor          string            `json:"cursor"`
+	Status          []string          `json:"status"`
+	Progress        []string          `json:"progress"`
+	Channel         *string           `json:"channel"`
+	DeliveryStatus  []string          `json:"delivery_status"`
+	App             *string           `json:"app"`
+	ExternalUserID  *string           `json:"external_user_id"`
+	ExternalUserIDs []string          `json:"external_user_ids"`
+	Recipient       *string           `json:"recipient"`
+	Inviter         *string           `json:"inviter"`
+	Metadata        map[string]string `json:"metadata"`
+	Created         timeRange         `json:"created"`
+	Updated         timeRange         `json:"updated"`
+	Reason          *string           `json:"reason"`
 }
 
-type createdRange struct {
+type timeRange struct {
 	From  *string `json:"gte"`
 	Until *string `json:"lt"`
 }
@@ -47,19 +53,24 @@ func (a *api) searchInvites(c echo.Context) error {
 		return err
 	}
 	q.setPage(req.Limit, req.Cursor)
-	if req.Status != nil {
-		joined := strings.Join(req.Status, ",")
-		q.set("status", &joined)
-	}
-	if slices.ContainsFunc(req.Status, func(s string) bool { return strings.Contains(s, ",") }) {
-		q.add("status", invite.FaultInvalid, "each state is an item of its own")
-	}
+	q.setWords("status", req.Status)
+	q.setWords("progress", req.Progress)
+	q.setWords("delivery_status", req.DeliveryStatus)
 	q.set("channel", req.Channel)
 	q.set("app", req.App)
 	q.set("external_user_id", req.ExternalUserID)
+	for _, user := range req.ExternalUserIDs {
+		q.values.Add("external_user_id", user)
+	}
 	q.set("recipient", req.Recipient)
+	q.set("inviter", req.Inviter)
+	for name, value := range req.Metadata {
+		q.set("metadata["+name+"]", &value)
+	}
 	q.set("created[gte]", req.Created.From)
 	q.set("created[lt]", req.Created.Until)
+	q.set("updated[gte]", req.Updated.From)
+	q.set("updated[lt]", req.Updated.Until)
 	q.set("reason", req.Reason)
 	return a.listInvites(c, q)
 }
@@ -97,6 +108,18 @@ func (q *params) set(name string, value *string) {
 	if value != nil {
 		q.values.Set(name, *value)
 	}
+}
+
+// setWords sets a choice of several; nil is not given.
+func (q *params) setWords(name string, words []string) {
+	if words == nil {
+		return
+	}
+	if slices.ContainsFunc(words, func(w string) bool { return strings.Contains(w, ",") }) {
+		q.add(name, invite.FaultInvalid, "each state is an item of its own")
+	}
+	joined := strings.Join(words, ",")
+	q.set(name, &joined)
 }
 
 func (q *params) setPage(limit *int, cursor string) {

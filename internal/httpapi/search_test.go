@@ -16,8 +16,9 @@ func TestF09SearchByBodyAnswersAsTheQueryDoes(t *testing.T) {
 	var ids []string
 	for i := range 5 {
 		ids = append(ids, w.create(t, w.key, fmt.Sprintf(
-			`{"external_user_id":"user%d@customer.example","app":"%s","channel":"%s","recipient":{"email":"p%d@customer.example","phone":"+1202555010%d"}}`,
-			i%2, []string{"slack", "google_sheets"}[i%2], []string{"email", "sms", "link"}[i%3], i%4, i%4)))
+			`{"external_user_id":"user%d@customer.example","app":"%s","channel":"%s","recipient":{"email":"p%d@customer.example","phone":"+1202555010%d"},
+			"inviter":{"name":"Sam Rivera %d"},"metadata":{"ticket":"%d","a[b]":"x,y"}}`,
+			i%2, []string{"slack", "google_sheets"}[i%2], []string{"email", "sms", "link"}[i%3], i%4, i%4, i%2, i%3)))
 	}
 	w.create(t, w.other, byEmail)
 	w.call(t, w.key, "POST", "/v1/invites/"+ids[4]+"/revoke", "")
@@ -32,13 +33,26 @@ func TestF09SearchByBodyAnswersAsTheQueryDoes(t *testing.T) {
 		`{"status":["active","revoked"]}`: {"status=active,revoked", 5},
 		`{"channel":"sms"}`:               {"channel=sms", 2},
 		`{"app":"google_sheets"}`:         {"app=google_sheets", 2},
-		`{"external_user_id":"user0@customer.example"}`: {"external_user_id=user0@customer.example", 3},
-		`{"recipient":"P0@Customer.example"}`:           {"recipient=P0@Customer.example", 2},
-		`{"recipient":"+12025550101"}`:                  {"recipient=%2B12025550101", 1},
-		`{"recipient":"nobody@x.example"}`:              {"recipient=nobody@x.example", 0},
-		`{"created":{"gte":"2020-01-01"}}`:              {"created[gte]=2020-01-01", 5},
-		`{"created":{"lt":"2020-01-01T00:00:00Z"}}`:     {"created[lt]=2020-01-01T00:00:00Z", 0},
-		`{"reason":"address_not_found"}`:                {"reason=address_not_found", 0},
+		`{"external_user_id":"user0@customer.example"}`:                             {"external_user_id=user0@customer.example", 3},
+		`{"recipient":"P0@Customer.example"}`:                                       {"recipient=P0@Customer.example", 2},
+		`{"recipient":"+12025550101"}`:                                              {"recipient=%2B12025550101", 1},
+		`{"recipient":"nobody@x.example"}`:                                          {"recipient=nobody@x.example", 0},
+		`{"created":{"gte":"2020-01-01"}}`:                                          {"created[gte]=2020-01-01", 5},
+		`{"created":{"lt":"2020-01-01T00:00:00Z"}}`:                                 {"created[lt]=2020-01-01T00:00:00Z", 0},
+		`{"reason":"address_not_found"}`:                                            {"reason=address_not_found", 0},
+		`{"progress":["none","visited"]}`:                                           {"progress=none,visited", 5},
+		`{"progress":["connect_failed"]}`:                                           {"progress=connect_failed", 0},
+		`{"delivery_status":["queued","sending"]}`:                                  {"delivery_status=queued,sending", 3},
+		`{"delivery_status":["canceled"]}`:                                          {"delivery_status=canceled", 1},
+		`{"inviter":"sam RIVERA 1"}`:                                                {"inviter=sam+RIVERA+1", 2},
+		`{"metadata":{"ticket":"0"}}`:                                               {"metadata[ticket]=0", 2},
+		`{"metadata":{"ticket":"0","a[b]":"x,y"}}`:                                  {"metadata[ticket]=0&metadata%5Ba%5Bb%5D%5D=x,y", 2},
+		`{"metadata":{"ticket":"00"}}`:                                              {"metadata[ticket]=00", 0},
+		`{"metadata":{}}`:                                                           {"", 5},
+		`{"updated":{"gte":"2020-01-01"}}`:                                          {"updated[gte]=2020-01-01", 5},
+		`{"updated":{"lt":"2020-01-01"}}`:                                           {"updated[lt]=2020-01-01", 0},
+		`{"external_user_ids":["user0@customer.example","user1@customer.example"]}`: {"external_user_id=user0@customer.example&external_user_id=user1@customer.example", 5},
+		`{"external_user_id":"user0@customer.example","external_user_ids":["x"]}`:   {"external_user_id=x&external_user_id=user0@customer.example", 3},
 		`{"limit":2}`:                                   {"limit=2", 2},
 		`{"limit":2,"cursor":"` + ids[2] + `"}`:         {"limit=2&cursor=" + ids[2], 2},
 		`{"limit":100,"channel":"email","app":"slack"}`: {"limit=100&channel=email&app=slack", 1},
@@ -85,6 +99,13 @@ func TestF09SearchByBodyRefusesFaultsWithTheirPlace(t *testing.T) {
 		`{"created":{"gte":""}}`: "/created/gte", `{"app":""}`: "/app", `{"channel":""}`: "/channel", `{"reason":""}`: "/reason",
 		`{"stauts":["active"]}`: "/stauts", `{"limit":1,"limit":2}`: "/limit", `{"app":"` + strings.Repeat("x", 101) + `"}`: "/app",
 		`{"external_user_id":"` + strings.Repeat("x", 251) + `"}`: "/external_user_id",
+		`{"progress":["seen"]}`:                                   "/progress", `{"delivery_status":["lost"]}`: "/delivery_status", `{"delivery_status":["queued,sent"]}`: "/delivery_status",
+		`{"external_user_ids":[""]}`: "/external_user_id", `{"external_user_ids":["x",null]}`: "/external_user_ids/1", `{"inviter":"!?"}`: "/inviter",
+		`{"external_user_ids":["` + strings.Repeat(`x","`, 50) + `x"]}`: "/external_user_id",
+		`{"metadata":{"":"x"}}`: "/metadata", `{"metadata":{"k":""}}`: "/metadata/k", `{"metadata":{"k":7}}`: "/metadata/k",
+		`{"metadata":{"` + strings.Repeat("k", 41) + `":"x"}}`: "/metadata", `{"metadata":{"k":"` + strings.Repeat("x", 501) + `"}}`: "/metadata/k",
+		`{"metadata":{"1":"x","2":"x","3":"x","4":"x","5":"x","6":"x","7":"x","8":"x","9":"x","10":"x","11":"x"}}`: "/metadata",
+		`{"updated":{"gte":"monday"}}`: "/updated/gte", `{"updated":{"gt":"2020-01-01"}}`: "/updated/gt",
 	} {
 		r := w.call(t, w.key, "POST", "/v1/invites/search", body)
 		if r.status != 422 || r.at(t, "errors.0.pointer") != pointer {

@@ -95,8 +95,12 @@ const (
 	maxReason   = 200
 	maxNote     = 140
 	maxMetadata = 50
-	maxMetaKey  = 40
-	maxMetaText = 500
+)
+
+// Limits of a name and a value of metadata, in characters.
+const (
+	MaxMetaKey  = 40
+	MaxMetaText = 500
 )
 
 // order is a CreateRequest after validation: parsed, normalised, complete.

@@ -328,11 +328,11 @@ func metadata(f *faults, m map[string]string) map[string]string {
 	}
 	for _, k := range slices.Sorted(maps.Keys(m)) {
 		pointer := "/metadata/" + strings.ReplaceAll(strings.ReplaceAll(k, "~", "~0"), "/", "~1")
-		if n := utf8.RuneCountInString(k); n == 0 || n > maxMetaKey {
-			f.add(pointer, invite.FaultTooLong, "a key has 1 to %d characters", maxMetaKey)
+		if n := utf8.RuneCountInString(k); n == 0 || n > MaxMetaKey {
+			f.add(pointer, invite.FaultTooLong, "a key has 1 to %d characters", MaxMetaKey)
 		}
-		if utf8.RuneCountInString(m[k]) > maxMetaText {
-			f.add(pointer, invite.FaultTooLong, "a value has at most %d characters", maxMetaText)
+		if utf8.RuneCountInString(m[k]) > MaxMetaText {
+			f.add(pointer, invite.FaultTooLong, "a value has at most %d characters", MaxMetaText)
 		}
 	}
 	return m

@@ -12,6 +12,7 @@ import (
 // How many invites are looked at for one page, at most.
 const (
 	walked = 15_000 // along the list itself, where neighbours lie together
+	joined = 5_000  // along the list, with a look at the latest message of each
 	probed = 2_500  // one by one, as an index of something rarer names them
 )
 
@@ -53,42 +54,87 @@ func rare(s invite.Status) bool {
 	return s == invite.Failed || s == invite.Pending || s == invite.Scheduled || s == invite.Revoked
 }
 
+// troubled are the states of messages that have an index of their own, which no
+// invite enters whose messages go well.
+func troubled(s invite.DeliveryStatus) bool {
+	switch s {
+	case invite.Deferred, invite.Bounced, invite.Undelivered, invite.Rejected, invite.Suppressed, invite.Complained, invite.Canceled, invite.Unknown:
+		return true
+	default:
+		return false
+	}
+}
+
+func allTroubled(states []invite.DeliveryStatus) bool {
+	for _, s := range states {
+		if !troubled(s) {
+			return false
+		}
+	}
+	return len(states) > 0
+}
+
 // candidates is a SELECT of ids, and how many it gives at most; 0 where it
 // gives all there are, few as they are by nature.
 func (l *listing) candidates() (sql string, most int) {
 	f := l.f
-	ids := func(column, from, where string) string {
-		return fmt.Sprintf(`SELECT %s AS id FROM %s WHERE %s%s ORDER BY id %s LIMIT %d`, column, from, where, l.bounds(strings.TrimPrefix(column, "DISTINCT ")), l.order(), probed)
-	}
-	// One walk per live key, each of them in the order of the index.
-	byTerm := func(hashes []seal.Hash) string {
-		walks := make([]string, 0, len(hashes))
-		for _, h := range hashes {
-			walks = append(walks, "("+ids("invite_id", "search_terms", "hash = "+l.arg(h))+")")
-		}
-		return fmt.Sprintf(`SELECT id FROM (%s) w ORDER BY id %s LIMIT %d`, strings.Join(walks, " UNION ALL "), l.order(), probed)
-	}
 	switch {
 	case !f.FailedAfter.IsZero():
 		return l.failures("type IN ("+notArrived+")", f.FailedAfter), 0
 	case !f.ConnectFailedAfter.IsZero():
 		return l.failures("type = 'connect_failed'", f.ConnectFailedAfter), 0
 	case len(f.Recipient) > 0:
-		return byTerm(f.Recipient), probed
+		return l.byTerm(f.Recipient), probed
 	case f.User.isSet():
-		return ids("id", f.User.table(l.arg)+" i", l.scope()), probed
+		return l.ids("id", f.User.table(l.arg)+" i", l.scope()), probed
+	case len(f.Metadata) > 0:
+		return l.byTerm(f.Metadata[0]), probed
 	case f.Expiring:
 		return fmt.Sprintf(`SELECT id FROM (%s) soonest WHERE %s AND %s%s ORDER BY id %s`, soonest(), l.scope(), unopened, l.bounds("id"), l.order()), 0
-	case f.Progress == invite.ConnectFailed:
-		return ids("DISTINCT invite_id", "events", l.scope()+" AND type = 'connect_failed'"), probed
+	case len(f.Progress) == 1 && f.Progress[0] == invite.ConnectFailed:
+		return l.ids("DISTINCT invite_id", "events", l.scope()+" AND type = 'connect_failed'"), probed
 	case f.Reason != "":
-		return ids("DISTINCT invite_id", "deliveries", l.scope()+" AND reason <> '' AND reason = "+l.arg(string(f.Reason))), probed
+		return l.ids("DISTINCT invite_id", "deliveries", l.scope()+" AND reason <> '' AND reason = "+l.arg(string(f.Reason))), probed
+	case allTroubled(f.DeliveryStatus):
+		return l.byDelivery(), probed
 	case len(f.Status) == 1 && rare(f.Status[0]):
-		return ids("id", "invites", l.scope()+" AND status = '"+string(f.Status[0])+"'"), probed
+		return l.ids("id", "invites", l.scope()+" AND status = '"+string(f.Status[0])+"'"), probed
 	case len(f.Inviter) > 0:
-		return byTerm(f.Inviter), probed
+		return l.byTerm(f.Inviter), probed
 	}
-	return fmt.Sprintf(`SELECT id FROM invites WHERE %s%s ORDER BY id %s LIMIT %d`, l.scope(), l.bounds("id"), l.order(), walked), walked
+	most = walked
+	if len(f.DeliveryStatus) > 0 {
+		most = joined
+	}
+	return fmt.Sprintf(`SELECT id FROM invites WHERE %s%s ORDER BY id %s LIMIT %d`, l.scope(), l.bounds("id"), l.order(), most), most
+}
+
+// ids is a SELECT of up to probed ids, in the order of the list.
+func (l *listing) ids(column, from, where string) string {
+	return fmt.Sprintf(`SELECT %s AS id FROM %s WHERE %s%s ORDER BY id %s LIMIT %d`, column, from, where, l.bounds(strings.TrimPrefix(column, "DISTINCT ")), l.order(), probed)
+}
+
+// byTerm merges one walk per live key, each of them in the order of the index.
+func (l *listing) byTerm(hashes []seal.Hash) string {
+	walks := make([]string, 0, len(hashes))
+	for _, h := range hashes {
+		walks = append(walks, "("+l.ids("invite_id", "search_terms", "hash = "+l.arg(h))+")")
+	}
+	return l.merged("id", walks)
+}
+
+// byDelivery merges one walk per state of messages. Two messages of one invite may
+// be in two of the states.
+func (l *listing) byDelivery() string {
+	walks := make([]string, 0, len(l.f.DeliveryStatus))
+	for _, s := range l.f.DeliveryStatus {
+		walks = append(walks, "("+l.ids("DISTINCT invite_id", "deliveries", l.scope()+" AND status = '"+string(s)+"'")+")")
+	}
+	return l.merged("DISTINCT id", walks)
+}
+
+func (l *listing) merged(id string, walks []string) string {
+	return fmt.Sprintf(`SELECT %s FROM (%s) w ORDER BY id %s LIMIT %d`, id, strings.Join(walks, " UNION ALL "), l.order(), probed)
 }
 
 // notArrived are the events by which an invite comes to be failed, as constants:
@@ -123,6 +169,9 @@ func (l *listing) bounds(column string) string {
 	if !l.f.CreatedBefore.IsZero() {
 		add("<", invite.From[invite.ID](l.f.CreatedBefore.Add(clockSlack)))
 	}
+	if !l.f.UpdatedBefore.IsZero() { // none is updated before it is made
+		add("<", invite.From[invite.ID](l.f.UpdatedBefore.Add(clockSlack)))
+	}
 	return b.String()
 }
 
@@ -141,7 +190,7 @@ func (l *listing) count() string {
 // source is where the rows come from, and the column that they are ordered by.
 func (l *listing) source() (source, key string) {
 	sql, most := l.candidates()
-	if most == walked {
+	if most == walked || most == joined {
 		// The list's own rows; looking each up by its id would be twice the work.
 		source, key = "("+strings.Replace(sql, "SELECT id", "SELECT *", 1)+") i", "i.id"
 	} else {
@@ -181,8 +230,14 @@ func (l *listing) where() string {
 		// Of the latest message, as the joined one is; asked before anything is joined.
 		add("(SELECT reason FROM deliveries WHERE invite_id = i.id AND kind <> 'passcode' ORDER BY number DESC LIMIT 1) = ", string(f.Reason), "")
 	}
-	if f.Progress != "" {
-		add("i.progress = ", string(f.Progress), "")
+	for _, pair := range f.Metadata {
+		add("(SELECT true FROM search_terms WHERE invite_id = i.id AND hash = ANY(", pair, ") LIMIT 1)")
+	}
+	if len(f.DeliveryStatus) > 0 {
+		add("(SELECT status FROM deliveries WHERE invite_id = i.id AND kind <> 'passcode' ORDER BY number DESC LIMIT 1) = ANY(", f.DeliveryStatus, ")")
+	}
+	if len(f.Progress) > 0 {
+		add("i.progress = ANY(", f.Progress, ")")
 	}
 	if f.Expiring {
 		cond = append(cond, "i.wiped_at IS NULL AND i.gives_up_at > now() AND i.gives_up_at < now() + interval '1 hour' AND i.status IN ('active', 'pending') AND i.progress = 'none'")
@@ -192,6 +247,12 @@ func (l *listing) where() string {
 	}
 	if !f.CreatedBefore.IsZero() {
 		add("i.created_at < ", f.CreatedBefore, "")
+	}
+	if !f.UpdatedAfter.IsZero() {
+		add("i.updated_at >= ", f.UpdatedAfter, "")
+	}
+	if !f.UpdatedBefore.IsZero() {
+		add("i.updated_at < ", f.UpdatedBefore, "")
 	}
 	return strings.Join(cond, " AND ")
 }

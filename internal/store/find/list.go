@@ -24,9 +24,13 @@ type Filter struct {
 	User      User
 	Recipient []seal.Hash // of the whole address, one per live key
 	Inviter   []seal.Hash // of the whole name, one per live key
-	Reason    invite.Reason
-	Progress  invite.Progress
-	Expiring  bool // ends within ExpiringWindow, and was not opened
+	// Metadata are pairs that all must be there, each as the hashes of MetadataTerms.
+	Metadata [][]seal.Hash
+	Reason   invite.Reason // of the latest message
+	// DeliveryStatus are the states that the latest message may have.
+	DeliveryStatus []invite.DeliveryStatus
+	Progress       []invite.Progress
+	Expiring       bool // ends within ExpiringWindow, and was not opened
 	// FailedAfter selects the invites of which no message arrived and whose last
 	// failure is later. ConnectFailedAfter does so for failed connections. At most
 	// one of the two is given.
@@ -34,6 +38,8 @@ type Filter struct {
 	ConnectFailedAfter time.Time
 	CreatedAfter       time.Time
 	CreatedBefore      time.Time
+	UpdatedAfter       time.Time
+	UpdatedBefore      time.Time
 	After              invite.ID // keyset: only invites older than this one
 	Before             invite.ID // keyset, the other way: the page just newer than this one
 	Limit              int

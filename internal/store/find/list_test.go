@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/store/find"
 	"github.com/connectlink/connectlink/internal/store/ledger"
 )
@@ -229,6 +230,21 @@ func TestWhatIsRareIsLookedForInStretches(t *testing.T) {
 	if steps != 3 {
 		t.Errorf("the newest is reached in %d steps", steps)
 	}
+	// The latest message of each invite is a look-up more, so the stretches are shorter.
+	f = find.Filter{Place: first.Place, DeliveryStatus: []invite.DeliveryStatus{invite.Delivered}, Limit: 5}
+	for steps = 1; ; steps++ {
+		page, next, err := find.List(t.Context(), a.db, f)
+		if err != nil || len(page) > 0 {
+			t.Fatalf("%d delivered, %v", len(page), err)
+		}
+		if next.IsZero() {
+			break
+		}
+		f.After = next
+	}
+	if steps != 9 {
+		t.Errorf("no delivered message is found in %d steps, want 9 of at most 5,000 each", steps)
+	}
 	// A date is a place in the list, not a reason to walk there.
 	page, next, err := find.List(t.Context(), a.db, find.Filter{Place: invite.Place{Project: "default"}, App: "airtable", CreatedBefore: at.Add(10 * time.Millisecond), Limit: 5})
 	if err != nil || len(page)+len(next.String()) == 0 {
@@ -241,16 +257,21 @@ func TestWhatIsRareIsLookedForInStretches(t *testing.T) {
 }
 
 // Every filter by itself and every pair of filters lists exactly what fits,
-// from whichever end the list is read, in pages of one.
+// from whichever end the list is read, in small pages.
 func TestFiltersListWhatFitsAloneAndTogether(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
 	var all []stored
+	plans := []string{"pro", "free"}
+	pairs := func(m map[string]string) [][]seal.Hash {
+		return find.MetadataTerms(a.box, invite.Place{Project: "default"}, m)
+	}
 	for i := range 8 {
 		p := person{user: "user-" + strconv.Itoa(i%2), email: "pat" + strconv.Itoa(i%3) + "@customer.example"}
 		if i%2 == 0 {
 			p.inviter = "Sam  RIVERA"
 		}
+		p.metadata = map[string]string{"ticket": "t" + strconv.Itoa(i%3), "plan": plans[i%2]}
 		s := a.add(p)
 		if i%4 > 1 {
 			a.bounced(s, invite.MailboxUnavailable)
@@ -265,6 +286,8 @@ func TestFiltersListWhatFitsAloneAndTogether(t *testing.T) {
 	}
 	a.append(a.bounced(a.add(person{livemode: true, email: "pat@customer.example", inviter: "Sam Rivera"}), invite.MailboxUnavailable).id, invite.Event{Type: invite.EventConnectFailed})
 	a.exec(`UPDATE invites SET gives_up_at = now() + interval '20 minutes' WHERE id = ANY($1)`, []invite.ID{all[0].id, all[4].id, all[5].id})
+	changed := time.Now().Add(time.Hour)
+	a.exec(`UPDATE invites SET updated_at = $2 WHERE id = ANY($1)`, []invite.ID{all[6].id, all[7].id}, changed)
 	filters := []struct {
 		name, field string // of the filters of one field the last counts
 		set         func(*find.Filter)
@@ -282,15 +305,34 @@ func TestFiltersListWhatFitsAloneAndTogether(t *testing.T) {
 			f.Inviter = find.InviterTerms(a.box, invite.Place{Project: "default"}, "sam rivera")
 		}, func(i int) bool { return i%2 == 0 }},
 		{"reason", "reason", func(f *find.Filter) { f.Reason = invite.MailboxUnavailable }, func(i int) bool { return i%4 > 1 }},
-		{"connect failed", "progress", func(f *find.Filter) { f.Progress = invite.ConnectFailed }, func(i int) bool { return i%4 == 1 }},
-		{"not opened", "progress", func(f *find.Filter) { f.Progress = invite.NotOpened }, func(i int) bool { return i%4 != 1 }},
+		{"connect failed", "progress", func(f *find.Filter) { f.Progress = []invite.Progress{invite.ConnectFailed} }, func(i int) bool { return i%4 == 1 }},
+		{"not opened", "progress", func(f *find.Filter) { f.Progress = []invite.Progress{invite.NotOpened, invite.Visited} }, func(i int) bool { return i%4 != 1 }},
 		{"expiring", "expiring", func(f *find.Filter) { f.Expiring = true }, func(i int) bool { return i == 0 || i == 4 }},
 		{"since", "since", func(f *find.Filter) { f.CreatedAfter = a.madeAt(all[3].id) }, func(i int) bool { return i >= 3 }},
 		{"until", "until", func(f *find.Filter) { f.CreatedBefore = a.madeAt(all[6].id) }, func(i int) bool { return i < 6 }},
+		{"bounced", "delivery", func(f *find.Filter) {
+			f.DeliveryStatus = []invite.DeliveryStatus{invite.Bounced, invite.Unknown}
+		}, func(i int) bool { return i%4 > 1 }},
+		{"queued or bounced", "delivery", func(f *find.Filter) {
+			f.DeliveryStatus = []invite.DeliveryStatus{invite.Queued, invite.Bounced}
+		}, func(int) bool { return true }},
+		{"users", "user", func(f *find.Filter) {
+			f.User = find.NewUser(a.box, invite.Place{Project: "default"}, "user-0", "user-7", "user-1")
+		}, func(int) bool { return true }},
+		{"ticket", "metadata", func(f *find.Filter) { f.Metadata = pairs(map[string]string{"ticket": "t1"}) }, func(i int) bool { return i%3 == 1 }},
+		{"ticket and plan", "metadata", func(f *find.Filter) {
+			f.Metadata = pairs(map[string]string{"ticket": "t1", "plan": "pro"})
+		}, func(i int) bool { return i == 4 }},
+		{"changed", "changed", func(f *find.Filter) { f.UpdatedAfter = changed }, func(i int) bool { return i > 5 }},
+		{"unchanged", "unchanged", func(f *find.Filter) { f.UpdatedBefore = changed }, func(i int) bool { return i <= 5 }},
 	}
-	for _, one := range filters {
-		for _, other := range filters {
+	const inPagesOfOne = 13 // the others in larger pages, for the test's time
+	for n, one := range filters {
+		for m, other := range filters {
 			f := find.Filter{Place: invite.Place{Project: "default"}, Limit: 1}
+			if max(n, m) >= inPagesOfOne {
+				f.Limit = 4
+			}
 			one.set(&f)
 			other.set(&f)
 			var want []string
@@ -333,6 +375,9 @@ func (a *archive) walk(f find.Filter, on func(*find.Filter, invite.ID)) (names [
 		page, next, err := find.List(a.t.Context(), a.db, f)
 		if err != nil {
 			a.t.Fatal(err)
+		}
+		if !f.Before.IsZero() {
+			slices.Reverse(page) // a page has the newest first
 		}
 		for _, inv := range page {
 			names = append(names, inv.ID.String())

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -261,6 +262,17 @@ func InviterTerms(box *seal.Box, place invite.Place, name string) []seal.Hash {
 		return nil
 	}
 	return box.Hashes(t.Kind, t.Parts(place)...)
+}
+
+// MetadataTerms are the hashes of each pair of name and value, in the order of the
+// names and one per live key, by which invites with the pair are listed.
+func MetadataTerms(box *seal.Box, place invite.Place, pairs map[string]string) [][]seal.Hash {
+	out := make([][]seal.Hash, 0, len(pairs))
+	for _, name := range slices.Sorted(maps.Keys(pairs)) {
+		t := contact.MetadataTerm(name, pairs[name])
+		out = append(out, box.Hashes(t.Kind, t.Parts(place)...))
+	}
+	return out
 }
 
 // load reads the hits, newest first. Project and mode are checked again: every

@@ -57,6 +57,7 @@ type person struct {
 	sealed             bool // store user sealed
 	email, phone, name string
 	request, inviter   string
+	metadata           map[string]string
 }
 
 type stored struct {
@@ -86,7 +87,7 @@ func (a *archive) add(p person) stored {
 		}
 		return b
 	}
-	content := invite.Content{Recipient: r, Inviter: p.inviter}
+	content := invite.Content{Recipient: r, Inviter: p.inviter, Metadata: p.metadata}
 	plain, err := json.Marshal(content)
 	if err != nil {
 		a.t.Fatal(err)

@@ -3,6 +3,7 @@ package find
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/jackc/pgx/v5"
@@ -13,21 +14,25 @@ import (
 	"github.com/connectlink/connectlink/internal/store/userid"
 )
 
-// User is an external user of one project and mode, for look-ups of the user's
-// invites. Postgres gets keyed hashes of the id and never the id: products use
+// User is one external user of a project and mode, or several, for look-ups of
+// their invites. Postgres gets keyed hashes of the id and never the id: products use
 // email addresses and phone numbers as ids, and parameters of statements stand
 // in the database's logs and statistics views.
 type User struct {
 	invite.Place
 
-	id       string
-	hashes   []seal.Hash // one per live key
+	ids      []string
+	hashes   []seal.Hash // of each id, one per live key
 	unhashed []invite.ID // of invites without a hash; known once resolved
 }
 
-// NewUser makes a User of the product's id, byte for byte.
-func NewUser(box *seal.Box, place invite.Place, externalUserID string) User {
-	return User{Place: place, id: externalUserID, hashes: userid.Hashes(box, place, externalUserID)}
+// NewUser makes a User of the product's ids, byte for byte.
+func NewUser(box *seal.Box, place invite.Place, externalUserIDs ...string) User {
+	u := User{Place: place, ids: externalUserIDs}
+	for _, id := range externalUserIDs {
+		u.hashes = append(u.hashes, userid.Hashes(box, place, id)...)
+	}
+	return u
 }
 
 func (u User) isSet() bool { return len(u.hashes) > 0 }
@@ -47,7 +52,7 @@ func (u User) resolve(ctx context.Context, db postgres.DB, narrowed string) (Use
 	var user string
 	u.unhashed = nil
 	_, err := pgx.ForEachRow(rows, []any{&id, &user}, func() error {
-		if user == u.id {
+		if slices.Contains(u.ids, user) {
 			u.unhashed = append(u.unhashed, id)
 		}
 		return nil

@@ -12,6 +12,9 @@ func Terms(box *seal.Box, place invite.Place, c invite.Content) []seal.Hash {
 	if t, ok := contact.InviterTerm(c.Inviter); ok {
 		terms = append(terms, t)
 	}
+	for name, value := range c.Metadata {
+		terms = append(terms, contact.MetadataTerm(name, value))
+	}
 	out := make([]seal.Hash, 0, len(terms))
 	for _, t := range terms {
 		out = append(out, box.Hash(t.Kind, t.Parts(place)...))
