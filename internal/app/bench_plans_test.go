@@ -160,6 +160,9 @@ SELECT sha256(('a' || n)::bytea), pg_temp.uid(n, 1), pg_temp.uid(1, 9), now() FR
 INSERT INTO redactions (invite_id, attempt_id, project_id, livemode, next_at, redacted_at, created_at)
 SELECT pg_temp.uid(n, 1), pg_temp.uid(n, 4), 'default', false, CASE WHEN n > %[1]d - 1000 THEN now() + (n %% 100 - 50) * interval '1 minute' END, now(), pg_temp.at(n)
 FROM generate_series(1, %[1]d) n;
+INSERT INTO public_events (id, xact, project_id, livemode, type, invite_id, sequence, body, created_at)
+SELECT pg_temp.uid(n, 8), '1', 'default', false, CASE WHEN n %% 3 = 0 THEN 'invite.connected' ELSE 'invite.expired' END, pg_temp.uid(n, 1), 3, '\x5a', pg_temp.at(n)
+FROM generate_series(1, %[1]d) n;
 -- Published events: River keeps completed jobs for a day, and 300 wait.
 CREATE FUNCTION pg_temp.idtext(prefix text, id uuid) RETURNS text LANGUAGE sql STABLE AS $$ SELECT prefix || string_agg(substr('0123456789abcdefghijklmnopqrstuv',
 	substring(('x' || replace(id::text, '-', ''))::bit(128) || B'00' FROM i * 5 + 1 FOR 5)::int + 1, 1), '' ORDER BY i) FROM generate_series(0, 25) i $$;

@@ -16,12 +16,17 @@ import (
 
 // follow hands on what follows from events, in the transaction that records
 // them: the product is told, and addresses are blocked.
-func (a *App) follow(ctx context.Context, tx pgx.Tx, applied ledger.Applied) error {
-	if err := a.outbox.Enqueue(ctx, tx, applied); err != nil {
+func (a *App) follow(ctx context.Context, tx pgx.Tx, applied ...ledger.Applied) error {
+	if err := a.outbox.Enqueue(ctx, tx, applied...); err != nil {
 		return err
 	}
-	a.tell(tx, applied)
-	return a.suppress.Note(ctx, tx, applied)
+	for _, one := range applied {
+		a.tell(tx, one)
+		if err := a.suppress.Note(ctx, tx, one); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // textSenders are what a project's texts come from; opt-outs are said to them.

@@ -167,6 +167,12 @@ func playAll(p *product) {
 			p.t.Errorf("%s: %d %v", path, status, out)
 		}
 	}
+	hooks := p.scoped(access.Webhooks)
+	for _, query := range []string{"", "?types=invite.connected", "?invite=" + ids[0], "?external_user_id=user+of+plans+1", "?created[gte]=2020-01-01&created[lt]=2100-01-01"} {
+		if status, _, out := hooks.call(http.MethodGet, "/v1/events"+query, nil); status != http.StatusOK {
+			p.t.Errorf("/v1/events%s: %d %v", query, status, out)
+		}
+	}
 	p.call(http.MethodPost, "/v1/invites/"+ids[8]+"/resend", object{})
 	p.call(http.MethodPost, "/v1/invites/"+ids[2]+"/revoke", object{})
 	v := p.staff(access.RoleAdmin)
@@ -232,7 +238,7 @@ func readPlans(t *testing.T, file string, from int64) []plan {
 func grow() []string {
 	return []string{
 		"invites", "connect_links", "deliveries", "attempts", "codes", "events", "search_terms", "idempotency", "callbacks", "unmatched",
-		"client_tokens", "redactions", "suppressions", "seen", "river_job",
+		"client_tokens", "redactions", "suppressions", "seen", "river_job", "public_events",
 	}
 }
 

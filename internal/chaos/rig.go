@@ -103,7 +103,7 @@ func (r Rig) Params() (dispatch.Params, error) {
 		Passing: r.Passing,
 		// The sink counts messages; suppressions and events have no part in it.
 		BlockKeys: func(invite.Place, invite.Channel, string) []seal.Hash { return nil },
-		Publish:   func(context.Context, pgx.Tx, ledger.Applied) error { return nil },
+		Publish:   func(context.Context, pgx.Tx, ...ledger.Applied) error { return nil },
 		CallbackURL: func(place invite.Place, provider, inv, attempt string) string {
 			return PublicURL + "/hooks/" + provider + "/" + place.Project + "/test/" + inv + "/" + attempt
 		},

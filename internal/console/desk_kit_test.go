@@ -40,7 +40,7 @@ var builtInTexts = sync.OnceValues(func() (*message.Renderer, error) { return me
 // here: what needs a mint is tested against a whole process in package app.
 func (s *site) desk(box *seal.Box, p *console.Params) {
 	s.t.Helper()
-	publish := func(context.Context, pgx.Tx, ledger.Applied) error { return nil }
+	publish := func(context.Context, pgx.Tx, ...ledger.Applied) error { return nil }
 	project := func(id string) (config.Project, bool) {
 		for _, pr := range p.Projects {
 			if pr.ID == id {
@@ -81,7 +81,7 @@ func erasing(db *pgxpool.Pool, box *seal.Box) erase.Params {
 		Senders:  func(invite.Place) []string { return nil },
 		Redactor: func(string, invite.Place) (provider.Redactor, bool) { return nil, false },
 		Keep:     func(string) time.Duration { return config.DefaultRetention },
-		Publish:  func(context.Context, pgx.Tx, ledger.Applied) error { return nil },
+		Publish:  func(context.Context, pgx.Tx, ...ledger.Applied) error { return nil },
 		Later:    func(context.Context, pgx.Tx, []invite.ID) error { return nil },
 	}
 }

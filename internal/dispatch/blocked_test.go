@@ -2,6 +2,7 @@ package dispatch_test
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 	"testing"
 
@@ -45,9 +46,9 @@ func TestAnAddressBlockedWhileItsMessageWaitsIsNotWrittenTo(t *testing.T) {
 			}
 			return keys
 		}
-		p.Publish = func(_ context.Context, _ pgx.Tx, a ledger.Applied) error {
-			for _, e := range a.Effects {
-				if e == invite.EffectPublishDeliveryFailed {
+		p.Publish = func(_ context.Context, _ pgx.Tx, applied ...ledger.Applied) error {
+			for _, a := range applied {
+				if slices.Contains(a.Effects, invite.EffectPublishDeliveryFailed) {
 					told.Add(1)
 				}
 			}

@@ -51,7 +51,7 @@ type Params struct {
 	// BlockKeys are the keys under which a suppression of an address would be stored.
 	BlockKeys func(place invite.Place, ch invite.Channel, address string) []seal.Hash
 	// Publish hands on what follows from events, in the transaction that records them.
-	Publish func(ctx context.Context, tx pgx.Tx, a ledger.Applied) error
+	Publish func(ctx context.Context, tx pgx.Tx, applied ...ledger.Applied) error
 	Pace    func(account string) Pace // nil: unlimited
 	Log     *slog.Logger
 	Metrics prometheus.Registerer // nil: not registered

@@ -254,13 +254,14 @@ func (d *Dispatcher) fence(ctx context.Context, tx pgx.Tx, items []*finish, held
 }
 
 func (d *Dispatcher) publish(ctx context.Context, tx pgx.Tx, applied []ledger.Applied) error {
+	var told []ledger.Applied
 	for _, a := range applied {
-		if len(a.Effects) == 0 {
-			continue
-		}
-		if err := d.p.Publish(ctx, tx, a); err != nil {
-			return err
+		if len(a.Effects) > 0 {
+			told = append(told, a)
 		}
 	}
-	return nil
+	if len(told) == 0 {
+		return nil
+	}
+	return d.p.Publish(ctx, tx, told...)
 }

@@ -548,9 +548,11 @@ func TestEffectsArePublishedInTheSameTransaction(t *testing.T) {
 	w.sink.SetFault(sink.Fault{Status: http.StatusBadRequest, Code: 21211})
 	var told atomic.Int32
 	p := w.params()
-	p.Publish = func(_ context.Context, _ pgx.Tx, a ledger.Applied) error {
-		if slices.Contains(a.Effects, invite.EffectPublishDeliveryFailed) && a.State.Status == invite.Failed {
-			told.Add(1)
+	p.Publish = func(_ context.Context, _ pgx.Tx, applied ...ledger.Applied) error {
+		for _, a := range applied {
+			if slices.Contains(a.Effects, invite.EffectPublishDeliveryFailed) && a.State.Status == invite.Failed {
+				told.Add(1)
+			}
 		}
 		return nil
 	}

@@ -109,10 +109,8 @@ func (s *Service) erase(ctx context.Context, tx pgx.Tx, p access.Principal, ids 
 	if err != nil {
 		return done, err
 	}
-	for _, a := range applied {
-		if err := s.p.Publish(ctx, tx, a); err != nil {
-			return done, err
-		}
+	if err := s.p.Publish(ctx, tx, applied...); err != nil {
+		return done, err
 	}
 	if err := ledger.SetErased(ctx, tx, ids, mark, userid.Hash(s.p.Box, p.Place, mark)); err != nil {
 		return done, err

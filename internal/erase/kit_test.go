@@ -45,7 +45,7 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	w.Service, err = erase.New(erase.Params{
-		Publish: func(context.Context, pgx.Tx, ledger.Applied) error { return nil },
+		Publish: func(context.Context, pgx.Tx, ...ledger.Applied) error { return nil },
 		DB:      w.Pool, Box: w.Box, Senders: func(invite.Place) []string { return []string{sender} }, Inbox: w.sandbox, Metrics: w.registry,
 		Redactor: func(name string, _ invite.Place) (provider.Redactor, bool) {
 			if name == "keeps-nothing" {

@@ -50,7 +50,7 @@ type Params struct {
 	// Keep is how long a project keeps invites that ended.
 	Keep func(project string) time.Duration
 	// Publish hands on what follows from events, in the transaction that records them.
-	Publish func(ctx context.Context, tx pgx.Tx, a ledger.Applied) error
+	Publish func(ctx context.Context, tx pgx.Tx, applied ...ledger.Applied) error
 	// Later makes sure, from the same transaction on, that Again is called with
 	// ids until it returns nil, first after some minutes.
 	Later   func(ctx context.Context, tx pgx.Tx, ids []invite.ID) error

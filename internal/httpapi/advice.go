@@ -38,6 +38,9 @@ func errorAdvice() map[invite.Code]advice {
 		invite.CodeDeliveryNotFound: {
 			"No delivery with this id belongs to the key's project and mode.",
 			"Take the id from `delivery.id` of the invite or from its list of deliveries."},
+		invite.CodeEventNotFound: {
+			"No event with this id belongs to the key's project and mode, or it is older than 30 days.",
+			"Take the id from `GET /v1/events` or from a webhook's body. Ids of an invite's timeline are other ids."},
 		invite.CodeMessageNotFound: {
 			"No message of test mode has this id, or the delivery has not been sent yet.",
 			"Wait until the delivery is `accepted`, or take the id from the list of messages."},

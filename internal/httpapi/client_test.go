@@ -93,8 +93,11 @@ func (w *world) happens(t *testing.T, id string, e invite.Event) {
 	t.Helper()
 	inv := must(invite.Parse[invite.ID](id))
 	err := postgres.InTx(t.Context(), w.db, func(tx pgx.Tx) error {
-		_, err := ledger.Append(t.Context(), tx, w.box, inv, e)
-		return err
+		applied, err := ledger.Append(t.Context(), tx, w.box, inv, e)
+		if err != nil {
+			return err
+		}
+		return w.outbox.Enqueue(t.Context(), tx, applied)
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -52,6 +52,10 @@ func TestEveryOperationOfTheDocumentSucceeds(t *testing.T) {
 		{name: "alive", key: none, method: "GET", path: "/livez", status: 200},
 		{name: "ready", key: none, method: "GET", path: "/readyz", status: 200},
 	})
+	event := w.publicEvents(t, "?invite="+id).at(t, "data.0.id").(string)
+	w.play(t, []scenario{
+		{name: "event", key: w.hooks, method: "GET", path: "/v1/events/" + event, status: 200, want: map[string]any{"invite_id": id, "type": "invite.resent"}},
+	})
 	block := w.call(t, w.blocks, "GET", "/v1/suppressions", "").at(t, "data.0.id").(string)
 	w.play(t, []scenario{{name: "lift", key: w.blocks, method: "DELETE", path: "/v1/suppressions/" + block, body: `{"reason":"Was wrong"}`, status: 200}})
 	var missing []string

@@ -34,6 +34,7 @@ import (
 	"github.com/connectlink/connectlink/internal/pipedream"
 	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/postgrestest"
+	"github.com/connectlink/connectlink/internal/publish"
 	"github.com/connectlink/connectlink/internal/sandbox"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/secret"
@@ -78,6 +79,7 @@ type world struct {
 	url      string // of the database
 	db       *pgxpool.Pool
 	box      *seal.Box
+	outbox   *publish.Outbox
 	sandbox  *sandbox.Sandbox
 	vendors  *httptest.Server
 	server   *httptest.Server
@@ -91,7 +93,7 @@ type world struct {
 	notReady atomic.Bool
 	waiting  *watch.Registry // of apps
 
-	key, other, live, narrow, readOnly, blocks, admin secret.Text
+	key, other, live, narrow, readOnly, blocks, admin, hooks secret.Text
 }
 
 func newWorld(t *testing.T) *world {
@@ -138,17 +140,19 @@ func newWorld(t *testing.T) *world {
 	})
 	w.minters = func(invite.Place, string) (*mint.Minter, bool) { return minter, true }
 	keys := grant.New(w.db, time.Now)
+	// The project has no webhook: the log is written, and no job.
+	w.outbox = publish.NewOutbox(nil, box, w.projectOf)
 	service := must(issue.New(issue.Params{
 		OneWay: func(invite.Place) bool { return false },
 		DB:     w.db, Box: box, PublicURL: publicURL, Minters: w.minters, Project: w.projectOf,
-		Senders: w.textSenders, Wake: func(invite.Lane) {}, Publish: publishNothing, Log: slog.New(slog.DiscardHandler),
+		Senders: w.textSenders, Wake: func(invite.Lane) {}, Publish: w.outbox.Enqueue, Log: slog.New(slog.DiscardHandler),
 		Composer: composer(),
 	}))
 	w.log = &bytes.Buffer{}
 	w.server.Config.Handler = newEcho(t, web.Params{
 		PublicURL: must(url.Parse(publicURL)), Log: slog.New(slog.NewJSONHandler(w.log, nil)),
 	}, httpapi.Params{
-		Invites: service, Previews: service, Suppressions: w.suppressions(), Privacy: w.privacy(), Check: service.Check, Advance: service.Advance, Callbacks: w.tracker(base),
+		Invites: service, Previews: service, Suppressions: w.suppressions(), Privacy: w.privacy(), EventLog: publish.NewLog(w.db, w.box), Check: service.Check, Advance: service.Advance, Callbacks: w.tracker(base),
 		InApp: w.inApp(keys), AppLinks: apps(),
 		Authenticate: keys.Authenticate, DB: w.db, Box: box, PublicURL: publicURL, Inbox: w.sandbox,
 		Ready: func(ctx context.Context) error {
@@ -165,12 +169,13 @@ func newWorld(t *testing.T) *world {
 	w.live = w.newKey(keys, grant.NewKey{Place: invite.Place{Project: "default", Live: true}, Environment: "production", Scopes: access.DefaultScopes()})
 	w.narrow = w.newKey(keys, grant.NewKey{Place: invite.Place{Project: "default"}, Environment: "development", Scopes: []access.Scope{access.InvitesWrite}})
 	w.blocks = w.newKey(keys, grant.NewKey{Place: invite.Place{Project: "default"}, Environment: "development", Scopes: []access.Scope{access.Suppressions}})
+	w.hooks = w.newKey(keys, grant.NewKey{Place: invite.Place{Project: "default"}, Environment: "development", Scopes: []access.Scope{access.Webhooks}})
 	w.admin = w.newKey(keys, grant.NewKey{Place: invite.Place{Project: "default"}, Environment: "development", Scopes: []access.Scope{access.Admin}})
 	w.readOnly = w.newKey(keys, grant.NewKey{Place: invite.Place{Project: "default"}, Environment: "development", Scopes: []access.Scope{access.InvitesRead}})
 	return w
 }
 
-func publishNothing(context.Context, pgx.Tx, ledger.Applied) error { return nil }
+func publishNothing(context.Context, pgx.Tx, ...ledger.Applied) error { return nil }
 
 func (w *world) projectOf(string) (config.Project, bool) { return w.project, true }
 

@@ -49,6 +49,7 @@ type Params struct {
 	Previews     Previews
 	Suppressions Suppressions
 	Privacy      Privacy
+	EventLog     EventLog
 	Callbacks    Callbacks
 	Authenticate func(ctx context.Context, key secret.Text) (access.Principal, error)
 	// DB and Box serve reads, which go straight to store/find.
@@ -120,6 +121,9 @@ func (a *api) routes() []route {
 		{"GET", "/v1/deliveries/:id", access.InvitesRead, a.delivery, nil},
 		{"GET", "/v1/deliveries/:id/content", access.InvitesRead, a.content, nil},
 
+		{"GET", "/v1/events", access.Webhooks, a.listPublicEvents, nil},
+		{"GET", "/v1/events/:id", access.Webhooks, a.getPublicEvent, nil},
+
 		{"GET", "/v1/suppressions", access.Suppressions, a.listSuppressions, nil},
 		{"POST", "/v1/suppressions/search", access.Suppressions, a.searchSuppressions, nil},
 		{"POST", "/v1/suppressions", access.Suppressions, a.addSuppression, nil},
@@ -154,7 +158,6 @@ func (a *api) routes() []route {
 
 		{"POST", "/v1/invites/batch", access.InvitesWrite, notYet, nil},
 		{"GET", "/v1/apps", anyKey, notYet, nil},
-		{"GET", "/v1/events", access.Webhooks, notYet, nil},
 		{"GET", "/v1/webhook_endpoints", access.Webhooks, notYet, nil},
 		{"POST", "/v1/webhook_endpoints", access.Webhooks, notYet, nil},
 	}

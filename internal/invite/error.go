@@ -21,6 +21,7 @@ const (
 	CodeInsufficientScope      Code = "insufficient_scope"
 	CodeInviteNotFound         Code = "invite_not_found"
 	CodeDeliveryNotFound       Code = "delivery_not_found"
+	CodeEventNotFound          Code = "event_not_found"
 	CodeMessageNotFound        Code = "message_not_found"
 	CodeSuppressionNotFound    Code = "suppression_not_found"
 	CodeActiveInviteExists     Code = "active_invite_exists"

@@ -64,6 +64,12 @@ const (
 	LooksLikePreviewRobot = "preview_robot"
 )
 
+// What Data.Outcome of a reply says where the person wrote a keyword of the carriers.
+const (
+	RepliedStop  = "STOP"
+	RepliedStart = "START"
+)
+
 // DeliveryEvent returns the event type that reports a delivery status.
 func DeliveryEvent(s DeliveryStatus) EventType { return EventType("delivery." + string(s)) }
 

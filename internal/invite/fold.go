@@ -79,6 +79,20 @@ const (
 	// written to again; see BlockOf.
 	EffectBlock           Effect = "block"
 	EffectPublishReported Effect = "publish invite.reported"
+
+	EffectPublishSent       Effect = "publish invite.sent"
+	EffectPublishDelivered  Effect = "publish invite.delivered"
+	EffectPublishDeferred   Effect = "publish invite.deferred"
+	EffectPublishComplained Effect = "publish invite.complained"
+	EffectPublishNoReceipt  Effect = "publish invite.no_receipt"
+	EffectPublishOpened     Effect = "publish invite.opened" // by a person, for the first time
+	EffectPublishContinued  Effect = "publish invite.continued"
+	EffectPublishRevoked    Effect = "publish invite.revoked"
+	EffectPublishResent     Effect = "publish invite.resent"
+	EffectPublishRenewed    Effect = "publish invite.renewed"
+	EffectPublishReplaced   Effect = "publish invite.replaced"
+	EffectPublishOptedOut   Effect = "publish recipient.opted_out" // STOP
+	EffectPublishOptedIn    Effect = "publish recipient.opted_in"  // START
 )
 
 // Fold is the state machine: what one event makes of a state, and what must
@@ -99,26 +113,29 @@ func Fold(s State, e Event) (State, []Effect) {
 	case EventMintFailed:
 		return foldMintFailed(s, e), nil
 	case EventFetched, EventAlreadyConnected, EventConnectedLate, EventCreated, EventCopied, EventConnectedAsOther,
-		EventVerifyPassed, EventVerifyFailed, EventReminded, EventReminderSkipped, EventReplied:
+		EventVerifyPassed, EventVerifyFailed, EventReminded, EventReminderSkipped:
 		return s, nil
+	case EventReplied:
+		return s, repliedEffects(e)
 	case EventAddressCorrected:
 		return endDeliveries(s), nil // what waits would go to the wrong address
 	case EventVisited:
-		return foldVisited(s), nil
+		return foldVisited(s)
 	case EventVerifyRequested:
 		// A person who requests a passcode has read the page, with or without its
 		// script.
 		if e.Data.byPerson() {
-			return foldVisited(s), nil
+			return foldVisited(s)
 		}
 		return s, nil
 	case EventContinued:
 		// A robot that pressed the button tells nothing of the person.
-		if s.Status != Connected && e.Data.byPerson() {
-			s.Progress = Continued
-			s.Fallback = Fallback{}
+		if s.Status == Connected || !e.Data.byPerson() {
+			return s, nil
 		}
-		return s, nil
+		before := s.Progress
+		s.Progress, s.Fallback = Continued, Fallback{}
+		return s, effectIf(before != Continued, EffectPublishContinued)
 	case EventConnectFailed:
 		if s.Status == Connected || s.Status == Revoked {
 			return s, nil
@@ -138,7 +155,7 @@ func Fold(s State, e Event) (State, []Effect) {
 	case EventErased:
 		return foldErased(s, e), []Effect{EffectWipe}
 	case EventResent, EventRenewed:
-		return foldRenewed(s, e), nil
+		return foldRenewed(s, e)
 	case EventFallback:
 		s.Fallback = Fallback{}
 		if e.Data.Channel != "" {
@@ -150,7 +167,7 @@ func Fold(s State, e Event) (State, []Effect) {
 	case EventDeliveryRetry:
 		return foldRetry(s, e), nil
 	case EventDeliveryNoReceipt:
-		return foldNoReceipt(s, e), nil
+		return foldNoReceipt(s, e)
 	}
 	return s, nil
 }
@@ -166,12 +183,32 @@ func foldSkipped(s State) (State, []Effect) {
 	return s, nil
 }
 
-func foldVisited(s State) State {
-	if s.Progress == NotOpened {
+func foldVisited(s State) (State, []Effect) {
+	first := s.Progress == NotOpened
+	if first {
 		s.Progress = Visited
 	}
 	s.Fallback = Fallback{} // the message found its reader
-	return s
+	return s, effectIf(first, EffectPublishOpened)
+}
+
+func effectIf(follows bool, e Effect) []Effect {
+	if !follows {
+		return nil
+	}
+	return []Effect{e}
+}
+
+// repliedEffects are those of a reply with a keyword of the carriers. They change
+// the suppression list and not the invite.
+func repliedEffects(e Event) []Effect {
+	switch e.Data.Outcome {
+	case RepliedStop:
+		return []Effect{EffectPublishOptedOut}
+	case RepliedStart:
+		return []Effect{EffectPublishOptedIn}
+	}
+	return nil
 }
 
 // byPerson reports whether what happened was not a robot's doing.
@@ -229,10 +266,14 @@ func foldRevoked(s State, e Event) (State, []Effect) {
 	if e.Type == EventReplaced {
 		s.ReplacedBy = e.Data.ReplacedBy
 	}
-	if e.Type == EventReported {
-		return endDeliveries(s), []Effect{EffectWipe, EffectPublishReported}
+	told := EffectPublishRevoked
+	switch e.Type {
+	case EventReported:
+		told = EffectPublishReported
+	case EventReplaced:
+		told = EffectPublishReplaced
 	}
-	return endDeliveries(s), []Effect{EffectWipe}
+	return endDeliveries(s), []Effect{EffectWipe, told}
 }
 
 // foldErased ends an invite for good, because its recipient is unknown from now
@@ -247,11 +288,13 @@ func foldErased(s State, e Event) State {
 
 // foldRenewed is the machine's one backward edge: a resend by the product, or
 // a renewal by the recipient, gives an invite that ended a new life.
-func foldRenewed(s State, e Event) State {
+func foldRenewed(s State, e Event) (State, []Effect) {
 	if s.Status == Connected || s.Status == Revoked {
-		return s
+		return s, nil
 	}
+	told := EffectPublishRenewed
 	if e.Type == EventResent {
+		told = EffectPublishResent
 		s.ResendCount++
 	}
 	s.Status = Pending
@@ -271,7 +314,7 @@ func foldRenewed(s State, e Event) State {
 	if s.Channel == s.Fallback.Channel {
 		s.Fallback = Fallback{} // it was not waited for
 	}
-	return s
+	return s, []Effect{told}
 }
 
 // endDeliveries cancels messages that were not sent: their link no longer
@@ -310,10 +353,12 @@ func foldRetry(s State, e Event) State {
 	return s
 }
 
-func foldNoReceipt(s State, e Event) State {
+func foldNoReceipt(s State, e Event) (State, []Effect) {
 	s, d := s.delivery(e.DeliveryID)
-	if d != nil && (d.Status == Accepted || d.Status == Sent) {
-		d.Reason = NoReceipt // the status stays: it was accepted, and no report came
+	if d == nil || d.Status != Accepted && d.Status != Sent {
+		return s, nil
 	}
-	return s
+	first := d.Reason != NoReceipt
+	d.Reason = NoReceipt // the status stays: it was accepted, and no report came
+	return s, effectIf(first && d.Kind != KindPasscode, EffectPublishNoReceipt)
 }

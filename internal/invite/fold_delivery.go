@@ -66,6 +66,7 @@ func foldDelivery(s State, e Event, status DeliveryStatus) (State, []Effect) {
 	if _, blocks := BlockOf(d.Status, d.Reason); blocks {
 		effects = append(effects, EffectBlock)
 	}
+	effects = append(effects, messageEffects(before, *d)...)
 	// A reminder that does not get through takes nothing from the message before.
 	if s.last().ID != e.DeliveryID {
 		return s, effects
@@ -86,6 +87,27 @@ func foldDelivery(s State, e Event, status DeliveryStatus) (State, []Effect) {
 		s.Fallback = s.Fallback.arrived()
 	}
 	return s, effects
+}
+
+// messageEffects are the public events of a message's own course. A passcode is
+// no message that carries the invite.
+func messageEffects(before, after DeliveryState) []Effect {
+	if after.Kind == KindPasscode || before.Status == after.Status {
+		return nil
+	}
+	switch after.Status {
+	case Accepted, Sent:
+		// A report of "sent" after the acceptance tells the product nothing more.
+		known := before.Status == Accepted || before.Status == Sent || before.Status == Deferred
+		return effectIf(!known, EffectPublishSent)
+	case Delivered:
+		return []Effect{EffectPublishDelivered}
+	case Deferred:
+		return []Effect{EffectPublishDeferred}
+	case Complained:
+		return []Effect{EffectPublishComplained}
+	}
+	return nil
 }
 
 // hear returns what a message's standing is once a fact is added. Facts of

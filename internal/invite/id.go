@@ -114,6 +114,9 @@ func (id Of[K]) Time() time.Time {
 // FromUUID wraps a UUID read from the database.
 func FromUUID[K Kind](u [16]byte) Of[K] { return Of[K]{u: u} }
 
+// EventFromUUID wraps the UUID of an event.
+func EventFromUUID(u [16]byte) EventID { return FromUUID[eventKind](u) }
+
 // Parse reads "inv_…" and its like.
 func Parse[T Of[K], K Kind](s string) (T, error) {
 	var id Of[K]

@@ -71,11 +71,8 @@ func (s *Service) cancel(ctx context.Context, tx pgx.Tx, p access.Principal, ids
 		if err := audit(ctx, tx, p, access.ActRevoke, a.ID, nil); err != nil {
 			return 0, err
 		}
-		if err := s.p.Publish(ctx, tx, a); err != nil {
-			return 0, err
-		}
 	}
-	return len(applied), nil
+	return len(applied), s.p.Publish(ctx, tx, applied...)
 }
 
 // isUnsent is the condition of find.ListUnsent, for an invite that is locked.

@@ -114,7 +114,7 @@ func (w *world) process() *issue.Service {
 		Minters: func(invite.Place, string) (*mint.Minter, bool) { return minter, true },
 		Project: func(string) (config.Project, bool) { return w.project, true },
 		Wake:    func(lane invite.Lane) { w.woken <- lane },
-		Publish: func(context.Context, pgx.Tx, ledger.Applied) error { return nil },
+		Publish: func(context.Context, pgx.Tx, ...ledger.Applied) error { return nil },
 		Rehearse: func(ctx context.Context, user string, r invite.Recipient) error {
 			script := sandbox.MintScriptFor(r.Email)
 			if script == "" {

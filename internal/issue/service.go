@@ -40,7 +40,7 @@ type Params struct {
 	// scripted recipient can also script how Pipedream answers. May be nil.
 	Rehearse func(ctx context.Context, externalUserID string, r invite.Recipient) error
 	// Publish hands events out on, in the transaction that made them true.
-	Publish func(ctx context.Context, tx pgx.Tx, a ledger.Applied) error
+	Publish func(ctx context.Context, tx pgx.Tx, applied ...ledger.Applied) error
 	Log     *slog.Logger
 	Now     func() time.Time // for what callers name by the clock; default time.Now
 }

@@ -76,7 +76,7 @@ func newSite(t testing.TB, change ...func(*linkpage.Params)) *site {
 	p := linkpage.Params{
 		Visits: must(visit.New(visit.Params{
 			Confirmer: s, Suppressions: s,
-			Publish: func(context.Context, pgx.Tx, ledger.Applied) error { return nil },
+			Publish: func(context.Context, pgx.Tx, ...ledger.Applied) error { return nil },
 			Wake:    func(invite.Lane) {},
 			DB:      s.Pool, Box: s.Box, Minters: s.Minters, Log: log,
 		})),

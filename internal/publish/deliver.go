@@ -3,7 +3,6 @@ package publish
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -15,9 +14,9 @@ import (
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/job"
 	"github.com/connectlink/connectlink/internal/postgres"
-	"github.com/connectlink/connectlink/internal/resource"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/store/find"
+	"github.com/connectlink/connectlink/internal/store/ledger"
 	"github.com/connectlink/connectlink/internal/wire"
 )
 
@@ -35,27 +34,18 @@ type Params struct {
 // Courier delivers events.
 type Courier struct {
 	p       Params
+	log     *Log
 	http    *http.Client // to public addresses
 	private *http.Client // to any
 }
 
 // NewCourier makes a Courier.
 func NewCourier(p Params) *Courier {
-	return &Courier{p: p, http: newClient(false), private: newClient(true)}
+	return &Courier{p: p, log: NewLog(p.DB, p.Box), http: newClient(false), private: newClient(true)}
 }
 
-// body is what a product receives.
-type body struct {
-	ID        invite.EventID `json:"id"`
-	Type      string         `json:"type"`
-	CreatedAt time.Time      `json:"created_at"`
-	Livemode  bool           `json:"livemode"`
-	Data      data           `json:"data"`
-}
-
-type data struct {
-	Invite resource.Invite `json:"invite"`
-}
+// DeleteOld deletes public events that are older than Retention.
+func (c *Courier) DeleteOld(ctx context.Context) error { return c.log.DeleteOld(ctx, c.p.Now()) }
 
 // ErrGone: the endpoint no longer exists; trying again is pointless.
 var ErrGone = errors.New("nobody to tell")
@@ -74,37 +64,28 @@ func (c *Courier) Deliver(ctx context.Context, j job.Publish, createdAt time.Tim
 	if !ok || project.Webhook == nil {
 		return ErrGone
 	}
-	raw, err := c.bodyOf(j, inv, createdAt)
+	raw, err := c.bodyOf(ctx, j, inv, createdAt)
 	if err != nil {
 		return err
 	}
 	return c.post(ctx, project.Webhook, j, raw)
 }
 
-// bodyOf returns the event's body as it was stored when the event happened.
-// Personal data is removed from it after the person was erased, and a job of an
-// earlier version stored none: those get the invite's current state.
-func (c *Courier) bodyOf(j job.Publish, inv find.Invite, createdAt time.Time) ([]byte, error) {
-	if j.Body == nil || inv.ErasedAt != nil {
-		return encodeBody(c.p.Box, j, inv, createdAt)
+// bodyOf returns the bytes of the event in the log. A job of an earlier version has
+// them itself, or none: those get the invite's current state.
+func (c *Courier) bodyOf(ctx context.Context, j job.Publish, inv find.Invite, createdAt time.Time) ([]byte, error) {
+	logged, err := find.AnyPublicEvent(ctx, c.p.DB, j.EventID)
+	switch {
+	case err == nil:
+		return c.log.open(ctx, logged)
+	case !errors.Is(err, find.ErrNotFound):
+		return nil, err
+	case j.Body == nil || inv.ErasedAt != nil:
+		return encode(c.p.Box, j.EventID, ledger.Announcement{Type: invite.PublicType(j.Type), Sequence: j.Version}, createdAt, inv)
 	}
-	raw, err := c.p.Box.Open(j.Body, sealedAs(j))
+	raw, err := c.p.Box.Open(j.Body, seal.AD{Column: "river_job.publish", ID: j.EventID.UUID()})
 	if err != nil {
 		return nil, fmt.Errorf("open event %s: %w", j.EventID, err)
-	}
-	return raw, nil
-}
-
-func encodeBody(box *seal.Box, j job.Publish, inv find.Invite, createdAt time.Time) ([]byte, error) {
-	shown, err := resource.Present(box, inv, resource.Links{})
-	if err != nil {
-		return nil, err
-	}
-	raw, err := json.Marshal(body{
-		ID: j.EventID, Type: j.Type, CreatedAt: createdAt.UTC(), Livemode: inv.Live, Data: data{shown},
-	})
-	if err != nil {
-		return nil, fmt.Errorf("encode event %s: %w", j.EventID, err)
 	}
 	return raw, nil
 }

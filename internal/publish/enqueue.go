@@ -3,6 +3,7 @@ package publish
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
@@ -25,7 +26,7 @@ type Inserter interface {
 	InsertTx(ctx context.Context, tx pgx.Tx, args river.JobArgs, opts *river.InsertOpts) (*rivertype.JobInsertResult, error)
 }
 
-// Outbox enqueues events for the products that asked for them.
+// Outbox stores public events and enqueues them for the products that asked for them.
 type Outbox struct {
 	jobs    Inserter
 	box     *seal.Box
@@ -37,63 +38,58 @@ func NewOutbox(jobs Inserter, box *seal.Box, project func(id string) (config.Pro
 	return &Outbox{jobs: jobs, box: box, project: project}
 }
 
-// Enqueue turns the effects of events into jobs of the same transaction. Each job
-// carries what will be posted, made from the invite as it is in this transaction:
-// one made when it is sent would tell of later events under this event's name.
-func (o *Outbox) Enqueue(ctx context.Context, tx pgx.Tx, a ledger.Applied) error {
-	project, ok := o.project(a.Project)
-	if !ok || project.Webhook == nil {
+// configuredTypes are the events that a webhook of the configuration receives. They
+// have been the same since there are webhooks: its receivers know no others.
+func configuredTypes() []invite.PublicType {
+	return []invite.PublicType{"invite.connected", "invite.connect_failed", "invite.delivery_failed", "invite.expired", "invite.reported"}
+}
+
+// Enqueue stores the public events of what was applied in the log, in the transaction
+// that caused them, and a job for each that a webhook receives. An event is stored
+// with the invite as it is in this transaction, as the bytes that every delivery and
+// every read return. It costs two round trips, whatever the number of events.
+func (o *Outbox) Enqueue(ctx context.Context, tx pgx.Tx, applied ...ledger.Applied) error {
+	var ids []invite.ID
+	for _, a := range applied {
+		if len(a.Public) > 0 {
+			ids = append(ids, a.ID)
+		}
+	}
+	if len(ids) == 0 {
 		return nil
 	}
-	for _, effect := range a.Effects {
-		name, ok := eventName(effect)
-		if !ok {
+	invites, err := find.ListAny(ctx, tx, ids)
+	if err != nil {
+		return err
+	}
+	var rows []ledger.PublicEvent
+	for _, a := range applied {
+		for _, public := range a.Public {
+			row, err := snapshot(o.box, public, invites[a.ID])
+			if err != nil {
+				return fmt.Errorf("publish %s of invite %s: %w", public.Type, a.ID, err)
+			}
+			rows = append(rows, row)
+		}
+	}
+	if err := ledger.InsertPublicEvents(ctx, tx, rows); err != nil {
+		return err
+	}
+	return o.enqueueJobs(ctx, tx, rows)
+}
+
+// enqueueJobs inserts a job for each event that its project's webhook receives.
+func (o *Outbox) enqueueJobs(ctx context.Context, tx pgx.Tx, rows []ledger.PublicEvent) error {
+	for _, row := range rows {
+		project, ok := o.project(row.Project)
+		if !ok || project.Webhook == nil || !slices.Contains(configuredTypes(), row.Type) {
 			continue
 		}
-		args := job.Publish{EventID: invite.New[invite.EventID](), InviteID: a.ID, Type: name, Version: a.State.Version}
-		var err error
-		if args.Body, err = o.snapshot(ctx, tx, args); err != nil {
-			return fmt.Errorf("enqueue %s of invite %s: %w", name, a.ID, err)
-		}
-		_, err = o.jobs.InsertTx(ctx, tx, args, &river.InsertOpts{MaxAttempts: maxTries, Queue: job.EventsQueue(a.Project)})
+		args := job.Publish{EventID: row.ID, InviteID: row.InviteID, Type: string(row.Type), Version: row.Sequence}
+		_, err := o.jobs.InsertTx(ctx, tx, args, &river.InsertOpts{MaxAttempts: maxTries, Queue: job.EventsQueue(row.Project)})
 		if err != nil {
-			return fmt.Errorf("enqueue %s of invite %s: %w", name, a.ID, err)
+			return fmt.Errorf("enqueue %s of invite %s: %w", row.Type, row.InviteID, err)
 		}
 	}
 	return nil
-}
-
-// snapshot is the sealed body of an event.
-func (o *Outbox) snapshot(ctx context.Context, tx pgx.Tx, j job.Publish) ([]byte, error) {
-	inv, err := find.Any(ctx, tx, j.InviteID)
-	if err != nil {
-		return nil, err
-	}
-	raw, err := encodeBody(o.box, j, inv, inv.Now)
-	if err != nil {
-		return nil, err
-	}
-	return o.box.Seal(raw, sealedAs(j))
-}
-
-// sealedAs binds a body to its event.
-func sealedAs(j job.Publish) seal.AD {
-	return seal.AD{Column: "river_job.publish", ID: j.EventID.UUID()}
-}
-
-func eventName(e invite.Effect) (string, bool) {
-	switch e {
-	case invite.EffectPublishConnected:
-		return "invite.connected", true
-	case invite.EffectPublishConnectFailed:
-		return "invite.connect_failed", true
-	case invite.EffectPublishDeliveryFailed:
-		return "invite.delivery_failed", true
-	case invite.EffectPublishExpired:
-		return "invite.expired", true
-	case invite.EffectPublishReported:
-		return "invite.reported", true
-	case invite.EffectWipe:
-	}
-	return "", false
 }

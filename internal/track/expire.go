@@ -59,10 +59,8 @@ func (t *Tracker) expire(ctx context.Context, tx pgx.Tx) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		for _, a := range applied {
-			if err := t.p.Publish(ctx, tx, a); err != nil {
-				return 0, err
-			}
+		if err := t.p.Publish(ctx, tx, applied...); err != nil {
+			return 0, err
 		}
 	}
 	return len(overdue), nil

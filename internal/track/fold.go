@@ -62,12 +62,7 @@ func (t *Tracker) fold(ctx context.Context, tx pgx.Tx, facts []fact) error {
 	if err != nil {
 		return err
 	}
-	for _, a := range applied {
-		if err := t.p.Publish(ctx, tx, a); err != nil {
-			return err
-		}
-	}
-	return nil
+	return t.p.Publish(ctx, tx, applied...)
 }
 
 // noteReceipts tells dispatch that receipts arrive, and since when: only where

@@ -67,10 +67,8 @@ func (t *Tracker) noReceipts(ctx context.Context, tx pgx.Tx, silent []ledger.Sil
 	if err != nil {
 		return 0, err
 	}
-	for _, a := range applied {
-		if err := t.p.Publish(ctx, tx, a); err != nil {
-			return 0, err
-		}
+	if err := t.p.Publish(ctx, tx, applied...); err != nil {
+		return 0, err
 	}
 	return len(batches), nil
 }

@@ -57,7 +57,7 @@ type Params struct {
 	// Empty if none is configured.
 	Senders func(place invite.Place) []string
 	// Publish hands on, in the same transaction, what follows from events.
-	Publish func(ctx context.Context, tx pgx.Tx, applied ledger.Applied) error
+	Publish func(ctx context.Context, tx pgx.Tx, applied ...ledger.Applied) error
 	// Later makes sure, from the same transaction on, that Settle is called
 	// with c until it returns nil. It may wait some seconds: Settle is tried
 	// at once after the commit as well.

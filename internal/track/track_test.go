@@ -80,10 +80,12 @@ func newWorld(t testing.TB, change ...func(*track.Params)) *world {
 			return c, ok && place.Project == "default"
 		},
 		Senders: func(invite.Place) []string { return nil },
-		Publish: func(_ context.Context, _ pgx.Tx, a ledger.Applied) error {
+		Publish: func(_ context.Context, _ pgx.Tx, applied ...ledger.Applied) error {
 			w.mu.Lock()
 			defer w.mu.Unlock()
-			w.hooks = append(w.hooks, a.Effects...)
+			for _, a := range applied {
+				w.hooks = append(w.hooks, a.Effects...)
+			}
 			return nil
 		},
 		Later: func(_ context.Context, _ pgx.Tx, c track.Check) error {

@@ -47,7 +47,7 @@ type Params struct {
 	// Senders are what a project's texts come from, to which opt-outs are said.
 	Senders func(place invite.Place) []string
 	// Publish hands events out on, in the transaction that made them true.
-	Publish func(ctx context.Context, tx pgx.Tx, a ledger.Applied) error
+	Publish func(ctx context.Context, tx pgx.Tx, applied ...ledger.Applied) error
 }
 
 // Service reveals. It is safe for concurrent use.

@@ -43,7 +43,7 @@ func newDesk(t *testing.T) *desk {
 func (d *desk) with(publicURL string) *unmask.Service {
 	s, err := unmask.New(unmask.Params{
 		DB: d.Pool, Box: d.Box, PublicURL: publicURL, Senders: func(invite.Place) []string { return nil },
-		Publish: func(context.Context, pgx.Tx, ledger.Applied) error { d.published++; return nil },
+		Publish: func(context.Context, pgx.Tx, ...ledger.Applied) error { d.published++; return nil },
 	})
 	if err != nil {
 		panic(err) // the collaborators are constants of this file

@@ -23,7 +23,7 @@ type Params struct {
 	Box     *seal.Box
 	Minters mint.Set
 	// Publish hands on, in the same transaction, what follows from events.
-	Publish      func(ctx context.Context, tx pgx.Tx, applied ledger.Applied) error
+	Publish      func(ctx context.Context, tx pgx.Tx, applied ...ledger.Applied) error
 	Confirmer    Confirmer
 	Suppressions Suppressions
 	// ConfirmWithin bounds how long a page waits for the Confirmer; default 3 s.

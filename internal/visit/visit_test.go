@@ -41,10 +41,12 @@ func newWorld(t testing.TB) *world {
 func (w *world) process(change ...func(*visit.Params)) *visit.Service {
 	p := visit.Params{
 		DB: w.Pool, Box: w.Box, Minters: w.Minters,
-		Publish: func(_ context.Context, _ pgx.Tx, a ledger.Applied) error {
+		Publish: func(_ context.Context, _ pgx.Tx, applied ...ledger.Applied) error {
 			w.mu.Lock()
 			defer w.mu.Unlock()
-			w.effects = append(w.effects, a.Effects...)
+			for _, a := range applied {
+				w.effects = append(w.effects, a.Effects...)
+			}
 			return nil
 		},
 		Confirmer: w, Suppressions: suppressions{},

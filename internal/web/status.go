@@ -29,6 +29,7 @@ func Kinds() []Kind {
 		{invite.CodeNotFound, http.StatusNotFound, "There is nothing at this path", false},
 		{invite.CodeInviteNotFound, http.StatusNotFound, "There is no such invite", false},
 		{invite.CodeDeliveryNotFound, http.StatusNotFound, "There is no such delivery", false},
+		{invite.CodeEventNotFound, http.StatusNotFound, "There is no such event", false},
 		{invite.CodeMessageNotFound, http.StatusNotFound, "There is no such message", false},
 		{invite.CodeSuppressionNotFound, http.StatusNotFound, "There is no such suppression", false},
 		{invite.CodeMethodNotAllowed, http.StatusMethodNotAllowed, "This path does not take this method", false},

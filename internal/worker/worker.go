@@ -246,7 +246,9 @@ func bind(p Params, watch *backlog) *river.Workers {
 		again: func(attempt int) time.Duration { return min(2*time.Second<<min(attempt, 10), 10*time.Minute) },
 	})
 	bindArgs(b, func(ctx context.Context, j job.EraseAgain) error { return p.Erase.Again(ctx, j.Invites) })
-	bindArgs(b, func(ctx context.Context, _ job.Tidy) error { return p.Track.ReleaseOld(ctx) })
+	bindArgs(b, func(ctx context.Context, _ job.Tidy) error {
+		return errors.Join(p.Track.ReleaseOld(ctx), p.Courier.DeleteOld(ctx))
+	})
 	bindArgs(b, func(ctx context.Context, _ job.Receipts) error {
 		_, joined := p.Track.Join(ctx)
 		_, silence := p.Track.Silence(ctx)

@@ -34,6 +34,15 @@ type Applied struct {
 	Locked  // with the state after the events
 	Before  invite.State
 	Effects []invite.Effect
+	Public  []Announcement
+}
+
+// Announcement is a public event that one event of a timeline caused.
+type Announcement struct {
+	Type invite.PublicType
+	// Sequence is the number of the event on the timeline: it grows with each
+	// public event of an invite, also where several come in one transaction.
+	Sequence int
 }
 
 // Batch is the events to be recorded for one invite, in order.
@@ -163,6 +172,9 @@ func AppendAll(ctx context.Context, tx pgx.Tx, box *seal.Box, batches []Batch, m
 			var effects []invite.Effect
 			a.State, effects = invite.Fold(a.State, e)
 			for _, f := range effects {
+				if public, ok := f.Public(); ok {
+					a.Public = append(a.Public, Announcement{public, a.State.Version})
+				}
 				if !slices.Contains(a.Effects, f) {
 					a.Effects = append(a.Effects, f)
 				}

@@ -92,6 +92,8 @@ func queueErase(batch *pgx.Batch, ids []invite.ID) {
 		`UPDATE attempts SET detail = NULL WHERE invite_id = ANY($1) AND detail IS NOT NULL`,
 		// Why it was erased stays, in the words of who did it.
 		`UPDATE events SET detail = NULL WHERE invite_id = ANY($1) AND detail IS NOT NULL AND type <> 'erased'`,
+		// What is left of a public event is made of the invite as it is from here on.
+		`UPDATE public_events SET body = NULL WHERE invite_id = ANY($1) AND body IS NOT NULL`,
 		`DELETE FROM search_terms WHERE invite_id = ANY($1)`,
 		`DELETE FROM client_tokens WHERE invite_id = ANY($1)`,
 		`DELETE FROM callbacks WHERE invite_id = ANY($1)`,

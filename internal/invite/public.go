@@ -1,0 +1,37 @@
+package invite
+
+import (
+	"slices"
+	"strings"
+)
+
+// PublicType names an event that products are told of, "invite.connected". It is
+// a contract with callers; EventType is that of the timeline, which has more.
+type PublicType string
+
+// publishPrefix begins the effects that are public events; the type follows.
+const publishPrefix = "publish "
+
+// Public returns the public event that an effect is, if it is one.
+func (e Effect) Public() (PublicType, bool) {
+	name, ok := strings.CutPrefix(string(e), publishPrefix)
+	return PublicType(name), ok
+}
+
+// PublicTypes are the types of public events, in the order of an invite's life.
+func PublicTypes() []PublicType {
+	var out []PublicType
+	for _, e := range []Effect{
+		EffectPublishSent, EffectPublishDelivered, EffectPublishDeferred, EffectPublishDeliveryFailed, EffectPublishComplained,
+		EffectPublishNoReceipt, EffectPublishOpened, EffectPublishContinued, EffectPublishConnectFailed, EffectPublishConnected,
+		EffectPublishExpired, EffectPublishRevoked, EffectPublishResent, EffectPublishRenewed, EffectPublishReported,
+		EffectPublishReplaced, EffectPublishOptedOut, EffectPublishOptedIn,
+	} {
+		name, _ := e.Public()
+		out = append(out, name)
+	}
+	return out
+}
+
+// IsPublic reports whether a name is that of a public event.
+func IsPublic(name string) bool { return slices.Contains(PublicTypes(), PublicType(name)) }
