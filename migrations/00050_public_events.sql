@@ -11,8 +11,8 @@ CREATE TABLE public_events (
     project_id text        NOT NULL,
     livemode   boolean     NOT NULL,
     type       text        NOT NULL,
-    invite_id  uuid        NOT NULL REFERENCES invites ON DELETE CASCADE,
-    sequence   integer     NOT NULL, -- number of the timeline's event that caused it
+    invite_id  uuid        REFERENCES invites ON DELETE CASCADE, -- null: it is not about an invite
+    sequence   integer     NOT NULL, -- number of the timeline's event that caused it; 0 without an invite
     body       bytea,                -- sealed: what reads and deliveries return, byte for byte; null once the person was erased
     created_at timestamptz NOT NULL
 );
