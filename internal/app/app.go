@@ -277,7 +277,7 @@ func (a *App) openUseCases() (err error) {
 		}
 	}
 	if a.Issue, err = issue.New(issue.Params{
-		DB: a.api, Box: a.box, Minters: a.minter, Project: a.cfg.Project, PublicURL: a.public, Senders: a.textSenders, OneWay: a.isOneWay, Wake: a.wake,
+		DB: a.api, Box: a.box, Minters: a.minter, Project: a.cfg.Project, PublicURL: a.public, Senders: a.textSenders, OneWay: a.isOneWay, Wake: a.wake, Reserve: a.reserver(),
 		Composer: a.composer, Rehearse: a.rehearse, Publish: a.follow, Log: a.log, Now: a.opt.Now,
 	}); err != nil {
 		return err
@@ -286,6 +286,17 @@ func (a *App) openUseCases() (err error) {
 		a.openWorker()
 	}
 	return nil
+}
+
+// reserver reserves room in this process's dispatcher; nil where there is none.
+func (a *App) reserver() func(invite.Lane) (issue.Reservation, bool) {
+	if a.dispatcher == nil {
+		return nil
+	}
+	return func(lane invite.Lane) (issue.Reservation, bool) {
+		r, ok := a.dispatcher.Reserve(lane)
+		return r, ok
+	}
 }
 
 // wake tells dispatch of work: this process's own loop in memory, other

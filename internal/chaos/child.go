@@ -12,6 +12,8 @@ import (
 	"os"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/connectlink/connectlink/internal/chaos/sink"
 	"github.com/connectlink/connectlink/internal/dispatch"
 	"github.com/connectlink/connectlink/internal/postgres"
@@ -99,6 +101,8 @@ func runWorker() error {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
+	feeding, stopFeeding := context.WithCancel(ctx)
+	defer stopFeeding()
 	var armed trap
 	go func() {
 		defer cancel()
@@ -106,6 +110,10 @@ func runWorker() error {
 			var o order
 			if in.Decode(&o) != nil {
 				return
+			}
+			if o.Quiet {
+				stopFeeding()
+				continue
 			}
 			armed.set(o)
 		}
@@ -127,10 +135,11 @@ func runWorker() error {
 	if c.Verbose {
 		log = slog.New(slog.NewJSONHandler(os.Stderr, nil)).With("worker", c.Name)
 	}
-	p, err := Rig{
+	rig := Rig{
 		DB: pool, DirectURL: nameConnection(c.URL, c.Name), Box: box, SinkURL: c.SinkURL, Settle: c.Knobs.Settle, Log: log,
 		SendGridReports: c.Provider == SendGrid, Passing: armed.pass,
-	}.Params()
+	}
+	p, err := rig.Params()
 	if err != nil {
 		return err
 	}
@@ -140,5 +149,10 @@ func runWorker() error {
 	if err != nil {
 		return err
 	}
-	return d.Run(ctx)
+	var g errgroup.Group
+	g.Go(func() error {
+		return feeder{rig: rig, channel: channelOf(c.Provider), d: d, told: os.Stdout}.feed(feeding)
+	})
+	g.Go(func() error { return d.Run(ctx) })
+	return g.Wait()
 }

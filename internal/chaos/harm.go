@@ -30,10 +30,11 @@ func (r *run) hire(slot int) error {
 			return err
 		}
 	}
-	w, err := spawnWorker(c)
+	w, told, err := spawnWorker(c)
 	if err != nil {
 		return err
 	}
+	r.feeds.Go(func() error { return r.listen(told) })
 	r.mu.Lock()
 	r.workers[slot] = w
 	r.mu.Unlock()

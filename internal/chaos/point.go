@@ -25,10 +25,12 @@ func Points() []dispatch.Point {
 	return append(dispatch.Points(), PointConnected, PointRequested, PointAnswerBegun, PointAnswered)
 }
 
-// order tells a worker to die when it passes a place for the nth time from now.
+// order tells a worker to die when it passes a place for the nth time from now, or
+// to store no more deliveries.
 type order struct {
-	Point  dispatch.Point `json:"point"`
-	Passes int            `json:"passes"`
+	Point  dispatch.Point `json:"point,omitempty"`
+	Passes int            `json:"passes,omitempty"`
+	Quiet  bool           `json:"quiet,omitempty"`
 }
 
 // trap waits in a worker for its order to come true.

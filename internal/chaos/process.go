@@ -64,17 +64,26 @@ func spawnSink() (*process, string, error) {
 	return p, strings.TrimSpace(line), nil
 }
 
-func spawnWorker(c childConfig) (*process, error) {
-	p, err := spawnRole(roleWorker, os.Stderr)
+// spawnWorker starts a worker and returns its standard output, the lines of its
+// feeder.
+func spawnWorker(c childConfig) (*process, io.ReadCloser, error) {
+	out, in, err := os.Pipe()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	p, err := spawnRole(roleWorker, in)
+	_ = in.Close()
+	if err != nil {
+		_ = out.Close()
+		return nil, nil, err
 	}
 	p.name = c.Name
 	if err := json.NewEncoder(p.stdin).Encode(c); err != nil {
 		p.kill()
-		return nil, fmt.Errorf("configure a worker: %w", err)
+		_ = out.Close()
+		return nil, nil, fmt.Errorf("configure a worker: %w", err)
 	}
-	return p, nil
+	return p, out, nil
 }
 
 // kill is kill -9, and waits for the end.

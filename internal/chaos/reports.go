@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"net/http"
@@ -73,14 +74,21 @@ type lateBatch struct {
 // longestRetry is how long SendGrid repeats a post that was refused.
 const longestRetry = 24 * time.Hour
 
-// callbackEndpoint is the scope of the rig's mail callbacks.
-func callbackEndpoint() string { return queue.GapScope("sendgrid", invite.Place{Project: "default"}) }
+// setGap records a gap of the mail callbacks of both projects.
+func (r *run) setGap(ctx context.Context, cause string) error {
+	for _, project := range []string{"default", freshProject} {
+		if err := queue.SetGap(ctx, r.rig.DB, queue.GapScope("sendgrid", invite.Place{Project: project}), cause); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // postpone draws how late a batch comes: from a second to a day, each order of
 // magnitude alike. Most of them come after the run.
 func (r *run) postpone(ctx context.Context, batch []sink.Message) (lateBatch, error) {
 	if rand.Float64() < 0.5 {
-		if err := queue.SetGap(ctx, r.rig.DB, callbackEndpoint(), queue.GapRefused); err != nil {
+		if err := r.setGap(ctx, queue.GapRefused); err != nil {
 			return lateBatch{}, err
 		}
 	}
@@ -97,7 +105,7 @@ func (r *run) reportLate(ctx context.Context, late []lateBatch) []lateBatch {
 		if time.Now().Before(b.due) {
 			return false
 		}
-		return queue.SetGap(ctx, r.rig.DB, callbackEndpoint(), queue.GapLateReport) == nil && r.reportOn(ctx, b.taken) == nil
+		return r.setGap(ctx, queue.GapLateReport) == nil && r.reportOn(ctx, b.taken) == nil
 	})
 }
 
@@ -114,11 +122,15 @@ func (r *run) reportOn(ctx context.Context, taken []sink.Message) error {
 		if err != nil {
 			return err
 		}
+		delivery := r.deliveryOf(id)
+		if delivery.IsZero() {
+			return fmt.Errorf("invite %s is not known yet", id)
+		}
 		refs = append(refs, queue.AttemptRef{InviteID: id, AttemptID: att})
 		facts = append(facts, ledger.Taken{InviteID: id, AttemptID: att, ProviderMessageID: m.ID})
 		batches = append(batches, ledger.Batch{ID: id, Events: []invite.Event{{
 			Type: invite.EventDeliveryDelivered, Actor: invite.Actor{Kind: invite.ActorProvider, ID: "sendgrid"},
-			DeliveryID: r.deliveryOf(id), AttemptID: att,
+			DeliveryID: delivery, AttemptID: att,
 		}}})
 	}
 	tx, err := r.rig.DB.Begin(ctx)

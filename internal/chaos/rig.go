@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -131,8 +132,24 @@ type Loaded struct {
 	Lane       invite.Lane
 }
 
+// Prepared are deliveries that are not stored yet.
+type Prepared struct {
+	Made []Loaded
+	rows []ledger.New
+	lane invite.Lane
+}
+
 // Insert makes n deliveries as an accepted request does.
 func (r Rig) Insert(ctx context.Context, n int, l Load) ([]Loaded, error) {
+	p, err := r.Prepare(n, l)
+	if err != nil {
+		return nil, err
+	}
+	return p.Made, r.Store(ctx, p, nil)
+}
+
+// Prepare makes n deliveries and stores none.
+func (r Rig) Prepare(n int, l Load) (Prepared, error) {
 	if l.Project == "" {
 		l.Project = "default"
 	}
@@ -148,25 +165,53 @@ func (r Rig) Insert(ctx context.Context, n int, l Load) ([]Loaded, error) {
 	if l.Left == 0 {
 		l.Left = l.ExpiresIn
 	}
-	lane := invite.Place{Project: l.Project}.Lane(l.Channel)
-	if err := ledger.EnsureLane(ctx, r.DB, lane); err != nil {
-		return nil, err
-	}
-	out := make([]Loaded, 0, n)
-	for len(out) < n {
-		rows := make([]ledger.New, 0, 200)
-		for len(rows) < cap(rows) && len(out) < n {
-			row, made, err := r.row(l, lane, len(out))
-			if err != nil {
-				return nil, err
-			}
-			rows, out = append(rows, row), append(out, made)
+	p := Prepared{lane: invite.Place{Project: l.Project}.Lane(l.Channel)}
+	for i := range n {
+		row, made, err := r.row(l, p.lane, i)
+		if err != nil {
+			return Prepared{}, err
 		}
-		if _, err := ledger.Insert(ctx, r.DB, rows); err != nil {
-			return nil, err
+		p.rows, p.Made = append(p.rows, row), append(p.Made, made)
+	}
+	return p, nil
+}
+
+// Store stores prepared deliveries as accepted requests are stored: with leases of
+// d, which begins work on them, where it has room; nil: for a claim to take.
+func (r Rig) Store(ctx context.Context, p Prepared, d *dispatch.Dispatcher) error {
+	if err := ledger.EnsureLane(ctx, r.DB, p.lane); err != nil {
+		return err
+	}
+	for rows := range slices.Chunk(p.rows, 200) {
+		if err := r.storeGroup(ctx, rows, d); err != nil {
+			return err
 		}
 	}
-	return out, nil
+	return nil
+}
+
+func (r Rig) storeGroup(ctx context.Context, rows []ledger.New, d *dispatch.Dispatcher) error {
+	reserved := make([]*dispatch.Reservation, len(rows))
+	for i := range rows {
+		if d == nil {
+			break
+		}
+		if reservation, ok := d.Reserve(rows[i].Delivery.Lane); ok {
+			owner, lasts := reservation.Lease()
+			rows[i].Delivery.Lease, reserved[i] = &ledger.NewLease{Owner: owner, Lasts: lasts}, reservation
+		}
+	}
+	stored, err := ledger.Insert(ctx, r.DB, rows)
+	for i, reservation := range reserved {
+		switch {
+		case reservation == nil:
+		case err == nil && stored[i].Leased:
+			reservation.Start(rows[i], stored[i])
+		default:
+			reservation.Cancel()
+		}
+	}
+	return err
 }
 
 func (r Rig) row(l Load, lane invite.Lane, i int) (ledger.New, Loaded, error) {

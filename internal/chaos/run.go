@@ -159,6 +159,8 @@ type run struct {
 	born    int
 	loaded  []Loaded
 	late    map[invite.ID]bool // of those loaded, with too little time left
+	unsure  map[invite.ID]bool // of those loaded: a worker may have died before it stored them
+	feeds   errgroup.Group     // readers of what workers store
 	delays  errgroup.Group     // measurements under way
 
 	byInvite map[invite.ID]invite.DeliveryID
@@ -172,7 +174,7 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	ctx, cancel := context.WithTimeout(ctx, o.Limit)
 	defer cancel()
 	begun := time.Now()
-	r := &run{o: o, rnd: rand.New(rand.NewPCG(o.Seed, 1)), late: make(map[invite.ID]bool)}
+	r := &run{o: o, rnd: rand.New(rand.NewPCG(o.Seed, 1)), late: make(map[invite.ID]bool), unsure: make(map[invite.ID]bool)}
 	r.report = Report{
 		Provider: o.Provider, Seed: o.Seed, Workers: o.Workers, LeaseS: o.Knobs.Lease.Seconds(), RenewS: o.Knobs.Renew.Seconds(),
 		CallDeadlineS: o.Knobs.CallDeadline.Seconds(), SettleS: o.Knobs.Settle.Seconds(), Slack: o.Slack,
@@ -233,6 +235,9 @@ func (r *run) all(ctx context.Context) error {
 	if err := g.Wait(); err != nil {
 		return err
 	}
+	if err := r.stopFeeding(); err != nil {
+		return err
+	}
 	if err := r.settle(ctx); err != nil {
 		return err
 	}
@@ -262,10 +267,7 @@ func (r *run) setFault(ctx context.Context, f sink.Fault) error {
 
 // feed keeps a backlog of open deliveries as long as there is killing to do.
 func (r *run) feed(ctx, killing context.Context) error {
-	channel := invite.Email
-	if r.o.Provider == Twilio {
-		channel = invite.SMS
-	}
+	channel := channelOf(r.o.Provider)
 	for killing.Err() == nil {
 		open, err := r.number(ctx, openDeliveries)
 		if err != nil {
@@ -281,10 +283,20 @@ func (r *run) feed(ctx, killing context.Context) error {
 	return ctx.Err()
 }
 
+// channelOf is the channel of a kind of provider.
+func channelOf(provider string) invite.Channel {
+	if provider == Twilio {
+		return invite.SMS
+	}
+	return invite.Email
+}
+
 // load adds deliveries of every kind: most with a link, some whose link is yet to
 // be minted, a few for which it is too late.
 func (r *run) load(ctx context.Context, n int, channel invite.Channel) error {
+	r.mu.Lock()
 	at := len(r.loaded)
+	r.mu.Unlock()
 	var kinds [3]int
 	for i := at; i < at+n; i++ {
 		kinds[[8]int{1: 1, 3: 2, 5: 1}[i%8]]++
@@ -347,6 +359,10 @@ func (r *run) count(ctx context.Context) error {
 	r.report.Deliveries, r.report.Calls = len(r.loaded), ledger.Calls
 	for _, l := range r.loaded {
 		n := taken[l.Key]
+		if _, stored := status[l.InviteID]; r.unsure[l.InviteID] && !stored && n == 0 {
+			r.report.Deliveries--
+			continue
+		}
 		switch st := status[l.InviteID]; {
 		case r.late[l.InviteID]:
 			// Given up is what must become of it; sent would be one too many.

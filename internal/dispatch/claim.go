@@ -72,7 +72,7 @@ func (d *Dispatcher) claim(ctx, working context.Context, w queue.Want, probe str
 	d.mu.Lock()
 	w.Owner, w.Lease = d.owner, d.p.Lease
 	if !w.Paused {
-		w.After, w.PerLane, w.Batch = d.after, d.atOnce(d.p.PerLane), d.p.InFlight-len(d.held)
+		w.After, w.PerLane, w.Batch = d.after, d.atOnce(d.p.PerLane), d.room()
 		w.Room = make(map[invite.Lane]int, len(d.lanes))
 		for lane, n := range d.lanes {
 			w.Room[lane] = d.p.PerLane - n
@@ -91,6 +91,9 @@ func (d *Dispatcher) claim(ctx, working context.Context, w queue.Want, probe str
 	jobs, err := d.take(ctx, working, w, probe)
 	if err != nil {
 		return 0, err
+	}
+	if !w.Paused {
+		d.noteBacklog(w, jobs)
 	}
 	if len(jobs) > 0 && !w.Paused {
 		d.mu.Lock()
@@ -134,16 +137,8 @@ func (d *Dispatcher) noteWork(at time.Time) {
 // isFilled reports whether a claim took as much as it could, in some lane or in
 // total.
 func isFilled(w queue.Want, jobs []queue.Job) bool {
-	taken := make(map[invite.Lane]int)
-	for i := range jobs {
-		taken[jobs[i].Lane]++
-	}
-	for lane, n := range taken {
-		room := w.PerLane
-		if left, ok := w.Room[lane]; ok {
-			room = min(room, left)
-		}
-		if n >= room {
+	for lane, n := range countByLane(jobs) {
+		if n >= roomOf(w, lane) {
 			return true
 		}
 	}
@@ -180,9 +175,7 @@ func (d *Dispatcher) end(t *task) {
 	d.worked = d.p.Now()
 	if d.held[t.Ref] == t {
 		delete(d.held, t.Ref)
-		if d.lanes[t.Lane]--; d.lanes[t.Lane] == 0 {
-			delete(d.lanes, t.Lane)
-		}
+		d.leave(t.Lane)
 	}
 	short := d.short
 	d.mu.Unlock()
@@ -218,16 +211,14 @@ func (d *Dispatcher) renew(ctx context.Context) error {
 	d.p.Passing(PointRenewed)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.p.InFlight-len(d.held) < d.p.InFlight/8 {
+	if d.room() < d.p.InFlight/8 {
 		d.proven = d.p.Now() // there is no room to claim
 	}
 	for _, l := range lost {
 		// What ended meanwhile is no loss.
 		if t := d.held[l.Ref]; t != nil && t.Lease == l {
 			delete(d.held, l.Ref)
-			if d.lanes[t.Lane]--; d.lanes[t.Lane] == 0 {
-				delete(d.lanes, t.Lane)
-			}
+			d.leave(t.Lane)
 			d.metrics.lost.Inc()
 		}
 	}

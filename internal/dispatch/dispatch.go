@@ -131,15 +131,20 @@ type Dispatcher struct {
 	begins   passable[*begin]
 	finishes passable[*finish]
 	accounts *accounts
+	// reservations are those to start; there is room for all.
+	reservations chan reservedTask
 
 	mu     sync.Mutex
 	owner  int64     // key of the process lock; 0 while it is not held
 	proven time.Time // when a claim last succeeded
 	worked time.Time // when a claim last got deliveries
 	held   map[queue.Ref]*task
-	lanes  map[invite.Lane]int // deliveries in work, by lane
-	after  invite.Lane         // lane at which the last claim ended
-	short  bool                // the last claim had no room, in some lane or at all
+	lanes  map[invite.Lane]int  // deliveries in work or with room reserved, by lane
+	behind map[invite.Lane]bool // lanes of which deliveries wait in the queue
+	// reserved counts the reservations that are neither started nor canceled.
+	reserved int
+	after    invite.Lane // lane at which the last claim ended
+	short    bool        // the last claim had no room, in some lane or at all
 
 	shared atomic.Int64 // this machine's time when several lanes were last in work
 
@@ -164,6 +169,7 @@ func newDispatcher(p Params) *Dispatcher {
 	d := &Dispatcher{
 		p: p, metrics: newMetrics(p.Metrics), wake: make(chan struct{}, 1), pass: make(chan struct{}, 1),
 		held: make(map[queue.Ref]*task), lanes: make(map[invite.Lane]int),
+		behind: make(map[invite.Lane]bool), reservations: make(chan reservedTask, p.InFlight),
 	}
 	d.accounts = newAccounts(d)
 	d.turns = newTurns(runtime.GOMAXPROCS(0))
@@ -219,6 +225,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { d.claimLoop(gctx, working); return nil })
 	g.Go(func() error { d.passLoop(gctx, working); return nil })
+	g.Go(func() error { d.startLoop(gctx, working); return nil })
 	g.Go(func() error { d.every(gctx, d.p.Reap, "reap", d.reap); return nil })
 	g.Go(func() error {
 		d.every(gctx, accountRefresh, "accounts", func(c context.Context) error { return d.refreshAccounts(c, working) })

@@ -25,6 +25,11 @@
 //	too little time left    give up, with a reason
 //	else                    record an attempt, call, record the result
 //
+// A process that accepts invites and dispatches stores a new delivery with a lease
+// of its own (Reserve) and begins without a claim: a commit, a read and a wake-up
+// less for each. It does so while it has room and no delivery of the lane waits in
+// the queue. Otherwise, and in all other processes, a claim takes the delivery.
+//
 // The attempt is committed before the call, by a statement that is at the same
 // time the fence (it names lease token and owner) and the extension of the lease
 // past the end of the call. The call carries the local end of that lease, counted

@@ -39,7 +39,7 @@ func (d *Dispatcher) passLoop(ctx, working context.Context) {
 		}
 		w := queue.Want{Lease: d.p.Lease, PerLane: d.p.PerLane / 8, Room: make(map[invite.Lane]int)}
 		d.mu.Lock()
-		w.Owner, w.Batch = d.owner, d.p.InFlight-len(d.held)
+		w.Owner, w.Batch = d.owner, d.room()
 		for lane, n := range d.lanes {
 			w.Room[lane] = max(d.p.PerLane/8-n, 0)
 		}

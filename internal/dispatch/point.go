@@ -9,6 +9,7 @@ type Point string
 // The places, in the order in which a delivery meets them.
 const (
 	PointClaimed          Point = "claimed"           // leases are taken, no work has begun
+	PointStored           Point = "stored"            // a delivery was stored with a lease, no work has begun
 	PointMinted           Point = "minted"            // a token was made and is stored nowhere
 	PointLinkStored       Point = "link_stored"       // the link is committed
 	PointAttemptCommitted Point = "attempt_committed" // both are committed, the call has not begun
@@ -22,7 +23,7 @@ const (
 // Points are those that this package passes.
 func Points() []Point {
 	return []Point{
-		PointClaimed, PointMinted, PointLinkStored, PointAttemptCommitted,
+		PointClaimed, PointStored, PointMinted, PointLinkStored, PointAttemptCommitted,
 		PointResultWritten, PointResultCommitted, PointLookedUp, PointGivingUp, PointRenewed,
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/store/ledger"
 )
@@ -24,6 +25,7 @@ const (
 // committer joins concurrent accepts into one statement and one commit.
 type committer struct {
 	db     *pgxpool.Pool
+	room   func(invite.Lane) (Reservation, bool) // nil: this process does not dispatch
 	groups gatherer[*accept]
 }
 
@@ -32,10 +34,12 @@ type accept struct {
 	in   ledger.Inserted
 	err  error
 	done chan struct{}
+	// reserved is room for its delivery; nil: a claim takes the delivery.
+	reserved Reservation
 }
 
-func newCommitter(db *pgxpool.Pool) *committer {
-	c := &committer{db: db}
+func newCommitter(db *pgxpool.Pool, room func(invite.Lane) (Reservation, bool)) *committer {
+	c := &committer{db: db, room: room}
 	c.groups = gatherer[*accept]{max: maxGroup, workers: maxCommits, do: c.commit}
 	return c
 }
@@ -58,16 +62,20 @@ func (c *committer) insert(ctx context.Context, row ledger.New) (ledger.Inserted
 // only add to the load. After one about a row the group is halved, until the row
 // is alone: its fault must not be the others'.
 func (c *committer) commit(group []*accept) {
+	c.reserve(group)
 	in, err := c.write(group)
+	for i, a := range group {
+		if a.err = err; err == nil {
+			a.in = in[i]
+		}
+		a.start()
+	}
 	if err != nil && len(group) > 1 && !postgres.IsPassing(err) {
 		c.commit(group[:len(group)/2])
 		c.commit(group[len(group)/2:])
 		return
 	}
-	for i, a := range group {
-		if a.err = err; err == nil {
-			a.in = in[i]
-		}
+	for _, a := range group {
 		close(a.done)
 	}
 }

@@ -107,7 +107,7 @@ func (s *Service) create(ctx context.Context, p access.Principal, o order, idem 
 	if in.Lost {
 		return s.replay(ctx, p, *idem, meta)
 	}
-	if row.Delivery != nil && o.sendAt.IsZero() {
+	if row.Delivery != nil && o.sendAt.IsZero() && !in.Leased {
 		s.p.Wake(row.Delivery.Lane)
 	}
 	r, err := resource.Present(s.p.Box, fresh(row, in), s.links(p))

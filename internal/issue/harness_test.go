@@ -98,7 +98,7 @@ func (w *world) newKey() access.Principal {
 }
 
 // process is one process's service: it shares nothing with another's but the database.
-func (w *world) process() *issue.Service {
+func (w *world) process(change ...func(*issue.Params)) *issue.Service {
 	cred := w.sandbox.Credentials()
 	client := pipedream.New(pipedream.Params{
 		BaseURL: w.vendors.URL + "/pipedream", ClientID: cred.PipedreamClientID, ClientSecret: cred.PipedreamClientSecret,
@@ -108,7 +108,7 @@ func (w *world) process() *issue.Service {
 		Client: client, Box: w.box, PublicURL: publicURL, CallbackURL: publicURL,
 		Budget: limit.New(limit.Per(100, time.Minute), 100, time.Now),
 	})
-	s, err := issue.New(issue.Params{
+	p := issue.Params{
 		Senders: func(invite.Place) []string { return nil }, OneWay: func(invite.Place) bool { return false },
 		DB: w.db, Box: w.box, PublicURL: publicURL,
 		Minters: func(invite.Place, string) (*mint.Minter, bool) { return minter, true },
@@ -123,7 +123,11 @@ func (w *world) process() *issue.Service {
 			return w.sandbox.ScriptMint(ctx, user, script)
 		},
 		Log: slog.New(slog.DiscardHandler),
-	})
+	}
+	for _, f := range change {
+		f(&p)
+	}
+	s, err := issue.New(p)
 	if err != nil {
 		w.t.Fatal(err)
 	}

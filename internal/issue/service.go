@@ -36,6 +36,10 @@ type Params struct {
 	Composer *compose.Composer
 	// Wake tells dispatch that a lane has work.
 	Wake func(lane invite.Lane)
+	// Reserve reserves room in this process's dispatcher for a delivery that is about
+	// to be stored; ok is false where a claim must take it. nil: the process does
+	// not dispatch.
+	Reserve func(lane invite.Lane) (r Reservation, ok bool)
 	// Rehearse hears of every invite of test mode before its mint, so that a
 	// scripted recipient can also script how Pipedream answers. May be nil.
 	Rehearse func(ctx context.Context, externalUserID string, r invite.Recipient) error
@@ -65,7 +69,7 @@ func New(p Params) (*Service, error) {
 	if p.Now == nil {
 		p.Now = time.Now
 	}
-	return &Service{p: p, commits: newCommitter(p.DB)}, nil
+	return &Service{p: p, commits: newCommitter(p.DB, p.Reserve)}, nil
 }
 
 // Answer is what a create or a resend is answered with.

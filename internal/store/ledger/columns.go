@@ -25,6 +25,8 @@ type columns struct {
 	raw                                                       []*string
 	deliveryID                                                []invite.DeliveryID
 	kind, lane                                                []*string
+	leaseOwner                                                []*int64
+	leaseLasts                                                []*float64
 	codeID                                                    [][16]byte
 	codeDigest, code                                          [][]byte
 	eventID                                                   []invite.EventID
@@ -92,6 +94,12 @@ func (c *columns) add(r New, eventData []byte) error {
 	c.deliveryID = append(c.deliveryID, d.ID)
 	c.kind = append(c.kind, optional(has, d.Kind))
 	c.lane = append(c.lane, optional(has, d.Lane.String()))
+	lease := d.Lease
+	if has = lease != nil; !has {
+		lease = &NewLease{}
+	}
+	c.leaseOwner = append(c.leaseOwner, optional(has, lease.Owner))
+	c.leaseLasts = append(c.leaseLasts, optional(has, lease.Lasts.Seconds()))
 
 	c.codeID = append(c.codeID, r.Code.ID)
 	c.codeDigest = append(c.codeDigest, r.Code.Digest)
@@ -140,7 +148,7 @@ func (c *columns) args() []any {
 		c.eventID, c.eventData, c.actorID,
 		c.idemRoute, c.idemKey, c.idemMAC, c.idemStatus,
 		c.fallbackChannel, c.fallbackAfter, c.fallbackDelay, c.sendAt, c.verify,
-		c.termHash, c.termID, c.actor, c.reminders, c.userHash, c.sealedUser,
+		c.termHash, c.termID, c.actor, c.reminders, c.userHash, c.sealedUser, c.leaseOwner, c.leaseLasts,
 	}
 }
 

@@ -63,6 +63,14 @@ type Delivery struct {
 	Channel invite.Channel
 	Kind    string // invite.KindFirst and its like
 	Lane    invite.Lane
+	Lease   *NewLease // nil: a claim takes the delivery
+}
+
+// NewLease is the lease, with token 1, that a delivery is stored with, so that the
+// process that stores it works on it without a claim.
+type NewLease struct {
+	Owner int64
+	Lasts time.Duration
 }
 
 // Code is an invite link's code.
@@ -89,6 +97,9 @@ type Inserted struct {
 	ExpiresAt *time.Time
 	// Lost: a twin with the same Idempotency-Key was first; nothing was stored.
 	Lost bool
+	// Leased: the delivery is stored with its New's lease. Without, its lane is
+	// paused or the New asked for none.
+	Leased bool
 }
 
 // insertInvites stores a batch of accepted requests in one statement. A row
@@ -106,7 +117,8 @@ WITH input AS (
 		$29::uuid[], $30::bytea[], $31::bytea[],
 		$32::uuid[], $33::jsonb[], $34::text[],
 		$35::text[], $36::bytea[], $37::bytea[], $38::int[],
-		$39::text[], $40::text[], $41::int[], $42::timestamptz[], $43::text[], $46::text[], $47::int[], $48::bytea[], $49::bytea[]
+		$39::text[], $40::text[], $41::int[], $42::timestamptz[], $43::text[], $46::text[], $47::int[], $48::bytea[], $49::bytea[],
+		$50::bigint[], $51::float8[]
 	) AS t(
 		id, project_id, livemode, environment, status, channel, link_type, initiated_by, external_user_id,
 		app_slug, app_name, app_logo_url, app_auth_type, oauth_app_id, content, expires_in_s, valid_for_s, created_by,
@@ -115,7 +127,7 @@ WITH input AS (
 		code_id, code_digest, code,
 		event_id, event_data, actor_id,
 		idem_route, idem_key, idem_mac, idem_status,
-		fallback_channel, fallback_after, fallback_delay_s, send_at, verify, actor, reminders, user_hash, sealed_user_id)
+		fallback_channel, fallback_after, fallback_delay_s, send_at, verify, actor, reminders, user_hash, sealed_user_id, lease_owner, lease_s)
 ), idem AS (
 	INSERT INTO idempotency (key_id, route, key_hash, body_mac, invite_id, status)
 	SELECT created_by, idem_route, idem_key, idem_mac, id, idem_status FROM input WHERE idem_key IS NOT NULL
@@ -126,7 +138,10 @@ WITH input AS (
 		coalesce(send_at, now()) + CASE WHEN valid_for_s IS NOT NULL THEN make_interval(secs => valid_for_s)
 		             WHEN link_id IS NOT NULL THEN make_interval(secs => left_s) END AS expires_at,
 		-- With channel link the answer itself hands the connect link out.
-		channel = 'link' AND link_id IS NOT NULL AS handed_out
+		channel = 'link' AND link_id IS NOT NULL AS handed_out,
+		-- As a claim does, leave the deliveries of a paused lane in the queue.
+		lease_owner IS NOT NULL AND coalesce((
+			SELECT l.held_at IS NULL AND coalesce(l.paused_until <= now(), true) FROM lanes l WHERE l.lane = input.lane), false) AS leased
 	FROM input WHERE idem_key IS NULL OR id IN (SELECT invite_id FROM idem)
 ), inv AS (
 	INSERT INTO invites (id, project_id, livemode, environment, status, progress, channel, link_type, initiated_by,
@@ -153,8 +168,10 @@ WITH input AS (
 		CASE WHEN handed_out THEN now() END
 	FROM ok WHERE link_id IS NOT NULL
 ), dels AS (
-	INSERT INTO deliveries (invite_id, id, number, project_id, livemode, channel, kind, status, lane, next_at, created_at, updated_at)
-	SELECT id, delivery_id, 1, project_id, livemode, channel, kind, 'queued', lane, coalesce(send_at, now()), now(), now()
+	INSERT INTO deliveries (invite_id, id, number, project_id, livemode, channel, kind, status, lane, lease_token, lease_owner, next_at, created_at, updated_at)
+	SELECT id, delivery_id, 1, project_id, livemode, channel, kind, 'queued', lane,
+		CASE WHEN leased THEN 1 ELSE 0 END, CASE WHEN leased THEN lease_owner END,
+		CASE WHEN leased THEN now() + make_interval(secs => lease_s) ELSE coalesce(send_at, now()) END, now(), now()
 	FROM ok WHERE delivery_id IS NOT NULL
 ), cods AS (
 	INSERT INTO codes (invite_id, id, delivery_id, digest, code, created_at)
@@ -167,7 +184,7 @@ WITH input AS (
 	SELECT hash, term_id FROM unnest($44::bytea[], $45::uuid[]) AS s(hash, term_id)
 	WHERE term_id IN (SELECT id FROM ok)
 )
-SELECT id, created_at, expires_at FROM inv`
+SELECT inv.id, inv.created_at, inv.expires_at, ok.leased FROM inv JOIN ok ON ok.id = inv.id`
 
 // Insert stores accepted requests, all in one statement. The answers stand in
 // the order of rows. Lanes must exist: see EnsureLane.
@@ -182,7 +199,7 @@ func Insert(ctx context.Context, db postgres.DB, rows []New) ([]Inserted, error)
 	}
 	stored, err := pgx.CollectRows(res, func(r pgx.CollectableRow) (Inserted, error) {
 		var in Inserted
-		err := r.Scan(&in.ID, &in.CreatedAt, &in.ExpiresAt)
+		err := r.Scan(&in.ID, &in.CreatedAt, &in.ExpiresAt, &in.Leased)
 		return in, err
 	})
 	if err != nil {
