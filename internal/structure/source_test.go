@@ -69,6 +69,9 @@ func parseAll() ([]source, error) {
 			if name != root && (strings.HasPrefix(d.Name(), ".") || strings.HasPrefix(d.Name(), "_") || d.Name() == "testdata") {
 				return fs.SkipDir
 			}
+			if _, err := os.Stat(filepath.Join(name, "go.mod")); err == nil && name != root {
+				return fs.SkipDir // another module, such as client
+			}
 			return nil
 		}
 		if filepath.Ext(name) != ".go" {

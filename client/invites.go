@@ -1,0 +1,117 @@
+package client
+
+import (
+	"context"
+	"iter"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// CreateInvite creates an invite and sends it. Errors with a code, among others:
+// ErrorCodeInvalidRequest with every faulty field, ErrorCodeActiveInviteExists,
+// ErrorCodeRecipientSuppressed, ErrorCodeTokenMintFailed.
+func (c *Client) CreateInvite(ctx context.Context, body CreateInvite, options ...Option) (Invite, error) {
+	var out Invite
+	err := c.send(ctx, request{method: http.MethodPost, path: "/v1/invites", body: body, takesKey: true}, &out, options)
+	return out, err
+}
+
+// PreviewInvite renders the messages and pages of an invite without creating it.
+// language is a language tag or "all"; empty is the recipient's language.
+func (c *Client) PreviewInvite(ctx context.Context, body CreateInvite, language string) (InvitePreview, error) {
+	query := url.Values{}
+	if language != "" {
+		query.Set("language", language)
+	}
+	var out InvitePreview
+	err := c.send(ctx, request{method: http.MethodPost, path: "/v1/invites/preview", query: query, body: body, idempotent: true}, &out, nil)
+	return out, err
+}
+
+// GetInvite reads an invite with its deliveries and its timeline.
+func (c *Client) GetInvite(ctx context.Context, id InviteID) (Invite, error) {
+	var out Invite
+	query := url.Values{"expand": {"deliveries,events"}}
+	err := c.send(ctx, request{method: http.MethodGet, path: "/v1/invites/{id}", id: id, query: query, idempotent: true}, &out, nil)
+	return out, err
+}
+
+// ResendInvite sends an invite again, with changes if body has any.
+func (c *Client) ResendInvite(ctx context.Context, id InviteID, body ResendInvite, options ...Option) (Invite, error) {
+	var out Invite
+	err := c.send(ctx, request{method: http.MethodPost, path: "/v1/invites/{id}/resend", id: id, body: body, takesKey: true}, &out, options)
+	return out, err
+}
+
+// RevokeInvite ends an invite. reason is for the timeline and may be empty.
+// Revoking again has no effect.
+func (c *Client) RevokeInvite(ctx context.Context, id InviteID, reason string, options ...Option) (Invite, error) {
+	body := RevokeInvite{}
+	if reason != "" {
+		body.Reason = &reason
+	}
+	var out Invite
+	err := c.send(ctx, request{method: http.MethodPost, path: "/v1/invites/{id}/revoke", id: id, body: body, takesKey: true, idempotent: true}, &out, options)
+	return out, err
+}
+
+// CreateClientToken creates a token with which an app reads and opens this
+// invite. The request is not repeated when its response is lost: each success is
+// another token.
+func (c *Client) CreateClientToken(ctx context.Context, id InviteID) (ClientToken, error) {
+	var out ClientToken
+	err := c.send(ctx, request{method: http.MethodPost, path: "/v1/invites/{id}/client_token", id: id}, &out, nil)
+	return out, err
+}
+
+// InviteFilter selects invites; zero fields select all.
+type InviteFilter struct {
+	Status         []InviteStatus `json:"status,omitempty"`
+	Channel        Channel        `json:"channel,omitempty"`
+	App            string         `json:"app,omitempty"`
+	ExternalUserID string         `json:"external_user_id,omitempty"`
+	// Recipient is a whole email address, or a phone number with + and country code.
+	Recipient string        `json:"recipient,omitempty"`
+	Created   CreatedFilter `json:"created,omitzero"`
+	Reason    ReasonCode    `json:"reason,omitempty"`
+}
+
+// CreatedFilter selects by the time of creation, From included and Before not.
+type CreatedFilter struct {
+	From   time.Time `json:"gte,omitzero"`
+	Before time.Time `json:"lt,omitzero"`
+}
+
+// Invites lists invites, newest first, and reads pages as they are needed. Links
+// are null in lists. The filter is sent in a body, because URLs are logged.
+func (c *Client) Invites(ctx context.Context, f InviteFilter) iter.Seq2[Invite, error] {
+	return items(ctx, func(ctx context.Context, cursor string) (page[Invite], error) {
+		body := struct {
+			InviteFilter
+
+			Limit  int    `json:"limit"`
+			Cursor string `json:"cursor,omitempty"`
+		}{f, 100, cursor}
+		var out page[Invite]
+		err := c.send(ctx, request{method: http.MethodPost, path: "/v1/invites/search", body: body, idempotent: true}, &out, nil)
+		return out, err
+	})
+}
+
+// TestMessages lists the messages of test mode, newest first, with working links.
+// invite selects those of one invite; empty selects all.
+func (c *Client) TestMessages(ctx context.Context, invite InviteID) iter.Seq2[TestMessage, error] {
+	return items(ctx, func(ctx context.Context, cursor string) (page[TestMessage], error) {
+		query := url.Values{"limit": {"100"}}
+		if invite != "" {
+			query.Set("invite", invite)
+		}
+		if cursor != "" {
+			query.Set("cursor", cursor)
+		}
+		var out page[TestMessage]
+		err := c.send(ctx, request{method: http.MethodGet, path: "/v1/test_helpers/messages", query: query, idempotent: true}, &out, nil)
+		return out, err
+	})
+}
