@@ -373,6 +373,7 @@ const (
 	ErrorCodeAuthenticationRequired        ErrorCode = "authentication_required"
 	ErrorCodeBodyTooLarge                  ErrorCode = "body_too_large"
 	ErrorCodeDeliveryNotFound              ErrorCode = "delivery_not_found"
+	ErrorCodeEventNotFound                 ErrorCode = "event_not_found"
 	ErrorCodeIdempotencyInProgress         ErrorCode = "idempotency_in_progress"
 	ErrorCodeIdempotencyKeyReused          ErrorCode = "idempotency_key_reused"
 	ErrorCodeInsufficientScope             ErrorCode = "insufficient_scope"
@@ -419,6 +420,8 @@ func (e ErrorCode) Valid() bool {
 	case ErrorCodeBodyTooLarge:
 		return true
 	case ErrorCodeDeliveryNotFound:
+		return true
+	case ErrorCodeEventNotFound:
 		return true
 	case ErrorCodeIdempotencyInProgress:
 		return true
@@ -872,6 +875,102 @@ func (e Progress) Valid() bool {
 	}
 }
 
+// Defines values for PublicEventObject.
+const (
+	PublicEventObjectEvent PublicEventObject = "event"
+)
+
+// Valid indicates whether the value is a known member of the PublicEventObject enum.
+func (e PublicEventObject) Valid() bool {
+	switch e {
+	case PublicEventObjectEvent:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PublicEventListObject.
+const (
+	PublicEventListObjectList PublicEventListObject = "list"
+)
+
+// Valid indicates whether the value is a known member of the PublicEventListObject enum.
+func (e PublicEventListObject) Valid() bool {
+	switch e {
+	case PublicEventListObjectList:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PublicEventType.
+const (
+	PublicEventTypeInviteComplained     PublicEventType = "invite.complained"
+	PublicEventTypeInviteConnectFailed  PublicEventType = "invite.connect_failed"
+	PublicEventTypeInviteConnected      PublicEventType = "invite.connected"
+	PublicEventTypeInviteContinued      PublicEventType = "invite.continued"
+	PublicEventTypeInviteDeferred       PublicEventType = "invite.deferred"
+	PublicEventTypeInviteDelivered      PublicEventType = "invite.delivered"
+	PublicEventTypeInviteDeliveryFailed PublicEventType = "invite.delivery_failed"
+	PublicEventTypeInviteExpired        PublicEventType = "invite.expired"
+	PublicEventTypeInviteNoReceipt      PublicEventType = "invite.no_receipt"
+	PublicEventTypeInviteOpened         PublicEventType = "invite.opened"
+	PublicEventTypeInviteRenewed        PublicEventType = "invite.renewed"
+	PublicEventTypeInviteReplaced       PublicEventType = "invite.replaced"
+	PublicEventTypeInviteReported       PublicEventType = "invite.reported"
+	PublicEventTypeInviteResent         PublicEventType = "invite.resent"
+	PublicEventTypeInviteRevoked        PublicEventType = "invite.revoked"
+	PublicEventTypeInviteSent           PublicEventType = "invite.sent"
+	PublicEventTypeRecipientOptedIn     PublicEventType = "recipient.opted_in"
+	PublicEventTypeRecipientOptedOut    PublicEventType = "recipient.opted_out"
+)
+
+// Valid indicates whether the value is a known member of the PublicEventType enum.
+func (e PublicEventType) Valid() bool {
+	switch e {
+	case PublicEventTypeInviteComplained:
+		return true
+	case PublicEventTypeInviteConnectFailed:
+		return true
+	case PublicEventTypeInviteConnected:
+		return true
+	case PublicEventTypeInviteContinued:
+		return true
+	case PublicEventTypeInviteDeferred:
+		return true
+	case PublicEventTypeInviteDelivered:
+		return true
+	case PublicEventTypeInviteDeliveryFailed:
+		return true
+	case PublicEventTypeInviteExpired:
+		return true
+	case PublicEventTypeInviteNoReceipt:
+		return true
+	case PublicEventTypeInviteOpened:
+		return true
+	case PublicEventTypeInviteRenewed:
+		return true
+	case PublicEventTypeInviteReplaced:
+		return true
+	case PublicEventTypeInviteReported:
+		return true
+	case PublicEventTypeInviteResent:
+		return true
+	case PublicEventTypeInviteRevoked:
+		return true
+	case PublicEventTypeInviteSent:
+		return true
+	case PublicEventTypeRecipientOptedIn:
+		return true
+	case PublicEventTypeRecipientOptedOut:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ReasonCode.
 const (
 	ReasonCodeAddressNotFound     ReasonCode = "address_not_found"
@@ -1265,81 +1364,6 @@ func (e ListTestMessagesParamsChannel) Valid() bool {
 	}
 }
 
-// Defines values for OnInviteConnectFailedJSONBodyType.
-const (
-	InviteConnectFailed OnInviteConnectFailedJSONBodyType = "invite.connect_failed"
-)
-
-// Valid indicates whether the value is a known member of the OnInviteConnectFailedJSONBodyType enum.
-func (e OnInviteConnectFailedJSONBodyType) Valid() bool {
-	switch e {
-	case InviteConnectFailed:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for OnInviteConnectedJSONBodyType.
-const (
-	InviteConnected OnInviteConnectedJSONBodyType = "invite.connected"
-)
-
-// Valid indicates whether the value is a known member of the OnInviteConnectedJSONBodyType enum.
-func (e OnInviteConnectedJSONBodyType) Valid() bool {
-	switch e {
-	case InviteConnected:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for OnInviteDeliveryFailedJSONBodyType.
-const (
-	InviteDeliveryFailed OnInviteDeliveryFailedJSONBodyType = "invite.delivery_failed"
-)
-
-// Valid indicates whether the value is a known member of the OnInviteDeliveryFailedJSONBodyType enum.
-func (e OnInviteDeliveryFailedJSONBodyType) Valid() bool {
-	switch e {
-	case InviteDeliveryFailed:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for OnInviteExpiredJSONBodyType.
-const (
-	InviteExpired OnInviteExpiredJSONBodyType = "invite.expired"
-)
-
-// Valid indicates whether the value is a known member of the OnInviteExpiredJSONBodyType enum.
-func (e OnInviteExpiredJSONBodyType) Valid() bool {
-	switch e {
-	case InviteExpired:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for OnInviteReportedJSONBodyType.
-const (
-	InviteReported OnInviteReportedJSONBodyType = "invite.reported"
-)
-
-// Valid indicates whether the value is a known member of the OnInviteReportedJSONBodyType enum.
-func (e OnInviteReportedJSONBodyType) Valid() bool {
-	switch e {
-	case InviteReported:
-		return true
-	default:
-		return false
-	}
-}
-
 // Action The next step for support staff; empty if there is none.
 type Action string
 
@@ -1662,6 +1686,10 @@ type EventList struct {
 
 // EventListObject defines model for EventList.Object.
 type EventListObject string
+
+// EventSequence Grows with each event of an invite, not always by one. Events may arrive twice and in any order: store the
+// highest for each invite and ignore lower ones. Two events can have the same `data.invite.version`.
+type EventSequence = int
 
 // ExportPerson defines model for ExportPerson.
 type ExportPerson struct {
@@ -2047,6 +2075,50 @@ type Problem struct {
 // Progress How far the recipient got. Visits by mail scanners and other bots are not counted.
 type Progress string
 
+// PublicEvent An event, with the bytes that webhooks carry. After the person was erased it shows what the erasure left.
+type PublicEvent struct {
+	// CreatedAt When the event happened.
+	CreatedAt time.Time         `json:"created_at"`
+	Data      WebhookData       `json:"data"`
+	ID        EventID           `json:"id"`
+	InviteID  InviteID          `json:"invite_id"`
+	Livemode  bool              `json:"livemode"`
+	Object    PublicEventObject `json:"object"`
+	Project   string            `json:"project"`
+
+	// Sequence Grows with each event of an invite, not always by one. Events may arrive twice and in any order: store the
+	// highest for each invite and ignore lower ones. Two events can have the same `data.invite.version`.
+	Sequence EventSequence `json:"sequence"`
+
+	// Type `sent`: a provider accepted a message. `opened`: a person visited the link for the first time. `continued`: the
+	// person went on to Pipedream. `resent`: by you or your staff; `renewed`: by the recipient. `replaced`: a newer
+	// invite for the same user and app took its place. `opted_out` and `opted_in`: the recipient texted STOP or START.
+	// New types may be added.
+	Type PublicEventType `json:"type"`
+}
+
+// PublicEventObject defines model for PublicEvent.Object.
+type PublicEventObject string
+
+// PublicEventList defines model for PublicEventList.
+type PublicEventList struct {
+	Data    []PublicEvent `json:"data"`
+	HasMore bool          `json:"has_more"`
+
+	// NextCursor Send it as `after` to read on. Null only if there has been no event.
+	NextCursor *string               `json:"next_cursor"`
+	Object     PublicEventListObject `json:"object"`
+}
+
+// PublicEventListObject defines model for PublicEventList.Object.
+type PublicEventListObject string
+
+// PublicEventType `sent`: a provider accepted a message. `opened`: a person visited the link for the first time. `continued`: the
+// person went on to Pipedream. `resent`: by you or your staff; `renewed`: by the recipient. `replaced`: a newer
+// invite for the same user and app took its place. `opted_out` and `opted_in`: the recipient texted STOP or START.
+// New types may be added.
+type PublicEventType string
+
 // Reason defines model for Reason.
 type Reason struct {
 	// Action The next step for support staff; empty if there is none.
@@ -2137,11 +2209,26 @@ type SearchInvites struct {
 	} `json:"created,omitempty"`
 
 	// Cursor The `next_cursor` of the page before.
-	Cursor         *string `json:"cursor,omitempty"`
-	ExternalUserID *string `json:"external_user_id,omitempty"`
+	Cursor *string `json:"cursor,omitempty"`
+
+	// DeliveryStatus One or more states of the latest message.
+	DeliveryStatus *[]DeliveryStatus `json:"delivery_status,omitempty"`
+	ExternalUserID *string           `json:"external_user_id,omitempty"`
+
+	// ExternalUserIds Users whose invites are listed, `external_user_id` being one of them if it is given.
+	ExternalUserIds *[]string `json:"external_user_ids,omitempty"`
+
+	// Inviter The whole name of the inviter. Case and accents are ignored.
+	Inviter *string `json:"inviter,omitempty"`
 
 	// Limit How many at most. Default: 20.
 	Limit *int `json:"limit,omitempty"`
+
+	// Metadata Pairs that the invite's metadata contains, byte for byte.
+	Metadata *map[string]string `json:"metadata,omitempty"`
+
+	// Progress One or more states of progress.
+	Progress *[]Progress `json:"progress,omitempty"`
 
 	// Reason The latest message's reason.
 	Reason *SearchInvites_Reason `json:"reason,omitempty"`
@@ -2150,7 +2237,14 @@ type SearchInvites struct {
 	Recipient *string `json:"recipient,omitempty"`
 
 	// Status One or more states.
-	Status *[]InviteStatus `json:"status,omitempty"`
+	Status  *[]InviteStatus `json:"status,omitempty"`
+	Updated *struct {
+		// Gte Updated at this time or later. A date or a time.
+		Gte *string `json:"gte,omitempty"`
+
+		// Lt Updated before this time, and not since. A date or a time.
+		Lt *string `json:"lt,omitempty"`
+	} `json:"updated,omitempty"`
 }
 
 // SearchInvitesChannel defines model for SearchInvites.Channel.
@@ -2292,6 +2386,12 @@ type TextWarning struct {
 // TextWarningCode defines model for TextWarning.Code.
 type TextWarningCode string
 
+// WebhookData defines model for WebhookData.
+type WebhookData struct {
+	// Invite The invite as it was when the event happened. Links are null.
+	Invite Invite `json:"invite"`
+}
+
 // Cursor defines model for Cursor.
 type Cursor = string
 
@@ -2349,6 +2449,30 @@ type GetClientInviteParams struct {
 	LastEventID *string `json:"Last-Event-ID,omitempty"`
 }
 
+// ListPublicEventsParams defines parameters for ListPublicEvents.
+type ListPublicEventsParams struct {
+	// Limit Maximum number of items.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// After The `next_cursor` of the previous page. Without it, the list begins with the oldest event.
+	After *string `form:"after,omitempty" json:"after,omitempty"`
+
+	// Types One or more types, separated by commas.
+	Types *string `form:"types,omitempty" json:"types,omitempty"`
+
+	// Invite Only events of this invite.
+	Invite *string `form:"invite,omitempty" json:"invite,omitempty"`
+
+	// ExternalUserID Only events of this user's invites.
+	ExternalUserID *string `form:"external_user_id,omitempty" json:"external_user_id,omitempty"`
+
+	// CreatedGte Created at this time or later. A date or a time.
+	CreatedGte *string `form:"created[gte],omitempty" json:"created[gte],omitempty"`
+
+	// CreatedLt Created before this time. A date or a time.
+	CreatedLt *string `form:"created[lt],omitempty" json:"created[lt],omitempty"`
+}
+
 // ListInvitesParams defines parameters for ListInvites.
 type ListInvitesParams struct {
 	// Limit Maximum number of items.
@@ -2362,17 +2486,37 @@ type ListInvitesParams struct {
 	Channel *Channel `form:"channel,omitempty" json:"channel,omitempty"`
 
 	// App An app's name slug.
-	App            *string `form:"app,omitempty" json:"app,omitempty"`
-	ExternalUserID *string `form:"external_user_id,omitempty" json:"external_user_id,omitempty"`
+	App *string `form:"app,omitempty" json:"app,omitempty"`
+
+	// Progress One or more of `none`, `visited`, `continued` and `connect_failed`, separated by commas.
+	Progress *string `form:"progress,omitempty" json:"progress,omitempty"`
+
+	// DeliveryStatus One or more states of the latest message, separated by commas.
+	DeliveryStatus *string `form:"delivery_status,omitempty" json:"delivery_status,omitempty"`
+
+	// ExternalUserID Repeat it to list the invites of several users.
+	ExternalUserID *[]string `form:"external_user_id,omitempty" json:"external_user_id,omitempty"`
 
 	// Recipient A whole email address, or a phone number with + and country code.
 	Recipient *string `form:"recipient,omitempty" json:"recipient,omitempty"`
+
+	// Inviter The whole name of the inviter. Case and accents are ignored.
+	Inviter *string `form:"inviter,omitempty" json:"inviter,omitempty"`
+
+	// Metadata Pairs that the invite's metadata contains, byte for byte, for example `metadata[ticket]=4711`. Invites of versions without this filter are not found by it.
+	Metadata *map[string]string `json:"metadata,omitempty"`
 
 	// CreatedGte Created at this time or later. A date or a time.
 	CreatedGte *string `form:"created[gte],omitempty" json:"created[gte],omitempty"`
 
 	// CreatedLt Created before this time. A date or a time.
 	CreatedLt *string `form:"created[lt],omitempty" json:"created[lt],omitempty"`
+
+	// UpdatedGte Updated at this time or later. A date or a time.
+	UpdatedGte *string `form:"updated[gte],omitempty" json:"updated[gte],omitempty"`
+
+	// UpdatedLt Updated before this time, and not since. A date or a time.
+	UpdatedLt *string `form:"updated[lt],omitempty" json:"updated[lt],omitempty"`
 
 	// Reason The latest message's reason.
 	Reason *ReasonCode `form:"reason,omitempty" json:"reason,omitempty"`
@@ -2459,19 +2603,6 @@ type ListTestMessagesParams struct {
 // ListTestMessagesParamsChannel defines parameters for ListTestMessages.
 type ListTestMessagesParamsChannel string
 
-// OnInviteConnectFailedJSONBody defines parameters for OnInviteConnectFailed.
-type OnInviteConnectFailedJSONBody struct {
-	// CreatedAt When the event happened.
-	CreatedAt time.Time `json:"created_at"`
-	Data      struct {
-		// Invite The invite as it was when the event happened. Links are null.
-		Invite Invite `json:"invite"`
-	} `json:"data"`
-	ID       EventID                           `json:"id"`
-	Livemode bool                              `json:"livemode"`
-	Type     OnInviteConnectFailedJSONBodyType `json:"type"`
-}
-
 // OnInviteConnectFailedParams defines parameters for OnInviteConnectFailed.
 type OnInviteConnectFailedParams struct {
 	// WebhookID The id of the event; the same in every attempt.
@@ -2482,22 +2613,6 @@ type OnInviteConnectFailedParams struct {
 
 	// WebhookSignature Signatures as defined by Standard Webhooks, separated by spaces. Verify them with a library.
 	WebhookSignature string `json:"webhook-signature"`
-}
-
-// OnInviteConnectFailedJSONBodyType defines parameters for OnInviteConnectFailed.
-type OnInviteConnectFailedJSONBodyType string
-
-// OnInviteConnectedJSONBody defines parameters for OnInviteConnected.
-type OnInviteConnectedJSONBody struct {
-	// CreatedAt When the event happened.
-	CreatedAt time.Time `json:"created_at"`
-	Data      struct {
-		// Invite The invite as it was when the event happened. Links are null.
-		Invite Invite `json:"invite"`
-	} `json:"data"`
-	ID       EventID                       `json:"id"`
-	Livemode bool                          `json:"livemode"`
-	Type     OnInviteConnectedJSONBodyType `json:"type"`
 }
 
 // OnInviteConnectedParams defines parameters for OnInviteConnected.
@@ -2512,22 +2627,6 @@ type OnInviteConnectedParams struct {
 	WebhookSignature string `json:"webhook-signature"`
 }
 
-// OnInviteConnectedJSONBodyType defines parameters for OnInviteConnected.
-type OnInviteConnectedJSONBodyType string
-
-// OnInviteDeliveryFailedJSONBody defines parameters for OnInviteDeliveryFailed.
-type OnInviteDeliveryFailedJSONBody struct {
-	// CreatedAt When the event happened.
-	CreatedAt time.Time `json:"created_at"`
-	Data      struct {
-		// Invite The invite as it was when the event happened. Links are null.
-		Invite Invite `json:"invite"`
-	} `json:"data"`
-	ID       EventID                            `json:"id"`
-	Livemode bool                               `json:"livemode"`
-	Type     OnInviteDeliveryFailedJSONBodyType `json:"type"`
-}
-
 // OnInviteDeliveryFailedParams defines parameters for OnInviteDeliveryFailed.
 type OnInviteDeliveryFailedParams struct {
 	// WebhookID The id of the event; the same in every attempt.
@@ -2538,22 +2637,6 @@ type OnInviteDeliveryFailedParams struct {
 
 	// WebhookSignature Signatures as defined by Standard Webhooks, separated by spaces. Verify them with a library.
 	WebhookSignature string `json:"webhook-signature"`
-}
-
-// OnInviteDeliveryFailedJSONBodyType defines parameters for OnInviteDeliveryFailed.
-type OnInviteDeliveryFailedJSONBodyType string
-
-// OnInviteExpiredJSONBody defines parameters for OnInviteExpired.
-type OnInviteExpiredJSONBody struct {
-	// CreatedAt When the event happened.
-	CreatedAt time.Time `json:"created_at"`
-	Data      struct {
-		// Invite The invite as it was when the event happened. Links are null.
-		Invite Invite `json:"invite"`
-	} `json:"data"`
-	ID       EventID                     `json:"id"`
-	Livemode bool                        `json:"livemode"`
-	Type     OnInviteExpiredJSONBodyType `json:"type"`
 }
 
 // OnInviteExpiredParams defines parameters for OnInviteExpired.
@@ -2568,22 +2651,6 @@ type OnInviteExpiredParams struct {
 	WebhookSignature string `json:"webhook-signature"`
 }
 
-// OnInviteExpiredJSONBodyType defines parameters for OnInviteExpired.
-type OnInviteExpiredJSONBodyType string
-
-// OnInviteReportedJSONBody defines parameters for OnInviteReported.
-type OnInviteReportedJSONBody struct {
-	// CreatedAt When the event happened.
-	CreatedAt time.Time `json:"created_at"`
-	Data      struct {
-		// Invite The invite as it was when the event happened. Links are null.
-		Invite Invite `json:"invite"`
-	} `json:"data"`
-	ID       EventID                      `json:"id"`
-	Livemode bool                         `json:"livemode"`
-	Type     OnInviteReportedJSONBodyType `json:"type"`
-}
-
 // OnInviteReportedParams defines parameters for OnInviteReported.
 type OnInviteReportedParams struct {
 	// WebhookID The id of the event; the same in every attempt.
@@ -2595,9 +2662,6 @@ type OnInviteReportedParams struct {
 	// WebhookSignature Signatures as defined by Standard Webhooks, separated by spaces. Verify them with a library.
 	WebhookSignature string `json:"webhook-signature"`
 }
-
-// OnInviteReportedJSONBodyType defines parameters for OnInviteReported.
-type OnInviteReportedJSONBodyType string
 
 // CreateInviteJSONRequestBody defines body for CreateInvite for application/json ContentType.
 type CreateInviteJSONRequestBody = CreateInvite
@@ -2633,19 +2697,19 @@ type LiftSuppressionJSONRequestBody = LiftSuppression
 type AdvanceTestInviteJSONRequestBody = AdvanceInvite
 
 // OnInviteConnectFailedJSONRequestBody defines body for OnInviteConnectFailed for application/json ContentType.
-type OnInviteConnectFailedJSONRequestBody OnInviteConnectFailedJSONBody
+type OnInviteConnectFailedJSONRequestBody = PublicEvent
 
 // OnInviteConnectedJSONRequestBody defines body for OnInviteConnected for application/json ContentType.
-type OnInviteConnectedJSONRequestBody OnInviteConnectedJSONBody
+type OnInviteConnectedJSONRequestBody = PublicEvent
 
 // OnInviteDeliveryFailedJSONRequestBody defines body for OnInviteDeliveryFailed for application/json ContentType.
-type OnInviteDeliveryFailedJSONRequestBody OnInviteDeliveryFailedJSONBody
+type OnInviteDeliveryFailedJSONRequestBody = PublicEvent
 
 // OnInviteExpiredJSONRequestBody defines body for OnInviteExpired for application/json ContentType.
-type OnInviteExpiredJSONRequestBody OnInviteExpiredJSONBody
+type OnInviteExpiredJSONRequestBody = PublicEvent
 
 // OnInviteReportedJSONRequestBody defines body for OnInviteReported for application/json ContentType.
-type OnInviteReportedJSONRequestBody OnInviteReportedJSONBody
+type OnInviteReportedJSONRequestBody = PublicEvent
 
 // Getter for additional properties for ExportedInvite. Returns the specified
 // element and whether it was found

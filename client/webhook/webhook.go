@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"time"
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
@@ -23,21 +22,10 @@ const MaxBody = 1 << 20
 var ErrInvalid = errors.New("connectlink: the webhook's signature is not valid")
 
 // Event is what happened to an invite. The same event may arrive more than once,
-// and events may arrive in any order: store the highest Data.Invite.Version and
-// ignore lower ones.
-type Event struct {
-	ID        string    `json:"id"`
-	Type      string    `json:"type"` // for example invite.connected; more types may be added
-	CreatedAt time.Time `json:"created_at"`
-	Livemode  bool      `json:"livemode"`
-	Data      Data      `json:"data"`
-}
-
-// Data is the subject of an event.
-type Data struct {
-	// Invite is the invite as it was when the event happened.
-	Invite client.Invite `json:"invite"`
-}
+// and events may arrive in any order: store the highest Sequence of each invite
+// and ignore lower ones. Data.Invite is the invite as it was when the event
+// happened.
+type Event = client.PublicEvent
 
 // Verify checks a body against the headers of its request and a secret (whsec_…),
 // and returns its event. Pass the body as it was received: a body that was
