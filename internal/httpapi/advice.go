@@ -74,6 +74,9 @@ func errorAdvice() map[invite.Code]advice {
 		invite.CodeTooLarge: {
 			"The body exceeds the endpoint's limit.",
 			"Send a smaller body; `detail` gives the limit."},
+		invite.CodeBatchTooLarge: {
+			"The batch has more items than one request may carry. Nothing was stored.",
+			"Send several batches; `detail` gives the limit."},
 		invite.CodeUnsupportedMedia: {
 			"The headers declare a body other than plain JSON in UTF-8.",
 			"Send `Content-Type: application/json` and no `Content-Encoding`."},

@@ -143,6 +143,34 @@ func (a *api) revoke(c echo.Context) error {
 	return writeJSON(c, http.StatusOK, r)
 }
 
+// revocation is the answer of POST /v1/invites/revoke.
+type revocation struct {
+	Object  string            `json:"object"`
+	Revoked int               `json:"revoked"`
+	Invites []resource.Invite `json:"invites"`
+}
+
+// revokeUser revokes all invites of a user. Doing it twice is the same as once, so
+// an Idempotency-Key is checked and not needed.
+func (a *api) revokeUser(c echo.Context) error {
+	var req issue.RevokeUserRequest
+	raw, faults, err := bindBody(c, &req, false)
+	if err != nil {
+		return err
+	}
+	if err := faultsError(faults); err != nil {
+		return err
+	}
+	if _, err := requestMeta(c, raw, "POST /v1/invites/revoke"); err != nil {
+		return err
+	}
+	n, invites, err := a.Invites.RevokeUser(c.Request().Context(), keyPrincipal(c), req)
+	if err != nil {
+		return err
+	}
+	return writeJSON(c, http.StatusOK, revocation{"revocation", n, invites})
+}
+
 // expanded is an invite with what expand asked for.
 type expanded struct {
 	resource.Invite

@@ -22,7 +22,9 @@ import (
 // Invites changes the course of invites; *issue.Service does.
 type Invites interface {
 	Create(ctx context.Context, p access.Principal, req issue.CreateRequest, meta issue.Meta) (issue.Answer, error)
+	CreateBatch(ctx context.Context, p access.Principal, items []issue.BatchItem) ([]issue.BatchResult, error)
 	Resend(ctx context.Context, p access.Principal, id invite.ID, req issue.ResendRequest, meta issue.Meta) (issue.Answer, error)
+	RevokeUser(ctx context.Context, p access.Principal, req issue.RevokeUserRequest) (int, []resource.Invite, error)
 	Revoke(ctx context.Context, p access.Principal, id invite.ID, req issue.RevokeRequest, meta issue.Meta) (resource.Invite, error)
 }
 
@@ -84,6 +86,7 @@ type api struct {
 const (
 	smallHook = 64 << 10
 	batchHook = 4 << 20
+	batchBody = 2 << 20 // of a hundred creates
 )
 
 // Who may use a route.
@@ -110,6 +113,8 @@ func (a *api) routes() []route {
 	page := oneMiddleware(a.docs.headers)
 	return []route{
 		{"POST", "/v1/invites", access.InvitesWrite, a.create, nil},
+		{"POST", "/v1/invites/batch", access.InvitesWrite, a.createBatch, oneMiddleware(web.BodyLimit(batchBody))},
+		{"POST", "/v1/invites/revoke", access.InvitesWrite, a.revokeUser, nil},
 		{"POST", "/v1/invites/preview", access.InvitesRead, a.preview, nil},
 		{"GET", "/v1/invites", access.InvitesRead, a.list, nil},
 		{"POST", "/v1/invites/search", access.InvitesRead, a.searchInvites, nil},
@@ -156,7 +161,6 @@ func (a *api) routes() []route {
 		{"POST", "/hooks/:provider/status/:project/:mode/:invite/:attempt", byProvider, a.reports, status},
 		{"POST", "/hooks/:provider/inbound/:project/:mode", byProvider, a.replies, small},
 
-		{"POST", "/v1/invites/batch", access.InvitesWrite, notYet, nil},
 		{"GET", "/v1/apps", anyKey, notYet, nil},
 		{"GET", "/v1/webhook_endpoints", access.Webhooks, notYet, nil},
 		{"POST", "/v1/webhook_endpoints", access.Webhooks, notYet, nil},

@@ -47,6 +47,7 @@ const (
 	CodeUnavailable            Code = "unavailable"
 	CodeInternal               Code = "internal"
 	CodeTestKeyRequired        Code = "test_key_required"
+	CodeBatchTooLarge          Code = "batch_too_large"
 )
 
 // Field fault codes: the fault of one member of a request.

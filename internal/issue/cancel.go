@@ -39,7 +39,8 @@ func (s *Service) CancelUnsent(ctx context.Context, p access.Principal, key invi
 		}
 		var revoked int
 		err = postgres.InTx(ctx, s.p.DB, func(tx pgx.Tx) error {
-			revoked, err = s.cancel(ctx, tx, p, ids)
+			applied, err := s.cancel(ctx, tx, p, ids, isUnsent, keyEnded)
+			revoked = len(applied)
 			return err
 		})
 		if err != nil {
@@ -50,29 +51,30 @@ func (s *Service) CancelUnsent(ctx context.Context, p access.Principal, key invi
 	}
 }
 
-func (s *Service) cancel(ctx context.Context, tx pgx.Tx, p access.Principal, ids []invite.ID) (int, error) {
+// cancel revokes the invites among ids that may be, as they are once locked.
+func (s *Service) cancel(ctx context.Context, tx pgx.Tx, p access.Principal, ids []invite.ID, may func(invite.State) bool, reason string) ([]ledger.Applied, error) {
 	locked, err := ledger.LockAll(ctx, tx, ids)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	var batches []ledger.Batch
 	for _, l := range locked {
-		if !isUnsent(l.State) {
+		if !may(l.State) {
 			continue // a message left meanwhile, or the invite ended
 		}
-		e := invite.Event{Type: invite.EventRevoked, Actor: actor(p), Detail: secret.New(keyEnded)}
+		e := invite.Event{Type: invite.EventRevoked, Actor: actor(p), Detail: secret.New(reason)}
 		batches = append(batches, ledger.Batch{ID: l.ID, Events: []invite.Event{e}})
 	}
 	applied, err := ledger.AppendAll(ctx, tx, s.p.Box, batches)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	for _, a := range applied {
 		if err := audit(ctx, tx, p, access.ActRevoke, a.ID, nil); err != nil {
-			return 0, err
+			return nil, err
 		}
 	}
-	return len(applied), s.p.Publish(ctx, tx, applied...)
+	return applied, s.p.Publish(ctx, tx, applied...)
 }
 
 // isUnsent is the condition of find.ListUnsent, for an invite that is locked.

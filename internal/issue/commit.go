@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	// maxGroup bounds how many accepts one commit carries.
-	maxGroup = 64
+	// maxGroup bounds how many accepts one commit carries: a whole batch fits.
+	maxGroup = MaxBatch
 	// maxCommits bounds how many commits run at a time: enough to keep several
 	// cores of a database busy, few enough to leave connections to others.
 	maxCommits = 3
@@ -47,8 +47,15 @@ func newCommitter(db *pgxpool.Pool, room func(invite.Lane) (Reservation, bool)) 
 // insert stores a row together with other waiting ones. If ctx ends first
 // the row may still be stored: the caller repeats with its Idempotency-Key.
 func (c *committer) insert(ctx context.Context, row ledger.New) (ledger.Inserted, error) {
-	a := &accept{row: row, done: make(chan struct{})}
+	a := newAccept(row)
 	c.groups.add(a)
+	return a.wait(ctx)
+}
+
+func newAccept(row ledger.New) *accept { return &accept{row: row, done: make(chan struct{})} }
+
+// wait returns what became of a row that was handed in.
+func (a *accept) wait(ctx context.Context) (ledger.Inserted, error) {
 	select {
 	case <-a.done:
 		return a.in, a.err

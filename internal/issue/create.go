@@ -51,50 +51,9 @@ func (s *Service) create(ctx context.Context, p access.Principal, o order, idem 
 			return a, err
 		}
 	}
-	minter, err := s.minter(p)
+	row, outcome, err := s.build(ctx, p, o, idem, meta, s.app)
 	if err != nil {
 		return Answer{}, err
-	}
-	if s.p.Rehearse != nil && !p.Live {
-		if err := s.p.Rehearse(ctx, o.externalUserID, o.content.Recipient); err != nil {
-			return Answer{}, fmt.Errorf("rehearse: %w", err)
-		}
-	}
-	app, err := s.app(ctx, minter, o.app)
-	if err != nil {
-		return Answer{}, err
-	}
-	if err := minter.CheckOAuthApp(ctx, o.oauthAppID, o.app); err != nil {
-		return Answer{}, err
-	}
-	row, code, err := s.row(p, o, app, meta)
-	if err != nil {
-		return Answer{}, err
-	}
-	var minted mint.Minted
-	outcome := ledger.Created
-	if o.sendAt.IsZero() {
-		minted, err = minter.Mint(ctx, mint.Request{
-			InviteID: row.ID, ExternalUserID: o.externalUserID, App: o.app, OAuthAppID: o.oauthAppID,
-			ExpiresIn: o.expiresIn, Code: code, ReturnURL: o.content.ReturnURL,
-		})
-	}
-	switch {
-	case !o.sendAt.IsZero():
-		// Minted when it is sent: a link made now would be dead by then.
-		row.Status = invite.Scheduled
-	case err == nil:
-		row.Status, row.Link = invite.Active, &minted.Link
-	case errors.Is(err, mint.ErrPassing):
-		s.p.Log.WarnContext(ctx, "mint postponed", "invite", row.ID.String(), "error", err)
-		outcome = ledger.Postponed
-	default:
-		return Answer{}, err
-	}
-	row.Event.Data.HasLink = row.Link != nil
-	if idem != nil {
-		idem.Outcome = outcome
-		row.Idempotency = idem
 	}
 	in, err := s.store(ctx, p, o, row)
 	var open *openExistsError
@@ -104,10 +63,77 @@ func (s *Service) create(ctx context.Context, p access.Principal, o order, idem 
 	if err != nil {
 		return Answer{}, err
 	}
-	if in.Lost {
-		return s.replay(ctx, p, *idem, meta)
+	return s.stored(ctx, p, row, in, outcome, meta)
+}
+
+// findApp looks an app up; *Service.app does.
+type findApp func(ctx context.Context, m *mint.Minter, slug string) (invite.App, error)
+
+// build asks Pipedream for all that an invite needs, and returns what one commit
+// stores. Where a link is not to be had now, the outcome is Postponed.
+func (s *Service) build(ctx context.Context, p access.Principal, o order, idem *ledger.Idempotency, meta Meta, find findApp) (ledger.New, ledger.Outcome, error) {
+	minter, err := s.minter(p)
+	if err != nil {
+		return ledger.New{}, "", err
 	}
-	if row.Delivery != nil && o.sendAt.IsZero() && !in.Leased {
+	if s.p.Rehearse != nil && !p.Live {
+		if err := s.p.Rehearse(ctx, o.externalUserID, o.content.Recipient); err != nil {
+			return ledger.New{}, "", fmt.Errorf("rehearse: %w", err)
+		}
+	}
+	app, err := find(ctx, minter, o.app)
+	if err != nil {
+		return ledger.New{}, "", err
+	}
+	if err := minter.CheckOAuthApp(ctx, o.oauthAppID, o.app); err != nil {
+		return ledger.New{}, "", err
+	}
+	row, code, err := s.row(p, o, app, meta)
+	if err != nil {
+		return ledger.New{}, "", err
+	}
+	outcome, err := s.mint(ctx, minter, o, &row, code)
+	if err != nil {
+		return ledger.New{}, "", err
+	}
+	row.Event.Data.HasLink = row.Link != nil
+	if idem != nil {
+		idem.Outcome = outcome
+		row.Idempotency = idem
+	}
+	return row, outcome, nil
+}
+
+// mint gives a row its link and status.
+func (s *Service) mint(ctx context.Context, minter *mint.Minter, o order, row *ledger.New, code secret.Text) (ledger.Outcome, error) {
+	if !o.sendAt.IsZero() {
+		// Minted when it is sent: a link made now would be dead by then.
+		row.Status = invite.Scheduled
+		return ledger.Created, nil
+	}
+	minted, err := minter.Mint(ctx, mint.Request{
+		InviteID: row.ID, ExternalUserID: o.externalUserID, App: o.app, OAuthAppID: o.oauthAppID,
+		ExpiresIn: o.expiresIn, Code: code, ReturnURL: o.content.ReturnURL,
+	})
+	switch {
+	case err == nil:
+		row.Status, row.Link = invite.Active, &minted.Link
+		return ledger.Created, nil
+	case errors.Is(err, mint.ErrPassing):
+		s.p.Log.WarnContext(ctx, "mint postponed", "invite", row.ID.String(), "error", err)
+		return ledger.Postponed, nil
+	default:
+		return "", err
+	}
+}
+
+// stored answers a create whose row was committed, or whose Idempotency-Key a twin
+// had used before.
+func (s *Service) stored(ctx context.Context, p access.Principal, row ledger.New, in ledger.Inserted, outcome ledger.Outcome, meta Meta) (Answer, error) {
+	if in.Lost {
+		return s.replay(ctx, p, *row.Idempotency, meta)
+	}
+	if row.Delivery != nil && row.SendAt.IsZero() && !in.Leased {
 		s.p.Wake(row.Delivery.Lane)
 	}
 	r, err := resource.Present(s.p.Box, fresh(row, in), s.links(p))

@@ -18,11 +18,12 @@ type gatherer[T any] struct {
 	working int
 }
 
-// add hands an item in; do answers through the item itself.
-func (g *gatherer[T]) add(item T) {
+// add hands items in, which wait side by side; do answers through the items
+// themselves.
+func (g *gatherer[T]) add(items ...T) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.waiting = append(g.waiting, item)
+	g.waiting = append(g.waiting, items...)
 	if g.working == 0 || g.working < g.workers && len(g.waiting) >= g.max {
 		g.working++
 		go g.drain()

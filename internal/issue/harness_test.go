@@ -32,7 +32,7 @@ const publicURL = "https://go.acme.example"
 // world is a database, Pipedream's stand-in on the wire, and as many
 // processes' worth of services as a test asks for.
 type world struct {
-	t       *testing.T
+	t       testing.TB
 	db      *pgxpool.Pool
 	box     *seal.Box
 	sandbox *sandbox.Sandbox
@@ -45,7 +45,7 @@ type world struct {
 	woken   chan invite.Lane
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	keyset, err := seal.NewKeyset()
 	if err != nil {

@@ -33,15 +33,9 @@ func (s *Service) once(ctx context.Context, p access.Principal, meta Meta, req a
 		}
 		return work(ctx, nil)
 	}
-	same, err := canonical(req)
+	idem, err := s.record(p, meta, req)
 	if err != nil {
 		return Answer{}, err
-	}
-	idem := ledger.Idempotency{
-		Route:   meta.Route,
-		KeyHash: secret.Digest(secret.New(meta.IdempotencyKey)),
-		BodyMAC: s.p.Box.Hash(hashRequest, p.ID, meta.Route, same),
-		Request: same,
 	}
 	// The request is part of the flight's name: a twin with another request must hear of its mistake.
 	flight := p.ID + "\x00" + meta.Route + "\x00" + string(idem.KeyHash) + string(idem.BodyMAC)
@@ -72,6 +66,20 @@ func (s *Service) once(ctx context.Context, p access.Principal, meta Meta, req a
 		l.answer.Replayed = l.answer.Replayed || (!ran && l.err == nil)
 		return l.answer, l.err
 	}
+}
+
+// record is the idempotency record of a request with a key.
+func (s *Service) record(p access.Principal, meta Meta, req any) (ledger.Idempotency, error) {
+	same, err := canonical(req)
+	if err != nil {
+		return ledger.Idempotency{}, err
+	}
+	return ledger.Idempotency{
+		Route:   meta.Route,
+		KeyHash: secret.Digest(secret.New(meta.IdempotencyKey)),
+		BodyMAC: s.p.Box.Hash(hashRequest, p.ID, meta.Route, same),
+		Request: same,
+	}, nil
 }
 
 // What requests are hashed as. Versions before the parsed form hashed the body's
@@ -117,39 +125,55 @@ func (s *Service) read(ctx context.Context, questions ...func(*pgx.Batch)) error
 	return nil
 }
 
+// earlier is the answer to an earlier request with the same Idempotency-Key.
+type earlier struct {
+	was   ledger.Answered
+	found bool
+}
+
+// ask adds the look-up to a batch.
+func (e *earlier) ask(b *pgx.Batch, key invite.KeyID, idem ledger.Idempotency, meta Meta) {
+	if meta.IdempotencyKeyAsSent != "" && meta.IdempotencyKeyAsSent != meta.IdempotencyKey {
+		// An earlier version stored a quoted key with its quotes. Asked first: the
+		// answer under the key itself overwrites it.
+		ledger.AskAnswered(b, key, idem.Route, secret.Digest(secret.New(meta.IdempotencyKeyAsSent)), &e.was, &e.found)
+	}
+	ledger.AskAnswered(b, key, idem.Route, idem.KeyHash, &e.was, &e.found)
+}
+
+// check refuses a key that was used for another request.
+func (e *earlier) check(box *seal.Box, p access.Principal, idem ledger.Idempotency, meta Meta) error {
+	// The keyset may have been rotated since, so the MAC is tried with every live key.
+	macs := append(box.Hashes(hashRequest, p.ID, meta.Route, idem.Request), box.Hashes(hashBody, p.ID, meta.Route, string(meta.Body))...)
+	if !slices.ContainsFunc(macs, func(h seal.Hash) bool { return bytes.Equal(h, e.was.BodyMAC) }) {
+		return invite.Errorf(invite.CodeIdempotencyReused, "This Idempotency-Key was used for a request with different values.")
+	}
+	return nil
+}
+
 // replayed answers a repeat; without an Outcome the key is new.
 func (s *Service) replayed(ctx context.Context, p access.Principal, idem ledger.Idempotency, meta Meta, ask func(*pgx.Batch)) (Answer, error) {
 	key, err := asker(p)
 	if err != nil {
 		return Answer{}, fmt.Errorf("replay: principal: %w", err)
 	}
-	var was ledger.Answered
-	var found bool
-	err = s.read(ctx, func(b *pgx.Batch) {
-		if meta.IdempotencyKeyAsSent != "" && meta.IdempotencyKeyAsSent != meta.IdempotencyKey {
-			// An earlier version stored a quoted key with its quotes. Asked first: the
-			// answer under the key itself overwrites it.
-			ledger.AskAnswered(b, key, idem.Route, secret.Digest(secret.New(meta.IdempotencyKeyAsSent)), &was, &found)
-		}
-		ledger.AskAnswered(b, key, idem.Route, idem.KeyHash, &was, &found)
-	}, ask)
-	if err != nil || !found {
+	var e earlier
+	err = s.read(ctx, func(b *pgx.Batch) { e.ask(b, key, idem, meta) }, ask)
+	if err != nil || !e.found {
 		return Answer{}, err
 	}
-	// The keyset may have been rotated since, so the MAC is tried with every live key.
-	macs := append(s.p.Box.Hashes(hashRequest, p.ID, meta.Route, idem.Request), s.p.Box.Hashes(hashBody, p.ID, meta.Route, string(meta.Body))...)
-	if !slices.ContainsFunc(macs, func(h seal.Hash) bool { return bytes.Equal(h, was.BodyMAC) }) {
-		return Answer{}, invite.Errorf(invite.CodeIdempotencyReused, "This Idempotency-Key was used for a request with different values.")
+	if err := e.check(s.p.Box, p, idem, meta); err != nil {
+		return Answer{}, err
 	}
-	a := Answer{Outcome: was.Outcome, Replayed: true}
-	if was.Outcome == ledger.Existing {
+	a := Answer{Outcome: e.was.Outcome, Replayed: true}
+	if e.was.Outcome == ledger.Existing {
 		// A resend is answered with the invite as it is.
-		a.Invite, err = s.present(ctx, p, was.InviteID)
+		a.Invite, err = s.present(ctx, p, e.was.InviteID)
 		return a, err
 	}
-	inv, err := find.GetCreated(ctx, s.p.DB, p.Place, was.InviteID)
+	inv, err := find.GetCreated(ctx, s.p.DB, p.Place, e.was.InviteID)
 	if err != nil {
-		return Answer{}, notFound(err, was.InviteID)
+		return Answer{}, notFound(err, e.was.InviteID)
 	}
 	a.Invite, err = resource.Present(s.p.Box, inv, s.links(p))
 	return a, err

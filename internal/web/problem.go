@@ -140,6 +140,17 @@ func WriteProblem(c echo.Context, p Problem) error {
 	return c.Blob(p.Status, MediaTypeProblem, append(body, '\n'))
 }
 
+// ProblemOf is the document for one error among several in an answer. The cause of
+// one of ours goes into the request's log line.
+func ProblemOf(c echo.Context, publicURL string, err error) Problem {
+	s := stateOf(c.Request().Context())
+	p := writer{publicURL, time.Now}.problem(classifyError(s.client, err), s.id)
+	if p.Status >= http.StatusInternalServerError && s.cause == nil {
+		s.cause = err
+	}
+	return p
+}
+
 // problem fills in what the table knows.
 func (w writer) problem(fault *invite.Error, requestID string) Problem {
 	k, ok := KindOf(fault.Code)

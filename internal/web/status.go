@@ -41,6 +41,7 @@ func Kinds() []Kind {
 		{invite.CodeIdempotencyInProgress, http.StatusConflict, "The first request with this Idempotency-Key is still under way", true},
 		{invite.CodeAlreadyConnected, http.StatusConflict, "The account is connected already", false},
 		{invite.CodeTooLarge, http.StatusRequestEntityTooLarge, "The body is too large", false},
+		{invite.CodeBatchTooLarge, http.StatusRequestEntityTooLarge, "The batch has too many items", false},
 		{invite.CodeUnsupportedMedia, http.StatusUnsupportedMediaType, "The body must be application/json", false},
 		{invite.CodeInvalidRequest, http.StatusUnprocessableEntity, "The request has faults", false},
 		{invite.CodeIdempotencyReused, http.StatusUnprocessableEntity, "The Idempotency-Key was used for another request", false},

@@ -40,6 +40,21 @@ func Decode(raw []byte, into any) ([]invite.Fault, error) {
 	return b.faults, b.broken
 }
 
+// Item is a value of an array that is read on its own, with faults of its own.
+type Item struct{ value node }
+
+// Decode reads an item into the struct that into points to, as Decode does a
+// body. The pointers of its faults begin at the item.
+func (i Item) Decode(into any) ([]invite.Fault, error) {
+	v := reflect.ValueOf(into)
+	if v.Kind() != reflect.Pointer || v.IsNil() || v.Elem().Kind() != reflect.Struct {
+		return nil, fmt.Errorf("decode into %T: not a pointer to a struct", into)
+	}
+	var b binder
+	b.bind(i.value, v.Elem(), "")
+	return b.faults, b.broken
+}
+
 type binder struct {
 	faults []invite.Fault
 	broken error // the struct asks for what cannot be read: our own mistake
@@ -66,6 +81,10 @@ func (k kind) name() string {
 // bind lays n over v. null leaves v as it is: it was not given.
 func (b *binder) bind(n node, v reflect.Value, pointer string) {
 	if b.full() {
+		return
+	}
+	if item, ok := v.Addr().Interface().(*Item); ok {
+		item.value = n
 		return
 	}
 	if n.kind == null && pointer != "" {
@@ -199,7 +218,7 @@ func (b *binder) slice(n node, v reflect.Value, pointer string) {
 // element binds a value of an array or a map, where null is no way to leave
 // something out.
 func (b *binder) element(n node, v reflect.Value, pointer string) {
-	if n.kind == null {
+	if n.kind == null && v.Type() != reflect.TypeFor[Item]() {
 		b.add(pointer, invite.FaultWrongType, "", "must not be null")
 		return
 	}
@@ -227,7 +246,7 @@ func (b *binder) members(n node, v reflect.Value, pointer string) {
 			b.unknown(m.name, v.Type(), known, at)
 			continue
 		}
-		b.bind(m.value, v.Field(known[i].at), at)
+		b.bind(m.value, v.FieldByIndex(known[i].at), at)
 	}
 }
 

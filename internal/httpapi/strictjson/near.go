@@ -10,7 +10,7 @@ import (
 // field is a member that a struct has.
 type field struct {
 	name string
-	at   int
+	at   []int // index for reflect, longer than one in an embedded struct
 }
 
 // structFields lists what a struct reads, by its json tags. A field without one is
@@ -18,9 +18,15 @@ type field struct {
 func structFields(t reflect.Type) []field {
 	out := make([]field, 0, t.NumField())
 	for i := range t.NumField() {
-		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
-		if name != "" && name != "-" && t.Field(i).IsExported() {
-			out = append(out, field{name, i})
+		f := t.Field(i)
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		switch {
+		case f.Anonymous && name == "" && f.Type.Kind() == reflect.Struct:
+			for _, inner := range structFields(f.Type) {
+				out = append(out, field{inner.name, append([]int{i}, inner.at...)})
+			}
+		case name != "" && name != "-" && f.IsExported():
+			out = append(out, field{name, []int{i}})
 		}
 	}
 	return out
@@ -63,7 +69,7 @@ func nearestField(name string, t reflect.Type, known []field) string {
 // findNested looks for a name one level down.
 func findNested(plain string, t reflect.Type, known []field) string {
 	for _, f := range known {
-		inner := t.Field(f.at).Type
+		inner := t.FieldByIndex(f.at).Type
 		if inner.Kind() == reflect.Pointer {
 			inner = inner.Elem()
 		}

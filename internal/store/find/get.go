@@ -116,12 +116,32 @@ const born = `
 // repeated request. Secrets that are wiped since are gone from it too, and a
 // recipient who was corrected since is the corrected one. Errors: ErrNotFound.
 func GetCreated(ctx context.Context, db postgres.DB, place invite.Place, id invite.ID) (Invite, error) {
-	rows, _ := db.Query(ctx, `SELECT `+columns+` FROM invites i `+born+`
-		WHERE i.id = $1 AND i.project_id = $2 AND i.livemode = $3`, id, place.Project, place.Live)
+	rows, _ := db.Query(ctx, getCreated, id, place.Project, place.Live)
 	inv, err := one(rows, "invite "+id.String())
 	if err != nil {
 		return Invite{}, err
 	}
+	return inv.asCreated(), nil
+}
+
+const getCreated = `SELECT ` + columns + ` FROM invites i ` + born + `
+	WHERE i.id = $1 AND i.project_id = $2 AND i.livemode = $3`
+
+// AskCreated is GetCreated as part of a batch: out is set when its results are
+// read, and left as it is where there is no such invite.
+func AskCreated(batch *pgx.Batch, place invite.Place, id invite.ID, out *Invite) {
+	batch.Queue(getCreated, id, place.Project, place.Live).Query(func(rows pgx.Rows) error {
+		inv, err := one(rows, "invite "+id.String())
+		if errors.Is(err, ErrNotFound) {
+			return nil
+		}
+		*out = inv.asCreated()
+		return err
+	})
+}
+
+// asCreated undoes what happened to an invite since it was made.
+func (inv Invite) asCreated() Invite {
 	inv.Status, inv.Progress, inv.Version, inv.ResendCount = invite.Pending, invite.NotOpened, 1, 0
 	inv.ReplacedBy, inv.AccountID, inv.AccountName, inv.ConnectedAt, inv.RevokedAt = invite.ID{}, "", nil, nil, nil
 	inv.UpdatedAt, inv.Now, inv.ExpiresAt, inv.OpenUntil, inv.Reminded = inv.CreatedAt, inv.CreatedAt, nil, nil, 0
@@ -139,13 +159,13 @@ func GetCreated(ctx context.Context, db postgres.DB, place invite.Place, id invi
 	inv.Channel = invite.LinkOnly
 	if inv.DeliveryID.IsZero() {
 		inv.OpenUntil = inv.LinkExpiresAt
-		return inv, nil
+		return inv
 	}
 	queued, none := string(invite.Queued), ""
 	inv.Channel = invite.Channel(*inv.DeliveryChannel)
 	inv.DeliveryStatus, inv.DeliveryUpdated = &queued, &inv.CreatedAt
 	inv.DeliveryReason, inv.DeliveryCode, inv.DeliveryProvider = &none, &none, &none
-	return inv, nil
+	return inv
 }
 
 // Any reads one invite of any project; for the service itself, never for a caller. Errors: ErrNotFound.

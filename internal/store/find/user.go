@@ -106,3 +106,44 @@ func ListUser(ctx context.Context, db postgres.DB, u User, n int) ([]invite.ID, 
 	}
 	return ids, nil
 }
+
+// ListRevocable returns up to n ids of a user's invites that are neither connected
+// nor revoked nor erased, the newest first: of one app, or of all where app is
+// empty. before is the keyset; zero for the first page.
+func ListRevocable(ctx context.Context, db postgres.DB, u User, app string, before invite.ID, n int) ([]invite.ID, error) {
+	u, err := u.resolve(ctx, db, "")
+	if err != nil {
+		return nil, err
+	}
+	args := arguments{u.Project, u.Live, app, n}
+	table := u.table(args.add)
+	older := ""
+	if !before.IsZero() {
+		older = " AND id < " + args.add(before)
+	}
+	rows, _ := db.Query(ctx, `SELECT id FROM `+table+` i
+		WHERE project_id = $1 AND livemode = $2 AND ($3 = '' OR app_slug = $3) AND erased_at IS NULL
+			AND status NOT IN ('connected', 'revoked')`+older+`
+		ORDER BY id DESC LIMIT $4`, args...)
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[invite.ID])
+	if err != nil {
+		return nil, fmt.Errorf("list revocable invites of a user: %w", postgres.Translate(err))
+	}
+	return ids, nil
+}
+
+// ListByID reads invites of a project and mode in the order of ids; those that do
+// not exist are left out.
+func ListByID(ctx context.Context, db postgres.DB, place invite.Place, ids []invite.ID) ([]Invite, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	rows, _ := db.Query(ctx, `SELECT `+columns+` FROM unnest($1::uuid[]) WITH ORDINALITY one(id, place)
+		CROSS JOIN LATERAL (SELECT * FROM invites WHERE id = one.id AND project_id = $2 AND livemode = $3 OFFSET 0) i `+joins+`
+		ORDER BY one.place`, ids, place.Project, place.Live)
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[Invite])
+	if err != nil {
+		return nil, fmt.Errorf("list %d invites: %w", len(ids), postgres.Translate(err))
+	}
+	return list, nil
+}
