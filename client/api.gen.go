@@ -59,6 +59,120 @@ func (e AdvanceInviteTo) Valid() bool {
 	}
 }
 
+// Defines values for AppListObject.
+const (
+	AppListObjectList AppListObject = "list"
+)
+
+// Valid indicates whether the value is a known member of the AppListObject enum.
+func (e AppListObject) Valid() bool {
+	switch e {
+	case AppListObjectList:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for BatchInviteIfActive.
+const (
+	BatchInviteIfActiveEmpty       BatchInviteIfActive = ""
+	BatchInviteIfActiveError       BatchInviteIfActive = "error"
+	BatchInviteIfActiveLessThanNil BatchInviteIfActive = "<nil>"
+	BatchInviteIfActiveReplace     BatchInviteIfActive = "replace"
+	BatchInviteIfActiveReturn      BatchInviteIfActive = "return"
+)
+
+// Valid indicates whether the value is a known member of the BatchInviteIfActive enum.
+func (e BatchInviteIfActive) Valid() bool {
+	switch e {
+	case BatchInviteIfActiveEmpty:
+		return true
+	case BatchInviteIfActiveError:
+		return true
+	case BatchInviteIfActiveLessThanNil:
+		return true
+	case BatchInviteIfActiveReplace:
+		return true
+	case BatchInviteIfActiveReturn:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for BatchInviteInitiatedBy.
+const (
+	BatchInviteInitiatedByEmpty       BatchInviteInitiatedBy = ""
+	BatchInviteInitiatedByLessThanNil BatchInviteInitiatedBy = "<nil>"
+	BatchInviteInitiatedByProduct     BatchInviteInitiatedBy = "product"
+	BatchInviteInitiatedByUser        BatchInviteInitiatedBy = "user"
+)
+
+// Valid indicates whether the value is a known member of the BatchInviteInitiatedBy enum.
+func (e BatchInviteInitiatedBy) Valid() bool {
+	switch e {
+	case BatchInviteInitiatedByEmpty:
+		return true
+	case BatchInviteInitiatedByLessThanNil:
+		return true
+	case BatchInviteInitiatedByProduct:
+		return true
+	case BatchInviteInitiatedByUser:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for BatchInviteLinkType.
+const (
+	BatchInviteLinkTypeConnect     BatchInviteLinkType = "connect"
+	BatchInviteLinkTypeEmpty       BatchInviteLinkType = ""
+	BatchInviteLinkTypeInvite      BatchInviteLinkType = "invite"
+	BatchInviteLinkTypeLessThanNil BatchInviteLinkType = "<nil>"
+)
+
+// Valid indicates whether the value is a known member of the BatchInviteLinkType enum.
+func (e BatchInviteLinkType) Valid() bool {
+	switch e {
+	case BatchInviteLinkTypeConnect:
+		return true
+	case BatchInviteLinkTypeEmpty:
+		return true
+	case BatchInviteLinkTypeInvite:
+		return true
+	case BatchInviteLinkTypeLessThanNil:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for BatchInviteVerify.
+const (
+	BatchInviteVerifyCode        BatchInviteVerify = "code"
+	BatchInviteVerifyEmpty       BatchInviteVerify = ""
+	BatchInviteVerifyLessThanNil BatchInviteVerify = "<nil>"
+	BatchInviteVerifyNone        BatchInviteVerify = "none"
+)
+
+// Valid indicates whether the value is a known member of the BatchInviteVerify enum.
+func (e BatchInviteVerify) Valid() bool {
+	switch e {
+	case BatchInviteVerifyCode:
+		return true
+	case BatchInviteVerifyEmpty:
+		return true
+	case BatchInviteVerifyLessThanNil:
+		return true
+	case BatchInviteVerifyNone:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Channel.
 const (
 	ChannelEmail Channel = "email"
@@ -371,6 +485,7 @@ const (
 	ErrorCodeAlreadyConnected              ErrorCode = "already_connected"
 	ErrorCodeAppNeedsNoAccount             ErrorCode = "app_needs_no_account"
 	ErrorCodeAuthenticationRequired        ErrorCode = "authentication_required"
+	ErrorCodeBatchTooLarge                 ErrorCode = "batch_too_large"
 	ErrorCodeBodyTooLarge                  ErrorCode = "body_too_large"
 	ErrorCodeDeliveryNotFound              ErrorCode = "delivery_not_found"
 	ErrorCodeEventNotFound                 ErrorCode = "event_not_found"
@@ -416,6 +531,8 @@ func (e ErrorCode) Valid() bool {
 	case ErrorCodeAppNeedsNoAccount:
 		return true
 	case ErrorCodeAuthenticationRequired:
+		return true
+	case ErrorCodeBatchTooLarge:
 		return true
 	case ErrorCodeBodyTooLarge:
 		return true
@@ -1394,6 +1511,84 @@ type App struct {
 	Slug    string  `json:"slug"`
 }
 
+// AppList defines model for AppList.
+type AppList struct {
+	Data []ListedApp `json:"data"`
+
+	// HasMore Always false: search for more words instead.
+	HasMore    bool          `json:"has_more"`
+	NextCursor *string       `json:"next_cursor"`
+	Object     AppListObject `json:"object"`
+
+	// Suggestion The slug that was probably meant, where no app matches.
+	Suggestion *string `json:"suggestion"`
+}
+
+// AppListObject defines model for AppList.Object.
+type AppListObject string
+
+// Batch defines model for Batch.
+type Batch struct {
+	Object interface{} `json:"object"`
+
+	// Results One for each item, in their order.
+	Results []BatchResult `json:"results"`
+}
+
+// BatchInvite The fields of `CreateInvite`, and a key.
+type BatchInvite struct {
+	App string `json:"app"`
+
+	// Channel `link` sends nothing; you open or show the URL.
+	Channel        Channel   `json:"channel"`
+	ExpiresIn      *int      `json:"expires_in,omitempty"`
+	ExternalUserID string    `json:"external_user_id"`
+	Fallback       *Fallback `json:"fallback,omitempty"`
+
+	// IdempotencyKey As the header of `POST /v1/invites`: the item can be repeated with it, in a batch or alone.
+	IdempotencyKey *string                 `json:"idempotency_key,omitempty"`
+	IfActive       *BatchInviteIfActive    `json:"if_active,omitempty"`
+	InitiatedBy    *BatchInviteInitiatedBy `json:"initiated_by,omitempty"`
+	Inviter        *Inviter                `json:"inviter,omitempty"`
+	LinkType       *BatchInviteLinkType    `json:"link_type,omitempty"`
+	Metadata       *Metadata               `json:"metadata,omitempty"`
+	Note           *string                 `json:"note,omitempty"`
+	OauthAppID     *string                 `json:"oauth_app_id,omitempty"`
+	Reason         *string                 `json:"reason,omitempty"`
+	Recipient      *Recipient              `json:"recipient,omitempty"`
+	Reminders      *Reminders              `json:"reminders,omitempty"`
+	ReturnURL      *string                 `json:"return_url,omitempty"`
+	SendAt         *time.Time              `json:"send_at,omitempty"`
+	ValidFor       *int                    `json:"valid_for,omitempty"`
+	Verify         *BatchInviteVerify      `json:"verify,omitempty"`
+}
+
+// BatchInviteIfActive defines model for BatchInvite.IfActive.
+type BatchInviteIfActive string
+
+// BatchInviteInitiatedBy defines model for BatchInvite.InitiatedBy.
+type BatchInviteInitiatedBy string
+
+// BatchInviteLinkType defines model for BatchInvite.LinkType.
+type BatchInviteLinkType string
+
+// BatchInviteVerify defines model for BatchInvite.Verify.
+type BatchInviteVerify string
+
+// BatchResult defines model for BatchResult.
+type BatchResult struct {
+	// IdempotencyReplayed True if the response is that of an earlier request with the same key.
+	IdempotencyReplayed *bool `json:"idempotency_replayed,omitempty"`
+
+	// Index The place of the item in `invites`, from 0.
+	Index   int      `json:"index"`
+	Invite  *Invite  `json:"invite,omitempty"`
+	Problem *Problem `json:"problem,omitempty"`
+
+	// Status The HTTP status that `POST /v1/invites` would answer.
+	Status int `json:"status"`
+}
+
 // Channel `link` sends nothing; you open or show the URL.
 type Channel string
 
@@ -1456,6 +1651,11 @@ type Consent struct {
 
 	// Source Where it was given, for example `signup form`.
 	Source string `json:"source"`
+}
+
+// CreateBatch defines model for CreateBatch.
+type CreateBatch struct {
+	Invites []BatchInvite `json:"invites"`
 }
 
 // CreateInvite defines model for CreateInvite.
@@ -2030,6 +2230,17 @@ type LiftSuppression struct {
 // Pipedream's own.
 type LinkType string
 
+// ListedApp defines model for ListedApp.
+type ListedApp struct {
+	// AuthType How accounts are connected: `oauth` or `keys`. Null if Pipedream does not say.
+	AuthType *string `json:"auth_type"`
+	LogoURL  *string `json:"logo_url"`
+	Name     string  `json:"name"`
+
+	// Slug The value of `app` in a create.
+	Slug string `json:"slug"`
+}
+
 // Metadata Your own data; never shown to recipients. At most 50 keys of 40 characters with values of 500 characters. In a
 // request an empty list equals an empty object, because PHP writes both as `[]`.
 type Metadata map[string]string
@@ -2189,9 +2400,29 @@ type ResendInvite struct {
 // ResendInviteChannel The channel to use instead.
 type ResendInviteChannel string
 
+// Revocation defines model for Revocation.
+type Revocation struct {
+	// Invites The revoked invites without links, 100 at most.
+	Invites []Invite    `json:"invites"`
+	Object  interface{} `json:"object"`
+
+	// Revoked Number of invites revoked by this request.
+	Revoked int `json:"revoked"`
+}
+
 // RevokeInvite defines model for RevokeInvite.
 type RevokeInvite struct {
 	// Reason Why, for the timeline. The recipient does not see it.
+	Reason *string `json:"reason,omitempty"`
+}
+
+// RevokeInvites defines model for RevokeInvites.
+type RevokeInvites struct {
+	// App An app's name slug. Default: all apps.
+	App            *string `json:"app,omitempty"`
+	ExternalUserID string  `json:"external_user_id"`
+
+	// Reason Why, for the timelines. The recipient does not see it.
 	Reason *string `json:"reason,omitempty"`
 }
 
@@ -2437,6 +2668,12 @@ type UnprocessableContent = Problem
 // UnsupportedMediaType defines model for UnsupportedMediaType.
 type UnsupportedMediaType = Problem
 
+// ListAppsParams defines parameters for ListApps.
+type ListAppsParams struct {
+	// Q A slug, a name or words. Case is ignored.
+	Q *string `form:"q,omitempty" json:"q,omitempty"`
+}
+
 // GetClientInviteParams defines parameters for GetClientInvite.
 type GetClientInviteParams struct {
 	// IfNoneMatch The `ETag` of the previous response.
@@ -2524,6 +2761,15 @@ type ListInvitesParams struct {
 
 // CreateInviteParams defines parameters for CreateInvite.
 type CreateInviteParams struct {
+	// IdempotencyKey 1 to 255 visible ASCII characters of your choice, for example a UUID. For at least 24 hours, a request with the same
+	// key and the same values returns the same response and has no further effect. The order of fields, white space and
+	// escapes are ignored; different values are refused with `idempotency_key_reused`. A quoted key (`"k"`, a string of
+	// RFC 8941) equals the key inside the quotes.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// CreateInvitesParams defines parameters for CreateInvites.
+type CreateInvitesParams struct {
 	// IdempotencyKey 1 to 255 visible ASCII characters of your choice, for example a UUID. For at least 24 hours, a request with the same
 	// key and the same values returns the same response and has no further effect. The order of fields, white space and
 	// escapes are ignored; different values are refused with `idempotency_key_reused`. A quoted key (`"k"`, a string of
@@ -2666,8 +2912,14 @@ type OnInviteReportedParams struct {
 // CreateInviteJSONRequestBody defines body for CreateInvite for application/json ContentType.
 type CreateInviteJSONRequestBody = CreateInvite
 
+// CreateInvitesJSONRequestBody defines body for CreateInvites for application/json ContentType.
+type CreateInvitesJSONRequestBody = CreateBatch
+
 // PreviewInviteJSONRequestBody defines body for PreviewInvite for application/json ContentType.
 type PreviewInviteJSONRequestBody = CreateInvite
+
+// RevokeInvitesJSONRequestBody defines body for RevokeInvites for application/json ContentType.
+type RevokeInvitesJSONRequestBody = RevokeInvites
 
 // SearchInvitesJSONRequestBody defines body for SearchInvites for application/json ContentType.
 type SearchInvitesJSONRequestBody = SearchInvites

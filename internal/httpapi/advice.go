@@ -103,7 +103,7 @@ func errorAdvice() map[invite.Code]advice {
 			"Send `recipient.sms_consent` with `source` and, if you know it, `obtained_at`."},
 		invite.CodeUnknownApp: {
 			"Pipedream has no app with this name slug.",
-			"Look the slug up at pipedream.com/apps: the last part of the app's address, for example `google_sheets`."},
+			"Look the slug up with `GET /v1/apps?q=`, or at pipedream.com/apps: the last part of the app's address, for example `google_sheets`."},
 		invite.CodeAppNeedsNoAccount: {
 			"The app works without an account, so there is nothing to connect.",
 			"Use the app without an invite."},

@@ -24,6 +24,7 @@ type Invites interface {
 	Create(ctx context.Context, p access.Principal, req issue.CreateRequest, meta issue.Meta) (issue.Answer, error)
 	CreateBatch(ctx context.Context, p access.Principal, items []issue.BatchItem) ([]issue.BatchResult, error)
 	Resend(ctx context.Context, p access.Principal, id invite.ID, req issue.ResendRequest, meta issue.Meta) (issue.Answer, error)
+	SearchApps(ctx context.Context, p access.Principal, words string) (apps []invite.App, suggestion string, err error)
 	RevokeUser(ctx context.Context, p access.Principal, req issue.RevokeUserRequest) (int, []resource.Invite, error)
 	Revoke(ctx context.Context, p access.Principal, id invite.ID, req issue.RevokeRequest, meta issue.Meta) (resource.Invite, error)
 }
@@ -129,6 +130,8 @@ func (a *api) routes() []route {
 		{"GET", "/v1/events", access.Webhooks, a.listPublicEvents, nil},
 		{"GET", "/v1/events/:id", access.Webhooks, a.getPublicEvent, nil},
 
+		{"GET", "/v1/apps", anyKey, a.apps, nil},
+
 		{"GET", "/v1/suppressions", access.Suppressions, a.listSuppressions, nil},
 		{"POST", "/v1/suppressions/search", access.Suppressions, a.searchSuppressions, nil},
 		{"POST", "/v1/suppressions", access.Suppressions, a.addSuppression, nil},
@@ -161,7 +164,6 @@ func (a *api) routes() []route {
 		{"POST", "/hooks/:provider/status/:project/:mode/:invite/:attempt", byProvider, a.reports, status},
 		{"POST", "/hooks/:provider/inbound/:project/:mode", byProvider, a.replies, small},
 
-		{"GET", "/v1/apps", anyKey, notYet, nil},
 		{"GET", "/v1/webhook_endpoints", access.Webhooks, notYet, nil},
 		{"POST", "/v1/webhook_endpoints", access.Webhooks, notYet, nil},
 	}

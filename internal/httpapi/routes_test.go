@@ -59,7 +59,7 @@ func name(e ast.Expr) string {
 
 // scopes of the document, by the constant's name in the table.
 var scopeNames = map[string]string{
-	"InvitesWrite": "invites:write", "InvitesRead": "invites:read", "LinksRead": "links:read", "Suppressions": "suppressions", "Webhooks": "webhooks", "Admin": "admin", "anyone": "", "client": "client token",
+	"InvitesWrite": "invites:write", "InvitesRead": "invites:read", "LinksRead": "links:read", "Suppressions": "suppressions", "Webhooks": "webhooks", "Admin": "admin", "anyone": "", "anyKey": "any key", "client": "client token",
 }
 
 // documented reports whether a route belongs into the document: callers' routes

@@ -1,8 +1,10 @@
 package issue
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/invite"
@@ -17,7 +19,31 @@ func (s *Service) Apps(ctx context.Context, p access.Principal, words string) ([
 	if err != nil {
 		return nil, err
 	}
-	return m.Apps(ctx, words)
+	apps, err := m.Apps(ctx, words)
+	if err != nil {
+		return nil, &invite.Error{Code: invite.CodeUnavailable, Message: "Pipedream's list of apps cannot be read right now. Try again later.", Err: err}
+	}
+	return apps, nil
+}
+
+// SearchApps is Apps with the best matches first: the app with that slug or name,
+// then those that begin so. Where nothing matches, suggestion is the slug that was
+// probably meant, if one is near.
+func (s *Service) SearchApps(ctx context.Context, p access.Principal, words string) (apps []invite.App, suggestion string, err error) {
+	apps, err = s.Apps(ctx, p, words)
+	if err != nil || words == "" {
+		return apps, "", err
+	}
+	if len(apps) == 0 {
+		m, err := s.minter(p)
+		if err != nil {
+			return nil, "", err
+		}
+		return nil, m.Nearest(ctx, words), nil
+	}
+	apps = slices.Clone(apps) // the cache keeps its own
+	slices.SortStableFunc(apps, func(a, b invite.App) int { return cmp.Compare(mint.MatchApp(a, words), mint.MatchApp(b, words)) })
+	return apps, "", nil
 }
 
 // app looks an app up. Errors: unknown_app with a suggestion where one comes near,

@@ -47,6 +47,20 @@ func (m *Minter) Nearest(ctx context.Context, name string) string {
 	return best
 }
 
+// MatchApp ranks an app for words: 0 if its slug or name is the words, 1 if one of
+// them begins so, else 2. Case and separators do not count.
+func MatchApp(a invite.App, words string) int {
+	wanted, slug, name := plainApp(words), plainApp(a.Slug), plainApp(a.Name)
+	switch {
+	case slug == wanted || name == wanted:
+		return 0
+	case strings.HasPrefix(slug, wanted) || strings.HasPrefix(name, wanted):
+		return 1
+	default:
+		return 2
+	}
+}
+
 func appDistance(wanted string, a invite.App) int {
 	return min(contact.Distance(wanted, plainApp(a.Slug)), contact.Distance(wanted, plainApp(a.Name)))
 }
