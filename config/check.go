@@ -196,9 +196,7 @@ func checkReturnURL(s string) (string, error) {
 	}
 	scheme = strings.ToLower(scheme)
 	if !isWebScheme(scheme) {
-		first := scheme[0] >= 'a' && scheme[0] <= 'z'
-		if !first || strings.Trim(scheme, "abcdefghijklmnopqrstuvwxyz0123456789+.-") != "" ||
-			slices.Contains([]string{"javascript", "vbscript", "data", "file", "blob", "about", "ftp", "ws", "wss", "intent"}, scheme) {
+		if !IsAppScheme(scheme) {
 			return "", errors.New("this scheme cannot be a place to return to")
 		}
 		if rest != "" {

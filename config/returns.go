@@ -3,6 +3,7 @@ package config
 import (
 	"net/url"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -28,6 +29,14 @@ func (p Project) AllowsReturn(u *url.URL) bool {
 		}
 	}
 	return false
+}
+
+// IsAppScheme reports whether a lower-case scheme can belong to an app, as that of
+// acme://back. Schemes that browsers handle themselves cannot.
+func IsAppScheme(scheme string) bool {
+	first := scheme != "" && scheme[0] >= 'a' && scheme[0] <= 'z'
+	return first && !isWebScheme(scheme) && strings.Trim(scheme, "abcdefghijklmnopqrstuvwxyz0123456789+.-") == "" &&
+		!slices.Contains([]string{"javascript", "vbscript", "data", "file", "blob", "about", "ftp", "ws", "wss", "intent"}, scheme)
 }
 
 func isWebScheme(scheme string) bool {

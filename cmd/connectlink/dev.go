@@ -24,8 +24,9 @@ import (
 type devCommand struct {
 	State   string        `help:"Folder that keeps the database, its keyset and the API key between runs; one in your cache folder unless given." env:"CONNECTLINK_STATE_DIR" type:"path" placeholder:"FOLDER"`
 	Listen  string        `help:"Loopback address or port to serve on; CONNECTLINK_LISTEN unless given, else 127.0.0.1 with port 8080 or the next free one." placeholder:"HOST:PORT"`
+	Webhook string        `help:"Post events to this URL, for example http://127.0.0.1:3000/hook; CONNECTLINK_WEBHOOK_URL unless given. Its secret is CONNECTLINK_WEBHOOK_SECRET, or one that dev creates, keeps and prints." placeholder:"URL"`
 	Pace    time.Duration `help:"Duration of one step of a test recipient." default:"1s"`
-	JSON    bool          `name:"json" help:"Print one JSON object (url, api_key, inbox_url, console_url) instead of the tour."`
+	JSON    bool          `name:"json" help:"Print one JSON object (url, api_key, inbox_url, console_url; webhook_secret if dev created one) instead of the tour."`
 	Verbose bool          `short:"v" help:"Log every request and every attempt to standard error."`
 }
 
@@ -55,7 +56,11 @@ func (c *devCommand) run(e *env) error {
 	if err != nil {
 		return err
 	}
-	cfg, err := devConfig(e, state)
+	hook, err := c.webhook(e, state)
+	if err != nil {
+		return err
+	}
+	cfg, err := devConfig(e, state, hook)
 	if err != nil {
 		return err
 	}
@@ -80,7 +85,7 @@ func (c *devCommand) run(e *env) error {
 		ended = pg.Done()
 	}
 	served := make(chan error, 1)
-	go func() { served <- c.serve(e, cfg, state, listener, log) }()
+	go func() { served <- c.serve(e, cfg, state, hook, listener, log) }()
 	select {
 	case err := <-served:
 		return err
@@ -100,10 +105,13 @@ func (c *devCommand) logger(e *env) *slog.Logger {
 
 // devConfig is what the environment and a configuration file say, and for a
 // laptop what they leave out.
-func devConfig(e *env, state devState) (*config.Config, error) {
+func devConfig(e *env, state devState, hook devWebhook) (*config.Config, error) {
 	laptop := *e
 	laptop.lookup = func(name string) (string, bool) {
 		v, ok := e.lookup(name)
+		if own, set := hook.lookup(name); set {
+			return own, true
+		}
 		if _, file := e.lookup(config.FileVariable); !ok && !file && name == "CONNECTLINK_BRAND_NAME" {
 			return "Northwind", true // a product's name makes the pages easier to imagine
 		}
@@ -156,7 +164,7 @@ func stopDatabase(e *env, pg *devpg.Server, log *slog.Logger) {
 	}
 }
 
-func (c *devCommand) serve(e *env, cfg *config.Config, state devState, listener net.Listener, log *slog.Logger) error {
+func (c *devCommand) serve(e *env, cfg *config.Config, state devState, hook devWebhook, listener net.Listener, log *slog.Logger) error {
 	if err := postgres.Migrate(e.ctx, cfg.DatabaseDirectURL.Reveal(), log); err != nil {
 		return err
 	}
@@ -172,7 +180,7 @@ func (c *devCommand) serve(e *env, cfg *config.Config, state devState, listener 
 	if err != nil {
 		return err
 	}
-	if err := c.greet(e, a, base.String(), cfg.Projects[0].ID, state); err != nil {
+	if err := c.greet(e, a, base.String(), cfg.Projects[0].ID, state, hook); err != nil {
 		a.Close()
 		return err
 	}
@@ -180,7 +188,7 @@ func (c *devCommand) serve(e *env, cfg *config.Config, state devState, listener 
 }
 
 // greet prints the addresses of all parts, after it has a working API key.
-func (c *devCommand) greet(e *env, a *app.App, base, project string, state devState) error {
+func (c *devCommand) greet(e *env, a *app.App, base, project string, state devState, hook devWebhook) error {
 	key, err := state.apiKey(e.ctx, a.Grants, project)
 	if err != nil {
 		return err
@@ -199,9 +207,10 @@ func (c *devCommand) greet(e *env, a *app.App, base, project string, state devSt
 			APIKey   string `json:"api_key"`
 			InboxURL string `json:"inbox_url"`
 			Console  string `json:"console_url"` // signs in once
-		}{base, key.Reveal(), inbox, console})
+			Secret   string `json:"webhook_secret,omitempty"`
+		}{base, key.Reveal(), inbox, console, hook.secret})
 	}
-	_, err = fmt.Fprint(e.stdout, tourText(base, key.Reveal(), inbox, console, state.dir))
+	_, err = fmt.Fprint(e.stdout, tourText(base, key.Reveal(), inbox, console, state.dir, hook))
 	return err
 }
 

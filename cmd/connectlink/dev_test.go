@@ -21,6 +21,7 @@ import (
 type dev struct {
 	*process
 	state, url, key string
+	hookSecret      string // empty unless dev created one
 }
 
 // api is how the other commands reach it.
@@ -34,6 +35,8 @@ func startDev(t *testing.T, state string, v vars, args ...string) *dev {
 	d.says(&d.stdout, "}\n")
 	said := parse(t, d.stdout.String())
 	d.url, d.key = said.text("url"), said.text("api_key")
+	d.hookSecret, _ = said["webhook_secret"].(string)
+	delete(said, "webhook_secret")
 	if len(said) != 4 || said.text("inbox_url") != d.url+"/sandbox/inbox" ||
 		!strings.HasPrefix(said.text("console_url"), d.url+"/console/sign-in/link/") || !strings.HasPrefix(d.key, "cl_test_") {
 		t.Fatalf("dev --json says %v", said)

@@ -13,8 +13,15 @@ import (
 
 // tourText is the first text that a newcomer reads: three calls to a connected
 // account. Each command is on a line of its own, quoted for any shell.
-func tourText(base, key, inbox, console, dir string) string {
-	return strings.NewReplacer("{base}", base, "{key}", key, "{inbox}", inbox, "{console}", console, "{dir}", dir,
+func tourText(base, key, inbox, console, dir string, hook devWebhook) string {
+	webhook := "none; start with --webhook URL to receive events"
+	if hook.url != "" {
+		webhook = hook.url
+	}
+	if hook.secret != "" {
+		webhook += "   (secret " + hook.secret + ")"
+	}
+	return strings.NewReplacer("{base}", base, "{key}", key, "{inbox}", inbox, "{console}", console, "{dir}", dir, "{webhook}", webhook,
 		"{auth}", "-H 'Authorization: Bearer "+key+"'", "{json}", "-H 'Content-Type: application/json'",
 	).Replace(`
 Connect Link delivery is running. Nothing leaves this machine.
@@ -25,20 +32,22 @@ Connect Link delivery is running. Nothing leaves this machine.
   Console       {console}
                 (for support staff; this address signs in once, within 15 minutes)
   API document  {base}/v1/openapi.json   (to read: {base}/docs)
+  Webhook       {webhook}
   State         {dir}
 
-A connected account in three calls. The recipient is a script: give it some seconds before the third.
+Connect an account in three calls. The recipient is a script: wait some seconds before the third call.
 
-  1. Invite somebody:
+  1. Create an invite and send it:
      curl -s {auth} {json} '{base}/v1/invites' -d '{"external_user_id":"user-1","app":"slack","channel":"email","recipient":{"email":"delivered+connect@connectlink.test","name":"Pat"},"inviter":{"name":"Sam Rivera"}}'
 
-  2. Read what was sent:
+  2. Read the message that was sent:
      curl -s {auth} '{base}/v1/test_helpers/messages'
 
-  3. See that it is connected:
+  3. Read the invite; its account is connected:
      curl -s {auth} '{base}/v1/invites?limit=1'
 
-Be the recipient yourself: invite any other address, open the message in the inbox, press its button.
+Other scripted recipients, such as bounced@connectlink.test, are listed in docs/test-recipients.md. To be the recipient
+yourself, invite an address of another domain, open the message in the inbox and press its button.
 
   By SMS:
      curl -s {auth} {json} '{base}/v1/invites' -d '{"external_user_id":"user-2","app":"google_sheets","channel":"sms","recipient":{"phone":"+12025550100"}}'
@@ -46,7 +55,7 @@ Be the recipient yourself: invite any other address, open the message in the inb
   No message, only a link for an app of your own to open:
      curl -s {auth} {json} '{base}/v1/invites' -d '{"external_user_id":"user-3","app":"hubspot","channel":"link"}'
 
-Ctrl-C stops everything; the next start goes on where this one ended.
+Ctrl-C stops everything. The next start continues with the same data and the same key.
 `)
 }
 

@@ -129,11 +129,11 @@ func TestCanary(t *testing.T) {
 	w := newTold(t, 0)
 	p := start(t, boot{env: w.env()})
 	var shown strings.Builder // every answer that may hold no secret
-	canaries := map[string]string{"API key": p.key, "address": "canary.person@connectlink.test", "name": "Canarina Quetzalli", "number": "+12025550100"}
+	canaries := map[string]string{"API key": p.key, "address": "delivered+canary.person@connectlink.test", "name": "Canarina Quetzalli", "number": "+12025550100"}
 
 	connect := p.invite(http.StatusCreated, object{
 		"external_user_id": "user-1", "app": "slack", "channel": "email", "note": "canary-note-51",
-		"recipient": object{"email": "canary.person@connectlink.test", "name": "Canarina Quetzalli", "phone": "+12025550100"},
+		"recipient": object{"email": "delivered+canary.person@connectlink.test", "name": "Canarina Quetzalli", "phone": "+12025550100"},
 		"metadata":  object{"order": "canary-meta-77"},
 	})
 	canaries["note"], canaries["metadata"] = "canary-note-51", "canary-meta-77"

@@ -16,7 +16,7 @@ func TestLists(t *testing.T) {
 	var ids []string
 	for i := range 5 {
 		ids = append(ids, w.create(t, w.key, fmt.Sprintf(
-			`{"external_user_id":"user %d","app":"%s","channel":"%s","recipient":{"email":"p%d@customer.example","phone":"+1202555010%d"}}`,
+			`{"external_user_id":"user %d","app":"%s","channel":"%s","recipient":{"email":"p%d@customer.example","phone":"+1202555012%d"}}`,
 			i%2, []string{"slack", "google_sheets"}[i%2], []string{"email", "sms", "link"}[i%3], i%4, i%4)))
 	}
 	slices.Reverse(ids)
@@ -61,7 +61,7 @@ func TestLists(t *testing.T) {
 		"app=google_sheets":             2,
 		"external_user_id=user+0":       3,
 		"recipient=P0@Customer.example": 2,
-		"recipient=%2B12025550101":      1,
+		"recipient=%2B12025550121":      1,
 		"recipient=nobody@x.example":    0,
 		"created[gte]=2020-01-01":       5,
 		"created%5Blt%5D=2020-01-01":    0,

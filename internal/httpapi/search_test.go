@@ -16,7 +16,7 @@ func TestF09SearchByBodyAnswersAsTheQueryDoes(t *testing.T) {
 	var ids []string
 	for i := range 5 {
 		ids = append(ids, w.create(t, w.key, fmt.Sprintf(
-			`{"external_user_id":"user%d@customer.example","app":"%s","channel":"%s","recipient":{"email":"p%d@customer.example","phone":"+1202555010%d"},
+			`{"external_user_id":"user%d@customer.example","app":"%s","channel":"%s","recipient":{"email":"p%d@customer.example","phone":"+1202555012%d"},
 			"inviter":{"name":"Sam Rivera %d"},"metadata":{"ticket":"%d","a[b]":"x,y"}}`,
 			i%2, []string{"slack", "google_sheets"}[i%2], []string{"email", "sms", "link"}[i%3], i%4, i%4, i%2, i%3)))
 	}
@@ -35,7 +35,7 @@ func TestF09SearchByBodyAnswersAsTheQueryDoes(t *testing.T) {
 		`{"app":"google_sheets"}`:         {"app=google_sheets", 2},
 		`{"external_user_id":"user0@customer.example"}`:                             {"external_user_id=user0@customer.example", 3},
 		`{"recipient":"P0@Customer.example"}`:                                       {"recipient=P0@Customer.example", 2},
-		`{"recipient":"+12025550101"}`:                                              {"recipient=%2B12025550101", 1},
+		`{"recipient":"+12025550121"}`:                                              {"recipient=%2B12025550121", 1},
 		`{"recipient":"nobody@x.example"}`:                                          {"recipient=nobody@x.example", 0},
 		`{"created":{"gte":"2020-01-01"}}`:                                          {"created[gte]=2020-01-01", 5},
 		`{"created":{"lt":"2020-01-01T00:00:00Z"}}`:                                 {"created[lt]=2020-01-01T00:00:00Z", 0},

@@ -16,6 +16,7 @@ import (
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/contact"
 	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/sandbox"
 )
 
 var (
@@ -206,6 +207,9 @@ func recipient(f *faults, r *RecipientRequest, channel invite.Channel, p access.
 	var out invite.Recipient
 	if strings.TrimSpace(r.Email) != "" {
 		email, err := contact.ReadEmail(r.Email)
+		if err == nil && !p.Live {
+			err = sandbox.CheckEmail(email)
+		}
 		if err != nil {
 			f.contact("/recipient/email", err)
 		}
@@ -277,6 +281,9 @@ func phone(f *faults, raw string, livemode bool, project config.Project) string 
 		parse = contact.ParsePhoneTest
 	}
 	p, err := parse(raw, project.Brand.Region)
+	if err == nil && !livemode {
+		err = sandbox.CheckPhone(p.E164)
+	}
 	if err != nil {
 		f.contact("/recipient/phone", err)
 	}
@@ -302,7 +309,7 @@ func returnURL(f *faults, raw string, project config.Project, p access.Principal
 		f.add("/return_url", invite.FaultInvalid, "must be an absolute URL of at most 2000 characters, without user information")
 		return ""
 	}
-	if !p.Live && u.Scheme == "https" && len(project.ReturnURLs) == 0 && !public(publicURL) {
+	if !p.Live && (u.Scheme == "https" || config.IsAppScheme(u.Scheme)) && len(project.ReturnURLs) == 0 && !public(publicURL) {
 		return raw // no app is registered yet, and only its developer opens this service
 	}
 	if loopback := net.ParseIP(u.Hostname()); !p.Live && (u.Scheme == "https" || u.Scheme == "http") &&

@@ -25,24 +25,19 @@ func TestTheListOfTestRecipientsIsTheSandboxs(t *testing.T) {
 		slices.Sort(out)
 		return out
 	}
-	mails := []string{string(MintFails), string(MintSlow)}
-	for _, f := range mailOutcomes() {
-		mails = append(mails, f.name)
-	}
+	mails := mailNames()
 	slices.Sort(mails)
 	if got := named("([a-z]+)@"); !slices.Equal(got, mails) {
 		t.Errorf("deliveries of mails: the page has %q, the sandbox %q", got, mails)
 	}
 
-	words := []string{"expire", "slow"}
-	for _, w := range named(`\+([a-z]+)`) {
-		if !knownJourney(w) && !slices.Contains(words, w) {
-			t.Errorf("the page has the word +%s, which does nothing", w)
-		}
+	words := slices.Sorted(slices.Values(journeyWords()))
+	if got := named(`\+([a-z]+)`); !slices.Equal(got, words) {
+		t.Errorf("words: the page has %q, the sandbox %q", got, words)
 	}
-	for _, w := range append([]string{"visit", "connect", "deny", "connecterror", "scanner", "notme", "renew"}, words...) {
-		if !slices.Contains(named(`\+([a-z]+)`), w) {
-			t.Errorf("the page lacks the word +%s", w)
+	for _, w := range words {
+		if !knownJourney(w) && w != "expire" && w != "slow" {
+			t.Errorf("the word +%s does nothing", w)
 		}
 	}
 
@@ -59,6 +54,9 @@ func TestTheListOfTestRecipientsIsTheSandboxs(t *testing.T) {
 		}
 	}
 	slices.Sort(scripted)
+	if numbers := slices.Sorted(slices.Values(textNumbers())); !slices.Equal(numbers, scripted) {
+		t.Errorf("numbers: the list has %q, the scripts %q", numbers, scripted)
+	}
 	if got := named(`(\+1\d{10})`); !slices.Equal(got, scripted) {
 		t.Errorf("numbers: the page has\n%s, the sandbox\n%s", strings.Join(got, " "), strings.Join(scripted, " "))
 	}
