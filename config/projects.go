@@ -105,7 +105,7 @@ func vendorSettings() []option[Project] {
 			func(t *p) *string { return &t.Pipedream.TokenScope }, nil),
 		secretSetting("sendgrid.api_key", "SENDGRID_API_KEY", "SendGrid API key with Mail Send.",
 			func(t *p) *secret.Text { return &t.SendGrid.APIKey }, nil),
-		textSetting("sendgrid.from", "SENDGRID_FROM", "", "Sender of email, for example connect@acme.example or Acme <connect@acme.example>.",
+		textSetting("sendgrid.from", "SENDGRID_FROM", "", "Sender of email, for example `connect@acme.example` or `Acme <connect@acme.example>`.",
 			func(t *p) *string { return &t.SendGrid.From }, checkSender),
 		textSetting("sendgrid.from_name", "SENDGRID_FROM_NAME", "", "Name of the sender. Default: the brand's name.",
 			func(t *p) *string { return &t.SendGrid.FromName }, shortenText(100)),

@@ -13,11 +13,12 @@ import (
 	"github.com/labstack/echo/v4"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/connectlink/connectlink/internal/guide"
 	"github.com/connectlink/connectlink/internal/invite"
 )
 
-// pages are the documentation's templates and style sheet. They load nothing
-// from elsewhere and run no script.
+// pages are the documentation's templates, style sheet and script. They load nothing
+// from elsewhere.
 //
 //go:embed pages
 var pages embed.FS
@@ -28,6 +29,7 @@ type docs struct {
 	json      []byte
 	templates *template.Template
 	model     model
+	guides    func() (*guide.Set, error)
 }
 
 // model is what the index page shows.
@@ -98,6 +100,7 @@ func newDocs(publicURL string) (*docs, error) {
 		return nil, fmt.Errorf("read the API document: %w", err)
 	}
 	d.model, err = d.read(s)
+	d.guides = d.guideSet()
 	return d, err
 }
 
@@ -177,11 +180,11 @@ func renderProse(s string) template.HTML {
 	return template.HTML(b.String()) //nolint:gosec // every part was escaped above
 }
 
-// headers let a page load its own style sheet and nothing else.
+// headers let a page load its own style sheet and script, and nothing else.
 func (d *docs) headers(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		h := c.Response().Header()
-		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; script-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'")
 		h.Set("Cache-Control", "public, max-age=300")
 		return next(c)
 	}

@@ -48,6 +48,8 @@ func TestEveryLinkOfTheDocumentationLeadsSomewhere(t *testing.T) {
 		for _, m := range hrefs.FindAllStringSubmatch(w.Body.String(), -1) {
 			to, fragment, _ := strings.Cut(m[1], "#")
 			switch {
+			case strings.HasPrefix(path, "/docs/guides/") && strings.HasPrefix(to, "https://"):
+				continue // a guide may name its sources
 			case strings.Contains(to, "//"):
 				t.Errorf("%s leads elsewhere: %s", path, m[1])
 			case to == "" && fragment == "":
@@ -117,7 +119,7 @@ func TestTheDocumentationLoadsNothingFromElsewhere(t *testing.T) {
 	t.Parallel()
 	e := newEcho(t, web.Params{}, httpapi.Params{})
 	w := page(e, "/docs")
-	body := w.Body.String()
+	body := strings.Replace(w.Body.String(), `<script src="/docs/docs.js" defer></script>`, "", 1)
 	for _, forbidden := range []string{"<script", "style=", "@import", " on", "<img", "<iframe"} {
 		if forbidden == " on" {
 			if m := regexp.MustCompile(`<[^>]* on[a-z]+=`).FindString(body); m != "" {
@@ -129,7 +131,7 @@ func TestTheDocumentationLoadsNothingFromElsewhere(t *testing.T) {
 			t.Errorf("the page has %q", forbidden)
 		}
 	}
-	if got := w.Header().Get("Content-Security-Policy"); !strings.HasPrefix(got, "default-src 'none'; style-src 'self';") {
+	if got := w.Header().Get("Content-Security-Policy"); !strings.HasPrefix(got, "default-src 'none'; style-src 'self'; script-src 'self';") {
 		t.Errorf("policy = %q", got)
 	}
 	if css := page(e, "/docs/docs.css"); css.Header().Get("Content-Type") != "text/css; charset=utf-8" || strings.Contains(css.Body.String(), "url(") {

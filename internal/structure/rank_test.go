@@ -23,10 +23,10 @@ func rows() [][]string {
 		{"issue", "visit", "dispatch", "track", "publish", "grant", "suppress", "unmask", "erase", "pause"},
 		{"mint", "watch", "compose", "resource"},
 		{"store/ledger", "store/queue", "store/account", "store/find", "store/suppression", "pipedream", "provider/*", "oidc", "sandbox"},
-		{"provider", "store/userid", "page"},
+		{"provider", "store/userid", "page", "guide"},
 		{"postgres", "message", "job", "access", "seal", "limit", "contact", "wire"},
 		{"invite"},
-		{"deploy/devpg", "config", "migrations", "templates"},
+		{"deploy/devpg", "config", "docs", "migrations", "templates"},
 		{"secret", "required", "markup"}, // below config, which keeps its secrets in it
 	}
 }

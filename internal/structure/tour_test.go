@@ -80,13 +80,24 @@ func dev(t *testing.T, bin string) (base, key string) {
 	return greeting.URL, greeting.APIKey
 }
 
-// tour runs the commands of README and quickstart, and compares each response
+// touredPages are the documents whose commands are run, in the order in which a
+// newcomer reads them.
+func touredPages(t *testing.T) string {
+	t.Helper()
+	var all string
+	for _, file := range []string{"README.md", "docs/quickstart.md", "docs/sending.md", "docs/api.md"} {
+		all += read(t, file)
+	}
+	return all
+}
+
+// tour runs the commands of README and guides, and compares each response
 // shown there with the real one.
 func tour(t *testing.T, bin string) {
 	t.Helper()
 	base, key := dev(t, bin)
-	steps := regexp.MustCompile("(?s)```sh tour\n(.*?)```(?:[^`]*```json\n(.*?)```)?").FindAllStringSubmatch(read(t, "README.md")+read(t, "docs/quickstart.md"), -1)
-	if len(steps) < 5 {
+	steps := regexp.MustCompile("(?s)```sh tour\n(.*?)```(?:[^`]*```json\n(.*?)```)?").FindAllStringSubmatch(touredPages(t), -1)
+	if len(steps) < 12 {
 		t.Fatalf("found %d steps", len(steps))
 	}
 	for _, step := range steps {
