@@ -101,6 +101,33 @@ func (e BatchInviteIfActive) Valid() bool {
 	}
 }
 
+// Defines values for BatchInviteIfConnected.
+const (
+	BatchInviteIfConnectedEmpty       BatchInviteIfConnected = ""
+	BatchInviteIfConnectedError       BatchInviteIfConnected = "error"
+	BatchInviteIfConnectedLessThanNil BatchInviteIfConnected = "<nil>"
+	BatchInviteIfConnectedNew         BatchInviteIfConnected = "new"
+	BatchInviteIfConnectedReturn      BatchInviteIfConnected = "return"
+)
+
+// Valid indicates whether the value is a known member of the BatchInviteIfConnected enum.
+func (e BatchInviteIfConnected) Valid() bool {
+	switch e {
+	case BatchInviteIfConnectedEmpty:
+		return true
+	case BatchInviteIfConnectedError:
+		return true
+	case BatchInviteIfConnectedLessThanNil:
+		return true
+	case BatchInviteIfConnectedNew:
+		return true
+	case BatchInviteIfConnectedReturn:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for BatchInviteInitiatedBy.
 const (
 	BatchInviteInitiatedByEmpty       BatchInviteInitiatedBy = ""
@@ -224,6 +251,21 @@ func (e ClientTokenObject) Valid() bool {
 	}
 }
 
+// Defines values for ConnectedAccountObject.
+const (
+	ConnectedAccountObjectConnectedAccount ConnectedAccountObject = "connected_account"
+)
+
+// Valid indicates whether the value is a known member of the ConnectedAccountObject enum.
+func (e ConnectedAccountObject) Valid() bool {
+	switch e {
+	case ConnectedAccountObjectConnectedAccount:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for CreateInviteIfActive.
 const (
 	CreateInviteIfActiveEmpty       CreateInviteIfActive = ""
@@ -245,6 +287,33 @@ func (e CreateInviteIfActive) Valid() bool {
 	case CreateInviteIfActiveReplace:
 		return true
 	case CreateInviteIfActiveReturn:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CreateInviteIfConnected.
+const (
+	CreateInviteIfConnectedEmpty       CreateInviteIfConnected = ""
+	CreateInviteIfConnectedError       CreateInviteIfConnected = "error"
+	CreateInviteIfConnectedLessThanNil CreateInviteIfConnected = "<nil>"
+	CreateInviteIfConnectedNew         CreateInviteIfConnected = "new"
+	CreateInviteIfConnectedReturn      CreateInviteIfConnected = "return"
+)
+
+// Valid indicates whether the value is a known member of the CreateInviteIfConnected enum.
+func (e CreateInviteIfConnected) Valid() bool {
+	switch e {
+	case CreateInviteIfConnectedEmpty:
+		return true
+	case CreateInviteIfConnectedError:
+		return true
+	case CreateInviteIfConnectedLessThanNil:
+		return true
+	case CreateInviteIfConnectedNew:
+		return true
+	case CreateInviteIfConnectedReturn:
 		return true
 	default:
 		return false
@@ -1548,6 +1617,7 @@ type BatchInvite struct {
 	// IdempotencyKey As the header of `POST /v1/invites`: the item can be repeated with it, in a batch or alone.
 	IdempotencyKey *string                 `json:"idempotency_key,omitempty"`
 	IfActive       *BatchInviteIfActive    `json:"if_active,omitempty"`
+	IfConnected    *BatchInviteIfConnected `json:"if_connected,omitempty"`
 	InitiatedBy    *BatchInviteInitiatedBy `json:"initiated_by,omitempty"`
 	Inviter        *Inviter                `json:"inviter,omitempty"`
 	LinkType       *BatchInviteLinkType    `json:"link_type,omitempty"`
@@ -1566,6 +1636,9 @@ type BatchInvite struct {
 // BatchInviteIfActive defines model for BatchInvite.IfActive.
 type BatchInviteIfActive string
 
+// BatchInviteIfConnected defines model for BatchInvite.IfConnected.
+type BatchInviteIfConnected string
+
 // BatchInviteInitiatedBy defines model for BatchInvite.InitiatedBy.
 type BatchInviteInitiatedBy string
 
@@ -1577,6 +1650,8 @@ type BatchInviteVerify string
 
 // BatchResult defines model for BatchResult.
 type BatchResult struct {
+	ConnectedAccount *ConnectedAccount `json:"connected_account,omitempty"`
+
 	// IdempotencyReplayed True if the response is that of an earlier request with the same key.
 	IdempotencyReplayed *bool `json:"idempotency_replayed,omitempty"`
 
@@ -1634,6 +1709,17 @@ type ClientToken struct {
 // ClientTokenObject defines model for ClientToken.Object.
 type ClientTokenObject string
 
+// ConnectedAccount defines model for ConnectedAccount.
+type ConnectedAccount struct {
+	App            string                 `json:"app"`
+	Connection     Connection             `json:"connection"`
+	ExternalUserID string                 `json:"external_user_id"`
+	Object         ConnectedAccountObject `json:"object"`
+}
+
+// ConnectedAccountObject defines model for ConnectedAccount.Object.
+type ConnectedAccountObject string
+
 // Connection defines model for Connection.
 type Connection struct {
 	// AccountID Pipedream's id of the account, `apn_…`. Use it in your requests to Pipedream.
@@ -1678,6 +1764,9 @@ type CreateInvite struct {
 	// IfActive What to do if the user has an open invite for the app: `error` refuses, `return` returns it, `replace` revokes it and creates a new one. Default: create another.
 	IfActive *CreateInviteIfActive `json:"if_active,omitempty"`
 
+	// IfConnected What to do if the user has a working account of the app at Pipedream: `new` creates the invite, `return` returns the newest invite that connected one, or the account, `error` refuses (`already_connected`). If Pipedream cannot tell within two seconds, the invite is created. Default: `new`.
+	IfConnected *CreateInviteIfConnected `json:"if_connected,omitempty"`
+
 	// InitiatedBy Who started the connection: your product, or the user in it. Default: `product`.
 	InitiatedBy *CreateInviteInitiatedBy `json:"initiated_by,omitempty"`
 	Inviter     *Inviter                 `json:"inviter,omitempty"`
@@ -1716,6 +1805,9 @@ type CreateInvite struct {
 
 // CreateInviteIfActive What to do if the user has an open invite for the app: `error` refuses, `return` returns it, `replace` revokes it and creates a new one. Default: create another.
 type CreateInviteIfActive string
+
+// CreateInviteIfConnected What to do if the user has a working account of the app at Pipedream: `new` creates the invite, `return` returns the newest invite that connected one, or the account, `error` refuses (`already_connected`). If Pipedream cannot tell within two seconds, the invite is created. Default: `new`.
+type CreateInviteIfConnected string
 
 // CreateInviteInitiatedBy Who started the connection: your product, or the user in it. Default: `product`.
 type CreateInviteInitiatedBy string
@@ -2768,6 +2860,11 @@ type CreateInviteParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// CreateInvite200JSONResponseBody defines parameters for CreateInvite.
+type CreateInvite200JSONResponseBody struct {
+	union json.RawMessage
+}
+
 // CreateInvitesParams defines parameters for CreateInvites.
 type CreateInvitesParams struct {
 	// IdempotencyKey 1 to 255 visible ASCII characters of your choice, for example a UUID. For at least 24 hours, a request with the same
@@ -3248,6 +3345,68 @@ func (t SearchSuppressions_Kind) MarshalJSON() ([]byte, error) {
 }
 
 func (t *SearchSuppressions_Kind) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}
+
+// AsInvite returns the union data inside the CreateInvite200JSONResponseBody as a Invite
+func (t CreateInvite200JSONResponseBody) AsInvite() (Invite, error) {
+	var body Invite
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromInvite overwrites any union data inside the CreateInvite200JSONResponseBody as the provided Invite
+func (t *CreateInvite200JSONResponseBody) FromInvite(v Invite) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeInvite performs a merge with any union data inside the CreateInvite200JSONResponseBody, using the provided Invite
+func (t *CreateInvite200JSONResponseBody) MergeInvite(v Invite) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsConnectedAccount returns the union data inside the CreateInvite200JSONResponseBody as a ConnectedAccount
+func (t CreateInvite200JSONResponseBody) AsConnectedAccount() (ConnectedAccount, error) {
+	var body ConnectedAccount
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromConnectedAccount overwrites any union data inside the CreateInvite200JSONResponseBody as the provided ConnectedAccount
+func (t *CreateInvite200JSONResponseBody) FromConnectedAccount(v ConnectedAccount) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeConnectedAccount performs a merge with any union data inside the CreateInvite200JSONResponseBody, using the provided ConnectedAccount
+func (t *CreateInvite200JSONResponseBody) MergeConnectedAccount(v ConnectedAccount) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t CreateInvite200JSONResponseBody) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *CreateInvite200JSONResponseBody) UnmarshalJSON(b []byte) error {
 	err := t.union.UnmarshalJSON(b)
 	return err
 }

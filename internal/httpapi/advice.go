@@ -70,7 +70,7 @@ func errorAdvice() map[invite.Code]advice {
 			"Wait for the time in `Retry-After` and send the same request again."},
 		invite.CodeAlreadyConnected: {
 			"The user already connected this account, through this invite or another.",
-			"Read the invite; its `connection.account_id` is the account."},
+			"Read the invite in `invite_id`, if there is one; its `connection.account_id` is the account. To invite the user once more, create without `if_connected`."},
 		invite.CodeTooLarge: {
 			"The body exceeds the endpoint's limit.",
 			"Send a smaller body; `detail` gives the limit."},

@@ -21,7 +21,7 @@ func TestAppsAreSearched(t *testing.T) {
 		t.Errorf("%d %s", all.status, all.body)
 	}
 	for _, app := range all.at(t, "data").([]any) {
-		// Whatever is listed can be invited to.
+		// Each listed app can be invited to.
 		body := fmt.Sprintf(`{"external_user_id":"u1","channel":"link","app":%q}`, app.(map[string]any)["slug"])
 		if r := w.call(t, w.key, "POST", "/v1/invites/preview", body); r.status != 200 {
 			t.Errorf("%v: %d %s", app, r.status, r.body)

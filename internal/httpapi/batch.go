@@ -31,11 +31,12 @@ type batchShape struct {
 }
 
 type batchResultShape struct {
-	Index    int          `json:"index"`
-	Status   int          `json:"status"`
-	Replayed bool         `json:"idempotency_replayed,omitempty"`
-	Invite   *madeShape   `json:"invite,omitempty"`
-	Problem  *web.Problem `json:"problem,omitempty"`
+	Index     int             `json:"index"`
+	Status    int             `json:"status"`
+	Replayed  bool            `json:"idempotency_replayed,omitempty"`
+	Invite    *madeShape      `json:"invite,omitempty"`
+	Connected *connectedShape `json:"connected_account,omitempty"`
+	Problem   *web.Problem    `json:"problem,omitempty"`
 }
 
 func (a *api) createBatch(c echo.Context) error {
@@ -110,6 +111,10 @@ func (a *api) shapeResult(c echo.Context, index int, r issue.BatchResult) batchR
 	if r.Err != nil {
 		p := web.ProblemOf(c, a.PublicURL, r.Err)
 		return batchResultShape{Index: index, Status: p.Status, Problem: &p}
+	}
+	if r.Answer.Connected != nil {
+		c := shapeConnected(*r.Answer.Connected)
+		return batchResultShape{Index: index, Status: http.StatusOK, Connected: &c}
 	}
 	return batchResultShape{
 		Index: index, Status: statusOf(r.Answer.Outcome), Replayed: r.Answer.Replayed,

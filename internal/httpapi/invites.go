@@ -70,6 +70,9 @@ func (a *api) answered(c echo.Context, made issue.Answer) error {
 	if made.Replayed {
 		h.Set(headerIdempotencyReplayed, "true")
 	}
+	if made.Connected != nil {
+		return writeJSON(c, http.StatusOK, shapeConnected(*made.Connected))
+	}
 	status := statusOf(made.Outcome)
 	if status != http.StatusOK {
 		h.Set(echo.HeaderLocation, "/v1/invites/"+made.Invite.ID.String())
@@ -92,6 +95,19 @@ func statusOf(o ledger.Outcome) int {
 type madeShape struct {
 	resource.Invite
 	Warnings []issue.Warning `json:"warnings,omitempty"`
+}
+
+// connectedShape is the answer of a create that returns an account instead of an
+// invite.
+type connectedShape struct {
+	Object         string              `json:"object"`
+	ExternalUserID string              `json:"external_user_id"`
+	App            string              `json:"app"`
+	Connection     resource.Connection `json:"connection"`
+}
+
+func shapeConnected(a issue.ConnectedAccount) connectedShape {
+	return connectedShape{"connected_account", a.ExternalUserID, a.App, a.Connection}
 }
 
 func (a *api) resend(c echo.Context) error {

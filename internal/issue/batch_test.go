@@ -259,7 +259,7 @@ func TestABatchTakesTheRoundTripsOfOneCreate(t *testing.T) {
 func BenchmarkBatch(b *testing.B) {
 	w := newWorld(b)
 	go func() {
-		for range w.woken { //nolint:revive // the channel is never closed; nobody dispatches here
+		for range w.woken { //nolint:revive // no dispatcher reads the wake-ups here
 		}
 	}()
 	s, c := w.traced()

@@ -20,7 +20,7 @@ import (
 
 // Create makes an invite, or answers as the same Idempotency-Key was answered
 // before. Errors, as *invite.Error: invalid_request and its kin with all
-// faults, recipient_suppressed, recipient_opted_out, unknown_app, app_needs_no_account, active_invite_exists,
+// faults, recipient_suppressed, recipient_opted_out, unknown_app, app_needs_no_account, active_invite_exists, already_connected,
 // idempotency_key_reused, token_mint_failed, unavailable.
 func (s *Service) Create(ctx context.Context, p access.Principal, req CreateRequest, meta Meta) (Answer, error) {
 	project, err := s.project(p)
@@ -46,6 +46,9 @@ func (s *Service) Create(ctx context.Context, p access.Principal, req CreateRequ
 }
 
 func (s *Service) create(ctx context.Context, p access.Principal, o order, idem *ledger.Idempotency, meta Meta) (Answer, error) {
+	if a, done, err := s.connected(ctx, p, o); done || err != nil {
+		return a, err
+	}
 	if o.ifActive != "" && o.ifActive != "replace" {
 		if a, done, err := s.standing(ctx, p, o); done || err != nil {
 			return a, err

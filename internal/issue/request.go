@@ -26,6 +26,7 @@ type CreateRequest struct {
 	SendAt         *time.Time        `json:"send_at,omitempty"`
 	Metadata       map[string]string `json:"metadata,omitempty"`
 	IfActive       string            `json:"if_active,omitempty"`
+	IfConnected    string            `json:"if_connected,omitempty"`
 	Verify         string            `json:"verify,omitempty"`
 }
 
@@ -116,6 +117,7 @@ type order struct {
 	expiresIn      time.Duration
 	validFor       time.Duration
 	ifActive       string
+	ifConnected    string // return, error, or empty
 	fallback       invite.Fallback
 	reminders      int
 	sendAt         time.Time // zero: now

@@ -77,6 +77,9 @@ type Answer struct {
 	Invite   resource.Invite
 	Outcome  ledger.Outcome
 	Replayed bool
+	// Connected is given instead of an invite where if_connected returns an account
+	// that no invite connected.
+	Connected *ConnectedAccount
 	// Warnings list the texts that recipients read differently from the
 	// request.
 	Warnings []Warning

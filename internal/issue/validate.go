@@ -90,6 +90,10 @@ func validate(r CreateRequest, p access.Principal, project config.Project, publi
 	}
 	oneOf(&f, "/initiated_by", string(o.initiatedBy), true, "product", "user")
 	oneOf(&f, "/if_active", r.IfActive, false, "error", "return", "replace")
+	oneOf(&f, "/if_connected", r.IfConnected, false, "new", "return", "error")
+	if r.IfConnected != "new" {
+		o.ifConnected = r.IfConnected
+	}
 	o.lives(&f, r, project, publicURL)
 	o.proof(&f, r, project)
 	o.content.Recipient = recipient(&f, r.Recipient, o.channel, p, project)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -23,17 +24,20 @@ import (
 
 // pipe is Pipedream for one test: it answers as told and keeps what it was asked.
 type pipe struct {
-	t      *testing.T
-	server *httptest.Server
-	box    *seal.Box
-	mu     sync.Mutex
-	asked  map[string]any
-	skew   time.Duration // of Pipedream's clock against ours
-	life   time.Duration // granted; 4 h
-	status int           // of create token; 200
-	apps   atomic.Int64  // how often an app was looked up
-	down   atomic.Bool   // lists of apps are not to be had
-	slow   chan struct{} // until it is closed, the list "slow" is not answered
+	t        *testing.T
+	server   *httptest.Server
+	box      *seal.Box
+	mu       sync.Mutex
+	asked    map[string]any
+	skew     time.Duration // of Pipedream's clock against ours
+	life     time.Duration // granted; 4 h
+	status   int           // of create token; 200
+	apps     atomic.Int64  // how often an app was looked up
+	down     atomic.Bool   // lists of apps are not to be had
+	accounts []string      // of the project
+	queried  atomic.Value  // the last query for accounts
+	hang     chan struct{} // until it is closed, accounts are not answered; nil: they are
+	slow     chan struct{} // until it is closed, the list "slow" is not answered
 }
 
 func newPipe(t *testing.T) *pipe {
@@ -63,6 +67,13 @@ func newPipe(t *testing.T) *pipe {
 		default:
 			answer(w, http.StatusOK, `{"id":"oa_1","name_slug":"slack"}`)
 		}
+	})
+	mux.HandleFunc("GET /v1/connect/proj_1/accounts", func(w http.ResponseWriter, r *http.Request) {
+		if p.hang != nil {
+			<-p.hang
+		}
+		p.queried.Store(r.URL.Query().Encode())
+		answer(w, http.StatusOK, `{"data":[`+strings.Join(p.accounts, ",")+`],"page_info":{}}`)
 	})
 	p.server = httptest.NewServer(mux)
 	t.Cleanup(p.server.Close)
@@ -410,5 +421,49 @@ func TestVendors1WhatRefusesTheAccount(t *testing.T) {
 		if err == nil || mint.IsAccountRefused(err) != c.want || mint.IsAccountRefused(fmt.Errorf("wrapped: %w", err)) != c.want {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// TestConnectedListsWorkingAccountsOfTheUserAndApp: the filters are Pipedream's,
+// and whether it applied them is checked.
+func TestConnectedListsWorkingAccountsOfTheUserAndApp(t *testing.T) {
+	t.Parallel()
+	p := newPipe(t)
+	p.accounts = []string{
+		`{"id":"apn_1","external_id":"user-1","healthy":true,"app":{"name_slug":"slack"},"created_at":"2026-11-01T00:00:00Z"}`,
+		`{"id":"apn_2","external_id":"user-1","healthy":false,"app":{"name_slug":"slack"},"created_at":"2026-11-05T00:00:00Z"}`,
+		`{"id":"apn_3","external_id":"user-1","dead":true,"app":{"name_slug":"slack"},"created_at":"2026-11-05T00:00:00Z"}`,
+		`{"id":"apn_4","external_id":"user-2","app":{"name_slug":"slack"},"created_at":"2026-11-05T00:00:00Z"}`,
+		`{"id":"apn_5","external_id":"user-1","app":{"name_slug":"notion"},"created_at":"2026-11-05T00:00:00Z"}`,
+		`{"id":"apn_6","external_id":"user-1","app":{"name_slug":"slack"},"created_at":"2026-11-02T00:00:00Z"}`,
+	}
+	got, err := p.minter("").Connected(t.Context(), "user-1", "slack", "oa_1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ids []string
+	for _, a := range got {
+		ids = append(ids, a.ID)
+	}
+	if !slices.Equal(ids, []string{"apn_6", "apn_1"}) {
+		t.Errorf("listed %v", ids)
+	}
+	if q := p.queried.Load().(string); q != "app=slack&external_user_id=user-1&limit=100&oauth_app_id=oa_1" {
+		t.Errorf("asked for %s", q)
+	}
+}
+
+// TestConnectedEndsSoonWhenPipedreamHangs: a create waits for it.
+func TestConnectedEndsSoonWhenPipedreamHangs(t *testing.T) {
+	t.Parallel()
+	p := newPipe(t)
+	p.hang = make(chan struct{})
+	t.Cleanup(func() { close(p.hang) })
+	from := time.Now()
+	if _, err := p.minter("").Connected(t.Context(), "user-1", "slack", ""); err == nil {
+		t.Error("accounts came from a server that hangs")
+	}
+	if took := time.Since(from); took > 4*time.Second {
+		t.Errorf("it took %s", took)
 	}
 }

@@ -204,6 +204,26 @@ func FindActive(ctx context.Context, db postgres.DB, u User, app string) (Invite
 	return inv, err == nil, err
 }
 
+// FindConnected returns the newest invite of one external user and app by which one
+// of these accounts was connected; ok is false when there is none.
+func FindConnected(ctx context.Context, db postgres.DB, u User, app string, accounts []string) (Invite, bool, error) {
+	u, err := u.resolve(ctx, db, " AND account_id <> ''")
+	if err != nil {
+		return Invite{}, false, err
+	}
+	args := arguments{u.Project, u.Live, app, accounts}
+	table := u.table(args.add)
+	rows, _ := db.Query(ctx, `SELECT `+columns+` FROM `+table+` i `+joins+`
+		WHERE i.project_id = $1 AND i.livemode = $2 AND i.app_slug = $3 AND i.account_id = ANY($4) AND i.status = 'connected'
+			AND i.erased_at IS NULL
+		ORDER BY i.id DESC LIMIT 1`, args...)
+	inv, err := one(rows, "connected invite")
+	if errors.Is(err, ErrNotFound) {
+		return Invite{}, false, nil
+	}
+	return inv, err == nil, err
+}
+
 // ListActive returns the ids of the open invites of one external user and app, but for one.
 func ListActive(ctx context.Context, db postgres.DB, u User, app string, but invite.ID) ([]invite.ID, error) {
 	u, err := u.resolve(ctx, db, " AND wiped_at IS NULL AND "+openOnly)
