@@ -43,6 +43,9 @@ func TestDevPostsEventsToTheURLOfItsFlag(t *testing.T) {
 			return false
 		}
 	})
+	runCommand(t, d.api(), "messages", "list", "--table", "--invite", made.text("id")).want(t, 0, "SUBJECT", "delivered+connect@connectlink.test")
+	runCommand(t, d.api(), "invites", "get", "--table", made.text("id")).want(t, 0, "connected", "delivery.delivered")
+	runCommand(t, d.api(), "messages", "open").want(t, 0, "To: delivered+connect@connectlink.test", "Subject: ", "http://")
 	d.interrupt()
 	if again := startDev(t, u.dir, nil, "--listen=127.0.0.1:0", "--webhook", receiver.URL+"/hook"); again.hookSecret != d.hookSecret {
 		t.Error("after a restart the secret is another")

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -12,6 +15,7 @@ type invitesCommand struct {
 	List   invitesListCommand   `cmd:"" help:"List invites, newest first."`
 	Resend invitesResendCommand `cmd:"" help:"Resend an invite, optionally to a corrected address or by another channel."`
 	Revoke invitesRevokeCommand `cmd:"" help:"Revoke an invite. This cannot be undone."`
+	Watch  invitesWatchCommand  `cmd:"" help:"Follow an invite until it is connected, or has ended without."`
 }
 
 // fields are those of a JSON object; put leaves out empty values.
@@ -29,48 +33,6 @@ func (f fields) within(key string, inner fields) {
 	}
 }
 
-type invitesCreateCommand struct {
-	remote
-	User           string `help:"Your own id of the user." required:"" placeholder:"ID"`
-	App            string `help:"The app's name slug, for example slack." required:"" placeholder:"SLUG"`
-	OAuthApp       string `name:"oauth-app" help:"Your OAuth client at Pipedream." placeholder:"oa_…"`
-	Email          string `help:"Send by email, to this address." xor:"channel" placeholder:"ADDRESS"`
-	Phone          string `help:"Send by SMS, to this number." xor:"channel" placeholder:"NUMBER"`
-	Name           string `help:"The recipient's name."`
-	Inviter        string `help:"Name of the person who invites, shown to the recipient." placeholder:"NAME"`
-	Note           string `help:"A short note to the recipient." placeholder:"TEXT"`
-	ValidFor       int    `help:"How long the invite link works." placeholder:"SECONDS"`
-	ReturnURL      string `help:"URL to return the recipient to." placeholder:"URL"`
-	IfActive       string `help:"What to do if an invite for this user and app is active: error, return or replace. The default creates another invite." placeholder:"WHAT"`
-	IdempotencyKey string `help:"Repeat a create safely under the same key." placeholder:"KEY"`
-}
-
-// Run creates an invite.
-func (c *invitesCreateCommand) Run(e *env) error {
-	recipient, inviter := fields{}, fields{}
-	recipient.put("email", c.Email)
-	recipient.put("phone", c.Phone)
-	recipient.put("name", c.Name)
-	inviter.put("name", c.Inviter)
-	body := fields{"external_user_id": c.User, "app": c.App, "channel": "link"}
-	switch {
-	case c.Email != "":
-		body["channel"] = "email"
-	case c.Phone != "":
-		body["channel"] = "sms"
-	}
-	body.within("recipient", recipient)
-	body.within("inviter", inviter)
-	body.put("oauth_app_id", c.OAuthApp)
-	body.put("note", c.Note)
-	body.put("return_url", c.ReturnURL)
-	body.put("if_active", c.IfActive)
-	if c.ValidFor != 0 {
-		body["valid_for"] = c.ValidFor
-	}
-	return c.call(e, http.MethodPost, "/v1/invites", body, c.IdempotencyKey)
-}
-
 // one names an invite.
 type one struct {
 	ID string `arg:"" help:"The invite's id, inv_…."`
@@ -78,18 +40,57 @@ type one struct {
 
 func (o one) path() string { return "/v1/invites/" + url.PathEscape(o.ID) }
 
+// present asks the API and prints invites.
+func (r remote) present(e *env, f format, method, path string, body any, key string) error {
+	raw, err := r.ask(e, method, path, body, key)
+	if err != nil {
+		return err
+	}
+	return f.print(e, r.base(e), raw, inviteColumns())
+}
+
+// idempotencyKey returns the given key, or a random one: without a key a second attempt
+// could act twice.
+func idempotencyKey(given string) string {
+	if given != "" {
+		return given
+	}
+	return rand.Text()
+}
+
 type invitesGetCommand struct {
 	remote
+	format
 	one
 }
 
 // Run shows an invite.
 func (c *invitesGetCommand) Run(e *env) error {
-	return c.call(e, http.MethodGet, c.path()+"?expand=deliveries,events", nil, "")
+	raw, err := c.ask(e, http.MethodGet, c.path()+"?expand=deliveries,events", nil, "")
+	if err != nil {
+		return err
+	}
+	if err := c.print(e, c.base(e), raw, inviteColumns()); err != nil || c.isJSON(e) {
+		return err
+	}
+	if _, err := fmt.Fprintln(e.stdout); err != nil {
+		return err
+	}
+	var w watched
+	if err := json.Unmarshal(raw, &w); err != nil {
+		return fmt.Errorf("read the timeline: %w", err)
+	}
+	for _, event := range w.Events {
+		if err := printEvent(e, event); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 type invitesListCommand struct {
 	remote
+	format
 	Status    string `help:"Only invites in this status."`
 	Channel   string `help:"Only this channel: email, sms or link."`
 	App       string `help:"Only invites for this app." placeholder:"SLUG"`
@@ -111,11 +112,12 @@ func (c *invitesListCommand) Run(e *env) error {
 	body.put("external_user_id", c.User)
 	body.put("recipient", c.Recipient)
 	body.put("cursor", c.Cursor)
-	return c.call(e, http.MethodPost, "/v1/invites/search", body, "")
+	return c.present(e, c.format, http.MethodPost, "/v1/invites/search", body, "")
 }
 
 type invitesResendCommand struct {
 	remote
+	format
 	one
 	Channel        string `help:"email, sms or link; the previous channel by default."`
 	Email          string `help:"The corrected address." placeholder:"ADDRESS"`
@@ -132,18 +134,29 @@ func (c *invitesResendCommand) Run(e *env) error {
 	body.within("recipient", recipient)
 	body.put("channel", c.Channel)
 	body.put("note", c.Note)
-	return c.call(e, http.MethodPost, c.path()+"/resend", body, c.IdempotencyKey)
+	return c.present(e, c.format, http.MethodPost, c.path()+"/resend", body, idempotencyKey(c.IdempotencyKey))
 }
 
 type invitesRevokeCommand struct {
 	remote
+	format
 	one
 	Reason string `help:"Reason, for the timeline." placeholder:"TEXT"`
+	Yes    bool   `help:"Do not ask for confirmation with a live key."`
 }
 
 // Run revokes an invite.
 func (c *invitesRevokeCommand) Run(e *env) error {
+	key, err := c.key(e)
+	if err != nil {
+		return err
+	}
+	if strings.HasPrefix(key.Reveal(), "cl_live_") && !c.Yes {
+		if err := askConfirmation(e, "Revoke "+printable(c.ID)+"? Its links stop working for good."); err != nil {
+			return err
+		}
+	}
 	body := fields{}
 	body.put("reason", c.Reason)
-	return c.call(e, http.MethodPost, c.path()+"/revoke", body, "")
+	return c.present(e, c.format, http.MethodPost, c.path()+"/revoke", body, idempotencyKey(""))
 }

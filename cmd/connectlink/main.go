@@ -42,6 +42,7 @@ type commands struct {
 
 	Invites invitesCommand `cmd:"" group:"Invite" help:"Create, find, resend and revoke invites through the API."`
 
+	Messages     messagesCommand     `cmd:"" group:"Invite" help:"Read the messages of test mode through the API."`
 	Suppressions suppressionsCommand `cmd:"" group:"Invite" help:"List, add and remove suppressions through the API."`
 	Privacy      privacyCommand      `cmd:"" group:"Invite" help:"Export or erase a person's data through the API."`
 	Reasons      reasonsCommand      `cmd:"" group:"Invite" help:"Explain the reasons why messages fail, and the fix for each."`
@@ -53,6 +54,10 @@ type commands struct {
 	Templates templatesCommand `cmd:"" group:"Administer" help:"Check and list the texts for recipients."`
 	Doctor    doctorCommand    `cmd:"" group:"Administer" help:"Check everything the service depends on, and report problems with their fix. Sends nothing."`
 	Version   versionCommand   `cmd:"" group:"Administer" help:"Print the version."`
+
+	Help          helpCommand          `cmd:"" group:"Administer" help:"Explain a command."`
+	Completion    completionCommand    `cmd:"" group:"Administer" help:"Print a script that completes commands and flags in a shell."`
+	CompleteWords completeWordsCommand `cmd:"" hidden:""`
 
 	ShowVersion kong.VersionFlag `name:"version" help:"Print the version."`
 }
@@ -103,7 +108,10 @@ func runCommand(e env, args []string) int {
 	parser, err := kong.New(&c,
 		kong.Name("connectlink"),
 		kong.Description("Delivers Pipedream Connect links by email and SMS, and stays with each until the account is connected.\n\n"+
-			"New here? `connectlink dev` needs nothing set up and shows the way."),
+			"New here? `connectlink dev` needs nothing set up and shows the way.\n\n"+
+			"Exit codes: 0 success; 1 failure; 2 a fault in the command, the configuration or the request; 3 a missing or refused key; 4 not found.\n\n"+
+			"Variables: CONNECTLINK_API_URL and CONNECTLINK_API_KEY name the service and the key; docs/configuration.md "+
+			"describes those of the service itself."),
 		kong.Writers(e.stdout, e.stderr),
 		kong.Exit(func(code int) { exited = code }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),

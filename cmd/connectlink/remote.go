@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -28,19 +29,53 @@ const defaultAPI = "http://127.0.0.1:8080"
 // call asks the API and prints what it answers, indented. A problem becomes
 // the command's error and exit code. body nil sends none.
 func (r remote) call(e *env, method, path string, body any, idempotencyKey string) error {
+	raw, err := r.ask(e, method, path, body, idempotencyKey)
+	if err != nil {
+		return err
+	}
+	return printPretty(e, r.base(e), raw)
+}
+
+// maxRetryPause bounds how long ask waits before its second attempt.
+const maxRetryPause = 30 * time.Second
+
+// ask asks the API and returns its answer. A problem that the service calls
+// retryable is asked about once more, after the pause that it asks for.
+func (r remote) ask(e *env, method, path string, body any, idempotencyKey string) ([]byte, error) {
 	key, err := r.key(e)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	base := r.base(e)
-	raw, status, err := askService(e, method, base+path, key, body, idempotencyKey)
-	if err != nil {
-		return err
+	for attempt := 1; ; attempt++ {
+		got, err := askService(e, method, base+path, key, body, idempotencyKey)
+		if err != nil {
+			return nil, err
+		}
+		if got.status <= 299 {
+			return got.body, nil
+		}
+		p := readProblem(got.body)
+		if !p.Retryable || attempt > 1 || got.pause > maxRetryPause {
+			return nil, problemError(base, got.status, got.body)
+		}
+		e.say("%s: %s Trying again in %d s.", p.Code, p.Detail, int(got.pause/time.Second))
+		if err := pauseFor(e, got.pause); err != nil {
+			return nil, err
+		}
 	}
-	if status > 299 {
-		return problemError(base, status, raw)
+}
+
+// pauseFor waits, or returns why the command ends.
+func pauseFor(e *env, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-e.ctx.Done():
+		return e.ctx.Err()
 	}
-	return printPretty(e, base, raw)
 }
 
 // printPretty prints an answer, indented.
@@ -75,17 +110,28 @@ func (r remote) base(e *env) string {
 	return strings.TrimSuffix(base, "/")
 }
 
-func askService(e *env, method, address string, key secret.Text, body any, idempotencyKey string) (raw []byte, status int, err error) {
+// answer is what the service answered.
+type answer struct {
+	status int
+	body   []byte
+	pause  time.Duration // before another attempt; a second unless Retry-After says more
+}
+
+func askService(e *env, method, address string, key secret.Text, body any, idempotencyKey string) (answer, error) {
 	resp, err := sendRequest(e, method, address, key, body, idempotencyKey)
 	if err != nil {
-		return nil, 0, err
+		return answer{}, err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	raw, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
-		return nil, 0, fmt.Errorf("read the answer: %w", err)
+		return answer{}, fmt.Errorf("read the answer: %w", err)
 	}
-	return raw, resp.StatusCode, nil
+	seconds, err := strconv.Atoi(resp.Header.Get("Retry-After"))
+	if err != nil || seconds < 1 {
+		seconds = 1
+	}
+	return answer{resp.StatusCode, raw, time.Duration(seconds) * time.Second}, nil
 }
 
 // sendRequest asks, and leaves the answer to be read. body nil sends none; a zero key
@@ -124,19 +170,32 @@ func sendRequest(e *env, method, address string, key secret.Text, body any, idem
 	return resp, nil
 }
 
+// problem is what the service says is wrong.
+type problem struct {
+	Code      string `json:"code"`
+	Detail    string `json:"detail"`
+	RequestID string `json:"request_id"`
+	Retryable bool   `json:"retryable"`
+	Errors    []struct {
+		Pointer    string `json:"pointer"`
+		Detail     string `json:"detail"`
+		Suggestion string `json:"suggestion"`
+	} `json:"errors"`
+}
+
+// readProblem returns the zero problem for an answer that is none.
+func readProblem(raw []byte) problem {
+	var p problem
+	if json.Unmarshal(raw, &p) != nil {
+		return problem{}
+	}
+	return p
+}
+
 // problemError makes an error of what the service says is wrong.
 func problemError(base string, status int, raw []byte) error {
-	var p struct {
-		Code      string `json:"code"`
-		Detail    string `json:"detail"`
-		RequestID string `json:"request_id"`
-		Errors    []struct {
-			Pointer    string `json:"pointer"`
-			Detail     string `json:"detail"`
-			Suggestion string `json:"suggestion"`
-		} `json:"errors"`
-	}
-	if json.Unmarshal(raw, &p) != nil || p.Code == "" {
+	p := readProblem(raw)
+	if p.Code == "" {
 		return fmt.Errorf("what answers at %s is not this service: it answered %d", base, status)
 	}
 	text := fmt.Sprintf("%s: %s (%s)", p.Code, p.Detail, p.RequestID)

@@ -34,7 +34,7 @@ func channelFiles() []channelFile {
 		{"templates/es/pages/channel.html", "in Spanish"},
 		{"templates/fr/pages/channel.html", "in French"},
 		{"internal/httpapi/openapi.yaml", "its name in the enumerations"},
-		{"cmd/connectlink/invites.go", "the flag that chooses it"},
+		{"cmd/connectlink/invites_create.go", "the flag that chooses it"},
 		{"config/accounts.go", "its order of providers and its time for reports"},
 		{"config/projects.go", "the setting of that order"},
 		{"config/ready.go", "the check that a provider is configured"},
