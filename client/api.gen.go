@@ -2760,6 +2760,12 @@ type UnprocessableContent = Problem
 // UnsupportedMediaType defines model for UnsupportedMediaType.
 type UnsupportedMediaType = Problem
 
+// SearchDocsParams defines parameters for SearchDocs.
+type SearchDocsParams struct {
+	// Q Words, separated by spaces.
+	Q *string `form:"q,omitempty" json:"q,omitempty"`
+}
+
 // ListAppsParams defines parameters for ListApps.
 type ListAppsParams struct {
 	// Q A slug, a name or words. Case is ignored.

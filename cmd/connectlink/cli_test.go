@@ -53,7 +53,7 @@ func TestInvitesCreateHasAFlagForEachFieldOfTheAPI(t *testing.T) {
 		"--name=Pat", "--locale=de", "--time-zone=Europe/Berlin", "--sms-consent=form", "--sms-consent-at=2026-11-29T09:00:00Z", "--inviter=Sam",
 		"--reason=we can post", "--note=Hello", "--initiated-by=user", "--return-url=acme://x", "--metadata=ticket=47;11", "--metadata=a=b=c", "--link-type=invite",
 		"--expires-in=60", "--valid-for=600", "--send-at=2026-11-29T09:00:00Z", "--verify=code", "--fallback=sms", "--fallback-after=not_visited",
-		"--fallback-delay=0", "--reminders=0", "--if-active=return", "--idempotency-key=once")
+		"--fallback-delay=0", "--reminders=0", "--if-active=return", "--if-connected=new", "--idempotency-key=once")
 	var sent map[string]any
 	if err := json.Unmarshal([]byte(s.bodies[0]), &sent); err != nil {
 		t.Fatal(err)

@@ -40,6 +40,7 @@ type invitesCreateCommand struct {
 	Reminders     *int   `help:"Maximum number of reminders, 0 to 3; the project's setting by default." placeholder:"N"`
 
 	IfActive       string `help:"What to do if an invite for this user and app is active: error, return or replace. The default creates another invite." placeholder:"WHAT"`
+	IfConnected    string `help:"What to do if the user has an account of this app: error, return or new (default)." placeholder:"WHAT"`
 	IdempotencyKey string `help:"Repeat a create safely under the same key." placeholder:"KEY"`
 }
 
@@ -73,7 +74,7 @@ func (c *invitesCreateCommand) body() (fields, error) {
 	body.within("inviter", inviter)
 	for name, value := range map[string]string{
 		"oauth_app_id": c.OAuthApp, "reason": c.Reason, "note": c.Note, "initiated_by": c.InitiatedBy, "return_url": c.ReturnURL,
-		"link_type": c.LinkType, "verify": c.Verify, "if_active": c.IfActive,
+		"link_type": c.LinkType, "verify": c.Verify, "if_active": c.IfActive, "if_connected": c.IfConnected,
 	} {
 		body.put(name, value)
 	}
