@@ -127,6 +127,7 @@ func (l *loader) projects(c *Config, raw []map[string]any) {
 // finish checks combinations of a project's settings and derives missing
 // ones.
 func (l *loader) finish(p *Project, where string) {
+	p.PrivateWebhooks = p.Webhook != nil && p.Webhook.AllowPrivate
 	// A webhook without any setting is removed.
 	if p.Webhook != nil && p.Webhook.URL == "" && p.Webhook.Secret.IsZero() {
 		p.Webhook = nil

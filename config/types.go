@@ -105,6 +105,7 @@ type Project struct {
 	SMSConsentRequired    bool
 	SealExternalUserID    bool     // for invites made from now on
 	Webhook               *Webhook // nil when events go nowhere
+	PrivateWebhooks       bool     // Webhook.AllowPrivate, for endpoints that are not in the configuration too
 	Pipedream             Pipedream
 	SendGrid              SendGrid
 	Twilio                Twilio

@@ -15,6 +15,7 @@ import (
 	"github.com/connectlink/connectlink/internal/app"
 	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/provider"
+	"github.com/connectlink/connectlink/internal/store/endpoint"
 	"github.com/connectlink/connectlink/internal/store/queue"
 )
 
@@ -80,6 +81,9 @@ func (f *findings) database(cfg *config.Config) {
 	advice, fault := tryMigrations(ctx, cfg)
 	f.tried("migrations", fault, advice)
 	if fault == nil && pool != nil {
+		for _, note := range listFailingEndpoints(ctx, pool) {
+			f.note(note)
+		}
 		f.tried("queued messages", tryQueue(ctx, pool, cfg), "Configure the project again, or let its invites expire: nothing can send for it until then.")
 	}
 
@@ -128,6 +132,24 @@ func tryVersion(ctx context.Context, pool *pgxpool.Pool) error {
 		return fmt.Errorf("it is Postgres %d", major)
 	}
 	return nil
+}
+
+// failingFor is how long a webhook endpoint fails before it is named.
+const failingFor = time.Hour
+
+// listFailingEndpoints names webhook endpoints that have been failing for a while.
+// That is a product's matter, so it makes nothing wrong here.
+func listFailingEndpoints(ctx context.Context, pool *pgxpool.Pool) []string {
+	list, err := endpoint.ListFailing(ctx, pool, time.Now().Add(-failingFor), 20)
+	if err != nil {
+		return []string{"webhook endpoints: " + err.Error()}
+	}
+	var notes []string
+	for _, w := range list {
+		notes = append(notes, fmt.Sprintf("project %s: webhook endpoint %s (%s mode) has been failing since %s; GET /v1/webhook_endpoints/{id}/attempts shows the answers",
+			w.Project, w.ID, w.Mode(), w.FailingSince.UTC().Format(time.RFC3339)))
+	}
+	return notes
 }
 
 // tryQueue looks for messages of projects that were removed.

@@ -139,7 +139,7 @@ func TestFirstHalfHourTheKeyOfDevOpensWhatTheDocumentsShow(t *testing.T) {
 	d := startDev(t, u.dir, nil, "--listen=127.0.0.1:0")
 	for path, want := range map[string]int{
 		"/v1/invites": http.StatusOK, "/v1/suppressions": http.StatusOK, "/v1/test_helpers/messages": http.StatusOK,
-		"/v1/webhook_endpoints": http.StatusUnprocessableEntity, // announced, and not there yet; not 403
+		"/v1/webhook_endpoints": http.StatusOK, "/v1/events": http.StatusOK,
 	} {
 		if status, _, body := call(t, http.MethodGet, d.url+path, d.key, ""); status != want {
 			t.Errorf("%s: %d %s", path, status, body)

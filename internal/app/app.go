@@ -107,6 +107,8 @@ type App struct {
 	visit      *visit.Service
 	track      *track.Tracker
 	courier    *publish.Courier
+	endpoints  *publish.Endpoints
+	runner     *publish.Runner // nil in a process that only serves
 	dispatcher *dispatch.Dispatcher
 	worker     *worker.Worker
 	notifier   *postgres.Notifier
@@ -263,6 +265,9 @@ func (a *App) openUseCases() (err error) {
 	a.courier = publish.NewCourier(publish.Params{
 		DB: a.work, Box: a.box, Project: a.cfg.Project, AllowPrivate: a.opt.Laptop, Now: a.opt.Now,
 	})
+	if err := a.openEndpoints(); err != nil {
+		return err
+	}
 	a.openWatch()
 	a.notifier = postgres.NewNotifier(postgres.NotifierParams{URL: a.cfg.DatabaseDirectURL.Reveal(), Sockets: a.sockets, Log: a.log})
 	if err := a.openTemplates(); err != nil {
@@ -338,6 +343,7 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	if a.runsWorkers() {
 		g.Go(func() error { return orderlyEnd(ctx, a.dispatcher.Run(ctx)) })
+		g.Go(func() error { return orderlyEnd(ctx, a.runner.Run(ctx)) })
 		g.Go(func() error {
 			return orderlyEnd(ctx, a.worker.Run(ctx))
 		})

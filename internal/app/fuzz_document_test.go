@@ -24,6 +24,7 @@ import (
 
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/longtest"
+	"github.com/connectlink/connectlink/internal/waittest"
 )
 
 // fuzzSeed is fixed, so that a failure repeats.
@@ -289,7 +290,15 @@ func (f *fuzzer) operations() (list []operation) {
 			"limit": 2, "status": []any{"active"}, "channel": "email", "app": "slack", "external_user_id": "u1", "recipient": "pat@customer.example",
 			"created": map[string]any{"gte": "2026-01-01"}, "reason": "address_not_found",
 		},
-		"searchSuppressions": {"limit": 2, "channel": "email", "kind": "by_hand", "recipient": "jo@customer.example"},
+		"createWebhookEndpoint":  {"url": "http://127.0.0.1:9/", "description": "Backend", "types": []any{"invite.connected"}},
+		"updateWebhookEndpoint":  {"description": "Backend", "types": []any{}, "disabled": false},
+		"rotateWebhookSecret":    {"expire_old_in": 60},
+		"testWebhookEndpoint":    {"type": "invite.connected"},
+		"recoverWebhookEndpoint": {"since": "2026-01-01T00:00:00Z"},
+		"redeliverEvent":         {},
+		"createInvites":          {"invites": []any{map[string]any{"external_user_id": "u1", "app": "slack", "channel": "link"}}},
+		"revokeInvites":          {"external_user_id": "u-revoke"},
+		"searchSuppressions":     {"limit": 2, "channel": "email", "kind": "by_hand", "recipient": "jo@customer.example"},
 	}
 	for _, path := range slices.Sorted(maps.Keys(f.doc.Paths.Map())) {
 		item := f.doc.Paths.Map()[path]
@@ -403,6 +412,18 @@ func (f *fuzzer) subjects(o operation) map[string]string {
 	case strings.HasPrefix(o.path, "/v1/suppressions/"):
 		_, _, block := f.call("POST", "/v1/suppressions", object{"email": "lift@customer.example", "reason": "Asked"})
 		ids[o.path] = block.text("id")
+	case strings.HasPrefix(o.path, "/v1/webhook_endpoints/"):
+		_, _, made := f.call("POST", "/v1/webhook_endpoints", object{"url": "http://127.0.0.1:9/"})
+		ids[o.path] = made.text("id")
+	case strings.HasPrefix(o.path, "/v1/events/"):
+		waittest.Until(f.t, "the invite has an event", func() bool {
+			_, _, list := f.call("GET", "/v1/events?invite="+id, nil)
+			data, _ := list["data"].([]any)
+			if len(data) > 0 {
+				ids[o.path] = object(data[0].(map[string]any)).text("id")
+			}
+			return len(data) > 0
+		})
 	case o.id == "getTestMessage":
 		f.until(id, "delivered", func(inv object) bool { return inv.text("delivery.status") == "delivered" })
 		_, _, list := f.call("GET", "/v1/test_helpers/messages", nil)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -168,6 +169,16 @@ func playAll(p *product) {
 		}
 	}
 	hooks := p.scoped(access.Webhooks)
+	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
+	p.t.Cleanup(receiver.Close)
+	_, _, endpoint := hooks.call(http.MethodPost, "/v1/webhook_endpoints", object{"url": receiver.URL})
+	whe := "/v1/webhook_endpoints/" + endpoint.text("id")
+	hooks.call(http.MethodPost, whe+"/recover", object{"since": "2020-01-01T00:00:00Z"})
+	for _, path := range []string{"/v1/webhook_endpoints", whe, whe + "/attempts"} {
+		if status, _, out := hooks.call(http.MethodGet, path, nil); status != http.StatusOK {
+			p.t.Errorf("%s: %d %v", path, status, out)
+		}
+	}
 	for _, query := range []string{"", "?types=invite.connected", "?invite=" + ids[0], "?external_user_id=user+of+plans+1", "?created[gte]=2020-01-01&created[lt]=2100-01-01"} {
 		if status, _, out := hooks.call(http.MethodGet, "/v1/events"+query, nil); status != http.StatusOK {
 			p.t.Errorf("/v1/events%s: %d %v", query, status, out)
@@ -238,7 +249,7 @@ func readPlans(t *testing.T, file string, from int64) []plan {
 func grow() []string {
 	return []string{
 		"invites", "connect_links", "deliveries", "attempts", "codes", "events", "search_terms", "idempotency", "callbacks", "unmatched",
-		"client_tokens", "redactions", "suppressions", "seen", "river_job", "public_events",
+		"client_tokens", "redactions", "suppressions", "seen", "river_job", "public_events", "webhook_deliveries", "webhook_attempts",
 	}
 }
 

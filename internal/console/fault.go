@@ -43,7 +43,7 @@ func (s *console) fault(c echo.Context, p web.Problem) error {
 	switch p.Code {
 	case invite.CodeUnavailable:
 		return s.tell(c, b, p.Status, b.T("The service cannot answer right now"), b.T("Nothing is lost. Try again in a minute."), again)
-	case invite.CodeNotFound, invite.CodeInviteNotFound, invite.CodeDeliveryNotFound, invite.CodeEventNotFound, invite.CodeMessageNotFound, invite.CodeSuppressionNotFound, invite.CodeMethodNotAllowed:
+	case invite.CodeNotFound, invite.CodeInviteNotFound, invite.CodeDeliveryNotFound, invite.CodeEventNotFound, invite.CodeEndpointNotFound, invite.CodeMessageNotFound, invite.CodeSuppressionNotFound, invite.CodeMethodNotAllowed:
 		return s.tell(c, b, p.Status, b.T("Page not found"), b.T("The address may be mistyped, or it belongs to another project or mode."), "")
 	case invite.CodeTooLarge:
 		return s.tell(c, b, p.Status, b.T("Too large"), b.T("This form is too large."), "")

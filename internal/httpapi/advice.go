@@ -41,6 +41,15 @@ func errorAdvice() map[invite.Code]advice {
 		invite.CodeEventNotFound: {
 			"No event with this id belongs to the key's project and mode, or it is older than 30 days.",
 			"Take the id from `GET /v1/events` or from a webhook's body. Ids of an invite's timeline are other ids."},
+		invite.CodeEndpointNotFound: {
+			"No webhook endpoint with this id belongs to the key's project and mode.",
+			"Take the id from `GET /v1/webhook_endpoints`."},
+		invite.CodeManagedByConfiguration: {
+			"The endpoint is the one of the service's configuration (`webhook.url`), which the API shows and does not change.",
+			"Change the configuration, or create an endpoint of its own for what you need."},
+		invite.CodeWebhookURLNotAllowed: {
+			"Events are not posted to this URL: `detail` names the rule.",
+			"Use a public https address, or have the operator set `webhook.allow_private` for the project."},
 		invite.CodeMessageNotFound: {
 			"No message of test mode has this id, or the delivery has not been sent yet.",
 			"Wait until the delivery is `accepted`, or take the id from the list of messages."},

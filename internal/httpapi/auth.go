@@ -71,8 +71,3 @@ func keyPrincipal(c echo.Context) access.Principal {
 	p, _ := web.Principal(c)
 	return p
 }
-
-// notYet answers announced routes that are not implemented.
-func notYet(echo.Context) error {
-	return invite.Errorf(invite.CodeNotYet, "This endpoint is announced, but not available yet; /docs lists the available ones.")
-}

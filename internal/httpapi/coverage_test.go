@@ -58,9 +58,21 @@ func TestEveryOperationOfTheDocumentSucceeds(t *testing.T) {
 		{name: "alive", key: none, method: "GET", path: "/livez", status: 200},
 		{name: "ready", key: none, method: "GET", path: "/readyz", status: 200},
 	})
+	endpoint := w.call(t, w.hooks, "POST", "/v1/webhook_endpoints", `{"url":"https://acme.example/hooks"}`).at(t, "id").(string)
 	event := w.publicEvents(t, "?invite="+id).at(t, "data.0.id").(string)
 	w.play(t, []scenario{
+		{name: "redeliver", key: w.hooks, method: "POST", path: "/v1/events/" + event + "/redeliver", status: 202},
 		{name: "event", key: w.hooks, method: "GET", path: "/v1/events/" + event, status: 200, want: map[string]any{"invite_id": id, "type": "invite.resent"}},
+	})
+	w.play(t, []scenario{
+		{name: "endpoints", key: w.hooks, method: "GET", path: "/v1/webhook_endpoints", status: 200},
+		{name: "endpoint", key: w.hooks, method: "GET", path: "/v1/webhook_endpoints/" + endpoint, status: 200},
+		{name: "change an endpoint", key: w.hooks, method: "PATCH", path: "/v1/webhook_endpoints/" + endpoint, body: `{"types":["invite.connected"]}`, status: 200},
+		{name: "rotate a secret", key: w.hooks, method: "POST", path: "/v1/webhook_endpoints/" + endpoint + "/rotate_secret", status: 200},
+		{name: "test an endpoint", key: w.hooks, method: "POST", path: "/v1/webhook_endpoints/" + w.private(t) + "/test", body: `{"type":"invite.connected"}`, status: 200, want: map[string]any{"delivered": false}},
+		{name: "recover", key: w.hooks, method: "POST", path: "/v1/webhook_endpoints/" + endpoint + "/recover", body: `{"since":"2026-01-01T00:00:00Z"}`, status: 202},
+		{name: "attempts", key: w.hooks, method: "GET", path: "/v1/webhook_endpoints/" + endpoint + "/attempts", status: 200},
+		{name: "delete an endpoint", key: w.hooks, method: "DELETE", path: "/v1/webhook_endpoints/" + endpoint, status: 204},
 	})
 	block := w.call(t, w.blocks, "GET", "/v1/suppressions", "").at(t, "data.0.id").(string)
 	w.play(t, []scenario{{name: "lift", key: w.blocks, method: "DELETE", path: "/v1/suppressions/" + block, body: `{"reason":"Was wrong"}`, status: 200}})

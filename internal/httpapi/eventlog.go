@@ -69,14 +69,13 @@ func (a *api) getPublicEvent(c echo.Context) error {
 	if err := parseQuery(c).done(); err != nil {
 		return err
 	}
-	missing := invite.Errorf(invite.CodeEventNotFound, "No event of this key's project and mode has this id. Events are kept for 30 days. GET /v1/events lists them; the entries of an invite's timeline are at GET /v1/invites/{id}/events.")
 	id, err := invite.Parse[invite.EventID](c.Param("id"))
 	if err != nil {
-		return missing
+		return publish.NoEvent()
 	}
 	raw, err := a.EventLog.Get(c.Request().Context(), keyPrincipal(c).Place, id)
 	if errors.Is(err, publish.ErrNoEvent) {
-		return missing
+		return publish.NoEvent()
 	}
 	if err != nil {
 		return err

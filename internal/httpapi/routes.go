@@ -53,6 +53,7 @@ type Params struct {
 	Suppressions Suppressions
 	Privacy      Privacy
 	EventLog     EventLog
+	Endpoints    Endpoints
 	Callbacks    Callbacks
 	Authenticate func(ctx context.Context, key secret.Text) (access.Principal, error)
 	// DB and Box serve reads, which go straight to store/find.
@@ -129,6 +130,17 @@ func (a *api) routes() []route {
 
 		{"GET", "/v1/events", access.Webhooks, a.listPublicEvents, nil},
 		{"GET", "/v1/events/:id", access.Webhooks, a.getPublicEvent, nil},
+		{"POST", "/v1/events/:id/redeliver", access.Webhooks, a.redeliver, nil},
+
+		{"GET", "/v1/webhook_endpoints", access.Webhooks, a.listEndpoints, nil},
+		{"POST", "/v1/webhook_endpoints", access.Webhooks, a.createEndpoint, nil},
+		{"GET", "/v1/webhook_endpoints/:id", access.Webhooks, a.getEndpoint, nil},
+		{"PATCH", "/v1/webhook_endpoints/:id", access.Webhooks, a.updateEndpoint, nil},
+		{"DELETE", "/v1/webhook_endpoints/:id", access.Webhooks, a.deleteEndpoint, nil},
+		{"POST", "/v1/webhook_endpoints/:id/rotate_secret", access.Webhooks, a.rotateSecret, nil},
+		{"POST", "/v1/webhook_endpoints/:id/test", access.Webhooks, a.testEndpoint, nil},
+		{"POST", "/v1/webhook_endpoints/:id/recover", access.Webhooks, a.recoverEndpoint, nil},
+		{"GET", "/v1/webhook_endpoints/:id/attempts", access.Webhooks, a.listAttempts, nil},
 
 		{"GET", "/v1/apps", anyKey, a.apps, nil},
 
@@ -167,9 +179,6 @@ func (a *api) routes() []route {
 		{"POST", "/hooks/:provider/:project/:mode", byProvider, a.reports, batch},
 		{"POST", "/hooks/:provider/status/:project/:mode/:invite/:attempt", byProvider, a.reports, status},
 		{"POST", "/hooks/:provider/inbound/:project/:mode", byProvider, a.replies, small},
-
-		{"GET", "/v1/webhook_endpoints", access.Webhooks, notYet, nil},
-		{"POST", "/v1/webhook_endpoints", access.Webhooks, notYet, nil},
 	}
 }
 

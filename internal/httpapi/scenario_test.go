@@ -284,37 +284,6 @@ func TestEveryFaultOfABodyIsTold(t *testing.T) {
 	})
 }
 
-func TestAnnouncedEndpointsAnswerNotYet(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	n := 0
-	for _, r := range routeTable(t) {
-		if r.handler != "notYet" {
-			continue
-		}
-		n++
-		path := strings.ReplaceAll(r.path, ":id", "x")
-		got := w.call(t, w.key, r.method, path, "")
-		if r.scope == "Suppressions" || r.scope == "Webhooks" {
-			if got.status != 403 {
-				t.Errorf("%s %s without its scope: %d", r.method, path, got.status)
-			}
-			continue
-		}
-		if got.status != 422 || got.at(t, "code") != "not_yet" {
-			t.Errorf("%s %s: %d %s", r.method, path, got.status, got.body)
-		}
-		if r.scope != "anyone" {
-			if got := w.call(t, secret.Text{}, r.method, path, ""); got.status != 401 {
-				t.Errorf("%s %s without a key: %d", r.method, path, got.status)
-			}
-		}
-	}
-	if n == 0 {
-		t.Error("no endpoint is announced any more: remove notYet and this test")
-	}
-}
-
 func TestPathsAndMethodsThatDoNotExist(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -25,6 +25,9 @@ type (
 	sessionKind  struct{}
 	auditKind    struct{}
 	requestKind  struct{}
+
+	endpointKind       struct{}
+	webhookAttemptKind struct{}
 )
 
 func (inviteKind) prefix() string   { return "inv_" }
@@ -38,6 +41,9 @@ func (staffKind) prefix() string    { return "stf_" }
 func (sessionKind) prefix() string  { return "ses_" }
 func (auditKind) prefix() string    { return "aud_" }
 func (requestKind) prefix() string  { return "req_" }
+
+func (endpointKind) prefix() string       { return "whe_" }
+func (webhookAttemptKind) prefix() string { return "wha_" }
 
 type (
 	// ID identifies an invite, "inv_…".
@@ -62,6 +68,10 @@ type (
 	AuditID = Of[auditKind]
 	// RequestID identifies one HTTP request, "req_…".
 	RequestID = Of[requestKind]
+	// EndpointID identifies one webhook endpoint, "whe_…".
+	EndpointID = Of[endpointKind]
+	// WebhookAttemptID identifies one post of an event, "wha_…".
+	WebhookAttemptID = Of[webhookAttemptKind]
 )
 
 // Of is a UUIDv7 with a prefix that says of what. UUIDv7 because it sorts by

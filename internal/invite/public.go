@@ -9,6 +9,10 @@ import (
 // a contract with callers; EventType is that of the timeline, which has more.
 type PublicType string
 
+// EndpointDisabled is the event of a webhook endpoint that failed for days or wants no
+// more events. It is about no invite.
+const EndpointDisabled PublicType = "webhook_endpoint.disabled"
+
 // publishPrefix begins the effects that are public events; the type follows.
 const publishPrefix = "publish "
 
@@ -30,7 +34,7 @@ func PublicTypes() []PublicType {
 		name, _ := e.Public()
 		out = append(out, name)
 	}
-	return out
+	return append(out, EndpointDisabled)
 }
 
 // IsPublic reports whether a name is that of a public event.

@@ -1,14 +1,11 @@
 package publish
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"time"
-
-	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"github.com/connectlink/connectlink/config"
 	"github.com/connectlink/connectlink/internal/invite"
@@ -17,7 +14,6 @@ import (
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/store/find"
 	"github.com/connectlink/connectlink/internal/store/ledger"
-	"github.com/connectlink/connectlink/internal/wire"
 )
 
 // Params are what a Courier needs.
@@ -90,40 +86,14 @@ func (c *Courier) bodyOf(ctx context.Context, j job.Publish, inv find.Invite, cr
 	return raw, nil
 }
 
+// post posts one event to a webhook of the configuration.
 func (c *Courier) post(ctx context.Context, hook *config.Webhook, j job.Publish, raw []byte) error {
-	signer, err := standardwebhooks.NewWebhook(hook.Secret.Reveal())
-	if err != nil {
-		return errors.New("the project's webhook secret is not one: want whsec_ and base64")
+	got := c.send(ctx, parcel{url: hook.URL, secrets: []string{hook.Secret.Reveal()}, private: hook.AllowPrivate, id: j.EventID, body: raw})
+	switch {
+	case got.ok():
+		return nil
+	case got.status == 0:
+		return &AttemptError{EventID: j.EventID, Err: errors.New(got.failure)}
 	}
-	now := c.p.Now()
-	signature, err := signer.Sign(j.EventID.String(), now, raw)
-	if err != nil {
-		return fmt.Errorf("sign event %s: %w", j.EventID, err)
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, hook.URL, bytes.NewReader(raw))
-	if err != nil {
-		return errors.New("the project's webhook URL cannot be called")
-	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("User-Agent", wire.UserAgent())
-	req.Header.Set(standardwebhooks.HeaderWebhookID, j.EventID.String())
-	req.Header.Set(standardwebhooks.HeaderWebhookTimestamp, fmt.Sprint(now.Unix()))
-	req.Header.Set(standardwebhooks.HeaderWebhookSignature, signature)
-	to := c.http
-	if c.p.AllowPrivate || hook.AllowPrivate {
-		to = c.private
-	}
-	resp, err := to.Do(req)
-	if err != nil {
-		return &AttemptError{EventID: j.EventID, Err: unwrapURL(err)}
-	}
-	defer func() { _ = resp.Body.Close() }()
-	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		failed := &AttemptError{EventID: j.EventID, Status: resp.StatusCode}
-		if resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusServiceUnavailable {
-			failed.RetryAfter = parseRetryAfter(resp.Header.Get("Retry-After"), now)
-		}
-		return failed
-	}
-	return nil
+	return &AttemptError{EventID: j.EventID, Status: got.status, RetryAfter: got.retryAfter}
 }

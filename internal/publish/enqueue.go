@@ -12,7 +12,9 @@ import (
 	"github.com/connectlink/connectlink/config"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/job"
+	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/store/endpoint"
 	"github.com/connectlink/connectlink/internal/store/find"
 	"github.com/connectlink/connectlink/internal/store/ledger"
 )
@@ -31,6 +33,7 @@ type Outbox struct {
 	jobs    Inserter
 	box     *seal.Box
 	project func(id string) (config.Project, bool)
+	wake    func() // may be nil
 }
 
 // NewOutbox makes an Outbox.
@@ -44,10 +47,10 @@ func configuredTypes() []invite.PublicType {
 	return []invite.PublicType{"invite.connected", "invite.connect_failed", "invite.delivery_failed", "invite.expired", "invite.reported"}
 }
 
-// Enqueue stores the public events of what was applied in the log, in the transaction
+// Enqueue stores the public events of applied batches in the log, in the transaction
 // that caused them, and a job for each that a webhook receives. An event is stored
 // with the invite as it is in this transaction, as the bytes that every delivery and
-// every read return. It costs two round trips, whatever the number of events.
+// every read return. It costs three round trips, whatever the number of events.
 func (o *Outbox) Enqueue(ctx context.Context, tx pgx.Tx, applied ...ledger.Applied) error {
 	var ids []invite.ID
 	for _, a := range applied {
@@ -75,8 +78,19 @@ func (o *Outbox) Enqueue(ctx context.Context, tx pgx.Tx, applied ...ledger.Appli
 	if err := ledger.InsertPublicEvents(ctx, tx, rows); err != nil {
 		return err
 	}
+	waiting, err := endpoint.InsertDeliveries(ctx, tx, fresh(rows))
+	if err != nil {
+		return err
+	}
+	if waiting && o.wake != nil {
+		postgres.AfterCommit(tx, o.wake)
+	}
 	return o.enqueueJobs(ctx, tx, rows)
 }
+
+// WakeBy sets the function that wakes the Runner of this process after a commit that
+// queued events for endpoints. Other processes look for themselves.
+func (o *Outbox) WakeBy(wake func()) { o.wake = wake }
 
 // enqueueJobs inserts a job for each event that its project's webhook receives.
 func (o *Outbox) enqueueJobs(ctx context.Context, tx pgx.Tx, rows []ledger.PublicEvent) error {

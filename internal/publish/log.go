@@ -48,9 +48,13 @@ func encode(box *seal.Box, id invite.EventID, a ledger.Announcement, at time.Tim
 	if err != nil {
 		return nil, err
 	}
+	return encodeBody(id, a, at, inv.Place, shown)
+}
+
+func encodeBody(id invite.EventID, a ledger.Announcement, at time.Time, place invite.Place, shown resource.Invite) ([]byte, error) {
 	raw, err := json.Marshal(body{
-		ID: id, Object: "event", Type: a.Type, CreatedAt: at.UTC(), Livemode: inv.Live, Project: inv.Project,
-		Sequence: a.Sequence, InviteID: inv.ID, Data: data{shown},
+		ID: id, Object: "event", Type: a.Type, CreatedAt: at.UTC(), Livemode: place.Live, Project: place.Project,
+		Sequence: a.Sequence, InviteID: shown.ID, Data: data{shown},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("encode event %s: %w", id, err)

@@ -92,8 +92,11 @@ func queueErase(batch *pgx.Batch, ids []invite.ID) {
 		`UPDATE attempts SET detail = NULL WHERE invite_id = ANY($1) AND detail IS NOT NULL`,
 		// Why it was erased stays, in the words of who did it.
 		`UPDATE events SET detail = NULL WHERE invite_id = ANY($1) AND detail IS NOT NULL AND type <> 'erased'`,
-		// What is left of a public event is made of the invite as it is from here on.
+		// A public event without a body is shown with the invite as the erasure left it.
 		`UPDATE public_events SET body = NULL WHERE invite_id = ANY($1) AND body IS NOT NULL`,
+		// An endpoint may have answered with what it was sent.
+		`UPDATE webhook_attempts SET answer = NULL WHERE answer IS NOT NULL
+			AND event_id = ANY(ARRAY(SELECT id FROM public_events WHERE invite_id = ANY($1)))`,
 		`DELETE FROM search_terms WHERE invite_id = ANY($1)`,
 		`DELETE FROM client_tokens WHERE invite_id = ANY($1)`,
 		`DELETE FROM callbacks WHERE invite_id = ANY($1)`,

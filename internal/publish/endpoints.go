@@ -1,0 +1,427 @@
+package publish
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/connectlink/connectlink/config"
+	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/contact"
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/required"
+	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/secret"
+	"github.com/connectlink/connectlink/internal/store/endpoint"
+)
+
+// Limits of endpoints.
+const (
+	// MaxEndpoints bounds the endpoints of a project and mode.
+	MaxEndpoints   = 20
+	maxURL         = 2000
+	maxDescription = 200
+	// DefaultExpireOld is how long the secret before signs too after a rotation,
+	// MaxExpireOld the longest that can be asked for.
+	DefaultExpireOld = 24 * time.Hour
+	MaxExpireOld     = 7 * 24 * time.Hour
+)
+
+// Configuration manages the endpoint of the configuration.
+const Configuration = "configuration"
+
+// Endpoint is a webhook endpoint as callers see it.
+type Endpoint struct {
+	ID          invite.EndpointID // zero for that of the configuration
+	Live        bool
+	URL         string
+	Description string
+	Types       []invite.PublicType // empty: all
+	ManagedBy   string              // "api" or Configuration
+	DisabledAt  *time.Time
+	DisabledWhy string
+	// FailingSince is the first failure since the last success.
+	FailingSince   *time.Time
+	Secret         secret.Text // only where it was just made
+	OldSecretUntil *time.Time
+	CreatedAt      time.Time
+	UpdatedAt      time.Time
+}
+
+// endpointContent is the sealed part of an endpoint.
+type endpointContent struct {
+	URL         string `json:"url"`
+	Description string `json:"description,omitempty"`
+	Secret      string `json:"secret"`
+	OldSecret   string `json:"old_secret,omitempty"`
+}
+
+// EndpointChange is a create, where URL is required, or a change of the members that
+// are given.
+type EndpointChange struct {
+	URL         *string
+	Description *string
+	Types       *[]string
+	Disabled    *bool
+}
+
+// EndpointParams are what Endpoints needs.
+type EndpointParams struct {
+	DB interface {
+		postgres.DB
+		postgres.Beginner
+	}
+	Box     *seal.Box
+	Project func(id string) (config.Project, bool)
+	// Courier posts test events.
+	Courier *Courier
+	// Lookup resolves names, as net.DefaultResolver.LookupNetIP does.
+	Lookup func(ctx context.Context, network, host string) ([]netip.Addr, error)
+	// AllowPrivate allows loopback and private addresses for all projects, as for the Courier.
+	AllowPrivate bool
+	Now          func() time.Time
+}
+
+// Endpoints owns webhook endpoints. It is safe for concurrent use.
+type Endpoints struct{ p EndpointParams }
+
+// NewEndpoints makes Endpoints. A missing collaborator is an error.
+func NewEndpoints(p EndpointParams) (*Endpoints, error) {
+	err := required.Check("publish.EndpointParams", map[string]any{
+		"DB": p.DB, "Box": p.Box, "Project": p.Project, "Courier": p.Courier, "Lookup": p.Lookup, "Now": p.Now,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Endpoints{p: p}, nil
+}
+
+func noEndpoint() error {
+	return invite.Errorf(invite.CodeEndpointNotFound, "No webhook endpoint of this key's project and mode has this id.")
+}
+
+// ConfiguredID is the id by which the endpoint of the configuration is named.
+const ConfiguredID = "configuration"
+
+// managed is the refusal to change the endpoint of the configuration.
+func managed() error {
+	return invite.Errorf(invite.CodeManagedByConfiguration, "This endpoint is set in the service's configuration (webhook.url) and is changed there.")
+}
+
+// ParseEndpointID reads the id of an endpoint that can be changed. Errors, as
+// *invite.Error: endpoint_not_found, managed_by_configuration.
+func ParseEndpointID(s string) (invite.EndpointID, error) {
+	if s == ConfiguredID {
+		return invite.EndpointID{}, managed()
+	}
+	id, err := invite.Parse[invite.EndpointID](s)
+	if err != nil {
+		return id, noEndpoint()
+	}
+	return id, nil
+}
+
+// List returns the endpoints of a project and mode, that of the configuration first.
+func (s *Endpoints) List(ctx context.Context, p access.Principal) ([]Endpoint, error) {
+	var out []Endpoint
+	if configured, ok := s.Configured(p); ok {
+		out = append(out, configured)
+	}
+	rows, err := endpoint.List(ctx, s.p.DB, p.Place, MaxEndpoints)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range rows {
+		e, err := s.show(r)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, e)
+	}
+	return out, nil
+}
+
+// Configured returns the endpoint of the configuration, if there is one.
+func (s *Endpoints) Configured(p access.Principal) (Endpoint, bool) {
+	project, ok := s.p.Project(p.Project)
+	if !ok || project.Webhook == nil {
+		return Endpoint{}, false
+	}
+	return Endpoint{Live: p.Live, URL: project.Webhook.URL, Types: configuredTypes(), ManagedBy: Configuration}, true
+}
+
+// Get returns one endpoint. Errors, as *invite.Error: endpoint_not_found.
+func (s *Endpoints) Get(ctx context.Context, p access.Principal, id invite.EndpointID) (Endpoint, error) {
+	r, err := endpoint.Get(ctx, s.p.DB, p.Place, id)
+	if errors.Is(err, endpoint.ErrNotFound) {
+		return Endpoint{}, noEndpoint()
+	}
+	if err != nil {
+		return Endpoint{}, err
+	}
+	return s.show(r)
+}
+
+// Create stores a new endpoint and returns it with its secret, which is not shown
+// again. Errors, as *invite.Error: invalid_request with all faults.
+func (s *Endpoints) Create(ctx context.Context, p access.Principal, c EndpointChange) (Endpoint, error) {
+	content := endpointContent{Secret: access.NewWebhookSecret().Reveal()}
+	r := endpoint.Row{Place: p.Place, ID: invite.New[invite.EndpointID](), Types: []invite.PublicType{}}
+	if c.URL == nil {
+		c.URL = new(string)
+	}
+	if err := s.apply(ctx, p, c, &r, &content); err != nil {
+		return Endpoint{}, err
+	}
+	var err error
+	if r.Content, err = s.seal(r.ID, content); err != nil {
+		return Endpoint{}, err
+	}
+	r, stored, err := endpoint.Insert(ctx, s.p.DB, r, MaxEndpoints)
+	if err != nil {
+		return Endpoint{}, err
+	}
+	if !stored {
+		return Endpoint{}, invite.Errorf(invite.CodeInvalidRequest, "This project and mode has %d webhook endpoints, which is the most. Delete one first.", MaxEndpoints)
+	}
+	e, err := s.show(r)
+	e.Secret = secret.New(content.Secret)
+	return e, err
+}
+
+// Update changes the given members. Errors, as *invite.Error: endpoint_not_found and
+// invalid_request with all faults.
+func (s *Endpoints) Update(ctx context.Context, p access.Principal, id invite.EndpointID, c EndpointChange) (Endpoint, error) {
+	if err := s.check(ctx, p, c); err != nil { // names are resolved while no transaction is open
+		return Endpoint{}, err
+	}
+	return s.change(ctx, p, id, func(r *endpoint.Row, content *endpointContent) error {
+		applyChecked(c, r, content)
+		return nil
+	})
+}
+
+// RotateSecret gives an endpoint a new secret and returns it, for this once. The old
+// one signs too for expireOld. Errors, as *invite.Error: endpoint_not_found.
+func (s *Endpoints) RotateSecret(ctx context.Context, p access.Principal, id invite.EndpointID, expireOld time.Duration) (Endpoint, error) {
+	fresh := access.NewWebhookSecret()
+	e, err := s.change(ctx, p, id, func(r *endpoint.Row, content *endpointContent) error {
+		content.OldSecret, content.Secret, r.OldSecretUntil = "", fresh.Reveal(), nil
+		if expireOld > 0 {
+			old, err := s.open(*r)
+			if err != nil {
+				return err
+			}
+			until := s.p.Now().Add(expireOld)
+			content.OldSecret, r.OldSecretUntil = old.Secret, &until
+		}
+		return nil
+	})
+	e.Secret = fresh
+	return e, err
+}
+
+// Delete deletes an endpoint with all that waits for it. Errors, as *invite.Error:
+// endpoint_not_found.
+func (s *Endpoints) Delete(ctx context.Context, p access.Principal, id invite.EndpointID) error {
+	found, err := endpoint.Delete(ctx, s.p.DB, p.Place, id)
+	if err == nil && !found {
+		return noEndpoint()
+	}
+	return err
+}
+
+func (s *Endpoints) change(ctx context.Context, p access.Principal, id invite.EndpointID, change func(*endpoint.Row, *endpointContent) error) (e Endpoint, err error) {
+	err = postgres.InTx(ctx, s.p.DB, func(tx pgx.Tx) error {
+		r, err := endpoint.Lock(ctx, tx, p.Place, id)
+		if errors.Is(err, endpoint.ErrNotFound) {
+			return noEndpoint()
+		}
+		if err != nil {
+			return err
+		}
+		content, err := s.open(r)
+		if err != nil {
+			return err
+		}
+		if err := change(&r, &content); err != nil {
+			return err
+		}
+		if r.Content, err = s.seal(r.ID, content); err != nil {
+			return err
+		}
+		if r, err = endpoint.Set(ctx, tx, r); err != nil {
+			return err
+		}
+		e, err = s.show(r)
+		return err
+	})
+	return e, err
+}
+
+func (s *Endpoints) apply(ctx context.Context, p access.Principal, c EndpointChange, r *endpoint.Row, content *endpointContent) error {
+	if err := s.check(ctx, p, c); err != nil {
+		return err
+	}
+	applyChecked(c, r, content)
+	return nil
+}
+
+func applyChecked(c EndpointChange, r *endpoint.Row, content *endpointContent) {
+	if c.URL != nil {
+		content.URL = *c.URL
+	}
+	if c.Description != nil {
+		content.Description = contact.Clean(*c.Description, maxDescription)
+	}
+	if c.Types != nil {
+		r.Types = make([]invite.PublicType, 0, len(*c.Types))
+		for _, t := range *c.Types {
+			r.Types = append(r.Types, invite.PublicType(t))
+		}
+	}
+	if c.Disabled != nil {
+		switch {
+		case !*c.Disabled:
+			r.DisabledWhy = ""
+		case r.DisabledWhy == "":
+			r.DisabledWhy = endpoint.ByRequest
+		}
+	}
+}
+
+// check returns all faults of a change.
+func (s *Endpoints) check(ctx context.Context, p access.Principal, c EndpointChange) error {
+	var faults []invite.Fault
+	add := func(pointer string, code invite.Code, format string, args ...any) {
+		faults = append(faults, invite.Fault{Pointer: pointer, Code: code, Detail: fmt.Sprintf(format, args...)})
+	}
+	if c.URL != nil {
+		if code, why := s.refuseURL(ctx, p, *c.URL); why != "" {
+			add("/url", code, "%s", why)
+		}
+	}
+	if c.Description != nil && utf8.RuneCountInString(*c.Description) > maxDescription {
+		add("/description", invite.FaultTooLong, "at most %d characters", maxDescription)
+	}
+	if c.Types != nil {
+		for i, t := range *c.Types {
+			if !invite.IsPublic(t) {
+				add(fmt.Sprintf("/types/%d", i), invite.FaultInvalid, "is no type of event; the types are in the documentation of GET /v1/events, and an empty list means all")
+			}
+		}
+		if len(*c.Types) > len(invite.PublicTypes()) {
+			add("/types", invite.FaultTooLong, "names a type twice")
+		}
+	}
+	if len(faults) > 0 {
+		code, message := invite.CodeInvalidRequest, "The request has faults; each is listed with its place."
+		if len(faults) == 1 && faults[0].Code == invite.CodeWebhookURLNotAllowed {
+			code, message = faults[0].Code, "The URL "+faults[0].Detail+"."
+		}
+		return &invite.Error{Code: code, Message: message, Faults: faults}
+	}
+	return nil
+}
+
+// refuseURL returns why events are not posted to a URL, by the rule that also applies
+// when they are.
+func (s *Endpoints) refuseURL(ctx context.Context, p access.Principal, raw string) (invite.Code, string) {
+	private := s.allowsPrivate(p.Project)
+	u, err := url.Parse(raw)
+	switch {
+	case raw == "":
+		return invite.FaultRequired, "is needed: the https address that receives events"
+	case len(raw) > maxURL:
+		return invite.FaultTooLong, fmt.Sprintf("at most %d bytes", maxURL)
+	case err != nil || u.Hostname() == "" || u.Scheme != "https" && u.Scheme != "http":
+		return invite.FaultInvalid, "must be a whole https address, as https://acme.example/webhooks"
+	case u.User != nil:
+		return invite.CodeWebhookURLNotAllowed, "must not contain a user name or a password: every post is signed, and the signature authenticates it"
+	case u.Fragment != "":
+		return invite.FaultInvalid, "must not have a part after #, which is never sent"
+	case u.Scheme == "http" && !private:
+		return invite.CodeWebhookURLNotAllowed, "must begin with https: http is allowed only where the project's setting webhook.allow_private (CONNECTLINK_WEBHOOK_ALLOW_PRIVATE) is true, for a product in the same network"
+	}
+	err = Unreachable(ctx, &config.Webhook{URL: raw, AllowPrivate: private}, s.p.Lookup)
+	switch {
+	case errors.Is(err, ErrPrivateAddress):
+		return invite.CodeWebhookURLNotAllowed, "leads to an address that is not public (loopback, private, link-local or another special range). Set the project's webhook.allow_private (CONNECTLINK_WEBHOOK_ALLOW_PRIVATE) to true to allow it"
+	case errors.Is(err, ErrNoAddress):
+		return invite.CodeWebhookURLNotAllowed, "has a host name without an address in DNS. Check the spelling, or create the endpoint once the name exists"
+	case err != nil:
+		return invite.FaultInvalid, "cannot be read as a URL"
+	}
+	return "", ""
+}
+
+func (s *Endpoints) allowsPrivate(project string) bool {
+	p, ok := s.p.Project(project)
+	return s.p.AllowPrivate || ok && p.PrivateWebhooks
+}
+
+func (s *Endpoints) show(r endpoint.Row) (Endpoint, error) {
+	content, err := s.open(r)
+	if err != nil {
+		return Endpoint{}, err
+	}
+	e := Endpoint{
+		ID: r.ID, Live: r.Live, URL: content.URL, Description: content.Description, Types: r.Types, ManagedBy: "api",
+		DisabledAt: r.DisabledAt, DisabledWhy: r.DisabledWhy, FailingSince: r.FailingSince, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
+	}
+	if r.OldSecretUntil != nil && r.OldSecretUntil.After(s.p.Now()) {
+		e.OldSecretUntil = r.OldSecretUntil
+	}
+	return e, nil
+}
+
+func (s *Endpoints) open(r endpoint.Row) (endpointContent, error) { return openEndpoint(s.p.Box, r) }
+
+func openEndpoint(box *seal.Box, r endpoint.Row) (c endpointContent, err error) {
+	raw, err := box.Open(r.Content, sealedEndpoint(r.ID))
+	if err == nil {
+		err = json.Unmarshal(raw, &c)
+	}
+	if err != nil {
+		return c, fmt.Errorf("open webhook endpoint %s: %w", r.ID, err)
+	}
+	return c, nil
+}
+
+func (s *Endpoints) seal(id invite.EndpointID, c endpointContent) ([]byte, error) {
+	raw, err := json.Marshal(c)
+	if err != nil {
+		return nil, fmt.Errorf("encode webhook endpoint %s: %w", id, err)
+	}
+	return s.p.Box.Seal(raw, sealedEndpoint(id))
+}
+
+func sealedEndpoint(id invite.EndpointID) seal.AD {
+	return seal.AD{Column: "webhook_endpoints.content", ID: id.UUID()}
+}
+
+// secrets are those that sign at a time, the current one first.
+func (c endpointContent) secrets(r endpoint.Row, now time.Time) []string {
+	if c.OldSecret != "" && r.OldSecretUntil != nil && r.OldSecretUntil.After(now) {
+		return []string{c.Secret, c.OldSecret}
+	}
+	return []string{c.Secret}
+}
+
+// hostOf is the part of a URL that is fit for a log line.
+func hostOf(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return ""
+	}
+	return strings.ToLower(u.Host)
+}

@@ -1,0 +1,97 @@
+package publish
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/wire"
+)
+
+// keptAnswer is how much of an endpoint's answer is kept, in bytes.
+const keptAnswer = 1 << 10
+
+// parcel is one event on its way to one URL.
+type parcel struct {
+	url     string
+	secrets []string // each signs; the current one first
+	private bool     // the URL may lead to a private address
+	id      invite.EventID
+	body    []byte
+}
+
+// answer is what an endpoint answered.
+type answer struct {
+	status     int    // of HTTP; 0: none came
+	failure    string // why none came; names neither URL nor secret
+	retryAfter time.Duration
+	body       []byte // the first kilobyte
+	at         time.Time
+	took       time.Duration
+}
+
+func (a answer) ok() bool   { return a.status >= 200 && a.status <= 299 }
+func (a answer) gone() bool { return a.status == http.StatusGone }
+
+// send posts an event, signed with each secret as Standard Webhooks say: receivers
+// accept a post if one of its signatures is theirs.
+func (c *Courier) send(ctx context.Context, p parcel) answer {
+	now := c.p.Now()
+	got := answer{at: now}
+	req, err := signedRequest(ctx, p, now)
+	if err != nil {
+		got.failure = err.Error()
+		return got
+	}
+	to := c.http
+	if c.p.AllowPrivate || p.private {
+		to = c.private
+	}
+	begun := time.Now()
+	resp, err := to.Do(req)
+	if err != nil {
+		got.took, got.failure = time.Since(begun), unwrapURL(err).Error()
+		return got
+	}
+	defer func() { _ = resp.Body.Close() }()
+	got.status = resp.StatusCode
+	// What cannot be read of an answer does not change what it says.
+	got.body, _ = io.ReadAll(io.LimitReader(resp.Body, keptAnswer))
+	got.took = time.Since(begun)
+	if got.status == http.StatusTooManyRequests || got.status == http.StatusServiceUnavailable {
+		got.retryAfter = parseRetryAfter(resp.Header.Get("Retry-After"), now)
+	}
+	return got
+}
+
+func signedRequest(ctx context.Context, p parcel, now time.Time) (*http.Request, error) {
+	signatures := make([]string, 0, len(p.secrets))
+	for _, s := range p.secrets {
+		signer, err := standardwebhooks.NewWebhook(s)
+		if err != nil {
+			return nil, fmt.Errorf("the secret of the webhook is not one: want whsec_ and base64")
+		}
+		signature, err := signer.Sign(p.id.String(), now, p.body)
+		if err != nil {
+			return nil, fmt.Errorf("event %s cannot be signed", p.id)
+		}
+		signatures = append(signatures, signature)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url, bytes.NewReader(p.body))
+	if err != nil {
+		return nil, fmt.Errorf("the URL of the webhook cannot be called")
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("User-Agent", wire.UserAgent())
+	req.Header.Set(standardwebhooks.HeaderWebhookID, p.id.String())
+	req.Header.Set(standardwebhooks.HeaderWebhookTimestamp, fmt.Sprint(now.Unix()))
+	req.Header.Set(standardwebhooks.HeaderWebhookSignature, strings.Join(signatures, " "))
+	return req, nil
+}
