@@ -256,3 +256,22 @@ func TestNoErrorOrPrintShowsTheKeyOrAnAddress(t *testing.T) {
 		}
 	})
 }
+
+func TestAConnectedAccountIsNoInvite(t *testing.T) {
+	t.Parallel()
+	s := newStub()
+	s.fail = func(w http.ResponseWriter, _ int) bool {
+		write(w, http.StatusOK, map[string]any{
+			"object": "connected_account", "external_user_id": "user-1", "app": "slack",
+			"connection": map[string]any{"account_id": "apn_1", "name": nil, "connected_at": "2026-11-28T09:31:10Z", "mismatch": false},
+		})
+		return true
+	}
+	in := valid()
+	in.IfConnected = new(client.CreateInviteIfConnectedReturn)
+	inv, err := s.client().CreateInvite(t.Context(), in)
+	var connected *client.ConnectedError
+	if !errors.As(err, &connected) || connected.Account.Connection.AccountID != "apn_1" || inv.ID != "" {
+		t.Errorf("%+v, %v", inv, err)
+	}
+}

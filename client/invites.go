@@ -2,19 +2,47 @@ package client
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"iter"
 	"net/http"
 	"net/url"
 	"time"
 )
 
+// ConnectedError: nothing was created, because the user has a connected account of
+// the app that no invite of this service connected. Only requests with IfConnected
+// set to `return` meet it.
+type ConnectedError struct{ Account ConnectedAccount }
+
+// Error names the account's id.
+func (e *ConnectedError) Error() string {
+	return "connectlink: the user has a connected account: " + e.Account.Connection.AccountID
+}
+
 // CreateInvite creates an invite and sends it. Errors with a code, among others:
 // ErrorCodeInvalidRequest with every faulty field, ErrorCodeActiveInviteExists,
-// ErrorCodeRecipientSuppressed, ErrorCodeTokenMintFailed.
+// ErrorCodeRecipientSuppressed, ErrorCodeTokenMintFailed. With IfConnected also
+// *ConnectedError.
 func (c *Client) CreateInvite(ctx context.Context, body CreateInvite, options ...Option) (Invite, error) {
+	var raw json.RawMessage
+	err := c.send(ctx, request{method: http.MethodPost, path: "/v1/invites", body: body, takesKey: true}, &raw, options)
+	if err != nil {
+		return Invite{}, err
+	}
+	var kind struct{ Object string }
+	if err := json.Unmarshal(raw, &kind); err == nil && kind.Object == string(ConnectedAccountObjectConnectedAccount) {
+		var account ConnectedAccount
+		if err := json.Unmarshal(raw, &account); err != nil {
+			return Invite{}, fmt.Errorf("connectlink: read the response: %w", err)
+		}
+		return Invite{}, &ConnectedError{account}
+	}
 	var out Invite
-	err := c.send(ctx, request{method: http.MethodPost, path: "/v1/invites", body: body, takesKey: true}, &out, options)
-	return out, err
+	if err := json.Unmarshal(raw, &out); err != nil {
+		return Invite{}, fmt.Errorf("connectlink: read the response: %w", err)
+	}
+	return out, nil
 }
 
 // PreviewInvite renders the messages and pages of an invite without creating it.
