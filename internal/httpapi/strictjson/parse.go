@@ -10,6 +10,11 @@ import (
 // needs four; the rest is room, and a guard of the stack.
 const MaxDepth = 32
 
+// MaxValues is how many values a body may have. The largest request of the API, a
+// batch with all fields and all metadata, needs some 8,000; each value takes many
+// times the memory of its text.
+const MaxValues = 50_000
+
 type kind uint8
 
 const (
@@ -41,9 +46,10 @@ type syntaxError struct{ message string }
 func (e *syntaxError) Error() string { return e.message }
 
 type parser struct {
-	in    []byte
-	at    int
-	depth int
+	in     []byte
+	at     int
+	depth  int
+	values int
 }
 
 // parseJSON reads one JSON text (RFC 8259). The only departures are refusals:
@@ -99,6 +105,9 @@ func (p *parser) next() byte {
 }
 
 func (p *parser) value() (node, error) {
+	if p.values++; p.values > MaxValues {
+		return node{}, &syntaxError{fmt.Sprintf("The body has more than %d values.", MaxValues)}
+	}
 	switch c := p.next(); {
 	case c == '{':
 		return p.nested(p.object)

@@ -62,6 +62,17 @@ func TestJSONTestSuite(t *testing.T) {
 	}
 }
 
+func TestTooManyValuesAreRefusedWhileTheyAreRead(t *testing.T) {
+	t.Parallel()
+	full := "[" + strings.Repeat("0,", strictjson.MaxValues-2) + "0"
+	if ok, message := parses(t, []byte(full+"]")); !ok {
+		t.Errorf("as many values as there may be: %s", message)
+	}
+	if ok, message := parses(t, []byte(full+",0]")); ok || message != "The body has more than 50000 values." {
+		t.Errorf("one value too many: %t, %q", ok, message)
+	}
+}
+
 func TestDeepNestingIsRefusedBeforeItHurts(t *testing.T) {
 	t.Parallel()
 	for name, raw := range map[string]string{
