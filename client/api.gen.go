@@ -557,6 +557,7 @@ const (
 	ErrorCodeBatchTooLarge                 ErrorCode = "batch_too_large"
 	ErrorCodeBodyTooLarge                  ErrorCode = "body_too_large"
 	ErrorCodeDeliveryNotFound              ErrorCode = "delivery_not_found"
+	ErrorCodeEndpointNotFound              ErrorCode = "endpoint_not_found"
 	ErrorCodeEventNotFound                 ErrorCode = "event_not_found"
 	ErrorCodeIdempotencyInProgress         ErrorCode = "idempotency_in_progress"
 	ErrorCodeIdempotencyKeyReused          ErrorCode = "idempotency_key_reused"
@@ -569,6 +570,7 @@ const (
 	ErrorCodeInviteNotResendable           ErrorCode = "invite_not_resendable"
 	ErrorCodeInviteNotRevocable            ErrorCode = "invite_not_revocable"
 	ErrorCodeMalformedBody                 ErrorCode = "malformed_body"
+	ErrorCodeManagedByConfiguration        ErrorCode = "managed_by_configuration"
 	ErrorCodeMessageNotFound               ErrorCode = "message_not_found"
 	ErrorCodeMethodNotAllowed              ErrorCode = "method_not_allowed"
 	ErrorCodeNotFound                      ErrorCode = "not_found"
@@ -588,6 +590,7 @@ const (
 	ErrorCodeUnknownApp                    ErrorCode = "unknown_app"
 	ErrorCodeUnsupportedMediaType          ErrorCode = "unsupported_media_type"
 	ErrorCodeVerificationRequired          ErrorCode = "verification_required"
+	ErrorCodeWebhookURLNotAllowed          ErrorCode = "webhook_url_not_allowed"
 )
 
 // Valid indicates whether the value is a known member of the ErrorCode enum.
@@ -606,6 +609,8 @@ func (e ErrorCode) Valid() bool {
 	case ErrorCodeBodyTooLarge:
 		return true
 	case ErrorCodeDeliveryNotFound:
+		return true
+	case ErrorCodeEndpointNotFound:
 		return true
 	case ErrorCodeEventNotFound:
 		return true
@@ -630,6 +635,8 @@ func (e ErrorCode) Valid() bool {
 	case ErrorCodeInviteNotRevocable:
 		return true
 	case ErrorCodeMalformedBody:
+		return true
+	case ErrorCodeManagedByConfiguration:
 		return true
 	case ErrorCodeMessageNotFound:
 		return true
@@ -668,6 +675,8 @@ func (e ErrorCode) Valid() bool {
 	case ErrorCodeUnsupportedMediaType:
 		return true
 	case ErrorCodeVerificationRequired:
+		return true
+	case ErrorCodeWebhookURLNotAllowed:
 		return true
 	default:
 		return false
@@ -1061,6 +1070,24 @@ func (e Progress) Valid() bool {
 	}
 }
 
+// Defines values for PublicEventDataWebhookEndpointDisabledReason.
+const (
+	PublicEventDataWebhookEndpointDisabledReasonFailing PublicEventDataWebhookEndpointDisabledReason = "failing"
+	PublicEventDataWebhookEndpointDisabledReasonGone    PublicEventDataWebhookEndpointDisabledReason = "gone"
+)
+
+// Valid indicates whether the value is a known member of the PublicEventDataWebhookEndpointDisabledReason enum.
+func (e PublicEventDataWebhookEndpointDisabledReason) Valid() bool {
+	switch e {
+	case PublicEventDataWebhookEndpointDisabledReasonFailing:
+		return true
+	case PublicEventDataWebhookEndpointDisabledReasonGone:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for PublicEventObject.
 const (
 	PublicEventObjectEvent PublicEventObject = "event"
@@ -1093,24 +1120,25 @@ func (e PublicEventListObject) Valid() bool {
 
 // Defines values for PublicEventType.
 const (
-	PublicEventTypeInviteComplained     PublicEventType = "invite.complained"
-	PublicEventTypeInviteConnectFailed  PublicEventType = "invite.connect_failed"
-	PublicEventTypeInviteConnected      PublicEventType = "invite.connected"
-	PublicEventTypeInviteContinued      PublicEventType = "invite.continued"
-	PublicEventTypeInviteDeferred       PublicEventType = "invite.deferred"
-	PublicEventTypeInviteDelivered      PublicEventType = "invite.delivered"
-	PublicEventTypeInviteDeliveryFailed PublicEventType = "invite.delivery_failed"
-	PublicEventTypeInviteExpired        PublicEventType = "invite.expired"
-	PublicEventTypeInviteNoReceipt      PublicEventType = "invite.no_receipt"
-	PublicEventTypeInviteOpened         PublicEventType = "invite.opened"
-	PublicEventTypeInviteRenewed        PublicEventType = "invite.renewed"
-	PublicEventTypeInviteReplaced       PublicEventType = "invite.replaced"
-	PublicEventTypeInviteReported       PublicEventType = "invite.reported"
-	PublicEventTypeInviteResent         PublicEventType = "invite.resent"
-	PublicEventTypeInviteRevoked        PublicEventType = "invite.revoked"
-	PublicEventTypeInviteSent           PublicEventType = "invite.sent"
-	PublicEventTypeRecipientOptedIn     PublicEventType = "recipient.opted_in"
-	PublicEventTypeRecipientOptedOut    PublicEventType = "recipient.opted_out"
+	PublicEventTypeInviteComplained        PublicEventType = "invite.complained"
+	PublicEventTypeInviteConnectFailed     PublicEventType = "invite.connect_failed"
+	PublicEventTypeInviteConnected         PublicEventType = "invite.connected"
+	PublicEventTypeInviteContinued         PublicEventType = "invite.continued"
+	PublicEventTypeInviteDeferred          PublicEventType = "invite.deferred"
+	PublicEventTypeInviteDelivered         PublicEventType = "invite.delivered"
+	PublicEventTypeInviteDeliveryFailed    PublicEventType = "invite.delivery_failed"
+	PublicEventTypeInviteExpired           PublicEventType = "invite.expired"
+	PublicEventTypeInviteNoReceipt         PublicEventType = "invite.no_receipt"
+	PublicEventTypeInviteOpened            PublicEventType = "invite.opened"
+	PublicEventTypeInviteRenewed           PublicEventType = "invite.renewed"
+	PublicEventTypeInviteReplaced          PublicEventType = "invite.replaced"
+	PublicEventTypeInviteReported          PublicEventType = "invite.reported"
+	PublicEventTypeInviteResent            PublicEventType = "invite.resent"
+	PublicEventTypeInviteRevoked           PublicEventType = "invite.revoked"
+	PublicEventTypeInviteSent              PublicEventType = "invite.sent"
+	PublicEventTypeRecipientOptedIn        PublicEventType = "recipient.opted_in"
+	PublicEventTypeRecipientOptedOut       PublicEventType = "recipient.opted_out"
+	PublicEventTypeWebhookEndpointDisabled PublicEventType = "webhook_endpoint.disabled"
 )
 
 // Valid indicates whether the value is a known member of the PublicEventType enum.
@@ -1151,6 +1179,8 @@ func (e PublicEventType) Valid() bool {
 	case PublicEventTypeRecipientOptedIn:
 		return true
 	case PublicEventTypeRecipientOptedOut:
+		return true
+	case PublicEventTypeWebhookEndpointDisabled:
 		return true
 	default:
 		return false
@@ -1396,22 +1426,22 @@ func (e SuppressionChannel) Valid() bool {
 
 // Defines values for SuppressionSource.
 const (
-	API     SuppressionSource = "api"
-	Page    SuppressionSource = "page"
-	Receipt SuppressionSource = "receipt"
-	Reply   SuppressionSource = "reply"
+	SuppressionSourceAPI     SuppressionSource = "api"
+	SuppressionSourcePage    SuppressionSource = "page"
+	SuppressionSourceReceipt SuppressionSource = "receipt"
+	SuppressionSourceReply   SuppressionSource = "reply"
 )
 
 // Valid indicates whether the value is a known member of the SuppressionSource enum.
 func (e SuppressionSource) Valid() bool {
 	switch e {
-	case API:
+	case SuppressionSourceAPI:
 		return true
-	case Page:
+	case SuppressionSourcePage:
 		return true
-	case Receipt:
+	case SuppressionSourceReceipt:
 		return true
-	case Reply:
+	case SuppressionSourceReply:
 		return true
 	default:
 		return false
@@ -1508,6 +1538,156 @@ const (
 func (e TextWarningCode) Valid() bool {
 	switch e {
 	case TextChanged:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WebhookAttemptObject.
+const (
+	WebhookAttemptObjectWebhookAttempt WebhookAttemptObject = "webhook_attempt"
+)
+
+// Valid indicates whether the value is a known member of the WebhookAttemptObject enum.
+func (e WebhookAttemptObject) Valid() bool {
+	switch e {
+	case WebhookAttemptObjectWebhookAttempt:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WebhookAttemptListObject.
+const (
+	WebhookAttemptListObjectList WebhookAttemptListObject = "list"
+)
+
+// Valid indicates whether the value is a known member of the WebhookAttemptListObject enum.
+func (e WebhookAttemptListObject) Valid() bool {
+	switch e {
+	case WebhookAttemptListObjectList:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WebhookEndpointDisabledReason.
+const (
+	WebhookEndpointDisabledReasonFailing     WebhookEndpointDisabledReason = "failing"
+	WebhookEndpointDisabledReasonGone        WebhookEndpointDisabledReason = "gone"
+	WebhookEndpointDisabledReasonLessThanNil WebhookEndpointDisabledReason = "<nil>"
+	WebhookEndpointDisabledReasonRequest     WebhookEndpointDisabledReason = "request"
+)
+
+// Valid indicates whether the value is a known member of the WebhookEndpointDisabledReason enum.
+func (e WebhookEndpointDisabledReason) Valid() bool {
+	switch e {
+	case WebhookEndpointDisabledReasonFailing:
+		return true
+	case WebhookEndpointDisabledReasonGone:
+		return true
+	case WebhookEndpointDisabledReasonLessThanNil:
+		return true
+	case WebhookEndpointDisabledReasonRequest:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WebhookEndpointManagedBy.
+const (
+	WebhookEndpointManagedByAPI           WebhookEndpointManagedBy = "api"
+	WebhookEndpointManagedByConfiguration WebhookEndpointManagedBy = "configuration"
+)
+
+// Valid indicates whether the value is a known member of the WebhookEndpointManagedBy enum.
+func (e WebhookEndpointManagedBy) Valid() bool {
+	switch e {
+	case WebhookEndpointManagedByAPI:
+		return true
+	case WebhookEndpointManagedByConfiguration:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WebhookEndpointObject.
+const (
+	WebhookEndpointObjectWebhookEndpoint WebhookEndpointObject = "webhook_endpoint"
+)
+
+// Valid indicates whether the value is a known member of the WebhookEndpointObject enum.
+func (e WebhookEndpointObject) Valid() bool {
+	switch e {
+	case WebhookEndpointObjectWebhookEndpoint:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WebhookEndpointStatus.
+const (
+	Disabled WebhookEndpointStatus = "disabled"
+	Enabled  WebhookEndpointStatus = "enabled"
+)
+
+// Valid indicates whether the value is a known member of the WebhookEndpointStatus enum.
+func (e WebhookEndpointStatus) Valid() bool {
+	switch e {
+	case Disabled:
+		return true
+	case Enabled:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WebhookEndpointListObject.
+const (
+	WebhookEndpointListObjectList WebhookEndpointListObject = "list"
+)
+
+// Valid indicates whether the value is a known member of the WebhookEndpointListObject enum.
+func (e WebhookEndpointListObject) Valid() bool {
+	switch e {
+	case WebhookEndpointListObjectList:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WebhookRecoveryObject.
+const (
+	WebhookRecoveryObjectWebhookRecovery WebhookRecoveryObject = "webhook_recovery"
+)
+
+// Valid indicates whether the value is a known member of the WebhookRecoveryObject enum.
+func (e WebhookRecoveryObject) Valid() bool {
+	switch e {
+	case WebhookRecoveryObjectWebhookRecovery:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WebhookRedeliveryObject.
+const (
+	WebhookRedeliveryObjectWebhookRedelivery WebhookRedeliveryObject = "webhook_redelivery"
+)
+
+// Valid indicates whether the value is a known member of the WebhookRedeliveryObject enum.
+func (e WebhookRedeliveryObject) Valid() bool {
+	switch e {
+	case WebhookRedeliveryObjectWebhookRedelivery:
 		return true
 	default:
 		return false
@@ -1818,6 +1998,17 @@ type CreateInviteLinkType string
 // CreateInviteVerify `code`: the recipient enters a six-digit code, sent by the channel of the opened link, before the Connect link is shown. Not with channel `link` or link_type `connect`. Default: the project's `default_verify`.
 type CreateInviteVerify string
 
+// CreateWebhookEndpoint defines model for CreateWebhookEndpoint.
+type CreateWebhookEndpoint struct {
+	Description *string `json:"description,omitempty"`
+
+	// Types The types of events to receive. Without it or empty all of them.
+	Types *[]PublicEventType `json:"types,omitempty"`
+
+	// URL A public https address. A private one, and http, need the operator's setting `webhook.allow_private`.
+	URL string `json:"url"`
+}
+
 // Delivery defines model for Delivery.
 type Delivery struct {
 	// Attempts Number of calls to providers.
@@ -1978,10 +2169,6 @@ type EventList struct {
 
 // EventListObject defines model for EventList.Object.
 type EventListObject string
-
-// EventSequence Grows with each event of an invite, not always by one. Events may arrive twice and in any order: store the
-// highest for each invite and ignore lower ones. Two events can have the same `data.invite.version`.
-type EventSequence = int
 
 // ExportPerson defines model for ExportPerson.
 type ExportPerson struct {
@@ -2381,24 +2568,37 @@ type Progress string
 // PublicEvent An event, with the bytes that webhooks carry. After the person was erased it shows what the erasure left.
 type PublicEvent struct {
 	// CreatedAt When the event happened.
-	CreatedAt time.Time         `json:"created_at"`
-	Data      WebhookData       `json:"data"`
-	ID        EventID           `json:"id"`
-	InviteID  InviteID          `json:"invite_id"`
-	Livemode  bool              `json:"livemode"`
-	Object    PublicEventObject `json:"object"`
-	Project   string            `json:"project"`
+	CreatedAt time.Time `json:"created_at"`
+	Data      struct {
+		// Invite The invite as it was when the event happened. Links are null.
+		Invite *Invite `json:"invite,omitempty"`
 
-	// Sequence Grows with each event of an invite, not always by one. Events may arrive twice and in any order: store the
-	// highest for each invite and ignore lower ones. Two events can have the same `data.invite.version`.
-	Sequence EventSequence `json:"sequence"`
+		// WebhookEndpoint Of webhook_endpoint.disabled.
+		WebhookEndpoint *struct {
+			DisabledReason PublicEventDataWebhookEndpointDisabledReason `json:"disabled_reason"`
+			ID             string                                       `json:"id"`
+			URL            string                                       `json:"url"`
+		} `json:"webhook_endpoint,omitempty"`
+	} `json:"data"`
+	ID       EventID           `json:"id"`
+	InviteID *string           `json:"invite_id"`
+	Livemode bool              `json:"livemode"`
+	Object   PublicEventObject `json:"object"`
+	Project  string            `json:"project"`
+
+	// Sequence Grows with each event of an invite, not always by one: store the highest for each invite and ignore lower ones. 0 for an event that is about no invite.
+	Sequence int `json:"sequence"`
 
 	// Type `sent`: a provider accepted a message. `opened`: a person visited the link for the first time. `continued`: the
 	// person went on to Pipedream. `resent`: by you or your staff; `renewed`: by the recipient. `replaced`: a newer
 	// invite for the same user and app took its place. `opted_out` and `opted_in`: the recipient texted STOP or START.
+	// `webhook_endpoint.disabled`: an endpoint failed for 5 days or answered 410; the event is about no invite.
 	// New types may be added.
 	Type PublicEventType `json:"type"`
 }
+
+// PublicEventDataWebhookEndpointDisabledReason defines model for PublicEvent.Data.WebhookEndpoint.DisabledReason.
+type PublicEventDataWebhookEndpointDisabledReason string
 
 // PublicEventObject defines model for PublicEvent.Object.
 type PublicEventObject string
@@ -2419,6 +2619,7 @@ type PublicEventListObject string
 // PublicEventType `sent`: a provider accepted a message. `opened`: a person visited the link for the first time. `continued`: the
 // person went on to Pipedream. `resent`: by you or your staff; `renewed`: by the recipient. `replaced`: a newer
 // invite for the same user and app took its place. `opted_out` and `opted_in`: the recipient texted STOP or START.
+// `webhook_endpoint.disabled`: an endpoint failed for 5 days or answered 410; the event is about no invite.
 // New types may be added.
 type PublicEventType string
 
@@ -2466,6 +2667,17 @@ type Recipient struct {
 
 	// TimeZone An IANA time zone, for example `Europe/Berlin`.
 	TimeZone *string `json:"time_zone,omitempty"`
+}
+
+// RecoverWebhookEndpoint defines model for RecoverWebhookEndpoint.
+type RecoverWebhookEndpoint struct {
+	Since time.Time `json:"since"`
+}
+
+// RedeliverEvent defines model for RedeliverEvent.
+type RedeliverEvent struct {
+	// Endpoint The id of one endpoint.
+	Endpoint *string `json:"endpoint,omitempty"`
 }
 
 // Reminders defines model for Reminders.
@@ -2516,6 +2728,12 @@ type RevokeInvites struct {
 
 	// Reason Why, for the timelines. The recipient does not see it.
 	Reason *string `json:"reason,omitempty"`
+}
+
+// RotateWebhookSecret defines model for RotateWebhookSecret.
+type RotateWebhookSecret struct {
+	// ExpireOldIn How long the old secret signs too, in seconds; 86400 if left out.
+	ExpireOldIn *int `json:"expire_old_in,omitempty"`
 }
 
 // SearchInvites defines model for SearchInvites.
@@ -2693,6 +2911,16 @@ type TestMessageList struct {
 // TestMessageListObject defines model for TestMessageList.Object.
 type TestMessageListObject string
 
+// TestWebhookEndpoint defines model for TestWebhookEndpoint.
+type TestWebhookEndpoint struct {
+	// Type `sent`: a provider accepted a message. `opened`: a person visited the link for the first time. `continued`: the
+	// person went on to Pipedream. `resent`: by you or your staff; `renewed`: by the recipient. `replaced`: a newer
+	// invite for the same user and app took its place. `opted_out` and `opted_in`: the recipient texted STOP or START.
+	// `webhook_endpoint.disabled`: an endpoint failed for 5 days or answered 410; the event is about no invite.
+	// New types may be added.
+	Type PublicEventType `json:"type"`
+}
+
 // TextWarning A text of the request that was changed for the recipient. Links, addresses and phone numbers of seven digits or more
 // are removed, a dot between two words is followed by a space, invisible characters are removed, and a project may
 // leave out text entirely (`free_text`).
@@ -2709,11 +2937,124 @@ type TextWarning struct {
 // TextWarningCode defines model for TextWarning.Code.
 type TextWarningCode string
 
-// WebhookData defines model for WebhookData.
-type WebhookData struct {
-	// Invite The invite as it was when the event happened. Links are null.
-	Invite Invite `json:"invite"`
+// UpdateWebhookEndpoint defines model for UpdateWebhookEndpoint.
+type UpdateWebhookEndpoint struct {
+	Description *string            `json:"description,omitempty"`
+	Disabled    *bool              `json:"disabled,omitempty"`
+	Types       *[]PublicEventType `json:"types,omitempty"`
+	URL         *string            `json:"url,omitempty"`
 }
+
+// WebhookAttempt defines model for WebhookAttempt.
+type WebhookAttempt struct {
+	// Answer The first kilobyte of the answer.
+	Answer     *string   `json:"answer"`
+	CreatedAt  time.Time `json:"created_at"`
+	Delivered  bool      `json:"delivered"`
+	DurationMs int       `json:"duration_ms"`
+	EndpointID string    `json:"endpoint_id"`
+	EventID    EventID   `json:"event_id"`
+
+	// Failure Why no answer came.
+	Failure *string `json:"failure"`
+
+	// HTTPStatus Null if no answer came.
+	HTTPStatus *int `json:"http_status"`
+
+	// ID Null for a test.
+	ID     *string              `json:"id"`
+	Number int                  `json:"number"`
+	Object WebhookAttemptObject `json:"object"`
+}
+
+// WebhookAttemptObject defines model for WebhookAttempt.Object.
+type WebhookAttemptObject string
+
+// WebhookAttemptList defines model for WebhookAttemptList.
+type WebhookAttemptList struct {
+	Data       []WebhookAttempt         `json:"data"`
+	HasMore    bool                     `json:"has_more"`
+	NextCursor *string                  `json:"next_cursor"`
+	Object     WebhookAttemptListObject `json:"object"`
+}
+
+// WebhookAttemptListObject defines model for WebhookAttemptList.Object.
+type WebhookAttemptListObject string
+
+// WebhookEndpoint defines model for WebhookEndpoint.
+type WebhookEndpoint struct {
+	CreatedAt   *time.Time `json:"created_at"`
+	Description *string    `json:"description"`
+	DisabledAt  *time.Time `json:"disabled_at"`
+
+	// DisabledReason `request`: by you. `gone`: it answered 410. `failing`: no post succeeded for 5 days.
+	DisabledReason *WebhookEndpointDisabledReason `json:"disabled_reason"`
+
+	// FailingSince The first failure since the last success.
+	FailingSince *time.Time `json:"failing_since"`
+
+	// ID `whe_…`, or `configuration`.
+	ID       string `json:"id"`
+	Livemode bool   `json:"livemode"`
+
+	// ManagedBy One of the configuration cannot be changed here.
+	ManagedBy WebhookEndpointManagedBy `json:"managed_by"`
+	Object    WebhookEndpointObject    `json:"object"`
+
+	// OldSecretExpiresAt Until then the previous secret signs too.
+	OldSecretExpiresAt *time.Time `json:"old_secret_expires_at"`
+
+	// Secret Only in the response to a creation or a rotation.
+	Secret *string               `json:"secret,omitempty"`
+	Status WebhookEndpointStatus `json:"status"`
+
+	// Types The types of events that it receives; empty for all.
+	Types     []PublicEventType `json:"types"`
+	UpdatedAt *time.Time        `json:"updated_at"`
+	URL       string            `json:"url"`
+}
+
+// WebhookEndpointDisabledReason `request`: by you. `gone`: it answered 410. `failing`: no post succeeded for 5 days.
+type WebhookEndpointDisabledReason string
+
+// WebhookEndpointManagedBy One of the configuration cannot be changed here.
+type WebhookEndpointManagedBy string
+
+// WebhookEndpointObject defines model for WebhookEndpoint.Object.
+type WebhookEndpointObject string
+
+// WebhookEndpointStatus defines model for WebhookEndpoint.Status.
+type WebhookEndpointStatus string
+
+// WebhookEndpointList defines model for WebhookEndpointList.
+type WebhookEndpointList struct {
+	Data       []WebhookEndpoint         `json:"data"`
+	HasMore    bool                      `json:"has_more"`
+	NextCursor *string                   `json:"next_cursor"`
+	Object     WebhookEndpointListObject `json:"object"`
+}
+
+// WebhookEndpointListObject defines model for WebhookEndpointList.Object.
+type WebhookEndpointListObject string
+
+// WebhookRecovery defines model for WebhookRecovery.
+type WebhookRecovery struct {
+	Object WebhookRecoveryObject `json:"object"`
+	Queued int                   `json:"queued"`
+}
+
+// WebhookRecoveryObject defines model for WebhookRecovery.Object.
+type WebhookRecoveryObject string
+
+// WebhookRedelivery defines model for WebhookRedelivery.
+type WebhookRedelivery struct {
+	Endpoints []string                `json:"endpoints"`
+	EventID   EventID                 `json:"event_id"`
+	Object    WebhookRedeliveryObject `json:"object"`
+}
+
+// WebhookRedeliveryObject defines model for WebhookRedelivery.Object.
+type WebhookRedeliveryObject string
 
 // Cursor defines model for Cursor.
 type Cursor = string
@@ -2952,6 +3293,18 @@ type ListTestMessagesParams struct {
 // ListTestMessagesParamsChannel defines parameters for ListTestMessages.
 type ListTestMessagesParamsChannel string
 
+// ListWebhookAttemptsParams defines parameters for ListWebhookAttempts.
+type ListWebhookAttemptsParams struct {
+	// Limit Maximum number of items.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the previous page.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Event Only attempts for this event.
+	Event *string `form:"event,omitempty" json:"event,omitempty"`
+}
+
 // OnInviteConnectFailedParams defines parameters for OnInviteConnectFailed.
 type OnInviteConnectFailedParams struct {
 	// WebhookID The id of the event; the same in every attempt.
@@ -3012,6 +3365,9 @@ type OnInviteReportedParams struct {
 	WebhookSignature string `json:"webhook-signature"`
 }
 
+// RedeliverEventJSONRequestBody defines body for RedeliverEvent for application/json ContentType.
+type RedeliverEventJSONRequestBody = RedeliverEvent
+
 // CreateInviteJSONRequestBody defines body for CreateInvite for application/json ContentType.
 type CreateInviteJSONRequestBody = CreateInvite
 
@@ -3050,6 +3406,21 @@ type LiftSuppressionJSONRequestBody = LiftSuppression
 
 // AdvanceTestInviteJSONRequestBody defines body for AdvanceTestInvite for application/json ContentType.
 type AdvanceTestInviteJSONRequestBody = AdvanceInvite
+
+// CreateWebhookEndpointJSONRequestBody defines body for CreateWebhookEndpoint for application/json ContentType.
+type CreateWebhookEndpointJSONRequestBody = CreateWebhookEndpoint
+
+// UpdateWebhookEndpointJSONRequestBody defines body for UpdateWebhookEndpoint for application/json ContentType.
+type UpdateWebhookEndpointJSONRequestBody = UpdateWebhookEndpoint
+
+// RecoverWebhookEndpointJSONRequestBody defines body for RecoverWebhookEndpoint for application/json ContentType.
+type RecoverWebhookEndpointJSONRequestBody = RecoverWebhookEndpoint
+
+// RotateWebhookSecretJSONRequestBody defines body for RotateWebhookSecret for application/json ContentType.
+type RotateWebhookSecretJSONRequestBody = RotateWebhookSecret
+
+// TestWebhookEndpointJSONRequestBody defines body for TestWebhookEndpoint for application/json ContentType.
+type TestWebhookEndpointJSONRequestBody = TestWebhookEndpoint
 
 // OnInviteConnectFailedJSONRequestBody defines body for OnInviteConnectFailed for application/json ContentType.
 type OnInviteConnectFailedJSONRequestBody = PublicEvent

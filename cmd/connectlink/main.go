@@ -43,6 +43,8 @@ type commands struct {
 	Invites invitesCommand `cmd:"" group:"Invite" help:"Create, find, resend and revoke invites through the API."`
 
 	Messages     messagesCommand     `cmd:"" group:"Invite" help:"Read the messages of test mode through the API."`
+	Events       eventsCommand       `cmd:"" group:"Invite" help:"List events, and send them to webhook endpoints again."`
+	Webhooks     webhooksCommand     `cmd:"" group:"Invite" help:"List, create and test webhook endpoints, and send what they missed."`
 	Suppressions suppressionsCommand `cmd:"" group:"Invite" help:"List, add and remove suppressions through the API."`
 	Privacy      privacyCommand      `cmd:"" group:"Invite" help:"Export or erase a person's data through the API."`
 	Reasons      reasonsCommand      `cmd:"" group:"Invite" help:"Explain the reasons why messages fail, and the fix for each."`
