@@ -24,7 +24,7 @@ var ErrInvalid = errors.New("connectlink: the webhook's signature is not valid")
 // Event is what happened to an invite. The same event may arrive more than once,
 // and events may arrive in any order: store the highest Sequence of each invite
 // and ignore lower ones. Data.Invite is the invite as it was when the event
-// happened.
+// happened; it is nil for an event that is about no invite.
 type Event = client.PublicEvent
 
 // Verify checks a body against the headers of its request and a secret (whsec_…),

@@ -36,7 +36,7 @@ func signed(t testing.TB, with string, at time.Time) http.Header {
 func TestVerifyReadsAnEvent(t *testing.T) {
 	t.Parallel()
 	e, err := webhook.Verify(secret, signed(t, secret, time.Now()), []byte(body))
-	if err != nil || e.Type != "invite.connected" || e.Data.Invite.ID != "inv_1" || e.Data.Invite.Version != 6 {
+	if err != nil || e.Data.Invite == nil || e.Type != "invite.connected" || e.Data.Invite.ID != "inv_1" || e.Data.Invite.Version != 6 {
 		t.Errorf("%+v, %v", e, err)
 	}
 }
@@ -88,7 +88,9 @@ func ExampleRead() {
 			http.Error(w, "not signed by Connect Link delivery", http.StatusBadRequest)
 			return
 		}
-		fmt.Println(event.Type, event.Data.Invite.ID)
+		if event.Data.Invite != nil { // nil for an event that is about no invite
+			fmt.Println(event.Type, event.Data.Invite.ID)
+		}
 		w.WriteHeader(http.StatusNoContent)
 	}
 	hook, err := standardwebhooks.NewWebhook(secret)

@@ -42,6 +42,10 @@ func receive(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the signature is not valid", http.StatusBadRequest)
 		return
 	}
-	fmt.Println(event.Type, event.Data.Invite.ID, event.Data.Invite.Version)
+	if event.Data.Invite == nil { // about no invite, such as webhook_endpoint.disabled
+		fmt.Println(event.Type)
+	} else {
+		fmt.Println(event.Type, event.Data.Invite.ID, event.Data.Invite.Version)
+	}
 	w.WriteHeader(http.StatusNoContent)
 }
