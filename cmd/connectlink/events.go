@@ -9,6 +9,7 @@ import (
 type eventsCommand struct {
 	List      eventsListCommand      `cmd:"" help:"List events, oldest first, with the bodies that webhooks carry."`
 	Get       eventsGetCommand       `cmd:"" help:"Show one event."`
+	Tail      eventsTailCommand      `cmd:"" help:"Print events as they come, one a line."`
 	Redeliver eventsRedeliverCommand `cmd:"" help:"Send one event to webhook endpoints again."`
 }
 

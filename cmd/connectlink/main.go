@@ -44,6 +44,7 @@ type commands struct {
 
 	Messages     messagesCommand     `cmd:"" group:"Invite" help:"Read the messages of test mode through the API."`
 	Events       eventsCommand       `cmd:"" group:"Invite" help:"List events, and send them to webhook endpoints again."`
+	Listen       listenCommand       `cmd:"" group:"Invite" help:"Forward events to a server on this machine, signed as webhooks; no public URL is needed."`
 	Webhooks     webhooksCommand     `cmd:"" group:"Invite" help:"List, create and test webhook endpoints, and send what they missed."`
 	Suppressions suppressionsCommand `cmd:"" group:"Invite" help:"List, add and remove suppressions through the API."`
 	Privacy      privacyCommand      `cmd:"" group:"Invite" help:"Export or erase a person's data through the API."`

@@ -39,29 +39,35 @@ func (r remote) call(e *env, method, path string, body any, idempotencyKey strin
 // maxRetryPause bounds how long ask waits before its second attempt.
 const maxRetryPause = 30 * time.Second
 
-// ask asks the API and returns its answer. A problem that the service calls
-// retryable is asked about once more, after the pause that it asks for.
+// ask asks the API and returns the body of its answer, as request does.
 func (r remote) ask(e *env, method, path string, body any, idempotencyKey string) ([]byte, error) {
+	got, err := r.request(e, method, path, body, idempotencyKey)
+	return got.body, err
+}
+
+// request asks the API and returns its answer. A problem that the service calls
+// retryable is asked about once more, after the pause that it asks for.
+func (r remote) request(e *env, method, path string, body any, idempotencyKey string) (answer, error) {
 	key, err := r.key(e)
 	if err != nil {
-		return nil, err
+		return answer{}, err
 	}
 	base := r.base(e)
 	for attempt := 1; ; attempt++ {
 		got, err := askService(e, method, base+path, key, body, idempotencyKey)
 		if err != nil {
-			return nil, err
+			return answer{}, err
 		}
 		if got.status <= 299 {
-			return got.body, nil
+			return got, nil
 		}
 		p := readProblem(got.body)
 		if !p.Retryable || attempt > 1 || got.pause > maxRetryPause {
-			return nil, problemError(base, got.status, got.body)
+			return answer{}, problemError(base, got.status, got.body)
 		}
 		e.say("%s: %s Trying again in %d s.", p.Code, p.Detail, int(got.pause/time.Second))
 		if err := pauseFor(e, got.pause); err != nil {
-			return nil, err
+			return answer{}, err
 		}
 	}
 }
@@ -115,6 +121,7 @@ type answer struct {
 	status int
 	body   []byte
 	pause  time.Duration // before another attempt; a second unless Retry-After says more
+	at     time.Time     // by the service's clock, or by ours if it sends none
 }
 
 func askService(e *env, method, address string, key secret.Text, body any, idempotencyKey string) (answer, error) {
@@ -131,7 +138,11 @@ func askService(e *env, method, address string, key secret.Text, body any, idemp
 	if err != nil || seconds < 1 {
 		seconds = 1
 	}
-	return answer{resp.StatusCode, raw, time.Duration(seconds) * time.Second}, nil
+	at, err := http.ParseTime(resp.Header.Get("Date"))
+	if err != nil {
+		at = time.Now()
+	}
+	return answer{resp.StatusCode, raw, time.Duration(seconds) * time.Second, at}, nil
 }
 
 // sendRequest asks, and leaves the answer to be read. body nil sends none; a zero key
