@@ -11,6 +11,7 @@ import (
 
 type invitesCommand struct {
 	Create invitesCreateCommand `cmd:"" help:"Create an invite and send it, by --email or --phone; with neither, print a link to hand over."`
+	Import invitesImportCommand `cmd:"" help:"Create an invite for each row of a CSV file, after a dry run."`
 	Get    invitesGetCommand    `cmd:"" help:"Show one invite with its deliveries and its timeline."`
 	List   invitesListCommand   `cmd:"" help:"List invites, newest first."`
 	Resend invitesResendCommand `cmd:"" help:"Resend an invite, optionally to a corrected address or by another channel."`
