@@ -3305,6 +3305,18 @@ type ListWebhookAttemptsParams struct {
 	Event *string `form:"event,omitempty" json:"event,omitempty"`
 }
 
+// OnInviteComplainedParams defines parameters for OnInviteComplained.
+type OnInviteComplainedParams struct {
+	// WebhookID The id of the event; the same in every attempt.
+	WebhookID string `json:"webhook-id"`
+
+	// WebhookTimestamp When the attempt was made, in seconds since 1970.
+	WebhookTimestamp string `json:"webhook-timestamp"`
+
+	// WebhookSignature Signatures as defined by Standard Webhooks, separated by spaces. Verify them with a library.
+	WebhookSignature string `json:"webhook-signature"`
+}
+
 // OnInviteConnectFailedParams defines parameters for OnInviteConnectFailed.
 type OnInviteConnectFailedParams struct {
 	// WebhookID The id of the event; the same in every attempt.
@@ -3319,6 +3331,42 @@ type OnInviteConnectFailedParams struct {
 
 // OnInviteConnectedParams defines parameters for OnInviteConnected.
 type OnInviteConnectedParams struct {
+	// WebhookID The id of the event; the same in every attempt.
+	WebhookID string `json:"webhook-id"`
+
+	// WebhookTimestamp When the attempt was made, in seconds since 1970.
+	WebhookTimestamp string `json:"webhook-timestamp"`
+
+	// WebhookSignature Signatures as defined by Standard Webhooks, separated by spaces. Verify them with a library.
+	WebhookSignature string `json:"webhook-signature"`
+}
+
+// OnInviteContinuedParams defines parameters for OnInviteContinued.
+type OnInviteContinuedParams struct {
+	// WebhookID The id of the event; the same in every attempt.
+	WebhookID string `json:"webhook-id"`
+
+	// WebhookTimestamp When the attempt was made, in seconds since 1970.
+	WebhookTimestamp string `json:"webhook-timestamp"`
+
+	// WebhookSignature Signatures as defined by Standard Webhooks, separated by spaces. Verify them with a library.
+	WebhookSignature string `json:"webhook-signature"`
+}
+
+// OnInviteDeferredParams defines parameters for OnInviteDeferred.
+type OnInviteDeferredParams struct {
+	// WebhookID The id of the event; the same in every attempt.
+	WebhookID string `json:"webhook-id"`
+
+	// WebhookTimestamp When the attempt was made, in seconds since 1970.
+	WebhookTimestamp string `json:"webhook-timestamp"`
+
+	// WebhookSignature Signatures as defined by Standard Webhooks, separated by spaces. Verify them with a library.
+	WebhookSignature string `json:"webhook-signature"`
+}
+
+// OnInviteDeliveredParams defines parameters for OnInviteDelivered.
+type OnInviteDeliveredParams struct {
 	// WebhookID The id of the event; the same in every attempt.
 	WebhookID string `json:"webhook-id"`
 
@@ -3353,8 +3401,128 @@ type OnInviteExpiredParams struct {
 	WebhookSignature string `json:"webhook-signature"`
 }
 
+// OnInviteNoReceiptParams defines parameters for OnInviteNoReceipt.
+type OnInviteNoReceiptParams struct {
+	// WebhookID The id of the event; the same in every attempt.
+	WebhookID string `json:"webhook-id"`
+
+	// WebhookTimestamp When the attempt was made, in seconds since 1970.
+	WebhookTimestamp string `json:"webhook-timestamp"`
+
+	// WebhookSignature Signatures as defined by Standard Webhooks, separated by spaces. Verify them with a library.
+	WebhookSignature string `json:"webhook-signature"`
+}
+
+// OnInviteOpenedParams defines parameters for OnInviteOpened.
+type OnInviteOpenedParams struct {
+	// WebhookID The id of the event; the same in every attempt.
+	WebhookID string `json:"webhook-id"`
+
+	// WebhookTimestamp When the attempt was made, in seconds since 1970.
+	WebhookTimestamp string `json:"webhook-timestamp"`
+
+	// WebhookSignature Signatures as defined by Standard Webhooks, separated by spaces. Verify them with a library.
+	WebhookSignature string `json:"webhook-signature"`
+}
+
+// OnInviteRenewedParams defines parameters for OnInviteRenewed.
+type OnInviteRenewedParams struct {
+	// WebhookID The id of the event; the same in every attempt.
+	WebhookID string `json:"webhook-id"`
+
+	// WebhookTimestamp When the attempt was made, in seconds since 1970.
+	WebhookTimestamp string `json:"webhook-timestamp"`
+
+	// WebhookSignature Signatures as defined by Standard Webhooks, separated by spaces. Verify them with a library.
+	WebhookSignature string `json:"webhook-signature"`
+}
+
+// OnInviteReplacedParams defines parameters for OnInviteReplaced.
+type OnInviteReplacedParams struct {
+	// WebhookID The id of the event; the same in every attempt.
+	WebhookID string `json:"webhook-id"`
+
+	// WebhookTimestamp When the attempt was made, in seconds since 1970.
+	WebhookTimestamp string `json:"webhook-timestamp"`
+
+	// WebhookSignature Signatures as defined by Standard Webhooks, separated by spaces. Verify them with a library.
+	WebhookSignature string `json:"webhook-signature"`
+}
+
 // OnInviteReportedParams defines parameters for OnInviteReported.
 type OnInviteReportedParams struct {
+	// WebhookID The id of the event; the same in every attempt.
+	WebhookID string `json:"webhook-id"`
+
+	// WebhookTimestamp When the attempt was made, in seconds since 1970.
+	WebhookTimestamp string `json:"webhook-timestamp"`
+
+	// WebhookSignature Signatures as defined by Standard Webhooks, separated by spaces. Verify them with a library.
+	WebhookSignature string `json:"webhook-signature"`
+}
+
+// OnInviteResentParams defines parameters for OnInviteResent.
+type OnInviteResentParams struct {
+	// WebhookID The id of the event; the same in every attempt.
+	WebhookID string `json:"webhook-id"`
+
+	// WebhookTimestamp When the attempt was made, in seconds since 1970.
+	WebhookTimestamp string `json:"webhook-timestamp"`
+
+	// WebhookSignature Signatures as defined by Standard Webhooks, separated by spaces. Verify them with a library.
+	WebhookSignature string `json:"webhook-signature"`
+}
+
+// OnInviteRevokedParams defines parameters for OnInviteRevoked.
+type OnInviteRevokedParams struct {
+	// WebhookID The id of the event; the same in every attempt.
+	WebhookID string `json:"webhook-id"`
+
+	// WebhookTimestamp When the attempt was made, in seconds since 1970.
+	WebhookTimestamp string `json:"webhook-timestamp"`
+
+	// WebhookSignature Signatures as defined by Standard Webhooks, separated by spaces. Verify them with a library.
+	WebhookSignature string `json:"webhook-signature"`
+}
+
+// OnInviteSentParams defines parameters for OnInviteSent.
+type OnInviteSentParams struct {
+	// WebhookID The id of the event; the same in every attempt.
+	WebhookID string `json:"webhook-id"`
+
+	// WebhookTimestamp When the attempt was made, in seconds since 1970.
+	WebhookTimestamp string `json:"webhook-timestamp"`
+
+	// WebhookSignature Signatures as defined by Standard Webhooks, separated by spaces. Verify them with a library.
+	WebhookSignature string `json:"webhook-signature"`
+}
+
+// OnRecipientOptedInParams defines parameters for OnRecipientOptedIn.
+type OnRecipientOptedInParams struct {
+	// WebhookID The id of the event; the same in every attempt.
+	WebhookID string `json:"webhook-id"`
+
+	// WebhookTimestamp When the attempt was made, in seconds since 1970.
+	WebhookTimestamp string `json:"webhook-timestamp"`
+
+	// WebhookSignature Signatures as defined by Standard Webhooks, separated by spaces. Verify them with a library.
+	WebhookSignature string `json:"webhook-signature"`
+}
+
+// OnRecipientOptedOutParams defines parameters for OnRecipientOptedOut.
+type OnRecipientOptedOutParams struct {
+	// WebhookID The id of the event; the same in every attempt.
+	WebhookID string `json:"webhook-id"`
+
+	// WebhookTimestamp When the attempt was made, in seconds since 1970.
+	WebhookTimestamp string `json:"webhook-timestamp"`
+
+	// WebhookSignature Signatures as defined by Standard Webhooks, separated by spaces. Verify them with a library.
+	WebhookSignature string `json:"webhook-signature"`
+}
+
+// OnWebhookEndpointDisabledParams defines parameters for OnWebhookEndpointDisabled.
+type OnWebhookEndpointDisabledParams struct {
 	// WebhookID The id of the event; the same in every attempt.
 	WebhookID string `json:"webhook-id"`
 
@@ -3422,11 +3590,23 @@ type RotateWebhookSecretJSONRequestBody = RotateWebhookSecret
 // TestWebhookEndpointJSONRequestBody defines body for TestWebhookEndpoint for application/json ContentType.
 type TestWebhookEndpointJSONRequestBody = TestWebhookEndpoint
 
+// OnInviteComplainedJSONRequestBody defines body for OnInviteComplained for application/json ContentType.
+type OnInviteComplainedJSONRequestBody = PublicEvent
+
 // OnInviteConnectFailedJSONRequestBody defines body for OnInviteConnectFailed for application/json ContentType.
 type OnInviteConnectFailedJSONRequestBody = PublicEvent
 
 // OnInviteConnectedJSONRequestBody defines body for OnInviteConnected for application/json ContentType.
 type OnInviteConnectedJSONRequestBody = PublicEvent
+
+// OnInviteContinuedJSONRequestBody defines body for OnInviteContinued for application/json ContentType.
+type OnInviteContinuedJSONRequestBody = PublicEvent
+
+// OnInviteDeferredJSONRequestBody defines body for OnInviteDeferred for application/json ContentType.
+type OnInviteDeferredJSONRequestBody = PublicEvent
+
+// OnInviteDeliveredJSONRequestBody defines body for OnInviteDelivered for application/json ContentType.
+type OnInviteDeliveredJSONRequestBody = PublicEvent
 
 // OnInviteDeliveryFailedJSONRequestBody defines body for OnInviteDeliveryFailed for application/json ContentType.
 type OnInviteDeliveryFailedJSONRequestBody = PublicEvent
@@ -3434,8 +3614,38 @@ type OnInviteDeliveryFailedJSONRequestBody = PublicEvent
 // OnInviteExpiredJSONRequestBody defines body for OnInviteExpired for application/json ContentType.
 type OnInviteExpiredJSONRequestBody = PublicEvent
 
+// OnInviteNoReceiptJSONRequestBody defines body for OnInviteNoReceipt for application/json ContentType.
+type OnInviteNoReceiptJSONRequestBody = PublicEvent
+
+// OnInviteOpenedJSONRequestBody defines body for OnInviteOpened for application/json ContentType.
+type OnInviteOpenedJSONRequestBody = PublicEvent
+
+// OnInviteRenewedJSONRequestBody defines body for OnInviteRenewed for application/json ContentType.
+type OnInviteRenewedJSONRequestBody = PublicEvent
+
+// OnInviteReplacedJSONRequestBody defines body for OnInviteReplaced for application/json ContentType.
+type OnInviteReplacedJSONRequestBody = PublicEvent
+
 // OnInviteReportedJSONRequestBody defines body for OnInviteReported for application/json ContentType.
 type OnInviteReportedJSONRequestBody = PublicEvent
+
+// OnInviteResentJSONRequestBody defines body for OnInviteResent for application/json ContentType.
+type OnInviteResentJSONRequestBody = PublicEvent
+
+// OnInviteRevokedJSONRequestBody defines body for OnInviteRevoked for application/json ContentType.
+type OnInviteRevokedJSONRequestBody = PublicEvent
+
+// OnInviteSentJSONRequestBody defines body for OnInviteSent for application/json ContentType.
+type OnInviteSentJSONRequestBody = PublicEvent
+
+// OnRecipientOptedInJSONRequestBody defines body for OnRecipientOptedIn for application/json ContentType.
+type OnRecipientOptedInJSONRequestBody = PublicEvent
+
+// OnRecipientOptedOutJSONRequestBody defines body for OnRecipientOptedOut for application/json ContentType.
+type OnRecipientOptedOutJSONRequestBody = PublicEvent
+
+// OnWebhookEndpointDisabledJSONRequestBody defines body for OnWebhookEndpointDisabled for application/json ContentType.
+type OnWebhookEndpointDisabledJSONRequestBody = PublicEvent
 
 // Getter for additional properties for ExportedInvite. Returns the specified
 // element and whether it was found

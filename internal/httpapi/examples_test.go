@@ -2,13 +2,17 @@ package httpapi_test
 
 import (
 	"encoding/json"
+	"io/fs"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/getkin/kin-openapi/openapi3"
 
+	"github.com/connectlink/connectlink/docs"
+	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/secret"
 )
 
@@ -108,22 +112,63 @@ func TestEveryRequestAndResponseHasValidExamples(t *testing.T) {
 	}
 }
 
-// TestWebhooksAreNamedByTheTypeOfTheirEvent: receivers tell events apart by `type`.
-func TestWebhooksAreNamedByTheTypeOfTheirEvent(t *testing.T) {
+// TestEveryTypeOfEventIsDescribedAsAWebhook: an endpoint is posted each of them. The
+// document has a section and an example for each type that the service knows, and for
+// no other; receivers tell events apart by `type`.
+func TestEveryTypeOfEventIsDescribedAsAWebhook(t *testing.T) {
 	t.Parallel()
 	doc := loadContract(t).doc
-	types := doc.Components.Schemas["PublicEventType"].Value.Enum
-	if len(doc.Webhooks) < 5 {
-		t.Errorf("only %d webhooks are described", len(doc.Webhooks))
+	var known, listed []string
+	for _, name := range invite.PublicTypes() {
+		known = append(known, string(name))
+	}
+	for _, name := range doc.Components.Schemas["PublicEventType"].Value.Enum {
+		listed = append(listed, name.(string))
+	}
+	if !slices.Equal(listed, known) {
+		t.Errorf("PublicEventType lists %v, the service knows %v", listed, known)
+	}
+	if described := slices.Sorted(maps.Keys(doc.Webhooks)); !slices.Equal(described, slices.Sorted(slices.Values(known))) {
+		t.Errorf("webhooks describes %v, the service knows %v", described, known)
 	}
 	for name, item := range doc.Webhooks {
-		if !slices.Contains(types, any(name)) {
-			t.Errorf("the webhook %s is no type of an event", name)
+		media := item.Post.RequestBody.Value.Content["application/json"]
+		if media.Schema.Ref != "#/components/schemas/PublicEvent" || len(media.Examples) == 0 {
+			t.Errorf("the webhook %s has the schema %q and %d examples", name, media.Schema.Ref, len(media.Examples))
 		}
-		for _, e := range item.Post.RequestBody.Value.Content["application/json"].Examples {
-			if got := e.Value.Value.(map[string]any)["type"]; got != name {
-				t.Errorf("the webhook %s has an example of the type %v", name, got)
-			}
+		for _, e := range media.Examples {
+			checkEventExample(t, name, e.Value.Value.(map[string]any))
+		}
+	}
+}
+
+// checkEventExample compares what the schema cannot express of an event with what the
+// service posts.
+func checkEventExample(t *testing.T, name string, event map[string]any) {
+	t.Helper()
+	if event["type"] != name {
+		t.Errorf("the webhook %s has an example of the type %v", name, event["type"])
+	}
+	data := event["data"].(map[string]any)
+	if name == string(invite.EndpointDisabled) {
+		if data["webhook_endpoint"] == nil || event["invite_id"] != nil || event["sequence"] != 0.0 {
+			t.Errorf("%s: %v", name, event)
+		}
+		return
+	}
+	shown := data["invite"].(map[string]any)
+	if shown["id"] != event["invite_id"] || shown["version"] != event["sequence"] || shown["invite_link"] != nil || shown["connect_link_url"] != nil {
+		t.Errorf("%s, of the invite %v and the sequence %v, shows %v", name, event["invite_id"], event["sequence"], shown)
+	}
+}
+
+// TestTheGuideToWebhooksNamesEveryType, as the document does.
+func TestTheGuideToWebhooksNamesEveryType(t *testing.T) {
+	t.Parallel()
+	text := string(must(fs.ReadFile(docs.FS, "webhooks.md")))
+	for _, name := range invite.PublicTypes() {
+		if !regexp.MustCompile(`(?m)^\| [^|]*` + "`" + regexp.QuoteMeta(string(name)) + "`" + `[^|]* \|`).MatchString(text) {
+			t.Errorf("docs/webhooks.md has no row for %s", name)
 		}
 	}
 }

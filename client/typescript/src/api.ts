@@ -350,6 +350,158 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/events/{id}/redeliver": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send an event again
+         * @description Queues the event for one endpoint, or without `endpoint` for each enabled endpoint that receives its type. The body and the `webhook-id` are the same as before.
+         */
+        post: operations["redeliverEvent"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhook_endpoints": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List webhook endpoints
+         * @description The endpoints of the key's project and mode, newest first. The one of the service's configuration comes first, with the id `configuration`.
+         */
+        get: operations["listWebhookEndpoints"];
+        put?: never;
+        /**
+         * Create a webhook endpoint
+         * @description The response contains the secret that signs the events. It is not shown again. A project can have 20 endpoints in each mode.
+         */
+        post: operations["createWebhookEndpoint"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhook_endpoints/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get a webhook endpoint
+         * @description The endpoint without its secret. The id `configuration` is that of the one in the configuration.
+         */
+        get: operations["getWebhookEndpoint"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a webhook endpoint
+         * @description Deletes the endpoint, what waits for it and its attempts. The events stay in the list of events.
+         */
+        delete: operations["deleteWebhookEndpoint"];
+        options?: never;
+        head?: never;
+        /**
+         * Change a webhook endpoint
+         * @description Changes the fields that are given. Enable a disabled endpoint with `disabled` false; what waits for it is then posted.
+         */
+        patch: operations["updateWebhookEndpoint"];
+        trace?: never;
+    };
+    "/v1/webhook_endpoints/{id}/rotate_secret": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Rotate the secret of a webhook endpoint
+         * @description The response contains the new secret. Until `old_secret_expires_at`, events carry a signature of each, so that your receiver can change over without a failure.
+         */
+        post: operations["rotateWebhookSecret"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhook_endpoints/{id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send a test event
+         * @description Posts an invented event of the type at once and once, and returns what the endpoint answered. The event is not stored.
+         */
+        post: operations["testWebhookEndpoint"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhook_endpoints/{id}/recover": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send what an endpoint missed
+         * @description Queues the events since a time that the endpoint receives and did not take: those that were given up, and those of a time when it was disabled or did not exist.
+         */
+        post: operations["recoverWebhookEndpoint"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhook_endpoints/{id}/attempts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the attempts for a webhook endpoint
+         * @description Posts of events to the endpoint, newest first, for 30 days.
+         */
+        get: operations["listWebhookAttempts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/suppressions": {
         parameters: {
             query?: never;
@@ -850,7 +1002,7 @@ export interface paths {
     };
 }
 export interface webhooks {
-    "invite.connected": {
+    "invite.sent": {
         parameters: {
             query?: never;
             header?: never;
@@ -860,17 +1012,17 @@ export interface webhooks {
         get?: never;
         put?: never;
         /**
-         * The account is connected
-         * @description The account is connected and confirmed at Pipedream.
+         * A provider accepted a message
+         * @description A provider accepted a message for the recipient: the first one, one of a resend or a reminder.
          */
-        post: operations["onInviteConnected"];
+        post: operations["onInviteSent"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "invite.connect_failed": {
+    "invite.delivered": {
         parameters: {
             query?: never;
             header?: never;
@@ -880,10 +1032,30 @@ export interface webhooks {
         get?: never;
         put?: never;
         /**
-         * The person came back without an account
-         * @description The person came back without an account. The link still works.
+         * A message was delivered
+         * @description The recipient's mail server or carrier took a message.
          */
-        post: operations["onInviteConnectFailed"];
+        post: operations["onInviteDelivered"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "invite.deferred": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A message is delayed
+         * @description The recipient's side asked the provider to try again later; it does.
+         */
+        post: operations["onInviteDeferred"];
         delete?: never;
         options?: never;
         head?: never;
@@ -910,6 +1082,126 @@ export interface webhooks {
         patch?: never;
         trace?: never;
     };
+    "invite.complained": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * The recipient marked a message as spam
+         * @description The recipient marked a message as spam. The address is on the suppression list and receives no more messages.
+         */
+        post: operations["onInviteComplained"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "invite.no_receipt": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * No delivery report came
+         * @description A message was sent, and no delivery report came in time. It may have arrived.
+         */
+        post: operations["onInviteNoReceipt"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "invite.opened": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A person visited the link
+         * @description A person visited the link for the first time. Visits by mail scanners and other bots are not counted.
+         */
+        post: operations["onInviteOpened"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "invite.continued": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * The person went on to Pipedream
+         * @description The person went on from the page of the invite to Pipedream.
+         */
+        post: operations["onInviteContinued"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "invite.connect_failed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * The person came back without an account
+         * @description The person came back without an account. The link still works.
+         */
+        post: operations["onInviteConnectFailed"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "invite.connected": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * The account is connected
+         * @description The account is connected and confirmed at Pipedream.
+         */
+        post: operations["onInviteConnected"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "invite.expired": {
         parameters: {
             query?: never;
@@ -930,6 +1222,66 @@ export interface webhooks {
         patch?: never;
         trace?: never;
     };
+    "invite.revoked": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * The invite was revoked
+         * @description The invite was revoked, by you or by your staff.
+         */
+        post: operations["onInviteRevoked"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "invite.resent": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * The invite is sent again
+         * @description The invite is sent again, by you or by your staff, and works again if it had ended.
+         */
+        post: operations["onInviteResent"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "invite.renewed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * The recipient asked for a new link
+         * @description The recipient of an invite that had ended asked for a new link and receives it.
+         */
+        post: operations["onInviteRenewed"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "invite.reported": {
         parameters: {
             query?: never;
@@ -944,6 +1296,86 @@ export interface webhooks {
          * @description The recipient reported that the invite is not for them; it is revoked.
          */
         post: operations["onInviteReported"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "invite.replaced": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A newer invite took its place
+         * @description A newer invite for the same user and app took its place; `replaced_by` names it.
+         */
+        post: operations["onInviteReplaced"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "recipient.opted_out": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * The recipient texted STOP
+         * @description The recipient texted STOP. The number is on the suppression list and receives no more messages.
+         */
+        post: operations["onRecipientOptedOut"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "recipient.opted_in": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * The recipient texted START
+         * @description The recipient texted START. The number receives messages again.
+         */
+        post: operations["onRecipientOptedIn"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "webhook_endpoint.disabled": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * An endpoint was disabled
+         * @description Another endpoint of the project and mode failed for 5 days or answered 410. The event is about no invite.
+         */
+        post: operations["onWebhookEndpointDisabled"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1272,6 +1704,11 @@ export interface components {
              * @enum {string|null}
              */
             if_active?: "error" | "return" | "replace" | "" | null;
+            /**
+             * @description What to do if the user has a working account of the app at Pipedream: `new` creates the invite, `return` returns the newest invite that connected one, or the account, `error` refuses (`already_connected`). If Pipedream cannot tell within two seconds, the invite is created. Default: `new`.
+             * @enum {string|null}
+             */
+            if_connected?: "new" | "return" | "error" | "" | null;
         };
         /** @description The fields of `CreateInvite`, and a key. */
         BatchInvite: {
@@ -1299,8 +1736,17 @@ export interface components {
             metadata?: components["schemas"]["Metadata"] | null;
             /** @enum {string|null} */
             if_active?: "error" | "return" | "replace" | "" | null;
+            /** @enum {string|null} */
+            if_connected?: "new" | "return" | "error" | "" | null;
             /** @description As the header of `POST /v1/invites`: the item can be repeated with it, in a batch or alone. */
             idempotency_key?: string | null;
+        };
+        ConnectedAccount: {
+            /** @constant */
+            object: "connected_account";
+            external_user_id: string;
+            app: string;
+            connection: components["schemas"]["Connection"];
         };
         ListedApp: {
             /** @description The value of `app` in a create. */
@@ -1331,6 +1777,7 @@ export interface components {
             /** @description True if the response is that of an earlier request with the same key. */
             idempotency_replayed?: boolean;
             invite?: components["schemas"]["Invite"];
+            connected_account?: components["schemas"]["ConnectedAccount"];
             problem?: components["schemas"]["Problem"];
         };
         Batch: {
@@ -1535,19 +1982,128 @@ export interface components {
             /** @description The text that recipients read. */
             detail: string;
         };
-        /**
-         * @description Grows with each event of an invite, not always by one. Events may arrive twice and in any order: store the
-         *     highest for each invite and ignore lower ones. Two events can have the same `data.invite.version`.
-         */
-        EventSequence: number;
+        WebhookEndpoint: {
+            /** @description `whe_…`, or `configuration`. */
+            id: string;
+            /** @constant */
+            object: "webhook_endpoint";
+            livemode: boolean;
+            url: string;
+            description: string | null;
+            /** @description The types of events that it receives; empty for all. */
+            types: components["schemas"]["PublicEventType"][];
+            /**
+             * @description One of the configuration cannot be changed here.
+             * @enum {string}
+             */
+            managed_by: "api" | "configuration";
+            /** @enum {string} */
+            status: "enabled" | "disabled";
+            /**
+             * @description `request`: by you. `gone`: it answered 410. `failing`: no post succeeded for 5 days.
+             * @enum {string|null}
+             */
+            disabled_reason: "request" | "gone" | "failing" | null;
+            /** Format: date-time */
+            disabled_at: string | null;
+            /**
+             * Format: date-time
+             * @description The first failure since the last success.
+             */
+            failing_since: string | null;
+            /** @description Only in the response to a creation or a rotation. */
+            secret?: string;
+            /**
+             * Format: date-time
+             * @description Until then the previous secret signs too.
+             */
+            old_secret_expires_at: string | null;
+            /** Format: date-time */
+            created_at: string | null;
+            /** Format: date-time */
+            updated_at: string | null;
+        };
+        WebhookEndpointList: {
+            /** @constant */
+            object: "list";
+            data: components["schemas"]["WebhookEndpoint"][];
+            has_more: boolean;
+            next_cursor: string | null;
+        };
+        CreateWebhookEndpoint: {
+            /** @description A public https address. A private one, and http, need the operator's setting `webhook.allow_private`. */
+            url: string;
+            description?: string | null;
+            /** @description The types of events to receive. Without it or empty all of them. */
+            types?: components["schemas"]["PublicEventType"][] | null;
+        };
+        UpdateWebhookEndpoint: {
+            url?: string | null;
+            description?: string | null;
+            types?: components["schemas"]["PublicEventType"][] | null;
+            disabled?: boolean | null;
+        };
+        RotateWebhookSecret: {
+            /** @description How long the old secret signs too, in seconds; 86400 if left out. */
+            expire_old_in?: number | null;
+        };
+        TestWebhookEndpoint: {
+            type: components["schemas"]["PublicEventType"];
+        };
+        RecoverWebhookEndpoint: {
+            /** Format: date-time */
+            since: string;
+        };
+        RedeliverEvent: {
+            /** @description The id of one endpoint. */
+            endpoint?: string | null;
+        };
+        WebhookRecovery: {
+            /** @constant */
+            object: "webhook_recovery";
+            queued: number;
+        };
+        WebhookRedelivery: {
+            /** @constant */
+            object: "webhook_redelivery";
+            event_id: components["schemas"]["EventID"];
+            endpoints: string[];
+        };
+        WebhookAttempt: {
+            /** @description Null for a test. */
+            id: string | null;
+            /** @constant */
+            object: "webhook_attempt";
+            endpoint_id: string;
+            event_id: components["schemas"]["EventID"];
+            number: number;
+            delivered: boolean;
+            /** @description Null if no answer came. */
+            http_status: number | null;
+            /** @description Why no answer came. */
+            failure: string | null;
+            /** @description The first kilobyte of the answer. */
+            answer: string | null;
+            duration_ms: number;
+            /** Format: date-time */
+            created_at: string;
+        };
+        WebhookAttemptList: {
+            /** @constant */
+            object: "list";
+            data: components["schemas"]["WebhookAttempt"][];
+            has_more: boolean;
+            next_cursor: string | null;
+        };
         /**
          * @description `sent`: a provider accepted a message. `opened`: a person visited the link for the first time. `continued`: the
          *     person went on to Pipedream. `resent`: by you or your staff; `renewed`: by the recipient. `replaced`: a newer
          *     invite for the same user and app took its place. `opted_out` and `opted_in`: the recipient texted STOP or START.
+         *     `webhook_endpoint.disabled`: an endpoint failed for 5 days or answered 410; the event is about no invite.
          *     New types may be added.
          * @enum {string}
          */
-        PublicEventType: "invite.sent" | "invite.delivered" | "invite.deferred" | "invite.delivery_failed" | "invite.complained" | "invite.no_receipt" | "invite.opened" | "invite.continued" | "invite.connect_failed" | "invite.connected" | "invite.expired" | "invite.revoked" | "invite.resent" | "invite.renewed" | "invite.reported" | "invite.replaced" | "recipient.opted_out" | "recipient.opted_in";
+        PublicEventType: "invite.sent" | "invite.delivered" | "invite.deferred" | "invite.delivery_failed" | "invite.complained" | "invite.no_receipt" | "invite.opened" | "invite.continued" | "invite.connect_failed" | "invite.connected" | "invite.expired" | "invite.revoked" | "invite.resent" | "invite.renewed" | "invite.reported" | "invite.replaced" | "recipient.opted_out" | "recipient.opted_in" | "webhook_endpoint.disabled";
         /** @description An event, with the bytes that webhooks carry. After the person was erased it shows what the erasure left. */
         PublicEvent: {
             id: components["schemas"]["EventID"];
@@ -1561,9 +2117,20 @@ export interface components {
             created_at: string;
             livemode: boolean;
             project: string;
-            sequence: components["schemas"]["EventSequence"];
-            invite_id: components["schemas"]["InviteID"];
-            data: components["schemas"]["WebhookData"];
+            /** @description Grows with each event of an invite, not always by one: store the highest for each invite and ignore lower ones. 0 for an event that is about no invite. */
+            sequence: number;
+            invite_id: string | null;
+            data: {
+                /** @description The invite as it was when the event happened. Links are null. */
+                invite?: components["schemas"]["Invite"];
+                /** @description Of webhook_endpoint.disabled. */
+                webhook_endpoint?: {
+                    id: string;
+                    url: string;
+                    /** @enum {string} */
+                    disabled_reason: "gone" | "failing";
+                };
+            };
         };
         PublicEventList: {
             /** @constant */
@@ -1572,10 +2139,6 @@ export interface components {
             has_more: boolean;
             /** @description Send it as `after` to read on. Null only if there has been no event. */
             next_cursor: string | null;
-        };
-        WebhookData: {
-            /** @description The invite as it was when the event happened. Links are null. */
-            invite: components["schemas"]["Invite"];
         };
         ClientToken: {
             /** @constant */
@@ -1795,7 +2358,7 @@ export interface components {
          * @description Stable; branch on it. Each has a page under /docs/errors.
          * @enum {string}
          */
-        ErrorCode: "invalid_request" | "malformed_body" | "body_too_large" | "unsupported_media_type" | "method_not_allowed" | "not_found" | "authentication_required" | "invalid_api_key" | "insufficient_scope" | "invite_not_found" | "delivery_not_found" | "event_not_found" | "message_not_found" | "suppression_not_found" | "active_invite_exists" | "invite_not_resendable" | "invite_not_revocable" | "invite_ended" | "verification_required" | "idempotency_in_progress" | "idempotency_key_reused" | "already_connected" | "not_yet" | "recipient_suppressed" | "recipient_opted_out" | "recipient_not_in_development_list" | "sms_consent_missing" | "unknown_app" | "app_needs_no_account" | "phone_type_unsupported" | "return_url_not_allowed" | "rate_limited" | "resend_too_soon" | "token_mint_failed" | "unavailable" | "internal" | "test_key_required" | "batch_too_large";
+        ErrorCode: "invalid_request" | "malformed_body" | "body_too_large" | "unsupported_media_type" | "method_not_allowed" | "not_found" | "authentication_required" | "invalid_api_key" | "insufficient_scope" | "invite_not_found" | "delivery_not_found" | "event_not_found" | "endpoint_not_found" | "managed_by_configuration" | "webhook_url_not_allowed" | "message_not_found" | "suppression_not_found" | "active_invite_exists" | "invite_not_resendable" | "invite_not_revocable" | "invite_ended" | "verification_required" | "idempotency_in_progress" | "idempotency_key_reused" | "already_connected" | "not_yet" | "recipient_suppressed" | "recipient_opted_out" | "recipient_not_in_development_list" | "sms_consent_missing" | "unknown_app" | "app_needs_no_account" | "phone_type_unsupported" | "return_url_not_allowed" | "rate_limited" | "resend_too_soon" | "token_mint_failed" | "unavailable" | "internal" | "test_key_required" | "batch_too_large";
         /** @description The fault of one field. A field fault can also have an error code as its code. */
         FaultCode: string | ("required" | "invalid" | "unknown_field" | "duplicate_field" | "too_long" | "out_of_range" | "not_allowed" | "wrong_type") | components["schemas"]["ErrorCode"];
         Fault: {
@@ -2076,7 +2639,11 @@ export interface operations {
             };
         };
         responses: {
-            /** @description With `if_active` set to `return`, the existing open invite. Nothing was sent. */
+            /**
+             * @description With `if_active` set to `return`, the existing open invite. With `if_connected` set to `return`, the newest
+             *     invite that connected a working account, or the account if no invite of this service connected it. Nothing was
+             *     sent.
+             */
             200: {
                 headers: {
                     "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
@@ -2084,7 +2651,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Invite"];
+                    "application/json": components["schemas"]["Invite"] | components["schemas"]["ConnectedAccount"];
                 };
             };
             /** @description Stored, with a Connect link. */
@@ -2625,6 +3192,392 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
+            422: components["responses"]["UnprocessableContent"];
+            429: components["responses"]["TooManyRequests"];
+            default: components["responses"]["Failure"];
+        };
+    };
+    redeliverEvent: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @example evt_069hqkhjp5sv1bqg1oprs35ep0 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                /**
+                 * @example {
+                 *       "endpoint": "whe_069hqkhjp5sv1bqg1oprs35ep0"
+                 *     }
+                 */
+                "application/json": components["schemas"]["RedeliverEvent"];
+            };
+        };
+        responses: {
+            /** @description The endpoints that it is queued for. */
+            202: {
+                headers: {
+                    "Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookRedelivery"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["ContentTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["UnprocessableContent"];
+            429: components["responses"]["TooManyRequests"];
+            default: components["responses"]["Failure"];
+        };
+    };
+    listWebhookEndpoints: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All endpoints; there are at most 21. */
+            200: {
+                headers: {
+                    "Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookEndpointList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            422: components["responses"]["UnprocessableContent"];
+            429: components["responses"]["TooManyRequests"];
+            default: components["responses"]["Failure"];
+        };
+    };
+    createWebhookEndpoint: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "url": "https://acme.example/webhooks",
+                 *       "types": [
+                 *         "invite.connected",
+                 *         "invite.expired"
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["CreateWebhookEndpoint"];
+            };
+        };
+        responses: {
+            /** @description Created, with its secret. */
+            201: {
+                headers: {
+                    "Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookEndpoint"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            413: components["responses"]["ContentTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["UnprocessableContent"];
+            429: components["responses"]["TooManyRequests"];
+            default: components["responses"]["Failure"];
+        };
+    };
+    getWebhookEndpoint: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @example whe_069hqkhjp5sv1bqg1oprs35ep0 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The endpoint. */
+            200: {
+                headers: {
+                    "Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookEndpoint"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            422: components["responses"]["UnprocessableContent"];
+            429: components["responses"]["TooManyRequests"];
+            default: components["responses"]["Failure"];
+        };
+    };
+    deleteWebhookEndpoint: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @example whe_069hqkhjp5sv1bqg1oprs35ep0 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Deleted. */
+            204: {
+                headers: {
+                    "Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            422: components["responses"]["UnprocessableContent"];
+            429: components["responses"]["TooManyRequests"];
+            default: components["responses"]["Failure"];
+        };
+    };
+    updateWebhookEndpoint: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @example whe_069hqkhjp5sv1bqg1oprs35ep0 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "types": [],
+                 *       "disabled": false
+                 *     }
+                 */
+                "application/json": components["schemas"]["UpdateWebhookEndpoint"];
+            };
+        };
+        responses: {
+            /** @description The changed endpoint. */
+            200: {
+                headers: {
+                    "Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookEndpoint"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["ContentTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["UnprocessableContent"];
+            429: components["responses"]["TooManyRequests"];
+            default: components["responses"]["Failure"];
+        };
+    };
+    rotateWebhookSecret: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @example whe_069hqkhjp5sv1bqg1oprs35ep0 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                /**
+                 * @example {
+                 *       "expire_old_in": 86400
+                 *     }
+                 */
+                "application/json": components["schemas"]["RotateWebhookSecret"];
+            };
+        };
+        responses: {
+            /** @description The endpoint with its new secret. */
+            200: {
+                headers: {
+                    "Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookEndpoint"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["ContentTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["UnprocessableContent"];
+            429: components["responses"]["TooManyRequests"];
+            default: components["responses"]["Failure"];
+        };
+    };
+    testWebhookEndpoint: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @example whe_069hqkhjp5sv1bqg1oprs35ep0 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "type": "invite.connected"
+                 *     }
+                 */
+                "application/json": components["schemas"]["TestWebhookEndpoint"];
+            };
+        };
+        responses: {
+            /** @description The attempt, delivered or not. */
+            200: {
+                headers: {
+                    "Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookAttempt"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["ContentTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["UnprocessableContent"];
+            429: components["responses"]["TooManyRequests"];
+            default: components["responses"]["Failure"];
+        };
+    };
+    recoverWebhookEndpoint: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @example whe_069hqkhjp5sv1bqg1oprs35ep0 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "since": "2026-11-28T00:00:00Z"
+                 *     }
+                 */
+                "application/json": components["schemas"]["RecoverWebhookEndpoint"];
+            };
+        };
+        responses: {
+            /** @description The number of events that were queued. */
+            202: {
+                headers: {
+                    "Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookRecovery"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["ContentTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["UnprocessableContent"];
+            429: components["responses"]["TooManyRequests"];
+            default: components["responses"]["Failure"];
+        };
+    };
+    listWebhookAttempts: {
+        parameters: {
+            query?: {
+                /** @description Maximum number of items. */
+                limit?: components["parameters"]["Limit"];
+                /** @description The `next_cursor` of the previous page. */
+                cursor?: components["parameters"]["Cursor"];
+                /** @description Only attempts for this event. */
+                event?: string;
+            };
+            header?: never;
+            path: {
+                /** @example whe_069hqkhjp5sv1bqg1oprs35ep0 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page. */
+            200: {
+                headers: {
+                    "Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookAttemptList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
             422: components["responses"]["UnprocessableContent"];
             429: components["responses"]["TooManyRequests"];
             default: components["responses"]["Failure"];
@@ -3369,7 +4322,7 @@ export interface operations {
             default: components["responses"]["Failure"];
         };
     };
-    onInviteConnected: {
+    onInviteSent: {
         parameters: {
             query?: never;
             header: {
@@ -3414,7 +4367,52 @@ export interface operations {
             };
         };
     };
-    onInviteConnectFailed: {
+    onInviteDelivered: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description The id of the event; the same in every attempt.
+                 * @example evt_069hqkhjp5sv1bqg1oprs35ep0
+                 */
+                "webhook-id": string;
+                /**
+                 * @description When the attempt was made, in seconds since 1970.
+                 * @example 1795858272
+                 */
+                "webhook-timestamp": string;
+                /**
+                 * @description Signatures as defined by Standard Webhooks, separated by spaces. Verify them with a library.
+                 * @example v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=
+                 */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PublicEvent"];
+            };
+        };
+        responses: {
+            /** @description The endpoint is gone. The event is not sent again. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The event is stored at your side. Any other response is retried. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onInviteDeferred: {
         parameters: {
             query?: never;
             header: {
@@ -3504,6 +4502,276 @@ export interface operations {
             };
         };
     };
+    onInviteComplained: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description The id of the event; the same in every attempt.
+                 * @example evt_069hqkhjp5sv1bqg1oprs35ep0
+                 */
+                "webhook-id": string;
+                /**
+                 * @description When the attempt was made, in seconds since 1970.
+                 * @example 1795858272
+                 */
+                "webhook-timestamp": string;
+                /**
+                 * @description Signatures as defined by Standard Webhooks, separated by spaces. Verify them with a library.
+                 * @example v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=
+                 */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PublicEvent"];
+            };
+        };
+        responses: {
+            /** @description The endpoint is gone. The event is not sent again. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The event is stored at your side. Any other response is retried. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onInviteNoReceipt: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description The id of the event; the same in every attempt.
+                 * @example evt_069hqkhjp5sv1bqg1oprs35ep0
+                 */
+                "webhook-id": string;
+                /**
+                 * @description When the attempt was made, in seconds since 1970.
+                 * @example 1795858272
+                 */
+                "webhook-timestamp": string;
+                /**
+                 * @description Signatures as defined by Standard Webhooks, separated by spaces. Verify them with a library.
+                 * @example v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=
+                 */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PublicEvent"];
+            };
+        };
+        responses: {
+            /** @description The endpoint is gone. The event is not sent again. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The event is stored at your side. Any other response is retried. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onInviteOpened: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description The id of the event; the same in every attempt.
+                 * @example evt_069hqkhjp5sv1bqg1oprs35ep0
+                 */
+                "webhook-id": string;
+                /**
+                 * @description When the attempt was made, in seconds since 1970.
+                 * @example 1795858272
+                 */
+                "webhook-timestamp": string;
+                /**
+                 * @description Signatures as defined by Standard Webhooks, separated by spaces. Verify them with a library.
+                 * @example v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=
+                 */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PublicEvent"];
+            };
+        };
+        responses: {
+            /** @description The endpoint is gone. The event is not sent again. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The event is stored at your side. Any other response is retried. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onInviteContinued: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description The id of the event; the same in every attempt.
+                 * @example evt_069hqkhjp5sv1bqg1oprs35ep0
+                 */
+                "webhook-id": string;
+                /**
+                 * @description When the attempt was made, in seconds since 1970.
+                 * @example 1795858272
+                 */
+                "webhook-timestamp": string;
+                /**
+                 * @description Signatures as defined by Standard Webhooks, separated by spaces. Verify them with a library.
+                 * @example v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=
+                 */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PublicEvent"];
+            };
+        };
+        responses: {
+            /** @description The endpoint is gone. The event is not sent again. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The event is stored at your side. Any other response is retried. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onInviteConnectFailed: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description The id of the event; the same in every attempt.
+                 * @example evt_069hqkhjp5sv1bqg1oprs35ep0
+                 */
+                "webhook-id": string;
+                /**
+                 * @description When the attempt was made, in seconds since 1970.
+                 * @example 1795858272
+                 */
+                "webhook-timestamp": string;
+                /**
+                 * @description Signatures as defined by Standard Webhooks, separated by spaces. Verify them with a library.
+                 * @example v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=
+                 */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PublicEvent"];
+            };
+        };
+        responses: {
+            /** @description The endpoint is gone. The event is not sent again. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The event is stored at your side. Any other response is retried. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onInviteConnected: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description The id of the event; the same in every attempt.
+                 * @example evt_069hqkhjp5sv1bqg1oprs35ep0
+                 */
+                "webhook-id": string;
+                /**
+                 * @description When the attempt was made, in seconds since 1970.
+                 * @example 1795858272
+                 */
+                "webhook-timestamp": string;
+                /**
+                 * @description Signatures as defined by Standard Webhooks, separated by spaces. Verify them with a library.
+                 * @example v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=
+                 */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PublicEvent"];
+            };
+        };
+        responses: {
+            /** @description The endpoint is gone. The event is not sent again. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The event is stored at your side. Any other response is retried. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
     onInviteExpired: {
         parameters: {
             query?: never;
@@ -3549,7 +4817,322 @@ export interface operations {
             };
         };
     };
+    onInviteRevoked: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description The id of the event; the same in every attempt.
+                 * @example evt_069hqkhjp5sv1bqg1oprs35ep0
+                 */
+                "webhook-id": string;
+                /**
+                 * @description When the attempt was made, in seconds since 1970.
+                 * @example 1795858272
+                 */
+                "webhook-timestamp": string;
+                /**
+                 * @description Signatures as defined by Standard Webhooks, separated by spaces. Verify them with a library.
+                 * @example v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=
+                 */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PublicEvent"];
+            };
+        };
+        responses: {
+            /** @description The endpoint is gone. The event is not sent again. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The event is stored at your side. Any other response is retried. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onInviteResent: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description The id of the event; the same in every attempt.
+                 * @example evt_069hqkhjp5sv1bqg1oprs35ep0
+                 */
+                "webhook-id": string;
+                /**
+                 * @description When the attempt was made, in seconds since 1970.
+                 * @example 1795858272
+                 */
+                "webhook-timestamp": string;
+                /**
+                 * @description Signatures as defined by Standard Webhooks, separated by spaces. Verify them with a library.
+                 * @example v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=
+                 */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PublicEvent"];
+            };
+        };
+        responses: {
+            /** @description The endpoint is gone. The event is not sent again. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The event is stored at your side. Any other response is retried. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onInviteRenewed: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description The id of the event; the same in every attempt.
+                 * @example evt_069hqkhjp5sv1bqg1oprs35ep0
+                 */
+                "webhook-id": string;
+                /**
+                 * @description When the attempt was made, in seconds since 1970.
+                 * @example 1795858272
+                 */
+                "webhook-timestamp": string;
+                /**
+                 * @description Signatures as defined by Standard Webhooks, separated by spaces. Verify them with a library.
+                 * @example v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=
+                 */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PublicEvent"];
+            };
+        };
+        responses: {
+            /** @description The endpoint is gone. The event is not sent again. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The event is stored at your side. Any other response is retried. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
     onInviteReported: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description The id of the event; the same in every attempt.
+                 * @example evt_069hqkhjp5sv1bqg1oprs35ep0
+                 */
+                "webhook-id": string;
+                /**
+                 * @description When the attempt was made, in seconds since 1970.
+                 * @example 1795858272
+                 */
+                "webhook-timestamp": string;
+                /**
+                 * @description Signatures as defined by Standard Webhooks, separated by spaces. Verify them with a library.
+                 * @example v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=
+                 */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PublicEvent"];
+            };
+        };
+        responses: {
+            /** @description The endpoint is gone. The event is not sent again. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The event is stored at your side. Any other response is retried. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onInviteReplaced: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description The id of the event; the same in every attempt.
+                 * @example evt_069hqkhjp5sv1bqg1oprs35ep0
+                 */
+                "webhook-id": string;
+                /**
+                 * @description When the attempt was made, in seconds since 1970.
+                 * @example 1795858272
+                 */
+                "webhook-timestamp": string;
+                /**
+                 * @description Signatures as defined by Standard Webhooks, separated by spaces. Verify them with a library.
+                 * @example v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=
+                 */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PublicEvent"];
+            };
+        };
+        responses: {
+            /** @description The endpoint is gone. The event is not sent again. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The event is stored at your side. Any other response is retried. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onRecipientOptedOut: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description The id of the event; the same in every attempt.
+                 * @example evt_069hqkhjp5sv1bqg1oprs35ep0
+                 */
+                "webhook-id": string;
+                /**
+                 * @description When the attempt was made, in seconds since 1970.
+                 * @example 1795858272
+                 */
+                "webhook-timestamp": string;
+                /**
+                 * @description Signatures as defined by Standard Webhooks, separated by spaces. Verify them with a library.
+                 * @example v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=
+                 */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PublicEvent"];
+            };
+        };
+        responses: {
+            /** @description The endpoint is gone. The event is not sent again. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The event is stored at your side. Any other response is retried. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onRecipientOptedIn: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description The id of the event; the same in every attempt.
+                 * @example evt_069hqkhjp5sv1bqg1oprs35ep0
+                 */
+                "webhook-id": string;
+                /**
+                 * @description When the attempt was made, in seconds since 1970.
+                 * @example 1795858272
+                 */
+                "webhook-timestamp": string;
+                /**
+                 * @description Signatures as defined by Standard Webhooks, separated by spaces. Verify them with a library.
+                 * @example v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=
+                 */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PublicEvent"];
+            };
+        };
+        responses: {
+            /** @description The endpoint is gone. The event is not sent again. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The event is stored at your side. Any other response is retried. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onWebhookEndpointDisabled: {
         parameters: {
             query?: never;
             header: {
