@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -10,8 +11,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/getkin/kin-openapi/openapi3"
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
+	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/publish"
 )
 
@@ -20,9 +23,11 @@ import (
 func (w *world) endpoints() *publish.Endpoints {
 	return must(publish.NewEndpoints(publish.EndpointParams{
 		DB: w.db, Box: w.box, Project: w.projectOf, Now: time.Now,
-		Courier: publish.NewCourier(publish.Params{DB: w.db, Box: w.box, Project: w.projectOf, Now: time.Now}),
-		Lookup: func(_ context.Context, _, host string) ([]netip.Addr, error) {
+		Courier: publish.NewCourier(publish.Params{DB: w.db, Box: w.box, Project: w.projectOf, Resolver: w.names.resolver(), Now: time.Now}),
+		Lookup: func(ctx context.Context, network, host string) ([]netip.Addr, error) {
 			switch {
+			case w.names.knows(host):
+				return w.names.resolver().LookupNetIP(ctx, network, host)
 			case strings.HasPrefix(host, "inside."):
 				return []netip.Addr{netip.MustParseAddr("10.0.0.5")}, nil
 			case strings.HasPrefix(host, "nowhere."):
@@ -103,28 +108,63 @@ func TestAWebhookURLThatIsRefusedSaysWhichRule(t *testing.T) {
 	}
 }
 
-// TestATestEventOfEachTypeVerifies: with the library that receivers use.
+// TestATestEventOfEachTypeVerifies: with the library that receivers use, by the only
+// secret, by both during a rotation, and by the new one alone after it.
 func TestATestEventOfEachTypeVerifies(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.project.PrivateWebhooks = true
-	var verify func(raw []byte, h http.Header) error
+	posted := make(chan signedPost, 1)
 	receiver := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		raw, _ := io.ReadAll(r.Body)
-		if err := verify(raw, r.Header); err != nil {
-			t.Errorf("%s: %v", raw, err)
-		}
+		posted <- signedPost{raw, r.Header}
 		_, _ = io.WriteString(rw, "thank you")
 	}))
 	t.Cleanup(receiver.Close)
 	made := w.call(t, w.hooks, "POST", "/v1/webhook_endpoints", `{"url":"`+receiver.URL+`"}`)
-	hook := must(standardwebhooks.NewWebhook(made.at(t, "secret").(string)))
-	verify = hook.Verify
-	for _, name := range []string{"invite.connected", "invite.sent", "recipient.opted_out", "webhook_endpoint.disabled"} {
-		r := w.call(t, w.hooks, "POST", "/v1/webhook_endpoints/"+made.at(t, "id").(string)+"/test", `{"type":"`+name+`"}`)
-		if r.status != 200 || r.at(t, "delivered") != true || r.at(t, "answer") != "thank you" {
-			t.Errorf("%s: %d %s", name, r.status, r.body)
+	path := "/v1/webhook_endpoints/" + made.at(t, "id").(string)
+	rotate := func(body string) string {
+		return w.call(t, w.hooks, "POST", path+"/rotate_secret", body).at(t, "secret").(string)
+	}
+	each := func(when string, secrets map[string]bool) {
+		for _, name := range invite.PublicTypes() {
+			r := w.call(t, w.hooks, "POST", path+"/test", `{"type":"`+string(name)+`"}`)
+			if r.status != 200 || r.at(t, "delivered") != true || r.at(t, "answer") != "thank you" {
+				t.Fatalf("%s, %s: %d %s", when, name, r.status, r.body)
+			}
+			p := <-posted
+			for secret, verifies := range secrets {
+				if err := must(standardwebhooks.NewWebhook(secret)).Verify(p.body, p.head); (err == nil) != verifies {
+					t.Errorf("%s, %s: %v, want verified %t: %s", when, name, err, verifies, p.body)
+				}
+			}
+			w.checkEvent(t, name, p.body)
 		}
+	}
+	first := made.at(t, "secret").(string)
+	each("with one secret", map[string]bool{first: true})
+	second := rotate("")
+	each("during a rotation", map[string]bool{first: true, second: true})
+	third := rotate(`{"expire_old_in":0}`)
+	each("after a rotation at once", map[string]bool{first: false, second: false, third: true})
+}
+
+// signedPost is a post as an endpoint receives it.
+type signedPost struct {
+	body []byte
+	head http.Header
+}
+
+// checkEvent compares a posted event with the document's section of its type.
+func (w *world) checkEvent(t *testing.T, name invite.PublicType, raw []byte) {
+	t.Helper()
+	var event map[string]any
+	if err := json.Unmarshal(raw, &event); err != nil {
+		t.Fatal(err)
+	}
+	media := w.contract.doc.Webhooks[string(name)].Post.RequestBody.Value.Content["application/json"]
+	if err := media.Schema.Value.VisitJSON(event, openapi3.MultiErrors()); err != nil || event["type"] != string(name) {
+		t.Errorf("%s is not as documented: %v: %s", name, err, raw)
 	}
 }
 

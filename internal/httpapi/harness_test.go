@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"strings"
 	"sync"
@@ -92,6 +93,7 @@ type world struct {
 	mintDown atomic.Bool
 	notReady atomic.Bool
 	waiting  *watch.Registry // of apps
+	names    *names
 
 	key, other, live, narrow, readOnly, blocks, admin, hooks secret.Text
 }
@@ -106,7 +108,7 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, url: postgrestest.New(t), box: box, contract: loadContract(t)}
+	w := &world{t: t, url: postgrestest.New(t), box: box, contract: loadContract(t), names: &names{of: map[string][]netip.Addr{}}}
 	w.db, err = postgres.Open(t.Context(), postgres.Params{URL: w.url, AcquireTimeout: 10 * time.Second})
 	if err != nil {
 		t.Fatal(err)

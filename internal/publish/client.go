@@ -11,8 +11,10 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode"
 
 	"code.dny.dev/ssrf"
+	"golang.org/x/net/idna"
 
 	"github.com/connectlink/connectlink/config"
 )
@@ -26,11 +28,16 @@ var ErrPrivateAddress = errors.New("the address is not a public one")
 // ErrNoAddress: the webhook's name has no address.
 var ErrNoAddress = errors.New("the name has no address")
 
+// ErrNumericHost: the webhook's host ends in a number and is no IPv4 address of four
+// decimal numbers. Some resolvers read 2130706433, 0x7f.1 or 0177.0.0.1 as one.
+var ErrNumericHost = errors.New("the host is a number and no IPv4 address in its usual form")
+
 // newClient calls products. It follows no redirects, keeps no connection for
 // long and looks at the address it is about to connect to: after DNS, so that
-// a name that resolves to a private address is caught too.
-func newClient(allowPrivate bool) *http.Client {
-	dialer := &net.Dialer{Timeout: 5 * time.Second}
+// a name that resolves to a private address is caught too, also if it resolved to a
+// public one when it was set. A nil resolver is that of the machine.
+func newClient(allowPrivate bool, resolver *net.Resolver) *http.Client {
+	dialer := &net.Dialer{Timeout: 5 * time.Second, Resolver: resolver}
 	if !allowPrivate {
 		dialer.Control = publicAddrPort
 	}
@@ -79,12 +86,18 @@ func Unreachable(ctx context.Context, hook *config.Webhook, lookup func(ctx cont
 	if err != nil {
 		return errors.New("the URL cannot be read")
 	}
-	host := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
+	host, err := hostToDial(u)
+	if err != nil {
+		return err
+	}
 	if a, err := netip.ParseAddr(host); err == nil {
 		return publicAddr(a)
 	}
 	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
 		return ErrPrivateAddress
+	}
+	if endsInNumber(host) {
+		return ErrNumericHost
 	}
 	if lookup == nil {
 		return nil
@@ -101,11 +114,47 @@ func Unreachable(ctx context.Context, hook *config.Webhook, lookup func(ctx cont
 	return ErrPrivateAddress
 }
 
-// unwrapURL drops the URL from an error of net/http: its query may be a secret.
-func unwrapURL(err error) error {
+// hostToDial returns the host that net/http calls: characters outside ASCII are mapped,
+// which makes 127.0.0.1 of one in full-width digits.
+func hostToDial(u *url.URL) (string, error) {
+	host := u.Hostname()
+	if strings.IndexFunc(host, func(r rune) bool { return r > unicode.MaxASCII }) >= 0 {
+		mapped, err := idna.Lookup.ToASCII(host)
+		if err != nil {
+			return "", errors.New("the host name cannot be read")
+		}
+		host = mapped
+	}
+	return strings.ToLower(strings.TrimRight(host, ".")), nil
+}
+
+// endsInNumber reports whether the last label of a host is a number, which no name's
+// is: the rule by which browsers take a host for an IPv4 address.
+func endsInNumber(host string) bool {
+	last := host[strings.LastIndexByte(host, '.')+1:]
+	if hex, ok := strings.CutPrefix(last, "0x"); ok {
+		return strings.Trim(hex, "0123456789abcdef") == ""
+	}
+	return last != "" && strings.Trim(last, "0123456789") == ""
+}
+
+// failureOf returns why no answer came, as those who manage the endpoint read it: an
+// error of net/http without the URL, whose query may be a secret, and without the
+// address of the resolver, which is of this service's network.
+func failureOf(err error) string {
+	var name *net.DNSError
+	if errors.As(err, &name) {
+		switch {
+		case name.IsNotFound:
+			return "look up " + name.Name + ": no such host"
+		case name.IsTimeout:
+			return "look up " + name.Name + ": timeout"
+		}
+		return "look up " + name.Name + ": failed"
+	}
 	var u *url.Error
 	if errors.As(err, &u) {
-		return u.Err
+		err = u.Err
 	}
-	return err
+	return err.Error()
 }

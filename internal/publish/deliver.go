@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"time"
 
@@ -24,7 +25,9 @@ type Params struct {
 	// AllowPrivate lets events of all projects go to loopback and private
 	// addresses: on a laptop, where the product runs beside us.
 	AllowPrivate bool
-	Now          func() time.Time
+	// Resolver resolves the names of webhooks; nil is that of the machine.
+	Resolver *net.Resolver
+	Now      func() time.Time
 }
 
 // Courier delivers events.
@@ -37,7 +40,7 @@ type Courier struct {
 
 // NewCourier makes a Courier.
 func NewCourier(p Params) *Courier {
-	return &Courier{p: p, log: NewLog(p.DB, p.Box), http: newClient(false), private: newClient(true)}
+	return &Courier{p: p, log: NewLog(p.DB, p.Box), http: newClient(false, p.Resolver), private: newClient(true, p.Resolver)}
 }
 
 // DeleteOld deletes public events that are older than Retention.

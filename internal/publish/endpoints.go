@@ -356,6 +356,8 @@ func (s *Endpoints) refuseURL(ctx context.Context, p access.Principal, raw strin
 	switch {
 	case errors.Is(err, ErrPrivateAddress):
 		return invite.CodeWebhookURLNotAllowed, "leads to an address that is not public (loopback, private, link-local or another special range). Set the project's webhook.allow_private (CONNECTLINK_WEBHOOK_ALLOW_PRIVATE) to true to allow it"
+	case errors.Is(err, ErrNumericHost):
+		return invite.CodeWebhookURLNotAllowed, "has a host that ends in a number and is no IPv4 address. Write the address as four decimal numbers without leading zeros, as in 93.184.216.34"
 	case errors.Is(err, ErrNoAddress):
 		return invite.CodeWebhookURLNotAllowed, "has a host name without an address in DNS. Check the spelling, or create the endpoint once the name exists"
 	case err != nil:

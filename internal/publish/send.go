@@ -57,7 +57,7 @@ func (c *Courier) send(ctx context.Context, p parcel) answer {
 	begun := time.Now()
 	resp, err := to.Do(req)
 	if err != nil {
-		got.took, got.failure = time.Since(begun), unwrapURL(err).Error()
+		got.took, got.failure = time.Since(begun), failureOf(err)
 		return got
 	}
 	defer func() { _ = resp.Body.Close() }()
