@@ -148,7 +148,7 @@ func TestListsAreTablesOnATerminalAndJSONElsewhere(t *testing.T) {
 	runCommand(t, api, "invites", "list", "--json", "--table").want(t, 2, "--json")
 }
 
-func TestRevokeAsksForConfirmationWithALiveKey(t *testing.T) {
+func TestActsAskForConfirmationWithALiveKey(t *testing.T) {
 	t.Parallel()
 	s, api := startScripted(t, func(w http.ResponseWriter, _ int) { _, _ = fmt.Fprint(w, `{"id":"inv_1","status":"revoked"}`) })
 	live := api.with(vars{"CONNECTLINK_API_KEY": "cl_live_key"})
@@ -158,6 +158,11 @@ func TestRevokeAsksForConfirmationWithALiveKey(t *testing.T) {
 	}
 	runCommand(t, live, "invites", "revoke", "inv_1", "--yes").want(t, 0)
 	runCommand(t, api, "invites", "revoke", "inv_1").want(t, 0)
+	asked := len(s.paths)
+	runCommand(t, live, "trigger", "invite.connected", "--endpoint=whe_1").want(t, 2, "--yes")
+	if len(s.paths) != asked {
+		t.Errorf("asked %v", s.paths)
+	}
 	if !slices.Equal(s.paths, []string{"POST /v1/invites/inv_1/revoke", "POST /v1/invites/inv_1/revoke"}) {
 		t.Errorf("asked %v", s.paths)
 	}

@@ -125,7 +125,7 @@ func TestAKilledImportCanBeRunAgain(t *testing.T) {
 		<-r.Context().Done()
 	}))
 	t.Cleanup(front.Close)
-	const rows = 120
+	const rows = 103
 	lines := make([]string, rows)
 	for i := range lines {
 		lines[i] = fmt.Sprintf("user-%d,Pat", i)
@@ -146,7 +146,7 @@ func TestAKilledImportCanBeRunAgain(t *testing.T) {
 	}
 	results := filepath.Join(t.TempDir(), "results")
 	report := parse(t, mustRun(t, api, append(args, "--results", results)...))
-	if report["created"] != 21.0 || report["replayed"] != 100.0 || len(places(report, "failed")) != 0 {
+	if report["created"] != 4.0 || report["replayed"] != 100.0 || len(places(report, "failed")) != 0 {
 		t.Errorf("the second run: %v", report)
 	}
 	count := countByUser(t, api)
@@ -161,7 +161,11 @@ func TestAKilledImportCanBeRunAgain(t *testing.T) {
 	if raw, err := os.ReadFile(results); err != nil || bytes.Count(raw, []byte(`"invite_id":"inv_`)) != rows+1 {
 		t.Errorf("the results: %v\n%s", err, last(string(raw)))
 	}
-	runCommand(t, api, append(args, "--import-id=next")...).want(t, 0, `"created": 121`)
+	if err := os.WriteFile(file, []byte("name,external_user_id\nSam,user-new\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	runCommand(t, api, args...).want(t, 0, `"replayed": 1`)
+	runCommand(t, api, append(args, "--import-id=next")...).want(t, 0, `"created": 1`)
 }
 
 func swapCells(lines []string) string {

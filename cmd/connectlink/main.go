@@ -42,9 +42,11 @@ type commands struct {
 
 	Invites invitesCommand `cmd:"" group:"Invite" help:"Create, find, resend and revoke invites through the API."`
 
+	Apps         appsCommand         `cmd:"" group:"Invite" help:"Search the apps that people can connect."`
 	Messages     messagesCommand     `cmd:"" group:"Invite" help:"Read the messages of test mode through the API."`
 	Events       eventsCommand       `cmd:"" group:"Invite" help:"List events, and send them to webhook endpoints again."`
 	Listen       listenCommand       `cmd:"" group:"Invite" help:"Forward events to a server on this machine, signed as webhooks; no public URL is needed."`
+	Trigger      triggerCommand      `cmd:"" group:"Invite" help:"Post an invented event to webhook endpoints and show their answers."`
 	Webhooks     webhooksCommand     `cmd:"" group:"Invite" help:"List, create and test webhook endpoints, and send what they missed."`
 	Suppressions suppressionsCommand `cmd:"" group:"Invite" help:"List, add and remove suppressions through the API."`
 	Privacy      privacyCommand      `cmd:"" group:"Invite" help:"Export or erase a person's data through the API."`

@@ -8,7 +8,11 @@ import (
 
 func TestWebhooksAndEvents(t *testing.T) {
 	t.Parallel()
-	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }))
+	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/taken" {
+			w.WriteHeader(http.StatusTeapot)
+		}
+	}))
 	t.Cleanup(receiver.Close)
 	v := deployment(t, "").with(vars{"CONNECTLINK_PUBLIC_URL": "http://127.0.0.1:1", "CONNECTLINK_WEBHOOK_ALLOW_PRIVATE": "true"})
 	s := startServe(t, v)
@@ -28,6 +32,15 @@ func TestWebhooksAndEvents(t *testing.T) {
 	if tried := do("webhooks", "test", id, "--type=invite.expired"); tried["http_status"] != 418.0 || tried["delivered"] != false {
 		t.Errorf("test: %v", tried)
 	}
+	// The endpoint answers 418, the other one takes events of another type only.
+	other := do("webhooks", "create", receiver.URL+"/taken", "--types=invite.revoked").text("id")
+	triggered := runCommand(t, api, "trigger", "invite.expired", "--table")
+	triggered.want(t, 1, id, "418", "1 of 1 endpoints did not take the event")
+	triggered.hides(t, other)
+	runCommand(t, api, "trigger", "invite.revoked").want(t, 0, other, `"http_status": 200`)
+	runCommand(t, api, "trigger", "invite.revoked", "--endpoint", id).want(t, 1, id, `"http_status": 418`)
+	runCommand(t, api, "trigger", "invite.lost").want(t, 4, "no enabled webhook endpoint")
+	runCommand(t, api, "trigger", "invite.lost", "--endpoint", id).want(t, 2, "/type")
 	if disabled := do("webhooks", "disable", id); disabled.text("status") != "disabled" {
 		t.Errorf("disable: %v", disabled)
 	}
