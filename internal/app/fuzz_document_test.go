@@ -402,7 +402,7 @@ func (f *fuzzer) subjects(o operation) map[string]string {
 		f.until(made.text("id"), "delivered", func(inv object) bool { return inv.text("delivery.status") == "delivered" })
 	}
 	id := made.text("id")
-	ids := map[string]string{"/docs/errors/{code}": "internal"}
+	ids := map[string]string{"/docs/errors/{code}": "internal", "/docs/guides/{guide}": "quickstart"}
 	switch {
 	case strings.HasPrefix(o.path, "/v1/deliveries/"):
 		ids[o.path] = made.text("delivery.id")
