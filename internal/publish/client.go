@@ -152,6 +152,9 @@ func failureOf(err error) string {
 		}
 		return "look up " + name.Name + ": failed"
 	}
+	if errors.Is(err, ErrPrivateAddress) {
+		return ErrPrivateAddress.Error() // which one would tell of the network that the service is in
+	}
 	var u *url.Error
 	if errors.As(err, &u) {
 		err = u.Err
