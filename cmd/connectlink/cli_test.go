@@ -19,11 +19,20 @@ import (
 
 // scripted is a service that answers as it is told, and keeps what it was asked.
 type scripted struct {
-	mu     sync.Mutex
-	bodies []string
-	keys   []string
-	paths  []string
 	answer func(w http.ResponseWriter, n int)
+
+	mu  sync.Mutex
+	all asked
+}
+
+// asked is what a service was asked, in the order of the requests.
+type asked struct{ bodies, keys, paths []string }
+
+// asked returns what the service was asked so far.
+func (s *scripted) asked() asked {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return asked{slices.Clone(s.all.bodies), slices.Clone(s.all.keys), slices.Clone(s.all.paths)}
 }
 
 func startScripted(t *testing.T, answer func(w http.ResponseWriter, n int)) (*scripted, vars) {
@@ -38,10 +47,10 @@ func (s *scripted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	body, _ := io.ReadAll(r.Body)
-	s.bodies, s.keys = append(s.bodies, string(body)), append(s.keys, r.Header.Get("Idempotency-Key"))
-	s.paths = append(s.paths, r.Method+" "+r.URL.Path)
+	s.all.bodies, s.all.keys = append(s.all.bodies, string(body)), append(s.all.keys, r.Header.Get("Idempotency-Key"))
+	s.all.paths = append(s.all.paths, r.Method+" "+r.URL.Path)
 	w.Header().Set("Content-Type", "application/json")
-	s.answer(w, len(s.bodies))
+	s.answer(w, len(s.all.bodies))
 }
 
 // TestInvitesCreateHasAFlagForEachFieldOfTheAPI: half of the fields could not be set.
@@ -53,7 +62,7 @@ func TestInvitesCreateHasAFlagForEachFieldOfTheAPI(t *testing.T) {
 		"--reason=we can post", "--note=Hello", "--initiated-by=user", "--return-url=acme://x", "--metadata=ticket=47;11", "--metadata=a=b=c", "--link-type=invite",
 		"--expires-in=60", "--valid-for=600", "--send-at=2026-11-29T09:00:00Z", "--verify=code", "--fallback=sms", "--fallback-after=not_visited",
 		"--fallback-delay=0", "--reminders=0", "--if-active=return", "--if-connected=new", "--idempotency-key=once")
-	sent := parse(t, s.bodies[0])
+	sent := parse(t, s.asked().bodies[0])
 	setsEveryField(t, sent)
 	if m, _ := sent["metadata"].(map[string]any); m["ticket"] != "47;11" || m["a"] != "b=c" {
 		t.Errorf("metadata %v", sent["metadata"])
@@ -120,8 +129,8 @@ func TestARetryableProblemIsAskedAboutOnceMore(t *testing.T) {
 			t.Parallel()
 			s, api := startScripted(t, c.answer)
 			runCommand(t, api, "invites", "create", "--user=u", "--app=slack").want(t, c.code)
-			if len(s.keys) != c.n || s.keys[0] == "" || s.keys[0] != s.keys[c.n-1] || s.bodies[0] != s.bodies[c.n-1] {
-				t.Errorf("asked %d times, keys %q", len(s.keys), s.keys)
+			if len(s.asked().keys) != c.n || s.asked().keys[0] == "" || s.asked().keys[0] != s.asked().keys[c.n-1] || s.asked().bodies[0] != s.asked().bodies[c.n-1] {
+				t.Errorf("asked %d times, keys %q", len(s.asked().keys), s.asked().keys)
 			}
 		})
 	}
@@ -153,18 +162,18 @@ func TestActsAskForConfirmationWithALiveKey(t *testing.T) {
 	s, api := startScripted(t, func(w http.ResponseWriter, _ int) { _, _ = fmt.Fprint(w, `{"id":"inv_1","status":"revoked"}`) })
 	live := api.with(vars{"CONNECTLINK_API_KEY": "cl_live_key"})
 	runCommand(t, live, "invites", "revoke", "inv_1").want(t, 2, "--yes")
-	if len(s.paths) != 0 {
-		t.Errorf("asked %v", s.paths)
+	if len(s.asked().paths) != 0 {
+		t.Errorf("asked %v", s.asked().paths)
 	}
 	runCommand(t, live, "invites", "revoke", "inv_1", "--yes").want(t, 0)
 	runCommand(t, api, "invites", "revoke", "inv_1").want(t, 0)
-	asked := len(s.paths)
+	before := len(s.asked().paths)
 	runCommand(t, live, "trigger", "invite.connected", "--endpoint=whe_1").want(t, 2, "--yes")
-	if len(s.paths) != asked {
-		t.Errorf("asked %v", s.paths)
+	if len(s.asked().paths) != before {
+		t.Errorf("asked %v", s.asked().paths)
 	}
-	if !slices.Equal(s.paths, []string{"POST /v1/invites/inv_1/revoke", "POST /v1/invites/inv_1/revoke"}) {
-		t.Errorf("asked %v", s.paths)
+	if !slices.Equal(s.asked().paths, []string{"POST /v1/invites/inv_1/revoke", "POST /v1/invites/inv_1/revoke"}) {
+		t.Errorf("asked %v", s.asked().paths)
 	}
 }
 

@@ -199,11 +199,11 @@ func TestImportWaitsAndReportsRowsThatFail(t *testing.T) {
 	file := writeCSV(t, "external_user_id,app,channel\nu1,slack,link\nu2,slack,link\nu3,slack,link\n")
 	r := runCommand(t, api, "invites", "import", file, "--yes", "--table")
 	r.want(t, 1, "line 3: 422 recipient_suppressed: Suppressed.", "3 rows, 0 faults: 1 created, 0 created before, 1 existing, 1 failed", "1 of 3 rows failed", "429 rate_limited; trying again in 1 s")
-	if len(s.bodies) != 6 || s.bodies[3] != s.bodies[4] {
-		t.Fatalf("asked %v", s.paths)
+	if len(s.asked().bodies) != 6 || s.asked().bodies[3] != s.asked().bodies[4] {
+		t.Fatalf("asked %v", s.asked().paths)
 	}
-	if again := parse(t, s.bodies[5]); strings.Count(s.bodies[5], "idempotency_key") != 1 || !strings.Contains(s.bodies[3], firstKey(t, again)) {
-		t.Errorf("sent again: %s", s.bodies[5])
+	if again := parse(t, s.asked().bodies[5]); strings.Count(s.asked().bodies[5], "idempotency_key") != 1 || !strings.Contains(s.asked().bodies[3], firstKey(t, again)) {
+		t.Errorf("sent again: %s", s.asked().bodies[5])
 	}
 }
 
@@ -227,7 +227,7 @@ func TestImportHasAColumnForEachFieldOfTheAPI(t *testing.T) {
 		"u,slack,oa_1,email,a@b.example,+12025550100,Pat,de,Europe/Berlin,form,2026-11-29T09:00:00Z,Sam,we can post,Hello,user,acme://x,sms,not_visited,0,0,"+
 		"invite,60,600,2026-11-29T09:00:00Z,code,return,new,47;11,x\n")
 	mustRun(t, api, "invites", "import", file)
-	sent := parse(t, s.bodies[0])
+	sent := parse(t, s.asked().bodies[0])
 	setsEveryField(t, sent)
 	if m, _ := sent["metadata"].(map[string]any); m["ticket"] != "47;11" || m["a/b"] != "x" {
 		t.Errorf("metadata %v", sent["metadata"])
@@ -262,7 +262,7 @@ func TestImportRefusesFilesThatItCannotRead(t *testing.T) {
 		})
 	}
 	runCommand(t, api, "invites", "import", filepath.Join(t.TempDir(), "none.csv")).want(t, 2, "none.csv")
-	if len(s.paths) != 0 {
-		t.Errorf("asked %v", s.paths)
+	if len(s.asked().paths) != 0 {
+		t.Errorf("asked %v", s.asked().paths)
 	}
 }

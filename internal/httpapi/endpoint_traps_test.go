@@ -81,7 +81,7 @@ func nameTraps() (out []trap) {
 	return out
 }
 
-// unreadableTraps are refused whatever a project allows.
+// unreadableTraps are refused also where a project allows private addresses.
 func unreadableTraps() []string {
 	return []string{
 		"https://acme.example@127.0.0.1:HERE/", "https://acme.example:443@127.0.0.1:HERE/", "https://127.0.0.1:HERE#@acme.example/",

@@ -50,7 +50,7 @@ func configuredTypes() []invite.PublicType {
 // Enqueue stores the public events of applied batches in the log, in the transaction
 // that caused them, and a job for each that a webhook receives. An event is stored
 // with the invite as it is in this transaction, as the bytes that every delivery and
-// every read return. It costs three round trips, whatever the number of events.
+// every read return. It costs three round trips for any number of events.
 func (o *Outbox) Enqueue(ctx context.Context, tx pgx.Tx, applied ...ledger.Applied) error {
 	var ids []invite.ID
 	for _, a := range applied {

@@ -277,7 +277,7 @@ func TestEventsAreKeptForThirtyDays(t *testing.T) {
 }
 
 // TestTheHighestSequenceIsTheLastWord: a consumer that keeps the event with the highest
-// sequence of each invite ends right, in whatever order and however often events come.
+// sequence of each invite ends right, in any order of events and with any number of copies.
 func TestTheHighestSequenceIsTheLastWord(t *testing.T) {
 	t.Parallel()
 	k := newLogKit(t)

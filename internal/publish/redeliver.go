@@ -125,7 +125,7 @@ func (s *Endpoints) Recover(ctx context.Context, p access.Principal, id invite.E
 	}
 }
 
-// Redeliver queues one event again: for one endpoint, whatever types it receives, or
+// Redeliver queues an event again, whether or not it was taken: for one endpoint, or
 // for each enabled one that receives the type. It returns the endpoints. Errors, as
 // *invite.Error: event_not_found, endpoint_not_found.
 func (s *Endpoints) Redeliver(ctx context.Context, p access.Principal, event invite.EventID, to invite.EndpointID) ([]invite.EndpointID, error) {
