@@ -21,6 +21,7 @@ import (
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/publish"
 	"github.com/connectlink/connectlink/internal/secret"
+	"github.com/connectlink/connectlink/internal/store/endpoint"
 	"github.com/connectlink/connectlink/internal/store/find"
 	"github.com/connectlink/connectlink/internal/track/tracktest"
 	"github.com/connectlink/connectlink/internal/waittest"
@@ -279,9 +280,29 @@ func TestAnEndpointThatIsGoneOrFailsForDaysIsDisabled(t *testing.T) {
 	if n := k.Count(`SELECT count(*) FROM webhook_deliveries WHERE endpoint_id = $1 AND next_at BETWEEN now() + interval '50 min' AND now() + interval '70 min'`, f.ID); n != 1 || disabled(f) != "" {
 		t.Errorf("Retry-After is not heeded, or one failure disables: %q", disabled(f))
 	}
+	// What doctor names: endpoints that fail and are not disabled yet.
+	failingFor := func(d time.Duration) (ids []invite.EndpointID) {
+		list, err := endpoint.ListFailing(t.Context(), k.Pool, time.Now().Add(-d), 20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, one := range list {
+			ids = append(ids, one.ID)
+		}
+		return ids
+	}
+	if ids := failingFor(time.Hour); len(ids) != 0 {
+		t.Errorf("%v have been failing for an hour", ids)
+	}
 	k.Exec(`UPDATE webhook_endpoints SET failing_since = now() - interval '121 hours' WHERE id = $1`, f.ID)
+	if ids := failingFor(time.Hour); !slices.Equal(ids, []invite.EndpointID{f.ID}) {
+		t.Errorf("%v have been failing for an hour, want %s", ids, f.ID)
+	}
 	k.due(f)
 	waittest.Until(t, "five days disable", func() bool { return disabled(f) == "failing" })
+	if ids := failingFor(time.Hour); len(ids) != 0 {
+		t.Errorf("%v are listed as failing although they are disabled", ids)
+	}
 	waittest.Until(t, "the live endpoint is told of both", func() bool { return live.count(`"type":"webhook_endpoint.disabled"`) == 2 })
 	if live.count(g.ID.String()) != 1 || live.count(f.ID.String()) != 1 {
 		t.Errorf("told of %q", live.got())
