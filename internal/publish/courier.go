@@ -239,15 +239,10 @@ func (r *Runner) count(ctx context.Context, d endpoint.Due, content endpointCont
 
 // disabledBody is the event of an endpoint that was disabled by its failures.
 type disabledBody struct {
-	ID        invite.EventID    `json:"id"`
-	Object    string            `json:"object"`
-	Type      invite.PublicType `json:"type"`
-	CreatedAt time.Time         `json:"created_at"`
-	Livemode  bool              `json:"livemode"`
-	Project   string            `json:"project"`
-	Sequence  int               `json:"sequence"`
-	InviteID  *invite.ID        `json:"invite_id"`
-	Data      struct {
+	envelope
+
+	InviteID *invite.ID `json:"invite_id"`
+	Data     struct {
 		Endpoint disabledEndpoint `json:"webhook_endpoint"`
 	} `json:"data"`
 }
@@ -284,7 +279,7 @@ func (r *Runner) tellDisabled(ctx context.Context, tx pgx.Tx, d endpoint.Due, co
 }
 
 func encodeDisabled(id invite.EventID, place invite.Place, e disabledEndpoint, now time.Time) ([]byte, error) {
-	b := disabledBody{ID: id, Object: "event", Type: invite.EndpointDisabled, CreatedAt: now.UTC(), Livemode: place.Live, Project: place.Project}
+	b := disabledBody{envelope: newEnvelope(id, invite.EndpointDisabled, now, place)}
 	b.Data.Endpoint = e
 	raw, err := json.Marshal(b)
 	if err != nil {

@@ -24,8 +24,8 @@ const deletedAtOnce = 1000
 // ErrNoEvent: the log has no such event of this project and mode.
 var ErrNoEvent = errors.New("no such event")
 
-// body is what a product receives and reads.
-type body struct {
+// envelope is what all events begin with.
+type envelope struct {
 	ID        invite.EventID    `json:"id"`
 	Object    string            `json:"object"`
 	Type      invite.PublicType `json:"type"`
@@ -33,8 +33,19 @@ type body struct {
 	Livemode  bool              `json:"livemode"`
 	Project   string            `json:"project"`
 	Sequence  int               `json:"sequence"`
-	InviteID  invite.ID         `json:"invite_id"`
-	Data      data              `json:"data"`
+}
+
+// newEnvelope is the envelope of an event without a sequence.
+func newEnvelope(id invite.EventID, kind invite.PublicType, at time.Time, place invite.Place) envelope {
+	return envelope{ID: id, Object: "event", Type: kind, CreatedAt: at.UTC(), Livemode: place.Live, Project: place.Project}
+}
+
+// body is what a product receives and reads of an event about an invite.
+type body struct {
+	envelope
+
+	InviteID invite.ID `json:"invite_id"`
+	Data     data      `json:"data"`
 }
 
 type data struct {
@@ -52,10 +63,9 @@ func encode(box *seal.Box, id invite.EventID, a ledger.Announcement, at time.Tim
 }
 
 func encodeBody(id invite.EventID, a ledger.Announcement, at time.Time, place invite.Place, shown resource.Invite) ([]byte, error) {
-	raw, err := json.Marshal(body{
-		ID: id, Object: "event", Type: a.Type, CreatedAt: at.UTC(), Livemode: place.Live, Project: place.Project,
-		Sequence: a.Sequence, InviteID: shown.ID, Data: data{shown},
-	})
+	b := body{envelope: newEnvelope(id, a.Type, at, place), InviteID: shown.ID, Data: data{shown}}
+	b.Sequence = a.Sequence
+	raw, err := json.Marshal(b)
 	if err != nil {
 		return nil, fmt.Errorf("encode event %s: %w", id, err)
 	}
