@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -33,8 +32,8 @@ func (c *appsSearchCommand) Run(e *env) error {
 		Data       []json.RawMessage `json:"data"`
 		Suggestion string            `json:"suggestion"`
 	}
-	if err := json.Unmarshal(raw, &list); err != nil {
-		return fmt.Errorf("what answers at %s is not this service: it sent no JSON", c.base(e))
+	if err := decodeAnswer(c.base(e), raw, &list); err != nil {
+		return err
 	}
 	if len(list.Data) == 0 && list.Suggestion != "" {
 		e.say("No app matches; did you mean %s?", printable(list.Suggestion))

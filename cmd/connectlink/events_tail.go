@@ -126,8 +126,8 @@ func readEvents(e *env, r remote, query url.Values) (eventPage, error) {
 		return eventPage{}, err
 	}
 	var page eventPage
-	if err := json.Unmarshal(raw, &page); err != nil {
-		return eventPage{}, fmt.Errorf("what answers at %s is not this service: it sent no JSON", r.base(e))
+	if err := decodeAnswer(r.base(e), raw, &page); err != nil {
+		return eventPage{}, err
 	}
 	return page, nil
 }

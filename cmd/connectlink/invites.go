@@ -148,14 +148,8 @@ type invitesRevokeCommand struct {
 
 // Run revokes an invite.
 func (c *invitesRevokeCommand) Run(e *env) error {
-	key, err := c.key(e)
-	if err != nil {
+	if err := c.confirmLive(e, c.Yes, "Revoke "+printable(c.ID)+"? Its links stop working for good."); err != nil {
 		return err
-	}
-	if strings.HasPrefix(key.Reveal(), "cl_live_") && !c.Yes {
-		if err := askConfirmation(e, "Revoke "+printable(c.ID)+"? Its links stop working for good."); err != nil {
-			return err
-		}
 	}
 	body := fields{}
 	body.put("reason", c.Reason)

@@ -36,8 +36,8 @@ func (c *invitesWatchCommand) Run(e *env) error {
 			return err
 		}
 		var w watched
-		if err := json.Unmarshal(raw, &w); err != nil {
-			return fmt.Errorf("what answers at %s is not this service: it sent no JSON", c.base(e))
+		if err := decodeAnswer(c.base(e), raw, &w); err != nil {
+			return err
 		}
 		for _, event := range w.Events[min(printed, len(w.Events)):] {
 			if err := c.printEvent(e, event); err != nil {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,15 +8,14 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"strconv"
 	"strings"
 	"time"
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/publish"
 	"github.com/connectlink/connectlink/internal/secret"
-	"github.com/connectlink/connectlink/internal/wire"
 )
 
 type listenCommand struct {
@@ -39,7 +37,7 @@ const receiverTimeout = 15 * time.Second
 // forwarder posts events to a product's server.
 type forwarder struct {
 	url    *url.URL
-	hook   *standardwebhooks.Webhook
+	secret secret.Text
 	client *http.Client
 }
 
@@ -53,11 +51,10 @@ func (c *listenCommand) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	hook, err := standardwebhooks.NewWebhook(key.Reveal())
-	if err != nil {
+	if _, err := standardwebhooks.NewWebhook(key.Reveal()); err != nil {
 		return usageError("--secret-file: must hold whsec_ and base64")
 	}
-	f := forwarder{to, hook, &http.Client{
+	f := forwarder{to, key, &http.Client{
 		Timeout:       receiverTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
@@ -133,18 +130,9 @@ func (f forwarder) post(e *env, raw json.RawMessage, now time.Time) (*http.Respo
 	if err := json.Unmarshal(raw, &event); err != nil || event.ID == "" {
 		return nil, errors.New("the event has no id")
 	}
-	signature, err := f.hook.Sign(event.ID, now, raw)
+	req, err := publish.NewRequest(e.ctx, f.url.String(), []string{f.secret.Reveal()}, event.ID, raw, now)
 	if err != nil {
-		return nil, errors.New("the event cannot be signed")
+		return nil, err
 	}
-	req, err := http.NewRequestWithContext(e.ctx, http.MethodPost, f.url.String(), bytes.NewReader(raw))
-	if err != nil {
-		return nil, errors.New("the address cannot be called")
-	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("User-Agent", wire.UserAgent())
-	req.Header.Set(standardwebhooks.HeaderWebhookID, event.ID)
-	req.Header.Set(standardwebhooks.HeaderWebhookTimestamp, strconv.FormatInt(now.Unix(), 10))
-	req.Header.Set(standardwebhooks.HeaderWebhookSignature, signature)
 	return f.client.Do(req)
 }

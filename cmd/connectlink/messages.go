@@ -61,8 +61,8 @@ func (c *messagesOpenCommand) Run(e *env) error {
 		return printPretty(e, c.base(e), raw)
 	}
 	var m testMessage
-	if err := json.Unmarshal(raw, &m); err != nil {
-		return fmt.Errorf("what answers at %s is not this service: it sent no JSON", c.base(e))
+	if err := decodeAnswer(c.base(e), raw, &m); err != nil {
+		return err
 	}
 	if m.Subject != "" {
 		m.Subject = "Subject: " + m.Subject + "\n"
@@ -80,8 +80,8 @@ func (c *messagesOpenCommand) read(e *env) ([]byte, error) {
 		return nil, err
 	}
 	var list struct{ Data []json.RawMessage }
-	if err := json.Unmarshal(raw, &list); err != nil {
-		return nil, fmt.Errorf("what answers at %s is not this service: it sent no JSON", c.base(e))
+	if err := decodeAnswer(c.base(e), raw, &list); err != nil {
+		return nil, err
 	}
 	if len(list.Data) == 0 {
 		return nil, &exitError{exitNotFound, errors.New("no message was sent in test mode")}

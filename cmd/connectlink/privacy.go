@@ -70,14 +70,8 @@ type privacyEraseCommand struct {
 
 // Run erases a person.
 func (c *privacyEraseCommand) Run(e *env) error {
-	key, err := c.key(e)
-	if err != nil {
+	if err := c.confirmLive(e, c.Yes, "Erase everything that is held about "+c.User+", for good?"); err != nil {
 		return err
-	}
-	if strings.HasPrefix(key.Reveal(), "cl_live_") && !c.Yes {
-		if err := askConfirmation(e, "Erase everything that is held about "+c.User+", for good?"); err != nil {
-			return err
-		}
 	}
 	body := fields{"external_user_id": c.User}
 	body.put("reason", c.Reason)

@@ -84,11 +84,34 @@ func pauseFor(e *env, d time.Duration) error {
 	}
 }
 
+// notThisService is the error of an answer that is not JSON.
+func notThisService(base string) error {
+	return fmt.Errorf("what answers at %s is not this service: it sent no JSON", base)
+}
+
+// decodeAnswer reads an answer of the service at base.
+func decodeAnswer(base string, raw []byte, into any) error {
+	if json.Unmarshal(raw, into) != nil {
+		return notThisService(base)
+	}
+	return nil
+}
+
+// confirmLive asks before an act with a live key that cannot be undone; yes is the
+// answer that was given beforehand.
+func (r remote) confirmLive(e *env, yes bool, question string) error {
+	key, err := r.key(e)
+	if err != nil || yes || !strings.HasPrefix(key.Reveal(), "cl_live_") {
+		return err
+	}
+	return askConfirmation(e, question)
+}
+
 // printPretty prints an answer, indented.
 func printPretty(e *env, base string, raw []byte) error {
 	var out bytes.Buffer
 	if err := json.Indent(&out, bytes.TrimSpace(raw), "", "  "); err != nil {
-		return fmt.Errorf("what answers at %s is not this service: it sent no JSON", base)
+		return notThisService(base)
 	}
 	out.WriteByte('\n')
 	_, err := out.WriteTo(e.stdout)

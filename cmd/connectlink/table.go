@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"strings"
@@ -40,8 +39,8 @@ func (f format) print(e *env, base string, raw []byte, columns []column) error {
 		return printPretty(e, base, raw)
 	}
 	var one map[string]any
-	if err := json.Unmarshal(raw, &one); err != nil {
-		return fmt.Errorf("what answers at %s is not this service: it sent no JSON", base)
+	if err := decodeAnswer(base, raw, &one); err != nil {
+		return err
 	}
 	rows := []any{one}
 	if list, ok := one["data"].([]any); ok {

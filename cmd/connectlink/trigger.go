@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 )
 
 type triggerCommand struct {
@@ -36,18 +35,12 @@ func triggerColumns() []column {
 
 // Run posts an invented event to endpoints. It fails if one of them did not take it.
 func (c *triggerCommand) Run(e *env) error {
-	key, err := c.key(e)
-	if err != nil {
-		return err
-	}
 	ids, err := c.endpoints(e)
 	if err != nil {
 		return err
 	}
-	if strings.HasPrefix(key.Reveal(), "cl_live_") && !c.Yes {
-		if err := askConfirmation(e, fmt.Sprintf("Post an invented event to %d live endpoints?", len(ids))); err != nil {
-			return err
-		}
+	if err := c.confirmLive(e, c.Yes, fmt.Sprintf("Post an invented event to %d live endpoints?", len(ids))); err != nil {
+		return err
 	}
 	var attempts []json.RawMessage
 	failed := 0
@@ -57,8 +50,8 @@ func (c *triggerCommand) Run(e *env) error {
 			return err
 		}
 		var attempt triggerAttempt
-		if err := json.Unmarshal(raw, &attempt); err != nil {
-			return fmt.Errorf("what answers at %s is not this service: it sent no JSON", c.base(e))
+		if err := decodeAnswer(c.base(e), raw, &attempt); err != nil {
+			return err
 		}
 		if !attempt.Delivered {
 			failed++
@@ -95,8 +88,8 @@ func (c *triggerCommand) endpoints(e *env) ([]string, error) {
 			Status    string   `json:"status"`
 		} `json:"data"`
 	}
-	if err := json.Unmarshal(raw, &list); err != nil {
-		return nil, fmt.Errorf("what answers at %s is not this service: it sent no JSON", c.base(e))
+	if err := decodeAnswer(c.base(e), raw, &list); err != nil {
+		return nil, err
 	}
 	var ids []string
 	for _, endpoint := range list.Data {

@@ -45,7 +45,7 @@ func (a answer) gone() bool { return a.status == http.StatusGone }
 func (c *Courier) send(ctx context.Context, p parcel) answer {
 	now := c.p.Now()
 	got := answer{at: now}
-	req, err := signedRequest(ctx, p, now)
+	req, err := NewRequest(ctx, p.url, p.secrets, p.id.String(), p.body, now)
 	if err != nil {
 		got.failure = err.Error()
 		return got
@@ -71,26 +71,28 @@ func (c *Courier) send(ctx context.Context, p parcel) answer {
 	return got
 }
 
-func signedRequest(ctx context.Context, p parcel, now time.Time) (*http.Request, error) {
-	signatures := make([]string, 0, len(p.secrets))
-	for _, s := range p.secrets {
+// NewRequest is the post of an event to a URL, signed with each secret. Errors name
+// neither URL nor secret.
+func NewRequest(ctx context.Context, url string, secrets []string, id string, body []byte, now time.Time) (*http.Request, error) {
+	signatures := make([]string, 0, len(secrets))
+	for _, s := range secrets {
 		signer, err := standardwebhooks.NewWebhook(s)
 		if err != nil {
 			return nil, fmt.Errorf("the secret of the webhook is not one: want whsec_ and base64")
 		}
-		signature, err := signer.Sign(p.id.String(), now, p.body)
+		signature, err := signer.Sign(id, now, body)
 		if err != nil {
-			return nil, fmt.Errorf("event %s cannot be signed", p.id)
+			return nil, fmt.Errorf("event %s cannot be signed", id)
 		}
 		signatures = append(signatures, signature)
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url, bytes.NewReader(p.body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
 		return nil, fmt.Errorf("the URL of the webhook cannot be called")
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", wire.UserAgent())
-	req.Header.Set(standardwebhooks.HeaderWebhookID, p.id.String())
+	req.Header.Set(standardwebhooks.HeaderWebhookID, id)
 	req.Header.Set(standardwebhooks.HeaderWebhookTimestamp, fmt.Sprint(now.Unix()))
 	req.Header.Set(standardwebhooks.HeaderWebhookSignature, strings.Join(signatures, " "))
 	return req, nil
