@@ -95,21 +95,33 @@ func (c *Client) CreateClientToken(ctx context.Context, id InviteID) (ClientToke
 
 // InviteFilter selects invites; zero fields select all.
 type InviteFilter struct {
-	Status         []InviteStatus `json:"status,omitempty"`
-	Channel        Channel        `json:"channel,omitempty"`
-	App            string         `json:"app,omitempty"`
-	ExternalUserID string         `json:"external_user_id,omitempty"`
+	Status         []InviteStatus   `json:"status,omitempty"`
+	Progress       []Progress       `json:"progress,omitempty"`
+	DeliveryStatus []DeliveryStatus `json:"delivery_status,omitempty"`
+	Channel        Channel          `json:"channel,omitempty"`
+	App            string           `json:"app,omitempty"`
+	ExternalUserID string           `json:"external_user_id,omitempty"`
+	// ExternalUserIDs selects the invites of up to 50 users.
+	ExternalUserIDs []string `json:"external_user_ids,omitempty"`
 	// Recipient is a whole email address, or a phone number with + and country code.
-	Recipient string        `json:"recipient,omitempty"`
-	Created   CreatedFilter `json:"created,omitzero"`
-	Reason    ReasonCode    `json:"reason,omitempty"`
+	Recipient string `json:"recipient,omitempty"`
+	// Inviter is the inviter's whole name.
+	Inviter string `json:"inviter,omitempty"`
+	// Metadata has the pairs that the invite's metadata contains.
+	Metadata Metadata   `json:"metadata,omitempty"`
+	Created  TimeRange  `json:"created,omitzero"`
+	Updated  TimeRange  `json:"updated,omitzero"`
+	Reason   ReasonCode `json:"reason,omitempty"`
 }
 
-// CreatedFilter selects by the time of creation, From included and Before not.
-type CreatedFilter struct {
+// TimeRange selects by a time, From included and Before not.
+type TimeRange struct {
 	From   time.Time `json:"gte,omitzero"`
 	Before time.Time `json:"lt,omitzero"`
 }
+
+// CreatedFilter is the former name of TimeRange.
+type CreatedFilter = TimeRange
 
 // Invites lists invites, newest first, and reads pages as they are needed. Links
 // are null in lists. The filter is sent in a body, because URLs are logged.
@@ -142,4 +154,11 @@ func (c *Client) TestMessages(ctx context.Context, invite InviteID) iter.Seq2[Te
 		err := c.send(ctx, request{method: http.MethodGet, path: "/v1/test_helpers/messages", query: query, idempotent: true}, &out, nil)
 		return out, err
 	})
+}
+
+// AdvanceTestInvite skips a waiting time of hours of an invite in test mode.
+func (c *Client) AdvanceTestInvite(ctx context.Context, id InviteID, body AdvanceInvite) (Invite, error) {
+	var out Invite
+	err := c.send(ctx, request{method: http.MethodPost, path: "/v1/test_helpers/invites/{id}/advance", id: id, body: body}, &out, nil)
+	return out, err
 }

@@ -47,7 +47,7 @@ type request struct {
 }
 
 // send sends a request until it is answered for good, and decodes the response into
-// out. Errors: *Error, *StatusError, and those of the transport and of ctx.
+// out; a nil out is for responses without a body. Errors: *Error, *StatusError, and those of the transport and of ctx.
 func (c *Client) send(ctx context.Context, r request, out any, options []Option) error {
 	for _, o := range options {
 		o(&r)
@@ -175,6 +175,9 @@ func (c *Client) attempt(ctx context.Context, r request, body []byte, out any) e
 	}
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		return readError(resp, raw, time.Now())
+	}
+	if out == nil {
+		return nil
 	}
 	if err := json.Unmarshal(raw, out); err != nil {
 		return fmt.Errorf("connectlink: read the response: %w", err)

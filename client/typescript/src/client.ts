@@ -8,6 +8,14 @@ export type InviteFilter = Omit<NonNullable<operations["listInvites"]["parameter
 export type EventPage = operations["listPublicEvents"]["responses"][200]["content"]["application/json"];
 export type EventFilter = NonNullable<operations["listPublicEvents"]["parameters"]["query"]>;
 export type Resend = operations["resendInvite"] extends { requestBody?: { content: { "application/json": infer B } } } ? B : never;
+export type InviteSearch = Omit<Schemas["SearchInvites"], "cursor" | "limit">;
+export type SuppressionSearch = Omit<Schemas["SearchSuppressions"], "cursor" | "limit">;
+export type BatchInvite = Schemas["BatchInvite"];
+export type BatchResult = Schemas["BatchResult"];
+export type PublicEvent = Schemas["PublicEvent"];
+export type WebhookEndpoint = Schemas["WebhookEndpoint"];
+export type WebhookAttempt = Schemas["WebhookAttempt"];
+export type Suppression = Schemas["Suppression"];
 export type TimelineEvent = operations["listInviteEvents"]["responses"][200]["content"]["application/json"]["data"][number];
 
 export interface ClientOptions {
@@ -34,7 +42,7 @@ const longestPause = 8_000;
 const finalStates: ReadonlySet<Invite["status"]> = new Set(["connected", "expired", "revoked", "failed"]);
 
 interface Call {
-  method: "GET" | "POST" | "DELETE";
+  method: "GET" | "POST" | "PATCH" | "DELETE";
   path: string;
   query?: object;
   body?: unknown;
@@ -111,6 +119,115 @@ export class Client {
     return this.#send({ method: "GET", path: "/v1/events", query: { limit: 100, ...filter }, idempotent: true }, options);
   }
 
+  /** Lists public events, oldest first, page by page, up to the newest. */
+  async *events(filter: EventFilter = {}, options: CallOptions = {}): AsyncGenerator<PublicEvent, void> {
+    yield* this.#items<PublicEvent>("/v1/events", { limit: 100, ...filter }, options, "after");
+  }
+
+  async getEvent(id: string, options: CallOptions = {}): Promise<PublicEvent> {
+    return this.#send({ method: "GET", path: `/v1/events/${idOf(id)}`, idempotent: true }, options);
+  }
+
+  /** Queues an event for one endpoint, or for each enabled one that receives its type. */
+  async redeliverEvent(id: string, body: Schemas["RedeliverEvent"] = {}, options: CallOptions = {}): Promise<Schemas["WebhookRedelivery"]> {
+    return this.#send({ method: "POST", path: `/v1/events/${idOf(id)}/redeliver`, body }, options);
+  }
+
+  /**
+   * Creates up to 100 invites with one request and returns a result for each, in their order.
+   * An item with a fault has a `problem` and stores nothing; the others are stored.
+   */
+  async createInvites(invites: BatchInvite[], options: CallOptions = {}): Promise<BatchResult[]> {
+    const batch = await this.#send<Schemas["Batch"]>({ method: "POST", path: "/v1/invites/batch", body: { invites }, takesKey: true }, options);
+    return batch.results;
+  }
+
+  /** Revokes a user's invites that can still lead to a connection, of one app or of all. */
+  async revokeInvites(body: Schemas["RevokeInvites"], options: CallOptions = {}): Promise<Schemas["Revocation"]> {
+    return this.#send({ method: "POST", path: "/v1/invites/revoke", body, idempotent: true }, options);
+  }
+
+  /** Lists invites like listInvites, with the filters in the body: URLs are logged, so addresses belong here. */
+  searchInvites(filter: InviteSearch = {}, options: CallOptions = {}): AsyncGenerator<Invite, void> {
+    return this.#search<Invite>("/v1/invites/search", filter, options);
+  }
+
+  /** Returns the apps that match, the best match first; the most used ones without `q`. */
+  async searchApps(q?: string, options: CallOptions = {}): Promise<Schemas["AppList"]> {
+    return this.#send({ method: "GET", path: "/v1/apps", query: { q }, idempotent: true }, options);
+  }
+
+  async listWebhookEndpoints(options: CallOptions = {}): Promise<WebhookEndpoint[]> {
+    const list = await this.#send<{ data: WebhookEndpoint[] }>({ method: "GET", path: "/v1/webhook_endpoints", idempotent: true }, options);
+    return list.data;
+  }
+
+  /** Creates an endpoint and returns it with its `secret`, which is not shown again. */
+  async createWebhookEndpoint(body: Schemas["CreateWebhookEndpoint"], options: CallOptions = {}): Promise<WebhookEndpoint> {
+    return this.#send({ method: "POST", path: "/v1/webhook_endpoints", body }, options);
+  }
+
+  async getWebhookEndpoint(id: string, options: CallOptions = {}): Promise<WebhookEndpoint> {
+    return this.#send({ method: "GET", path: `/v1/webhook_endpoints/${idOf(id)}`, idempotent: true }, options);
+  }
+
+  /** Changes the given fields. `disabled: false` enables an endpoint and posts what waits for it. */
+  async updateWebhookEndpoint(id: string, body: Schemas["UpdateWebhookEndpoint"], options: CallOptions = {}): Promise<WebhookEndpoint> {
+    return this.#send({ method: "PATCH", path: `/v1/webhook_endpoints/${idOf(id)}`, body, idempotent: true }, options);
+  }
+
+  async deleteWebhookEndpoint(id: string, options: CallOptions = {}): Promise<void> {
+    await this.#send({ method: "DELETE", path: `/v1/webhook_endpoints/${idOf(id)}`, idempotent: true }, options);
+  }
+
+  /** Returns the endpoint with its new `secret`; the old one signs too for `expire_old_in` seconds, or 24 hours. */
+  async rotateWebhookSecret(id: string, body: Schemas["RotateWebhookSecret"] = {}, options: CallOptions = {}): Promise<WebhookEndpoint> {
+    return this.#send({ method: "POST", path: `/v1/webhook_endpoints/${idOf(id)}/rotate_secret`, body }, options);
+  }
+
+  /** Posts an invented event once and returns what the endpoint answered. */
+  async testWebhookEndpoint(id: string, type: PublicEvent["type"], options: CallOptions = {}): Promise<WebhookAttempt> {
+    return this.#send({ method: "POST", path: `/v1/webhook_endpoints/${idOf(id)}/test`, body: { type } }, options);
+  }
+
+  /** Queues the events since a time that the endpoint did not take, and returns how many. */
+  async recoverWebhookEndpoint(id: string, since: Date, options: CallOptions = {}): Promise<number> {
+    const recovery = await this.#send<{ queued: number }>(
+      { method: "POST", path: `/v1/webhook_endpoints/${idOf(id)}/recover`, body: { since: since.toISOString() } }, options);
+    return recovery.queued;
+  }
+
+  /** Lists the posts of events to an endpoint, newest first. */
+  webhookAttempts(id: string, filter: { event?: string } = {}, options: CallOptions = {}): AsyncGenerator<WebhookAttempt, void> {
+    return this.#items<WebhookAttempt>(`/v1/webhook_endpoints/${idOf(id)}/attempts`, filter, options);
+  }
+
+  /** Lists active suppressions, newest first. */
+  suppressions(filter: SuppressionSearch = {}, options: CallOptions = {}): AsyncGenerator<Suppression, void> {
+    return this.#search<Suppression>("/v1/suppressions/search", filter, options);
+  }
+
+  /** Stops messages to an address. A suppressed address keeps its suppression, which is returned. */
+  async addSuppression(body: Schemas["AddSuppression"], options: CallOptions = {}): Promise<Suppression> {
+    return this.#send({ method: "POST", path: "/v1/suppressions", body, idempotent: true }, options);
+  }
+
+  /** Allows messages to the address again. The reason is for later readers. */
+  async liftSuppression(id: string, reason?: string, options: CallOptions = {}): Promise<Suppression> {
+    const body = reason === undefined ? undefined : { reason };
+    return this.#send({ method: "DELETE", path: `/v1/suppressions/${idOf(id)}`, body, idempotent: true }, options);
+  }
+
+  /** Returns all data of a user, without links. The key needs the scope `admin`. */
+  async exportPerson(externalUserId: string, options: CallOptions = {}): Promise<Schemas["PrivacyExport"]> {
+    return this.#send({ method: "POST", path: "/v1/privacy/export", body: { external_user_id: externalUserId }, idempotent: true }, options);
+  }
+
+  /** Erases the personal data of a user for good. The key needs the scope `admin`. */
+  async erasePerson(externalUserId: string, reason?: string, options: CallOptions = {}): Promise<Schemas["Erasure"]> {
+    return this.#send({ method: "POST", path: "/v1/privacy/erase", body: { external_user_id: externalUserId, reason }, idempotent: true }, options);
+  }
+
   /**
    * Reads an invite until its status is final, or until the signal is aborted. Products
    * that wait longer than minutes use webhooks.
@@ -123,11 +240,18 @@ export class Client {
     }
   }
 
-  async *#items<T>(path: string, filter: object, options: CallOptions): AsyncGenerator<T, void> {
+  #items<T>(path: string, filter: object, options: CallOptions, name = "cursor"): AsyncGenerator<T, void> {
+    return this.#pages<T>((cursor) => ({ method: "GET", path, query: cursor === undefined ? filter : { ...filter, [name]: cursor }, idempotent: true }), options);
+  }
+
+  #search<T>(path: string, filter: object, options: CallOptions): AsyncGenerator<T, void> {
+    return this.#pages<T>((cursor) => ({ method: "POST", path, body: { ...filter, limit: 100, cursor }, idempotent: true }), options);
+  }
+
+  async *#pages<T>(callAt: (cursor: string | undefined) => Call, options: CallOptions): AsyncGenerator<T, void> {
     let cursor: string | undefined;
     for (;;) {
-      const page = await this.#send<{ data: T[]; has_more: boolean; next_cursor: string | null }>(
-        { method: "GET", path, query: { ...filter, cursor }, idempotent: true }, options);
+      const page = await this.#send<{ data: T[]; has_more: boolean; next_cursor: string | null }>(callAt(cursor), options);
       yield* page.data;
       if (!page.has_more || !page.next_cursor || page.next_cursor === cursor) return;
       cursor = page.next_cursor;
@@ -169,6 +293,7 @@ export class Client {
       throw new TransportError(cause);
     }
     if (!response.ok) throw errorOf(response, text);
+    if (response.status === 204) return undefined as T;
     try {
       return JSON.parse(text) as T;
     } catch {
@@ -179,7 +304,7 @@ export class Client {
 
 /** An empty id, or one with a slash, would lead to another operation. */
 function idOf(id: string): string {
-  if (!/^[a-z0-9_]+$/i.test(id)) throw new TypeError("the id of an invite has letters, digits and _ only");
+  if (!/^[a-z0-9_]+$/i.test(id)) throw new TypeError("an id has letters, digits and _ only");
   return id;
 }
 

@@ -123,11 +123,69 @@ test("what is wrong with the options or an id is said before anything is sent", 
   assert.throws(() => new Client({ url: "https://x", key: "" }), /key is missing/);
   assert.throws(() => Client.fromEnvironment({}), /CONNECTLINK_API_URL/);
   const s = await serve(json(200, invite));
-  for (const id of ["", "../keys", "a/b", "a?b"]) await assert.rejects(clientOf(s.url).getInvite(id), /the id of an invite/);
+  for (const id of ["", "../keys", "a/b", "a?b"]) await assert.rejects(clientOf(s.url).getInvite(id), /an id has/);
   assert.equal(s.received.length, 0);
 });
 
 test("a printed client shows no key", () => {
   const shown = inspect(clientOf("https://x"), { depth: 9, showHidden: true }) + JSON.stringify(clientOf("https://x"));
   assert.ok(!shown.includes("cl_test_secret"), shown);
+});
+
+test("each operation sends its request and reads the response", async () => {
+  const one = { data: [{ id: "x" }], has_more: false, next_cursor: null };
+  const first = async (items: AsyncGenerator<{ id: string | null }>) => (await items.next()).value?.id;
+  const calls: [string, unknown, (c: Client) => Promise<unknown>, string, unknown?][] = [
+    ["createInvites", { results: [{ index: 0, status: 201 }] }, (c) => c.createInvites([create]), "POST /v1/invites/batch", { invites: [create] }],
+    ["revokeInvites", { revoked: 1 }, (c) => c.revokeInvites({ external_user_id: "u" }), "POST /v1/invites/revoke", { external_user_id: "u" }],
+    ["searchInvites", one, (c) => first(c.searchInvites({ recipient: "a@b.example" })), "POST /v1/invites/search", { recipient: "a@b.example", limit: 100 }],
+    ["searchApps", one, (c) => c.searchApps("google sheets"), "GET /v1/apps?q=google+sheets"],
+    ["events", one, (c) => first(c.events({ invite: "inv_1" })), "GET /v1/events?limit=100&invite=inv_1"],
+    ["getEvent", { id: "evt_1" }, (c) => c.getEvent("evt_1"), "GET /v1/events/evt_1"],
+    ["redeliverEvent", { endpoints: [] }, (c) => c.redeliverEvent("evt_1", { endpoint: "whe_1" }), "POST /v1/events/evt_1/redeliver", { endpoint: "whe_1" }],
+    ["listWebhookEndpoints", one, (c) => c.listWebhookEndpoints(), "GET /v1/webhook_endpoints"],
+    ["createWebhookEndpoint", { secret: "s" }, (c) => c.createWebhookEndpoint({ url: "https://a.example/" }), "POST /v1/webhook_endpoints", { url: "https://a.example/" }],
+    ["getWebhookEndpoint", { id: "whe_1" }, (c) => c.getWebhookEndpoint("whe_1"), "GET /v1/webhook_endpoints/whe_1"],
+    ["updateWebhookEndpoint", { id: "whe_1" }, (c) => c.updateWebhookEndpoint("whe_1", { disabled: false }), "PATCH /v1/webhook_endpoints/whe_1", { disabled: false }],
+    ["rotateWebhookSecret", { secret: "s" }, (c) => c.rotateWebhookSecret("whe_1", { expire_old_in: 0 }), "POST /v1/webhook_endpoints/whe_1/rotate_secret", { expire_old_in: 0 }],
+    ["testWebhookEndpoint", { delivered: true }, (c) => c.testWebhookEndpoint("whe_1", "invite.expired"), "POST /v1/webhook_endpoints/whe_1/test", { type: "invite.expired" }],
+    ["recoverWebhookEndpoint", { queued: 2 }, (c) => c.recoverWebhookEndpoint("whe_1", new Date(0)), "POST /v1/webhook_endpoints/whe_1/recover", { since: "1970-01-01T00:00:00.000Z" }],
+    ["webhookAttempts", one, (c) => first(c.webhookAttempts("whe_1", { event: "evt_1" })), "GET /v1/webhook_endpoints/whe_1/attempts?event=evt_1"],
+    ["suppressions", one, (c) => first(c.suppressions({ recipient: "a@b.example" })), "POST /v1/suppressions/search", { recipient: "a@b.example", limit: 100 }],
+    ["addSuppression", { id: "sup_1" }, (c) => c.addSuppression({ email: "a@b.example", reason: "r" }), "POST /v1/suppressions", { email: "a@b.example", reason: "r" }],
+    ["liftSuppression", { id: "sup_1" }, (c) => c.liftSuppression("sup_1", "r"), "DELETE /v1/suppressions/sup_1", { reason: "r" }],
+    ["exportPerson", { invites: [] }, (c) => c.exportPerson("u"), "POST /v1/privacy/export", { external_user_id: "u" }],
+    ["erasePerson", { invites: 1 }, (c) => c.erasePerson("u", "r"), "POST /v1/privacy/erase", { external_user_id: "u", reason: "r" }],
+  ];
+  for (const [name, answer, call, line, body] of calls) {
+    const s = await serve(json(200, answer));
+    const got = await call(clientOf(s.url));
+    assert.ok(got !== undefined, name);
+    assert.equal(`${s.received[0]?.method} ${s.received[0]?.url}`, line, name);
+    assert.deepEqual(s.received[0]?.body ? JSON.parse(s.received[0].body) : undefined, body, name);
+  }
+  const gone = await serve((r) => { r.writeHead(204); r.end(); });
+  assert.equal(await clientOf(gone.url).deleteWebhookEndpoint("whe_1"), undefined);
+  assert.equal(gone.received[0]?.method, "DELETE");
+});
+
+test("a request that acts again when it is repeated is sent once, and others are repeated", async () => {
+  const lost = (r: ServerResponse) => r.destroy();
+  const s = await serve(lost);
+  await assert.rejects(clientOf(s.url).createWebhookEndpoint({ url: "https://a.example/" }), TransportError);
+  assert.equal(s.received.length, 1);
+  const again = await serve(lost, json(200, { revoked: 1 }));
+  assert.equal((await clientOf(again.url).revokeInvites({ external_user_id: "u" })).revoked, 1);
+  assert.equal(again.received.length, 2);
+});
+
+test("events go on at the cursor of the page before", async () => {
+  const s = await serve(
+    json(200, { data: [{ id: "evt_1" }], has_more: true, next_cursor: "c2" }),
+    json(200, { data: [{ id: "evt_2" }], has_more: false, next_cursor: "c3" }),
+  );
+  const ids: string[] = [];
+  for await (const e of clientOf(s.url).events({ after: "c1" })) ids.push(e.id);
+  assert.deepEqual(ids, ["evt_1", "evt_2"]);
+  assert.deepEqual(s.received.map((r) => r.url), ["/v1/events?limit=100&after=c1", "/v1/events?limit=100&after=c2"]);
 });

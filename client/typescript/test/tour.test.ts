@@ -28,4 +28,13 @@ test("the tour", { skip: isReady ? false : "CONNECTLINK_API_URL is not set" }, a
   });
   const link = await client.createInvite({ external_user_id: user, app: "slack", channel: "link" });
   assert.equal((await client.revokeInvite(link.id)).status, "revoked");
+
+  const [made2, refused] = await client.createInvites([{ external_user_id: user, app: "slack", channel: "link" }, { external_user_id: user, app: "slak", channel: "link" }]);
+  assert.equal(made2?.invite?.status, "active");
+  assert.equal(refused?.problem?.code, "unknown_app");
+  assert.equal((await client.searchApps("slack")).data[0]?.slug, "slack");
+  assert.equal((await client.revokeInvites({ external_user_id: user })).revoked, 1);
+  assert.ok((await client.exportPerson(user)).invites.length >= 3);
+  const suppression = await client.addSuppression({ email: "left@connectlink.test", reason: "Asked" });
+  assert.equal((await client.liftSuppression(suppression.id)).id, suppression.id);
 });
