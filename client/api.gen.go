@@ -2575,9 +2575,12 @@ type PublicEvent struct {
 
 		// WebhookEndpoint Of webhook_endpoint.disabled.
 		WebhookEndpoint *struct {
+			Description    *string                                      `json:"description"`
 			DisabledReason PublicEventDataWebhookEndpointDisabledReason `json:"disabled_reason"`
-			ID             string                                       `json:"id"`
-			URL            string                                       `json:"url"`
+
+			// Host The host of its URL. Path and query, which may contain a secret, are left out.
+			Host string `json:"host"`
+			ID   string `json:"id"`
 		} `json:"webhook_endpoint,omitempty"`
 	} `json:"data"`
 	ID       EventID           `json:"id"`
@@ -2983,7 +2986,7 @@ type WebhookAttemptListObject string
 
 // WebhookEndpoint defines model for WebhookEndpoint.
 type WebhookEndpoint struct {
-	CreatedAt   *time.Time `json:"created_at"`
+	CreatedAt   time.Time  `json:"created_at"`
 	Description *string    `json:"description"`
 	DisabledAt  *time.Time `json:"disabled_at"`
 
@@ -2992,12 +2995,10 @@ type WebhookEndpoint struct {
 
 	// FailingSince The first failure since the last success.
 	FailingSince *time.Time `json:"failing_since"`
+	ID           string     `json:"id"`
+	Livemode     bool       `json:"livemode"`
 
-	// ID `whe_…`, or `configuration`.
-	ID       string `json:"id"`
-	Livemode bool   `json:"livemode"`
-
-	// ManagedBy One of the configuration cannot be changed here.
+	// ManagedBy One of the configuration cannot be changed here: `managed_by_configuration`.
 	ManagedBy WebhookEndpointManagedBy `json:"managed_by"`
 	Object    WebhookEndpointObject    `json:"object"`
 
@@ -3010,14 +3011,14 @@ type WebhookEndpoint struct {
 
 	// Types The types of events that it receives; empty for all.
 	Types     []PublicEventType `json:"types"`
-	UpdatedAt *time.Time        `json:"updated_at"`
+	UpdatedAt time.Time         `json:"updated_at"`
 	URL       string            `json:"url"`
 }
 
 // WebhookEndpointDisabledReason `request`: by you. `gone`: it answered 410. `failing`: no post succeeded for 5 days.
 type WebhookEndpointDisabledReason string
 
-// WebhookEndpointManagedBy One of the configuration cannot be changed here.
+// WebhookEndpointManagedBy One of the configuration cannot be changed here: `managed_by_configuration`.
 type WebhookEndpointManagedBy string
 
 // WebhookEndpointObject defines model for WebhookEndpoint.Object.

@@ -180,7 +180,7 @@ func TestEnvironmentOfOneProduct(t *testing.T) {
 				"example.acme.app=" + strings.TrimSuffix(strings.Repeat("FF:", 32), ":"),
 			},
 			DevelopmentRecipients: []string{"pat@acme.example", "@acme.example", "+12025550123"}, OnUnknown: "resend", SMSConsentRequired: true,
-			Webhook:   &config.Webhook{URL: "https://api.acme.example/h", Secret: secret.New(hook)},
+			Webhook:   &config.Webhook{URL: "https://api.acme.example/h", Secret: secret.New(hook), Events: config.DefaultEvents()},
 			Pipedream: config.Pipedream{APIURL: "http://127.0.0.1:7777/pipedream", ClientID: "cid", ClientSecret: secret.New("csec"), ProjectID: "proj_1", Environment: "production", LinkHosts: []string{"pipedream.com", "connect.acme.example"}, TokenScope: "connect:*"},
 			SendGrid:  config.SendGrid{APIURL: "https://api.eu.sendgrid.com", APIKey: secret.New("SG.x"), From: "connect@acme.example", FromName: "Acme Mail", ReplyTo: "help@acme.example", WebhookPublicKeys: []string{key, key}, PerSecond: 100},
 			Twilio:    config.Twilio{APIURL: "https://api.dublin.ie1.twilio.com", AccountSID: "AC1", AuthToken: secret.New("t1"), AuthTokenSecondary: secret.New("t2"), APIKey: "SK1", APISecret: secret.New("s"), MessagingServiceSID: "MG1", From: "+12025550123", OneWay: true, PerSecond: 0.5},

@@ -83,6 +83,7 @@ func brandSettings() []option[Project] {
 			func(t *p) *secret.Text { return &ensureWebhook(t).Secret }, checkWebhookSecret),
 		boolSetting("webhook.allow_private", "CONNECTLINK_WEBHOOK_ALLOW_PRIVATE", "false", "Send events to private and loopback addresses too, for a product in the same network.",
 			func(t *p) *bool { return &ensureWebhook(t).AllowPrivate }),
+		webhookEventsSetting(),
 	}
 }
 

@@ -135,6 +135,8 @@ type Webhook struct {
 	Secret secret.Text // "whsec_…"
 	// AllowPrivate lets events go to loopback and private addresses, for products in the same network.
 	AllowPrivate bool
+	// Events are the types that it receives, or AllEvents; nil: DefaultEvents.
+	Events []string
 }
 
 // Pipedream is a project's account there.

@@ -152,7 +152,7 @@ func New(ctx context.Context, cfg *config.Config, opt Options) (_ *App, err erro
 	if a.jobs, err = worker.NewInserter(a.api, a.log); err != nil {
 		return nil, err
 	}
-	a.outbox = publish.NewOutbox(a.jobs, a.box, cfg.Project)
+	a.outbox = publish.NewOutbox(a.box)
 	if err := a.openVendors(ctx); err != nil {
 		return nil, err
 	}
@@ -324,6 +324,9 @@ func (a *App) Handler() http.Handler { return a.handler }
 // also when the database does not answer.
 func (a *App) Run(ctx context.Context) error {
 	defer a.Close()
+	if err := a.configureWebhooks(ctx); err != nil {
+		return orderlyEnd(ctx, err)
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	context.AfterFunc(ctx, func() { a.stopping.Store(true) })
 	ended := make(chan struct{})

@@ -11,7 +11,6 @@ import (
 	"github.com/connectlink/connectlink/internal/mint"
 	"github.com/connectlink/connectlink/internal/publish"
 	"github.com/connectlink/connectlink/internal/seal"
-	"github.com/connectlink/connectlink/internal/worker"
 )
 
 // Canceller makes what revokes invites for a command, without a process that
@@ -25,13 +24,9 @@ func Canceller(cfg *config.Config, db *pgxpool.Pool, log *slog.Logger) (*issue.S
 	if err != nil {
 		return nil, err
 	}
-	jobs, err := worker.NewInserter(db, log)
-	if err != nil {
-		return nil, err
-	}
 	// It mints and sends nothing, so it needs no vendors and wakes no worker.
 	return issue.New(issue.Params{
-		DB: db, Box: box, Project: cfg.Project, Publish: publish.NewOutbox(jobs, box, cfg.Project).Enqueue, Log: log,
+		DB: db, Box: box, Project: cfg.Project, Publish: publish.NewOutbox(box).Enqueue, Log: log,
 		Minters: func(invite.Place, string) (*mint.Minter, bool) { return nil, false },
 		Senders: func(invite.Place) []string { return nil }, OneWay: func(invite.Place) bool { return false }, Wake: func(invite.Lane) {},
 	})

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/publish"
 )
 
@@ -35,4 +36,24 @@ func lookUpHook(ctx context.Context, network, host string) ([]netip.Addr, error)
 	ctx, cancel := context.WithTimeout(ctx, lookUpWithin)
 	defer cancel()
 	return net.DefaultResolver.LookupNetIP(ctx, network, host)
+}
+
+// How often the start looks for a database that is away for a moment.
+const configureAgain = 500 * time.Millisecond
+
+// configureWebhooks stores the webhooks of the configuration before the process serves
+// and works: what happens from then on is queued for them. A database that is away for a
+// moment must not end the start.
+func (a *App) configureWebhooks(ctx context.Context) error {
+	for until := time.Now().Add(a.cfg.DatabaseWait); ; {
+		err := a.endpoints.Configure(ctx, a.cfg.Projects)
+		if err == nil || ctx.Err() != nil || !postgres.IsPassing(err) || time.Now().After(until) {
+			return err
+		}
+		a.log.WarnContext(ctx, "the start waits for the database", "err", err)
+		select {
+		case <-ctx.Done():
+		case <-time.After(configureAgain):
+		}
+	}
 }

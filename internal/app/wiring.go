@@ -87,15 +87,9 @@ func (a *App) openDispatch() (err error) {
 }
 
 func (a *App) openWorker() {
-	var told []string
-	for _, p := range a.cfg.Projects {
-		if p.Webhook != nil {
-			told = append(told, p.ID)
-		}
-	}
 	a.worker = worker.New(worker.Params{
 		StartWithin: a.cfg.DatabaseWait,
-		DB:          a.work, Track: a.track, Courier: a.courier, Issue: a.Issue, Erase: a.Erase, Projects: told, Pooled: a.cfg.BehindPooler(), Metrics: a.registry, Log: a.log,
+		DB:          a.work, Track: a.track, Courier: a.courier, Issue: a.Issue, Erase: a.Erase, Pooled: a.cfg.BehindPooler(), Metrics: a.registry, Log: a.log,
 	})
 }
 

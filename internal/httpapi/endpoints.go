@@ -17,7 +17,7 @@ import (
 // Endpoints owns webhook endpoints; *publish.Endpoints does.
 type Endpoints interface {
 	List(ctx context.Context, p access.Principal) ([]publish.Endpoint, error)
-	Configured(p access.Principal) (publish.Endpoint, bool)
+	Resolve(ctx context.Context, p access.Principal, text string) (invite.EndpointID, error)
 	Get(ctx context.Context, p access.Principal, id invite.EndpointID) (publish.Endpoint, error)
 	Create(ctx context.Context, p access.Principal, c publish.EndpointChange) (publish.Endpoint, error)
 	Update(ctx context.Context, p access.Principal, id invite.EndpointID, c publish.EndpointChange) (publish.Endpoint, error)
@@ -44,8 +44,8 @@ type endpointShape struct {
 	FailingSince   *time.Time          `json:"failing_since"`
 	Secret         string              `json:"secret,omitempty"` // only when it was just made
 	OldSecretUntil *time.Time          `json:"old_secret_expires_at"`
-	CreatedAt      *time.Time          `json:"created_at"` // null for that of the configuration
-	UpdatedAt      *time.Time          `json:"updated_at"`
+	CreatedAt      time.Time           `json:"created_at"`
+	UpdatedAt      time.Time           `json:"updated_at"`
 }
 
 func shapeEndpoint(e publish.Endpoint) endpointShape {
@@ -53,13 +53,10 @@ func shapeEndpoint(e publish.Endpoint) endpointShape {
 		ID: e.ID.String(), Object: "webhook_endpoint", Livemode: e.Live, URL: e.URL, Description: orNull(e.Description), Types: e.Types,
 		ManagedBy: e.ManagedBy, Status: "enabled", DisabledReason: orNull(e.DisabledWhy), DisabledAt: inUTC(e.DisabledAt),
 		FailingSince: inUTC(e.FailingSince), Secret: e.Secret.Reveal(), OldSecretUntil: inUTC(e.OldSecretUntil),
-		CreatedAt: inUTC(&e.CreatedAt), UpdatedAt: inUTC(&e.UpdatedAt),
+		CreatedAt: e.CreatedAt.UTC(), UpdatedAt: e.UpdatedAt.UTC(),
 	}
 	if e.DisabledAt != nil {
 		s.Status = "disabled"
-	}
-	if e.ManagedBy == publish.Configuration {
-		s.ID, s.CreatedAt, s.UpdatedAt = publish.ConfiguredID, nil, nil
 	}
 	return s
 }
@@ -110,12 +107,7 @@ func (a *api) getEndpoint(c echo.Context) error {
 	if err := parseQuery(c).done(); err != nil {
 		return err
 	}
-	if c.Param("id") == publish.ConfiguredID {
-		if e, ok := a.Endpoints.Configured(keyPrincipal(c)); ok {
-			return writeJSON(c, http.StatusOK, shapeEndpoint(e))
-		}
-	}
-	id, err := publish.ParseEndpointID(c.Param("id"))
+	id, err := a.resolveEndpoint(c)
 	if err != nil {
 		return err
 	}
@@ -213,7 +205,7 @@ type testRequest struct {
 
 func (a *api) testEndpoint(c echo.Context) error {
 	var req testRequest
-	id, err := bindEndpoint(c, &req, false)
+	id, err := a.bindResolved(c, &req)
 	if err != nil {
 		return err
 	}
@@ -240,7 +232,7 @@ type recoveredShape struct {
 
 func (a *api) recoverEndpoint(c echo.Context) error {
 	var req recoverRequest
-	id, err := bindEndpoint(c, &req, false)
+	id, err := a.bindResolved(c, &req)
 	if err != nil {
 		return err
 	}
@@ -279,7 +271,7 @@ func (a *api) redeliver(c echo.Context) error {
 	}
 	var to invite.EndpointID
 	if req.Endpoint != nil {
-		if to, err = publish.ParseEndpointID(*req.Endpoint); err != nil {
+		if to, err = a.Endpoints.Resolve(c.Request().Context(), keyPrincipal(c), *req.Endpoint); err != nil {
 			return err
 		}
 	}
@@ -296,7 +288,7 @@ func (a *api) redeliver(c echo.Context) error {
 }
 
 func (a *api) listAttempts(c echo.Context) error {
-	id, err := publish.ParseEndpointID(c.Param("id"))
+	id, err := a.resolveEndpoint(c)
 	if err != nil {
 		return err
 	}
@@ -328,7 +320,7 @@ func (a *api) listAttempts(c echo.Context) error {
 	return writeJSON(c, http.StatusOK, listOf(shapes, next.String()))
 }
 
-// bindEndpoint reads the endpoint of the path and the body.
+// bindEndpoint reads the endpoint of the path, which is to be changed, and the body.
 func bindEndpoint(c echo.Context, into any, optional bool) (invite.EndpointID, error) {
 	id, err := publish.ParseEndpointID(c.Param("id"))
 	if err != nil {
@@ -336,4 +328,19 @@ func bindEndpoint(c echo.Context, into any, optional bool) (invite.EndpointID, e
 	}
 	_, faults, err := bindBody(c, into, optional)
 	return id, errors.Join(err, faultsError(faults))
+}
+
+// bindResolved is bindEndpoint for acts that change no endpoint.
+func (a *api) bindResolved(c echo.Context, into any) (invite.EndpointID, error) {
+	id, err := a.resolveEndpoint(c)
+	if err != nil {
+		return id, err
+	}
+	_, faults, err := bindBody(c, into, false)
+	return id, errors.Join(err, faultsError(faults))
+}
+
+// resolveEndpoint reads the endpoint of the path for acts that do not change it.
+func (a *api) resolveEndpoint(c echo.Context) (invite.EndpointID, error) {
+	return a.Endpoints.Resolve(c.Request().Context(), keyPrincipal(c), c.Param("id"))
 }

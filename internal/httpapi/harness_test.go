@@ -142,8 +142,7 @@ func newWorld(t *testing.T) *world {
 	})
 	w.minters = func(invite.Place, string) (*mint.Minter, bool) { return minter, true }
 	keys := grant.New(w.db, time.Now)
-	// The project has no webhook: the log is written, and no job.
-	w.outbox = publish.NewOutbox(nil, box, w.projectOf)
+	w.outbox = publish.NewOutbox(box)
 	service := must(issue.New(issue.Params{
 		OneWay: func(invite.Place) bool { return false },
 		DB:     w.db, Box: box, PublicURL: publicURL, Minters: w.minters, Project: w.projectOf,

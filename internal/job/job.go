@@ -4,7 +4,7 @@ package job
 
 import "github.com/connectlink/connectlink/internal/invite"
 
-// Publish tells a product about one thing that happened.
+// Publish is a webhook that an earlier version enqueued. None is enqueued any more.
 type Publish struct {
 	EventID  invite.EventID `json:"event_id"` // the webhook's id: the same in every try, so that receivers can drop copies
 	InviteID invite.ID      `json:"invite_id" river:"unique"`
@@ -77,6 +77,12 @@ type HashUsers struct{}
 
 // Kind implements river.JobArgs.
 func (HashUsers) Kind() string { return "hash_users" }
+
+// AdoptEvents moves webhooks that an earlier version enqueued to where they are run.
+type AdoptEvents struct{}
+
+// Kind implements river.JobArgs.
+func (AdoptEvents) Kind() string { return "adopt_events" }
 
 // Retire deletes invites that ended long enough ago.
 type Retire struct{}

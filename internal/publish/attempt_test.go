@@ -7,17 +7,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/riverdriver/riverpgxv5"
-
 	"github.com/connectlink/connectlink/config"
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/job"
 	"github.com/connectlink/connectlink/internal/publish"
-	"github.com/connectlink/connectlink/internal/store/ledger"
 	"github.com/connectlink/connectlink/internal/track/tracktest"
-	"github.com/connectlink/connectlink/migrations"
 )
 
 // TestBackendAnAnswerSaysWhenToComeBackOrNotToComeBack: Retry-After was not read,
@@ -31,19 +26,8 @@ func TestBackendAnAnswerSaysWhenToComeBackOrNotToComeBack(t *testing.T) {
 	project := func(id string) (config.Project, bool) {
 		return config.Project{ID: id, Webhook: &config.Webhook{URL: endpoint.URL, Secret: access.NewWebhookSecret()}}, true
 	}
-	jobs, err := river.NewClient(riverpgxv5.New(k.Pool), &river.Config{Schema: migrations.RiverSchema})
-	if err != nil {
-		t.Fatal(err)
-	}
 	m := k.Invite(tracktest.Options{})
-	k.InTx(func(tx pgx.Tx) error {
-		applied, err := ledger.Append(t.Context(), tx, k.Box, m.ID, invite.Event{Type: invite.EventConnectFailed})
-		if err != nil {
-			return err
-		}
-		return publish.NewOutbox(jobs, k.Box, project).Enqueue(t.Context(), tx, applied)
-	})
-	event := enqueued(t.Context(), t, k, "invite.connect_failed")
+	event := job.Publish{EventID: invite.New[invite.EventID](), InviteID: m.ID, Type: "invite.connect_failed", Version: 2}
 	now := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
 	courier := publish.NewCourier(publish.Params{
 		DB: k.Pool, Box: k.Box, Project: project, AllowPrivate: true, Now: func() time.Time { return now },
@@ -74,7 +58,7 @@ func TestBackendAnAnswerSaysWhenToComeBackOrNotToComeBack(t *testing.T) {
 			}
 			w.WriteHeader(c.status)
 		}
-		err := courier.Deliver(t.Context(), event, now)
+		err := courier.HandOver(t.Context(), event, now)
 		var failed *publish.AttemptError
 		if !errors.As(err, &failed) {
 			t.Fatalf("%s: %v", name, err)

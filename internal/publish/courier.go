@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -30,6 +31,9 @@ const (
 	deliveryLease = time.Minute
 	// lookEvery is how often the queue is looked at without a wake.
 	lookEvery = time.Second
+	// restFor is how long an endpoint is left alone after an error of ours: its queue
+	// would otherwise be leased, all of it, without a post.
+	restFor = 30 * time.Second
 	// recordWithin bounds recording an attempt, also after the process was told to stop.
 	recordWithin = 10 * time.Second
 )
@@ -58,6 +62,7 @@ type Runner struct {
 
 	mu      sync.Mutex
 	busy    map[invite.EndpointID]int
+	resting map[invite.EndpointID]time.Time // until when
 	posting sync.WaitGroup
 }
 
@@ -70,7 +75,7 @@ func NewRunner(p RunnerParams) (*Runner, error) {
 		return nil, err
 	}
 	r := &Runner{
-		p: p, log: NewLog(p.DB, p.Box), wake: make(chan struct{}, 1), busy: map[invite.EndpointID]int{},
+		p: p, log: NewLog(p.DB, p.Box), wake: make(chan struct{}, 1), busy: map[invite.EndpointID]int{}, resting: map[invite.EndpointID]time.Time{},
 		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: "connectlink", Subsystem: "webhook_endpoint", Name: "attempts_total", Help: "Posts of events to webhook endpoints, by outcome.",
 		}, []string{"outcome"}),
@@ -113,13 +118,7 @@ func (r *Runner) Run(ctx context.Context) error {
 
 // claim begins to post due events, as far as each endpoint's bound allows.
 func (r *Runner) claim(ctx context.Context) error {
-	r.mu.Lock()
-	busy := make(map[invite.EndpointID]int, len(r.busy))
-	for id, n := range r.busy {
-		busy[id] = n
-	}
-	r.mu.Unlock()
-	due, err := endpoint.Claim(ctx, r.p.DB, busy, eachEndpoint, deliveryLease)
+	due, err := endpoint.Claim(ctx, r.p.DB, r.occupied(), eachEndpoint, deliveryLease)
 	if err != nil {
 		return err
 	}
@@ -127,49 +126,67 @@ func (r *Runner) claim(ctx context.Context) error {
 		r.mu.Lock()
 		r.busy[d.ID]++
 		r.mu.Unlock()
-		r.posting.Go(func() {
-			defer r.release(d.ID)
-			r.deliver(ctx, d)
-		})
+		r.posting.Go(func() { r.release(d.ID, r.deliver(ctx, d)) })
 	}
 	return nil
 }
 
-// release makes room for the next event of an endpoint.
-func (r *Runner) release(id invite.EndpointID) {
+// occupied returns how many posts each endpoint is busy with; one that rests has no room.
+func (r *Runner) occupied() map[invite.EndpointID]int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	busy := maps.Clone(r.busy)
+	now := time.Now()
+	for id, until := range r.resting {
+		if now.Before(until) {
+			busy[id] = eachEndpoint
+		} else {
+			delete(r.resting, id)
+		}
+	}
+	return busy
+}
+
+// release makes room for the next event of an endpoint. Where the last one could not be
+// posted for a reason of ours, the endpoint rests.
+func (r *Runner) release(id invite.EndpointID, posted bool) {
 	r.mu.Lock()
 	if r.busy[id]--; r.busy[id] <= 0 {
 		delete(r.busy, id)
+	}
+	if !posted {
+		r.resting[id] = time.Now().Add(restFor)
 	}
 	r.mu.Unlock()
 	r.Wake()
 }
 
-// deliver posts one event and records the attempt. An error of ours leaves the
-// delivery to the end of its lease.
-func (r *Runner) deliver(ctx context.Context, d endpoint.Due) {
+// deliver posts one event and records the attempt. It reports whether it could: an
+// error of ours leaves the delivery to the end of its lease.
+func (r *Runner) deliver(ctx context.Context, d endpoint.Due) bool {
 	content, raw, err := r.read(ctx, d)
 	if err != nil {
 		if ctx.Err() == nil {
 			r.p.Log.WarnContext(ctx, "read a webhook delivery", "endpoint", d.ID, "event", d.EventID, "err", err)
 		}
-		return
+		return false
 	}
 	project, known := r.p.Project(d.Project)
 	if !known {
-		return // a process that knows the project posts it
+		return false // a process that knows the project posts it
 	}
 	got := r.p.Courier.send(ctx, parcel{
 		url: content.URL, secrets: content.secrets(d.Row, r.p.Now()), private: project.PrivateWebhooks, id: d.EventID, body: raw,
 	})
 	if got.failure != "" && ctx.Err() != nil {
-		return // broken off by our own stop
+		return true // broken off by our own stop
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordWithin)
 	defer cancel()
-	if err := r.record(ctx, d, content, got); err != nil {
+	if err = r.record(ctx, d, content, got); err != nil {
 		r.p.Log.WarnContext(ctx, "record a webhook attempt", "endpoint", d.ID, "event", d.EventID, "err", err)
 	}
+	return err == nil
 }
 
 func (r *Runner) read(ctx context.Context, d endpoint.Due) (endpointContent, []byte, error) {
@@ -247,10 +264,21 @@ type disabledBody struct {
 	} `json:"data"`
 }
 
+// disabledEndpoint is what other endpoints are told of a disabled one. Its URL is not:
+// path and query may hold a secret of the endpoint's operator.
 type disabledEndpoint struct {
 	ID             invite.EndpointID `json:"id"`
-	URL            string            `json:"url"`
+	Description    *string           `json:"description"`
+	Host           string            `json:"host"`
 	DisabledReason string            `json:"disabled_reason"`
+}
+
+func newDisabledEndpoint(id invite.EndpointID, content endpointContent, why string) disabledEndpoint {
+	e := disabledEndpoint{ID: id, Host: hostOf(content.URL), DisabledReason: why}
+	if content.Description != "" {
+		e.Description = &content.Description
+	}
+	return e
 }
 
 // tellDisabled stores the event of a disabled endpoint, for the other endpoints and
@@ -262,7 +290,7 @@ func (r *Runner) tellDisabled(ctx context.Context, tx pgx.Tx, d endpoint.Due, co
 	}
 	now := r.p.Now()
 	id := invite.New[invite.EventID]()
-	raw, err := encodeDisabled(id, d.Place, disabledEndpoint{d.ID, content.URL, why}, now)
+	raw, err := encodeDisabled(id, d.Place, newDisabledEndpoint(d.ID, content, why), now)
 	if err != nil {
 		return err
 	}

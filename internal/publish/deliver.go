@@ -13,6 +13,7 @@ import (
 	"github.com/connectlink/connectlink/internal/job"
 	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/store/endpoint"
 	"github.com/connectlink/connectlink/internal/store/find"
 	"github.com/connectlink/connectlink/internal/store/ledger"
 )
@@ -30,7 +31,7 @@ type Params struct {
 	Now      func() time.Time
 }
 
-// Courier delivers events.
+// Courier posts events.
 type Courier struct {
 	p       Params
 	log     *Log
@@ -46,12 +47,15 @@ func NewCourier(p Params) *Courier {
 // DeleteOld deletes public events that are older than Retention.
 func (c *Courier) DeleteOld(ctx context.Context) error { return c.log.DeleteOld(ctx, c.p.Now()) }
 
-// ErrGone: the endpoint no longer exists; trying again is pointless.
-var ErrGone = errors.New("nobody to tell")
+// ErrGone: there is no webhook for the event; trying again is pointless.
+var ErrGone = errors.New("the event has no webhook")
 
-// Deliver posts one event. createdAt is when it was enqueued. Any answer but
-// 2xx, and none, is an *AttemptError. ErrGone is not worth another attempt.
-func (c *Courier) Deliver(ctx context.Context, j job.Publish, createdAt time.Time) error {
+// HandOver takes on a job of a version that posted the events of the configuration's
+// webhook by jobs. An event of the log is queued for the endpoint that the webhook is
+// now, unless it is queued or was taken already. One from before the log is posted:
+// any answer but 2xx, and none, is an *AttemptError, and ErrGone is not worth another
+// attempt. createdAt is when the job was enqueued.
+func (c *Courier) HandOver(ctx context.Context, j job.Publish, createdAt time.Time) error {
 	inv, err := find.Any(ctx, c.p.DB, j.InviteID)
 	if errors.Is(err, find.ErrNotFound) {
 		return ErrGone
@@ -63,23 +67,32 @@ func (c *Courier) Deliver(ctx context.Context, j job.Publish, createdAt time.Tim
 	if !ok || project.Webhook == nil {
 		return ErrGone
 	}
-	raw, err := c.bodyOf(ctx, j, inv, createdAt)
+	_, err = find.AnyPublicEvent(ctx, c.p.DB, j.EventID)
+	if errors.Is(err, find.ErrNotFound) {
+		raw, err := c.bodyOf(j, inv, createdAt)
+		if err != nil {
+			return err
+		}
+		return c.post(ctx, project.Webhook, j, raw)
+	}
 	if err != nil {
 		return err
 	}
-	return c.post(ctx, project.Webhook, j, raw)
+	hook, found, err := endpoint.FindConfigured(ctx, c.p.DB, inv.Place)
+	if err != nil {
+		return err
+	}
+	if !found {
+		return fmt.Errorf("hand over event %s: the webhook of project %s is not stored yet", j.EventID, inv.Project)
+	}
+	_, err = endpoint.Requeue(ctx, c.p.DB, []invite.EndpointID{hook.ID}, []invite.EventID{j.EventID}, true)
+	return err
 }
 
-// bodyOf returns the bytes of the event in the log. A job of an earlier version has
-// them itself, or none: those get the invite's current state.
-func (c *Courier) bodyOf(ctx context.Context, j job.Publish, inv find.Invite, createdAt time.Time) ([]byte, error) {
-	logged, err := find.AnyPublicEvent(ctx, c.p.DB, j.EventID)
-	switch {
-	case err == nil:
-		return c.log.open(ctx, logged)
-	case !errors.Is(err, find.ErrNotFound):
-		return nil, err
-	case j.Body == nil || inv.ErasedAt != nil:
+// bodyOf returns the bytes of an event from before the log. Its job has them itself, or
+// none: those get the invite's current state.
+func (c *Courier) bodyOf(j job.Publish, inv find.Invite, createdAt time.Time) ([]byte, error) {
+	if j.Body == nil || inv.ErasedAt != nil {
 		return encode(c.p.Box, j.EventID, ledger.Announcement{Type: invite.PublicType(j.Type), Sequence: j.Version}, createdAt, inv)
 	}
 	raw, err := c.p.Box.Open(j.Body, seal.AD{Column: "river_job.publish", ID: j.EventID.UUID()})

@@ -36,17 +36,14 @@ const (
 	MaxExpireOld     = 7 * 24 * time.Hour
 )
 
-// Configuration manages the endpoint of the configuration.
-const Configuration = "configuration"
-
 // Endpoint is a webhook endpoint as callers see it.
 type Endpoint struct {
-	ID          invite.EndpointID // zero for that of the configuration
+	ID          invite.EndpointID
 	Live        bool
 	URL         string
 	Description string
 	Types       []invite.PublicType // empty: all
-	ManagedBy   string              // "api" or Configuration
+	ManagedBy   string              // endpoint.ByAPI or endpoint.ByConfiguration
 	DisabledAt  *time.Time
 	DisabledWhy string
 	// FailingSince is the first failure since the last success.
@@ -109,38 +106,17 @@ func noEndpoint() error {
 	return invite.Errorf(invite.CodeEndpointNotFound, "No webhook endpoint of this key's project and mode has this id.")
 }
 
-// ConfiguredID is the id by which the endpoint of the configuration is named.
-const ConfiguredID = "configuration"
-
-// managed is the refusal to change the endpoint of the configuration.
-func managed() error {
-	return invite.Errorf(invite.CodeManagedByConfiguration, "This endpoint is set in the service's configuration (webhook.url) and is changed there.")
-}
-
-// ParseEndpointID reads the id of an endpoint that can be changed. Errors, as
-// *invite.Error: endpoint_not_found, managed_by_configuration.
-func ParseEndpointID(s string) (invite.EndpointID, error) {
-	if s == ConfiguredID {
-		return invite.EndpointID{}, managed()
-	}
-	id, err := invite.Parse[invite.EndpointID](s)
-	if err != nil {
-		return id, noEndpoint()
-	}
-	return id, nil
-}
-
 // List returns the endpoints of a project and mode, that of the configuration first.
 func (s *Endpoints) List(ctx context.Context, p access.Principal) ([]Endpoint, error) {
-	var out []Endpoint
-	if configured, ok := s.Configured(p); ok {
-		out = append(out, configured)
-	}
-	rows, err := endpoint.List(ctx, s.p.DB, p.Place, MaxEndpoints)
+	rows, err := endpoint.List(ctx, s.p.DB, p.Place, MaxEndpoints+1)
 	if err != nil {
 		return nil, err
 	}
+	var out []Endpoint
 	for _, r := range rows {
+		if !s.exists(r) {
+			continue
+		}
 		e, err := s.show(r)
 		if err != nil {
 			return nil, err
@@ -150,25 +126,21 @@ func (s *Endpoints) List(ctx context.Context, p access.Principal) ([]Endpoint, e
 	return out, nil
 }
 
-// Configured returns the endpoint of the configuration, if there is one.
-func (s *Endpoints) Configured(p access.Principal) (Endpoint, bool) {
-	project, ok := s.p.Project(p.Project)
-	if !ok || project.Webhook == nil {
-		return Endpoint{}, false
-	}
-	return Endpoint{Live: p.Live, URL: project.Webhook.URL, Types: configuredTypes(), ManagedBy: Configuration}, true
-}
-
 // Get returns one endpoint. Errors, as *invite.Error: endpoint_not_found.
 func (s *Endpoints) Get(ctx context.Context, p access.Principal, id invite.EndpointID) (Endpoint, error) {
-	r, err := endpoint.Get(ctx, s.p.DB, p.Place, id)
-	if errors.Is(err, endpoint.ErrNotFound) {
-		return Endpoint{}, noEndpoint()
-	}
+	r, err := s.get(ctx, p, id)
 	if err != nil {
 		return Endpoint{}, err
 	}
 	return s.show(r)
+}
+
+func (s *Endpoints) get(ctx context.Context, p access.Principal, id invite.EndpointID) (endpoint.Row, error) {
+	r, err := endpoint.Get(ctx, s.p.DB, p.Place, id)
+	if errors.Is(err, endpoint.ErrNotFound) || err == nil && !s.exists(r) {
+		return r, noEndpoint()
+	}
+	return r, err
 }
 
 // Create stores a new endpoint and returns it with its secret, which is not shown
@@ -198,8 +170,8 @@ func (s *Endpoints) Create(ctx context.Context, p access.Principal, c EndpointCh
 	return e, err
 }
 
-// Update changes the given members. Errors, as *invite.Error: endpoint_not_found and
-// invalid_request with all faults.
+// Update changes the given members. Errors, as *invite.Error: endpoint_not_found,
+// managed_by_configuration, and invalid_request with all faults.
 func (s *Endpoints) Update(ctx context.Context, p access.Principal, id invite.EndpointID, c EndpointChange) (Endpoint, error) {
 	if err := s.check(ctx, p, c); err != nil { // names are resolved while no transaction is open
 		return Endpoint{}, err
@@ -211,7 +183,8 @@ func (s *Endpoints) Update(ctx context.Context, p access.Principal, id invite.En
 }
 
 // RotateSecret gives an endpoint a new secret and returns it, for this once. The old
-// one signs too for expireOld. Errors, as *invite.Error: endpoint_not_found.
+// one signs too for expireOld. Errors, as *invite.Error: endpoint_not_found,
+// managed_by_configuration.
 func (s *Endpoints) RotateSecret(ctx context.Context, p access.Principal, id invite.EndpointID, expireOld time.Duration) (Endpoint, error) {
 	fresh := access.NewWebhookSecret()
 	e, err := s.change(ctx, p, id, func(r *endpoint.Row, content *endpointContent) error {
@@ -231,8 +204,15 @@ func (s *Endpoints) RotateSecret(ctx context.Context, p access.Principal, id inv
 }
 
 // Delete deletes an endpoint with all that waits for it. Errors, as *invite.Error:
-// endpoint_not_found.
+// endpoint_not_found, managed_by_configuration.
 func (s *Endpoints) Delete(ctx context.Context, p access.Principal, id invite.EndpointID) error {
+	r, err := s.get(ctx, p, id)
+	if err != nil {
+		return err
+	}
+	if r.ManagedBy == endpoint.ByConfiguration {
+		return managed()
+	}
 	found, err := endpoint.Delete(ctx, s.p.DB, p.Place, id)
 	if err == nil && !found {
 		return noEndpoint()
@@ -243,11 +223,14 @@ func (s *Endpoints) Delete(ctx context.Context, p access.Principal, id invite.En
 func (s *Endpoints) change(ctx context.Context, p access.Principal, id invite.EndpointID, change func(*endpoint.Row, *endpointContent) error) (e Endpoint, err error) {
 	err = postgres.InTx(ctx, s.p.DB, func(tx pgx.Tx) error {
 		r, err := endpoint.Lock(ctx, tx, p.Place, id)
-		if errors.Is(err, endpoint.ErrNotFound) {
+		if errors.Is(err, endpoint.ErrNotFound) || err == nil && !s.exists(r) {
 			return noEndpoint()
 		}
 		if err != nil {
 			return err
+		}
+		if r.ManagedBy == endpoint.ByConfiguration {
+			return managed()
 		}
 		content, err := s.open(r)
 		if err != nil {
@@ -377,7 +360,7 @@ func (s *Endpoints) show(r endpoint.Row) (Endpoint, error) {
 		return Endpoint{}, err
 	}
 	e := Endpoint{
-		ID: r.ID, Live: r.Live, URL: content.URL, Description: content.Description, Types: r.Types, ManagedBy: "api",
+		ID: r.ID, Live: r.Live, URL: content.URL, Description: content.Description, Types: r.Types, ManagedBy: r.ManagedBy,
 		DisabledAt: r.DisabledAt, DisabledWhy: r.DisabledWhy, FailingSince: r.FailingSince, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
 	}
 	if r.OldSecretUntil != nil && r.OldSecretUntil.After(s.p.Now()) {

@@ -10,10 +10,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
-	"github.com/connectlink/connectlink/config"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/publish"
 	"github.com/connectlink/connectlink/internal/store/find"
@@ -21,12 +18,11 @@ import (
 	"github.com/connectlink/connectlink/internal/store/userid"
 	"github.com/connectlink/connectlink/internal/track/tracktest"
 	"github.com/connectlink/connectlink/internal/waittest"
-	"github.com/connectlink/connectlink/migrations"
 )
 
 var here = invite.Place{Project: "default"}
 
-// logKit is a log of events in a database of the test's own, of a project without a webhook.
+// logKit is a log of events in a database of the test's own, of a project without endpoints.
 type logKit struct {
 	*tracktest.Kit
 	t      *testing.T
@@ -37,12 +33,7 @@ type logKit struct {
 func newLogKit(t *testing.T) *logKit {
 	t.Helper()
 	k := tracktest.New(t)
-	jobs, err := river.NewClient(riverpgxv5.New(k.Pool), &river.Config{Schema: migrations.RiverSchema})
-	if err != nil {
-		t.Fatal(err)
-	}
-	project := func(id string) (config.Project, bool) { return config.Project{ID: id}, true }
-	return &logKit{Kit: k, t: t, outbox: publish.NewOutbox(jobs, k.Box, project), log: publish.NewLog(k.Pool, k.Box)}
+	return &logKit{Kit: k, t: t, outbox: publish.NewOutbox(k.Box), log: publish.NewLog(k.Pool, k.Box)}
 }
 
 // write records events in a transaction of the caller.

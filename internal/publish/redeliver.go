@@ -68,10 +68,7 @@ func (s *Endpoints) Attempts(ctx context.Context, p access.Principal, id invite.
 // Test posts an invented event of a type to an endpoint, at once and once, also to one
 // that is disabled. It is not stored. Errors, as *invite.Error: endpoint_not_found.
 func (s *Endpoints) Test(ctx context.Context, p access.Principal, id invite.EndpointID, t invite.PublicType) (Attempt, error) {
-	r, err := endpoint.Get(ctx, s.p.DB, p.Place, id)
-	if errors.Is(err, endpoint.ErrNotFound) {
-		return Attempt{}, noEndpoint()
-	}
+	r, err := s.get(ctx, p, id)
 	if err != nil {
 		return Attempt{}, err
 	}
@@ -81,7 +78,7 @@ func (s *Endpoints) Test(ctx context.Context, p access.Principal, id invite.Endp
 	}
 	now := s.p.Now()
 	event := invite.New[invite.EventID]()
-	raw, err := encodeSample(event, t, p.Place, r.ID, content.URL, now)
+	raw, err := encodeSample(event, t, p.Place, r.ID, content, now)
 	if err != nil {
 		return Attempt{}, err
 	}
@@ -154,12 +151,12 @@ func (s *Endpoints) Redeliver(ctx context.Context, p access.Principal, event inv
 
 // receivers are the enabled endpoints that receive a type.
 func (s *Endpoints) receivers(ctx context.Context, p access.Principal, t invite.PublicType) (ids []invite.EndpointID, err error) {
-	rows, err := endpoint.List(ctx, s.p.DB, p.Place, MaxEndpoints)
+	rows, err := endpoint.List(ctx, s.p.DB, p.Place, MaxEndpoints+1)
 	if err != nil {
 		return nil, err
 	}
 	for _, r := range rows {
-		if r.DisabledAt == nil && r.Receives(t) {
+		if r.DisabledAt == nil && r.Receives(t) && s.exists(r) {
 			ids = append(ids, r.ID)
 		}
 	}
@@ -172,9 +169,9 @@ func NoEvent() error {
 }
 
 // encodeSample returns an invented event.
-func encodeSample(id invite.EventID, t invite.PublicType, place invite.Place, of invite.EndpointID, url string, now time.Time) ([]byte, error) {
+func encodeSample(id invite.EventID, t invite.PublicType, place invite.Place, of invite.EndpointID, content endpointContent, now time.Time) ([]byte, error) {
 	if t == invite.EndpointDisabled {
-		return encodeDisabled(id, place, disabledEndpoint{of, url, endpoint.Failing}, now)
+		return encodeDisabled(id, place, newDisabledEndpoint(of, content, endpoint.Failing), now)
 	}
 	user := "sample-user"
 	shown := resource.Invite{

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -90,13 +91,17 @@ func (r *receiver) count(part string) (n int) {
 type hookKit struct {
 	*logKit
 	endpoints *publish.Endpoints
+	courier   *publish.Courier
 	key       access.Principal
+	webhook   atomic.Pointer[config.Webhook] // of the configuration
 }
 
 func newHookKit(t *testing.T) *hookKit {
 	t.Helper()
-	k := newLogKit(t)
-	project := func(id string) (config.Project, bool) { return config.Project{ID: id, PrivateWebhooks: true}, true }
+	k := &hookKit{logKit: newLogKit(t), key: access.Principal{Place: here}}
+	project := func(id string) (config.Project, bool) {
+		return config.Project{ID: id, PrivateWebhooks: true, Webhook: k.webhook.Load()}, true
+	}
 	courier := publish.NewCourier(publish.Params{DB: k.Pool, Box: k.Box, Project: project, Now: time.Now})
 	endpoints, err := publish.NewEndpoints(publish.EndpointParams{
 		DB: k.Pool, Box: k.Box, Project: project, Courier: courier, Now: time.Now,
@@ -119,7 +124,36 @@ func newHookKit(t *testing.T) *hookKit {
 		_ = runner.Run(ctx)
 	}()
 	t.Cleanup(func() { stop(); <-ended })
-	return &hookKit{logKit: k, endpoints: endpoints, key: access.Principal{Place: here}}
+	k.endpoints, k.courier = endpoints, courier
+	return k
+}
+
+// configure makes a webhook that of the configuration, and returns its endpoint.
+func (k *hookKit) configure(hook *config.Webhook) (e publish.Endpoint) {
+	k.t.Helper()
+	k.webhook.Store(hook)
+	if err := k.endpoints.Configure(k.t.Context(), []config.Project{{ID: here.Project, Webhook: hook}}); err != nil {
+		k.t.Fatal(err)
+	}
+	for _, e := range k.listed() {
+		if e.ManagedBy == "configuration" {
+			return e
+		}
+	}
+	return e
+}
+
+func (k *hookKit) listed() []publish.Endpoint {
+	k.t.Helper()
+	list, err := k.endpoints.List(k.t.Context(), k.key)
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	return list
+}
+
+func (k *hookKit) delivered(e publish.Endpoint) int {
+	return k.Count(`SELECT count(*) FROM webhook_deliveries WHERE endpoint_id = $1 AND delivered_at IS NOT NULL`, e.ID)
 }
 
 func (k *hookKit) endpoint(url string, types ...string) publish.Endpoint {

@@ -3,6 +3,7 @@ package publish_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -11,106 +12,99 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
 	"github.com/connectlink/connectlink/config"
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/job"
 	"github.com/connectlink/connectlink/internal/publish"
+	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/store/find"
 	"github.com/connectlink/connectlink/internal/store/ledger"
 	"github.com/connectlink/connectlink/internal/store/userid"
 	"github.com/connectlink/connectlink/internal/track/tracktest"
-	"github.com/connectlink/connectlink/migrations"
+	"github.com/connectlink/connectlink/internal/waittest"
 )
 
-// TestB1EveryTryOfAnEventSendsTheSameBytes: the event tells of the invite as it was
-// when the event happened, not as it is now.
-func TestB1EveryTryOfAnEventSendsTheSameBytes(t *testing.T) {
+// TestB1AJobFromBeforeTheLogPostsItsBytes: an earlier version enqueued the event with
+// its body. Each attempt posts these bytes, until the person is erased.
+func TestB1AJobFromBeforeTheLogPostsItsBytes(t *testing.T) {
 	t.Parallel()
 	k := tracktest.New(t)
-	var got [][]byte
+	var got []string
 	endpoint := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		raw, _ := io.ReadAll(r.Body)
-		got = append(got, raw)
+		got = append(got, string(raw))
 		w.WriteHeader(http.StatusInternalServerError)
 	}))
 	t.Cleanup(endpoint.Close)
-	project := func(id string) (config.Project, bool) {
-		return config.Project{ID: id, Webhook: &config.Webhook{URL: endpoint.URL, Secret: access.NewWebhookSecret()}}, true
-	}
-	jobs, err := river.NewClient(riverpgxv5.New(k.Pool), &river.Config{Schema: migrations.RiverSchema})
+	hook := &config.Webhook{URL: endpoint.URL, Secret: access.NewWebhookSecret()}
+	project := func(id string) (config.Project, bool) { return config.Project{ID: id, Webhook: hook}, true }
+	courier := publish.NewCourier(publish.Params{DB: k.Pool, Box: k.Box, Project: project, AllowPrivate: true, Now: time.Now})
+	m := k.Invite(tracktest.Options{})
+	j := job.Publish{EventID: invite.New[invite.EventID](), InviteID: m.ID, Type: "invite.connect_failed", Version: 2}
+	body, err := k.Box.Seal([]byte(`{"as":"it was"}`), seal.AD{Column: "river_job.publish", ID: j.EventID.UUID()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	outbox := publish.NewOutbox(jobs, k.Box, project)
-	m := k.Invite(tracktest.Options{})
-	happens := func(e invite.Event) {
-		k.InTx(func(tx pgx.Tx) error {
-			applied, err := ledger.Append(t.Context(), tx, k.Box, m.ID, e)
-			if err != nil {
-				return err
-			}
-			return outbox.Enqueue(t.Context(), tx, applied)
-		})
-	}
-	happens(invite.Event{Type: invite.EventConnectFailed})
-	failed := enqueued(t.Context(), t, k, "invite.connect_failed")
-	courier := publish.NewCourier(publish.Params{DB: k.Pool, Box: k.Box, Project: project, AllowPrivate: true, Now: time.Now})
-	deliver := func(j job.Publish) {
-		if err := courier.Deliver(t.Context(), j, time.Now()); err == nil {
-			t.Fatal("an answer of 500 was taken for success")
+	j.Body = body
+	post := func() {
+		t.Helper()
+		var failed *publish.AttemptError
+		if err := courier.HandOver(t.Context(), j, time.Now()); !errors.As(err, &failed) || failed.Status != 500 {
+			t.Fatalf("an answer of 500: %v", err)
 		}
 	}
-	deliver(failed)
-	happens(invite.Event{Type: invite.EventConnected, Data: invite.Data{AccountID: "apn_1"}})
-	deliver(failed)
-	deliver(enqueued(t.Context(), t, k, "invite.connected"))
-	if len(got) != 3 || string(got[0]) != string(got[1]) {
-		t.Fatalf("two tries of one event differ:\n%s\n%s", got[0], got[1])
+	post()
+	k.Append(m.ID, invite.Event{Type: invite.EventConnected, Data: invite.Data{AccountID: "apn_1"}})
+	post()
+	if got[0] != `{"as":"it was"}` || got[1] != got[0] {
+		t.Errorf("two attempts posted %q", got)
 	}
-	var first, last struct {
-		Data struct {
-			Invite struct {
-				Status, Progress string
-				Version          int
-			}
-		}
-	}
-	if err := json.Unmarshal(got[1], &first); err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(got[2], &last); err != nil {
-		t.Fatal(err)
-	}
-	if a, b := first.Data.Invite, last.Data.Invite; a.Status != "active" || a.Progress != "connect_failed" || b.Status != "connected" || a.Version >= b.Version {
-		t.Errorf("the events tell of %+v and %+v", a, b)
-	}
-	// Once the person is erased, nothing of them waits in a job.
+	j.Body = nil // of the first version
+	post()
 	k.InTx(func(tx pgx.Tx) error {
-		return ledger.SetErased(t.Context(), tx, []invite.ID{m.ID}, "erased-1", userid.Hash(k.Box, invite.Place{Project: "default"}, "erased-1"))
+		return ledger.SetErased(t.Context(), tx, []invite.ID{m.ID}, "erased-1", userid.Hash(k.Box, here, "erased-1"))
 	})
-	if n := k.Count(`SELECT count(*) FROM ` + migrations.RiverSchema + `.river_job WHERE args ? 'body'`); n != 0 {
-		t.Errorf("%d events keep what they say of an erased person", n)
+	j.Body = body
+	post()
+	for _, raw := range got[2:] {
+		var e logged
+		if err := json.Unmarshal([]byte(raw), &e); err != nil || e.ID != j.EventID || e.Type != j.Type || e.Data.Invite.Status != "connected" {
+			t.Errorf("without bytes of its own: %v %s", err, raw)
+		}
 	}
-	deliver(enqueued(t.Context(), t, k, "invite.connected"))
-	if erased := string(got[3]); !strings.Contains(erased, `"recipient":null`) || strings.Contains(erased, "customer.example") {
-		t.Errorf("after an erasure: %s", erased)
+	if !strings.Contains(got[3], `"recipient":null`) || strings.Contains(got[3], "customer.example") {
+		t.Errorf("after an erasure: %s", got[3])
+	}
+	hook = nil
+	if err := courier.HandOver(t.Context(), j, time.Now()); !errors.Is(err, publish.ErrGone) {
+		t.Errorf("without a webhook: %v", err)
 	}
 }
 
-// enqueued reads the one job of a type.
-func enqueued(ctx context.Context, t *testing.T, k *tracktest.Kit, name string) job.Publish {
-	t.Helper()
-	var args []byte
-	var j job.Publish
-	err := k.Pool.QueryRow(ctx, `SELECT args FROM `+migrations.RiverSchema+`.river_job WHERE kind = 'publish' AND args->>'type' = $1`, name).Scan(&args)
-	if err == nil {
-		err = json.Unmarshal(args, &j)
+// TestAJobOfALoggedEventIsQueuedForTheEndpoint: once, under the event's own id, and not
+// again if the endpoint took it.
+func TestAJobOfALoggedEventIsQueuedForTheEndpoint(t *testing.T) {
+	t.Parallel()
+	k := newHookKit(t)
+	m := k.Invite(tracktest.Options{})
+	k.happens(m.ID, invite.Event{Type: invite.EventExpired}) // by an earlier version: no endpoint yet
+	j := job.Publish{InviteID: m.ID, Type: "invite.expired", Version: 2, EventID: read(t, k.list(find.Feed{}).Events[0]).ID}
+	r := newReceiver(t)
+	configured := &config.Webhook{URL: r.URL, Secret: access.NewWebhookSecret(), AllowPrivate: true}
+	k.webhook.Store(configured)
+	if err := k.courier.HandOver(t.Context(), j, time.Now()); err == nil || errors.Is(err, publish.ErrGone) {
+		t.Errorf("before the webhook is stored: %v", err)
 	}
-	if err != nil {
-		t.Fatal(err)
+	hook := k.configure(configured)
+	for range 2 {
+		if err := k.courier.HandOver(context.WithoutCancel(t.Context()), j, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		waittest.Until(t, "it is delivered", func() bool { return k.delivered(hook) == 1 })
 	}
-	return j
+	if ids := r.count(j.EventID.String()); ids != 1 || len(k.attempts(hook)) != 1 {
+		t.Errorf("delivered %d times: %q", ids, r.got())
+	}
 }

@@ -9,9 +9,7 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
-	"github.com/connectlink/connectlink/internal/job"
 	"github.com/connectlink/connectlink/internal/postgres"
-	"github.com/connectlink/connectlink/internal/store/queue"
 )
 
 const (
@@ -45,13 +43,6 @@ func (w *Worker) start(ctx context.Context, cfg *river.Config) (*river.Client[pg
 }
 
 func (w *Worker) tryStart(ctx context.Context, cfg *river.Config) (*river.Client[pgx.Tx], error) {
-	n, err := queue.AdoptEvents(ctx, w.p.DB, job.Publish{}.Kind(), w.queues, job.QueueEvents)
-	if err != nil {
-		return nil, err
-	}
-	if n > 0 {
-		w.p.Log.InfoContext(ctx, "adopted events of projects without a webhook", "events", n)
-	}
 	client, err := river.NewClient(riverpgxv5.New(w.p.DB), cfg)
 	if err != nil {
 		return nil, fmt.Errorf("make River's client: %w", err)

@@ -42,6 +42,7 @@ const (
 	remindEvery   = 5 * time.Second
 	redactEvery   = time.Minute
 	hashEvery     = 10 * time.Minute
+	adoptEvery    = time.Minute
 	retireEvery   = 10 * time.Minute
 	tidyEvery     = time.Hour
 	runTimeout    = 30 * time.Second
@@ -59,9 +60,7 @@ const (
 	otherWorkers    = 4  // erasures, and what an earlier version enqueued
 	confirmWorkers  = 16 // each waits for Pipedream
 	periodicWorkers = 10 // one for each kind, three of which take minutes
-	// eventsWorkers bounds what one product's endpoint may occupy: 8 posts of 15 s
-	// each; other endpoints do not wait for them.
-	eventsWorkers = 8
+	eventsWorkers   = 8  // webhooks that an earlier version enqueued
 )
 
 // How often queues are looked at without a notification; see fetchPoll.
@@ -77,9 +76,6 @@ type Params struct {
 	Courier *publish.Courier
 	Issue   *issue.Service
 	Erase   *erase.Service
-	// Projects are the ids of the projects that have a webhook: each gets a
-	// queue of events with workers of its own.
-	Projects []string
 	// Pooled is for a DB behind a transaction pooler: there LISTEN hears nothing,
 	// so new jobs are found by polling.
 	Pooled  bool
@@ -99,9 +95,6 @@ type Worker struct {
 // New makes a Worker; Run starts it.
 func New(p Params) *Worker {
 	queues := []string{river.QueueDefault, job.QueueConfirm, job.QueuePeriodic, job.QueueEvents}
-	for _, project := range p.Projects {
-		queues = append(queues, job.EventsQueue(project))
-	}
 	return &Worker{p: p, queues: queues, watch: newBacklog(p, queues)}
 }
 
@@ -164,20 +157,17 @@ func (w *Worker) bounds() map[string]river.QueueConfig {
 	return out
 }
 
-// fetchPoll returns how often a queue is looked at without a notification. Events
-// keep River's second, which bounds their latency when a notification is lost or
-// a retry is due; periodic work is followed by the next of its kind, and for the
-// rest a retry may be late by that.
+// fetchPoll returns how often a queue is looked at without a notification. Periodic work
+// is followed by the next of its kind, webhooks of an earlier version are adopted every
+// minute, and for the rest a retry may be late by that.
 func (w *Worker) fetchPoll(q string) time.Duration {
 	switch {
 	case w.p.Pooled:
 		return 0
-	case q == job.QueuePeriodic:
+	case q == job.QueuePeriodic || q == job.QueueEvents:
 		return periodicPoll
-	case q == river.QueueDefault || q == job.QueueConfirm:
-		return retryPoll
 	}
-	return 0
+	return retryPoll
 }
 
 func periodic() []*river.PeriodicJob {
@@ -195,6 +185,7 @@ func periodic() []*river.PeriodicJob {
 		every(remindEvery, func() river.JobArgs { return job.Remind{} }),
 		every(hashEvery, func() river.JobArgs { return job.HashUsers{} }),
 		every(redactEvery, func() river.JobArgs { return job.Redact{} }),
+		every(adoptEvery, func() river.JobArgs { return job.AdoptEvents{} }),
 		every(retireEvery, func() river.JobArgs { return job.Retire{} }),
 		every(tidyEvery, func() river.JobArgs { return job.Tidy{} }),
 	}
@@ -236,7 +227,9 @@ type binder struct {
 // bind maps each kind of job to its use case.
 func bind(p Params, watch *backlog) *river.Workers {
 	b := binder{river.NewWorkers(), watch}
-	river.AddWorker(b.workers, &task[job.Publish]{watch: watch, within: runTimeout, do: newPoster(p).post})
+	river.AddWorker(b.workers, &task[job.Publish]{watch: watch, within: runTimeout, do: func(ctx context.Context, j *river.Job[job.Publish]) error {
+		return handOver(ctx, p.Courier, j)
+	}})
 	river.AddWorker(b.workers, &task[job.Confirm]{
 		watch: watch, within: runTimeout,
 		do: func(ctx context.Context, j *river.Job[job.Confirm]) error {
@@ -254,6 +247,7 @@ func bind(p Params, watch *backlog) *river.Workers {
 		_, silence := p.Track.Silence(ctx)
 		return errors.Join(joined, silence)
 	})
+	bindRun[job.AdoptEvents](b, runTimeout, func(ctx context.Context) (int, error) { return adoptEvents(ctx, p.DB) })
 	bindRun[job.Poll](b, runTimeout, p.Track.Poll)
 	bindRun[job.Expire](b, runTimeout, p.Track.Expire)
 	bindRun[job.FallBack](b, runTimeout, p.Issue.FallBack)

@@ -13,10 +13,10 @@ import (
 func TestQueuesThatWakesReachAreLookedAtLessOften(t *testing.T) {
 	t.Parallel()
 	for _, pooled := range []bool{false, true} {
-		w := &Worker{p: Params{Pooled: pooled}, queues: []string{river.QueueDefault, job.QueueConfirm, job.QueuePeriodic, job.QueueEvents, job.EventsQueue("acme")}}
+		w := &Worker{p: Params{Pooled: pooled}, queues: []string{river.QueueDefault, job.QueueConfirm, job.QueuePeriodic, job.QueueEvents}}
 		want := map[string]time.Duration{}
 		if !pooled {
-			want = map[string]time.Duration{river.QueueDefault: retryPoll, job.QueueConfirm: retryPoll, job.QueuePeriodic: periodicPoll}
+			want = map[string]time.Duration{river.QueueDefault: retryPoll, job.QueueConfirm: retryPoll, job.QueuePeriodic: periodicPoll, job.QueueEvents: periodicPoll}
 		}
 		for q, c := range w.bounds() {
 			if c.FetchPollInterval != want[q] {

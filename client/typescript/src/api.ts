@@ -379,7 +379,7 @@ export interface paths {
         };
         /**
          * List webhook endpoints
-         * @description The endpoints of the key's project and mode, newest first. The one of the service's configuration comes first, with the id `configuration`.
+         * @description The endpoints of the key's project and mode, newest first. That of the service's configuration comes first; it has `managed_by: configuration`.
          */
         get: operations["listWebhookEndpoints"];
         put?: never;
@@ -403,7 +403,7 @@ export interface paths {
         };
         /**
          * Get a webhook endpoint
-         * @description The endpoint without its secret. The id `configuration` is that of the one in the configuration.
+         * @description The endpoint without its secret. The id `configuration` names that of the configuration too, here and where an endpoint is not changed.
          */
         get: operations["getWebhookEndpoint"];
         put?: never;
@@ -1983,7 +1983,6 @@ export interface components {
             detail: string;
         };
         WebhookEndpoint: {
-            /** @description `whe_…`, or `configuration`. */
             id: string;
             /** @constant */
             object: "webhook_endpoint";
@@ -1993,7 +1992,7 @@ export interface components {
             /** @description The types of events that it receives; empty for all. */
             types: components["schemas"]["PublicEventType"][];
             /**
-             * @description One of the configuration cannot be changed here.
+             * @description One of the configuration cannot be changed here: `managed_by_configuration`.
              * @enum {string}
              */
             managed_by: "api" | "configuration";
@@ -2019,9 +2018,9 @@ export interface components {
              */
             old_secret_expires_at: string | null;
             /** Format: date-time */
-            created_at: string | null;
+            created_at: string;
             /** Format: date-time */
-            updated_at: string | null;
+            updated_at: string;
         };
         WebhookEndpointList: {
             /** @constant */
@@ -2126,7 +2125,9 @@ export interface components {
                 /** @description Of webhook_endpoint.disabled. */
                 webhook_endpoint?: {
                     id: string;
-                    url: string;
+                    description: string | null;
+                    /** @description The host of its URL. Path and query, which may contain a secret, are left out. */
+                    host: string;
                     /** @enum {string} */
                     disabled_reason: "gone" | "failing";
                 };

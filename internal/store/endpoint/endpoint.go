@@ -24,6 +24,12 @@ const (
 	Failing   = "failing" // no post succeeded for days
 )
 
+// Who manages an endpoint.
+const (
+	ByAPI           = "api" // a key or staff
+	ByConfiguration = "configuration"
+)
+
 // Row is a webhook endpoint as stored.
 type Row struct {
 	invite.Place
@@ -35,24 +41,25 @@ type Row struct {
 	FailingSince   *time.Time          `db:"failing_since"`
 	DisabledAt     *time.Time          `db:"disabled_at"`
 	DisabledWhy    string              `db:"disabled_why"`
+	ManagedBy      string              `db:"managed_by"`
 	CreatedAt      time.Time           `db:"created_at"`
 	UpdatedAt      time.Time           `db:"updated_at"`
 }
 
-const columns = `w.id, w.project_id, w.livemode, w.types, w.content, w.old_secret_until, w.failing_since, w.disabled_at, w.disabled_why, w.created_at, w.updated_at`
+const columns = `w.id, w.project_id, w.livemode, w.types, w.content, w.old_secret_until, w.failing_since, w.disabled_at, w.disabled_why, w.managed_by, w.created_at, w.updated_at`
 
 // Receives reports whether events of a type are for the endpoint.
 func (r Row) Receives(t invite.PublicType) bool {
 	return len(r.Types) == 0 || slices.Contains(r.Types, t)
 }
 
-// Insert stores a new endpoint unless its project and mode have most already; it
-// reports whether it was stored.
+// Insert stores a new endpoint of the API unless its project and mode have most of those
+// already; it reports whether it was stored.
 func Insert(ctx context.Context, db postgres.DB, r Row, most int) (Row, bool, error) {
 	rows, _ := db.Query(ctx, `
 		INSERT INTO webhook_endpoints AS w (id, project_id, livemode, types, content)
 		SELECT $1, $2, $3, $4, $5
-		WHERE (SELECT count(*) FROM (SELECT FROM webhook_endpoints WHERE project_id = $2 AND livemode = $3 LIMIT $6) h) < $6
+		WHERE (SELECT count(*) FROM (SELECT FROM webhook_endpoints WHERE project_id = $2 AND livemode = $3 AND managed_by = 'api' LIMIT $6) h) < $6
 		RETURNING `+columns, r.ID, r.Project, r.Live, r.Types, r.Content, most)
 	stored, err := one(rows, r.ID)
 	if errors.Is(err, ErrNotFound) {
@@ -61,9 +68,42 @@ func Insert(ctx context.Context, db postgres.DB, r Row, most int) (Row, bool, er
 	return stored, err == nil, err
 }
 
-// List reads the endpoints of a project and mode, newest first.
+// InsertConfigured stores the endpoint of a project's configuration, unless its project
+// and mode have it already; it reports whether it was stored.
+func InsertConfigured(ctx context.Context, tx pgx.Tx, r Row) (bool, error) {
+	tag, err := tx.Exec(ctx, `
+		INSERT INTO webhook_endpoints (id, project_id, livemode, types, content, managed_by) VALUES ($1, $2, $3, $4, $5, 'configuration')
+		ON CONFLICT (project_id, livemode) WHERE managed_by = 'configuration' DO NOTHING`, r.ID, r.Project, r.Live, r.Types, r.Content)
+	if err != nil {
+		return false, fmt.Errorf("insert the configured webhook endpoint of project %s: %w", r.Project, postgres.Translate(err))
+	}
+	return tag.RowsAffected() > 0, nil
+}
+
+// FindConfigured reads the endpoint of a project's configuration, if it was stored.
+func FindConfigured(ctx context.Context, db postgres.DB, place invite.Place) (Row, bool, error) {
+	return findConfigured(ctx, db, place, "")
+}
+
+// LockConfigured is FindConfigured for a change in this transaction.
+func LockConfigured(ctx context.Context, tx pgx.Tx, place invite.Place) (Row, bool, error) {
+	return findConfigured(ctx, tx, place, " FOR NO KEY UPDATE")
+}
+
+func findConfigured(ctx context.Context, db postgres.DB, place invite.Place, lock string) (Row, bool, error) {
+	rows, _ := db.Query(ctx, `SELECT `+columns+` FROM webhook_endpoints w WHERE w.project_id = $1 AND w.livemode = $2 AND w.managed_by = 'configuration'`+lock,
+		place.Project, place.Live)
+	r, err := one(rows, invite.EndpointID{})
+	if errors.Is(err, ErrNotFound) {
+		return r, false, nil
+	}
+	return r, err == nil, err
+}
+
+// List reads the endpoints of a project and mode: that of the configuration, then the
+// others, newest first.
 func List(ctx context.Context, db postgres.DB, place invite.Place, n int) ([]Row, error) {
-	rows, _ := db.Query(ctx, `SELECT `+columns+` FROM webhook_endpoints w WHERE w.project_id = $1 AND w.livemode = $2 ORDER BY w.id DESC LIMIT $3`,
+	rows, _ := db.Query(ctx, `SELECT `+columns+` FROM webhook_endpoints w WHERE w.project_id = $1 AND w.livemode = $2 ORDER BY w.managed_by DESC, w.id DESC LIMIT $3`,
 		place.Project, place.Live, n)
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[Row])
 	if err != nil {
@@ -111,9 +151,10 @@ func Set(ctx context.Context, tx pgx.Tx, r Row) (Row, error) {
 	return one(rows, r.ID)
 }
 
-// Delete deletes an endpoint with what waits for it, and reports whether it existed.
+// Delete deletes an endpoint of the API with what waits for it, and reports whether it
+// existed.
 func Delete(ctx context.Context, db postgres.DB, place invite.Place, id invite.EndpointID) (bool, error) {
-	tag, err := db.Exec(ctx, `DELETE FROM webhook_endpoints WHERE id = $1 AND project_id = $2 AND livemode = $3`, id, place.Project, place.Live)
+	tag, err := db.Exec(ctx, `DELETE FROM webhook_endpoints WHERE id = $1 AND project_id = $2 AND livemode = $3 AND managed_by = 'api'`, id, place.Project, place.Live)
 	if err != nil {
 		return false, fmt.Errorf("delete webhook endpoint %s: %w", id, postgres.Translate(err))
 	}

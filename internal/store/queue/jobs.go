@@ -86,16 +86,28 @@ func ListJobAges(ctx context.Context, db postgres.DB, queues []string) ([]JobAge
 	return ages, nil
 }
 
-// AdoptEvents moves pending webhooks from the queues of projects that are not
-// among known to the queue into, and returns how many it moved. Queues without
-// workers would keep them for ever.
-func AdoptEvents(ctx context.Context, db postgres.DB, kind string, known []string, into string) (int, error) {
+// AdoptEvents moves up to n pending jobs of a kind from queues whose names begin with
+// prefix to the queue into, and returns how many it moved. It goes along River's fetching
+// index, from one queue to the next, so the time taken does not depend on how many
+// other jobs wait.
+func AdoptEvents(ctx context.Context, db postgres.DB, kind, prefix, into string, n int) (int, error) {
 	tag, err := db.Exec(ctx, `
-		UPDATE river.river_job SET queue = $3
-		WHERE kind = $1 AND queue <> ALL($2::text[]) AND queue <> $3 AND state IN ('available', 'scheduled', 'retryable')`,
-		kind, known, into)
+		WITH RECURSIVE queues AS (
+			SELECT s AS state, (SELECT queue FROM river.river_job WHERE state = s AND queue > $2 ORDER BY queue LIMIT 1) AS queue
+			FROM unnest($4::text[]::river.river_job_state[]) s
+			UNION ALL
+			SELECT q.state, (SELECT queue FROM river.river_job WHERE state = q.state AND queue > q.queue ORDER BY queue LIMIT 1)
+			FROM queues q WHERE starts_with(q.queue, $2)
+		), adopted AS (
+			SELECT j.id FROM queues q CROSS JOIN generate_series(1, $6::int) p (priority) CROSS JOIN LATERAL (
+				SELECT id FROM river.river_job WHERE state = q.state AND queue = q.queue AND priority = p.priority AND kind = $1
+				ORDER BY scheduled_at, id LIMIT $5 FOR UPDATE SKIP LOCKED) j
+			WHERE starts_with(q.queue, $2) LIMIT $5
+		)
+		UPDATE river.river_job SET queue = $3 WHERE id = ANY(ARRAY(SELECT id FROM adopted))`,
+		kind, prefix, into, []JobState{JobAvailable, JobScheduled, JobRetryable}, n, jobPriorities)
 	if err != nil {
-		return 0, fmt.Errorf("adopt events of unknown projects: %w", postgres.Translate(err))
+		return 0, fmt.Errorf("adopt events of an earlier version: %w", postgres.Translate(err))
 	}
 	return int(tag.RowsAffected()), nil
 }
