@@ -152,6 +152,30 @@ func (e BatchInviteInitiatedBy) Valid() bool {
 	}
 }
 
+// Defines values for BatchInviteKind.
+const (
+	BatchInviteKindEmpty       BatchInviteKind = ""
+	BatchInviteKindInvite      BatchInviteKind = "invite"
+	BatchInviteKindLessThanNil BatchInviteKind = "<nil>"
+	BatchInviteKindReconnect   BatchInviteKind = "reconnect"
+)
+
+// Valid indicates whether the value is a known member of the BatchInviteKind enum.
+func (e BatchInviteKind) Valid() bool {
+	switch e {
+	case BatchInviteKindEmpty:
+		return true
+	case BatchInviteKindInvite:
+		return true
+	case BatchInviteKindLessThanNil:
+		return true
+	case BatchInviteKindReconnect:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for BatchInviteLinkType.
 const (
 	BatchInviteLinkTypeConnect     BatchInviteLinkType = "connect"
@@ -338,6 +362,30 @@ func (e CreateInviteInitiatedBy) Valid() bool {
 	case CreateInviteInitiatedByProduct:
 		return true
 	case CreateInviteInitiatedByUser:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CreateInviteKind.
+const (
+	CreateInviteKindEmpty       CreateInviteKind = ""
+	CreateInviteKindInvite      CreateInviteKind = "invite"
+	CreateInviteKindLessThanNil CreateInviteKind = "<nil>"
+	CreateInviteKindReconnect   CreateInviteKind = "reconnect"
+)
+
+// Valid indicates whether the value is a known member of the CreateInviteKind enum.
+func (e CreateInviteKind) Valid() bool {
+	switch e {
+	case CreateInviteKindEmpty:
+		return true
+	case CreateInviteKindInvite:
+		return true
+	case CreateInviteKindLessThanNil:
+		return true
+	case CreateInviteKindReconnect:
 		return true
 	default:
 		return false
@@ -566,6 +614,7 @@ const (
 	ErrorCodeInvalidAPIKey                 ErrorCode = "invalid_api_key"
 	ErrorCodeInvalidRequest                ErrorCode = "invalid_request"
 	ErrorCodeInviteEnded                   ErrorCode = "invite_ended"
+	ErrorCodeInviteNotConnected            ErrorCode = "invite_not_connected"
 	ErrorCodeInviteNotFound                ErrorCode = "invite_not_found"
 	ErrorCodeInviteNotResendable           ErrorCode = "invite_not_resendable"
 	ErrorCodeInviteNotRevocable            ErrorCode = "invite_not_revocable"
@@ -627,6 +676,8 @@ func (e ErrorCode) Valid() bool {
 	case ErrorCodeInvalidRequest:
 		return true
 	case ErrorCodeInviteEnded:
+		return true
+	case ErrorCodeInviteNotConnected:
 		return true
 	case ErrorCodeInviteNotFound:
 		return true
@@ -821,6 +872,24 @@ func (e InitiatedBy) Valid() bool {
 	case InitiatedByProduct:
 		return true
 	case InitiatedByUser:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for InviteKind.
+const (
+	InviteKindInvite    InviteKind = "invite"
+	InviteKindReconnect InviteKind = "reconnect"
+)
+
+// Valid indicates whether the value is a known member of the InviteKind enum.
+func (e InviteKind) Valid() bool {
+	switch e {
+	case InviteKindInvite:
+		return true
+	case InviteKindReconnect:
 		return true
 	default:
 		return false
@@ -1286,6 +1355,60 @@ const (
 func (e ReasonListObject) Valid() bool {
 	switch e {
 	case ReasonListObjectList:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ReconnectInviteChannel.
+const (
+	ReconnectInviteChannelEmail       ReconnectInviteChannel = "email"
+	ReconnectInviteChannelEmpty       ReconnectInviteChannel = ""
+	ReconnectInviteChannelLessThanNil ReconnectInviteChannel = "<nil>"
+	ReconnectInviteChannelLink        ReconnectInviteChannel = "link"
+	ReconnectInviteChannelSms         ReconnectInviteChannel = "sms"
+)
+
+// Valid indicates whether the value is a known member of the ReconnectInviteChannel enum.
+func (e ReconnectInviteChannel) Valid() bool {
+	switch e {
+	case ReconnectInviteChannelEmail:
+		return true
+	case ReconnectInviteChannelEmpty:
+		return true
+	case ReconnectInviteChannelLessThanNil:
+		return true
+	case ReconnectInviteChannelLink:
+		return true
+	case ReconnectInviteChannelSms:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ReconnectInviteIfActive.
+const (
+	ReconnectInviteIfActiveEmpty       ReconnectInviteIfActive = ""
+	ReconnectInviteIfActiveError       ReconnectInviteIfActive = "error"
+	ReconnectInviteIfActiveLessThanNil ReconnectInviteIfActive = "<nil>"
+	ReconnectInviteIfActiveReplace     ReconnectInviteIfActive = "replace"
+	ReconnectInviteIfActiveReturn      ReconnectInviteIfActive = "return"
+)
+
+// Valid indicates whether the value is a known member of the ReconnectInviteIfActive enum.
+func (e ReconnectInviteIfActive) Valid() bool {
+	switch e {
+	case ReconnectInviteIfActiveEmpty:
+		return true
+	case ReconnectInviteIfActiveError:
+		return true
+	case ReconnectInviteIfActiveLessThanNil:
+		return true
+	case ReconnectInviteIfActiveReplace:
+		return true
+	case ReconnectInviteIfActiveReturn:
 		return true
 	default:
 		return false
@@ -1786,7 +1909,8 @@ type Batch struct {
 
 // BatchInvite The fields of `CreateInvite`, and a key.
 type BatchInvite struct {
-	App string `json:"app"`
+	AccountID *string `json:"account_id,omitempty"`
+	App       string  `json:"app"`
 
 	// Channel `link` sends nothing; you open or show the URL.
 	Channel        Channel   `json:"channel"`
@@ -1800,6 +1924,7 @@ type BatchInvite struct {
 	IfConnected    *BatchInviteIfConnected `json:"if_connected,omitempty"`
 	InitiatedBy    *BatchInviteInitiatedBy `json:"initiated_by,omitempty"`
 	Inviter        *Inviter                `json:"inviter,omitempty"`
+	Kind           *BatchInviteKind        `json:"kind,omitempty"`
 	LinkType       *BatchInviteLinkType    `json:"link_type,omitempty"`
 	Metadata       *Metadata               `json:"metadata,omitempty"`
 	Note           *string                 `json:"note,omitempty"`
@@ -1821,6 +1946,9 @@ type BatchInviteIfConnected string
 
 // BatchInviteInitiatedBy defines model for BatchInvite.InitiatedBy.
 type BatchInviteInitiatedBy string
+
+// BatchInviteKind defines model for BatchInvite.Kind.
+type BatchInviteKind string
 
 // BatchInviteLinkType defines model for BatchInvite.LinkType.
 type BatchInviteLinkType string
@@ -1926,6 +2054,9 @@ type CreateBatch struct {
 
 // CreateInvite defines model for CreateInvite.
 type CreateInvite struct {
+	// AccountID With kind `reconnect`, the account at Pipedream to connect again. Default: the user's newest account of the app.
+	AccountID *string `json:"account_id,omitempty"`
+
 	// App The app's name slug at Pipedream, for example `slack`.
 	App string `json:"app"`
 
@@ -1950,6 +2081,9 @@ type CreateInvite struct {
 	// InitiatedBy Who started the connection: your product, or the user in it. Default: `product`.
 	InitiatedBy *CreateInviteInitiatedBy `json:"initiated_by,omitempty"`
 	Inviter     *Inviter                 `json:"inviter,omitempty"`
+
+	// Kind `reconnect`: the person connects an account again that was connected before. Messages and pages say so, and Pipedream's page reconnects that account. Default: `invite`.
+	Kind *CreateInviteKind `json:"kind,omitempty"`
 
 	// LinkType The URL in messages. Default: `invite` if the service has a public URL.
 	LinkType *CreateInviteLinkType `json:"link_type,omitempty"`
@@ -1991,6 +2125,9 @@ type CreateInviteIfConnected string
 
 // CreateInviteInitiatedBy Who started the connection: your product, or the user in it. Default: `product`.
 type CreateInviteInitiatedBy string
+
+// CreateInviteKind `reconnect`: the person connects an account again that was connected before. Messages and pages say so, and Pipedream's page reconnects that account. Default: `invite`.
+type CreateInviteKind string
 
 // CreateInviteLinkType The URL in messages. Default: `invite` if the service has a public URL.
 type CreateInviteLinkType string
@@ -2303,7 +2440,9 @@ type InitiatedBy string
 
 // Invite defines model for Invite.
 type Invite struct {
-	App App `json:"app"`
+	// AccountID The account that an invite of kind `reconnect` connects again. Null if the account is gone and a new one is connected.
+	AccountID *string `json:"account_id"`
+	App       App     `json:"app"`
 
 	// Channel `link` sends nothing; you open or show the URL.
 	Channel Channel `json:"channel"`
@@ -2348,6 +2487,9 @@ type Invite struct {
 	InviteLink *InviteLink `json:"invite_link"`
 	Inviter    *Inviter    `json:"inviter"`
 
+	// Kind `reconnect` asks for an account that was connected before.
+	Kind InviteKind `json:"kind"`
+
 	// LinkType The URL in messages: `invite` is ours and fetches a new Connect link whenever its button is pressed; `connect` is
 	// Pipedream's own.
 	LinkType LinkType `json:"link_type"`
@@ -2367,6 +2509,12 @@ type Invite struct {
 
 	// Recipient Null after it was erased.
 	Recipient *Recipient `json:"recipient"`
+
+	// ReconnectOf The invite by which that account was connected before.
+	ReconnectOf *InviteID `json:"reconnect_of"`
+
+	// ReconnectedBy The newest invite that asks for the account of this one again.
+	ReconnectedBy *InviteID `json:"reconnected_by"`
 
 	// Reminders Null if the invite has no reminders.
 	Reminders *struct {
@@ -2395,6 +2543,9 @@ type Invite struct {
 	// Warnings In responses to create and resend, if the recipient reads a text that differs from the request.
 	Warnings *[]TextWarning `json:"warnings,omitempty"`
 }
+
+// InviteKind `reconnect` asks for an account that was connected before.
+type InviteKind string
 
 // InviteObject defines model for Invite.Object.
 type InviteObject string
@@ -2671,6 +2822,36 @@ type Recipient struct {
 	// TimeZone An IANA time zone, for example `Europe/Berlin`.
 	TimeZone *string `json:"time_zone,omitempty"`
 }
+
+// ReconnectInvite defines model for ReconnectInvite.
+type ReconnectInvite struct {
+	// Channel The channel to use instead.
+	Channel *ReconnectInviteChannel `json:"channel,omitempty"`
+
+	// IfActive What to do if the user has an open invite for the app, as in a create.
+	IfActive *ReconnectInviteIfActive `json:"if_active,omitempty"`
+
+	// Inviter Who asks this time.
+	Inviter *Inviter `json:"inviter,omitempty"`
+
+	// Note A personal line for the recipient.
+	Note *string `json:"note,omitempty"`
+
+	// Reason Why, as in a create. Default: the reason of the first invite.
+	Reason *string `json:"reason,omitempty"`
+
+	// Recipient The fields to change; others stay.
+	Recipient *Recipient `json:"recipient,omitempty"`
+
+	// ValidFor How long the invite link works, in seconds. Default: as in the first invite.
+	ValidFor *int `json:"valid_for,omitempty"`
+}
+
+// ReconnectInviteChannel The channel to use instead.
+type ReconnectInviteChannel string
+
+// ReconnectInviteIfActive What to do if the user has an open invite for the app, as in a create.
+type ReconnectInviteIfActive string
 
 // RecoverWebhookEndpoint defines model for RecoverWebhookEndpoint.
 type RecoverWebhookEndpoint struct {
@@ -3234,6 +3415,15 @@ type GetInviteParams struct {
 	Expand *string `form:"expand,omitempty" json:"expand,omitempty"`
 }
 
+// ReconnectInviteParams defines parameters for ReconnectInvite.
+type ReconnectInviteParams struct {
+	// IdempotencyKey 1 to 255 visible ASCII characters of your choice, for example a UUID. For at least 24 hours, a request with the same
+	// key and the same values returns the same response and has no further effect. The order of fields, white space and
+	// escapes are ignored; different values are refused with `idempotency_key_reused`. A quoted key (`"k"`, a string of
+	// RFC 8941) equals the key inside the quotes.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // ResendInviteParams defines parameters for ResendInvite.
 type ResendInviteParams struct {
 	// IdempotencyKey 1 to 255 visible ASCII characters of your choice, for example a UUID. For at least 24 hours, a request with the same
@@ -3551,6 +3741,9 @@ type RevokeInvitesJSONRequestBody = RevokeInvites
 
 // SearchInvitesJSONRequestBody defines body for SearchInvites for application/json ContentType.
 type SearchInvitesJSONRequestBody = SearchInvites
+
+// ReconnectInviteJSONRequestBody defines body for ReconnectInvite for application/json ContentType.
+type ReconnectInviteJSONRequestBody = ReconnectInvite
 
 // ResendInviteJSONRequestBody defines body for ResendInvite for application/json ContentType.
 type ResendInviteJSONRequestBody = ResendInvite

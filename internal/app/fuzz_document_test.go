@@ -280,6 +280,7 @@ func (f *fuzzer) operations() (list []operation) {
 		"createInvite":      {"external_user_id": "u1", "app": "slack", "channel": "email", "recipient": map[string]any{"email": "delivered@connectlink.test", "name": "Pat Lee"}, "inviter": map[string]any{"name": "Sam"}, "metadata": map[string]any{"k": "v"}},
 		"previewInvite":     {"external_user_id": "u1", "app": "slack", "channel": "email", "recipient": map[string]any{"email": "delivered@connectlink.test", "name": "Pat Lee"}, "inviter": map[string]any{"name": "Sam"}},
 		"resendInvite":      {"note": "Again"},
+		"reconnectInvite":   {"note": "Again", "recipient": map[string]any{"name": "Pat Lee"}},
 		"revokeInvite":      {"reason": "done"},
 		"addSuppression":    {"email": "jo@customer.example", "reason": "Asked by phone"},
 		"liftSuppression":   {"reason": "Was wrong"},
@@ -404,6 +405,10 @@ func (f *fuzzer) subjects(o operation) map[string]string {
 	id := made.text("id")
 	ids := map[string]string{"/docs/errors/{code}": "internal", "/docs/guides/{guide}": "quickstart"}
 	switch {
+	case o.id == "reconnectInvite":
+		connected := f.invite(201, with(to("delivered+connect@connectlink.test"), "external_user_id", "u-reconnect"))
+		f.until(connected.text("id"), "connected", func(inv object) bool { return inv.text("status") == "connected" })
+		ids[o.path] = connected.text("id")
 	case strings.HasPrefix(o.path, "/v1/deliveries/"):
 		ids[o.path] = made.text("delivery.id")
 		if o.id == "getDeliveryContent" {

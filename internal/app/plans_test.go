@@ -186,6 +186,9 @@ func playAll(p *product) {
 		}
 	}
 	p.call(http.MethodPost, "/v1/invites/"+ids[8]+"/resend", object{})
+	if status, _, out := p.call(http.MethodPost, "/v1/invites/"+ids[0]+"/reconnect", object{"if_active": "return"}); status != http.StatusCreated {
+		p.t.Errorf("reconnect: %d %v", status, out)
+	}
 	p.call(http.MethodPost, "/v1/invites/"+ids[2]+"/revoke", object{})
 	v := p.staff(access.RoleAdmin)
 	for _, mode := range []string{"test", "live"} {

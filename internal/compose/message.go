@@ -58,6 +58,7 @@ type Invite struct {
 	App         invite.App
 	InitiatedBy invite.InitiatedBy
 	LinkType    invite.LinkType // InviteLink when empty
+	IsReconnect bool            // it asks for an account that was connected before
 	Content     invite.Content
 	// Code is of the invite link. It may be zero where LinkType is ConnectLink.
 	Code secret.Text
@@ -137,7 +138,7 @@ func (c *Composer) vars(m Message) (message.Vars, error) {
 	v := message.Vars{
 		Brand: brand.Name, AppName: m.App.Name,
 		Inviter: m.Content.Inviter, Reason: m.Content.Reason, Note: m.Content.Note, RecipientName: r.Name,
-		PageHost: c.host, LinkType: message.LinkInvite,
+		PageHost: c.host, LinkType: message.LinkInvite, IsReconnect: m.IsReconnect,
 		Kind: message.Kind(m.Kind), Initiator: message.Initiator(m.InitiatedBy),
 		ExpiresAt: m.ExpiresAt, Now: m.Now, Locale: r.Locale, RecipientEmail: secret.New(r.Email),
 		SupportEmail: brand.SupportEmail, LegalLine: brand.LegalLine, PrivacyURL: brand.PrivacyURL,

@@ -14,6 +14,7 @@ import (
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/message"
 	"github.com/connectlink/connectlink/internal/page"
+	"github.com/connectlink/connectlink/internal/pipedream"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/templates"
 )
@@ -40,7 +41,7 @@ func full(kind string) Message {
 				ID: "default", Pipedream: config.Pipedream{LinkHosts: []string{"connect.acme.example"}},
 				Brand: config.Brand{Name: "Acme", SupportEmail: "help@acme.example", LegalLine: "Acme Inc.", PrivacyURL: "https://acme.example/privacy", Colour: "#123456", LogoURL: "https://acme.example/logo.png"},
 			},
-			App: invite.App{Name: "Google Search Console"}, InitiatedBy: invite.ByUser,
+			App: invite.App{Name: "Google Search Console"}, InitiatedBy: invite.ByUser, IsReconnect: true,
 			Content: invite.Content{
 				Recipient: invite.Recipient{Email: "pat@customer.example", Phone: "+12025550100", Name: "Pat", Locale: "de", TimeZone: "Europe/Berlin"},
 				Inviter:   "Sam Rivera", Reason: "to post results", Note: "Hello",
@@ -81,7 +82,7 @@ func TestInspectShowsTheComposedMessage(t *testing.T) {
 		for _, lang := range c.Messages("default").Languages() {
 			for _, link := range []invite.LinkType{invite.InviteLink, invite.ConnectLink} {
 				m := full(kind)
-				m.Content.Recipient.Locale, m.LinkType, m.ConnectLink = lang, link, PreviewLink("google_search_console", "")
+				m.Content.Recipient.Locale, m.LinkType, m.ConnectLink = lang, link, PreviewLink(pipedream.Completion{App: "google_search_console"})
 				seen, err := c.Inspect(m)
 				if err != nil {
 					t.Fatal(err)
@@ -149,7 +150,7 @@ func TestPreviewLinksAreAsLongAsRealOnes(t *testing.T) {
 	if access.ValidCode(PreviewCode) {
 		t.Error("a preview's code could be one")
 	}
-	if got := Hide("https://go.acme.example/c/"+PreviewCode+" "+PreviewLink("slack", "").Reveal(), "****"); strings.Contains(got, PreviewCode) || strings.Contains(got, "ctok") {
+	if got := Hide("https://go.acme.example/c/"+PreviewCode+" "+PreviewLink(pipedream.Completion{App: "slack"}).Reveal(), "****"); strings.Contains(got, PreviewCode) || strings.Contains(got, "ctok") {
 		t.Errorf("hidden: %s", got)
 	}
 }

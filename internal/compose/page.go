@@ -66,7 +66,7 @@ func (p Page) Data() page.Data {
 		Inviter:     contact.Clean(p.Content.Inviter, 80),
 		Reason:      contact.Clean(p.Content.Reason, 200),
 		Note:        contact.CleanPublic(p.Content.Note, 200),
-		InitiatedBy: message.Initiator(p.InitiatedBy), RecipientMasked: p.maskedRecipient(),
+		InitiatedBy: message.Initiator(p.InitiatedBy), Reconnect: p.IsReconnect, RecipientMasked: p.maskedRecipient(),
 		ExpiresAt: p.ExpiresAt, Now: p.Now, ConnectHost: connectHost(p.Project), Reference: p.Reference,
 		CodePath: "/c/" + code, StopPath: "/s/" + code,
 		Failure: p.Failure, FailedBefore: p.FailedBefore, CanRetry: p.State == page.CouldNotConnect,

@@ -19,9 +19,9 @@ const PreviewReference = "inv_00000000000000000000000000"
 const PreviewToken = "ctok_00000000000000000000000000000000"
 
 // PreviewLink is a Connect link as long as a real one, which opens nothing.
-func PreviewLink(app, oauthAppID string) secret.Text {
+func PreviewLink(app pipedream.Completion) secret.Text {
 	link := secret.New("https://pipedream.com/_static/connect.html?token=" + PreviewToken + "&connectLink=true")
-	if full, err := pipedream.AppendApp(link, app, oauthAppID); err == nil {
+	if full, err := pipedream.Complete(link, app); err == nil {
 		return full
 	}
 	return link

@@ -11,6 +11,7 @@ import (
 	"github.com/connectlink/connectlink/internal/console/story"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/message"
+	"github.com/connectlink/connectlink/internal/pipedream"
 	"github.com/connectlink/connectlink/internal/secret"
 )
 
@@ -106,9 +107,10 @@ func (s *console) maskedInvite(p *page, o opened) compose.Invite {
 	c := o.content
 	c.Inviter, c.Reason, c.Note = story.MaskText(c.Inviter), story.MaskText(c.Reason), story.MaskText(c.Note)
 	c.Recipient.Name, c.Recipient.Email = story.MaskName(c.Recipient.Name), o.masked(invite.FieldEmail)
+	link := compose.PreviewLink(pipedream.Completion{App: o.AppSlug, OAuthAppID: o.OAuthAppID, AccountID: o.ReconnectAccount})
 	return compose.Invite{
 		Project: p.project, Livemode: p.by.Live, App: invite.App{Slug: o.AppSlug, Name: o.AppName, AuthType: o.AppAuthType},
-		InitiatedBy: o.InitiatedBy, LinkType: o.LinkType, Content: c, Code: secret.New(compose.PreviewCode), ConnectLink: compose.PreviewLink(o.AppSlug, o.OAuthAppID),
+		InitiatedBy: o.InitiatedBy, LinkType: o.LinkType, IsReconnect: o.Kind == invite.PurposeReconnect, Content: c, Code: secret.New(compose.PreviewCode), ConnectLink: link,
 		ExpiresAt: orZero(o.ExpiresAt), Now: o.Now,
 	}
 }

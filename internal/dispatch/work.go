@@ -166,7 +166,7 @@ func (d *Dispatcher) mint(ctx context.Context, t *task) (again bool, err error) 
 		return false, d.broken(ctx, t, err)
 	}
 	minted, err := minter.Mint(ctx, mint.Request{
-		InviteID: t.InviteID, ExternalUserID: user, App: t.Invite.AppSlug, OAuthAppID: t.Invite.OAuthAppID,
+		InviteID: t.InviteID, ExternalUserID: user, App: t.Invite.AppSlug, OAuthAppID: t.Invite.OAuthAppID, AccountID: t.Invite.ReconnectAccount,
 		ExpiresIn: t.Invite.ExpiresIn, Code: words.code, ReturnURL: words.content.ReturnURL,
 	})
 	if err != nil {

@@ -65,6 +65,9 @@ func errorAdvice() map[invite.Code]advice {
 		invite.CodeNotResendable: {
 			"The invite is connected, revoked or still scheduled, so there is nothing to resend.",
 			"Read the invite. If it was revoked, create a new one."},
+		invite.CodeNotConnected: {
+			"A reconnect needs an account that was connected: the invite never was, its data was erased, or the user has no account of the app.",
+			"Resend an open invite. For a user without an account, make an invite of kind `invite`; for one whose invite is gone, one of kind `reconnect` with the `account_id`."},
 		invite.CodeNotRevocable: {
 			"The invite is connected, so it can no longer be revoked.",
 			"To end the access, delete the account at Pipedream."},

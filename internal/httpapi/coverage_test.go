@@ -19,6 +19,7 @@ func TestEveryOperationOfTheDocumentSucceeds(t *testing.T) {
 	r := w.until(t, id, "delivery.status", "delivered")
 	delivery := r.at(t, "delivery.id").(string)
 	own := w.client(t, id)
+	connected, _ := w.connect(t, "u3")
 	message := w.call(t, w.key, "GET", "/v1/test_helpers/messages", "").at(t, "data.0.id").(string)
 	none := secret.Text{}
 	w.play(t, []scenario{
@@ -36,6 +37,7 @@ func TestEveryOperationOfTheDocumentSucceeds(t *testing.T) {
 		{name: "iOS apps", key: none, method: "GET", path: "/.well-known/apple-app-site-association", status: 200},
 		{name: "Android apps", key: none, method: "GET", path: "/.well-known/assetlinks.json", status: 200},
 		{name: "message", key: w.key, method: "GET", path: "/v1/test_helpers/messages/" + message, status: 200},
+		{name: "reconnect", key: w.key, method: "POST", path: "/v1/invites/" + connected + "/reconnect", status: 201, want: map[string]any{"kind": "reconnect"}},
 		{name: "resend", key: w.key, method: "POST", path: "/v1/invites/" + id + "/resend", status: 200, want: map[string]any{"resend_count": 1}},
 		{name: "advance", key: w.key, method: "POST", path: "/v1/test_helpers/invites/" + id + "/advance", body: `{"to":"expired"}`, status: 200},
 		{name: "block", key: w.blocks, method: "POST", path: "/v1/suppressions", body: `{"email":"jo@customer.example","reason":"Asked by phone"}`, status: 201},

@@ -1,6 +1,7 @@
 package httpapi_test
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"io/fs"
 	"maps"
@@ -60,6 +61,9 @@ func (w *world) objectAt(t *testing.T, path string) string {
 	case strings.HasPrefix(path, "/v1/suppressions/"):
 		r := w.call(t, w.blocks, "POST", "/v1/suppressions", `{"email":"jo@customer.example","reason":"Asked by phone"}`)
 		return r.at(t, "id").(string)
+	case strings.HasSuffix(path, "/reconnect"):
+		id, _ := w.connect(t, rand.Text())
+		return id
 	default:
 		return w.create(t, w.key, strings.ReplaceAll(byEmail, "pat@", "kim@")) // the examples suppress pat
 	}

@@ -134,6 +134,30 @@ func (a *api) resend(c echo.Context) error {
 	return a.answered(c, made)
 }
 
+func (a *api) reconnect(c echo.Context) error {
+	id, err := inviteID(c)
+	if err != nil {
+		return err
+	}
+	var req issue.ReconnectRequest
+	raw, faults, err := bindBody(c, &req, true)
+	if err != nil {
+		return err
+	}
+	if err := faultsError(faults); err != nil {
+		return err
+	}
+	m, err := requestMeta(c, raw, "POST /v1/invites/"+id.String()+"/reconnect")
+	if err != nil {
+		return err
+	}
+	made, err := a.Invites.Reconnect(c.Request().Context(), keyPrincipal(c), id, req, m)
+	if err != nil {
+		return err
+	}
+	return a.answered(c, made)
+}
+
 func (a *api) revoke(c echo.Context) error {
 	id, err := inviteID(c)
 	if err != nil {

@@ -24,6 +24,7 @@ type Invites interface {
 	Create(ctx context.Context, p access.Principal, req issue.CreateRequest, meta issue.Meta) (issue.Answer, error)
 	CreateBatch(ctx context.Context, p access.Principal, items []issue.BatchItem) ([]issue.BatchResult, error)
 	Resend(ctx context.Context, p access.Principal, id invite.ID, req issue.ResendRequest, meta issue.Meta) (issue.Answer, error)
+	Reconnect(ctx context.Context, p access.Principal, id invite.ID, req issue.ReconnectRequest, meta issue.Meta) (issue.Answer, error)
 	SearchApps(ctx context.Context, p access.Principal, words string) (apps []invite.App, suggestion string, err error)
 	RevokeUser(ctx context.Context, p access.Principal, req issue.RevokeUserRequest) (int, []resource.Invite, error)
 	Revoke(ctx context.Context, p access.Principal, id invite.ID, req issue.RevokeRequest, meta issue.Meta) (resource.Invite, error)
@@ -122,6 +123,7 @@ func (a *api) routes() []route {
 		{"POST", "/v1/invites/search", access.InvitesRead, a.searchInvites, nil},
 		{"GET", "/v1/invites/:id", access.InvitesRead, a.get, nil},
 		{"POST", "/v1/invites/:id/resend", access.InvitesWrite, a.resend, nil},
+		{"POST", "/v1/invites/:id/reconnect", access.InvitesWrite, a.reconnect, nil},
 		{"POST", "/v1/invites/:id/revoke", access.InvitesWrite, a.revoke, nil},
 		{"GET", "/v1/invites/:id/events", access.InvitesRead, a.events, nil},
 		{"GET", "/v1/invites/:id/deliveries", access.InvitesRead, a.deliveries, nil},

@@ -35,6 +35,7 @@ const (
 	CodeIdempotencyInProgress  Code = "idempotency_in_progress"
 	CodeIdempotencyReused      Code = "idempotency_key_reused"
 	CodeAlreadyConnected       Code = "already_connected"
+	CodeNotConnected           Code = "invite_not_connected"
 	CodeNotYet                 Code = "not_yet"
 	CodeRecipientSuppressed    Code = "recipient_suppressed"
 	CodeRecipientOptedOut      Code = "recipient_opted_out"

@@ -22,6 +22,7 @@ const (
 	EventConnectedAsOther EventType = "connected_as_other"     // the account goes by an email address that is not the recipient's
 	EventAlreadyConnected EventType = "already_connected"      // another invite of the same person got the account
 	EventConnectedLate    EventType = "connected_after_revoke" // needs attention; nothing is deleted unasked
+	EventReconnectInvited EventType = "reconnect.invited"      // an invite to connect the account again was made
 	EventExpired          EventType = "expired"
 	EventResent           EventType = "resent"
 	EventRenewed          EventType = "renewed"  // the recipient asked for a new link

@@ -113,7 +113,7 @@ func Fold(s State, e Event) (State, []Effect) {
 	case EventMintFailed:
 		return foldMintFailed(s, e), nil
 	case EventFetched, EventAlreadyConnected, EventConnectedLate, EventCreated, EventCopied, EventConnectedAsOther,
-		EventVerifyPassed, EventVerifyFailed, EventReminded, EventReminderSkipped:
+		EventVerifyPassed, EventVerifyFailed, EventReminded, EventReminderSkipped, EventReconnectInvited:
 		return s, nil
 	case EventReplied:
 		return s, repliedEffects(e)

@@ -117,6 +117,14 @@ const (
 	ConnectLink LinkType = "connect" // Pipedream's own URL
 )
 
+// Purpose is what an invite asks for; callers know it as its kind.
+type Purpose string
+
+const (
+	PurposeInvite    Purpose = "invite"    // to connect an account
+	PurposeReconnect Purpose = "reconnect" // to connect an account again that was connected before
+)
+
 // Verify is the recipient verification before a Connect link is given out.
 type Verify string
 

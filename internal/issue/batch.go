@@ -172,7 +172,7 @@ func (s *Service) replayBatch(ctx context.Context, p access.Principal, entries [
 }
 
 // buildBatch asks Pipedream for what each item needs. Items with if_active
-// or if_connected are created here as a single create is.
+// or if_connected, and those of kind reconnect, are created here as a single create is.
 func (s *Service) buildBatch(ctx context.Context, p access.Principal, entries []*batchEntry) {
 	within, cancel := context.WithTimeout(ctx, buildWithin)
 	defer cancel()
@@ -187,7 +187,7 @@ func (s *Service) buildBatch(ctx context.Context, p access.Principal, entries []
 				return nil
 			})
 		case e.done:
-		case e.o.ifActive != "" || e.o.ifConnected != "":
+		case e.o.ifActive != "" || e.o.ifConnected != "" || e.o.kind == invite.PurposeReconnect:
 			g.Go(func() error {
 				e.answer(s.create(within, p, e.o, e.idem, e.meta))
 				return nil

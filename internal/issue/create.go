@@ -46,6 +46,12 @@ func (s *Service) Create(ctx context.Context, p access.Principal, req CreateRequ
 }
 
 func (s *Service) create(ctx context.Context, p access.Principal, o order, idem *ledger.Idempotency, meta Meta) (Answer, error) {
+	if o.kind == invite.PurposeReconnect {
+		var err error
+		if o, err = s.reconnectable(ctx, p, o); err != nil {
+			return Answer{}, err
+		}
+	}
 	if a, done, err := s.connected(ctx, p, o); done || err != nil {
 		return a, err
 	}
@@ -115,7 +121,7 @@ func (s *Service) mint(ctx context.Context, minter *mint.Minter, o order, row *l
 		return ledger.Created, nil
 	}
 	minted, err := minter.Mint(ctx, mint.Request{
-		InviteID: row.ID, ExternalUserID: o.externalUserID, App: o.app, OAuthAppID: o.oauthAppID,
+		InviteID: row.ID, ExternalUserID: o.externalUserID, App: o.app, OAuthAppID: o.oauthAppID, AccountID: o.account,
 		ExpiresIn: o.expiresIn, Code: code, ReturnURL: o.content.ReturnURL,
 	})
 	switch {
@@ -202,10 +208,11 @@ func (s *Service) row(p access.Principal, o order, app invite.App, meta Meta) (l
 		SealedUserID: user.SealedUser, UserHash: hash, App: app,
 		OAuthAppID: o.oauthAppID, Content: content, ExpiresIn: o.expiresIn, ValidFor: o.validFor, CreatedBy: key,
 		Fallback: o.fallback, SendAt: o.sendAt, Verify: o.verify, Reminders: o.reminders,
+		Kind: o.kind, ReconnectAccount: o.account, ReconnectOf: o.reconnectOf,
 		Code: stored, Terms: ledger.Terms(s.p.Box, p.Place, o.content),
 		Event: invite.Event{
 			ID: invite.New[invite.EventID](), Type: invite.EventCreated, Actor: actor(p),
-			Data: invite.Data{RequestID: meta.RequestID, Channel: o.channel},
+			Data: invite.Data{RequestID: meta.RequestID, Channel: o.channel, OtherInvite: o.reconnectOf.String()},
 		},
 	}
 	if o.channel != invite.LinkOnly {
@@ -243,6 +250,7 @@ func (s *Service) newCode() (secret.Text, ledger.Code, error) {
 // the create a round trip.
 func fresh(row ledger.New, in ledger.Inserted) find.Invite {
 	inv := find.Invite{
+		Kind: row.Kind, ReconnectAccount: row.ReconnectAccount, ReconnectOf: row.ReconnectOf,
 		ID: row.ID, Place: row.Place, Environment: row.Environment, Status: row.Status,
 		Progress: invite.NotOpened, Channel: row.Channel, LinkType: row.LinkType, Verify: row.Verify, InitiatedBy: row.InitiatedBy,
 		Columns: userid.Columns{UserText: row.ExternalUserID, SealedUser: row.SealedUserID}, AppSlug: row.App.Slug, AppName: row.App.Name, AppLogoURL: row.App.LogoURL,

@@ -9,6 +9,7 @@ import (
 	"github.com/connectlink/connectlink/internal/compose"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/message"
+	"github.com/connectlink/connectlink/internal/pipedream"
 	"github.com/connectlink/connectlink/internal/secret"
 )
 
@@ -101,8 +102,8 @@ func (s *Service) draft(p access.Principal, project config.Project, app invite.A
 	}
 	return compose.Message{
 		Invite: compose.Invite{
-			Project: project, Livemode: p.Live, App: app, InitiatedBy: o.initiatedBy, LinkType: o.linkType, Content: o.content,
-			Code: secret.New(compose.PreviewCode), ConnectLink: compose.PreviewLink(o.app, o.oauthAppID), ExpiresAt: now.Add(life), Now: now,
+			Project: project, Livemode: p.Live, App: app, InitiatedBy: o.initiatedBy, LinkType: o.linkType, IsReconnect: o.kind == invite.PurposeReconnect, Content: o.content,
+			Code: secret.New(compose.PreviewCode), ConnectLink: compose.PreviewLink(pipedream.Completion{App: o.app, OAuthAppID: o.oauthAppID, AccountID: o.account}), ExpiresAt: now.Add(life), Now: now,
 		},
 		Kind: invite.KindFirst, OneWay: s.p.OneWay(p.Place),
 	}

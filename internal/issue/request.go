@@ -8,6 +8,10 @@ import (
 
 // CreateRequest is the body of POST /v1/invites.
 type CreateRequest struct {
+	// Kind is what the invite asks for: "invite" (the default) or "reconnect".
+	Kind string `json:"kind,omitempty"`
+	// AccountID is the account to reconnect; empty: the user's newest of the app.
+	AccountID      string            `json:"account_id,omitempty"`
 	ExternalUserID string            `json:"external_user_id"`
 	App            string            `json:"app"`
 	OAuthAppID     string            `json:"oauth_app_id,omitempty"`
@@ -70,6 +74,18 @@ type ResendRequest struct {
 	Note      string            `json:"note,omitempty"`
 }
 
+// ReconnectRequest is the body of POST /v1/invites/{id}/reconnect; all of it is
+// optional. What it leaves out is as in the invite that it reconnects.
+type ReconnectRequest struct {
+	Channel   string            `json:"channel,omitempty"`
+	Recipient *RecipientRequest `json:"recipient,omitempty"`
+	Inviter   *InviterRequest   `json:"inviter,omitempty"`
+	Reason    string            `json:"reason,omitempty"`
+	Note      string            `json:"note,omitempty"`
+	ValidFor  *int              `json:"valid_for,omitempty"` // seconds
+	IfActive  string            `json:"if_active,omitempty"`
+}
+
 // RevokeRequest is the body of POST /v1/invites/{id}/revoke.
 type RevokeRequest struct {
 	Reason string `json:"reason,omitempty"`
@@ -106,6 +122,9 @@ const (
 
 // order is a CreateRequest after validation: parsed, normalised, complete.
 type order struct {
+	kind           invite.Purpose
+	account        string    // to reconnect; empty: a new one is connected
+	reconnectOf    invite.ID // by which it was connected, where that is known
 	externalUserID string
 	sealUser       bool // store externalUserID sealed
 	app            string

@@ -204,7 +204,7 @@ func (s *Service) mintResend(ctx context.Context, p access.Principal, r *resend)
 		return err
 	}
 	minted, err := minter.Mint(ctx, mint.Request{
-		InviteID: r.inv.ID, ExternalUserID: r.user, App: r.inv.AppSlug, OAuthAppID: r.inv.OAuthAppID,
+		InviteID: r.inv.ID, ExternalUserID: r.user, App: r.inv.AppSlug, OAuthAppID: r.inv.OAuthAppID, AccountID: r.inv.ReconnectAccount,
 		ExpiresIn: time.Duration(r.inv.ExpiresInS) * time.Second, Code: secret.New(string(code)), ReturnURL: r.content.ReturnURL,
 	})
 	if errors.Is(err, mint.ErrPassing) {

@@ -35,7 +35,7 @@ func (s *Service) store(ctx context.Context, p access.Principal, o order, row le
 			return ledger.Inserted{}, err
 		}
 	}
-	if o.ifActive == "" && p.Kind != access.KindStaff {
+	if o.ifActive == "" && p.Kind != access.KindStaff && o.reconnectOf.IsZero() {
 		return s.commits.insert(ctx, row)
 	}
 	var in ledger.Inserted
@@ -50,6 +50,9 @@ func (s *Service) store(ctx context.Context, p access.Principal, o order, row le
 			in, err = s.storeAlone(ctx, tx, p, o, row)
 		}
 		if err != nil || in.Lost {
+			return err
+		}
+		if err := s.linkReconnect(ctx, tx, row); err != nil {
 			return err
 		}
 		return audit(ctx, tx, p, access.ActCreate, row.ID, map[string]string{"channel": string(row.Channel)})

@@ -1,6 +1,7 @@
 package issue
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -21,6 +22,7 @@ import (
 
 var (
 	slugPattern     = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,99}$`)
+	accountPattern  = regexp.MustCompile(`^apn_[0-9A-Za-z]{1,100}$`)
 	oauthAppPattern = regexp.MustCompile(`^oa_[A-Za-z0-9]{1,64}$`)
 )
 
@@ -69,6 +71,7 @@ func validate(r CreateRequest, p access.Principal, project config.Project, publi
 		channel: invite.Channel(r.Channel), linkType: invite.LinkType(r.LinkType),
 		initiatedBy: invite.InitiatedBy(r.InitiatedBy), ifActive: r.IfActive,
 	}
+	o.purpose(&f, r)
 	switch n := utf8.RuneCountInString(r.ExternalUserID); {
 	case strings.TrimSpace(r.ExternalUserID) == "":
 		f.add("/external_user_id", invite.FaultRequired, "your own stable id of the user is required")
@@ -102,6 +105,24 @@ func validate(r CreateRequest, p access.Principal, project config.Project, publi
 	o.content.ReturnURL = returnURL(&f, r.ReturnURL, project, p, publicURL)
 	o.content.Metadata = metadata(&f, r.Metadata)
 	return o, f.err()
+}
+
+// purpose parses what an invite asks for.
+func (o *order) purpose(f *faults, r CreateRequest) {
+	oneOf(f, "/kind", r.Kind, false, string(invite.PurposeInvite), string(invite.PurposeReconnect))
+	o.kind, o.account = cmp.Or(invite.Purpose(r.Kind), invite.PurposeInvite), r.AccountID
+	if o.kind != invite.PurposeReconnect {
+		if r.AccountID != "" {
+			f.add("/account_id", invite.FaultNotAllowed, "only an invite of kind reconnect has an account to reconnect")
+		}
+		return
+	}
+	if r.AccountID != "" && !accountPattern.MatchString(r.AccountID) {
+		f.add("/account_id", invite.FaultInvalid, "the id of a connected account begins with apn_")
+	}
+	if r.IfConnected == "return" || r.IfConnected == "error" {
+		f.add("/if_connected", invite.FaultNotAllowed, "an invite of kind reconnect is for an account that is connected already")
+	}
 }
 
 func oneOf(f *faults, pointer, value string, required bool, allowed ...string) {

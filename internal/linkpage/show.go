@@ -15,6 +15,7 @@ import (
 
 	"github.com/connectlink/connectlink/internal/compose"
 	"github.com/connectlink/connectlink/internal/contact"
+	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/page"
 	"github.com/connectlink/connectlink/internal/visit"
 	"github.com/connectlink/connectlink/internal/web"
@@ -133,7 +134,7 @@ func (h *handler) composed(c echo.Context, p visit.Page) compose.Page {
 	project, _ := h.Project(p.Project) // a project that was taken out of the configuration has no brand left
 	return compose.Page{
 		Invite: compose.Invite{
-			Project: project, Livemode: p.Live, App: p.App, InitiatedBy: p.InitiatedBy, Content: p.Content,
+			Project: project, Livemode: p.Live, App: p.App, InitiatedBy: p.InitiatedBy, IsReconnect: p.Kind == invite.PurposeReconnect, Content: p.Content,
 			Code: codeOf(c), ExpiresAt: p.ExpiresAt, Now: p.Now,
 		},
 		State: page.State(p.State), Via: p.Via, OneWay: h.OneWay(p.Provider, p.Place), Reference: p.InviteID.String(), BaseURL: h.baseURL(c),

@@ -2,6 +2,7 @@ package message
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	htmltemplate "html/template"
 	"io/fs"
@@ -51,6 +52,10 @@ const (
 	stopFile   = "sms/stop.txt"
 )
 
+// reconnect is the first message of an invite to connect an account again. A language
+// without wordings of its own for it says what First says.
+const reconnect Kind = "reconnect"
+
 func kinds() []Kind { return []Kind{First, Resend, Reminder, Passcode} }
 
 func subjectFile(k Kind) string { return "email/" + string(k) + ".subject.txt" }
@@ -76,6 +81,17 @@ func readSources(fsys fs.FS, l *Language) (map[string]source, error) {
 			return nil, err
 		}
 		sources[name] = source{file, string(src)}
+	}
+	for own, other := range map[string]string{subjectFile(reconnect): subjectFile(First), smsFile(reconnect): smsFile(First)} {
+		file, src, err := l.ReadFile(own)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			sources[own] = sources[other] // added by a project before there were any
+		case err != nil:
+			return nil, err
+		default:
+			sources[own] = source{file, string(src)}
+		}
 	}
 	return sources, nil
 }
@@ -105,7 +121,7 @@ func compileSources(l *Language, sources map[string]source) (*compiled, error) {
 	if c.text, err = markup.Text(template.New("email").Funcs(textFuncs), text, "email"); err != nil {
 		return nil, err
 	}
-	for _, k := range kinds() {
+	for _, k := range append(kinds(), reconnect) {
 		if c.subjects[k], _, err = parseVariants(sources[subjectFile(k)], source{}); err != nil {
 			return nil, err
 		}

@@ -24,7 +24,7 @@ func (e *compiled) rehearse(l *Language) error {
 	lone := full
 	lone.Inviter, lone.CanRenew, lone.CanReport = "", false, false
 	for _, v := range []Vars{full, bare, lone} {
-		for i := range 16 {
+		for i := range 32 {
 			v.LinkType, v.Initiator = LinkInvite, ByProduct
 			v.Kind = kinds()[i%4]
 			if i/4&1 != 0 {
@@ -33,6 +33,7 @@ func (e *compiled) rehearse(l *Language) error {
 			if i/4&2 != 0 {
 				v.Initiator = ByUser
 			}
+			v.IsReconnect = i/16&1 != 0
 			c, err := newContent(v, l)
 			if err != nil {
 				return fmt.Errorf("%s message in %s: %w", v.Kind, l.Tag, err)
@@ -43,7 +44,7 @@ func (e *compiled) rehearse(l *Language) error {
 			if _, err := e.textMessage(v, c); err != nil {
 				return fmt.Errorf("%s text message in %s: %w", v.Kind, l.Tag, err)
 			}
-			if err := e.rehearseVariants(v.Kind, c); err != nil {
+			if err := e.rehearseVariants(kindOf(v), c); err != nil {
 				return fmt.Errorf("a wording in %s: %w", l.Tag, err)
 			}
 		}

@@ -162,6 +162,9 @@ func kindOf(v Vars) Kind {
 		return v.Kind
 	case First:
 	}
+	if v.IsReconnect {
+		return reconnect
+	}
 	return First
 }
 

@@ -91,6 +91,16 @@ func cases(t testing.TB) map[string]message.Vars {
 	out["new_york"] = us
 	long := longNames()
 	out["long_names"] = long
+	for _, kind := range []message.Kind{message.First, message.Resend, message.Reminder} {
+		again := sample()
+		again.Kind, again.IsReconnect = kind, true
+		out["reconnect_"+string(kind)] = again
+		again.Initiator = message.ByUser
+		out["reconnect_"+string(kind)+"_user"] = again
+		far := longNames()
+		far.Kind, far.IsReconnect = kind, true
+		out["reconnect_"+string(kind)+"_long_names"] = far
+	}
 	for tag, zone := range translated() {
 		maps.Copy(out, translatedCases(t, tag, zone))
 	}
@@ -126,6 +136,15 @@ func translatedCases(t testing.TB, tag, zone string) map[string]message.Vars {
 	})
 	add("product_days", func(v *message.Vars) { v.RecipientName, v.ExpiresAt = "", sentAt.Add(7*24*time.Hour) })
 	add("user", func(v *message.Vars) { v.Initiator = message.ByUser })
+	again := func(v *message.Vars) {
+		v.IsReconnect, v.Inviter, v.Reason = true, "Sam Rivera", "to post your build results"
+	}
+	add("reconnect", again)
+	add("reconnect_user", func(v *message.Vars) { again(v); v.Initiator = message.ByUser })
+	add("reconnect_long_names", func(v *message.Vars) {
+		long := longNames()
+		v.IsReconnect, v.Brand, v.AppName = true, long.Brand, long.AppName
+	})
 	add("connect_inviter", func(v *message.Vars) {
 		v.Inviter, v.LinkType, v.URL = "Sam Rivera", message.LinkConnect, secret.New(connectURL)
 	})

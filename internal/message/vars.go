@@ -67,6 +67,8 @@ type Vars struct {
 	LinkType  LinkType // LinkInvite when empty
 	Kind      Kind     // First when empty
 	Initiator Initiator
+	// IsReconnect: the account was connected before and is to be connected again.
+	IsReconnect bool
 
 	ExpiresAt time.Time
 	Now       time.Time
@@ -101,7 +103,7 @@ type content struct {
 	Inviter, Reason, Note, Name string
 	Email, URL, StopURL         string
 	Passcode, PageHost          string
-	Resend, Reminder            bool
+	Resend, Reminder, Reconnect bool
 	ByUser, Direct              bool
 	CanRenew, CanReport         bool
 	Until, Duration             string
@@ -132,7 +134,7 @@ func newContent(v Vars, l *Language) (content, error) {
 		Inviter: cleanTyped(v.Inviter, maxName), Name: cleanTyped(v.RecipientName, maxName),
 		Reason: cleanTyped(v.Reason, maxReason), Note: cleanTyped(v.Note, maxNote),
 		Email: cleanLine(v.RecipientEmail.Reveal(), 320), StopURL: stop,
-		Resend: v.Kind == Resend, Reminder: v.Kind == Reminder, ByUser: v.Initiator == ByUser, Direct: v.LinkType == LinkConnect,
+		Resend: v.Kind == Resend, Reminder: v.Kind == Reminder, Reconnect: v.IsReconnect, ByUser: v.Initiator == ByUser, Direct: v.LinkType == LinkConnect,
 		CanRenew: v.CanRenew && v.LinkType != LinkConnect, CanReport: v.CanReport && v.LinkType != LinkConnect,
 		Until: l.Moment(v.ExpiresAt, v.Zone, v.ZoneIsRecipients), Duration: l.Duration(v.ExpiresAt.Sub(v.Now)),
 		SupportEmail: cleanLine(v.SupportEmail, 320), LegalLine: cleanLine(v.LegalLine, maxLegal),

@@ -108,6 +108,7 @@ type Request struct {
 	ExternalUserID string
 	App            string
 	OAuthAppID     string
+	AccountID      string        // to reconnect; empty: a new one is connected
 	ExpiresIn      time.Duration // whole seconds, at most 4 h
 	// Code is the invite link's by which the person comes back to our /done page.
 	Code secret.Text
@@ -145,7 +146,7 @@ func (m *Minter) Mint(ctx context.Context, r Request) (Minted, error) {
 	if err != nil {
 		return Minted{}, explain(err)
 	}
-	full, err := pipedream.AppendApp(token.ConnectLinkURL, r.App, r.OAuthAppID)
+	full, err := pipedream.Complete(token.ConnectLinkURL, pipedream.Completion{App: r.App, OAuthAppID: r.OAuthAppID, AccountID: r.AccountID})
 	if err != nil {
 		return Minted{}, fmt.Errorf("mint: %w", err)
 	}

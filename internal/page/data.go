@@ -32,6 +32,7 @@ type Data struct {
 	Reason          string
 	Note            string // a person's words to the recipient
 	InitiatedBy     message.Initiator
+	Reconnect       bool   // the account was connected before
 	RecipientMasked string // "p••@c•••.example"
 	ExpiresAt       time.Time
 	Now             time.Time
@@ -340,7 +341,7 @@ func fullData() Data {
 		Brand: "Brand", Colour: "#123456", LogoURL: "https://example.com/l.png", SupportEmail: "help@example.com",
 		LegalLine: "Legal", PrivacyURL: "https://example.com/p", TestMode: true,
 		App:     App{Name: "App", LogoURL: "https://example.com/a.png", AuthType: "keys"},
-		Inviter: "Inviter", Reason: "reason", Note: "note", RecipientMasked: "p••@e••.com",
+		Inviter: "Inviter", Reason: "reason", Note: "note", RecipientMasked: "p••@e••.com", Reconnect: true,
 		ExpiresAt: now.Add(time.Hour), Now: now, Reference: "REF", CodePath: "/c/code", Chosen: "en", Query: "stay=1", Nonce: "nonce",
 		AccountName: "Account", ReturnURL: "https://example.com/back", ReturnAfter: 3, ReturnsToApp: true, Missing: 1, Failure: "denied", FailedBefore: true,
 		CanRetry: true, Persistent: true, RetryIn: 10, Try: 1, ReplacedAt: now, RefreshIn: 2, Waited: true,

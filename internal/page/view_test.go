@@ -76,6 +76,8 @@ func shots(t testing.TB) map[string]shot {
 	keep := func(*page.Data) {}
 	add("ready", page.Ready, keep)
 	add("ready_product_asks", page.Ready, func(d *page.Data) { d.Inviter, d.Reason, d.ZoneIsRecipients = "", "", false })
+	add("ready_reconnect", page.Ready, func(d *page.Data) { d.Reconnect = true })
+	add("ready_reconnect_user_asked", page.Ready, func(d *page.Data) { d.Reconnect, d.InitiatedBy = true, message.ByUser })
 	add("ready_user_asked", page.Ready, func(d *page.Data) { d.InitiatedBy = message.ByUser })
 	add("ready_keys_test_long", page.Ready, func(d *page.Data) {
 		d.Brand, d.App.Name, d.Inviter = "Northwind Traders International", "Google Search Console", "Alexandra Montgomery-Whitfield"

@@ -11,14 +11,23 @@ import (
 // ErrNotLink: there is nothing to append to, or no app to append.
 var ErrNotLink = errors.New("not a connect link, or no app")
 
-// AppendApp completes a connect link with the app and, if there is one, the
-// OAuth client. The URL stays as Pipedream gave it, byte for byte: only members
-// named app and oauthAppId are dropped, and ours are put at the query's end. The
+// Completion is what a connect link lacks when Pipedream gives it. App is required.
+type Completion struct {
+	App        string // name slug
+	OAuthAppID string // "oa_…"; empty: Pipedream's own client
+	// AccountID is the account to reconnect, "apn_…"; empty: a new one is connected.
+	// It must be the same external user's, environment's and app's.
+	AccountID string
+}
+
+// Complete completes a connect link with the app and, if there is one, the
+// OAuth client and the account to reconnect. The URL stays as Pipedream gave it, byte for byte: only members
+// named app and oauthAppId, and accountId where one is set, are dropped, and ours are put at the query's end. The
 // query is not parsed and encoded again, which would sort it and respell its
 // escapes.
-func AppendApp(connectLinkURL secret.Text, app, oauthAppID string) (secret.Text, error) {
+func Complete(connectLinkURL secret.Text, with Completion) (secret.Text, error) {
 	link := connectLinkURL.Reveal()
-	if app == "" || link == "" {
+	if with.App == "" || link == "" {
 		return secret.Text{}, ErrNotLink
 	}
 	rest, fragment, hasFragment := strings.Cut(link, "#")
@@ -30,7 +39,7 @@ func AppendApp(connectLinkURL secret.Text, app, oauthAppID string) (secret.Text,
 	if query != "" {
 		kept := make([]string, 0, 4)
 		for _, pair := range strings.Split(query, "&") {
-			if !replaced(pair) {
+			if !with.replaces(pair) {
 				kept = append(kept, pair)
 			}
 		}
@@ -39,9 +48,12 @@ func AppendApp(connectLinkURL secret.Text, app, oauthAppID string) (secret.Text,
 			b.WriteByte('&')
 		}
 	}
-	b.WriteString("app=" + url.QueryEscape(app))
-	if oauthAppID != "" {
-		b.WriteString("&oauthAppId=" + url.QueryEscape(oauthAppID))
+	b.WriteString("app=" + url.QueryEscape(with.App))
+	if with.OAuthAppID != "" {
+		b.WriteString("&oauthAppId=" + url.QueryEscape(with.OAuthAppID))
+	}
+	if with.AccountID != "" {
+		b.WriteString("&accountId=" + url.QueryEscape(with.AccountID))
 	}
 	if hasFragment {
 		b.WriteString("#" + fragment)
@@ -49,12 +61,12 @@ func AppendApp(connectLinkURL secret.Text, app, oauthAppID string) (secret.Text,
 	return secret.New(b.String()), nil
 }
 
-// replaced reports whether a pair of a query is one that AppendApp sets. The name
-// may be spelt with escapes.
-func replaced(pair string) bool {
+// replaces reports whether a pair of a query is one that is set. The name may be
+// spelt with escapes.
+func (with Completion) replaces(pair string) bool {
 	name, _, _ := strings.Cut(pair, "=")
 	if plain, err := url.QueryUnescape(name); err == nil {
 		name = plain
 	}
-	return name == "app" || name == "oauthAppId"
+	return name == "app" || name == "oauthAppId" || name == "accountId" && with.AccountID != ""
 }

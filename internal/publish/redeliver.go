@@ -176,7 +176,7 @@ func encodeSample(id invite.EventID, t invite.PublicType, place invite.Place, of
 	user := "sample-user"
 	shown := resource.Invite{
 		ID: invite.New[invite.ID](), Object: "invite", Livemode: place.Live, PipedreamEnvironment: "development", Status: invite.Active,
-		Progress: invite.NotOpened, Channel: invite.Channels()[0], Recipient: &invite.Recipient{Email: "delivered@connectlink.test", Name: "Sample Recipient"},
+		Kind: invite.PurposeInvite, Progress: invite.NotOpened, Channel: invite.Channels()[0], Recipient: &invite.Recipient{Email: "delivered@connectlink.test", Name: "Sample Recipient"},
 		ExternalUserID: &user, App: resource.App{Slug: "slack", Name: "Slack"}, InitiatedBy: invite.ByProduct, LinkType: invite.InviteLink,
 		Verify: invite.VerifyNone, Metadata: map[string]string{}, Version: 3, CreatedAt: now.UTC(), UpdatedAt: now.UTC(),
 	}

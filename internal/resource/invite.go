@@ -16,6 +16,7 @@ type Invite struct {
 	ID                   invite.ID          `json:"id"`
 	Object               string             `json:"object"`
 	Livemode             bool               `json:"livemode"`
+	Kind                 invite.Purpose     `json:"kind"`
 	PipedreamEnvironment string             `json:"pipedream_environment"`
 	Status               invite.Status      `json:"status"`
 	Progress             invite.Progress    `json:"progress"`
@@ -32,24 +33,29 @@ type Invite struct {
 	ConnectLinkExpiresAt *time.Time         `json:"connect_link_expires_at"`
 	// ConnectLinkOpenUntil: a connect link that was given out cannot be
 	// cancelled; it works until then, in any status.
-	ConnectLinkOpenUntil *time.Time        `json:"connect_link_open_until"`
-	InviteLink           *InviteLink       `json:"invite_link"`
-	LinkType             invite.LinkType   `json:"link_type"`
-	Verify               invite.Verify     `json:"verify"`
-	ExpiresAt            *time.Time        `json:"expires_at"`
-	Delivery             *Delivery         `json:"delivery"`
-	Connection           *Connection       `json:"connection"`
-	ResendCount          int               `json:"resend_count"`
-	ReplacedBy           *string           `json:"replaced_by"`
-	ReturnURL            *string           `json:"return_url"`
-	Metadata             map[string]string `json:"metadata"`
-	Version              int               `json:"version"`
-	CreatedAt            time.Time         `json:"created_at"`
-	UpdatedAt            time.Time         `json:"updated_at"`
-	RevokedAt            *time.Time        `json:"revoked_at"`
-	SendAt               *time.Time        `json:"send_at"`   // when it is or was to be sent; null: at once
-	Fallback             *Fallback         `json:"fallback"`  // as it was asked for, used or not
-	Reminders            *Reminders        `json:"reminders"` // null where none were asked for
+	ConnectLinkOpenUntil *time.Time      `json:"connect_link_open_until"`
+	InviteLink           *InviteLink     `json:"invite_link"`
+	LinkType             invite.LinkType `json:"link_type"`
+	Verify               invite.Verify   `json:"verify"`
+	ExpiresAt            *time.Time      `json:"expires_at"`
+	Delivery             *Delivery       `json:"delivery"`
+	Connection           *Connection     `json:"connection"`
+	ResendCount          int             `json:"resend_count"`
+	ReplacedBy           *string         `json:"replaced_by"`
+	// AccountID is the account that an invite of kind reconnect connects again; null
+	// where a new one is connected.
+	AccountID     *string           `json:"account_id"`
+	ReconnectOf   *string           `json:"reconnect_of"`   // the invite by which the account was connected before
+	ReconnectedBy *string           `json:"reconnected_by"` // the newest invite that asks to connect this one's account again
+	ReturnURL     *string           `json:"return_url"`
+	Metadata      map[string]string `json:"metadata"`
+	Version       int               `json:"version"`
+	CreatedAt     time.Time         `json:"created_at"`
+	UpdatedAt     time.Time         `json:"updated_at"`
+	RevokedAt     *time.Time        `json:"revoked_at"`
+	SendAt        *time.Time        `json:"send_at"`   // when it is or was to be sent; null: at once
+	Fallback      *Fallback         `json:"fallback"`  // as it was asked for, used or not
+	Reminders     *Reminders        `json:"reminders"` // null where none were asked for
 	// Unreadable: a part of it cannot be opened with this service's keys, and is
 	// left out; absent where all can be read.
 	Unreadable bool       `json:"unreadable,omitempty"`
@@ -140,6 +146,7 @@ func Present(box *seal.Box, inv find.Invite, links Links) (Invite, error) {
 		App:        App{Slug: inv.AppSlug, Name: inv.AppName, LogoURL: orNil(inv.AppLogoURL)},
 		OAuthAppID: orNil(inv.OAuthAppID), InitiatedBy: inv.InitiatedBy, Reason: orNil(content.Reason), Note: orNil(content.Note),
 		LinkType: inv.LinkType, Verify: inv.Verify, ExpiresAt: utc(inv.ExpiresAt), ResendCount: inv.ResendCount,
+		Kind: inv.Kind, AccountID: orNil(inv.ReconnectAccount), ReconnectOf: orNil(inv.ReconnectOf.String()), ReconnectedBy: orNil(inv.ReconnectedBy.String()),
 		ReplacedBy: orNil(inv.ReplacedBy.String()), ReturnURL: orNil(content.ReturnURL), Metadata: content.Metadata,
 		Version: inv.Version, CreatedAt: inv.CreatedAt.UTC(), UpdatedAt: inv.UpdatedAt.UTC(), RevokedAt: utc(inv.RevokedAt), SendAt: utc(inv.SendAt),
 		ConnectLinkOpenUntil: utc(inv.OpenUntil), ErasedAt: utc(inv.ErasedAt),

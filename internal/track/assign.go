@@ -19,7 +19,11 @@ type assignment struct {
 // assignAccount gives an account to one of the rivals. A webhook is about one link,
 // so its invite gets the account. A poll cannot know by which link a person
 // came: the invite that was last handed out before the account was made has it.
-func assignAccount(self invite.ID, rivals []ledger.Candidate, a pipedream.Account, named bool) assignment {
+func assignAccount(c ledger.Candidate, rivals []ledger.Candidate, a pipedream.Account, named bool) assignment {
+	if isAgain(c, a) {
+		return assignAgain(c.ID, rivals, a)
+	}
+	self := c.ID
 	var d assignment
 	var best *ledger.Candidate
 	for i := range rivals {

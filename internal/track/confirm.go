@@ -64,6 +64,9 @@ func (t *Tracker) Settle(ctx context.Context, c Check) error {
 	if err != nil {
 		return err
 	}
+	if isAgain(cand, account) && !account.Healthy {
+		return fmt.Errorf("confirm account for invite %s: %w: the account to reconnect is not healthy yet", cand.ID, ErrLater)
+	}
 	if why := refutedReason(cand, user, account); why != "" {
 		t.p.Log.WarnContext(ctx, "webhook named an account that is not this invite's", "invite_id", cand.ID.String(), "why", why)
 		return nil
@@ -117,7 +120,7 @@ func refutedReason(c ledger.Candidate, user string, a pipedream.Account) string 
 		return "another app"
 	case from == nil:
 		return "no link was ever minted"
-	case a.CreatedAt.Before(from.Add(-clockSkew)) && a.UpdatedAt.Before(from.Add(-clockSkew)):
+	case (isAgain(c, a) || a.CreatedAt.Before(from.Add(-clockSkew))) && a.UpdatedAt.Before(from.Add(-clockSkew)):
 		return "older than the link"
 	}
 	return ""
@@ -184,6 +187,11 @@ func (t *Tracker) look(ctx context.Context, c ledger.Candidate, source string) (
 	if err != nil {
 		return false, err
 	}
+	if c.ReconnectAccount != "" {
+		if got, err := t.lookAgain(ctx, accounts, c, user, source); err != nil || got {
+			return got, err
+		}
+	}
 	filter := pipedream.AccountFilter{ExternalUserID: user, App: c.AppSlug, OAuthAppID: c.OAuthAppID}
 	for range maxPages {
 		page, next, err := accounts.Accounts(ctx, filter)
@@ -220,7 +228,7 @@ func (t *Tracker) connect(ctx context.Context, c ledger.Candidate, a pipedream.A
 		if err != nil {
 			return err
 		}
-		award := assignAccount(c.ID, rivals, a, source == fromWebhook)
+		award := assignAccount(c, rivals, a, source == fromWebhook)
 		connected = award.selfHas
 		if award.winner.IsZero() {
 			return t.tellLosers(ctx, tx, award.holder, award.losers, a)
@@ -303,7 +311,9 @@ func (t *Tracker) ofOther(ctx context.Context, tx pgx.Tx, id invite.ID, a pipedr
 // is credible: the same fact then has the same time from every source.
 func madeAt(c ledger.Candidate, a pipedream.Account) time.Time {
 	made := a.CreatedAt
-	if from := accountsSince(c); from != nil && made.Before(from.Add(-clockSkew)) {
+	if isAgain(c, a) {
+		made = a.UpdatedAt
+	} else if from := accountsSince(c); from != nil && made.Before(from.Add(-clockSkew)) {
 		made = a.UpdatedAt // an account that was connected again
 	}
 	if made.IsZero() || made.After(c.Now) {

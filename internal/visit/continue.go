@@ -166,7 +166,7 @@ func (s *Service) mint(ctx context.Context, row ledger.Coded, code secret.Text) 
 		return mint.Minted{}, press{state: Busy, after: retryAfter}, nil
 	}
 	minted, err := minter.Mint(ctx, mint.Request{
-		InviteID: row.ID, ExternalUserID: user, App: row.AppSlug, OAuthAppID: row.OAuthAppID,
+		InviteID: row.ID, ExternalUserID: user, App: row.AppSlug, OAuthAppID: row.OAuthAppID, AccountID: row.ReconnectAccount,
 		ExpiresIn: time.Duration(row.ExpiresInS) * time.Second, Code: code,
 	})
 	if err == nil {

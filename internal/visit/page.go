@@ -47,6 +47,7 @@ type Page struct {
 	InviteID    invite.ID // doubles as the reference that support asks for
 	App         invite.App
 	InitiatedBy invite.InitiatedBy
+	Kind        invite.Purpose
 	// Via is the channel by which the opened link came; empty when the product
 	// showed it itself.
 	Via invite.Channel
@@ -117,7 +118,7 @@ func (s *Service) page(row ledger.Coded) (Page, error) {
 	p := Page{
 		State: state, InviteID: row.ID, Place: row.Place,
 		App:         invite.App{Slug: row.AppSlug, Name: row.AppName, LogoURL: row.AppLogoURL, AuthType: row.AppAuthType},
-		InitiatedBy: row.InitiatedBy, Now: row.Now, MintFailures: row.MintFailures,
+		InitiatedBy: row.InitiatedBy, Kind: row.Kind, Now: row.Now, MintFailures: row.MintFailures,
 	}
 	if row.CodeRetired {
 		return p, nil // the wrong person's link: it says nothing of the right one

@@ -38,6 +38,7 @@ func Kinds() []Kind {
 		{invite.CodeMethodNotAllowed, http.StatusMethodNotAllowed, "This path does not take this method", false},
 		{invite.CodeActiveInviteExists, http.StatusConflict, "An open invite exists already", false},
 		{invite.CodeNotResendable, http.StatusConflict, "The invite cannot be resent", false},
+		{invite.CodeNotConnected, http.StatusConflict, "No account is connected", false},
 		{invite.CodeNotRevocable, http.StatusConflict, "The invite cannot be revoked", false},
 		{invite.CodeInviteEnded, http.StatusConflict, "The invite is over", false},
 		{invite.CodeVerificationRequired, http.StatusConflict, "The recipient must enter a code first", false},

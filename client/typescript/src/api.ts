@@ -168,6 +168,32 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/invites/{id}/reconnect": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @example inv_069hqkhjp5sv1bqg1oprs35ep0 */
+                id: components["parameters"]["InviteIDPath"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Reconnect the account of an invite
+         * @description Makes an invite of kind `reconnect` for the same user, app, recipient and channel as a connected invite, and sends
+         *     it. Pipedream's page reconnects the same account, so `connection.account_id` stays; if Pipedream has deleted the
+         *     account, a new one is connected. `reconnect_of` and `reconnected_by` link the two invites. The new invite is
+         *     connected once the account is healthy and has changed since the link was handed out.
+         */
+        post: operations["reconnectInvite"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/invites/{id}/revoke": {
         parameters: {
             query?: never;
@@ -1705,6 +1731,13 @@ export interface components {
              */
             if_active?: "error" | "return" | "replace" | "" | null;
             /**
+             * @description `reconnect`: the person connects an account again that was connected before. Messages and pages say so, and Pipedream's page reconnects that account. Default: `invite`.
+             * @enum {string|null}
+             */
+            kind?: "invite" | "reconnect" | "" | null;
+            /** @description With kind `reconnect`, the account at Pipedream to connect again. Default: the user's newest account of the app. */
+            account_id?: string | null;
+            /**
              * @description What to do if the user has a working account of the app at Pipedream: `new` creates the invite, `return` returns the newest invite that connected one, or the account, `error` refuses (`already_connected`). If Pipedream cannot tell within two seconds, the invite is created. Default: `new`.
              * @enum {string|null}
              */
@@ -1736,6 +1769,9 @@ export interface components {
             metadata?: components["schemas"]["Metadata"] | null;
             /** @enum {string|null} */
             if_active?: "error" | "return" | "replace" | "" | null;
+            /** @enum {string|null} */
+            kind?: "invite" | "reconnect" | "" | null;
+            account_id?: string | null;
             /** @enum {string|null} */
             if_connected?: "new" | "return" | "error" | "" | null;
             /** @description As the header of `POST /v1/invites`: the item can be repeated with it, in a batch or alone. */
@@ -1796,6 +1832,28 @@ export interface components {
             recipient?: components["schemas"]["Recipient"] | null;
             /** @description A personal line for the recipient. */
             note?: string | null;
+        };
+        ReconnectInvite: {
+            /**
+             * @description The channel to use instead.
+             * @enum {string|null}
+             */
+            channel?: "email" | "sms" | "link" | "" | null;
+            /** @description The fields to change; others stay. */
+            recipient?: components["schemas"]["Recipient"] | null;
+            /** @description Who asks this time. */
+            inviter?: components["schemas"]["Inviter"] | null;
+            /** @description Why, as in a create. Default: the reason of the first invite. */
+            reason?: string | null;
+            /** @description A personal line for the recipient. */
+            note?: string | null;
+            /** @description How long the invite link works, in seconds. Default: as in the first invite. */
+            valid_for?: number | null;
+            /**
+             * @description What to do if the user has an open invite for the app, as in a create.
+             * @enum {string|null}
+             */
+            if_active?: "error" | "return" | "replace" | "" | null;
         };
         RevokeInvite: {
             /** @description Why, for the timeline. The recipient does not see it. */
@@ -1885,6 +1943,11 @@ export interface components {
             /** @constant */
             object: "invite";
             livemode: boolean;
+            /**
+             * @description `reconnect` asks for an account that was connected before.
+             * @enum {string}
+             */
+            kind: "invite" | "reconnect";
             /** @enum {string} */
             pipedream_environment: "development" | "production";
             status: components["schemas"]["InviteStatus"];
@@ -1933,6 +1996,12 @@ export interface components {
             connection: components["schemas"]["Connection"] | null;
             resend_count: number;
             replaced_by: components["schemas"]["InviteID"] | null;
+            /** @description The account that an invite of kind `reconnect` connects again. Null if the account is gone and a new one is connected. */
+            account_id: string | null;
+            /** @description The invite by which that account was connected before. */
+            reconnect_of: components["schemas"]["InviteID"] | null;
+            /** @description The newest invite that asks for the account of this one again. */
+            reconnected_by: components["schemas"]["InviteID"] | null;
             return_url: string | null;
             metadata: components["schemas"]["Metadata"];
             /** @description Increases with every event. Of two responses, the one with the higher version is newer. */
@@ -2359,7 +2428,7 @@ export interface components {
          * @description Stable; branch on it. Each has a page under /docs/errors.
          * @enum {string}
          */
-        ErrorCode: "invalid_request" | "malformed_body" | "body_too_large" | "unsupported_media_type" | "method_not_allowed" | "not_found" | "authentication_required" | "invalid_api_key" | "insufficient_scope" | "invite_not_found" | "delivery_not_found" | "event_not_found" | "endpoint_not_found" | "managed_by_configuration" | "webhook_url_not_allowed" | "message_not_found" | "suppression_not_found" | "active_invite_exists" | "invite_not_resendable" | "invite_not_revocable" | "invite_ended" | "verification_required" | "idempotency_in_progress" | "idempotency_key_reused" | "already_connected" | "not_yet" | "recipient_suppressed" | "recipient_opted_out" | "recipient_not_in_development_list" | "sms_consent_missing" | "unknown_app" | "app_needs_no_account" | "phone_type_unsupported" | "return_url_not_allowed" | "rate_limited" | "resend_too_soon" | "token_mint_failed" | "unavailable" | "internal" | "test_key_required" | "batch_too_large";
+        ErrorCode: "invalid_request" | "malformed_body" | "body_too_large" | "unsupported_media_type" | "method_not_allowed" | "not_found" | "authentication_required" | "invalid_api_key" | "insufficient_scope" | "invite_not_found" | "delivery_not_found" | "event_not_found" | "endpoint_not_found" | "managed_by_configuration" | "webhook_url_not_allowed" | "message_not_found" | "suppression_not_found" | "active_invite_exists" | "invite_not_connected" | "invite_not_resendable" | "invite_not_revocable" | "invite_ended" | "verification_required" | "idempotency_in_progress" | "idempotency_key_reused" | "already_connected" | "not_yet" | "recipient_suppressed" | "recipient_opted_out" | "recipient_not_in_development_list" | "sms_consent_missing" | "unknown_app" | "app_needs_no_account" | "phone_type_unsupported" | "return_url_not_allowed" | "rate_limited" | "resend_too_soon" | "token_mint_failed" | "unavailable" | "internal" | "test_key_required" | "batch_too_large";
         /** @description The fault of one field. A field fault can also have an error code as its code. */
         FaultCode: string | ("required" | "invalid" | "unknown_field" | "duplicate_field" | "too_long" | "out_of_range" | "not_allowed" | "wrong_type") | components["schemas"]["ErrorCode"];
         Fault: {
@@ -2899,6 +2968,78 @@ export interface operations {
             /** @description The invite. Its message is queued. */
             200: {
                 headers: {
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    "Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Invite"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["ContentTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["UnprocessableContent"];
+            429: components["responses"]["TooManyRequests"];
+            default: components["responses"]["Failure"];
+        };
+    };
+    reconnectInvite: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description 1 to 255 visible ASCII characters of your choice, for example a UUID. For at least 24 hours, a request with the same
+                 *     key and the same values returns the same response and has no further effect. The order of fields, white space and
+                 *     escapes are ignored; different values are refused with `idempotency_key_reused`. A quoted key (`"k"`, a string of
+                 *     RFC 8941) equals the key inside the quotes.
+                 * @example 6f1c0c1e-2f64-4f3e-9c56-0a6d5b7f8e21
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @example inv_069hqkhjp5sv1bqg1oprs35ep0 */
+                id: components["parameters"]["InviteIDPath"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ReconnectInvite"];
+            };
+        };
+        responses: {
+            /** @description With `if_active` set to `return`, the existing open invite. Nothing was sent. */
+            200: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    "Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Invite"];
+                };
+            };
+            /** @description Stored, with a Connect link. */
+            201: {
+                headers: {
+                    Location: components["headers"]["Location"];
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    "Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Invite"];
+                };
+            };
+            /** @description Stored. The Connect link follows. */
+            202: {
+                headers: {
+                    Location: components["headers"]["Location"];
                     "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
                     "Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;

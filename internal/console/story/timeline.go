@@ -220,6 +220,8 @@ func (o *Entry) link(w Words, e Happened, app string) bool {
 		return o.say(Warn, "plug", w.T("Possibly not the recipient's account"))
 	case invite.EventAlreadyConnected:
 		return o.say(Calm, "plug", w.T("Another invite of this person got the account"))
+	case invite.EventReconnectInvited:
+		return o.say(Calm, "plug", w.T("An invite to reconnect the account was created"))
 	case invite.EventConnectedLate:
 		o.Advice = w.T("Nothing was removed. Decide with the product's team whether the account should stay.")
 		return o.say(Warn, "plug", w.T("An account was connected although the invite was revoked"))
@@ -253,6 +255,10 @@ func (o *Entry) act(w Words, e Happened, app string) {
 	case invite.EventCreated:
 		if e.Actor.Kind == invite.ActorStaff {
 			o.say(Calm, "plus", w.T("Created in the console"))
+			return
+		}
+		if e.Data.OtherInvite != "" {
+			o.say(Calm, "plus", w.T("Created to reconnect an account"))
 			return
 		}
 		o.say(Calm, "plus", w.T("The product created this invite"))

@@ -24,6 +24,10 @@ type Invite struct {
 
 	ID               invite.ID          `db:"id"`
 	Environment      string             `db:"environment"`
+	Kind             invite.Purpose     `db:"kind"`
+	ReconnectAccount string             `db:"reconnect_account"` // that its links reconnect; empty: a new one is connected
+	ReconnectOf      invite.ID          `db:"reconnect_of"`
+	ReconnectedBy    invite.ID          `db:"reconnected_by"` // the newest invite that reconnects its account
 	Status           invite.Status      `db:"status"`
 	Progress         invite.Progress    `db:"progress"`
 	Channel          invite.Channel     `db:"channel"`
@@ -83,6 +87,8 @@ const columns = `
 	i.external_user_id, i.sealed_user_id, i.app_slug, i.app_name, i.app_logo_url, i.app_auth_type, i.oauth_app_id, i.content,
 	i.expires_in_s, i.valid_for_s, i.expires_at, i.gives_up_at, i.seq, i.resend_count, i.replaced_by,
 	i.account_id, i.account_name, i.connected_at, i.first_handed_out_at, i.created_at, i.updated_at, i.revoked_at, i.send_at, i.erased_at,
+	i.kind, i.reconnect_account, i.reconnect_of,
+	(SELECT r.id FROM invites r WHERE r.reconnect_of = i.id ORDER BY r.id DESC LIMIT 1) AS reconnected_by,
 	i.reminders, i.reminded, i.fallback_after, i.fallback_delay_s,
 	CASE WHEN i.fallback_after <> '' THEN (SELECT channel FROM deliveries WHERE invite_id = i.id AND number = 1) END AS first_channel,
 	l.id AS link_id, l.url AS link_url, l.expires_at AS link_expires_at, l.expires_at_raw AS link_expires_raw,
@@ -144,6 +150,7 @@ func AskCreated(batch *pgx.Batch, place invite.Place, id invite.ID, out *Invite)
 func (inv Invite) asCreated() Invite {
 	inv.Status, inv.Progress, inv.Version, inv.ResendCount = invite.Pending, invite.NotOpened, 1, 0
 	inv.ReplacedBy, inv.AccountID, inv.AccountName, inv.ConnectedAt, inv.RevokedAt = invite.ID{}, "", nil, nil, nil
+	inv.ReconnectedBy = invite.ID{}
 	inv.UpdatedAt, inv.Now, inv.ExpiresAt, inv.OpenUntil, inv.Reminded = inv.CreatedAt, inv.CreatedAt, nil, nil, 0
 	if !inv.LinkID.IsZero() {
 		inv.Status, inv.ExpiresAt = invite.Active, inv.LinkExpiresAt
@@ -205,7 +212,8 @@ func FindActive(ctx context.Context, db postgres.DB, u User, app string) (Invite
 }
 
 // FindConnected returns the newest invite of one external user and app by which one
-// of these accounts was connected; ok is false when there is none.
+// of these accounts was connected, or any where accounts is nil; ok is false when
+// there is none.
 func FindConnected(ctx context.Context, db postgres.DB, u User, app string, accounts []string) (Invite, bool, error) {
 	u, err := u.resolve(ctx, db, " AND account_id <> ''")
 	if err != nil {
@@ -214,7 +222,7 @@ func FindConnected(ctx context.Context, db postgres.DB, u User, app string, acco
 	args := arguments{u.Project, u.Live, app, accounts}
 	table := u.table(args.add)
 	rows, _ := db.Query(ctx, `SELECT `+columns+` FROM `+table+` i `+joins+`
-		WHERE i.project_id = $1 AND i.livemode = $2 AND i.app_slug = $3 AND i.account_id = ANY($4) AND i.status = 'connected'
+		WHERE i.project_id = $1 AND i.livemode = $2 AND i.app_slug = $3 AND ($4::text[] IS NULL OR i.account_id = ANY($4)) AND i.account_id <> '' AND i.status = 'connected'
 			AND i.erased_at IS NULL
 		ORDER BY i.id DESC LIMIT 1`, args...)
 	inv, err := one(rows, "connected invite")

@@ -40,6 +40,8 @@ type columns struct {
 	sendAt                                                    []*time.Time
 	verify                                                    []string
 	reminders                                                 []int32
+	inviteKind, reconnectAccount                              []string
+	reconnectOf                                               []invite.ID
 	termHash, userHash                                        []seal.Hash
 	termID                                                    []invite.ID
 }
@@ -129,6 +131,9 @@ func (c *columns) add(r New, eventData []byte) error {
 	c.sendAt = append(c.sendAt, orNull(r.SendAt))
 	c.verify = append(c.verify, string(cmp.Or(r.Verify, invite.VerifyNone)))
 	c.reminders = append(c.reminders, int32(r.Reminders))
+	c.inviteKind = append(c.inviteKind, string(cmp.Or(r.Kind, invite.PurposeInvite)))
+	c.reconnectAccount = append(c.reconnectAccount, r.ReconnectAccount)
+	c.reconnectOf = append(c.reconnectOf, r.ReconnectOf)
 
 	for _, h := range r.Terms {
 		c.termHash = append(c.termHash, h)
@@ -149,6 +154,7 @@ func (c *columns) args() []any {
 		c.idemRoute, c.idemKey, c.idemMAC, c.idemStatus,
 		c.fallbackChannel, c.fallbackAfter, c.fallbackDelay, c.sendAt, c.verify,
 		c.termHash, c.termID, c.actor, c.reminders, c.userHash, c.sealedUser, c.leaseOwner, c.leaseLasts,
+		c.inviteKind, c.reconnectAccount, c.reconnectOf,
 	}
 }
 

@@ -19,12 +19,16 @@ type Candidate struct {
 	userid.Columns
 	invite.Place
 
-	ID          invite.ID     `db:"id"`
-	Environment string        `db:"environment"`
-	Status      invite.Status `db:"status"`
-	AppSlug     string        `db:"app_slug"`
-	OAuthAppID  string        `db:"oauth_app_id"`
-	AccountID   string        `db:"account_id"`
+	ID          invite.ID      `db:"id"`
+	Environment string         `db:"environment"`
+	Status      invite.Status  `db:"status"`
+	AppSlug     string         `db:"app_slug"`
+	OAuthAppID  string         `db:"oauth_app_id"`
+	AccountID   string         `db:"account_id"`
+	ConnectedAt *time.Time     `db:"connected_at"`
+	Kind        invite.Purpose `db:"kind"`
+	// ReconnectAccount is the account that it reconnects; empty: a new one is connected.
+	ReconnectAccount string `db:"reconnect_account"`
 	// FirstOut is when a connect link of the invite first left our hands; null
 	// before that. LinkFrom is when its first link was minted.
 	FirstOut *time.Time `db:"first_handed_out_at"`
@@ -36,7 +40,7 @@ type Candidate struct {
 }
 
 const candidateColumns = `i.id, i.project_id, i.livemode, i.environment, i.status, i.external_user_id, i.sealed_user_id, i.app_slug, i.oauth_app_id,
-	i.account_id, i.first_handed_out_at, i.last_handed_out_at,
+	i.account_id, i.connected_at, i.kind, i.reconnect_account, i.first_handed_out_at, i.last_handed_out_at,
 	(SELECT min(l.minted_at) FROM connect_links l WHERE l.invite_id = i.id) AS link_from, i.poll_at, now() AS now`
 
 // pollHold is how long a claimed poll belongs to its claimer. A process that

@@ -66,11 +66,14 @@ type Invite struct {
 	AppName     string
 	AppAuthType string // empty while Pipedream could not be asked
 	OAuthAppID  string
-	Content     []byte // nil once erased
-	ExpiresIn   time.Duration
-	ValidFor    time.Duration // 0 when not given
-	ExpiresAt   *time.Time
-	GivesUpAt   time.Time
+	Kind        invite.Purpose
+	// ReconnectAccount is the account that its links reconnect; empty: a new one.
+	ReconnectAccount string
+	Content          []byte // nil once erased
+	ExpiresIn        time.Duration
+	ValidFor         time.Duration // 0 when not given
+	ExpiresAt        *time.Time
+	GivesUpAt        time.Time
 }
 
 // Code is the invite link's code of this delivery.
@@ -134,7 +137,7 @@ const jobColumns = `
 	l.id, l.url, l.granted_s, l.expires_at,
 	a.id, a.number, a.outcome, a.provider, a.account, a.started_at, a.finished_at,
 	s.id, s.url, s.granted_s, s.expires_at,
-	p.digits, p.expires_at, c.reason, i.app_auth_type`
+	p.digits, p.expires_at, c.reason, i.app_auth_type, i.kind, i.reconnect_account`
 
 const jobJoins = `
 	JOIN invites i ON i.id = c.invite_id
@@ -179,7 +182,7 @@ func scanJob(r pgx.CollectableRow) (Job, error) {
 		&linkID, &url, &granted, &linkEnds,
 		&attemptID, &number, &outcome, &provider, &account, &started, &finished,
 		&sentID, &sentURL, &sentGranted, &sentEnds,
-		&digits, &digitsEnd, &j.Reason, &j.Invite.AppAuthType)
+		&digits, &digitsEnd, &j.Reason, &j.Invite.AppAuthType, &j.Invite.Kind, &j.Invite.ReconnectAccount)
 	if err != nil {
 		return Job{}, err
 	}

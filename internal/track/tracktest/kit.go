@@ -82,6 +82,10 @@ type Options struct {
 	ValidFor time.Duration
 	Content  *invite.Content
 	OAuth    string
+	// Reconnect is the account that the invite asks to connect again, Of the invite by
+	// which it was connected.
+	Reconnect string
+	Of        invite.ID
 	// Hashed stores the user's hash, Sealed the user's id sealed as well. Without
 	// them the invite is as an earlier version stored it.
 	Hashed, Sealed bool
@@ -116,6 +120,9 @@ func (k *Kit) Invite(o Options) Made {
 		ExpiresIn: 4 * time.Hour, ValidFor: o.ValidFor, CreatedBy: invite.New[invite.KeyID](),
 		Event: invite.Event{ID: invite.New[invite.EventID](), Type: invite.EventCreated},
 		Terms: ledger.Terms(k.Box, invite.Place{Project: "default"}, *o.Content),
+	}
+	if o.Reconnect != "" {
+		row.Kind, row.ReconnectAccount, row.ReconnectOf = invite.PurposeReconnect, o.Reconnect, o.Of
 	}
 	if o.Hashed || o.Sealed {
 		row.UserHash = userid.Hash(k.Box, invite.Place{Project: "default"}, o.User)

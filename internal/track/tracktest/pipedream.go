@@ -35,6 +35,9 @@ type Pipedream struct {
 type Account struct {
 	ID, Name, User, App  string
 	CreatedAt, UpdatedAt time.Time
+	// Unhealthy accounts were connected and no longer work; Dead ones, for good.
+	Unhealthy, Dead bool
+	Error           string
 }
 
 func newPipedream(t testing.TB) *Pipedream {
@@ -73,6 +76,24 @@ func (p *Pipedream) Connect(accounts ...Account) {
 		}
 		p.accounts = append(p.accounts, a)
 	}
+}
+
+// Change changes an account of the stand-in; its time of change is the test's to set.
+func (p *Pipedream) Change(id string, change func(a *Account)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i := range p.accounts {
+		if p.accounts[i].ID == id {
+			change(&p.accounts[i])
+		}
+	}
+}
+
+// Delete deletes an account.
+func (p *Pipedream) Delete(id string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.accounts = slices.DeleteFunc(p.accounts, func(a Account) bool { return a.ID == id })
 }
 
 // Answer makes everything but access tokens fail with a status; 0 undoes it.
@@ -181,8 +202,15 @@ func (p *Pipedream) get(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a Account) body() map[string]any {
+	var dead, failure any
+	if a.Dead {
+		dead = true
+	}
+	if a.Error != "" {
+		failure = a.Error
+	}
 	return map[string]any{
-		"id": a.ID, "name": a.Name, "external_id": a.User, "healthy": true, "dead": nil,
+		"id": a.ID, "name": a.Name, "external_id": a.User, "healthy": !a.Unhealthy && !a.Dead, "dead": dead, "error": failure,
 		"app":        map[string]any{"id": "oa_1", "name_slug": a.App, "name": strings.ToUpper(a.App)},
 		"created_at": a.CreatedAt.UTC().Format(time.RFC3339Nano), "updated_at": a.UpdatedAt.UTC().Format(time.RFC3339Nano),
 	}
