@@ -96,7 +96,7 @@ func hostOnly(s string) string {
 // otherVariables are variables of this service that are no settings: they belong to
 // commands and to development.
 func otherVariables() []string {
-	return []string{FileVariable, "CONNECTLINK_STATE_DIR", "CONNECTLINK_DEV_POSTGRES", "CONNECTLINK_DEV_POSTGRES_BIN", "CONNECTLINK_API_KEY", "CONNECTLINK_API_URL", "CONNECTLINK_TEST_DATABASE_URL"}
+	return []string{FileVariable, "CONNECTLINK_STATE_DIR", "CONNECTLINK_DEV_POSTGRES", "CONNECTLINK_DEV_POSTGRES_BIN", "CONNECTLINK_API_KEY", "CONNECTLINK_API_URL", "CONNECTLINK_PROFILE", "CONNECTLINK_TEST_DATABASE_URL"}
 }
 
 // misspelt looks for variables that begin like ours and are none of ours.

@@ -63,12 +63,22 @@ func (c *completeWordsCommand) Run(e *env, k *kong.Kong) error {
 	if len(words) > 0 && words[0] == "--" {
 		words = words[1:]
 	}
-	for _, w := range completeWords(k.Model.Node, words) {
+	completed := completeWords(k.Model.Node, words)
+	if wantsProfile(words) {
+		completed = slices.DeleteFunc(completeProfiles(), func(name string) bool { return !strings.HasPrefix(name, words[len(words)-1]) })
+	}
+	for _, w := range completed {
 		if _, err := fmt.Fprintln(e.stdout, w); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// wantsProfile reports whether the last word names a profile.
+func wantsProfile(words []string) bool {
+	n := len(words)
+	return n >= 2 && words[n-2] == "--profile" || n == 3 && words[0] == "profiles" && words[1] == "use"
 }
 
 func completeWords(node *kong.Node, words []string) []string {

@@ -74,7 +74,7 @@ func (c *invitesImportCommand) Run(e *env) error {
 		return c.printReport(e, report)
 	}
 	if !c.Yes {
-		if err := askConfirmation(e, fmt.Sprintf("Create %d invites and send them?", len(rows))); err != nil {
+		if err := c.confirm(e, fmt.Sprintf("Create %d invites and send them?", len(rows))); err != nil {
 			return err
 		}
 	}

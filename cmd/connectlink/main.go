@@ -42,6 +42,9 @@ type commands struct {
 
 	Invites invitesCommand `cmd:"" group:"Invite" help:"Create, find, resend and revoke invites through the API."`
 
+	Login        loginCommand        `cmd:"" group:"Invite" help:"Store an API key for this machine's user, after it was tried."`
+	Logout       logoutCommand       `cmd:"" group:"Invite" help:"Remove a stored API key from this machine."`
+	Profiles     profilesCommand     `cmd:"" group:"Invite" help:"List the stored API keys, and choose the one that commands use."`
 	Apps         appsCommand         `cmd:"" group:"Invite" help:"Search the apps that people can connect."`
 	Messages     messagesCommand     `cmd:"" group:"Invite" help:"Read the messages of test mode through the API."`
 	Events       eventsCommand       `cmd:"" group:"Invite" help:"List events, and send them to webhook endpoints again."`
@@ -75,6 +78,7 @@ type env struct {
 	stderr io.Writer
 	lookup func(string) (string, bool)
 	names  []string // of every variable there is; values may follow after =
+	target *target  // what remote commands ask, once it is chosen
 }
 
 // say tells the person at the terminal something that is not the result.
@@ -115,7 +119,8 @@ func runCommand(e env, args []string) int {
 		kong.Description("Delivers Pipedream Connect links by email and SMS, and stays with each until the account is connected.\n\n"+
 			"New here? `connectlink dev` needs nothing set up and shows the way.\n\n"+
 			"Exit codes: 0 success; 1 failure; 2 a fault in the command, the configuration or the request; 3 a missing or refused key; 4 not found.\n\n"+
-			"Variables: CONNECTLINK_API_URL and CONNECTLINK_API_KEY name the service and the key; docs/configuration.md "+
+			"Variables: CONNECTLINK_API_URL and CONNECTLINK_API_KEY name the service and the key, and take precedence over the profiles "+
+			"of connectlink login; CONNECTLINK_PROFILE names a profile; docs/configuration.md "+
 			"describes those of the service itself."),
 		kong.Writers(e.stdout, e.stderr),
 		kong.Exit(func(code int) { exited = code }),

@@ -18,10 +18,11 @@ import (
 // maxAnswer is the maximum number of bytes read of a response.
 const maxAnswer = 16 << 20
 
-// remote is the service's address and the API key. The key has no flag,
-// because every user of the machine can read command lines.
+// remote names the service and the API key. The key has no flag, because every user of
+// the machine can read command lines.
 type remote struct {
-	URL string `help:"The service's address; defaults to $$CONNECTLINK_API_URL. The key comes from $$CONNECTLINK_API_KEY." placeholder:"URL"`
+	URL     string `help:"The service's address; defaults to $$CONNECTLINK_API_URL. The key comes from $$CONNECTLINK_API_KEY." placeholder:"URL"`
+	Profile string `help:"Use this profile of connectlink login; defaults to $$CONNECTLINK_PROFILE, else the current one." placeholder:"NAME"`
 }
 
 const defaultAPI = "http://127.0.0.1:8080"
@@ -101,11 +102,29 @@ func decodeAnswer(base string, raw []byte, into any) error {
 // answer that was given beforehand.
 func (r remote) confirmLive(e *env, yes bool, question string) error {
 	key, err := r.key(e)
-	if err != nil || yes || !strings.HasPrefix(key.Reveal(), "cl_live_") {
+	if err != nil || yes || !isLiveKey(key) {
 		return err
+	}
+	return r.confirm(e, question)
+}
+
+// confirm asks on the terminal, and says so if the key is a live one.
+func (r remote) confirm(e *env, question string) error {
+	t, err := r.target(e)
+	if err != nil {
+		return err
+	}
+	if isLiveKey(t.key) {
+		where := t.base
+		if t.profile != "" {
+			where = "profile " + t.profile + ", " + where
+		}
+		question = "LIVE (" + where + "): " + question
 	}
 	return askConfirmation(e, question)
 }
+
+func isLiveKey(key secret.Text) bool { return strings.HasPrefix(key.Reveal(), "cl_live_") }
 
 // printPretty prints an answer, indented.
 func printPretty(e *env, base string, raw []byte) error {
@@ -119,24 +138,19 @@ func printPretty(e *env, base string, raw []byte) error {
 }
 
 // key is the API key.
-func (remote) key(e *env) (secret.Text, error) {
-	text, _ := e.lookup("CONNECTLINK_API_KEY")
-	if text == "" {
-		return secret.Text{}, &exitError{exitAuth, errors.New("no API key: put one into CONNECTLINK_API_KEY; `connectlink keys create` makes one, `connectlink dev` shows its own")}
-	}
-	return secret.New(text), nil
+func (r remote) key(e *env) (secret.Text, error) {
+	t, err := r.target(e)
+	return t.key, err
 }
 
-// base is the service's address, without a slash at the end.
+// base is the service's address, without a slash at the end; empty while the target
+// is not known.
 func (r remote) base(e *env) string {
-	base, ok := r.URL, r.URL != ""
-	if !ok {
-		base, ok = e.lookup("CONNECTLINK_API_URL")
+	t, err := r.target(e)
+	if err != nil {
+		return ""
 	}
-	if !ok || base == "" {
-		base = defaultAPI
-	}
-	return strings.TrimSuffix(base, "/")
+	return t.base
 }
 
 // answer is what the service answered.

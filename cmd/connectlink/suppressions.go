@@ -16,8 +16,25 @@ type suppressionsCommand struct {
 	Lift suppressionsLiftCommand `cmd:"" help:"Unblock an address. Only the person can undo a STOP, by texting START."`
 }
 
+func suppressionColumns() []column {
+	return []column{
+		{"ID", "id"}, {"CHANNEL", "channel"}, {"RECIPIENT", "recipient"}, {"KIND", "kind"}, {"SOURCE", "source"}, {"NOTE", "note"},
+		{"CREATED", "created_at"}, {"LIFTED", "lifted_at"},
+	}
+}
+
+// presentSuppressions asks the API and prints suppressions.
+func (r remote) presentSuppressions(e *env, f format, method, path string, body any) error {
+	raw, err := r.ask(e, method, path, body, "")
+	if err != nil {
+		return err
+	}
+	return f.print(e, r.base(e), raw, suppressionColumns())
+}
+
 type suppressionsListCommand struct {
 	remote
+	format
 	Channel   string `help:"Only this channel: email or sms."`
 	Kind      string `help:"Only this kind, for example hard_bounce or opt_out."`
 	Recipient string `help:"Only this address or number."`
@@ -32,11 +49,12 @@ func (c *suppressionsListCommand) Run(e *env) error {
 	body.put("kind", c.Kind)
 	body.put("recipient", c.Recipient)
 	body.put("cursor", c.Cursor)
-	return c.call(e, http.MethodPost, "/v1/suppressions/search", body, "")
+	return c.presentSuppressions(e, c.format, http.MethodPost, "/v1/suppressions/search", body)
 }
 
 type suppressionsAddCommand struct {
 	remote
+	format
 	Email  string `help:"The address." xor:"address" required:"" placeholder:"ADDRESS"`
 	Phone  string `help:"The number, with + and country code." xor:"address" required:"" placeholder:"NUMBER"`
 	Reason string `help:"Reason, for colleagues who find it later." required:"" placeholder:"TEXT"`
@@ -47,18 +65,19 @@ func (c *suppressionsAddCommand) Run(e *env) error {
 	body := fields{"reason": c.Reason}
 	body.put("email", c.Email)
 	body.put("phone", c.Phone)
-	return c.call(e, http.MethodPost, "/v1/suppressions", body, "")
+	return c.presentSuppressions(e, c.format, http.MethodPost, "/v1/suppressions", body)
 }
 
 type suppressionsLiftCommand struct {
 	remote
+	format
 	ID     string `arg:"" help:"The suppression's id, sup_…."`
 	Reason string `help:"Reason for unblocking it." required:"" placeholder:"TEXT"`
 }
 
 // Run lifts a block.
 func (c *suppressionsLiftCommand) Run(e *env) error {
-	return c.call(e, http.MethodDelete, "/v1/suppressions/"+url.PathEscape(c.ID), fields{"reason": c.Reason}, "")
+	return c.presentSuppressions(e, c.format, http.MethodDelete, "/v1/suppressions/"+url.PathEscape(c.ID), fields{"reason": c.Reason})
 }
 
 type reasonsCommand struct {

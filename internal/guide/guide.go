@@ -53,7 +53,7 @@ func contents() []struct {
 		name  string
 		files []string
 	}{
-		{"Start", []string{"quickstart", "concepts", "test-recipients"}},
+		{"Start", []string{"quickstart", "concepts", "test-recipients", "command-line"}},
 		{"Build", []string{
 			"send-and-track", "api", "webhooks", "verify-webhooks", "mobile/ios", "mobile/android", "mobile/react-native", "mobile/flutter", "mobile/hybrid",
 		}},
