@@ -1193,6 +1193,7 @@ const (
 	PublicEventTypeInviteConnectFailed     PublicEventType = "invite.connect_failed"
 	PublicEventTypeInviteConnected         PublicEventType = "invite.connected"
 	PublicEventTypeInviteContinued         PublicEventType = "invite.continued"
+	PublicEventTypeInviteCreated           PublicEventType = "invite.created"
 	PublicEventTypeInviteDeferred          PublicEventType = "invite.deferred"
 	PublicEventTypeInviteDelivered         PublicEventType = "invite.delivered"
 	PublicEventTypeInviteDeliveryFailed    PublicEventType = "invite.delivery_failed"
@@ -1220,6 +1221,8 @@ func (e PublicEventType) Valid() bool {
 	case PublicEventTypeInviteConnected:
 		return true
 	case PublicEventTypeInviteContinued:
+		return true
+	case PublicEventTypeInviteCreated:
 		return true
 	case PublicEventTypeInviteDeferred:
 		return true
@@ -2743,7 +2746,7 @@ type PublicEvent struct {
 	// Sequence Grows with each event of an invite, not always by one: store the highest for each invite and ignore lower ones. 0 for an event that is about no invite.
 	Sequence int `json:"sequence"`
 
-	// Type `sent`: a provider accepted a message. `opened`: a person visited the link for the first time. `continued`: the
+	// Type `created`: the invite is stored. `sent`: a provider accepted a message. `opened`: a person visited the link for the first time. `continued`: the
 	// person went on to Pipedream. `resent`: by you or your staff; `renewed`: by the recipient. `replaced`: a newer
 	// invite for the same user and app took its place. `opted_out` and `opted_in`: the recipient texted STOP or START.
 	// `webhook_endpoint.disabled`: an endpoint failed for 5 days or answered 410; the event is about no invite.
@@ -2770,7 +2773,7 @@ type PublicEventList struct {
 // PublicEventListObject defines model for PublicEventList.Object.
 type PublicEventListObject string
 
-// PublicEventType `sent`: a provider accepted a message. `opened`: a person visited the link for the first time. `continued`: the
+// PublicEventType `created`: the invite is stored. `sent`: a provider accepted a message. `opened`: a person visited the link for the first time. `continued`: the
 // person went on to Pipedream. `resent`: by you or your staff; `renewed`: by the recipient. `replaced`: a newer
 // invite for the same user and app took its place. `opted_out` and `opted_in`: the recipient texted STOP or START.
 // `webhook_endpoint.disabled`: an endpoint failed for 5 days or answered 410; the event is about no invite.
@@ -3097,7 +3100,7 @@ type TestMessageListObject string
 
 // TestWebhookEndpoint defines model for TestWebhookEndpoint.
 type TestWebhookEndpoint struct {
-	// Type `sent`: a provider accepted a message. `opened`: a person visited the link for the first time. `continued`: the
+	// Type `created`: the invite is stored. `sent`: a provider accepted a message. `opened`: a person visited the link for the first time. `continued`: the
 	// person went on to Pipedream. `resent`: by you or your staff; `renewed`: by the recipient. `replaced`: a newer
 	// invite for the same user and app took its place. `opted_out` and `opted_in`: the recipient texted STOP or START.
 	// `webhook_endpoint.disabled`: an endpoint failed for 5 days or answered 410; the event is about no invite.
@@ -3544,6 +3547,18 @@ type OnInviteContinuedParams struct {
 	WebhookSignature string `json:"webhook-signature"`
 }
 
+// OnInviteCreatedParams defines parameters for OnInviteCreated.
+type OnInviteCreatedParams struct {
+	// WebhookID The id of the event; the same in every attempt.
+	WebhookID string `json:"webhook-id"`
+
+	// WebhookTimestamp When the attempt was made, in seconds since 1970.
+	WebhookTimestamp string `json:"webhook-timestamp"`
+
+	// WebhookSignature Signatures as defined by Standard Webhooks, separated by spaces. Verify them with a library.
+	WebhookSignature string `json:"webhook-signature"`
+}
+
 // OnInviteDeferredParams defines parameters for OnInviteDeferred.
 type OnInviteDeferredParams struct {
 	// WebhookID The id of the event; the same in every attempt.
@@ -3795,6 +3810,9 @@ type OnInviteConnectedJSONRequestBody = PublicEvent
 
 // OnInviteContinuedJSONRequestBody defines body for OnInviteContinued for application/json ContentType.
 type OnInviteContinuedJSONRequestBody = PublicEvent
+
+// OnInviteCreatedJSONRequestBody defines body for OnInviteCreated for application/json ContentType.
+type OnInviteCreatedJSONRequestBody = PublicEvent
 
 // OnInviteDeferredJSONRequestBody defines body for OnInviteDeferred for application/json ContentType.
 type OnInviteDeferredJSONRequestBody = PublicEvent

@@ -15,7 +15,7 @@ func DefaultEvents() []string {
 // which this package must not know. A test compares them.
 func EventTypes() []string {
 	return []string{
-		"invite.sent", "invite.delivered", "invite.deferred", "invite.delivery_failed", "invite.complained", "invite.no_receipt",
+		"invite.created", "invite.sent", "invite.delivered", "invite.deferred", "invite.delivery_failed", "invite.complained", "invite.no_receipt",
 		"invite.opened", "invite.continued", "invite.connect_failed", "invite.connected", "invite.expired", "invite.revoked",
 		"invite.resent", "invite.renewed", "invite.reported", "invite.replaced", "recipient.opted_out", "recipient.opted_in",
 		"webhook_endpoint.disabled",

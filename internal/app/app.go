@@ -283,7 +283,7 @@ func (a *App) openUseCases() (err error) {
 	}
 	if a.Issue, err = issue.New(issue.Params{
 		DB: a.api, Box: a.box, Minters: a.minter, Project: a.cfg.Project, PublicURL: a.public, Senders: a.textSenders, OneWay: a.isOneWay, Wake: a.wake, Reserve: a.reserver(),
-		Composer: a.composer, Rehearse: a.rehearse, Publish: a.follow, Log: a.log, Now: a.opt.Now,
+		Composer: a.composer, Rehearse: a.rehearse, Publish: a.follow, Announce: a.announce, Log: a.log, Now: a.opt.Now,
 	}); err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/store/find"
 	"github.com/connectlink/connectlink/internal/store/ledger"
 	"github.com/connectlink/connectlink/internal/store/suppression"
 )
@@ -27,6 +29,12 @@ func (a *App) follow(ctx context.Context, tx pgx.Tx, applied ...ledger.Applied) 
 		}
 	}
 	return nil
+}
+
+// announce returns the public event of an invite that is about to be stored, which the
+// statement that stores it stores too.
+func (a *App) announce(show func(at time.Time) find.Invite) (ledger.NewPublic, error) {
+	return a.outbox.Created(show)
 }
 
 // textSenders are what a project's texts come from; opt-outs are said to them.

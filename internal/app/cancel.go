@@ -25,8 +25,9 @@ func Canceller(cfg *config.Config, db *pgxpool.Pool, log *slog.Logger) (*issue.S
 		return nil, err
 	}
 	// It mints and sends nothing, so it needs no vendors and wakes no worker.
+	outbox := publish.NewOutbox(box)
 	return issue.New(issue.Params{
-		DB: db, Box: box, Project: cfg.Project, Publish: publish.NewOutbox(box).Enqueue, Log: log,
+		DB: db, Box: box, Project: cfg.Project, Publish: outbox.Enqueue, Announce: outbox.Created, Log: log,
 		Minters: func(invite.Place, string) (*mint.Minter, bool) { return nil, false },
 		Senders: func(invite.Place) []string { return nil }, OneWay: func(invite.Place) bool { return false }, Wake: func(invite.Lane) {},
 	})

@@ -32,7 +32,7 @@ func TestConstructorsNameMissingCollaborators(t *testing.T) {
 		"visit":    {discard(visit.New(visit.Params{})), []string{"Suppressions", "Publish", "Confirmer"}},
 		"track":    {discard(track.New(track.Params{})), []string{"Senders", "Callbacks", "SawReport", "Publish", "Later"}},
 		"erase":    {discard(erase.New(erase.Params{})), []string{"Senders", "Redactor", "Publish", "Later", "Keep"}},
-		"issue":    {discard(issue.New(issue.Params{})), []string{"Senders", "OneWay", "Publish", "Wake"}},
+		"issue":    {discard(issue.New(issue.Params{})), []string{"Senders", "OneWay", "Publish", "Announce", "Wake"}},
 		"suppress": {discard(suppress.New(suppress.Params{})), []string{"Senders", "SenderOf", "Scripted", "Unlister"}},
 		"unmask":   {discard(unmask.New(unmask.Params{})), []string{"Senders", "Publish"}},
 		"linkpage": {linkpage.Register(echo.New(), linkpage.Params{}), []string{"Guesses", "OneWay"}},

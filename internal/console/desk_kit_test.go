@@ -18,6 +18,7 @@ import (
 	"github.com/connectlink/connectlink/internal/message"
 	"github.com/connectlink/connectlink/internal/mint"
 	"github.com/connectlink/connectlink/internal/provider"
+	"github.com/connectlink/connectlink/internal/publish"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/store/find"
 	"github.com/connectlink/connectlink/internal/store/ledger"
@@ -40,7 +41,7 @@ var builtInTexts = sync.OnceValues(func() (*message.Renderer, error) { return me
 // here: what needs a mint is tested against a whole process in package app.
 func (s *site) desk(box *seal.Box, p *console.Params) {
 	s.t.Helper()
-	publish := func(context.Context, pgx.Tx, ...ledger.Applied) error { return nil }
+	tell := func(context.Context, pgx.Tx, ...ledger.Applied) error { return nil }
 	project := func(id string) (config.Project, bool) {
 		for _, pr := range p.Projects {
 			if pr.ID == id {
@@ -52,7 +53,7 @@ func (s *site) desk(box *seal.Box, p *console.Params) {
 	noSenders := func(invite.Place) []string { return nil }
 	p.Invites = must[*issue.Service](s.t)(issue.New(issue.Params{
 		Senders: noSenders, OneWay: func(invite.Place) bool { return false },
-		DB: s.db, Box: box, Project: project, PublicURL: publicURL, Publish: publish, Wake: func(invite.Lane) {}, Log: p.Log,
+		DB: s.db, Box: box, Project: project, PublicURL: publicURL, Publish: tell, Announce: publish.NewOutbox(box).Created, Wake: func(invite.Lane) {}, Log: p.Log,
 		Minters: func(invite.Place, string) (*mint.Minter, bool) { return nil, false },
 	}))
 	p.Blocks = must[*suppress.Service](s.t)(suppress.New(suppress.Params{
@@ -60,7 +61,7 @@ func (s *site) desk(box *seal.Box, p *console.Params) {
 		DB: s.db, Box: box, Senders: func(invite.Place) []string { return []string{"MG1"} },
 		Unlister: func(invite.Place) (provider.Unlister, bool) { return nil, false },
 	}))
-	p.Unmask = must[*unmask.Service](s.t)(unmask.New(unmask.Params{DB: s.db, Box: box, PublicURL: publicURL, Senders: noSenders, Publish: publish}))
+	p.Unmask = must[*unmask.Service](s.t)(unmask.New(unmask.Params{DB: s.db, Box: box, PublicURL: publicURL, Senders: noSenders, Publish: tell}))
 	p.Erasing = must[*erase.Service](s.t)(erase.New(erasing(s.db, box)))
 	messages := must[*message.Renderer](s.t)(builtInTexts())
 	p.Composer = must[*compose.Composer](s.t)(compose.New(compose.Params{PublicURL: publicURL, Messages: func(string) *message.Renderer { return messages }}))

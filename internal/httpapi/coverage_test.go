@@ -64,7 +64,7 @@ func TestEveryOperationOfTheDocumentSucceeds(t *testing.T) {
 	event := w.publicEvents(t, "?invite="+id).at(t, "data.0.id").(string)
 	w.play(t, []scenario{
 		{name: "redeliver", key: w.hooks, method: "POST", path: "/v1/events/" + event + "/redeliver", status: 202},
-		{name: "event", key: w.hooks, method: "GET", path: "/v1/events/" + event, status: 200, want: map[string]any{"invite_id": id, "type": "invite.resent"}},
+		{name: "event", key: w.hooks, method: "GET", path: "/v1/events/" + event, status: 200, want: map[string]any{"invite_id": id, "type": "invite.created"}},
 	})
 	w.play(t, []scenario{
 		{name: "endpoints", key: w.hooks, method: "GET", path: "/v1/webhook_endpoints", status: 200},

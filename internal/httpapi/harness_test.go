@@ -146,7 +146,7 @@ func newWorld(t *testing.T) *world {
 	service := must(issue.New(issue.Params{
 		OneWay: func(invite.Place) bool { return false },
 		DB:     w.db, Box: box, PublicURL: publicURL, Minters: w.minters, Project: w.projectOf,
-		Senders: w.textSenders, Wake: func(invite.Lane) {}, Publish: w.outbox.Enqueue, Log: slog.New(slog.DiscardHandler),
+		Senders: w.textSenders, Wake: func(invite.Lane) {}, Publish: w.outbox.Enqueue, Announce: w.outbox.Created, Log: slog.New(slog.DiscardHandler),
 		Composer: composer(),
 	}))
 	w.log = &bytes.Buffer{}

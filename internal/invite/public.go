@@ -13,6 +13,10 @@ type PublicType string
 // more events. It is about no invite.
 const EndpointDisabled PublicType = "webhook_endpoint.disabled"
 
+// InviteCreated is the event of an invite's first moment. No effect of a fold is it: the
+// statement that stores the invite stores it too.
+const InviteCreated PublicType = "invite.created"
+
 // publishPrefix begins the effects that are public events; the type follows.
 const publishPrefix = "publish "
 
@@ -24,7 +28,7 @@ func (e Effect) Public() (PublicType, bool) {
 
 // PublicTypes are the types of public events, in the order of an invite's life.
 func PublicTypes() []PublicType {
-	var out []PublicType
+	out := []PublicType{InviteCreated}
 	for _, e := range []Effect{
 		EffectPublishSent, EffectPublishDelivered, EffectPublishDeferred, EffectPublishDeliveryFailed, EffectPublishComplained,
 		EffectPublishNoReceipt, EffectPublishOpened, EffectPublishContinued, EffectPublishConnectFailed, EffectPublishConnected,

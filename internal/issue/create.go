@@ -80,7 +80,7 @@ type findApp func(ctx context.Context, m *mint.Minter, slug string) (invite.App,
 
 // build asks Pipedream for all that an invite needs, and returns what one commit
 // stores. Where a link is not to be had now, the outcome is Postponed.
-func (s *Service) build(ctx context.Context, p access.Principal, o order, idem *ledger.Idempotency, meta Meta, find findApp) (ledger.New, ledger.Outcome, error) {
+func (s *Service) build(ctx context.Context, p access.Principal, o order, idem *ledger.Idempotency, meta Meta, look findApp) (ledger.New, ledger.Outcome, error) {
 	minter, err := s.minter(p)
 	if err != nil {
 		return ledger.New{}, "", err
@@ -90,7 +90,7 @@ func (s *Service) build(ctx context.Context, p access.Principal, o order, idem *
 			return ledger.New{}, "", fmt.Errorf("rehearse: %w", err)
 		}
 	}
-	app, err := find(ctx, minter, o.app)
+	app, err := look(ctx, minter, o.app)
 	if err != nil {
 		return ledger.New{}, "", err
 	}
@@ -106,6 +106,13 @@ func (s *Service) build(ctx context.Context, p access.Principal, o order, idem *
 		return ledger.New{}, "", err
 	}
 	row.Event.Data.HasLink = row.Link != nil
+	public, err := s.p.Announce(func(at time.Time) find.Invite {
+		return fresh(row, ledger.Inserted{CreatedAt: at, ExpiresAt: expiry(row, at)})
+	})
+	if err != nil {
+		return ledger.New{}, "", err
+	}
+	row.Public = &public
 	if idem != nil {
 		idem.Outcome = outcome
 		row.Idempotency = idem
@@ -244,6 +251,23 @@ func (s *Service) newCode() (secret.Text, ledger.Code, error) {
 		return secret.Text{}, ledger.Code{}, fmt.Errorf("seal code: %w", err)
 	}
 	return code, ledger.Code{ID: id, Digest: secret.Digest(code), Sealed: sealed}, nil
+}
+
+// expiry is when an invite ends that is created at a time, as the database works it
+// out; nil where that is not known yet.
+func expiry(row ledger.New, at time.Time) *time.Time {
+	if !row.SendAt.IsZero() {
+		at = row.SendAt
+	}
+	switch {
+	case row.ValidFor > 0:
+		at = at.Add(row.ValidFor)
+	case row.Link != nil:
+		at = at.Add(row.Link.Left)
+	default:
+		return nil
+	}
+	return &at
 }
 
 // fresh is the invite as it would be read right after its insert; it saves

@@ -24,6 +24,7 @@ import (
 	"github.com/connectlink/connectlink/internal/sandbox"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/store/account"
+	"github.com/connectlink/connectlink/internal/store/find"
 	"github.com/connectlink/connectlink/internal/store/ledger"
 )
 
@@ -111,10 +112,11 @@ func (w *world) process(change ...func(*issue.Params)) *issue.Service {
 	p := issue.Params{
 		Senders: func(invite.Place) []string { return nil }, OneWay: func(invite.Place) bool { return false },
 		DB: w.db, Box: w.box, PublicURL: publicURL,
-		Minters: func(invite.Place, string) (*mint.Minter, bool) { return minter, true },
-		Project: func(string) (config.Project, bool) { return w.project, true },
-		Wake:    func(lane invite.Lane) { w.woken <- lane },
-		Publish: func(context.Context, pgx.Tx, ...ledger.Applied) error { return nil },
+		Minters:  func(invite.Place, string) (*mint.Minter, bool) { return minter, true },
+		Project:  func(string) (config.Project, bool) { return w.project, true },
+		Wake:     func(lane invite.Lane) { w.woken <- lane },
+		Publish:  func(context.Context, pgx.Tx, ...ledger.Applied) error { return nil },
+		Announce: func(func(time.Time) find.Invite) (ledger.NewPublic, error) { return ledger.NewPublic{}, nil },
 		Rehearse: func(ctx context.Context, user string, r invite.Recipient) error {
 			script := sandbox.MintScriptFor(r.Email)
 			if script == "" {

@@ -43,6 +43,9 @@ type Params struct {
 	// Rehearse hears of every invite of test mode before its mint, so that a
 	// scripted recipient can also script how Pipedream answers. May be nil.
 	Rehearse func(ctx context.Context, externalUserID string, r invite.Recipient) error
+	// Announce returns the public event of an invite that is about to be stored. show
+	// returns the invite as it will be if it is created at a time.
+	Announce func(show func(at time.Time) find.Invite) (ledger.NewPublic, error)
 	// Publish hands events out on, in the transaction that made them true.
 	Publish func(ctx context.Context, tx pgx.Tx, applied ...ledger.Applied) error
 	Log     *slog.Logger
@@ -61,7 +64,7 @@ type Service struct {
 func New(p Params) (*Service, error) {
 	err := required.Check("issue.Params", map[string]any{
 		"DB": p.DB, "Box": p.Box, "Minters": p.Minters, "Project": p.Project, "Senders": p.Senders, "OneWay": p.OneWay,
-		"Wake": p.Wake, "Publish": p.Publish,
+		"Wake": p.Wake, "Publish": p.Publish, "Announce": p.Announce,
 	})
 	if err != nil {
 		return nil, err

@@ -147,6 +147,9 @@ func (l *Log) open(ctx context.Context, e find.PublicEvent) ([]byte, error) {
 		return encode(l.box, e.ID, ledger.Announcement{Type: e.Type, Sequence: e.Sequence}, e.CreatedAt, inv)
 	}
 	raw, err := l.box.Open(e.Body, sealedBody(e.ID))
+	if err == nil && e.Type == invite.InviteCreated {
+		raw, err = fillCreated(raw, e.CreatedAt)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open event %s: %w", e.ID, err)
 	}

@@ -44,6 +44,8 @@ type columns struct {
 	reconnectOf                                               []invite.ID
 	termHash, userHash                                        []seal.Hash
 	termID                                                    []invite.ID
+	publicID                                                  []invite.EventID
+	publicBody                                                [][]byte
 }
 
 func (c *columns) grow(n int) {
@@ -111,6 +113,13 @@ func (c *columns) add(r New, eventData []byte) error {
 	c.actor = append(c.actor, string(cmp.Or(r.Event.Actor.Kind, invite.ActorKey)))
 	c.actorID = append(c.actorID, r.Event.Actor.ID)
 
+	public := r.Public
+	if public == nil {
+		public = &NewPublic{}
+	}
+	c.publicID = append(c.publicID, public.ID)
+	c.publicBody = append(c.publicBody, public.Body)
+
 	idem := r.Idempotency
 	has = idem != nil
 	if !has {
@@ -155,6 +164,7 @@ func (c *columns) args() []any {
 		c.fallbackChannel, c.fallbackAfter, c.fallbackDelay, c.sendAt, c.verify,
 		c.termHash, c.termID, c.actor, c.reminders, c.userHash, c.sealedUser, c.leaseOwner, c.leaseLasts,
 		c.inviteKind, c.reconnectAccount, c.reconnectOf,
+		c.publicID, c.publicBody,
 	}
 }
 

@@ -46,6 +46,7 @@ type New struct {
 	Delivery    *Delivery // nil for channel link
 	Code        Code
 	Event       invite.Event // "created"
+	Public      *NewPublic   // nil: no public event
 	Idempotency *Idempotency // nil when the caller sent no key
 	Terms       []seal.Hash  // each once: looking for doubles would cost as much as writing them
 }
@@ -123,7 +124,7 @@ WITH input AS (
 		$32::uuid[], $33::jsonb[], $34::text[],
 		$35::text[], $36::bytea[], $37::bytea[], $38::int[],
 		$39::text[], $40::text[], $41::int[], $42::timestamptz[], $43::text[], $46::text[], $47::int[], $48::bytea[], $49::bytea[],
-		$50::bigint[], $51::float8[], $52::text[], $53::text[], $54::uuid[]
+		$50::bigint[], $51::float8[], $52::text[], $53::text[], $54::uuid[], $55::uuid[], $56::bytea[]
 	) AS t(
 		id, project_id, livemode, environment, status, channel, link_type, initiated_by, external_user_id,
 		app_slug, app_name, app_logo_url, app_auth_type, oauth_app_id, content, expires_in_s, valid_for_s, created_by,
@@ -133,7 +134,7 @@ WITH input AS (
 		event_id, event_data, actor_id,
 		idem_route, idem_key, idem_mac, idem_status,
 		fallback_channel, fallback_after, fallback_delay_s, send_at, verify, actor, reminders, user_hash, sealed_user_id, lease_owner, lease_s,
-		kind_of_invite, reconnect_account, reconnect_of)
+		kind_of_invite, reconnect_account, reconnect_of, public_id, public_body)
 ), idem AS (
 	INSERT INTO idempotency (key_id, route, key_hash, body_mac, invite_id, status)
 	SELECT created_by, idem_route, idem_key, idem_mac, id, idem_status FROM input WHERE idem_key IS NOT NULL
@@ -187,6 +188,15 @@ WITH input AS (
 ), evs AS (
 	INSERT INTO events (invite_id, seq, id, project_id, livemode, type, actor, actor_id, delivery_id, link_id, data, occurred_at)
 	SELECT id, 1, event_id, project_id, livemode, 'created', actor, actor_id, delivery_id, link_id, event_data, now() FROM ok
+), pub AS (
+	INSERT INTO public_events (id, project_id, livemode, type, invite_id, sequence, body, created_at)
+	SELECT public_id, project_id, livemode, 'invite.created', id, 1, public_body, now() FROM ok WHERE public_id IS NOT NULL
+	RETURNING id, project_id, livemode
+), queued AS (
+	INSERT INTO webhook_deliveries (endpoint_id, event_id, next_at)
+	SELECT w.id, pub.id, now() FROM pub CROSS JOIN LATERAL (
+		SELECT id FROM webhook_endpoints w WHERE w.project_id = pub.project_id AND w.livemode = pub.livemode
+			AND w.disabled_at IS NULL AND (cardinality(w.types) = 0 OR 'invite.created' = ANY(w.types)) OFFSET 0) w
 ), terms AS (
 	INSERT INTO search_terms (hash, invite_id)
 	SELECT hash, term_id FROM unnest($44::bytea[], $45::uuid[]) AS s(hash, term_id)

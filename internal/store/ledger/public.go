@@ -22,6 +22,12 @@ type PublicEvent struct {
 	At       time.Time
 }
 
+// NewPublic is the public event of a new invite, which one statement stores with it.
+type NewPublic struct {
+	ID   invite.EventID
+	Body []byte // sealed
+}
+
 // InsertPublicEvents stores public events in the transaction that caused them.
 func InsertPublicEvents(ctx context.Context, tx pgx.Tx, events []PublicEvent) error {
 	n := len(events)
