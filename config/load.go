@@ -177,6 +177,7 @@ func (l *loader) finish(p *Project, where string) {
 	if t.AccountSID != "" && t.MessagingServiceSID == "" && t.From == "" {
 		l.faults.add(l.name(where, "twilio.messaging_service_sid"), "or %s is needed together with %s", l.name(where, "twilio.from"), l.name(where, "twilio.account_sid"))
 	}
+	l.checkLimits(where, *p)
 	for _, a := range p.Accounts() {
 		if a.check != nil {
 			a.check(func(key, format string, args ...any) { l.faults.add(l.name(where, key), format, args...) },

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -27,7 +28,7 @@ const unnamedBrand = "Connect Link"
 
 // projectSettings lists what concerns one product.
 func projectSettings() []option[Project] {
-	return append(brandSettings(), vendorSettings()...)
+	return slices.Concat(brandSettings(), limitSettings(), vendorSettings())
 }
 
 func brandSettings() []option[Project] {

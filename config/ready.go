@@ -101,6 +101,8 @@ func (p Project) SMSReady() []Fault {
 	var f faults
 	if there, needs := p.chosen(sms, p.SMSProviders); !there {
 		f.add(settingName(p.ID, needs), "set it, with an auth token or API key and a sender, to send text messages")
+	} else if p.Brand.Region == "" && len(p.Limits.SMSCountries) == 0 {
+		f.add(settingName(p.ID, "limits.sms_countries"), "name the countries to send text messages to, or set %s", settingName(p.ID, "brand.region"))
 	}
 	return f.all
 }

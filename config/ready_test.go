@@ -63,7 +63,7 @@ func TestListenURL(t *testing.T) {
 
 func live() []string {
 	return []string{"PIPEDREAM_CLIENT_ID", "c", "PIPEDREAM_CLIENT_SECRET", "CANARY", "PIPEDREAM_PROJECT_ID", "proj_1",
-		"SENDGRID_API_KEY", "SG.CANARY", "SENDGRID_FROM", "a@acme.example", "TWILIO_ACCOUNT_SID", "AC1", "TWILIO_AUTH_TOKEN", "CANARY", "TWILIO_FROM", "+12025550123"}
+		"SENDGRID_API_KEY", "SG.CANARY", "SENDGRID_FROM", "a@acme.example", "TWILIO_ACCOUNT_SID", "AC1", "TWILIO_AUTH_TOKEN", "CANARY", "TWILIO_FROM", "+12025550123", "CONNECTLINK_BRAND_REGION", "US"}
 }
 
 func TestLiveReady(t *testing.T) {
@@ -84,6 +84,7 @@ func TestLiveReady(t *testing.T) {
 		"nothing":                 {nil, "PIPEDREAM_CLIENT_ID", "SENDGRID_API_KEY SENDGRID_FROM", "TWILIO_ACCOUNT_SID"},
 		"vendors cannot call":     {live(), public, "", ""},
 		"vendors on this machine": {append(live(), "PIPEDREAM_API_URL", "http://127.0.0.1:1", "SENDGRID_API_URL", "http://127.0.0.1:1", "TWILIO_API_URL", "http://127.0.0.1:1"), "", "", ""},
+		"no country":              {append(live(), public, "https://go.acme.example", "CONNECTLINK_BRAND_REGION", ""), "", "", "CONNECTLINK_LIMIT_SMS_COUNTRIES"},
 		"polling is enough":       {append(live(), "CONNECTLINK_ALLOW_NO_CALLBACKS", "true"), "", "", ""},
 		"email by SMTP":           {[]string{"SMTP_URL", "smtp://u:p@h", "SENDGRID_FROM", "a@acme.example"}, "PIPEDREAM_CLIENT_ID", "", "TWILIO_ACCOUNT_SID"},
 	} {

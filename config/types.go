@@ -95,13 +95,14 @@ type Project struct {
 	Retention             time.Duration // how long invites that ended are kept
 	DefaultVerify         string        // VerifyNone or VerifyCode
 	FreeText              string        // FreeTextNone, FreeTextInviter or FreeTextAll
-	TemplatesDir          string        // a folder of own texts, over the built-in ones; empty: none
-	ReturnURLs            []string      // see AllowsReturn
-	AppleAppIDs           []string      // "A1B2C3D4E5.example.acme.app"
-	AppOrigins            []string      // of pages in hybrid apps, beside HybridOrigins; "https://app.acme.example"
-	AndroidApps           []string      // "example.acme.app=14:6D:…", see SplitAndroidApp
-	DevelopmentRecipients []string      // "pat@acme.example", "@acme.example", "+12025550123"
-	OnUnknown             string        // UnknownHold or UnknownResend
+	Limits                Limits
+	TemplatesDir          string   // a folder of own texts, over the built-in ones; empty: none
+	ReturnURLs            []string // see AllowsReturn
+	AppleAppIDs           []string // "A1B2C3D4E5.example.acme.app"
+	AppOrigins            []string // of pages in hybrid apps, beside HybridOrigins; "https://app.acme.example"
+	AndroidApps           []string // "example.acme.app=14:6D:…", see SplitAndroidApp
+	DevelopmentRecipients []string // "pat@acme.example", "@acme.example", "+12025550123"
+	OnUnknown             string   // UnknownHold or UnknownResend
 	SMSConsentRequired    bool
 	SealExternalUserID    bool     // for invites made from now on
 	Webhook               *Webhook // nil when events go nowhere
