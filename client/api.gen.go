@@ -604,6 +604,7 @@ const (
 	ErrorCodeAuthenticationRequired        ErrorCode = "authentication_required"
 	ErrorCodeBatchTooLarge                 ErrorCode = "batch_too_large"
 	ErrorCodeBodyTooLarge                  ErrorCode = "body_too_large"
+	ErrorCodeCountryNotAllowed             ErrorCode = "country_not_allowed"
 	ErrorCodeDeliveryNotFound              ErrorCode = "delivery_not_found"
 	ErrorCodeEndpointNotFound              ErrorCode = "endpoint_not_found"
 	ErrorCodeEventNotFound                 ErrorCode = "event_not_found"
@@ -618,12 +619,14 @@ const (
 	ErrorCodeInviteNotFound                ErrorCode = "invite_not_found"
 	ErrorCodeInviteNotResendable           ErrorCode = "invite_not_resendable"
 	ErrorCodeInviteNotRevocable            ErrorCode = "invite_not_revocable"
+	ErrorCodeLimitExceeded                 ErrorCode = "limit_exceeded"
 	ErrorCodeMalformedBody                 ErrorCode = "malformed_body"
 	ErrorCodeManagedByConfiguration        ErrorCode = "managed_by_configuration"
 	ErrorCodeMessageNotFound               ErrorCode = "message_not_found"
 	ErrorCodeMethodNotAllowed              ErrorCode = "method_not_allowed"
 	ErrorCodeNotFound                      ErrorCode = "not_found"
 	ErrorCodeNotYet                        ErrorCode = "not_yet"
+	ErrorCodeNumberTypeNotAllowed          ErrorCode = "number_type_not_allowed"
 	ErrorCodePhoneTypeUnsupported          ErrorCode = "phone_type_unsupported"
 	ErrorCodeRateLimited                   ErrorCode = "rate_limited"
 	ErrorCodeRecipientNotInDevelopmentList ErrorCode = "recipient_not_in_development_list"
@@ -657,6 +660,8 @@ func (e ErrorCode) Valid() bool {
 		return true
 	case ErrorCodeBodyTooLarge:
 		return true
+	case ErrorCodeCountryNotAllowed:
+		return true
 	case ErrorCodeDeliveryNotFound:
 		return true
 	case ErrorCodeEndpointNotFound:
@@ -685,6 +690,8 @@ func (e ErrorCode) Valid() bool {
 		return true
 	case ErrorCodeInviteNotRevocable:
 		return true
+	case ErrorCodeLimitExceeded:
+		return true
 	case ErrorCodeMalformedBody:
 		return true
 	case ErrorCodeManagedByConfiguration:
@@ -696,6 +703,8 @@ func (e ErrorCode) Valid() bool {
 	case ErrorCodeNotFound:
 		return true
 	case ErrorCodeNotYet:
+		return true
+	case ErrorCodeNumberTypeNotAllowed:
 		return true
 	case ErrorCodePhoneTypeUnsupported:
 		return true
@@ -1526,6 +1535,54 @@ func (e SearchSuppressionsKind1) Valid() bool {
 	case SearchSuppressionsKind1Empty:
 		return true
 	case SearchSuppressionsKind1LessThanNil:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SendingLimitScope.
+const (
+	SendingLimitScopeInvite     SendingLimitScope = "invite"
+	SendingLimitScopeKey        SendingLimitScope = "key"
+	SendingLimitScopeProject    SendingLimitScope = "project"
+	SendingLimitScopeRecipient  SendingLimitScope = "recipient"
+	SendingLimitScopeSmsBlock   SendingLimitScope = "sms_block"
+	SendingLimitScopeSmsCountry SendingLimitScope = "sms_country"
+	SendingLimitScopeUser       SendingLimitScope = "user"
+)
+
+// Valid indicates whether the value is a known member of the SendingLimitScope enum.
+func (e SendingLimitScope) Valid() bool {
+	switch e {
+	case SendingLimitScopeInvite:
+		return true
+	case SendingLimitScopeKey:
+		return true
+	case SendingLimitScopeProject:
+		return true
+	case SendingLimitScopeRecipient:
+		return true
+	case SendingLimitScopeSmsBlock:
+		return true
+	case SendingLimitScopeSmsCountry:
+		return true
+	case SendingLimitScopeUser:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SendingLimitListObject.
+const (
+	SendingLimitListObjectList SendingLimitListObject = "list"
+)
+
+// Valid indicates whether the value is a known member of the SendingLimitListObject enum.
+func (e SendingLimitListObject) Valid() bool {
+	switch e {
+	case SendingLimitListObjectList:
 		return true
 	default:
 		return false
@@ -2701,16 +2758,28 @@ type Problem struct {
 	Instance string   `json:"instance"`
 
 	// InviteID The invite that caused the refusal.
-	InviteID  *string `json:"invite_id,omitempty"`
-	RequestID string  `json:"request_id"`
+	InviteID *string `json:"invite_id,omitempty"`
+
+	// Limit With `limit_exceeded`: the name of the limit, as in `GET /v1/limits`.
+	Limit *string `json:"limit,omitempty"`
+
+	// Max With `limit_exceeded`: its value, a number of messages or an amount of money.
+	Max *string `json:"max,omitempty"`
+
+	// Remaining With `limit_exceeded`: how many messages are still allowed.
+	Remaining *int   `json:"remaining,omitempty"`
+	RequestID string `json:"request_id"`
 
 	// RetryAt When to try again, as in Retry-After.
 	RetryAt *time.Time `json:"retry_at,omitempty"`
 
 	// Retryable The same request may succeed later.
-	Retryable bool   `json:"retryable"`
-	Status    int    `json:"status"`
-	Title     string `json:"title"`
+	Retryable bool `json:"retryable"`
+
+	// Scope With `limit_exceeded`: the kind of subject that is counted, for example `recipient`.
+	Scope  *string `json:"scope,omitempty"`
+	Status int     `json:"status"`
+	Title  string  `json:"title"`
 
 	// Type The code's page in the documentation.
 	Type string `json:"type"`
@@ -3011,6 +3080,52 @@ type SearchSuppressionsKind1 string
 type SearchSuppressions_Kind struct {
 	union json.RawMessage
 }
+
+// SendingLimit defines model for SendingLimit.
+type SendingLimit struct {
+	// Country With scope `sms_country`: the country's two-letter code.
+	Country *string `json:"country"`
+
+	// Limit Its name, for example `recipient_per_hour`.
+	Limit string `json:"limit"`
+
+	// Max A number of messages, or for `spend_per_day` an amount of money. Null: unlimited.
+	Max *string `json:"max"`
+
+	// Remaining Left today. Null where `used` or `max` is.
+	Remaining *string `json:"remaining"`
+
+	// ResetsAt When the count begins again. Null for limits of people, which hold in any hour and any day, and of invites.
+	ResetsAt *time.Time `json:"resets_at"`
+
+	// Scope The kind of subject that is counted.
+	Scope SendingLimitScope `json:"scope"`
+
+	// Used Used today (UTC). Null for limits of people, invites and blocks of numbers, which are counted for each.
+	Used *string `json:"used"`
+}
+
+// SendingLimitScope The kind of subject that is counted.
+type SendingLimitScope string
+
+// SendingLimitList defines model for SendingLimitList.
+type SendingLimitList struct {
+	Data []SendingLimit `json:"data"`
+
+	// Enforced False for test keys.
+	Enforced bool `json:"enforced"`
+
+	// HasMore Always false.
+	HasMore    bool                   `json:"has_more"`
+	NextCursor *string                `json:"next_cursor"`
+	Object     SendingLimitListObject `json:"object"`
+
+	// SmsCountries The countries that text messages are sent to, or `all`.
+	SmsCountries []string `json:"sms_countries"`
+}
+
+// SendingLimitListObject defines model for SendingLimitList.Object.
+type SendingLimitListObject string
 
 // Suppression defines model for Suppression.
 type Suppression struct {

@@ -66,10 +66,10 @@ func (l Limits) SMSPrice(country string) Money {
 	if m, ok := l.SMSPrices[country]; ok {
 		return m
 	}
-	if m, ok := builtInPrices[country]; ok {
+	if m, ok := BuiltInPrice(country); ok {
 		return m
 	}
-	return dearest
+	return dearestPrice
 }
 
 // smsPrices holds a country's code and the price of one part of a text message to
@@ -78,28 +78,19 @@ func (l Limits) SMSPrice(country string) Money {
 //go:embed sms_prices.csv
 var smsPrices string
 
-var builtInPrices, dearest = mustPrices(smsPrices)
+// dearestPrice is the highest of the table; a test compares.
+const dearestPrice Money = 460_000
 
-// mustPrices reads the built-in table, which a test checks.
-func mustPrices(table string) (prices map[string]Money, highest Money) {
-	prices = make(map[string]Money)
-	for line := range strings.Lines(table) {
-		line = strings.TrimSpace(line)
-		if line == "" || strings.HasPrefix(line, "#") {
-			continue
-		}
-		country, price, err := parsePrice(line, ",")
-		if err != nil {
-			panic("config: built-in prices: " + err.Error())
-		}
-		prices[country] = price
-		highest = max(highest, price)
+// BuiltInPrice is the built-in price of one part of a text message to a country.
+func BuiltInPrice(country string) (Money, bool) {
+	_, rest, ok := strings.Cut(smsPrices, "\n"+country+",")
+	if !ok || len(country) != 2 {
+		return 0, false
 	}
-	return prices, highest
+	amount, _, _ := strings.Cut(rest, "\n")
+	m, err := parseMoney(strings.TrimSpace(amount))
+	return m, err == nil
 }
-
-// BuiltInPrices returns the built-in prices by country.
-func BuiltInPrices() map[string]Money { return maps.Clone(builtInPrices) }
 
 // limitSettings lists the limits of a project.
 func limitSettings() []option[Project] {

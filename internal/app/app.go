@@ -29,6 +29,7 @@ import (
 	"github.com/connectlink/connectlink/internal/limit"
 	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/publish"
+	"github.com/connectlink/connectlink/internal/quota"
 	"github.com/connectlink/connectlink/internal/sandbox"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/suppress"
@@ -253,9 +254,13 @@ func (a *App) openUseCases() (err error) {
 	}); err != nil {
 		return err
 	}
+	counter, err := quota.New(quota.Params{Box: a.box, Project: a.cfg.Project, Senders: a.textSenders})
+	if err != nil {
+		return err
+	}
 	if a.visit, err = visit.New(visit.Params{
 		DB: a.api, Box: a.box, Minters: a.minter, Publish: a.follow, Confirmer: a.track,
-		Suppressions: a.suppress, Wake: a.wake, Log: a.log,
+		Suppressions: a.suppress, Uses: counter.Uses, Wake: a.wake, Log: a.log,
 	}); err != nil {
 		return err
 	}
@@ -282,7 +287,7 @@ func (a *App) openUseCases() (err error) {
 		}
 	}
 	if a.Issue, err = issue.New(issue.Params{
-		DB: a.api, Box: a.box, Minters: a.minter, Project: a.cfg.Project, PublicURL: a.public, Senders: a.textSenders, OneWay: a.isOneWay, Wake: a.wake, Reserve: a.reserver(),
+		DB: a.api, Box: a.box, Minters: a.minter, Project: a.cfg.Project, PublicURL: a.public, Senders: a.textSenders, OneWay: a.isOneWay, Wake: a.wake, Reserve: a.reserver(), Uses: counter.Uses,
 		Composer: a.composer, Rehearse: a.rehearse, Publish: a.follow, Announce: a.announce, Log: a.log, Now: a.opt.Now,
 	}); err != nil {
 		return err

@@ -10,7 +10,9 @@ import (
 	"github.com/connectlink/connectlink/internal/issue"
 	"github.com/connectlink/connectlink/internal/mint"
 	"github.com/connectlink/connectlink/internal/publish"
+	"github.com/connectlink/connectlink/internal/quota"
 	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/store/ledger"
 )
 
 // Canceller makes what revokes invites for a command, without a process that
@@ -30,5 +32,6 @@ func Canceller(cfg *config.Config, db *pgxpool.Pool, log *slog.Logger) (*issue.S
 		DB: db, Box: box, Project: cfg.Project, Publish: outbox.Enqueue, Announce: outbox.Created, Log: log,
 		Minters: func(invite.Place, string) (*mint.Minter, bool) { return nil, false },
 		Senders: func(invite.Place) []string { return nil }, OneWay: func(invite.Place) bool { return false }, Wake: func(invite.Lane) {},
+		Uses: func(quota.Message) []ledger.Use { return nil },
 	})
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/connectlink/connectlink/internal/mint"
 	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/publish"
+	"github.com/connectlink/connectlink/internal/quota"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/store/find"
 	"github.com/connectlink/connectlink/internal/store/ledger"
@@ -53,7 +54,7 @@ func (s *site) desk(box *seal.Box, p *console.Params) {
 	noSenders := func(invite.Place) []string { return nil }
 	p.Invites = must[*issue.Service](s.t)(issue.New(issue.Params{
 		Senders: noSenders, OneWay: func(invite.Place) bool { return false },
-		DB: s.db, Box: box, Project: project, PublicURL: publicURL, Publish: tell, Announce: publish.NewOutbox(box).Created, Wake: func(invite.Lane) {}, Log: p.Log,
+		DB: s.db, Box: box, Project: project, PublicURL: publicURL, Publish: tell, Announce: publish.NewOutbox(box).Created, Wake: func(invite.Lane) {}, Uses: func(quota.Message) []ledger.Use { return nil }, Log: p.Log,
 		Minters: func(invite.Place, string) (*mint.Minter, bool) { return nil, false },
 	}))
 	p.Blocks = must[*suppress.Service](s.t)(suppress.New(suppress.Params{

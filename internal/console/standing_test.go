@@ -24,7 +24,7 @@ func (w *ward) again(id invite.ID) invite.DeliveryID {
 	w.t.Helper()
 	delivery := invite.New[invite.DeliveryID]()
 	if err := postgres.InTx(w.t.Context(), w.db, func(tx pgx.Tx) error {
-		return ledger.InsertDelivery(w.t.Context(), tx, id, ledger.Delivery{ID: delivery, Number: 2, Channel: invite.Email, Kind: "resend", Lane: invite.Place{Project: "default"}.Lane(invite.Email)})
+		return ledger.InsertDelivery(w.t.Context(), tx, id, ledger.Delivery{ID: delivery, Number: 2, Channel: invite.Email, Kind: "resend", Lane: invite.Place{Project: "default"}.Lane(invite.Email)}, nil)
 	}); err != nil {
 		w.t.Fatal(err)
 	}

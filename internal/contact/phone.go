@@ -21,6 +21,25 @@ type Phone struct {
 	Type   string // "mobile", "fixed_line_or_mobile", "voip", …; "scripted" for test numbers
 }
 
+// IsAbused reports whether numbers of this type are commonly used to earn money from
+// text messages, or forward to lines that cost more: toll-free and personal numbers.
+// Types that receive no text messages at all are refused by ParsePhone.
+func (p Phone) IsAbused() bool { return p.Type == typeTollFree || p.Type == typePersonal }
+
+// Country is the code of the number's country, or words for numbers of none.
+func (p Phone) Country() string {
+	if len(p.Region) == 2 {
+		return p.Region
+	}
+	return "no country"
+}
+
+// Types of numbers that are asked for by name.
+const (
+	typeTollFree = "toll_free"
+	typePersonal = "personal_number"
+)
+
 // TypeScripted is the Type of the numbers whose fate the sandbox scripts.
 const TypeScripted = "scripted"
 
@@ -214,11 +233,11 @@ func phoneType(t phonenumbers.PhoneNumberType) (name string, texts bool) {
 	case phonenumbers.FIXED_LINE_OR_MOBILE:
 		return "fixed_line_or_mobile", true
 	case phonenumbers.TOLL_FREE:
-		return "toll_free", true
+		return typeTollFree, true
 	case phonenumbers.VOIP:
 		return "voip", true
 	case phonenumbers.PERSONAL_NUMBER:
-		return "personal_number", true
+		return typePersonal, true
 	case phonenumbers.FIXED_LINE:
 		return "fixed_line", false
 	case phonenumbers.PREMIUM_RATE:
@@ -246,6 +265,20 @@ func Last4(e164 string) string {
 		return r
 	}, e164)
 	return digits[max(0, len(digits)-4):]
+}
+
+// PhoneRegion returns the ISO 3166 code of a number's country; "001" for numbers of
+// no country and for texts that are no numbers.
+func PhoneRegion(e164 string) string {
+	const noCountry = "001"
+	number, err := phonenumbers.Parse(e164, "ZZ")
+	if err != nil {
+		return noCountry
+	}
+	if region := phonenumbers.GetRegionCodeForNumber(number); len(region) == 2 {
+		return region
+	}
+	return noCountry
 }
 
 // KnownRegion reports whether ParsePhone can read national numbers of region.

@@ -128,6 +128,15 @@ func errorAdvice() map[invite.Code]advice {
 		invite.CodeRateLimited: {
 			"Too many requests of this kind in a short time.",
 			"Wait for the time in `Retry-After`."},
+		invite.CodeLimitExceeded: {
+			"A sending limit of the project is reached: `limit` is its name, `scope` the kind of subject that is counted, `max` its value and `remaining` the number of messages that are still allowed. Nothing was stored.",
+			"Wait until `retry_at`, where it is given. `GET /v1/limits` lists all limits and their use; they are set in the configuration under `limits`."},
+		invite.CodeCountryNotAllowed: {
+			"The phone number belongs to a country that the project sends no text messages to. By default it sends to the country of `brand.region` only, because numbers abroad are used to earn money from text messages.",
+			"Add the country to the project's `limits.sms_countries`, or use email."},
+		invite.CodeNumberTypeNotAllowed: {
+			"The number is a toll-free or personal number. Such numbers forward to other lines, and are used to earn money from text messages.",
+			"Ask for a mobile number, or use email."},
 		invite.CodeResendTooSoon: {
 			"The last message is still being sent, or was sent a moment ago.",
 			"Wait for the time in `Retry-After`, and read the invite first: the message may have arrived."},

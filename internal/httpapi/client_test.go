@@ -19,6 +19,7 @@ import (
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/limit"
 	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/quota"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/store/find"
 	"github.com/connectlink/connectlink/internal/store/ledger"
@@ -51,7 +52,7 @@ func (w *world) inApp(keys *grant.Service) httpapi.InApp {
 	return httpapi.InApp{
 		Clients: keys, Holders: keys, Recheck: 20 * time.Millisecond, Waiting: waiting,
 		Opener: must(visit.New(visit.Params{
-			DB: w.db, Box: w.box, Minters: w.minters, Publish: publishNothing, Wake: func(invite.Lane) {},
+			DB: w.db, Box: w.box, Minters: w.minters, Publish: publishNothing, Wake: func(invite.Lane) {}, Uses: func(quota.Message) []ledger.Use { return nil },
 			Confirmer: never{}, Suppressions: never{},
 		})),
 		Opens:   limit.New(limit.Per(opensAllowed, time.Hour), opensAllowed, time.Now),

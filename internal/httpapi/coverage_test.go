@@ -45,6 +45,7 @@ func TestEveryOperationOfTheDocumentSucceeds(t *testing.T) {
 		{name: "search blocks", key: w.blocks, method: "POST", path: "/v1/suppressions/search", body: `{"recipient":"jo@customer.example"}`, status: 200, want: map[string]any{"data.0.channel": "email"}},
 		{name: "batch", key: w.key, method: "POST", path: "/v1/invites/batch", body: `{"invites":[{"external_user_id":"u2","app":"slack","channel":"link"}]}`, status: 200, want: map[string]any{"results.0.status": 201.0}},
 		{name: "apps", key: w.key, method: "GET", path: "/v1/apps?q=slack", status: 200, want: map[string]any{"data.0.slug": "slack"}},
+		{name: "limits", key: w.key, method: "GET", path: "/v1/limits", status: 200, want: map[string]any{"enforced": false, "data.0.limit": "recipient_per_hour"}},
 		{name: "revoke a user's", key: w.key, method: "POST", path: "/v1/invites/revoke", body: `{"external_user_id":"u2"}`, status: 200, want: map[string]any{"revoked": 1.0}},
 		{name: "revoke", key: w.key, method: "POST", path: "/v1/invites/" + id + "/revoke", status: 200},
 		{name: "export", key: w.admin, method: "POST", path: "/v1/privacy/export", body: `{"external_user_id":"u1"}`, status: 200},

@@ -36,6 +36,7 @@ import (
 	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/postgrestest"
 	"github.com/connectlink/connectlink/internal/publish"
+	"github.com/connectlink/connectlink/internal/quota"
 	"github.com/connectlink/connectlink/internal/sandbox"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/secret"
@@ -146,7 +147,7 @@ func newWorld(t *testing.T) *world {
 	service := must(issue.New(issue.Params{
 		OneWay: func(invite.Place) bool { return false },
 		DB:     w.db, Box: box, PublicURL: publicURL, Minters: w.minters, Project: w.projectOf,
-		Senders: w.textSenders, Wake: func(invite.Lane) {}, Publish: w.outbox.Enqueue, Announce: w.outbox.Created, Log: slog.New(slog.DiscardHandler),
+		Senders: w.textSenders, Wake: func(invite.Lane) {}, Uses: func(quota.Message) []ledger.Use { return nil }, Publish: w.outbox.Enqueue, Announce: w.outbox.Created, Log: slog.New(slog.DiscardHandler),
 		Composer: composer(),
 	}))
 	w.log = &bytes.Buffer{}

@@ -25,6 +25,7 @@ type Invites interface {
 	CreateBatch(ctx context.Context, p access.Principal, items []issue.BatchItem) ([]issue.BatchResult, error)
 	Resend(ctx context.Context, p access.Principal, id invite.ID, req issue.ResendRequest, meta issue.Meta) (issue.Answer, error)
 	Reconnect(ctx context.Context, p access.Principal, id invite.ID, req issue.ReconnectRequest, meta issue.Meta) (issue.Answer, error)
+	ListLimits(ctx context.Context, p access.Principal) (limits []issue.LimitStatus, countries []string, err error)
 	SearchApps(ctx context.Context, p access.Principal, words string) (apps []invite.App, suggestion string, err error)
 	RevokeUser(ctx context.Context, p access.Principal, req issue.RevokeUserRequest) (int, []resource.Invite, error)
 	Revoke(ctx context.Context, p access.Principal, id invite.ID, req issue.RevokeRequest, meta issue.Meta) (resource.Invite, error)
@@ -145,6 +146,7 @@ func (a *api) routes() []route {
 		{"GET", "/v1/webhook_endpoints/:id/attempts", access.Webhooks, a.listAttempts, nil},
 
 		{"GET", "/v1/apps", anyKey, a.apps, nil},
+		{"GET", "/v1/limits", anyKey, a.limits, nil},
 
 		{"GET", "/v1/suppressions", access.Suppressions, a.listSuppressions, nil},
 		{"POST", "/v1/suppressions/search", access.Suppressions, a.searchSuppressions, nil},

@@ -52,6 +52,9 @@ const (
 	CodeInternal               Code = "internal"
 	CodeTestKeyRequired        Code = "test_key_required"
 	CodeBatchTooLarge          Code = "batch_too_large"
+	CodeLimitExceeded          Code = "limit_exceeded"
+	CodeCountryNotAllowed      Code = "country_not_allowed"
+	CodeNumberTypeNotAllowed   Code = "number_type_not_allowed"
 )
 
 // Field fault codes: the fault of one member of a request.
@@ -80,11 +83,20 @@ type Error struct {
 	Code    Code
 	Message string // public
 	Faults  []Fault
-	// RetryAfterS is set with rate_limited, resend_too_soon and unavailable; seconds.
+	// RetryAfterS is set with rate_limited, limit_exceeded, resend_too_soon and unavailable; seconds.
 	RetryAfterS int
 	// ExistingID is the invite that stands in the way (active_invite_exists, already_connected).
 	ExistingID ID
-	Err        error // private
+	Limit      *Limit // with limit_exceeded
+	Err        error  // private
+}
+
+// Limit is a sending limit that a request would exceed.
+type Limit struct {
+	Name      string // as in GET /v1/limits, "recipient_per_hour"
+	Scope     string // the counted kind of subject, "recipient"
+	Max       string // messages, or an amount of money
+	Remaining int64  // messages that are still allowed
 }
 
 // Error implements error, without the private cause's secrets: causes are

@@ -2,6 +2,7 @@ package issue
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/connectlink/connectlink/internal/contact"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/quota"
 	"github.com/connectlink/connectlink/internal/store/find"
 	"github.com/connectlink/connectlink/internal/store/ledger"
 )
@@ -70,8 +72,9 @@ func unasked[D any](ctx context.Context, s *Service, id func(D) invite.ID,
 
 // moment is whether a message may be made now.
 type moment struct {
-	never *invite.Data  // it must not be made at all: why, for the timeline
-	wait  time.Duration // else, how long until it is to be looked at again
+	never *invite.Data     // it must not be made at all: why, for the timeline
+	wait  time.Duration    // else, how long until it is to be looked at again
+	to    invite.Recipient // else, its recipient
 }
 
 // moment reports whether an automatic message may be sent: to an existing
@@ -112,27 +115,35 @@ func (s *Service) moment(ctx context.Context, tx pgx.Tx, d ledger.Due) (moment, 
 	if !invite.EnoughLeft(granted, d.GivesUpAt.Sub(d.Now)-wait) {
 		return never(invite.Data{Outcome: skippedNoTime})
 	}
-	return moment{wait: wait}, nil
+	return moment{wait: wait, to: to}, nil
 }
 
 // queueUnasked puts one more message of an invite into its lane, with a code of
-// its own.
-func (s *Service) queueUnasked(ctx context.Context, tx pgx.Tx, d ledger.Due, kind string) (ledger.Delivery, error) {
-	delivery := ledger.Delivery{
+// its own. Where a sending limit refuses it, nothing is queued, and wait is the
+// time until the message is allowed.
+func (s *Service) queueUnasked(ctx context.Context, tx pgx.Tx, d ledger.Due, to invite.Recipient, kind string) (delivery ledger.Delivery, wait time.Duration, err error) {
+	delivery = ledger.Delivery{
 		ID: invite.New[invite.DeliveryID](), Number: d.Messages + 1, Channel: d.Channel, Kind: kind,
 		Lane: d.Lane(d.Channel),
 	}
 	_, code, err := s.newCode()
 	if err != nil {
-		return delivery, err
+		return delivery, 0, err
 	}
 	if err := ledger.EnsureLane(ctx, tx, delivery.Lane); err != nil {
-		return delivery, err
+		return delivery, 0, err
 	}
-	if err := ledger.InsertDelivery(ctx, tx, d.ID, delivery); err != nil {
-		return delivery, err
+	uses := s.p.Uses(quota.Message{Place: d.Place, Channel: d.Channel, Address: to.Address(d.Channel), User: d.UserHash})
+	// A refusal must not undo what was decided about other invites of the batch.
+	err = pgx.BeginFunc(ctx, tx, func(tx pgx.Tx) error { return ledger.InsertDelivery(ctx, tx, d.ID, delivery, uses) })
+	var over *ledger.LimitError
+	if errors.As(err, &over) {
+		return delivery, over.FreeIn, nil
 	}
-	return delivery, ledger.InsertCode(ctx, tx, d.ID, delivery.ID, code)
+	if err != nil {
+		return delivery, 0, err
+	}
+	return delivery, 0, ledger.InsertCode(ctx, tx, d.ID, delivery.ID, code)
 }
 
 func (s *Service) append(ctx context.Context, tx pgx.Tx, id invite.ID, events ...invite.Event) error {

@@ -225,7 +225,7 @@ func (s *Service) storeBatch(ctx context.Context, p access.Principal, entries []
 	for i, e := range open(waiting) {
 		in, err := accepts[i].wait(ctx)
 		if err != nil {
-			e.fail(err)
+			e.fail(s.refused.note(err))
 			continue
 		}
 		e.answer(s.stored(ctx, p, e.row, in, e.outcome, e.meta))

@@ -2,6 +2,8 @@ package issue
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -66,11 +68,28 @@ func (a *accept) wait(ctx context.Context) (ledger.Inserted, error) {
 
 // commit writes a group. After an error about the connection or the server the
 // whole group fails: callers are told to repeat, and a try for each row would
-// only add to the load. After one about a row the group is halved, until the row
-// is alone: its fault must not be the others'.
+// only add to the load. Where the group would exceed a sending limit, the rows
+// beyond it are refused and the others are written without them. After an error
+// about a row the group is halved, until the row is alone: its fault must not be
+// the others'.
 func (c *committer) commit(group []*accept) {
 	c.reserve(group)
 	in, err := c.write(group)
+	var over *ledger.LimitError
+	if errors.As(err, &over) {
+		within, beyond := splitAtLimit(group, over)
+		for _, a := range group {
+			a.release()
+		}
+		for _, a := range beyond {
+			a.err = over.Exhausted()
+			close(a.done)
+		}
+		if len(within) > 0 {
+			c.commit(within)
+		}
+		return
+	}
 	for i, a := range group {
 		if a.err = err; err == nil {
 			a.in = in[i]
@@ -95,4 +114,28 @@ func (c *committer) write(group []*accept) ([]ledger.Inserted, error) {
 		rows[i] = a.row
 	}
 	return ledger.Insert(ctx, c.db, rows)
+}
+
+// splitAtLimit divides a group whose statement exceeded a limit into the rows that
+// there is room for, the first ones, and those beyond, of which there is one at
+// least.
+func splitAtLimit(group []*accept, over *ledger.LimitError) (within, beyond []*accept) {
+	room := over.Room()
+	for _, a := range group {
+		concerned := slices.ContainsFunc(a.row.Uses, func(u ledger.Use) bool { return keyOf(u) == keyOf(over.Use) })
+		switch {
+		case !concerned:
+			within = append(within, a)
+		case room > 0:
+			room--
+			within = append(within, a)
+		default:
+			beyond = append(beyond, a)
+		}
+	}
+	if len(beyond) == 0 { // rows differ in their cost
+		beyond = within[len(within)-1:]
+		within = within[:len(within)-1]
+	}
+	return within, beyond
 }

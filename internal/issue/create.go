@@ -81,6 +81,9 @@ type findApp func(ctx context.Context, m *mint.Minter, slug string) (invite.App,
 // build asks Pipedream for all that an invite needs, and returns what one commit
 // stores. Where a link is not to be had now, the outcome is Postponed.
 func (s *Service) build(ctx context.Context, p access.Principal, o order, idem *ledger.Idempotency, meta Meta, look findApp) (ledger.New, ledger.Outcome, error) {
+	if err := s.refused.find(s.uses(p, o.channel, o.content.Recipient, o.externalUserID)); err != nil {
+		return ledger.New{}, "", err // before it costs a token
+	}
 	minter, err := s.minter(p)
 	if err != nil {
 		return ledger.New{}, "", err
@@ -222,6 +225,7 @@ func (s *Service) row(p access.Principal, o order, app invite.App, meta Meta) (l
 			Data: invite.Data{RequestID: meta.RequestID, Channel: o.channel, OtherInvite: o.reconnectOf.String()},
 		},
 	}
+	row.Uses = s.uses(p, o.channel, o.content.Recipient, o.externalUserID)
 	if o.channel != invite.LinkOnly {
 		row.Delivery = &ledger.Delivery{
 			ID: invite.New[invite.DeliveryID](), Number: 1, Channel: o.channel, Kind: "first",

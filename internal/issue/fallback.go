@@ -35,9 +35,12 @@ func (s *Service) fallBack(ctx context.Context, tx pgx.Tx, d ledger.Due) (lane i
 	}
 	// "first": its reader has not received a message of this invite by this
 	// channel.
-	delivery, err := s.queueUnasked(ctx, tx, d, "first")
+	delivery, wait, err := s.queueUnasked(ctx, tx, d, m.to, "first")
 	if err != nil {
 		return lane, err
+	}
+	if wait > 0 {
+		return lane, ledger.SetFallbackLater(ctx, tx, d.ID, wait)
 	}
 	return delivery.Lane, s.append(ctx, tx, d.ID,
 		invite.Event{Type: invite.EventFallback, Actor: by, Data: invite.Data{Channel: d.Channel}},

@@ -21,6 +21,7 @@ import (
 	"github.com/connectlink/connectlink/internal/mint"
 	"github.com/connectlink/connectlink/internal/pipedream"
 	"github.com/connectlink/connectlink/internal/postgrestest"
+	"github.com/connectlink/connectlink/internal/quota"
 	"github.com/connectlink/connectlink/internal/sandbox"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/store/account"
@@ -114,6 +115,7 @@ func (w *world) process(change ...func(*issue.Params)) *issue.Service {
 		DB: w.db, Box: w.box, PublicURL: publicURL,
 		Minters:  func(invite.Place, string) (*mint.Minter, bool) { return minter, true },
 		Project:  func(string) (config.Project, bool) { return w.project, true },
+		Uses:     func(quota.Message) []ledger.Use { return nil },
 		Wake:     func(lane invite.Lane) { w.woken <- lane },
 		Publish:  func(context.Context, pgx.Tx, ...ledger.Applied) error { return nil },
 		Announce: func(func(time.Time) find.Invite) (ledger.NewPublic, error) { return ledger.NewPublic{}, nil },

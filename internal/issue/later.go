@@ -73,6 +73,9 @@ func (o *order) fallsBack(f *faults, r FallbackRequest, p access.Principal, proj
 	case b.Channel.Spec().NeedsConsent && to.SMSConsent == nil:
 		consent(f, project, p)
 	}
+	if b.Channel.Sends() && b.Channel != o.channel && b.Channel.Spec().Field == invite.FieldPhone {
+		textable(f, to.Phone, p, project)
+	}
 	if b.After == invite.AfterNotVisited {
 		b.Delay = invite.DefaultNotVisitedDelay
 	}

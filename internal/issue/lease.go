@@ -41,14 +41,21 @@ func (c *committer) reserve(group []*accept) {
 // start begins work on the delivery of an accept that was written; after an error
 // it gives back the room.
 func (a *accept) start() {
-	r := a.reserved
-	if r == nil {
-		return
-	}
-	a.reserved = nil
 	if a.err != nil || !a.in.Leased {
-		r.Cancel()
+		a.release()
 		return
 	}
-	r.Start(a.row, a.in)
+	if r := a.reserved; r != nil {
+		a.reserved = nil
+		r.Start(a.row, a.in)
+	}
+}
+
+// release gives back the room for the delivery of an accept that is not stored with
+// the lease.
+func (a *accept) release() {
+	if r := a.reserved; r != nil {
+		a.reserved = nil
+		r.Cancel()
+	}
 }

@@ -53,9 +53,12 @@ func (s *Service) remind(ctx context.Context, tx pgx.Tx, d ledger.ReminderDue) (
 	case m.wait > 0:
 		return later(m.wait)
 	}
-	delivery, err := s.queueUnasked(ctx, tx, d.Due, invite.KindReminder)
+	delivery, wait, err := s.queueUnasked(ctx, tx, d.Due, m.to, invite.KindReminder)
 	if err != nil {
 		return lane, err
+	}
+	if wait > 0 {
+		return later(wait)
 	}
 	number := d.Reminded + 1
 	err = s.append(ctx, tx, d.ID,

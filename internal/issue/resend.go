@@ -59,6 +59,9 @@ func (s *Service) Resend(ctx context.Context, p access.Principal, id invite.ID, 
 		if err != nil {
 			return Answer{}, err
 		}
+		if err := s.refused.find(s.uses(p, r.channel, r.content.Recipient, r.user)); err != nil {
+			return Answer{}, err
+		}
 		b := s.block(p, r.channel, r.content.Recipient)
 		if err := s.read(ctx, b.ask); err != nil {
 			return Answer{}, err
@@ -79,6 +82,7 @@ func (s *Service) Resend(ctx context.Context, p access.Principal, id invite.ID, 
 		if errors.Is(err, errTwin) {
 			return s.replay(ctx, p, *idem, meta)
 		}
+		err = s.refused.note(err)
 		if err != nil {
 			return Answer{}, err
 		}
@@ -141,6 +145,9 @@ func (s *Service) planResend(p access.Principal, project config.Project, inv fin
 		return resend{}, e
 	}
 	if err := tooSoon(p, inv, r.channel); err != nil && !r.corrected {
+		return resend{}, err
+	}
+	if err := tooOften(p, project, inv); err != nil {
 		return resend{}, err
 	}
 	_, r.code, err = s.newCode()
@@ -290,7 +297,7 @@ func (s *Service) storeResend(ctx context.Context, tx pgx.Tx, p access.Principal
 		resent.Data.GivesUpAt = &givesUp
 	}
 	events = append(events, resent)
-	delivery, err := s.storeDelivery(ctx, tx, r, l, lane)
+	delivery, err := s.storeDelivery(ctx, tx, p, r, l, lane)
 	if err != nil {
 		return err
 	}
@@ -329,13 +336,13 @@ func (s *Service) storeContent(ctx context.Context, tx pgx.Tx, p access.Principa
 }
 
 // storeDelivery queues the new message, if there is one, and gives it a code of its own.
-func (s *Service) storeDelivery(ctx context.Context, tx pgx.Tx, r resend, l ledger.Locked, lane invite.Lane) (ledger.Delivery, error) {
+func (s *Service) storeDelivery(ctx context.Context, tx pgx.Tx, p access.Principal, r resend, l ledger.Locked, lane invite.Lane) (ledger.Delivery, error) {
 	var d ledger.Delivery
 	if r.channel != invite.LinkOnly {
 		d = ledger.Delivery{
 			ID: invite.New[invite.DeliveryID](), Number: len(l.State.Deliveries) + 1, Channel: r.channel, Kind: "resend", Lane: lane,
 		}
-		if err := ledger.InsertDelivery(ctx, tx, r.inv.ID, d); err != nil {
+		if err := ledger.InsertDelivery(ctx, tx, r.inv.ID, d, s.uses(p, r.channel, r.content.Recipient, r.user)); err != nil {
 			return d, err
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/connectlink/connectlink/internal/compose"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/mint"
+	"github.com/connectlink/connectlink/internal/quota"
 	"github.com/connectlink/connectlink/internal/required"
 	"github.com/connectlink/connectlink/internal/resource"
 	"github.com/connectlink/connectlink/internal/seal"
@@ -32,6 +33,8 @@ type Params struct {
 	Senders func(place invite.Place) []string
 	// OneWay reports whether the sender of a project's texts receives no replies.
 	OneWay func(place invite.Place) bool
+	// Uses returns what a message counts for; quota.Counter's does.
+	Uses func(m quota.Message) []ledger.Use
 	// Composer renders previews; nil: there are none.
 	Composer *compose.Composer
 	// Wake tells dispatch that a lane has work.
@@ -56,6 +59,7 @@ type Params struct {
 type Service struct {
 	p       Params
 	commits *committer
+	refused *refusals
 	flights singleflight.Group
 	lanes   lanes
 }
@@ -64,7 +68,7 @@ type Service struct {
 func New(p Params) (*Service, error) {
 	err := required.Check("issue.Params", map[string]any{
 		"DB": p.DB, "Box": p.Box, "Minters": p.Minters, "Project": p.Project, "Senders": p.Senders, "OneWay": p.OneWay,
-		"Wake": p.Wake, "Publish": p.Publish, "Announce": p.Announce,
+		"Wake": p.Wake, "Publish": p.Publish, "Announce": p.Announce, "Uses": p.Uses,
 	})
 	if err != nil {
 		return nil, err
@@ -72,7 +76,7 @@ func New(p Params) (*Service, error) {
 	if p.Now == nil {
 		p.Now = time.Now
 	}
-	return &Service{p: p, commits: newCommitter(p.DB, p.Reserve)}, nil
+	return &Service{p: p, commits: newCommitter(p.DB, p.Reserve), refused: newRefusals(p.Now)}, nil
 }
 
 // Answer is what a create or a resend is answered with.

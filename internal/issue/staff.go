@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -22,9 +23,13 @@ import (
 // saw any more: they are to look again first.
 var ErrChanged = errors.New("the invite has changed since it was looked at")
 
-// again is how soon staff may send to the same person by the same way: a
-// message takes a moment to arrive, and two in a row look like a scam.
-const again = 2 * time.Minute
+const (
+	// minGap is how soon an invite can be sent again by the same channel: a message
+	// takes a moment to arrive, and two in a row look like a scam. It doubles with
+	// each resend.
+	minGap = 2 * time.Minute
+	maxGap = 2 * time.Hour
+)
 
 // asker is who a row names as having asked for it: a key, or a member of staff.
 // Both are UUIDs made at random, so they never meet.
@@ -76,17 +81,45 @@ func asSeen(ctx context.Context, db postgres.DB, id invite.ID, meta Meta) error 
 	return err
 }
 
-// tooSoon keeps staff from sending the same thing twice in a row.
+// resendGap is the time between the latest message of an invite and the next one
+// by the same channel.
+func resendGap(resends int) time.Duration {
+	gap := minGap
+	for range resends {
+		if gap *= 2; gap >= maxGap {
+			return maxGap
+		}
+	}
+	return gap
+}
+
+// tooSoon refuses a resend right after the message before it: by staff, and by keys
+// of live mode, where a person reads it.
 func tooSoon(p access.Principal, inv find.Invite, channel invite.Channel) error {
-	if p.Kind != access.KindStaff || inv.DeliveryCreated == nil || *inv.DeliveryChannel != string(channel) ||
+	if p.Kind != access.KindStaff && !p.Live || inv.DeliveryCreated == nil || *inv.DeliveryChannel != string(channel) ||
 		invite.DeliveryStatus(*inv.DeliveryStatus).DidNotArrive() {
 		return nil
 	}
-	left := again - inv.Now.Sub(*inv.DeliveryCreated)
+	gap := minGap
+	if p.Live {
+		gap = resendGap(inv.ResendCount)
+	}
+	left := gap - inv.Now.Sub(*inv.DeliveryCreated)
 	if left <= 0 {
 		return nil
 	}
 	e := invite.Errorf(invite.CodeResendTooSoon, "The last message to this person was sent a moment ago.")
 	e.RetryAfterS = int(left.Seconds()) + 1
+	return e
+}
+
+// tooOften refuses more resends of one invite than the project allows.
+func tooOften(p access.Principal, project config.Project, inv find.Invite) error {
+	most := project.Limits.ResendsPerInvite
+	if !p.Live || most == config.Unlimited || inv.ResendCount < most {
+		return nil
+	}
+	e := invite.Errorf(invite.CodeLimitExceeded, "This invite was resent %d times, the maximum (limits.resends_per_invite). Create a new invite.", inv.ResendCount)
+	e.Limit = &invite.Limit{Name: "resends_per_invite", Scope: "invite", Max: strconv.Itoa(most)}
 	return e
 }

@@ -36,7 +36,8 @@ func (s *Service) store(ctx context.Context, p access.Principal, o order, row le
 		}
 	}
 	if o.ifActive == "" && p.Kind != access.KindStaff && o.reconnectOf.IsZero() {
-		return s.commits.insert(ctx, row)
+		in, err := s.commits.insert(ctx, row)
+		return in, s.refused.note(err)
 	}
 	var in ledger.Inserted
 	err := postgres.InTx(ctx, s.p.DB, func(tx pgx.Tx) error {
@@ -57,7 +58,7 @@ func (s *Service) store(ctx context.Context, p access.Principal, o order, row le
 		}
 		return audit(ctx, tx, p, access.ActCreate, row.ID, map[string]string{"channel": string(row.Channel)})
 	})
-	return in, err
+	return in, s.refused.note(err)
 }
 
 // openExistsError means that the user has an open invite for the app already.

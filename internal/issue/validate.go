@@ -59,7 +59,7 @@ func (f faults) err() error {
 func special(c invite.Code) bool {
 	return slices.Contains([]invite.Code{
 		invite.CodeNotYet, invite.CodePhoneTypeUnsupported, invite.CodeReturnURLNotAllowed, invite.CodeConsentMissing,
-		invite.CodeRecipientNotListed, invite.CodeUnknownApp, invite.CodeAppNeedsNoAccount,
+		invite.CodeRecipientNotListed, invite.CodeCountryNotAllowed, invite.CodeNumberTypeNotAllowed, invite.CodeUnknownApp, invite.CodeAppNeedsNoAccount,
 	}, c)
 }
 
@@ -247,6 +247,9 @@ func recipient(f *faults, r *RecipientRequest, channel invite.Channel, p access.
 	} else {
 		needs(f, channel, invite.FieldPhone)
 	}
+	if channel.Spec().Field == invite.FieldPhone {
+		textable(f, out.Phone, p, project)
+	}
 	out.Name = shown(f, "/recipient/name", r.Name, maxName)
 	var err error
 	if r.Locale != "" {
@@ -313,6 +316,25 @@ func phone(f *faults, raw string, livemode bool, project config.Project) string 
 		f.contact("/recipient/phone", err)
 	}
 	return p.E164
+}
+
+// textable refuses numbers that the project sends no text messages to. In test mode
+// none is sent to a phone.
+func textable(f *faults, e164 string, p access.Principal, project config.Project) {
+	if !p.Live || e164 == "" {
+		return
+	}
+	number, err := contact.ParsePhone(e164, "")
+	switch {
+	case err != nil:
+		f.contact("/recipient/phone", err)
+	case number.IsAbused():
+		f.add("/recipient/phone", invite.CodeNumberTypeNotAllowed,
+			"is a %s number, to which no text messages are sent, because such numbers are used to earn money from them; use a mobile number or another channel", strings.ReplaceAll(number.Type, "_", " "))
+	case !project.AllowsCountry(number.Region):
+		f.add("/recipient/phone", invite.CodeCountryNotAllowed, "belongs to %s, to which the project sends no text messages; add it to %s",
+			number.Country(), project.SettingName("limits.sms_countries"))
+	}
 }
 
 // listed reports whether every address of a recipient is on a list.

@@ -21,7 +21,7 @@ func rows() [][]string {
 		{"httpapi", "linkpage", "console", "worker"},
 		{"web"},
 		{"issue", "visit", "dispatch", "track", "publish", "grant", "suppress", "unmask", "erase", "pause"},
-		{"mint", "watch", "compose", "resource"},
+		{"mint", "watch", "compose", "resource", "quota"},
 		{"store/ledger", "store/queue", "store/account", "store/find", "store/suppression", "store/endpoint", "pipedream", "provider/*", "oidc", "sandbox"},
 		{"provider", "store/userid", "page", "guide"},
 		{"postgres", "message", "job", "access", "seal", "limit", "contact", "wire"},

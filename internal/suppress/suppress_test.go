@@ -243,7 +243,7 @@ func TestALiftedBlockIsNotNotedAgainByTheNextMessage(t *testing.T) {
 	w.InTx(func(tx pgx.Tx) error {
 		return ledger.InsertDelivery(t.Context(), tx, m.ID, ledger.Delivery{
 			ID: next.Delivery, Number: 2, Channel: invite.SMS, Kind: "resend", Lane: invite.Place{Project: "default"}.Lane(invite.SMS),
-		})
+		}, nil)
 	})
 	w.Append(m.ID, invite.Event{Type: invite.EventResent, Data: invite.Data{Channel: invite.SMS, HasLink: true}},
 		invite.Event{Type: invite.EventDeliveryQueued, DeliveryID: next.Delivery, Data: invite.Data{Channel: invite.SMS}})

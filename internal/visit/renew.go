@@ -101,7 +101,11 @@ func (s *Service) renew(ctx context.Context, tx pgx.Tx, code secret.Text) (strin
 	if why, err := s.hindrance(ctx, tx, &r, asked); why != "" || err != nil {
 		return why, err
 	}
-	return "", s.storeRenewal(ctx, tx, r)
+	ok, err = s.withinLimits(ctx, tx, r.ID, func(tx pgx.Tx) error { return s.storeRenewal(ctx, tx, r) })
+	if !ok && err == nil {
+		return "a sending limit is reached", nil
+	}
+	return "", err
 }
 
 // hindrance returns the reason why nothing is sent; empty if there is
@@ -169,7 +173,7 @@ func (s *Service) storeRenewal(ctx context.Context, tx pgx.Tx, r renewal) error 
 	delivery := ledger.Delivery{
 		ID: invite.New[invite.DeliveryID](), Number: len(r.State.Deliveries) + 1, Channel: r.channel, Kind: "resend", Lane: r.lane,
 	}
-	if err := ledger.InsertDelivery(ctx, tx, r.ID, delivery); err != nil {
+	if err := ledger.InsertDelivery(ctx, tx, r.ID, delivery, s.uses(r.to, delivery.Kind)); err != nil {
 		return err
 	}
 	fresh, err := s.newCode()

@@ -191,31 +191,35 @@ func (s *Service) sendPasscode(ctx context.Context, tx pgx.Tx, locked ledger.Loc
 	if err != nil || blocked {
 		return false, err
 	}
-	return true, s.storePasscode(ctx, tx, locked, row, to, e)
+	return s.storePasscode(ctx, tx, locked, row, to, e)
 }
 
-func (s *Service) storePasscode(ctx context.Context, tx pgx.Tx, locked ledger.Locked, row ledger.Coded, to Address, e Evidence) error {
+// storePasscode queues a passcode; it reports false where a sending limit refuses it.
+func (s *Service) storePasscode(ctx context.Context, tx pgx.Tx, locked ledger.Locked, row ledger.Coded, to Address, e Evidence) (bool, error) {
 	digits, err := newPasscode()
 	if err != nil {
-		return err
+		return false, err
 	}
 	d := ledger.Delivery{
 		ID: invite.New[invite.DeliveryID](), Number: len(locked.State.Deliveries) + 1, Channel: to.Channel, Kind: invite.KindPasscode, Lane: *row.Lane,
 	}
-	if err := ledger.InsertDelivery(ctx, tx, row.ID, d); err != nil {
-		return err
+	ok, err := s.withinLimits(ctx, tx, row.ID, func(tx pgx.Tx) error {
+		return ledger.InsertDelivery(ctx, tx, row.ID, d, s.uses(to, d.Kind))
+	})
+	if !ok || err != nil {
+		return false, err
 	}
 	sealed, err := s.p.Box.Seal([]byte(digits.Reveal()), seal.AD{Column: "passcodes.digits", ID: d.ID.UUID()})
 	if err != nil {
-		return fmt.Errorf("seal a passcode: %w", err)
+		return false, fmt.Errorf("seal a passcode: %w", err)
 	}
 	hash := s.p.Box.Hash(passcodeHash, d.ID.String(), digits.Reveal())
 	if err := ledger.InsertPasscode(ctx, tx, row.ID, d.ID, hash, sealed, passcodeLife); err != nil {
-		return err
+		return false, err
 	}
 	asked := e.data(row.SinceDelivery)
 	asked.Channel = to.Channel
-	return s.record(ctx, tx, row.ID,
+	return true, s.record(ctx, tx, row.ID,
 		invite.Event{Type: invite.EventVerifyRequested, Actor: recipientActor(), DeliveryID: d.ID, Data: asked},
 		invite.Event{Type: invite.EventDeliveryQueued, Actor: recipientActor(), DeliveryID: d.ID, Data: invite.Data{Channel: to.Channel, Kind: invite.KindPasscode}})
 }

@@ -2,6 +2,7 @@ package visit
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/mint"
 	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/quota"
 	"github.com/connectlink/connectlink/internal/required"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/store/ledger"
@@ -28,6 +30,8 @@ type Params struct {
 	Suppressions Suppressions
 	// ConfirmWithin bounds how long a page waits for the Confirmer; default 3 s.
 	ConfirmWithin time.Duration
+	// Uses returns what a message counts for; quota.Counter's does.
+	Uses func(m quota.Message) []ledger.Use
 	// Wake tells dispatch that a lane has work; may be nil.
 	Wake func(lane invite.Lane)
 	Log  *slog.Logger
@@ -64,7 +68,7 @@ type Service struct {
 func New(p Params) (*Service, error) {
 	err := required.Check("visit.Params", map[string]any{
 		"DB": p.DB, "Box": p.Box, "Minters": p.Minters, "Publish": p.Publish, "Confirmer": p.Confirmer,
-		"Suppressions": p.Suppressions, "Wake": p.Wake,
+		"Suppressions": p.Suppressions, "Wake": p.Wake, "Uses": p.Uses,
 	})
 	if err != nil {
 		return nil, err
@@ -87,6 +91,25 @@ func (s *Service) record(ctx context.Context, tx pgx.Tx, id invite.ID, events ..
 		return err
 	}
 	return s.p.Publish(ctx, tx, applied)
+}
+
+// withinLimits runs store, which queues a message that the recipient asked for on a
+// page; ok is false where a sending limit refuses it. A refusal undoes store alone:
+// the transaction goes on to answer the page.
+func (s *Service) withinLimits(ctx context.Context, tx pgx.Tx, id invite.ID, store func(tx pgx.Tx) error) (ok bool, err error) {
+	err = pgx.BeginFunc(ctx, tx, store)
+	var over *ledger.LimitError
+	if errors.As(err, &over) {
+		s.p.Log.WarnContext(ctx, "a sending limit refused a message that a recipient asked for",
+			"invite_id", id.String(), "limit", quota.Name(over.Use.Scope, over.Measure))
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// uses is what a message to a recipient counts for.
+func (s *Service) uses(to Address, kind string) []ledger.Use {
+	return s.p.Uses(quota.Message{Place: to.Place, Channel: to.Channel, Address: to.To.Reveal(), OnPage: kind == invite.KindPasscode})
 }
 
 func (s *Service) inTx(ctx context.Context, fn func(tx pgx.Tx) error) error {

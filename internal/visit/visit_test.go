@@ -14,6 +14,7 @@ import (
 
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/quota"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/store/ledger"
 	"github.com/connectlink/connectlink/internal/track/tracktest"
@@ -51,6 +52,7 @@ func (w *world) process(change ...func(*visit.Params)) *visit.Service {
 		},
 		Confirmer: w, Suppressions: suppressions{},
 		Wake: func(invite.Lane) {},
+		Uses: func(quota.Message) []ledger.Use { return nil },
 		Log:  slog.New(slog.NewTextHandler(w.t.Output(), &slog.HandlerOptions{Level: slog.LevelError})),
 	}
 	for _, c := range change {

@@ -41,8 +41,13 @@ type Problem struct {
 	// RetryAt is when to come back; set together with RetryAfterS.
 	RetryAt *time.Time `json:"retry_at,omitempty"`
 	// InviteID is the invite that stands in the way.
-	InviteID string         `json:"invite_id,omitempty"`
-	Errors   []invite.Fault `json:"errors,omitempty"`
+	InviteID string `json:"invite_id,omitempty"`
+	// Limit, Scope, Max and Remaining tell of the sending limit that was reached.
+	Limit     string         `json:"limit,omitempty"`
+	Scope     string         `json:"scope,omitempty"`
+	Max       string         `json:"max,omitempty"`
+	Remaining *int64         `json:"remaining,omitempty"`
+	Errors    []invite.Fault `json:"errors,omitempty"`
 
 	RetryAfterS int `json:"-"` // the header's value; 0 means none
 }
@@ -162,6 +167,9 @@ func (w writer) problem(fault *invite.Error, requestID string) Problem {
 		Type: w.publicURL + "/docs/errors/" + string(k.Code), Title: k.Title, Status: k.Status, Detail: fault.Message,
 		Instance: "/requests/" + requestID, Code: k.Code, RequestID: requestID, Retryable: k.Retryable,
 		InviteID: fault.ExistingID.String(), Errors: fault.Faults, RetryAfterS: fault.RetryAfterS,
+	}
+	if l := fault.Limit; l != nil {
+		p.Limit, p.Scope, p.Max, p.Remaining = l.Name, l.Scope, l.Max, &l.Remaining
 	}
 	if p.Detail == "" || p.Code == invite.CodeInternal {
 		p.Detail = defaultDetail(p)

@@ -376,6 +376,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/limits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List sending limits
+         * @description The limits of messages of the key's project, and how much of them was used today. They hold for live keys and for
+         *     staff together, over all processes. Test mode is not limited: there `enforced` is false.
+         */
+        get: operations["listLimits"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/events/{id}/redeliver": {
         parameters: {
             query?: never;
@@ -1812,6 +1833,40 @@ export interface components {
             /** @description How accounts are connected: `oauth` or `keys`. Null if Pipedream does not say. */
             auth_type: string | null;
         };
+        SendingLimit: {
+            /** @description Its name, for example `recipient_per_hour`. */
+            limit: string;
+            /**
+             * @description The kind of subject that is counted.
+             * @enum {string}
+             */
+            scope: "recipient" | "user" | "invite" | "key" | "project" | "sms_country" | "sms_block";
+            /** @description With scope `sms_country`: the country's two-letter code. */
+            country: string | null;
+            /** @description A number of messages, or for `spend_per_day` an amount of money. Null: unlimited. */
+            max: string | null;
+            /** @description Used today (UTC). Null for limits of people, invites and blocks of numbers, which are counted for each. */
+            used: string | null;
+            /** @description Left today. Null where `used` or `max` is. */
+            remaining: string | null;
+            /**
+             * Format: date-time
+             * @description When the count begins again. Null for limits of people, which hold in any hour and any day, and of invites.
+             */
+            resets_at: string | null;
+        };
+        SendingLimitList: {
+            /** @constant */
+            object: "list";
+            data: components["schemas"]["SendingLimit"][];
+            /** @description Always false. */
+            has_more: boolean;
+            next_cursor: string | null;
+            /** @description False for test keys. */
+            enforced: boolean;
+            /** @description The countries that text messages are sent to, or `all`. */
+            sms_countries: string[];
+        };
         AppList: {
             /** @constant */
             object: "list";
@@ -2448,7 +2503,7 @@ export interface components {
          * @description Stable; branch on it. Each has a page under /docs/errors.
          * @enum {string}
          */
-        ErrorCode: "invalid_request" | "malformed_body" | "body_too_large" | "unsupported_media_type" | "method_not_allowed" | "not_found" | "authentication_required" | "invalid_api_key" | "insufficient_scope" | "invite_not_found" | "delivery_not_found" | "event_not_found" | "endpoint_not_found" | "managed_by_configuration" | "webhook_url_not_allowed" | "message_not_found" | "suppression_not_found" | "active_invite_exists" | "invite_not_connected" | "invite_not_resendable" | "invite_not_revocable" | "invite_ended" | "verification_required" | "idempotency_in_progress" | "idempotency_key_reused" | "already_connected" | "not_yet" | "recipient_suppressed" | "recipient_opted_out" | "recipient_not_in_development_list" | "sms_consent_missing" | "unknown_app" | "app_needs_no_account" | "phone_type_unsupported" | "return_url_not_allowed" | "rate_limited" | "resend_too_soon" | "token_mint_failed" | "unavailable" | "internal" | "test_key_required" | "batch_too_large";
+        ErrorCode: "invalid_request" | "malformed_body" | "body_too_large" | "unsupported_media_type" | "method_not_allowed" | "not_found" | "authentication_required" | "invalid_api_key" | "insufficient_scope" | "invite_not_found" | "delivery_not_found" | "event_not_found" | "endpoint_not_found" | "managed_by_configuration" | "webhook_url_not_allowed" | "message_not_found" | "suppression_not_found" | "active_invite_exists" | "invite_not_connected" | "invite_not_resendable" | "invite_not_revocable" | "invite_ended" | "verification_required" | "idempotency_in_progress" | "idempotency_key_reused" | "already_connected" | "not_yet" | "recipient_suppressed" | "recipient_opted_out" | "recipient_not_in_development_list" | "sms_consent_missing" | "unknown_app" | "app_needs_no_account" | "phone_type_unsupported" | "return_url_not_allowed" | "rate_limited" | "resend_too_soon" | "token_mint_failed" | "unavailable" | "internal" | "test_key_required" | "batch_too_large" | "limit_exceeded" | "country_not_allowed" | "number_type_not_allowed";
         /** @description The fault of one field. A field fault can also have an error code as its code. */
         FaultCode: string | ("required" | "invalid" | "unknown_field" | "duplicate_field" | "too_long" | "out_of_range" | "not_allowed" | "wrong_type") | components["schemas"]["ErrorCode"];
         Fault: {
@@ -2481,6 +2536,14 @@ export interface components {
             retry_at?: string;
             /** @description The invite that caused the refusal. */
             invite_id?: string;
+            /** @description With `limit_exceeded`: the name of the limit, as in `GET /v1/limits`. */
+            limit?: string;
+            /** @description With `limit_exceeded`: the kind of subject that is counted, for example `recipient`. */
+            scope?: string;
+            /** @description With `limit_exceeded`: its value, a number of messages or an amount of money. */
+            max?: string;
+            /** @description With `limit_exceeded`: how many messages are still allowed. */
+            remaining?: number;
             /** @description Every fault of the request. */
             errors?: components["schemas"]["Fault"][];
         };
@@ -2567,7 +2630,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description Too many requests (`rate_limited`), or the last message is too recent (`resend_too_soon`). */
+        /** @description Too many requests (`rate_limited`), a sending limit is reached (`limit_exceeded`), or the last message is too recent (`resend_too_soon`). */
         TooManyRequests: {
             headers: {
                 "Request-Id": components["headers"]["RequestId"];
@@ -3350,6 +3413,32 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AppList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            422: components["responses"]["UnprocessableContent"];
+            429: components["responses"]["TooManyRequests"];
+            default: components["responses"]["Failure"];
+        };
+    };
+    listLimits: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The limits. */
+            200: {
+                headers: {
+                    "Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SendingLimitList"];
                 };
             };
             400: components["responses"]["BadRequest"];

@@ -9,6 +9,7 @@ import (
 
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/seal"
 )
 
 // Due is an invite with a due automatic message, a fallback or a reminder.
@@ -20,6 +21,7 @@ type Due struct {
 	Progress   invite.Progress `db:"progress"`
 	Channel    invite.Channel  `db:"channel"` // of that message
 	Content    []byte          `db:"content"` // sealed; nil once erased
+	UserHash   seal.Hash       `db:"user_hash"`
 	ExpiresInS int32           `db:"expires_in_s"`
 	ValidForS  *int32          `db:"valid_for_s"`
 	GivesUpAt  time.Time       `db:"gives_up_at"` // the invite's end, or until when its link is waited for
@@ -31,7 +33,7 @@ type Due struct {
 // their ids, and skips locked ones.
 func LockFallbacks(ctx context.Context, tx pgx.Tx, n int) ([]Due, error) {
 	rows, _ := tx.Query(ctx, `
-		SELECT i.id, i.project_id, i.livemode, i.status, i.progress, i.fallback_channel AS channel, i.content, i.expires_in_s, i.valid_for_s, i.gives_up_at,
+		SELECT i.id, i.project_id, i.livemode, i.status, i.progress, i.fallback_channel AS channel, i.content, i.user_hash, i.expires_in_s, i.valid_for_s, i.gives_up_at,
 			(SELECT count(*) FROM deliveries WHERE invite_id = i.id) AS messages, now() AS now
 		FROM invites i
 		WHERE i.id IN (SELECT id FROM invites WHERE fallback_at <= now() ORDER BY fallback_at LIMIT $1) AND i.fallback_at <= now()

@@ -46,6 +46,7 @@ type columns struct {
 	termID                                                    []invite.ID
 	publicID                                                  []invite.EventID
 	publicBody                                                [][]byte
+	uses                                                      useColumns
 }
 
 func (c *columns) grow(n int) {
@@ -148,12 +149,13 @@ func (c *columns) add(r New, eventData []byte) error {
 		c.termHash = append(c.termHash, h)
 		c.termID = append(c.termID, r.ID)
 	}
+	c.uses.add(r.ID, r.Uses)
 	return nil
 }
 
 // args stands in the order of insertInvites' parameters.
 func (c *columns) args() []any {
-	return []any{
+	return append([]any{
 		c.id, c.project, c.livemode, c.environment, c.status, c.channel, c.linkType, c.by, c.user,
 		c.slug, c.name, c.logo, c.auth, c.oauth, c.content, c.expiresIn, c.validFor, c.createdBy,
 		c.linkID, c.linkURL, c.tokenDigest, c.webhookDigest, c.granted, c.left, c.raw,
@@ -165,7 +167,7 @@ func (c *columns) args() []any {
 		c.termHash, c.termID, c.actor, c.reminders, c.userHash, c.sealedUser, c.leaseOwner, c.leaseLasts,
 		c.inviteKind, c.reconnectAccount, c.reconnectOf,
 		c.publicID, c.publicBody,
-	}
+	}, c.uses.args()...)
 }
 
 func seconds(d time.Duration) int32 { return int32(d / time.Second) }

@@ -11,8 +11,12 @@ import (
 )
 
 // InsertDelivery puts one more message of a locked invite into the queue, due
-// now. The caller appends the event "delivery.queued" after it.
-func InsertDelivery(ctx context.Context, tx pgx.Tx, id invite.ID, d Delivery) error {
+// now, and counts its uses; a *LimitError refuses it. The caller appends the event
+// "delivery.queued" after it.
+func InsertDelivery(ctx context.Context, tx pgx.Tx, id invite.ID, d Delivery, uses []Use) error {
+	if err := CountUses(ctx, tx, id, uses); err != nil {
+		return err
+	}
 	_, err := tx.Exec(ctx, `
 		INSERT INTO deliveries (invite_id, id, number, project_id, livemode, channel, kind, status, lane, next_at, created_at, updated_at)
 		SELECT id, $2, $3, project_id, livemode, $4, $5, 'queued', $6, now(), now(), now() FROM invites WHERE id = $1`,

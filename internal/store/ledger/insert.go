@@ -49,6 +49,7 @@ type New struct {
 	Public      *NewPublic   // nil: no public event
 	Idempotency *Idempotency // nil when the caller sent no key
 	Terms       []seal.Hash  // each once: looking for doubles would cost as much as writing them
+	Uses        []Use        // what the limits count; a *LimitError of Insert refuses it
 }
 
 // Link is one minted connect link.
@@ -109,7 +110,8 @@ type Inserted struct {
 }
 
 // insertInvites stores a batch of accepted requests in one statement. A row
-// whose Idempotency-Key is taken drops out, and the others stand.
+// whose Idempotency-Key is taken drops out, and the others stand. Where a limit
+// would be exceeded nothing is stored.
 //
 // Children are inserted from the same input in the same statement; foreign
 // keys are checked at its end.
@@ -150,7 +152,9 @@ WITH input AS (
 		lease_owner IS NOT NULL AND coalesce((
 			SELECT l.held_at IS NULL AND coalesce(l.paused_until <= now(), true) FROM lanes l WHERE l.lane = input.lane), false) AS leased
 	FROM input WHERE idem_key IS NULL OR id IN (SELECT invite_id FROM idem)
-), inv AS (
+), uses_in AS (` + selectUses + `$57::uuid[], $58::text[], $59::bytea[], $60::bigint[], $61::bigint[], $62::bigint[], $63::bigint[]` + ofUses + `
+	WHERE t.use_of IN (SELECT id FROM ok)
+), ` + countUses + `, inv AS (
 	INSERT INTO invites (id, project_id, livemode, environment, status, progress, channel, link_type, initiated_by,
 		external_user_id, app_slug, app_name, app_logo_url, app_auth_type, oauth_app_id, content, expires_in_s, valid_for_s,
 		expires_at, gives_up_at, seq, created_by, created_at, updated_at,
@@ -202,18 +206,20 @@ WITH input AS (
 	SELECT hash, term_id FROM unnest($44::bytea[], $45::uuid[]) AS s(hash, term_id)
 	WHERE term_id IN (SELECT id FROM ok)
 )
-SELECT inv.id, inv.created_at, inv.expires_at, ok.leased FROM inv JOIN ok ON ok.id = inv.id`
+SELECT inv.id, inv.created_at, inv.expires_at, ok.leased FROM inv JOIN ok ON ok.id = inv.id
+WHERE (SELECT count(refused) FROM over) = 0`
 
 // Insert stores accepted requests, all in one statement. The answers stand in
-// the order of rows. Lanes must exist: see EnsureLane.
+// the order of rows. Lanes must exist: see EnsureLane. A *LimitError means that
+// nothing was stored, because a limit would be exceeded.
 func Insert(ctx context.Context, db postgres.DB, rows []New) ([]Inserted, error) {
-	args, err := insertArgs(rows)
+	c, err := turnRows(rows)
 	if err != nil {
 		return nil, err
 	}
-	res, err := db.Query(ctx, insertInvites, args...)
+	res, err := db.Query(ctx, insertInvites, c.args()...)
 	if err != nil {
-		return nil, fmt.Errorf("insert %d invites: %w", len(rows), postgres.Translate(err))
+		return nil, fmt.Errorf("insert %d invites: %w", len(rows), c.uses.translate(err))
 	}
 	stored, err := pgx.CollectRows(res, func(r pgx.CollectableRow) (Inserted, error) {
 		var in Inserted
@@ -221,7 +227,7 @@ func Insert(ctx context.Context, db postgres.DB, rows []New) ([]Inserted, error)
 		return in, err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("insert %d invites: %w", len(rows), postgres.Translate(err))
+		return nil, fmt.Errorf("insert %d invites: %w", len(rows), c.uses.translate(err))
 	}
 	byID := make(map[invite.ID]Inserted, len(stored))
 	for _, in := range stored {
@@ -247,10 +253,10 @@ func EnsureLane(ctx context.Context, db postgres.DB, lane invite.Lane) error {
 	return nil
 }
 
-func insertArgs(rows []New) ([]any, error) {
-	n := len(rows)
+// turnRows turns rows into columns.
+func turnRows(rows []New) (*columns, error) {
 	var c columns
-	c.grow(n)
+	c.grow(len(rows))
 	for _, r := range rows {
 		data, err := json.Marshal(r.Event.Data)
 		if err != nil {
@@ -260,5 +266,5 @@ func insertArgs(rows []New) ([]any, error) {
 			return nil, fmt.Errorf("insert invite %s: %w", r.ID, err)
 		}
 	}
-	return c.args(), nil
+	return &c, nil
 }

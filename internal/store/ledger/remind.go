@@ -24,7 +24,7 @@ type ReminderDue struct {
 // their ids, and skips locked ones.
 func LockReminders(ctx context.Context, tx pgx.Tx, n int) ([]ReminderDue, error) {
 	rows, _ := tx.Query(ctx, `
-		SELECT i.id, i.project_id, i.livemode, i.status, i.progress, i.channel, i.content, i.expires_in_s, i.valid_for_s, i.gives_up_at,
+		SELECT i.id, i.project_id, i.livemode, i.status, i.progress, i.channel, i.content, i.user_hash, i.expires_in_s, i.valid_for_s, i.gives_up_at,
 			i.reminders, i.reminded, (SELECT count(*) FROM deliveries WHERE invite_id = i.id) AS messages,
 			(SELECT d.status FROM deliveries d WHERE d.invite_id = i.id AND d.kind <> 'passcode' ORDER BY d.number DESC LIMIT 1) AS last, now() AS now
 		FROM invites i

@@ -1,0 +1,285 @@
+package issue_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/connectlink/connectlink/config"
+	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/issue"
+	"github.com/connectlink/connectlink/internal/quota"
+)
+
+// limited is a service whose live keys are limited, and such a key.
+func (w *world) limited(l config.Limits) (*issue.Service, access.Principal) {
+	w.t.Helper()
+	w.project.Limits = l
+	counter, err := quota.New(quota.Params{
+		Box: w.box, Project: func(string) (config.Project, bool) { return w.project, true }, Senders: func(invite.Place) []string { return []string{"MG1"} },
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	key := w.newKey()
+	key.Live, key.Environment = true, config.Production
+	return w.process(func(p *issue.Params) { p.Uses, p.Wake = counter.Uses, func(invite.Lane) {} }), key
+}
+
+// to is a request for a user of their own by email.
+func to(user, address string) issue.CreateRequest {
+	r := ask(user)
+	r.Recipient = &issue.RecipientRequest{Email: address}
+	return r
+}
+
+// refusedBy returns the name of the limit that refused a request; "" for none.
+func refusedBy(t *testing.T, err error) string {
+	t.Helper()
+	var e *invite.Error
+	if err == nil {
+		return ""
+	}
+	if !errors.As(err, &e) || e.Code != invite.CodeLimitExceeded || e.Limit == nil {
+		t.Fatalf("error = %v, want limit_exceeded", err)
+	}
+	return e.Limit.Name
+}
+
+func TestParallelCreatesStopAtTheRecipientLimit(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s, key := w.limited(config.Limits{RecipientPerHour: 5, RecipientPerDay: 10})
+	other, _ := w.limited(w.project.Limits) // another process
+	var made, refused atomic.Int64
+	var wg sync.WaitGroup
+	for i := range 60 {
+		wg.Go(func() {
+			// Tags and case lead to the same mailbox.
+			address := []string{"pat@customer.example", "Pat@customer.example", "pat+slack@customer.example"}[i%3]
+			_, err := []*issue.Service{s, other}[i%2].Create(t.Context(), key, to(fmt.Sprintf("user-%d", i), address), issue.Meta{})
+			switch refusedBy(t, err) {
+			case "":
+				made.Add(1)
+			case "recipient_per_hour":
+				refused.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	if made.Load() != 5 || refused.Load() != 55 {
+		t.Errorf("%d made, %d refused; want 5 and 55", made.Load(), refused.Load())
+	}
+	if n := w.count(`SELECT count(*) FROM invites`); n != 5 {
+		t.Errorf("%d invites are stored", n)
+	}
+	mints := w.mints.Load()
+	if _, err := s.Create(t.Context(), key, to("user-z", "pat@customer.example"), issue.Meta{}); refusedBy(t, err) != "recipient_per_hour" {
+		t.Errorf("error = %v", err)
+	}
+	if w.mints.Load() != mints {
+		t.Error("a refused request costs a token")
+	}
+}
+
+// Items beyond a limit are refused by name, and hinder no other.
+func TestBatchIsRefusedItemByItemBeyondALimit(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s, key := w.limited(config.Limits{RecipientPerHour: 5, RecipientPerDay: 10, KeyPerDay: 40})
+	items := batchOf(100, "u")
+	for i := range 60 { // the first sixty go to one address
+		items[i].Request.Recipient.Email = "pat@customer.example"
+	}
+	results, err := s.CreateBatch(t.Context(), key, items)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]int{}
+	for i, r := range results {
+		name := refusedBy(t, r.Err)
+		got[name]++
+		if i < 60 == (name == "key_per_day") && name != "" {
+			t.Errorf("item %d is refused by %s", i, name)
+		}
+	}
+	if got[""] != 40 || got["recipient_per_hour"] != 55 || got["key_per_day"] != 5 {
+		t.Errorf("results %v; want 40 made, 55 refused for the recipient and 5 for the key", got)
+	}
+	if n := w.count(`SELECT messages FROM sending_uses WHERE scope = 'key'`); n != 40 {
+		t.Errorf("the key's count is %d", n)
+	}
+}
+
+func TestRepeatOfARequestIsNotCounted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s, key := w.limited(config.Limits{RecipientPerHour: 1, RecipientPerDay: 1})
+	meta := issue.Meta{Route: "POST /v1/invites", IdempotencyKey: "once"}
+	first, err := s.Create(t.Context(), key, to("user-1", "pat@customer.example"), meta)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		again, err := s.Create(t.Context(), key, to("user-1", "pat@customer.example"), meta)
+		if err != nil || again.Invite.ID != first.Invite.ID || !again.Replayed {
+			t.Fatalf("repeat = %+v, %v", again, err)
+		}
+	}
+	if _, err := s.Create(t.Context(), key, to("user-1", "pat@customer.example"), issue.Meta{}); refusedBy(t, err) == "" {
+		t.Error("a second message is allowed")
+	}
+}
+
+func TestEachLimitRefusesByItsName(t *testing.T) {
+	t.Parallel()
+	money := config.Money(30_000)
+	for name, tc := range map[string]struct {
+		limits config.Limits
+		second func(*issue.CreateRequest) // from the first request
+	}{
+		"user_per_day":        {config.Limits{UserPerDay: 1}, func(r *issue.CreateRequest) { r.Recipient.Phone = "+12025550199" }},
+		"key_per_day":         {config.Limits{KeyPerDay: 1}, func(r *issue.CreateRequest) { r.ExternalUserID, r.Recipient.Phone = "b", "+13105550199" }},
+		"project_per_day":     {config.Limits{ProjectPerDay: 1}, func(r *issue.CreateRequest) { r.ExternalUserID, r.Recipient.Phone = "b", "+13105550199" }},
+		"sms_country_per_day": {config.Limits{CountryPerDay: 1}, func(r *issue.CreateRequest) { r.ExternalUserID, r.Recipient.Phone = "b", "+13105550199" }},
+		"sms_block_per_day":   {config.Limits{BlockPerDay: 1}, func(r *issue.CreateRequest) { r.ExternalUserID, r.Recipient.Phone = "b", "+12025550199" }},
+		"spend_per_day":       {config.Limits{SpendPerDay: money}, func(r *issue.CreateRequest) { r.ExternalUserID, r.Recipient.Phone = "b", "+13105550199" }},
+		"recipient_per_day":   {config.Limits{RecipientPerDay: 1}, func(r *issue.CreateRequest) { r.ExternalUserID = "b" }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			s, key := w.limited(tc.limits)
+			r := ask("a")
+			r.Channel, r.Recipient = "sms", &issue.RecipientRequest{Phone: "+12025550142"}
+			if _, err := s.Create(t.Context(), key, r, issue.Meta{}); err != nil {
+				t.Fatal(err)
+			}
+			tc.second(&r)
+			_, err := s.Create(t.Context(), key, r, issue.Meta{})
+			if got := refusedBy(t, err); got != name {
+				t.Fatalf("refused by %q: %v", got, err)
+			}
+			var e *invite.Error
+			if errors.As(err, &e); e.RetryAfterS <= 0 || e.Limit.Max == "" {
+				t.Errorf("retry after %d s, max %q", e.RetryAfterS, e.Limit.Max)
+			}
+			// Test mode writes to no person and is not limited.
+			test := w.newKey()
+			r.Recipient.Phone = "+12025550142"
+			if _, err := s.Create(t.Context(), test, r, issue.Meta{}); err != nil {
+				t.Errorf("test mode: %v", err)
+			}
+		})
+	}
+}
+
+func TestNumbersThatAreNotWrittenTo(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s, key := w.limited(config.Limits{SMSCountries: []string{"US", "DE"}})
+	for phone, want := range map[string]invite.Code{
+		"+12025550142":   "",
+		"+4915112345678": "",
+		"+447400123456":  invite.CodeCountryNotAllowed,
+		"+18005550142":   invite.CodeNumberTypeNotAllowed, // toll-free
+		"+447012345678":  invite.CodeNumberTypeNotAllowed, // a personal number
+		"+881612345678":  invite.CodePhoneTypeUnsupported, // of no country; see below
+		"+19002345678":   invite.CodePhoneTypeUnsupported, // premium rate
+	} {
+		r := ask("user " + phone)
+		r.Channel, r.Recipient = "sms", &issue.RecipientRequest{Phone: phone}
+		_, err := s.Create(t.Context(), key, r, issue.Meta{})
+		got := invite.Code("")
+		if err != nil {
+			got = invite.CodeOf(err)
+		}
+		if phone == "+881612345678" && (got == invite.CodeCountryNotAllowed || got == want) {
+			continue // satellite phones: refused, by type or by country
+		}
+		if got != want {
+			t.Errorf("%s: %v, want %q", phone, err, want)
+		}
+		if err != nil || want == "" {
+			// A number that is not written to is no fault of an email.
+			r.Channel, r.Recipient.Email = "email", "pat@customer.example"
+			if _, err := s.Create(t.Context(), key, r, issue.Meta{}); err != nil && want != invite.CodePhoneTypeUnsupported {
+				t.Errorf("%s beside an email: %v", phone, err)
+			}
+			r.Fallback = &issue.FallbackRequest{Channel: "sms", After: "failure"}
+			if _, err := s.Create(t.Context(), key, r, issue.Meta{}); (err == nil) != (want == "") {
+				t.Errorf("%s as a fallback: %v", phone, err)
+			}
+		}
+	}
+}
+
+func TestResendsOfALiveInviteAreLimited(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s, key := w.limited(config.Limits{ResendsPerInvite: 3})
+	made, err := s.Create(t.Context(), key, to("user-1", "pat@customer.example"), issue.Meta{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := made.Invite.ID
+	// pass has the latest message delivered, a while ago.
+	pass := func(d time.Duration) {
+		t.Helper()
+		_, err := w.db.Exec(t.Context(), `UPDATE deliveries SET status = 'delivered', created_at = now() - make_interval(secs => $2) WHERE invite_id = $1`, id, d.Seconds())
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, gap := range []time.Duration{2 * time.Minute, 4 * time.Minute, 8 * time.Minute} {
+		pass(gap - 20*time.Second)
+		if _, err := s.Resend(t.Context(), key, id, issue.ResendRequest{}, issue.Meta{}); invite.CodeOf(err) != invite.CodeResendTooSoon {
+			t.Fatalf("resend %d after less than %v: %v", i+1, gap, err)
+		}
+		pass(gap + time.Second)
+		if _, err := s.Resend(t.Context(), key, id, issue.ResendRequest{}, issue.Meta{}); err != nil {
+			t.Fatalf("resend %d: %v", i+1, err)
+		}
+	}
+	pass(24 * time.Hour)
+	if _, err := s.Resend(t.Context(), key, id, issue.ResendRequest{}, issue.Meta{}); refusedBy(t, err) != "resends_per_invite" {
+		t.Errorf("the fourth resend: %v", err)
+	}
+}
+
+// One recipient who was sent enough must not hold up the messages of others.
+func TestAutomaticMessageWaitsForTheRecipientLimit(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s, key := w.limited(config.Limits{RecipientPerHour: 1, RecipientPerDay: 10})
+	w.key = key
+	full := func(user, phone string) invite.ID {
+		r := askTwo(user, "failure", nil)
+		r.Recipient.Email, r.Recipient.Phone, r.Recipient.TimeZone = user+"@customer.example", phone, zoneAt(12)
+		id := w.create(s, r)
+		w.fate(id, bounced())
+		return id
+	}
+	taken := ask("user-0")
+	taken.Channel, taken.Recipient = "sms", &issue.RecipientRequest{Phone: "+12025551234"}
+	w.create(s, taken)
+	waits, goes := full("user-1", "+12025551234"), full("user-2", "+12025551235")
+	w.fallBack(s, 1)
+	if inv := w.get(waits); *inv.DeliveryChannel != "email" || inv.Status != invite.Active {
+		t.Errorf("beyond the limit: by %s, %s", *inv.DeliveryChannel, inv.Status)
+	}
+	if inv := w.get(goes); *inv.DeliveryChannel != "sms" {
+		t.Errorf("within the limit: by %s", *inv.DeliveryChannel)
+	}
+	if n := w.count(`SELECT count(*) FROM invites WHERE id = $1 AND fallback_at BETWEEN now() + interval '58 minutes' AND now() + interval '1 hour'`, waits); n != 1 {
+		t.Error("the fallback does not wait for the hour")
+	}
+	if got := w.timeline(waits); slices.Contains(got, "fallback") {
+		t.Errorf("timeline %v", got)
+	}
+}

@@ -1,0 +1,244 @@
+package ledger
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/postgres"
+)
+
+// UseScope is a kind of subject whose messages are counted.
+type UseScope string
+
+// The scopes. Of people the time of each message of the last 24 hours is kept; of
+// the others the sum per day in UTC.
+const (
+	UseRecipient UseScope = "recipient" // one address or number, over all invites of a sender
+	UseUser      UseScope = "user"      // one external user of a project
+	UseKey       UseScope = "key"       // one API key or member of staff
+	UseProject   UseScope = "project"
+	UseCountry   UseScope = "sms_country" // text messages of a project to one country
+	UseBlock     UseScope = "sms_block"   // text messages of a project to one block of numbers
+)
+
+// IsPerson reports whether subjects of the scope are people.
+func (s UseScope) IsPerson() bool { return s == UseRecipient || s == UseUser }
+
+// Use is one message as one limit counts it. A maximum of 0 is unlimited.
+type Use struct {
+	Scope   UseScope
+	Subject []byte // a keyed hash of a person, or a name as text
+	PerHour int    // maximum in any 60 minutes; people only
+	PerDay  int    // maximum in any 24 hours for people, per day in UTC for others
+	Cost    int64  // in millionths of the price table's currency; others only
+	MaxCost int64  // per day in UTC
+}
+
+// Measure names the maximum that a subject reached.
+type Measure string
+
+// The measures.
+const (
+	MeasureHour Measure = "hour"
+	MeasureDay  Measure = "day"
+	MeasureCost Measure = "cost"
+)
+
+// LimitError is returned when a statement would exceed a limit. Nothing of the
+// statement is stored.
+type LimitError struct {
+	Use     Use
+	Measure Measure
+	Used    int64         // messages or cost before the statement
+	FreeIn  time.Duration // until a message is allowed again
+}
+
+func (e *LimitError) Error() string {
+	return fmt.Sprintf("the limit per %s of a %s is reached", e.Measure, e.Use.Scope)
+}
+
+// Room is how many more messages the measure allows.
+func (e *LimitError) Room() int64 {
+	switch e.Measure {
+	case MeasureHour:
+		return max(0, int64(e.Use.PerHour)-e.Used)
+	case MeasureDay:
+		return max(0, int64(e.Use.PerDay)-e.Used)
+	case MeasureCost:
+		if e.Use.Cost == 0 {
+			return 0
+		}
+		return max(0, (e.Use.MaxCost-e.Used)/e.Use.Cost)
+	}
+	return 0
+}
+
+// Exhausted is the refusal of a message for which other messages of the same
+// statement leave no room.
+func (e *LimitError) Exhausted() *LimitError {
+	full, each := *e, int64(1)
+	if e.Measure == MeasureCost {
+		each = e.Use.Cost
+	}
+	full.Used += e.Room() * each
+	return &full
+}
+
+// countUses adds the uses of the CTE uses_in to their subjects and, where one
+// exceeds its maximum, fails the statement. All rows are written by one INSERT in
+// the order of the primary key, so two statements cannot deadlock. What a subject
+// used is read from the written row, whose lock is held until the commit, so
+// concurrent statements cannot exceed a maximum together.
+//
+// The statement's own SELECT must read the CTE over.
+const countUses = `
+uses AS MATERIALIZED (
+	SELECT scope, subject, min(ord) AS ord, count(*) AS n, sum(cost) AS cost,
+		min(per_hour) AS per_hour, min(per_day) AS per_day, min(max_cost) AS max_cost,
+		CASE WHEN scope IN ('recipient', 'user') THEN date '1970-01-01' ELSE (now() AT TIME ZONE 'UTC')::date END AS day
+	FROM uses_in GROUP BY scope, subject
+), counted AS (
+	INSERT INTO sending_uses AS u (scope, subject, day, messages, cost, times, used_at)
+	SELECT scope, subject, day, n, cost,
+		CASE WHEN scope IN ('recipient', 'user') THEN array_fill(now(), ARRAY[n::int]) END, now()
+	FROM uses ORDER BY scope, subject, day
+	ON CONFLICT (scope, subject, day) DO UPDATE SET messages = u.messages + excluded.messages, cost = u.cost + excluded.cost,
+		times = CASE WHEN excluded.times IS NOT NULL THEN
+			ARRAY(SELECT t FROM unnest(u.times) t WHERE t > now() - interval '1 day') || excluded.times END,
+		used_at = now()
+	RETURNING scope, subject, messages, cost, times, CASE WHEN extra_until > now() THEN extra ELSE 0 END AS extra
+), over AS (
+	SELECT refuse_use(o.ord, o.used::bigint, o.free_at, o.measure) AS refused
+	FROM (
+		SELECT uses.ord, m.*
+		FROM counted c JOIN uses USING (scope, subject)
+		CROSS JOIN LATERAL (
+			SELECT 'day', cardinality(c.times) - n, per_day + extra, (SELECT min(t) FROM unnest(c.times) t) + interval '1 day'
+			WHERE c.times IS NOT NULL AND cardinality(c.times) > per_day + extra
+			UNION ALL
+			SELECT 'hour', h.used - n, per_hour + extra, h.first + interval '1 hour'
+			FROM (SELECT count(*) AS used, min(t) AS first FROM unnest(c.times) t WHERE t > now() - interval '1 hour') h
+			WHERE c.times IS NOT NULL AND h.used > per_hour + extra
+			UNION ALL
+			SELECT 'day', c.messages - n, per_day, uses.day + interval '1 day'
+			WHERE c.times IS NULL AND c.messages > per_day
+			UNION ALL
+			SELECT 'cost', c.cost - uses.cost, max_cost, uses.day + interval '1 day'
+			WHERE c.times IS NULL AND c.cost > max_cost
+		) AS m(measure, used, most, free_at)
+		-- The people first: who is sent too much is refused before the rest is measured
+		-- by the limits of all. Then the measure with the least room.
+		ORDER BY c.times IS NULL, m.most - m.used, uses.ord
+		LIMIT 1
+	) o
+)`
+
+// selectUses and ofUses are the body of the CTE uses_in; between them stand seven
+// parameters in the order of useColumns.args.
+const (
+	selectUses = `
+	SELECT t.use_of, t.scope, t.subject, t.per_hour, t.per_day, t.cost, t.max_cost, t.ord FROM unnest(`
+	ofUses = `) WITH ORDINALITY AS t(use_of, scope, subject, per_hour, per_day, cost, max_cost, ord)`
+)
+
+// useColumns holds uses turned on their side, with the invite that each is of.
+type useColumns struct {
+	all             []Use
+	of              []invite.ID
+	scope           []string
+	subject         [][]byte
+	perHour, perDay []*int64
+	cost            []int64
+	maxCost         []*int64
+}
+
+func (c *useColumns) add(id invite.ID, uses []Use) {
+	for _, u := range uses {
+		c.all = append(c.all, u)
+		c.of = append(c.of, id)
+		c.scope = append(c.scope, string(u.Scope))
+		c.subject = append(c.subject, u.Subject)
+		c.perHour = append(c.perHour, optional(u.PerHour > 0, int64(u.PerHour)))
+		c.perDay = append(c.perDay, optional(u.PerDay > 0, int64(u.PerDay)))
+		c.cost = append(c.cost, u.Cost)
+		c.maxCost = append(c.maxCost, optional(u.MaxCost > 0, u.MaxCost))
+	}
+}
+
+func (c *useColumns) args() []any {
+	return []any{c.of, c.scope, c.subject, c.perHour, c.perDay, c.cost, c.maxCost}
+}
+
+const countUsesAlone = `
+WITH uses_in AS (` + selectUses + `$1::uuid[], $2::text[], $3::bytea[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[]` + ofUses + `
+), ` + countUses + `
+SELECT count(refused) FROM over`
+
+// CountUses counts the uses of one more message of an invite, in the transaction
+// that queues it. A *LimitError refuses it: the transaction is to be rolled back.
+func CountUses(ctx context.Context, tx postgres.DB, id invite.ID, uses []Use) error {
+	if len(uses) == 0 {
+		return nil
+	}
+	var c useColumns
+	c.add(id, uses)
+	if _, err := tx.Exec(ctx, countUsesAlone, c.args()...); err != nil {
+		return fmt.Errorf("count a message of invite %s: %w", id, c.translate(err))
+	}
+	return nil
+}
+
+// translate returns the *LimitError of a statement that refuse_use failed, else
+// the error as postgres.Translate does.
+func (c *useColumns) translate(err error) error {
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) || pg.Code != "CL429" {
+		return postgres.Translate(err)
+	}
+	var d struct {
+		Use     int     `json:"use"`
+		Used    int64   `json:"used"`
+		Measure Measure `json:"measure"`
+		FreeInS int64   `json:"free_in_s"`
+	}
+	if json.Unmarshal([]byte(pg.Detail), &d) != nil || d.Use < 1 || d.Use > len(c.all) {
+		return postgres.Translate(err)
+	}
+	return &LimitError{Use: c.all[d.Use-1], Measure: d.Measure, Used: d.Used, FreeIn: time.Duration(max(1, d.FreeInS)) * time.Second}
+}
+
+// DayUse is the sum of a subject's messages of today, in UTC.
+type DayUse struct {
+	Scope    UseScope `db:"scope"`
+	Subject  []byte   `db:"subject"`
+	Messages int64    `db:"messages"`
+	Cost     int64    `db:"cost"`
+}
+
+// ListDayUses returns what a project, one of its keys, and the project towards each
+// country used today.
+func ListDayUses(ctx context.Context, db postgres.DB, project, key []byte) ([]DayUse, error) {
+	rows, _ := db.Query(ctx, `
+		SELECT scope, subject, messages, cost FROM sending_uses
+		WHERE day = (now() AT TIME ZONE 'UTC')::date AND day > date '1970-01-01' AND scope = 'project' AND subject = $1
+		UNION ALL
+		SELECT scope, subject, messages, cost FROM sending_uses
+		WHERE day = (now() AT TIME ZONE 'UTC')::date AND day > date '1970-01-01' AND scope = 'key' AND subject = $2
+		UNION ALL
+		(SELECT scope, subject, messages, cost FROM sending_uses
+		WHERE day = (now() AT TIME ZONE 'UTC')::date AND day > date '1970-01-01' AND scope = 'sms_country'
+			AND subject >= $1 || '/'::bytea AND subject < $1 || '0'::bytea
+		ORDER BY subject)`, project, key)
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[DayUse])
+	if err != nil {
+		return nil, fmt.Errorf("list today's uses: %w", postgres.Translate(err))
+	}
+	return list, nil
+}
