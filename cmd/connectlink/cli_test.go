@@ -57,7 +57,7 @@ func (s *scripted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func TestInvitesCreateHasAFlagForEachFieldOfTheAPI(t *testing.T) {
 	t.Parallel()
 	s, api := startScripted(t, func(w http.ResponseWriter, _ int) { _, _ = fmt.Fprint(w, `{"id":"inv_1"}`) })
-	mustRun(t, api, "invites", "create", "--user=u", "--app=slack", "--oauth-app=oa_1", "--channel=email", "--email=a@b.example", "--phone=+12025550100",
+	mustRun(t, api, "invites", "create", "--user=u", "--app=slack", "--kind=reconnect", "--account=apn_1", "--oauth-app=oa_1", "--channel=email", "--email=a@b.example", "--phone=+12025550100",
 		"--name=Pat", "--locale=de", "--time-zone=Europe/Berlin", "--sms-consent=form", "--sms-consent-at=2026-11-29T09:00:00Z", "--inviter=Sam",
 		"--reason=we can post", "--note=Hello", "--initiated-by=user", "--return-url=acme://x", "--metadata=ticket=47;11", "--metadata=a=b=c", "--link-type=invite",
 		"--expires-in=60", "--valid-for=600", "--send-at=2026-11-29T09:00:00Z", "--verify=code", "--fallback=sms", "--fallback-after=not_visited",

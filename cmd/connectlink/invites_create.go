@@ -28,6 +28,9 @@ type invitesCreateCommand struct {
 	ReturnURL   string            `help:"URL to return the recipient to." placeholder:"URL"`
 	Metadata    map[string]string `help:"Your own data, never shown to recipients. May be repeated." mapsep:"none" placeholder:"KEY=VALUE"`
 
+	Kind    string `help:"invite (default), or reconnect for an account that stopped working." placeholder:"KIND"`
+	Account string `help:"With --kind=reconnect: the account, apn_…, if the user has several." placeholder:"ID"`
+
 	LinkType  string    `help:"URL in messages: invite or connect." placeholder:"TYPE"`
 	ExpiresIn int       `help:"How long each Connect link works; to let people connect later, set --valid-for." placeholder:"SECONDS"`
 	ValidFor  int       `help:"How long the invite link works." placeholder:"SECONDS"`
@@ -73,7 +76,7 @@ func (c *invitesCreateCommand) body() (fields, error) {
 	inviter.put("name", c.Inviter)
 	body.within("inviter", inviter)
 	for name, value := range map[string]string{
-		"oauth_app_id": c.OAuthApp, "reason": c.Reason, "note": c.Note, "initiated_by": c.InitiatedBy, "return_url": c.ReturnURL,
+		"kind": c.Kind, "account_id": c.Account, "oauth_app_id": c.OAuthApp, "reason": c.Reason, "note": c.Note, "initiated_by": c.InitiatedBy, "return_url": c.ReturnURL,
 		"link_type": c.LinkType, "verify": c.Verify, "if_active": c.IfActive, "if_connected": c.IfConnected,
 	} {
 		body.put(name, value)

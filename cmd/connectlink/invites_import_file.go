@@ -96,7 +96,7 @@ func requiredColumns() []string { return []string{"external_user_id", "app", "ch
 func columnNames() []string {
 	return append(requiredColumns(),
 		"email", "phone", "name", "locale", "time_zone", "sms_consent.source", "sms_consent.obtained_at", "inviter.name",
-		"oauth_app_id", "reason", "note", "initiated_by", "return_url", "fallback.channel", "fallback.after", "fallback.delay_s",
+		"kind", "account_id", "oauth_app_id", "reason", "note", "initiated_by", "return_url", "fallback.channel", "fallback.after", "fallback.delay_s",
 		"reminders.count", "link_type", "expires_in", "valid_for", "send_at", "verify", "if_active", "if_connected")
 }
 

@@ -58,10 +58,14 @@ func (c *invitesImportCommand) sendRows(e *env, rows []importRow, report *import
 	}
 	report.Sent = true
 	bar := newProgress(e, "Sent", len(rows))
+	var left budget
 	for len(rows) > 0 && err == nil {
 		n := countBatch(rows)
+		if n, err = fitBudget(e, left, n); err != nil {
+			break
+		}
 		var done []rowResult
-		done, err = c.sendBatch(e, rows[:n])
+		done, left, err = c.sendBatch(e, rows[:n])
 		for _, r := range done {
 			report.count(r)
 			if results != nil {
@@ -76,6 +80,23 @@ func (c *invitesImportCommand) sendRows(e *env, rows []importRow, report *import
 		err = errors.Join(err, results.Close())
 	}
 	return err
+}
+
+// fitBudget returns how many of n rows fit into what the service takes now. Without a
+// budget left it waits for the next.
+func fitBudget(e *env, left budget, n int) (int, error) {
+	switch {
+	case !left.known || left.left >= n:
+		return n, nil
+	case left.left > 0:
+		return left.left, nil
+	case left.reset > maxImportPause:
+		return 0, fmt.Errorf("the service takes no more invites for %s", left.reset)
+	case left.reset > 0:
+		e.say("The service takes more in %d s.", int(left.reset/time.Second))
+		return n, pauseFor(e, left.reset)
+	}
+	return n, nil
 }
 
 // openResults creates the file of --results; nil without the flag.
@@ -116,13 +137,13 @@ func countBatch(rows []importRow) int {
 }
 
 // sendBatch sends rows until each has a result that is final. Rows with a problem that
-// is retryable are sent again.
-func (c *invitesImportCommand) sendBatch(e *env, rows []importRow) ([]rowResult, error) {
+// is retryable are sent again. It also returns what the service takes next.
+func (c *invitesImportCommand) sendBatch(e *env, rows []importRow) ([]rowResult, budget, error) {
 	var done []rowResult
 	for attempt := 1; ; attempt++ {
-		got, err := c.postBatch(e, rows)
+		got, left, err := c.postBatch(e, rows)
 		if err != nil {
-			return done, err
+			return done, left, err
 		}
 		var again []importRow
 		pause := time.Second << min(attempt-1, 5)
@@ -139,11 +160,11 @@ func (c *invitesImportCommand) sendBatch(e *env, rows []importRow) ([]rowResult,
 			done = append(done, out)
 		}
 		if len(again) == 0 {
-			return done, nil
+			return done, left, nil
 		}
 		e.say("%d rows are to be sent again; trying again in %d s.", len(again), int(pause/time.Second))
 		if err := pauseFor(e, pause); err != nil {
-			return done, err
+			return done, left, err
 		}
 		rows = again
 	}
@@ -158,7 +179,7 @@ func describeProblem(p problem) string {
 	return text
 }
 
-func (c *invitesImportCommand) postBatch(e *env, rows []importRow) (batchResults, error) {
+func (c *invitesImportCommand) postBatch(e *env, rows []importRow) (batchResults, budget, error) {
 	items := make([]fields, len(rows))
 	for i, row := range rows {
 		items[i] = maps.Clone(row.body)
@@ -166,16 +187,16 @@ func (c *invitesImportCommand) postBatch(e *env, rows []importRow) (batchResults
 	}
 	got, err := c.askPatiently(e, "/v1/invites/batch", fields{"invites": items}, sendAttempts)
 	if err != nil {
-		return batchResults{}, err
+		return batchResults{}, budget{}, err
 	}
 	if got.status > 299 {
-		return batchResults{}, problemError(c.base(e), got.status, got.body)
+		return batchResults{}, got.budget, problemError(c.base(e), got.status, got.body)
 	}
 	var out batchResults
 	if err := json.Unmarshal(got.body, &out); err != nil || len(out.Results) != len(rows) {
-		return batchResults{}, fmt.Errorf("what answers at %s is not this service: it sent no result for each row", c.base(e))
+		return batchResults{}, got.budget, fmt.Errorf("what answers at %s is not this service: it sent no result for each row", c.base(e))
 	}
-	return out, nil
+	return out, got.budget, nil
 }
 
 // askPatiently posts to the API until it has an answer that is not retryable. A request

@@ -221,10 +221,10 @@ func firstKey(t *testing.T, batch object) string {
 func TestImportHasAColumnForEachFieldOfTheAPI(t *testing.T) {
 	t.Parallel()
 	s, api := startScripted(t, func(w http.ResponseWriter, _ int) { _, _ = fmt.Fprint(w, `{"object":"preview"}`) })
-	file := writeCSV(t, "external_user_id,app,oauth_app_id,channel,email,phone,recipient.name,locale,time_zone,sms_consent.source,sms_consent.obtained_at,"+
+	file := writeCSV(t, "external_user_id,app,kind,account_id,oauth_app_id,channel,email,phone,recipient.name,locale,time_zone,sms_consent.source,sms_consent.obtained_at,"+
 		"inviter.name,reason,note,initiated_by,return_url,fallback.channel,fallback.after,fallback.delay_s,reminders.count,link_type,expires_in,valid_for,"+
 		"send_at,verify,if_active,if_connected,metadata.ticket,metadata.a/b\n"+
-		"u,slack,oa_1,email,a@b.example,+12025550100,Pat,de,Europe/Berlin,form,2026-11-29T09:00:00Z,Sam,we can post,Hello,user,acme://x,sms,not_visited,0,0,"+
+		"u,slack,reconnect,apn_1,oa_1,email,a@b.example,+12025550100,Pat,de,Europe/Berlin,form,2026-11-29T09:00:00Z,Sam,we can post,Hello,user,acme://x,sms,not_visited,0,0,"+
 		"invite,60,600,2026-11-29T09:00:00Z,code,return,new,47;11,x\n")
 	mustRun(t, api, "invites", "import", file)
 	sent := parse(t, s.asked().bodies[0])

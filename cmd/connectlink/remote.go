@@ -159,6 +159,7 @@ type answer struct {
 	body   []byte
 	pause  time.Duration // before another attempt; a second unless Retry-After says more
 	at     time.Time     // by the service's clock, or by ours if it sends none
+	budget budget
 }
 
 func askService(e *env, method, address string, key secret.Text, body any, idempotencyKey string) (answer, error) {
@@ -179,7 +180,7 @@ func askService(e *env, method, address string, key secret.Text, body any, idemp
 	if err != nil {
 		at = time.Now()
 	}
-	return answer{resp.StatusCode, raw, time.Duration(seconds) * time.Second, at}, nil
+	return answer{resp.StatusCode, raw, time.Duration(seconds) * time.Second, at, readBudget(resp.Header.Values("RateLimit"))}, nil
 }
 
 // sendRequest asks, and leaves the answer to be read. body nil sends none; a zero key
