@@ -46,6 +46,7 @@ const (
 	ActAuditLog  Act = "audit_log"  // who did what
 	ActTechnical Act = "technical"  // provider codes, ids, raw data; how the system stands
 	ActKeys      Act = "keys"       // make and revoke API keys
+	ActWebhooks  Act = "webhooks"   // webhook endpoints and the events they receive
 	ActStaff     Act = "staff"      // accounts, roles and sessions of others
 	ActPause     Act = "pause"      // stop and start sending
 )
@@ -59,7 +60,7 @@ func requiredRole(a Act) (Role, bool) {
 		return RoleAgent, true
 	case ActLiftBlock, ActErase, ActExport, ActAuditLog:
 		return RoleLead, true
-	case ActTechnical, ActKeys, ActStaff, ActPause:
+	case ActTechnical, ActKeys, ActWebhooks, ActStaff, ActPause:
 		return RoleAdmin, true
 	}
 	return "", false
@@ -69,7 +70,7 @@ func requiredRole(a Act) (Role, bool) {
 func Acts() []Act {
 	return []Act{
 		ActRead, ActUnmask, ActCreate, ActResend, ActCorrect, ActRevoke, ActCopyLink, ActBlock,
-		ActLiftBlock, ActErase, ActExport, ActAuditLog, ActTechnical, ActKeys, ActStaff, ActPause,
+		ActLiftBlock, ActErase, ActExport, ActAuditLog, ActTechnical, ActKeys, ActWebhooks, ActStaff, ActPause,
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/connectlink/connectlink/internal/oidc"
 	"github.com/connectlink/connectlink/internal/pause"
 	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/publish"
 	"github.com/connectlink/connectlink/internal/store/account"
 	"github.com/connectlink/connectlink/internal/store/queue"
 	"github.com/connectlink/connectlink/internal/unmask"
@@ -41,7 +42,7 @@ func (a *App) mountConsole(e *echo.Echo) error {
 		return err
 	}
 	p := console.Params{
-		Staff: a.Staff, Keys: a.Grants, Pause: pause.New(a.api, a.wake), DB: a.api, Box: a.box, Pages: pages, Projects: a.cfg.Projects,
+		Staff: a.Staff, Keys: a.Grants, Pause: pause.New(a.api, a.wake), Endpoints: a.endpoints, Events: publish.NewLog(a.api, a.box), DB: a.api, Box: a.box, Pages: pages, Projects: a.cfg.Projects,
 		Passwords: a.cfg.Console.Passwords, HTTPS: a.cfg.PublicURL != nil && a.cfg.PublicURL.Scheme == "https",
 		System: a.facts, AccountOf: a.sendsBy, PaceOf: func(account string) float64 { return a.pace(account).PerSecond },
 		Invites: a.Issue, Blocks: a.suppress, Erasing: a.Erase, Composer: a.composer,

@@ -75,6 +75,8 @@ func actName(a access.Act) string {
 		return view.M("Read technical details")
 	case access.ActKeys:
 		return view.M("Changed a key")
+	case access.ActWebhooks:
+		return view.M("Changed or used a webhook endpoint")
 	case access.ActStaff:
 		return view.M("Changed an account")
 	case access.ActPause:

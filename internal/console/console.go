@@ -19,6 +19,7 @@ import (
 	"github.com/connectlink/connectlink/internal/oidc"
 	"github.com/connectlink/connectlink/internal/pause"
 	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/publish"
 	"github.com/connectlink/connectlink/internal/required"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/suppress"
@@ -41,13 +42,16 @@ type Issuer interface {
 
 // Params are what the console needs.
 type Params struct {
-	Staff    *grant.Staff
-	Keys     *grant.Service
-	Pause    *pause.Service
-	DB       postgres.DB
-	Box      *seal.Box
-	Pages    *view.Pages
-	Projects []config.Project
+	Staff *grant.Staff
+	Keys  *grant.Service
+	Pause *pause.Service
+	// Endpoints are the product's webhook endpoints, Events what they receive.
+	Endpoints *publish.Endpoints
+	Events    *publish.Log
+	DB        postgres.DB
+	Box       *seal.Box
+	Pages     *view.Pages
+	Projects  []config.Project
 	// System returns facts about the process; nil returns none.
 	System func(ctx context.Context) (Facts, error)
 	// AccountOf reports whether a provider account serves a project and mode; nil
@@ -92,7 +96,7 @@ type console struct {
 // Register adds the console's routes. A missing collaborator is an error.
 func Register(e *echo.Echo, p Params) error {
 	err := required.Check("console.Params", map[string]any{
-		"Staff": p.Staff, "Keys": p.Keys, "Pause": p.Pause, "DB": p.DB, "Box": p.Box, "Pages": p.Pages, "Invites": p.Invites,
+		"Staff": p.Staff, "Keys": p.Keys, "Pause": p.Pause, "Endpoints": p.Endpoints, "Events": p.Events, "DB": p.DB, "Box": p.Box, "Pages": p.Pages, "Invites": p.Invites,
 		"Blocks": p.Blocks, "Unmask": p.Unmask, "Erasing": p.Erasing, "Composer": p.Composer, "Watch": p.Watch, "Streams": p.Streams,
 		"Tries": p.Tries,
 	})

@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"context"
+	"net"
 	"sync"
 	"time"
 
@@ -52,6 +53,11 @@ func (s *site) desk(box *seal.Box, p *console.Params) {
 		return config.Project{}, false
 	}
 	noSenders := func(invite.Place) []string { return nil }
+	p.Events = publish.NewLog(s.db, box)
+	p.Endpoints = must[*publish.Endpoints](s.t)(publish.NewEndpoints(publish.EndpointParams{
+		DB: s.db, Box: box, Project: project, AllowPrivate: true, Now: time.Now, Lookup: net.DefaultResolver.LookupNetIP,
+		Courier: publish.NewCourier(publish.Params{DB: s.db, Box: box, Project: project, AllowPrivate: true, Now: time.Now}),
+	}))
 	p.Invites = must[*issue.Service](s.t)(issue.New(issue.Params{
 		Senders: noSenders, OneWay: func(invite.Place) bool { return false },
 		DB: s.db, Box: box, Project: project, PublicURL: publicURL, Publish: tell, Announce: publish.NewOutbox(box).Created, Wake: func(invite.Lane) {}, Uses: func(quota.Message) []ledger.Use { return nil }, Log: p.Log,

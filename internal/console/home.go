@@ -14,6 +14,7 @@ import (
 type homePage struct {
 	*view.Base
 	Cards  []card
+	Hooks  []endpointRow // that miss events
 	Health []health
 	Recent []recent
 }
@@ -67,6 +68,9 @@ func (s *console) home(p *page) error {
 			c.Count = p.t("%d or more", c.N)
 		}
 		d.Cards = append(d.Cards, c)
+	}
+	if d.Hooks, err = s.webhookNotices(p); err != nil {
+		return err
 	}
 	if d.Health, err = s.accounts(p); err != nil {
 		return err

@@ -29,6 +29,7 @@ type systemPage struct {
 	Facts    Facts
 	Channels []channelRow
 	Accounts []health
+	Hooks    []endpointRow // that miss events
 	Jobs     []jobsRow
 	Runbook  []string
 	Whys     []view.Choice
@@ -91,6 +92,9 @@ func (s *console) system(p *page) error {
 		d.Channels = append(d.Channels, r)
 	}
 	if d.Accounts, err = s.accounts(p); err != nil {
+		return err
+	}
+	if d.Hooks, err = s.webhookNotices(p); err != nil {
 		return err
 	}
 	if d.Jobs, err = s.jobs(p); err != nil {

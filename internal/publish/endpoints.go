@@ -21,6 +21,7 @@ import (
 	"github.com/connectlink/connectlink/internal/required"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/secret"
+	"github.com/connectlink/connectlink/internal/store/account"
 	"github.com/connectlink/connectlink/internal/store/endpoint"
 )
 
@@ -158,7 +159,13 @@ func (s *Endpoints) Create(ctx context.Context, p access.Principal, c EndpointCh
 	if r.Content, err = s.seal(r.ID, content); err != nil {
 		return Endpoint{}, err
 	}
-	r, stored, err := endpoint.Insert(ctx, s.p.DB, r, MaxEndpoints)
+	var stored bool
+	err = postgres.InTx(ctx, s.p.DB, func(tx pgx.Tx) error {
+		if r, stored, err = endpoint.Insert(ctx, tx, r, MaxEndpoints); err != nil || !stored {
+			return err
+		}
+		return audit(ctx, tx, p, r.ID, "created")
+	})
 	if err != nil {
 		return Endpoint{}, err
 	}
@@ -176,7 +183,7 @@ func (s *Endpoints) Update(ctx context.Context, p access.Principal, id invite.En
 	if err := s.check(ctx, p, c); err != nil { // names are resolved while no transaction is open
 		return Endpoint{}, err
 	}
-	return s.change(ctx, p, id, func(r *endpoint.Row, content *endpointContent) error {
+	return s.change(ctx, p, id, c.did(), func(r *endpoint.Row, content *endpointContent) error {
 		applyChecked(c, r, content)
 		return nil
 	})
@@ -187,7 +194,7 @@ func (s *Endpoints) Update(ctx context.Context, p access.Principal, id invite.En
 // managed_by_configuration.
 func (s *Endpoints) RotateSecret(ctx context.Context, p access.Principal, id invite.EndpointID, expireOld time.Duration) (Endpoint, error) {
 	fresh := access.NewWebhookSecret()
-	e, err := s.change(ctx, p, id, func(r *endpoint.Row, content *endpointContent) error {
+	e, err := s.change(ctx, p, id, "rotated the secret", func(r *endpoint.Row, content *endpointContent) error {
 		content.OldSecret, content.Secret, r.OldSecretUntil = "", fresh.Reveal(), nil
 		if expireOld > 0 {
 			old, err := s.open(*r)
@@ -213,14 +220,19 @@ func (s *Endpoints) Delete(ctx context.Context, p access.Principal, id invite.En
 	if r.ManagedBy == endpoint.ByConfiguration {
 		return managed()
 	}
-	found, err := endpoint.Delete(ctx, s.p.DB, p.Place, id)
-	if err == nil && !found {
-		return noEndpoint()
-	}
-	return err
+	return postgres.InTx(ctx, s.p.DB, func(tx pgx.Tx) error {
+		found, err := endpoint.Delete(ctx, tx, p.Place, id)
+		if err == nil && !found {
+			return noEndpoint()
+		}
+		if err != nil {
+			return err
+		}
+		return audit(ctx, tx, p, id, "deleted")
+	})
 }
 
-func (s *Endpoints) change(ctx context.Context, p access.Principal, id invite.EndpointID, change func(*endpoint.Row, *endpointContent) error) (e Endpoint, err error) {
+func (s *Endpoints) change(ctx context.Context, p access.Principal, id invite.EndpointID, did string, change func(*endpoint.Row, *endpointContent) error) (e Endpoint, err error) {
 	err = postgres.InTx(ctx, s.p.DB, func(tx pgx.Tx) error {
 		r, err := endpoint.Lock(ctx, tx, p.Place, id)
 		if errors.Is(err, endpoint.ErrNotFound) || err == nil && !s.exists(r) {
@@ -245,10 +257,39 @@ func (s *Endpoints) change(ctx context.Context, p access.Principal, id invite.En
 		if r, err = endpoint.Set(ctx, tx, r); err != nil {
 			return err
 		}
-		e, err = s.show(r)
-		return err
+		if e, err = s.show(r); err != nil {
+			return err
+		}
+		return audit(ctx, tx, p, id, did)
 	})
 	return e, err
+}
+
+// did names a change for the audit log.
+func (c EndpointChange) did() string {
+	switch {
+	case c.Disabled != nil && *c.Disabled:
+		return "disabled"
+	case c.Disabled != nil:
+		return "enabled"
+	}
+	return "changed"
+}
+
+// audit adds what staff do to the audit log, in the transaction that does it.
+func audit(ctx context.Context, tx pgx.Tx, p access.Principal, id invite.EndpointID, did string) error {
+	if p.Kind != access.KindStaff {
+		return nil
+	}
+	return account.InsertAudit(ctx, tx, account.Entry{By: p, Act: access.ActWebhooks, Target: id.String(), Data: map[string]string{"did": did}})
+}
+
+// auditFirst is audit of an act that is no transaction: it is logged before it is done.
+func (s *Endpoints) auditFirst(ctx context.Context, p access.Principal, id invite.EndpointID, did string) error {
+	if p.Kind != access.KindStaff {
+		return nil
+	}
+	return postgres.InTx(ctx, s.p.DB, func(tx pgx.Tx) error { return audit(ctx, tx, p, id, did) })
 }
 
 func (s *Endpoints) apply(ctx context.Context, p access.Principal, c EndpointChange, r *endpoint.Row, content *endpointContent) error {

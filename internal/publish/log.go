@@ -106,7 +106,30 @@ type Page struct {
 	More bool
 }
 
-// List reads a page of events, oldest first.
+// Event is an event as staff see it: the parts of its bytes that a list shows, and those
+// that are masked.
+type Event struct {
+	envelope
+
+	InviteID *invite.ID `json:"invite_id"`
+	Data     EventData  `json:"data"`
+}
+
+// EventData is what an event is about.
+type EventData struct {
+	Invite   *resource.Invite  `json:"invite,omitempty"`
+	Endpoint *disabledEndpoint `json:"webhook_endpoint,omitempty"`
+}
+
+// ParseEvent reads the bytes of an event.
+func ParseEvent(raw json.RawMessage) (e Event, err error) {
+	if err = json.Unmarshal(raw, &e); err != nil {
+		return e, fmt.Errorf("read an event: %w", err)
+	}
+	return e, nil
+}
+
+// List reads a page of events, oldest first unless the feed asks for the newest.
 func (l *Log) List(ctx context.Context, f find.Feed) (Page, error) {
 	rows, more, err := find.ListPublicEvents(ctx, l.db, f)
 	if err != nil {

@@ -214,6 +214,13 @@ func TestTheLogIsFilteredAndPaged(t *testing.T) {
 			t.Fatalf("position %v is written %s and read %v, %v", next, next, parsed, err)
 		}
 	}
+	var newest []string
+	for next, more := (find.Position{}), true; more; {
+		page := k.list(find.Feed{Limit: 3, After: next, Newest: true})
+		newest, next, more = append(newest, types(t, page)...), page.Next, page.More
+	}
+	slices.Reverse(newest)
+	want(t, "newest first", newest, got...)
 	want(t, "page by page", got, "invite.connect_failed", "invite.connect_failed", "invite.connected", "invite.expired")
 
 	// Two days ago, events had ids of that time. Their bytes are bound to their ids.

@@ -8,8 +8,11 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/resource"
 	"github.com/connectlink/connectlink/internal/store/endpoint"
 	"github.com/connectlink/connectlink/internal/store/find"
@@ -76,6 +79,9 @@ func (s *Endpoints) Test(ctx context.Context, p access.Principal, id invite.Endp
 	if err != nil {
 		return Attempt{}, err
 	}
+	if err := s.auditFirst(ctx, p, r.ID, "sent a test"); err != nil {
+		return Attempt{}, err
+	}
 	now := s.p.Now()
 	event := invite.New[invite.EventID]()
 	raw, err := encodeSample(event, t, p.Place, r.ID, content, now)
@@ -93,6 +99,9 @@ func (s *Endpoints) Test(ctx context.Context, p access.Principal, id invite.Endp
 func (s *Endpoints) Recover(ctx context.Context, p access.Principal, id invite.EndpointID, since time.Time) (int, error) {
 	e, err := s.Get(ctx, p, id)
 	if err != nil {
+		return 0, err
+	}
+	if err := s.auditFirst(ctx, p, id, "recovered events"); err != nil {
 		return 0, err
 	}
 	types := e.Types
@@ -145,7 +154,17 @@ func (s *Endpoints) Redeliver(ctx context.Context, p access.Principal, event inv
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	_, err = endpoint.Requeue(ctx, s.p.DB, ids, []invite.EventID{event}, false)
+	err = postgres.InTx(ctx, s.p.DB, func(tx pgx.Tx) error {
+		if _, err := endpoint.Requeue(ctx, tx, ids, []invite.EventID{event}, false); err != nil {
+			return err
+		}
+		for _, id := range ids {
+			if err := audit(ctx, tx, p, id, "sent an event again"); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 	return ids, err
 }
 

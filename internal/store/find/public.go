@@ -1,11 +1,13 @@
 package find
 
 import (
+	"bytes"
 	"context"
 	"encoding/base32"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -79,7 +81,14 @@ type Feed struct {
 	CreatedAfter  time.Time
 	CreatedBefore time.Time
 	After         Position
-	Limit         int
+	// Newest lists the newest first, and After is where an older page begins.
+	Newest bool
+	Limit  int
+}
+
+// lastPosition is behind every event.
+func lastPosition() Position {
+	return Position{Xact: math.MaxInt64, ID: invite.EventFromUUID([16]byte(bytes.Repeat([]byte{0xff}, 16)))}
 }
 
 const publicColumns = `e.id, e.project_id, e.livemode, e.xact, e.type, e.invite_id, e.sequence, e.body, e.created_at`
@@ -102,8 +111,14 @@ func ListPublicEvents(ctx context.Context, db postgres.DB, f Feed) (page []Publi
 			return nil, false, err
 		}
 	}
+	order, beyond := "", ">"
+	if f.Newest {
+		if order, beyond = " DESC", "<"; f.After.IsZero() {
+			f.After = lastPosition()
+		}
+	}
 	args := arguments{f.Project, f.Live, f.Types, f.After.Xact, f.After.ID.UUID(), f.Limit + 1}
-	narrowed := `(e.xact, e.id) > ($4, $5::uuid) AND ` + settled
+	narrowed := `(e.xact, e.id) ` + beyond + ` ($4, $5::uuid) AND ` + settled
 	if !f.CreatedAfter.IsZero() {
 		// Where to begin is read from the primary key, which is ordered by time.
 		narrowed += ` AND e.created_at >= ` + args.add(f.CreatedAfter) + ` AND e.xact >= coalesce((
@@ -113,8 +128,8 @@ func ListPublicEvents(ctx context.Context, db postgres.DB, f Feed) (page []Publi
 		narrowed += ` AND e.created_at < ` + args.add(f.CreatedBefore) + ` AND e.xact <= coalesce((
 			SELECT xact FROM public_events WHERE id > ` + args.add(invite.From[invite.EventID](f.CreatedBefore.Add(createdSlack)).UUID()) + ` ORDER BY id LIMIT 1), pg_snapshot_xmax(pg_current_snapshot()))`
 	}
-	rows, _ := db.Query(ctx, `SELECT `+publicColumns+` FROM (`+f.source(&args, narrowed)+`) c
-		JOIN public_events e ON e.id = c.id ORDER BY e.xact, e.id`, args...)
+	rows, _ := db.Query(ctx, `SELECT `+publicColumns+` FROM (`+f.source(&args, narrowed, order)+`) c
+		JOIN public_events e ON e.id = c.id ORDER BY e.xact`+order+`, e.id`+order, args...)
 	page, err = pgx.CollectRows(rows, pgx.RowToStructByName[PublicEvent])
 	if err != nil {
 		return nil, false, fmt.Errorf("list public events: %w", postgres.Translate(err))
@@ -127,8 +142,8 @@ func ListPublicEvents(ctx context.Context, db postgres.DB, f Feed) (page []Publi
 
 // source is the SQL that reads the ids of a page along the index that the filter
 // needs: that of an invite, or that of each type.
-func (f Feed) source(args *arguments, narrowed string) string {
-	const order = ` ORDER BY e.xact, e.id LIMIT $6`
+func (f Feed) source(args *arguments, narrowed, direction string) string {
+	order := ` ORDER BY e.xact` + direction + `, e.id` + direction + ` LIMIT $6`
 	own := `e.project_id = $1 AND e.livemode = $2 AND e.type = ANY($3) AND ` + narrowed
 	switch {
 	case f.User.isSet():
