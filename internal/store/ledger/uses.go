@@ -95,7 +95,8 @@ func (e *LimitError) Exhausted() *LimitError {
 // exceeds its maximum, fails the statement. All rows are written by one INSERT in
 // the order of the primary key, so two statements cannot deadlock. What a subject
 // used is read from the written row, whose lock is held until the commit, so
-// concurrent statements cannot exceed a maximum together.
+// concurrent statements cannot exceed a maximum together. A maximum that comes near
+// or is reached leaves a notice.
 //
 // The statement's own SELECT must read the CTE over.
 const countUses = `
@@ -114,6 +115,16 @@ uses AS MATERIALIZED (
 			ARRAY(SELECT t FROM unnest(u.times) t WHERE t > now() - interval '1 day') || excluded.times END,
 		used_at = now()
 	RETURNING scope, subject, messages, cost, times, CASE WHEN extra_until > now() THEN extra ELSE 0 END AS extra
+), near AS (
+	-- A notice for each maximum that this statement brings to 80 %, or beyond which the
+	-- next message would be.
+	INSERT INTO limit_notices (day, scope, subject, measure, level, used, most)
+	SELECT uses.day, scope, subject, m.measure, l.level, m.used, m.most
+	FROM counted c JOIN uses USING (scope, subject)
+	CROSS JOIN LATERAL (VALUES ('day', c.messages, uses.n, per_day), ('cost', c.cost, uses.cost, max_cost)) AS m(measure, used, more, most)
+	CROSS JOIN LATERAL (VALUES ('near', m.most * 0.8), ('reached', m.most - m.more / uses.n + 1)) AS l(level, from_use)
+	WHERE c.times IS NULL AND m.more > 0 AND m.used >= l.from_use AND m.used - m.more < l.from_use
+	ON CONFLICT DO NOTHING
 ), over AS (
 	SELECT refuse_use(o.ord, o.used::bigint, o.free_at, o.measure) AS refused
 	FROM (
