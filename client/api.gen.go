@@ -1198,6 +1198,7 @@ func (e PublicEventListObject) Valid() bool {
 
 // Defines values for PublicEventType.
 const (
+	PublicEventTypeAlertRaised             PublicEventType = "alert.raised"
 	PublicEventTypeInviteComplained        PublicEventType = "invite.complained"
 	PublicEventTypeInviteConnectFailed     PublicEventType = "invite.connect_failed"
 	PublicEventTypeInviteConnected         PublicEventType = "invite.connected"
@@ -1223,6 +1224,8 @@ const (
 // Valid indicates whether the value is a known member of the PublicEventType enum.
 func (e PublicEventType) Valid() bool {
 	switch e {
+	case PublicEventTypeAlertRaised:
+		return true
 	case PublicEventTypeInviteComplained:
 		return true
 	case PublicEventTypeInviteConnectFailed:
@@ -2793,6 +2796,28 @@ type PublicEvent struct {
 	// CreatedAt When the event happened.
 	CreatedAt time.Time `json:"created_at"`
 	Data      struct {
+		// Alert Of alert.raised.
+		Alert *struct {
+			// Kind `limit_near`, at 80 %, or `limit_reached`. New kinds may be added.
+			Kind string `json:"kind"`
+
+			// Limit Its name, as in `GET /v1/limits`.
+			Limit string `json:"limit"`
+			Max   string `json:"max"`
+
+			// ResetsAt When the count begins again.
+			ResetsAt *time.Time `json:"resets_at"`
+
+			// Scope The kind of subject that is counted.
+			Scope string `json:"scope"`
+
+			// Subject The key, the country, or the first digits of the numbers. Null: the project.
+			Subject *string `json:"subject"`
+
+			// Used When the alert was raised: messages, or an amount of money.
+			Used string `json:"used"`
+		} `json:"alert,omitempty"`
+
 		// Invite The invite as it was when the event happened. Links are null.
 		Invite *Invite `json:"invite,omitempty"`
 
@@ -2819,6 +2844,7 @@ type PublicEvent struct {
 	// person went on to Pipedream. `resent`: by you or your staff; `renewed`: by the recipient. `replaced`: a newer
 	// invite for the same user and app took its place. `opted_out` and `opted_in`: the recipient texted STOP or START.
 	// `webhook_endpoint.disabled`: an endpoint failed for 5 days or answered 410; the event is about no invite.
+	// `alert.raised`: a sending limit is near or reached; the event is about no invite.
 	// New types may be added.
 	Type PublicEventType `json:"type"`
 }
@@ -2846,6 +2872,7 @@ type PublicEventListObject string
 // person went on to Pipedream. `resent`: by you or your staff; `renewed`: by the recipient. `replaced`: a newer
 // invite for the same user and app took its place. `opted_out` and `opted_in`: the recipient texted STOP or START.
 // `webhook_endpoint.disabled`: an endpoint failed for 5 days or answered 410; the event is about no invite.
+// `alert.raised`: a sending limit is near or reached; the event is about no invite.
 // New types may be added.
 type PublicEventType string
 
@@ -3219,6 +3246,7 @@ type TestWebhookEndpoint struct {
 	// person went on to Pipedream. `resent`: by you or your staff; `renewed`: by the recipient. `replaced`: a newer
 	// invite for the same user and app took its place. `opted_out` and `opted_in`: the recipient texted STOP or START.
 	// `webhook_endpoint.disabled`: an endpoint failed for 5 days or answered 410; the event is about no invite.
+	// `alert.raised`: a sending limit is near or reached; the event is about no invite.
 	// New types may be added.
 	Type PublicEventType `json:"type"`
 }
@@ -3614,6 +3642,18 @@ type ListWebhookAttemptsParams struct {
 	Event *string `form:"event,omitempty" json:"event,omitempty"`
 }
 
+// OnAlertRaisedParams defines parameters for OnAlertRaised.
+type OnAlertRaisedParams struct {
+	// WebhookID The id of the event; the same in every attempt.
+	WebhookID string `json:"webhook-id"`
+
+	// WebhookTimestamp When the attempt was made, in seconds since 1970.
+	WebhookTimestamp string `json:"webhook-timestamp"`
+
+	// WebhookSignature Signatures as defined by Standard Webhooks, separated by spaces. Verify them with a library.
+	WebhookSignature string `json:"webhook-signature"`
+}
+
 // OnInviteComplainedParams defines parameters for OnInviteComplained.
 type OnInviteComplainedParams struct {
 	// WebhookID The id of the event; the same in every attempt.
@@ -3913,6 +3953,9 @@ type RotateWebhookSecretJSONRequestBody = RotateWebhookSecret
 
 // TestWebhookEndpointJSONRequestBody defines body for TestWebhookEndpoint for application/json ContentType.
 type TestWebhookEndpointJSONRequestBody = TestWebhookEndpoint
+
+// OnAlertRaisedJSONRequestBody defines body for OnAlertRaised for application/json ContentType.
+type OnAlertRaisedJSONRequestBody = PublicEvent
 
 // OnInviteComplainedJSONRequestBody defines body for OnInviteComplained for application/json ContentType.
 type OnInviteComplainedJSONRequestBody = PublicEvent

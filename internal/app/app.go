@@ -288,12 +288,12 @@ func (a *App) openUseCases() (err error) {
 	}
 	if a.Issue, err = issue.New(issue.Params{
 		DB: a.api, Box: a.box, Minters: a.minter, Project: a.cfg.Project, PublicURL: a.public, Senders: a.textSenders, OneWay: a.isOneWay, Wake: a.wake, Reserve: a.reserver(), Uses: counter.Uses,
-		Composer: a.composer, Rehearse: a.rehearse, Publish: a.follow, Announce: a.announce, Log: a.log, Now: a.opt.Now,
+		Composer: a.composer, Rehearse: a.rehearse, Publish: a.follow, Announce: a.announce, Metrics: a.registry, Log: a.log, Now: a.opt.Now,
 	}); err != nil {
 		return err
 	}
 	if a.runsWorkers() {
-		a.openWorker()
+		return a.openWorker()
 	}
 	return nil
 }

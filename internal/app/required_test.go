@@ -12,10 +12,12 @@ import (
 	"github.com/connectlink/connectlink/internal/httpapi"
 	"github.com/connectlink/connectlink/internal/issue"
 	"github.com/connectlink/connectlink/internal/linkpage"
+	"github.com/connectlink/connectlink/internal/quota"
 	"github.com/connectlink/connectlink/internal/suppress"
 	"github.com/connectlink/connectlink/internal/track"
 	"github.com/connectlink/connectlink/internal/unmask"
 	"github.com/connectlink/connectlink/internal/visit"
+	"github.com/connectlink/connectlink/internal/warn"
 )
 
 // Without these a suppressed person would be written to, an opt-out dropped, an
@@ -29,10 +31,12 @@ func TestConstructorsNameMissingCollaborators(t *testing.T) {
 		want []string
 	}{
 		"dispatch": {discard(dispatch.New(dispatch.Params{})), []string{"BlockKeys", "Publish", "CallbackURL"}},
-		"visit":    {discard(visit.New(visit.Params{})), []string{"Suppressions", "Publish", "Confirmer"}},
+		"visit":    {discard(visit.New(visit.Params{})), []string{"Suppressions", "Publish", "Confirmer", "Uses"}},
 		"track":    {discard(track.New(track.Params{})), []string{"Senders", "Callbacks", "SawReport", "Publish", "Later"}},
 		"erase":    {discard(erase.New(erase.Params{})), []string{"Senders", "Redactor", "Publish", "Later", "Keep"}},
-		"issue":    {discard(issue.New(issue.Params{})), []string{"Senders", "OneWay", "Publish", "Announce", "Wake"}},
+		"issue":    {discard(issue.New(issue.Params{})), []string{"Senders", "OneWay", "Publish", "Announce", "Wake", "Uses"}},
+		"quota":    {discard(quota.New(quota.Params{})), []string{"Box", "Project", "Senders"}},
+		"warn":     {discard(warn.New(warn.Params{})), []string{"DB", "Alerts", "Log"}},
 		"suppress": {discard(suppress.New(suppress.Params{})), []string{"Senders", "SenderOf", "Scripted", "Unlister"}},
 		"unmask":   {discard(unmask.New(unmask.Params{})), []string{"Senders", "Publish"}},
 		"linkpage": {linkpage.Register(echo.New(), linkpage.Params{}), []string{"Guesses", "OneWay"}},

@@ -19,6 +19,7 @@ import (
 	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/store/ledger"
 	"github.com/connectlink/connectlink/internal/track"
+	"github.com/connectlink/connectlink/internal/warn"
 	"github.com/connectlink/connectlink/internal/worker"
 )
 
@@ -86,11 +87,16 @@ func (a *App) openDispatch() (err error) {
 	return err
 }
 
-func (a *App) openWorker() {
+func (a *App) openWorker() error {
+	limits, err := warn.New(warn.Params{DB: a.work, Alerts: a.outbox, Metrics: a.registry, Log: a.log})
+	if err != nil {
+		return err
+	}
 	a.worker = worker.New(worker.Params{
 		StartWithin: a.cfg.DatabaseWait,
-		DB:          a.work, Track: a.track, Courier: a.courier, Issue: a.Issue, Erase: a.Erase, Pooled: a.cfg.BehindPooler(), Metrics: a.registry, Log: a.log,
+		DB:          a.work, Track: a.track, Courier: a.courier, Issue: a.Issue, Erase: a.Erase, Warn: limits, Pooled: a.cfg.BehindPooler(), Metrics: a.registry, Log: a.log,
 	})
+	return nil
 }
 
 func (a *App) minter(place invite.Place, environment string) (*mint.Minter, bool) {

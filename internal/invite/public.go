@@ -17,6 +17,10 @@ const EndpointDisabled PublicType = "webhook_endpoint.disabled"
 // statement that stores the invite stores it too.
 const InviteCreated PublicType = "invite.created"
 
+// AlertRaised is the event of a condition of the project that staff should look at, such
+// as a sending limit that is nearly reached. It is about no invite.
+const AlertRaised PublicType = "alert.raised"
+
 // publishPrefix begins the effects that are public events; the type follows.
 const publishPrefix = "publish "
 
@@ -38,7 +42,7 @@ func PublicTypes() []PublicType {
 		name, _ := e.Public()
 		out = append(out, name)
 	}
-	return append(out, EndpointDisabled)
+	return append(out, EndpointDisabled, AlertRaised)
 }
 
 // IsPublic reports whether a name is that of a public event.

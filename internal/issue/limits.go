@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/quota"
@@ -36,7 +38,8 @@ const (
 // beyond it costs neither tokens nor statements. The database alone decides what
 // is allowed; this only spares it questions whose answer is known.
 type refusals struct {
-	now func() time.Time
+	now   func() time.Time
+	total *prometheus.CounterVec
 
 	mu    sync.Mutex
 	until map[refusalKey]remembered
@@ -52,8 +55,20 @@ type remembered struct {
 	since time.Time
 }
 
-func newRefusals(now func() time.Time) *refusals {
-	return &refusals{now: now, until: make(map[refusalKey]remembered)}
+func newRefusals(now func() time.Time, metrics prometheus.Registerer) *refusals {
+	total := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: "connectlink", Subsystem: "limit", Name: "refusals_total", Help: "Requests that a sending limit refused, by limit.",
+	}, []string{"limit"})
+	if metrics != nil {
+		metrics.MustRegister(total)
+	}
+	return &refusals{now: now, total: total, until: make(map[refusalKey]remembered)}
+}
+
+// refuse counts a refusal and returns its public error.
+func (r *refusals) refuse(over *ledger.LimitError, cause error) error {
+	r.total.WithLabelValues(quota.Name(over.Use.Scope, over.Measure)).Inc()
+	return quota.Translate(cause)
 }
 
 func keyOf(u ledger.Use) refusalKey { return refusalKey{u.Scope, string(u.Subject)} }
@@ -81,7 +96,7 @@ func (r *refusals) note(err error) error {
 			r.until[keyOf(over.Use)] = remembered{over, now}
 		}
 	}
-	return quota.Translate(err)
+	return r.refuse(over, err)
 }
 
 // find returns the public error of a remembered refusal that concerns one of the
@@ -105,7 +120,7 @@ func (r *refusals) find(uses []ledger.Use) error {
 		}
 		left := *was.over
 		left.FreeIn -= passed.Truncate(time.Second)
-		return quota.Translate(&left)
+		return r.refuse(&left, &left)
 	}
 	return nil
 }

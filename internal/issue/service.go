@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/singleflight"
 
 	"github.com/connectlink/connectlink/config"
@@ -51,6 +52,7 @@ type Params struct {
 	Announce func(show func(at time.Time) find.Invite) (ledger.NewPublic, error)
 	// Publish hands events out on, in the transaction that made them true.
 	Publish func(ctx context.Context, tx pgx.Tx, applied ...ledger.Applied) error
+	Metrics prometheus.Registerer // may be nil
 	Log     *slog.Logger
 	Now     func() time.Time // for what callers name by the clock; default time.Now
 }
@@ -76,7 +78,7 @@ func New(p Params) (*Service, error) {
 	if p.Now == nil {
 		p.Now = time.Now
 	}
-	return &Service{p: p, commits: newCommitter(p.DB, p.Reserve), refused: newRefusals(p.Now)}, nil
+	return &Service{p: p, commits: newCommitter(p.DB, p.Reserve), refused: newRefusals(p.Now, p.Metrics)}, nil
 }
 
 // Answer is what a create or a resend is answered with.

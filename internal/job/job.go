@@ -84,6 +84,12 @@ type AdoptEvents struct{}
 // Kind implements river.JobArgs.
 func (AdoptEvents) Kind() string { return "adopt_events" }
 
+// Warn tells of sending limits that come near or are reached.
+type Warn struct{}
+
+// Kind implements river.JobArgs.
+func (Warn) Kind() string { return "warn" }
+
 // Retire deletes invites that ended long enough ago.
 type Retire struct{}
 

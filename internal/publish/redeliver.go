@@ -192,6 +192,9 @@ func encodeSample(id invite.EventID, t invite.PublicType, place invite.Place, of
 	if t == invite.EndpointDisabled {
 		return encodeDisabled(id, place, newDisabledEndpoint(of, content, endpoint.Failing), now)
 	}
+	if t == invite.AlertRaised {
+		return encodeAlert(id, place, sampleAlert(now), now)
+	}
 	user := "sample-user"
 	shown := resource.Invite{
 		ID: invite.New[invite.ID](), Object: "invite", Livemode: place.Live, PipedreamEnvironment: "development", Status: invite.Active,

@@ -17,6 +17,7 @@ func crossings() []crossing {
 	return []crossing{
 		{"internal/visit", "Confirmer", "internal/track", "Tracker"},
 		{"internal/visit", "Suppressions", "internal/suppress", "Service"},
+		{"internal/warn", "Alerts", "internal/publish", "Outbox"},
 	}
 }
 

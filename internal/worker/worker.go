@@ -29,6 +29,7 @@ import (
 	"github.com/connectlink/connectlink/internal/job"
 	"github.com/connectlink/connectlink/internal/publish"
 	"github.com/connectlink/connectlink/internal/track"
+	"github.com/connectlink/connectlink/internal/warn"
 	"github.com/connectlink/connectlink/migrations"
 )
 
@@ -43,6 +44,7 @@ const (
 	redactEvery   = time.Minute
 	hashEvery     = 10 * time.Minute
 	adoptEvery    = time.Minute
+	warnEvery     = 15 * time.Second
 	retireEvery   = 10 * time.Minute
 	tidyEvery     = time.Hour
 	runTimeout    = 30 * time.Second
@@ -59,7 +61,7 @@ const (
 const (
 	otherWorkers    = 4  // erasures, and what an earlier version enqueued
 	confirmWorkers  = 16 // each waits for Pipedream
-	periodicWorkers = 10 // one for each kind, three of which take minutes
+	periodicWorkers = 11 // one for each kind, three of which take minutes
 	eventsWorkers   = 8  // webhooks that an earlier version enqueued
 )
 
@@ -76,6 +78,7 @@ type Params struct {
 	Courier *publish.Courier
 	Issue   *issue.Service
 	Erase   *erase.Service
+	Warn    *warn.Service
 	// Pooled is for a DB behind a transaction pooler: there LISTEN hears nothing,
 	// so new jobs are found by polling.
 	Pooled  bool
@@ -186,6 +189,7 @@ func periodic() []*river.PeriodicJob {
 		every(hashEvery, func() river.JobArgs { return job.HashUsers{} }),
 		every(redactEvery, func() river.JobArgs { return job.Redact{} }),
 		every(adoptEvery, func() river.JobArgs { return job.AdoptEvents{} }),
+		every(warnEvery, func() river.JobArgs { return job.Warn{} }),
 		every(retireEvery, func() river.JobArgs { return job.Retire{} }),
 		every(tidyEvery, func() river.JobArgs { return job.Tidy{} }),
 	}
@@ -240,7 +244,7 @@ func bind(p Params, watch *backlog) *river.Workers {
 	})
 	bindArgs(b, func(ctx context.Context, j job.EraseAgain) error { return p.Erase.Again(ctx, j.Invites) })
 	bindArgs(b, func(ctx context.Context, _ job.Tidy) error {
-		return errors.Join(p.Track.ReleaseOld(ctx), p.Courier.DeleteOld(ctx))
+		return errors.Join(p.Track.ReleaseOld(ctx), p.Courier.DeleteOld(ctx), p.Warn.DeleteOld(ctx))
 	})
 	bindArgs(b, func(ctx context.Context, _ job.Receipts) error {
 		_, joined := p.Track.Join(ctx)
@@ -252,6 +256,7 @@ func bind(p Params, watch *backlog) *river.Workers {
 	bindRun[job.Expire](b, runTimeout, p.Track.Expire)
 	bindRun[job.FallBack](b, runTimeout, p.Issue.FallBack)
 	bindRun[job.Remind](b, runTimeout, p.Issue.Remind)
+	bindRun[job.Warn](b, runTimeout, p.Warn.Tell)
 	bindRun[job.HashUsers](b, longRun, p.Issue.HashUsers)
 	bindRun[job.Redact](b, longRun, p.Erase.Redact)
 	bindRun[job.Retire](b, longRun, p.Erase.Retire)

@@ -1449,6 +1449,26 @@ export interface webhooks {
         patch?: never;
         trace?: never;
     };
+    "alert.raised": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A sending limit is near or reached
+         * @description 80 % of a limit per day are used (`limit_near`), or the next message is refused (`limit_reached`); once per day for each. The event is about no invite.
+         */
+        post: operations["onAlertRaised"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export interface components {
     schemas: {
@@ -2243,10 +2263,11 @@ export interface components {
          *     person went on to Pipedream. `resent`: by you or your staff; `renewed`: by the recipient. `replaced`: a newer
          *     invite for the same user and app took its place. `opted_out` and `opted_in`: the recipient texted STOP or START.
          *     `webhook_endpoint.disabled`: an endpoint failed for 5 days or answered 410; the event is about no invite.
+         *     `alert.raised`: a sending limit is near or reached; the event is about no invite.
          *     New types may be added.
          * @enum {string}
          */
-        PublicEventType: "invite.created" | "invite.sent" | "invite.delivered" | "invite.deferred" | "invite.delivery_failed" | "invite.complained" | "invite.no_receipt" | "invite.opened" | "invite.continued" | "invite.connect_failed" | "invite.connected" | "invite.expired" | "invite.revoked" | "invite.resent" | "invite.renewed" | "invite.reported" | "invite.replaced" | "recipient.opted_out" | "recipient.opted_in" | "webhook_endpoint.disabled";
+        PublicEventType: "invite.created" | "invite.sent" | "invite.delivered" | "invite.deferred" | "invite.delivery_failed" | "invite.complained" | "invite.no_receipt" | "invite.opened" | "invite.continued" | "invite.connect_failed" | "invite.connected" | "invite.expired" | "invite.revoked" | "invite.resent" | "invite.renewed" | "invite.reported" | "invite.replaced" | "recipient.opted_out" | "recipient.opted_in" | "webhook_endpoint.disabled" | "alert.raised";
         /** @description An event, with the bytes that webhooks carry. After the person was erased it shows what the erasure left. */
         PublicEvent: {
             id: components["schemas"]["EventID"];
@@ -2274,6 +2295,25 @@ export interface components {
                     host: string;
                     /** @enum {string} */
                     disabled_reason: "gone" | "failing";
+                };
+                /** @description Of alert.raised. */
+                alert?: {
+                    /** @description `limit_near`, at 80 %, or `limit_reached`. New kinds may be added. */
+                    kind: string;
+                    /** @description Its name, as in `GET /v1/limits`. */
+                    limit: string;
+                    /** @description The kind of subject that is counted. */
+                    scope: string;
+                    /** @description The key, the country, or the first digits of the numbers. Null: the project. */
+                    subject: string | null;
+                    /** @description When the alert was raised: messages, or an amount of money. */
+                    used: string;
+                    max: string;
+                    /**
+                     * Format: date-time
+                     * @description When the count begins again.
+                     */
+                    resets_at: string | null;
                 };
             };
         };
@@ -5429,6 +5469,51 @@ export interface operations {
         };
     };
     onWebhookEndpointDisabled: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description The id of the event; the same in every attempt.
+                 * @example evt_069hqkhjp5sv1bqg1oprs35ep0
+                 */
+                "webhook-id": string;
+                /**
+                 * @description When the attempt was made, in seconds since 1970.
+                 * @example 1795858272
+                 */
+                "webhook-timestamp": string;
+                /**
+                 * @description Signatures as defined by Standard Webhooks, separated by spaces. Verify them with a library.
+                 * @example v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=
+                 */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PublicEvent"];
+            };
+        };
+        responses: {
+            /** @description The endpoint is gone. The event is not sent again. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The event is stored at your side. Any other response is retried. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onAlertRaised: {
         parameters: {
             query?: never;
             header: {

@@ -1,0 +1,67 @@
+package publish
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/quota"
+	"github.com/connectlink/connectlink/internal/store/endpoint"
+	"github.com/connectlink/connectlink/internal/store/ledger"
+)
+
+type alertBody struct {
+	envelope
+
+	InviteID *invite.ID `json:"invite_id"`
+	Data     struct {
+		Alert quota.Alert `json:"alert"`
+	} `json:"data"`
+}
+
+// Raise stores the event of an alert in the log and for the endpoints that receive it,
+// in the transaction that records that it was told.
+func (o *Outbox) Raise(ctx context.Context, tx pgx.Tx, place invite.Place, a quota.Alert, at time.Time) error {
+	id := invite.New[invite.EventID]()
+	raw, err := encodeAlert(id, place, a, at)
+	if err != nil {
+		return err
+	}
+	sealed, err := o.box.Seal(raw, sealedBody(id))
+	if err != nil {
+		return fmt.Errorf("seal event %s: %w", id, err)
+	}
+	rows := []ledger.PublicEvent{{Announcement: ledger.Announcement{Type: invite.AlertRaised}, Place: place, ID: id, Body: sealed, At: at}}
+	if err := ledger.InsertPublicEvents(ctx, tx, rows); err != nil {
+		return err
+	}
+	waiting, err := endpoint.InsertDeliveries(ctx, tx, fresh(rows))
+	if err != nil {
+		return err
+	}
+	if waiting && o.wake != nil {
+		postgres.AfterCommit(tx, o.wake)
+	}
+	return nil
+}
+
+func encodeAlert(id invite.EventID, place invite.Place, a quota.Alert, at time.Time) ([]byte, error) {
+	b := alertBody{envelope: newEnvelope(id, invite.AlertRaised, at, place)}
+	b.Data.Alert = a
+	raw, err := json.Marshal(b)
+	if err != nil {
+		return nil, fmt.Errorf("encode event %s: %w", id, err)
+	}
+	return raw, nil
+}
+
+// sampleAlert is an invented alert.
+func sampleAlert(now time.Time) quota.Alert {
+	midnight := now.UTC().Truncate(24 * time.Hour).Add(24 * time.Hour)
+	return quota.Alert{Kind: quota.AlertNear, Limit: "project_per_day", Scope: "project", Used: "40000", Max: "50000", ResetsAt: &midnight}
+}

@@ -1,0 +1,48 @@
+package quota
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/connectlink/connectlink/config"
+	"github.com/connectlink/connectlink/internal/store/ledger"
+)
+
+// The kinds of alerts.
+const (
+	AlertNear    = "limit_near"    // 80 % of a day's limit are used
+	AlertReached = "limit_reached" // the next message is refused
+)
+
+// Alert is a sending limit that staff should look at. It names no recipient.
+type Alert struct {
+	Kind     string     `json:"kind"`
+	Limit    string     `json:"limit"`   // as in GET /v1/limits, "key_per_day"
+	Scope    string     `json:"scope"`   // the counted kind of subject, "key"
+	Subject  *string    `json:"subject"` // the key, country or block of numbers; null: the project
+	Used     string     `json:"used"`    // when the alert was raised: messages, or an amount of money
+	Max      string     `json:"max"`
+	ResetsAt *time.Time `json:"resets_at"`
+}
+
+// AlertOf is the alert of a notice.
+func AlertOf(n ledger.Notice) Alert {
+	_, name := n.Project()
+	a := Alert{Kind: AlertNear, Limit: Name(n.Scope, n.Measure), Scope: string(n.Scope), Used: amount(n.Measure, n.Used), Max: amount(n.Measure, n.Most)}
+	if n.Level == ledger.NoticeReached {
+		a.Kind = AlertReached
+	}
+	if name != "" {
+		a.Subject = &name
+	}
+	resets := n.Day.Add(24 * time.Hour)
+	a.ResetsAt = &resets
+	return a
+}
+
+func amount(m ledger.Measure, n int64) string {
+	if m == ledger.MeasureCost {
+		return config.Money(n).String()
+	}
+	return strconv.FormatInt(n, 10)
+}
