@@ -2,9 +2,11 @@ package publish_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -206,6 +208,12 @@ func TestAReceiverThatWasDownGetsEachEventAsItWas(t *testing.T) {
 		t.Errorf("%d of 3 events are tried again after 5 s", wait)
 	}
 
+	// The attempts of the first six hours: at once, and after 5 s, 5 min, 30 min, 2 h and
+	// less than 5 h.
+	for round := 1; round <= 4; round++ {
+		k.due(e)
+		waittest.Until(t, "each was tried again", func() bool { return len(k.attempts(e)) == 3*(round+1) })
+	}
 	down.answer(http.StatusNoContent, "")
 	failed := len(down.got())
 	k.due(e)
@@ -217,6 +225,21 @@ func TestAReceiverThatWasDownGetsEachEventAsItWas(t *testing.T) {
 	for _, raw := range k.list(find.Feed{}).Events {
 		if !slices.Contains(after, string(raw)) {
 			t.Errorf("did not arrive as it was: %s", raw)
+		}
+	}
+	// Whatever the order, and with a copy: the highest sequence of an invite is its state.
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 1000 {
+		order := append(slices.Clone(after), after[random.IntN(len(after))])
+		random.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
+		kept := map[invite.ID]logged{}
+		for _, raw := range order {
+			if e := read(t, json.RawMessage(raw)); e.Sequence > kept[e.InviteID].Sequence {
+				kept[e.InviteID] = e
+			}
+		}
+		if kept[one.ID].Data.Invite.Status != "connected" || kept[two.ID].Data.Invite.Status != "expired" {
+			t.Fatalf("a consumer ends with %+v", kept)
 		}
 	}
 	for i, h := range down.heads {
