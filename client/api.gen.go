@@ -1682,6 +1682,84 @@ func (e SuppressionListObject) Valid() bool {
 	}
 }
 
+// Defines values for TestFaultObject.
+const (
+	TestFaultObjectTestFault TestFaultObject = "test_fault"
+)
+
+// Valid indicates whether the value is a known member of the TestFaultObject enum.
+func (e TestFaultObject) Valid() bool {
+	switch e {
+	case TestFaultObjectTestFault:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for TestFaultKind.
+const (
+	TestFaultKindDoubledEvents TestFaultKind = "doubled_events"
+	TestFaultKindDown          TestFaultKind = "down"
+	TestFaultKindLostAnswer    TestFaultKind = "lost_answer"
+	TestFaultKindRateLimited   TestFaultKind = "rate_limited"
+	TestFaultKindSlow          TestFaultKind = "slow"
+)
+
+// Valid indicates whether the value is a known member of the TestFaultKind enum.
+func (e TestFaultKind) Valid() bool {
+	switch e {
+	case TestFaultKindDoubledEvents:
+		return true
+	case TestFaultKindDown:
+		return true
+	case TestFaultKindLostAnswer:
+		return true
+	case TestFaultKindRateLimited:
+		return true
+	case TestFaultKindSlow:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for TestFaultListObject.
+const (
+	TestFaultListObjectList TestFaultListObject = "list"
+)
+
+// Valid indicates whether the value is a known member of the TestFaultListObject enum.
+func (e TestFaultListObject) Valid() bool {
+	switch e {
+	case TestFaultListObjectList:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for TestFaultVendor.
+const (
+	TestFaultVendorEmail     TestFaultVendor = "email"
+	TestFaultVendorPipedream TestFaultVendor = "pipedream"
+	TestFaultVendorSms       TestFaultVendor = "sms"
+)
+
+// Valid indicates whether the value is a known member of the TestFaultVendor enum.
+func (e TestFaultVendor) Valid() bool {
+	switch e {
+	case TestFaultVendorEmail:
+		return true
+	case TestFaultVendorPipedream:
+		return true
+	case TestFaultVendorSms:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for TestMessageChannel.
 const (
 	TestMessageChannelEmail TestMessageChannel = "email"
@@ -3154,6 +3232,14 @@ type SendingLimitList struct {
 // SendingLimitListObject defines model for SendingLimitList.Object.
 type SendingLimitListObject string
 
+// SetTestFault defines model for SetTestFault.
+type SetTestFault struct {
+	// Duration How long it lasts, in seconds; 300 if left out.
+	Duration *int            `json:"duration,omitempty"`
+	Kind     TestFaultKind   `json:"kind"`
+	Vendor   TestFaultVendor `json:"vendor"`
+}
+
 // Suppression defines model for Suppression.
 type Suppression struct {
 	Channel   SuppressionChannel `json:"channel"`
@@ -3204,6 +3290,34 @@ type SuppressionList struct {
 
 // SuppressionListObject defines model for SuppressionList.Object.
 type SuppressionListObject string
+
+// TestFault defines model for TestFault.
+type TestFault struct {
+	EndsAt time.Time       `json:"ends_at"`
+	Kind   TestFaultKind   `json:"kind"`
+	Object TestFaultObject `json:"object"`
+	Vendor TestFaultVendor `json:"vendor"`
+}
+
+// TestFaultObject defines model for TestFault.Object.
+type TestFaultObject string
+
+// TestFaultKind defines model for TestFaultKind.
+type TestFaultKind string
+
+// TestFaultList defines model for TestFaultList.
+type TestFaultList struct {
+	Data       []TestFault         `json:"data"`
+	HasMore    bool                `json:"has_more"`
+	NextCursor *string             `json:"next_cursor"`
+	Object     TestFaultListObject `json:"object"`
+}
+
+// TestFaultListObject defines model for TestFaultList.Object.
+type TestFaultListObject string
+
+// TestFaultVendor defines model for TestFaultVendor.
+type TestFaultVendor string
 
 // TestMessage defines model for TestMessage.
 type TestMessage struct {
@@ -3935,6 +4049,9 @@ type SearchSuppressionsJSONRequestBody = SearchSuppressions
 
 // LiftSuppressionJSONRequestBody defines body for LiftSuppression for application/json ContentType.
 type LiftSuppressionJSONRequestBody = LiftSuppression
+
+// SetTestFaultJSONRequestBody defines body for SetTestFault for application/json ContentType.
+type SetTestFaultJSONRequestBody = SetTestFault
 
 // AdvanceTestInviteJSONRequestBody defines body for AdvanceTestInvite for application/json ContentType.
 type AdvanceTestInviteJSONRequestBody = AdvanceInvite

@@ -47,6 +47,7 @@ type commands struct {
 	Profiles     profilesCommand     `cmd:"" group:"Invite" help:"List the stored API keys, and choose the one that commands use."`
 	Apps         appsCommand         `cmd:"" group:"Invite" help:"Search the apps that people can connect."`
 	Messages     messagesCommand     `cmd:"" group:"Invite" help:"Read the messages of test mode through the API."`
+	Test         testCommand         `cmd:"" group:"Invite" help:"Test how your product behaves when a vendor fails."`
 	Events       eventsCommand       `cmd:"" group:"Invite" help:"List events, and send them to webhook endpoints again."`
 	Listen       listenCommand       `cmd:"" group:"Invite" help:"Forward events to a server on this machine, signed as webhooks; no public URL is needed."`
 	Trigger      triggerCommand      `cmd:"" group:"Invite" help:"Post an invented event to webhook endpoints and show their answers."`

@@ -287,6 +287,7 @@ func (f *fuzzer) operations() (list []operation) {
 		"exportPerson":      {"external_user_id": "u-export"},
 		"erasePerson":       {"external_user_id": "u-erase"},
 		"advanceTestInvite": {"to": "expired"},
+		"setTestFault":      {"vendor": "sms", "kind": "doubled_events", "duration": 1},
 		"searchInvites": {
 			"limit": 2, "status": []any{"active"}, "channel": "email", "app": "slack", "external_user_id": "u1", "recipient": "pat@customer.example",
 			"created": map[string]any{"gte": "2026-01-01"}, "reason": "address_not_found",
@@ -429,6 +430,8 @@ func (f *fuzzer) subjects(o operation) map[string]string {
 			}
 			return len(data) > 0
 		})
+	case o.id == "clearTestFault":
+		ids[o.path] = "email"
 	case o.id == "getTestMessage":
 		f.until(id, "delivered", func(inv object) bool { return inv.text("delivery.status") == "delivered" })
 		_, _, list := f.call("GET", "/v1/test_helpers/messages", nil)

@@ -33,7 +33,7 @@ func (a *App) openRoutes() error {
 	}
 	params.InApp, params.AppLinks = a.inApp(), appLinks(a.cfg)
 	if a.standins != nil {
-		params.Inbox = a.standins.sandbox
+		params.Inbox, params.Faults = a.standins.sandbox, a.standins.sandbox
 	}
 	if err := httpapi.Mount(e, params); err != nil {
 		return fmt.Errorf("mount the API: %w", err)

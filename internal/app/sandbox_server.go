@@ -72,7 +72,7 @@ func (s *sandboxServer) close() {
 func (s *sandboxServer) sandboxed(p config.Project) config.Project {
 	base, cred := "http://"+s.listener.Addr().String(), s.sandbox.Credentials()
 	p.Pipedream = config.Pipedream{
-		APIURL: base + "/pipedream", ClientID: cred.PipedreamClientID, ClientSecret: cred.PipedreamClientSecret,
+		APIURL: base + "/pipedream/@" + p.ID, ClientID: cred.PipedreamClientID, ClientSecret: cred.PipedreamClientSecret,
 		ProjectID: cred.PipedreamProjectID, TokenScope: p.Pipedream.TokenScope,
 	}
 	for _, kind := range providerKinds() {

@@ -71,6 +71,8 @@ type Params struct {
 	// an invite of test mode to a state named in advances.
 	Inbox   Inbox
 	Advance func(ctx context.Context, p access.Principal, id invite.ID, to string) error
+	// Faults makes the vendors of test mode fail; nil where there are none.
+	Faults VendorFaults
 	// Check returns the refusals of a create without any effect, so that
 	// faults of form and of meaning are reported together. May be nil.
 	Check func(p access.Principal, req issue.CreateRequest) error
@@ -163,6 +165,9 @@ func (a *api) routes() []route {
 		{"GET", "/v1/test_helpers/messages", access.LinksRead, a.messages, oneMiddleware(testKeys)},
 		{"GET", "/v1/test_helpers/messages/:id", access.LinksRead, a.message, oneMiddleware(testKeys)},
 		{"POST", "/v1/test_helpers/invites/:id/advance", access.InvitesWrite, a.advance, oneMiddleware(testKeys)},
+		{"GET", "/v1/test_helpers/faults", access.InvitesRead, a.listFaults, oneMiddleware(testKeys)},
+		{"POST", "/v1/test_helpers/faults", access.InvitesWrite, a.setFault, oneMiddleware(testKeys)},
+		{"DELETE", "/v1/test_helpers/faults/:vendor", access.InvitesWrite, a.clearFault, oneMiddleware(testKeys)},
 
 		{"GET", "/v1/reasons", anyone, a.reasons, nil},
 		{"GET", "/v1/openapi.json", anyone, a.openAPI, nil},

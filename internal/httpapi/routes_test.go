@@ -80,7 +80,7 @@ func TestTheRouteTableAndTheDocumentAgree(t *testing.T) {
 		if !ok {
 			t.Errorf("%s %s: no name for scope %s", r.method, r.path, r.scope)
 		}
-		path := strings.NewReplacer(":id", "{id}", ":code", "{code}", ":guide", "{guide}").Replace(r.path)
+		path := strings.NewReplacer(":id", "{id}", ":code", "{code}", ":guide", "{guide}", ":vendor", "{vendor}").Replace(r.path)
 		table = append(table, r.method+" "+path+" "+scope)
 	}
 	for path, item := range c.doc.Paths.Map() {

@@ -3,8 +3,10 @@ package sandbox
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -45,9 +47,19 @@ func (s *Sandbox) Ledger(ctx context.Context) (Ledger, error) {
 	return l, nil
 }
 
-// mountAdmin adds the controls of the stand-ins for test suites. It is as
-// private as the listener: a client that reaches the vendors' APIs may break
-// them.
+// requireAdmin refuses requests without the token: other users of the machine reach
+// the listener too.
+func (s *Sandbox) requireAdmin(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); !ok || !sameSecret(token, s.admin) {
+			adminFailed(w, http.StatusUnauthorized, errors.New("no token of the sandbox's"))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// mountAdmin adds the controls of the stand-ins for test suites.
 func (s *Sandbox) mountAdmin(mux *http.ServeMux) {
 	mux.HandleFunc("GET /admin/ledger", func(w http.ResponseWriter, r *http.Request) {
 		l, err := s.Ledger(r.Context())

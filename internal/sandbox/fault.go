@@ -128,7 +128,10 @@ func (b *faultBoard) get() Faults {
 func (b *faultBoard) pick(vendor, op string) (Fault, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	list := map[string]*[]Fault{pipedream: &b.f.Pipedream, sendgrid: &b.f.SendGrid, twilio: &b.f.Twilio}[vendor]
+	list, ok := map[string]*[]Fault{pipedream: &b.f.Pipedream, sendgrid: &b.f.SendGrid, twilio: &b.f.Twilio}[vendor]
+	if !ok {
+		return Fault{}, false
+	}
 	for i, f := range *list {
 		if len(f.Ops) > 0 && !slices.Contains(f.Ops, op) || f.Share > 0 && rand.Float64() >= f.Share {
 			continue
@@ -167,6 +170,9 @@ func (b *faultBoard) callbackDue(vendor string, now time.Time) *time.Time {
 func (s *Sandbox) faulty(vendor string, op func(*http.Request) string, next http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		f, hit := s.faults.pick(vendor, op(r))
+		if !hit {
+			f, hit = s.accountFaultAt(r, vendor, op(r))
+		}
 		if !hit {
 			next(w, r)
 			return
@@ -214,6 +220,8 @@ func (s *Sandbox) answerFault(w http.ResponseWriter, vendor string, f Fault) {
 			return
 		}
 		sendgridRefuse(w, f.Status, sendgridFault{Message: "the stand-in was told to answer so"})
+	case vonage:
+		writeJSON(w, f.Status, jsonType, map[string]string{"title": http.StatusText(f.Status), "detail": "the stand-in was told to answer so"})
 	default:
 		code, known := map[int]int{401: 20003, 403: 20003, 404: 20404, 429: 20429, 500: 20500, 503: 20503}[f.Status]
 		if !known {

@@ -15,7 +15,7 @@ import (
 // put sets faults through the admin endpoint.
 func (w *world) put(faults string) answer {
 	w.t.Helper()
-	return w.call("PUT", w.vendors.URL+"/admin/faults", strings.NewReader(faults), "Content-Type", jsonType)
+	return w.call("PUT", w.vendors.URL+"/admin/faults", strings.NewReader(faults), "Content-Type", jsonType, "Authorization", "Bearer "+adminToken)
 }
 
 // tryMail is mail whose connection may break.
@@ -54,7 +54,7 @@ func TestCutConnectionsAndTheLedger(t *testing.T) {
 		}
 	}
 	var l sandbox.Ledger
-	if err := json.Unmarshal(w.call("GET", w.vendors.URL+"/admin/ledger", nil).Body, &l); err != nil || l.Messages != 4 {
+	if err := json.Unmarshal(w.call("GET", w.vendors.URL+"/admin/ledger", nil, "Authorization", "Bearer "+adminToken).Body, &l); err != nil || l.Messages != 4 {
 		t.Errorf("GET /admin/ledger = %+v, %v", l, err)
 	}
 }

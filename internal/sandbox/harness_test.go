@@ -19,6 +19,7 @@ import (
 	"github.com/connectlink/connectlink/internal/postgrestest"
 	"github.com/connectlink/connectlink/internal/sandbox"
 	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/waittest"
 )
 
@@ -34,7 +35,10 @@ type world struct {
 	product *product
 }
 
-const pace = 10 * time.Millisecond
+const (
+	pace       = 10 * time.Millisecond
+	adminToken = "token of this test"
+)
 
 // newWorld starts everything; change may adjust the parameters.
 func newWorld(t *testing.T, change ...func(*sandbox.Params)) *world {
@@ -53,7 +57,7 @@ func newWorld(t *testing.T, change ...func(*sandbox.Params)) *world {
 	t.Cleanup(w.pages.Close)
 	w.params = sandbox.Params{
 		DB: w.pool, Box: box, Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
-		PublicURL: w.pages.URL + "/sandbox", CallbackURL: w.product.URL, Pace: pace, AppName: "Northwind",
+		PublicURL: w.pages.URL + "/sandbox", CallbackURL: w.product.URL, Pace: pace, AppName: "Northwind", AdminToken: secret.New(adminToken),
 	}
 	for _, c := range change {
 		c(&w.params)

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/secret"
 )
 
 // Params are what a Sandbox needs.
@@ -48,6 +49,8 @@ type Params struct {
 	// HTTP posts callbacks and acts for scripted people; nil is a client of
 	// the sandbox's own, with deadlines and without redirects.
 	HTTP *http.Client
+	// AdminToken is the bearer token of /admin; without one there is no /admin.
+	AdminToken secret.Text
 	// AppName is the name Pipedream's page gives the asking product.
 	AppName string
 }
@@ -72,7 +75,10 @@ type Sandbox struct {
 	keys   signingKeys
 	fates  outcomeBook
 	faults faultBoard
-	pages  *template.Template
+	admin  secret.Text
+
+	accountFaults accountFaults
+	pages         *template.Template
 
 	takeMessages batcher[message]
 	takeTokens   batcher[connectToken]
@@ -92,7 +98,7 @@ func New(ctx context.Context, p Params) (*Sandbox, error) {
 	}
 	s := &Sandbox{
 		db: p.DB, box: p.Box, log: p.Log, now: p.Now, pace: p.Pace, poll: p.Poll, keep: p.Keep,
-		http: p.HTTP, public: public, fates: newFateBook(), events: p.EventWebhookURL, app: p.AppName,
+		http: p.HTTP, public: public, fates: newFateBook(), admin: p.AdminToken, events: p.EventWebhookURL, app: p.AppName,
 		mintRate: rateWindow{limit: mintsPerMinute, every: time.Minute},
 		readRate: rateWindow{limit: readsPerWindow, every: 5 * time.Minute},
 	}
@@ -145,7 +151,7 @@ func newBrowserlessClient() *http.Client {
 }
 
 // Vendors serves the vendors' APIs under /pipedream, /sendgrid and /twilio,
-// and /admin. It belongs on a private loopback listener: the base URLs of the
+// and /admin where there is a token for it. It belongs on a private loopback listener: the base URLs of the
 // product's clients are {listener}/pipedream and so on. A client that uses
 // {listener}/sendgrid/@{account} or {listener}/twilio/@{account} has an account
 // of its own there, with webhooks of its own; else it is "default".
@@ -158,9 +164,13 @@ func (s *Sandbox) Vendors() http.Handler {
 	mount(sendgrid, sendgridOp, s.serveSendGrid)
 	mount(twilio, twilioOp, s.serveTwilio)
 	for name, v := range s.textVendors() {
-		mux.Handle("/"+name+"/", http.StripPrefix("/"+name, byAccount(v.serve)))
+		mount(name, textOp, v.serve)
 	}
-	s.mountAdmin(mux)
+	if !s.admin.IsZero() {
+		admin := http.NewServeMux()
+		s.mountAdmin(admin)
+		mux.Handle("/admin/", s.requireAdmin(admin))
+	}
 	return mux
 }
 

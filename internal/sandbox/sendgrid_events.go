@@ -30,13 +30,14 @@ func (s *Sandbox) postMailEvents(ctx context.Context, batch []*dueEvent) {
 		accounts[account] = append(accounts[account], e)
 	}
 	for account, events := range accounts {
-		s.postMailBatch(ctx, s.eventsURL(account), events, composed)
+		s.postMailBatch(ctx, account, events, composed)
 	}
 }
 
-func (s *Sandbox) postMailBatch(ctx context.Context, target string, batch []*dueEvent, composed map[*dueEvent][]byte) {
+func (s *Sandbox) postMailBatch(ctx context.Context, account string, batch []*dueEvent, composed map[*dueEvent][]byte) {
 	body := mailEventsBody(batch, composed)
-	copies := 1 + s.faults.callbacks(sendgrid).Copies
+	target := s.eventsURL(account)
+	copies := 1 + s.faults.callbacks(sendgrid).Copies + s.extraCopies(ctx, account, FaultyEmail)
 	answer := 0
 	for range copies {
 		answer = s.postMailEventsOnce(ctx, target, body)

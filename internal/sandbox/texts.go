@@ -19,6 +19,14 @@ func (s *Sandbox) textVendors() map[string]textVendor {
 	return map[string]textVendor{vonage: s.vonageTexts()}
 }
 
+// textOp is what a request to one of them does.
+func textOp(r *http.Request) string {
+	if r.Method == http.MethodPost {
+		return "send"
+	}
+	return "get"
+}
+
 // postBy posts an event by the stand-in that took its message, and again when it
 // was not answered with 2xx.
 func (s *Sandbox) postBy(ctx context.Context, e *dueEvent, c content) {

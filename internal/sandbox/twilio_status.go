@@ -24,18 +24,18 @@ func (s *Sandbox) postSMSStatuses(ctx context.Context, batch []*dueEvent) {
 		slices.Reverse(batch)
 	}
 	for _, e := range batch {
-		for range 1 + fault.Copies {
-			s.postSMSStatus(ctx, e)
+		c, err := s.openContent(*e.MessageID, e.Content)
+		if err != nil {
+			s.log.Error("sandbox sms status", "err", err)
+			continue
+		}
+		for range 1 + fault.Copies + s.extraCopies(ctx, c.account(), FaultySMS) {
+			s.postSMSStatus(ctx, e, c)
 		}
 	}
 }
 
-func (s *Sandbox) postSMSStatus(ctx context.Context, e *dueEvent) {
-	c, err := s.openContent(*e.MessageID, e.Content)
-	if err != nil {
-		s.log.Error("sandbox sms status", "err", err)
-		return
-	}
+func (s *Sandbox) postSMSStatus(ctx context.Context, e *dueEvent, c content) {
 	if c.Via != "" {
 		s.postBy(ctx, e, c)
 		return

@@ -847,6 +847,60 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/test_helpers/faults": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the faults of vendors
+         * @description The faults of the key's project that have not ended.
+         */
+        get: operations["listTestFaults"];
+        put?: never;
+        /**
+         * Make a vendor fail
+         * @description Makes a vendor's stand-in fail for the key's project, in test mode, until the fault ends or is cleared. Other projects
+         *     are not affected. A vendor has one fault at a time: another one takes its place. All processes of the service obey
+         *     it within a second.
+         *
+         *     | `kind` | What happens |
+         *     |---|---|
+         *     | `down` | Every call is answered 503. |
+         *     | `slow` | Every call takes 3 seconds longer. |
+         *     | `rate_limited` | Every call is answered 429. |
+         *     | `lost_answer` | A message or a new Connect link is taken, and the connection breaks before the answer. |
+         *     | `doubled_events` | Every report about a message comes twice. Not with `pipedream`. |
+         */
+        post: operations["setTestFault"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/test_helpers/faults/{vendor}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * End the fault of a vendor
+         * @description A vendor without a fault stays as it is.
+         */
+        delete: operations["clearTestFault"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/reasons": {
         parameters: {
             query?: never;
@@ -1968,6 +2022,31 @@ export interface components {
             revoked: number;
             /** @description The revoked invites without links, 100 at most. */
             invites: components["schemas"]["Invite"][];
+        };
+        SetTestFault: {
+            vendor: components["schemas"]["TestFaultVendor"];
+            kind: components["schemas"]["TestFaultKind"];
+            /** @description How long it lasts, in seconds; 300 if left out. */
+            duration?: number | null;
+        };
+        /** @enum {string} */
+        TestFaultVendor: "pipedream" | "email" | "sms";
+        /** @enum {string} */
+        TestFaultKind: "down" | "slow" | "rate_limited" | "lost_answer" | "doubled_events";
+        TestFault: {
+            /** @constant */
+            object: "test_fault";
+            vendor: components["schemas"]["TestFaultVendor"];
+            kind: components["schemas"]["TestFaultKind"];
+            /** Format: date-time */
+            ends_at: string;
+        };
+        TestFaultList: {
+            /** @constant */
+            object: "list";
+            data: components["schemas"]["TestFault"][];
+            has_more: boolean;
+            next_cursor: string | null;
         };
         AdvanceInvite: {
             /**
@@ -4401,6 +4480,95 @@ export interface operations {
             404: components["responses"]["NotFound"];
             413: components["responses"]["ContentTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["UnprocessableContent"];
+            429: components["responses"]["TooManyRequests"];
+            default: components["responses"]["Failure"];
+        };
+    };
+    listTestFaults: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description At most one fault for each vendor. */
+            200: {
+                headers: {
+                    "Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TestFaultList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            422: components["responses"]["UnprocessableContent"];
+            429: components["responses"]["TooManyRequests"];
+            default: components["responses"]["Failure"];
+        };
+    };
+    setTestFault: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SetTestFault"];
+            };
+        };
+        responses: {
+            /** @description The fault. */
+            200: {
+                headers: {
+                    "Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TestFault"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            413: components["responses"]["ContentTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["UnprocessableContent"];
+            429: components["responses"]["TooManyRequests"];
+            default: components["responses"]["Failure"];
+        };
+    };
+    clearTestFault: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @example email */
+                vendor: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The vendor has no fault. */
+            204: {
+                headers: {
+                    "Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
             422: components["responses"]["UnprocessableContent"];
             429: components["responses"]["TooManyRequests"];
             default: components["responses"]["Failure"];
