@@ -46,13 +46,25 @@ func (e Action) Valid() bool {
 
 // Defines values for AdvanceInviteTo.
 const (
-	AdvanceInviteToExpired AdvanceInviteTo = "expired"
+	AdvanceInviteToDead      AdvanceInviteTo = "dead"
+	AdvanceInviteToDeleted   AdvanceInviteTo = "deleted"
+	AdvanceInviteToExpired   AdvanceInviteTo = "expired"
+	AdvanceInviteToHealthy   AdvanceInviteTo = "healthy"
+	AdvanceInviteToUnhealthy AdvanceInviteTo = "unhealthy"
 )
 
 // Valid indicates whether the value is a known member of the AdvanceInviteTo enum.
 func (e AdvanceInviteTo) Valid() bool {
 	switch e {
+	case AdvanceInviteToDead:
+		return true
+	case AdvanceInviteToDeleted:
+		return true
 	case AdvanceInviteToExpired:
+		return true
+	case AdvanceInviteToHealthy:
+		return true
+	case AdvanceInviteToUnhealthy:
 		return true
 	default:
 		return false
@@ -284,6 +296,51 @@ const (
 func (e ConnectedAccountObject) Valid() bool {
 	switch e {
 	case ConnectedAccountObjectConnectedAccount:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ConnectionHealthReason.
+const (
+	ConnectionHealthReasonAccountDead      ConnectionHealthReason = "account_dead"
+	ConnectionHealthReasonAccountDeleted   ConnectionHealthReason = "account_deleted"
+	ConnectionHealthReasonAccountUnhealthy ConnectionHealthReason = "account_unhealthy"
+	ConnectionHealthReasonLessThanNil      ConnectionHealthReason = "<nil>"
+)
+
+// Valid indicates whether the value is a known member of the ConnectionHealthReason enum.
+func (e ConnectionHealthReason) Valid() bool {
+	switch e {
+	case ConnectionHealthReasonAccountDead:
+		return true
+	case ConnectionHealthReasonAccountDeleted:
+		return true
+	case ConnectionHealthReasonAccountUnhealthy:
+		return true
+	case ConnectionHealthReasonLessThanNil:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ConnectionHealthStatus.
+const (
+	ConnectionHealthStatusHealthy   ConnectionHealthStatus = "healthy"
+	ConnectionHealthStatusUnhealthy ConnectionHealthStatus = "unhealthy"
+	ConnectionHealthStatusUnknown   ConnectionHealthStatus = "unknown"
+)
+
+// Valid indicates whether the value is a known member of the ConnectionHealthStatus enum.
+func (e ConnectionHealthStatus) Valid() bool {
+	switch e {
+	case ConnectionHealthStatusHealthy:
+		return true
+	case ConnectionHealthStatusUnhealthy:
+		return true
+	case ConnectionHealthStatusUnknown:
 		return true
 	default:
 		return false
@@ -1199,6 +1256,8 @@ func (e PublicEventListObject) Valid() bool {
 // Defines values for PublicEventType.
 const (
 	PublicEventTypeAlertRaised             PublicEventType = "alert.raised"
+	PublicEventTypeConnectionRecovered     PublicEventType = "connection.recovered"
+	PublicEventTypeConnectionUnhealthy     PublicEventType = "connection.unhealthy"
 	PublicEventTypeInviteComplained        PublicEventType = "invite.complained"
 	PublicEventTypeInviteConnectFailed     PublicEventType = "invite.connect_failed"
 	PublicEventTypeInviteConnected         PublicEventType = "invite.connected"
@@ -1225,6 +1284,10 @@ const (
 func (e PublicEventType) Valid() bool {
 	switch e {
 	case PublicEventTypeAlertRaised:
+		return true
+	case PublicEventTypeConnectionRecovered:
+		return true
+	case PublicEventTypeConnectionUnhealthy:
 		return true
 	case PublicEventTypeInviteComplained:
 		return true
@@ -2010,11 +2073,11 @@ type AddSuppression struct {
 
 // AdvanceInvite defines model for AdvanceInvite.
 type AdvanceInvite struct {
-	// To The state to advance to.
+	// To The state to advance to. `expired` ends the invite; the others change its connected account, which is checked at once.
 	To AdvanceInviteTo `json:"to"`
 }
 
-// AdvanceInviteTo The state to advance to.
+// AdvanceInviteTo The state to advance to. `expired` ends the invite; the others change its connected account, which is checked at once.
 type AdvanceInviteTo string
 
 // App defines model for App.
@@ -2175,10 +2238,37 @@ type Connection struct {
 	AccountID   string    `json:"account_id"`
 	ConnectedAt time.Time `json:"connected_at"`
 
+	// Health How the account does at Pipedream, as of the last check.
+	Health ConnectionHealth `json:"health"`
+
 	// Mismatch True if the account's name is an email address that differs from the recipient's: it may be another account or another person. The timeline contains `connected_as_other`. Nothing is blocked because of it.
 	Mismatch bool    `json:"mismatch"`
 	Name     *string `json:"name"`
 }
+
+// ConnectionHealth How the account does at Pipedream, as of the last check.
+type ConnectionHealth struct {
+	// CheckedAt When Pipedream last told.
+	CheckedAt *time.Time `json:"checked_at"`
+
+	// Error The reason in Pipedream's words, if it gives one.
+	Error *string `json:"error"`
+
+	// Reason Why it is unhealthy. `account_dead`: Pipedream does not expect it to recover. `account_deleted`: Pipedream has no such account any more.
+	Reason *ConnectionHealthReason `json:"reason"`
+
+	// Since When this status was first seen.
+	Since *time.Time `json:"since"`
+
+	// Status `unknown`: it was not checked yet. Only a clear answer of Pipedream changes it, never an outage.
+	Status ConnectionHealthStatus `json:"status"`
+}
+
+// ConnectionHealthReason Why it is unhealthy. `account_dead`: Pipedream does not expect it to recover. `account_deleted`: Pipedream has no such account any more.
+type ConnectionHealthReason string
+
+// ConnectionHealthStatus `unknown`: it was not checked yet. Only a clear answer of Pipedream changes it, never an outage.
+type ConnectionHealthStatus string
 
 // Consent Evidence of the person's consent to text messages.
 type Consent struct {
@@ -2920,7 +3010,9 @@ type PublicEvent struct {
 
 	// Type `created`: the invite is stored. `sent`: a provider accepted a message. `opened`: a person visited the link for the first time. `continued`: the
 	// person went on to Pipedream. `resent`: by you or your staff; `renewed`: by the recipient. `replaced`: a newer
-	// invite for the same user and app took its place. `opted_out` and `opted_in`: the recipient texted STOP or START.
+	// invite for the same user and app took its place. `unhealthy`: a connected account stopped working, see
+	// `data.invite.connection.health`; `recovered`: it works again. `opted_out` and `opted_in`: the recipient texted STOP
+	// or START.
 	// `webhook_endpoint.disabled`: an endpoint failed for 5 days or answered 410; the event is about no invite.
 	// `alert.raised`: a sending limit is near or reached; the event is about no invite.
 	// New types may be added.
@@ -2948,7 +3040,9 @@ type PublicEventListObject string
 
 // PublicEventType `created`: the invite is stored. `sent`: a provider accepted a message. `opened`: a person visited the link for the first time. `continued`: the
 // person went on to Pipedream. `resent`: by you or your staff; `renewed`: by the recipient. `replaced`: a newer
-// invite for the same user and app took its place. `opted_out` and `opted_in`: the recipient texted STOP or START.
+// invite for the same user and app took its place. `unhealthy`: a connected account stopped working, see
+// `data.invite.connection.health`; `recovered`: it works again. `opted_out` and `opted_in`: the recipient texted STOP
+// or START.
 // `webhook_endpoint.disabled`: an endpoint failed for 5 days or answered 410; the event is about no invite.
 // `alert.raised`: a sending limit is near or reached; the event is about no invite.
 // New types may be added.
@@ -3358,7 +3452,9 @@ type TestMessageListObject string
 type TestWebhookEndpoint struct {
 	// Type `created`: the invite is stored. `sent`: a provider accepted a message. `opened`: a person visited the link for the first time. `continued`: the
 	// person went on to Pipedream. `resent`: by you or your staff; `renewed`: by the recipient. `replaced`: a newer
-	// invite for the same user and app took its place. `opted_out` and `opted_in`: the recipient texted STOP or START.
+	// invite for the same user and app took its place. `unhealthy`: a connected account stopped working, see
+	// `data.invite.connection.health`; `recovered`: it works again. `opted_out` and `opted_in`: the recipient texted STOP
+	// or START.
 	// `webhook_endpoint.disabled`: an endpoint failed for 5 days or answered 410; the event is about no invite.
 	// `alert.raised`: a sending limit is near or reached; the event is about no invite.
 	// New types may be added.
@@ -3768,6 +3864,30 @@ type OnAlertRaisedParams struct {
 	WebhookSignature string `json:"webhook-signature"`
 }
 
+// OnConnectionRecoveredParams defines parameters for OnConnectionRecovered.
+type OnConnectionRecoveredParams struct {
+	// WebhookID The id of the event; the same in every attempt.
+	WebhookID string `json:"webhook-id"`
+
+	// WebhookTimestamp When the attempt was made, in seconds since 1970.
+	WebhookTimestamp string `json:"webhook-timestamp"`
+
+	// WebhookSignature Signatures as defined by Standard Webhooks, separated by spaces. Verify them with a library.
+	WebhookSignature string `json:"webhook-signature"`
+}
+
+// OnConnectionUnhealthyParams defines parameters for OnConnectionUnhealthy.
+type OnConnectionUnhealthyParams struct {
+	// WebhookID The id of the event; the same in every attempt.
+	WebhookID string `json:"webhook-id"`
+
+	// WebhookTimestamp When the attempt was made, in seconds since 1970.
+	WebhookTimestamp string `json:"webhook-timestamp"`
+
+	// WebhookSignature Signatures as defined by Standard Webhooks, separated by spaces. Verify them with a library.
+	WebhookSignature string `json:"webhook-signature"`
+}
+
 // OnInviteComplainedParams defines parameters for OnInviteComplained.
 type OnInviteComplainedParams struct {
 	// WebhookID The id of the event; the same in every attempt.
@@ -4073,6 +4193,12 @@ type TestWebhookEndpointJSONRequestBody = TestWebhookEndpoint
 
 // OnAlertRaisedJSONRequestBody defines body for OnAlertRaised for application/json ContentType.
 type OnAlertRaisedJSONRequestBody = PublicEvent
+
+// OnConnectionRecoveredJSONRequestBody defines body for OnConnectionRecovered for application/json ContentType.
+type OnConnectionRecoveredJSONRequestBody = PublicEvent
+
+// OnConnectionUnhealthyJSONRequestBody defines body for OnConnectionUnhealthy for application/json ContentType.
+type OnConnectionUnhealthyJSONRequestBody = PublicEvent
 
 // OnInviteComplainedJSONRequestBody defines body for OnInviteComplained for application/json ContentType.
 type OnInviteComplainedJSONRequestBody = PublicEvent

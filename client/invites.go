@@ -84,6 +84,22 @@ func (c *Client) RevokeInvite(ctx context.Context, id InviteID, reason string, o
 	return out, err
 }
 
+// ReconnectInvite creates an invite to connect the account of a connected invite
+// again, with changes if body has any, and sends it.
+func (c *Client) ReconnectInvite(ctx context.Context, id InviteID, body ReconnectInvite, options ...Option) (Invite, error) {
+	var out Invite
+	err := c.send(ctx, request{method: http.MethodPost, path: "/v1/invites/{id}/reconnect", id: id, body: body, takesKey: true}, &out, options)
+	return out, err
+}
+
+// CheckConnection checks the connected account of an invite at Pipedream now and
+// returns the invite; Connection.Health has the result.
+func (c *Client) CheckConnection(ctx context.Context, id InviteID) (Invite, error) {
+	var out Invite
+	err := c.send(ctx, request{method: http.MethodPost, path: "/v1/invites/{id}/check_connection", id: id, idempotent: true}, &out, nil)
+	return out, err
+}
+
 // CreateClientToken creates a token with which an app reads and opens this
 // invite. The request is not repeated when its response is lost: each success is
 // another token.

@@ -97,6 +97,23 @@ var operations = map[string]struct {
 		},
 		asked: `POST /v1/invites/revoke {"app":"slack","external_user_id":"u"}`, answer: `{"revoked":3,"invites":[]}`, got: "3",
 	},
+	"reconnect an invite": {
+		do: func(ctx context.Context, c *client.Client) (any, error) {
+			r, err := c.ReconnectInvite(ctx, "inv_1", client.ReconnectInvite{Note: new("Again")}, client.WithIdempotencyKey("k"))
+			return r.Kind, err
+		},
+		asked: `POST /v1/invites/inv_1/reconnect {"note":"Again"}`, answer: `{"kind":"reconnect"}`, got: "reconnect",
+	},
+	"check a connection": {
+		do: func(ctx context.Context, c *client.Client) (any, error) {
+			r, err := c.CheckConnection(ctx, "inv_1")
+			if err != nil {
+				return nil, err
+			}
+			return r.Connection.Health.Status, nil
+		},
+		asked: `POST /v1/invites/inv_1/check_connection`, answer: `{"connection":{"account_id":"apn_1","health":{"status":"unhealthy"}}}`, got: "unhealthy",
+	},
 	"search apps": {
 		do: func(ctx context.Context, c *client.Client) (any, error) {
 			r, err := c.SearchApps(ctx, "google sheets")

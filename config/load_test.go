@@ -126,7 +126,7 @@ func TestMinimalEnvironmentGivesTheDefaults(t *testing.T) {
 		t.Errorf("unexpected spans:\n%s", c.Summary())
 	}
 	want := []config.Project{{
-		ID: "default", Brand: config.Brand{Name: "Connect Link"}, Retention: 90 * 24 * time.Hour, OnUnknown: "hold", DefaultVerify: "none", FreeText: "all", Limits: defaultLimits(),
+		ID: "default", Brand: config.Brand{Name: "Connect Link"}, Retention: 90 * 24 * time.Hour, OnUnknown: "hold", DefaultVerify: "none", FreeText: "all", WatchConnections: "off", OnUnhealthy: "event", MaxReconnects: 1, Limits: defaultLimits(),
 		Pipedream: config.Pipedream{APIURL: "https://api.pipedream.com", Environment: "development", LinkHosts: []string{"pipedream.com"}, TokenScope: "connect:accounts:read connect:accounts:write"},
 		SendGrid:  config.SendGrid{APIURL: "https://api.sendgrid.com", FromName: "Connect Link"},
 		Twilio:    config.Twilio{APIURL: "https://api.twilio.com"}, EmailProviders: []string{"sendgrid", "smtp"}, SMSProviders: []string{"twilio", "vonage"}, Vonage: config.Vonage{APIURL: "https://api.nexmo.com"},
@@ -150,7 +150,7 @@ func TestEnvironmentOfOneProduct(t *testing.T) {
 		"CONNECTLINK_BRAND_SUPPORT_EMAIL", "help@acme.example", "CONNECTLINK_BRAND_LEGAL_LINE", "Acme Inc.", "CONNECTLINK_BRAND_PRIVACY_URL", "https://acme.example/p",
 		"CONNECTLINK_BRAND_REGION", "uk", "CONNECTLINK_DEFAULT_VALID_FOR", "30d", "CONNECTLINK_RETENTION", "365d", "CONNECTLINK_DEFAULT_REMINDERS", "2", "CONNECTLINK_RETURN_URLS", "https://app.acme.example/x,ACME://",
 		"CONNECTLINK_APPLE_APP_IDS", "A1B2C3D4E5.example.acme.app, ZZZZZZZZZZ.two", "CONNECTLINK_ANDROID_APPS", "example.acme.app="+strings.Repeat("0a", 32)+",example.acme.app="+strings.Repeat("FF:", 31)+"ff",
-		"CONNECTLINK_DEVELOPMENT_RECIPIENTS", "Pat@Acme.example,@acme.example,+12025550123", "CONNECTLINK_ON_UNKNOWN", "resend", "CONNECTLINK_SMS_CONSENT_REQUIRED", "yes",
+		"CONNECTLINK_DEVELOPMENT_RECIPIENTS", "Pat@Acme.example,@acme.example,+12025550123", "CONNECTLINK_ON_UNKNOWN", "resend", "CONNECTLINK_WATCH_CONNECTIONS", "daily", "CONNECTLINK_ON_UNHEALTHY", "invite", "CONNECTLINK_MAX_RECONNECTS_PER_PERSON", "2", "CONNECTLINK_SMS_CONSENT_REQUIRED", "yes",
 		"CONNECTLINK_WEBHOOK_URL", "https://api.acme.example/h", "CONNECTLINK_WEBHOOK_SECRET", hook,
 		"PIPEDREAM_CLIENT_ID", "cid", "PIPEDREAM_CLIENT_SECRET", "csec", "PIPEDREAM_PROJECT_ID", "proj_1", "PIPEDREAM_PROJECT_ENVIRONMENT", "production",
 		"PIPEDREAM_API_URL", "http://127.0.0.1:7777/pipedream/", "PIPEDREAM_LINK_HOSTS", "pipedream.com,Connect.acme.example", "PIPEDREAM_TOKEN_SCOPE", "connect:*",
@@ -173,7 +173,7 @@ func TestEnvironmentOfOneProduct(t *testing.T) {
 		Projects: []config.Project{{
 			ID:              "default",
 			Brand:           config.Brand{Name: "Acme", Colour: "#1d4ed8", LogoURL: "https://acme.example/l.png", SupportEmail: "help@acme.example", LegalLine: "Acme Inc.", PrivacyURL: "https://acme.example/p", Region: "GB"},
-			DefaultValidFor: 30 * 24 * time.Hour, Retention: 365 * 24 * time.Hour, DefaultVerify: "none", FreeText: "all", Limits: defaultLimits(), DefaultReminders: 2, ReturnURLs: []string{"https://app.acme.example/x", "acme://"},
+			DefaultValidFor: 30 * 24 * time.Hour, Retention: 365 * 24 * time.Hour, DefaultVerify: "none", FreeText: "all", WatchConnections: "daily", OnUnhealthy: "invite", MaxReconnects: 2, Limits: defaultLimits(), DefaultReminders: 2, ReturnURLs: []string{"https://app.acme.example/x", "acme://"},
 			AppleAppIDs: []string{"A1B2C3D4E5.example.acme.app", "ZZZZZZZZZZ.two"},
 			AndroidApps: []string{
 				"example.acme.app=" + strings.TrimSuffix(strings.Repeat("0A:", 32), ":"),

@@ -14,6 +14,9 @@ const maxValidFor = 30 * 24 * time.Hour
 // maxReminders is the maximum number of reminders for one invite.
 const maxReminders = 3
 
+// maxReconnects is the maximum of max_reconnects_per_person.
+const maxReconnects = 50
+
 // Bounds of retention. Below a week, repeated callbacks and requests could refer
 // to deleted invites.
 const (
@@ -60,6 +63,12 @@ func brandSettings() []option[Project] {
 			func(t *p) *string { return &t.DefaultVerify }, oneOf(VerifyNone, VerifyCode)),
 		textSetting("free_text", "CONNECTLINK_FREE_TEXT", FreeTextAll, "Which text of API callers is shown to recipients: all; inviter, without reason and note; or none, without names as well.",
 			func(t *p) *string { return &t.FreeText }, oneOf(FreeTextNone, FreeTextInviter, FreeTextAll)),
+		textSetting("watch_connections", "CONNECTLINK_WATCH_CONNECTIONS", WatchOff, "Whether connected accounts are checked at Pipedream once a day: off or daily.",
+			func(t *p) *string { return &t.WatchConnections }, oneOf(WatchOff, WatchDaily)),
+		textSetting("on_unhealthy", "CONNECTLINK_ON_UNHEALTHY", UnhealthyEvent, "What to do when a watched account stops working: event, or invite, which sends an invite to reconnect it as well.",
+			func(t *p) *string { return &t.OnUnhealthy }, oneOf(UnhealthyEvent, UnhealthyInvite)),
+		countSetting("max_reconnects_per_person", "CONNECTLINK_MAX_RECONNECTS_PER_PERSON", "1", "With on_unhealthy invite: the most invites to reconnect that one user gets in seven days; 0 means none.",
+			maxReconnects, func(t *p) *int { return &t.MaxReconnects }),
 		textSetting("templates_dir", "CONNECTLINK_TEMPLATES_DIR", "", "Folder of your own messages and pages; each file replaces the built-in one. Check it with `connectlink templates check`.",
 			func(t *p) *string { return &t.TemplatesDir }, shortenText(400)),
 		listSetting("return_urls", "CONNECTLINK_RETURN_URLS", "", "Allowed return addresses: https URLs, each including all paths below it, and custom schemes such as acme://.",

@@ -164,6 +164,9 @@ func (c *Config) Warnings() []string {
 				warn(settingName(p.ID, a.Name+".api_url"), "is not https and leads to another machine: credentials and links can be read on their way")
 			}
 		}
+		if p.OnUnhealthy == UnhealthyInvite && p.WatchConnections == WatchOff {
+			warn(settingName(p.ID, "on_unhealthy"), "is invite, but watch_connections is off, so only accounts that are checked on request lead to an invite")
+		}
 		if !p.Pipedream.Configured() {
 			continue
 		}

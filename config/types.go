@@ -28,6 +28,14 @@ const (
 	UnknownResend = "resend"
 )
 
+// Whether connected accounts are checked, and what follows when one stops working.
+const (
+	WatchOff        = "off"
+	WatchDaily      = "daily"
+	UnhealthyEvent  = "event"
+	UnhealthyInvite = "invite"
+)
+
 // The providers of email and of text messages.
 const (
 	BySendGrid = "sendgrid"
@@ -95,6 +103,9 @@ type Project struct {
 	Retention             time.Duration // how long invites that ended are kept
 	DefaultVerify         string        // VerifyNone or VerifyCode
 	FreeText              string        // FreeTextNone, FreeTextInviter or FreeTextAll
+	WatchConnections      string        // WatchOff or WatchDaily
+	OnUnhealthy           string        // UnhealthyEvent or UnhealthyInvite
+	MaxReconnects         int           // invites to reconnect per user in seven days, with UnhealthyInvite
 	Limits                Limits
 	TemplatesDir          string   // a folder of own texts, over the built-in ones; empty: none
 	ReturnURLs            []string // see AllowsReturn

@@ -61,7 +61,7 @@ func TestInvitesCreateHasAFlagForEachFieldOfTheAPI(t *testing.T) {
 		"--name=Pat", "--locale=de", "--time-zone=Europe/Berlin", "--sms-consent=form", "--sms-consent-at=2026-11-29T09:00:00Z", "--inviter=Sam",
 		"--reason=we can post", "--note=Hello", "--initiated-by=user", "--return-url=acme://x", "--metadata=ticket=47;11", "--metadata=a=b=c", "--link-type=invite",
 		"--expires-in=60", "--valid-for=600", "--send-at=2026-11-29T09:00:00Z", "--verify=code", "--fallback=sms", "--fallback-after=not_visited",
-		"--fallback-delay=0", "--reminders=0", "--if-active=return", "--if-connected=new", "--idempotency-key=once")
+		"--fallback-delay=0", "--reminders=0", "--if-active=return", "--if-connected=new", "--kind=reconnect", "--account=apn_1", "--idempotency-key=once")
 	sent := parse(t, s.asked().bodies[0])
 	setsEveryField(t, sent)
 	if m, _ := sent["metadata"].(map[string]any); m["ticket"] != "47;11" || m["a"] != "b=c" {
@@ -220,7 +220,7 @@ func TestHelpAndCompletionKnowTheCommands(t *testing.T) {
 	}
 	bash := exec.CommandContext(t.Context(), "bash", "-c", `source <(connectlink completion bash); COMP_WORDS=(connectlink invites re); COMP_CWORD=2; _connectlink; echo "${COMPREPLY[@]}"`)
 	bash.Env = append(os.Environ(), "PATH="+filepath.Dir(binary)+string(os.PathListSeparator)+os.Getenv("PATH"))
-	if out, err := bash.CombinedOutput(); err != nil || strings.TrimSpace(string(out)) != "resend revoke" {
+	if out, err := bash.CombinedOutput(); err != nil || strings.TrimSpace(string(out)) != "reconnect resend revoke" {
 		t.Errorf("bash: %q, %v", out, err)
 	}
 }

@@ -10,13 +10,15 @@ import (
 )
 
 type invitesCommand struct {
-	Create invitesCreateCommand `cmd:"" help:"Create an invite and send it, by --email or --phone; with neither, print a link to hand over."`
-	Import invitesImportCommand `cmd:"" help:"Create an invite for each row of a CSV file, after a dry run."`
-	Get    invitesGetCommand    `cmd:"" help:"Show one invite with its deliveries and its timeline."`
-	List   invitesListCommand   `cmd:"" help:"List invites, newest first."`
-	Resend invitesResendCommand `cmd:"" help:"Resend an invite, optionally to a corrected address or by another channel."`
-	Revoke invitesRevokeCommand `cmd:"" help:"Revoke an invite. This cannot be undone."`
-	Watch  invitesWatchCommand  `cmd:"" help:"Follow an invite until it is connected, or has ended without."`
+	Create    invitesCreateCommand    `cmd:"" help:"Create an invite and send it, by --email or --phone; with neither, print a link to hand over."`
+	Import    invitesImportCommand    `cmd:"" help:"Create an invite for each row of a CSV file, after a dry run."`
+	Get       invitesGetCommand       `cmd:"" help:"Show one invite with its deliveries and its timeline."`
+	List      invitesListCommand      `cmd:"" help:"List invites, newest first."`
+	Resend    invitesResendCommand    `cmd:"" help:"Resend an invite, optionally to a corrected address or by another channel."`
+	Revoke    invitesRevokeCommand    `cmd:"" help:"Revoke an invite. This cannot be undone."`
+	Reconnect invitesReconnectCommand `cmd:"" help:"Send an invite to connect the account of a connected invite again."`
+	Check     invitesCheckCommand     `cmd:"" help:"Check the connected account of an invite at Pipedream now."`
+	Watch     invitesWatchCommand     `cmd:"" help:"Follow an invite until it is connected, or has ended without."`
 }
 
 // fields are those of a JSON object; put leaves out empty values.
@@ -136,6 +138,49 @@ func (c *invitesResendCommand) Run(e *env) error {
 	body.put("channel", c.Channel)
 	body.put("note", c.Note)
 	return c.present(e, c.format, http.MethodPost, c.path()+"/resend", body, idempotencyKey(c.IdempotencyKey))
+}
+
+type invitesReconnectCommand struct {
+	remote
+	format
+	one
+	Channel        string `help:"email, sms or link; the previous channel by default."`
+	Email          string `help:"The recipient's address, if it has changed." placeholder:"ADDRESS"`
+	Phone          string `help:"The recipient's number, if it has changed." placeholder:"NUMBER"`
+	Inviter        string `help:"Name of the person who asks, shown to the recipient." placeholder:"NAME"`
+	Reason         string `help:"Why, as the end of a sentence that begins with \"so that\"; the previous reason by default." placeholder:"TEXT"`
+	Note           string `help:"A short note to the recipient." placeholder:"TEXT"`
+	ValidFor       int    `help:"How long the invite link works; as before by default." placeholder:"SECONDS"`
+	IfActive       string `help:"What to do if an invite for this user and app is active: error, return or replace. The default creates another invite." placeholder:"WHAT"`
+	IdempotencyKey string `help:"Repeat a reconnect safely under the same key." placeholder:"KEY"`
+}
+
+// Run creates an invite to reconnect.
+func (c *invitesReconnectCommand) Run(e *env) error {
+	body, recipient, inviter := fields{}, fields{}, fields{}
+	recipient.put("email", c.Email)
+	recipient.put("phone", c.Phone)
+	body.within("recipient", recipient)
+	inviter.put("name", c.Inviter)
+	body.within("inviter", inviter)
+	for name, value := range map[string]string{"channel": c.Channel, "reason": c.Reason, "note": c.Note, "if_active": c.IfActive} {
+		body.put(name, value)
+	}
+	if c.ValidFor != 0 {
+		body["valid_for"] = c.ValidFor
+	}
+	return c.present(e, c.format, http.MethodPost, c.path()+"/reconnect", body, idempotencyKey(c.IdempotencyKey))
+}
+
+type invitesCheckCommand struct {
+	remote
+	format
+	one
+}
+
+// Run checks an account.
+func (c *invitesCheckCommand) Run(e *env) error {
+	return c.present(e, c.format, http.MethodPost, c.path()+"/check_connection", nil, "")
 }
 
 type invitesRevokeCommand struct {

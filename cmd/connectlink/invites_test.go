@@ -50,6 +50,8 @@ func TestInvites(t *testing.T) {
 	if again := do("resend", mail.text("id"), "--email=delivered@connectlink.test", "--note=Sorry"); again["resend_count"] != 1.0 {
 		t.Errorf("resend: %v", again["resend_count"])
 	}
+	runCommand(t, api, "invites", "reconnect", link.text("id")).want(t, 1, "invite_not_connected")
+	runCommand(t, api, "invites", "check", link.text("id")).want(t, 1, "invite_not_connected")
 	if ended := do("revoke", link.text("id"), "--reason=asked"); ended.text("status") != "revoked" {
 		t.Errorf("revoke: %v", ended["status"])
 	}

@@ -250,7 +250,7 @@ func (a *App) openUseCases() (err error) {
 	if a.track, err = track.New(track.Params{
 		DB: a.work, Box: a.box, Accounts: a.accounts, Callbacks: a.callbacks,
 		Senders: a.textSenders, Publish: a.follow, Later: a.confirmLater, SawReport: a.sawReport,
-		Budget: limit.New(limit.Per(pollsPerSecond, time.Second), pollsPerSecond, a.opt.Now), Silence: a.silence(), Log: a.log,
+		Budget: limit.New(limit.Per(pollsPerSecond, time.Second), pollsPerSecond, a.opt.Now), Watched: a.watched(), Reconnects: a.reconnects, Silence: a.silence(), Log: a.log,
 	}); err != nil {
 		return err
 	}

@@ -97,11 +97,11 @@ func observePlans(t *testing.T, server *devpg.Server, s tableState) {
 
 	logFile := filepath.Join(server.Home(), "postgres.log")
 	from := size(t, logFile)
-	p := start(t, boot{db: database})
+	p := start(t, boot{db: database, env: map[string]string{"CONNECTLINK_WATCH_CONNECTIONS": "daily", "CONNECTLINK_ON_UNHEALTHY": "invite"}})
 	playAll(p)
 	judged := map[string]bool{}
 	waittest.Until(t, "the periodic work has run", func() bool {
-		return p.count(`SELECT count(DISTINCT kind) FROM river.river_job WHERE state = 'completed' AND queue = 'periodic'`) >= 9
+		return p.count(`SELECT count(DISTINCT kind) FROM river.river_job WHERE state = 'completed' AND queue = 'periodic'`) >= 11
 	})
 	waittest.Until(t, "each statement of River has run", func() bool {
 		plans := readPlans(t, logFile, from)
@@ -186,6 +186,9 @@ func playAll(p *product) {
 		}
 	}
 	p.call(http.MethodPost, "/v1/invites/"+ids[8]+"/resend", object{})
+	if status, _, out := p.call(http.MethodPost, "/v1/test_helpers/invites/"+ids[4]+"/advance", object{"to": "deleted"}); status != http.StatusOK {
+		p.t.Errorf("advance: %d %v", status, out)
+	}
 	if status, _, out := p.call(http.MethodPost, "/v1/invites/"+ids[0]+"/reconnect", object{"if_active": "return"}); status != http.StatusCreated {
 		p.t.Errorf("reconnect: %d %v", status, out)
 	}
@@ -253,7 +256,7 @@ func readPlans(t *testing.T, file string, from int64) []plan {
 func grow() []string {
 	return []string{
 		"invites", "connect_links", "deliveries", "attempts", "codes", "events", "search_terms", "idempotency", "callbacks", "unmatched",
-		"client_tokens", "redactions", "suppressions", "seen", "river_job", "public_events", "webhook_deliveries", "webhook_attempts",
+		"client_tokens", "connections", "redactions", "suppressions", "seen", "river_job", "public_events", "webhook_deliveries", "webhook_attempts",
 	}
 }
 

@@ -29,7 +29,7 @@ func (a *App) openRoutes() error {
 	})
 	params := httpapi.Params{
 		Invites: a.Issue, Previews: a.Issue, Suppressions: a.suppress, Privacy: a.Erase, EventLog: publish.NewLog(a.api, a.box), Endpoints: a.endpoints, Callbacks: a.track, Authenticate: a.Grants.Authenticate, DB: a.api, Box: a.box, PublicURL: a.public,
-		Check: a.Issue.Check, Advance: a.Issue.Advance, Ready: a.ready,
+		Check: a.Issue.Check, Advance: a.advance, Connections: a.track, Ready: a.ready,
 	}
 	params.InApp, params.AppLinks = a.inApp(), appLinks(a.cfg)
 	if a.standins != nil {

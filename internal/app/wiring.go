@@ -116,6 +116,29 @@ func (a *App) senders(place invite.Place, c invite.Channel) []provider.Sender {
 	return v.senders(c)
 }
 
+// watched are the projects and modes whose connected accounts are checked.
+func (a *App) watched() []invite.Place {
+	var out []invite.Place
+	for _, p := range a.cfg.Projects {
+		if p.WatchConnections != config.WatchDaily {
+			continue
+		}
+		for _, live := range []bool{false, true} {
+			if place := (invite.Place{Project: p.ID, Live: live}); a.vendors[place] != nil {
+				out = append(out, place)
+			}
+		}
+	}
+	return out
+}
+
+// reconnects reports whether a project wants an invite for an account that became
+// unhealthy.
+func (a *App) reconnects(project string) bool {
+	p, ok := a.cfg.Project(project)
+	return ok && p.OnUnhealthy == config.UnhealthyInvite && p.MaxReconnects > 0
+}
+
 func (a *App) accounts(place invite.Place, environment string) (track.Accounts, bool) {
 	v, ok := a.vendors[place]
 	if !ok {

@@ -40,6 +40,9 @@ func (w *world) fill(user string) tracktest.Made {
 	m := w.Invite(tracktest.Options{User: user, Content: canaries()})
 	a := w.Attempt(m, "sendgrid", "accepted")
 	w.Exec(`UPDATE attempts SET detail = $2 WHERE id = $1`, a, w.sealed("550 <"+canary+">", "attempts.detail", a.UUID()))
+	w.Exec(`INSERT INTO connections (project_id, livemode, environment, account_id, invite_id, status, reason, error, next_at)
+		SELECT project_id, livemode, environment, $3, id, 'unhealthy', 'account_unhealthy', $2, now() FROM invites WHERE id = $1`,
+		m.ID, w.sealed(canary, "connections.error", m.ID.UUID()), "apn_"+m.ID.String())
 	w.Exec(`UPDATE invites SET account_name = $2 WHERE id = $1`, m.ID, w.sealed(canary, "invites.account_name", m.ID.UUID()))
 	w.Append(m.ID, invite.Event{Type: invite.EventConnectFailed, Detail: secret.New(canary + " closed the window")})
 	w.callback(m.ID, canary)
@@ -99,7 +102,7 @@ func (w *world) send(m tracktest.Made, words string) string {
 // everywhere is where fill puts the canary, and the user's id.
 func everywhere() []string {
 	return []string{
-		"attempts.detail", "callbacks.body", "events.detail", "invites.account_name", "invites.content", "public.invites",
+		"attempts.detail", "callbacks.body", "connections.error", "events.detail", "invites.account_name", "invites.content", "public.invites",
 		"sandbox.messages.content", "suppressions.address", "suppressions.note",
 	}
 }

@@ -55,7 +55,7 @@ func contents() []struct {
 	}{
 		{"Start", []string{"quickstart", "concepts", "test-recipients", "command-line"}},
 		{"Build", []string{
-			"send-and-track", "api", "limits", "webhooks", "verify-webhooks", "mobile/ios", "mobile/android", "mobile/react-native", "mobile/flutter", "mobile/hybrid",
+			"send-and-track", "reconnect", "api", "limits", "webhooks", "verify-webhooks", "mobile/ios", "mobile/android", "mobile/react-native", "mobile/flutter", "mobile/hybrid",
 		}},
 		{"Go live", []string{"going-live", "configuration", "delivery-guarantees", "limitations"}},
 		{"Run", []string{"operations", "console", "reasons", "verdicts", "performance"}},

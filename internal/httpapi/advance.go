@@ -10,6 +10,7 @@ import (
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/resource"
+	"github.com/connectlink/connectlink/internal/sandbox"
 )
 
 // advanceRequest is the body of POST /v1/test_helpers/invites/{id}/advance.
@@ -19,7 +20,13 @@ type advanceRequest struct {
 
 // advanceTargets are the places an invite of test mode can be moved to at once.
 // What a message or a person does is scripted by the recipient's address.
-func advanceTargets() []string { return []string{"expired"} }
+func advanceTargets() []string {
+	targets := []string{"expired"}
+	for _, s := range sandbox.AccountStates() {
+		targets = append(targets, string(s))
+	}
+	return targets
+}
 
 func (a *api) advance(c echo.Context) error {
 	id, err := inviteID(c)

@@ -41,6 +41,7 @@ func TestEveryOperationOfTheDocumentSucceeds(t *testing.T) {
 		{name: "the faults", key: w.key, method: "GET", path: "/v1/test_helpers/faults", status: 200, want: map[string]any{"data.0.vendor": "sms"}},
 		{name: "heal a vendor", key: w.key, method: "DELETE", path: "/v1/test_helpers/faults/sms", status: 204},
 		{name: "reconnect", key: w.key, method: "POST", path: "/v1/invites/" + connected + "/reconnect", status: 201, want: map[string]any{"kind": "reconnect"}},
+		{name: "check", key: w.key, method: "POST", path: "/v1/invites/" + connected + "/check_connection", status: 200, want: map[string]any{"connection.health.status": "healthy"}},
 		{name: "resend", key: w.key, method: "POST", path: "/v1/invites/" + id + "/resend", status: 200, want: map[string]any{"resend_count": 1}},
 		{name: "advance", key: w.key, method: "POST", path: "/v1/test_helpers/invites/" + id + "/advance", body: `{"to":"expired"}`, status: 200},
 		{name: "block", key: w.blocks, method: "POST", path: "/v1/suppressions", body: `{"email":"jo@customer.example","reason":"Asked by phone"}`, status: 201},

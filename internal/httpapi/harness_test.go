@@ -151,10 +151,11 @@ func newWorld(t *testing.T) *world {
 		Composer: composer(),
 	}))
 	w.log = &bytes.Buffer{}
+	tracker := w.tracker(base)
 	w.server.Config.Handler = newEcho(t, web.Params{
 		PublicURL: must(url.Parse(publicURL)), Log: slog.New(slog.NewJSONHandler(w.log, nil)),
 	}, httpapi.Params{
-		Invites: service, Previews: service, Suppressions: w.suppressions(), Privacy: w.privacy(), EventLog: publish.NewLog(w.db, w.box), Endpoints: w.endpoints(), Check: service.Check, Advance: service.Advance, Callbacks: w.tracker(base),
+		Invites: service, Previews: service, Suppressions: w.suppressions(), Privacy: w.privacy(), EventLog: publish.NewLog(w.db, w.box), Endpoints: w.endpoints(), Check: service.Check, Advance: service.Advance, Callbacks: tracker, Connections: tracker,
 		InApp: w.inApp(keys), AppLinks: apps(),
 		Authenticate: keys.Authenticate, DB: w.db, Box: box, PublicURL: publicURL, Inbox: w.sandbox, Faults: w.sandbox,
 		Ready: func(ctx context.Context) error {

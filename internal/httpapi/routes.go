@@ -57,6 +57,7 @@ type Params struct {
 	EventLog     EventLog
 	Endpoints    Endpoints
 	Callbacks    Callbacks
+	Connections  Connections // nil: accounts are not checked on request
 	Authenticate func(ctx context.Context, key secret.Text) (access.Principal, error)
 	// DB and Box serve reads, which go straight to store/find.
 	DB  postgres.DB
@@ -127,6 +128,7 @@ func (a *api) routes() []route {
 		{"GET", "/v1/invites/:id", access.InvitesRead, a.get, nil},
 		{"POST", "/v1/invites/:id/resend", access.InvitesWrite, a.resend, nil},
 		{"POST", "/v1/invites/:id/reconnect", access.InvitesWrite, a.reconnect, nil},
+		{"POST", "/v1/invites/:id/check_connection", access.InvitesWrite, a.checkConnection, nil},
 		{"POST", "/v1/invites/:id/revoke", access.InvitesWrite, a.revoke, nil},
 		{"GET", "/v1/invites/:id/events", access.InvitesRead, a.events, nil},
 		{"GET", "/v1/invites/:id/deliveries", access.InvitesRead, a.deliveries, nil},

@@ -10,33 +10,36 @@ import (
 type EventType string
 
 const (
-	EventCreated          EventType = "created"
-	EventLinkMinted       EventType = "link.minted"
-	EventMintFailed       EventType = "link.mint_failed"
-	EventFetched          EventType = "link.fetched" // the page was requested, by a person or a bot; changes nothing
-	EventVisited          EventType = "link.visited"
-	EventContinued        EventType = "link.continued"
-	EventCopied           EventType = "link.copied" // by staff, to hand it over by hand; changes nothing
-	EventConnectFailed    EventType = "connect_failed"
-	EventConnected        EventType = "connected"
-	EventConnectedAsOther EventType = "connected_as_other"     // the account goes by an email address that is not the recipient's
-	EventAlreadyConnected EventType = "already_connected"      // another invite of the same person got the account
-	EventConnectedLate    EventType = "connected_after_revoke" // needs attention; nothing is deleted unasked
-	EventReconnectInvited EventType = "reconnect.invited"      // an invite to connect the account again was made
-	EventExpired          EventType = "expired"
-	EventResent           EventType = "resent"
-	EventRenewed          EventType = "renewed"  // the recipient asked for a new link
-	EventReported         EventType = "reported" // the recipient said that it is not for them; ends the invite
-	EventAddressCorrected EventType = "address_corrected"
-	EventRevoked          EventType = "revoked"
-	EventReplaced         EventType = "replaced"
-	EventErased           EventType = "erased"           // the personal data was erased; ends an open invite
-	EventVerifyRequested  EventType = "verify.requested" // the recipient wants a passcode
-	EventVerifyPassed     EventType = "verify.passed"
-	EventVerifyFailed     EventType = "verify.failed"
-	EventFallback         EventType = "fallback"         // the other channel is tried
-	EventFallbackSkipped  EventType = "fallback.skipped" // not possible; see Reason or Outcome
-	EventReminded         EventType = "reminded"         // a reminder is sent
+	EventCreated             EventType = "created"
+	EventLinkMinted          EventType = "link.minted"
+	EventMintFailed          EventType = "link.mint_failed"
+	EventFetched             EventType = "link.fetched" // the page was requested, by a person or a bot; changes nothing
+	EventVisited             EventType = "link.visited"
+	EventContinued           EventType = "link.continued"
+	EventCopied              EventType = "link.copied" // by staff, to hand it over by hand; changes nothing
+	EventConnectFailed       EventType = "connect_failed"
+	EventConnected           EventType = "connected"
+	EventConnectedAsOther    EventType = "connected_as_other"     // the account goes by an email address that is not the recipient's
+	EventAlreadyConnected    EventType = "already_connected"      // another invite of the same person got the account
+	EventConnectedLate       EventType = "connected_after_revoke" // needs attention; nothing is deleted unasked
+	EventConnectionUnhealthy EventType = "connection.unhealthy"   // see Outcome, a HealthReason; Pipedream's words are in Detail
+	EventConnectionRecovered EventType = "connection.recovered"
+	EventReconnectInvited    EventType = "reconnect.invited" // an invite to connect the account again was made
+	EventReconnectSkipped    EventType = "reconnect.skipped" // none was made for an unhealthy account; see Reason or Outcome
+	EventExpired             EventType = "expired"
+	EventResent              EventType = "resent"
+	EventRenewed             EventType = "renewed"  // the recipient asked for a new link
+	EventReported            EventType = "reported" // the recipient said that it is not for them; ends the invite
+	EventAddressCorrected    EventType = "address_corrected"
+	EventRevoked             EventType = "revoked"
+	EventReplaced            EventType = "replaced"
+	EventErased              EventType = "erased"           // the personal data was erased; ends an open invite
+	EventVerifyRequested     EventType = "verify.requested" // the recipient wants a passcode
+	EventVerifyPassed        EventType = "verify.passed"
+	EventVerifyFailed        EventType = "verify.failed"
+	EventFallback            EventType = "fallback"         // the other channel is tried
+	EventFallbackSkipped     EventType = "fallback.skipped" // not possible; see Reason or Outcome
+	EventReminded            EventType = "reminded"         // a reminder is sent
 	// EventReplied: the person answered a text. Outcome is STOP, START, HELP,
 	// "like_stop" or empty; the words are in Detail.
 	EventReplied             EventType = "reply.received"

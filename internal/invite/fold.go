@@ -91,6 +91,8 @@ const (
 	EffectPublishResent     Effect = "publish invite.resent"
 	EffectPublishRenewed    Effect = "publish invite.renewed"
 	EffectPublishReplaced   Effect = "publish invite.replaced"
+	EffectPublishUnhealthy  Effect = "publish connection.unhealthy"
+	EffectPublishRecovered  Effect = "publish connection.recovered"
 	EffectPublishOptedOut   Effect = "publish recipient.opted_out" // STOP
 	EffectPublishOptedIn    Effect = "publish recipient.opted_in"  // START
 )
@@ -113,8 +115,12 @@ func Fold(s State, e Event) (State, []Effect) {
 	case EventMintFailed:
 		return foldMintFailed(s, e), nil
 	case EventFetched, EventAlreadyConnected, EventConnectedLate, EventCreated, EventCopied, EventConnectedAsOther,
-		EventVerifyPassed, EventVerifyFailed, EventReminded, EventReminderSkipped, EventReconnectInvited:
+		EventVerifyPassed, EventVerifyFailed, EventReminded, EventReminderSkipped, EventReconnectInvited, EventReconnectSkipped:
 		return s, nil
+	case EventConnectionUnhealthy:
+		return s, []Effect{EffectPublishUnhealthy}
+	case EventConnectionRecovered:
+		return s, []Effect{EffectPublishRecovered}
 	case EventReplied:
 		return s, repliedEffects(e)
 	case EventAddressCorrected:

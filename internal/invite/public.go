@@ -37,7 +37,7 @@ func PublicTypes() []PublicType {
 		EffectPublishSent, EffectPublishDelivered, EffectPublishDeferred, EffectPublishDeliveryFailed, EffectPublishComplained,
 		EffectPublishNoReceipt, EffectPublishOpened, EffectPublishContinued, EffectPublishConnectFailed, EffectPublishConnected,
 		EffectPublishExpired, EffectPublishRevoked, EffectPublishResent, EffectPublishRenewed, EffectPublishReported,
-		EffectPublishReplaced, EffectPublishOptedOut, EffectPublishOptedIn,
+		EffectPublishReplaced, EffectPublishUnhealthy, EffectPublishRecovered, EffectPublishOptedOut, EffectPublishOptedIn,
 	} {
 		name, _ := e.Public()
 		out = append(out, name)

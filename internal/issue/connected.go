@@ -63,7 +63,7 @@ func (s *Service) answerConnected(ctx context.Context, p access.Principal, o ord
 		return Answer{Invite: r, Outcome: ledger.Existing}, err
 	}
 	newest := accounts[0]
-	c := resource.Connection{AccountID: newest.ID, ConnectedAt: newest.CreatedAt.UTC()}
+	c := resource.Connection{AccountID: newest.ID, ConnectedAt: newest.CreatedAt.UTC(), Health: resource.Health{Status: invite.HealthUnknown}}
 	if newest.Name != "" {
 		c.Name = &newest.Name
 	}

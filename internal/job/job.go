@@ -52,6 +52,18 @@ type FallBack struct{}
 // Kind implements river.JobArgs.
 func (FallBack) Kind() string { return "fall_back" }
 
+// Watch checks connected accounts that are due at Pipedream.
+type Watch struct{}
+
+// Kind implements river.JobArgs.
+func (Watch) Kind() string { return "watch" }
+
+// Reconnect makes invites for accounts that became unhealthy.
+type Reconnect struct{}
+
+// Kind implements river.JobArgs.
+func (Reconnect) Kind() string { return "reconnect" }
+
 // Remind reminds of messages that found no reader.
 type Remind struct{}
 

@@ -82,6 +82,12 @@ func New(p Params) *Client {
 	return c
 }
 
+// Credentials names the API and the OAuth client that calls count toward, as a hash:
+// Clients of several projects and environments may share them.
+func (c *Client) Credentials() []byte {
+	return secret.Digest(secret.New(c.p.BaseURL + " " + c.p.ClientID))
+}
+
 // Ping fetches a fresh access token: it proves base URL and credentials.
 func (c *Client) Ping(ctx context.Context) error {
 	_, err := c.fetchToken(ctx)

@@ -1,6 +1,7 @@
 package pipedream
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -90,8 +91,11 @@ func (c *Client) OAuthApp(ctx context.Context, id string) (OAuthApp, error) {
 // Account is a connected account. Credentials are never asked for.
 type Account struct {
 	ID, Name, ExternalID, AppSlug string
-	Healthy                       bool
-	CreatedAt, UpdatedAt          time.Time
+	// Healthy is true of an account of which Pipedream says nothing bad; HealthKnown
+	// tells whether it said anything. A Dead account will not recover.
+	Healthy, HealthKnown, Dead bool
+	Error                      string // why it is unhealthy, in Pipedream's words
+	CreatedAt, UpdatedAt       time.Time
 	// ReadAt is when Pipedream answered, by its own clock as CreatedAt and
 	// UpdatedAt are; zero when it did not say.
 	ReadAt time.Time
@@ -103,6 +107,7 @@ type accountBody struct {
 	ExternalID string          `json:"external_id"`
 	Healthy    *bool           `json:"healthy"`
 	Dead       *bool           `json:"dead"`
+	Error      json.RawMessage `json:"error"`
 	App        json.RawMessage `json:"app"`
 	CreatedAt  time.Time       `json:"created_at"`
 	UpdatedAt  time.Time       `json:"updated_at"`
@@ -115,6 +120,7 @@ func (b accountBody) account() Account {
 	}
 	// Only the id is a required member; an account of which nothing bad is said
 	// is taken for healthy.
+	a.HealthKnown, a.Dead, a.Error = b.Healthy != nil || b.Dead != nil, b.Dead != nil && *b.Dead, wordsOf(b.Error)
 	a.Healthy = (b.Healthy == nil || *b.Healthy) && (b.Dead == nil || !*b.Dead)
 	return a
 }
@@ -196,6 +202,21 @@ func accountBodies(raw json.RawMessage) ([]accountBody, error) {
 	}
 	err := json.Unmarshal(raw, &nested)
 	return nested.Accounts, err
+}
+
+// wordsOf reads an error given as text, or as an object with a message. Which of them
+// Pipedream sends is not published.
+func wordsOf(raw json.RawMessage) string {
+	var s string
+	if json.Unmarshal(raw, &s) == nil {
+		return s
+	}
+	var o struct {
+		Message string `json:"message"`
+		Error   string `json:"error"`
+	}
+	_ = json.Unmarshal(raw, &o)
+	return cmp.Or(o.Message, o.Error)
 }
 
 // slugOf reads an app given as an object or as its slug.

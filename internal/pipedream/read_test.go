@@ -108,7 +108,7 @@ func TestAccount(t *testing.T) {
 	c := client(v)
 	got, err := c.Account(t.Context(), "apn_1")
 	want := pipedream.Account{
-		ID: "apn_1", ExternalID: "user-1", AppSlug: "slack", Healthy: true,
+		ID: "apn_1", ExternalID: "user-1", AppSlug: "slack", Healthy: true, HealthKnown: true,
 		CreatedAt: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC), UpdatedAt: time.Date(2026, 11, 23, 12, 0, 1, 0, time.UTC),
 	}
 	if got.ReadAt.IsZero() {

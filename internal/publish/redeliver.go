@@ -202,9 +202,15 @@ func encodeSample(id invite.EventID, t invite.PublicType, place invite.Place, of
 		ExternalUserID: &user, App: resource.App{Slug: "slack", Name: "Slack"}, InitiatedBy: invite.ByProduct, LinkType: invite.InviteLink,
 		Verify: invite.VerifyNone, Metadata: map[string]string{}, Version: 3, CreatedAt: now.UTC(), UpdatedAt: now.UTC(),
 	}
-	if t == "invite.connected" {
+	switch at := now.UTC(); t {
+	case "invite.connected", "connection.unhealthy", "connection.recovered":
 		shown.Status, shown.Progress = invite.Connected, invite.Continued
-		shown.Connection = &resource.Connection{AccountID: "apn_sample", ConnectedAt: now.UTC()}
+		health := resource.Health{Status: invite.Healthy, CheckedAt: &at, Since: &at}
+		if t == "connection.unhealthy" {
+			reason := invite.AccountUnhealthy
+			health.Status, health.Reason = invite.Unhealthy, &reason
+		}
+		shown.Connection = &resource.Connection{AccountID: "apn_sample", ConnectedAt: at, Health: health}
 	}
 	return encodeBody(id, ledger.Announcement{Type: t, Sequence: 3}, now, place, shown)
 }

@@ -118,7 +118,17 @@ type Connection struct {
 	Name        *string   `json:"name"`
 	ConnectedAt time.Time `json:"connected_at"`
 	// Mismatch: the account goes by an email address that is not the recipient's.
-	Mismatch bool `json:"mismatch"`
+	Mismatch bool   `json:"mismatch"`
+	Health   Health `json:"health"`
+}
+
+// Health is how a connected account does at Pipedream, as far as it was asked.
+type Health struct {
+	Status    invite.Health        `json:"status"`
+	CheckedAt *time.Time           `json:"checked_at"`
+	Since     *time.Time           `json:"since"` // when the status was first seen
+	Reason    *invite.HealthReason `json:"reason"`
+	Error     *string              `json:"error"` // in Pipedream's words
 }
 
 // Links selects the links in an Invite.
@@ -210,6 +220,9 @@ func (r *Invite) connection(box *seal.Box, inv find.Invite, recipient string) er
 		return nil
 	}
 	r.Connection = &Connection{AccountID: inv.AccountID, ConnectedAt: inv.ConnectedAt.UTC()}
+	if err := r.health(box, inv); err != nil {
+		return err
+	}
 	if inv.AccountName == nil {
 		return nil
 	}
@@ -218,6 +231,27 @@ func (r *Invite) connection(box *seal.Box, inv find.Invite, recipient string) er
 		return fmt.Errorf("open account name of invite %s: %w", inv.ID, err)
 	}
 	r.Connection.Name, r.Connection.Mismatch = orNil(string(name)), contact.OtherMailbox(recipient, string(name))
+	return nil
+}
+
+func (r *Invite) health(box *seal.Box, inv find.Invite) error {
+	h := Health{Status: invite.HealthUnknown}
+	if inv.Health != nil {
+		h.Status, h.CheckedAt, h.Since = invite.Health(*inv.Health), utc(inv.HealthCheckedAt), utc(inv.HealthSince)
+		if *inv.HealthReason != "" {
+			reason := invite.HealthReason(*inv.HealthReason)
+			h.Reason = &reason
+		}
+	}
+	r.Connection.Health = h
+	if inv.HealthError == nil {
+		return nil
+	}
+	words, err := box.Open(inv.HealthError, seal.AD{Column: "connections.error", ID: inv.HealthInvite.UUID()})
+	if err != nil {
+		return fmt.Errorf("open the error of the account of invite %s: %w", inv.ID, err)
+	}
+	r.Connection.Health.Error = orNil(string(words))
 	return nil
 }
 

@@ -66,7 +66,7 @@ func (s *Sandbox) connectAccount(ctx context.Context, token string, a *app, oaut
 
 func (s *Sandbox) putAccount(ctx context.Context, tx pgx.Tx, t connectToken, c tokenContent, a *app, oauthAppID, reconnect string, now time.Time) (account, error) {
 	if id, ok := parseAccountID(reconnect); ok {
-		rows, err := tx.Query(ctx, `UPDATE sandbox.accounts SET updated_at = $2
+		rows, err := tx.Query(ctx, `UPDATE sandbox.accounts SET updated_at = $2, healthy = true, dead = NULL, error = NULL
 			WHERE id = $1 AND app = $3 AND environment = $4 AND user_hash = ANY($5) RETURNING `+accountColumns,
 			id, now, a.slug, t.Environment, s.box.Hashes(userHash, c.ExternalUserID))
 		if err == nil {
@@ -79,7 +79,7 @@ func (s *Sandbox) putAccount(ctx context.Context, tx pgx.Tx, t connectToken, c t
 			return account{}, fmt.Errorf("reconnect account %s: %w", id, err)
 		}
 	}
-	row := account{ID: newID(), App: a.slug, OAuthAppID: oauthAppID, CreatedAt: now, UpdatedAt: now}
+	row := account{ID: newID(), App: a.slug, OAuthAppID: oauthAppID, CreatedAt: now, UpdatedAt: now, Healthy: true}
 	plain, err := json.Marshal(accountContent{ExternalUserID: c.ExternalUserID, Name: "Acme Workspace"})
 	if err != nil {
 		return row, fmt.Errorf("encode account: %w", err)

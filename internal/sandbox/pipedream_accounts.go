@@ -22,6 +22,9 @@ type account struct {
 	Content    []byte
 	CreatedAt  time.Time
 	UpdatedAt  time.Time
+	Healthy    bool
+	Dead       *bool
+	Error      *string
 }
 
 type accountContent struct {
@@ -30,7 +33,7 @@ type accountContent struct {
 }
 
 const (
-	accountColumns = `id, app, oauth_app_id, content, created_at, updated_at`
+	accountColumns = `id, app, oauth_app_id, content, created_at, updated_at, healthy, dead, error`
 	userHash       = "sandbox.external_user"
 )
 
@@ -69,9 +72,9 @@ func (s *Sandbox) accountJSON(a account) (map[string]any, error) {
 	}
 	const iso = "2006-01-02T15:04:05.000Z"
 	return map[string]any{
-		"id": accountID(a.ID), "name": c.Name, "external_id": c.ExternalUserID, "healthy": true, "dead": nil,
+		"id": accountID(a.ID), "name": c.Name, "external_id": c.ExternalUserID, "healthy": a.Healthy, "dead": a.Dead,
 		"app": app.json(a.OAuthAppID), "created_at": a.CreatedAt.UTC().Format(iso), "updated_at": a.UpdatedAt.UTC().Format(iso),
-		"authorized_scopes": []string{}, "error": nil, "last_refreshed_at": nil, "next_refresh_at": nil,
+		"authorized_scopes": []string{}, "error": a.Error, "last_refreshed_at": nil, "next_refresh_at": nil,
 	}, nil
 }
 

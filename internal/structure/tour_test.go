@@ -85,7 +85,7 @@ func dev(t *testing.T, bin string) (base, key string) {
 func touredPages(t *testing.T) string {
 	t.Helper()
 	var all string
-	for _, file := range []string{"README.md", "docs/quickstart.md", "docs/send-and-track.md", "docs/api.md"} {
+	for _, file := range []string{"README.md", "docs/quickstart.md", "docs/send-and-track.md", "docs/reconnect.md", "docs/api.md"} {
 		all += read(t, file)
 	}
 	return all

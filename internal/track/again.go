@@ -41,13 +41,18 @@ func (t *Tracker) lookAgain(ctx context.Context, accounts Accounts, c ledger.Can
 // assignAgain gives an account that was connected again to the invite that asked for
 // it, unless another one has been given this change already. The invites by which
 // the account was connected before keep it.
-func assignAgain(self invite.ID, rivals []ledger.Candidate, a pipedream.Account) assignment {
+func assignAgain(c ledger.Candidate, rivals []ledger.Candidate, a pipedream.Account) assignment {
+	self, from := c.ID, accountsSince(c)
+	if from == nil {
+		return assignment{}
+	}
 	d := assignment{winner: self, selfHas: true}
 	for _, r := range rivals {
 		switch {
 		case r.ID == self && r.AccountID != "":
 			return assignment{selfHas: true, holder: self}
-		case r.ID != self && r.AccountID == a.ID && r.ConnectedAt != nil && !r.ConnectedAt.Before(a.UpdatedAt.Add(-clockNoise)):
+		case r.ID != self && r.AccountID == a.ID && r.ConnectedAt != nil && r.ConnectedAt.After(*from) && !r.ConnectedAt.Before(a.UpdatedAt.Add(-clockNoise)):
+			// A connection from before the link left our hands took an earlier change.
 			d = assignment{holder: r.ID, losers: []invite.ID{self}}
 		}
 	}

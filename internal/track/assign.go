@@ -21,7 +21,7 @@ type assignment struct {
 // came: the invite that was last handed out before the account was made has it.
 func assignAccount(c ledger.Candidate, rivals []ledger.Candidate, a pipedream.Account, named bool) assignment {
 	if isAgain(c, a) {
-		return assignAgain(c.ID, rivals, a)
+		return assignAgain(c, rivals, a)
 	}
 	self := c.ID
 	var d assignment

@@ -284,7 +284,10 @@ func (t *Tracker) record(ctx context.Context, tx pgx.Tx, winner invite.ID, c led
 	if err := ledger.SetPollEnd(ctx, tx, winner); err != nil {
 		return err
 	}
-	return t.p.Publish(ctx, tx, applied)
+	if err := t.p.Publish(ctx, tx, applied); err != nil {
+		return err
+	}
+	return t.noteConnected(ctx, tx, winner, c, a)
 }
 
 // ofOther reports whether an account's name is an email address that is

@@ -36,6 +36,8 @@ var (
 type Accounts interface {
 	Account(ctx context.Context, id string) (pipedream.Account, error)
 	Accounts(ctx context.Context, f pipedream.AccountFilter) ([]pipedream.Account, string, error)
+	// Credentials names the client at Pipedream whose limits the calls count toward.
+	Credentials() []byte
 }
 
 // Check is a pending confirmation. AccountID is empty if no account was
@@ -66,6 +68,11 @@ type Params struct {
 	SawReport func(provider string, place invite.Place)
 	// Budget is shared by all polls of one Pipedream project: 5 a second. May be nil.
 	Budget limit.Budget
+	// Watched are the projects and modes whose connected accounts are checked daily.
+	Watched []invite.Place
+	// Reconnects reports whether a project wants an invite for an account that became
+	// unhealthy. May be nil.
+	Reconnects func(project string) bool
 	// Silence is the time after which an unreported message of each kind gets
 	// the reason no_receipt; default the channels' ReportWithin.
 	Silence []ledger.Silence

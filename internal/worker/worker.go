@@ -38,16 +38,18 @@ const (
 	pollEvery   = 5 * time.Second
 	expireEvery = 5 * time.Second
 	// Who asks about a message just sent sees its receipt seconds later.
-	receiptsEvery = 5 * time.Second
-	fallBackEvery = 5 * time.Second
-	remindEvery   = 5 * time.Second
-	redactEvery   = time.Minute
-	hashEvery     = 10 * time.Minute
-	adoptEvery    = time.Minute
-	warnEvery     = 15 * time.Second
-	retireEvery   = 10 * time.Minute
-	tidyEvery     = time.Hour
-	runTimeout    = 30 * time.Second
+	receiptsEvery  = 5 * time.Second
+	fallBackEvery  = 5 * time.Second
+	remindEvery    = 5 * time.Second
+	watchEvery     = 15 * time.Second
+	reconnectEvery = 5 * time.Second
+	redactEvery    = time.Minute
+	hashEvery      = 10 * time.Minute
+	adoptEvery     = time.Minute
+	warnEvery      = 15 * time.Second
+	retireEvery    = 10 * time.Minute
+	tidyEvery      = time.Hour
+	runTimeout     = 30 * time.Second
 	// longRun is for jobs that make one call, or one batch, after the other.
 	longRun = 8 * time.Minute
 	// stopWithin bounds how long running jobs may finish at a stop.
@@ -61,7 +63,7 @@ const (
 const (
 	otherWorkers    = 4  // erasures, and what an earlier version enqueued
 	confirmWorkers  = 16 // each waits for Pipedream
-	periodicWorkers = 11 // one for each kind, three of which take minutes
+	periodicWorkers = 13 // one for each kind, three of which take minutes
 	eventsWorkers   = 8  // webhooks that an earlier version enqueued
 )
 
@@ -186,6 +188,8 @@ func periodic() []*river.PeriodicJob {
 		every(receiptsEvery, func() river.JobArgs { return job.Receipts{} }),
 		every(fallBackEvery, func() river.JobArgs { return job.FallBack{} }),
 		every(remindEvery, func() river.JobArgs { return job.Remind{} }),
+		every(watchEvery, func() river.JobArgs { return job.Watch{} }),
+		every(reconnectEvery, func() river.JobArgs { return job.Reconnect{} }),
 		every(hashEvery, func() river.JobArgs { return job.HashUsers{} }),
 		every(redactEvery, func() river.JobArgs { return job.Redact{} }),
 		every(adoptEvery, func() river.JobArgs { return job.AdoptEvents{} }),
@@ -257,6 +261,8 @@ func bind(p Params, watch *backlog) *river.Workers {
 	bindRun[job.FallBack](b, runTimeout, p.Issue.FallBack)
 	bindRun[job.Remind](b, runTimeout, p.Issue.Remind)
 	bindRun[job.Warn](b, runTimeout, p.Warn.Tell)
+	bindRun[job.Watch](b, runTimeout, p.Track.WatchConnections)
+	bindRun[job.Reconnect](b, runTimeout, p.Issue.ReconnectUnhealthy)
 	bindRun[job.HashUsers](b, longRun, p.Issue.HashUsers)
 	bindRun[job.Redact](b, longRun, p.Erase.Redact)
 	bindRun[job.Retire](b, longRun, p.Erase.Retire)

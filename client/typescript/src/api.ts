@@ -194,6 +194,32 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/invites/{id}/check_connection": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @example inv_069hqkhjp5sv1bqg1oprs35ep0 */
+                id: components["parameters"]["InviteIDPath"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Check the connected account of an invite
+         * @description Asks Pipedream now how the account does, and answers with the invite and its `connection.health`. A change is an
+         *     event, `connection.unhealthy` or `connection.recovered`. Projects with `watch_connections: daily` have each account
+         *     checked once a day. All checks with the same Pipedream credentials share one limit; above it, or while Pipedream
+         *     asks for a pause, the answer is 429. If Pipedream cannot be asked, it is 503, and the known health stays.
+         */
+        post: operations["checkConnection"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/invites/{id}/revoke": {
         parameters: {
             query?: never;
@@ -838,7 +864,7 @@ export interface paths {
         put?: never;
         /**
          * Advance a test invite
-         * @description Skips waiting times of hours. The recipient's address decides everything else.
+         * @description Skips waiting times of hours, and makes a connected account unhealthy, healthy or deleted. The recipient's address decides everything else.
          */
         post: operations["advanceTestInvite"];
         delete?: never;
@@ -1437,6 +1463,46 @@ export interface webhooks {
          * @description A newer invite for the same user and app took its place; `replaced_by` names it.
          */
         post: operations["onInviteReplaced"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "connection.unhealthy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A connected account stopped working
+         * @description `data.invite.connection.health` tells why. Sent once when the watch or a check on request finds it, and again if the account is deleted. An outage of Pipedream never causes it.
+         */
+        post: operations["onConnectionUnhealthy"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "connection.recovered": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A connected account works again
+         * @description The person connected it again, through an invite of kind `reconnect` or elsewhere, or it works without that.
+         */
+        post: operations["onConnectionRecovered"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2050,10 +2116,10 @@ export interface components {
         };
         AdvanceInvite: {
             /**
-             * @description The state to advance to.
+             * @description The state to advance to. `expired` ends the invite; the others change its connected account, which is checked at once.
              * @enum {string}
              */
-            to: "expired";
+            to: "expired" | "healthy" | "unhealthy" | "dead" | "deleted";
         };
         Fallback: {
             /** @enum {string} */
@@ -2340,13 +2406,15 @@ export interface components {
         /**
          * @description `created`: the invite is stored. `sent`: a provider accepted a message. `opened`: a person visited the link for the first time. `continued`: the
          *     person went on to Pipedream. `resent`: by you or your staff; `renewed`: by the recipient. `replaced`: a newer
-         *     invite for the same user and app took its place. `opted_out` and `opted_in`: the recipient texted STOP or START.
+         *     invite for the same user and app took its place. `unhealthy`: a connected account stopped working, see
+         *     `data.invite.connection.health`; `recovered`: it works again. `opted_out` and `opted_in`: the recipient texted STOP
+         *     or START.
          *     `webhook_endpoint.disabled`: an endpoint failed for 5 days or answered 410; the event is about no invite.
          *     `alert.raised`: a sending limit is near or reached; the event is about no invite.
          *     New types may be added.
          * @enum {string}
          */
-        PublicEventType: "invite.created" | "invite.sent" | "invite.delivered" | "invite.deferred" | "invite.delivery_failed" | "invite.complained" | "invite.no_receipt" | "invite.opened" | "invite.continued" | "invite.connect_failed" | "invite.connected" | "invite.expired" | "invite.revoked" | "invite.resent" | "invite.renewed" | "invite.reported" | "invite.replaced" | "recipient.opted_out" | "recipient.opted_in" | "webhook_endpoint.disabled" | "alert.raised";
+        PublicEventType: "invite.created" | "invite.sent" | "invite.delivered" | "invite.deferred" | "invite.delivery_failed" | "invite.complained" | "invite.no_receipt" | "invite.opened" | "invite.continued" | "invite.connect_failed" | "invite.connected" | "invite.expired" | "invite.revoked" | "invite.resent" | "invite.renewed" | "invite.reported" | "invite.replaced" | "connection.unhealthy" | "connection.recovered" | "recipient.opted_out" | "recipient.opted_in" | "webhook_endpoint.disabled" | "alert.raised";
         /** @description An event, with the bytes that webhooks carry. After the person was erased it shows what the erasure left. */
         PublicEvent: {
             id: components["schemas"]["EventID"];
@@ -2475,6 +2543,32 @@ export interface components {
             connected_at: string;
             /** @description True if the account's name is an email address that differs from the recipient's: it may be another account or another person. The timeline contains `connected_as_other`. Nothing is blocked because of it. */
             mismatch: boolean;
+            health: components["schemas"]["ConnectionHealth"];
+        };
+        /** @description How the account does at Pipedream, as of the last check. */
+        ConnectionHealth: {
+            /**
+             * @description `unknown`: it was not checked yet. Only a clear answer of Pipedream changes it, never an outage.
+             * @enum {string}
+             */
+            status: "unknown" | "healthy" | "unhealthy";
+            /**
+             * Format: date-time
+             * @description When Pipedream last told.
+             */
+            checked_at: string | null;
+            /**
+             * Format: date-time
+             * @description When this status was first seen.
+             */
+            since: string | null;
+            /**
+             * @description Why it is unhealthy. `account_dead`: Pipedream does not expect it to recover. `account_deleted`: Pipedream has no such account any more.
+             * @enum {string|null}
+             */
+            reason: "account_unhealthy" | "account_dead" | "account_deleted" | null;
+            /** @description The reason in Pipedream's words, if it gives one. */
+            error: string | null;
         };
         Delivery: {
             id: components["schemas"]["DeliveryID"];
@@ -3258,6 +3352,37 @@ export interface operations {
             413: components["responses"]["ContentTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["UnprocessableContent"];
+            429: components["responses"]["TooManyRequests"];
+            default: components["responses"]["Failure"];
+        };
+    };
+    checkConnection: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @example inv_069hqkhjp5sv1bqg1oprs35ep0 */
+                id: components["parameters"]["InviteIDPath"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The invite after the check. */
+            200: {
+                headers: {
+                    "Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Invite"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
             429: components["responses"]["TooManyRequests"];
             default: components["responses"]["Failure"];
         };
@@ -4478,6 +4603,7 @@ export interface operations {
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
             413: components["responses"]["ContentTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["UnprocessableContent"];
@@ -5502,6 +5628,96 @@ export interface operations {
         };
     };
     onInviteReplaced: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description The id of the event; the same in every attempt.
+                 * @example evt_069hqkhjp5sv1bqg1oprs35ep0
+                 */
+                "webhook-id": string;
+                /**
+                 * @description When the attempt was made, in seconds since 1970.
+                 * @example 1795858272
+                 */
+                "webhook-timestamp": string;
+                /**
+                 * @description Signatures as defined by Standard Webhooks, separated by spaces. Verify them with a library.
+                 * @example v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=
+                 */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PublicEvent"];
+            };
+        };
+        responses: {
+            /** @description The endpoint is gone. The event is not sent again. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The event is stored at your side. Any other response is retried. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onConnectionUnhealthy: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description The id of the event; the same in every attempt.
+                 * @example evt_069hqkhjp5sv1bqg1oprs35ep0
+                 */
+                "webhook-id": string;
+                /**
+                 * @description When the attempt was made, in seconds since 1970.
+                 * @example 1795858272
+                 */
+                "webhook-timestamp": string;
+                /**
+                 * @description Signatures as defined by Standard Webhooks, separated by spaces. Verify them with a library.
+                 * @example v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=
+                 */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PublicEvent"];
+            };
+        };
+        responses: {
+            /** @description The endpoint is gone. The event is not sent again. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The event is stored at your side. Any other response is retried. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onConnectionRecovered: {
         parameters: {
             query?: never;
             header: {

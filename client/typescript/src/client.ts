@@ -100,6 +100,16 @@ export class Client {
     return this.#send({ method: "POST", path: `/v1/invites/${idOf(id)}/resend`, body: resend, takesKey: true }, options);
   }
 
+  /** Creates an invite to connect the account of a connected invite again, and sends it. */
+  async reconnectInvite(id: string, body: Schemas["ReconnectInvite"] = {}, options: CallOptions = {}): Promise<Invite> {
+    return this.#send({ method: "POST", path: `/v1/invites/${idOf(id)}/reconnect`, body, takesKey: true }, options);
+  }
+
+  /** Checks the connected account of an invite at Pipedream now; `connection.health` has the result. */
+  async checkConnection(id: string, options: CallOptions = {}): Promise<Invite> {
+    return this.#send({ method: "POST", path: `/v1/invites/${idOf(id)}/check_connection`, idempotent: true }, options);
+  }
+
   async revokeInvite(id: string, options: CallOptions = {}): Promise<Invite> {
     return this.#send({ method: "POST", path: `/v1/invites/${idOf(id)}/revoke`, idempotent: true }, options);
   }

@@ -220,8 +220,22 @@ func (o *Entry) link(w Words, e Happened, app string) bool {
 		return o.say(Warn, "plug", w.T("Possibly not the recipient's account"))
 	case invite.EventAlreadyConnected:
 		return o.say(Calm, "plug", w.T("Another invite of this person got the account"))
+	case invite.EventConnectionUnhealthy:
+		if e.Data.Outcome == string(invite.AccountDeleted) {
+			o.Advice = w.T("The person has to connect a new account.")
+			return o.say(Bad, "plug", w.T("The connected account was deleted at Pipedream"))
+		}
+		o.Advice = w.T("The access was revoked or has expired. The person has to connect the account again.")
+		return o.say(Bad, "plug", w.T("The connected account no longer works"))
+	case invite.EventConnectionRecovered:
+		return o.say(Good, "plug", w.T("The connected account works again"))
 	case invite.EventReconnectInvited:
 		return o.say(Calm, "plug", w.T("An invite to reconnect the account was created"))
+	case invite.EventReconnectSkipped:
+		if e.Data.Outcome == "max_reconnects_per_person" {
+			o.Advice = w.T("This person got an invite to reconnect within the last seven days.")
+		}
+		return o.say(Warn, "plug", w.T("No invite to reconnect the account was sent"))
 	case invite.EventConnectedLate:
 		o.Advice = w.T("Nothing was removed. Decide with the product's team whether the account should stay.")
 		return o.say(Warn, "plug", w.T("An account was connected although the invite was revoked"))
@@ -255,6 +269,11 @@ func (o *Entry) act(w Words, e Happened, app string) {
 	case invite.EventCreated:
 		if e.Actor.Kind == invite.ActorStaff {
 			o.say(Calm, "plus", w.T("Created in the console"))
+			return
+		}
+		if e.Actor.Kind == invite.ActorSystem {
+			o.Advice = w.T("The project's settings ask for it: on_unhealthy is invite.")
+			o.say(Calm, "plus", w.T("Created automatically because the connected account no longer works"))
 			return
 		}
 		if e.Data.OtherInvite != "" {

@@ -50,6 +50,12 @@ type Invite struct {
 	AccountID        string             `db:"account_id"`
 	AccountName      []byte             `db:"account_name"` // sealed
 	ConnectedAt      *time.Time         `db:"connected_at"`
+	Health           *string            `db:"health"` // of its account; nil: not under watch
+	HealthReason     *string            `db:"health_reason"`
+	HealthError      []byte             `db:"health_error"` // sealed with HealthInvite
+	HealthInvite     invite.ID          `db:"health_invite"`
+	HealthSince      *time.Time         `db:"health_since"`
+	HealthCheckedAt  *time.Time         `db:"health_checked_at"`
 	FirstHandedOutAt *time.Time         `db:"first_handed_out_at"`
 	CreatedAt        time.Time          `db:"created_at"`
 	UpdatedAt        time.Time          `db:"updated_at"`
@@ -95,7 +101,9 @@ const columns = `
 	(SELECT max(expires_at) FROM connect_links WHERE invite_id = i.id AND handed_out_at IS NOT NULL AND expires_at > now()) AS open_until,
 	c.id AS code_id, c.code, d.id AS delivery_id, d.number AS delivery_number, d.channel AS delivery_channel, d.kind AS delivery_kind,
 	d.status AS delivery_status, d.reason AS delivery_reason, d.provider_code AS delivery_code, d.provider AS delivery_provider,
-	d.updated_at AS delivery_updated, d.created_at AS delivery_created, now() AS now`
+	d.updated_at AS delivery_updated, d.created_at AS delivery_created,
+	h.status AS health, h.reason AS health_reason, h.error AS health_error, h.invite_id AS health_invite, h.since AS health_since,
+	h.checked_at AS health_checked_at, now() AS now`
 
 const joins = `
 	LEFT JOIN LATERAL (SELECT id, url, expires_at, expires_at_raw FROM connect_links
@@ -103,7 +111,13 @@ const joins = `
 	LEFT JOIN LATERAL (SELECT id, code FROM codes
 		WHERE invite_id = i.id AND retired_at IS NULL ORDER BY created_at DESC, id DESC LIMIT 1) c ON true
 	LEFT JOIN LATERAL (SELECT id, number, channel, kind, status, reason, provider_code, provider, updated_at, created_at FROM deliveries
-		WHERE invite_id = i.id AND kind <> 'passcode' ORDER BY number DESC LIMIT 1) d ON true`
+		WHERE invite_id = i.id AND kind <> 'passcode' ORDER BY number DESC LIMIT 1) d ON true` + health
+
+// health joins how the account of an invite does.
+const health = `
+	LEFT JOIN LATERAL (SELECT status, reason, error, invite_id, since, checked_at FROM connections
+		WHERE i.account_id <> '' AND i.erased_at IS NULL AND project_id = i.project_id AND livemode = i.livemode
+			AND environment = i.environment AND account_id = i.account_id LIMIT 1) h ON true`
 
 // Get reads one invite of a project and mode. Errors: ErrNotFound.
 func Get(ctx context.Context, db postgres.DB, place invite.Place, id invite.ID) (Invite, error) {
@@ -116,7 +130,7 @@ func Get(ctx context.Context, db postgres.DB, place invite.Place, id invite.ID) 
 const born = `
 	LEFT JOIN connect_links l ON l.invite_id = i.id AND l.minted_at = i.created_at
 	LEFT JOIN codes c ON c.invite_id = i.id AND c.created_at = i.created_at
-	LEFT JOIN deliveries d ON d.invite_id = i.id AND d.number = 1`
+	LEFT JOIN deliveries d ON d.invite_id = i.id AND d.number = 1` + health
 
 // GetCreated reads one invite as it was when it was made, for the answer to a
 // repeated request. Secrets that are wiped since are gone from it too, and a

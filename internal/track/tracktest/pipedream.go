@@ -29,6 +29,7 @@ type Pipedream struct {
 	retry    string
 	onMint   func()
 	linkBase string
+	raw      string // the answer about any account; empty: its own
 }
 
 // Account is an account at the stand-in.
@@ -101,6 +102,14 @@ func (p *Pipedream) Answer(status int, retryAfter string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.status, p.retry = status, retryAfter
+}
+
+// AnswerAccount makes the stand-in answer with raw whenever it is asked about one
+// account.
+func (p *Pipedream) AnswerAccount(raw string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.raw = raw
 }
 
 // OnMint is called within every mint, before it is answered.
@@ -192,6 +201,10 @@ func (p *Pipedream) list(w http.ResponseWriter, r *http.Request) {
 func (p *Pipedream) get(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.raw != "" {
+		_, _ = w.Write([]byte(p.raw))
+		return
+	}
 	for _, a := range p.accounts {
 		if a.ID == r.PathValue("id") {
 			write(w, a.body())
