@@ -3,6 +3,7 @@ package app_test
 import (
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/connectlink/connectlink/internal/access"
@@ -71,5 +72,44 @@ func TestTheLoopOfReconnecting(t *testing.T) {
 	replaced := p.until(fresh.text("id"), "connected anew", func(inv object) bool { return inv.text("status") == "connected" })
 	if replaced.text("connection.account_id") == connected.text("connection.account_id") {
 		t.Error("the deleted account is connected")
+	}
+}
+
+// TestStaffCheckAnAccountAndReconnectIt on the invite's page, also where the project
+// does not watch its connections.
+func TestStaffCheckAnAccountAndReconnectIt(t *testing.T) {
+	t.Parallel()
+	p := start(t, boot{})
+	id := p.invite(http.StatusCreated, with(to("delivered+connect@connectlink.test"), "external_user_id", "u-staff")).text("id")
+	p.until(id, "connected", func(inv object) bool { return inv.text("status") == "connected" })
+	v := p.staff(access.RoleAgent)
+	home := "/console/default/test/invites/" + id
+	shows := func(method, address string, wants ...string) string {
+		t.Helper()
+		status, at, page := v.do(method, address, "")
+		for _, want := range wants {
+			if status != http.StatusOK || !strings.Contains(page, want) {
+				t.Errorf("%s %s: %d at %s lacks %q", method, address, status, at, want)
+			}
+		}
+		return at
+	}
+	shows(http.MethodGet, home, "Connected account", "Works", "Check now", "Send an invite to reconnect")
+	if status, _, out := p.call(http.MethodPost, "/v1/test_helpers/invites/"+id+"/advance", object{"to": "dead"}); status != http.StatusOK {
+		t.Fatalf("advance: %d %v", status, out)
+	}
+	shows(http.MethodPost, home+"/check", "Pipedream was asked", "Does not work", "does not expect it to recover", "The connected account no longer works")
+	shows(http.MethodGet, "/console/default/test/people/"+id, "Does not work")
+	at := shows(http.MethodPost, home+"/reconnect", "An invite to reconnect the account was created", "The invite that connected it before")
+	again := at[strings.LastIndexByte(at, '/')+1:]
+	if inv := p.until(again, "connected again", func(inv object) bool { return inv.text("status") == "connected" }); inv.text("kind") != "reconnect" {
+		t.Errorf("the second invite: %v", inv)
+	}
+	shows(http.MethodGet, home, "The connected account works again", "The newest invite to reconnect it")
+	open := p.invite(http.StatusCreated, with(to("delivered@connectlink.test"), "external_user_id", "u-open")).text("id")
+	shows(http.MethodPost, "/console/default/test/invites/"+open+"/check", "This invite has no connected account")
+	shows(http.MethodPost, "/console/default/test/invites/"+open+"/reconnect", "This invite has no connected account")
+	if status, _, _ := p.staff(access.RoleViewer).do(http.MethodPost, home+"/check", ""); status != http.StatusForbidden {
+		t.Errorf("a viewer checks an account: %d", status)
 	}
 }

@@ -62,8 +62,10 @@ type Params struct {
 	PaceOf  func(account string) float64
 	Invites *issue.Service
 	Blocks  *suppress.Service
-	Unmask  *unmask.Service
-	Erasing *erase.Service
+	// Connections checks connected accounts; nil: they cannot be checked here.
+	Connections Connections
+	Unmask      *unmask.Service
+	Erasing     *erase.Service
 	// Composer renders messages as dispatch sends them.
 	Composer *compose.Composer
 	// Watch tells pages that are looked at that their invite moved; Streams

@@ -34,6 +34,7 @@ type invitePage struct {
 	CanCopy       bool
 	Tries         []story.Try
 	Person        person
+	Health        *healthCard  // nil: there is no connected account, and no reconnection
 	Facts         []story.Fact // for those who may see technical details
 	Others        []inviteRow
 	Audit         []auditLine
@@ -115,7 +116,7 @@ func (s *console) inviteData(p *page, o opened) (invitePage, error) {
 	}
 	d := invitePage{
 		Base: b, ID: o.ID.String(), App: o.AppName, Home: b.URL("invites", o.ID.String()), Badge: p.standing(o, situation),
-		Sentence: story.Sentence(b, situation), Person: p.person(o),
+		Sentence: story.Sentence(b, situation), Person: p.person(o), Health: p.health(o),
 		CanResend: p.by.May(access.ActResend) && isResendable(o.Status),
 		CanRevoke: p.by.May(access.ActRevoke) && o.Status != invite.Connected && o.Status != invite.Revoked,
 		CanCopy:   p.by.May(access.ActCopyLink) && o.Code != nil && (o.Status == invite.Pending || o.Status == invite.Active || o.Status == invite.Failed),

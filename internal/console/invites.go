@@ -244,6 +244,7 @@ type connection struct {
 	App, Name string
 	At        time.Time
 	URL       string
+	Badge     view.Badge
 }
 
 // maxOfPerson is how many invites of one person stand on their page.
@@ -286,7 +287,8 @@ func (s *console) personData(p *page, o opened) (personPage, error) {
 			if err != nil {
 				return d, err
 			}
-			d.Connections = append(d.Connections, connection{inv.AppName, name, orZero(inv.ConnectedAt), r.URL})
+			badge, _ := p.healthBadge(inv)
+			d.Connections = append(d.Connections, connection{inv.AppName, name, orZero(inv.ConnectedAt), r.URL, badge})
 		}
 	}
 	for a := range addresses {
