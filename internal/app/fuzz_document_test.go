@@ -406,7 +406,7 @@ func (f *fuzzer) subjects(o operation) map[string]string {
 	id := made.text("id")
 	ids := map[string]string{"/docs/errors/{code}": "internal", "/docs/guides/{guide}": "quickstart"}
 	switch {
-	case o.id == "reconnectInvite":
+	case o.id == "reconnectInvite" || o.id == "checkConnection":
 		connected := f.invite(201, with(to("delivered+connect@connectlink.test"), "external_user_id", "u-reconnect"))
 		f.until(connected.text("id"), "connected", func(inv object) bool { return inv.text("status") == "connected" })
 		ids[o.path] = connected.text("id")

@@ -2,6 +2,7 @@ package issue
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/connectlink/connectlink/config"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/quota"
 	"github.com/connectlink/connectlink/internal/store/find"
 	"github.com/connectlink/connectlink/internal/store/ledger"
 	"github.com/connectlink/connectlink/internal/store/userid"
@@ -36,7 +38,7 @@ const dueToUnhealthy = "on_unhealthy"
 // project wants that, and returns their number. Like reminders they go to no
 // suppressed address, and in live mode not in the recipient's night; a person gets at
 // most the project's number in a week. An invite, the mark that it is made, and both
-// timelines are one transaction, so there is one whatever process dies.
+// timelines are one transaction, so a process that dies leaves one invite or none.
 func (s *Service) ReconnectUnhealthy(ctx context.Context) (int, error) {
 	made := 0
 	for {
@@ -109,14 +111,30 @@ func (s *Service) reconnectUnhealthy(ctx context.Context, tx pgx.Tx, d ledger.Re
 	if err := ledger.EnsureLane(ctx, tx, row.Delivery.Lane); err != nil {
 		return lane, err
 	}
-	if _, err := ledger.Insert(ctx, tx, []ledger.New{row}); err != nil {
+	row.Uses = s.p.Uses(quota.Message{Place: inv.Place, Channel: inv.Channel, Address: m.to.Address(inv.Channel), User: row.UserHash})
+	public, err := s.p.Announce(func(at time.Time) find.Invite {
+		return fresh(row, ledger.Inserted{CreatedAt: at, ExpiresAt: expiry(row, at)})
+	})
+	if err != nil {
+		return lane, err
+	}
+	row.Public = &public
+	err = pgx.BeginFunc(ctx, tx, func(tx pgx.Tx) error {
+		_, err := ledger.Insert(ctx, tx, []ledger.New{row})
+		return err
+	})
+	var over *ledger.LimitError
+	if errors.As(err, &over) { // a sending limit: as with reminders, when it allows another
+		return lane, ledger.SetReconnectLater(ctx, tx, d.Connection, over.FreeIn)
+	}
+	if err != nil {
 		return lane, err
 	}
 	return row.Delivery.Lane, s.linkReconnect(ctx, tx, row)
 }
 
-// dueNow is the message of an invite that would be made now: what is left of its time
-// is all of it.
+// dueNow describes the message of an invite that would be made now, with all of its
+// time left.
 func dueNow(inv find.Invite) ledger.Due {
 	return ledger.Due{
 		Place: inv.Place, ID: inv.ID, Status: inv.Status, Channel: inv.Channel, Content: inv.Content,

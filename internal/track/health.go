@@ -323,7 +323,7 @@ func healthEvent(c ledger.Connection, f ledger.Finding) (invite.Event, bool) {
 // unhealthy, the invite that had it before tells that it recovered.
 func (t *Tracker) noteConnected(ctx context.Context, tx pgx.Tx, winner invite.ID, c ledger.Candidate, a pipedream.Account) error {
 	if !a.Healthy {
-		return nil // the watch finds the account, and out what is wrong
+		return nil // the watch enrols the account and tells why
 	}
 	now := ledger.Connection{Place: c.Place, Environment: c.Environment, AccountID: a.ID, InviteID: winner}
 	before, ok, err := ledger.SetConnected(ctx, tx, now, watchEvery)

@@ -95,7 +95,7 @@ func TestAChangeOfHealthIsToldOnce(t *testing.T) {
 	}
 }
 
-// Whatever Pipedream fails to say, an account is never called unhealthy for it.
+// A failure of Pipedream never makes an account unhealthy.
 func TestAnOutageMarksNoAccountUnhealthy(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{401, 403, 404, 408, 429, 500, 503} {
