@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
@@ -43,6 +44,10 @@ func TestDevPostsEventsToTheURLOfItsFlag(t *testing.T) {
 			return false
 		}
 	})
+	runCommand(t, d.api(), "trigger", "invite.expired").want(t, 0, `"http_status": 200`)
+	if p := <-posts; hook.Verify(p.body, p.header) != nil || !strings.Contains(string(p.body), "invite.expired") {
+		t.Errorf("triggered %s", p.body)
+	}
 	runCommand(t, d.api(), "messages", "list", "--table", "--invite", made.text("id")).want(t, 0, "SUBJECT", "delivered+connect@connectlink.test")
 	runCommand(t, d.api(), "invites", "get", "--table", made.text("id")).want(t, 0, "connected", "delivery.delivered")
 	runCommand(t, d.api(), "messages", "open").want(t, 0, "To: delivered+connect@connectlink.test", "Subject: ", "http://")

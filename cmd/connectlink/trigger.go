@@ -82,10 +82,9 @@ func (c *triggerCommand) endpoints(e *env) ([]string, error) {
 	}
 	var list struct {
 		Data []struct {
-			ID        string   `json:"id"`
-			Types     []string `json:"types"`
-			ManagedBy string   `json:"managed_by"`
-			Status    string   `json:"status"`
+			ID     string   `json:"id"`
+			Types  []string `json:"types"`
+			Status string   `json:"status"`
 		} `json:"data"`
 	}
 	if err := decodeAnswer(c.base(e), raw, &list); err != nil {
@@ -93,7 +92,7 @@ func (c *triggerCommand) endpoints(e *env) ([]string, error) {
 	}
 	var ids []string
 	for _, endpoint := range list.Data {
-		if endpoint.Status == "enabled" && endpoint.ManagedBy == "api" && (len(endpoint.Types) == 0 || slices.Contains(endpoint.Types, c.Type)) {
+		if endpoint.Status == "enabled" && (len(endpoint.Types) == 0 || slices.Contains(endpoint.Types, c.Type)) {
 			ids = append(ids, endpoint.ID)
 		}
 	}
