@@ -41,6 +41,7 @@ const (
 	ActCopyLink  Act = "copy_link"  // our link, for handing it over in person
 	ActBlock     Act = "block"      // add a block of an address
 	ActLiftBlock Act = "lift_block" // take one away
+	ActAllowMore Act = "allow_more" // messages to one person beyond the limit
 	ActErase     Act = "erase"      // a person's data
 	ActExport    Act = "export"     // many records at once
 	ActAuditLog  Act = "audit_log"  // who did what
@@ -58,7 +59,7 @@ func requiredRole(a Act) (Role, bool) {
 		return RoleViewer, true
 	case ActUnmask, ActCreate, ActResend, ActCorrect, ActRevoke, ActCopyLink, ActBlock:
 		return RoleAgent, true
-	case ActLiftBlock, ActErase, ActExport, ActAuditLog:
+	case ActLiftBlock, ActAllowMore, ActErase, ActExport, ActAuditLog:
 		return RoleLead, true
 	case ActTechnical, ActKeys, ActWebhooks, ActStaff, ActPause:
 		return RoleAdmin, true
@@ -70,7 +71,7 @@ func requiredRole(a Act) (Role, bool) {
 func Acts() []Act {
 	return []Act{
 		ActRead, ActUnmask, ActCreate, ActResend, ActCorrect, ActRevoke, ActCopyLink, ActBlock,
-		ActLiftBlock, ActErase, ActExport, ActAuditLog, ActTechnical, ActKeys, ActWebhooks, ActStaff, ActPause,
+		ActLiftBlock, ActAllowMore, ActErase, ActExport, ActAuditLog, ActTechnical, ActKeys, ActWebhooks, ActStaff, ActPause,
 	}
 }
 

@@ -73,6 +73,8 @@ func actName(a access.Act) string {
 		return view.M("Read the audit log")
 	case access.ActTechnical:
 		return view.M("Read technical details")
+	case access.ActAllowMore:
+		return view.M("Allowed more messages to a person")
 	case access.ActKeys:
 		return view.M("Changed a key")
 	case access.ActWebhooks:

@@ -14,6 +14,9 @@ func (p *page) faults(e *invite.Error, now time.Time) []fault {
 		in := time.Duration(e.RetryAfterS) * time.Second
 		return []fault{{"channel", p.t("A message to this person was just sent. You can send again in %s, at %s UTC.", p.frame.Span(in), now.Add(in).UTC().Format("15:04:05"))}}
 	}
+	if e.Code == invite.CodeLimitExceeded && e.Limit != nil {
+		return []fault{{"channel", p.limitText(e, now)}}
+	}
 	var out []fault
 	for _, f := range e.Faults {
 		field := f.Pointer[strings.LastIndexByte(f.Pointer, '/')+1:]
@@ -38,6 +41,21 @@ func (p *page) faults(e *invite.Error, now time.Time) []fault {
 		out = []fault{{"channel", p.detail(e.Code, e.Message)}}
 	}
 	return out
+}
+
+// limitText tells which sending limit refused a message, and until when.
+func (p *page) limitText(e *invite.Error, now time.Time) string {
+	in := time.Duration(e.RetryAfterS) * time.Second
+	at := now.Add(in).UTC().Format("2006-01-02 15:04")
+	switch {
+	case e.Limit.Scope == "invite":
+		return p.t("This invite was resent %s times, the maximum. Create a new one.", e.Limit.Max)
+	case e.Limit.Scope == "recipient" && in == 0:
+		return p.t("More messages to this person were allowed already in the last 24 hours.")
+	case e.Limit.Scope == "recipient":
+		return p.t("This person was sent %s messages, the maximum for now. You can send again in %s, at %s UTC.", e.Limit.Max, p.frame.Span(in), at)
+	}
+	return p.t("A sending limit of the project is reached: %s. You can send again at %s UTC.", e.Limit.Name, at)
 }
 
 // formFields are the names of fields on our forms.

@@ -45,6 +45,7 @@ type resendPage struct {
 	Bounced                     bool              // the address there is did not take the latest message
 	Change                      []contact.Stretch // the new address, with the parts marked that differ from the old one
 	Effect                      string
+	CanAllow                    bool // a lead can allow more messages to the person
 	Open                        string // a page at Pipedream that nothing can close works until then
 	Preview                     *preview
 }
@@ -188,12 +189,18 @@ func (s *console) resend(p *page, o opened) error {
 		d.Version = seen
 		return p.show("resend", d)
 	}
+	if form.Get("do") == "allow" {
+		if err := s.Invites.AllowMore(p.ctx(), p.by, o.ID, invite.Channel(d.Channel)); err != nil {
+			return s.refused(p, err, o, seen, &d.actPage, func() error { return p.wrong("resend", d) })
+		}
+	}
 	req := issue.ResendRequest{Channel: d.Channel, Note: d.Note}
 	if d.Email != "" || d.Phone != "" {
 		req.Recipient = &issue.RecipientRequest{Email: d.Email, Phone: d.Phone}
 	}
 	out, err := s.Invites.Resend(p.ctx(), p.by, o.ID, req, issue.Meta{RequestID: web.RequestID(p.ctx()), Seen: seen})
 	if err != nil {
+		d.CanAllow = isPersonLimit(err) && d.Email == "" && d.Phone == "" && p.by.May(access.ActAllowMore)
 		return s.refused(p, err, o, seen, &d.actPage, func() error { return p.wrong("resend", d) })
 	}
 	text := p.t("On its way.")
@@ -202,6 +209,12 @@ func (s *console) resend(p *page, o opened) error {
 		text = p.t("On its way to %s.", "\u2068"+address+"\u2069")
 	}
 	return p.done(d.Home, "good", text)
+}
+
+// isPersonLimit reports whether err refuses more messages to one person.
+func isPersonLimit(err error) bool {
+	var e *invite.Error
+	return errors.As(err, &e) && e.Limit != nil && e.Limit.Scope == "recipient"
 }
 
 // refused shows a form again with what a use case had against it.

@@ -3,15 +3,19 @@ package issue
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/quota"
+	"github.com/connectlink/connectlink/internal/store/find"
 	"github.com/connectlink/connectlink/internal/store/ledger"
 	"github.com/connectlink/connectlink/internal/store/userid"
 )
@@ -99,6 +103,13 @@ func (r *refusals) note(err error) error {
 	return r.refuse(over, err)
 }
 
+// forget drops what is remembered of a subject.
+func (r *refusals) forget(u ledger.Use) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.until, keyOf(u))
+}
+
 // find returns the public error of a remembered refusal that concerns one of the
 // uses.
 func (r *refusals) find(uses []ledger.Use) error {
@@ -123,6 +134,54 @@ func (r *refusals) find(uses []ledger.Use) error {
 		return r.refuse(&left, &left)
 	}
 	return nil
+}
+
+const (
+	// moreMessages is how many messages beyond its limit a lead can allow a person.
+	moreMessages = 3
+	// moreFor is how long such a grant lasts; there is one at a time.
+	moreFor = 24 * time.Hour
+)
+
+// AllowMore allows a few messages more to the recipient of an invite by a channel,
+// for a day. Errors, as *invite.Error: invite_not_found, insufficient_scope,
+// limit_exceeded while an earlier grant lasts, invalid_request where the invite has no
+// such address.
+func (s *Service) AllowMore(ctx context.Context, p access.Principal, id invite.ID, ch invite.Channel) error {
+	if p.Kind != access.KindStaff || !p.May(access.ActAllowMore) {
+		return invite.Errorf(invite.CodeInsufficientScope, "Only leads and administrators can allow more messages to a person.")
+	}
+	inv, err := find.Get(ctx, s.p.DB, p.Place, id)
+	if err != nil {
+		return notFound(err, id)
+	}
+	content, err := find.Open(s.p.Box, inv.ID, inv.Content)
+	if err != nil {
+		return fmt.Errorf("allow more messages of invite %s: %w", id, err)
+	}
+	var subject []byte
+	for _, u := range s.p.Uses(quota.Message{Place: p.Place, Channel: ch, Address: content.Recipient.Address(ch)}) {
+		if u.Scope == ledger.UseRecipient {
+			subject = u.Subject
+		}
+	}
+	if subject == nil {
+		return invite.Errorf(invite.CodeInvalidRequest, "Messages to this person are not limited by channel %s.", ch)
+	}
+	return postgres.InTx(ctx, s.p.DB, func(tx pgx.Tx) error {
+		ok, err := ledger.GrantUses(ctx, tx, subject, moreMessages, moreFor)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			e := invite.Errorf(invite.CodeLimitExceeded, "More messages to this person were allowed already within the last 24 hours.")
+			e.Limit = &invite.Limit{Name: quota.Name(ledger.UseRecipient, ledger.MeasureDay), Scope: string(ledger.UseRecipient)}
+			return e
+		}
+		// A new look is needed at what this process remembers.
+		postgres.AfterCommit(tx, func() { s.refused.forget(ledger.Use{Scope: ledger.UseRecipient, Subject: subject}) })
+		return audit(ctx, tx, p, access.ActAllowMore, id, map[string]string{"channel": string(ch)})
+	})
 }
 
 // LimitStatus is a sending limit and how much of it is used.

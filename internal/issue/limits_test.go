@@ -46,7 +46,8 @@ func refusedBy(t *testing.T, err error) string {
 		return ""
 	}
 	if !errors.As(err, &e) || e.Code != invite.CodeLimitExceeded || e.Limit == nil {
-		t.Fatalf("error = %v, want limit_exceeded", err)
+		t.Errorf("error = %v, want limit_exceeded", err)
+		return "another error"
 	}
 	return e.Limit.Name
 }
@@ -281,5 +282,103 @@ func TestAutomaticMessageWaitsForTheRecipientLimit(t *testing.T) {
 	}
 	if got := w.timeline(waits); slices.Contains(got, "fallback") {
 		t.Errorf("timeline %v", got)
+	}
+}
+
+func TestLeadAllowsAPersonMoreMessages(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s, key := w.limited(config.Limits{RecipientPerHour: 1, RecipientPerDay: 1})
+	made, err := s.Create(t.Context(), key, to("user-1", "pat@customer.example"), issue.Meta{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	send := func() error {
+		_, err := s.Create(t.Context(), key, to("user-1", "pat@customer.example"), issue.Meta{})
+		return err
+	}
+	if refusedBy(t, send()) == "" {
+		t.Fatal("the limit does not hold")
+	}
+	place := invite.Place{Project: "default", Live: true}
+	agent := access.Staff(invite.New[invite.StaffID]().String(), access.RoleAgent, place)
+	lead := access.Staff(invite.New[invite.StaffID]().String(), access.RoleLead, place)
+	for _, p := range []access.Principal{agent, key} {
+		if err := s.AllowMore(t.Context(), p, made.Invite.ID, invite.Email); invite.CodeOf(err) != invite.CodeInsufficientScope {
+			t.Errorf("%s: %v", p.Kind, err)
+		}
+	}
+	if err := s.AllowMore(t.Context(), lead, made.Invite.ID, invite.SMS); invite.CodeOf(err) != invite.CodeInvalidRequest {
+		t.Errorf("a channel without an address: %v", err)
+	}
+	if err := s.AllowMore(t.Context(), lead, made.Invite.ID, invite.Email); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if err := send(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if refusedBy(t, send()) == "" {
+		t.Error("more than three more are allowed")
+	}
+	if err := s.AllowMore(t.Context(), lead, made.Invite.ID, invite.Email); invite.CodeOf(err) != invite.CodeLimitExceeded {
+		t.Errorf("a second grant: %v", err)
+	}
+	if n := w.count(`SELECT count(*) FROM audit WHERE act = 'allow_more'`); n != 1 {
+		t.Errorf("%d entries in the audit log", n)
+	}
+}
+
+// A leaked key that is used without pause for an hour sends no more than its limits
+// allow, and no person is sent more than the person's own.
+func TestLeakedKeyIsWorthItsLimits(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s, key := w.limited(config.Limits{
+		RecipientPerHour: 5, RecipientPerDay: 10, UserPerDay: 1000, KeyPerDay: 90, ProjectPerDay: 1000, CountryPerDay: 500, BlockPerDay: 20,
+		SMSCountries: []string{"US"},
+	})
+	honest := w.newKey()
+	honest.Live, honest.Environment = true, config.Production
+	var sent atomic.Int64
+	for minute := range 60 {
+		var wg sync.WaitGroup
+		for i := range 12 {
+			wg.Go(func() {
+				r := ask(fmt.Sprintf("user-%d", i))
+				r.Channel = "sms"
+				r.Recipient = &issue.RecipientRequest{Phone: fmt.Sprintf("+1%d5551%03d", 212+i%4, 100+(minute/10)*2+i%3)}
+				_, err := s.Create(t.Context(), key, r, issue.Meta{})
+				if refusedBy(t, err) == "" {
+					sent.Add(1)
+				}
+			})
+		}
+		wg.Wait()
+		if _, err := w.db.Exec(t.Context(), `UPDATE sending_uses SET times = ARRAY(SELECT x - interval '1 minute' FROM unnest(times) x) WHERE times IS NOT NULL`); err != nil {
+			t.Fatal(err)
+		}
+		if minute%20 == 0 {
+			r := to(fmt.Sprintf("honest-%d", minute), fmt.Sprintf("pat%d@customer.example", minute))
+			if _, err := s.Create(t.Context(), honest, r, issue.Meta{}); err != nil {
+				t.Errorf("an honest request with another key: %v", err)
+			}
+		}
+	}
+	if n := sent.Load(); n == 0 || n > 90 {
+		t.Errorf("%d messages were sent", n)
+	}
+	if n := w.count(`SELECT count(*) FROM deliveries WHERE channel = 'sms'`); int64(n) != sent.Load() {
+		t.Errorf("%d deliveries are stored, %d requests were accepted", n, sent.Load())
+	}
+	if n := w.count(`SELECT max(cardinality(times)) FROM sending_uses WHERE scope = 'recipient'`); n > 5 {
+		t.Errorf("a person was sent %d messages within the hour", n)
+	}
+	if n := w.count(`SELECT max(messages) FROM sending_uses WHERE scope = 'sms_block'`); n > 20 {
+		t.Errorf("%d messages went to one block of numbers", n)
+	}
+	if n := w.count(`SELECT count(*) FROM limit_notices WHERE scope IN ('sms_block', 'key')`); n == 0 {
+		t.Error("no notice was raised")
 	}
 }

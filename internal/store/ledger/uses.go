@@ -253,3 +253,17 @@ func ListDayUses(ctx context.Context, db postgres.DB, project, key []byte) ([]Da
 	}
 	return list, nil
 }
+
+// GrantUses allows a person n messages beyond the limits for a while. It reports false,
+// and changes nothing, while an earlier grant lasts.
+func GrantUses(ctx context.Context, tx pgx.Tx, subject []byte, n int, lasts time.Duration) (bool, error) {
+	tag, err := tx.Exec(ctx, `
+		INSERT INTO sending_uses AS u (scope, subject, day, times, extra, extra_until)
+		VALUES ('recipient', $1, '1970-01-01', '{}', $2, now() + make_interval(secs => $3))
+		ON CONFLICT (scope, subject, day) DO UPDATE SET extra = excluded.extra, extra_until = excluded.extra_until
+		WHERE u.extra_until IS NULL OR u.extra_until <= now()`, subject, n, lasts.Seconds())
+	if err != nil {
+		return false, fmt.Errorf("allow more messages to a person: %w", postgres.Translate(err))
+	}
+	return tag.RowsAffected() == 1, nil
+}

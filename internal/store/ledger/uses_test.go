@@ -174,3 +174,39 @@ func TestRoomOfARefusal(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+func TestGrantAllowsMoreOnceForAWhile(t *testing.T) {
+	t.Parallel()
+	db := postgrestest.Pool(t)
+	use := ledger.Use{Scope: ledger.UseRecipient, Subject: []byte("r"), PerHour: 2, PerDay: 100}
+	grant := func() (ok bool) {
+		t.Helper()
+		err := postgres.InTx(t.Context(), db, func(tx pgx.Tx) (err error) {
+			ok, err = ledger.GrantUses(t.Context(), tx, use.Subject, 3, 24*time.Hour)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ok
+	}
+	if !grant() || grant() {
+		t.Error("a grant is given once")
+	}
+	for range 5 {
+		if err := count(t, db, use); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wantLimit(t, count(t, db, use), ledger.MeasureHour, 5, time.Hour)
+	age(t, db, 25*time.Hour)
+	for range 2 { // the grant has ended
+		if err := count(t, db, use); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wantLimit(t, count(t, db, use), ledger.MeasureHour, 2, time.Hour)
+	if !grant() {
+		t.Error("a second grant, a day later, is refused")
+	}
+}
