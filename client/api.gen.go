@@ -1081,31 +1081,34 @@ func (e InvitePreviewPreviewsSmsEncoding) Valid() bool {
 
 // Defines values for InvitePreviewPreviewsWarningsCode.
 const (
-	AppNameShortened  InvitePreviewPreviewsWarningsCode = "app_name_shortened"
-	ColourContrast    InvitePreviewPreviewsWarningsCode = "colour_contrast"
-	InviterLeftOut    InvitePreviewPreviewsWarningsCode = "inviter_left_out"
-	LegalLineMissing  InvitePreviewPreviewsWarningsCode = "legal_line_missing"
-	PrivacyURLMissing InvitePreviewPreviewsWarningsCode = "privacy_url_missing"
-	SmsOverOneSegment InvitePreviewPreviewsWarningsCode = "sms_over_one_segment"
-	TextStripped      InvitePreviewPreviewsWarningsCode = "text_stripped"
+	InvitePreviewPreviewsWarningsCodeAppNameShortened  InvitePreviewPreviewsWarningsCode = "app_name_shortened"
+	InvitePreviewPreviewsWarningsCodeColourContrast    InvitePreviewPreviewsWarningsCode = "colour_contrast"
+	InvitePreviewPreviewsWarningsCodeInviterLeftOut    InvitePreviewPreviewsWarningsCode = "inviter_left_out"
+	InvitePreviewPreviewsWarningsCodeLegalLineMissing  InvitePreviewPreviewsWarningsCode = "legal_line_missing"
+	InvitePreviewPreviewsWarningsCodeLimitExceeded     InvitePreviewPreviewsWarningsCode = "limit_exceeded"
+	InvitePreviewPreviewsWarningsCodePrivacyURLMissing InvitePreviewPreviewsWarningsCode = "privacy_url_missing"
+	InvitePreviewPreviewsWarningsCodeSmsOverOneSegment InvitePreviewPreviewsWarningsCode = "sms_over_one_segment"
+	InvitePreviewPreviewsWarningsCodeTextStripped      InvitePreviewPreviewsWarningsCode = "text_stripped"
 )
 
 // Valid indicates whether the value is a known member of the InvitePreviewPreviewsWarningsCode enum.
 func (e InvitePreviewPreviewsWarningsCode) Valid() bool {
 	switch e {
-	case AppNameShortened:
+	case InvitePreviewPreviewsWarningsCodeAppNameShortened:
 		return true
-	case ColourContrast:
+	case InvitePreviewPreviewsWarningsCodeColourContrast:
 		return true
-	case InviterLeftOut:
+	case InvitePreviewPreviewsWarningsCodeInviterLeftOut:
 		return true
-	case LegalLineMissing:
+	case InvitePreviewPreviewsWarningsCodeLegalLineMissing:
 		return true
-	case PrivacyURLMissing:
+	case InvitePreviewPreviewsWarningsCodeLimitExceeded:
 		return true
-	case SmsOverOneSegment:
+	case InvitePreviewPreviewsWarningsCodePrivacyURLMissing:
 		return true
-	case TextStripped:
+	case InvitePreviewPreviewsWarningsCodeSmsOverOneSegment:
+		return true
+	case InvitePreviewPreviewsWarningsCodeTextStripped:
 		return true
 	default:
 		return false

@@ -15,6 +15,7 @@ type homePage struct {
 	*view.Base
 	Cards  []card
 	Hooks  []endpointRow // that miss events
+	Limits []limitNotice
 	Health []health
 	Recent []recent
 }
@@ -70,6 +71,9 @@ func (s *console) home(p *page) error {
 		d.Cards = append(d.Cards, c)
 	}
 	if d.Hooks, err = s.webhookNotices(p); err != nil {
+		return err
+	}
+	if d.Limits, err = s.limitNotices(p); err != nil {
 		return err
 	}
 	if d.Health, err = s.accounts(p); err != nil {

@@ -45,7 +45,7 @@ type resendPage struct {
 	Bounced                     bool              // the address there is did not take the latest message
 	Change                      []contact.Stretch // the new address, with the parts marked that differ from the old one
 	Effect                      string
-	CanAllow                    bool // a lead can allow more messages to the person
+	CanAllow                    bool   // a lead can allow more messages to the person
 	Open                        string // a page at Pipedream that nothing can close works until then
 	Preview                     *preview
 }

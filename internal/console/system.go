@@ -30,6 +30,7 @@ type systemPage struct {
 	Channels []channelRow
 	Accounts []health
 	Hooks    []endpointRow // that miss events
+	Limits   []limitNotice
 	Jobs     []jobsRow
 	Runbook  []string
 	Whys     []view.Choice
@@ -95,6 +96,9 @@ func (s *console) system(p *page) error {
 		return err
 	}
 	if d.Hooks, err = s.webhookNotices(p); err != nil {
+		return err
+	}
+	if d.Limits, err = s.limitNotices(p); err != nil {
 		return err
 	}
 	if d.Jobs, err = s.jobs(p); err != nil {

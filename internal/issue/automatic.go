@@ -134,7 +134,7 @@ func (s *Service) queueUnasked(ctx context.Context, tx pgx.Tx, d ledger.Due, to 
 		return delivery, 0, err
 	}
 	uses := s.p.Uses(quota.Message{Place: d.Place, Channel: d.Channel, Address: to.Address(d.Channel), User: d.UserHash})
-	// A refusal must not undo what was decided about other invites of the batch.
+	// A refusal must not undo decisions about other invites of the batch.
 	err = pgx.BeginFunc(ctx, tx, func(tx pgx.Tx) error { return ledger.InsertDelivery(ctx, tx, d.ID, delivery, uses) })
 	var over *ledger.LimitError
 	if errors.As(err, &over) {

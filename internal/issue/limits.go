@@ -103,7 +103,7 @@ func (r *refusals) note(err error) error {
 	return r.refuse(over, err)
 }
 
-// forget drops what is remembered of a subject.
+// forget drops the remembered refusal of a subject.
 func (r *refusals) forget(u ledger.Use) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

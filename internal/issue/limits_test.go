@@ -11,13 +11,17 @@ import (
 
 	"github.com/connectlink/connectlink/config"
 	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/compose"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/issue"
+	"github.com/connectlink/connectlink/internal/message"
+	"github.com/connectlink/connectlink/internal/page"
 	"github.com/connectlink/connectlink/internal/quota"
+	"github.com/connectlink/connectlink/templates"
 )
 
 // limited is a service whose live keys are limited, and such a key.
-func (w *world) limited(l config.Limits) (*issue.Service, access.Principal) {
+func (w *world) limited(l config.Limits, change ...func(*issue.Params)) (*issue.Service, access.Principal) {
 	w.t.Helper()
 	w.project.Limits = l
 	counter, err := quota.New(quota.Params{
@@ -28,7 +32,7 @@ func (w *world) limited(l config.Limits) (*issue.Service, access.Principal) {
 	}
 	key := w.newKey()
 	key.Live, key.Environment = true, config.Production
-	return w.process(func(p *issue.Params) { p.Uses, p.Wake = counter.Uses, func(invite.Lane) {} }), key
+	return w.process(append(change, func(p *issue.Params) { p.Uses, p.Wake = counter.Uses, func(invite.Lane) {} })...), key
 }
 
 // to is a request for a user of their own by email.
@@ -380,5 +384,47 @@ func TestLeakedKeyIsWorthItsLimits(t *testing.T) {
 	}
 	if n := w.count(`SELECT count(*) FROM limit_notices WHERE scope IN ('sms_block', 'key')`); n == 0 {
 		t.Error("no notice was raised")
+	}
+}
+
+func TestPreviewWarnsOfALimitAndCountsNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	texts, err := message.NewRenderer(templates.FS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages, err := page.New(templates.FS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	composer, err := compose.New(compose.Params{
+		PublicURL: publicURL, Messages: func(string) *message.Renderer { return texts }, Pages: func(string) *page.Pages { return pages },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, key := w.limited(config.Limits{RecipientPerHour: 1, RecipientPerDay: 1}, func(p *issue.Params) { p.Composer = composer })
+	warned := func(p access.Principal) bool {
+		t.Helper()
+		list, err := s.Preview(t.Context(), p, to("user-1", "pat@customer.example"), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return slices.ContainsFunc(list[0].Warnings, func(w message.Warning) bool { return w.Code == message.WarnLimit })
+	}
+	for range 2 {
+		if warned(key) {
+			t.Error("a preview is counted")
+		}
+	}
+	if _, err := s.Create(t.Context(), key, to("user-1", "pat@customer.example"), issue.Meta{}); err != nil {
+		t.Fatal(err)
+	}
+	if !warned(key) {
+		t.Error("the preview does not warn")
+	}
+	if warned(w.newKey()) {
+		t.Error("the preview warns in test mode")
 	}
 }

@@ -2,6 +2,7 @@ package issue
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/connectlink/connectlink/config"
@@ -10,7 +11,9 @@ import (
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/message"
 	"github.com/connectlink/connectlink/internal/pipedream"
+	"github.com/connectlink/connectlink/internal/quota"
 	"github.com/connectlink/connectlink/internal/secret"
+	"github.com/connectlink/connectlink/internal/store/ledger"
 )
 
 // Preview is what an invite would look like in one language.
@@ -27,7 +30,8 @@ const everyLanguage = "all"
 
 // Preview returns the messages and pages of a Create, in the recipient's
 // language, in a given one, or in every one ("all"). Nothing is stored, minted
-// or sent, and suppressions are not checked. Errors are as Create's for faults
+// or sent, and suppressions are not checked. A sending limit that would refuse the
+// invite now is a warning. Errors are as Create's for faults
 // of the request, and invalid_request for a language without messages.
 func (s *Service) Preview(ctx context.Context, p access.Principal, req CreateRequest, lang string) ([]Preview, error) {
 	project, err := s.project(p)
@@ -53,6 +57,13 @@ func (s *Service) Preview(ctx context.Context, p access.Principal, req CreateReq
 	}
 	m := s.draft(p, project, app, o)
 	warnings := changed(req, o)
+	var limited *invite.Error
+	if uses := s.uses(p, o.channel, o.content.Recipient, o.externalUserID); len(uses) > 0 {
+		err := quota.Translate(ledger.CheckUses(ctx, s.p.DB, uses))
+		if err != nil && !errors.As(err, &limited) {
+			return nil, err
+		}
+	}
 	out := make([]Preview, 0, len(langs))
 	for _, l := range langs {
 		m.Content.Recipient.Locale = l
@@ -64,6 +75,9 @@ func (s *Service) Preview(ctx context.Context, p access.Principal, req CreateReq
 			seen.Warnings = append(seen.Warnings, message.Warning{
 				Code: message.WarnText, Detail: "links, control characters or what was too long are taken out of " + strings.Join(pointers(warnings), ", "),
 			})
+		}
+		if limited != nil {
+			seen.Warnings = append(seen.Warnings, message.Warning{Code: message.WarnLimit, Detail: "it would be refused now: " + limited.Message})
 		}
 		pages, err := s.p.Composer.PreviewPages(previewPage(m, o), l)
 		if err != nil {

@@ -1855,7 +1855,7 @@ export interface components {
                 }[];
                 warnings: {
                     /** @enum {string} */
-                    code: "sms_over_one_segment" | "legal_line_missing" | "privacy_url_missing" | "colour_contrast" | "app_name_shortened" | "inviter_left_out" | "text_stripped";
+                    code: "sms_over_one_segment" | "legal_line_missing" | "privacy_url_missing" | "colour_contrast" | "app_name_shortened" | "inviter_left_out" | "text_stripped" | "limit_exceeded";
                     detail: string;
                 }[];
             }[];

@@ -206,6 +206,25 @@ func CountUses(ctx context.Context, tx postgres.DB, id invite.ID, uses []Use) er
 	return nil
 }
 
+// CheckUses returns the *LimitError that a message with these uses would meet now; nil
+// if it would be allowed. It counts the message and takes that back, so that it answers
+// by the same rules.
+func CheckUses(ctx context.Context, db postgres.Beginner, uses []Use) error {
+	err := postgres.InTx(ctx, db, func(tx pgx.Tx) error {
+		if err := CountUses(ctx, tx, invite.ID{}, uses); err != nil {
+			return err
+		}
+		return errCounted
+	})
+	if errors.Is(err, errCounted) {
+		return nil
+	}
+	return err
+}
+
+// errCounted rolls back the transaction of CheckUses.
+var errCounted = errors.New("counted")
+
 // translate returns the *LimitError of a statement that refuse_use failed, else
 // the error as postgres.Translate does.
 func (c *useColumns) translate(err error) error {

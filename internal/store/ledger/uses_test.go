@@ -210,3 +210,18 @@ func TestGrantAllowsMoreOnceForAWhile(t *testing.T) {
 		t.Error("a second grant, a day later, is refused")
 	}
 }
+
+func TestCheckUsesAnswersAsCountUsesAndCountsNothing(t *testing.T) {
+	t.Parallel()
+	db := postgrestest.Pool(t)
+	uses := []ledger.Use{{Scope: ledger.UseKey, Subject: []byte("p/k"), PerDay: 1}, {Scope: ledger.UseRecipient, Subject: []byte("r"), PerHour: 5, PerDay: 5}}
+	for range 3 {
+		if err := ledger.CheckUses(t.Context(), db, uses); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := count(t, db, uses...); err != nil {
+		t.Fatal(err)
+	}
+	wantLimit(t, ledger.CheckUses(t.Context(), db, uses), ledger.MeasureDay, 1, time.Until(time.Now().UTC().Truncate(24*time.Hour).Add(24*time.Hour)))
+}
