@@ -36,6 +36,9 @@ const (
 	// pauseAfterFailure how long no other is asked for.
 	afterFailure      = 15 * time.Minute
 	pauseAfterFailure = time.Minute
+	// afterRefusal is when an account is due again whose reading Pipedream refuses:
+	// an operator has to act first.
+	afterRefusal = 6 * time.Hour
 	// checkTimeout bounds the calls of one check.
 	checkTimeout = 10 * time.Second
 	// maxAccountError is how much of Pipedream's words is kept, in characters.
@@ -108,11 +111,20 @@ func (t *Tracker) checkAll(ctx context.Context, due []ledger.Connection) (int, e
 			return i, err
 		}
 		t.p.Log.WarnContext(ctx, "check a connected account", "invite_id", c.InviteID.String(), "err", err)
-		if err := ledger.SetConnectionLater(ctx, t.p.DB, c, afterFailure); err != nil {
+		if err := ledger.SetConnectionLater(ctx, t.p.DB, c, laterAfter(err)); err != nil {
 			return i, err
 		}
 	}
 	return len(due), nil
+}
+
+// laterAfter is when an account is due again that could not be read.
+func laterAfter(err error) time.Duration {
+	var e *pipedream.Error
+	if errors.As(err, &e) && e.Kind != pipedream.Passing {
+		return afterRefusal
+	}
+	return afterFailure
 }
 
 // CheckConnection checks the account of a connected invite now. Errors, as
@@ -245,14 +257,15 @@ func (t *Tracker) examineMissing(ctx context.Context, accounts Accounts, c ledge
 }
 
 // pauseAfter passes on why an account could not be read. While Pipedream is away, or
-// asks for a pause, no process asks it about others either.
+// asks for a pause, no process asks it about others either. A refusal is of one
+// project, and others with the same client do not wait for it.
 func (t *Tracker) pauseAfter(ctx context.Context, accounts Accounts, c ledger.Connection, cause error) error {
 	var spent *spentError
 	if errors.As(cause, &spent) {
 		return cause
 	}
 	var e *pipedream.Error
-	if errors.As(cause, &e) {
+	if errors.As(cause, &e) && e.Kind == pipedream.Passing {
 		pause := pauseAfterFailure
 		if e.Status == http.StatusTooManyRequests && e.RetryAfter > 0 {
 			pause = e.RetryAfter

@@ -278,3 +278,21 @@ func TestErasedAndOpenInvitesAreNotChecked(t *testing.T) {
 		t.Errorf("another project's: %v", err)
 	}
 }
+
+// TestARefusalPausesNoOther: it is of one project's configuration, and others with the
+// same client go on. The account is due again hours later.
+func TestARefusalPausesNoOther(t *testing.T) {
+	t.Parallel()
+	w := watching(t)
+	refused := w.connected("user-1", "apn_1")
+	w.watch()
+	w.Vendor.Answer(http.StatusForbidden, "")
+	w.watch()
+	w.Vendor.Answer(0, "")
+	if n := w.Count(`SELECT count(*) FROM connections WHERE next_at > now() + interval '5 hours' AND invite_id = $1`, refused.ID); n != 1 {
+		t.Error("it is asked for again soon")
+	}
+	if err := w.CheckConnection(t.Context(), invite.Place{Project: "default"}, refused.ID); err != nil {
+		t.Errorf("a check after the refusal: %v", err)
+	}
+}
