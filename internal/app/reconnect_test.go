@@ -38,7 +38,15 @@ func TestTheLoopOfReconnecting(t *testing.T) {
 		_, _, list := hooks.call(http.MethodGet, "/v1/events?external_user_id=u-loop&types=connection.unhealthy,connection.recovered,invite.connected", nil)
 		data, _ := list["data"].([]any)
 		for _, e := range data {
-			types = append(types, object(e.(map[string]any)).text("type"))
+			event := object(e.(map[string]any))
+			types = append(types, event.text("type"))
+			want := "healthy"
+			if event.text("type") == "connection.unhealthy" {
+				want = "unhealthy"
+			}
+			if got := event.text("data.invite.connection.health.status"); got != want {
+				t.Errorf("%s says that the account is %s", event.text("type"), got)
+			}
 		}
 		return len(types) >= 4
 	})

@@ -284,10 +284,15 @@ func (t *Tracker) record(ctx context.Context, tx pgx.Tx, winner invite.ID, c led
 	if err := ledger.SetPollEnd(ctx, tx, winner); err != nil {
 		return err
 	}
+	// Before the event is stored, because the event tells the account's health.
+	recovered, err := t.markHealthy(ctx, tx, winner, c, a)
+	if err != nil {
+		return err
+	}
 	if err := t.p.Publish(ctx, tx, applied); err != nil {
 		return err
 	}
-	return t.noteConnected(ctx, tx, winner, c, a)
+	return t.tellRecovered(ctx, tx, winner, recovered)
 }
 
 // ofOther reports whether an account's name is an email address that is

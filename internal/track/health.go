@@ -332,18 +332,27 @@ func healthEvent(c ledger.Connection, f ledger.Finding) (invite.Event, bool) {
 	return e, false
 }
 
-// noteConnected records that a healthy account was connected by an invite. If it was
-// unhealthy, the invite that had it before tells that it recovered.
-func (t *Tracker) noteConnected(ctx context.Context, tx pgx.Tx, winner invite.ID, c ledger.Candidate, a pipedream.Account) error {
+// markHealthy records that a healthy account was connected by an invite. If it was
+// unhealthy, it returns the connection as it was before, else nil.
+func (t *Tracker) markHealthy(ctx context.Context, tx pgx.Tx, winner invite.ID, c ledger.Candidate, a pipedream.Account) (*ledger.Connection, error) {
 	if !a.Healthy {
-		return nil // the watch enrols the account and tells why
+		return nil, nil //nolint:nilnil // nothing recovered; the watch enrols the account and tells why
 	}
 	now := ledger.Connection{Place: c.Place, Environment: c.Environment, AccountID: a.ID, InviteID: winner}
 	before, ok, err := ledger.SetConnected(ctx, tx, now, watchEvery)
 	if err != nil || !ok || before.Status != invite.Unhealthy {
-		return err
+		return nil, err
 	}
-	event, _ := healthEvent(before, ledger.Finding{Status: invite.Healthy})
+	return &before, nil
+}
+
+// tellRecovered writes on the timeline of the invite that had an account before that
+// another one has connected it again.
+func (t *Tracker) tellRecovered(ctx context.Context, tx pgx.Tx, winner invite.ID, before *ledger.Connection) error {
+	if before == nil {
+		return nil
+	}
+	event, _ := healthEvent(*before, ledger.Finding{Status: invite.Healthy})
 	event.Data.OtherInvite = winner.String()
 	applied, err := ledger.Append(ctx, tx, t.p.Box, before.InviteID, event)
 	if errors.Is(err, ledger.ErrNotFound) {
