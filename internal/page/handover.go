@@ -7,7 +7,7 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/skip2/go-qrcode"
+	qr "github.com/piglig/go-qr"
 )
 
 // QR is a QR code as an SVG path over a square of Size modules, the quiet zone
@@ -18,30 +18,31 @@ type QR struct {
 	Path string
 }
 
+// quietZone is the light margin that readers need, in modules (ISO/IEC 18004).
+const quietZone = 4
+
 // NewQR makes the code of an address; empty when it cannot be made.
 func NewQR(address string) QR {
 	if address == "" {
 		return QR{}
 	}
-	code, err := qrcode.New(address, qrcode.Medium)
+	code, err := qr.EncodeText(address, qr.Medium)
 	if err != nil {
 		return QR{} // too long: then the address in writing must do
 	}
-	bits := code.Bitmap()
 	var b strings.Builder
-	for y, line := range bits {
-		for x := 0; x < len(line); x++ {
-			if !line[x] {
-				continue
-			}
+	for y := range code.Size() {
+		for x := 0; x < code.Size(); x++ {
 			from := x
-			for x < len(line) && line[x] {
+			for code.Module(x, y) { // light beyond the edge
 				x++
 			}
-			fmt.Fprintf(&b, "M%d %dh%dv1h-%dz", from, y, x-from, x-from)
+			if n := x - from; n > 0 {
+				fmt.Fprintf(&b, "M%d %dh%dv1h-%dz", quietZone+from, quietZone+y, n, n)
+			}
 		}
 	}
-	return QR{Size: len(bits), Path: b.String()}
+	return QR{Size: code.Size() + 2*quietZone, Path: b.String()}
 }
 
 var plainHost = regexp.MustCompile(`^[A-Za-z0-9.:\[\]-]+$`)
