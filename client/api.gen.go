@@ -3015,7 +3015,7 @@ type PublicEvent struct {
 	// person went on to Pipedream. `resent`: by you or your staff; `renewed`: by the recipient. `replaced`: a newer
 	// invite for the same user and app took its place. `unhealthy`: a connected account stopped working, see
 	// `data.invite.connection.health`; `recovered`: it works again. `opted_out` and `opted_in`: the recipient texted STOP
-	// or START.
+	// or START, or ended or resumed messages on the page that a message links to, or by the button of their mail program.
 	// `webhook_endpoint.disabled`: an endpoint failed for 5 days or answered 410; the event is about no invite.
 	// `alert.raised`: a sending limit is near or reached; the event is about no invite.
 	// New types may be added.
@@ -3045,7 +3045,7 @@ type PublicEventListObject string
 // person went on to Pipedream. `resent`: by you or your staff; `renewed`: by the recipient. `replaced`: a newer
 // invite for the same user and app took its place. `unhealthy`: a connected account stopped working, see
 // `data.invite.connection.health`; `recovered`: it works again. `opted_out` and `opted_in`: the recipient texted STOP
-// or START.
+// or START, or ended or resumed messages on the page that a message links to, or by the button of their mail program.
 // `webhook_endpoint.disabled`: an endpoint failed for 5 days or answered 410; the event is about no invite.
 // `alert.raised`: a sending limit is near or reached; the event is about no invite.
 // New types may be added.
@@ -3457,7 +3457,7 @@ type TestWebhookEndpoint struct {
 	// person went on to Pipedream. `resent`: by you or your staff; `renewed`: by the recipient. `replaced`: a newer
 	// invite for the same user and app took its place. `unhealthy`: a connected account stopped working, see
 	// `data.invite.connection.health`; `recovered`: it works again. `opted_out` and `opted_in`: the recipient texted STOP
-	// or START.
+	// or START, or ended or resumed messages on the page that a message links to, or by the button of their mail program.
 	// `webhook_endpoint.disabled`: an endpoint failed for 5 days or answered 410; the event is about no invite.
 	// `alert.raised`: a sending limit is near or reached; the event is about no invite.
 	// New types may be added.

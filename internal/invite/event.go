@@ -42,7 +42,11 @@ const (
 	EventReminded            EventType = "reminded"         // a reminder is sent
 	// EventReplied: the person answered a text. Outcome is STOP, START, HELP,
 	// "like_stop" or empty; the words are in Detail.
-	EventReplied             EventType = "reply.received"
+	EventReplied EventType = "reply.received"
+	// EventOptedOut: on the page for ending messages, or by the button of their mail
+	// program, the person ended the messages of Channel; EventOptedIn takes it back.
+	EventOptedOut            EventType = "recipient.opted_out"
+	EventOptedIn             EventType = "recipient.opted_in"
 	EventReminderSkipped     EventType = "reminder.skipped" // no (further) reminder; see Reason or Outcome
 	EventDeliveryQueued      EventType = "delivery.queued"
 	EventDeliverySending     EventType = "delivery.sending" // an attempt was begun

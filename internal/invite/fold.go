@@ -93,8 +93,8 @@ const (
 	EffectPublishReplaced   Effect = "publish invite.replaced"
 	EffectPublishUnhealthy  Effect = "publish connection.unhealthy"
 	EffectPublishRecovered  Effect = "publish connection.recovered"
-	EffectPublishOptedOut   Effect = "publish recipient.opted_out" // STOP
-	EffectPublishOptedIn    Effect = "publish recipient.opted_in"  // START
+	EffectPublishOptedOut   Effect = "publish recipient.opted_out" // STOP, or on the page
+	EffectPublishOptedIn    Effect = "publish recipient.opted_in"  // START, or on the page
 )
 
 // Fold is the state machine: what one event makes of a state, and what must
@@ -123,6 +123,10 @@ func Fold(s State, e Event) (State, []Effect) {
 		return s, []Effect{EffectPublishRecovered}
 	case EventReplied:
 		return s, repliedEffects(e)
+	case EventOptedOut: // like a reply, it changes the suppression list and not the invite
+		return s, []Effect{EffectPublishOptedOut}
+	case EventOptedIn:
+		return s, []Effect{EffectPublishOptedIn}
 	case EventAddressCorrected:
 		return endDeliveries(s), nil // what waits would go to the wrong address
 	case EventVisited:

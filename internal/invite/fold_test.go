@@ -54,7 +54,7 @@ func TestStatusMatrix(t *testing.T) {
 	all := []EventType{
 		EventCreated, EventLinkMinted, EventMintFailed, EventFetched, EventVisited, EventContinued, EventConnectFailed,
 		EventConnected, EventAlreadyConnected, EventConnectedLate, EventExpired, EventResent, EventRenewed, EventReported, EventAddressCorrected,
-		EventRevoked, EventReplaced, EventErased, EventReminded, EventReminderSkipped, EventReplied, EventDeliverySending, EventDeliveryRetry, EventDeliveryAccepted, EventDeliverySent,
+		EventRevoked, EventReplaced, EventErased, EventReminded, EventReminderSkipped, EventReplied, EventOptedOut, EventOptedIn, EventDeliverySending, EventDeliveryRetry, EventDeliveryAccepted, EventDeliverySent,
 		EventDeliveryDeferred, EventDeliveryDelivered, EventDeliveryBounced, EventDeliveryUndelivered, EventDeliveryRejected,
 		EventDeliverySuppressed, EventDeliveryComplained, EventDeliveryUnknown, EventDeliveryCanceled, EventDeliveryNoReceipt,
 	}

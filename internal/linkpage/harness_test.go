@@ -185,14 +185,14 @@ func (s *site) Confirm(ctx context.Context, id invite.ID) (bool, error) {
 
 func (s *site) Suppressed(context.Context, pgx.Tx, visit.Address) (bool, error) { return false, nil }
 
-func (s *site) Suppress(_ context.Context, _ pgx.Tx, a visit.Address) error {
+func (s *site) Suppress(_ context.Context, _ pgx.Tx, a visit.Address) (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.suppressed = append(s.suppressed, a)
-	return nil
+	return true, nil
 }
 
-func (s *site) Resume(context.Context, pgx.Tx, visit.Address) error {
+func (s *site) Resume(context.Context, pgx.Tx, visit.Address) (bool, error) {
 	s.resumed.Add(1)
-	return nil
+	return true, nil
 }

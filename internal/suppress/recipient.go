@@ -21,32 +21,36 @@ func (s *Service) Suppressed(ctx context.Context, tx pgx.Tx, to suppression.Reci
 	return len(standing) > 0, err
 }
 
-// Suppress does what a recipient asked for on the page: no more messages.
-func (s *Service) Suppress(ctx context.Context, tx pgx.Tx, to suppression.Recipient) error {
+// Suppress does what a recipient asked for on the page: no more messages. It reports
+// whether the address was not blocked before.
+func (s *Service) Suppress(ctx context.Context, tx pgx.Tx, to suppression.Recipient) (bool, error) {
 	if s.isScripted(to) {
-		return nil // the next test of the same fate wants a message
+		return true, nil // the next test of the same fate wants a message, and its product the event
 	}
 	scope := suppression.Scope{Place: to.Place, Senders: s.optOutSenders(to)}
 	kind := invite.NotMe
 	if to.OptOut && len(scope.Senders) > 0 {
 		kind = invite.OptOut
 	}
-	_, _, err := suppression.Insert(ctx, tx, s.p.Box, scope, suppression.New{
+	_, fresh, err := suppression.Insert(ctx, tx, s.p.Box, scope, suppression.New{
 		Channel: to.Channel, Kind: kind, Address: to.To, Source: suppression.FromPage, InviteID: to.InviteID,
 	})
-	return err
+	return fresh, err
 }
 
 // Resume takes an opt-out back, as the reply START does: the one that was said to
-// the sender of this message, and no other.
-func (s *Service) Resume(ctx context.Context, tx pgx.Tx, to suppression.Recipient) error {
+// the sender of this message, and no other. It reports whether there was one.
+func (s *Service) Resume(ctx context.Context, tx pgx.Tx, to suppression.Recipient) (bool, error) {
+	if s.isScripted(to) {
+		return true, nil // nothing was stored
+	}
 	senders := s.optOutSenders(to)
 	if len(senders) == 0 {
-		return nil
+		return false, nil
 	}
 	scope := suppression.Scope{Place: to.Place, Senders: senders[:1]}
-	_, err := suppression.SetLifted(ctx, tx, s.p.Box, suppression.Keys(s.p.Box, scope, to.Channel, to.To.Reveal()), true, "recipient", secret.Text{})
-	return err
+	n, err := suppression.SetLifted(ctx, tx, s.p.Box, suppression.Keys(s.p.Box, scope, to.Channel, to.To.Reveal()), true, "recipient", secret.Text{})
+	return n > 0, err
 }
 
 func (s *Service) isScripted(to suppression.Recipient) bool {

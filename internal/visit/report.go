@@ -89,7 +89,7 @@ func (s *Service) suppress(ctx context.Context, tx pgx.Tx, row ledger.Coded, r R
 	if address == "" {
 		return nil
 	}
-	err = s.p.Suppressions.Suppress(ctx, tx, Address{
+	_, err = s.p.Suppressions.Suppress(ctx, tx, Address{
 		InviteID: row.ID, Place: row.Place, Channel: channel, Provider: row.Provider, To: secret.New(address),
 	})
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/store/find"
 )
@@ -52,10 +53,16 @@ func (s *Service) Stop(ctx context.Context, code secret.Text, resume bool, e Evi
 			InviteID: row.ID, Place: row.Place,
 			Channel: page.Via, Provider: row.Provider, To: secret.New(content.Recipient.Address(page.Via)), OptOut: page.Via.Spec().OptOutByReply,
 		}
+		do, happened := s.p.Suppressions.Suppress, invite.EventOptedOut
 		if resume {
-			return s.p.Suppressions.Resume(ctx, tx, to)
+			do, happened = s.p.Suppressions.Resume, invite.EventOptedIn
 		}
-		return s.p.Suppressions.Suppress(ctx, tx, to)
+		if changed, err := do(ctx, tx, to); err != nil || !changed {
+			return err
+		}
+		return s.record(ctx, tx, row.ID, invite.Event{
+			Type: happened, Actor: recipientActor(), Data: invite.Data{Channel: page.Via, Source: "page"},
+		})
 	})
 	if err != nil {
 		return Page{}, fmt.Errorf("end messages of invite %s: %w", page.InviteID, err)

@@ -49,10 +49,12 @@ type Confirmer interface {
 type Suppressions interface {
 	// Suppressed reports whether an address opted out, complained or was blocked.
 	Suppressed(ctx context.Context, tx pgx.Tx, a Address) (bool, error)
-	// Suppress blocks an address, because the recipient asked for it.
-	Suppress(ctx context.Context, tx pgx.Tx, a Address) error
-	// Resume takes an opt-out back, at the same person's wish.
-	Resume(ctx context.Context, tx pgx.Tx, a Address) error
+	// Suppress blocks an address, because the recipient asked for it. It reports
+	// whether it was not blocked before.
+	Suppress(ctx context.Context, tx pgx.Tx, a Address) (bool, error)
+	// Resume takes an opt-out back, at the same person's wish. It reports whether there
+	// was one.
+	Resume(ctx context.Context, tx pgx.Tx, a Address) (bool, error)
 }
 
 // Address is where a message to a recipient goes.

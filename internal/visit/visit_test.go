@@ -203,11 +203,11 @@ func (s suppressions) Suppressed(_ context.Context, tx pgx.Tx, a visit.Address) 
 	return s.standing(tx, a)
 }
 
-func (s suppressions) Suppress(_ context.Context, _ pgx.Tx, a visit.Address) error {
+func (s suppressions) Suppress(_ context.Context, _ pgx.Tx, a visit.Address) (bool, error) {
 	if s.added != nil {
 		s.added(a)
 	}
-	return nil
+	return true, nil
 }
 
-func (suppressions) Resume(context.Context, pgx.Tx, visit.Address) error { return nil }
+func (suppressions) Resume(context.Context, pgx.Tx, visit.Address) (bool, error) { return true, nil }

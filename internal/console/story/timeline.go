@@ -309,6 +309,10 @@ func (o *Entry) act(w Words, e Happened, app string) {
 		o.say(Calm, "send", w.T("Reminder created"))
 	case invite.EventReplied:
 		o.reply(w, e.Data.Outcome)
+	case invite.EventOptedOut:
+		o.say(Warn, "ban", w.T("The person ended these messages on the page"))
+	case invite.EventOptedIn:
+		o.say(Good, "check", w.T("The person resumed these messages on the page"))
 	case invite.EventReminderSkipped:
 		o.say(Calm, "send", w.T("No reminder will be sent"))
 	case invite.EventFallback:
