@@ -159,6 +159,8 @@ func (r *rig) newService(ctx context.Context, database string) (*program, error)
 		"PIPEDREAM_API_URL="+r.vendors.url(), "PIPEDREAM_CLIENT_ID=id", "PIPEDREAM_CLIENT_SECRET=secret",
 		"PIPEDREAM_PROJECT_ID=proj_1", "PIPEDREAM_PROJECT_ENVIRONMENT=production",
 		"SENDGRID_API_URL="+r.vendors.url(), "SENDGRID_API_KEY=SG.bench", "SENDGRID_FROM=connect@acme.example",
+		// Counted as in production, and never reached.
+		"CONNECTLINK_LIMIT_KEY_PER_DAY=100000000", "CONNECTLINK_LIMIT_PROJECT_PER_DAY=100000000", "CONNECTLINK_LIMIT_SPEND_PER_DAY=1000000",
 	)
 	if _, err := p.command(ctx, "migrate"); err != nil {
 		return nil, err

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/connectlink/connectlink/config"
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/compose"
@@ -426,5 +428,45 @@ func TestPreviewWarnsOfALimitAndCountsNothing(t *testing.T) {
 	}
 	if warned(w.newKey()) {
 		t.Error("the preview warns in test mode")
+	}
+}
+
+// BenchmarkLimits compares creates that limits count with the same creates without
+// limits, in turns within one run: limited-per-unlimited is the median ratio of five.
+func BenchmarkLimits(b *testing.B) {
+	w := newWorld(b)
+	const many = 100_000_000
+	s, key := w.limited(config.Limits{
+		RecipientPerHour: 5, RecipientPerDay: 10, UserPerDay: 20, KeyPerDay: many, ProjectPerDay: many, SpendPerDay: 1_000_000 * config.OneMoney,
+	})
+	unlimited := w.process(func(p *issue.Params) { p.Wake = func(invite.Lane) {} })
+	n := 0
+	round := func(s *issue.Service, each int) time.Duration {
+		var g errgroup.Group
+		g.SetLimit(16)
+		began := time.Now()
+		for range each {
+			n++
+			r := to(fmt.Sprintf("user-%d", n), fmt.Sprintf("pat%d@customer.example", n))
+			g.Go(func() error {
+				_, err := s.Create(b.Context(), key, r, issue.Meta{})
+				return err
+			})
+		}
+		if err := g.Wait(); err != nil {
+			b.Fatal(err)
+		}
+		return time.Since(began)
+	}
+	round(s, 200)
+	round(unlimited, 200)
+	for b.Loop() {
+		var ratios []float64
+		for range 5 {
+			without := round(unlimited, 500)
+			ratios = append(ratios, float64(round(s, 500))/float64(without))
+		}
+		slices.Sort(ratios)
+		b.ReportMetric(ratios[2], "limited-per-unlimited")
 	}
 }
