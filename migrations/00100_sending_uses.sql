@@ -15,6 +15,10 @@ CREATE TABLE sending_uses (
     extra       integer NOT NULL DEFAULT 0, -- messages that staff granted a person beyond the limit
     extra_until timestamptz,
     used_at     timestamptz NOT NULL DEFAULT now(),
+    -- Of the latest statement, for itself: the position among its uses, and what it added.
+    use         integer,
+    added       bigint,
+    added_cost  bigint,
     PRIMARY KEY (scope, subject, day)
 ) WITH (fillfactor = 60, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);
 

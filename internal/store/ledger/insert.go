@@ -152,8 +152,10 @@ WITH input AS (
 		lease_owner IS NOT NULL AND coalesce((
 			SELECT l.held_at IS NULL AND coalesce(l.paused_until <= now(), true) FROM lanes l WHERE l.lane = input.lane), false) AS leased
 	FROM input WHERE idem_key IS NULL OR id IN (SELECT invite_id FROM idem)
-), uses_in AS (` + selectUses + `$57::uuid[], $58::text[], $59::bytea[], $60::bigint[], $61::bigint[], $62::bigint[], $63::bigint[]` + ofUses + `
+), uses_in AS (` + selectUses + `$57::uuid[], $58::text[], $59::bytea[], $60::bigint[]` + ofUses + `
 	WHERE t.use_of IN (SELECT id FROM ok)
+), maxima AS (
+	SELECT $61::bigint[] AS per_hour, $62::bigint[] AS per_day, $63::bigint[] AS max_cost
 ), ` + countUses + `, inv AS (
 	INSERT INTO invites (id, project_id, livemode, environment, status, progress, channel, link_type, initiated_by,
 		external_user_id, app_slug, app_name, app_logo_url, app_auth_type, oauth_app_id, content, expires_in_s, valid_for_s,

@@ -98,65 +98,73 @@ func (e *LimitError) Exhausted() *LimitError {
 // concurrent statements cannot exceed a maximum together. A maximum that comes near
 // or is reached leaves a notice.
 //
+// Written rows find their maximum by the position of their use in the arrays of the
+// CTE maxima: a join would be planned for a few rows and run for hundreds.
+//
 // The statement's own SELECT must read the CTE over.
 const countUses = `
 uses AS MATERIALIZED (
-	SELECT scope, subject, min(ord) AS ord, count(*) AS n, sum(cost) AS cost,
-		min(per_hour) AS per_hour, min(per_day) AS per_day, min(max_cost) AS max_cost,
-		CASE WHEN scope IN ('recipient', 'user') THEN date '1970-01-01' ELSE (now() AT TIME ZONE 'UTC')::date END AS day
+	SELECT scope, subject, min(ord) AS ord, count(*) AS n, sum(cost) AS cost, scope IN ('recipient', 'user') AS person
 	FROM uses_in GROUP BY scope, subject
 ), counted AS (
-	INSERT INTO sending_uses AS u (scope, subject, day, messages, cost, times, used_at)
-	SELECT scope, subject, day, n, cost,
-		CASE WHEN scope IN ('recipient', 'user') THEN array_fill(now(), ARRAY[n::int]) END, now()
+	INSERT INTO sending_uses AS u (scope, subject, day, messages, cost, times, used_at, use, added, added_cost)
+	SELECT scope, subject, CASE WHEN person THEN date '1970-01-01' ELSE (now() AT TIME ZONE 'UTC')::date END AS day, n, cost,
+		CASE WHEN person THEN array_fill(now(), ARRAY[n::int]) END, now(), ord, n, cost
 	FROM uses ORDER BY scope, subject, day
 	ON CONFLICT (scope, subject, day) DO UPDATE SET messages = u.messages + excluded.messages, cost = u.cost + excluded.cost,
 		times = CASE WHEN excluded.times IS NOT NULL THEN
 			ARRAY(SELECT t FROM unnest(u.times) t WHERE t > now() - interval '1 day') || excluded.times END,
-		used_at = now()
-	RETURNING scope, subject, messages, cost, times, CASE WHEN extra_until > now() THEN extra ELSE 0 END AS extra
+		used_at = now(), use = excluded.use, added = excluded.added, added_cost = excluded.added_cost
+	RETURNING scope, subject, day, messages, cost, times, CASE WHEN extra_until > now() THEN extra ELSE 0 END AS extra,
+		use, added, added_cost
+), measured AS MATERIALIZED (
+	SELECT c.*, nullif(m.per_hour[c.use], 0) AS per_hour, nullif(m.per_day[c.use], 0) AS per_day, nullif(m.max_cost[c.use], 0) AS max_cost
+	FROM counted c, maxima m
 ), near AS (
 	-- A notice for each maximum that this statement brings to 80 %, or beyond which the
 	-- next message would be.
 	INSERT INTO limit_notices (day, scope, subject, measure, level, used, most)
-	SELECT uses.day, scope, subject, m.measure, l.level, m.used, m.most
-	FROM counted c JOIN uses USING (scope, subject)
-	CROSS JOIN LATERAL (VALUES ('day', c.messages, uses.n, per_day), ('cost', c.cost, uses.cost, max_cost)) AS m(measure, used, more, most)
-	CROSS JOIN LATERAL (VALUES ('near', m.most * 0.8), ('reached', m.most - m.more / uses.n + 1)) AS l(level, from_use)
-	WHERE c.times IS NULL AND m.more > 0 AND m.used >= l.from_use AND m.used - m.more < l.from_use
+	SELECT day, scope, subject, m.measure, l.level, m.used, m.most
+	FROM measured
+	CROSS JOIN LATERAL (VALUES ('day', messages, added, per_day), ('cost', cost, added_cost, max_cost)) AS m(measure, used, more, most)
+	CROSS JOIN LATERAL (VALUES ('near', m.most * 0.8), ('reached', m.most - m.more / added + 1)) AS l(level, from_use)
+	WHERE times IS NULL AND m.more > 0 AND m.used >= l.from_use AND m.used - m.more < l.from_use
 	ON CONFLICT DO NOTHING
 ), over AS (
-	SELECT refuse_use(o.ord, o.used::bigint, o.free_at, o.measure) AS refused
+	SELECT refuse_use(o.use, o.used::bigint, o.free_at, o.measure) AS refused
 	FROM (
-		SELECT uses.ord, m.*
-		FROM counted c JOIN uses USING (scope, subject)
+		SELECT c.use, m.*
+		FROM measured c
 		CROSS JOIN LATERAL (
-			SELECT 'day', cardinality(c.times) - n, per_day + extra, (SELECT min(t) FROM unnest(c.times) t) + interval '1 day'
+			SELECT 'day', cardinality(c.times) - added, per_day + extra, (SELECT min(t) FROM unnest(c.times) t) + interval '1 day'
 			WHERE c.times IS NOT NULL AND cardinality(c.times) > per_day + extra
 			UNION ALL
-			SELECT 'hour', h.used - n, per_hour + extra, h.first + interval '1 hour'
+			SELECT 'hour', h.used - added, per_hour + extra, h.first + interval '1 hour'
 			FROM (SELECT count(*) AS used, min(t) AS first FROM unnest(c.times) t WHERE t > now() - interval '1 hour') h
 			WHERE c.times IS NOT NULL AND h.used > per_hour + extra
 			UNION ALL
-			SELECT 'day', c.messages - n, per_day, uses.day + interval '1 day'
+			SELECT 'day', c.messages - added, per_day, day + interval '1 day'
 			WHERE c.times IS NULL AND c.messages > per_day
 			UNION ALL
-			SELECT 'cost', c.cost - uses.cost, max_cost, uses.day + interval '1 day'
+			SELECT 'cost', c.cost - added_cost, max_cost, day + interval '1 day'
 			WHERE c.times IS NULL AND c.cost > max_cost
 		) AS m(measure, used, most, free_at)
+		-- Few rows get as far as the measures.
+		WHERE c.times IS NOT NULL AND cardinality(c.times) > least(per_hour, per_day) + extra
+			OR c.times IS NULL AND (c.messages > per_day OR c.cost > max_cost)
 		-- The people first: who is sent too much is refused before the rest is measured
 		-- by the limits of all. Then the measure with the least room.
-		ORDER BY c.times IS NULL, m.most - m.used, uses.ord
+		ORDER BY c.times IS NULL, m.most - m.used, c.use
 		LIMIT 1
 	) o
 )`
 
-// selectUses and ofUses are the body of the CTE uses_in; between them stand seven
-// parameters in the order of useColumns.args.
+// selectUses and ofUses are the body of the CTE uses_in; between them stand the first
+// four parameters of useColumns.args. The other three are those of the CTE maxima.
 const (
 	selectUses = `
-	SELECT t.use_of, t.scope, t.subject, t.per_hour, t.per_day, t.cost, t.max_cost, t.ord FROM unnest(`
-	ofUses = `) WITH ORDINALITY AS t(use_of, scope, subject, per_hour, per_day, cost, max_cost, ord)`
+	SELECT t.use_of, t.scope, t.subject, t.cost, t.ord FROM unnest(`
+	ofUses = `) WITH ORDINALITY AS t(use_of, scope, subject, cost, ord)`
 )
 
 // useColumns holds uses turned on their side, with the invite that each is of.
@@ -165,9 +173,9 @@ type useColumns struct {
 	of              []invite.ID
 	scope           []string
 	subject         [][]byte
-	perHour, perDay []*int64
 	cost            []int64
-	maxCost         []*int64
+	perHour, perDay []int64 // 0: unlimited
+	maxCost         []int64
 }
 
 func (c *useColumns) add(id invite.ID, uses []Use) {
@@ -176,19 +184,21 @@ func (c *useColumns) add(id invite.ID, uses []Use) {
 		c.of = append(c.of, id)
 		c.scope = append(c.scope, string(u.Scope))
 		c.subject = append(c.subject, u.Subject)
-		c.perHour = append(c.perHour, optional(u.PerHour > 0, int64(u.PerHour)))
-		c.perDay = append(c.perDay, optional(u.PerDay > 0, int64(u.PerDay)))
 		c.cost = append(c.cost, u.Cost)
-		c.maxCost = append(c.maxCost, optional(u.MaxCost > 0, u.MaxCost))
+		c.perHour = append(c.perHour, int64(u.PerHour))
+		c.perDay = append(c.perDay, int64(u.PerDay))
+		c.maxCost = append(c.maxCost, u.MaxCost)
 	}
 }
 
 func (c *useColumns) args() []any {
-	return []any{c.of, c.scope, c.subject, c.perHour, c.perDay, c.cost, c.maxCost}
+	return []any{c.of, c.scope, c.subject, c.cost, c.perHour, c.perDay, c.maxCost}
 }
 
 const countUsesAlone = `
-WITH uses_in AS (` + selectUses + `$1::uuid[], $2::text[], $3::bytea[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[]` + ofUses + `
+WITH uses_in AS (` + selectUses + `$1::uuid[], $2::text[], $3::bytea[], $4::bigint[]` + ofUses + `
+), maxima AS (
+	SELECT $5::bigint[] AS per_hour, $6::bigint[] AS per_day, $7::bigint[] AS max_cost
 ), ` + countUses + `
 SELECT count(refused) FROM over`
 
