@@ -110,6 +110,10 @@ func (c *invitesImportCommand) importID() string {
 	return filepath.Base(c.File)
 }
 
+// previewAttempts bounds how often the preview of a row is asked for where no answer
+// comes: an answer that is lost must not end an import of thousands of rows.
+const previewAttempts = 3
+
 // previewWorkers is the number of rows that are validated at the same time.
 const previewWorkers = 4
 
@@ -161,7 +165,7 @@ func feedIndexes(next chan<- int, stop <-chan struct{}, n int) {
 // previewRow returns the service's answer about a row. Problems that are not about the
 // row are errors.
 func (c *invitesImportCommand) previewRow(e *env, row importRow) (answer, error) {
-	got, err := c.askPatiently(e, "/v1/invites/preview", row.body, 1)
+	got, err := c.askPatiently(e, "/v1/invites/preview", row.body, previewAttempts)
 	if err != nil {
 		return answer{}, err
 	}

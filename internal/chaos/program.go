@@ -44,7 +44,11 @@ func buildProgram(ctx context.Context, dir, database, sinkURL string) (*program,
 	p.base = "http://" + addr
 	p.env = append(os.Environ(),
 		"CONNECTLINK_DATABASE_URL="+database, "CONNECTLINK_KEYSET="+keyset.Encode().Reveal(), "CONNECTLINK_LISTEN="+addr,
-		"CONNECTLINK_BRAND_NAME=Acme", "CONNECTLINK_DRAIN_FOR=0s", "CONNECTLINK_SANDBOX=false", "CONNECTLINK_ALLOW_NO_CALLBACKS=true", "CONNECTLINK_PUBLIC_URL="+PublicURL,
+		"CONNECTLINK_BRAND_NAME=Acme", "CONNECTLINK_BRAND_REGION=US",
+		// More is sent than one product sends in a day, to neighbouring numbers.
+		"CONNECTLINK_LIMIT_KEY_PER_DAY=unlimited", "CONNECTLINK_LIMIT_PROJECT_PER_DAY=unlimited", "CONNECTLINK_LIMIT_SPEND_PER_DAY=unlimited",
+		"CONNECTLINK_LIMIT_SMS_COUNTRY_PER_DAY=unlimited", "CONNECTLINK_LIMIT_SMS_BLOCK_PER_DAY=unlimited",
+		"CONNECTLINK_DRAIN_FOR=0s", "CONNECTLINK_SANDBOX=false", "CONNECTLINK_ALLOW_NO_CALLBACKS=true", "CONNECTLINK_PUBLIC_URL="+PublicURL,
 		"PIPEDREAM_API_URL="+sinkURL+"/pipedream", "PIPEDREAM_CLIENT_ID=sink", "PIPEDREAM_CLIENT_SECRET=sink",
 		"PIPEDREAM_PROJECT_ID=proj_sink", "PIPEDREAM_PROJECT_ENVIRONMENT=production",
 		"SENDGRID_API_URL="+sinkURL+"/sendgrid", "SENDGRID_API_KEY=SG.sink", "SENDGRID_FROM=invites@acme.example",

@@ -68,17 +68,19 @@ func Claim(ctx context.Context, db postgres.DB, busy map[invite.EndpointID]int, 
 	for id, n := range busy {
 		ids, counts = append(ids, id), append(counts, int32(n))
 	}
+	// The rows are locked, so they stay in their places; a join by the key would be
+	// planned for as many rows as wait.
 	rows, _ := db.Query(ctx, `
 		WITH due AS (
-			SELECT c.endpoint_id, c.event_id FROM webhook_endpoints w
+			SELECT c.place FROM webhook_endpoints w
 			LEFT JOIN unnest($1::uuid[], $2::int[]) AS b(id, n) ON b.id = w.id
-			CROSS JOIN LATERAL (SELECT endpoint_id, event_id FROM webhook_deliveries d
+			CROSS JOIN LATERAL (SELECT d.ctid AS place FROM webhook_deliveries d
 				WHERE d.endpoint_id = w.id AND d.next_at <= now()
 				ORDER BY d.next_at LIMIT greatest($3 - coalesce(b.n, 0), 0) FOR UPDATE SKIP LOCKED) c
 			WHERE w.disabled_at IS NULL
 		), leased AS (
 			UPDATE webhook_deliveries d SET next_at = now() + make_interval(secs => $4), attempts = d.attempts + 1
-			FROM due WHERE d.event_id = due.event_id AND d.endpoint_id = due.endpoint_id
+			WHERE d.ctid = ANY(ARRAY(SELECT place FROM due))
 			RETURNING d.endpoint_id, d.event_id, d.attempts
 		)
 		SELECT `+columns+`, l.event_id, l.attempts FROM leased l JOIN webhook_endpoints w ON w.id = l.endpoint_id`,
