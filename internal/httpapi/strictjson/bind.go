@@ -1,6 +1,7 @@
 package strictjson
 
 import (
+	"cmp"
 	"encoding"
 	"errors"
 	"fmt"
@@ -167,7 +168,7 @@ func (b *binder) integer(n node, v reflect.Value, pointer string) {
 	if err != nil {
 		f, ferr := strconv.ParseFloat(n.text, 64)
 		switch {
-		case ferr == nil && f != math.Trunc(f):
+		case !isWhole(n.text):
 			b.add(pointer, invite.FaultWrongType, "", "must be a whole number")
 			return
 		case ferr != nil || math.Abs(f) > 1<<53:
@@ -181,6 +182,23 @@ func (b *binder) integer(n node, v reflect.Value, pointer string) {
 		return
 	}
 	v.SetInt(i)
+}
+
+// isWhole reports whether a JSON number is whole, by its digits: as a float64, 1e-400 is
+// 0 and 60.00000000000000000001 is 60.
+func isWhole(text string) bool {
+	mantissa, exponent, _ := strings.Cut(strings.ToLower(strings.TrimPrefix(text, "-")), "e")
+	whole, fraction, _ := strings.Cut(mantissa, ".")
+	digits := strings.TrimRight(whole+fraction, "0")
+	if strings.Trim(digits, "0") == "" {
+		return true
+	}
+	// An exponent that is no int is beyond any number of digits; its sign decides.
+	shift, err := strconv.Atoi(cmp.Or(exponent, "0"))
+	if err != nil {
+		return !strings.HasPrefix(exponent, "-")
+	}
+	return len(digits)-len(whole) <= shift
 }
 
 func (b *binder) mapping(n node, v reflect.Value, pointer string) {

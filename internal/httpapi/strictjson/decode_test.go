@@ -140,9 +140,11 @@ func TestDecodeTellsEveryFaultAtOnce(t *testing.T) {
 func TestWholeNumbersMayBeWrittenInMoreThanOneWay(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]any{
-		"60": 60, "60.0": 60, "6e1": 60, "-0": 0, "60.5": invite.FaultWrongType, "1e400": invite.FaultOutOfRange,
+		"60": 60, "60.0": 60, "6e1": 60, "600e-1": 60, "0.06e3": 60, "0e-400": 0, "0e-99999999999999999999": 0,
+		"1e-400": invite.FaultWrongType, "60.00000000000000000001": invite.FaultWrongType, "6e-1": invite.FaultWrongType, "1e-99999999999999999999": invite.FaultWrongType,
+		"1e99999999999999999999": invite.FaultOutOfRange, "-0": 0, "60.5": invite.FaultWrongType, "1e400": invite.FaultOutOfRange,
 		"99999999999999999999": invite.FaultOutOfRange, `"60"`: invite.FaultWrongType, "true": invite.FaultWrongType,
-		"9223372036854775807": 9223372036854775807, "1e-400": 0,
+		"9223372036854775807": 9223372036854775807, 
 	} {
 		var got order
 		faults, err := strictjson.Decode([]byte(`{"expires_in":`+text+`}`), &got)
