@@ -144,7 +144,7 @@ func TestWholeNumbersMayBeWrittenInMoreThanOneWay(t *testing.T) {
 		"1e-400": invite.FaultWrongType, "60.00000000000000000001": invite.FaultWrongType, "6e-1": invite.FaultWrongType, "1e-99999999999999999999": invite.FaultWrongType,
 		"1e99999999999999999999": invite.FaultOutOfRange, "-0": 0, "60.5": invite.FaultWrongType, "1e400": invite.FaultOutOfRange,
 		"99999999999999999999": invite.FaultOutOfRange, `"60"`: invite.FaultWrongType, "true": invite.FaultWrongType,
-		"9223372036854775807": 9223372036854775807, 
+		"9223372036854775807": 9223372036854775807,
 	} {
 		var got order
 		faults, err := strictjson.Decode([]byte(`{"expires_in":`+text+`}`), &got)
