@@ -28,9 +28,6 @@ const (
 	UseBlock     UseScope = "sms_block"   // text messages of a project to one block of numbers
 )
 
-// IsPerson reports whether subjects of the scope are people.
-func (s UseScope) IsPerson() bool { return s == UseRecipient || s == UseUser }
-
 // Use is one message as one limit counts it. A maximum of 0 is unlimited.
 type Use struct {
 	Scope   UseScope
