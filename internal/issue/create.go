@@ -81,7 +81,8 @@ type findApp func(ctx context.Context, m *mint.Minter, slug string) (invite.App,
 // build asks Pipedream for all that an invite needs, and returns what one commit
 // stores. Where a link is not to be had now, the outcome is Postponed.
 func (s *Service) build(ctx context.Context, p access.Principal, o order, idem *ledger.Idempotency, meta Meta, look findApp) (ledger.New, ledger.Outcome, error) {
-	if err := s.refused.find(s.uses(p, o.channel, o.content.Recipient, o.externalUserID)); err != nil {
+	uses := s.uses(p, o.channel, o.content.Recipient, o.externalUserID)
+	if err := s.refused.find(uses); err != nil {
 		return ledger.New{}, "", err // before it costs a token
 	}
 	minter, err := s.minter(p)
@@ -108,7 +109,7 @@ func (s *Service) build(ctx context.Context, p access.Principal, o order, idem *
 	if err != nil {
 		return ledger.New{}, "", err
 	}
-	row.Event.Data.HasLink = row.Link != nil
+	row.Event.Data.HasLink, row.Uses = row.Link != nil, uses
 	public, err := s.p.Announce(func(at time.Time) find.Invite {
 		return fresh(row, ledger.Inserted{CreatedAt: at, ExpiresAt: expiry(row, at)})
 	})
@@ -225,7 +226,6 @@ func (s *Service) row(p access.Principal, o order, app invite.App, meta Meta) (l
 			Data: invite.Data{RequestID: meta.RequestID, Channel: o.channel, OtherInvite: o.reconnectOf.String()},
 		},
 	}
-	row.Uses = s.uses(p, o.channel, o.content.Recipient, o.externalUserID)
 	if o.channel != invite.LinkOnly {
 		row.Delivery = &ledger.Delivery{
 			ID: invite.New[invite.DeliveryID](), Number: 1, Channel: o.channel, Kind: "first",

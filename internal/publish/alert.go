@@ -9,9 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/connectlink/connectlink/internal/invite"
-	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/quota"
-	"github.com/connectlink/connectlink/internal/store/endpoint"
 	"github.com/connectlink/connectlink/internal/store/ledger"
 )
 
@@ -32,22 +30,11 @@ func (o *Outbox) Raise(ctx context.Context, tx pgx.Tx, place invite.Place, a quo
 	if err != nil {
 		return err
 	}
-	sealed, err := o.box.Seal(raw, sealedBody(id))
-	if err != nil {
-		return fmt.Errorf("seal event %s: %w", id, err)
-	}
-	rows := []ledger.PublicEvent{{Announcement: ledger.Announcement{Type: invite.AlertRaised}, Place: place, ID: id, Body: sealed, At: at}}
-	if err := ledger.InsertPublicEvents(ctx, tx, rows); err != nil {
-		return err
-	}
-	waiting, err := endpoint.InsertDeliveries(ctx, tx, fresh(rows))
+	row, err := sealEvent(o.box, id, invite.AlertRaised, place, raw, at)
 	if err != nil {
 		return err
 	}
-	if waiting && o.wake != nil {
-		postgres.AfterCommit(tx, o.wake)
-	}
-	return nil
+	return o.store(ctx, tx, []ledger.PublicEvent{row})
 }
 
 func encodeAlert(id invite.EventID, place invite.Place, a quota.Alert, at time.Time) ([]byte, error) {

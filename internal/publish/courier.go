@@ -294,15 +294,11 @@ func (r *Runner) tellDisabled(ctx context.Context, tx pgx.Tx, d endpoint.Due, co
 	if err != nil {
 		return err
 	}
-	sealed, err := r.p.Box.Seal(raw, sealedBody(id))
+	row, err := sealEvent(r.p.Box, id, invite.EndpointDisabled, d.Place, raw, now)
 	if err != nil {
 		return err
 	}
-	row := ledger.PublicEvent{Announcement: ledger.Announcement{Type: invite.EndpointDisabled}, Place: d.Place, ID: id, Body: sealed, At: now}
-	if err := ledger.InsertPublicEvents(ctx, tx, []ledger.PublicEvent{row}); err != nil {
-		return err
-	}
-	_, err = endpoint.InsertDeliveries(ctx, tx, fresh([]ledger.PublicEvent{row}))
+	_, err = storeEvents(ctx, tx, []ledger.PublicEvent{row})
 	return err
 }
 

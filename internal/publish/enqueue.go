@@ -3,6 +3,7 @@ package publish
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -51,17 +52,34 @@ func (o *Outbox) Enqueue(ctx context.Context, tx pgx.Tx, applied ...ledger.Appli
 			rows = append(rows, row)
 		}
 	}
-	if err := ledger.InsertPublicEvents(ctx, tx, rows); err != nil {
-		return err
-	}
-	waiting, err := endpoint.InsertDeliveries(ctx, tx, fresh(rows))
-	if err != nil {
-		return err
-	}
-	if waiting && o.wake != nil {
+	return o.store(ctx, tx, rows)
+}
+
+// store stores events and wakes the Runner of this process where an endpoint receives one.
+func (o *Outbox) store(ctx context.Context, tx pgx.Tx, rows []ledger.PublicEvent) error {
+	waiting, err := storeEvents(ctx, tx, rows)
+	if err == nil && waiting && o.wake != nil {
 		postgres.AfterCommit(tx, o.wake)
 	}
-	return nil
+	return err
+}
+
+// storeEvents stores events in the log and queues each for the endpoints that receive
+// it; waiting reports whether there is one.
+func storeEvents(ctx context.Context, tx pgx.Tx, rows []ledger.PublicEvent) (waiting bool, err error) {
+	if err := ledger.InsertPublicEvents(ctx, tx, rows); err != nil {
+		return false, err
+	}
+	return endpoint.InsertDeliveries(ctx, tx, fresh(rows))
+}
+
+// sealEvent is the row of an event about no invite.
+func sealEvent(box *seal.Box, id invite.EventID, kind invite.PublicType, place invite.Place, raw []byte, at time.Time) (ledger.PublicEvent, error) {
+	sealed, err := box.Seal(raw, sealedBody(id))
+	if err != nil {
+		return ledger.PublicEvent{}, fmt.Errorf("seal event %s: %w", id, err)
+	}
+	return ledger.PublicEvent{Announcement: ledger.Announcement{Type: kind}, Place: place, ID: id, Body: sealed, At: at}, nil
 }
 
 // WakeBy sets the function that wakes the Runner of this process after a commit that
