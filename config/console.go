@@ -8,10 +8,38 @@ import (
 	"github.com/connectlink/connectlink/internal/secret"
 )
 
+// Values of console.passwords.
+const (
+	PasswordsAuto = "auto"
+	PasswordsOn   = "true"
+	PasswordsOff  = "false"
+)
+
 // Console is how staff sign in.
 type Console struct {
-	Passwords bool // emergency accounts are taken
+	Passwords string // PasswordsAuto, PasswordsOn or PasswordsOff
 	OIDC      OIDC
+}
+
+// AcceptsPasswords reports whether emergency accounts may sign in. With an
+// issuer they may only if the configuration asks for it.
+func (c Console) AcceptsPasswords() bool {
+	return c.Passwords == PasswordsOn || c.Passwords == PasswordsAuto && !c.OIDC.Configured()
+}
+
+// SignIn describes in one line how staff sign in, and which setting decides it.
+func (c Console) SignIn() string {
+	switch {
+	case c.OIDC.Configured() && c.AcceptsPasswords():
+		return "staff sign in by single sign-on, and by emergency accounts: CONNECTLINK_CONSOLE_PASSWORDS is true"
+	case c.OIDC.Configured() && c.Passwords == PasswordsOff:
+		return "staff sign in by single sign-on only: CONNECTLINK_CONSOLE_PASSWORDS is false"
+	case c.OIDC.Configured():
+		return "staff sign in by single sign-on only: emergency accounts are off while an issuer is configured, unless CONNECTLINK_CONSOLE_PASSWORDS is true"
+	case c.AcceptsPasswords():
+		return "staff sign in by emergency accounts only: no issuer is configured (CONNECTLINK_OIDC_ISSUER)"
+	}
+	return "no member of staff can sign in: CONNECTLINK_CONSOLE_PASSWORDS is false, and no issuer is configured (CONNECTLINK_OIDC_ISSUER)"
 }
 
 // OIDC is the issuer that staff sign in with.
@@ -39,9 +67,7 @@ func (o OIDC) Grants() map[string][]string {
 
 func consoleSettings() []option[Config] {
 	return []option[Config]{
-		boolSetting("console.passwords", "CONNECTLINK_CONSOLE_PASSWORDS", "true",
-			"Whether emergency accounts (`connectlink staff create`) may sign in to the console.",
-			func(c *Config) *bool { return &c.Console.Passwords }),
+		passwordsSetting(),
 		textSetting("console.oidc.issuer", "CONNECTLINK_OIDC_ISSUER", "",
 			"The OpenID Connect issuer that staff sign in with, as https://login.acme.example. Its redirect address is {public_url}/console/sign-in/callback.",
 			func(c *Config) *string { return &c.Console.OIDC.Issuer }, checkEndpoint),
@@ -58,6 +84,26 @@ func consoleSettings() []option[Config] {
 			"What groups may do, as support:agent or acme-leads:acme=lead (viewer, agent, lead, admin; with project= in one project, else in all). Unset, the claim's own words are taken for roles. Whoever has none is refused.",
 			func(c *Config) *[]string { return &c.Console.OIDC.Roles }, checkRoleMapping),
 	}
+}
+
+func passwordsSetting() option[Config] {
+	o := textSetting("console.passwords", "CONNECTLINK_CONSOLE_PASSWORDS", PasswordsAuto,
+		"Whether emergency accounts (`connectlink staff create`) may sign in to the console: true, false, or auto, which is true unless an OpenID Connect issuer is configured.",
+		func(c *Config) *string { return &c.Console.Passwords }, checkPasswords)
+	o.typed = true // YAML writes true and false as booleans
+	return o
+}
+
+func checkPasswords(s string) (string, error) {
+	switch strings.ToLower(s) {
+	case "true", "yes", "on", "1":
+		return PasswordsOn, nil
+	case "false", "no", "off", "0":
+		return PasswordsOff, nil
+	case PasswordsAuto:
+		return PasswordsAuto, nil
+	}
+	return "", errors.New("want auto, true or false")
 }
 
 func checkRoleMapping(s string) (string, error) {

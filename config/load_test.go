@@ -167,7 +167,7 @@ func TestEnvironmentOfOneProduct(t *testing.T) {
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("::1/128")},
 		LogLevel:       slog.LevelDebug, Role: "worker", AllowNoCallbacks: true,
 		SettleTwilio: time.Second, NoReceiptEmail: 2 * time.Hour, NoReceiptSMS: 30 * time.Minute, KeepAlive: 620 * time.Second, DrainFor: 5 * time.Second, LeaseFor: 20 * time.Second, RenewEvery: 10 * time.Second,
-		Console: config.Console{Passwords: false, OIDC: config.OIDC{
+		Console: config.Console{Passwords: config.PasswordsOff, OIDC: config.OIDC{
 			Issuer: "https://id.acme.example", ClientID: "console", ClientSecret: secret.New("oidc"), Scopes: []string{"groups"}, RolesClaim: "groups", Roles: []string{"helpdesk:agent"},
 		}},
 		Projects: []config.Project{{

@@ -28,6 +28,7 @@ func (c *configCheckCommand) Run(e *env) error {
 	for _, w := range app.Warnings(cfg) {
 		fmt.Fprintln(&b, "warning:", w)
 	}
+	fmt.Fprintln(&b, "note:", cfg.Console.SignIn())
 	for _, p := range cfg.Projects {
 		if err := app.WebhookFault(e.ctx, p, resolveHost); err != nil {
 			fmt.Fprintln(&b, "warning:", err)

@@ -57,6 +57,7 @@ func (c *doctorCommand) Run(e *env) error {
 	for _, w := range app.Warnings(cfg) {
 		f.note(w)
 	}
+	f.note(cfg.Console.SignIn())
 	f.database(cfg)
 	f.publicURL(cfg)
 	for _, p := range cfg.Projects {

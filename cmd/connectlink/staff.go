@@ -87,15 +87,15 @@ func (c *staffCreateCommand) Run(e *env) error {
 	}
 	id, err := staff.Create(e.ctx, operatorPrincipal(), grant.NewAccount{Login: secret.New(c.Email), Name: strings.TrimSpace(c.Name), Password: password, Roles: roles})
 	switch {
-	case errors.Is(err, grant.ErrPasswordLength):
+	case errors.Is(err, grant.ErrPasswordLength), errors.Is(err, grant.ErrPasswordCommon):
 		return usageError("%w", err)
 	case errors.Is(err, grant.ErrLoginTaken):
 		return usageError("%w; `connectlink staff password` gives it another password", err)
 	case err != nil:
 		return err
 	}
-	if !cfg.Console.Passwords {
-		e.say("note: CONNECTLINK_CONSOLE_PASSWORDS is false, so the console takes no passwords yet.")
+	if !cfg.Console.AcceptsPasswords() {
+		e.say("note: " + cfg.Console.SignIn() + ".")
 	}
 	_, err = fmt.Fprintf(e.stdout, "%s may sign in to the console.\n", id)
 	return err
@@ -197,7 +197,7 @@ func (c *staffPasswordCommand) Run(e *env) error {
 	}
 	found, err := staff.SetPassword(e.ctx, operatorPrincipal(), secret.New(c.Email), password)
 	switch {
-	case errors.Is(err, grant.ErrPasswordLength):
+	case errors.Is(err, grant.ErrPasswordLength), errors.Is(err, grant.ErrPasswordCommon):
 		return usageError("%w", err)
 	case err != nil:
 		return err

@@ -43,7 +43,7 @@ func (a *App) mountConsole(e *echo.Echo) error {
 	}
 	p := console.Params{
 		Staff: a.Staff, Keys: a.Grants, Pause: pause.New(a.api, a.wake), Endpoints: a.endpoints, Events: publish.NewLog(a.api, a.box), DB: a.api, Box: a.box, Pages: pages, Projects: a.cfg.Projects,
-		Passwords: a.cfg.Console.Passwords, HTTPS: a.cfg.PublicURL != nil && a.cfg.PublicURL.Scheme == "https",
+		Passwords: a.cfg.Console.AcceptsPasswords(), HTTPS: a.cfg.PublicURL != nil && a.cfg.PublicURL.Scheme == "https",
 		System: a.facts, AccountOf: a.sendsBy, PaceOf: func(account string) float64 { return a.pace(account).PerSecond },
 		Invites: a.Issue, Connections: a.track, Blocks: a.suppress, Erasing: a.Erase, Composer: a.composer,
 		Unmask: unmask, Watch: a.waiting, Streams: web.NewStreams(web.StreamParams{PerKey: streamsPerPerson}), PublicURL: a.public, OneWay: a.sentOneWay,

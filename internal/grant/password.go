@@ -25,8 +25,8 @@ const (
 	argonKey     = 32
 )
 
-// Length of a local account's password. Nothing else is asked of it: NIST SP
-// 800-63B advises against rules of composition.
+// Length of a local account's password. There are no rules of composition, which
+// NIST SP 800-63B advises against; easy ones are refused, see checkCommon.
 const (
 	MinPassword = 15
 	maxPassword = 200
@@ -37,16 +37,25 @@ var ErrPasswordLength = fmt.Errorf("the password must have %d to %d characters",
 
 var errPHC = errors.New("the stored password is not argon2id in PHC form")
 
-// hashPassword gives a password in PHC form, with its salt and parameters.
-func hashPassword(password secret.Text) (string, error) {
+// hashNewPassword checks a password that is to be set and hashes it. own are the
+// account's address and name. Errors: ErrPasswordLength, ErrPasswordCommon.
+func hashNewPassword(password secret.Text, own ...string) (string, error) {
 	if n := utf8.RuneCountInString(password.Reveal()); n < MinPassword || n > maxPassword {
 		return "", ErrPasswordLength
 	}
+	if err := checkCommon(password, own...); err != nil {
+		return "", err
+	}
+	return hashPassword(password), nil
+}
+
+// hashPassword gives a password in PHC form, with its salt and parameters.
+func hashPassword(password secret.Text) string {
 	salt := make([]byte, argonSalt)
 	_, _ = rand.Read(salt) // does not fail; it ends the process instead
 	key := argon2.IDKey([]byte(password.Reveal()), salt, argonTime, argonMemory, argonThreads, argonKey)
 	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, argonMemory, argonTime, argonThreads,
-		base64.RawStdEncoding.EncodeToString(salt), base64.RawStdEncoding.EncodeToString(key)), nil
+		base64.RawStdEncoding.EncodeToString(salt), base64.RawStdEncoding.EncodeToString(key))
 }
 
 // isCurrent reports whether a stored password has the parameters of today.

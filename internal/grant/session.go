@@ -130,7 +130,7 @@ func (s *Staff) check(ctx context.Context, phc string, password secret.Text) (ri
 	}
 	right, err = checkPassword(phc, password)
 	if right && err == nil && !isCurrent(phc) {
-		upgraded, err = hashPassword(password)
+		upgraded = hashPassword(password)
 	}
 	return right, upgraded, err
 }

@@ -128,9 +128,10 @@ type NewAccount struct {
 	Roles    map[string]access.Role // by project; account.EveryProject is all
 }
 
-// Create makes a local account. Errors: ErrLoginTaken, ErrPasswordLength.
+// Create makes a local account. Errors: ErrLoginTaken, ErrPasswordLength,
+// ErrPasswordCommon.
 func (s *Staff) Create(ctx context.Context, by access.Principal, n NewAccount) (invite.StaffID, error) {
-	phc, err := hashPassword(n.Password)
+	phc, err := hashNewPassword(n.Password, n.Login.Reveal(), n.Name)
 	if err != nil {
 		return invite.StaffID{}, err
 	}
@@ -229,8 +230,9 @@ func (s *Staff) SetRoles(ctx context.Context, by access.Principal, id invite.Sta
 }
 
 // SetPassword gives a local account a new password and ends its sessions.
+// Errors: ErrPasswordLength, ErrPasswordCommon.
 func (s *Staff) SetPassword(ctx context.Context, by access.Principal, login, password secret.Text) (found bool, err error) {
-	phc, err := hashPassword(password)
+	phc, err := hashNewPassword(password, login.Reveal())
 	if err != nil {
 		return false, err
 	}

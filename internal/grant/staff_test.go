@@ -135,6 +135,31 @@ func TestANewPasswordEndsWhatTheOldOneOpened(t *testing.T) {
 	}
 }
 
+// ASVS 6.2.4 and 6.2.12: common passwords are refused at creation and change,
+// and so are those that are long by repetition.
+func TestCommonPasswordsAreRefusedAtCreationAndChange(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	for _, easy := range []string{
+		"123456789012345", "passwordpassword", "password1234567", "qwertyuiopasdfgh", "aaaaaaaaaaaaaaaa", "abcdefghijklmnop", "iloveyou1234567",
+		"letmeinletmein123", "1qaz2wsx3edc4rfv", "Password123456!", "changemechangeme", "adminadminadmin1", "december20252025", "P@ssw0rdP@ssw0rd",
+		"sam@northwind.example", "northwindnorthwind", "connectlinkconnectlink",
+	} {
+		_, err := o.Create(t.Context(), operating, grant.NewAccount{Login: login, Name: "Sam", Password: secret.New(easy)})
+		if !errors.Is(err, grant.ErrPasswordCommon) {
+			t.Errorf("created with %q: %v", easy, err)
+		}
+		if _, err := o.SetPassword(t.Context(), operating, login, secret.New(easy)); !errors.Is(err, grant.ErrPasswordCommon) {
+			t.Errorf("changed to %q: %v", easy, err)
+		}
+	}
+	for _, good := range []string{"correcthorsebatterystaple", "korrekt pferd batterie", "J8s-kq2!xPz.lw0m", "тихая река у старого дома"} {
+		if found, err := o.SetPassword(t.Context(), operating, login, secret.New(good)); err != nil || !found {
+			t.Errorf("%q: %t, %v", good, found, err)
+		}
+	}
+}
+
 func TestRolesCountFromTheNextRequestOn(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
