@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -48,6 +49,7 @@ func (d *docs) operation(s spec, method, path string, op operation, webhook bool
 		TestKeysOnly: op.TestKeysOnly, Public: op.Scope == "", Webhook: webhook,
 	}
 	address := d.base() + path
+	var inHeaders, inQuery []string
 	for _, p := range op.Parameters {
 		if p.Ref != "" {
 			p = s.Components.Parameters[refName(p.Ref)]
@@ -55,21 +57,34 @@ func (d *docs) operation(s spec, method, path string, op operation, webhook bool
 		if p.In == "path" && p.Example != "" {
 			address = strings.ReplaceAll(address, "{"+p.Name+"}", p.Example)
 		}
+		switch {
+		case p.In == "header" && p.Required:
+			inHeaders = append(inHeaders, p.Name+": "+p.Example)
+		case p.In == "query" && p.Required:
+			inQuery = append(inQuery, url.QueryEscape(p.Name)+"="+url.QueryEscape(p.Example))
+		}
 		kind, link := p.Schema.kind()
 		v.Parameters = append(v.Parameters, fieldView{Name: p.Name, Where: p.In, Kind: kind, Link: link, Description: p.Description, Required: p.Required})
 	}
+	if len(inQuery) > 0 {
+		address += "?" + strings.Join(inQuery, "&")
+	}
 	if body, ok := op.RequestBody.Content[echo.MIMEApplicationJSON]; ok {
 		v.Body = refName(body.Schema.Ref)
-		for _, name := range slices.Sorted(maps.Keys(body.Examples)) {
-			title, text, err := s.renderExample(body.Examples[name])
+		examples := body.examples()
+		for _, name := range slices.Sorted(maps.Keys(examples)) {
+			title, text, err := s.renderExample(examples[name])
 			if err != nil {
 				return v, fmt.Errorf("example %s: %w", name, err)
 			}
 			if !webhook {
-				text = renderCurl(method, address, text)
+				text = renderCurl(method, address, op.Scope, inHeaders, text)
 			}
 			v.Examples = append(v.Examples, exampleView{Title: title, Text: text})
 		}
+	}
+	if !webhook && len(v.Examples) == 0 && len(op.RequestBody.Content) == 0 {
+		v.Examples = []exampleView{{Text: renderCurl(method, address, op.Scope, inHeaders, "")}}
 	}
 	err := walkPairs(&op.Responses, func(status string, n *yaml.Node) error {
 		answer, err := s.answer(status, n)
@@ -92,7 +107,8 @@ func (s spec) answer(status string, n *yaml.Node) (answerView, error) {
 		return answerView{}, err
 	}
 	v := answerView{Status: status, Description: r.Description}
-	examples := r.Content[echo.MIMEApplicationJSON].Examples
+	body := r.Content[echo.MIMEApplicationJSON]
+	examples := body.examples()
 	for _, name := range slices.Sorted(maps.Keys(examples))[:min(1, len(examples))] {
 		_, text, err := s.renderExample(examples[name])
 		if err != nil {
@@ -101,6 +117,14 @@ func (s spec) answer(status string, n *yaml.Node) (answerView, error) {
 		v.Example = text
 	}
 	return v, nil
+}
+
+// examples returns all examples by name.
+func (m media) examples() map[string]example {
+	if len(m.Examples) == 0 && !m.Example.IsZero() {
+		return map[string]example{"example": {Value: m.Example}}
+	}
+	return m.Examples
 }
 
 // renderExample returns the title and the indented JSON of an example.
@@ -118,12 +142,24 @@ func (s spec) renderExample(e example) (title, text string, err error) {
 	return e.Summary, pretty.String(), nil
 }
 
-// renderCurl returns a request as a command for a shell.
-func renderCurl(method, address, body string) string {
-	command := "curl "
-	if method != "POST" { // which curl takes from -d
-		command += "-X " + method + " "
+// renderCurl returns a request as a command for a shell. body may be empty.
+func renderCurl(method, address, scope string, headers []string, body string) string {
+	parts := []string{"curl '" + address + "'"}
+	if method != "GET" && (method != "POST" || body == "") { // which curl chooses itself
+		parts[0] = "curl -X " + method + " '" + address + "'"
 	}
-	return command + address + " \\\n  -H \"Authorization: Bearer $CONNECTLINK_API_KEY\" \\\n  -H 'Content-Type: application/json' \\\n  -d '" +
-		strings.ReplaceAll(body, "'", `'\''`) + "'"
+	switch scope {
+	case "": // no key is needed
+	case "client token":
+		parts = append(parts, `-H "Authorization: Bearer $CLIENT_TOKEN"`)
+	default:
+		parts = append(parts, `-H "Authorization: Bearer $CONNECTLINK_API_KEY"`)
+	}
+	for _, h := range headers {
+		parts = append(parts, "-H '"+h+"'")
+	}
+	if body != "" {
+		parts = append(parts, "-H 'Content-Type: application/json'", "-d '"+strings.ReplaceAll(body, "'", `'\''`)+"'")
+	}
+	return strings.Join(parts, " \\\n  ")
 }

@@ -145,13 +145,13 @@ func TestThePageShowsEveryOperationAndSchema(t *testing.T) {
 	body := page(newEcho(t, web.Params{}, httpapi.Params{}), "/docs").Body.String()
 	for path, item := range c.doc.Paths.Map() {
 		for method, op := range item.Operations() {
-			if !strings.Contains(body, `<article id="`+op.OperationID+`">`) || !strings.Contains(body, "<h3><code>"+method+" "+path+"</code></h3>") {
+			if !strings.Contains(body, `<article id="`+op.OperationID+`" class="operation">`) || !strings.Contains(body, "<h3><code>"+method+" "+path+"</code></h3>") {
 				t.Errorf("%s %s is not shown", method, path)
 			}
 		}
 	}
 	for name, item := range c.doc.Webhooks {
-		if !strings.Contains(body, `<article id="`+item.Post.OperationID+`">`) || !strings.Contains(body, "<h3><code>"+name+"</code></h3>") {
+		if !strings.Contains(body, `<article id="`+item.Post.OperationID+`" class="operation">`) || !strings.Contains(body, "<h3><code>"+name+"</code></h3>") {
 			t.Errorf("webhook %s is not shown", name)
 		}
 	}

@@ -111,6 +111,7 @@ type (
 	}
 	media struct {
 		Schema   schema
+		Example  yaml.Node // where there is one without a name
 		Examples map[string]example
 	}
 	parameter struct {
