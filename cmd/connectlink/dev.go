@@ -22,11 +22,12 @@ import (
 )
 
 type devCommand struct {
+	settings
 	State   string        `help:"Folder that keeps the database, its keyset and the API key between runs; one in your cache folder unless given." env:"CONNECTLINK_STATE_DIR" type:"path" placeholder:"FOLDER"`
 	Listen  string        `help:"Loopback address or port to serve on; CONNECTLINK_LISTEN unless given, else 127.0.0.1 with port 8080 or the next free one." placeholder:"HOST:PORT"`
 	Webhook string        `help:"Post events to this URL, for example http://127.0.0.1:3000/hook; CONNECTLINK_WEBHOOK_URL unless given. Its secret is CONNECTLINK_WEBHOOK_SECRET, or one that dev creates, keeps and prints." placeholder:"URL"`
 	Pace    time.Duration `help:"Duration of one step of a test recipient." default:"1s"`
-	JSON    bool          `name:"json" help:"Print one JSON object (url, api_key, inbox_url, console_url; webhook_secret if dev created one) instead of the tour."`
+	JSON    bool          `name:"json" help:"Print one JSON object (url, api_key, inbox_url, console_url; webhook_secret if dev created one; projects with an id and an api_key each if there are several) instead of the tour."`
 	Verbose bool          `short:"v" help:"Log every request and every attempt to standard error."`
 }
 
@@ -60,7 +61,7 @@ func (c *devCommand) run(e *env) error {
 	if err != nil {
 		return err
 	}
-	cfg, err := devConfig(e, state, hook)
+	cfg, err := c.config(e, state, hook)
 	if err != nil {
 		return err
 	}
@@ -103,21 +104,22 @@ func (c *devCommand) logger(e *env) *slog.Logger {
 	return slog.New(slog.NewTextHandler(e.stderr, &slog.HandlerOptions{Level: level}))
 }
 
-// devConfig is what the environment and a configuration file say, and for a
-// laptop what they leave out.
-func devConfig(e *env, state devState, hook devWebhook) (*config.Config, error) {
+// config returns the configuration of the environment and of a file, with defaults
+// for a laptop.
+func (c *devCommand) config(e *env, state devState, hook devWebhook) (*config.Config, error) {
 	laptop := *e
 	laptop.lookup = func(name string) (string, bool) {
 		v, ok := e.lookup(name)
 		if own, set := hook.lookup(name); set {
 			return own, true
 		}
-		if _, file := e.lookup(config.FileVariable); !ok && !file && name == "CONNECTLINK_BRAND_NAME" {
+		_, file := e.lookup(config.FileVariable)
+		if file = file || c.ConfigFile != ""; !ok && !file && name == "CONNECTLINK_BRAND_NAME" {
 			return "Northwind", true // a product's name makes the pages easier to imagine
 		}
 		return v, ok
 	}
-	cfg, err := settings{}.load(&laptop, databaseVariable, keysetVariable)
+	cfg, err := c.load(&laptop, databaseVariable, keysetVariable)
 	if err != nil {
 		return nil, err
 	}
@@ -180,18 +182,32 @@ func (c *devCommand) serve(e *env, cfg *config.Config, state devState, hook devW
 	if err != nil {
 		return err
 	}
-	if err := c.greet(e, a, base.String(), cfg.Projects[0].ID, state, hook); err != nil {
+	if err := c.greet(e, a, base.String(), cfg.Projects, state, hook); err != nil {
 		a.Close()
 		return err
 	}
 	return a.Run(e.ctx)
 }
 
-// greet prints the addresses of all parts, after it has a working API key.
-func (c *devCommand) greet(e *env, a *app.App, base, project string, state devState, hook devWebhook) error {
-	key, err := state.apiKey(e.ctx, a.Grants, project)
-	if err != nil {
-		return err
+// devProject is a project that dev serves, with a key of it.
+type devProject struct {
+	ID     string `json:"id"`
+	APIKey string `json:"api_key"`
+}
+
+// greet prints the addresses of all parts, after it has working API keys.
+func (c *devCommand) greet(e *env, a *app.App, base string, configured []config.Project, state devState, hook devWebhook) error {
+	var projects []devProject
+	for i, p := range configured {
+		name := keyFile
+		if i > 0 {
+			name += "." + p.ID
+		}
+		key, err := state.apiKey(e.ctx, a.Grants, name, p.ID)
+		if err != nil {
+			return err
+		}
+		projects = append(projects, devProject{p.ID, key.Reveal()})
 	}
 	if err := state.setPlace(base); err != nil {
 		return err
@@ -202,15 +218,20 @@ func (c *devCommand) greet(e *env, a *app.App, base, project string, state devSt
 		return err
 	}
 	if c.JSON {
-		return json.NewEncoder(e.stdout).Encode(struct {
-			URL      string `json:"url"`
-			APIKey   string `json:"api_key"`
-			InboxURL string `json:"inbox_url"`
-			Console  string `json:"console_url"` // signs in once
-			Secret   string `json:"webhook_secret,omitempty"`
-		}{base, key.Reveal(), inbox, console, hook.secret})
+		said := struct {
+			URL      string       `json:"url"`
+			APIKey   string       `json:"api_key"` // of the first project
+			InboxURL string       `json:"inbox_url"`
+			Console  string       `json:"console_url"` // signs in once
+			Secret   string       `json:"webhook_secret,omitempty"`
+			Projects []devProject `json:"projects,omitempty"`
+		}{URL: base, APIKey: projects[0].APIKey, InboxURL: inbox, Console: console, Secret: hook.secret}
+		if len(projects) > 1 {
+			said.Projects = projects
+		}
+		return json.NewEncoder(e.stdout).Encode(said)
 	}
-	_, err = fmt.Fprint(e.stdout, tourText(base, key.Reveal(), inbox, console, state.dir, hook))
+	_, err = fmt.Fprint(e.stdout, tourText(base, projects, inbox, console, state.dir, hook))
 	return err
 }
 

@@ -426,3 +426,53 @@ func TestFirstStartsAtOnceAgree(t *testing.T) {
 	mustRun(t, d.api(), "invites", "get", made.text("id"))
 	d.interrupt()
 }
+
+// TestDevServesSeveralProjects: each has a key that works for it alone, also after the
+// order of the projects changed.
+func TestDevServesSeveralProjects(t *testing.T) {
+	t.Parallel()
+	state := folder(t)
+	write := func(ids ...string) string {
+		text := "projects:\n"
+		for _, id := range ids {
+			text += "  - {id: " + id + ", brand: {name: " + id + "}}\n"
+		}
+		file := filepath.Join(t.TempDir(), "dev.yaml")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	keys := func(p *process) (string, map[string]string) {
+		p.says(&p.stdout, "}\n")
+		said := parse(t, p.stdout.String())
+		of := map[string]string{}
+		listed, _ := said["projects"].([]any)
+		for _, one := range listed {
+			project, _ := one.(map[string]any)
+			of[project["id"].(string)] = project["api_key"].(string)
+		}
+		p.ready(said.text("url"))
+		return said.text("url"), of
+	}
+	d := start(t, nil, "dev", "--json", "--state", state, "--listen=127.0.0.1:0", "--config", write("default", "beta"))
+	base, first := keys(d)
+	if len(first) != 2 || first["default"] == first["beta"] {
+		t.Fatalf("keys of %d projects", len(first))
+	}
+	made := parse(t, mustRun(t, vars{"CONNECTLINK_API_URL": base, "CONNECTLINK_API_KEY": first["beta"]},
+		"invites", "create", "--user=user-1", "--app=slack", "--email=delivered+connect@connectlink.test"))
+	other := runCommand(t, vars{"CONNECTLINK_API_URL": base, "CONNECTLINK_API_KEY": first["default"]}, "invites", "get", made.text("id"))
+	if other.code == 0 {
+		t.Error("the key of one project reads an invite of the other")
+	}
+	d.signal(syscall.SIGTERM)
+	d.ends(0)
+
+	d = start(t, nil, "dev", "--json", "--state", state, "--listen=127.0.0.1:0", "--config", write("beta", "default"))
+	base, second := keys(d)
+	if len(second) != 2 {
+		t.Fatalf("keys of %d projects", len(second))
+	}
+	mustRun(t, vars{"CONNECTLINK_API_URL": base, "CONNECTLINK_API_KEY": second["beta"]}, "invites", "get", made.text("id"))
+}

@@ -127,16 +127,20 @@ func (s devState) keyset() (secret.Text, error) {
 	return secret.New(text), err
 }
 
-// apiKey returns the kept key, or a new one when that does not work here or
-// lacks a scope: everything the documents show is to work with dev's key.
-func (s devState) apiKey(ctx context.Context, g *grant.Service, project string) (secret.Text, error) {
-	text, ok, err := s.read("api_key")
+// keyFile is the file of the first project's API key.
+const keyFile = "api_key"
+
+// apiKey returns a project's key in the named file, or a new key if that one does not
+// work, lacks a scope or is of another project: everything that the documents show
+// works with dev's key.
+func (s devState) apiKey(ctx context.Context, g *grant.Service, name, project string) (secret.Text, error) {
+	text, ok, err := s.read(name)
 	if err != nil {
 		return secret.Text{}, fmt.Errorf("read the API key: %w", err)
 	}
 	if ok {
 		p, err := g.Authenticate(ctx, secret.New(text))
-		if err == nil && len(p.Scopes) == len(access.Scopes()) {
+		if err == nil && p.Project == project && len(p.Scopes) == len(access.Scopes()) {
 			return secret.New(text), nil
 		}
 		if err != nil && invite.CodeOf(err) != invite.CodeInvalidAPIKey {
@@ -149,7 +153,7 @@ func (s devState) apiKey(ctx context.Context, g *grant.Service, project string) 
 	if err != nil {
 		return secret.Text{}, err
 	}
-	if err := s.write("api_key", key.Reveal(), os.Rename); err != nil {
+	if err := s.write(name, key.Reveal(), os.Rename); err != nil {
 		return secret.Text{}, fmt.Errorf("keep the API key: %w", err)
 	}
 	return key, nil

@@ -13,7 +13,15 @@ import (
 
 // tourText is the first text that a newcomer reads: three calls to a connected
 // account. Each command is on a line of its own, quoted for any shell.
-func tourText(base, key, inbox, console, dir string, hook devWebhook) string {
+func tourText(base string, projects []devProject, inbox, console, dir string, hook devWebhook) string {
+	key := projects[0].APIKey
+	keys := "  API key       " + key
+	if len(projects) > 1 {
+		keys = "  API keys, one for each project:"
+		for _, p := range projects {
+			keys += "\n    " + p.ID + strings.Repeat(" ", max(1, 12-len(p.ID))) + p.APIKey
+		}
+	}
 	webhook := "none; start with --webhook URL to receive events"
 	if hook.url != "" {
 		webhook = hook.url
@@ -21,13 +29,13 @@ func tourText(base, key, inbox, console, dir string, hook devWebhook) string {
 	if hook.secret != "" {
 		webhook += "   (secret " + hook.secret + ")"
 	}
-	return strings.NewReplacer("{base}", base, "{key}", key, "{inbox}", inbox, "{console}", console, "{dir}", dir, "{webhook}", webhook,
+	return strings.NewReplacer("{base}", base, "{keys}", keys, "{inbox}", inbox, "{console}", console, "{dir}", dir, "{webhook}", webhook,
 		"{auth}", "-H 'Authorization: Bearer "+key+"'", "{json}", "-H 'Content-Type: application/json'",
 	).Replace(`
 Connect Link delivery is running. Nothing leaves this machine.
 
   API           {base}/v1
-  API key       {key}
+{keys}
   Inbox         {inbox}   (what was "sent", as its readers see it; its links lead to the recipients' pages)
   Console       {console}
                 (for support staff; this address signs in once, within 15 minutes)
@@ -67,7 +75,7 @@ func runningText(state devState, inUse *devpg.InUseError) string {
 			"or run one of its own with --state and another folder", inUse.PID, state.dir)
 	}
 	return strings.NewReplacer("{pid}", fmt.Sprint(inUse.PID), "{base}", place, "{state}", state.dir, "{here}", quoteWord(state.dir),
-		"{key}", quoteWord(state.file("api_key")), "{database}", quoteWord(inUse.URL)).Replace(
+		"{key}", quoteWord(state.file(keyFile)), "{database}", quoteWord(inUse.URL)).Replace(
 		`another ` + "`connectlink dev`" + ` (process {pid}) runs with the state folder {state}. It serves {base}
 
   To use it:
