@@ -38,7 +38,6 @@ func TestVendorsFailForOneProjectOnly(t *testing.T) {
 	runCommand(t, api, "test", "faults", "clear").want(t, 0, "2 faults cleared")
 	runCommand(t, api, "test", "faults", "clear", "sms").want(t, 0, "1 faults cleared")
 	runCommand(t, api, "test", "faults", "list", "--table").want(t, 0, "VENDOR  FAULT  ENDS\n")
-	runCommand(t, api, "test", "faults", "set", "pipedream", "doubled_events").want(t, 2, "/kind")
 	runCommand(t, api, "test", "faults", "set", "email", "down", "--for=2h").want(t, 2, "/duration")
 	runCommand(t, api, "test", "faults", "set", "fax", "down").want(t, 2, "pipedream")
 	runCommand(t, api, "test", "faults", "clear", "fax").want(t, 4, "pipedream, email, sms")

@@ -57,7 +57,7 @@ func (r setFaultRequest) check() []invite.Fault {
 		}
 	}
 	oneOf("/vendor", r.Vendor, sandbox.FaultVendors())
-	oneOf("/kind", r.Kind, sandbox.FaultKinds(r.Vendor))
+	oneOf("/kind", r.Kind, sandbox.FaultKinds())
 	if r.Duration != nil && (*r.Duration < 1 || *r.Duration > maxFaultS) {
 		faults = append(faults, invite.Fault{Pointer: "/duration", Code: invite.FaultInvalid, Detail: fmt.Sprintf("must be 1 to %d seconds", maxFaultS)})
 	}

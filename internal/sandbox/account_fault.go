@@ -44,14 +44,9 @@ const SlowFor = 3 * time.Second
 // FaultVendors are the vendors that can have faults.
 func FaultVendors() []string { return []string{FaultyPipedream, FaultyEmail, FaultySMS} }
 
-// FaultKinds are the kinds of faults that a vendor can have. Connections that Pipedream
-// reports twice are scripted by the recipient.
-func FaultKinds(vendor string) []string {
-	kinds := []string{FaultDown, FaultSlow, FaultRateLimited, FaultLostAnswer}
-	if vendor != FaultyPipedream {
-		kinds = append(kinds, FaultDoubledEvents)
-	}
-	return kinds
+// FaultKinds are the kinds of faults that a vendor can have.
+func FaultKinds() []string {
+	return []string{FaultDown, FaultSlow, FaultRateLimited, FaultLostAnswer, FaultDoubledEvents}
 }
 
 // accountFaultsFor is how long a process goes by what it read of the faults.
@@ -69,7 +64,7 @@ type accountVendor struct{ account, vendor string }
 // SetAccountFault makes a fault of an account's vendor, in place of the one that it
 // has, and returns it.
 func (s *Sandbox) SetAccountFault(ctx context.Context, account, vendor, kind string, lasting time.Duration) (AccountFault, error) {
-	if !slices.Contains(FaultVendors(), vendor) || !slices.Contains(FaultKinds(vendor), kind) {
+	if !slices.Contains(FaultVendors(), vendor) || !slices.Contains(FaultKinds(), kind) {
 		return AccountFault{}, errors.New("sandbox: no such fault")
 	}
 	f := AccountFault{Vendor: vendor, Kind: kind, EndsAt: s.now().Add(lasting)}

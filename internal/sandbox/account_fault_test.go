@@ -1,6 +1,7 @@
 package sandbox_test
 
 import (
+	"bytes"
 	"net/http"
 	"net/url"
 	"strings"
@@ -82,7 +83,7 @@ func TestAFaultOfOneAccountDoesNotMeetAnother(t *testing.T) {
 	if status := w.sendText("acme"); status != 201 {
 		t.Errorf("after it was cleared: %d", status)
 	}
-	for _, c := range [][2]string{{"fax", sandbox.FaultDown}, {sandbox.FaultySMS, "lost"}, {sandbox.FaultyPipedream, sandbox.FaultDoubledEvents}} {
+	for _, c := range [][2]string{{"fax", sandbox.FaultDown}, {sandbox.FaultySMS, "lost"}} {
 		if _, err := w.SetAccountFault(t.Context(), "acme", c[0], c[1], time.Hour); err == nil {
 			t.Errorf("%v was taken", c)
 		}
@@ -132,6 +133,20 @@ func TestDoubledEventsArePostedTwice(t *testing.T) {
 			}
 		}
 		return len(n) > 0
+	})
+}
+
+func TestDoubledConnectionsArePostedTwice(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).run()
+	w.setFault("default", sandbox.FaultyPipedream, sandbox.FaultDoubledEvents, time.Hour)
+	link := w.connectLink("user-1", "slack", map[string]any{"webhook_uri": w.product.URL + "/hooks/pipedream/s3cret"})
+	if a := w.press(link, "connect"); a.Status != 200 {
+		t.Fatalf("connect: %d", a.Status)
+	}
+	waittest.Until(t, "the connection is posted twice", func() bool {
+		posts := w.product.requests("/hooks/pipedream/s3cret")
+		return len(posts) == 2 && bytes.Equal(posts[0].Body, posts[1].Body)
 	})
 }
 

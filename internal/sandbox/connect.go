@@ -57,7 +57,7 @@ func (s *Sandbox) connectAccount(ctx context.Context, token string, a *app, oaut
 		}
 		// Present in the published example, absent from the Account schema.
 		js["app"].(map[string]any)["connect"] = map[string]any{"allowed_domains": nil, "base_proxy_target_url": nil, "proxy_enabled": false}
-		return s.queueConnection(ctx, tx, c.WebhookURI, map[string]any{
+		return s.queueConnection(ctx, tx, c, map[string]any{
 			"event": "CONNECTION_SUCCESS", "connect_token": token, "environment": t.Environment, "account": js,
 		}, plan, now)
 	})
@@ -107,7 +107,7 @@ func (s *Sandbox) failConnection(ctx context.Context, token, message string, pla
 		return errSpent
 	}
 	return postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
-		return s.queueConnection(ctx, tx, c.WebhookURI, map[string]any{
+		return s.queueConnection(ctx, tx, c, map[string]any{
 			"event": "CONNECTION_ERROR", "connect_token": token, "environment": t.Environment, "error": message,
 		}, plan, now)
 	})
@@ -115,12 +115,13 @@ func (s *Sandbox) failConnection(ctx context.Context, token, message string, pla
 
 // connectionPost is the sealed payload of a queued connection webhook.
 type connectionPost struct {
-	URL  string          `json:"url"`
-	Body json.RawMessage `json:"body"`
+	URL     string          `json:"url"`
+	Body    json.RawMessage `json:"body"`
+	Account string          `json:"account,omitempty"`
 }
 
-func (s *Sandbox) queueConnection(ctx context.Context, tx pgx.Tx, target string, body map[string]any, plan webhookPlan, now time.Time) error {
-	if target == "" || plan.copies == 0 {
+func (s *Sandbox) queueConnection(ctx context.Context, tx pgx.Tx, c tokenContent, body map[string]any, plan webhookPlan, now time.Time) error {
+	if c.WebhookURI == "" || plan.copies == 0 {
 		return nil
 	}
 	// About 2^127 and written as a float: a client that decodes it into an
@@ -131,7 +132,7 @@ func (s *Sandbox) queueConnection(ctx context.Context, tx pgx.Tx, target string,
 	if err != nil {
 		return fmt.Errorf("encode connection webhook: %w", err)
 	}
-	plain, err := json.Marshal(connectionPost{URL: target, Body: js})
+	plain, err := json.Marshal(connectionPost{URL: c.WebhookURI, Body: js, Account: c.Account})
 	if err != nil {
 		return fmt.Errorf("encode connection webhook: %w", err)
 	}
@@ -165,7 +166,7 @@ func (s *Sandbox) postConnection(ctx context.Context, e *dueEvent) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, postTimeout)
 	defer cancel()
-	for range 1 + s.faults.callbacks(pipedream).Copies {
+	for range 1 + s.faults.callbacks(pipedream).Copies + s.extraCopies(ctx, p.Account, FaultyPipedream) {
 		req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.URL, bytes.NewReader(p.Body))
 		if err != nil {
 			return

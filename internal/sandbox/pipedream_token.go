@@ -42,6 +42,7 @@ type tokenContent struct {
 	SuccessURI     string `json:"success_redirect_uri,omitempty"`
 	ErrorURI       string `json:"error_redirect_uri,omitempty"`
 	WebhookURI     string `json:"webhook_uri,omitempty"`
+	Account        string `json:"account,omitempty"` // whose faults its webhooks meet
 }
 
 // mintRequest is create-token's body. A body may carry members we never heard
@@ -121,7 +122,7 @@ func (s *Sandbox) mint(w http.ResponseWriter, r *http.Request, environment strin
 	}
 	token := "ctok_" + randomHex(16)
 	expires := now.Add(life).Truncate(time.Millisecond)
-	if err := s.storeToken(r.Context(), token, in, environment, now, expires); err != nil {
+	if err := s.storeToken(r.Context(), token, in, accountOf(r), environment, now, expires); err != nil {
 		s.ownFault(w, pipedream, "mint", err)
 		return
 	}
@@ -132,7 +133,7 @@ func (s *Sandbox) mint(w http.ResponseWriter, r *http.Request, environment strin
 	})
 }
 
-func (s *Sandbox) storeToken(ctx context.Context, token string, in mintRequest, environment string, now, expires time.Time) error {
+func (s *Sandbox) storeToken(ctx context.Context, token string, in mintRequest, account, environment string, now, expires time.Time) error {
 	row := connectToken{
 		Digest: secret.Digest(secret.New(token)), ID: newID(), ProjectID: s.cred.PipedreamProjectID, Environment: environment,
 		App: in.AppID, OAuthAppID: in.OAuthAppID, Scope: "connect:*", CreatedAt: now, ExpiresAt: expires,
@@ -141,7 +142,7 @@ func (s *Sandbox) storeToken(ctx context.Context, token string, in mintRequest, 
 		row.Scope = *in.Scope
 	}
 	plain, err := json.Marshal(tokenContent{
-		ExternalUserID: in.ExternalUserID, SuccessURI: in.SuccessURI, ErrorURI: in.ErrorURI, WebhookURI: in.WebhookURI,
+		ExternalUserID: in.ExternalUserID, SuccessURI: in.SuccessURI, ErrorURI: in.ErrorURI, WebhookURI: in.WebhookURI, Account: account,
 	})
 	if err != nil {
 		return fmt.Errorf("encode connect token: %w", err)

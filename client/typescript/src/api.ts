@@ -898,7 +898,7 @@ export interface paths {
          *     | `slow` | Every call takes 3 seconds longer. |
          *     | `rate_limited` | Every call is answered 429. |
          *     | `lost_answer` | A message or a new Connect link is taken, and the connection breaks before the answer. |
-         *     | `doubled_events` | Every report about a message comes twice. Not with `pipedream`. |
+         *     | `doubled_events` | Every report about a message, or with `pipedream` about a connection, comes twice. |
          */
         post: operations["setTestFault"];
         delete?: never;
