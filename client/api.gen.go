@@ -662,6 +662,7 @@ const (
 	ErrorCodeBatchTooLarge                 ErrorCode = "batch_too_large"
 	ErrorCodeBodyTooLarge                  ErrorCode = "body_too_large"
 	ErrorCodeCountryNotAllowed             ErrorCode = "country_not_allowed"
+	ErrorCodeCountryPaused                 ErrorCode = "country_paused"
 	ErrorCodeDeliveryNotFound              ErrorCode = "delivery_not_found"
 	ErrorCodeEndpointNotFound              ErrorCode = "endpoint_not_found"
 	ErrorCodeEventNotFound                 ErrorCode = "event_not_found"
@@ -676,6 +677,7 @@ const (
 	ErrorCodeInviteNotFound                ErrorCode = "invite_not_found"
 	ErrorCodeInviteNotResendable           ErrorCode = "invite_not_resendable"
 	ErrorCodeInviteNotRevocable            ErrorCode = "invite_not_revocable"
+	ErrorCodeKeyPaused                     ErrorCode = "key_paused"
 	ErrorCodeLimitExceeded                 ErrorCode = "limit_exceeded"
 	ErrorCodeMalformedBody                 ErrorCode = "malformed_body"
 	ErrorCodeManagedByConfiguration        ErrorCode = "managed_by_configuration"
@@ -719,6 +721,8 @@ func (e ErrorCode) Valid() bool {
 		return true
 	case ErrorCodeCountryNotAllowed:
 		return true
+	case ErrorCodeCountryPaused:
+		return true
 	case ErrorCodeDeliveryNotFound:
 		return true
 	case ErrorCodeEndpointNotFound:
@@ -746,6 +750,8 @@ func (e ErrorCode) Valid() bool {
 	case ErrorCodeInviteNotResendable:
 		return true
 	case ErrorCodeInviteNotRevocable:
+		return true
+	case ErrorCodeKeyPaused:
 		return true
 	case ErrorCodeLimitExceeded:
 		return true
@@ -1087,6 +1093,7 @@ const (
 	InvitePreviewPreviewsWarningsCodeLegalLineMissing  InvitePreviewPreviewsWarningsCode = "legal_line_missing"
 	InvitePreviewPreviewsWarningsCodeLimitExceeded     InvitePreviewPreviewsWarningsCode = "limit_exceeded"
 	InvitePreviewPreviewsWarningsCodePrivacyURLMissing InvitePreviewPreviewsWarningsCode = "privacy_url_missing"
+	InvitePreviewPreviewsWarningsCodeSendingPaused     InvitePreviewPreviewsWarningsCode = "sending_paused"
 	InvitePreviewPreviewsWarningsCodeSmsOverOneSegment InvitePreviewPreviewsWarningsCode = "sms_over_one_segment"
 	InvitePreviewPreviewsWarningsCodeTextStripped      InvitePreviewPreviewsWarningsCode = "text_stripped"
 )
@@ -1105,6 +1112,8 @@ func (e InvitePreviewPreviewsWarningsCode) Valid() bool {
 	case InvitePreviewPreviewsWarningsCodeLimitExceeded:
 		return true
 	case InvitePreviewPreviewsWarningsCodePrivacyURLMissing:
+		return true
+	case InvitePreviewPreviewsWarningsCodeSendingPaused:
 		return true
 	case InvitePreviewPreviewsWarningsCodeSmsOverOneSegment:
 		return true
@@ -1178,6 +1187,159 @@ func (e LinkType) Valid() bool {
 	case LinkTypeConnect:
 		return true
 	case LinkTypeInvite:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PauseObject.
+const (
+	PauseObjectPause PauseObject = "pause"
+)
+
+// Valid indicates whether the value is a known member of the PauseObject enum.
+func (e PauseObject) Valid() bool {
+	switch e {
+	case PauseObjectPause:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PauseReason.
+const (
+	PauseReasonMaintenance  PauseReason = "maintenance"
+	PauseReasonNotVisited   PauseReason = "not_visited"
+	PauseReasonProvider     PauseReason = "provider"
+	PauseReasonPumping      PauseReason = "pumping"
+	PauseReasonReported     PauseReason = "reported"
+	PauseReasonWrongContent PauseReason = "wrong_content"
+	PauseReasonWrongPeople  PauseReason = "wrong_people"
+)
+
+// Valid indicates whether the value is a known member of the PauseReason enum.
+func (e PauseReason) Valid() bool {
+	switch e {
+	case PauseReasonMaintenance:
+		return true
+	case PauseReasonNotVisited:
+		return true
+	case PauseReasonProvider:
+		return true
+	case PauseReasonPumping:
+		return true
+	case PauseReasonReported:
+		return true
+	case PauseReasonWrongContent:
+		return true
+	case PauseReasonWrongPeople:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PauseScope.
+const (
+	PauseScopeChannel    PauseScope = "channel"
+	PauseScopeKey        PauseScope = "key"
+	PauseScopeSmsCountry PauseScope = "sms_country"
+	PauseScopeSmsPrefix  PauseScope = "sms_prefix"
+)
+
+// Valid indicates whether the value is a known member of the PauseScope enum.
+func (e PauseScope) Valid() bool {
+	switch e {
+	case PauseScopeChannel:
+		return true
+	case PauseScopeKey:
+		return true
+	case PauseScopeSmsCountry:
+		return true
+	case PauseScopeSmsPrefix:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PauseSource.
+const (
+	Firewall PauseSource = "firewall"
+	Person   PauseSource = "person"
+	Reports  PauseSource = "reports"
+)
+
+// Valid indicates whether the value is a known member of the PauseSource enum.
+func (e PauseSource) Valid() bool {
+	switch e {
+	case Firewall:
+		return true
+	case Person:
+		return true
+	case Reports:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PauseListObject.
+const (
+	PauseListObjectList PauseListObject = "list"
+)
+
+// Valid indicates whether the value is a known member of the PauseListObject enum.
+func (e PauseListObject) Valid() bool {
+	switch e {
+	case PauseListObjectList:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PauseSendingChannel.
+const (
+	PauseSendingChannelEmail PauseSendingChannel = "email"
+	PauseSendingChannelSms   PauseSendingChannel = "sms"
+)
+
+// Valid indicates whether the value is a known member of the PauseSendingChannel enum.
+func (e PauseSendingChannel) Valid() bool {
+	switch e {
+	case PauseSendingChannelEmail:
+		return true
+	case PauseSendingChannelSms:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PauseSendingReason.
+const (
+	PauseSendingReasonMaintenance  PauseSendingReason = "maintenance"
+	PauseSendingReasonProvider     PauseSendingReason = "provider"
+	PauseSendingReasonPumping      PauseSendingReason = "pumping"
+	PauseSendingReasonWrongContent PauseSendingReason = "wrong_content"
+	PauseSendingReasonWrongPeople  PauseSendingReason = "wrong_people"
+)
+
+// Valid indicates whether the value is a known member of the PauseSendingReason enum.
+func (e PauseSendingReason) Valid() bool {
+	switch e {
+	case PauseSendingReasonMaintenance:
+		return true
+	case PauseSendingReasonProvider:
+		return true
+	case PauseSendingReasonPumping:
+		return true
+	case PauseSendingReasonWrongContent:
+		return true
+	case PauseSendingReasonWrongPeople:
 		return true
 	default:
 		return false
@@ -1362,6 +1524,7 @@ const (
 	ReasonCodeRateLimitedByHost   ReasonCode = "rate_limited_by_host"
 	ReasonCodeSenderNotRegistered ReasonCode = "sender_not_registered"
 	ReasonCodeSenderReputation    ReasonCode = "sender_reputation"
+	ReasonCodeSendingPaused       ReasonCode = "sending_paused"
 	ReasonCodeSuppressed          ReasonCode = "suppressed"
 	ReasonCodeTechnical           ReasonCode = "technical"
 	ReasonCodeUnsubscribed        ReasonCode = "unsubscribed"
@@ -1415,6 +1578,8 @@ func (e ReasonCode) Valid() bool {
 	case ReasonCodeSenderNotRegistered:
 		return true
 	case ReasonCodeSenderReputation:
+		return true
+	case ReasonCodeSendingPaused:
 		return true
 	case ReasonCodeSuppressed:
 		return true
@@ -1517,6 +1682,24 @@ func (e ResendInviteChannel) Valid() bool {
 	case ResendInviteChannelLink:
 		return true
 	case ResendInviteChannelSms:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ResumeSendingChannel.
+const (
+	ResumeSendingChannelEmail ResumeSendingChannel = "email"
+	ResumeSendingChannelSms   ResumeSendingChannel = "sms"
+)
+
+// Valid indicates whether the value is a known member of the ResumeSendingChannel enum.
+func (e ResumeSendingChannel) Valid() bool {
+	switch e {
+	case ResumeSendingChannelEmail:
+		return true
+	case ResumeSendingChannelSms:
 		return true
 	default:
 		return false
@@ -2909,6 +3092,96 @@ type ListedApp struct {
 // request an empty list equals an empty object, because PHP writes both as `[]`.
 type Metadata map[string]string
 
+// Pause defines model for Pause.
+type Pause struct {
+	// Channel null for an API key, whose messages by all channels are paused.
+	Channel *string `json:"channel"`
+
+	// Country The two-letter code, or 001 for numbers of no country.
+	Country *string `json:"country"`
+
+	// Figures What led to the pause; null for a pause by a person.
+	Figures *PauseFigures `json:"figures"`
+
+	// Key The id of the API key.
+	Key      *string     `json:"key"`
+	Livemode bool        `json:"livemode"`
+	Object   PauseObject `json:"object"`
+	PausedAt time.Time   `json:"paused_at"`
+
+	// Prefix The first digits of the numbers.
+	Prefix *string     `json:"prefix"`
+	Reason PauseReason `json:"reason"`
+	Scope  PauseScope  `json:"scope"`
+
+	// Source `firewall`: too few people visited the messages. `reports`: recipients reported too many messages of the key.
+	Source PauseSource `json:"source"`
+}
+
+// PauseObject defines model for Pause.Object.
+type PauseObject string
+
+// PauseReason defines model for Pause.Reason.
+type PauseReason string
+
+// PauseScope defines model for Pause.Scope.
+type PauseScope string
+
+// PauseSource `firewall`: too few people visited the messages. `reports`: recipients reported too many messages of the key.
+type PauseSource string
+
+// PauseFigures defines model for PauseFigures.
+type PauseFigures struct {
+	// Expected How many visits the floor demands of them.
+	Expected float32 `json:"expected"`
+
+	// Invites The invites that were reported last.
+	Invites []string `json:"invites"`
+
+	// Reports Reports by recipients and complaints about spam.
+	Reports int `json:"reports"`
+
+	// Sent Messages that were counted.
+	Sent int `json:"sent"`
+
+	// Visited How many of them people visited.
+	Visited int `json:"visited"`
+
+	// WindowS The messages were sent within this time before the pause, in seconds.
+	WindowS int `json:"window_s"`
+}
+
+// PauseList defines model for PauseList.
+type PauseList struct {
+	Data       []Pause         `json:"data"`
+	HasMore    bool            `json:"has_more"`
+	NextCursor *string         `json:"next_cursor"`
+	Object     PauseListObject `json:"object"`
+}
+
+// PauseListObject defines model for PauseList.Object.
+type PauseListObject string
+
+// PauseSending defines model for PauseSending.
+type PauseSending struct {
+	Channel PauseSendingChannel `json:"channel"`
+
+	// Country With channel sms: the two-letter code of a country, or 001 for numbers of no country.
+	Country *string `json:"country,omitempty"`
+
+	// Prefix With channel sms, instead of a country: the first digits of the numbers.
+	Prefix *string `json:"prefix,omitempty"`
+
+	// Reason For the audit log. `pumping` is for countries and prefixes: messages seem to be sent to earn money from them.
+	Reason PauseSendingReason `json:"reason"`
+}
+
+// PauseSendingChannel defines model for PauseSending.Channel.
+type PauseSendingChannel string
+
+// PauseSendingReason For the audit log. `pumping` is for countries and prefixes: messages seem to be sent to earn money from them.
+type PauseSendingReason string
+
 // PrivacyExport defines model for PrivacyExport.
 type PrivacyExport struct {
 	ExternalUserID string `json:"external_user_id"`
@@ -3161,6 +3434,20 @@ type ResendInvite struct {
 
 // ResendInviteChannel The channel to use instead.
 type ResendInviteChannel string
+
+// ResumeSending defines model for ResumeSending.
+type ResumeSending struct {
+	Channel ResumeSendingChannel `json:"channel"`
+
+	// Country With channel sms: the country to resume.
+	Country *string `json:"country,omitempty"`
+
+	// Prefix With channel sms, instead of a country: the prefix to resume.
+	Prefix *string `json:"prefix,omitempty"`
+}
+
+// ResumeSendingChannel defines model for ResumeSending.Channel.
+type ResumeSendingChannel string
 
 // Revocation defines model for Revocation.
 type Revocation struct {
@@ -4157,6 +4444,12 @@ type ResendInviteJSONRequestBody = ResendInvite
 
 // RevokeInviteJSONRequestBody defines body for RevokeInvite for application/json ContentType.
 type RevokeInviteJSONRequestBody = RevokeInvite
+
+// PauseSendingJSONRequestBody defines body for PauseSending for application/json ContentType.
+type PauseSendingJSONRequestBody = PauseSending
+
+// ResumeSendingJSONRequestBody defines body for ResumeSending for application/json ContentType.
+type ResumeSendingJSONRequestBody = ResumeSending
 
 // ErasePersonJSONRequestBody defines body for ErasePerson for application/json ContentType.
 type ErasePersonJSONRequestBody = ErasePerson

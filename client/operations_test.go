@@ -245,6 +245,27 @@ var operations = map[string]struct {
 		},
 		asked: `POST /v1/suppressions {"email":"pat@acme.example","reason":"Asked"}`, answer: `{"id":"sup_1"}`, got: "sup_1",
 	},
+	"list pauses": {
+		do: func(ctx context.Context, c *client.Client) (any, error) {
+			list, err := c.Pauses(ctx)
+			return len(list), err
+		},
+		asked: `GET /v1/pauses`, answer: `{"data":[{"scope":"sms_country"},{"scope":"channel"}]}`, got: "2",
+	},
+	"pause a country": {
+		do: func(ctx context.Context, c *client.Client) (any, error) {
+			list, err := c.PauseSending(ctx, client.PauseSending{Channel: "sms", Country: new("GB"), Reason: "pumping"})
+			return len(list), err
+		},
+		asked: `POST /v1/pauses {"channel":"sms","country":"GB","reason":"pumping"}`, answer: `{"data":[{"scope":"sms_country"}]}`, got: "1",
+	},
+	"resume a country": {
+		do: func(ctx context.Context, c *client.Client) (any, error) {
+			list, err := c.ResumeSending(ctx, client.ResumeSending{Channel: "sms", Country: new("GB")})
+			return len(list), err
+		},
+		asked: `POST /v1/pauses/resume {"channel":"sms","country":"GB"}`, answer: `{"data":[]}`, got: "0",
+	},
 	"export a person": {
 		do: func(ctx context.Context, c *client.Client) (any, error) {
 			r, err := c.ExportPerson(ctx, "u")

@@ -265,6 +265,21 @@ func TestLoginsAtOnceAreAllStored(t *testing.T) {
 	}
 }
 
+func TestPausesAreMadeAndListed(t *testing.T) {
+	t.Parallel()
+	_, api := startScripted(t, func(w http.ResponseWriter, _ int) {
+		_, _ = fmt.Fprint(w, `{"object":"list","data":[{"object":"pause","scope":"sms_country","channel":"sms","country":"GB","prefix":null,"key":null,"source":"person",
+			"reason":"pumping","figures":null,"paused_at":"2026-11-28T09:30:00Z"}],"has_more":false,"next_cursor":null}`)
+	})
+	for _, args := range [][]string{
+		{"list"}, {"add", "--channel=sms", "--country=GB", "--reason=pumping"}, {"resume", "--channel=sms", "--country=GB"},
+	} {
+		runCommand(t, api, append(append([]string{"pauses"}, args...), "--table")...).want(t, 0, "SCOPE", "sms_country  sms      GB")
+	}
+	runCommand(t, api, "pauses", "add", "--channel=sms", "--country=GB", "--prefix=+447", "--reason=pumping").want(t, 2, "--country")
+	runCommand(t, api, "pauses", "add", "--channel=sms").want(t, 2, "--reason")
+}
+
 func TestSuppressionsAreATableOnATerminal(t *testing.T) {
 	t.Parallel()
 	_, api := startScripted(t, func(w http.ResponseWriter, _ int) {

@@ -52,6 +52,7 @@ type commands struct {
 	Listen       listenCommand       `cmd:"" group:"Invite" help:"Forward events to a server on this machine, signed as webhooks; no public URL is needed."`
 	Trigger      triggerCommand      `cmd:"" group:"Invite" help:"Post an invented event to webhook endpoints and show their answers."`
 	Webhooks     webhooksCommand     `cmd:"" group:"Invite" help:"List, create and test webhook endpoints, and send what they missed."`
+	Pauses       pausesCommand       `cmd:"" group:"Invite" help:"Pause and resume sending by a channel, to a country or to a range of numbers."`
 	Suppressions suppressionsCommand `cmd:"" group:"Invite" help:"List, add and remove suppressions through the API."`
 	Privacy      privacyCommand      `cmd:"" group:"Invite" help:"Export or erase a person's data through the API."`
 	Reasons      reasonsCommand      `cmd:"" group:"Invite" help:"Explain the reasons why messages fail, and the fix for each."`

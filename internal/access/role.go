@@ -32,24 +32,25 @@ type Act string
 
 // The acts that a role decides about.
 const (
-	ActRead      Act = "read"       // every page that shows masked data
-	ActUnmask    Act = "unmask"     // the addresses of one record
-	ActCreate    Act = "create"     // a new invite
-	ActResend    Act = "resend"     // to the same person
-	ActCorrect   Act = "correct"    // another address, and resend
-	ActRevoke    Act = "revoke"     // an invite
-	ActCopyLink  Act = "copy_link"  // our link, for handing it over in person
-	ActBlock     Act = "block"      // add a block of an address
-	ActLiftBlock Act = "lift_block" // take one away
-	ActAllowMore Act = "allow_more" // messages to one person beyond the limit
-	ActErase     Act = "erase"      // a person's data
-	ActExport    Act = "export"     // many records at once
-	ActAuditLog  Act = "audit_log"  // who did what
-	ActTechnical Act = "technical"  // provider codes, ids, raw data; how the system stands
-	ActKeys      Act = "keys"       // make and revoke API keys
-	ActWebhooks  Act = "webhooks"   // webhook endpoints and the events they receive
-	ActStaff     Act = "staff"      // accounts, roles and sessions of others
-	ActPause     Act = "pause"      // stop and start sending
+	ActRead         Act = "read"          // every page that shows masked data
+	ActUnmask       Act = "unmask"        // the addresses of one record
+	ActCreate       Act = "create"        // a new invite
+	ActResend       Act = "resend"        // to the same person
+	ActCorrect      Act = "correct"       // another address, and resend
+	ActRevoke       Act = "revoke"        // an invite
+	ActCopyLink     Act = "copy_link"     // our link, for handing it over in person
+	ActBlock        Act = "block"         // add a block of an address
+	ActLiftBlock    Act = "lift_block"    // take one away
+	ActAllowMore    Act = "allow_more"    // messages to one person beyond the limit
+	ActPauseCountry Act = "pause_country" // stop and start text messages to a country, and a key that was paused
+	ActErase        Act = "erase"         // a person's data
+	ActExport       Act = "export"        // many records at once
+	ActAuditLog     Act = "audit_log"     // who did what
+	ActTechnical    Act = "technical"     // provider codes, ids, raw data; how the system stands
+	ActKeys         Act = "keys"          // make and revoke API keys
+	ActWebhooks     Act = "webhooks"      // webhook endpoints and the events they receive
+	ActStaff        Act = "staff"         // accounts, roles and sessions of others
+	ActPause        Act = "pause"         // stop and start sending
 )
 
 // requiredRole is the one table of who may what.
@@ -59,7 +60,7 @@ func requiredRole(a Act) (Role, bool) {
 		return RoleViewer, true
 	case ActUnmask, ActCreate, ActResend, ActCorrect, ActRevoke, ActCopyLink, ActBlock:
 		return RoleAgent, true
-	case ActLiftBlock, ActAllowMore, ActErase, ActExport, ActAuditLog:
+	case ActLiftBlock, ActAllowMore, ActPauseCountry, ActErase, ActExport, ActAuditLog:
 		return RoleLead, true
 	case ActTechnical, ActKeys, ActWebhooks, ActStaff, ActPause:
 		return RoleAdmin, true
@@ -71,7 +72,7 @@ func requiredRole(a Act) (Role, bool) {
 func Acts() []Act {
 	return []Act{
 		ActRead, ActUnmask, ActCreate, ActResend, ActCorrect, ActRevoke, ActCopyLink, ActBlock,
-		ActLiftBlock, ActAllowMore, ActErase, ActExport, ActAuditLog, ActTechnical, ActKeys, ActWebhooks, ActStaff, ActPause,
+		ActLiftBlock, ActAllowMore, ActPauseCountry, ActErase, ActExport, ActAuditLog, ActTechnical, ActKeys, ActWebhooks, ActStaff, ActPause,
 	}
 }
 

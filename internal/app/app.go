@@ -27,6 +27,7 @@ import (
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/issue"
 	"github.com/connectlink/connectlink/internal/limit"
+	"github.com/connectlink/connectlink/internal/pause"
 	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/publish"
 	"github.com/connectlink/connectlink/internal/quota"
@@ -116,6 +117,8 @@ type App struct {
 	waiting    *watch.Registry
 	streams    *web.Streams
 	composer   *compose.Composer
+	pauses     *pause.Board
+	pause      *pause.Service
 	texts      texts            // built in
 	ownTexts   map[string]texts // of projects that have some
 	handler    *echo.Echo
@@ -158,6 +161,10 @@ func New(ctx context.Context, cfg *config.Config, opt Options) (_ *App, err erro
 		return nil, err
 	}
 	if err := a.openUseCases(); err != nil {
+		return nil, err
+	}
+	// Before the first message is accepted or sent.
+	if err := a.pauses.Load(ctx); err != nil {
 		return nil, err
 	}
 	return a, a.openRoutes()
@@ -242,6 +249,9 @@ func reachableAddr(addr net.Addr) string {
 func (a *App) openUseCases() (err error) {
 	a.Grants = grant.New(a.api, a.opt.Now)
 	a.Staff = grant.NewStaff(a.api, a.box)
+	if err := a.openPauses(); err != nil {
+		return err
+	}
 	if a.suppress, err = suppress.New(suppress.Params{
 		DB: a.api, Box: a.box, Senders: a.textSenders, SenderOf: a.senderOf, Unlister: a.unlister, Scripted: isScripted, Log: a.log,
 	}); err != nil {
@@ -287,7 +297,7 @@ func (a *App) openUseCases() (err error) {
 		}
 	}
 	if a.Issue, err = issue.New(issue.Params{
-		DB: a.api, Box: a.box, Minters: a.minter, Project: a.cfg.Project, PublicURL: a.public, Senders: a.textSenders, OneWay: a.isOneWay, Wake: a.wake, Reserve: a.reserver(), Uses: counter.Uses,
+		DB: a.api, Box: a.box, Minters: a.minter, Project: a.cfg.Project, PublicURL: a.public, Senders: a.textSenders, OneWay: a.isOneWay, Wake: a.wake, Reserve: a.reserver(), Uses: counter.Uses, Pauses: a.pauses,
 		Composer: a.composer, Rehearse: a.rehearse, Publish: a.follow, Announce: a.announce, Metrics: a.registry, Log: a.log, Now: a.opt.Now,
 	}); err != nil {
 		return err
@@ -339,6 +349,7 @@ func (a *App) Run(ctx context.Context) error {
 	defer context.AfterFunc(ctx, func() { a.cut(ended) })()
 	g.Go(func() error { return a.monitor.Run(ctx) })
 	g.Go(func() error { return orderlyEnd(ctx, a.notifier.Run(ctx)) })
+	g.Go(func() error { return orderlyEnd(ctx, a.pauses.Run(ctx)) })
 	a.hearOthers(ctx, g)
 	if a.serves() {
 		g.Go(func() error { return a.serve(ctx) })

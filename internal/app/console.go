@@ -16,7 +16,6 @@ import (
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/limit"
 	"github.com/connectlink/connectlink/internal/oidc"
-	"github.com/connectlink/connectlink/internal/pause"
 	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/publish"
 	"github.com/connectlink/connectlink/internal/store/account"
@@ -42,7 +41,7 @@ func (a *App) mountConsole(e *echo.Echo) error {
 		return err
 	}
 	p := console.Params{
-		Staff: a.Staff, Keys: a.Grants, Pause: pause.New(a.api, a.wake), Endpoints: a.endpoints, Events: publish.NewLog(a.api, a.box), DB: a.api, Box: a.box, Pages: pages, Projects: a.cfg.Projects,
+		Staff: a.Staff, Keys: a.Grants, Pause: a.pause, Endpoints: a.endpoints, Events: publish.NewLog(a.api, a.box), DB: a.api, Box: a.box, Pages: pages, Projects: a.cfg.Projects,
 		Passwords: a.cfg.Console.AcceptsPasswords(), HTTPS: a.cfg.PublicURL != nil && a.cfg.PublicURL.Scheme == "https",
 		System: a.facts, AccountOf: a.sendsBy, PaceOf: func(account string) float64 { return a.pace(account).PerSecond },
 		Invites: a.Issue, Connections: a.track, Blocks: a.suppress, Erasing: a.Erase, Composer: a.composer,

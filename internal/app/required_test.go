@@ -30,11 +30,11 @@ func TestConstructorsNameMissingCollaborators(t *testing.T) {
 		err  error
 		want []string
 	}{
-		"dispatch": {discard(dispatch.New(dispatch.Params{})), []string{"BlockKeys", "Publish", "CallbackURL"}},
+		"dispatch": {discard(dispatch.New(dispatch.Params{})), []string{"BlockKeys", "Publish", "CallbackURL", "Pauses"}},
 		"visit":    {discard(visit.New(visit.Params{})), []string{"Suppressions", "Publish", "Confirmer", "Uses"}},
 		"track":    {discard(track.New(track.Params{})), []string{"Senders", "Callbacks", "SawReport", "Publish", "Later"}},
 		"erase":    {discard(erase.New(erase.Params{})), []string{"Senders", "Redactor", "Publish", "Later", "Keep"}},
-		"issue":    {discard(issue.New(issue.Params{})), []string{"Senders", "OneWay", "Publish", "Announce", "Wake", "Uses"}},
+		"issue":    {discard(issue.New(issue.Params{})), []string{"Senders", "OneWay", "Publish", "Announce", "Wake", "Uses", "Pauses"}},
 		"quota":    {discard(quota.New(quota.Params{})), []string{"Box", "Project", "Senders"}},
 		"warn":     {discard(warn.New(warn.Params{})), []string{"DB", "Alerts", "Log"}},
 		"suppress": {discard(suppress.New(suppress.Params{})), []string{"Senders", "SenderOf", "Scripted", "Unlister"}},

@@ -82,7 +82,7 @@ func (a *App) openDispatch() (err error) {
 		DB: a.work, DirectURL: a.cfg.DatabaseDirectURL, Sockets: a.sockets, Box: a.box, Minters: a.minter, Senders: a.senders, Pace: a.pace,
 		Project: a.cfg.Project, Composer: a.composer, CallbackURL: a.attemptCallback,
 		BlockKeys: a.blockKeys, Publish: a.follow, Log: a.log, Metrics: a.registry, Now: a.opt.Now,
-		Lease: a.cfg.LeaseFor, Renew: a.cfg.RenewEvery,
+		Lease: a.cfg.LeaseFor, Renew: a.cfg.RenewEvery, Pauses: a.pauses,
 	})
 	return err
 }

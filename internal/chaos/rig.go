@@ -21,6 +21,7 @@ import (
 	"github.com/connectlink/connectlink/internal/limit"
 	"github.com/connectlink/connectlink/internal/message"
 	"github.com/connectlink/connectlink/internal/mint"
+	"github.com/connectlink/connectlink/internal/pause"
 	"github.com/connectlink/connectlink/internal/pipedream"
 	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/provider/sendgrid"
@@ -91,8 +92,13 @@ func (r Rig) Params() (dispatch.Params, error) {
 	})
 	mail, text := r.Senders()
 	project := config.Project{ID: "default", Brand: config.Brand{Name: "Acme"}, OnUnknown: r.OnUnknown}
+	pauses, err := pause.NewBoard(r.DB, r.Log)
+	if err != nil {
+		return dispatch.Params{}, err
+	}
 	return dispatch.Params{
-		DB: r.DB, DirectURL: secret.New(r.DirectURL), Box: r.Box, Composer: composer, Log: r.Log, Now: r.Now,
+		Pauses: pauses,
+		DB:     r.DB, DirectURL: secret.New(r.DirectURL), Box: r.Box, Composer: composer, Log: r.Log, Now: r.Now,
 		Minters: func(invite.Place, string) (*mint.Minter, bool) { return minter, true },
 		Project: func(string) (config.Project, bool) { return project, true },
 		Senders: func(_ invite.Place, ch invite.Channel) []provider.Sender {

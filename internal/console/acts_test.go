@@ -104,6 +104,43 @@ func TestSendingIsStoppedAndResumedByHand(t *testing.T) {
 	}
 }
 
+func TestCountryIsPausedAndResumedByALead(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	lead := s.signedIn("lead", map[string]access.Role{"default": access.RoleLead})
+	viewer := s.signedIn("viewer", map[string]access.Role{"default": access.RoleViewer})
+	const pauses = "/console/default/live/pauses"
+	for _, bad := range []url.Values{
+		{"country": {""}, "why": {"pumping"}}, {"country": {"XX"}, "why": {"pumping"}}, {"prefix": {"447"}, "why": {"pumping"}},
+		{"country": {"GB"}, "prefix": {"+447"}, "why": {"pumping"}}, {"country": {"GB"}, "why": {"whim"}},
+	} {
+		if a := lead.post(pauses, bad); a.StatusCode != http.StatusUnprocessableEntity {
+			t.Errorf("%v: %d", bad, a.StatusCode)
+		}
+	}
+	if a := lead.follow(lead.post(pauses, url.Values{"country": {"gb"}, "why": {"pumping"}})); !strings.Contains(a.body, "Text messages to GB") || !strings.Contains(a.body, "Paused.") {
+		t.Errorf("paused: %d", a.StatusCode)
+	}
+	if banner := viewer.get("/console/default/live/home").body; !strings.Contains(banner, "Paused: Text messages to GB.") || !strings.Contains(banner, "Messages seem to be sent to earn money") {
+		t.Error("others see no banner")
+	}
+	if strings.Contains(viewer.get("/console/default/test/home").body, "Text messages to GB") {
+		t.Error("the other mode is said to be paused")
+	}
+	if a := viewer.post(pauses+"/resume", url.Values{"scope": {"sms_country"}, "name": {"GB"}}); a.StatusCode != http.StatusForbidden {
+		t.Errorf("a viewer resumes: %d", a.StatusCode)
+	}
+	if a := lead.follow(lead.post(pauses+"/resume", url.Values{"scope": {"sms_country"}, "name": {"GB"}})); !strings.Contains(a.body, "Resumed.") || !strings.Contains(a.body, "Resumed lately") {
+		t.Error("not resumed")
+	}
+	if lane := <-s.woken; lane.String() != "default/sms/live" {
+		t.Errorf("woke %s", lane)
+	}
+	if n := s.count(`SELECT count(*) FROM audit WHERE act IN ('country_paused', 'country_resumed') AND livemode AND target = 'sms_country:GB'`); n != 2 {
+		t.Errorf("%d entries in the audit log", n)
+	}
+}
+
 func TestSettingsAreTheBrowsersOwn(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

@@ -43,7 +43,7 @@ type auditRow struct {
 func auditedActs() []access.Act {
 	return append(access.Acts()[1:],
 		grant.ActSignIn, grant.ActSignInFailed, grant.ActSignOut, grant.ActSessionEnded, grant.ActStaffCreated, grant.ActStaffEnabled,
-		grant.ActStaffOff, grant.ActStaffRoles, grant.ActPasswordSet, grant.ActKeyCreated, grant.ActKeyRevoked, pause.ActHeld, pause.ActReleased)
+		grant.ActStaffOff, grant.ActStaffRoles, grant.ActPasswordSet, grant.ActKeyCreated, grant.ActKeyRevoked, pause.ActHeld, pause.ActReleased, pause.ActSubjectPaused, pause.ActSubjectResumed)
 }
 
 // actName is an act in words.
@@ -105,6 +105,12 @@ func actName(a access.Act) string {
 		return view.M("Created an API key")
 	case grant.ActKeyRevoked:
 		return view.M("Revoked an API key")
+	case access.ActPauseCountry:
+		return view.M("Paused or resumed a country")
+	case pause.ActSubjectPaused:
+		return view.M("Paused a country or numbers")
+	case pause.ActSubjectResumed:
+		return view.M("Resumed a country, numbers or a key")
 	case pause.ActHeld:
 		return view.M("Paused sending")
 	case pause.ActReleased:
@@ -207,6 +213,12 @@ func (p *page) auditRow(e account.Audited, names map[string]string) auditRow {
 // whyName is the word of a pick list in words; unknown ones as they are.
 func whyName(why string) string {
 	switch pause.Why(why) {
+	case pause.Pumping:
+		return view.M("Messages seem to be sent to earn money")
+	case pause.NotVisited:
+		return view.M("Too few people visited the messages")
+	case pause.Reported:
+		return view.M("Recipients reported the messages")
 	case pause.WrongContent:
 		return view.M("Messages contain a mistake")
 	case pause.WrongPeople:

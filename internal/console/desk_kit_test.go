@@ -59,6 +59,7 @@ func (s *site) desk(box *seal.Box, p *console.Params) {
 		Courier: publish.NewCourier(publish.Params{DB: s.db, Box: box, Project: project, AllowPrivate: true, Now: time.Now}),
 	}))
 	p.Invites = must[*issue.Service](s.t)(issue.New(issue.Params{
+		Pauses:  s.pauses,
 		Senders: noSenders, OneWay: func(invite.Place) bool { return false },
 		DB: s.db, Box: box, Project: project, PublicURL: publicURL, Publish: tell, Announce: publish.NewOutbox(box).Created, Wake: func(invite.Lane) {}, Uses: func(quota.Message) []ledger.Use { return nil }, Log: p.Log,
 		Minters: func(invite.Place, string) (*mint.Minter, bool) { return nil, false },

@@ -86,6 +86,8 @@ func (p *page) warning(w message.Warning) string {
 		return p.t("The text message has no room for the name of the person who invites.")
 	case message.WarnLimit:
 		return p.t("A sending limit would refuse this message now.")
+	case message.WarnPaused:
+		return p.t("Messages there are paused now; see Pauses.")
 	case message.WarnText:
 		return p.t("Links, control characters and text over the limit were removed.")
 	}

@@ -45,14 +45,15 @@ const host = "console.example.test"
 
 // site is the console on a real socket and a real database.
 type site struct {
-	t     testing.TB
-	db    *pgxpool.Pool
-	staff *grant.Staff
-	keys  *grant.Service
-	echo  *echo.Echo
-	url   string // by name
-	log   *logs
-	woken chan invite.Lane
+	t      testing.TB
+	db     *pgxpool.Pool
+	staff  *grant.Staff
+	keys   *grant.Service
+	echo   *echo.Echo
+	url    string // by name
+	log    *logs
+	woken  chan invite.Lane
+	pauses *pause.Board
 }
 
 type logs struct {
@@ -92,10 +93,11 @@ func newSite(t testing.TB, change ...func(*console.Params)) *site {
 func newSiteOn(t testing.TB, db *pgxpool.Pool, box *seal.Box, change ...func(*console.Params)) *site {
 	t.Helper()
 	s := &site{t: t, db: db, log: &logs{}, woken: make(chan invite.Lane, 10)}
+	s.pauses = must[*pause.Board](t)(pause.NewBoard(db, slog.New(slog.DiscardHandler)))
 	s.staff, s.keys = grant.NewStaff(s.db, box), grant.New(s.db, time.Now)
 	log := slog.New(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	p := console.Params{
-		Staff: s.staff, Keys: s.keys, Pause: pause.New(s.db, func(lane invite.Lane) { s.woken <- lane }), DB: s.db, Box: box,
+		Staff: s.staff, Keys: s.keys, Pause: must[*pause.Service](s.t)(pause.New(s.db, func(lane invite.Lane) { s.woken <- lane }, s.pauses)), DB: s.db, Box: box,
 		Pages: must[*view.Pages](t)(view.New(templates.Console)), Passwords: true, Log: log,
 		Projects: []config.Project{
 			{ID: "default", Brand: config.Brand{Name: "Northwind"}, Pipedream: config.Pipedream{Environment: config.Production}},

@@ -97,7 +97,7 @@ func TestBrowserPagesAreAccessible(t *testing.T) {
 	ctx := chromium(t)
 	pages := map[string]string{
 		"sign_in": "/console/sign-in?why=idle&back=%2Fconsole%2Fdefault%2Ftest%2Fhome", "home": "/console/default/test/home", "audit": "/console/default/test/audit", "audit_empty": "/console/default/test/audit?act=erase",
-		"keys": "/console/default/test/keys", "keys_live": "/console/default/live/keys", "team": "/console/default/test/team", "system": "/console/default/test/system",
+		"keys": "/console/default/test/keys", "keys_live": "/console/default/live/keys", "team": "/console/default/test/team", "system": "/console/default/test/system", "pauses": "/console/default/live/pauses",
 		"webhooks": webhooksPath, "webhooks_live": "/console/default/live/webhooks", "webhook": webhook,
 		"events": "/console/default/test/events", "event": event,
 		"settings": "/console/settings", "help": "/console/help", "missing": "/console/default/test/nothing",

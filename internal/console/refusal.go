@@ -119,6 +119,8 @@ func (p *page) detail(code invite.Code, english string) string {
 		return p.t("Consent to text messages is missing.")
 	case invite.CodePhoneTypeUnsupported:
 		return p.t("This type of number cannot receive text messages.")
+	case invite.CodeCountryPaused, invite.CodeKeyPaused:
+		return p.t("Messages there are paused now; see Pauses.")
 	case invite.CodeUnknownApp:
 		return p.t("Pipedream has no app with this name.")
 	case invite.CodeAppNeedsNoAccount:

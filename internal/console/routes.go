@@ -52,6 +52,9 @@ func (s *console) routes() []route {
 		{http.MethodGet, "", access.ActRead, s.toHome},
 		{http.MethodGet, "/home", access.ActRead, s.home},
 
+		{http.MethodGet, "/pauses", access.ActPauseCountry, s.pauses},
+		{http.MethodPost, "/pauses", access.ActPauseCountry, s.pauseCountry},
+		{http.MethodPost, "/pauses/resume", access.ActPauseCountry, s.resumePaused},
 		{http.MethodGet, "/audit", access.ActAuditLog, s.audit},
 		{http.MethodGet, "/keys", access.ActKeys, s.keys},
 		{http.MethodPost, "/keys", access.ActKeys, s.createKey},

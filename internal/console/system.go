@@ -241,5 +241,6 @@ func (s *console) held(ctx context.Context, p *page) ([]view.Held, error) {
 			}
 		}
 	}
-	return out, nil
+	subjects, err := s.pausedSubjects(ctx, p)
+	return append(out, subjects...), err
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/store/ledger"
 	"github.com/connectlink/connectlink/internal/store/queue"
+	"github.com/connectlink/connectlink/internal/store/traffic"
 )
 
 // Pace limits the sends through a provider account; zero means unlimited.
@@ -52,6 +53,8 @@ type Params struct {
 	BlockKeys func(place invite.Place, ch invite.Channel, address string) []seal.Hash
 	// Publish hands on what follows from events, in the transaction that records them.
 	Publish func(ctx context.Context, tx pgx.Tx, applied ...ledger.Applied) error
+	// Pauses are those of countries, ranges of numbers and keys.
+	Pauses  Pauses
 	Pace    func(account string) Pace // nil: unlimited
 	Log     *slog.Logger
 	Metrics prometheus.Registerer // nil: not registered
@@ -75,6 +78,16 @@ type Params struct {
 	Trip         queue.Trip    // 5 failures; 2 s, doubled up to 30 s: so late at most a return is noticed
 	AccountHold  time.Duration // 30 s: how long a refused account rests at least
 	Park         int           // 5: failures of the message itself until it is parked
+	PausedFirst  time.Duration // 15 s: how long a paused message waits; doubled up to PausedMax
+	PausedMax    time.Duration // 10 min
+}
+
+// Pauses are what must not be sent for a while, as this process knows it.
+type Pauses interface {
+	// Any reports whether anything of a project and mode is paused.
+	Any(place invite.Place) bool
+	// Find returns the pause that concerns a message.
+	Find(m traffic.Message) (traffic.Pause, bool)
 }
 
 // callMargin is how much longer than the call's deadline its lease lasts.
@@ -99,6 +112,8 @@ func (p Params) withDefaults() Params {
 	orDefault(&p.Trip.Max, 30*time.Second)
 	orDefault(&p.AccountHold, 30*time.Second)
 	orDefault(&p.Park, 5)
+	orDefault(&p.PausedFirst, 15*time.Second)
+	orDefault(&p.PausedMax, 10*time.Minute)
 	if p.Log == nil {
 		p.Log = slog.New(slog.DiscardHandler)
 	}
@@ -156,7 +171,7 @@ type Dispatcher struct {
 func New(p Params) (*Dispatcher, error) {
 	err := required.Check("dispatch.Params", map[string]any{
 		"DB": p.DB, "Box": p.Box, "Minters": p.Minters, "Senders": p.Senders, "Project": p.Project, "Composer": p.Composer,
-		"CallbackURL": p.CallbackURL, "BlockKeys": p.BlockKeys, "Publish": p.Publish,
+		"CallbackURL": p.CallbackURL, "BlockKeys": p.BlockKeys, "Publish": p.Publish, "Pauses": p.Pauses,
 	})
 	if err != nil {
 		return nil, err

@@ -16,6 +16,7 @@ type metrics struct {
 	reaped     prometheus.Counter
 	poisoned   prometheus.Counter
 	parked     prometheus.Counter
+	paused     prometheus.Counter
 	inFlight   prometheus.Gauge
 	due        prometheus.Gauge
 	oldest     prometheus.Gauge
@@ -49,13 +50,14 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		reaped:     counter("leases_reaped_total", "Deliveries taken over from processes that were gone."),
 		poisoned:   counter("poisoned_total", "Failures that lay in a message itself."),
 		parked:     counter("parked_total", "Messages parked as broken."),
+		paused:     counter("paused_total", "Times that a delivery was given back because its country, range of numbers or key is paused."),
 		inFlight:   gauge("in_flight", "Deliveries being worked on."),
 		due:        gauge("due", "Deliveries due and claimed by nobody, up to 10000."),
 		oldest:     gauge("oldest_due_seconds", "For how long the oldest of them has been due."),
 	}
 	if r != nil {
 		r.MustRegister(m.attempts, m.reconciled, m.gaveUp, m.breaker, m.calls, m.claims, m.latency, m.claimed, m.lost, m.reaped,
-			m.poisoned, m.parked, m.inFlight, m.due, m.oldest)
+			m.poisoned, m.parked, m.paused, m.inFlight, m.due, m.oldest)
 	}
 	return m
 }

@@ -68,9 +68,13 @@ func (d *Dispatcher) advance(ctx context.Context, t *task) (again bool, err erro
 		return false, d.cancel(ctx, t)
 	case stepGiveUp:
 		return false, d.giveUp(ctx, t, reason)
-	case stepMint:
-		return d.mint(ctx, t)
-	case stepSend:
+	case stepMint, stepSend:
+		if paused, err := d.waitPaused(ctx, t); paused || err != nil {
+			return false, err
+		}
+		if step == stepMint {
+			return d.mint(ctx, t)
+		}
 		return d.send(ctx, t)
 	}
 	return false, fmt.Errorf("no step %d", step)

@@ -137,6 +137,12 @@ func errorAdvice() map[invite.Code]advice {
 		invite.CodeNumberTypeNotAllowed: {
 			"The number is a toll-free or personal number. Such numbers forward to other lines, and are used to earn money from text messages.",
 			"Ask for a mobile number, or use email."},
+		invite.CodeCountryPaused: {
+			"Text messages to the number's country, or to numbers that begin alike, are paused: by staff, or by the spend firewall because people did not visit the messages. Nothing was stored. Messages that were accepted before wait.",
+			"Use email, or ask a lead to look at the console's page Pauses and to resume. `GET /v1/pauses` lists what is paused."},
+		invite.CodeKeyPaused: {
+			"Recipients reported too many messages of this API key, so it is paused. Nothing was stored. Messages that were accepted before wait.",
+			"Look at the reported invites on the console's page Pauses. A lead resumes the key there; revoke it if it has leaked."},
 		invite.CodeResendTooSoon: {
 			"The last message is still being sent, or was sent a moment ago.",
 			"Wait for the time in `Retry-After`, and read the invite first: the message may have arrived."},

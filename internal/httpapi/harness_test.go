@@ -32,6 +32,7 @@ import (
 	"github.com/connectlink/connectlink/internal/message"
 	"github.com/connectlink/connectlink/internal/mint"
 	recipientpage "github.com/connectlink/connectlink/internal/page"
+	"github.com/connectlink/connectlink/internal/pause"
 	"github.com/connectlink/connectlink/internal/pipedream"
 	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/postgrestest"
@@ -94,6 +95,7 @@ type world struct {
 	mintDown atomic.Bool
 	notReady atomic.Bool
 	waiting  *watch.Registry // of apps
+	pauses   *pause.Board
 	names    *names
 
 	key, other, live, narrow, readOnly, blocks, admin, hooks secret.Text
@@ -144,7 +146,9 @@ func newWorld(t *testing.T) *world {
 	w.minters = func(invite.Place, string) (*mint.Minter, bool) { return minter, true }
 	keys := grant.New(w.db, time.Now)
 	w.outbox = publish.NewOutbox(box)
+	w.pauses = must(pause.NewBoard(w.db, slog.New(slog.DiscardHandler)))
 	service := must(issue.New(issue.Params{
+		Pauses: w.pauses,
 		OneWay: func(invite.Place) bool { return false },
 		DB:     w.db, Box: box, PublicURL: publicURL, Minters: w.minters, Project: w.projectOf,
 		Senders: w.textSenders, Wake: func(invite.Lane) {}, Uses: func(quota.Message) []ledger.Use { return nil }, Publish: w.outbox.Enqueue, Announce: w.outbox.Created, Log: slog.New(slog.DiscardHandler),
@@ -155,7 +159,7 @@ func newWorld(t *testing.T) *world {
 	w.server.Config.Handler = newEcho(t, web.Params{
 		PublicURL: must(url.Parse(publicURL)), Log: slog.New(slog.NewJSONHandler(w.log, nil)),
 	}, httpapi.Params{
-		Invites: service, Previews: service, Suppressions: w.suppressions(), Privacy: w.privacy(), EventLog: publish.NewLog(w.db, w.box), Endpoints: w.endpoints(), Check: service.Check, Advance: service.Advance, Callbacks: tracker, Connections: tracker,
+		Invites: service, Previews: service, Suppressions: w.suppressions(), Privacy: w.privacy(), Pauses: must(pause.New(w.db, func(invite.Lane) {}, w.pauses)), EventLog: publish.NewLog(w.db, w.box), Endpoints: w.endpoints(), Check: service.Check, Advance: service.Advance, Callbacks: tracker, Connections: tracker,
 		InApp: w.inApp(keys), AppLinks: apps(),
 		Authenticate: keys.Authenticate, DB: w.db, Box: box, PublicURL: publicURL, Inbox: w.sandbox, Faults: w.sandbox,
 		Ready: func(ctx context.Context) error {

@@ -54,6 +54,7 @@ type Params struct {
 	Previews     Previews
 	Suppressions Suppressions
 	Privacy      Privacy
+	Pauses       Pauses
 	EventLog     EventLog
 	Endpoints    Endpoints
 	Callbacks    Callbacks
@@ -151,6 +152,10 @@ func (a *api) routes() []route {
 
 		{"GET", "/v1/apps", anyKey, a.apps, nil},
 		{"GET", "/v1/limits", anyKey, a.limits, nil},
+
+		{"GET", "/v1/pauses", anyKey, a.listPauses, nil},
+		{"POST", "/v1/pauses", access.Admin, a.pauseSending, nil},
+		{"POST", "/v1/pauses/resume", access.Admin, a.resumeSending, nil},
 
 		{"GET", "/v1/suppressions", access.Suppressions, a.listSuppressions, nil},
 		{"POST", "/v1/suppressions/search", access.Suppressions, a.searchSuppressions, nil},

@@ -84,7 +84,8 @@ func (w *world) work() {
 		AuthToken: cred.TwilioAuthToken, MessagingServiceSID: cred.TwilioMessagingServiceSID,
 	})
 	d := must(dispatch.New(dispatch.Params{
-		DB: w.db, DirectURL: secret.New(w.url), Box: w.box, Minters: w.minters, Project: w.projectOf,
+		Pauses: w.pauses,
+		DB:     w.db, DirectURL: secret.New(w.url), Box: w.box, Minters: w.minters, Project: w.projectOf,
 		Senders: func(_ invite.Place, c invite.Channel) []provider.Sender {
 			if c == invite.SMS {
 				return []provider.Sender{text}

@@ -55,6 +55,8 @@ const (
 	CodeLimitExceeded          Code = "limit_exceeded"
 	CodeCountryNotAllowed      Code = "country_not_allowed"
 	CodeNumberTypeNotAllowed   Code = "number_type_not_allowed"
+	CodeCountryPaused          Code = "country_paused"
+	CodeKeyPaused              Code = "key_paused"
 )
 
 // Field fault codes: the fault of one member of a request.

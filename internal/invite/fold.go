@@ -352,6 +352,10 @@ func (s State) delivery(id DeliveryID) (State, *DeliveryState) {
 
 func foldRetry(s State, e Event) State {
 	s, d := s.delivery(e.DeliveryID)
+	if d != nil && d.Status == Queued && e.Data.Reason == SendingPaused {
+		d.Reason = SendingPaused // no attempt was begun
+		return s
+	}
 	if d == nil || d.Status != Sending {
 		return s
 	}

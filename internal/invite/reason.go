@@ -33,6 +33,7 @@ const (
 	MessageBroken       Reason = "message_broken"
 	MailReturned        Reason = "mail_returned"
 	Unsubscribed        Reason = "unsubscribed"
+	SendingPaused       Reason = "sending_paused"
 )
 
 // Action is the next step that a person can take, as a stable word; the
@@ -129,6 +130,7 @@ func explanations() []Explanation {
 		{ProviderDown, "The sending provider did not accept the message in time.", "Resend later: the message gets a new link.", Resend, NoAction},
 		{LinkUnavailable, "Pipedream did not issue a connect link in time, or refused to.", "Resend; if it happens again, tell an operator.", Resend, NoAction},
 		{MessageBroken, "The message could not be rendered.", "Tell an operator: the cause is in the service's log.", CallOperator, NoAction},
+		{SendingPaused, "Messages to this country or of this API key were paused until the invite ended.", "Ask a lead to resume sending, then resend. If it is urgent, send an email.", SwitchToEmail, Resend},
 	}
 }
 
@@ -142,6 +144,7 @@ func whileTrying() []Explanation {
 		{SenderReputation, "The recipient's mail system does not accept mail from us right now.", "The service retries automatically. If it is urgent, send a text message.", SwitchToSMS, NoAction},
 		{ProviderAccount, "The sending provider or Pipedream rejects our account: credentials, credit, limits or sender approval.", "An operator must fix the account. The message is queued and will be sent automatically.", CallOperator, NoAction},
 		{ProviderDown, "The sending provider cannot accept the message right now.", "No action needed: the service retries automatically.", NoAction, NoAction},
+		{SendingPaused, "Messages to this country or of this API key are paused.", "The message is queued and will be sent when a lead resumes sending. If it is urgent, send an email.", SwitchToEmail, NoAction},
 		{LinkUnavailable, "Pipedream cannot issue a connect link right now.", "No action needed: the service retries automatically.", NoAction, NoAction},
 	}
 }
@@ -163,7 +166,7 @@ func byTelling() []Reason {
 		// It passes.
 		ProviderDown, LinkUnavailable, DeferredByHost, TechnicalFailure, RateLimitedByHost, PhoneUnreachable,
 		// It is ours to mend.
-		MessageBroken, ProviderAccount, SenderReputation, ContentRefused, CarrierFiltered, SenderNotRegistered, CountryNotEnabled,
+		MessageBroken, SendingPaused, ProviderAccount, SenderReputation, ContentRefused, CarrierFiltered, SenderNotRegistered, CountryNotEnabled,
 		// The recipient's side cannot take it.
 		MailboxUnavailable, Landline, InvalidNumber, NumberUnknown, AddressNotFound,
 		// The person does not want it.

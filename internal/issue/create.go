@@ -85,6 +85,9 @@ func (s *Service) build(ctx context.Context, p access.Principal, o order, idem *
 	if err := s.refused.find(uses); err != nil {
 		return ledger.New{}, "", err // before it costs a token
 	}
+	if err := s.pausedError(p, o.channel, o.content.Recipient); err != nil {
+		return ledger.New{}, "", err
+	}
 	minter, err := s.minter(p)
 	if err != nil {
 		return ledger.New{}, "", err

@@ -19,6 +19,7 @@ import (
 	"github.com/connectlink/connectlink/internal/issue"
 	"github.com/connectlink/connectlink/internal/limit"
 	"github.com/connectlink/connectlink/internal/mint"
+	"github.com/connectlink/connectlink/internal/pause"
 	"github.com/connectlink/connectlink/internal/pipedream"
 	"github.com/connectlink/connectlink/internal/postgrestest"
 	"github.com/connectlink/connectlink/internal/quota"
@@ -110,7 +111,12 @@ func (w *world) process(change ...func(*issue.Params)) *issue.Service {
 		Client: client, Box: w.box, PublicURL: publicURL, CallbackURL: publicURL,
 		Budget: limit.New(limit.Per(100, time.Minute), 100, time.Now),
 	})
+	pauses, err := pause.NewBoard(w.db, slog.New(slog.DiscardHandler))
+	if err != nil {
+		w.t.Fatal(err)
+	}
 	p := issue.Params{
+		Pauses:  pauses,
 		Senders: func(invite.Place) []string { return nil }, OneWay: func(invite.Place) bool { return false },
 		DB: w.db, Box: w.box, PublicURL: publicURL,
 		Minters:  func(invite.Place, string) (*mint.Minter, bool) { return minter, true },

@@ -30,8 +30,8 @@ const everyLanguage = "all"
 
 // Preview returns the messages and pages of a Create, in the recipient's
 // language, in a given one, or in every one ("all"). Nothing is stored, minted
-// or sent, and suppressions are not checked. A sending limit that would refuse the
-// invite now is a warning. Errors are as Create's for faults
+// or sent, and suppressions are not checked. A sending limit or a pause that would
+// refuse the invite now is a warning. Errors are as Create's for faults
 // of the request, and invalid_request for a language without messages.
 func (s *Service) Preview(ctx context.Context, p access.Principal, req CreateRequest, lang string) ([]Preview, error) {
 	project, err := s.project(p)
@@ -78,6 +78,9 @@ func (s *Service) Preview(ctx context.Context, p access.Principal, req CreateReq
 		}
 		if limited != nil {
 			seen.Warnings = append(seen.Warnings, message.Warning{Code: message.WarnLimit, Detail: "it would be refused now: " + limited.Message})
+		}
+		if w, ok := s.pauseWarning(p, o.channel, o.content.Recipient); ok {
+			seen.Warnings = append(seen.Warnings, w)
 		}
 		pages, err := s.p.Composer.PreviewPages(previewPage(m, o), l)
 		if err != nil {

@@ -21,6 +21,7 @@ import (
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/store/find"
 	"github.com/connectlink/connectlink/internal/store/ledger"
+	"github.com/connectlink/connectlink/internal/store/traffic"
 )
 
 // Params are what a Service needs.
@@ -36,6 +37,8 @@ type Params struct {
 	OneWay func(place invite.Place) bool
 	// Uses returns what a message counts for; quota.Counter's does.
 	Uses func(m quota.Message) []ledger.Use
+	// Pauses are what must not be sent for a while.
+	Pauses Pauses
 	// Composer renders previews; nil: there are none.
 	Composer *compose.Composer
 	// Wake tells dispatch that a lane has work.
@@ -57,6 +60,15 @@ type Params struct {
 	Now     func() time.Time // for what callers name by the clock; default time.Now
 }
 
+// Pauses are what must not be sent for a while, as this process knows it. Package
+// pause has a Board.
+type Pauses interface {
+	// Find returns the pause that concerns a message.
+	Find(m traffic.Message) (traffic.Pause, bool)
+	// Held reports whether a channel is paused: its messages wait.
+	Held(lane invite.Lane) bool
+}
+
 // Service makes invites and changes their course.
 type Service struct {
 	p       Params
@@ -70,7 +82,7 @@ type Service struct {
 func New(p Params) (*Service, error) {
 	err := required.Check("issue.Params", map[string]any{
 		"DB": p.DB, "Box": p.Box, "Minters": p.Minters, "Project": p.Project, "Senders": p.Senders, "OneWay": p.OneWay,
-		"Wake": p.Wake, "Publish": p.Publish, "Announce": p.Announce, "Uses": p.Uses,
+		"Wake": p.Wake, "Publish": p.Publish, "Announce": p.Announce, "Uses": p.Uses, "Pauses": p.Pauses,
 	})
 	if err != nil {
 		return nil, err

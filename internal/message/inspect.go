@@ -14,6 +14,7 @@ type Warning struct {
 // The warnings' codes.
 const (
 	WarnLimit        = "limit_exceeded" // of the sending limits, which this package does not know
+	WarnPaused       = "sending_paused" // of pauses, which this package does not know
 	WarnSegments     = "sms_over_one_segment"
 	WarnLegalLine    = "legal_line_missing"
 	WarnPrivacy      = "privacy_url_missing"

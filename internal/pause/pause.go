@@ -1,9 +1,10 @@
 // Package pause is what operators do to a running service: stop the sending
-// of one channel of a project, and let it go on.
+// of one channel of a project, of text messages to a country or a range of numbers,
+// and resume it. Board is a process's picture of the pauses.
 //
-// It owns the reasons there are, and that each act stands in the audit log. It
-// must not touch a delivery: what waits keeps waiting, and dispatch finds out
-// by itself at its next claim.
+// It owns the reasons, and that each act is in the audit log. It must not send or
+// cancel a delivery: what waits keeps waiting. Dispatch finds a paused channel at
+// its next claim, and asks the Board before each attempt about the rest.
 package pause
 
 import (
@@ -16,6 +17,7 @@ import (
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/required"
 	"github.com/connectlink/connectlink/internal/store/account"
 	"github.com/connectlink/connectlink/internal/store/queue"
 )
@@ -42,12 +44,19 @@ const (
 
 // Service stops and starts.
 type Service struct {
-	db   *pgxpool.Pool
-	wake func(lane invite.Lane)
+	db    *pgxpool.Pool
+	wake  func(lane invite.Lane)
+	board *Board
 }
 
-// New makes a Service. wake tells dispatch that a lane has work again.
-func New(db *pgxpool.Pool, wake func(lane invite.Lane)) *Service { return &Service{db, wake} }
+// New makes a Service. wake tells dispatch that a lane has work again; board is this
+// process's.
+func New(db *pgxpool.Pool, wake func(lane invite.Lane), board *Board) (*Service, error) {
+	if err := required.Check("pause.New", map[string]any{"db": db, "wake": wake, "board": board}); err != nil {
+		return nil, err
+	}
+	return &Service{db, wake, board}, nil
+}
 
 // Stop stops the sending of a channel in the principal's project and mode;
 // false means that it was stopped before. Errors: *invite.Error,
@@ -57,7 +66,10 @@ func (s *Service) Stop(ctx context.Context, by access.Principal, ch invite.Chann
 		return false, err
 	}
 	if !slices.Contains(Whys(), why) {
-		return false, invite.Errorf(invite.CodeInvalidRequest, "Unknown reason.")
+		return false, fault("/reason", invite.FaultInvalid, "is no reason for pausing a channel")
+	}
+	if err := mayPauseChannel(by); err != nil {
+		return false, err
 	}
 	lane := by.Lane(ch)
 	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
@@ -66,12 +78,18 @@ func (s *Service) Stop(ctx context.Context, by access.Principal, ch invite.Chann
 		}
 		return account.InsertAudit(ctx, tx, account.Entry{By: by, Act: ActHeld, Target: lane.String(), Why: string(why)})
 	})
+	if changed && err == nil {
+		s.show(ctx)
+	}
 	return changed, err
 }
 
 // Resume lets a channel go on; false means that it was not stopped.
 func (s *Service) Resume(ctx context.Context, by access.Principal, ch invite.Channel) (changed bool, err error) {
 	if err := sends(ch); err != nil {
+		return false, err
+	}
+	if err := mayPauseChannel(by); err != nil {
 		return false, err
 	}
 	lane := by.Lane(ch)
@@ -82,9 +100,17 @@ func (s *Service) Resume(ctx context.Context, by access.Principal, ch invite.Cha
 		return account.InsertAudit(ctx, tx, account.Entry{By: by, Act: ActReleased, Target: lane.String()})
 	})
 	if changed && err == nil {
+		s.show(ctx)
 		s.wake(lane)
 	}
 	return changed, err
+}
+
+func mayPauseChannel(by access.Principal) error {
+	if by.May(access.ActPause) || by.Kind == access.KindKey && by.Can(access.Admin) {
+		return nil
+	}
+	return invite.Errorf(invite.CodeInsufficientScope, "Administrators, and keys with the scope admin, may pause and resume a channel.")
 }
 
 func sends(ch invite.Channel) error {

@@ -22,7 +22,7 @@ func rows() [][]string {
 		{"web"},
 		{"issue", "visit", "dispatch", "track", "publish", "grant", "suppress", "unmask", "erase", "pause", "warn"},
 		{"mint", "watch", "compose", "resource", "quota"},
-		{"store/ledger", "store/queue", "store/account", "store/find", "store/suppression", "store/endpoint", "pipedream", "provider/*", "oidc", "sandbox"},
+		{"store/ledger", "store/queue", "store/account", "store/find", "store/suppression", "store/endpoint", "store/traffic", "pipedream", "provider/*", "oidc", "sandbox"},
 		{"provider", "store/userid", "page", "guide"},
 		{"postgres", "message", "job", "access", "seal", "limit", "contact", "wire"},
 		{"invite"},

@@ -62,6 +62,8 @@ func Kinds() []Kind {
 		{invite.CodeLimitExceeded, http.StatusTooManyRequests, "A sending limit is reached", false},
 		{invite.CodeCountryNotAllowed, http.StatusUnprocessableEntity, "The project sends no text messages to this country", false},
 		{invite.CodeNumberTypeNotAllowed, http.StatusUnprocessableEntity, "The project sends no text messages to this kind of number", false},
+		{invite.CodeCountryPaused, http.StatusForbidden, "Text messages to this country are paused", false},
+		{invite.CodeKeyPaused, http.StatusForbidden, "The API key is paused", false},
 		{invite.CodeResendTooSoon, http.StatusTooManyRequests, "The last message is too recent", true},
 		{invite.CodeMintFailed, http.StatusBadGateway, "Pipedream refused to issue a connect token", false},
 		{invite.CodeUnavailable, http.StatusServiceUnavailable, "Temporarily unavailable", true},

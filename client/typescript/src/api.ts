@@ -575,6 +575,55 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/pauses": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List what is paused
+         * @description What is paused in the key's project and mode: whole channels, text messages to a country or to numbers with a
+         *     prefix, and API keys. Resumed pauses are on the console's page Pauses.
+         */
+        get: operations["listPauses"];
+        put?: never;
+        /**
+         * Pause a channel, a country or a prefix
+         * @description All processes stop within seconds. With a channel alone, its messages wait and new invites are accepted. With a
+         *     country or a prefix, new invites to these numbers are refused with 403 `country_paused`, and messages that were
+         *     accepted before wait. A call that is under way is finished. Pausing again changes nothing.
+         */
+        post: operations["pauseSending"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/pauses/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Resume a channel, a country or a prefix
+         * @description Messages that wait go out at once, as far as their invites have not ended. What the service paused by itself
+         *     (`source` is not `person`) is resumed by staff in the console only: 403 `insufficient_scope`. Resuming what is not
+         *     paused changes nothing.
+         */
+        post: operations["resumeSending"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/suppressions": {
         parameters: {
             query?: never;
@@ -1816,7 +1865,7 @@ export interface components {
             blocks: number;
         };
         /** @enum {string} */
-        ReasonCode: "address_not_found" | "mailbox_unavailable" | "sender_reputation" | "content" | "rate_limited_by_host" | "technical" | "deferred" | "suppressed" | "marked_spam" | "phone_unreachable" | "number_unknown" | "landline" | "carrier_filtered" | "sender_not_registered" | "opted_out" | "country_not_enabled" | "invalid_number" | "no_receipt" | "outcome_unknown" | "provider_refused" | "provider_account" | "provider_unavailable" | "link_unavailable" | "message_broken" | "mail_returned" | "unsubscribed";
+        ReasonCode: "address_not_found" | "mailbox_unavailable" | "sender_reputation" | "content" | "rate_limited_by_host" | "technical" | "deferred" | "suppressed" | "marked_spam" | "phone_unreachable" | "number_unknown" | "landline" | "carrier_filtered" | "sender_not_registered" | "opted_out" | "country_not_enabled" | "sending_paused" | "invalid_number" | "no_receipt" | "outcome_unknown" | "provider_refused" | "provider_account" | "provider_unavailable" | "link_unavailable" | "message_broken" | "mail_returned" | "unsubscribed";
         /**
          * @description The next step for support staff; empty if there is none.
          * @enum {string}
@@ -1855,7 +1904,7 @@ export interface components {
                 }[];
                 warnings: {
                     /** @enum {string} */
-                    code: "sms_over_one_segment" | "legal_line_missing" | "privacy_url_missing" | "colour_contrast" | "app_name_shortened" | "inviter_left_out" | "text_stripped" | "limit_exceeded";
+                    code: "sms_over_one_segment" | "legal_line_missing" | "privacy_url_missing" | "colour_contrast" | "app_name_shortened" | "inviter_left_out" | "text_stripped" | "limit_exceeded" | "sending_paused";
                     detail: string;
                 }[];
             }[];
@@ -2712,11 +2761,79 @@ export interface components {
             has_more: boolean;
             next_cursor: string | null;
         };
+        PauseSending: {
+            /** @enum {string} */
+            channel: "email" | "sms";
+            /** @description With channel sms: the two-letter code of a country, or 001 for numbers of no country. */
+            country?: string;
+            /** @description With channel sms, instead of a country: the first digits of the numbers. */
+            prefix?: string;
+            /**
+             * @description For the audit log. `pumping` is for countries and prefixes: messages seem to be sent to earn money from them.
+             * @enum {string}
+             */
+            reason: "pumping" | "wrong_content" | "wrong_people" | "provider" | "maintenance";
+        };
+        ResumeSending: {
+            /** @enum {string} */
+            channel: "email" | "sms";
+            /** @description With channel sms: the country to resume. */
+            country?: string;
+            /** @description With channel sms, instead of a country: the prefix to resume. */
+            prefix?: string;
+        };
+        Pause: {
+            /** @constant */
+            object: "pause";
+            livemode: boolean;
+            /** @enum {string} */
+            scope: "channel" | "sms_country" | "sms_prefix" | "key";
+            /** @description null for an API key, whose messages by all channels are paused. */
+            channel: string | null;
+            /** @description The two-letter code, or 001 for numbers of no country. */
+            country: string | null;
+            /** @description The first digits of the numbers. */
+            prefix: string | null;
+            /** @description The id of the API key. */
+            key: string | null;
+            /**
+             * @description `firewall`: too few people visited the messages. `reports`: recipients reported too many messages of the key.
+             * @enum {string}
+             */
+            source: "person" | "firewall" | "reports";
+            /** @enum {string} */
+            reason: "pumping" | "wrong_content" | "wrong_people" | "provider" | "maintenance" | "not_visited" | "reported";
+            /** @description What led to the pause; null for a pause by a person. */
+            figures: components["schemas"]["PauseFigures"] | null;
+            /** Format: date-time */
+            paused_at: string;
+        };
+        PauseFigures: {
+            /** @description Messages that were counted. */
+            sent: number;
+            /** @description How many of them people visited. */
+            visited: number;
+            /** @description How many visits the floor demands of them. */
+            expected: number;
+            /** @description The messages were sent within this time before the pause, in seconds. */
+            window_s: number;
+            /** @description Reports by recipients and complaints about spam. */
+            reports: number;
+            /** @description The invites that were reported last. */
+            invites: string[];
+        };
+        PauseList: {
+            /** @constant */
+            object: "list";
+            data: components["schemas"]["Pause"][];
+            has_more: boolean;
+            next_cursor: string | null;
+        };
         /**
          * @description Stable; branch on it. Each has a page under /docs/errors.
          * @enum {string}
          */
-        ErrorCode: "invalid_request" | "malformed_body" | "body_too_large" | "unsupported_media_type" | "method_not_allowed" | "not_found" | "authentication_required" | "invalid_api_key" | "insufficient_scope" | "invite_not_found" | "delivery_not_found" | "event_not_found" | "endpoint_not_found" | "managed_by_configuration" | "webhook_url_not_allowed" | "message_not_found" | "suppression_not_found" | "active_invite_exists" | "invite_not_connected" | "invite_not_resendable" | "invite_not_revocable" | "invite_ended" | "verification_required" | "idempotency_in_progress" | "idempotency_key_reused" | "already_connected" | "not_yet" | "recipient_suppressed" | "recipient_opted_out" | "recipient_not_in_development_list" | "sms_consent_missing" | "unknown_app" | "app_needs_no_account" | "phone_type_unsupported" | "return_url_not_allowed" | "rate_limited" | "resend_too_soon" | "token_mint_failed" | "unavailable" | "internal" | "test_key_required" | "batch_too_large" | "limit_exceeded" | "country_not_allowed" | "number_type_not_allowed";
+        ErrorCode: "invalid_request" | "malformed_body" | "body_too_large" | "unsupported_media_type" | "method_not_allowed" | "not_found" | "authentication_required" | "invalid_api_key" | "insufficient_scope" | "invite_not_found" | "delivery_not_found" | "event_not_found" | "endpoint_not_found" | "managed_by_configuration" | "webhook_url_not_allowed" | "message_not_found" | "suppression_not_found" | "active_invite_exists" | "invite_not_connected" | "invite_not_resendable" | "invite_not_revocable" | "invite_ended" | "verification_required" | "idempotency_in_progress" | "idempotency_key_reused" | "already_connected" | "not_yet" | "recipient_suppressed" | "recipient_opted_out" | "recipient_not_in_development_list" | "sms_consent_missing" | "unknown_app" | "app_needs_no_account" | "phone_type_unsupported" | "return_url_not_allowed" | "rate_limited" | "resend_too_soon" | "token_mint_failed" | "unavailable" | "internal" | "test_key_required" | "batch_too_large" | "limit_exceeded" | "country_not_allowed" | "number_type_not_allowed" | "country_paused" | "key_paused";
         /** @description The fault of one field. A field fault can also have an error code as its code. */
         FaultCode: string | ("required" | "invalid" | "unknown_field" | "duplicate_field" | "too_long" | "out_of_range" | "not_allowed" | "wrong_type") | components["schemas"]["ErrorCode"];
         Fault: {
@@ -4073,6 +4190,98 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
+            422: components["responses"]["UnprocessableContent"];
+            429: components["responses"]["TooManyRequests"];
+            default: components["responses"]["Failure"];
+        };
+    };
+    listPauses: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The current pauses. */
+            200: {
+                headers: {
+                    "Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PauseList"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            422: components["responses"]["UnprocessableContent"];
+            429: components["responses"]["TooManyRequests"];
+            default: components["responses"]["Failure"];
+        };
+    };
+    pauseSending: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PauseSending"];
+            };
+        };
+        responses: {
+            /** @description What is paused now. */
+            200: {
+                headers: {
+                    "Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PauseList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            413: components["responses"]["ContentTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["UnprocessableContent"];
+            429: components["responses"]["TooManyRequests"];
+            default: components["responses"]["Failure"];
+        };
+    };
+    resumeSending: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ResumeSending"];
+            };
+        };
+        responses: {
+            /** @description What is still paused. */
+            200: {
+                headers: {
+                    "Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PauseList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            413: components["responses"]["ContentTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["UnprocessableContent"];
             429: components["responses"]["TooManyRequests"];
             default: components["responses"]["Failure"];

@@ -16,6 +16,7 @@ export type PublicEvent = Schemas["PublicEvent"];
 export type WebhookEndpoint = Schemas["WebhookEndpoint"];
 export type WebhookAttempt = Schemas["WebhookAttempt"];
 export type Suppression = Schemas["Suppression"];
+export type Pause = Schemas["Pause"];
 export type TimelineEvent = operations["listInviteEvents"]["responses"][200]["content"]["application/json"]["data"][number];
 
 export interface ClientOptions {
@@ -210,6 +211,24 @@ export class Client {
   /** Lists the posts of events to an endpoint, newest first. */
   webhookAttempts(id: string, filter: { event?: string } = {}, options: CallOptions = {}): AsyncGenerator<WebhookAttempt, void> {
     return this.#items<WebhookAttempt>(`/v1/webhook_endpoints/${idOf(id)}/attempts`, filter, options);
+  }
+
+  /** Lists what is paused in the key's project and mode. */
+  async pauses(options: CallOptions = {}): Promise<Pause[]> {
+    const list = await this.#send<Schemas["PauseList"]>({ method: "GET", path: "/v1/pauses", idempotent: true }, options);
+    return list.data;
+  }
+
+  /** Pauses a channel, or text messages to a country or a range of numbers; resolves to what is paused then. */
+  async pauseSending(body: Schemas["PauseSending"], options: CallOptions = {}): Promise<Pause[]> {
+    const list = await this.#send<Schemas["PauseList"]>({ method: "POST", path: "/v1/pauses", body, idempotent: true }, options);
+    return list.data;
+  }
+
+  /** Ends a pause that was made by hand; resolves to what is still paused. */
+  async resumeSending(body: Schemas["ResumeSending"], options: CallOptions = {}): Promise<Pause[]> {
+    const list = await this.#send<Schemas["PauseList"]>({ method: "POST", path: "/v1/pauses/resume", body, idempotent: true }, options);
+    return list.data;
   }
 
   /** Lists active suppressions, newest first. */

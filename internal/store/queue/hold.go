@@ -51,6 +51,32 @@ func ListHeld(ctx context.Context, db postgres.DB, project string) ([]LaneStatus
 	return lanes, nil
 }
 
+// ListAllHeld reads the lanes of every project that are stopped by hand.
+func ListAllHeld(ctx context.Context, db postgres.DB) ([]invite.Lane, error) {
+	rows, _ := db.Query(ctx, `SELECT lane FROM lanes WHERE held_at IS NOT NULL`)
+	lanes, err := pgx.CollectRows(rows, pgx.RowTo[invite.Lane])
+	if err != nil {
+		return nil, fmt.Errorf("list held lanes: %w", postgres.Translate(err))
+	}
+	return lanes, nil
+}
+
+// SetPausedDue makes due what waits in a lane with this reason: a pause of a country
+// or a key ended. Deliveries that another pause concerns are given back at once.
+func SetPausedDue(ctx context.Context, tx pgx.Tx, lane invite.Lane, reason string) error {
+	_, err := tx.Exec(ctx, `
+		WITH waiting AS (
+			SELECT invite_id, id FROM deliveries
+			WHERE lane = $1 AND next_at > now() AND lease_owner IS NULL AND status IN ('queued', 'sending') AND reason = $2
+			FOR NO KEY UPDATE SKIP LOCKED
+		)
+		UPDATE deliveries d SET next_at = now() FROM waiting w WHERE d.invite_id = w.invite_id AND d.id = w.id`, lane, reason)
+	if err != nil {
+		return fmt.Errorf("make paused deliveries of lane %s due: %w", lane, postgres.Translate(err))
+	}
+	return nil
+}
+
 // PauseLane pauses a lane; false means that it was paused before. Deliveries in
 // progress are finished; waiting ones stay.
 func PauseLane(ctx context.Context, tx pgx.Tx, lane invite.Lane, by, why string) (bool, error) {

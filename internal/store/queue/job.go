@@ -69,7 +69,8 @@ type Invite struct {
 	Kind        invite.Purpose
 	// ReconnectAccount is the account that its links reconnect; empty: a new one.
 	ReconnectAccount string
-	Content          []byte // nil once erased
+	CreatedBy        invite.KeyID // the API key or member of staff
+	Content          []byte       // nil once erased
 	ExpiresIn        time.Duration
 	ValidFor         time.Duration // 0 when not given
 	ExpiresAt        *time.Time
@@ -137,7 +138,7 @@ const jobColumns = `
 	l.id, l.url, l.granted_s, l.expires_at,
 	a.id, a.number, a.outcome, a.provider, a.account, a.started_at, a.finished_at,
 	s.id, s.url, s.granted_s, s.expires_at,
-	p.digits, p.expires_at, c.reason, i.app_auth_type, i.kind, i.reconnect_account`
+	p.digits, p.expires_at, c.reason, i.app_auth_type, i.kind, i.reconnect_account, i.created_by`
 
 const jobJoins = `
 	JOIN invites i ON i.id = c.invite_id
@@ -182,7 +183,7 @@ func scanJob(r pgx.CollectableRow) (Job, error) {
 		&linkID, &url, &granted, &linkEnds,
 		&attemptID, &number, &outcome, &provider, &account, &started, &finished,
 		&sentID, &sentURL, &sentGranted, &sentEnds,
-		&digits, &digitsEnd, &j.Reason, &j.Invite.AppAuthType, &j.Invite.Kind, &j.Invite.ReconnectAccount)
+		&digits, &digitsEnd, &j.Reason, &j.Invite.AppAuthType, &j.Invite.Kind, &j.Invite.ReconnectAccount, &j.Invite.CreatedBy)
 	if err != nil {
 		return Job{}, err
 	}
