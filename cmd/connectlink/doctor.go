@@ -15,6 +15,7 @@ import (
 	"github.com/connectlink/connectlink/internal/app"
 	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/provider"
+	"github.com/connectlink/connectlink/internal/reseal"
 	"github.com/connectlink/connectlink/internal/store/endpoint"
 	"github.com/connectlink/connectlink/internal/store/queue"
 )
@@ -86,6 +87,7 @@ func (f *findings) database(cfg *config.Config) {
 			f.note(note)
 		}
 		f.tried("queued messages", tryQueue(ctx, pool, cfg), "Configure the project again, or let its invites expire: nothing can send for it until then.")
+		f.tried("keys of stored data", tryKeys(ctx, cfg, pool), "Put the keyset that has these keys in place again; `connectlink keyset status` shows all. If they are lost: `connectlink keyset forget`.")
 	}
 
 	held, err := postgres.HoldLock(ctx, postgres.LockParams{URL: cfg.DatabaseDirectURL.Reveal(), Key: time.Now().UnixNano()})
@@ -94,6 +96,19 @@ func (f *findings) database(cfg *config.Config) {
 	}
 	f.tried("direct database connection", err,
 		"Behind a transaction pooler set CONNECTLINK_DATABASE_DIRECT_URL to the server itself: locks and notifications need a session.")
+}
+
+// tryKeys looks for rows under keys that the keyset lacks.
+func tryKeys(ctx context.Context, cfg *config.Config, pool *pgxpool.Pool) error {
+	ids, err := keysOf(cfg)
+	if err != nil {
+		return err
+	}
+	rows, err := app.MissingKeys(ctx, pool, ids)
+	if len(rows) > 0 {
+		return fmt.Errorf("rows that cannot be opened or found: %s", reseal.List(rows))
+	}
+	return err
 }
 
 // resolveWithin bounds the look-up of a webhook's name.

@@ -2,10 +2,12 @@ package main_test
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/connectlink/connectlink/internal/postgrestest"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/secret"
 )
@@ -80,7 +82,11 @@ func TestKeysetRotationWithoutDowntime(t *testing.T) {
 	}
 	rotate := func(keyset string, flags ...string) string {
 		t.Helper()
-		return strings.TrimSpace(mustRun(t, vars{"CONNECTLINK_KEYSET": keyset}, append([]string{"keyset", "rotate"}, flags...)...))
+		v := vars{"CONNECTLINK_KEYSET": keyset}
+		if slices.Contains(flags, "--retire") {
+			v["CONNECTLINK_DATABASE_URL"] = postgrestest.New(t)
+		}
+		return strings.TrimSpace(mustRun(t, v, append([]string{"keyset", "rotate"}, flags...)...))
 	}
 	at := seal.AD{Column: "test.column"}
 	opens := func(by, sealedBy string) bool {
@@ -113,6 +119,8 @@ func TestKeysetRotationWithoutDowntime(t *testing.T) {
 	}
 	runCommand(t, vars{"CONNECTLINK_KEYSET": promoted}, "keyset", "rotate", "--promote").want(t, 1, "changes nothing")
 	runCommand(t, vars{"CONNECTLINK_KEYSET": first}, "keyset", "rotate", "--introduce", "--retire").want(t, 2, "--introduce", "--retire")
+	runCommand(t, vars{"CONNECTLINK_KEYSET": promoted}, "keyset", "rotate", "--retire").want(t, 2, "CONNECTLINK_DATABASE_URL: is needed")
+	runCommand(t, vars{"CONNECTLINK_KEYSET": promoted}, "keyset", "rotate", "--keep-hashing").want(t, 2, "--retire")
 	bad := runCommand(t, vars{"CONNECTLINK_KEYSET": "hidden-word"}, "keyset", "rotate")
 	bad.want(t, 2, "CONNECTLINK_KEYSET: the keyset is not readable")
 	bad.hides(t, "hidden-word")

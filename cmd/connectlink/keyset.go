@@ -11,6 +11,9 @@ import (
 type keysetCommand struct {
 	Create keysetCreateCommand `cmd:"" help:"Print a new keyset, for CONNECTLINK_KEYSET."`
 	Rotate keysetRotateCommand `cmd:"" help:"Print the configured keyset with a new primary key. Data sealed with old keys can still be opened."`
+	Reseal keysetResealCommand `cmd:"" help:"Renew everything under old keys with the primary key, while the service runs. Can be stopped at any time, and goes on from there."`
+	Status keysetStatusCommand `cmd:"" help:"List the keys, the number of values under each, and how far keyset reseal is."`
+	Forget keysetForgetCommand `cmd:"" help:"Give up the rows of lost keys, so that the service starts without them."`
 }
 
 type keysetCreateCommand struct {
@@ -44,7 +47,9 @@ type keysetRotateCommand struct {
 	settings
 	Introduce bool `xor:"step" help:"Step 1 of 3: add a new key without using it."`
 	Promote   bool `xor:"step" help:"Step 2 of 3: seal with the newest key from now on."`
-	Retire    bool `xor:"step" help:"Step 3 of 3: drop every key but the primary one. Data sealed with the dropped keys is lost."`
+	Retire    bool `xor:"step" help:"Step 3 of 3, after keyset reseal: drop every key but the primary one. Refused while rows of another key are left. Reads the database."`
+
+	KeepHashing bool `help:"With --retire: drop the old sealing keys alone. What old hashing keys hashed is still found."`
 }
 
 // Help is shown by keyset rotate --help.
@@ -53,12 +58,19 @@ func (keysetRotateCommand) Help() string {
 		"Where every process restarts at once, one step does: `connectlink keyset rotate`. " +
 		"Where old and new processes run side by side, the old ones could not read what the new ones write. There, " +
 		"rotate with --introduce and deploy the result everywhere, then with --promote and deploy that. " +
-		"Weeks later, when nothing lives that the old key sealed, --retire drops it."
+		"`connectlink keyset reseal` then renews all data of the old key, and --retire drops the key."
 }
 
 // Run prints the next keyset.
 func (c *keysetRotateCommand) Run(e *env) error {
-	cfg, err := c.load(e, databaseVariable)
+	mayLack := []string{databaseVariable}
+	if c.Retire {
+		mayLack = nil
+	}
+	if c.KeepHashing && !c.Retire {
+		return usageError("--keep-hashing is a part of --retire: add it")
+	}
+	cfg, err := c.load(e, mayLack...)
 	if err != nil {
 		return err
 	}
@@ -74,6 +86,9 @@ func (c *keysetRotateCommand) Run(e *env) error {
 		step = old.Promote
 	case c.Retire:
 		step = old.Retire
+		if c.KeepHashing {
+			step = old.RetireSealing
+		}
 	}
 	next, err := step()
 	if err != nil {
@@ -81,6 +96,11 @@ func (c *keysetRotateCommand) Run(e *env) error {
 	}
 	if next.Encode().Reveal() == old.Encode().Reveal() {
 		return errors.New("that step changes nothing: the keyset is already there")
+	}
+	if c.Retire {
+		if err := retireKeys(e, cfg, old.IDs(), next.IDs()); err != nil {
+			return err
+		}
 	}
 	return printKeyset(e, next)
 }

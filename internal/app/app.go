@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/labstack/echo/v4"
@@ -95,6 +96,10 @@ type App struct {
 	base     string       // where this process reaches itself
 	public   string       // where people reach it; empty when they cannot
 
+	process     uuid.UUID // the name under which its keys are recorded
+	resealed    *prometheus.GaugeVec
+	missingRows *prometheus.GaugeVec
+
 	jobs     *river.Client[pgx.Tx]
 	outbox   *publish.Outbox
 	vendors  map[invite.Place]*vendors
@@ -145,6 +150,9 @@ func New(ctx context.Context, cfg *config.Config, opt Options) (_ *App, err erro
 		return nil, err
 	}
 	if err := a.openDatabase(ctx); err != nil {
+		return nil, err
+	}
+	if err := a.openKeys(ctx); err != nil {
 		return nil, err
 	}
 	if err := a.listen(); err != nil {
@@ -348,6 +356,7 @@ func (a *App) Run(ctx context.Context) error {
 	defer close(ended)
 	defer context.AfterFunc(ctx, func() { a.cut(ended) })()
 	g.Go(func() error { return a.monitor.Run(ctx) })
+	g.Go(func() error { return a.runKeys(ctx) })
 	g.Go(func() error { return orderlyEnd(ctx, a.notifier.Run(ctx)) })
 	g.Go(func() error { return orderlyEnd(ctx, a.pauses.Run(ctx)) })
 	a.hearOthers(ctx, g)

@@ -117,7 +117,7 @@ func (s *Service) erase(ctx context.Context, tx pgx.Tx, p access.Principal, ids 
 	}
 	slices.SortFunc(keys, func(a, b seal.Hash) int { return slices.Compare(a, b) })
 	done.Invites = len(batches)
-	if done.Blocks, err = suppression.SetErased(ctx, tx, s.scope(p), ids, keys); err != nil {
+	if done.Blocks, err = suppression.SetErased(ctx, tx, s.p.Box, s.scope(p), ids, keys); err != nil {
 		return done, err
 	}
 	if err := appendAudit(ctx, tx, p, access.ActErase, mark, done.Invites); err != nil {

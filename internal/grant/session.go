@@ -30,7 +30,8 @@ const dummy = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAA
 // SignInWithPassword signs in by a local account. Errors: ErrRefused, ErrLocked,
 // ErrDisabled; the caller limits how often it is asked.
 func (s *Staff) SignInWithPassword(ctx context.Context, login, password secret.Text, b Browser) (secret.Text, error) {
-	hashes := s.login(account.ByPassword, "", login.Reveal())
+	known := account.NewLogin(account.ByPassword, "", login.Reveal())
+	hashes := known.Hashes(s.box)
 	// The slow comparison happens outside a transaction.
 	var a account.Staff
 	phc, found := dummy, false
@@ -63,19 +64,14 @@ func (s *Staff) SignInWithPassword(ctx context.Context, login, password secret.T
 		if err != nil {
 			return err
 		}
-		// Under the key of today: the one it was made with is retired some day.
 		who := s.open(now).Person
 		who.Email = strings.TrimSpace(login.Reveal())
-		profile, err := s.seal(a.ID, who)
-		if err != nil {
-			return err
-		}
 		if upgraded != "" {
 			if err := account.SetPassword(ctx, tx, a.ID, upgraded); err != nil {
 				return err
 			}
 		}
-		return account.SetProfile(ctx, tx, a.ID, hashes[0], profile)
+		return s.setProfile(ctx, tx, a.ID, known, who)
 	})
 }
 
@@ -145,7 +141,8 @@ type Identity struct {
 // SignInWithOIDC signs in whom an issuer vouches for; who has no role here is refused,
 // and keeps none that they had. Errors: ErrNoRole, ErrDisabled.
 func (s *Staff) SignInWithOIDC(ctx context.Context, who Identity, b Browser) (secret.Text, error) {
-	login := s.login(account.ByIssuer, who.Issuer, who.Subject)
+	known := account.NewLogin(account.ByIssuer, who.Issuer, who.Subject)
+	login := known.Hashes(s.box)
 	if len(who.Roles) == 0 {
 		err := postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
 			a, _, found, err := account.LockStaff(ctx, tx, login)
@@ -173,11 +170,7 @@ func (s *Staff) SignInWithOIDC(ctx context.Context, who Identity, b Browser) (se
 			return secret.Text{}, ErrDisabled
 		case found:
 			return s.begin(ctx, a.ID, "oidc", b, func(tx pgx.Tx) error {
-				profile, err := s.seal(a.ID, who.Person)
-				if err != nil {
-					return err
-				}
-				if err := account.SetProfile(ctx, tx, a.ID, login[0], profile); err != nil {
+				if err := s.setProfile(ctx, tx, a.ID, known, who.Person); err != nil {
 					return err
 				}
 				now, err := account.GetStaff(ctx, tx, a.ID) // locked by the line above
@@ -188,7 +181,7 @@ func (s *Staff) SignInWithOIDC(ctx context.Context, who Identity, b Browser) (se
 			})
 		}
 		by := access.Principal{Kind: access.KindSystem, Origin: b.Origin}
-		err = s.insert(ctx, by, invite.New[invite.StaffID](), account.ByIssuer, login[0], who.Person, "", who.Roles)
+		err = s.insert(ctx, by, invite.New[invite.StaffID](), known, who.Person, "", who.Roles)
 		if err != nil && err != ErrLoginTaken { //nolint:errorlint // insert gives it bare; taken: a twin was first
 			return secret.Text{}, err
 		}

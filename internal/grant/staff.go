@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -112,12 +111,23 @@ func (s *Staff) open(a account.Staff) Known {
 	return k
 }
 
-// login is what an account is found by. Local logins ignore case.
+// login returns the hashes that an account is found by.
 func (s *Staff) login(kind, issuer, subject string) []seal.Hash {
-	if kind != account.ByIssuer {
-		issuer, subject = "", strings.ToLower(strings.TrimSpace(subject))
+	return account.NewLogin(kind, issuer, subject).Hashes(s.box)
+}
+
+// setProfile renews login and profile of an account under the present key: the one of
+// its creation is retired some day.
+func (s *Staff) setProfile(ctx context.Context, tx pgx.Tx, id invite.StaffID, login account.Login, who Person) error {
+	profile, err := s.seal(id, who)
+	if err != nil {
+		return err
 	}
-	return s.box.Hashes("staff", kind, issuer, subject)
+	sealed, err := login.Seal(s.box, id)
+	if err != nil {
+		return err
+	}
+	return account.SetProfile(ctx, tx, id, login.Hashes(s.box)[0], sealed, profile)
 }
 
 // NewAccount is a local account to be made.
@@ -136,18 +146,24 @@ func (s *Staff) Create(ctx context.Context, by access.Principal, n NewAccount) (
 		return invite.StaffID{}, err
 	}
 	id := invite.New[invite.StaffID]()
-	err = s.insert(ctx, by, id, account.ByPassword, s.login(account.ByPassword, "", n.Login.Reveal())[0],
+	err = s.insert(ctx, by, id, account.NewLogin(account.ByPassword, "", n.Login.Reveal()),
 		Person{Name: n.Name, Email: n.Login.Reveal()}, phc, n.Roles)
 	return id, err
 }
 
-func (s *Staff) insert(ctx context.Context, by access.Principal, id invite.StaffID, kind string, login seal.Hash, p Person, phc string, roles map[string]access.Role) error {
+func (s *Staff) insert(ctx context.Context, by access.Principal, id invite.StaffID, login account.Login, p Person, phc string, roles map[string]access.Role) error {
 	profile, err := s.seal(id, p)
 	if err != nil {
 		return err
 	}
+	sealed, err := login.Seal(s.box, id)
+	if err != nil {
+		return err
+	}
 	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
-		if err := account.InsertStaff(ctx, tx, account.NewStaff{ID: id, Kind: kind, LoginHash: login, Profile: profile, Password: phc}); err != nil {
+		if err := account.InsertStaff(ctx, tx, account.NewStaff{
+			ID: id, Kind: login.Kind, LoginHash: login.Hashes(s.box)[0], Login: sealed, Profile: profile, Password: phc,
+		}); err != nil {
 			return err
 		}
 		if err := account.SetRoles(ctx, tx, id, roles); err != nil {
@@ -257,12 +273,12 @@ func (s *Staff) SetPassword(ctx context.Context, by access.Principal, login, pas
 // it does not exist: it belongs to the operator of the program and has no
 // password.
 func (s *Staff) Link(ctx context.Context, by access.Principal, name string, roles map[string]access.Role, lasts time.Duration) (secret.Text, error) {
-	login := s.login(account.ByLink, "", name)
+	login := account.NewLogin(account.ByLink, "", name)
 	token := access.NewSessionToken()
 	for range 2 {
 		var found bool
 		err := postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
-			a, _, ok, err := account.LockStaff(ctx, tx, login)
+			a, _, ok, err := account.LockStaff(ctx, tx, login.Hashes(s.box))
 			if err != nil || !ok {
 				return err
 			}
@@ -275,7 +291,7 @@ func (s *Staff) Link(ctx context.Context, by access.Principal, name string, role
 		if err != nil || found {
 			return token, err
 		}
-		err = s.insert(ctx, by, invite.New[invite.StaffID](), account.ByLink, login[0], Person{Name: name}, "", roles)
+		err = s.insert(ctx, by, invite.New[invite.StaffID](), login, Person{Name: name}, "", roles)
 		if err != nil && !errors.Is(err, ErrLoginTaken) { // taken: another process was first
 			return secret.Text{}, err
 		}

@@ -124,6 +124,9 @@ func (id Of[K]) Time() time.Time {
 // FromUUID wraps a UUID read from the database.
 func FromUUID[K Kind](u [16]byte) Of[K] { return Of[K]{u: u} }
 
+// OfUUID returns the id of a kind with these bytes: OfUUID[StaffID](u).
+func OfUUID[T Of[K], K Kind](u [16]byte) T { return T(Of[K]{u: u}) }
+
 // EventFromUUID wraps the UUID of an event.
 func EventFromUUID(u [16]byte) EventID { return FromUUID[eventKind](u) }
 

@@ -2,6 +2,7 @@ package quota
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -91,6 +92,24 @@ const recipientHash = "limit.recipient"
 // all projects that write from the same sender.
 func (c *Counter) Recipient(place invite.Place, ch invite.Channel, address string) seal.Hash {
 	return c.p.Box.Hash(recipientHash, c.sender(place, ch), onePerson(ch, address))
+}
+
+// Recipients are the subjects of an address towards one sender, one per live key, the
+// primary key's first.
+func Recipients(box *seal.Box, sender string, ch invite.Channel, address string) []seal.Hash {
+	return box.Hashes(recipientHash, sender, onePerson(ch, address))
+}
+
+// SendersOf lists all that messages of a project may come from, as far as the
+// configuration tells.
+func SendersOf(p config.Project) []string {
+	var out []string
+	for _, s := range []string{p.Twilio.MessagingServiceSID, p.Twilio.From, p.Vonage.From, strings.ToLower(p.SendGrid.From), p.ID} {
+		if s != "" && !slices.Contains(out, s) {
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 // sender is what people see a project's messages come from.

@@ -55,10 +55,26 @@ func (h Hash) KeyID() uint32 {
 	return binary.BigEndian.Uint32(h)
 }
 
+// sealedPrefix is the first byte of what a Tink key with an id seals; the id follows.
+const sealedPrefix = 1
+
+// SealedKeyID returns the id of the key that sealed a value; 0 if it is not a sealed
+// value.
+func SealedKeyID(sealed []byte) uint32 {
+	if len(sealed) < 1+keyIDSize || sealed[0] != sealedPrefix {
+		return 0
+	}
+	return binary.BigEndian.Uint32(sealed[1:])
+}
+
+// KeyIDs are the ids of a keyset's keys, the primary key of each half first.
+type KeyIDs struct{ Sealing, Hashing []uint32 }
+
 // Box seals, opens and hashes with the keys of one keyset. It is safe for use
 // by several goroutines and holds its primitives ready.
 type Box struct {
 	aead    tink.AEAD
+	ids     KeyIDs
 	hashers []hasher // the primary key's first, then the others as the keyset has them
 }
 
@@ -80,7 +96,7 @@ func NewBox(k *Keyset) (*Box, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make the hashing primitive: %w", err)
 	}
-	b := &Box{aead: a}
+	b := &Box{aead: a, ids: k.IDs()}
 	for id, p := range set.PRFs {
 		// Tried once here, so that Hash has no error to return.
 		if _, err := p.ComputePRF(nil, prfSize); err != nil {
@@ -125,6 +141,24 @@ func (b *Box) Open(sealed []byte, ad AD) ([]byte, error) {
 	}
 	return plain, nil
 }
+
+// Renew seals a value again, under the primary key and for the same place. Its errors
+// are ErrOpen and a failing source of randomness.
+func (b *Box) Renew(sealed []byte, ad AD) (plain, renewed []byte, err error) {
+	if plain, err = b.Open(sealed, ad); err != nil {
+		return nil, nil, err
+	}
+	renewed, err = b.Seal(plain, ad)
+	return plain, renewed, err
+}
+
+// KeyIDs returns the ids of the keys in use, the primary key of each half first.
+func (b *Box) KeyIDs() KeyIDs {
+	return KeyIDs{Sealing: slices.Clone(b.ids.Sealing), Hashing: slices.Clone(b.ids.Hashing)}
+}
+
+// SealKeyID returns the id of the key that new values are sealed with.
+func (b *Box) SealKeyID() uint32 { return b.ids.Sealing[0] }
 
 // Hash returns the keyed hash of parts under the primary key. Kind keeps the
 // hashes of different columns apart: the same text as "domain" and as "name"

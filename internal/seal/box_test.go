@@ -207,3 +207,48 @@ func TestSealOverheadIsWhatTheDocumentationSays(t *testing.T) {
 		}
 	}
 }
+
+func TestSealedValuesNameTheirKey(t *testing.T) {
+	t.Parallel()
+	old := newKeyset(t)
+	next := must[*seal.Keyset](t)(old.Rotate())
+	a, b := newBox(t, old), newBox(t, next)
+	ad := seal.AD{Column: "t.c"}
+	sealed := must[[]byte](t)(a.Seal([]byte("x"), ad))
+	if got := seal.SealedKeyID(sealed); got != a.SealKeyID() || got != old.IDs().Sealing[0] {
+		t.Errorf("sealed under %d, the primary key is %d", got, a.SealKeyID())
+	}
+	plain, renewed, err := b.Renew(sealed, ad)
+	if err != nil || string(plain) != "x" {
+		t.Fatalf("Renew = %q, %v", plain, err)
+	}
+	if got := seal.SealedKeyID(renewed); got != b.SealKeyID() || got == a.SealKeyID() {
+		t.Errorf("renewed under %d, the primary key is %d", got, b.SealKeyID())
+	}
+	if _, _, err := b.Renew(sealed, seal.AD{Column: "t.d"}); !errors.Is(err, seal.ErrOpen) {
+		t.Errorf("another place: %v, want ErrOpen", err)
+	}
+	for _, not := range [][]byte{nil, {1, 2, 3, 4}, {2, 0, 0, 0, 1, 9}} {
+		if got := seal.SealedKeyID(not); got != 0 {
+			t.Errorf("%v is under key %d", not, got)
+		}
+	}
+	ids := next.IDs()
+	if len(ids.Sealing) != 2 || ids.Sealing[1] != a.SealKeyID() || len(ids.Hashing) != 2 || ids.Hashing[0] != b.HashKeyID() {
+		t.Errorf("ids = %v", ids)
+	}
+}
+
+func TestRetireSealingKeepsLookUps(t *testing.T) {
+	t.Parallel()
+	old := newKeyset(t)
+	kept := newBox(t, must[*seal.Keyset](t)(must[*seal.Keyset](t)(old.Rotate()).RetireSealing()))
+	before := newBox(t, old)
+	ad := seal.AD{Column: "t.c"}
+	if _, err := kept.Open(must[[]byte](t)(before.Seal([]byte("x"), ad)), ad); !errors.Is(err, seal.ErrOpen) {
+		t.Errorf("the retired sealing key opens: %v", err)
+	}
+	if hashes := kept.Hashes("k", "v"); len(hashes) != 2 || !bytes.Equal(hashes[1], before.Hash("k", "v")) {
+		t.Error("the old hash is not found")
+	}
+}

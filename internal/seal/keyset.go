@@ -118,6 +118,37 @@ func (k *Keyset) Retire() (*Keyset, error) {
 	return &Keyset{sealing: sealing, hashing: hashing}, nil
 }
 
+// RetireSealing drops every sealing key but the primary one, and keeps all hashing
+// keys: values under an old hashing key are still found, and nothing under an old
+// sealing key is opened.
+func (k *Keyset) RetireSealing() (*Keyset, error) {
+	sealing, err := retireKeys(k.sealing)
+	if err != nil {
+		return nil, fmt.Errorf("retire sealing keys: %w", err)
+	}
+	return &Keyset{sealing: sealing, hashing: k.hashing}, nil
+}
+
+// IDs returns the ids of the keys, the primary key of each half first.
+func (k *Keyset) IDs() KeyIDs { return KeyIDs{Sealing: keyIDs(k.sealing), Hashing: keyIDs(k.hashing)} }
+
+// keyIDs lists the ids of a half; none of a handle that Tink would not have made.
+func keyIDs(h *keyset.Handle) []uint32 {
+	var ids []uint32
+	for i := range h.Len() {
+		e, err := h.Entry(i)
+		switch {
+		case err != nil:
+			continue
+		case e.IsPrimary():
+			ids = append([]uint32{e.KeyID()}, ids...)
+		default:
+			ids = append(ids, e.KeyID())
+		}
+	}
+	return ids
+}
+
 func introduceKey(h *keyset.Handle, t *tinkpb.KeyTemplate) (*keyset.Handle, error) {
 	m := keyset.NewManagerFromHandle(h)
 	if _, err := m.Add(t); err != nil {

@@ -213,7 +213,7 @@ func (s *Service) storePasscode(ctx context.Context, tx pgx.Tx, locked ledger.Lo
 	if err != nil {
 		return false, fmt.Errorf("seal a passcode: %w", err)
 	}
-	hash := s.p.Box.Hash(passcodeHash, d.ID.String(), digits.Reveal())
+	hash := ledger.PasscodeHashes(s.p.Box, d.ID, digits.Reveal())[0]
 	if err := ledger.InsertPasscode(ctx, tx, row.ID, d.ID, hash, sealed, passcodeLife); err != nil {
 		return false, err
 	}
@@ -223,9 +223,6 @@ func (s *Service) storePasscode(ctx context.Context, tx pgx.Tx, locked ledger.Lo
 		invite.Event{Type: invite.EventVerifyRequested, Actor: recipientActor(), DeliveryID: d.ID, Data: asked},
 		invite.Event{Type: invite.EventDeliveryQueued, Actor: recipientActor(), DeliveryID: d.ID, Data: invite.Data{Channel: to.Channel, Kind: invite.KindPasscode}})
 }
-
-// passcodeHash is the kind of hash by which digits are compared.
-const passcodeHash = "passcode"
 
 func newPasscode() (secret.Text, error) {
 	n, err := rand.Int(rand.Reader, big.NewInt(1_000_000))
@@ -317,7 +314,7 @@ func (s *Service) compare(ctx context.Context, tx pgx.Tx, id invite.ID, p ledger
 	case len(digits) != passcodeDigits:
 		return SaidMalformed, nil
 	}
-	for _, h := range s.p.Box.Hashes(passcodeHash, p.DeliveryID.String(), digits) {
+	for _, h := range ledger.PasscodeHashes(s.p.Box, p.DeliveryID, digits) {
 		right |= subtle.ConstantTimeCompare(h, p.Hash)
 	}
 	if right == 0 {

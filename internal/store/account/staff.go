@@ -54,6 +54,7 @@ type NewStaff struct {
 	ID        invite.StaffID
 	Kind      string
 	LoginHash seal.Hash
+	Login     []byte // sealed: what LoginHash is of
 	Profile   []byte
 	Password  string // PHC; of local accounts
 }
@@ -61,8 +62,8 @@ type NewStaff struct {
 // InsertStaff stores an account. Errors: *postgres.ConstraintError on
 // staff_login_hash_key when there is one already.
 func InsertStaff(ctx context.Context, tx pgx.Tx, n NewStaff) error {
-	_, err := tx.Exec(ctx, `INSERT INTO staff (id, kind, login_hash, profile, password) VALUES ($1, $2, $3, $4, $5)`,
-		n.ID, n.Kind, n.LoginHash, n.Profile, n.Password)
+	_, err := tx.Exec(ctx, `INSERT INTO staff (id, kind, login_hash, login, profile, password) VALUES ($1, $2, $3, $4, $5, $6)`,
+		n.ID, n.Kind, n.LoginHash, n.Login, n.Profile, n.Password)
 	if err != nil {
 		return fmt.Errorf("insert staff %s: %w", n.ID, postgres.Translate(err))
 	}
@@ -106,9 +107,9 @@ func ListStaff(ctx context.Context, db postgres.DB) ([]Staff, error) {
 }
 
 // SetProfile updates an account at a sign-in: its login's hash under the
-// current key, and its profile.
-func SetProfile(ctx context.Context, tx pgx.Tx, id invite.StaffID, login seal.Hash, profile []byte) error {
-	if _, err := tx.Exec(ctx, `UPDATE staff SET login_hash = $2, profile = $3 WHERE id = $1`, id, login, profile); err != nil {
+// current key with its sealed copy, and its profile.
+func SetProfile(ctx context.Context, tx pgx.Tx, id invite.StaffID, hash seal.Hash, login, profile []byte) error {
+	if _, err := tx.Exec(ctx, `UPDATE staff SET login_hash = $2, login = $3, profile = $4 WHERE id = $1`, id, hash, login, profile); err != nil {
 		return fmt.Errorf("set profile of staff %s: %w", id, postgres.Translate(err))
 	}
 	return nil

@@ -99,3 +99,12 @@ func SetPassed(ctx context.Context, tx pgx.Tx, id invite.ID, d invite.DeliveryID
 // endPasscodes ends and wipes the passcodes of invites.
 const endPasscodes = `UPDATE passcodes SET digits = NULL, expires_at = least(expires_at, now())
 	WHERE invite_id = ANY($1) AND (digits IS NOT NULL OR expires_at > now())`
+
+// passcodeHash is the kind of hash by which digits are compared.
+const passcodeHash = "passcode"
+
+// PasscodeHashes are the hashes that the digits of a message may be stored as, one per
+// live key, the primary key's first.
+func PasscodeHashes(box *seal.Box, id invite.DeliveryID, digits string) []seal.Hash {
+	return box.Hashes(passcodeHash, id.String(), digits)
+}

@@ -28,18 +28,37 @@ func ListPerson(ctx context.Context, db postgres.DB, s Scope, ids []invite.ID, k
 }
 
 // SetErased erases addresses and words of the suppressions that ListPerson
-// finds. Their hashes remain. It returns their number.
-func SetErased(ctx context.Context, tx pgx.Tx, s Scope, ids []invite.ID, keys []seal.Hash) (int, error) {
+// finds. Their hashes remain, and the sealed digests by which hashes can be renewed.
+// It returns their number.
+func SetErased(ctx context.Context, tx pgx.Tx, box *seal.Box, s Scope, ids []invite.ID, keys []seal.Hash) (int, error) {
 	list, err := ListPerson(ctx, tx, s, ids, keys)
 	if err != nil || len(list) == 0 {
 		return 0, err
 	}
-	found := make([]invite.SuppressionID, len(list))
-	for i, r := range list {
-		found[i] = r.ID
+	batch := &pgx.Batch{}
+	for _, r := range list {
+		seed, err := sealSeed(box, r)
+		if err != nil {
+			return 0, err
+		}
+		batch.Queue(`UPDATE suppressions SET address = NULL, note = NULL, lift_note = NULL, seed = coalesce($2, seed) WHERE id = $1`, r.ID, seed)
 	}
-	if _, err := tx.Exec(ctx, `UPDATE suppressions SET address = NULL, note = NULL, lift_note = NULL WHERE id = ANY($1)`, found); err != nil {
-		return 0, fmt.Errorf("erase %d suppressions: %w", len(found), postgres.Translate(err))
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return 0, fmt.Errorf("erase %d suppressions: %w", len(list), postgres.Translate(err))
 	}
-	return len(found), nil
+	return len(list), nil
+}
+
+// sealSeed returns the seed of a row that is about to lose its address; nil without an
+// address that can be opened.
+func sealSeed(box *seal.Box, r Row) ([]byte, error) {
+	address, err := Open(box, r.ID, "suppressions.address", r.Address)
+	if err != nil || address.IsZero() {
+		return nil, nil //nolint:nilerr // an address that no key opens must not hold up the erasure
+	}
+	seed, err := box.Seal(inputOf(r.Place, r.Channel, r.Kind, r.Sender, address.Reveal()).seed(), seal.AD{Column: "suppressions.seed", ID: r.ID.UUID()})
+	if err != nil {
+		return nil, fmt.Errorf("seal the seed of suppression %s: %w", r.ID, err)
+	}
+	return seed, nil
 }

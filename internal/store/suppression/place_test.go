@@ -78,7 +78,7 @@ func TestABlockIsOfItsOwnProjectAndMode(t *testing.T) {
 		found["ListPerson"] = len(person)
 		undo := errors.New("undo")
 		err = postgres.InTx(ctx, db, func(tx pgx.Tx) (err error) {
-			if found["SetErased"], err = suppression.SetErased(ctx, tx, scope, []invite.ID{from}, nil); err != nil {
+			if found["SetErased"], err = suppression.SetErased(ctx, tx, box, scope, []invite.ID{from}, nil); err != nil {
 				return err
 			}
 			if found["SetLifted"], err = suppression.SetLifted(ctx, tx, box, keys, false, "key_1", secret.Text{}); err != nil {

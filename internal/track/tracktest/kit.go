@@ -45,6 +45,12 @@ func New(t testing.TB) *Kit {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return NewWith(t, box)
+}
+
+// NewWith makes a Kit with keys of the test's.
+func NewWith(t testing.TB, box *seal.Box) *Kit {
+	t.Helper()
 	k := &Kit{t: t, Pool: postgrestest.Pool(t), Box: box, Vendor: newPipedream(t)}
 	k.Minter = mint.New(mint.Params{
 		Client: k.Vendor.Client(), Box: box, PublicURL: "https://connect.example.test", CallbackURL: "https://connect.example.test",

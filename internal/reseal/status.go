@@ -1,0 +1,167 @@
+package reseal
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/store/keyring"
+)
+
+func decodeContent(opened []byte) (invite.Content, error) {
+	var c invite.Content
+	if opened == nil {
+		return c, errors.New("an invite has no content")
+	}
+	return c, json.Unmarshal(opened, &c)
+}
+
+// Standing are the values of a column under one key.
+type Standing struct {
+	Column string // "public.invites.content"
+	Half   keyring.Half
+	Key    uint32
+	N      int64
+	// Waits tells what ends values that cannot be renewed; empty: `keyset reseal` renews
+	// them.
+	Waits string
+}
+
+// ListStanding counts all values by column and key. It reads every table that has such
+// columns, which takes minutes in a large database.
+func ListStanding(ctx context.Context, db postgres.DB) ([]Standing, error) {
+	var out []Standing
+	for _, c := range allCounted() {
+		by, err := keyring.CountByKey(ctx, db, c.table, c.column)
+		if err != nil {
+			return nil, err
+		}
+		for _, key := range slices.Sorted(maps.Keys(by)) {
+			out = append(out, Standing{c.name(), c.column.Half, key, by[key], c.waits})
+		}
+	}
+	return out, nil
+}
+
+// Under keeps the values under keys that are not among the kept ones.
+func Under(all []Standing, kept seal.KeyIDs) []Standing {
+	return slices.DeleteFunc(slices.Clone(all), func(s Standing) bool {
+		if s.Half == keyring.Sealing {
+			return slices.Contains(kept.Sealing, s.Key)
+		}
+		return slices.Contains(kept.Hashing, s.Key)
+	})
+}
+
+// Refusal tells why keys cannot be retired.
+type Refusal struct {
+	Rows      []Standing // under the keys that would go
+	Processes int        // that write with other keys than the primary ones
+	Ago       time.Duration
+}
+
+func (r *Refusal) Error() string {
+	var b strings.Builder
+	b.WriteString("the old keys cannot be retired yet:")
+	if r.Processes > 0 {
+		fmt.Fprintf(&b, "\n  %d running processes write with another key (the last one was seen %d s ago): deploy the promoted keyset to all, and wait %s",
+			r.Processes, int(r.Ago.Seconds()), SeenWithin)
+	}
+	for _, s := range r.Rows {
+		fmt.Fprintf(&b, "\n  %s: %d under %s key %d", s.Column, s.N, s.Half, s.Key)
+		if s.Waits != "" {
+			fmt.Fprintf(&b, " (%s)", s.Waits)
+		}
+	}
+	if slices.ContainsFunc(r.Rows, func(s Standing) bool { return s.Waits == "" }) {
+		b.WriteString("\nrun `connectlink keyset reseal`, and this again")
+	}
+	if slices.ContainsFunc(r.Rows, func(s Standing) bool { return s.Half == keyring.Hashing }) {
+		b.WriteString("\nhashes that cannot be renewed can be kept: --keep-hashing retires the sealing keys alone")
+	}
+	return b.String()
+}
+
+// CheckRetired returns a *Refusal while the keys that next lacks are in use. It reads
+// every table with sealed or hashed columns.
+func CheckRetired(ctx context.Context, db postgres.DB, next seal.KeyIDs) error {
+	list, err := keyring.ListProcesses(ctx, db, SeenWithin)
+	if err != nil {
+		return err
+	}
+	var refused Refusal
+	for _, p := range list {
+		if !p.WritesWith(keyring.Primary{Sealing: next.Sealing[0], Hashing: next.Hashing[0]}) {
+			refused.Processes++
+			refused.Ago = p.Ago
+		}
+	}
+	all, err := ListStanding(ctx, db)
+	if err != nil {
+		return err
+	}
+	refused.Rows = Under(all, next)
+	if refused.Processes > 0 || len(refused.Rows) > 0 {
+		return &refused
+	}
+	return nil
+}
+
+// suppressionHash is the column that no rows may be lost of: people are not written to.
+const suppressionHash = "public.suppressions.hash"
+
+// ListMissing returns the values under keys that the keyset lacks, up to most per
+// column: of suppressions always, of other tables if processes wrote with such a key.
+// Columns that could not be counted in time are in the error, which does not keep the
+// others from being returned.
+func ListMissing(ctx context.Context, db postgres.DB, ids seal.KeyIDs, most int) ([]Standing, error) {
+	missing, err := keyring.ListMissing(ctx, db, ids)
+	if err != nil {
+		return nil, err
+	}
+	var out []Standing
+	var faults []error
+	for _, c := range allCounted() {
+		by := map[uint32]int64{}
+		switch {
+		case c.name() == suppressionHash:
+			by, err = keyring.CountByKey(ctx, db, c.table, c.column)
+		case c.column.Half == keyring.Sealing && len(missing.Sealing) > 0:
+			by, err = keyring.CountUnder(ctx, db, c.table, c.column, missing.Sealing, most)
+		case c.column.Half == keyring.Hashing && len(missing.Hashing) > 0:
+			by, err = keyring.CountUnder(ctx, db, c.table, c.column, missing.Hashing, most)
+		}
+		if err != nil {
+			faults = append(faults, err)
+			continue
+		}
+		for _, key := range slices.Sorted(maps.Keys(by)) {
+			out = append(out, Standing{c.name(), c.column.Half, key, by[key], c.waits})
+		}
+	}
+	cleared, err := keyring.ListCleared(ctx, db)
+	faults = append(faults, err)
+	return Under(Under(out, ids), cleared), errors.Join(faults...)
+}
+
+// HasSuppressions reports whether suppressions are among the values.
+func HasSuppressions(rows []Standing) bool {
+	return slices.ContainsFunc(rows, func(s Standing) bool { return s.Column == suppressionHash })
+}
+
+// List joins values for a sentence: "public.suppressions.hash: 12, public.staff.login_hash: 3".
+func List(rows []Standing) string {
+	parts := make([]string, len(rows))
+	for i, s := range rows {
+		parts[i] = fmt.Sprintf("%s: %d", s.Column, s.N)
+	}
+	return strings.Join(parts, ", ")
+}
