@@ -9,6 +9,7 @@ import (
 
 type migrateCommand struct {
 	settings
+	Roles bool `help:"Also create the role connectlink_program, which has the rights that the program needs and cannot change the audit log. Later migrations keep its rights up to date without this flag."`
 }
 
 // Run brings the schema up to date; several at once wait for one another.
@@ -33,6 +34,13 @@ func (c *migrateCommand) Run(e *env) error {
 	if pending > 0 {
 		word = "Migrations applied: " + fmt.Sprint(pending)
 	}
-	_, err = fmt.Fprintln(e.stdout, word+"; the schema is up to date.")
+	if _, err = fmt.Fprintln(e.stdout, word+"; the schema is up to date."); err != nil {
+		return err
+	}
+	granted, err := postgres.GrantProgram(e.ctx, url, !c.Roles)
+	if err != nil || !granted {
+		return err
+	}
+	_, err = fmt.Fprintf(e.stdout, "The role %[1]s has the program's rights. Make the program's role a member: GRANT %[1]s TO <role>.\n", postgres.ProgramRole)
 	return err
 }

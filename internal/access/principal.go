@@ -28,7 +28,7 @@ type Principal struct {
 	Environment string  // Pipedream's, "development" or "production"
 	Scopes      []Scope // of keys
 	Role        Role    // of staff
-	Origin      Origin  // of staff
+	Origin      Origin  // of staff, and the request of keys
 }
 
 // System is the service acting by itself within one project and mode.

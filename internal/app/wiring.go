@@ -11,6 +11,7 @@ import (
 	"github.com/riverqueue/river"
 
 	"github.com/connectlink/connectlink/config"
+	"github.com/connectlink/connectlink/internal/audit"
 	"github.com/connectlink/connectlink/internal/dispatch"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/job"
@@ -92,9 +93,13 @@ func (a *App) openWorker() error {
 	if err != nil {
 		return err
 	}
+	chain, err := audit.New(a.work, a.log)
+	if err != nil {
+		return err
+	}
 	a.worker = worker.New(worker.Params{
 		StartWithin: a.cfg.DatabaseWait,
-		DB:          a.work, Track: a.track, Courier: a.courier, Issue: a.Issue, Erase: a.Erase, Warn: limits, Pooled: a.cfg.BehindPooler(), Metrics: a.registry, Log: a.log,
+		DB:          a.work, Track: a.track, Courier: a.courier, Issue: a.Issue, Erase: a.Erase, Warn: limits, Audit: chain, Pooled: a.cfg.BehindPooler(), Metrics: a.registry, Log: a.log,
 	})
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/connectlink/connectlink/config"
 	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/audit"
 	"github.com/connectlink/connectlink/internal/console/view"
 	"github.com/connectlink/connectlink/internal/grant"
 	"github.com/connectlink/connectlink/internal/invite"
@@ -43,7 +44,8 @@ type auditRow struct {
 func auditedActs() []access.Act {
 	return append(access.Acts()[1:],
 		grant.ActSignIn, grant.ActSignInFailed, grant.ActSignOut, grant.ActSessionEnded, grant.ActStaffCreated, grant.ActStaffEnabled,
-		grant.ActStaffOff, grant.ActStaffRoles, grant.ActPasswordSet, grant.ActKeyCreated, grant.ActKeyRevoked, pause.ActHeld, pause.ActReleased, pause.ActSubjectPaused, pause.ActSubjectResumed)
+		grant.ActStaffOff, grant.ActStaffRoles, grant.ActPasswordSet, grant.ActKeyCreated, grant.ActKeyRevoked, pause.ActHeld, pause.ActReleased, pause.ActSubjectPaused, pause.ActSubjectResumed,
+		audit.ActExported)
 }
 
 // actName is an act in words.
@@ -111,6 +113,8 @@ func actName(a access.Act) string {
 		return view.M("Paused a country or numbers")
 	case pause.ActSubjectResumed:
 		return view.M("Resumed a country, numbers or a key")
+	case audit.ActExported:
+		return view.M("Exported the audit log")
 	case pause.ActHeld:
 		return view.M("Paused sending")
 	case pause.ActReleased:
@@ -188,6 +192,9 @@ func (p *page) auditRow(e account.Audited, names map[string]string) auditRow {
 	}
 	if e.Actor == string(access.KindSystem) {
 		r.Who = p.t("Command line or system")
+	}
+	if id, ok := strings.CutPrefix(e.Actor, string(access.KindKey)+":"); ok {
+		r.Who = p.t("API key") + " " + id
 	}
 	if name := names[string(access.KindStaff)+":"+e.Target]; name != "" {
 		r.Target = name

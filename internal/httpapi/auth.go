@@ -23,6 +23,7 @@ func (a *api) authenticated(scope access.Scope) echo.MiddlewareFunc {
 			if err != nil {
 				return err
 			}
+			p.Origin.RequestID = web.RequestID(c.Request().Context())
 			web.SetPrincipal(c, p)
 			if scope != anyKey && !p.Can(scope) {
 				return lacksScope(p, scope)

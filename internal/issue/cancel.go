@@ -10,6 +10,7 @@ import (
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/secret"
+	"github.com/connectlink/connectlink/internal/store/account"
 	"github.com/connectlink/connectlink/internal/store/find"
 	"github.com/connectlink/connectlink/internal/store/ledger"
 )
@@ -69,10 +70,12 @@ func (s *Service) cancel(ctx context.Context, tx pgx.Tx, p access.Principal, ids
 	if err != nil {
 		return nil, err
 	}
+	var acts []account.Entry
 	for _, a := range applied {
-		if err := audit(ctx, tx, p, access.ActRevoke, a.ID, nil); err != nil {
-			return nil, err
-		}
+		acts = append(acts, account.Entry{By: p, Act: access.ActRevoke, Target: a.ID.String(), Invite: a.ID})
+	}
+	if err := account.InsertActs(ctx, tx, acts...); err != nil {
+		return nil, err
 	}
 	return applied, s.p.Publish(ctx, tx, applied...)
 }

@@ -60,13 +60,9 @@ func placed(p access.Principal, project config.Project) access.Principal {
 	return p
 }
 
-// audit adds what staff do to the audit log, in the transaction that does it.
-// What keys do stands on the timeline alone.
+// audit adds an act about an invite to the audit log, in the transaction that does it.
 func audit(ctx context.Context, tx pgx.Tx, p access.Principal, act access.Act, id invite.ID, data map[string]string) error {
-	if p.Kind != access.KindStaff {
-		return nil
-	}
-	return account.InsertAudit(ctx, tx, account.Entry{By: p, Act: act, Target: id.String(), Invite: id, Data: data})
+	return account.InsertActs(ctx, tx, account.Entry{By: p, Act: act, Target: id.String(), Invite: id, Data: data})
 }
 
 // asSeen reports whether an invite is still what the asker looked at.

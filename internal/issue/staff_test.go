@@ -67,6 +67,42 @@ func TestWhatStaffDoIsAuditedInTheSameCommit(t *testing.T) {
 	}
 }
 
+// TestWhatKeysDoIsAudited but for creates, which each invite names.
+func TestWhatKeysDoIsAudited(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.process()
+	by := w.key
+	by.Origin.RequestID = "req_7"
+	var ids []invite.ID
+	for range 3 {
+		made, err := s.Create(t.Context(), by, ask("user-1"), issue.Meta{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		id := made.Invite.ID
+		ids = append(ids, id)
+		if _, err := s.Resend(t.Context(), by, id, issue.ResendRequest{Recipient: &issue.RecipientRequest{Email: "pat@client.example"}}, issue.Meta{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.Revoke(t.Context(), by, ids[0], issue.RevokeRequest{}, issue.Meta{}); err != nil {
+		t.Fatal(err)
+	}
+	if n, _, err := s.RevokeUser(t.Context(), by, issue.RevokeUserRequest{ExternalUserID: "user-1"}); err != nil || n != 2 {
+		t.Fatalf("revoked %d, %v", n, err)
+	}
+	for _, id := range ids {
+		if diff := cmp.Diff([]string{by.Actor() + " correct", by.Actor() + " revoke"}, w.audited(id)); diff != "" {
+			t.Error(diff)
+		}
+	}
+	page, _, err := account.ListAudit(t.Context(), w.db, account.AuditFilter{Place: by.Place, Actor: by.Actor(), Limit: 1})
+	if err != nil || len(page) != 1 || page[0].RequestID != "req_7" {
+		t.Errorf("the newest entry: %+v, %v", page, err)
+	}
+}
+
 func TestStaffSendTheSameAgainOnlyAfterAWhile(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

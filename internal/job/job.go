@@ -102,6 +102,12 @@ type Warn struct{}
 // Kind implements river.JobArgs.
 func (Warn) Kind() string { return "warn" }
 
+// ChainAudit appends the latest entries of the audit log to its hash chain.
+type ChainAudit struct{}
+
+// Kind implements river.JobArgs.
+func (ChainAudit) Kind() string { return "chain_audit" }
+
 // Retire deletes invites that ended long enough ago.
 type Retire struct{}
 

@@ -103,7 +103,7 @@ func warm(t *testing.T, pool *pgxpool.Pool, n int) {
 // F1: statements that are each quick enough do not make a transaction without end.
 func TestF1TransactionAsAWholeEnds(t *testing.T) {
 	t.Parallel()
-	pool := open(t, postgres.Params{StatementTimeout: 10 * time.Second, TxTimeout: 400 * time.Millisecond})
+	pool := open(t, postgres.Params{StatementTimeout: 10 * time.Second, TxTimeout: 2 * time.Second})
 	ended := make(chan error, 1)
 	go func() {
 		ended <- postgres.InTx(context.Background(), pool, func(tx pgx.Tx) error {
@@ -118,9 +118,9 @@ func TestF1TransactionAsAWholeEnds(t *testing.T) {
 		t.Errorf("got %v, want ErrTimeout", err)
 	}
 	// The limit belongs to the transaction, not to the connection.
-	for range 8 {
+	for range 6 {
 		if err := postgres.InTx(t.Context(), pool, func(tx pgx.Tx) error {
-			_, err := tx.Exec(t.Context(), "SELECT pg_sleep(0.1)")
+			_, err := tx.Exec(t.Context(), "SELECT pg_sleep(0.5)")
 			return err
 		}); err != nil {
 			t.Fatal(err)

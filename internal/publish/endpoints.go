@@ -276,19 +276,13 @@ func (c EndpointChange) did() string {
 	return "changed"
 }
 
-// audit adds what staff do to the audit log, in the transaction that does it.
+// audit adds an act about an endpoint to the audit log, in the transaction that does it.
 func audit(ctx context.Context, tx pgx.Tx, p access.Principal, id invite.EndpointID, did string) error {
-	if p.Kind != access.KindStaff {
-		return nil
-	}
-	return account.InsertAudit(ctx, tx, account.Entry{By: p, Act: access.ActWebhooks, Target: id.String(), Data: map[string]string{"did": did}})
+	return account.InsertActs(ctx, tx, account.Entry{By: p, Act: access.ActWebhooks, Target: id.String(), Data: map[string]string{"did": did}})
 }
 
 // auditFirst is audit of an act that is no transaction: it is logged before it is done.
 func (s *Endpoints) auditFirst(ctx context.Context, p access.Principal, id invite.EndpointID, did string) error {
-	if p.Kind != access.KindStaff {
-		return nil
-	}
 	return postgres.InTx(ctx, s.p.DB, func(tx pgx.Tx) error { return audit(ctx, tx, p, id, did) })
 }
 

@@ -140,12 +140,10 @@ func (s *Service) Get(ctx context.Context, p access.Principal, id invite.Suppres
 	return s.open(r)
 }
 
-// appendAudit adds what staff do to the audit log, in the transaction that does it.
+// appendAudit adds an act about a suppression to the audit log, in the transaction that
+// does it.
 func appendAudit(ctx context.Context, tx pgx.Tx, p access.Principal, act access.Act, id invite.SuppressionID, concerns invite.ID) error {
-	if p.Kind != access.KindStaff {
-		return nil
-	}
-	return account.InsertAudit(ctx, tx, account.Entry{By: p, Act: act, Target: id.String(), Invite: concerns})
+	return account.InsertActs(ctx, tx, account.Entry{By: p, Act: act, Target: id.String(), Invite: concerns})
 }
 
 // readNote cleans the reason that was given for a block; required is the fault

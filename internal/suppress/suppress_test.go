@@ -278,32 +278,40 @@ func TestAKeyThatMayOnlySendLiftsOursAndSaysSo(t *testing.T) {
 	}
 }
 
-func TestWhatStaffBlockAndLiftIsAudited(t *testing.T) {
+func TestABlockAndALiftAreAudited(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	lead := access.Staff(invite.New[invite.StaffID]().String(), access.RoleLead, invite.Place{Project: "default"})
-	added, fresh, err := w.Add(t.Context(), lead, suppress.Add{Email: "pat@customer.example", Reason: "asked by phone"})
-	if err != nil || !fresh {
-		t.Fatalf("add: %t, %v", fresh, err)
-	}
-	if _, fresh, err = w.Add(t.Context(), lead, suppress.Add{Email: "pat@customer.example", Reason: "again"}); err != nil || fresh {
-		t.Fatalf("add again: %t, %v", fresh, err)
-	}
-	if _, err := w.Lift(t.Context(), lead, added.ID, "asked again"); err != nil {
-		t.Fatal(err)
-	}
-	if got, err := w.Service.Get(t.Context(), lead, added.ID); err != nil || got.LiftedAt == nil {
-		t.Errorf("after lifting it reads %+v, %v", got, err)
-	}
-	page, _, err := account.ListAudit(t.Context(), w.Pool, account.AuditFilter{Place: invite.Place{Project: "default"}, Limit: 10})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var log []string
-	for _, e := range page {
-		log = append(log, e.Actor+" "+string(e.Act)+" "+e.Target)
-	}
-	if diff := cmp.Diff([]string{lead.Actor() + " lift_block " + added.ID.String(), lead.Actor() + " block " + added.ID.String()}, log); diff != "" {
-		t.Error(diff)
+	place := invite.Place{Project: "default"}
+	for name, by := range map[string]access.Principal{
+		"staff":      access.Staff(invite.New[invite.StaffID]().String(), access.RoleLead, place),
+		"an API key": {Kind: access.KindKey, ID: invite.New[invite.KeyID]().String(), Place: place, Scopes: access.Scopes()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			added, fresh, err := w.Add(t.Context(), by, suppress.Add{Email: "pat@customer.example", Reason: "asked by phone"})
+			if err != nil || !fresh {
+				t.Fatalf("add: %t, %v", fresh, err)
+			}
+			if _, fresh, err = w.Add(t.Context(), by, suppress.Add{Email: "pat@customer.example", Reason: "again"}); err != nil || fresh {
+				t.Fatalf("add again: %t, %v", fresh, err)
+			}
+			if _, err := w.Lift(t.Context(), by, added.ID, "asked again"); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := w.Service.Get(t.Context(), by, added.ID); err != nil || got.LiftedAt == nil {
+				t.Errorf("after lifting it reads %+v, %v", got, err)
+			}
+			page, _, err := account.ListAudit(t.Context(), w.Pool, account.AuditFilter{Place: invite.Place{Project: "default"}, Limit: 10})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var log []string
+			for _, e := range page {
+				log = append(log, e.Actor+" "+string(e.Act)+" "+e.Target)
+			}
+			if diff := cmp.Diff([]string{by.Actor() + " lift_block " + added.ID.String(), by.Actor() + " block " + added.ID.String()}, log); diff != "" {
+				t.Error(diff)
+			}
+		})
 	}
 }

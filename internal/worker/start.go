@@ -10,6 +10,7 @@ import (
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
 	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/migrations"
 )
 
 const (
@@ -43,6 +44,13 @@ func (w *Worker) start(ctx context.Context, cfg *river.Config) (*river.Client[pg
 }
 
 func (w *Worker) tryStart(ctx context.Context, cfg *river.Config) (*river.Client[pgx.Tx], error) {
+	owner, err := w.ownsJobs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if !owner {
+		cfg.ReindexerSchedule = river.NeverSchedule() // it would fail each night
+	}
 	client, err := river.NewClient(riverpgxv5.New(w.p.DB), cfg)
 	if err != nil {
 		return nil, fmt.Errorf("make River's client: %w", err)
@@ -51,4 +59,16 @@ func (w *Worker) tryStart(ctx context.Context, cfg *river.Config) (*river.Client
 		return nil, fmt.Errorf("start River: %w", postgres.Translate(err))
 	}
 	return client, nil
+}
+
+// ownsJobs reports whether the program's role owns River's tables, as only an owner may
+// rebuild their indexes.
+func (w *Worker) ownsJobs(ctx context.Context) (bool, error) {
+	var owner bool
+	err := w.p.DB.QueryRow(ctx, `SELECT coalesce(bool_and(pg_has_role(c.relowner, 'USAGE')), false)
+		FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relkind = 'r'`, migrations.RiverSchema).Scan(&owner)
+	if err != nil {
+		return false, fmt.Errorf("look at the owner of River's tables: %w", postgres.Translate(err))
+	}
+	return owner, nil
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
+	"github.com/connectlink/connectlink/internal/audit"
 	"github.com/connectlink/connectlink/internal/erase"
 	"github.com/connectlink/connectlink/internal/issue"
 	"github.com/connectlink/connectlink/internal/job"
@@ -47,6 +48,7 @@ const (
 	hashEvery      = 10 * time.Minute
 	adoptEvery     = time.Minute
 	warnEvery      = 15 * time.Second
+	chainEvery     = 15 * time.Second // an entry can be removed without a trace for as long
 	retireEvery    = 10 * time.Minute
 	tidyEvery      = time.Hour
 	runTimeout     = 30 * time.Second
@@ -63,7 +65,7 @@ const (
 const (
 	otherWorkers    = 4  // erasures, and what an earlier version enqueued
 	confirmWorkers  = 16 // each waits for Pipedream
-	periodicWorkers = 13 // one for each kind, three of which take minutes
+	periodicWorkers = 14 // one for each kind, three of which take minutes
 	eventsWorkers   = 8  // webhooks that an earlier version enqueued
 )
 
@@ -81,6 +83,7 @@ type Params struct {
 	Issue   *issue.Service
 	Erase   *erase.Service
 	Warn    *warn.Service
+	Audit   *audit.Service
 	// Pooled is for a DB behind a transaction pooler: there LISTEN hears nothing,
 	// so new jobs are found by polling.
 	Pooled  bool
@@ -194,6 +197,7 @@ func periodic() []*river.PeriodicJob {
 		every(redactEvery, func() river.JobArgs { return job.Redact{} }),
 		every(adoptEvery, func() river.JobArgs { return job.AdoptEvents{} }),
 		every(warnEvery, func() river.JobArgs { return job.Warn{} }),
+		every(chainEvery, func() river.JobArgs { return job.ChainAudit{} }),
 		every(retireEvery, func() river.JobArgs { return job.Retire{} }),
 		every(tidyEvery, func() river.JobArgs { return job.Tidy{} }),
 	}
@@ -261,6 +265,7 @@ func bind(p Params, watch *backlog) *river.Workers {
 	bindRun[job.FallBack](b, runTimeout, p.Issue.FallBack)
 	bindRun[job.Remind](b, runTimeout, p.Issue.Remind)
 	bindRun[job.Warn](b, runTimeout, p.Warn.Tell)
+	bindRun[job.ChainAudit](b, longRun, p.Audit.Extend)
 	bindRun[job.Watch](b, runTimeout, p.Track.WatchConnections)
 	bindRun[job.Reconnect](b, runTimeout, p.Issue.ReconnectUnhealthy)
 	bindRun[job.HashUsers](b, longRun, p.Issue.HashUsers)

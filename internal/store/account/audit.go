@@ -55,23 +55,42 @@ const auditColumns = `id, at, project_id, livemode, actor, act, target, invite_i
 // InsertAudit adds an entry. It takes a transaction, so that an act and its
 // entry are committed together or not at all.
 func InsertAudit(ctx context.Context, tx pgx.Tx, e Entry) error {
-	var session invite.SessionID
-	if e.By.Origin.SessionID != "" {
-		var err error
-		if session, err = invite.Parse[invite.SessionID](e.By.Origin.SessionID); err != nil {
-			return fmt.Errorf("insert audit entry %s: %w", e.Act, err)
+	return insertEntries(ctx, tx, []Entry{e})
+}
+
+// InsertActs adds the entries of acts that staff and API keys can do, in one round trip.
+// The creates of keys are left out: there are as many as invites, and each invite names
+// its key. So are acts of the service itself, which stand on the timeline.
+func InsertActs(ctx context.Context, tx pgx.Tx, acts ...Entry) error {
+	return insertEntries(ctx, tx, slices.DeleteFunc(slices.Clone(acts), func(e Entry) bool {
+		return e.By.Kind != access.KindStaff && (e.By.Kind != access.KindKey || e.Act == access.ActCreate)
+	}))
+}
+
+func insertEntries(ctx context.Context, tx pgx.Tx, entries []Entry) error {
+	if len(entries) == 0 {
+		return nil
+	}
+	var b pgx.Batch
+	for _, e := range entries {
+		var session invite.SessionID
+		if e.By.Origin.SessionID != "" {
+			var err error
+			if session, err = invite.Parse[invite.SessionID](e.By.Origin.SessionID); err != nil {
+				return fmt.Errorf("insert audit entry %s: %w", e.Act, err)
+			}
 		}
+		if e.Data == nil {
+			e.Data = map[string]string{}
+		}
+		b.Queue(`
+			INSERT INTO audit (id, project_id, livemode, actor, act, target, invite_id, why, data, session_id, request_id, place)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+			invite.New[invite.AuditID](), e.By.Project, e.By.Live, e.By.Actor(), string(e.Act), e.Target, e.Invite, e.Why, e.Data,
+			session, e.By.Origin.RequestID, e.By.Origin.AddressHash)
 	}
-	if e.Data == nil {
-		e.Data = map[string]string{}
-	}
-	_, err := tx.Exec(ctx, `
-		INSERT INTO audit (id, project_id, livemode, actor, act, target, invite_id, why, data, session_id, request_id, place)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
-		invite.New[invite.AuditID](), e.By.Project, e.By.Live, e.By.Actor(), string(e.Act), e.Target, e.Invite, e.Why, e.Data,
-		session, e.By.Origin.RequestID, e.By.Origin.AddressHash)
-	if err != nil {
-		return fmt.Errorf("insert audit entry %s: %w", e.Act, postgres.Translate(err))
+	if err := tx.SendBatch(ctx, &b).Close(); err != nil {
+		return fmt.Errorf("insert %d audit entries, the first of %s: %w", len(entries), entries[0].Act, postgres.Translate(err))
 	}
 	return nil
 }
