@@ -31,6 +31,7 @@ type systemPage struct {
 	Accounts []health
 	Hooks    []endpointRow // that miss events
 	Limits   []limitNotice
+	Reseal   *resealing // nil: it was never run
 	Jobs     []jobsRow
 	Runbook  []string
 	Whys     []view.Choice
@@ -99,6 +100,9 @@ func (s *console) system(p *page) error {
 		return err
 	}
 	if d.Limits, err = s.limitNotices(p); err != nil {
+		return err
+	}
+	if d.Reseal, err = s.resealing(p); err != nil {
 		return err
 	}
 	if d.Jobs, err = s.jobs(p); err != nil {

@@ -65,3 +65,24 @@ func TestF9TheSystemPageTellsOfMessagesOfARemovedProject(t *testing.T) {
 		t.Errorf("lacks %s", want)
 	}
 }
+
+func TestTheSystemPageShowsTheProgressOfResealing(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	admin := s.signedIn("admin", map[string]access.Role{"default": access.RoleAdmin})
+	if page := admin.get("/console/default/test/system").body; strings.Contains(page, "Keys of stored data") {
+		t.Error("the section is there before the first run")
+	}
+	s.exec(`INSERT INTO reseals (table_name, sealing_key, hashing_key, block, blocks, renewed, skipped, finished_at)
+		VALUES ('public.invites', 1, 1, 3, 10, 70, 0, NULL), ('public.codes', 1, 1, 5, 5, 30, 2, now())`)
+	page := admin.get("/console/default/test/system").body
+	for _, want := range []string{"Keys of stored data", "Tables done: 1 of 2. Rows renewed: 100.", "Rows left under an old key: 2.", "Not finished"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("lacks %q", want)
+		}
+	}
+	s.exec(`UPDATE reseals SET finished_at = now(), skipped = 0`)
+	if page := admin.get("/console/default/test/system").body; !strings.Contains(page, "Tables done: 2 of 2") || strings.Contains(page, "left under an old key") {
+		t.Error("the end is not shown")
+	}
+}
