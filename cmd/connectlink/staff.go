@@ -27,6 +27,7 @@ import (
 type staffCommand struct {
 	Create   staffCreateCommand   `cmd:"" help:"Create an emergency account for the console. Prompts for the password, or reads it from standard input."`
 	Password staffPasswordCommand `cmd:"" help:"Set a new password for an emergency account and end its sessions."`
+	Factor   staffFactorCommand   `cmd:"" name:"reset" help:"Remove the second factor of an emergency account and end its sessions. The next sign-in sets up another."`
 	Roles    staffRolesCommand    `cmd:"" help:"Replace the roles of an emergency account."`
 	List     staffListCommand     `cmd:"" help:"List the console's accounts."`
 	Disable  staffDisableCommand  `cmd:"" help:"Disable an account and end its sessions."`
@@ -205,6 +206,32 @@ func (c *staffPasswordCommand) Run(e *env) error {
 		return &exitError{exitNotFound, errors.New("no emergency account has this address")}
 	}
 	_, err = fmt.Fprintln(e.stdout, "The password is set, and the account's sessions are ended.")
+	return err
+}
+
+type staffFactorCommand struct {
+	settings
+	Email string `arg:"" help:"The address the account signs in with."`
+}
+
+// Run removes a second factor.
+func (c *staffFactorCommand) Run(e *env) error {
+	_, pool, staff, err := c.staff(e)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	found, had, err := staff.ResetFactor(e.ctx, operatorPrincipal(), secret.New(c.Email))
+	switch {
+	case err != nil:
+		return err
+	case !found:
+		return &exitError{exitNotFound, errors.New("no emergency account has this address")}
+	case !had:
+		_, err = fmt.Fprintln(e.stdout, "The account has no second factor: its next sign-in sets one up.")
+		return err
+	}
+	_, err = fmt.Fprintln(e.stdout, "The second factor and its recovery codes are removed, and the account's sessions are ended. The next sign-in sets up another.")
 	return err
 }
 

@@ -36,6 +36,8 @@ func TestStaffFromCreationToDisabling(t *testing.T) {
 	runCommand(t, v, "staff", "list").want(t, 0, id, "sam@northwind.example", "*=lead,default=admin", "never", "enabled")
 	runWith(t, v, "another long password\n", "staff", "password", "SAM@northwind.example").want(t, 0, "password is set")
 	runWith(t, v, "another long password\n", "staff", "password", "nobody@northwind.example").want(t, 4, "no emergency account")
+	runCommand(t, v, "staff", "reset", "sam@northwind.example").want(t, 0, "has no second factor")
+	runCommand(t, v, "staff", "reset", "nobody@northwind.example").want(t, 4, "no emergency account")
 	runCommand(t, v, "staff", "roles", id, "--role=default=viewer").want(t, 0, id)
 	runCommand(t, v, "staff", "list").want(t, 0, "  default=viewer  ")
 	runCommand(t, v, "staff", "roles", id, "--role=root").want(t, 2, `"root" is no role`)

@@ -31,6 +31,10 @@ const streamsPerPerson = 12
 // signInsPerMinute bounds how many passwords one address may try.
 const signInsPerMinute = 10
 
+// logoutsPerMinute bounds what one address may report as the issuer: each takes a
+// check of a signature, and of an unknown key a request to the issuer.
+const logoutsPerMinute = 120
+
 func (a *App) mountConsole(e *echo.Echo) error {
 	pages, err := view.New(templates.Console)
 	if err != nil {
@@ -46,7 +50,7 @@ func (a *App) mountConsole(e *echo.Echo) error {
 		System: a.facts, AccountOf: a.sendsBy, PaceOf: func(account string) float64 { return a.pace(account).PerSecond },
 		Invites: a.Issue, Connections: a.track, Blocks: a.suppress, Erasing: a.Erase, Composer: a.composer,
 		Unmask: unmask, Watch: a.waiting, Streams: web.NewStreams(web.StreamParams{PerKey: streamsPerPerson}), PublicURL: a.public, OneWay: a.sentOneWay,
-		Tries: limit.New(limit.Per(signInsPerMinute, time.Minute), signInsPerMinute, a.opt.Now), Log: a.log, Now: a.opt.Now,
+		Tries: limit.New(limit.Per(signInsPerMinute, time.Minute), signInsPerMinute, a.opt.Now), Reports: limit.New(limit.Per(logoutsPerMinute, time.Minute), logoutsPerMinute, a.opt.Now), Log: a.log, Now: a.opt.Now,
 	}
 	if o := a.cfg.Console.OIDC; o.Configured() {
 		p.Issuer = oidc.New(oidc.Params{

@@ -44,7 +44,8 @@ type auditRow struct {
 func auditedActs() []access.Act {
 	return append(access.Acts()[1:],
 		grant.ActSignIn, grant.ActSignInFailed, grant.ActSignOut, grant.ActSessionEnded, grant.ActStaffCreated, grant.ActStaffEnabled,
-		grant.ActStaffOff, grant.ActStaffRoles, grant.ActPasswordSet, grant.ActKeyCreated, grant.ActKeyRevoked, pause.ActHeld, pause.ActReleased, pause.ActSubjectPaused, pause.ActSubjectResumed,
+		grant.ActStaffOff, grant.ActStaffRoles, grant.ActPasswordSet, grant.ActFactorSet, grant.ActFactorReset,
+		grant.ActRecoveryUsed, grant.ActConfirmed, grant.ActKeyCreated, grant.ActKeyRevoked, pause.ActHeld, pause.ActReleased, pause.ActSubjectPaused, pause.ActSubjectResumed,
 		audit.ActExported)
 }
 
@@ -88,7 +89,7 @@ func actName(a access.Act) string {
 	case grant.ActSignIn:
 		return view.M("Signed in")
 	case grant.ActSignInFailed:
-		return view.M("Wrong password")
+		return view.M("Wrong password or code")
 	case grant.ActSignOut:
 		return view.M("Signed out")
 	case grant.ActSessionEnded:
@@ -103,6 +104,14 @@ func actName(a access.Act) string {
 		return view.M("Changed roles")
 	case grant.ActPasswordSet:
 		return view.M("Set a password")
+	case grant.ActFactorSet:
+		return view.M("Set up a second factor")
+	case grant.ActFactorReset:
+		return view.M("Reset a second factor")
+	case grant.ActRecoveryUsed:
+		return view.M("Used a recovery code")
+	case grant.ActConfirmed:
+		return view.M("Confirmed who they are")
 	case grant.ActKeyCreated:
 		return view.M("Created an API key")
 	case grant.ActKeyRevoked:

@@ -35,9 +35,11 @@ const bodyLimit = 64 << 10
 type Issuer interface {
 	// Begin gives the address where the person signs in, and what must be
 	// remembered until they come back.
-	Begin(ctx context.Context) (address string, f oidc.Flow, err error)
+	Begin(ctx context.Context, ask oidc.Ask) (address string, f oidc.Flow, err error)
 	// Finish checks with what they came back.
 	Finish(ctx context.Context, f oidc.Flow, code, state, issuer string) (oidc.Identity, error)
+	// Logout checks the issuer's report of a logout.
+	Logout(ctx context.Context, token string) (oidc.Logout, error)
 }
 
 // Params are what the console needs.
@@ -84,10 +86,11 @@ type Params struct {
 	// HTTPS reports whether browsers reach this by https: cookies are then bound to
 	// host and scheme.
 	HTTPS bool
-	// Tries limits sign-ins per client address.
-	Tries limit.Budget
-	Log   *slog.Logger
-	Now   func() time.Time
+	// Tries limits sign-ins per client address, Reports what comes as a report of
+	// the issuer.
+	Tries, Reports limit.Budget
+	Log            *slog.Logger
+	Now            func() time.Time
 }
 
 type console struct {
@@ -100,7 +103,7 @@ func Register(e *echo.Echo, p Params) error {
 	err := required.Check("console.Params", map[string]any{
 		"Staff": p.Staff, "Keys": p.Keys, "Pause": p.Pause, "Endpoints": p.Endpoints, "Events": p.Events, "DB": p.DB, "Box": p.Box, "Pages": p.Pages, "Invites": p.Invites,
 		"Blocks": p.Blocks, "Unmask": p.Unmask, "Erasing": p.Erasing, "Composer": p.Composer, "Watch": p.Watch, "Streams": p.Streams,
-		"Tries": p.Tries,
+		"Tries": p.Tries, "Reports": p.Reports,
 	})
 	if err != nil {
 		return err

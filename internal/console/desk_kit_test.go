@@ -78,6 +78,7 @@ func (s *site) desk(box *seal.Box, p *console.Params) {
 	}})
 	if p.Tries == nil {
 		p.Tries = limit.New(limit.Per(1000, time.Second), 1000, time.Now)
+		p.Reports = limit.New(limit.Per(1000, time.Second), 1000, time.Now)
 	}
 	p.Streams, p.PublicURL = web.NewStreams(web.StreamParams{}), publicURL
 }

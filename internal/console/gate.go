@@ -168,11 +168,18 @@ func (s *console) enter(c echo.Context) (p *page, ok bool, err error) {
 	}
 	listens := web.WantsEvents(c)
 	switch {
+	case found && signed.Session.Ended == "" && signed.Session.Due && s.Issuer != nil && !listens && isNavigation(c):
+		return nil, false, s.toCheck(c) // before it is over, so that no form has to wait
 	case found && signed.Session.Ended == "":
-	case listens:
+	case listens || found && isPart(c):
 		// No page is shown for it, and why the session ended is for the person.
 		web.Note(c, "not_signed_in")
 		return nil, false, c.NoContent(http.StatusUnauthorized)
+	case found && signed.Session.Ended == account.EndedConfirm && !signed.Session.Stored && s.Issuer != nil:
+		if c.Request().Method == http.MethodGet {
+			return nil, false, s.toCheck(c)
+		}
+		return nil, false, s.holdForCheck(c, signed)
 	default:
 		return nil, false, s.toSignIn(c, signed.Session.Ended)
 	}
@@ -186,10 +193,28 @@ func (s *console) enter(c echo.Context) (p *page, ok bool, err error) {
 		return p, true, nil // the browser sends this request automatically, even if the person is away
 	}
 	safe := c.Request().Method == http.MethodGet
+	if !safe && signed.Session.Held {
+		if err := s.Staff.DropForm(ctx, signed.Session.ID); err != nil { // it is this one, or given up
+			return nil, false, err
+		}
+	}
 	if kind, text, found := strings.Cut(signed.Session.Flash, ":"); found && safe {
 		p.frame.Flash = view.Flash{Kind: kind, Text: text}
 	}
 	return p, true, s.Staff.TouchSession(ctx, signed.Session.ID, p.frame.Flash.Text != "")
+}
+
+// isNavigation reports whether a request opens a page in a tab.
+func isNavigation(c echo.Context) bool {
+	r := c.Request()
+	return r.Method == http.MethodGet && !isPart(c)
+}
+
+// isPart reports whether a request is for a part of an open page, a frame or a
+// script's own: these follow no redirect to another host.
+func isPart(c echo.Context) bool {
+	dest := c.Request().Header.Get("Sec-Fetch-Dest")
+	return dest != "" && dest != "document"
 }
 
 // toSignIn redirects to the sign-in page, with the page to return to.
@@ -263,6 +288,8 @@ const prefsCookie = "connectlink_console"
 // Names of cookies. The prefix __Host- binds one to host and https.
 func (s *console) sessionCookie() string { return s.named("connectlink_staff") }
 func (s *console) flowCookie() string    { return s.named("connectlink_sign_in") }
+func (s *console) ticketCookie() string  { return s.named("connectlink_code") }
+func (s *console) knownCookie() string   { return s.named("connectlink_device") }
 
 func (s *console) named(name string) string {
 	if s.HTTPS {
@@ -272,8 +299,11 @@ func (s *console) named(name string) string {
 }
 
 // token is the session's, from its cookie.
-func (s *console) token(c echo.Context) secret.Text {
-	cookie, err := c.Cookie(s.sessionCookie())
+func (s *console) token(c echo.Context) secret.Text { return s.cookie(c, s.sessionCookie()) }
+
+// cookie is the value of a cookie; empty: there is none.
+func (s *console) cookie(c echo.Context, name string) secret.Text {
+	cookie, err := c.Cookie(name)
 	if err != nil {
 		return secret.Text{}
 	}

@@ -128,7 +128,7 @@ func withIssuer(issuer, back string) func(*console.Params) {
 		p.Issuer = oidc.New(oidc.Params{
 			Issuer: issuer, ClientID: oidctest.ClientID, ClientSecret: secret.New(oidctest.ClientSecret), Scopes: []string{"profile", "email"},
 			RedirectURL: back + "/console/sign-in/callback", RolesClaim: "groups",
-			Roles: map[string][]oidc.Grant{"support": {{Project: "default", Role: access.RoleAgent}}},
+			Roles: map[string][]oidc.Grant{"support": {{Project: "default", Role: access.RoleAgent}}, "platform": {{Project: "default", Role: access.RoleAdmin}}},
 		})
 	}
 }
@@ -138,6 +138,9 @@ type browser struct {
 	s     *site
 	http  *http.Client
 	extra http.Header
+
+	key      string   // in the authenticator app of the person at it
+	recovery []string // that person's recovery codes
 }
 
 func (s *site) browser() *browser {
@@ -147,9 +150,9 @@ func (s *site) browser() *browser {
 		return (&net.Dialer{}).DialContext(ctx, network, strings.Replace(address, host, "127.0.0.1", 1))
 	}}
 	s.t.Cleanup(transport.CloseIdleConnections)
-	return &browser{s, &http.Client{Jar: jar, Transport: transport, Timeout: time.Minute, CheckRedirect: func(*http.Request, []*http.Request) error {
+	return &browser{s: s, http: &http.Client{Jar: jar, Transport: transport, Timeout: time.Minute, CheckRedirect: func(*http.Request, []*http.Request) error {
 		return http.ErrUseLastResponse
-	}}, http.Header{}}
+	}}, extra: http.Header{}}
 }
 
 type answer struct {

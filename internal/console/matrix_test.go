@@ -82,11 +82,12 @@ func matrix() map[string]access.Role {
 // own are the routes for anybody who is signed in; doors those for everybody.
 func own() []string {
 	return []string{"GET /console/", "GET /console/help", "GET /console/settings", "POST /console/settings",
-		"POST /console/settings/sessions/:id/end", "GET /console/*"}
+		"POST /console/settings/sessions/:id/end", "GET /console/confirm", "GET /console/confirm/issuer", "GET /console/*"}
 }
 
 func doors() []string {
 	return []string{"GET /console", "GET /console/static/*", "GET /console/sign-in", "POST /console/sign-in", "GET /console/sign-in/issuer",
+		"GET /console/sign-in/code", "POST /console/sign-in/code", "POST /console/sign-in/logout",
 		"GET /console/sign-in/callback", "GET /console/sign-in/link/:token", "POST /console/sign-in/link/:token", "POST /console/sign-out"}
 }
 

@@ -1,7 +1,6 @@
 package console
 
 import (
-	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
@@ -15,7 +14,6 @@ import (
 	"github.com/connectlink/connectlink/internal/grant"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/oidc"
-	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/store/account"
 	"github.com/connectlink/connectlink/internal/web"
@@ -70,7 +68,9 @@ func signOutReason(b *view.Base, why string) string {
 	case account.EndedOld:
 		return b.T("Sessions last 12 hours. Sign in again to continue where you were.")
 	case account.EndedConfirm:
-		return b.T("Single sign-on is confirmed every hour. Sign in again to continue where you were.")
+		return b.T("Single sign-on did not confirm that you are still signed in. Sign in again to continue where you were.")
+	case account.EndedIssuer:
+		return b.T("You were signed out at single sign-on.")
 	case account.EndedSignedOut:
 		return b.T("You are signed out.")
 	case account.EndedRevoked:
@@ -103,25 +103,56 @@ func (s *console) signInByPassword(c echo.Context) error {
 		c.Response().Header().Set("Retry-After", formatSeconds(after))
 		return s.render(c, http.StatusTooManyRequests, "sign_in", d)
 	}
-	token, err := s.Staff.SignInWithPassword(c.Request().Context(), secret.New(d.Login), secret.New(form.Get("password")), s.browser(c))
-	if text := refusalText(d.Base, err); text != "" {
-		web.Note(c, "sign_in_refused")
-		d.Faults = []Fault{{"password", text}}
-		return s.render(c, http.StatusUnauthorized, "sign_in", d)
+	ticket, err := s.Staff.CheckPassword(c.Request().Context(), secret.New(d.Login), secret.New(form.Get("password")), s.browser(c))
+	if fault, status := passwordFault(c, d.Base, err); fault != "" {
+		d.Faults = []Fault{{"password", fault}}
+		return s.render(c, status, "sign_in", d)
 	}
 	if err != nil {
 		return err
 	}
-	return s.enterWith(c, token, d.Back)
+	s.setCookie(c, s.ticketCookie(), ticket.Token.Reveal(), 0)
+	to := "/console/sign-in/code"
+	if d.Back != "" {
+		to += "?" + url.Values{"back": {d.Back}}.Encode()
+	}
+	return c.Redirect(http.StatusSeeOther, to)
+}
+
+// passwordFault is what a person is told about a password or a code that was not
+// taken, with the status of the answer; "" when it was, or failed otherwise.
+func passwordFault(c echo.Context, b *view.Base, err error) (text string, status int) {
+	var locked *grant.LockedError
+	switch {
+	case errors.As(err, &locked):
+		web.Note(c, "sign_in_refused")
+		wait := max(locked.For, time.Second)
+		c.Response().Header().Set("Retry-After", formatSeconds(wait))
+		return b.TN("Too many failed attempts. Try again in %d minute.", "Too many failed attempts. Try again in %d minutes.", int((wait+time.Minute-1)/time.Minute)), http.StatusTooManyRequests
+	case errors.Is(err, grant.ErrBusy):
+		web.Note(c, "rate_limited")
+		c.Response().Header().Set("Retry-After", "5")
+		return b.T("Too many people are signing in. Wait a few seconds, then try again."), http.StatusServiceUnavailable
+	}
+	if text := refusalText(b, err); text != "" {
+		web.Note(c, "sign_in_refused")
+		return text, http.StatusUnauthorized
+	}
+	return "", 0
 }
 
 // refusalText is what a person is told about a sign-in that was refused; "" when
 // it was not, or failed for another reason.
 func refusalText(b *view.Base, err error) string {
 	switch {
-	case errors.Is(err, grant.ErrRefused), errors.Is(err, grant.ErrLocked):
-		// One answer to both: only an account that there is can be locked.
-		return b.T("Wrong email address or password. After several wrong passwords, an account is locked for a while.")
+	case errors.Is(err, grant.ErrRefused):
+		return b.T("Wrong email address or password.")
+	case errors.Is(err, grant.ErrCode):
+		return b.T("The code is wrong or was used before. Wait for the next one.")
+	case errors.Is(err, grant.ErrTicket):
+		return b.T("The sign-in took too long. Start again.")
+	case errors.Is(err, grant.ErrOtherPerson):
+		return b.T("Single sign-on signed in another person. Sign in there as yourself.")
 	case errors.Is(err, grant.ErrDisabled):
 		return b.T("This account is disabled. Ask an administrator.")
 	case errors.Is(err, grant.ErrNoRole):
@@ -139,80 +170,7 @@ func (s *console) enterWith(c echo.Context, token secret.Text, to string) error 
 }
 
 func (s *console) browser(c echo.Context) grant.Browser {
-	return grant.Browser{Token: s.token(c), Device: deviceName(c.Request().UserAgent()), Origin: s.origin(c)}
-}
-
-// flow is the state that a browser keeps, sealed, during the sign-in at the
-// issuer: a request without a session stores nothing at the server.
-type flow struct {
-	oidc.Flow
-	Back string    `json:"back"`
-	Ends time.Time `json:"ends"`
-}
-
-// flowLasts is how long signing in at the issuer may take.
-const flowLasts = 10 * time.Minute
-
-func flowPlace() seal.AD { return seal.AD{Column: "console.sign_in"} }
-
-// toIssuer redirects to the issuer.
-func (s *console) toIssuer(c echo.Context) error {
-	if s.Issuer == nil {
-		return echo.ErrNotFound
-	}
-	address, f, err := s.Issuer.Begin(c.Request().Context())
-	if err != nil {
-		return s.issuerFault(c, err)
-	}
-	plain, err := json.Marshal(flow{Flow: f, Back: safeReturnPath(c.QueryParam("back")), Ends: s.Now().Add(flowLasts)})
-	if err != nil {
-		return err
-	}
-	sealed, err := s.Box.Seal(plain, flowPlace())
-	if err != nil {
-		return err
-	}
-	s.setCookie(c, s.flowCookie(), encodeBase64(sealed), int(flowLasts/time.Second))
-	return c.Redirect(http.StatusSeeOther, address)
-}
-
-// fromIssuer takes whom the issuer sends back.
-func (s *console) fromIssuer(c echo.Context) error {
-	if s.Issuer == nil {
-		return echo.ErrNotFound
-	}
-	f, ok := s.flow(c)
-	s.setCookie(c, s.flowCookie(), "", -1) // each serves once
-	if !ok {
-		d := s.door(c, "")
-		web.Note(c, "sign_in_refused")
-		d.Faults = []Fault{{"main", d.T("The sign-in took too long or was started in another browser. Start again.")}}
-		return s.render(c, http.StatusBadRequest, "sign_in", d)
-	}
-	q := c.QueryParams()
-	if q.Get("error") != "" {
-		d := s.door(c, f.Back)
-		web.Note(c, "sign_in_refused")
-		d.Faults = []Fault{{"main", d.T("The sign-in service denied access.")}}
-		return s.render(c, http.StatusUnauthorized, "sign_in", d)
-	}
-	who, err := s.Issuer.Finish(c.Request().Context(), f.Flow, q.Get("code"), q.Get("state"), q.Get("iss"))
-	if err != nil {
-		return s.issuerFault(c, err)
-	}
-	token, err := s.Staff.SignInWithOIDC(c.Request().Context(), grant.Identity{
-		Issuer: who.Issuer, Subject: who.Subject, Person: grant.Person{Name: who.Name, Email: who.Email}, Roles: who.Roles,
-	}, s.browser(c))
-	d := s.door(c, f.Back)
-	if text := refusalText(d.Base, err); text != "" {
-		web.Note(c, "sign_in_refused")
-		d.Faults = []Fault{{"main", text}}
-		return s.render(c, http.StatusForbidden, "sign_in", d)
-	}
-	if err != nil {
-		return err
-	}
-	return s.enterWith(c, token, f.Back)
+	return grant.Browser{Token: s.token(c), Known: s.cookie(c, s.knownCookie()), Client: web.ClientKey(c), Device: deviceName(c.Request().UserAgent()), Origin: s.origin(c)}
 }
 
 // issuerFault tells a failing issuer from an answer that is not to be believed.
@@ -226,23 +184,6 @@ func (s *console) issuerFault(c echo.Context, err error) error {
 	web.Note(c, "sign_in_refused")
 	d.Faults = []Fault{{"main", text}}
 	return s.render(c, status, "sign_in", d)
-}
-
-func (s *console) flow(c echo.Context) (flow, bool) {
-	var f flow
-	cookie, err := c.Cookie(s.flowCookie())
-	if err != nil {
-		return f, false
-	}
-	sealed, err := decodeBase64(cookie.Value)
-	if err != nil {
-		return f, false
-	}
-	plain, err := s.Box.Open(sealed, flowPlace())
-	if err != nil || json.Unmarshal(plain, &f) != nil || s.Now().After(f.Ends) {
-		return flow{}, false
-	}
-	return f, true
 }
 
 // linkPage asks for a press before a link is used up: mail scanners and

@@ -1,11 +1,15 @@
 package console_test
 
 import (
+	"html"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/pquerna/otp/totp"
 
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/console"
@@ -116,18 +120,17 @@ func TestAnEmergencyAccountSignsInByPassword(t *testing.T) {
 		}
 		refusals = append(refusals, strings.ReplaceAll(mainOf(a.body), c.Get("login"), ""))
 	}
-	for range 5 { // and locked, which only an account that there is can be
-		b.post("/console/sign-in", credentials("sam@northwind.example", "wrong horse battery"))
+	if refusals[0] != refusals[1] {
+		t.Error("a wrong password and an unknown account are told apart")
 	}
-	locked := b.post("/console/sign-in", credentials("sam@northwind.example", "correct horse battery"))
-	if refusals[0] != refusals[1] || refusals[0] != strings.ReplaceAll(mainOf(locked.body), "sam@northwind.example", "") || locked.StatusCode != http.StatusUnauthorized {
-		t.Error("a wrong password, an unknown account and a locked one are told apart")
-	}
-	s.exec(`UPDATE staff SET locked_until = now()`)
 	a := b.post("/console/sign-in", credentials(" SAM@northwind.example", "correct horse battery"))
-	if a.StatusCode != http.StatusSeeOther || a.location() != wanted {
+	if a.StatusCode != http.StatusSeeOther || !strings.HasPrefix(a.location(), "/console/sign-in/code?") {
 		t.Fatalf("%d to %q", a.StatusCode, a.location())
 	}
+	if a := b.get(wanted); a.StatusCode != http.StatusSeeOther {
+		t.Errorf("with the password alone: %d", a.StatusCode)
+	}
+	a = b.setUp(a.location())
 	if page := b.follow(a); page.StatusCode != http.StatusOK || !strings.Contains(page.body, "Sam") {
 		t.Errorf("the page: %d", page.StatusCode)
 	}
@@ -140,20 +143,89 @@ func TestAnEmergencyAccountSignsInByPassword(t *testing.T) {
 
 func mainOf(body string) string { return body[strings.Index(body, "<main"):] }
 
-func TestGuessingIsSlowedDownByAccountAndByPlace(t *testing.T) {
+// appKey finds the key for the authenticator app on the page that sets it up.
+func appKey(body string) string {
+	m := regexp.MustCompile(`<code id="key" dir="ltr">([A-Z2-7 ]+)</code>`).FindStringSubmatch(body)
+	if m == nil {
+		return ""
+	}
+	return strings.ReplaceAll(m[1], " ", "")
+}
+
+// appCode is what an authenticator app with this key shows.
+func (s *site) appCode(key string) string {
+	s.t.Helper()
+	s.exec(`UPDATE staff_totp SET last_step = 0`) // these tests are quicker than its 30 s
+	var now time.Time
+	if err := s.db.QueryRow(s.t.Context(), `SELECT now()`).Scan(&now); err != nil {
+		s.t.Fatal(err)
+	}
+	return must[string](s.t)(totp.GenerateCode(key, now))
+}
+
+// setUp sets the authenticator app up and returns the answer that leads inside.
+func (b *browser) setUp(address string) answer {
+	b.s.t.Helper()
+	shown := b.get(address)
+	key := appKey(shown.body)
+	if key == "" || !strings.Contains(shown.body, `<svg role="img"`) || shown.Header.Get("Cache-Control") != "no-store" {
+		b.s.t.Fatalf("the page shows no key or no QR code: %d\n%s", shown.StatusCode, mainOf(shown.body))
+	}
+	u := must[*url.URL](b.s.t)(url.Parse(address))
+	a := b.post("/console/sign-in/code", url.Values{"code": {b.s.appCode(key)}, "back": {u.Query().Get("back")}})
+	codes := regexp.MustCompile(`[A-Z2-7]{4}(-[A-Z2-7]{4}){3}`).FindAllString(a.body, -1)
+	if a.StatusCode != http.StatusOK || len(codes) != 10 {
+		b.s.t.Fatalf("after the code: %d with %d recovery codes\n%s", a.StatusCode, len(codes), mainOf(a.body))
+	}
+	b.key, b.recovery = key, codes
+	next := regexp.MustCompile(`class="button primary wide" href="([^"]+)"`).FindStringSubmatch(a.body)
+	if next == nil {
+		b.s.t.Fatal("no way inside")
+	}
+	a.Header.Set("Location", html.UnescapeString(next[1]))
+	return a
+}
+
+func TestGuessingIsSlowedDownByDeviceAndByPlace(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	emergency(t, s, map[string]access.Role{"*": access.RoleLead})
+	sam := s.browser()
+	sam.setUp(sam.post("/console/sign-in", credentials("sam@northwind.example", "correct horse battery")).location())
 	b := s.browser()
-	for range 5 {
-		b.post("/console/sign-in", credentials("sam@northwind.example", "wrong horse battery"))
+	for _, login := range []string{"sam@northwind.example", "nobody@northwind.example"} {
+		for range 5 {
+			b.post("/console/sign-in", credentials(login, "wrong horse battery"))
+		}
+		a := b.post("/console/sign-in", credentials(login, "correct horse battery"))
+		if a.StatusCode != http.StatusTooManyRequests || !strings.Contains(a.body, "Too many failed attempts. Try again in 1 minute.") || a.Header.Get("Retry-After") == "" {
+			t.Errorf("%s, after five wrong ones the right one: %d", login, a.StatusCode)
+		}
 	}
-	if a := b.post("/console/sign-in", credentials("sam@northwind.example", "correct horse battery")); a.StatusCode != http.StatusUnauthorized || !strings.Contains(a.body, "locked for a while") {
-		t.Errorf("after five wrong ones the right one: %d", a.StatusCode)
+	// The same address, and a browser that signed in before.
+	sam.post("/console/sign-out", nil)
+	a := sam.post("/console/sign-in", credentials("sam@northwind.example", "correct horse battery"))
+	if a.StatusCode != http.StatusSeeOther {
+		t.Fatalf("a browser that signed in before: %d", a.StatusCode)
 	}
-	s.exec(`UPDATE staff SET locked_until = now()`)
-	if a := b.post("/console/sign-in", credentials("sam@northwind.example", "correct horse battery")); a.StatusCode != http.StatusSeeOther {
-		t.Errorf("after a while: %d", a.StatusCode)
+	for _, wrongCode := range []string{"000000", "", sam.recovery[0] + "X"} {
+		if a := sam.post("/console/sign-in/code", url.Values{"code": {wrongCode}}); a.StatusCode != http.StatusUnauthorized || !strings.Contains(a.body, "The code is wrong or was used before") {
+			t.Errorf("the code %q: %d", wrongCode, a.StatusCode)
+		}
+	}
+	if a := sam.post("/console/sign-in/code", url.Values{"code": {sam.recovery[0]}, "back": {wanted}}); a.StatusCode != http.StatusSeeOther || a.location() != wanted {
+		t.Errorf("a recovery code: %d to %q", a.StatusCode, a.location())
+	}
+	if a := sam.get(wanted); a.StatusCode != http.StatusOK {
+		t.Errorf("inside: %d", a.StatusCode)
+	}
+	if a := s.browser().post("/console/sign-in/code", url.Values{"code": {sam.recovery[1]}}); a.StatusCode != http.StatusUnauthorized || !strings.Contains(a.body, "Start again") {
+		t.Errorf("a code without a password: %d", a.StatusCode)
+	}
+	for _, canary := range append(sam.recovery, sam.key) {
+		if strings.Contains(s.log.String(), canary) {
+			t.Error("the log holds a code or the key")
+		}
 	}
 	s = newSite(t, func(p *console.Params) { p.Tries = limit.New(0.0001, 2, time.Now) })
 	b = s.browser()
@@ -176,12 +248,13 @@ func TestSessionsEndAndSayWhy(t *testing.T) {
 		"idle": {func(*browser) { s.exec(`UPDATE staff_sessions SET seen_at = now() - interval '31 minutes'`) }, "30 minutes of inactivity"},
 		"old":  {func(*browser) { s.exec(`UPDATE staff_sessions SET created_at = now() - interval '12 hours 1 second'`) }, "Sessions last 12 hours"},
 		// Vendors 12: a role that was removed at the issuer lived until the session's end.
-		"by an issuer, an hour old": {func(*browser) {
-			s.exec(`UPDATE staff_sessions SET method = 'oidc', created_at = now() - interval '1 hour 1 second' WHERE ended_at IS NULL`)
-		}, "confirmed every hour"},
-		"revoked":    {func(*browser) { s.exec(`UPDATE staff_sessions SET ended_at = now(), ended_why = 'revoked'`) }, "ended, by you elsewhere or by an administrator"},
-		"disabled":   {func(*browser) { s.exec(`UPDATE staff SET disabled_at = now()`) }, "disabled"},
-		"signed out": {func(b *browser) { b.post("/console/sign-out", nil) }, ""},
+		"by an issuer, 5 minutes old": {func(*browser) {
+			s.exec(`UPDATE staff_sessions SET method = 'oidc', created_at = now() - interval '5 minutes 1 second' WHERE ended_at IS NULL`)
+		}, "did not confirm that you are still signed in"},
+		"signed out at the issuer": {func(*browser) { s.exec(`UPDATE staff_sessions SET ended_at = now(), ended_why = 'issuer'`) }, "signed out at single sign-on"},
+		"revoked":                  {func(*browser) { s.exec(`UPDATE staff_sessions SET ended_at = now(), ended_why = 'revoked'`) }, "ended, by you elsewhere or by an administrator"},
+		"disabled":                 {func(*browser) { s.exec(`UPDATE staff SET disabled_at = now()`) }, "disabled"},
+		"signed out":               {func(b *browser) { b.post("/console/sign-out", nil) }, ""},
 	} {
 		b := s.signedIn(name, map[string]access.Role{"default": access.RoleLead})
 		if a := b.get(wanted); a.StatusCode != http.StatusOK {
@@ -211,9 +284,7 @@ func TestATokenFromBeforeASignInIsWorthNothing(t *testing.T) {
 		t.Fatalf("%d cookies", len(before))
 	}
 	emergency(t, s, map[string]access.Role{"default": access.RoleLead})
-	if a := b.post("/console/sign-in", credentials("sam@northwind.example", "correct horse battery")); a.StatusCode != http.StatusSeeOther {
-		t.Fatal(a.StatusCode)
-	}
+	b.setUp(b.post("/console/sign-in", credentials("sam@northwind.example", "correct horse battery")).location())
 	thief := s.browser()
 	thief.http.Jar.SetCookies(u, before)
 	if a := thief.get(wanted); a.StatusCode != http.StatusSeeOther {

@@ -4,137 +4,21 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/postgres"
-	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/store/account"
 )
-
-// Browser describes the browser of a sign-in.
-type Browser struct {
-	Token  secret.Text // of the session it has already, which the new one replaces
-	Device string      // a class, "Firefox on Linux"
-	Origin access.Origin
-}
-
-// dummy is the hash of no account's password: refusing an unknown login takes
-// as long as refusing a wrong password.
-const dummy = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
-
-// SignInWithPassword signs in by a local account. Errors: ErrRefused, ErrLocked,
-// ErrDisabled; the caller limits how often it is asked.
-func (s *Staff) SignInWithPassword(ctx context.Context, login, password secret.Text, b Browser) (secret.Text, error) {
-	known := account.NewLogin(account.ByPassword, "", login.Reveal())
-	hashes := known.Hashes(s.box)
-	// The slow comparison happens outside a transaction.
-	var a account.Staff
-	phc, found := dummy, false
-	err := postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
-		stored, p, ok, err := account.LockStaff(ctx, tx, hashes)
-		if ok {
-			a, phc, found = stored, p, true
-		}
-		return err
-	})
-	if err != nil {
-		return secret.Text{}, err
-	}
-	right, upgraded, err := s.check(ctx, phc, password)
-	if err != nil {
-		return secret.Text{}, fmt.Errorf("check the password of staff %s: %w", a.ID, err)
-	}
-	switch {
-	case !found:
-		return secret.Text{}, ErrRefused
-	case a.LockedUntil != nil:
-		return secret.Text{}, ErrLocked
-	case !right:
-		return secret.Text{}, s.wrong(ctx, hashes, phc, b)
-	case a.DisabledAt != nil:
-		return secret.Text{}, ErrDisabled
-	}
-	return s.begin(ctx, a.ID, "password", b, func(tx pgx.Tx) error {
-		now, err := lockUnchanged(ctx, tx, hashes, phc)
-		if err != nil {
-			return err
-		}
-		who := s.open(now).Person
-		who.Email = strings.TrimSpace(login.Reveal())
-		if upgraded != "" {
-			if err := account.SetPassword(ctx, tx, a.ID, upgraded); err != nil {
-				return err
-			}
-		}
-		return s.setProfile(ctx, tx, a.ID, known, who)
-	})
-}
-
-// wrong counts a wrong password. Many that come at once are compared side by
-// side, so each asks again whether it still may.
-func (s *Staff) wrong(ctx context.Context, login []seal.Hash, phc string, b Browser) error {
-	err := postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
-		a, err := lockUnchanged(ctx, tx, login, phc)
-		if err != nil {
-			return err
-		}
-		if err := account.AddFailure(ctx, tx, a.ID); err != nil {
-			return err
-		}
-		by := access.Principal{Kind: access.KindSystem, Origin: b.Origin}
-		return account.InsertAudit(ctx, tx, account.Entry{By: by, Act: ActSignInFailed, Target: a.ID.String(), Why: "password"})
-	})
-	if err != nil {
-		return err
-	}
-	return ErrRefused
-}
-
-// lockUnchanged locks an account whose password was compared, and returns a change
-// made meanwhile: ErrLocked after too many wrong ones, ErrRefused if the
-// password was changed.
-func lockUnchanged(ctx context.Context, tx pgx.Tx, login []seal.Hash, phc string) (account.Staff, error) {
-	a, stored, found, err := account.LockStaff(ctx, tx, login)
-	switch {
-	case err != nil:
-		return a, err
-	case !found || stored != phc:
-		return a, ErrRefused
-	case a.LockedUntil != nil:
-		return a, ErrLocked
-	}
-	return a, nil
-}
-
-// maxChecking bounds the passwords compared at a time: each takes memory and a
-// processor, and many at once must not exhaust the process.
-const maxChecking = 1
-
-// check compares a password with the stored one. A right one that is stored with
-// parameters of earlier versions is returned in the form of today, else upgraded is empty.
-func (s *Staff) check(ctx context.Context, phc string, password secret.Text) (right bool, upgraded string, err error) {
-	select {
-	case s.checking <- struct{}{}:
-		defer func() { <-s.checking }()
-	case <-ctx.Done():
-		return false, "", ctx.Err()
-	}
-	right, err = checkPassword(phc, password)
-	if right && err == nil && !isCurrent(phc) {
-		upgraded = hashPassword(password)
-	}
-	return right, upgraded, err
-}
 
 // Identity is a person as an issuer names them.
 type Identity struct {
 	Issuer, Subject string
 	Person          Person
+	Session         string                 // the issuer's own; empty: it names none
 	Roles           map[string]access.Role // what the issuer's claims come to here
 }
 
@@ -169,7 +53,7 @@ func (s *Staff) SignInWithOIDC(ctx context.Context, who Identity, b Browser) (se
 		case found && a.DisabledAt != nil:
 			return secret.Text{}, ErrDisabled
 		case found:
-			return s.begin(ctx, a.ID, "oidc", b, func(tx pgx.Tx) error {
+			return s.begin(ctx, a.ID, "oidc", digestIssuerSession(who.Issuer, who.Session), b, func(tx pgx.Tx) error {
 				if err := s.setProfile(ctx, tx, a.ID, known, who.Person); err != nil {
 					return err
 				}
@@ -222,12 +106,12 @@ func (s *Staff) UseLink(ctx context.Context, link secret.Text, b Browser) (secre
 	if err != nil {
 		return secret.Text{}, err
 	}
-	return s.begin(ctx, id, "link", b, nil)
+	return s.begin(ctx, id, "link", nil, b, nil)
 }
 
 // begin starts a session with a token of its own, and ends the one that the
 // browser had: a token from before a sign-in is worth nothing after it.
-func (s *Staff) begin(ctx context.Context, id invite.StaffID, method string, b Browser, also func(tx pgx.Tx) error) (secret.Text, error) {
+func (s *Staff) begin(ctx context.Context, id invite.StaffID, method string, issuerSession []byte, b Browser, also func(tx pgx.Tx) error) (secret.Text, error) {
 	token := access.NewSessionToken()
 	session := account.Session{ID: invite.New[invite.SessionID](), StaffID: id, Method: method, Device: b.Device}
 	by := access.Staff(id.String(), "", invite.Place{})
@@ -250,7 +134,7 @@ func (s *Staff) begin(ctx context.Context, id invite.StaffID, method string, b B
 				}
 			}
 		}
-		if err := account.InsertSession(ctx, tx, session, secret.Digest(token)); err != nil {
+		if err := account.InsertSession(ctx, tx, session, secret.Digest(token), issuerSession); err != nil {
 			return err
 		}
 		if err := account.SetSignedIn(ctx, tx, id); err != nil {

@@ -28,6 +28,10 @@ const (
 	ActStaffOff     access.Act = "staff_disabled"
 	ActStaffRoles   access.Act = "staff_roles"
 	ActPasswordSet  access.Act = "password_set"
+	ActFactorSet    access.Act = "second_factor_set"
+	ActFactorReset  access.Act = "second_factor_reset"
+	ActRecoveryUsed access.Act = "recovery_code_used"
+	ActConfirmed    access.Act = "identity_confirmed"
 	ActSessionEnded access.Act = "session_ended"
 	ActKeyCreated   access.Act = "key_created"
 	ActKeyRevoked   access.Act = "key_revoked"
@@ -35,10 +39,6 @@ const (
 
 // Faults of a sign-in, for telling the person what to do.
 var (
-	// ErrRefused is a wrong login or password; which of them is not told.
-	ErrRefused = errors.New("the sign-in is refused")
-	// ErrLocked: too many wrong passwords; it is taken again after a while.
-	ErrLocked = errors.New("the account takes no password for a while")
 	// ErrNoRole: the person is known to the issuer, and has no role here.
 	ErrNoRole = errors.New("the person has no role here")
 	// ErrDisabled: the account was disabled here.
@@ -78,12 +78,12 @@ type Signed struct {
 type Staff struct {
 	db       *pgxpool.Pool
 	box      *seal.Box
-	checking chan struct{} // holds one for each password being compared
+	checking turns // of passwords
 }
 
 // NewStaff makes a Staff.
 func NewStaff(db *pgxpool.Pool, box *seal.Box) *Staff {
-	return &Staff{db: db, box: box, checking: make(chan struct{}, maxChecking)}
+	return &Staff{db: db, box: box, checking: newTurns()}
 }
 
 const profileColumn = "staff.profile"

@@ -57,16 +57,29 @@ type Grant struct {
 	Role    access.Role
 }
 
+// Ask is what the issuer is asked for.
+type Ask int
+
+// The ways to ask (OpenID Connect Core 1.0, section 3.1.2.1).
+const (
+	AskSignIn Ask = iota
+	AskSilent     // prompt=none: who is signed in there, without showing a page
+	AskAgain      // prompt=login, max_age=0: prove who you are now
+)
+
 // Flow is the state to keep during a sign-in at the issuer.
 type Flow struct {
-	State    string `json:"state"`
-	Nonce    string `json:"nonce"`
-	Verifier string `json:"verifier"`
+	State    string    `json:"state"`
+	Nonce    string    `json:"nonce"`
+	Verifier string    `json:"verifier"`
+	Ask      Ask       `json:"ask,omitempty"`
+	Begun    time.Time `json:"begun"`
 }
 
 // Identity is a person as the issuer names them.
 type Identity struct {
 	Issuer, Subject string
+	Session         string // the issuer's own (sid); empty: it names none
 	Name, Email     string
 	Roles           map[string]access.Role // by project
 }
@@ -119,13 +132,21 @@ func (i *Issuer) client(p *goidc.Provider) *oauth2.Config {
 }
 
 // Begin gives the address where a person signs in.
-func (i *Issuer) Begin(ctx context.Context) (string, Flow, error) {
+func (i *Issuer) Begin(ctx context.Context, ask Ask) (string, Flow, error) {
 	p, err := i.discover(ctx)
 	if err != nil {
 		return "", Flow{}, err
 	}
-	f := Flow{State: oauth2.GenerateVerifier(), Nonce: oauth2.GenerateVerifier(), Verifier: oauth2.GenerateVerifier()}
-	return i.client(p).AuthCodeURL(f.State, goidc.Nonce(f.Nonce), oauth2.S256ChallengeOption(f.Verifier)), f, nil
+	f := Flow{State: oauth2.GenerateVerifier(), Nonce: oauth2.GenerateVerifier(), Verifier: oauth2.GenerateVerifier(), Ask: ask, Begun: i.p.Now()}
+	with := []oauth2.AuthCodeOption{goidc.Nonce(f.Nonce), oauth2.S256ChallengeOption(f.Verifier)}
+	switch ask {
+	case AskSilent:
+		with = append(with, oauth2.SetAuthURLParam("prompt", "none"))
+	case AskAgain:
+		with = append(with, oauth2.SetAuthURLParam("prompt", "login"), oauth2.SetAuthURLParam("max_age", "0"))
+	case AskSignIn:
+	}
+	return i.client(p).AuthCodeURL(f.State, with...), f, nil
 }
 
 // Finish exchanges a code for an identity. issuer is the answer's own word for
@@ -166,19 +187,23 @@ func (i *Issuer) Finish(ctx context.Context, f Flow, code, state, issuer string)
 	if err := id.Claims(&claims); err != nil {
 		return Identity{}, fmt.Errorf("%w: its claims cannot be read", ErrRefused)
 	}
-	if id.Subject == "" {
-		return Identity{}, fmt.Errorf("%w: it does not say who", ErrRefused)
+	if fault := i.checkClaims(id, claims, f); fault != "" {
+		return Identity{}, fmt.Errorf("%w: %s", ErrRefused, fault)
 	}
-	// Another client of the same issuer may have got this token for us to see
-	// (OpenID Connect Core 1.0, section 3.1.3.7).
-	if azp, ok := claims["azp"]; ok && azp != i.p.ClientID {
-		return Identity{}, fmt.Errorf("%w: it was made for another client", ErrRefused)
+	words := entries(claims, i.p.RolesClaim)
+	if len(words) > maxEntries {
+		return Identity{}, fmt.Errorf("%w: it lists more than %d groups", ErrRefused, maxEntries)
 	}
-	who := Identity{Issuer: id.Issuer, Subject: id.Subject, Roles: i.roles(entries(claims, i.p.RolesClaim))}
+	who := Identity{Issuer: id.Issuer, Subject: id.Subject, Roles: i.roles(words)}
+	who.Session, _ = claims["sid"].(string)
 	who.Name, _ = claims["name"].(string)
 	who.Email, _ = claims["email"].(string)
 	if who.Name == "" {
 		who.Name, _ = claims["preferred_username"].(string)
+	}
+	who.Name = shorten(who.Name)
+	if len(who.Email) > maxEmail || shorten(who.Email) != who.Email {
+		who.Email = "" // no address that a person has
 	}
 	return who, nil
 }

@@ -50,3 +50,17 @@ func (s *Service) shown(ctx context.Context, by access.Principal, target string)
 	left = ShownFor - ago
 	return left, found && left > 0, err
 }
+
+// Bulk is how many values a session unmasks within BulkWithin before the person has
+// to prove who they are.
+const (
+	Bulk       = 20
+	BulkWithin = time.Hour
+)
+
+// IsBulk reports whether a session unmasked so many values lately that another one
+// needs a proof of identity.
+func (s *Service) IsBulk(ctx context.Context, by access.Principal) (bool, error) {
+	n, err := account.CountActs(ctx, s.p.DB, by, access.ActUnmask, BulkWithin)
+	return n >= Bulk, err
+}

@@ -222,6 +222,15 @@
 				if (focused && !focused.isConnected) old.querySelector("a, button")?.focus();
 			}
 		});
+		// A session that single sign-on has to confirm ends the stream; opening the
+		// page asks for that. An error of a proxy must not replace the page.
+		source.addEventListener("error", async () => {
+			if (source.readyState !== EventSource.CLOSED) return;
+			const gone = new AbortController();
+			const answer = await fetch(followed.dataset.stream, { headers: { Accept: "text/event-stream" }, signal: gone.signal }).catch(() => null);
+			gone.abort();
+			if (answer?.status === 401) location.reload();
+		});
 		addEventListener("pagehide", () => source.close());
 	}
 

@@ -44,7 +44,8 @@ const child = "CONNECTLINK_OIDCTEST_ISSUER"
 
 // Faults that an issuer's answer can have, as Pick's fault.
 func Faults() []string {
-	return []string{"nonce", "audience", "issuer", "expired", "signature", "unsigned", "hmac", "state", "no id token", "nobody", "another client"}
+	return []string{"nonce", "audience", "issuer", "expired", "signature", "unsigned", "hmac", "state", "no id token", "nobody", "another client",
+		"several audiences", "from the future", "signed in in the future", "a long subject", "a long session", "many groups"}
 }
 
 // Main is what a TestMain calls first: in the process that is to be the issuer
@@ -100,10 +101,18 @@ func Pick(subject string, groups []string, fault string) url.Values {
 
 // grant is a code that was handed out.
 type grant struct {
-	query   url.Values
+	person
+
+	query url.Values
+	fault string
+}
+
+// person is signed in at the issuer.
+type person struct {
 	subject string
 	groups  []string
-	fault   string
+	sid     string
+	since   time.Time
 }
 
 type issuer struct {
@@ -113,14 +122,18 @@ type issuer struct {
 
 	mu    sync.Mutex
 	codes map[string]grant
+	here  map[string]person // by session cookie
 }
+
+// cookie is of the issuer's own session.
+const cookie = "issuer_session"
 
 func serveIssuer() error {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
-	s := &issuer{url: "http://" + l.Addr().String(), codes: map[string]grant{}}
+	s := &issuer{url: "http://" + l.Addr().String(), codes: map[string]grant{}, here: map[string]person{}}
 	for _, key := range []**rsa.PrivateKey{&s.key, &s.other} {
 		if *key, err = rsa.GenerateKey(rand.Reader, 2048); err != nil {
 			return err
@@ -132,6 +145,8 @@ func serveIssuer() error {
 	mux.HandleFunc("GET /authorize", s.page)
 	mux.HandleFunc("POST /authorize", s.authorize)
 	mux.HandleFunc("POST /token", s.token)
+	mux.HandleFunc("POST /test/groups", s.setGroups)
+	mux.HandleFunc("POST /test/logout-token", s.logoutToken)
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		os.Exit(0)
@@ -169,6 +184,16 @@ func (s *issuer) page(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, fault, http.StatusBadRequest)
 		return
 	}
+	if q := r.URL.Query(); q.Get("prompt") == "none" {
+		back := url.Values{"state": {q.Get("state")}, "iss": {s.url}}
+		if p, ok := s.signedIn(r); ok {
+			back.Set("code", s.newCode(grant{p, q, ""}))
+		} else {
+			back.Set("error", "login_required")
+		}
+		http.Redirect(w, r, q.Get("redirect_uri")+"?"+back.Encode(), http.StatusFound)
+		return
+	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	_, _ = io.WriteString(w, `<!doctype html><title>Issuer</title><form method="post"><input name="subject" value="pat"><input name="groups" value="support"><button>Sign in</button></form>`)
 }
@@ -202,16 +227,117 @@ func (s *issuer) authorize(w http.ResponseWriter, r *http.Request) {
 	if r.FormValue("subject") == "" {
 		back.Set("error", "access_denied")
 	} else {
-		code := rand.Text()
+		p := person{r.PostFormValue("subject"), strings.Fields(r.PostFormValue("groups")), rand.Text(), time.Now()}
+		if before, ok := s.signedIn(r); ok && before.subject == p.subject {
+			p.sid = before.sid
+		}
+		token := rand.Text()
 		s.mu.Lock()
-		s.codes[code] = grant{q, r.PostFormValue("subject"), strings.Fields(r.PostFormValue("groups")), r.PostFormValue("fault")}
+		s.here[token] = p
 		s.mu.Unlock()
-		back.Set("code", code)
+		http.SetCookie(w, &http.Cookie{Name: cookie, Value: token, Path: "/", HttpOnly: true}) //nolint:gosec // for tests, on loopback
+		back.Set("code", s.newCode(grant{p, q, r.PostFormValue("fault")}))
 	}
 	if r.FormValue("fault") == "state" {
 		back.Set("state", rand.Text())
 	}
 	http.Redirect(w, r, q.Get("redirect_uri")+"?"+back.Encode(), http.StatusFound)
+}
+
+func (s *issuer) newCode(g grant) string {
+	code := rand.Text()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.codes[code] = g
+	return code
+}
+
+func (s *issuer) signedIn(r *http.Request) (person, bool) {
+	c, err := r.Cookie(cookie)
+	if err != nil {
+		return person{}, false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p, ok := s.here[c.Value]
+	return p, ok
+}
+
+// setGroups changes the groups of a person who is signed in; without groups the
+// person's sessions end.
+func (s *issuer) setGroups(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for token, p := range s.here {
+		if p.subject != r.FormValue("subject") {
+			continue
+		}
+		p.groups = strings.Fields(r.PostFormValue("groups"))
+		s.here[token] = p
+		if len(p.groups) == 0 {
+			delete(s.here, token)
+		}
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// SetGroups changes the groups of a person at the issuer; none ends the person's
+// sessions there.
+func SetGroups(t testing.TB, issuer, subject string, groups ...string) {
+	t.Helper()
+	post(t, issuer+"/test/groups", url.Values{"subject": {subject}, "groups": {strings.Join(groups, " ")}})
+}
+
+// LogoutToken returns a signed logout token (OpenID Connect Back-Channel Logout 1.0,
+// section 2.4). claims replace those of a good one; nil removes one. fault is
+// "" or "signature".
+func LogoutToken(t testing.TB, issuer string, claims map[string]any, fault string) string {
+	t.Helper()
+	return post(t, issuer+"/test/logout-token", url.Values{"claims": {string(mustMarshal(claims))}, "fault": {fault}})
+}
+
+func post(t testing.TB, address string, form url.Values) string {
+	t.Helper()
+	resp, err := http.PostForm(address, form) //nolint:gosec,noctx // of the test's own issuer
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode >= 300 {
+		t.Fatalf("the issuer answers %d, %v", resp.StatusCode, err)
+	}
+	return string(b)
+}
+
+func (s *issuer) logoutToken(w http.ResponseWriter, r *http.Request) {
+	now := time.Now()
+	claims := map[string]any{
+		"iss": s.url, "aud": ClientID, "iat": now.Unix(), "exp": now.Add(2 * time.Minute).Unix(), "jti": rand.Text(),
+		"events": map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}},
+	}
+	var changes map[string]any
+	if err := json.Unmarshal([]byte(r.FormValue("claims")), &changes); err != nil {
+		http.Error(w, "claims", http.StatusBadRequest)
+		return
+	}
+	maps.Copy(claims, changes)
+	maps.DeleteFunc(claims, func(_ string, v any) bool { return v == nil })
+	key := s.key
+	if r.FormValue("fault") == "signature" {
+		key = s.other
+	}
+	_, _ = io.WriteString(w, signJWT(map[string]any{"alg": "RS256", "kid": "1", "typ": "logout+jwt"}, claims, key))
+}
+
+func signJWT(header, claims map[string]any, key *rsa.PrivateKey) string {
+	text := encodeBase64(mustMarshal(header)) + "." + encodeBase64(mustMarshal(claims))
+	sum := sha256.Sum256([]byte(text))
+	signature, err := rsa.SignPKCS1v15(rand.Reader, key, crypto.SHA256, sum[:])
+	if err != nil {
+		panic(err)
+	}
+	return text + "." + encodeBase64(signature)
 }
 
 func (s *issuer) token(w http.ResponseWriter, r *http.Request) {
@@ -249,12 +375,18 @@ func (s *issuer) sign(g grant) string {
 	claims := map[string]any{
 		"iss": s.url, "aud": ClientID, "sub": g.subject, "nonce": g.query.Get("nonce"), "iat": now.Unix(), "exp": now.Add(5 * time.Minute).Unix(),
 		"name": "Pat " + g.subject, "email": g.subject + "@staff.example", "groups": g.groups,
+		"sid": g.sid, "auth_time": g.since.Unix(),
 	}
 	header := map[string]any{"alg": "RS256", "kid": "1", "typ": "JWT"}
 	key := s.key
 	maps.Copy(claims, map[string]map[string]any{
 		"nonce": {"nonce": rand.Text()}, "audience": {"aud": "somebody-else"}, "issuer": {"iss": "https://elsewhere.example"},
 		"nobody": {"sub": ""}, "another client": {"aud": []string{ClientID, "somebody-else"}, "azp": "somebody-else"},
+		"several audiences": {"aud": []string{ClientID, "somebody-else"}}, "from the future": {"iat": now.Add(time.Hour).Unix()},
+		"signed in in the future": {"auth_time": now.Add(time.Hour).Unix()}, "a long subject": {"sub": strings.Repeat("u", 256)},
+		"a long session": {"sid": strings.Repeat("s", 256)}, "many groups": {"groups": make([]string, 1001)},
+		"long name":    {"name": "\u202ePat\n" + strings.Repeat("é", 100_000), "email": strings.Repeat("p", 300) + "@staff.example"},
+		"no auth_time": {"auth_time": nil}, "an old auth_time": {"auth_time": now.Add(-time.Hour).Unix()},
 		"expired": {"exp": now.Add(-time.Hour).Unix(), "iat": now.Add(-2 * time.Hour).Unix()},
 	}[g.fault])
 	switch g.fault {
@@ -265,16 +397,10 @@ func (s *issuer) sign(g grant) string {
 	case "hmac": // the public key taken for a shared secret
 		header["alg"] = "HS256"
 	}
-	text := encodeBase64(mustMarshal(header)) + "." + encodeBase64(mustMarshal(claims))
 	if g.fault == "unsigned" {
-		return text + "."
+		return encodeBase64(mustMarshal(header)) + "." + encodeBase64(mustMarshal(claims)) + "."
 	}
-	sum := sha256.Sum256([]byte(text))
-	signature, err := rsa.SignPKCS1v15(rand.Reader, key, crypto.SHA256, sum[:])
-	if err != nil {
-		panic(err)
-	}
-	return text + "." + encodeBase64(signature)
+	return signJWT(header, claims, key)
 }
 
 func mustMarshal(v any) []byte {

@@ -114,6 +114,22 @@ func FindAct(ctx context.Context, db postgres.DB, by access.Principal, act acces
 	return time.Duration(seconds * float64(time.Second)), true, nil
 }
 
+// CountActs returns how often a principal's session did an act within a time, in
+// all projects and modes.
+func CountActs(ctx context.Context, db postgres.DB, by access.Principal, act access.Act, within time.Duration) (n int, err error) {
+	session, err := invite.Parse[invite.SessionID](by.Origin.SessionID)
+	if err != nil {
+		return 0, fmt.Errorf("count audit entries %s: %w", act, err)
+	}
+	err = db.QueryRow(ctx, `SELECT count(*) FROM audit WHERE actor = $1 AND id >= $2 AND act = $3 AND session_id = $4
+		AND at >= now() - make_interval(secs => $5)`,
+		by.Actor(), invite.From[invite.AuditID](time.Now().Add(-within-clockSlack)), string(act), session, within.Seconds()).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("count audit entries %s: %w", act, postgres.Translate(err))
+	}
+	return n, nil
+}
+
 // AuditFilter selects entries. Every field but the project narrows, and is
 // ignored when zero.
 type AuditFilter struct {

@@ -16,9 +16,15 @@ import (
 const (
 	SessionIdle = 30 * time.Minute // without a request
 	SessionMost = 12 * time.Hour   // in all
-	// SessionConfirmed is for sessions by an issuer: only a new sign-in shows that
-	// the person still has the role there.
-	SessionConfirmed = time.Hour
+	// SessionChecked is for sessions by an issuer: only the issuer knows whether
+	// the person still has the role there. Until it vouches for the person again
+	// the session is over.
+	SessionChecked = 5 * time.Minute
+	// SessionDue is when a page that is opened asks the issuer beforehand.
+	SessionDue = 3 * time.Minute
+	// SessionFresh is how long after a proof of identity acts of consequence are
+	// done without another one.
+	SessionFresh = 5 * time.Minute
 	// sessionKept is how long the reason of an ended session is kept.
 	sessionKept = 30 * 24 * time.Hour
 	// sessionStep is how exactly the last request is recorded.
@@ -28,11 +34,14 @@ const (
 // Ended is the reason for a session's end; "" while it is active.
 type Ended string
 
-// Why sessions end. The first three are the clock's, the others are stored.
+// Why sessions end. The first two are the clock's, the others are stored.
 const (
-	EndedIdle      Ended = "idle"
-	EndedOld       Ended = "old"
-	EndedConfirm   Ended = "confirm" // the issuer is to be asked again
+	EndedIdle Ended = "idle"
+	EndedOld  Ended = "old"
+	// EndedConfirm: the issuer is to be asked again, and the session goes on if it
+	// vouches for the person; stored, it did not.
+	EndedConfirm   Ended = "confirm"
+	EndedIssuer    Ended = "issuer" // the person signed out at the issuer, or was
 	EndedSignedOut Ended = "signed_out"
 	EndedRevoked   Ended = "revoked"
 	EndedReplaced  Ended = "replaced" // by another sign-in of the same browser
@@ -49,6 +58,10 @@ type Session struct {
 	CreatedAt time.Time        `db:"created_at"`
 	SeenAt    time.Time        `db:"seen_at"`
 	Ended     Ended            `db:"ended"`
+	Stored    bool             `db:"stored"` // Ended is stored, and for good
+	Due       bool             `db:"due"`    // the issuer is to be asked again soon
+	Fresh     bool             `db:"fresh"`  // the person proved who they are within SessionFresh
+	Held      bool             `db:"held"`   // a form waits for a confirmation
 }
 
 // sessionColumns are a session's, with why it is over by the database's clock.
@@ -56,17 +69,21 @@ func sessionColumns() string {
 	return fmt.Sprintf(`id, staff_id, method, device, flash, created_at, seen_at, CASE
 	WHEN ended_at IS NOT NULL THEN ended_why
 	WHEN created_at < now() - interval '%d seconds' THEN 'old'
-	WHEN method = 'oidc' AND created_at < now() - interval '%d seconds' THEN 'confirm'
 	WHEN seen_at < now() - interval '%d seconds' THEN 'idle'
-	ELSE '' END AS ended`, int(SessionMost/time.Second), int(SessionConfirmed/time.Second), int(SessionIdle/time.Second))
+	WHEN method = 'oidc' AND coalesce(checked_at, created_at) < now() - interval '%d seconds' THEN 'confirm'
+	ELSE '' END AS ended, ended_at IS NOT NULL AS stored,
+	method = 'oidc' AND coalesce(checked_at, created_at) < now() - interval '%d seconds' AS due,
+	coalesce(confirmed_at, created_at) >= now() - interval '%d seconds' AS fresh, held_form IS NOT NULL AS held`,
+		int(SessionMost/time.Second), int(SessionIdle/time.Second), int(SessionChecked/time.Second), int(SessionDue/time.Second), int(SessionFresh/time.Second))
 }
 
 // InsertSession stores a session by its token's digest, and drops old ones.
-func InsertSession(ctx context.Context, tx pgx.Tx, s Session, digest []byte) error {
+// issuerSession is the digest of the issuer's own session; nil: there is none.
+func InsertSession(ctx context.Context, tx pgx.Tx, s Session, digest []byte, issuerSession []byte) error {
 	_, err := tx.Exec(ctx, `DELETE FROM staff_sessions WHERE seen_at < now() - make_interval(secs => $1)`, sessionKept.Seconds())
 	if err == nil {
-		_, err = tx.Exec(ctx, `INSERT INTO staff_sessions (id, staff_id, digest, method, device) VALUES ($1, $2, $3, $4, $5)`,
-			s.ID, s.StaffID, digest, s.Method, s.Device)
+		_, err = tx.Exec(ctx, `INSERT INTO staff_sessions (id, staff_id, digest, method, device, issuer_session) VALUES ($1, $2, $3, $4, $5, $6)`,
+			s.ID, s.StaffID, digest, s.Method, s.Device, issuerSession)
 	}
 	if err != nil {
 		return fmt.Errorf("insert session %s: %w", s.ID, postgres.Translate(err))
@@ -80,10 +97,10 @@ func FindSession(ctx context.Context, db postgres.DB, digest []byte) (Session, S
 	var s Session
 	var a Staff
 	err := db.QueryRow(ctx, `
-		SELECT e.id, e.staff_id, e.method, e.device, e.flash, e.created_at, e.seen_at, e.ended,
+		SELECT e.id, e.staff_id, e.method, e.device, e.flash, e.created_at, e.seen_at, e.ended, e.stored, e.due, e.fresh, e.held,
 			`+staffColumns+`
 		FROM (SELECT `+sessionColumns()+` FROM staff_sessions WHERE digest = $1) e JOIN staff s ON s.id = e.staff_id`, digest).Scan(
-		&s.ID, &s.StaffID, &s.Method, &s.Device, &s.Flash, &s.CreatedAt, &s.SeenAt, &s.Ended,
+		&s.ID, &s.StaffID, &s.Method, &s.Device, &s.Flash, &s.CreatedAt, &s.SeenAt, &s.Ended, &s.Stored, &s.Due, &s.Fresh, &s.Held,
 		&a.ID, &a.Kind, &a.Profile, &a.CreatedAt, &a.SignedInAt, &a.DisabledAt, &a.LockedUntil, &a.Roles)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Session{}, Staff{}, false, nil
@@ -114,10 +131,10 @@ func SetFlash(ctx context.Context, db postgres.DB, id invite.SessionID, flash st
 }
 
 // ListSessions returns the sessions of an account, or of all when id is zero,
-// that are not over.
+// that are not over, or go on once the issuer vouches for the person.
 func ListSessions(ctx context.Context, db postgres.DB, id invite.StaffID) ([]Session, error) {
 	rows, _ := db.Query(ctx, `SELECT * FROM (SELECT `+sessionColumns()+` FROM staff_sessions
-		WHERE ($1::uuid IS NULL OR staff_id = $1) AND ended_at IS NULL) s WHERE ended = '' ORDER BY id DESC`, id)
+		WHERE ($1::uuid IS NULL OR staff_id = $1) AND ended_at IS NULL) s WHERE ended IN ('', 'confirm') ORDER BY id DESC`, id)
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[Session])
 	if err != nil {
 		return nil, fmt.Errorf("list sessions: %w", postgres.Translate(err))
@@ -127,7 +144,7 @@ func ListSessions(ctx context.Context, db postgres.DB, id invite.StaffID) ([]Ses
 
 // SetEnded ends a session; false means that it was over before, or is not there.
 func SetEnded(ctx context.Context, db postgres.DB, id invite.SessionID, why Ended) (bool, error) {
-	tag, err := db.Exec(ctx, `UPDATE staff_sessions SET ended_at = now(), ended_why = $2, flash = '' WHERE id = $1 AND ended_at IS NULL`, id, string(why))
+	tag, err := db.Exec(ctx, `UPDATE staff_sessions SET ended_at = now(), ended_why = $2, flash = '', held_form = NULL WHERE id = $1 AND ended_at IS NULL`, id, string(why))
 	if err != nil {
 		return false, fmt.Errorf("end session %s: %w", id, postgres.Translate(err))
 	}
@@ -136,7 +153,7 @@ func SetEnded(ctx context.Context, db postgres.DB, id invite.SessionID, why Ende
 
 // SetAllEnded ends every session of an account.
 func SetAllEnded(ctx context.Context, db postgres.DB, id invite.StaffID, why Ended) (int, error) {
-	tag, err := db.Exec(ctx, `UPDATE staff_sessions SET ended_at = now(), ended_why = $2, flash = '' WHERE staff_id = $1 AND ended_at IS NULL`, id, string(why))
+	tag, err := db.Exec(ctx, `UPDATE staff_sessions SET ended_at = now(), ended_why = $2, flash = '', held_form = NULL WHERE staff_id = $1 AND ended_at IS NULL`, id, string(why))
 	if err != nil {
 		return 0, fmt.Errorf("end the sessions of staff %s: %w", id, postgres.Translate(err))
 	}

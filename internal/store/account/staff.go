@@ -33,7 +33,7 @@ type Staff struct {
 	CreatedAt   time.Time              `db:"created_at"`
 	SignedInAt  *time.Time             `db:"signed_in_at"`
 	DisabledAt  *time.Time             `db:"disabled_at"`
-	LockedUntil *time.Time             `db:"locked_until"`
+	LockedUntil *time.Time             `db:"locked_until"` // of its second factor, after wrong codes
 }
 
 // Role is what the account may do in a project; "" is nothing.
@@ -46,7 +46,7 @@ func (s Staff) Role(project string) access.Role {
 }
 
 const staffColumns = `s.id, s.kind, s.profile, s.created_at, s.signed_in_at, s.disabled_at,
-	CASE WHEN s.locked_until > now() THEN s.locked_until END AS locked_until,
+	(SELECT t.locked_until FROM staff_totp t WHERE t.staff_id = s.id AND t.locked_until > now()) AS locked_until,
 	coalesce((SELECT jsonb_object_agg(r.project_id, r.role) FROM staff_roles r WHERE r.staff_id = s.id), '{}') AS roles`
 
 // NewStaff is an account to be stored.
@@ -81,6 +81,28 @@ func LockStaff(ctx context.Context, tx pgx.Tx, login []seal.Hash) (s Staff, pass
 	}
 	s, err = GetStaff(ctx, tx, s.ID)
 	return s, password, err == nil, err
+}
+
+// LockStaffByID returns an account with its stored password, and locks it. Errors:
+// ErrNotFound.
+func LockStaffByID(ctx context.Context, tx pgx.Tx, id invite.StaffID) (s Staff, password string, err error) {
+	err = tx.QueryRow(ctx, `SELECT password FROM staff WHERE id = $1 FOR UPDATE`, id).Scan(&password)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Staff{}, "", fmt.Errorf("lock staff %s: %w", id, ErrNotFound)
+	}
+	if err != nil {
+		return Staff{}, "", fmt.Errorf("lock staff %s: %w", id, postgres.Translate(err))
+	}
+	s, err = GetStaff(ctx, tx, id)
+	return s, password, err
+}
+
+// GetTime returns the database's time.
+func GetTime(ctx context.Context, db postgres.DB) (now time.Time, err error) {
+	if err := db.QueryRow(ctx, `SELECT now()`).Scan(&now); err != nil {
+		return now, fmt.Errorf("read the clock: %w", postgres.Translate(err))
+	}
+	return now, nil
 }
 
 // GetStaff returns an account. Errors: ErrNotFound.
@@ -133,28 +155,17 @@ func SetRoles(ctx context.Context, tx pgx.Tx, id invite.StaffID, roles map[strin
 	return nil
 }
 
-// SetPassword replaces a password, and forgets earlier failures.
+// SetPassword replaces a password.
 func SetPassword(ctx context.Context, tx pgx.Tx, id invite.StaffID, phc string) error {
-	_, err := tx.Exec(ctx, `UPDATE staff SET password = $2, failures = 0, locked_until = NULL WHERE id = $1`, id, phc)
+	_, err := tx.Exec(ctx, `UPDATE staff SET password = $2 WHERE id = $1`, id, phc)
 	if err != nil {
 		return fmt.Errorf("set password of staff %s: %w", id, postgres.Translate(err))
 	}
 	return nil
 }
 
-// AddFailure counts a wrong password. From the fifth in a row on the account
-// takes none for a while, twice as long each time and an hour at most.
-func AddFailure(ctx context.Context, tx pgx.Tx, id invite.StaffID) error {
-	_, err := tx.Exec(ctx, `UPDATE staff SET failures = failures + 1,
-		locked_until = CASE WHEN failures >= 4 THEN now() + least(interval '30 seconds' * 2 ^ (least(failures, 20) - 4), interval '1 hour') END
-		WHERE id = $1`, id)
-	if err != nil {
-		return fmt.Errorf("count a failure of staff %s: %w", id, postgres.Translate(err))
-	}
-	return nil
-}
-
-// SetSignedIn records a sign-in, and forgets earlier failures.
+// SetSignedIn records a sign-in. failures and locked_until are of releases that
+// locked accounts for all who tried.
 func SetSignedIn(ctx context.Context, tx pgx.Tx, id invite.StaffID) error {
 	_, err := tx.Exec(ctx, `UPDATE staff SET signed_in_at = now(), failures = 0, locked_until = NULL WHERE id = $1`, id)
 	if err != nil {

@@ -1,0 +1,118 @@
+package console
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/connectlink/connectlink/internal/console/view"
+	"github.com/connectlink/connectlink/internal/grant"
+	"github.com/connectlink/connectlink/internal/invite"
+	linkpages "github.com/connectlink/connectlink/internal/page"
+	"github.com/connectlink/connectlink/internal/secret"
+	"github.com/connectlink/connectlink/internal/web"
+)
+
+// codePage asks for the code that follows the password. At the first sign-in it
+// shows what the authenticator app is set up with.
+type codePage struct {
+	*view.Base
+
+	Back   string
+	Setup  bool
+	Secret string // in groups of four
+	QR     linkpages.QR
+	Faults []Fault
+}
+
+// recoveryPage shows recovery codes, this once.
+type recoveryPage struct {
+	*view.Base
+
+	Codes []string
+	Next  string
+}
+
+func (s *console) code(c echo.Context, back string) (codePage, bool) {
+	b := s.stranger(c)
+	d := codePage{Base: b, Back: back}
+	setup, ok := s.Staff.SetupOf(s.cookie(c, s.ticketCookie()))
+	b.Title = b.T("Enter your code")
+	if setup != nil {
+		b.Title = b.T("Set up your second factor")
+		d.Setup, d.Secret, d.QR = true, groupOfFour(setup.Secret.Reveal()), linkpages.NewQR(setup.Address.Reveal())
+	}
+	return d, ok
+}
+
+func groupOfFour(text string) string {
+	var out []byte
+	for i := range len(text) {
+		if i > 0 && i%4 == 0 {
+			out = append(out, ' ')
+		}
+		out = append(out, text[i])
+	}
+	return string(out)
+}
+
+func (s *console) codePage(c echo.Context) error {
+	if !s.Passwords {
+		return echo.ErrNotFound
+	}
+	d, ok := s.code(c, safeReturnPath(c.QueryParam("back")))
+	if !ok {
+		return c.Redirect(http.StatusSeeOther, "/console/sign-in")
+	}
+	c.Response().Header().Set("Cache-Control", "no-store")
+	return s.render(c, http.StatusOK, "code", d)
+}
+
+// knownLasts is how long a browser is remembered as one that signed in: its failures
+// are then counted apart from those of strangers.
+const knownLasts = 180 * 24 * time.Hour
+
+// signInByCode is the second step of a sign-in by an emergency account.
+func (s *console) signInByCode(c echo.Context) error {
+	if !s.Passwords {
+		return echo.ErrNotFound
+	}
+	if err := c.Request().ParseForm(); err != nil {
+		return invite.Errorf(invite.CodeMalformed, "The form could not be read.")
+	}
+	form := c.Request().PostForm
+	d, _ := s.code(c, safeReturnPath(form.Get("back")))
+	c.Response().Header().Set("Cache-Control", "no-store")
+	if ok, after := s.Tries.Allow(web.ClientKey(c)); !ok {
+		web.Note(c, "rate_limited")
+		d.Faults = []Fault{{"code", d.T("Too many tries. Wait a minute.")}}
+		c.Response().Header().Set("Retry-After", formatSeconds(after))
+		return s.render(c, http.StatusTooManyRequests, "code", d)
+	}
+	in, err := s.Staff.Finish(c.Request().Context(), s.cookie(c, s.ticketCookie()), secret.New(form.Get("code")), s.browser(c))
+	if errors.Is(err, grant.ErrTicket) {
+		s.setCookie(c, s.ticketCookie(), "", -1)
+		return s.refuse(c, d.Back, http.StatusUnauthorized, view.M("The sign-in took too long. Start again."))
+	}
+	if fault, status := passwordFault(c, d.Base, err); fault != "" {
+		d.Faults = []Fault{{"code", fault}}
+		return s.render(c, status, "code", d)
+	}
+	if err != nil {
+		return err
+	}
+	s.setCookie(c, s.ticketCookie(), "", -1)
+	s.setCookie(c, s.knownCookie(), in.Known.Reveal(), int(knownLasts/time.Second))
+	if len(in.Recovery) == 0 {
+		return s.enterWith(c, in.Token, d.Back)
+	}
+	s.setCookie(c, s.sessionCookie(), in.Token.Reveal(), 0)
+	r := recoveryPage{Base: d.Base, Next: orStart(d.Back)}
+	r.Title = r.T("Keep your recovery codes")
+	for _, code := range in.Recovery {
+		r.Codes = append(r.Codes, code.Reveal())
+	}
+	return s.render(c, http.StatusOK, "recovery", r)
+}

@@ -1,0 +1,95 @@
+package account
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/seal"
+)
+
+const (
+	// maxFailures in a row begin a lock of 30 seconds, which each further failure
+	// doubles, up to an hour.
+	maxFailures = 5
+	// failuresKept is longer than the longest lock.
+	failuresKept = 2 * time.Hour
+	// failuresDropped is how many old rows one failure removes at most, so that
+	// they go faster than they come.
+	failuresDropped = 100
+)
+
+// lockInterval is the SQL of the lock that a number of failures leads to, or null.
+func lockInterval(failures string) string {
+	return fmt.Sprintf(`CASE WHEN %[1]s >= %[2]d THEN now() + least(interval '30 seconds' * 2 ^ (least(%[1]s, 20) - %[2]d), interval '1 hour') END`, failures, maxFailures)
+}
+
+// FindSignInLock returns for how long one who tries is locked; ok is false if
+// they are not.
+func FindSignInLock(ctx context.Context, db postgres.DB, by seal.Hash) (left time.Duration, ok bool, err error) {
+	var seconds float64
+	err = db.QueryRow(ctx, `SELECT extract(epoch FROM locked_until - now())::float8 FROM sign_in_failures
+		WHERE tried_by = $1 AND locked_until > now()`, by).Scan(&seconds)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, false, nil
+	}
+	if err != nil {
+		return 0, false, fmt.Errorf("find lock of a sign-in: %w", postgres.Translate(err))
+	}
+	return time.Duration(seconds * float64(time.Second)), true, nil
+}
+
+// AddSignInFailure counts a failed sign-in. counted is false if a lock began
+// meanwhile: then the try was one too many, and is not counted.
+func AddSignInFailure(ctx context.Context, tx pgx.Tx, by seal.Hash) (counted bool, err error) {
+	_, err = tx.Exec(ctx, `DELETE FROM sign_in_failures WHERE tried_by IN (
+		SELECT tried_by FROM sign_in_failures WHERE updated_at < now() - make_interval(secs => $1) ORDER BY updated_at LIMIT $2 FOR UPDATE SKIP LOCKED)`,
+		failuresKept.Seconds(), failuresDropped)
+	if err != nil {
+		return false, fmt.Errorf("drop old failures of sign-ins: %w", postgres.Translate(err))
+	}
+	tag, err := tx.Exec(ctx, `INSERT INTO sign_in_failures AS f (tried_by, failures) VALUES ($1, 1)
+		ON CONFLICT (tried_by) DO UPDATE SET failures = f.failures + 1, updated_at = now(), locked_until = `+lockInterval("f.failures + 1")+`
+		WHERE f.locked_until IS NULL OR f.locked_until <= now()`, by)
+	if err != nil {
+		return false, fmt.Errorf("count a failed sign-in: %w", postgres.Translate(err))
+	}
+	return tag.RowsAffected() == 1, nil
+}
+
+// DeleteSignInFailures forgets the failures of one who signed in. ok is false if
+// they are locked, which a sign-in does not end.
+func DeleteSignInFailures(ctx context.Context, tx pgx.Tx, by seal.Hash) (ok bool, err error) {
+	var locked bool
+	err = tx.QueryRow(ctx, `SELECT coalesce(locked_until > now(), false) FROM sign_in_failures WHERE tried_by = $1 FOR UPDATE`, by).Scan(&locked)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return true, nil
+	case err != nil:
+		return false, fmt.Errorf("find failures of a sign-in: %w", postgres.Translate(err))
+	case locked:
+		return false, nil
+	}
+	if _, err := tx.Exec(ctx, `DELETE FROM sign_in_failures WHERE tried_by = $1`, by); err != nil {
+		return false, fmt.Errorf("forget failures of a sign-in: %w", postgres.Translate(err))
+	}
+	return true, nil
+}
+
+// InsertSingleUse records that something was used, and drops expired records.
+// first is false if it was used before.
+func InsertSingleUse(ctx context.Context, db postgres.DB, digest []byte, lasts time.Duration) (first bool, err error) {
+	if _, err := db.Exec(ctx, `DELETE FROM single_uses WHERE expires_at < now()`); err != nil {
+		return false, fmt.Errorf("drop old single uses: %w", postgres.Translate(err))
+	}
+	tag, err := db.Exec(ctx, `INSERT INTO single_uses (digest, expires_at) VALUES ($1, now() + make_interval(secs => $2)) ON CONFLICT DO NOTHING`,
+		digest, lasts.Seconds())
+	if err != nil {
+		return false, fmt.Errorf("record a single use: %w", postgres.Translate(err))
+	}
+	return tag.RowsAffected() == 1, nil
+}
