@@ -3242,12 +3242,14 @@ type PublicEvent struct {
 	Data      struct {
 		// Alert Of alert.raised.
 		Alert *struct {
-			// Kind `limit_near`, at 80 %, or `limit_reached`. New kinds may be added.
+			// Kind `limit_near`, at 80 %, `limit_reached`, or `sending_paused`: the service paused a country, a range of numbers or an API key. New kinds may be added.
 			Kind string `json:"kind"`
 
-			// Limit Its name, as in `GET /v1/limits`.
+			// Limit Its name, as in `GET /v1/limits`. Of `sending_paused`: `visits` or `reports`.
 			Limit string `json:"limit"`
-			Max   string `json:"max"`
+
+			// Max The limit. Of `sending_paused`: the messages that were counted.
+			Max string `json:"max"`
 
 			// ResetsAt When the count begins again.
 			ResetsAt *time.Time `json:"resets_at"`
@@ -3258,7 +3260,7 @@ type PublicEvent struct {
 			// Subject The key, the country, or the first digits of the numbers. Null: the project.
 			Subject *string `json:"subject"`
 
-			// Used When the alert was raised: messages, or an amount of money.
+			// Used When the alert was raised: messages, or an amount of money. Of `sending_paused`: visits or reports.
 			Used string `json:"used"`
 		} `json:"alert,omitempty"`
 
@@ -3290,7 +3292,7 @@ type PublicEvent struct {
 	// `data.invite.connection.health`; `recovered`: it works again. `opted_out` and `opted_in`: the recipient texted STOP
 	// or START, or ended or resumed messages on the page that a message links to, or by the button of their mail program.
 	// `webhook_endpoint.disabled`: an endpoint failed for 5 days or answered 410; the event is about no invite.
-	// `alert.raised`: a sending limit is near or reached; the event is about no invite.
+	// `alert.raised`: a sending limit is near or reached, or the service paused a country, a range of numbers or an API key; the event is about no invite.
 	// New types may be added.
 	Type PublicEventType `json:"type"`
 }
@@ -3320,7 +3322,7 @@ type PublicEventListObject string
 // `data.invite.connection.health`; `recovered`: it works again. `opted_out` and `opted_in`: the recipient texted STOP
 // or START, or ended or resumed messages on the page that a message links to, or by the button of their mail program.
 // `webhook_endpoint.disabled`: an endpoint failed for 5 days or answered 410; the event is about no invite.
-// `alert.raised`: a sending limit is near or reached; the event is about no invite.
+// `alert.raised`: a sending limit is near or reached, or the service paused a country, a range of numbers or an API key; the event is about no invite.
 // New types may be added.
 type PublicEventType string
 
@@ -3746,7 +3748,7 @@ type TestWebhookEndpoint struct {
 	// `data.invite.connection.health`; `recovered`: it works again. `opted_out` and `opted_in`: the recipient texted STOP
 	// or START, or ended or resumed messages on the page that a message links to, or by the button of their mail program.
 	// `webhook_endpoint.disabled`: an endpoint failed for 5 days or answered 410; the event is about no invite.
-	// `alert.raised`: a sending limit is near or reached; the event is about no invite.
+	// `alert.raised`: a sending limit is near or reached, or the service paused a country, a range of numbers or an API key; the event is about no invite.
 	// New types may be added.
 	Type PublicEventType `json:"type"`
 }

@@ -102,10 +102,11 @@ type Project struct {
 	DefaultReminders      int           // how often to remind unless an invite says otherwise
 	Retention             time.Duration // how long invites that ended are kept
 	DefaultVerify         string        // VerifyNone or VerifyCode
-	FreeText              string        // FreeTextNone, FreeTextInviter or FreeTextAll
-	WatchConnections      string        // WatchOff or WatchDaily
-	OnUnhealthy           string        // UnhealthyEvent or UnhealthyInvite
-	MaxReconnects         int           // invites to reconnect per user in seven days, with UnhealthyInvite
+	Firewall              Firewall
+	FreeText              string // FreeTextNone, FreeTextInviter or FreeTextAll
+	WatchConnections      string // WatchOff or WatchDaily
+	OnUnhealthy           string // UnhealthyEvent or UnhealthyInvite
+	MaxReconnects         int    // invites to reconnect per user in seven days, with UnhealthyInvite
 	Limits                Limits
 	TemplatesDir          string   // a folder of own texts, over the built-in ones; empty: none
 	ReturnURLs            []string // see AllowsReturn

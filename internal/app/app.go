@@ -24,6 +24,7 @@ import (
 	"github.com/connectlink/connectlink/internal/compose"
 	"github.com/connectlink/connectlink/internal/dispatch"
 	"github.com/connectlink/connectlink/internal/erase"
+	"github.com/connectlink/connectlink/internal/firewall"
 	"github.com/connectlink/connectlink/internal/grant"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/issue"
@@ -124,6 +125,7 @@ type App struct {
 	composer   *compose.Composer
 	pauses     *pause.Board
 	pause      *pause.Service
+	firewall   *firewall.Service
 	texts      texts            // built in
 	ownTexts   map[string]texts // of projects that have some
 	handler    *echo.Echo

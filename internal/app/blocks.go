@@ -17,7 +17,7 @@ import (
 )
 
 // follow hands on what follows from events, in the transaction that records
-// them: the product is told, and addresses are blocked.
+// them: the product is told, addresses are blocked, and visits counted.
 func (a *App) follow(ctx context.Context, tx pgx.Tx, applied ...ledger.Applied) error {
 	if err := a.outbox.Enqueue(ctx, tx, applied...); err != nil {
 		return err
@@ -25,6 +25,9 @@ func (a *App) follow(ctx context.Context, tx pgx.Tx, applied ...ledger.Applied) 
 	for _, one := range applied {
 		a.tell(tx, one)
 		if err := a.suppress.Note(ctx, tx, one); err != nil {
+			return err
+		}
+		if err := a.firewall.Note(ctx, tx, one); err != nil {
 			return err
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/connectlink/connectlink/internal/console"
 	"github.com/connectlink/connectlink/internal/dispatch"
 	"github.com/connectlink/connectlink/internal/erase"
+	"github.com/connectlink/connectlink/internal/firewall"
 	"github.com/connectlink/connectlink/internal/httpapi"
 	"github.com/connectlink/connectlink/internal/issue"
 	"github.com/connectlink/connectlink/internal/linkpage"
@@ -37,6 +38,7 @@ func TestConstructorsNameMissingCollaborators(t *testing.T) {
 		"issue":    {discard(issue.New(issue.Params{})), []string{"Senders", "OneWay", "Publish", "Announce", "Wake", "Uses", "Pauses"}},
 		"quota":    {discard(quota.New(quota.Params{})), []string{"Box", "Project", "Senders"}},
 		"warn":     {discard(warn.New(warn.Params{})), []string{"DB", "Alerts", "Log"}},
+		"firewall": {discard(firewall.New(firewall.Params{})), []string{"DB", "Box", "Project", "Alerts", "Log"}},
 		"suppress": {discard(suppress.New(suppress.Params{})), []string{"Senders", "SenderOf", "Scripted", "Unlister"}},
 		"unmask":   {discard(unmask.New(unmask.Params{})), []string{"Senders", "Publish"}},
 		"linkpage": {linkpage.Register(echo.New(), linkpage.Params{}), []string{"Guesses", "OneWay"}},

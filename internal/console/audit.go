@@ -15,6 +15,7 @@ import (
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/pause"
 	"github.com/connectlink/connectlink/internal/store/account"
+	"github.com/connectlink/connectlink/internal/store/traffic"
 )
 
 // auditLimit is how many entries a page has.
@@ -45,7 +46,7 @@ func auditedActs() []access.Act {
 	return append(access.Acts()[1:],
 		grant.ActSignIn, grant.ActSignInFailed, grant.ActSignOut, grant.ActSessionEnded, grant.ActStaffCreated, grant.ActStaffEnabled,
 		grant.ActStaffOff, grant.ActStaffRoles, grant.ActPasswordSet, grant.ActFactorSet, grant.ActFactorReset,
-		grant.ActRecoveryUsed, grant.ActConfirmed, grant.ActKeyCreated, grant.ActKeyRevoked, pause.ActHeld, pause.ActReleased, pause.ActSubjectPaused, pause.ActSubjectResumed,
+		grant.ActRecoveryUsed, grant.ActConfirmed, grant.ActKeyCreated, grant.ActKeyRevoked, pause.ActHeld, pause.ActReleased, traffic.ActPaused, traffic.ActResumed,
 		audit.ActExported)
 }
 
@@ -118,9 +119,9 @@ func actName(a access.Act) string {
 		return view.M("Revoked an API key")
 	case access.ActPauseCountry:
 		return view.M("Paused or resumed a country")
-	case pause.ActSubjectPaused:
+	case traffic.ActPaused:
 		return view.M("Paused a country or numbers")
-	case pause.ActSubjectResumed:
+	case traffic.ActResumed:
 		return view.M("Resumed a country, numbers or a key")
 	case audit.ActExported:
 		return view.M("Exported the audit log")

@@ -303,3 +303,15 @@ func PhoneZones(e164 string) []*time.Location {
 	}
 	return out
 }
+
+// RegionZones returns the time zones of a country, by its ISO 3166 code; none for an
+// unknown code and for numbers of no country.
+func RegionZones(region string) []*time.Location {
+	number := phonenumbers.GetExampleNumberForType(region, phonenumbers.MOBILE)
+	if number == nil {
+		return nil
+	}
+	// A mobile number tells no place where a country has several zones, so all of them
+	// are returned; in North America it does, and one coast stands for the country.
+	return PhoneZones(phonenumbers.Format(number, phonenumbers.E164))
+}

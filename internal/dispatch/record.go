@@ -13,6 +13,7 @@ import (
 	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/store/ledger"
 	"github.com/connectlink/connectlink/internal/store/queue"
+	"github.com/connectlink/connectlink/internal/store/traffic"
 )
 
 var (
@@ -51,6 +52,7 @@ func (s shortTx) Begin(ctx context.Context) (pgx.Tx, error) {
 type begin struct {
 	queue.NewAttempt
 	lane invite.Lane // whose turn it is written in
+	at   time.Time   // when the attempt was recorded, by the database
 	done chan error  // nil, errLost, errStale, a *blockedError, or the database's
 }
 
@@ -103,6 +105,7 @@ func (d *Dispatcher) writeBegins(ctx context.Context, items []*begin) {
 			return
 		}
 		for _, b := range items {
+			b.at = begun[b.ID].At
 			b.done <- beginError(begun[b.ID], err)
 		}
 		return
@@ -132,6 +135,7 @@ type finish struct {
 	fact   bool
 	events []invite.Event
 	result *queue.Result
+	sent   *traffic.Sent  // counted with the result; nil: not counted
 	next   *time.Duration // due again after
 	lane   invite.Lane    // whose turn it is written in
 	done   chan error     // nil, errLost or the database's
@@ -201,11 +205,15 @@ func (d *Dispatcher) finishAll(ctx context.Context, tx pgx.Tx, items []*finish, 
 	}
 	var batches []ledger.Batch
 	var results []queue.Result
+	var sent []traffic.Sent
 	var leases []queue.Lease
 	var after []time.Duration
 	for _, f := range items {
 		if f.result != nil {
 			results = append(results, *f.result)
+		}
+		if f.sent != nil {
+			sent = append(sent, *f.sent)
 		}
 		if !f.fact && !held[f.Lease] {
 			continue
@@ -220,6 +228,7 @@ func (d *Dispatcher) finishAll(ctx context.Context, tx pgx.Tx, items []*finish, 
 	applied, err := ledger.AppendAll(ctx, tx, d.p.Box, batches, func(batch *pgx.Batch) {
 		queue.QueueResults(batch, results)
 		queue.QueueNext(batch, leases, after)
+		traffic.QueueSent(batch, sent)
 	})
 	if err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/store/queue"
+	"github.com/connectlink/connectlink/internal/store/traffic"
 	"github.com/connectlink/connectlink/internal/wire"
 )
 
@@ -68,6 +69,16 @@ func (d *Dispatcher) send(ctx context.Context, t *task) (again bool, err error) 
 	d.p.Passing(PointAttemptCommitted)
 	d.call(ctx, t, sender, b, out)
 	return false, nil
+}
+
+// countedText is a text message as the spend firewall counts it; nil for others. A
+// message to a person who has visited is expected to be visited no second time, and
+// digits go to people on the page.
+func countedText(t *task, b *begin, out message.Outgoing) *traffic.Sent {
+	if !t.Live || out.SMS == nil || t.Kind == invite.KindPasscode || t.Invite.Progress != invite.NotOpened {
+		return nil
+	}
+	return &traffic.Sent{Project: t.Project, To: recipientOf(out), At: b.at}
 }
 
 // recipientOf is the address a message goes to.
@@ -151,6 +162,7 @@ func (d *Dispatcher) call(ctx context.Context, t *task, s provider.Sender, b *be
 		result.Outcome, result.ProviderMessageID, result.HTTPStatus = queue.Accepted, plainWord(receipt.ProviderMessageID), receipt.HTTPStatus
 		f.fact = true
 		f.events = []invite.Event{t.attemptEvent(b.ID, invite.EventDeliveryAccepted, data)}
+		f.sent = countedText(t, b, out)
 	} else {
 		fault.ProviderCode = plainWord(fault.ProviderCode)
 		v = d.judge(fault, t.Attempts+1, errors.Is(fault.Err, wire.ErrLeaseOver))

@@ -108,6 +108,13 @@ type ChainAudit struct{}
 // Kind implements river.JobArgs.
 func (ChainAudit) Kind() string { return "chain_audit" }
 
+// JudgeTraffic pauses countries and ranges of numbers whose text messages people do not
+// visit.
+type JudgeTraffic struct{}
+
+// Kind implements river.JobArgs.
+func (JudgeTraffic) Kind() string { return "judge_traffic" }
+
 // Retire deletes invites that ended long enough ago.
 type Retire struct{}
 

@@ -17,21 +17,15 @@ import (
 	"github.com/connectlink/connectlink/internal/store/traffic"
 )
 
-// Reasons of pauses that nobody chose from the list.
+// Reasons of pauses beside those of channels.
 const (
-	NotVisited Why = "not_visited" // people do not visit the messages
-	Reported   Why = "reported"    // recipients report the messages
-	Pumping    Why = "pumping"     // messages seem to be sent to earn money from them
+	NotVisited Why = traffic.WhyNotVisited
+	Reported   Why = traffic.WhyReported
+	Pumping    Why = "pumping" // messages seem to be sent to earn money from them
 )
 
 // SubjectWhys lists the reasons from which a person chooses for a country or a range.
 func SubjectWhys() []Why { return append([]Why{Pumping}, Whys()...) }
-
-// Acts in the audit log on a country, a range of numbers or a key.
-const (
-	ActSubjectPaused  access.Act = "country_paused"
-	ActSubjectResumed access.Act = "country_resumed"
-)
 
 // noCountry stands for numbers of no country, such as satellite phones.
 const noCountry = "001"
@@ -85,7 +79,7 @@ func (s *Service) StopSubject(ctx context.Context, by access.Principal, subject 
 		if err != nil || !changed {
 			return err
 		}
-		return account.InsertAudit(ctx, tx, account.Entry{By: by, Act: ActSubjectPaused, Target: target(subject), Why: string(why)})
+		return account.InsertAudit(ctx, tx, account.Entry{By: by, Act: traffic.ActPaused, Target: subject.String(), Why: string(why)})
 	})
 	if changed && err == nil {
 		s.show(ctx)
@@ -116,7 +110,7 @@ func (s *Service) ResumeSubject(ctx context.Context, by access.Principal, subjec
 				return err
 			}
 		}
-		return account.InsertAudit(ctx, tx, account.Entry{By: by, Act: ActSubjectResumed, Target: target(subject), Why: p.Why})
+		return account.InsertAudit(ctx, tx, account.Entry{By: by, Act: traffic.ActResumed, Target: subject.String(), Why: p.Why})
 	})
 	if changed && err == nil {
 		s.show(ctx)
@@ -163,8 +157,6 @@ func lanesOf(s traffic.Subject) []invite.Lane {
 	}
 	return out
 }
-
-func target(s traffic.Subject) string { return string(s.Scope) + ":" + s.Name }
 
 func joinWhys() string {
 	words := make([]string, 0, len(SubjectWhys()))

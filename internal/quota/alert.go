@@ -10,18 +10,19 @@ import (
 
 // The kinds of alerts.
 const (
-	AlertNear    = "limit_near"    // 80 % of a day's limit are used
-	AlertReached = "limit_reached" // the next message is refused
+	AlertNear    = "limit_near"     // 80 % of a day's limit are used
+	AlertReached = "limit_reached"  // the next message is refused
+	AlertPaused  = "sending_paused" // the service paused a country, a range of numbers or a key
 )
 
 // Alert is a sending limit that staff should look at. It names no recipient.
 type Alert struct {
 	Kind     string     `json:"kind"`
-	Limit    string     `json:"limit"`   // as in GET /v1/limits, "key_per_day"
+	Limit    string     `json:"limit"`   // as in GET /v1/limits, "key_per_day"; of a pause, visits or reports
 	Scope    string     `json:"scope"`   // the counted kind of subject, "key"
 	Subject  *string    `json:"subject"` // the key, country or block of numbers; null: the project
-	Used     string     `json:"used"`    // when the alert was raised: messages, or an amount of money
-	Max      string     `json:"max"`
+	Used     string     `json:"used"`    // when the alert was raised: messages, or an amount of money; of a pause, visits or reports
+	Max      string     `json:"max"`     // of a pause, the messages that were counted
 	ResetsAt *time.Time `json:"resets_at"`
 }
 

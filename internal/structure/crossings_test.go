@@ -18,6 +18,7 @@ func crossings() []crossing {
 		{"internal/visit", "Confirmer", "internal/track", "Tracker"},
 		{"internal/visit", "Suppressions", "internal/suppress", "Service"},
 		{"internal/warn", "Alerts", "internal/publish", "Outbox"},
+		{"internal/firewall", "Alerts", "internal/publish", "Outbox"},
 	}
 }
 

@@ -20,7 +20,7 @@ func rows() [][]string {
 		{"app"},
 		{"httpapi", "linkpage", "console", "worker"},
 		{"web"},
-		{"issue", "visit", "dispatch", "track", "publish", "grant", "suppress", "unmask", "erase", "pause", "warn", "reseal", "audit"},
+		{"issue", "visit", "dispatch", "track", "publish", "grant", "suppress", "unmask", "erase", "pause", "warn", "reseal", "audit", "firewall"},
 		{"mint", "watch", "compose", "resource", "quota"},
 		{"store/ledger", "store/queue", "store/account", "store/find", "store/suppression", "store/endpoint", "store/traffic", "store/keyring", "pipedream", "provider/*", "oidc", "sandbox"},
 		{"provider", "store/userid", "page", "guide"},

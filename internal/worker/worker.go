@@ -26,6 +26,7 @@ import (
 
 	"github.com/connectlink/connectlink/internal/audit"
 	"github.com/connectlink/connectlink/internal/erase"
+	"github.com/connectlink/connectlink/internal/firewall"
 	"github.com/connectlink/connectlink/internal/issue"
 	"github.com/connectlink/connectlink/internal/job"
 	"github.com/connectlink/connectlink/internal/publish"
@@ -49,6 +50,7 @@ const (
 	adoptEvery     = time.Minute
 	warnEvery      = 15 * time.Second
 	chainEvery     = 15 * time.Second // an entry can be removed without a trace for as long
+	judgeEvery     = 10 * time.Second
 	retireEvery    = 10 * time.Minute
 	tidyEvery      = time.Hour
 	runTimeout     = 30 * time.Second
@@ -65,7 +67,7 @@ const (
 const (
 	otherWorkers    = 4  // erasures, and what an earlier version enqueued
 	confirmWorkers  = 16 // each waits for Pipedream
-	periodicWorkers = 14 // one for each kind, three of which take minutes
+	periodicWorkers = 15 // one for each kind, three of which take minutes
 	eventsWorkers   = 8  // webhooks that an earlier version enqueued
 )
 
@@ -77,13 +79,14 @@ const (
 
 // Params are what the workers need.
 type Params struct {
-	DB      *pgxpool.Pool
-	Track   *track.Tracker
-	Courier *publish.Courier
-	Issue   *issue.Service
-	Erase   *erase.Service
-	Warn    *warn.Service
-	Audit   *audit.Service
+	DB       *pgxpool.Pool
+	Track    *track.Tracker
+	Courier  *publish.Courier
+	Issue    *issue.Service
+	Erase    *erase.Service
+	Warn     *warn.Service
+	Audit    *audit.Service
+	Firewall *firewall.Service
 	// Pooled is for a DB behind a transaction pooler: there LISTEN hears nothing,
 	// so new jobs are found by polling.
 	Pooled  bool
@@ -198,6 +201,7 @@ func periodic() []*river.PeriodicJob {
 		every(adoptEvery, func() river.JobArgs { return job.AdoptEvents{} }),
 		every(warnEvery, func() river.JobArgs { return job.Warn{} }),
 		every(chainEvery, func() river.JobArgs { return job.ChainAudit{} }),
+		every(judgeEvery, func() river.JobArgs { return job.JudgeTraffic{} }),
 		every(retireEvery, func() river.JobArgs { return job.Retire{} }),
 		every(tidyEvery, func() river.JobArgs { return job.Tidy{} }),
 	}
@@ -252,7 +256,7 @@ func bind(p Params, watch *backlog) *river.Workers {
 	})
 	bindArgs(b, func(ctx context.Context, j job.EraseAgain) error { return p.Erase.Again(ctx, j.Invites) })
 	bindArgs(b, func(ctx context.Context, _ job.Tidy) error {
-		return errors.Join(p.Track.ReleaseOld(ctx), p.Courier.DeleteOld(ctx), p.Warn.DeleteOld(ctx))
+		return errors.Join(p.Track.ReleaseOld(ctx), p.Courier.DeleteOld(ctx), p.Warn.DeleteOld(ctx), p.Firewall.DeleteOld(ctx))
 	})
 	bindArgs(b, func(ctx context.Context, _ job.Receipts) error {
 		_, joined := p.Track.Join(ctx)
@@ -266,6 +270,7 @@ func bind(p Params, watch *backlog) *river.Workers {
 	bindRun[job.Remind](b, runTimeout, p.Issue.Remind)
 	bindRun[job.Warn](b, runTimeout, p.Warn.Tell)
 	bindRun[job.ChainAudit](b, longRun, p.Audit.Extend)
+	bindRun[job.JudgeTraffic](b, runTimeout, p.Firewall.Judge)
 	bindRun[job.Watch](b, runTimeout, p.Track.WatchConnections)
 	bindRun[job.Reconnect](b, runTimeout, p.Issue.ReconnectUnhealthy)
 	bindRun[job.HashUsers](b, longRun, p.Issue.HashUsers)

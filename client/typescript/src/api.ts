@@ -2459,7 +2459,7 @@ export interface components {
          *     `data.invite.connection.health`; `recovered`: it works again. `opted_out` and `opted_in`: the recipient texted STOP
          *     or START, or ended or resumed messages on the page that a message links to, or by the button of their mail program.
          *     `webhook_endpoint.disabled`: an endpoint failed for 5 days or answered 410; the event is about no invite.
-         *     `alert.raised`: a sending limit is near or reached; the event is about no invite.
+         *     `alert.raised`: a sending limit is near or reached, or the service paused a country, a range of numbers or an API key; the event is about no invite.
          *     New types may be added.
          * @enum {string}
          */
@@ -2494,16 +2494,17 @@ export interface components {
                 };
                 /** @description Of alert.raised. */
                 alert?: {
-                    /** @description `limit_near`, at 80 %, or `limit_reached`. New kinds may be added. */
+                    /** @description `limit_near`, at 80 %, `limit_reached`, or `sending_paused`: the service paused a country, a range of numbers or an API key. New kinds may be added. */
                     kind: string;
-                    /** @description Its name, as in `GET /v1/limits`. */
+                    /** @description Its name, as in `GET /v1/limits`. Of `sending_paused`: `visits` or `reports`. */
                     limit: string;
                     /** @description The kind of subject that is counted. */
                     scope: string;
                     /** @description The key, the country, or the first digits of the numbers. Null: the project. */
                     subject: string | null;
-                    /** @description When the alert was raised: messages, or an amount of money. */
+                    /** @description When the alert was raised: messages, or an amount of money. Of `sending_paused`: visits or reports. */
                     used: string;
+                    /** @description The limit. Of `sending_paused`: the messages that were counted. */
                     max: string;
                     /**
                      * Format: date-time

@@ -30,6 +30,7 @@ type NewAttempt struct {
 // Stale, nor blocked has lost its lease.
 type Begun struct {
 	OK    bool         // recorded: the call may be made
+	At    time.Time    // when it was recorded; zero unless OK
 	Stale bool         // the invite changed after the message was rendered
 	Block invite.Block // the address is suppressed; empty for none
 }
@@ -119,16 +120,20 @@ func queueBegin(batch *pgx.Batch, attempts []NewAttempt, lease time.Duration, be
 		), recorded AS (
 			INSERT INTO attempts (invite_id, delivery_id, id, number, provider, account, template_version, lease_token, link_id, after_seq, started_at)
 			SELECT invite_id, id, attempt_id, attempts, provider, account, template_version, lease_token, link_id, version, now() FROM begun
-			RETURNING id
+			RETURNING id, started_at
 		)
-		SELECT t.attempt_id, t.attempt_id IN (SELECT id FROM recorded), t.attempt_id NOT IN (SELECT attempt_id FROM unchanged),
+		SELECT t.attempt_id, t.attempt_id IN (SELECT id FROM recorded), (SELECT started_at FROM recorded r WHERE r.id = t.attempt_id), t.attempt_id NOT IN (SELECT attempt_id FROM unchanged),
 			coalesce((SELECT kind FROM blocked b WHERE b.attempt_id = t.attempt_id), '')
 		FROM t`,
 		c.invites, c.deliveries, c.tokens, c.owners, ids, versions, links, providers, accounts, templates, keyed, keys, lease.Seconds(),
 	).Query(func(rows pgx.Rows) error {
 		var id invite.AttemptID
 		var b Begun
-		_, err := pgx.ForEachRow(rows, []any{&id, &b.OK, &b.Stale, &b.Block}, func() error {
+		var at *time.Time
+		_, err := pgx.ForEachRow(rows, []any{&id, &b.OK, &at, &b.Stale, &b.Block}, func() error {
+			if b.At = (time.Time{}); at != nil {
+				b.At = *at
+			}
 			begun[id] = b
 			return nil
 		})

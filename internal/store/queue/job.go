@@ -70,7 +70,8 @@ type Invite struct {
 	// ReconnectAccount is the account that its links reconnect; empty: a new one.
 	ReconnectAccount string
 	CreatedBy        invite.KeyID // the API key or member of staff
-	Content          []byte       // nil once erased
+	Progress         invite.Progress
+	Content          []byte // nil once erased
 	ExpiresIn        time.Duration
 	ValidFor         time.Duration // 0 when not given
 	ExpiresAt        *time.Time
@@ -138,7 +139,7 @@ const jobColumns = `
 	l.id, l.url, l.granted_s, l.expires_at,
 	a.id, a.number, a.outcome, a.provider, a.account, a.started_at, a.finished_at,
 	s.id, s.url, s.granted_s, s.expires_at,
-	p.digits, p.expires_at, c.reason, i.app_auth_type, i.kind, i.reconnect_account, i.created_by`
+	p.digits, p.expires_at, c.reason, i.app_auth_type, i.kind, i.reconnect_account, i.created_by, i.progress`
 
 const jobJoins = `
 	JOIN invites i ON i.id = c.invite_id
@@ -183,7 +184,7 @@ func scanJob(r pgx.CollectableRow) (Job, error) {
 		&linkID, &url, &granted, &linkEnds,
 		&attemptID, &number, &outcome, &provider, &account, &started, &finished,
 		&sentID, &sentURL, &sentGranted, &sentEnds,
-		&digits, &digitsEnd, &j.Reason, &j.Invite.AppAuthType, &j.Invite.Kind, &j.Invite.ReconnectAccount, &j.Invite.CreatedBy)
+		&digits, &digitsEnd, &j.Reason, &j.Invite.AppAuthType, &j.Invite.Kind, &j.Invite.ReconnectAccount, &j.Invite.CreatedBy, &j.Invite.Progress)
 	if err != nil {
 		return Job{}, err
 	}

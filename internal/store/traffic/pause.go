@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/postgres"
 )
@@ -32,7 +33,22 @@ const (
 	ByReports  Source = "reports"  // recipients reported too many of the messages
 )
 
-// Subject is what a pause concerns.
+// Reasons of pauses that the service makes by itself.
+const (
+	WhyNotVisited = "not_visited" // people do not visit the messages
+	WhyReported   = "reported"    // recipients report the messages
+)
+
+// Acts in the audit log on a country, a range of numbers or a key.
+const (
+	ActPaused  access.Act = "country_paused"
+	ActResumed access.Act = "country_resumed"
+)
+
+// String names a subject in the audit log.
+func (s Subject) String() string { return string(s.Scope) + ":" + s.Name }
+
+// Subject is the concern of a pause.
 type Subject struct {
 	invite.Place
 
