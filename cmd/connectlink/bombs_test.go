@@ -10,10 +10,12 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -144,4 +146,103 @@ func watchMemory(t *testing.T, pid int) func() int64 {
 		}
 	}()
 	return func() int64 { close(stop); return <-most }
+}
+
+// signIns is how many passwords are tried at once.
+const signIns = 40
+
+// TestSecurityF3SignInsRaiseMemoryLittle: 40 wrong passwords at once from 40 addresses.
+// Each comparison takes 19 MiB; were they compared side by side, they would take
+// 760.
+func TestSecurityF3SignInsRaiseMemoryLittle(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("the race detector has memory of its own")
+	}
+	s := startServe(t, deployment(t, "").with(vars{"CONNECTLINK_TRUSTED_PROXIES": "127.0.0.1"}))
+	before := anonymous(t, s.cmd.Process.Pid)
+	peak := watchMemory(t, s.cmd.Process.Pid)
+	client := &http.Client{Timeout: patience, Transport: &http.Transport{MaxConnsPerHost: signIns}}
+	var compared atomic.Int64
+	var wg sync.WaitGroup
+	for i := range signIns {
+		wg.Go(func() {
+			form := url.Values{"login": {fmt.Sprintf("sam%d@northwind.example", i)}, "password": {"wrong horse battery staple"}}
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+"/console/sign-in", strings.NewReader(form.Encode()))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			req.Header.Set("X-Forwarded-For", fmt.Sprintf("203.0.113.%d", i+1))
+			resp, err := client.Do(req)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			_ = resp.Body.Close()
+			switch resp.StatusCode {
+			case http.StatusUnauthorized:
+				compared.Add(1)
+			case http.StatusServiceUnavailable: // the queue, or the request's time on a slow machine
+			default:
+				t.Errorf("answered %d", resp.StatusCode)
+			}
+		})
+	}
+	wg.Wait()
+	most := peak()
+	t.Logf("anonymous memory: %d MiB before, %d MiB at most; %d of %d passwords compared", before>>20, most>>20, compared.Load(), signIns)
+	if most-before > bombAllowance {
+		t.Errorf("%d sign-ins raised memory by %d MiB", signIns, (most-before)>>20)
+	}
+	if compared.Load() < 2 {
+		t.Errorf("%d passwords were compared", compared.Load())
+	}
+	s.interrupt()
+}
+
+// TestSecurityF3BodiesOfAnyKindRaiseMemoryLittle: 200 posts at once by strangers, as
+// large as each door takes or larger.
+func TestSecurityF3BodiesOfAnyKindRaiseMemoryLittle(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("the race detector has memory of its own")
+	}
+	s := startServe(t, deployment(t, ""))
+	body := bytes.Repeat([]byte("a"), 1<<20)
+	client := &http.Client{Timeout: patience, Transport: &http.Transport{MaxConnsPerHost: 200}}
+	for _, path := range []string{
+		"/v1/invites", "/v1/invites/batch", "/hooks/sendgrid/default/test", "/hooks/twilio/default/test", "/console/sign-in", "/console/sign-in/code",
+		"/console/sign-in/logout", "/c/AAAAAAAAAAAAAAAAAAAA", "/done/AAAAAAAAAAAAAAAAAAAA",
+	} {
+		before := anonymous(t, s.cmd.Process.Pid)
+		peak := watchMemory(t, s.cmd.Process.Pid)
+		var wg sync.WaitGroup
+		for range 200 {
+			wg.Go(func() {
+				req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+path, bytes.NewReader(body))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+				resp, err := client.Do(req)
+				if err != nil {
+					return // a door that refuses the length may hang up before the body is sent
+				}
+				_ = resp.Body.Close()
+				if resp.StatusCode < 400 || resp.StatusCode >= 500 && resp.StatusCode != http.StatusServiceUnavailable {
+					t.Errorf("%s answered %d", path, resp.StatusCode)
+				}
+			})
+		}
+		wg.Wait()
+		most := peak()
+		t.Logf("%s: %d MiB before, %d MiB at most", path, before>>20, most>>20)
+		if most-before > bombAllowance {
+			t.Errorf("%s: 200 posts raised memory by %d MiB", path, (most-before)>>20)
+		}
+	}
+	s.interrupt()
 }

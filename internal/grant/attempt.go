@@ -140,7 +140,7 @@ func (s *Staff) fail(ctx context.Context, a attempt, id invite.StaffID, what str
 const (
 	// maxWaiting bounds the passwords of unknown devices that wait for their
 	// comparison. Their wait, and what they hold, stay small; a comparison takes
-	// some 25 ms.
+	// some 30 ms on a processor of its own (BenchmarkComparePassword).
 	maxWaiting = 64
 	// maxChecking bounds the passwords compared at a time: each takes 19 MiB and a
 	// processor, in a process that also sends messages.
