@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -32,6 +33,12 @@ func processSettings() []option[Config] {
 			"The keys that encrypt stored data; `connectlink keyset create` creates one. Without it, all stored links and addresses are lost.",
 			func(c *Config) *secret.Text { return &c.Keyset }, nil).need(),
 		trustedProxySetting(),
+		textSetting("security_contact", "CONNECTLINK_SECURITY_CONTACT", "",
+			"Where to report a vulnerability of your installation, for /.well-known/security.txt (RFC 9116): an https:, mailto: or tel: URI. Default: none, and no security.txt.",
+			func(c *Config) *string { return &c.SecurityContact }, checkSecurityContact),
+		boolSetting("hsts_subdomains", "CONNECTLINK_HSTS_SUBDOMAINS", "false",
+			"Tell browsers that the subdomains of the public URL's host speak https only too (Strict-Transport-Security: includeSubDomains).",
+			func(c *Config) *bool { return &c.HSTSSubdomains }),
 		logLevel(),
 		durationSetting("database.wait", "CONNECTLINK_DATABASE_WAIT", "1m",
 			"How long serve and migrate wait at their start for a database that does not respond; a wrong password ends them at once.", 0, time.Hour,
@@ -68,6 +75,14 @@ func processSettings() []option[Config] {
 			"How often a worker renews its leases; at most half of lease.for.", 100*time.Millisecond, time.Minute,
 			func(c *Config) *time.Duration { return &c.RenewEvery }),
 	}, consoleSettings()...)
+}
+
+func checkSecurityContact(value string) (string, error) {
+	u, err := url.Parse(value)
+	if err != nil || (u.Scheme != "https" || u.Host == "") && (u.Scheme != "mailto" && u.Scheme != "tel" || u.Opaque == "") || strings.ContainsAny(value, " \t\r\n") {
+		return "", errors.New("want an https:, mailto: or tel: URI, for example mailto:security@acme.example")
+	}
+	return value, nil
 }
 
 func publicURL() option[Config] {

@@ -69,6 +69,8 @@ type Config struct {
 	MetricsListen     string        // host:port for /livez, /readyz and /metrics alone; empty: none
 	PublicURL         *url.URL      // without a final slash, a query or a fragment; nil when there is none
 	Keyset            secret.Text
+	SecurityContact   string // a URI for /.well-known/security.txt; empty: there is none
+	HSTSSubdomains    bool   // Strict-Transport-Security holds for subdomains too
 	TrustedProxies    []netip.Prefix
 	LogLevel          slog.Level
 	Role              string // RoleAPI, RoleWorker or RoleAll

@@ -11,8 +11,11 @@ import (
 const alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 const (
-	// CodeLength is the length of an invite code: 20 × log2(62) = 119.08 bits.
-	CodeLength = 20
+	// CodeLength is the length of an invite code: 22 × log2(62) = 130.99 bits.
+	CodeLength = 22
+	// OldCodeLength is the length of the codes of earlier versions, whose links are open
+	// for up to 30 days and can be renewed.
+	OldCodeLength = 20
 	// CallbackSecretLength is the length of the secret in a callback's path.
 	CallbackSecretLength = 26
 	clientTokenLength    = 43
@@ -67,7 +70,7 @@ func NewCode() secret.Text { return secret.New(randomBase62(CodeLength)) }
 
 // ValidCode reports whether s has the form of a code. Asking before the lookup
 // keeps scans of paths away from the database.
-func ValidCode(s string) bool { return len(s) == CodeLength && isBase62(s) }
+func ValidCode(s string) bool { return (len(s) == CodeLength || len(s) == OldCodeLength) && isBase62(s) }
 
 // NewCallbackSecret makes the unguessable part of a Pipedream callback's path:
 // 26 × log2(62) = 154.8 bits.

@@ -152,7 +152,7 @@ func (s *comparison) cut(part *regexp.Regexp, as string) string {
 	return html.UnescapeString(m[1])
 }
 
-var linkCode = regexp.MustCompile(`/([cs])/[A-Za-z0-9_-]{20}`)
+var linkCode = regexp.MustCompile(`/([cs])/[A-Za-z0-9_-]{22}`)
 
 // equal compares a message with its preview. Its links have a code of their own,
 // and a masked address breaks the lines of a mail elsewhere.

@@ -25,11 +25,11 @@ const guessesPerMinute = 30
 
 func (a *App) openRoutes() error {
 	e := web.New(web.Params{
-		Log: a.log, Metrics: a.registry, PublicURL: a.cfg.PublicURL, TrustedProxies: a.cfg.TrustedProxies, Now: a.opt.Now,
+		Log: a.log, Metrics: a.registry, PublicURL: a.cfg.PublicURL, TrustedProxies: a.cfg.TrustedProxies, HSTSSubdomains: a.cfg.HSTSSubdomains, Now: a.opt.Now,
 	})
 	params := httpapi.Params{
 		Invites: a.Issue, Previews: a.Issue, Suppressions: a.suppress, Privacy: a.Erase, Pauses: a.pause, EventLog: publish.NewLog(a.api, a.box), Endpoints: a.endpoints, Callbacks: a.track, Authenticate: a.Grants.Authenticate, DB: a.api, Box: a.box, PublicURL: a.public,
-		Check: a.Issue.Check, Advance: a.advance, Connections: a.track, Ready: a.ready,
+		Check: a.Issue.Check, Advance: a.advance, Connections: a.track, Ready: a.ready, SecurityContact: a.cfg.SecurityContact,
 	}
 	params.InApp, params.AppLinks = a.inApp(), appLinks(a.cfg)
 	if a.standins != nil {

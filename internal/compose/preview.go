@@ -10,7 +10,7 @@ import (
 // PreviewCode is the code of links in previews. It is as long as a code: the
 // wording of a text message depends on the length of its link, and segments are
 // counted with it. A dash cannot stand in a code, so it opens nothing.
-const PreviewCode = "preview-000000000000"
+const PreviewCode = "preview-00000000000000"
 
 // PreviewReference stands for an invite's id. It is as long as one.
 const PreviewReference = "inv_00000000000000000000000000"

@@ -161,7 +161,7 @@ func newWorld(t *testing.T) *world {
 	}, httpapi.Params{
 		Invites: service, Previews: service, Suppressions: w.suppressions(), Privacy: w.privacy(), Pauses: must(pause.New(w.db, func(invite.Lane) {}, w.pauses)), EventLog: publish.NewLog(w.db, w.box), Endpoints: w.endpoints(), Check: service.Check, Advance: service.Advance, Callbacks: tracker, Connections: tracker,
 		InApp: w.inApp(keys), AppLinks: apps(),
-		Authenticate: keys.Authenticate, DB: w.db, Box: box, PublicURL: publicURL, Inbox: w.sandbox, Faults: w.sandbox,
+		Authenticate: keys.Authenticate, DB: w.db, Box: box, PublicURL: publicURL, SecurityContact: "mailto:security@acme.example", Inbox: w.sandbox, Faults: w.sandbox,
 		Ready: func(ctx context.Context) error {
 			if w.notReady.Load() {
 				return postgres.ErrUnavailable

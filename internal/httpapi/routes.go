@@ -65,6 +65,8 @@ type Params struct {
 	Box *seal.Box
 	// PublicURL is where people reach this service; empty when they cannot.
 	PublicURL string
+	// SecurityContact is where to report vulnerabilities, a URI; empty: it is not told.
+	SecurityContact string
 	// InApp serves products' own apps, AppLinks lists the apps that may open links
 	// of ours.
 	InApp    InApp
@@ -188,6 +190,7 @@ func (a *api) routes() []route {
 		{"GET", "/docs/reasons", anyone, a.docs.reasons, page},
 		{"GET", "/.well-known/apple-app-site-association", anyone, a.appleApps, nil},
 		{"GET", "/.well-known/assetlinks.json", anyone, a.androidApps, nil},
+		{"GET", "/.well-known/security.txt", anyone, a.securityText, nil},
 		{"GET", "/livez", anyone, a.live, nil},
 		{"GET", "/readyz", anyone, a.ready, nil},
 

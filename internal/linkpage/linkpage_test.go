@@ -158,7 +158,7 @@ func TestUnknownCodesLookAllAlike(t *testing.T) {
 	s.Exec(`UPDATE invites SET content = NULL WHERE id = $1`, erased.ID)
 	nonce := regexp.MustCompile(`nonce="[^"]+"`)
 	var first answer
-	for i, code := range []string{access.NewCode().Reveal(), erased.Code.Reveal(), "x", strings.Repeat("a", 21), "%00", "%F0%9F%98%80", "..%2f..%2fetc", "%3Cscript%3E", strings.Repeat("A", 4000)} {
+	for i, code := range []string{access.NewCode().Reveal(), erased.Code.Reveal(), "x", strings.Repeat("a", 23), strings.Repeat("a", access.OldCodeLength), "%00", "%F0%9F%98%80", "..%2f..%2fetc", "%3Cscript%3E", strings.Repeat("A", 4000)} {
 		for _, method := range []string{"GET", "POST"} {
 			a := s.do(method, "/c/"+code)
 			a.body = nonce.ReplaceAllString(a.body, "")

@@ -13,7 +13,7 @@ import (
 
 // People copy links by hand: with the full stop behind them, a bracket around
 // them, a line break inside, or a mail program's invisible marks. A code is
-// exactly CodeLength letters and digits, so what else is there is no part of it.
+// CodeLength letters and digits, so what else is there is no part of it.
 
 // codePages are the pages with a code in their path, and the paths below each.
 func codePages() map[string][]string {
@@ -74,7 +74,7 @@ func readCode(s string) (code, tail string) {
 // missingLetters is how many letters a code lacks; 0 where it has them all, or
 // none.
 func missingLetters(code string) int {
-	if code == "" || len(code) >= access.CodeLength {
+	if code == "" || len(code) >= access.CodeLength || len(code) == access.OldCodeLength {
 		return 0
 	}
 	return access.CodeLength - len(code)

@@ -2,11 +2,13 @@ package linkpage_test
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/track/tracktest"
 )
 
@@ -52,6 +54,26 @@ func TestF05ALinkWithSomethingAroundItOpens(t *testing.T) {
 	}
 }
 
+// TestCodesOfEarlierVersionsWork, also with what stood behind them in a text.
+func TestCodesOfEarlierVersionsWork(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	m := s.Invite(tracktest.Options{})
+	code := secret.New(access.NewCode().Reveal()[:access.OldCodeLength])
+	s.Exec(`UPDATE codes SET digest = $2 WHERE invite_id = $1`, m.ID, secret.Digest(code))
+	for _, behind := range []string{"", ".", ". Thanks", "and more", "/"} {
+		if got := s.do("GET", "/c/"+code.Reveal()+url.PathEscape(behind)); got.StatusCode != http.StatusOK {
+			t.Errorf("with %q behind it: %d", behind, got.StatusCode)
+		}
+	}
+	if got := s.do("GET", "/c/"+code.Reveal()[:access.OldCodeLength-1]); got.StatusCode != http.StatusNotFound {
+		t.Errorf("a letter fewer: %d", got.StatusCode)
+	}
+	if got := s.press("/c/" + code.Reveal()); got.StatusCode != http.StatusSeeOther || s.Get(m.ID).Progress != invite.Continued {
+		t.Errorf("a press: %d", got.StatusCode)
+	}
+}
+
 // TestF05WrongCodesStayWrong: lenient parsing does not turn invalid codes into
 // valid ones, and each wrong code still counts as a guess.
 func TestF05WrongCodesStayWrong(t *testing.T) {
@@ -66,8 +88,8 @@ func TestF05WrongCodesStayWrong(t *testing.T) {
 			t.Errorf("%s: %d", name, got.StatusCode)
 		}
 	}
-	if got := s.do("GET", "/c/"+code[:19]); got.StatusCode != http.StatusNotFound || !strings.Contains(got.body, "The last letter is missing") {
-		t.Errorf("19 letters: %d", got.StatusCode)
+	if got := s.do("GET", "/c/"+code[:access.CodeLength-1]); got.StatusCode != http.StatusNotFound || !strings.Contains(got.body, "The last letter is missing") {
+		t.Errorf("a letter fewer: %d", got.StatusCode)
 	}
 	slowed := 0
 	for range 10 {

@@ -101,13 +101,16 @@ func (s *Service) find(ctx context.Context, code secret.Text) (ledger.Coded, boo
 }
 
 func (s *Service) findIn(ctx context.Context, db postgres.DB, code secret.Text) (ledger.Coded, bool, error) {
-	if !access.ValidCode(code.Reveal()) {
-		// The lookup runs anyway: the response time must not disclose whether the
-		// text could be a code.
-		_, _, err := ledger.FindByCode(ctx, db, secret.Digest(code))
+	text := code.Reveal()
+	// A code of an earlier version, with two letters of what stood behind it in a text.
+	old := secret.New(text[:min(len(text), access.OldCodeLength)])
+	row, ok, err := ledger.FindByCode(ctx, db, secret.Digest(code), secret.Digest(old))
+	if !access.ValidCode(text) {
+		// The lookup ran anyway: the response time must not disclose whether the text
+		// could be a code.
 		return ledger.Coded{}, false, err
 	}
-	return ledger.FindByCode(ctx, db, secret.Digest(code))
+	return row, ok, err
 }
 
 func (s *Service) page(row ledger.Coded) (Page, error) {

@@ -29,6 +29,8 @@ type Params struct {
 	PublicURL *url.URL
 	// TrustedProxies may name their client (X-Forwarded-For). Other peers may not.
 	TrustedProxies []netip.Prefix
+	// HSTSSubdomains makes Strict-Transport-Security hold for subdomains too.
+	HSTSSubdomains bool
 	// BodyLimit and RequestTimeout override the defaults.
 	BodyLimit      int64
 	RequestTimeout time.Duration
@@ -67,7 +69,7 @@ func New(p Params) *echo.Echo {
 		identifyRequest,
 		observeRequests(p.Log, newMetrics(p.Metrics), routes, p.Now),
 		warnOfProxies(p.Log, p.TrustedProxies, p.Now),
-		SecureHeaders(p.PublicURL != nil && p.PublicURL.Scheme == "https"),
+		SecureHeaders(strictTransport(p)),
 		limitTime(p.RequestTimeout),
 		BodyLimit(p.BodyLimit),
 		hangUpAfterDelete,

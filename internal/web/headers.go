@@ -6,9 +6,9 @@ import "github.com/labstack/echo/v4"
 const strictPolicy = "default-src 'none'; frame-ancestors 'none'"
 
 // SecureHeaders sets what every answer carries. Edges with pages replace the
-// ones they need otherwise, with Header().Set. https adds Strict-Transport-Security;
-// it names no subdomains, because this service does not own its siblings.
-func SecureHeaders(https bool) echo.MiddlewareFunc {
+// ones they need otherwise, with Header().Set. strictTransport is the value of
+// Strict-Transport-Security; empty without https.
+func SecureHeaders(strictTransport string) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
 			h := c.Response().Header()
@@ -21,10 +21,22 @@ func SecureHeaders(https bool) echo.MiddlewareFunc {
 			h.Set("X-Content-Type-Options", "nosniff")
 			h.Set("X-Frame-Options", "DENY")
 			h.Set("X-Robots-Tag", "noindex")
-			if https {
-				h.Set("Strict-Transport-Security", "max-age=31536000")
+			if strictTransport != "" {
+				h.Set("Strict-Transport-Security", strictTransport)
 			}
 			return next(c)
 		}
 	}
+}
+
+// strictTransport names subdomains only where that is asked for: the host's siblings
+// may be other programs.
+func strictTransport(p Params) string {
+	switch {
+	case p.PublicURL == nil || p.PublicURL.Scheme != "https":
+		return ""
+	case p.HSTSSubdomains:
+		return "max-age=31536000; includeSubDomains"
+	}
+	return "max-age=31536000"
 }

@@ -139,4 +139,8 @@ func TestEveryAnswerCarriesTheSecurityHeaders(t *testing.T) {
 	if got := plain.do(httptest.NewRequest("GET", "/", nil)).Header().Get("Strict-Transport-Security"); got != "" {
 		t.Errorf("Strict-Transport-Security without https: %q", got)
 	}
+	wide := newSite(t, func(p *web.Params) { p.HSTSSubdomains = true })
+	if got := wide.do(httptest.NewRequest("GET", "/", nil)).Header().Get("Strict-Transport-Security"); got != "max-age=31536000; includeSubDomains" {
+		t.Errorf("Strict-Transport-Security with subdomains: %q", got)
+	}
 }

@@ -57,7 +57,7 @@ type meaning struct {
 
 var (
 	ids       = regexp.MustCompile(`(?i)\b(inv|dlv|req|att)_[0-9a-v]{26}\b`)
-	codePath  = regexp.MustCompile(`/(?:c|done)/([0-9A-Za-z]{20})(?:$|[^0-9A-Za-z])`)
+	codePath  = regexp.MustCompile(`/(?:c|done)/([0-9A-Za-z]{20}(?:[0-9A-Za-z]{2})?)(?:$|[^0-9A-Za-z])`)
 	tokens    = regexp.MustCompile(`\bctok_[0-9A-Za-z_-]+`)
 	accounts  = regexp.MustCompile(`\bapn_[0-9A-Za-z]+`)
 	addresses = regexp.MustCompile(`[^\s<>()"',;:@]+@[^\s<>()"',;:@]+`)

@@ -62,9 +62,9 @@ type Coded struct {
 	Now              time.Time  `db:"now"`
 }
 
-// FindByCode returns the invite that a code leads to, by the code's digest; ok
+// FindByCode returns the invite that a code leads to, by the digests that it may have; ok
 // is false when there is none.
-func FindByCode(ctx context.Context, db postgres.DB, digest []byte) (Coded, bool, error) {
+func FindByCode(ctx context.Context, db postgres.DB, digests ...[]byte) (Coded, bool, error) {
 	rows, _ := db.Query(ctx, `
 		SELECT c.retired_at IS NOT NULL AS retired, d.channel AS via, coalesce(d.provider, '') AS provider, d.lane,
 			(SELECT extract(epoch FROM now() - min(a.finished_at))::float8 FROM attempts a
@@ -89,7 +89,7 @@ func FindByCode(ctx context.Context, db postgres.DB, digest []byte) (Coded, bool
 			LEFT JOIN deliveries d ON d.invite_id = c.invite_id AND d.id = c.delivery_id
 			LEFT JOIN LATERAL (SELECT e.data->>'outcome' AS class, e.created_at, e.seq FROM events e
 				WHERE e.invite_id = i.id AND e.type = 'connect_failed' ORDER BY e.seq DESC LIMIT 1) f ON true
-		WHERE c.digest = $1`, digest)
+		WHERE c.digest = ANY($1)`, digests)
 	found, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Coded])
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Coded{}, false, nil
