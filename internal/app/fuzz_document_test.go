@@ -69,6 +69,7 @@ func newFuzzer(t *testing.T) *fuzzer {
 	t.Helper()
 	p := start(t, boot{env: map[string]string{
 		"CONNECTLINK_APPLE_APP_IDS": "A1B2C3D4E5.example.acme.app", "CONNECTLINK_ANDROID_APPS": "example.acme.app=" + strings.Repeat("0a", 32),
+		"CONNECTLINK_SECURITY_CONTACT": "mailto:security@acme.example",
 	}}).scoped(append(access.DefaultScopes(), access.Suppressions, access.Admin, access.Webhooks)...)
 	f := &fuzzer{product: p, rand: rand.New(rand.NewPCG(fuzzSeed, 1)), faults: map[string]int{}, status: map[string]map[int]int{}}
 	f.judge = f.isAsDocumented
@@ -287,6 +288,8 @@ func (f *fuzzer) operations() (list []operation) {
 		"exportPerson":      {"external_user_id": "u-export"},
 		"erasePerson":       {"external_user_id": "u-erase"},
 		"advanceTestInvite": {"to": "expired"},
+		"pauseSending":      {"channel": "sms", "country": "GB", "reason": "pumping"},
+		"resumeSending":     {"channel": "sms", "country": "GB"},
 		"setTestFault":      {"vendor": "sms", "kind": "doubled_events", "duration": 1},
 		"searchInvites": {
 			"limit": 2, "status": []any{"active"}, "channel": "email", "app": "slack", "external_user_id": "u1", "recipient": "pat@customer.example",

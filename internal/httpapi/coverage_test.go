@@ -35,6 +35,7 @@ func TestEveryOperationOfTheDocumentSucceeds(t *testing.T) {
 		{name: "read in the app", key: own, method: "GET", path: "/v1/client/invite", status: 200},
 		{name: "open in the app", key: own, method: "POST", path: "/v1/client/invite/open", status: 200},
 		{name: "iOS apps", key: none, method: "GET", path: "/.well-known/apple-app-site-association", status: 200},
+		{name: "contact for reports", key: none, method: "GET", path: "/.well-known/security.txt", status: 200},
 		{name: "Android apps", key: none, method: "GET", path: "/.well-known/assetlinks.json", status: 200},
 		{name: "message", key: w.key, method: "GET", path: "/v1/test_helpers/messages/" + message, status: 200},
 		{name: "make a vendor fail", key: w.key, method: "POST", path: "/v1/test_helpers/faults", body: `{"vendor":"sms","kind":"down","duration":60}`, status: 200, want: map[string]any{"kind": "down"}},

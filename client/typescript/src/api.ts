@@ -856,6 +856,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/.well-known/security.txt": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read where to report a vulnerability
+         * @description From the configuration of the installation, in the format of RFC 9116. No key is needed.
+         */
+        get: operations["getSecurityText"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/test_helpers/messages": {
         parameters: {
             query?: never;
@@ -4707,6 +4727,34 @@ export interface operations {
                      *     ]
                      */
                     "application/json": Record<string, never>[];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Failure"];
+        };
+    };
+    getSecurityText: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The contact. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example Contact: mailto:security@acme.example
+                     *     Expires: 2027-02-26T00:00:00Z
+                     *     Preferred-Languages: en
+                     */
+                    "text/plain": string;
                 };
             };
             400: components["responses"]["BadRequest"];
