@@ -70,7 +70,9 @@ func NewCode() secret.Text { return secret.New(randomBase62(CodeLength)) }
 
 // ValidCode reports whether s has the form of a code. Asking before the lookup
 // keeps scans of paths away from the database.
-func ValidCode(s string) bool { return (len(s) == CodeLength || len(s) == OldCodeLength) && isBase62(s) }
+func ValidCode(s string) bool {
+	return (len(s) == CodeLength || len(s) == OldCodeLength) && isBase62(s)
+}
 
 // NewCallbackSecret makes the unguessable part of a Pipedream callback's path:
 // 26 × log2(62) = 154.8 bits.
