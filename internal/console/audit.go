@@ -46,7 +46,7 @@ func auditedActs() []access.Act {
 	return append(access.Acts()[1:],
 		grant.ActSignIn, grant.ActSignInFailed, grant.ActSignOut, grant.ActSessionEnded, grant.ActStaffCreated, grant.ActStaffEnabled,
 		grant.ActStaffOff, grant.ActStaffRoles, grant.ActPasswordSet, grant.ActFactorSet, grant.ActFactorReset,
-		grant.ActRecoveryUsed, grant.ActConfirmed, grant.ActKeyCreated, grant.ActKeyRevoked, pause.ActHeld, pause.ActReleased, traffic.ActPaused, traffic.ActResumed,
+		grant.ActRecoveryUsed, grant.ActRecoveryMade, grant.ActConfirmed, grant.ActKeyCreated, grant.ActKeyRevoked, pause.ActHeld, pause.ActReleased, traffic.ActPaused, traffic.ActResumed,
 		audit.ActExported)
 }
 
@@ -111,6 +111,8 @@ func actName(a access.Act) string {
 		return view.M("Reset a second factor")
 	case grant.ActRecoveryUsed:
 		return view.M("Used a recovery code")
+	case grant.ActRecoveryMade:
+		return view.M("Created recovery codes")
 	case grant.ActConfirmed:
 		return view.M("Confirmed who they are")
 	case grant.ActKeyCreated:

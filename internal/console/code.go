@@ -109,10 +109,28 @@ func (s *console) signInByCode(c echo.Context) error {
 		return s.enterWith(c, in.Token, d.Back)
 	}
 	s.setCookie(c, s.sessionCookie(), in.Token.Reveal(), 0)
-	r := recoveryPage{Base: d.Base, Next: orStart(d.Back)}
-	r.Title = r.T("Keep your recovery codes")
-	for _, code := range in.Recovery {
+	return s.showRecovery(c, d.Base, in.Recovery, orStart(d.Back))
+}
+
+// showRecovery shows recovery codes, this once.
+func (s *console) showRecovery(c echo.Context, b *view.Base, codes []secret.Text, next string) error {
+	b.Title = b.T("Keep your recovery codes")
+	r := recoveryPage{Base: b, Next: next}
+	for _, code := range codes {
 		r.Codes = append(r.Codes, code.Reveal())
 	}
+	c.Response().Header().Set("Cache-Control", "no-store")
 	return s.render(c, http.StatusOK, "recovery", r)
+}
+
+// newRecoveryCodes replaces the recovery codes of an emergency account.
+func (s *console) newRecoveryCodes(p *page) error {
+	codes, err := s.Staff.NewRecoveryCodes(p.ctx(), p.by, p.signed.Staff.ID)
+	if errors.Is(err, grant.ErrNoFactor) {
+		return p.missing()
+	}
+	if err != nil {
+		return err
+	}
+	return s.showRecovery(p, p.base("", ""), codes, "/console/settings")
 }

@@ -119,6 +119,43 @@ func TestActsOfConsequenceNeedAFreshProofByPasswordAndCode(t *testing.T) {
 	}
 }
 
+func TestNewRecoveryCodesReplaceTheOldOnes(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	emergency(t, s, map[string]access.Role{"*": access.RoleAdmin})
+	b := s.browser()
+	b.setUp(b.post("/console/sign-in", credentials("sam@northwind.example", "correct horse battery")).location())
+	old := b.recovery
+	if a := b.get("/console/settings"); !strings.Contains(a.body, "You have 10 recovery codes left") {
+		t.Error("the settings do not say how many are left")
+	}
+	const path = "/console/settings/recovery-codes"
+	s.stale()
+	if a := b.post(path, nil); a.StatusCode != http.StatusUnauthorized {
+		t.Errorf("without a proof: %d", a.StatusCode)
+	}
+	proof := func(code string) url.Values {
+		return url.Values{"confirm_password": {"correct horse battery"}, "confirm_code": {code}}
+	}
+	made := b.post(path, proof(old[0]))
+	codes := regexp.MustCompile(`[A-Z2-7]{4}(-[A-Z2-7]{4}){3}`).FindAllString(made.body, -1)
+	if made.StatusCode != http.StatusOK || len(codes) != 10 || made.Header.Get("Cache-Control") != "no-store" {
+		t.Fatalf("%d with %d codes", made.StatusCode, len(codes))
+	}
+	for i, c := range []struct {
+		code   string
+		status int
+	}{{old[1], http.StatusUnauthorized}, {codes[9], http.StatusOK}, {codes[9], http.StatusUnauthorized}} {
+		s.stale()
+		if a := b.post(path, proof(c.code)); a.StatusCode != c.status {
+			t.Errorf("%d: %d, want %d", i, a.StatusCode, c.status)
+		}
+	}
+	if a := s.signedIn("dev", map[string]access.Role{"*": access.RoleAdmin}).post(path, nil); a.StatusCode != http.StatusNotFound {
+		t.Errorf("an account without a second factor: %d", a.StatusCode)
+	}
+}
+
 func TestActsOfConsequenceNeedAFreshProofAtTheIssuer(t *testing.T) {
 	t.Parallel()
 	issuer := oidctest.Start(t)

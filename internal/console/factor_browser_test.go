@@ -82,10 +82,9 @@ func TestBrowserAnEmergencyAccountSetsUpItsSecondFactor(t *testing.T) {
 	b.do(chromedp.SendKeys(chromedp.CSS("#code"), s.appCode(key)))
 	b.submit("#codes")
 	codes := strings.Fields(b.text("#codes"))
-	if joined := b.text("#codes"); len(joined) != 10*19 {
-		t.Fatalf("%d recovery codes in %d characters", len(codes), len(joined))
+	if len(codes) != 10 {
+		t.Fatalf("%d recovery codes", len(codes))
 	}
-	recovery := b.text("#codes")[:19]
 	b.check(instrument, "recovery_codes")
 	b.do(chromedp.Click(chromedp.CSS("main a.primary")), chromedp.WaitVisible(chromedp.CSS("#name")))
 
@@ -107,7 +106,7 @@ func TestBrowserAnEmergencyAccountSetsUpItsSecondFactor(t *testing.T) {
 		t.Error("the app is set up again")
 	}
 	b.check(instrument, "second_factor")
-	b.do(chromedp.SendKeys(chromedp.CSS("#code"), strings.ToLower(recovery)))
+	b.do(chromedp.SendKeys(chromedp.CSS("#code"), strings.ToLower(codes[0])))
 	b.submit("#name")
 }
 

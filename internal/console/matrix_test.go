@@ -82,7 +82,7 @@ func matrix() map[string]access.Role {
 // own are the routes for anybody who is signed in; doors those for everybody.
 func own() []string {
 	return []string{"GET /console/", "GET /console/help", "GET /console/settings", "POST /console/settings",
-		"POST /console/settings/sessions/:id/end", "GET /console/confirm", "GET /console/confirm/issuer", "GET /console/*"}
+		"POST /console/settings/sessions/:id/end", "POST /console/settings/recovery-codes", "GET /console/confirm", "GET /console/confirm/issuer", "GET /console/*"}
 }
 
 func doors() []string {

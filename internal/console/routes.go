@@ -44,6 +44,7 @@ func (s *console) own() []route {
 		{http.MethodGet, "/", "", s.start},
 		{http.MethodGet, "/help", "", s.help},
 		{http.MethodGet, "/settings", "", s.settings},
+		{http.MethodPost, "/settings/recovery-codes", "", s.proved(s.newRecoveryCodes)},
 		{http.MethodGet, "/confirm", "", s.heldPage},
 		{http.MethodGet, "/confirm/issuer", "", s.confirmByIssuer},
 		{http.MethodPost, "/settings", "", s.setSettings},

@@ -45,6 +45,7 @@ type settingsPage struct {
 	Back                       string
 	Themes, Densities, Choices []view.Choice
 	Sessions                   []sessionRow
+	Recovery                   string // how many codes are left; empty: the account has none
 }
 
 type sessionRow struct {
@@ -69,6 +70,13 @@ func (s *console) settings(p *page) error {
 		Densities: []view.Choice{
 			{Value: "", Text: b.T("Comfortable"), Chosen: b.Prefs.Density == ""}, {Value: "compact", Text: b.T("Compact"), Chosen: b.Prefs.Density == "compact"},
 		},
+	}
+	if p.signed.Session.Method == "password" {
+		left, err := s.Staff.RecoveryLeft(p.ctx(), p.signed.Staff.ID)
+		if err != nil {
+			return err
+		}
+		d.Recovery = p.frame.TN("You have %d recovery code left. New ones replace it.", "You have %d recovery codes left. New ones replace them.", left)
 	}
 	sessions, err := s.Staff.Sessions(p.ctx(), p.signed.Staff.ID)
 	if err != nil {

@@ -1,6 +1,7 @@
 package grant
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
@@ -194,6 +195,30 @@ func newRecoveryCodes(ctx context.Context, tx pgx.Tx, id invite.StaffID) ([]secr
 		digests[i] = digestRecovery(codes[i])
 	}
 	return codes, account.ReplaceRecoveryCodes(ctx, tx, id, digests)
+}
+
+// ErrNoFactor: the account has no second factor, so no recovery codes either.
+var ErrNoFactor = errors.New("the account has no second factor")
+
+// NewRecoveryCodes gives an account new recovery codes in place of those it has.
+// Errors: ErrNoFactor.
+func (s *Staff) NewRecoveryCodes(ctx context.Context, by access.Principal, id invite.StaffID) (codes []secret.Text, err error) {
+	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
+		_, ok, err := account.LockTOTP(ctx, tx, id)
+		if err != nil || !ok {
+			return cmp.Or(err, ErrNoFactor)
+		}
+		if codes, err = newRecoveryCodes(ctx, tx, id); err != nil {
+			return err
+		}
+		return account.InsertAudit(ctx, tx, account.Entry{By: by, Act: ActRecoveryMade, Target: id.String()})
+	})
+	return codes, err
+}
+
+// RecoveryLeft returns how many recovery codes of an account are unused.
+func (s *Staff) RecoveryLeft(ctx context.Context, id invite.StaffID) (int, error) {
+	return account.CountRecoveryCodes(ctx, s.db, id)
 }
 
 // digestRecovery is what a recovery code is found by: written as people do, in any

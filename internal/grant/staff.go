@@ -31,6 +31,7 @@ const (
 	ActFactorSet    access.Act = "second_factor_set"
 	ActFactorReset  access.Act = "second_factor_reset"
 	ActRecoveryUsed access.Act = "recovery_code_used"
+	ActRecoveryMade access.Act = "recovery_codes_created"
 	ActConfirmed    access.Act = "identity_confirmed"
 	ActSessionEnded access.Act = "session_ended"
 	ActKeyCreated   access.Act = "key_created"

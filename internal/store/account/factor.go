@@ -120,3 +120,11 @@ func SetRecoveryCodeUsed(ctx context.Context, tx pgx.Tx, id invite.StaffID, dige
 	}
 	return tag.RowsAffected() == 1, nil
 }
+
+// CountRecoveryCodes returns how many recovery codes of an account are unused.
+func CountRecoveryCodes(ctx context.Context, db postgres.DB, id invite.StaffID) (n int, err error) {
+	if err := db.QueryRow(ctx, `SELECT count(*) FROM staff_recovery_codes WHERE staff_id = $1 AND used_at IS NULL`, id).Scan(&n); err != nil {
+		return 0, fmt.Errorf("count recovery codes of staff %s: %w", id, postgres.Translate(err))
+	}
+	return n, nil
+}
