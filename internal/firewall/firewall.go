@@ -2,6 +2,7 @@ package firewall
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strconv"
@@ -194,8 +195,10 @@ func (s *Service) learnOld(ctx context.Context, now time.Time) error {
 	}
 }
 
-// DeleteOld deletes pauses that were resumed long ago.
-func (s *Service) DeleteOld(ctx context.Context) error { return traffic.DeleteOldPauses(ctx, s.p.DB) }
+// DeleteOld deletes pauses that were resumed long ago, and old reports.
+func (s *Service) DeleteOld(ctx context.Context) error {
+	return errors.Join(traffic.DeleteOldPauses(ctx, s.p.DB), traffic.DeleteOldReports(ctx, s.p.DB))
+}
 
 // pause pauses an area with the figures that led to it; false means that it was paused
 // before.

@@ -15,9 +15,12 @@ import (
 	"github.com/connectlink/connectlink/internal/store/traffic"
 )
 
-// Note counts a person's first visit, in the transaction that records it. Use cases
-// call it where they publish.
+// Note counts a person's first visit and reports about messages, in the transaction that
+// records them. Use cases call it where they publish.
 func (s *Service) Note(ctx context.Context, tx pgx.Tx, a ledger.Applied) error {
+	if err := s.noteReport(ctx, tx, a); err != nil {
+		return err
+	}
 	if !a.Live || !visitedFirst(a.Before, a.State) || !wasTexted(a.State) {
 		return nil
 	}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/store/traffic"
 
 	"github.com/jackc/pgx/v5"
@@ -45,6 +46,35 @@ func TestPauses(t *testing.T) {
 	if n := w.count(t, `SELECT count(*) FROM audit WHERE act IN ('country_paused', 'country_resumed', 'sending_stopped', 'sending_resumed') AND actor LIKE 'key:key\_%'`); n != 4 {
 		t.Errorf("%d entries in the audit log", n)
 	}
+}
+
+func TestPausedKeyIsRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var id invite.KeyID
+	if err := w.db.QueryRow(t.Context(), `SELECT id FROM api_keys WHERE digest = $1`, secret.Digest(w.key)).Scan(&id); err != nil {
+		t.Fatal(err)
+	}
+	err := postgres.InTx(t.Context(), w.db, func(tx pgx.Tx) error {
+		_, err := traffic.InsertPause(t.Context(), tx, traffic.NewPause{
+			Subject: traffic.Subject{Place: invite.Place{Project: "default"}, Scope: traffic.Key, Name: id.String()},
+			Source:  traffic.ByReports, Why: "reported", By: "system", Figures: traffic.Figures{Sent: 60, Reports: 5, Invites: []string{"inv_1"}},
+		})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.pauses.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.play(t, []scenario{
+		{name: "create", key: w.key, method: "POST", path: "/v1/invites", body: byEmail, status: 403, want: map[string]any{"code": "key_paused", "retryable": false}},
+		{name: "read", key: w.key, method: "GET", path: "/v1/invites", status: 200},
+		{name: "the reports", key: w.key, method: "GET", path: "/v1/pauses", status: 200, want: map[string]any{
+			"data.0.key": id.String(), "data.0.channel": nil, "data.0.figures.reports": 5.0, "data.0.figures.invites.0": "inv_1",
+		}},
+	})
 }
 
 // The key whose messages led to a pause must not end it.
