@@ -81,6 +81,8 @@ func productTables() []table {
 		{name: "public.staff_links", plain: []plain{{"digest", digest}}},
 		{name: "public.seen", plain: []plain{{"key", "a plain digest of a callback"}}},
 		{name: "public.pipedream_budgets", plain: []plain{{"credentials", "a plain digest of a client's id"}}},
+		{name: "public.audit_chain", plain: []plain{{"hash", "a plain digest of the log's entries"}}},
+		{name: "public.audit_heads", plain: []plain{{"hash", "a plain digest of the log's entries"}}},
 		{name: "public.audit", plain: []plain{{
 			"place", "the log is append-only; the hash is only compared by people, within days, and looked up by nothing",
 		}}},
