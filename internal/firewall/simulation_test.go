@@ -272,7 +272,6 @@ func (s *simulation) pump(a attack) (out int, late time.Duration) {
 	s.t.Helper()
 	var times []time.Time
 	var enough time.Time
-	baseline := s.baseline(a.place.code)
 	for begun := s.now; s.now.Sub(begun) < 8*time.Hour; {
 		var sent []traffic.Sent
 		for at := s.now; at.Before(s.now.Add(judgedEvery)); at = at.Add(a.every) {
@@ -281,7 +280,7 @@ func (s *simulation) pump(a attack) (out int, late time.Duration) {
 		}
 		s.count(sent)
 		s.step(judgedEvery)
-		if enough.IsZero() && firewall.IsEnough(times, 0, a.place.code, baseline, config.Project{Firewall: defaults()}, s.now) {
+		if enough.IsZero() && firewall.IsEnough(times, 0, a.place.code, s.baseline(a.place.code), config.Project{Firewall: defaults()}, s.now) {
 			enough = s.now
 		}
 		for _, p := range s.judge() {

@@ -1,14 +1,17 @@
 package issue_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/connectlink/connectlink/config"
@@ -19,6 +22,7 @@ import (
 	"github.com/connectlink/connectlink/internal/message"
 	"github.com/connectlink/connectlink/internal/page"
 	"github.com/connectlink/connectlink/internal/quota"
+	"github.com/connectlink/connectlink/internal/warn"
 	"github.com/connectlink/connectlink/templates"
 )
 
@@ -336,8 +340,17 @@ func TestLeadAllowsAPersonMoreMessages(t *testing.T) {
 	}
 }
 
+// raise is a function as warn.Alerts.
+type raise func(a quota.Alert)
+
+func (r raise) Raise(_ context.Context, _ pgx.Tx, _ invite.Place, a quota.Alert, _ time.Time) error {
+	r(a)
+	return nil
+}
+
 // A leaked key that is used without pause for an hour sends no more than its limits
-// allow, and no person is sent more than the person's own.
+// allow, no person is sent more than the person's own, and the alert comes within the
+// simulated minute in which the first limit per day refuses a message.
 func TestLeakedKeyIsWorthItsLimits(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -347,21 +360,45 @@ func TestLeakedKeyIsWorthItsLimits(t *testing.T) {
 	})
 	honest := w.newKey()
 	honest.Live, honest.Environment = true, config.Production
+	refused, alerted := -1, -1
+	var minute int
+	alarm, err := warn.New(warn.Params{DB: w.db, Log: slog.New(slog.DiscardHandler), Alerts: raise(func(a quota.Alert) {
+		if a.Kind == quota.AlertReached && alerted < 0 {
+			alerted = minute
+		}
+	})})
+	if err != nil {
+		t.Fatal(err)
+	}
 	var sent atomic.Int64
-	for minute := range 60 {
+	var mu sync.Mutex
+	perPerson := make(map[string]int)
+	for minute = range 60 {
 		var wg sync.WaitGroup
 		for i := range 12 {
+			phone := fmt.Sprintf("+1%d5551%03d", 212+i%4, 100+(minute/10)*2+i%3)
 			wg.Go(func() {
 				r := ask(fmt.Sprintf("user-%d", i))
 				r.Channel = "sms"
-				r.Recipient = &issue.RecipientRequest{Phone: fmt.Sprintf("+1%d5551%03d", 212+i%4, 100+(minute/10)*2+i%3)}
+				r.Recipient = &issue.RecipientRequest{Phone: phone}
 				_, err := s.Create(t.Context(), key, r, issue.Meta{})
-				if refusedBy(t, err) == "" {
+				name := refusedBy(t, err)
+				mu.Lock()
+				defer mu.Unlock()
+				switch {
+				case name == "":
 					sent.Add(1)
+					perPerson[phone]++
+				case refused < 0 && (name == "sms_block_per_day" || name == "key_per_day"):
+					refused = minute
 				}
 			})
 		}
 		wg.Wait()
+		// The program does this every 15 seconds.
+		if _, err := alarm.Tell(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 		if _, err := w.db.Exec(t.Context(), `UPDATE sending_uses SET times = ARRAY(SELECT x - interval '1 minute' FROM unnest(times) x) WHERE times IS NOT NULL`); err != nil {
 			t.Fatal(err)
 		}
@@ -377,6 +414,14 @@ func TestLeakedKeyIsWorthItsLimits(t *testing.T) {
 	}
 	if n := w.count(`SELECT count(*) FROM deliveries WHERE channel = 'sms'`); int64(n) != sent.Load() {
 		t.Errorf("%d deliveries are stored, %d requests were accepted", n, sent.Load())
+	}
+	if refused < 0 || alerted < 0 || alerted > refused {
+		t.Errorf("a limit refused in minute %d, the alert came in minute %d", refused, alerted)
+	}
+	for phone, n := range perPerson {
+		if n > 10 {
+			t.Errorf("%s was sent %d messages in a day", phone, n)
+		}
 	}
 	if n := w.count(`SELECT max(cardinality(times)) FROM sending_uses WHERE scope = 'recipient'`); n > 5 {
 		t.Errorf("a person was sent %d messages within the hour", n)
