@@ -3242,16 +3242,16 @@ type PublicEvent struct {
 	Data      struct {
 		// Alert Of alert.raised.
 		Alert *struct {
-			// Kind `limit_near`, at 80 %, `limit_reached`, or `sending_paused`: the service paused a country, a range of numbers or an API key. New kinds may be added.
+			// Kind `limit_near`, at 80 %, `limit_reached`, `sending_paused`: the service paused a country, a range of numbers or an API key, or `key_expires`: an API key ends within 30 or 7 days and has no replacement. New kinds may be added.
 			Kind string `json:"kind"`
 
-			// Limit Its name, as in `GET /v1/limits`. Of `sending_paused`: `visits` or `reports`.
+			// Limit Its name, as in `GET /v1/limits`. Of `sending_paused`: `visits` or `reports`. Of `key_expires`: `key_lifetime`.
 			Limit string `json:"limit"`
 
 			// Max The limit. Of `sending_paused`: the messages that were counted.
 			Max string `json:"max"`
 
-			// ResetsAt When the count begins again.
+			// ResetsAt When the count begins again, or the key ends.
 			ResetsAt *time.Time `json:"resets_at"`
 
 			// Scope The kind of subject that is counted.
@@ -3260,7 +3260,7 @@ type PublicEvent struct {
 			// Subject The key, the country, or the first digits of the numbers. Null: the project.
 			Subject *string `json:"subject"`
 
-			// Used When the alert was raised: messages, or an amount of money. Of `sending_paused`: visits or reports.
+			// Used When the alert was raised: messages, or an amount of money. Of `sending_paused`: visits or reports. Of `key_expires`: days of its life.
 			Used string `json:"used"`
 		} `json:"alert,omitempty"`
 

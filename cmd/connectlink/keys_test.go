@@ -30,10 +30,26 @@ func TestKeysFromCreationToRevocation(t *testing.T) {
 		t.Error("another project's list holds this one's key")
 	}
 
+	if end, err := time.Parse(time.RFC3339, live.text("expires_at")); err != nil || time.Until(end) < 364*24*time.Hour || time.Until(end) > 366*24*time.Hour {
+		t.Errorf("it ends %v by default, not in a year: %v", end, err)
+	}
+	runCommand(t, v, "keys", "create", "--name=forever", "--expires-in=never").want(t, 0, "cl_test_")
+	runCommand(t, v, "keys", "list").want(t, 0, "never ends", "ENDS ", "active until ")
+	next := parse(t, mustRun(t, v, "keys", "rotate", live.text("id"), "--overlap=2h", "--expires-in=90d", "--json"))
+	if next.text("replaces") != live.text("id") || next["livemode"] != true || next.text("api_key") == live.text("api_key") {
+		t.Errorf("the replacement: %v", next)
+	}
+	if end, err := time.Parse(time.RFC3339, next.text("replaced_key_ends_at")); err != nil || time.Until(end) > 2*time.Hour || time.Until(end) < time.Hour {
+		t.Errorf("the replaced key ends %v: %v", end, err)
+	}
+	runCommand(t, v, "keys", "rotate", "key_00000000000000000000000000").want(t, 4, "no such key")
+	runCommand(t, v, "keys", "rotate", live.text("id"), "--overlap=721h").want(t, 2, "--overlap")
+
 	id := live.text("id")
 	runCommand(t, v, "keys", "revoke", id).want(t, 0, id+" is revoked")
 	runCommand(t, v, "keys", "revoke", id).want(t, 0, id+" was revoked before")
 	runCommand(t, v, "keys", "list").want(t, 0, "revoked")
+	runCommand(t, v, "keys", "rotate", id).want(t, 1, "does not work any more")
 	runCommand(t, v, "keys", "revoke", "key_00000000000000000000000000").want(t, 4, "no such key")
 	runCommand(t, v, "keys", "revoke", "inv_1").want(t, 2, "begins with key_")
 
@@ -148,7 +164,7 @@ func TestF05RevokeTellsAndCancelsWhatTheKeyHasNotSent(t *testing.T) {
 	without := v.with(vars{"CONNECTLINK_KEYSET": ""})
 	runCommand(t, without, "keys", "revoke", key.text("id")).want(t, 0, "is revoked", "not sent yet: 1", "--cancel-pending")
 	runCommand(t, without, "keys", "revoke", key.text("id"), "--cancel-pending").want(t, 2, "CONNECTLINK_KEYSET")
-	runCommand(t, v, "keys", "revoke", key.text("id"), "--cancel-pending").want(t, 0, "was revoked before", "not sent yet: 1, revoked")
+	runCommand(t, v, "keys", "revoke", key.text("id"), "--end-invites").want(t, 0, "was revoked before", "not sent yet: 1, revoked")
 	if r := runCommand(t, v, "keys", "revoke", key.text("id")); r.code != 0 || strings.Contains(r.stdout, "not sent yet") {
 		t.Errorf("nothing remains, and it says: %s", r.stdout)
 	}

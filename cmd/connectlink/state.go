@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -139,7 +140,7 @@ func (s devState) apiKey(ctx context.Context, g *grant.Service, name, project st
 		return secret.Text{}, fmt.Errorf("read the API key: %w", err)
 	}
 	if ok {
-		p, err := g.Authenticate(ctx, secret.New(text))
+		p, err := g.Authenticate(ctx, secret.New(text), netip.Addr{})
 		if err == nil && p.Project == project && len(p.Scopes) == len(access.Scopes()) {
 			return secret.New(text), nil
 		}

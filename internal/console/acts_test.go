@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"html"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"strconv"
@@ -39,7 +40,7 @@ func TestAKeyIsShownOnce(t *testing.T) {
 	if made.StatusCode != http.StatusCreated || key == "" {
 		t.Fatalf("%d", made.StatusCode)
 	}
-	if p, err := s.keys.Authenticate(t.Context(), secret.New(key)); err != nil || !p.Live || p.Environment != "production" ||
+	if p, err := s.keys.Authenticate(t.Context(), secret.New(key), netip.Addr{}); err != nil || !p.Live || p.Environment != "production" ||
 		access.JoinScopes(p.Scopes) != "invites:read links:read" {
 		t.Errorf("the key is %+v, %v", p, err)
 	}
@@ -57,7 +58,7 @@ func TestAKeyIsShownOnce(t *testing.T) {
 	if a := admin.get(keys); strings.Contains(a.body, "The key is revoked") || !strings.Contains(a.body, "Revoked") {
 		t.Error("the message stays, or the list does not know")
 	}
-	if _, err := s.keys.Authenticate(t.Context(), secret.New(key)); err == nil {
+	if _, err := s.keys.Authenticate(t.Context(), secret.New(key), netip.Addr{}); err == nil {
 		t.Error("the key still works")
 	}
 	log := admin.get("/console/default/live/audit")

@@ -16,6 +16,7 @@ type homePage struct {
 	Cards  []card
 	Hooks  []endpointRow // that miss events
 	Limits []limitNotice
+	Ending []limitNotice // API keys that end soon
 	Health []health
 	Recent []recent
 }
@@ -71,6 +72,9 @@ func (s *console) home(p *page) error {
 		d.Cards = append(d.Cards, c)
 	}
 	if d.Hooks, err = s.webhookNotices(p); err != nil {
+		return err
+	}
+	if d.Ending, err = s.endingKeys(p); err != nil {
 		return err
 	}
 	if d.Limits, err = s.limitNotices(p); err != nil {

@@ -20,6 +20,7 @@ type keysPage struct {
 	*view.Base
 	Keys   []keyRow
 	Made   string // a key, shown this once
+	Note   string // beside it
 	Name   string
 	Scopes []view.Choice
 	Days   []view.Choice
@@ -30,6 +31,7 @@ type keyRow struct {
 	ID, Name, Hint, Scopes string
 	Created                time.Time
 	Used, Expires          time.Time // zero: never
+	From                   string    // the network of the last use
 	Badge                  view.Badge
 	Usable                 bool
 }
@@ -51,6 +53,7 @@ func (s *console) keysPage(p *page) (keysPage, error) {
 		if k.LastUsedAt != nil {
 			r.Used = *k.LastUsedAt
 		}
+		r.From = networkName(p, k.LastUsedFrom)
 		if k.ExpiresAt != nil {
 			r.Expires = *k.ExpiresAt
 		}
@@ -59,12 +62,14 @@ func (s *console) keysPage(p *page) (keysPage, error) {
 			r.Badge = view.Badge{Kind: "calm", Icon: "ban", Text: p.t("Revoked")}
 		case !k.Usable:
 			r.Badge = view.Badge{Kind: "warn", Icon: "clock", Text: p.t("Expired")}
+		case k.ExpiresAt != nil && k.ExpiresAt.Sub(s.Now()) < account.FirstWarning*24*time.Hour:
+			r.Badge = view.Badge{Kind: "warn", Icon: "clock", Text: p.t("Expires soon")}
 		default:
 			r.Badge = view.Badge{Kind: "good", Icon: "check", Text: p.t("Operational")}
 		}
 		d.Keys = append(d.Keys, r)
 	}
-	d.choices(p, access.DefaultScopes(), 90)
+	d.choices(p, access.DefaultScopes(), 365)
 	return d, nil
 }
 
@@ -203,4 +208,61 @@ func (s *console) revokeKey(p *page) error {
 		said += " " + p.t("Invites created with it that are still to be sent: %d.", n)
 	}
 	return p.done(p.frame.URL("keys"), "good", said)
+}
+
+// networkName is the network of a key's last use in words.
+func networkName(p *page, network string) string {
+	switch network {
+	case access.Loopback:
+		return p.t("this server")
+	case access.PrivateNetwork:
+		return p.t("a private network")
+	}
+	return network
+}
+
+// maxEndingKeys bounds the notices on one page.
+const maxEndingKeys = 5
+
+// endingKeys are the keys of the page's project and mode that end soon and have no
+// replacement.
+func (s *console) endingKeys(p *page) ([]limitNotice, error) {
+	list, err := account.ListEndingKeys(p.ctx(), s.DB, p.by.Place, maxEndingKeys)
+	if err != nil {
+		return nil, err
+	}
+	var out []limitNotice
+	for _, k := range list {
+		b := view.Badge{Kind: "warn", Icon: "clock", Text: p.t("Expires soon")}
+		if k.Days == account.LastWarning {
+			b.Kind = "bad"
+		}
+		days := int(k.ExpiresAt.Sub(s.Now()).Hours()/24) + 1
+		out = append(out, limitNotice{p.t("API key %s (%s):", k.Name, k.Hint) + " " + p.frame.TN("it expires within %d day. Create another and give it to the product.", "it expires within %d days. Create another and give it to the product.", days), b})
+	}
+	return out, nil
+}
+
+// rotateKey replaces a key and shows the new one, this once.
+func (s *console) rotateKey(p *page) error {
+	id, err := invite.Parse[invite.KeyID](p.Param("id"))
+	if err != nil {
+		return p.missing()
+	}
+	end := s.Now().Add(grant.KeyLife)
+	r, err := s.Keys.Rotate(p.ctx(), grant.Rotation{ID: id, ExpiresAt: &end, Overlap: grant.Overlap, By: p.by})
+	switch {
+	case errors.Is(err, account.ErrNotFound):
+		return p.missing()
+	case errors.Is(err, grant.ErrKeyEnded):
+		return p.done(p.frame.URL("keys"), "note", p.t("This key does not work any more. Create a new one."))
+	case err != nil:
+		return err
+	}
+	d, err := s.keysPage(p)
+	if err != nil {
+		return err
+	}
+	d.Made, d.Note = r.Key.Reveal(), p.t("The replaced key works for 24 more hours.")
+	return p.render(p, http.StatusCreated, "keys", d)
 }

@@ -1,13 +1,18 @@
 package console_test
 
 import (
+	"net/http"
+	"net/netip"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/grant"
 	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/secret"
 )
 
 // TestF05TheKeyPageOffersToRevokeWhatTheKeyHasNotSent: with the box selected
@@ -46,5 +51,50 @@ func TestF05TheKeyPageOffersToRevokeWhatTheKeyHasNotSent(t *testing.T) {
 				t.Errorf("%v: %s is %s (%v), want %s", c.form, id, got, err, want)
 			}
 		}
+	}
+}
+
+func TestTheKeyPageReplacesAKeyAndNamesThoseThatEnd(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	admin := s.signedIn("admin", map[string]access.Role{"default": access.RoleAdmin})
+	end := time.Now().Add(3 * 24 * time.Hour)
+	old, key, err := s.keys.Create(t.Context(), grant.NewKey{
+		Place: invite.Place{Project: "default"}, Name: "backend", Environment: "development", Scopes: access.DefaultScopes(), ExpiresAt: &end,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.keys.Authenticate(t.Context(), old, netip.MustParseAddr("203.0.113.9")); err != nil {
+		t.Fatal(err)
+	}
+	const page = "/console/default/test/keys"
+	if list := admin.get(page).body; !strings.Contains(list, "Expires soon") || !strings.Contains(list, "203.0.113.0/24") || strings.Contains(list, "203.0.113.9") {
+		t.Error("the list lacks the end or the network of the last use, or has the whole address")
+	}
+	for _, path := range []string{"/console/default/test/home", "/console/default/test/system"} {
+		if body := admin.get(path).body; !strings.Contains(body, "API keys that expire") || !strings.Contains(body, "within 3 days") {
+			t.Errorf("%s does not name the key", path)
+		}
+	}
+	made := admin.post(page+"/"+key.ID.String()+"/rotate", nil)
+	text := regexp.MustCompile(`cl_test_[0-9A-Za-z]{43}`).FindString(made.body)
+	if made.StatusCode != http.StatusCreated || text == "" || !strings.Contains(made.body, "24 more hours") {
+		t.Fatalf("%d", made.StatusCode)
+	}
+	for name, k := range map[string]secret.Text{"the new key": secret.New(text), "the old key": old} {
+		if _, err := s.keys.Authenticate(t.Context(), k, netip.Addr{}); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if strings.Contains(admin.get("/console/default/test/home").body, "API keys that expire") {
+		t.Error("a key with a replacement is named")
+	}
+	if log := admin.get("/console/default/test/audit").body; !strings.Contains(log, "replaces "+key.ID.String()) {
+		t.Error("the audit log does not tell of the replacement")
+	}
+	s.exec(`UPDATE api_keys SET expires_at = now() - interval '1 minute' WHERE id = $1`, key.ID)
+	if a := admin.follow(admin.post(page+"/"+key.ID.String()+"/rotate", nil)); !strings.Contains(a.body, "does not work any more") {
+		t.Errorf("an ended key: %d", a.StatusCode)
 	}
 }

@@ -54,6 +54,7 @@ func matrix() map[string]access.Role {
 		"GET /keys":                    access.RoleAdmin,
 		"POST /keys":                   access.RoleAdmin,
 		"POST /keys/:id/revoke":        access.RoleAdmin,
+		"POST /keys/:id/rotate":        access.RoleAdmin,
 		"GET /pauses":                  access.RoleLead,
 		"POST /pauses":                 access.RoleLead,
 		"POST /pauses/resume":          access.RoleLead,

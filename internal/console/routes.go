@@ -65,6 +65,7 @@ func (s *console) routes() []route {
 		{http.MethodGet, "/keys", access.ActKeys, s.keys},
 		{http.MethodPost, "/keys", access.ActKeys, s.proved(s.createKey)},
 		{http.MethodPost, "/keys/:id/revoke", access.ActKeys, s.proved(s.revokeKey)},
+		{http.MethodPost, "/keys/:id/rotate", access.ActKeys, s.proved(s.rotateKey)},
 		{http.MethodGet, "/webhooks", access.ActWebhooks, s.webhooks},
 		{http.MethodPost, "/webhooks", access.ActWebhooks, s.createWebhook},
 		{http.MethodGet, "/webhooks/:id", access.ActWebhooks, ofWebhook(s.webhook)},

@@ -31,7 +31,8 @@ type systemPage struct {
 	Accounts []health
 	Hooks    []endpointRow // that miss events
 	Limits   []limitNotice
-	Reseal   *resealing // nil: it was never run
+	Ending   []limitNotice // API keys that end soon
+	Reseal   *resealing    // nil: it was never run
 	Jobs     []jobsRow
 	Runbook  []string
 	Whys     []view.Choice
@@ -100,6 +101,9 @@ func (s *console) system(p *page) error {
 		return err
 	}
 	if d.Limits, err = s.limitNotices(p); err != nil {
+		return err
+	}
+	if d.Ending, err = s.endingKeys(p); err != nil {
 		return err
 	}
 	if d.Reseal, err = s.resealing(p); err != nil {

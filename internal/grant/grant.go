@@ -20,6 +20,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
+	"strings"
 	"sync"
 	"time"
 
@@ -64,8 +66,9 @@ func New(db *pgxpool.Pool, now func() time.Time) *Service {
 
 // Authenticate returns the principal of a key. Errors, as *invite.Error:
 // authentication_required without a key, invalid_api_key for one that is
-// unknown, mistyped, expired or revoked.
-func (s *Service) Authenticate(ctx context.Context, key secret.Text) (access.Principal, error) {
+// unknown, mistyped, expired or revoked. From is the client's address; its network is
+// stored as that of the key's last use.
+func (s *Service) Authenticate(ctx context.Context, key secret.Text, from netip.Addr) (access.Principal, error) {
 	if key.IsZero() {
 		return access.Principal{}, invite.Errorf(invite.CodeAuthenticationRequired, "Send an API key: Authorization: Bearer cl_….")
 	}
@@ -83,7 +86,7 @@ func (s *Service) Authenticate(ctx context.Context, key secret.Text) (access.Pri
 	// A burst of requests with one key looks it up once; the look-up outlives
 	// the caller that happened to start it.
 	v, err, _ := s.flights.Do(string(parsed.Digest), func() (any, error) {
-		return s.lookUp(context.WithoutCancel(ctx), digest)
+		return s.lookUp(context.WithoutCancel(ctx), digest, access.Network(from))
 	})
 	if err != nil {
 		return access.Principal{}, err
@@ -91,7 +94,7 @@ func (s *Service) Authenticate(ctx context.Context, key secret.Text) (access.Pri
 	return v.(access.Principal), nil
 }
 
-func (s *Service) lookUp(ctx context.Context, digest [32]byte) (access.Principal, error) {
+func (s *Service) lookUp(ctx context.Context, digest [32]byte, network string) (access.Principal, error) {
 	k, found, err := account.FindKey(ctx, s.db, digest[:])
 	if err != nil {
 		return access.Principal{}, err
@@ -101,7 +104,7 @@ func (s *Service) lookUp(ctx context.Context, digest [32]byte) (access.Principal
 	}
 	p := keyPrincipal(k)
 	s.remember(digest, p)
-	return p, account.SetKeysUsed(ctx, s.db, []invite.KeyID{k.ID})
+	return p, account.SetKeysUsed(ctx, s.db, []invite.KeyID{k.ID}, network)
 }
 
 func keyPrincipal(k account.Key) access.Principal {
@@ -158,19 +161,25 @@ func (s *Service) Create(ctx context.Context, n NewKey) (secret.Text, account.Ke
 	for _, scope := range n.Scopes {
 		k.Scopes = append(k.Scopes, string(scope))
 	}
-	by := operatorPrincipal(n.By, n.Place)
 	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
-		if err := account.InsertKey(ctx, tx, k, parsed.Digest); err != nil {
-			return err
-		}
-		return account.InsertAudit(ctx, tx, account.Entry{
-			By: by, Act: ActKeyCreated, Target: k.ID.String(), Data: map[string]string{"scopes": access.JoinScopes(n.Scopes)},
-		})
+		return insertKey(ctx, tx, operatorPrincipal(n.By, n.Place), k, parsed.Digest)
 	})
 	if err != nil {
 		return secret.Text{}, account.Key{}, err
 	}
 	return key, k, nil
+}
+
+// insertKey stores a new key with its entry in the audit log.
+func insertKey(ctx context.Context, tx pgx.Tx, by access.Principal, k account.Key, digest []byte) error {
+	if err := account.InsertKey(ctx, tx, k, digest); err != nil {
+		return err
+	}
+	data := map[string]string{"scopes": strings.Join(k.Scopes, " ")}
+	if k.Replaces != nil {
+		data["replaces"] = k.Replaces.String()
+	}
+	return account.InsertAudit(ctx, tx, account.Entry{By: by, Act: ActKeyCreated, Target: k.ID.String(), Data: data})
 }
 
 // operatorPrincipal is the principal of acts on the command line, unless another

@@ -1,6 +1,7 @@
 package grant_test
 
 import (
+	"net/netip"
 	"sync"
 	"testing"
 	"time"
@@ -24,7 +25,7 @@ func TestKeysLiveFromCreationToRevocation(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 32 {
 		wg.Go(func() {
-			p, err := s.Authenticate(t.Context(), key)
+			p, err := s.Authenticate(t.Context(), key, netip.Addr{})
 			if err != nil || p.Project != "acme" || !p.Live || p.Environment != "production" || p.ID != made.ID.String() {
 				t.Errorf("principal %+v, %v", p, err)
 			}
@@ -46,7 +47,7 @@ func TestKeysLiveFromCreationToRevocation(t *testing.T) {
 			t.Errorf("revocation %d: %t, %v", i, changed, err)
 		}
 	}
-	if _, err := s.Authenticate(t.Context(), key); invite.CodeOf(err) != invite.CodeInvalidAPIKey {
+	if _, err := s.Authenticate(t.Context(), key, netip.Addr{}); invite.CodeOf(err) != invite.CodeInvalidAPIKey {
 		t.Errorf("a revoked key: %v", err)
 	}
 	if _, err := s.Revoke(t.Context(), invite.New[invite.KeyID]()); err == nil {
@@ -73,7 +74,7 @@ func TestKeysThatAreNone(t *testing.T) {
 		"expired":      {expired, invite.CodeInvalidAPIKey},
 		"one cut away": {secret.New(unknown.Reveal()[:50]), invite.CodeInvalidAPIKey},
 	} {
-		if _, err := s.Authenticate(t.Context(), c.key); invite.CodeOf(err) != c.want {
+		if _, err := s.Authenticate(t.Context(), c.key, netip.Addr{}); invite.CodeOf(err) != c.want {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -89,14 +90,14 @@ func TestRevocationReachesOtherProcesses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := there.Authenticate(t.Context(), key); err != nil {
+	if _, err := there.Authenticate(t.Context(), key, netip.Addr{}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := here.Revoke(t.Context(), made.ID); err != nil {
 		t.Fatal(err)
 	}
 	now = now.Add(5*time.Second + time.Millisecond)
-	if _, err := there.Authenticate(t.Context(), key); invite.CodeOf(err) != invite.CodeInvalidAPIKey {
+	if _, err := there.Authenticate(t.Context(), key, netip.Addr{}); invite.CodeOf(err) != invite.CodeInvalidAPIKey {
 		t.Errorf("five seconds later another process still takes it: %v", err)
 	}
 }

@@ -19,7 +19,7 @@ func (a *api) authenticated(scope access.Scope) echo.MiddlewareFunc {
 			if err != nil {
 				return err
 			}
-			p, err := a.Authenticate(c.Request().Context(), key)
+			p, err := a.Authenticate(c.Request().Context(), key, web.ClientIP(c))
 			if err != nil {
 				return err
 			}

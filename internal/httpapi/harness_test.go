@@ -56,7 +56,7 @@ func newEcho(t testing.TB, wp web.Params, p httpapi.Params) *echo.Echo {
 		wp.Log = slog.New(slog.DiscardHandler)
 	}
 	if p.Authenticate == nil {
-		p.Authenticate = func(context.Context, secret.Text) (access.Principal, error) {
+		p.Authenticate = func(context.Context, secret.Text, netip.Addr) (access.Principal, error) {
 			return access.Principal{}, invite.Errorf(invite.CodeInvalidAPIKey, "No key is known here.")
 		}
 	}

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"net/http"
+	"net/netip"
 
 	"github.com/labstack/echo/v4"
 
@@ -59,7 +60,7 @@ type Params struct {
 	Endpoints    Endpoints
 	Callbacks    Callbacks
 	Connections  Connections // nil: accounts are not checked on request
-	Authenticate func(ctx context.Context, key secret.Text) (access.Principal, error)
+	Authenticate func(ctx context.Context, key secret.Text, from netip.Addr) (access.Principal, error)
 	// DB and Box serve reads, which go straight to store/find.
 	DB  postgres.DB
 	Box *seal.Box

@@ -121,6 +121,12 @@ type Retire struct{}
 // Kind implements river.JobArgs.
 func (Retire) Kind() string { return "retire" }
 
+// WarnKeys warns of API keys that end soon.
+type WarnKeys struct{}
+
+// Kind implements river.JobArgs.
+func (WarnKeys) Kind() string { return "warn_keys" }
+
 // Tidy removes records of limited lifetime: callbacks, guards, idempotency records.
 type Tidy struct{}
 

@@ -13,9 +13,11 @@ const (
 	AlertNear    = "limit_near"     // 80 % of a day's limit are used
 	AlertReached = "limit_reached"  // the next message is refused
 	AlertPaused  = "sending_paused" // the service paused a country, a range of numbers or a key
+	AlertKeyEnds = "key_expires"    // an API key ends within 30 or 7 days, and has no replacement
 )
 
-// Alert is a sending limit that staff should look at. It names no recipient.
+// Alert is a sending limit or an API key that staff should look at. It names no
+// recipient.
 type Alert struct {
 	Kind     string     `json:"kind"`
 	Limit    string     `json:"limit"`   // as in GET /v1/limits, "key_per_day"; of a pause, visits or reports
@@ -46,4 +48,13 @@ func amount(m ledger.Measure, n int64) string {
 		return config.Money(n).String()
 	}
 	return strconv.FormatInt(n, 10)
+}
+
+// KeyAlert is the alert of an API key that ends; used and max are days of its life.
+func KeyAlert(id string, created, ends, now time.Time) Alert {
+	days := func(d time.Duration) string { return strconv.Itoa(int(d.Round(24*time.Hour) / (24 * time.Hour))) }
+	ends = ends.UTC()
+	return Alert{
+		Kind: AlertKeyEnds, Limit: "key_lifetime", Scope: "key", Subject: &id, Used: days(now.Sub(created)), Max: days(ends.Sub(created)), ResetsAt: &ends,
+	}
 }

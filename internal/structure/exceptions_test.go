@@ -25,7 +25,7 @@ func otherMeaning(path, word string) bool { return excepted(otherMeanings(), pat
 
 func otherMeanings() []exception {
 	return []exception{
-		{"cmd/connectlink/keys.go", []string{"active", "revoked", "expired"}, "the state of an API key"},
+		{"cmd/connectlink/keys.go", []string{"revoked", "expired"}, "the state of an API key"},
 		{"internal/contact/phone.go", []string{"unknown"}, "a type of phone number"},
 		{"internal/httpapi/advance.go", []string{"expired"}, "a place named in a request, of which there will be more than statuses"},
 		{"internal/store/queue/job.go", []string{"accepted", "unknown"}, "how one attempt ended, not how the delivery stands"},

@@ -1,5 +1,5 @@
-// Package warn tells of sending limits that come near or are reached: by an event,
-// a log line and a metric.
+// Package warn tells of sending limits that come near or are reached, and of API keys
+// that end: by an event, a log line and a metric.
 //
 // It does not decide which limits these are: the statement that counts a message
 // leaves a notice (package ledger), and this package hands it on once.
@@ -39,6 +39,8 @@ type Alerts interface {
 type Service struct {
 	p     Params
 	total *prometheus.CounterVec
+	// ending counts the keys that end within some days.
+	ending *prometheus.GaugeVec
 }
 
 // New returns a Service. A missing collaborator is an error.
@@ -50,10 +52,14 @@ func New(p Params) (*Service, error) {
 		Namespace: "connectlink", Subsystem: "limit", Name: "alerts_total",
 		Help: "Alerts of sending limits, by limit and kind: limit_near at 80 %, limit_reached.",
 	}, []string{"limit", "kind"})
+	ending := prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Namespace: "connectlink", Name: "api_keys_ending",
+		Help: "API keys that end within 30 or 7 days and have no replacement.",
+	}, []string{"days"})
 	if p.Metrics != nil {
-		p.Metrics.MustRegister(total)
+		p.Metrics.MustRegister(total, ending)
 	}
-	return &Service{p, total}, nil
+	return &Service{p, total, ending}, nil
 }
 
 // atOnce bounds one transaction.

@@ -49,6 +49,7 @@ const (
 	hashEvery      = 10 * time.Minute
 	adoptEvery     = time.Minute
 	warnEvery      = 15 * time.Second
+	warnKeysEvery  = 10 * time.Minute
 	chainEvery     = 15 * time.Second // an entry can be removed without a trace for as long
 	judgeEvery     = 10 * time.Second
 	retireEvery    = 10 * time.Minute
@@ -200,6 +201,7 @@ func periodic() []*river.PeriodicJob {
 		every(redactEvery, func() river.JobArgs { return job.Redact{} }),
 		every(adoptEvery, func() river.JobArgs { return job.AdoptEvents{} }),
 		every(warnEvery, func() river.JobArgs { return job.Warn{} }),
+		every(warnKeysEvery, func() river.JobArgs { return job.WarnKeys{} }),
 		every(chainEvery, func() river.JobArgs { return job.ChainAudit{} }),
 		every(judgeEvery, func() river.JobArgs { return job.JudgeTraffic{} }),
 		every(retireEvery, func() river.JobArgs { return job.Retire{} }),
@@ -269,6 +271,7 @@ func bind(p Params, watch *backlog) *river.Workers {
 	bindRun[job.FallBack](b, runTimeout, p.Issue.FallBack)
 	bindRun[job.Remind](b, runTimeout, p.Issue.Remind)
 	bindRun[job.Warn](b, runTimeout, p.Warn.Tell)
+	bindRun[job.WarnKeys](b, runTimeout, p.Warn.TellKeys)
 	bindRun[job.ChainAudit](b, longRun, p.Audit.Extend)
 	bindRun[job.JudgeTraffic](b, runTimeout, p.Firewall.Judge)
 	bindRun[job.Watch](b, runTimeout, p.Track.WatchConnections)

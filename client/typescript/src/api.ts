@@ -1649,7 +1649,7 @@ export interface webhooks {
         put?: never;
         /**
          * A sending limit is near or reached
-         * @description 80 % of a limit per day are used (`limit_near`), or the next message is refused (`limit_reached`); once per day for each. The event is about no invite.
+         * @description 80 % of a limit per day are used (`limit_near`), or the next message is refused (`limit_reached`); once per day for each. Or an API key ends within 30 or 7 days and has no replacement (`key_expires`), once for each. The event is about no invite.
          */
         post: operations["onAlertRaised"];
         delete?: never;
@@ -2514,21 +2514,21 @@ export interface components {
                 };
                 /** @description Of alert.raised. */
                 alert?: {
-                    /** @description `limit_near`, at 80 %, `limit_reached`, or `sending_paused`: the service paused a country, a range of numbers or an API key. New kinds may be added. */
+                    /** @description `limit_near`, at 80 %, `limit_reached`, `sending_paused`: the service paused a country, a range of numbers or an API key, or `key_expires`: an API key ends within 30 or 7 days and has no replacement. New kinds may be added. */
                     kind: string;
-                    /** @description Its name, as in `GET /v1/limits`. Of `sending_paused`: `visits` or `reports`. */
+                    /** @description Its name, as in `GET /v1/limits`. Of `sending_paused`: `visits` or `reports`. Of `key_expires`: `key_lifetime`. */
                     limit: string;
                     /** @description The kind of subject that is counted. */
                     scope: string;
                     /** @description The key, the country, or the first digits of the numbers. Null: the project. */
                     subject: string | null;
-                    /** @description When the alert was raised: messages, or an amount of money. Of `sending_paused`: visits or reports. */
+                    /** @description When the alert was raised: messages, or an amount of money. Of `sending_paused`: visits or reports. Of `key_expires`: days of its life. */
                     used: string;
                     /** @description The limit. Of `sending_paused`: the messages that were counted. */
                     max: string;
                     /**
                      * Format: date-time
-                     * @description When the count begins again.
+                     * @description When the count begins again, or the key ends.
                      */
                     resets_at: string | null;
                 };

@@ -31,12 +31,15 @@ type Key struct {
 	Scopes      []string     `db:"scopes"`
 	CreatedAt   time.Time    `db:"created_at"`
 	LastUsedAt  *time.Time   `db:"last_used_at"`
-	ExpiresAt   *time.Time   `db:"expires_at"`
-	RevokedAt   *time.Time   `db:"revoked_at"`
-	Usable      bool         `db:"usable"` // neither revoked nor expired, by the database's clock
+	// LastUsedFrom is the network of the last use, see access.Network.
+	LastUsedFrom string        `db:"last_used_from"`
+	Replaces     *invite.KeyID `db:"replaces"` // the key that this one was made to replace
+	ExpiresAt    *time.Time    `db:"expires_at"`
+	RevokedAt    *time.Time    `db:"revoked_at"`
+	Usable       bool          `db:"usable"` // neither revoked nor expired, by the database's clock
 }
 
-const keyColumns = `id, project_id, name, hint, livemode, environment, scopes, created_at, last_used_at, expires_at, revoked_at,
+const keyColumns = `id, project_id, name, hint, livemode, environment, scopes, created_at, last_used_at, last_used_from, replaces, expires_at, revoked_at,
 	(revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())) AS usable`
 
 // FindKey returns the key with this digest; ok is false when there is none.
@@ -79,9 +82,9 @@ func IsKeyUsable(ctx context.Context, db postgres.DB, id invite.KeyID) (bool, er
 // InsertKey stores a key by its digest.
 func InsertKey(ctx context.Context, db postgres.DB, k Key, digest []byte) error {
 	_, err := db.Exec(ctx, `
-		INSERT INTO api_keys (id, project_id, name, digest, hint, livemode, environment, scopes, expires_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-		k.ID, k.Project, k.Name, digest, k.Hint, k.Live, k.Environment, k.Scopes, k.ExpiresAt)
+		INSERT INTO api_keys (id, project_id, name, digest, hint, livemode, environment, scopes, expires_at, replaces, end_told)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, `+toldOf+`)`,
+		k.ID, k.Project, k.Name, digest, k.Hint, k.Live, k.Environment, k.Scopes, k.ExpiresAt, k.Replaces)
 	if err != nil {
 		return fmt.Errorf("insert key %s: %w", k.ID, postgres.Translate(err))
 	}
@@ -113,10 +116,10 @@ func SetKeyRevoked(ctx context.Context, db postgres.DB, id invite.KeyID) (bool, 
 	return changed, nil
 }
 
-// SetKeysUsed records that keys were used, to the minute.
-func SetKeysUsed(ctx context.Context, db postgres.DB, ids []invite.KeyID) error {
-	_, err := db.Exec(ctx, `UPDATE api_keys SET last_used_at = now()
-		WHERE id = ANY($1) AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute')`, ids)
+// SetKeysUsed records that keys were used, to the minute, and from which network.
+func SetKeysUsed(ctx context.Context, db postgres.DB, ids []invite.KeyID, network string) error {
+	_, err := db.Exec(ctx, `UPDATE api_keys SET last_used_at = now(), last_used_from = $2
+		WHERE id = ANY($1) AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute')`, ids, network)
 	if err != nil {
 		return fmt.Errorf("record use of keys: %w", postgres.Translate(err))
 	}
