@@ -48,6 +48,8 @@ func newRotation(t *testing.T) *rotation {
 	mustRun(t, nil, "keyset", "create", "--out", r.file)
 	r.v = deployment(t, "").with(vars{
 		"CONNECTLINK_KEYSET_FILE": r.file, "CONNECTLINK_PUBLIC_URL": r.public.URL, "CONNECTLINK_SEAL_EXTERNAL_USER_ID": "true",
+		// The old process takes requests until the proxy has turned to the new one.
+		"CONNECTLINK_DRAIN_FOR": "1s",
 	})
 	delete(r.v, "CONNECTLINK_KEYSET")
 	r.key = newKey(t, r.v, "--scope", "invites:write", "--scope", "invites:read", "--scope", "links:read").text("api_key")
