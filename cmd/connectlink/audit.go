@@ -124,7 +124,7 @@ func (c *auditExportCommand) Run(e *env) (err error) {
 	if c.After < 0 {
 		return usageError("--after: want 0 or more")
 	}
-	var to io.Writer = e.stdout
+	to := io.Writer(e.stdout)
 	if c.Out != "" {
 		f, openErr := os.OpenFile(c.Out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 		if openErr != nil {

@@ -78,8 +78,12 @@ func ExtendChain(ctx context.Context, tx pgx.Tx, limit int) (n int, day *DayHead
 	if err != nil {
 		return 0, nil, err
 	}
-	if day, err = endDay(ctx, tx, head); err != nil {
+	ended, ok, err := endDay(ctx, tx, head)
+	if err != nil {
 		return 0, nil, err
+	}
+	if ok {
+		day = &ended
 	}
 	// Ids first: the plan of a join would depend on how long the queue was when it was
 	// last analyzed.
@@ -121,24 +125,24 @@ func ExtendChain(ctx context.Context, tx pgx.Tx, limit int) (n int, day *DayHead
 }
 
 // endDay keeps the head of the last day on which entries were chained, once that day has
-// ended. It returns nil where it is kept already.
-func endDay(ctx context.Context, tx pgx.Tx, head Head) (*DayHead, error) {
+// ended. ok is false where it is kept already.
+func endDay(ctx context.Context, tx pgx.Tx, head Head) (d DayHead, ok bool, err error) {
 	if head.Number == 0 {
-		return nil, nil
+		return d, false, nil
 	}
-	d := DayHead{Head: head}
-	err := tx.QueryRow(ctx, `
+	d.Head = head
+	err = tx.QueryRow(ctx, `
 		INSERT INTO audit_heads (day, number, hash)
 		SELECT (chained_at AT TIME ZONE 'UTC')::date, number, hash FROM audit_chain
 		WHERE number = $1 AND (chained_at AT TIME ZONE 'UTC')::date < (now() AT TIME ZONE 'UTC')::date
 		ON CONFLICT DO NOTHING RETURNING day`, head.Number).Scan(&d.Day)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, nil
+		return d, false, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("keep the audit log's head of a day: %w", postgres.Translate(err))
+		return d, false, fmt.Errorf("keep the audit log's head of a day: %w", postgres.Translate(err))
 	}
-	return &d, nil
+	return d, true, nil
 }
 
 // LastHead returns the end of the chain.
