@@ -32,8 +32,10 @@ CREATE OR REPLACE TRIGGER audit_heads_append_only BEFORE UPDATE OR DELETE OR TRU
     FOR EACH STATEMENT EXECUTE FUNCTION audit_is_append_only();
 ALTER TABLE audit_heads ENABLE ALWAYS TRIGGER audit_heads_append_only;
 
+-- With the owner's rights: a program whose role has none on this table yet can go on
+-- adding entries.
 -- +goose StatementBegin
-CREATE OR REPLACE FUNCTION audit_add_pending() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION audit_add_pending() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
 BEGIN
     INSERT INTO audit_pending (entry_id) VALUES (NEW.id);
     RETURN NULL;

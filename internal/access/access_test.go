@@ -149,6 +149,10 @@ func TestEverySecretIsNewAndValid(t *testing.T) {
 	}
 	for name, make := range makers {
 		seen := map[string]bool{}
+		cut := 1
+		if name == "code" {
+			cut += access.CodeLength - access.OldCodeLength // shorter ones can be of an earlier version
+		}
 		for range 200 {
 			s := make().Reveal()
 			if seen[s] {
@@ -159,7 +163,7 @@ func TestEverySecretIsNewAndValid(t *testing.T) {
 				if !ok(s) {
 					t.Fatalf("%s: a new one is not valid", name)
 				}
-				if name != "webhook secret" && (ok(s+"a") || ok(s[1:]) || ok(s[:len(s)-1]+"_")) {
+				if name != "webhook secret" && (ok(s+"a") || ok(s[cut:]) || ok(s[:len(s)-1]+"_")) {
 					t.Fatalf("%s: a damaged one is valid", name)
 				}
 			}

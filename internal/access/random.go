@@ -68,11 +68,9 @@ func digitValue(c byte) int {
 // NewCode makes the code of an invite link.
 func NewCode() secret.Text { return secret.New(randomBase62(CodeLength)) }
 
-// ValidCode reports whether s has the form of a code. Asking before the lookup
-// keeps scans of paths away from the database.
-func ValidCode(s string) bool {
-	return (len(s) == CodeLength || len(s) == OldCodeLength) && isBase62(s)
-}
+// ValidCode reports whether s has the form of a code, or of one of an earlier version
+// with a letter behind it.
+func ValidCode(s string) bool { return OldCodeLength <= len(s) && len(s) <= CodeLength && isBase62(s) }
 
 // NewCallbackSecret makes the unguessable part of a Pipedream callback's path:
 // 26 × log2(62) = 154.8 bits.

@@ -250,6 +250,7 @@ func TestAnExportIsVerifiedWithoutTheDatabase(t *testing.T) {
 	if err != nil || head.Number != 1100 {
 		t.Fatalf("exported up to %d: %v", head.Number, err)
 	}
+	earlier := head
 	w.extend(1) // the export itself
 	var rest bytes.Buffer
 	if head, err = w.Export(t.Context(), by, 1100, &rest); err != nil || head.Number != 1101 || !strings.Contains(rest.String(), string(audit.ActExported)) {
@@ -265,6 +266,8 @@ func TestAnExportIsVerifiedWithoutTheDatabase(t *testing.T) {
 	check("the whole", whole.String(), 0)
 	check("both parts", whole.String()+rest.String(), 0, head)
 	check("a part", rest.String(), 0, head)
+	check("a part that goes on where another ended", rest.String(), 0, earlier)
+	check("a part that goes on from elsewhere", rest.String(), 1, account.Head{Number: 1100, Hash: []byte("another")})
 	check("the first part lacks the head", whole.String(), 1, head)
 	lines := strings.SplitAfter(strings.TrimSuffix(whole.String(), "\n"), "\n")
 	check("a line fewer", strings.Join(slices.Delete(slices.Clone(lines), 4, 5), ""), 1)

@@ -95,7 +95,7 @@ func VerifyExport(from io.Reader, kept []account.Head) (Report, error) {
 		if err != nil {
 			return r, fmt.Errorf("line %d: %w", n, err)
 		}
-		r.followLine(n, l)
+		r.followLine(n, l, known)
 		known.check(&r, r.Head)
 	}
 	if err := lines.Err(); err != nil {
@@ -130,12 +130,15 @@ func parseLine(text []byte) (parsedLine, error) {
 	return parsedLine{account.Head{Number: l.Number, Hash: hash}, previous, l.Entry}, nil
 }
 
-func (r *Report) followLine(n int, l parsedLine) {
+func (r *Report) followLine(n int, l parsedLine, known heads) {
 	if n > 1 && (l.Number != r.Head.Number+1 || !bytes.Equal(l.previous, r.Head.Hash)) {
 		r.add("line %d: entry %d does not follow entry %d", n, l.Number, r.Head.Number)
 	}
 	if n == 1 && l.Number == 1 && len(l.previous) > 0 {
 		r.add("line 1: entry 1 follows another")
+	}
+	if n == 1 { // the end of an earlier export
+		known.check(r, account.Head{Number: l.Number - 1, Hash: l.previous})
 	}
 	r.Entries++
 	r.Head = l.Head

@@ -61,7 +61,7 @@ func TestCodesOfEarlierVersionsWork(t *testing.T) {
 	m := s.Invite(tracktest.Options{})
 	code := secret.New(access.NewCode().Reveal()[:access.OldCodeLength])
 	s.Exec(`UPDATE codes SET digest = $2 WHERE invite_id = $1`, m.ID, secret.Digest(code))
-	for _, behind := range []string{"", ".", ". Thanks", "and more", "/"} {
+	for _, behind := range []string{"", ".", ". Thanks", "a", "and more", "/"} {
 		if got := s.do("GET", "/c/"+code.Reveal()+url.PathEscape(behind)); got.StatusCode != http.StatusOK {
 			t.Errorf("with %q behind it: %d", behind, got.StatusCode)
 		}

@@ -74,6 +74,10 @@ func ExtendChain(ctx context.Context, tx pgx.Tx, limit int) (n int, day *DayHead
 	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, chainLock); err != nil {
 		return 0, nil, fmt.Errorf("extend the audit chain: %w", postgres.Translate(err))
 	}
+	// Both tables may be known as empty from before a backlog.
+	if _, err := tx.Exec(ctx, `SET LOCAL enable_seqscan = off`); err != nil {
+		return 0, nil, fmt.Errorf("extend the audit chain: %w", postgres.Translate(err))
+	}
 	head, err := LastHead(ctx, tx)
 	if err != nil {
 		return 0, nil, err
