@@ -2786,9 +2786,9 @@ export interface components {
             /** @enum {string} */
             channel: "email" | "sms";
             /** @description With channel sms: the two-letter code of a country, or 001 for numbers of no country. */
-            country?: string;
+            country?: string | null;
             /** @description With channel sms, instead of a country: the first digits of the numbers. */
-            prefix?: string;
+            prefix?: string | null;
             /**
              * @description For the audit log. `pumping` is for countries and prefixes: messages seem to be sent to earn money from them.
              * @enum {string}
@@ -2799,9 +2799,9 @@ export interface components {
             /** @enum {string} */
             channel: "email" | "sms";
             /** @description With channel sms: the country to resume. */
-            country?: string;
+            country?: string | null;
             /** @description With channel sms, instead of a country: the prefix to resume. */
-            prefix?: string;
+            prefix?: string | null;
         };
         Pause: {
             /** @constant */
