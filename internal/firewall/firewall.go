@@ -200,8 +200,8 @@ func (s *Service) DeleteOld(ctx context.Context) error {
 	return errors.Join(traffic.DeleteOldPauses(ctx, s.p.DB), traffic.DeleteOldReports(ctx, s.p.DB))
 }
 
-// pause pauses an area with the figures that led to it; false means that it was paused
-// before.
+// pause pauses an area with the figures that led to it; false means that the service
+// paused it before.
 func (s *Service) pause(ctx context.Context, area traffic.Cohort, f traffic.Figures, now time.Time) (changed bool, err error) {
 	subject := traffic.Subject{Place: invite.Place{Project: area.Project, Live: true}, Scope: traffic.Country, Name: area.Area}
 	if area.IsPrefix() {

@@ -8,9 +8,11 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/connectlink/connectlink/config"
+	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/chaos"
 	"github.com/connectlink/connectlink/internal/firewall"
 	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/pause"
 	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/postgrestest"
 	"github.com/connectlink/connectlink/internal/publish"
@@ -158,6 +160,48 @@ func TestPauseTellsWithItsFigures(t *testing.T) {
 	}
 	if err := r.wall.DeleteOld(t.Context()); err != nil {
 		t.Error(err)
+	}
+}
+
+// A key with the scope admin cannot keep the firewall's finding off the country that
+// it pumps by pausing and resuming it by hand.
+func TestHandPauseDoesNotHideTheFirewallsFinding(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.sent(600, 23*time.Hour)
+	r.sent(1, time.Minute)
+	board, err := pause.NewBoard(r.DB, r.Log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pauses, err := pause.New(r.DB, func(invite.Lane) {}, board)
+	if err != nil {
+		t.Fatal(err)
+	}
+	place := invite.Place{Project: "default", Live: true}
+	key := access.Principal{Kind: access.KindKey, ID: invite.New[invite.KeyID]().String(), Place: place, Scopes: access.Scopes()}
+	pumped := traffic.Subject{Place: place, Scope: traffic.Prefix, Name: "+4474001"}
+	if changed, err := pauses.StopSubject(t.Context(), key, pumped, pause.Maintenance); err != nil || !changed {
+		t.Fatalf("paused by hand: %v, %v", changed, err)
+	}
+	if n, err := r.wall.Judge(t.Context()); err != nil || n != 1 {
+		t.Fatalf("%d pauses, %v", n, err)
+	}
+	if list := r.paused(); len(list) != 1 || list[0].Source != traffic.ByFirewall || list[0].PausedBy != "system" || list[0].Figures.Sent < 600 {
+		t.Fatalf("%+v", list)
+	}
+	if n := r.count(`SELECT count(*) FROM public_events WHERE type = 'alert.raised'`); n != 1 {
+		t.Errorf("%d alerts", n)
+	}
+	if n := r.count(`SELECT count(*) FROM audit WHERE act = 'country_paused' AND actor = 'system' AND target = 'sms_prefix:+4474001'`); n != 1 {
+		t.Errorf("%d entries in the audit log", n)
+	}
+	if _, err := pauses.ResumeSubject(t.Context(), key, pumped); invite.CodeOf(err) != invite.CodeInsufficientScope {
+		t.Errorf("the key resumed it: %v", err)
+	}
+	lead := access.Staff(invite.New[invite.StaffID]().String(), access.RoleLead, place)
+	if changed, err := pauses.ResumeSubject(t.Context(), lead, pumped); err != nil || !changed {
+		t.Errorf("a lead: %v, %v", changed, err)
 	}
 }
 

@@ -101,7 +101,9 @@ type NewPause struct {
 	At      time.Time // zero: now, by the database
 }
 
-// InsertPause pauses a subject; false means that it was paused before.
+// InsertPause pauses a subject; false means that it was paused before. A pause by the
+// service replaces source, reason, author and figures of a person's current pause: the
+// key that paused a country by hand must not end the firewall's finding with it.
 func InsertPause(ctx context.Context, tx pgx.Tx, n NewPause) (bool, error) {
 	id, err := uuid.NewV7()
 	if err != nil {
@@ -114,8 +116,10 @@ func InsertPause(ctx context.Context, tx pgx.Tx, n NewPause) (bool, error) {
 	tag, err := tx.Exec(ctx, `
 		INSERT INTO sending_pauses (id, project_id, livemode, scope, subject, source, why, paused_by, figures, paused_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, coalesce($10, now()))
-		ON CONFLICT (project_id, livemode, scope, subject) WHERE resumed_at IS NULL DO NOTHING`,
-		id, n.Project, n.Live, string(n.Scope), n.Name, string(n.Source), n.Why, n.By, n.Figures, at)
+		ON CONFLICT (project_id, livemode, scope, subject) WHERE resumed_at IS NULL DO UPDATE
+		SET source = excluded.source, why = excluded.why, paused_by = excluded.paused_by, figures = excluded.figures
+		WHERE sending_pauses.source = $11 AND excluded.source <> $11`,
+		id, n.Project, n.Live, string(n.Scope), n.Name, string(n.Source), n.Why, n.By, n.Figures, at, string(ByPerson))
 	if err != nil {
 		return false, fmt.Errorf("pause %s %s of %s: %w", n.Scope, n.Name, n.Project, postgres.Translate(err))
 	}

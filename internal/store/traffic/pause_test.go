@@ -71,6 +71,26 @@ func TestSubjectIsPausedOnceAtATime(t *testing.T) {
 	}
 }
 
+func TestServicePauseReplacesAPersonsPause(t *testing.T) {
+	t.Parallel()
+	tx := postgrestest.Tx(t)
+	s := traffic.Subject{Place: live, Scope: traffic.Country, Name: "GB"}
+	byHand := traffic.NewPause{Subject: s, Source: traffic.ByPerson, Why: "maintenance", By: "key:key_1"}
+	if ok, err := traffic.InsertPause(t.Context(), tx, byHand); err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+	if !insert(t, tx, s, time.Time{}) || insert(t, tx, s, time.Time{}) {
+		t.Fatal("the service's pause is not recorded once")
+	}
+	if ok, err := traffic.InsertPause(t.Context(), tx, byHand); err != nil || ok {
+		t.Errorf("a person's pause replaced the service's: %v, %v", ok, err)
+	}
+	p, ok, err := traffic.FindPaused(t.Context(), tx, s)
+	if err != nil || !ok || p.Source != traffic.ByFirewall || p.Why != "not_visited" || p.PausedBy != "system" || p.Figures.Sent != 9 {
+		t.Errorf("%+v, %v, %v", p, ok, err)
+	}
+}
+
 func TestPrefixLeavesTheLastDigitsOut(t *testing.T) {
 	t.Parallel()
 	for number, want := range map[string]string{"+447400123456": "+4474001", "+12025550123": "+120255", "+1234": "", "": ""} {
