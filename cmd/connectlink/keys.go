@@ -218,11 +218,14 @@ func (c *keysRotateCommand) Run(e *env) error {
 	if c.JSON {
 		return json.NewEncoder(e.stdout).Encode(map[string]any{
 			"id": r.Made.ID, "api_key": r.Key.Reveal(), "name": r.Made.Name, "project": r.Made.Project, "livemode": r.Made.Live,
-			"expires_at": r.Made.ExpiresAt, "replaces": id, "replaced_key_ends_at": r.OldEnds.UTC(),
+			"expires_at": r.Made.ExpiresAt, "replaces": id, "replaced_key_ends_at": r.OldEnds.UTC(), "paused": r.Paused,
 		})
 	}
 	_, err = fmt.Fprintf(e.stdout, "%s\n\nThis is %s. Keep it now: it is not shown again.\n%s goes on working until %s.\n",
 		r.Key.Reveal(), r.Made.ID, id, r.OldEnds.UTC().Format(time.RFC3339))
+	if err == nil && r.Paused {
+		_, err = fmt.Fprintln(e.stdout, "It is paused, and the new key is too. A lead resumes them on the console's page Pauses.")
+	}
 	return err
 }
 

@@ -264,5 +264,8 @@ func (s *console) rotateKey(p *page) error {
 		return err
 	}
 	d.Made, d.Note = r.Key.Reveal(), p.t("The replaced key works for 24 more hours.")
+	if r.Paused {
+		d.Note += " " + p.t("It is paused, and the new key is too: resume them on the page Pauses.")
+	}
 	return p.render(p, http.StatusCreated, "keys", d)
 }

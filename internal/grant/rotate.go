@@ -13,6 +13,7 @@ import (
 	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/store/account"
+	"github.com/connectlink/connectlink/internal/store/traffic"
 )
 
 const (
@@ -40,10 +41,12 @@ type Rotated struct {
 	Key     secret.Text // returned here and never again
 	Made    account.Key
 	OldEnds time.Time
+	Paused  bool // as the old key: a lead resumes each of them
 }
 
 // Rotate makes a key with name, project, mode, environment and scopes of another one,
-// which goes on working for a while. A principal other than the operator's reaches the
+// which goes on working for a while. The replacement of a paused key is paused too: its
+// messages have the same cause. A principal other than the operator's reaches the
 // keys of its own project and mode. Errors: account.ErrNotFound, ErrKeyEnded.
 func (s *Service) Rotate(ctx context.Context, r Rotation) (Rotated, error) {
 	var out Rotated
@@ -69,6 +72,9 @@ func (s *Service) Rotate(ctx context.Context, r Rotation) (Rotated, error) {
 		if err := insertKey(ctx, tx, operatorPrincipal(r.By, old.Place), out.Made, parsed.Digest); err != nil {
 			return err
 		}
+		if out.Paused, err = copyPause(ctx, tx, r.By, old, out.Made.ID); err != nil {
+			return err
+		}
 		out.OldEnds, err = account.SetKeyEnd(ctx, tx, old.ID, r.Overlap)
 		return err
 	})
@@ -80,4 +86,16 @@ func (s *Service) Rotate(ctx context.Context, r Rotation) (Rotated, error) {
 	clear(s.keys)
 	s.mu.Unlock()
 	return out, nil
+}
+
+// copyPause pauses the replacement of a key that is paused.
+func copyPause(ctx context.Context, tx pgx.Tx, by access.Principal, old account.Key, id invite.KeyID) (bool, error) {
+	paused, err := traffic.CopyKeyPause(ctx, tx, old.Place, old.ID, id)
+	if err != nil || !paused {
+		return false, err
+	}
+	return true, account.InsertAudit(ctx, tx, account.Entry{
+		By: operatorPrincipal(by, old.Place), Act: traffic.ActPaused, Target: traffic.Subject{Place: old.Place, Scope: traffic.Key, Name: id.String()}.String(),
+		Data: map[string]string{"replaces": old.ID.String()},
+	})
 }

@@ -6,11 +6,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/grant"
 	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/postgrestest"
 	"github.com/connectlink/connectlink/internal/store/account"
+	"github.com/connectlink/connectlink/internal/store/traffic"
 )
 
 func TestRotateReplacesAKeyWithAnOverlap(t *testing.T) {
@@ -70,5 +74,47 @@ func TestRotateDoesNotLetAKeyOutliveItsEnd(t *testing.T) {
 	r, err := s.Rotate(t.Context(), grant.Rotation{ID: made.ID, Overlap: grant.MaxOverlap})
 	if err != nil || r.OldEnds.After(end) {
 		t.Errorf("it ends at %v, not at %v: %v", r.OldEnds, end, err)
+	}
+}
+
+// Reports pause a key by its id: a rotation must not be the way out.
+func TestRotateKeepsAKeyPaused(t *testing.T) {
+	t.Parallel()
+	db, place := postgrestest.Pool(t), invite.Place{Project: "default", Live: true}
+	s := grant.New(db, time.Now)
+	_, made, err := s.Create(t.Context(), grant.NewKey{Place: place, Name: "shop", Environment: "production"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, err := s.Rotate(t.Context(), grant.Rotation{ID: made.ID, Overlap: time.Hour}); err != nil || r.Paused {
+		t.Fatalf("a key that is not paused: %v, %v", r.Paused, err)
+	}
+	err = postgres.InTx(t.Context(), db, func(tx pgx.Tx) error {
+		_, err := traffic.InsertPause(t.Context(), tx, traffic.NewPause{
+			Subject: traffic.Subject{Place: place, Scope: traffic.Key, Name: made.ID.String()},
+			Source:  traffic.ByReports, Why: traffic.WhyReported, By: "system", Figures: traffic.Figures{Sent: 60, Reports: 5},
+		})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := s.Rotate(t.Context(), grant.Rotation{ID: made.ID, Overlap: time.Hour})
+	if err != nil || !r.Paused {
+		t.Fatalf("rotated: paused %v, %v", r.Paused, err)
+	}
+	list, err := traffic.ListPauses(t.Context(), db)
+	if err != nil || len(list) != 2 {
+		t.Fatalf("%d pauses, %v", len(list), err)
+	}
+	for _, p := range list {
+		if p.Name != made.ID.String() && p.Name != r.Made.ID.String() || p.Source != traffic.ByReports || p.Why != traffic.WhyReported || p.PausedBy != "system" || p.Figures.Reports != 5 {
+			t.Errorf("%+v", p)
+		}
+	}
+	var n int
+	err = db.QueryRow(t.Context(), `SELECT count(*) FROM audit WHERE act = 'country_paused' AND target = $1`, "key:"+r.Made.ID.String()).Scan(&n)
+	if err != nil || n != 1 {
+		t.Errorf("%d entries in the audit log, %v", n, err)
 	}
 }

@@ -126,6 +126,18 @@ func InsertPause(ctx context.Context, tx pgx.Tx, n NewPause) (bool, error) {
 	return tag.RowsAffected() == 1, nil
 }
 
+// CopyKeyPause pauses a key as another one of the same project and mode is paused; false
+// means that the other one is not. The copy has the time, source, reason and figures of
+// the original.
+func CopyKeyPause(ctx context.Context, tx pgx.Tx, place invite.Place, from, to invite.KeyID) (bool, error) {
+	p, ok, err := FindPaused(ctx, tx, Subject{Place: place, Scope: Key, Name: from.String()})
+	if err != nil || !ok {
+		return false, err
+	}
+	p.Name = to.String()
+	return InsertPause(ctx, tx, NewPause{Subject: p.Subject, Source: p.Source, Why: p.Why, By: p.PausedBy, Figures: p.Figures, At: p.PausedAt})
+}
+
 // FindPaused returns the current pause of a subject; ok is false when it is not paused.
 // It locks the pause.
 func FindPaused(ctx context.Context, tx pgx.Tx, s Subject) (p Pause, ok bool, err error) {
