@@ -3,7 +3,7 @@ package main
 import "net/http"
 
 type pausesCommand struct {
-	List   pausesListCommand   `cmd:"" help:"List what is paused, with the figures that led to it."`
+	List   pausesListCommand   `cmd:"" help:"List pauses, with the figures that led to them."`
 	Add    pausesAddCommand    `cmd:"" help:"Pause a channel, or text messages to a country or to numbers with a prefix."`
 	Resume pausesResumeCommand `cmd:"" help:"Resume what was paused by hand. What the service paused by itself is resumed in the console."`
 }

@@ -128,6 +128,9 @@ func TestCountryIsPausedAndResumedByALead(t *testing.T) {
 	if strings.Contains(viewer.get("/console/default/test/home").body, "Text messages to GB") {
 		t.Error("the other mode is said to be paused")
 	}
+	if a := lead.get("/console/default/live/home"); !strings.Contains(a.body, "New invites are refused; accepted messages wait until they are resumed.") || strings.Contains(a.body, "nothing is lost") {
+		t.Error("the banner does not say that invites are refused")
+	}
 	if a := viewer.post(pauses+"/resume", url.Values{"scope": {"sms_country"}, "name": {"GB"}}); a.StatusCode != http.StatusForbidden {
 		t.Errorf("a viewer resumes: %d", a.StatusCode)
 	}

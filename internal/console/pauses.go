@@ -213,7 +213,7 @@ func (s *console) pausedSubjects(ctx context.Context, p *page) ([]view.Held, err
 	}
 	var out []view.Held
 	for _, one := range list {
-		out = append(out, view.Held{Text: p.t("Paused: %s.", p.pausedSubject(one.Subject)), Live: one.Live, Why: p.t(whyName(one.Why)), Since: one.PausedAt})
+		out = append(out, view.Held{Text: p.t("Paused: %s.", p.pausedSubject(one.Subject)), Live: one.Live, Why: p.t(whyName(one.Why)), Effect: p.t("New invites are refused; accepted messages wait until they are resumed."), Since: one.PausedAt})
 		if len(out) == bannersShown {
 			break
 		}

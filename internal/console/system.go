@@ -245,7 +245,7 @@ func (s *console) held(ctx context.Context, p *page) ([]view.Held, error) {
 	for _, l := range lanes {
 		for _, ch := range invite.Channels() {
 			if l.Lane == p.by.Lane(ch) {
-				out = append(out, view.Held{Text: story.PausedText(p.frame, ch), Live: p.by.Live, Why: p.t(whyName(l.HeldWhy)), Since: *l.HeldAt})
+				out = append(out, view.Held{Text: story.PausedText(p.frame, ch), Live: p.by.Live, Why: p.t(whyName(l.HeldWhy)), Effect: p.t("Messages are queued; nothing is lost."), Since: *l.HeldAt})
 			}
 		}
 	}

@@ -139,7 +139,7 @@ func errorAdvice() map[invite.Code]advice {
 			"Ask for a mobile number, or use email."},
 		invite.CodeCountryPaused: {
 			"Text messages to the number's country, or to numbers that begin alike, are paused: by staff, or by the spend firewall because people did not visit the messages. Nothing was stored. Messages that were accepted before wait.",
-			"Use email, or ask a lead to look at the console's page Pauses and to resume. `GET /v1/pauses` lists what is paused."},
+			"Use email, or ask a lead to look at the console's page Pauses and to resume. `GET /v1/pauses` lists the pauses."},
 		invite.CodeKeyPaused: {
 			"Recipients reported too many messages of this API key, so it is paused. Nothing was stored. Messages that were accepted before wait.",
 			"Look at the reported invites on the console's page Pauses. A lead resumes the key there; revoke it if it has leaked."},

@@ -583,8 +583,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * List what is paused
-         * @description What is paused in the key's project and mode: whole channels, text messages to a country or to numbers with a
+         * List pauses
+         * @description Pauses of the key's project and mode: whole channels, text messages to a country or to numbers with a
          *     prefix, and API keys. Resumed pauses are on the console's page Pauses.
          */
         get: operations["listPauses"];
@@ -4255,7 +4255,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description What is paused now. */
+            /** @description The current pauses. */
             200: {
                 headers: {
                     "Request-Id": components["headers"]["RequestId"];

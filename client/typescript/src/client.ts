@@ -213,13 +213,13 @@ export class Client {
     return this.#items<WebhookAttempt>(`/v1/webhook_endpoints/${idOf(id)}/attempts`, filter, options);
   }
 
-  /** Lists what is paused in the key's project and mode. */
+  /** Lists the pauses of the key's project and mode. */
   async pauses(options: CallOptions = {}): Promise<Pause[]> {
     const list = await this.#send<Schemas["PauseList"]>({ method: "GET", path: "/v1/pauses", idempotent: true }, options);
     return list.data;
   }
 
-  /** Pauses a channel, or text messages to a country or a range of numbers; resolves to what is paused then. */
+  /** Pauses a channel, or text messages to a country or a range of numbers; resolves to the current pauses. */
   async pauseSending(body: Schemas["PauseSending"], options: CallOptions = {}): Promise<Pause[]> {
     const list = await this.#send<Schemas["PauseList"]>({ method: "POST", path: "/v1/pauses", body, idempotent: true }, options);
     return list.data;

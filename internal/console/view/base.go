@@ -42,12 +42,14 @@ type Place struct {
 // URL is the place's home.
 func (p Place) URL() string { return rootPath(p.ProjectID, p.Live) + "/home" }
 
-// Held is a lane that staff paused, for the banner.
+// Held is a lane, country, range of numbers or key that is paused, for the banner. The
+// texts are translated.
 type Held struct {
-	Text  string // what is paused
-	Live  bool
-	Why   string // translated
-	Since time.Time
+	Text   string
+	Live   bool
+	Why    string
+	Effect string // on messages
+	Since  time.Time
 }
 
 // Flash is a message that a page shows once, after an action.
