@@ -207,6 +207,24 @@ func TestActsOfConsequenceNeedAFreshProofAtTheIssuer(t *testing.T) {
 	}
 }
 
+// At an unlocked workstation: signing out here and in again, where the issuer answers
+// without a page, proves no identity.
+func TestSignInByIssuerWithoutALoginThereIsNoProof(t *testing.T) {
+	t.Parallel()
+	issuer := oidctest.Start(t)
+	s := newSite(t, withIssuer(issuer, "http://"+host))
+	for fault, want := range map[string]int{"": http.StatusCreated, "an old auth_time": http.StatusUnauthorized, "no auth_time": http.StatusUnauthorized} {
+		b := s.browser()
+		begun := b.get("/console/sign-in/issuer")
+		if a := b.back(b.post(begun.location(), oidctest.Pick("u1", []string{"platform"}, fault))); a.location() != "/console/" {
+			t.Fatalf("%q: signing in: %d", fault, a.StatusCode)
+		}
+		if a := b.post(keysPath, url.Values{"name": {"A key"}, "scope": {"invites:read"}, "days": {"30"}}); a.StatusCode != want {
+			t.Errorf("%q: %d, want %d", fault, a.StatusCode, want)
+		}
+	}
+}
+
 // ASVS 7.6.1 and 7.4.x: the issuer vouches for each session every five minutes, and
 // a role that goes there goes here.
 func TestARoleThatGoesAtTheIssuerGoesWithinFiveMinutes(t *testing.T) {

@@ -110,6 +110,7 @@ func (s *console) fromIssuer(c echo.Context) error {
 	}
 	person := grant.Identity{
 		Issuer: who.Issuer, Subject: who.Subject, Session: who.Session, Person: grant.Person{Name: who.Name, Email: who.Email}, Roles: who.Roles,
+		AuthenticatedAt: who.AuthenticatedAt,
 	}
 	if f.Session != "" {
 		return s.vouched(c, f, person)

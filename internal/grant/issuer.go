@@ -74,22 +74,29 @@ func (s *Staff) endForIssuer(ctx context.Context, tx pgx.Tx, id invite.SessionID
 	return account.InsertAudit(ctx, tx, account.Entry{By: by, Act: ActSessionEnded, Target: id.String()})
 }
 
-// ConfirmByIssuer records that a person proved who they are at the issuer just now.
-// Errors: as Vouch.
+// ErrNoProof: the issuer does not tell when the person signed in.
+var ErrNoProof = errors.New("the issuer does not tell when the person signed in")
+
+// ConfirmByIssuer records that a person proved who they are at the issuer, and when.
+// Errors: as Vouch, and ErrNoProof.
 func (s *Staff) ConfirmByIssuer(ctx context.Context, signed Signed, who Identity, b Browser) error {
+	if who.AuthenticatedAt.IsZero() {
+		return ErrNoProof
+	}
 	if err := s.Vouch(ctx, signed, who, b); err != nil {
 		return err
 	}
-	return s.confirmed(ctx, signed, b)
+	return s.confirmed(ctx, signed, who.AuthenticatedAt, b)
 }
 
-// confirmed records that a session's person proved who they are.
-func (s *Staff) confirmed(ctx context.Context, signed Signed, b Browser) error {
+// confirmed records that a session's person proved who they are: at a time, or, where
+// it is zero, now.
+func (s *Staff) confirmed(ctx context.Context, signed Signed, at time.Time, b Browser) error {
 	by := access.Staff(signed.Staff.ID.String(), "", invite.Place{})
 	by.Origin = b.Origin
 	by.Origin.SessionID = signed.Session.ID.String()
 	return postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
-		if err := account.SetConfirmed(ctx, tx, signed.Session.ID); err != nil {
+		if err := account.SetConfirmed(ctx, tx, signed.Session.ID, at); err != nil {
 			return err
 		}
 		return account.InsertAudit(ctx, tx, account.Entry{By: by, Act: ActConfirmed, Target: signed.Session.ID.String()})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -20,6 +21,9 @@ type Identity struct {
 	Person          Person
 	Session         string                 // the issuer's own; empty: it names none
 	Roles           map[string]access.Role // what the issuer's claims come to here
+	// AuthenticatedAt is when the person signed in at the issuer; zero: unknown, which
+	// proves no identity for acts of consequence.
+	AuthenticatedAt time.Time
 }
 
 // SignInWithOIDC signs in whom an issuer vouches for; who has no role here is refused,
@@ -53,7 +57,10 @@ func (s *Staff) SignInWithOIDC(ctx context.Context, who Identity, b Browser) (se
 		case found && a.DisabledAt != nil:
 			return secret.Text{}, ErrDisabled
 		case found:
-			return s.begin(ctx, a.ID, "oidc", digestIssuerSession(who.Issuer, who.Session), b, func(tx pgx.Tx) error {
+			session := account.NewSession{
+				StaffID: a.ID, Method: "oidc", IssuerSession: digestIssuerSession(who.Issuer, who.Session), ConfirmedAt: who.AuthenticatedAt,
+			}
+			return s.begin(ctx, session, b, func(tx pgx.Tx) error {
 				if err := s.setProfile(ctx, tx, a.ID, known, who.Person); err != nil {
 					return err
 				}
@@ -106,15 +113,15 @@ func (s *Staff) UseLink(ctx context.Context, link secret.Text, b Browser) (secre
 	if err != nil {
 		return secret.Text{}, err
 	}
-	return s.begin(ctx, id, "link", nil, b, nil)
+	return s.begin(ctx, account.NewSession{StaffID: id, Method: "link"}, b, nil)
 }
 
 // begin starts a session with a token of its own, and ends the one that the
 // browser had: a token from before a sign-in is worth nothing after it.
-func (s *Staff) begin(ctx context.Context, id invite.StaffID, method string, issuerSession []byte, b Browser, also func(tx pgx.Tx) error) (secret.Text, error) {
+func (s *Staff) begin(ctx context.Context, session account.NewSession, b Browser, also func(tx pgx.Tx) error) (secret.Text, error) {
 	token := access.NewSessionToken()
-	session := account.Session{ID: invite.New[invite.SessionID](), StaffID: id, Method: method, Device: b.Device}
-	by := access.Staff(id.String(), "", invite.Place{})
+	session.ID, session.Device, session.Digest = invite.New[invite.SessionID](), b.Device, secret.Digest(token)
+	by := access.Staff(session.StaffID.String(), "", invite.Place{})
 	by.Origin = b.Origin
 	by.Origin.SessionID = session.ID.String()
 	err := postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
@@ -134,13 +141,13 @@ func (s *Staff) begin(ctx context.Context, id invite.StaffID, method string, iss
 				}
 			}
 		}
-		if err := account.InsertSession(ctx, tx, session, secret.Digest(token), issuerSession); err != nil {
+		if err := account.InsertSession(ctx, tx, session); err != nil {
 			return err
 		}
-		if err := account.SetSignedIn(ctx, tx, id); err != nil {
+		if err := account.SetSignedIn(ctx, tx, session.StaffID); err != nil {
 			return err
 		}
-		return account.InsertAudit(ctx, tx, account.Entry{By: by, Act: ActSignIn, Target: id.String(), Data: map[string]string{"method": method}})
+		return account.InsertAudit(ctx, tx, account.Entry{By: by, Act: ActSignIn, Target: session.StaffID.String(), Data: map[string]string{"method": session.Method}})
 	})
 	if err != nil {
 		return secret.Text{}, err

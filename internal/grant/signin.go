@@ -172,7 +172,7 @@ func (s *Staff) Finish(ctx context.Context, token, code secret.Text, b Browser) 
 	if out.Known, err = s.newKnown(t.Staff); err != nil {
 		return SignedIn{}, err
 	}
-	out.Token, err = s.begin(ctx, t.Staff, "password", nil, b, func(tx pgx.Tx) error {
+	out.Token, err = s.begin(ctx, account.NewSession{StaffID: t.Staff, Method: "password"}, b, func(tx pgx.Tx) error {
 		a, err := lockUnchanged(ctx, tx, t.Staff, t.PHC)
 		switch {
 		case err != nil:
@@ -208,5 +208,5 @@ func (s *Staff) Confirm(ctx context.Context, signed Signed, password, code secre
 	if _, err := s.takeCode(ctx, content, s.attemptOf(content.Staff, content.Login, b), code, b); err != nil {
 		return err
 	}
-	return s.confirmed(ctx, signed, b)
+	return s.confirmed(ctx, signed, time.Time{}, b)
 }

@@ -386,7 +386,9 @@ func TestTheIssuerVouchesForASessionEveryFiveMinutes(t *testing.T) {
 	if s := o.session(token); s.Session.Ended != "" || s.Session.Due || s.Role("acme") != access.RoleViewer || s.Session.Fresh {
 		t.Errorf("vouched for: %+v with %v", s.Session, s.Roles)
 	}
-	if err := o.ConfirmByIssuer(t.Context(), o.session(token), ada(roles, "s1"), grant.Browser{}); err != nil || !o.session(token).Session.Fresh {
+	again := ada(roles, "s1")
+	again.AuthenticatedAt = time.Now()
+	if err := o.ConfirmByIssuer(t.Context(), o.session(token), again, grant.Browser{}); err != nil || !o.session(token).Session.Fresh {
 		t.Errorf("confirmed: %v", err)
 	}
 	if err := o.Vouch(t.Context(), o.session(token), ada(nil, "s1"), grant.Browser{}); !errors.Is(err, grant.ErrNoRole) {
@@ -397,6 +399,55 @@ func TestTheIssuerVouchesForASessionEveryFiveMinutes(t *testing.T) {
 	}
 	if err := o.Vouch(t.Context(), o.session(token), ada(roles, "s1"), grant.Browser{}); err == nil || o.session(token).Session.Ended == "" {
 		t.Errorf("an ended session goes on: %v", err)
+	}
+}
+
+// Single sign-on answers without a page where the person is still signed in at the
+// issuer: the proof of identity is as old as that sign-in.
+func TestSignInByIssuerIsFreshOnlyWhenThePersonSignedInThereLately(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	roles := map[string]access.Role{"acme": access.RoleAdmin}
+	for name, c := range map[string]struct {
+		at    time.Time
+		fresh bool
+	}{
+		"a minute ago": {time.Now().Add(-time.Minute), true}, "an hour ago": {time.Now().Add(-time.Hour), false},
+		"not told": {time.Time{}, false}, "by a clock that is ahead": {time.Now().Add(time.Minute), true},
+	} {
+		who := ada(roles, "s1")
+		who.AuthenticatedAt = c.at
+		token, err := o.SignInWithOIDC(t.Context(), who, grant.Browser{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := o.session(token)
+		if s.Session.Fresh != c.fresh || s.Session.Ended != "" {
+			t.Errorf("%s: fresh %t, ended %q", name, s.Session.Fresh, s.Session.Ended)
+		}
+	}
+	var ahead int
+	if err := o.db.QueryRow(t.Context(), `SELECT count(*) FROM staff_sessions WHERE confirmed_at > now()`).Scan(&ahead); err != nil || ahead != 0 {
+		t.Errorf("%d sessions are confirmed in the future, %v", ahead, err)
+	}
+}
+
+func TestConfirmationByIssuerIsAsOldAsTheSignInThere(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	who := ada(map[string]access.Role{"acme": access.RoleAdmin}, "s1")
+	token, err := o.SignInWithOIDC(t.Context(), who, grant.Browser{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := o.ConfirmByIssuer(t.Context(), o.session(token), who, grant.Browser{}); !errors.Is(err, grant.ErrNoProof) {
+		t.Errorf("without a time: %v", err)
+	}
+	for age, fresh := range map[time.Duration]bool{6 * time.Minute: false, 4 * time.Minute: true} {
+		who.AuthenticatedAt = time.Now().Add(-age)
+		if err := o.ConfirmByIssuer(t.Context(), o.session(token), who, grant.Browser{}); err != nil || o.session(token).Session.Fresh != fresh {
+			t.Errorf("%s old: fresh %t, %v", age, !fresh, err)
+		}
 	}
 }
 

@@ -29,8 +29,7 @@ const (
 func (i *Issuer) checkClaims(id *goidc.IDToken, claims map[string]any, f Flow) string {
 	now := i.p.Now()
 	azp, named := claims["azp"]
-	at, proved := claims["auth_time"].(float64)
-	authenticated := time.Unix(int64(at), 0)
+	authenticated, proved := authenticatedAt(claims)
 	sid, _ := claims["sid"].(string)
 	switch {
 	case id.Subject == "":
@@ -55,6 +54,19 @@ func (i *Issuer) checkClaims(id *goidc.IDToken, claims map[string]any, f Flow) s
 		return "the person did not sign in again"
 	}
 	return ""
+}
+
+// maxTime bounds times in claims: 9999-12-31, the last that RFC 3339 can write.
+const maxTime = 253402300799
+
+// authenticatedAt returns the claim auth_time, in seconds since 1970; false if it is
+// missing or not a time.
+func authenticatedAt(claims map[string]any) (time.Time, bool) {
+	at, ok := claims["auth_time"].(float64)
+	if !ok || at <= 0 {
+		return time.Time{}, false
+	}
+	return time.Unix(int64(min(at, maxTime)), 0), true
 }
 
 // shorten bounds a claim that pages show, and takes out controls and what turns

@@ -82,6 +82,9 @@ type Identity struct {
 	Session         string // the issuer's own (sid); empty: it names none
 	Name, Email     string
 	Roles           map[string]access.Role // by project
+	// AuthenticatedAt is when the person signed in at the issuer (auth_time); zero
+	// if the issuer does not tell.
+	AuthenticatedAt time.Time
 }
 
 // Issuer signs people in. It asks for the issuer's own description when it is
@@ -196,6 +199,7 @@ func (i *Issuer) Finish(ctx context.Context, f Flow, code, state, issuer string)
 	}
 	who := Identity{Issuer: id.Issuer, Subject: id.Subject, Roles: i.roles(words)}
 	who.Session, _ = claims["sid"].(string)
+	who.AuthenticatedAt, _ = authenticatedAt(claims)
 	who.Name, _ = claims["name"].(string)
 	who.Email, _ = claims["email"].(string)
 	if who.Name == "" {

@@ -67,7 +67,10 @@ func TestSomebodySignsInAtAnIssuer(t *testing.T) {
 	if who.Session == "" {
 		t.Error("the issuer's own session is not known")
 	}
-	who.Session = ""
+	if age := time.Since(who.AuthenticatedAt); age < -time.Minute || age > time.Minute {
+		t.Errorf("the person signed in there at %s", who.AuthenticatedAt)
+	}
+	who.Session, who.AuthenticatedAt = "", time.Time{}
 	if diff := cmp.Diff(want, who); diff != "" {
 		t.Error(diff)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -11,9 +12,11 @@ import (
 	"github.com/connectlink/connectlink/internal/postgres"
 )
 
-// SetConfirmed records that a session's person proved who they are.
-func SetConfirmed(ctx context.Context, db postgres.DB, id invite.SessionID) error {
-	if _, err := db.Exec(ctx, `UPDATE staff_sessions SET confirmed_at = now() WHERE id = $1 AND ended_at IS NULL`, id); err != nil {
+// SetConfirmed records that a session's person proved who they are: at a time, which
+// the future is not, or, where it is zero, now.
+func SetConfirmed(ctx context.Context, db postgres.DB, id invite.SessionID, at time.Time) error {
+	_, err := db.Exec(ctx, `UPDATE staff_sessions SET confirmed_at = least($2::timestamptz, now()) WHERE id = $1 AND ended_at IS NULL`, id, orNull(at))
+	if err != nil {
 		return fmt.Errorf("confirm session %s: %w", id, postgres.Translate(err))
 	}
 	return nil

@@ -73,17 +73,39 @@ func sessionColumns() string {
 	WHEN method = 'oidc' AND coalesce(checked_at, created_at) < now() - interval '%d seconds' THEN 'confirm'
 	ELSE '' END AS ended, ended_at IS NOT NULL AS stored,
 	method = 'oidc' AND coalesce(checked_at, created_at) < now() - interval '%d seconds' AS due,
-	coalesce(confirmed_at, created_at) >= now() - interval '%d seconds' AS fresh, held_form IS NOT NULL AS held`,
+	coalesce(CASE WHEN method = 'oidc' THEN confirmed_at ELSE coalesce(confirmed_at, created_at) END >= now() - interval '%d seconds', false) AS fresh, held_form IS NOT NULL AS held`,
 		int(SessionMost/time.Second), int(SessionIdle/time.Second), int(SessionChecked/time.Second), int(SessionDue/time.Second), int(SessionFresh/time.Second))
 }
 
-// InsertSession stores a session by its token's digest, and drops old ones.
-// issuerSession is the digest of the issuer's own session; nil: there is none.
-func InsertSession(ctx context.Context, tx pgx.Tx, s Session, digest []byte, issuerSession []byte) error {
+// NewSession is a session to be stored.
+type NewSession struct {
+	ID      invite.SessionID
+	StaffID invite.StaffID
+	Method  string
+	Device  string
+	Digest  []byte // of its token
+	// IssuerSession is the digest of the issuer's own session; nil: it names none.
+	IssuerSession []byte
+	// ConfirmedAt is when the person signed in at the issuer; zero: unknown. Of other
+	// methods the session's beginning is the proof of identity.
+	ConfirmedAt time.Time
+}
+
+// orNull returns nil for a zero time.
+func orNull(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+// InsertSession stores a session, and drops old ones.
+func InsertSession(ctx context.Context, tx pgx.Tx, s NewSession) error {
 	_, err := tx.Exec(ctx, `DELETE FROM staff_sessions WHERE seen_at < now() - make_interval(secs => $1)`, sessionKept.Seconds())
 	if err == nil {
-		_, err = tx.Exec(ctx, `INSERT INTO staff_sessions (id, staff_id, digest, method, device, issuer_session) VALUES ($1, $2, $3, $4, $5, $6)`,
-			s.ID, s.StaffID, digest, s.Method, s.Device, issuerSession)
+		_, err = tx.Exec(ctx, `INSERT INTO staff_sessions (id, staff_id, digest, method, device, issuer_session, confirmed_at)
+			VALUES ($1, $2, $3, $4, $5, $6, CASE WHEN $7::timestamptz IS NOT NULL THEN least($7, now()) END)`,
+			s.ID, s.StaffID, s.Digest, s.Method, s.Device, s.IssuerSession, orNull(s.ConfirmedAt))
 	}
 	if err != nil {
 		return fmt.Errorf("insert session %s: %w", s.ID, postgres.Translate(err))
