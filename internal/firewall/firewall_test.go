@@ -126,6 +126,17 @@ func TestFirstVisitOfAPersonCountsOnce(t *testing.T) {
 	}
 }
 
+func TestVisitOfAnUnreadableInviteIsRecorded(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	made := r.sent(1, 10*time.Minute)
+	r.exec(`UPDATE invites SET content = 'damaged'`)
+	r.happens(made[0].InviteID, visitedBy(invite.LooksLikePerson))
+	if n := r.count(`SELECT count(*) FROM events WHERE invite_id = $1 AND type = $2`, made[0].InviteID, string(invite.EventContinued)); n != 1 {
+		t.Errorf("%d visits are recorded", n)
+	}
+}
+
 func TestPauseTellsWithItsFigures(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

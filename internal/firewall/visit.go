@@ -39,7 +39,9 @@ func (s *Service) Note(ctx context.Context, tx pgx.Tx, a ledger.Applied) error {
 	}
 	opened, err := find.Open(s.p.Box, a.ID, content)
 	if err != nil {
-		return fmt.Errorf("count the visit of invite %s: %w", a.ID, err)
+		// The visit itself must be recorded.
+		s.p.Log.WarnContext(ctx, "a visit was not counted by the spend firewall: the invite cannot be read", "invite", a.ID.String(), "err", err)
+		return nil
 	}
 	to := opened.Recipient.Address(traffic.Channel())
 	if to == "" {
