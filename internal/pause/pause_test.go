@@ -9,10 +9,12 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/chaos"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/pause"
 	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/postgrestest"
+	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/store/traffic"
 )
 
@@ -172,6 +174,43 @@ func TestResumingIsForPeopleWhereTheServicePaused(t *testing.T) {
 	}
 	if _, err := s.StopSubject(t.Context(), key, traffic.Subject{Place: live, Scope: traffic.Key, Name: "key_1"}, pause.Pumping); invite.CodeOf(err) != invite.CodeInvalidRequest {
 		t.Errorf("a key paused by hand: %v", err)
+	}
+}
+
+// One statement for a whole backlog would exceed its timeout, and the resume with it.
+func TestResumingMakesABacklogDueInBatches(t *testing.T) {
+	t.Parallel()
+	db := postgrestest.Pool(t)
+	s, _ := open(t, db)
+	keyset, err := seal.NewKeyset()
+	if err != nil {
+		t.Fatal(err)
+	}
+	box, err := seal.NewBox(keyset)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rig := chaos.Rig{DB: db, Box: box, Log: slog.New(slog.DiscardHandler)}
+	if _, err := rig.Insert(t.Context(), 1001, chaos.Load{Channel: invite.SMS, Content: func(c *invite.Content) { c.Recipient.Phone = "+447400123456" }}); err != nil {
+		t.Fatal(err)
+	}
+	place := invite.Place{Project: "default"}
+	gb, lead := subject(t, place, "GB", ""), staff(access.RoleLead, place)
+	if _, err := s.StopSubject(t.Context(), lead, gb, pause.Pumping); err != nil {
+		t.Fatal(err)
+	}
+	_, err = db.Exec(t.Context(), `UPDATE deliveries SET reason = 'sending_paused', next_at = now() + interval '1 hour';
+		CREATE FUNCTION refuse_many() RETURNS trigger LANGUAGE plpgsql AS
+			$$ BEGIN IF (SELECT count(*) FROM changed) > 1000 THEN RAISE 'too many rows'; END IF; RETURN NULL; END $$;
+		CREATE TRIGGER refuse_many AFTER UPDATE ON deliveries REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION refuse_many()`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if changed, err := s.ResumeSubject(t.Context(), lead, gb); err != nil || !changed {
+		t.Fatal(changed, err)
+	}
+	if n := count(t, db, `SELECT count(*) FROM deliveries WHERE next_at > now()`); n != 0 {
+		t.Errorf("%d messages wait on", n)
 	}
 }
 

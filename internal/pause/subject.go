@@ -105,20 +105,37 @@ func (s *Service) ResumeSubject(ctx context.Context, by access.Principal, subjec
 		if changed, err = traffic.SetResumed(ctx, tx, p.ID, by.Actor()); err != nil || !changed {
 			return err
 		}
-		for _, lane := range lanesOf(subject) {
-			if err := queue.SetPausedDue(ctx, tx, lane, string(invite.SendingPaused)); err != nil {
-				return err
-			}
-		}
 		return account.InsertAudit(ctx, tx, account.Entry{By: by, Act: traffic.ActResumed, Target: subject.String(), Why: p.Why})
 	})
 	if changed && err == nil {
 		s.show(ctx)
 		for _, lane := range lanesOf(subject) {
+			if err := s.setDue(ctx, lane); err != nil {
+				// They become due by themselves, after their wait.
+				s.board.log.WarnContext(ctx, "paused messages could not be made due at once", "lane", lane.String(), "err", err)
+			}
 			s.wake(lane)
 		}
 	}
 	return changed, err
+}
+
+// dueAtOnce bounds a statement that makes messages due: a backlog must not exceed its
+// timeout.
+const dueAtOnce = 1000
+
+// setDue makes the paused messages of a lane due, in transactions of their own.
+func (s *Service) setDue(ctx context.Context, lane invite.Lane) error {
+	for {
+		var n int
+		err := postgres.InTx(ctx, s.db, func(tx pgx.Tx) (err error) {
+			n, err = queue.SetPausedDue(ctx, tx, lane, string(invite.SendingPaused), dueAtOnce)
+			return err
+		})
+		if err != nil || n == 0 {
+			return err
+		}
+	}
 }
 
 // List returns the current pauses of the principal's project and mode, and up to ended

@@ -62,19 +62,20 @@ func ListAllHeld(ctx context.Context, db postgres.DB) ([]invite.Lane, error) {
 }
 
 // SetPausedDue makes due what waits in a lane with this reason: a pause of a country
-// or a key ended. Deliveries that another pause concerns are given back at once.
-func SetPausedDue(ctx context.Context, tx pgx.Tx, lane invite.Lane, reason string) error {
-	_, err := tx.Exec(ctx, `
+// or a key ended; n at most. It returns their number. Deliveries that another pause
+// concerns are given back at once.
+func SetPausedDue(ctx context.Context, tx pgx.Tx, lane invite.Lane, reason string, n int) (int, error) {
+	tag, err := tx.Exec(ctx, `
 		WITH waiting AS (
 			SELECT invite_id, id FROM deliveries
 			WHERE lane = $1 AND next_at > now() AND lease_owner IS NULL AND status IN ('queued', 'sending') AND reason = $2
-			FOR NO KEY UPDATE SKIP LOCKED
+			ORDER BY next_at LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED
 		)
-		UPDATE deliveries d SET next_at = now() FROM waiting w WHERE d.invite_id = w.invite_id AND d.id = w.id`, lane, reason)
+		UPDATE deliveries d SET next_at = now() FROM waiting w WHERE d.invite_id = w.invite_id AND d.id = w.id`, lane, reason, n)
 	if err != nil {
-		return fmt.Errorf("make paused deliveries of lane %s due: %w", lane, postgres.Translate(err))
+		return 0, fmt.Errorf("make paused deliveries of lane %s due: %w", lane, postgres.Translate(err))
 	}
-	return nil
+	return int(tag.RowsAffected()), nil
 }
 
 // PauseLane pauses a lane; false means that it was paused before. Deliveries in
