@@ -109,27 +109,33 @@ func (s *Staff) refuseLocked(ctx context.Context, a attempt) error {
 	return err
 }
 
-// fail counts a failure and returns the refusal. Tries that come at once are
-// compared side by side, so the lock is asked for again. id is zero where no
-// account has the login.
-func (s *Staff) fail(ctx context.Context, a attempt, id invite.StaffID, what string, refusal error, b Browser, also func(tx pgx.Tx) error) error {
+// countFailure counts a failure in a transaction; counted is false if a lock began
+// meanwhile. id is zero where no account has the login.
+func countFailure(ctx context.Context, tx pgx.Tx, a attempt, id invite.StaffID, what string, b Browser) (counted bool, err error) {
+	if counted, err = account.AddSignInFailure(ctx, tx, a.by); err != nil || !counted || id.IsZero() {
+		return counted, err
+	}
+	by := access.Principal{Kind: access.KindSystem, Origin: b.Origin}
+	return true, account.InsertAudit(ctx, tx, account.Entry{By: by, Act: ActSignInFailed, Target: id.String(), Why: what})
+}
+
+// failPassword counts a wrong password and returns the refusal. Passwords that come at
+// once are compared side by side, so the lock is asked for again.
+func (s *Staff) failPassword(ctx context.Context, a attempt, id invite.StaffID, b Browser) error {
 	counted := false
 	err := postgres.InTx(ctx, s.db, func(tx pgx.Tx) (err error) {
-		if also != nil {
-			if err := also(tx); err != nil {
-				return err
-			}
-		}
-		if counted, err = account.AddSignInFailure(ctx, tx, a.by); err != nil || !counted || id.IsZero() {
-			return err
-		}
-		by := access.Principal{Kind: access.KindSystem, Origin: b.Origin}
-		return account.InsertAudit(ctx, tx, account.Entry{By: by, Act: ActSignInFailed, Target: id.String(), Why: what})
-	})
-	switch {
-	case err != nil:
+		counted, err = countFailure(ctx, tx, a, id, "password", b)
 		return err
-	case !counted:
+	})
+	if err != nil {
+		return err
+	}
+	return s.refusalOf(ctx, a, counted, ErrRefused)
+}
+
+// refusalOf returns the lock that began before a failure was counted, else the refusal.
+func (s *Staff) refusalOf(ctx context.Context, a attempt, counted bool, refusal error) error {
+	if !counted {
 		if err := s.refuseLocked(ctx, a); err != nil {
 			return err
 		}

@@ -84,9 +84,11 @@ func (s *Staff) SetupOf(token secret.Text) (setup *Setup, ok bool) {
 }
 
 // takeCode uses a code up. For an account without a second factor it sets up the
-// one of the ticket, and returns its recovery codes. Errors: ErrCode, *LockedError.
+// one of the ticket, and returns its recovery codes. A wrong code is counted before
+// the next one is compared. Errors: ErrCode, *LockedError.
 func (s *Staff) takeCode(ctx context.Context, t ticket, try attempt, code secret.Text, b Browser) (recovery []secret.Text, err error) {
 	var refusal error
+	counted := false
 	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
 		a, err := lockUnchanged(ctx, tx, t.Staff, t.PHC)
 		switch {
@@ -101,17 +103,24 @@ func (s *Staff) takeCode(ctx context.Context, t ticket, try attempt, code secret
 			return err
 		case !enrolled && t.Secret == "":
 			return ErrTicket // reset since
-		case !enrolled:
-			recovery, refusal, err = s.enrol(ctx, tx, t, code, b)
-			return err
-		case stored.Locked > 0:
+		case enrolled && stored.Locked > 0:
 			return &LockedError{stored.Locked}
+		case enrolled:
+			refusal, err = s.useCode(ctx, tx, t.Staff, stored, code, b)
+		default:
+			recovery, refusal, err = s.enrol(ctx, tx, t, code, b)
 		}
-		refusal, err = s.useCode(ctx, tx, t.Staff, stored, code, b)
+		if err != nil || refusal == nil {
+			return err
+		}
+		if err := account.AddTOTPFailure(ctx, tx, t.Staff); err != nil {
+			return err
+		}
+		counted, err = countFailure(ctx, tx, try, t.Staff, "code", b)
 		return err
 	})
 	if err == nil && refusal != nil {
-		return nil, s.fail(ctx, try, t.Staff, "code", refusal, b, func(tx pgx.Tx) error { return account.AddTOTPFailure(ctx, tx, t.Staff) })
+		return nil, s.refusalOf(ctx, try, counted, refusal)
 	}
 	return recovery, err
 }

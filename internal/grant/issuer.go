@@ -86,21 +86,19 @@ func (s *Staff) ConfirmByIssuer(ctx context.Context, signed Signed, who Identity
 	if err := s.Vouch(ctx, signed, who, b); err != nil {
 		return err
 	}
-	return s.confirmed(ctx, signed, who.AuthenticatedAt, b)
+	return postgres.InTx(ctx, s.db, func(tx pgx.Tx) error { return confirmed(ctx, tx, signed, who.AuthenticatedAt, b) })
 }
 
 // confirmed records that a session's person proved who they are: at a time, or, where
 // it is zero, now.
-func (s *Staff) confirmed(ctx context.Context, signed Signed, at time.Time, b Browser) error {
+func confirmed(ctx context.Context, tx pgx.Tx, signed Signed, at time.Time, b Browser) error {
 	by := access.Staff(signed.Staff.ID.String(), "", invite.Place{})
 	by.Origin = b.Origin
 	by.Origin.SessionID = signed.Session.ID.String()
-	return postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
-		if err := account.SetConfirmed(ctx, tx, signed.Session.ID, at); err != nil {
-			return err
-		}
-		return account.InsertAudit(ctx, tx, account.Entry{By: by, Act: ActConfirmed, Target: signed.Session.ID.String()})
-	})
+	if err := account.SetConfirmed(ctx, tx, signed.Session.ID, at); err != nil {
+		return err
+	}
+	return account.InsertAudit(ctx, tx, account.Entry{By: by, Act: ActConfirmed, Target: signed.Session.ID.String()})
 }
 
 // Logout is what an issuer reports of a person or of one of its sessions
@@ -147,17 +145,21 @@ func (s *Staff) EndByIssuer(ctx context.Context, l Logout, origin access.Origin)
 // person. Where both are named, the person's sessions go as well for which the
 // issuer told us no session of its own.
 func (s *Staff) endReported(ctx context.Context, tx pgx.Tx, l Logout) (ids []invite.SessionID, err error) {
+	// Accounts are locked before their sessions, here as elsewhere.
+	var a account.Staff
+	found := false
+	if l.Subject != "" {
+		if a, _, found, err = account.LockStaff(ctx, tx, s.login(account.ByIssuer, l.Issuer, l.Subject)); err != nil {
+			return nil, err
+		}
+	}
 	if l.Session != "" {
 		if ids, err = account.SetIssuerSessionsEnded(ctx, tx, digestIssuerSession(l.Issuer, l.Session)); err != nil {
 			return nil, err
 		}
 	}
-	if l.Subject == "" {
+	if !found {
 		return ids, nil
-	}
-	a, _, found, err := account.LockStaff(ctx, tx, s.login(account.ByIssuer, l.Issuer, l.Subject))
-	if err != nil || !found {
-		return ids, err
 	}
 	more, err := account.SetStaffIssuerSessionsEnded(ctx, tx, a.ID, l.Session == "")
 	return append(ids, more...), err

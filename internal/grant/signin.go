@@ -1,6 +1,7 @@
 package grant
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -82,7 +83,7 @@ func (s *Staff) CheckPassword(ctx context.Context, login, password secret.Text, 
 	case err != nil:
 		return Ticket{}, fmt.Errorf("check the password of staff %s: %w", a.ID, err)
 	case !found || !right:
-		return Ticket{}, s.fail(ctx, try, a.ID, "password", ErrRefused, b, nil)
+		return Ticket{}, s.failPassword(ctx, try, a.ID, b)
 	}
 	// A right one among many wrong ones at once must not pass a lock either.
 	if err := s.refuseLocked(ctx, try); err != nil {
@@ -205,8 +206,14 @@ func (s *Staff) Confirm(ctx context.Context, signed Signed, password, code secre
 	if t.Setup != nil || !s.openText(t.Token, ticketColumn, &content) || content.Staff != signed.Staff.ID {
 		return ErrRefused // the factor was reset: a sign-in sets it up again
 	}
-	if _, err := s.takeCode(ctx, content, s.attemptOf(content.Staff, content.Login, b), code, b); err != nil {
+	try := s.attemptOf(content.Staff, content.Login, b)
+	if _, err := s.takeCode(ctx, content, try, code, b); err != nil {
 		return err
 	}
-	return s.confirmed(ctx, signed, time.Time{}, b)
+	return postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
+		if ok, err := account.DeleteSignInFailures(ctx, tx, try.by); err != nil || !ok {
+			return cmp.Or(err, error(&LockedError{})) // it began while the code was checked
+		}
+		return confirmed(ctx, tx, signed, time.Time{}, b)
+	})
 }
