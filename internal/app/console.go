@@ -35,6 +35,10 @@ const signInsPerMinute = 10
 // check of a signature, and of an unknown key a request to the issuer.
 const logoutsPerMinute = 120
 
+// answersPerMinute bounds what browsers of one address bring back from the issuer: an
+// office of a hundred people is confirmed there every three minutes or less often.
+const answersPerMinute = 120
+
 func (a *App) mountConsole(e *echo.Echo) error {
 	pages, err := view.New(templates.Console)
 	if err != nil {
@@ -51,6 +55,7 @@ func (a *App) mountConsole(e *echo.Echo) error {
 		Invites: a.Issue, Connections: a.track, Blocks: a.suppress, Erasing: a.Erase, Composer: a.composer,
 		Unmask: unmask, Watch: a.waiting, Streams: web.NewStreams(web.StreamParams{PerKey: streamsPerPerson}), PublicURL: a.public, OneWay: a.sentOneWay,
 		Tries: limit.New(limit.Per(signInsPerMinute, time.Minute), signInsPerMinute, a.opt.Now), Reports: limit.New(limit.Per(logoutsPerMinute, time.Minute), logoutsPerMinute, a.opt.Now), Log: a.log, Now: a.opt.Now,
+		Answers: limit.New(limit.Per(answersPerMinute, time.Minute), answersPerMinute, a.opt.Now),
 	}
 	if o := a.cfg.Console.OIDC; o.Configured() {
 		p.Issuer = oidc.New(oidc.Params{

@@ -225,6 +225,25 @@ func TestSignInByIssuerWithoutALoginThereIsNoProof(t *testing.T) {
 	}
 }
 
+// Each answer of the issuer costs a row and a call to it, and needs no session.
+func TestAnswersOfTheIssuerAreLimitedPerAddress(t *testing.T) {
+	t.Parallel()
+	issuer := oidctest.Start(t)
+	s := newSite(t, withIssuer(issuer, "http://"+host), func(p *console.Params) { p.Answers = limit.New(0.0001, 2, time.Now) })
+	var last answer
+	for range 3 {
+		b := s.browser()
+		begun := b.get("/console/sign-in/issuer")
+		last = b.back(b.post(begun.location(), oidctest.Pick("u1", []string{"platform"}, "")))
+	}
+	if last.StatusCode != http.StatusTooManyRequests || last.Header.Get("Retry-After") == "" || len(last.Cookies()) != 0 {
+		t.Errorf("the third answer from one address: %d", last.StatusCode)
+	}
+	if n := s.count(`SELECT count(*) FROM single_uses`); n != 2 {
+		t.Errorf("%d answers are recorded", n)
+	}
+}
+
 // ASVS 7.6.1 and 7.4.x: the issuer vouches for each session every five minutes, and
 // a role that goes there goes here.
 func TestARoleThatGoesAtTheIssuerGoesWithinFiveMinutes(t *testing.T) {

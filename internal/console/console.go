@@ -87,10 +87,10 @@ type Params struct {
 	// host and scheme.
 	HTTPS bool
 	// Tries limits sign-ins per client address, Reports what comes as a report of
-	// the issuer.
-	Tries, Reports limit.Budget
-	Log            *slog.Logger
-	Now            func() time.Time
+	// the issuer, Answers what browsers bring back from it.
+	Tries, Reports, Answers limit.Budget
+	Log                     *slog.Logger
+	Now                     func() time.Time
 }
 
 type console struct {
@@ -103,7 +103,7 @@ func Register(e *echo.Echo, p Params) error {
 	err := required.Check("console.Params", map[string]any{
 		"Staff": p.Staff, "Keys": p.Keys, "Pause": p.Pause, "Endpoints": p.Endpoints, "Events": p.Events, "DB": p.DB, "Box": p.Box, "Pages": p.Pages, "Invites": p.Invites,
 		"Blocks": p.Blocks, "Unmask": p.Unmask, "Erasing": p.Erasing, "Composer": p.Composer, "Watch": p.Watch, "Streams": p.Streams,
-		"Tries": p.Tries, "Reports": p.Reports,
+		"Tries": p.Tries, "Reports": p.Reports, "Answers": p.Answers,
 	})
 	if err != nil {
 		return err

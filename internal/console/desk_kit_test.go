@@ -76,6 +76,9 @@ func (s *site) desk(box *seal.Box, p *console.Params) {
 	p.Watch = watch.New(watch.Params{Log: p.Log, Versions: func(ctx context.Context, ids []invite.ID) (map[invite.ID]int, error) {
 		return find.Versions(ctx, s.db, ids)
 	}})
+	if p.Answers == nil {
+		p.Answers = limit.New(limit.Per(1000, time.Second), 1000, time.Now)
+	}
 	if p.Tries == nil {
 		p.Tries = limit.New(limit.Per(1000, time.Second), 1000, time.Now)
 		p.Reports = limit.New(limit.Per(1000, time.Second), 1000, time.Now)

@@ -86,6 +86,12 @@ func (s *console) fromIssuer(c echo.Context) error {
 		return echo.ErrNotFound
 	}
 	ctx := c.Request().Context()
+	// Each answer costs a row and a call to the issuer, and needs no session.
+	if ok, after := s.Answers.Allow(web.ClientKey(c)); !ok {
+		web.Note(c, "rate_limited")
+		c.Response().Header().Set("Retry-After", formatSeconds(after))
+		return s.refuse(c, "", http.StatusTooManyRequests, view.M("Too many tries. Wait a minute."))
+	}
 	f, ok := s.flow(c)
 	s.setCookie(c, s.flowCookie(), "", -1)
 	if ok { // a copy of the cookie serves no second time either

@@ -167,8 +167,12 @@ func (s *Staff) endReported(ctx context.Context, tx pgx.Tx, l Logout) (ids []inv
 
 // UseFlow uses the state of a sign-in at the issuer up; false means that it was
 // used before.
-func (s *Staff) UseFlow(ctx context.Context, state string, lasts time.Duration) (bool, error) {
-	return account.InsertSingleUse(ctx, s.db, secret.Digest(secret.New("flow\x00"+state)), lasts)
+func (s *Staff) UseFlow(ctx context.Context, state string, lasts time.Duration) (first bool, err error) {
+	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) (err error) {
+		first, err = account.InsertSingleUse(ctx, tx, secret.Digest(secret.New("flow\x00"+state)), lasts)
+		return err
+	})
+	return first, err
 }
 
 // HoldForm keeps a sealed form with a session until the person confirmed who they

@@ -18,9 +18,9 @@ const (
 	maxFailures = 5
 	// failuresKept is longer than the longest lock.
 	failuresKept = 2 * time.Hour
-	// failuresDropped is how many old rows one failure removes at most, so that
-	// they go faster than they come.
-	failuresDropped = 100
+	// oldDropped is how many old rows one failure or single use removes at most, so
+	// that they go faster than they come.
+	oldDropped = 100
 )
 
 // lockInterval is the SQL of the lock that a number of failures leads to, or null.
@@ -48,7 +48,7 @@ func FindSignInLock(ctx context.Context, db postgres.DB, by seal.Hash) (left tim
 func AddSignInFailure(ctx context.Context, tx pgx.Tx, by seal.Hash) (counted bool, err error) {
 	_, err = tx.Exec(ctx, `DELETE FROM sign_in_failures WHERE tried_by IN (
 		SELECT tried_by FROM sign_in_failures WHERE updated_at < now() - make_interval(secs => $1) ORDER BY updated_at LIMIT $2 FOR UPDATE SKIP LOCKED)`,
-		failuresKept.Seconds(), failuresDropped)
+		failuresKept.Seconds(), oldDropped)
 	if err != nil {
 		return false, fmt.Errorf("drop old failures of sign-ins: %w", postgres.Translate(err))
 	}
@@ -80,13 +80,15 @@ func DeleteSignInFailures(ctx context.Context, tx pgx.Tx, by seal.Hash) (ok bool
 	return true, nil
 }
 
-// InsertSingleUse records that something was used, and drops expired records.
+// InsertSingleUse records that something was used, and drops some expired records.
 // first is false if it was used before.
-func InsertSingleUse(ctx context.Context, db postgres.DB, digest []byte, lasts time.Duration) (first bool, err error) {
-	if _, err := db.Exec(ctx, `DELETE FROM single_uses WHERE expires_at < now()`); err != nil {
+func InsertSingleUse(ctx context.Context, tx pgx.Tx, digest []byte, lasts time.Duration) (first bool, err error) {
+	_, err = tx.Exec(ctx, `DELETE FROM single_uses WHERE digest IN (
+		SELECT digest FROM single_uses WHERE expires_at < now() ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED)`, oldDropped)
+	if err != nil {
 		return false, fmt.Errorf("drop old single uses: %w", postgres.Translate(err))
 	}
-	tag, err := db.Exec(ctx, `INSERT INTO single_uses (digest, expires_at) VALUES ($1, now() + make_interval(secs => $2)) ON CONFLICT DO NOTHING`,
+	tag, err := tx.Exec(ctx, `INSERT INTO single_uses (digest, expires_at) VALUES ($1, now() + make_interval(secs => $2)) ON CONFLICT DO NOTHING`,
 		digest, lasts.Seconds())
 	if err != nil {
 		return false, fmt.Errorf("record a single use: %w", postgres.Translate(err))
