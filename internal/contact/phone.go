@@ -281,6 +281,16 @@ func PhoneRegion(e164 string) string {
 	return noCountry
 }
 
+// CallingCode returns the calling code of a number in E.164 with its +, such as "+44";
+// empty for what is no number.
+func CallingCode(e164 string) string {
+	number, err := phonenumbers.Parse(e164, "ZZ")
+	if err != nil {
+		return ""
+	}
+	return "+" + strconv.Itoa(int(number.GetCountryCode()))
+}
+
 // KnownRegion reports whether ParsePhone can read national numbers of region.
 func KnownRegion(region string) bool { return phonenumbers.GetSupportedRegions()[region] }
 

@@ -43,7 +43,7 @@ type Sent struct {
 func areas(to string) (country string, names []string) {
 	country = CountryOf(to)
 	names = []string{country}
-	if prefix := PrefixOf(to); len(prefix) > 2 {
+	if prefix := PrefixOf(to); prefix != "" {
 		names = append(names, prefix)
 	}
 	slices.Sort(names)

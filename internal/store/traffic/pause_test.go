@@ -93,7 +93,7 @@ func TestServicePauseReplacesAPersonsPause(t *testing.T) {
 
 func TestPrefixLeavesTheLastDigitsOut(t *testing.T) {
 	t.Parallel()
-	for number, want := range map[string]string{"+447400123456": "+4474001", "+12025550123": "+120255", "+1234": "", "": ""} {
+	for number, want := range map[string]string{"+447400123456": "+4474001", "+12025550123": "+120255", "+6834123": "", "+29051234": "", "+1234": "", "": ""} {
 		if got := traffic.PrefixOf(number); got != want {
 			t.Errorf("%q: %q, want %q", number, got, want)
 		}

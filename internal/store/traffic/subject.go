@@ -20,8 +20,15 @@ func Channel() invite.Channel {
 const prefixVaries = 5
 
 // PrefixOf returns the first digits of a number in E.164, by which a range of
-// numbers is recognised.
-func PrefixOf(e164 string) string { return e164[:max(0, len(e164)-prefixVaries)] }
+// numbers is recognised; empty for a number so short that they would name a whole
+// country, or several.
+func PrefixOf(e164 string) string {
+	prefix := e164[:max(0, len(e164)-prefixVaries)]
+	if code := contact.CallingCode(e164); code == "" || len(prefix) <= len(code)+1 {
+		return ""
+	}
+	return prefix
+}
 
 // CountryOf returns the ISO 3166 code of a number's country, "001" for none.
 func CountryOf(e164 string) string { return contact.PhoneRegion(e164) }
