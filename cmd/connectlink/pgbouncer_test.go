@@ -126,7 +126,7 @@ func sessions(t *testing.T, database, application string) (n int) {
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close(t.Context()) }()
-	err = conn.QueryRow(t.Context(), `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = $1`, application).Scan(&n)
+	err = conn.QueryRow(t.Context(), `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE $1 || '%'`, application).Scan(&n)
 	if err != nil {
 		t.Fatal(err)
 	}

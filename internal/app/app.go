@@ -35,6 +35,7 @@ import (
 	"github.com/connectlink/connectlink/internal/quota"
 	"github.com/connectlink/connectlink/internal/sandbox"
 	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/store/keyring"
 	"github.com/connectlink/connectlink/internal/suppress"
 	"github.com/connectlink/connectlink/internal/track"
 	"github.com/connectlink/connectlink/internal/visit"
@@ -191,6 +192,7 @@ func (a *App) openBox() error {
 
 func (a *App) openDatabase(ctx context.Context) error {
 	url := a.cfg.DatabaseURL.Reveal()
+	a.process = uuid.New()
 	a.sockets = postgres.NewSockets()
 	if err := postgres.Wait(ctx, postgres.WaitParams{URL: url, Within: a.cfg.DatabaseWait, Sockets: a.sockets, Log: a.log}); err != nil {
 		return err
@@ -208,18 +210,18 @@ func (a *App) openDatabase(ctx context.Context) error {
 		conns = int32(a.cfg.DatabasePoolSize) //nolint:gosec // at most 1000
 	}
 	if a.api, err = postgres.Open(ctx, postgres.Params{
-		URL: url, MaxConns: conns, AppName: "connectlink api", StatementTimeout: apiStatement,
+		URL: url, MaxConns: conns, AppName: keyring.SessionName("api", a.process), StatementTimeout: apiStatement,
 		AcquireTimeout: apiAcquire, Pooled: a.cfg.BehindPooler(), Sockets: a.sockets,
 	}); err != nil {
 		return err
 	}
 	if a.work, err = postgres.Open(ctx, postgres.Params{
-		URL: url, MaxConns: conns, AppName: "connectlink worker", StatementTimeout: workStatement,
+		URL: url, MaxConns: conns, AppName: keyring.SessionName("worker", a.process), StatementTimeout: workStatement,
 		AcquireTimeout: workAcquire, Pooled: a.cfg.BehindPooler(), Sockets: a.sockets,
 	}); err != nil {
 		return err
 	}
-	a.monitor, err = postgres.NewMonitor(postgres.MonitorParams{URL: url, Sockets: a.sockets, Pools: []*pgxpool.Pool{a.api, a.work}, Log: a.log})
+	a.monitor, err = postgres.NewMonitor(postgres.MonitorParams{URL: url, AppName: keyring.SessionName("monitor", a.process), Sockets: a.sockets, Pools: []*pgxpool.Pool{a.api, a.work}, Log: a.log})
 	return err
 }
 

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -40,7 +39,6 @@ func MissingKeys(ctx context.Context, db *pgxpool.Pool, ids seal.KeyIDs) ([]rese
 
 // openKeys records the keys of this process, and names rows under keys that it lacks.
 func (a *App) openKeys(ctx context.Context) error {
-	a.process = uuid.New()
 	a.resealed = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "connectlink_reseal_progress_ratio", Help: "Share of a table that `keyset reseal` went over, 0 to 1; 1 when it is done.",
 	}, []string{"table"})

@@ -18,6 +18,7 @@ import (
 type MonitorParams struct {
 	URL     string
 	Sockets *Sockets
+	AppName string // shown in pg_stat_activity; default "connectlink monitor"
 	// Pools have their connections replaced when the database does not answer or
 	// takes no writes, and when it does again.
 	Pools []*pgxpool.Pool
@@ -57,7 +58,7 @@ func NewMonitor(p MonitorParams) (*Monitor, error) {
 		return nil, err
 	}
 	cfg := parsed.ConnConfig
-	cfg.RuntimeParams["application_name"] = "connectlink monitor"
+	cfg.RuntimeParams["application_name"] = orDefault(p.AppName, "connectlink monitor")
 	cfg.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol // also through a transaction pooler
 	m := &Monitor{cfg: cfg, pools: p.Pools, log: p.Log, every: orDefault(p.Every, 2*time.Second), asking: make(chan struct{}, 1)}
 	m.asking <- struct{}{}

@@ -453,6 +453,35 @@ func TestAProcessWithoutTheNewKeyHoldsUpResealAndRetire(t *testing.T) {
 	}
 }
 
+// A process of a release before keys were recorded, and one that ended without notice.
+func TestAProcessThatHasNotRecordedItsKeysHoldsUpResealAndRetire(t *testing.T) {
+	t.Parallel()
+	w, ctx := newWorld(t), t.Context()
+	process := uuid.New()
+	for _, name := range []string{"connectlink worker", keyring.SessionName("api", process)} {
+		cfg := w.Pool.Config().ConnConfig
+		cfg.RuntimeParams["application_name"] = name
+		conn := must(pgx.ConnectConfig(ctx, cfg))(t)
+		if err := w.reseal(ctx, nil); !errors.Is(err, reseal.ErrUnrecorded) || !strings.Contains(err.Error(), name) {
+			t.Errorf("reseal beside %q: %v", name, err)
+		}
+		if err := reseal.CheckRetired(ctx, w.Pool, w.last.IDs()); !errors.Is(err, reseal.ErrUnrecorded) {
+			t.Errorf("retire beside %q: %v", name, err)
+		}
+		if name != "connectlink worker" {
+			if err := keyring.SetSeen(ctx, w.Pool, process, w.promoted.IDs()); err != nil {
+				t.Fatal(err)
+			}
+			if err := w.reseal(ctx, nil); err != nil {
+				t.Errorf("reseal beside a recorded process: %v", err)
+			}
+		}
+		if err := conn.Close(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestRowsOfAMissingKeyAreNamed(t *testing.T) {
 	t.Parallel()
 	w, ctx := newWorld(t), t.Context()

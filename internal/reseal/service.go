@@ -24,12 +24,20 @@ const (
 	maxPasses = 20
 	// maxRetries bounds how often a batch is tried that lost a race.
 	maxRetries = 5
+	// endingWithin is how long the database may take to notice that a process has ended.
+	endingWithin = 2 * time.Second
+	endingEvery  = 100 * time.Millisecond
 	// SeenWithin is the time within which a process that lives has recorded its keys.
 	SeenWithin = 3 * time.Minute
 )
 
-// ErrUnknownKey means that a running process lacks a key.
-var ErrUnknownKey = errors.New("a running process lacks the primary key of this keyset")
+var (
+	// ErrUnknownKey means that a running process lacks a key.
+	ErrUnknownKey = errors.New("a running process lacks the primary key of this keyset")
+	// ErrUnrecorded means that a process is connected that has not recorded its keys, as
+	// those of earlier releases: it may not find renewed rows.
+	ErrUnrecorded = errors.New("a running process has not recorded its keys")
+)
 
 // Params are what a Service needs.
 type Params struct {
@@ -64,7 +72,7 @@ func New(p Params) (*Service, error) {
 }
 
 // Run renews all tables. When it returns nil, the rows under old keys that are left are
-// those that Status names. Errors: ErrUnknownKey.
+// those that Status names. Errors: ErrUnknownKey, ErrUnrecorded.
 func (s *Service) Run(ctx context.Context) error {
 	if err := s.checkProcesses(ctx); err != nil {
 		return err
@@ -91,7 +99,24 @@ func (s *Service) checkProcesses(ctx context.Context) error {
 			return fmt.Errorf("%w (seen %d s ago): deploy it to all processes first", ErrUnknownKey, int(p.Ago.Seconds()))
 		}
 	}
-	return nil
+	return checkRecorded(ctx, s.p.DB)
+}
+
+// checkRecorded fails if a process is connected to the database whose keys are unknown.
+func checkRecorded(ctx context.Context, db postgres.DB) error {
+	for began := time.Now(); ; {
+		names, err := keyring.ListUnrecorded(ctx, db, SeenWithin)
+		if err != nil || len(names) == 0 {
+			return err
+		}
+		if time.Since(began) > endingWithin {
+			return fmt.Errorf("%w (database sessions %q): stop processes of earlier releases, and wait %s behind a pooler, which keeps sessions of ended processes",
+				ErrUnrecorded, names, SeenWithin)
+		}
+		if err := rest(ctx, endingEvery); err != nil {
+			return err
+		}
+	}
 }
 
 // renewTable goes over a table until no row is left that can be renewed.

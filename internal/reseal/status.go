@@ -91,8 +91,11 @@ func (r *Refusal) Error() string {
 }
 
 // CheckRetired returns a *Refusal while the keys that next lacks are in use. It reads
-// every table with sealed or hashed columns.
+// every table with sealed or hashed columns. Errors: ErrUnrecorded.
 func CheckRetired(ctx context.Context, db postgres.DB, next seal.KeyIDs) error {
+	if err := checkRecorded(ctx, db); err != nil {
+		return err
+	}
 	list, err := keyring.ListProcesses(ctx, db, SeenWithin)
 	if err != nil {
 		return err
