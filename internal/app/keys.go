@@ -27,14 +27,21 @@ const (
 // people would be written to.
 var ErrMissingKeys = errors.New("the keyset lacks keys that suppressions are hashed with, so people who opted out would be written to")
 
+// ErrKeysUnchecked means that the search for suppressions under missing keys failed.
+var ErrKeysUnchecked = errors.New("the keys of suppressions could not be checked")
+
 // MissingKeys counts the rows under keys that the keyset lacks. Errors: ErrMissingKeys
-// if suppressions are among them.
+// if suppressions are among them, ErrKeysUnchecked if suppressions could not be read.
 func MissingKeys(ctx context.Context, db *pgxpool.Pool, ids seal.KeyIDs) ([]reseal.Standing, error) {
-	rows, err := reseal.ListMissing(ctx, db, ids, missingCounted)
-	if reseal.HasSuppressions(rows) {
-		err = errors.Join(ErrMissingKeys, err)
+	suppressions, err := reseal.ListMissingSuppressions(ctx, db, ids, missingCounted)
+	switch {
+	case err != nil:
+		err = fmt.Errorf("%w: %w", ErrKeysUnchecked, err)
+	case len(suppressions) > 0:
+		err = ErrMissingKeys
 	}
-	return rows, err
+	rows, fault := reseal.ListMissing(ctx, db, ids, missingCounted)
+	return append(suppressions, rows...), errors.Join(err, fault)
 }
 
 // openKeys records the keys of this process, and names rows under keys that it lacks.
@@ -56,6 +63,8 @@ func (a *App) openKeys(ctx context.Context) error {
 	switch {
 	case errors.Is(err, ErrMissingKeys):
 		return fmt.Errorf("%w (%s): start with the keyset that has them, or give those rows up with `connectlink keyset forget`", ErrMissingKeys, reseal.List(rows))
+	case errors.Is(err, ErrKeysUnchecked):
+		return err
 	case err != nil:
 		a.log.Warn("rows of missing keys could not all be counted; `connectlink keyset status` counts without a time limit", "err", err)
 	}

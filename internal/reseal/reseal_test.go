@@ -489,24 +489,54 @@ func TestRowsOfAMissingKeyAreNamed(t *testing.T) {
 	if err := keyring.SetSeen(ctx, w.Pool, uuid.New(), w.old.IDs()); err != nil {
 		t.Fatal(err)
 	}
-	if rows := must(reseal.ListMissing(ctx, w.Pool, w.promoted.IDs(), 10))(t); len(rows) != 0 {
+	missing := func(keyset *seal.Keyset) []reseal.Standing {
+		t.Helper()
+		return append(must(reseal.ListMissingSuppressions(ctx, w.Pool, keyset.IDs(), 10))(t), must(reseal.ListMissing(ctx, w.Pool, keyset.IDs(), 10))(t)...)
+	}
+	if rows := missing(w.promoted); len(rows) != 0 {
 		t.Fatalf("with both keys: %v", rows)
 	}
-	rows := must(reseal.ListMissing(ctx, w.Pool, w.last.IDs(), 10))(t)
+	rows := missing(w.last)
 	if list := reseal.List(rows); !strings.Contains(list, "public.suppressions.hash: 1") || !strings.Contains(list, "public.suppressions.address: 1") {
 		t.Fatalf("missing: %s", list)
 	}
 	if err := keyring.SetCleared(ctx, w.Pool, w.old.IDs()); err != nil {
 		t.Fatal(err)
 	}
-	if rows := must(reseal.ListMissing(ctx, w.Pool, w.last.IDs(), 10))(t); len(rows) != 0 {
+	if rows := missing(w.last); len(rows) != 0 {
 		t.Errorf("after they are given up: %v", rows)
 	}
 	if err := keyring.SetSeen(ctx, w.Pool, uuid.New(), w.old.IDs()); err != nil {
 		t.Fatal(err)
 	}
-	if rows := must(reseal.ListMissing(ctx, w.Pool, w.last.IDs(), 10))(t); len(rows) == 0 {
+	if rows := missing(w.last); len(rows) == 0 {
 		t.Error("a key that is in use again is not looked for")
+	}
+}
+
+// A key that no process recorded is found too, beside the keys around it, and by one
+// entry of the index per key.
+func TestSuppressionsOfAnUnknownKeyAreFoundInAnyTable(t *testing.T) {
+	t.Parallel()
+	w, ctx := newWorld(t), t.Context()
+	w.optOut(suppression.Scope{Place: place}, invite.Email, invite.HardBounce, "gone@customer.example")
+	insert := func(key, n int) {
+		w.Exec(`INSERT INTO suppressions (id, project_id, livemode, channel, kind, hash, source)
+			SELECT gen_random_uuid(), 'default', false, 'email', 'by_hand', decode(lpad(to_hex($1::bigint), 8, '0'), 'hex') || sha256(i::text::bytea), 'api'
+			FROM generate_series(1, $2) i`, key, n)
+	}
+	old := int(w.old.IDs().Hashing[0])
+	for _, key := range []int{0, old - 1, old + 1, 1<<32 - 1} {
+		insert(key, 3)
+	}
+	insert(old, 2000)
+	w.Exec(`UPDATE suppressions SET lifted_at = now() WHERE substring(hash from 1 for 4) = '\x00000000'`)
+	list := must(reseal.ListMissingSuppressions(ctx, w.Pool, w.old.IDs(), 2))(t)
+	if len(list) != 3 || list[0].Key != uint32(old-1) || list[1].Key != uint32(old+1) || list[2].Key != 1<<32-1 || list[0].N != 2 {
+		t.Errorf("found %+v", list)
+	}
+	if list := must(reseal.ListMissingSuppressions(ctx, w.Pool, w.last.IDs(), 10_000))(t); len(list) != 4 || list[1].N != 2001 {
+		t.Errorf("without the old key: %+v", list)
 	}
 }
 

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/seal"
@@ -121,10 +123,28 @@ func CheckRetired(ctx context.Context, db postgres.DB, next seal.KeyIDs) error {
 // suppressionHash is the column that no rows may be lost of: people are not written to.
 const suppressionHash = "public.suppressions.hash"
 
-// ListMissing returns the values under keys that the keyset lacks, up to most per
-// column: of suppressions always, of other tables if processes wrote with such a key.
-// Columns that could not be counted in time are in the error, which does not keep the
-// others from being returned.
+// ListMissingSuppressions returns the active suppressions under hashing keys that are
+// neither in the keyset nor given up, counted up to most per key.
+func ListMissingSuppressions(ctx context.Context, db *pgxpool.Pool, ids seal.KeyIDs, most int) ([]Standing, error) {
+	cleared, err := keyring.ListCleared(ctx, db)
+	if err != nil {
+		return nil, err
+	}
+	by, err := keyring.CountOthers(ctx, db, "public.suppressions", "hash", "lifted_at IS NULL", slices.Concat(ids.Hashing, cleared.Hashing), most)
+	if err != nil {
+		return nil, err
+	}
+	var out []Standing
+	for _, key := range slices.Sorted(maps.Keys(by)) {
+		out = append(out, Standing{Column: suppressionHash, Half: keyring.Hashing, Key: key, N: by[key]})
+	}
+	return out, nil
+}
+
+// ListMissing returns the values under keys that processes wrote with and that the
+// keyset lacks, up to most per column, without the hashes of suppressions:
+// ListMissingSuppressions returns those. Columns that could not be counted in time are in
+// the error, which does not keep the others from being returned.
 func ListMissing(ctx context.Context, db postgres.DB, ids seal.KeyIDs, most int) ([]Standing, error) {
 	missing, err := keyring.ListMissing(ctx, db, ids)
 	if err != nil {
@@ -133,15 +153,14 @@ func ListMissing(ctx context.Context, db postgres.DB, ids seal.KeyIDs, most int)
 	var out []Standing
 	var faults []error
 	for _, c := range allCounted() {
-		by := map[uint32]int64{}
-		switch {
-		case c.name() == suppressionHash:
-			by, err = keyring.CountByKey(ctx, db, c.table, c.column)
-		case c.column.Half == keyring.Sealing && len(missing.Sealing) > 0:
-			by, err = keyring.CountUnder(ctx, db, c.table, c.column, missing.Sealing, most)
-		case c.column.Half == keyring.Hashing && len(missing.Hashing) > 0:
-			by, err = keyring.CountUnder(ctx, db, c.table, c.column, missing.Hashing, most)
+		keys := missing.Sealing
+		if c.column.Half == keyring.Hashing {
+			keys = missing.Hashing
 		}
+		if c.name() == suppressionHash {
+			continue
+		}
+		by, err := keyring.CountUnder(ctx, db, c.table, c.column, keys, most)
 		if err != nil {
 			faults = append(faults, err)
 			continue
@@ -150,14 +169,7 @@ func ListMissing(ctx context.Context, db postgres.DB, ids seal.KeyIDs, most int)
 			out = append(out, Standing{c.name(), c.column.Half, key, by[key], c.waits})
 		}
 	}
-	cleared, err := keyring.ListCleared(ctx, db)
-	faults = append(faults, err)
-	return Under(Under(out, ids), cleared), errors.Join(faults...)
-}
-
-// HasSuppressions reports whether suppressions are among the values.
-func HasSuppressions(rows []Standing) bool {
-	return slices.ContainsFunc(rows, func(s Standing) bool { return s.Column == suppressionHash })
+	return out, errors.Join(faults...)
 }
 
 // List joins values for a sentence: "public.suppressions.hash: 12, public.staff.login_hash: 3".

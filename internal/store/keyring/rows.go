@@ -1,9 +1,13 @@
 package keyring
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"math"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -169,6 +173,46 @@ func CountUnder(ctx context.Context, db postgres.DB, table string, c Column, key
 		if n > 0 {
 			out[key] = n
 		}
+	}
+	return out, nil
+}
+
+// CountOthers counts the values of a hashed column under keys that are not known, up to
+// most per key. The column must have a btree index over the rows of the SQL condition
+// where: one index entry is read per key, so the size of the table does not matter.
+func CountOthers(ctx context.Context, db postgres.Beginner, table, column, where string, known []uint32, most int) (map[uint32]int64, error) {
+	out := map[uint32]int64{}
+	err := postgres.InTx(ctx, db, func(tx pgx.Tx) error {
+		// A table that was empty when it was last analysed looks small enough to be read whole.
+		if _, err := tx.Exec(ctx, `SET LOCAL enable_seqscan = off`); err != nil {
+			return err
+		}
+		for from := uint64(0); from <= math.MaxUint32; {
+			key := uint32(from)
+			err := tx.QueryRow(ctx, fmt.Sprintf(`SELECT ('x' || encode(substring(%[1]s from 1 for 4), 'hex'))::bit(32)::bigint FROM %[2]s
+				WHERE %[3]s AND %[1]s >= $1 AND octet_length(%[1]s) > 4 ORDER BY %[1]s LIMIT 1`, column, table, where), keyBytes(key)).Scan(&from)
+			if errors.Is(err, pgx.ErrNoRows) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			key, from = uint32(from), from+1 //nolint:gosec // 32 bits
+			if slices.Contains(known, key) {
+				continue
+			}
+			var n int64
+			if err := tx.QueryRow(ctx, fmt.Sprintf(`SELECT count(*) FROM (SELECT FROM %[2]s
+				WHERE %[3]s AND %[1]s >= $1 AND %[1]s < $2 AND octet_length(%[1]s) > 4 LIMIT $3) s`, column, table, where),
+				keyBytes(key), append(keyBytes(key), bytes.Repeat([]byte{0xff}, 64)...), most).Scan(&n); err != nil {
+				return err
+			}
+			out[key] = n
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("count values of %s.%s under unknown keys: %w", table, column, postgres.Translate(err))
 	}
 	return out, nil
 }
