@@ -24,16 +24,20 @@ func SetSeen(ctx context.Context, db postgres.DB, process uuid.UUID, ids seal.Ke
 		INSERT INTO keyset_processes (process, sealing, hashing) VALUES ($1, $2, $3)
 		ON CONFLICT (process) DO UPDATE SET sealing = excluded.sealing, hashing = excluded.hashing, seen_at = now()`,
 		process, widen(ids.Sealing), widen(ids.Hashing))
-	batch.Queue(`DELETE FROM keyset_processes WHERE seen_at < now() - make_interval(secs => $1)`, processesKept.Seconds())
-	for half, keys := range map[Half][]uint32{Sealing: ids.Sealing, Hashing: ids.Hashing} {
-		// The other keys of the keyset were written with before; a key that was only
-		// introduced has no rows, so that knowing it does no harm.
-		batch.Queue(`
-			INSERT INTO keyset_keys AS k (half, key_id) SELECT $1, unnest($2::bigint[])
-			ON CONFLICT (half, key_id) DO UPDATE SET used_at = now(), cleared_at = NULL
-			WHERE k.key_id = $3 AND (k.used_at < now() - interval '30 seconds' OR k.cleared_at IS NOT NULL)`,
-			half, widen(keys), int64(keys[0]))
-	}
+	// Processes do this at the same time, so rows are locked in one order.
+	batch.Queue(`
+		DELETE FROM keyset_processes WHERE process IN (
+			SELECT process FROM keyset_processes WHERE seen_at < now() - make_interval(secs => $1) ORDER BY process FOR UPDATE SKIP LOCKED)`,
+		processesKept.Seconds())
+	// The other keys of the keyset were written with before; a key that was only
+	// introduced has no rows, so that knowing it does no harm.
+	batch.Queue(`
+		INSERT INTO keyset_keys AS k (half, key_id)
+		SELECT 'hashing', unnest($2::bigint[]) UNION SELECT 'sealing', unnest($1::bigint[]) ORDER BY 1, 2
+		ON CONFLICT (half, key_id) DO UPDATE SET used_at = now(), cleared_at = NULL
+		WHERE k.key_id = CASE k.half WHEN 'sealing' THEN ($1::bigint[])[1] ELSE ($2::bigint[])[1] END
+		AND (k.used_at < now() - interval '30 seconds' OR k.cleared_at IS NOT NULL)`,
+		widen(ids.Sealing), widen(ids.Hashing))
 	if err := db.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("record the keys of a process: %w", postgres.Translate(err))
 	}
