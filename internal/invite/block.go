@@ -1,5 +1,7 @@
 package invite
 
+import "slices"
+
 // Block is why an address is not to be written to.
 type Block string
 
@@ -56,3 +58,18 @@ func (b Block) Reason() Reason {
 // Liftable reports whether staff may undo a block. What a person said to the
 // provider, by STOP or by unsubscribing, only the person can undo.
 func (b Block) Liftable() bool { return b != OptOut && b != UnsubscribedBlock }
+
+// blocksBySeverity: what the person said to the provider comes first, then what they
+// said otherwise, what staff decided, and what the provider found out.
+func blocksBySeverity() []Block {
+	return []Block{OptOut, UnsubscribedBlock, SpamReport, NotMe, ByHand, HardBounce, BadNumber}
+}
+
+// Milder returns the blocks that need not be kept beside this one for the same address.
+func (b Block) Milder() []Block {
+	list := blocksBySeverity()
+	if i := slices.Index(list, b); i >= 0 {
+		return list[i+1:]
+	}
+	return nil
+}

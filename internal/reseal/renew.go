@@ -44,6 +44,11 @@ func renewRows(s *Service, b *batch) error {
 		}
 		changes = append(changes, change)
 	}
+	if b.table.before != nil {
+		if err := b.table.before(b, changes); err != nil {
+			return err
+		}
+	}
 	return keyring.Apply(b.ctx, b.tx, b.columns, changes)
 }
 

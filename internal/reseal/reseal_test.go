@@ -304,6 +304,34 @@ func TestResealJoinsTwins(t *testing.T) {
 	}
 }
 
+func TestResealKeepsTheMoreSevereTwin(t *testing.T) {
+	t.Parallel()
+	w, ctx := newWorld(t), t.Context()
+	scope := suppression.Scope{Place: place}
+	for address, kinds := range map[string][2]invite.Block{
+		"old@customer.example": {invite.SpamReport, invite.HardBounce}, "new@customer.example": {invite.ByHand, invite.UnsubscribedBlock},
+	} {
+		w.optOut(scope, invite.Email, kinds[0], address)
+		if _, fresh, err := suppression.Insert(ctx, w.Pool, w.after, scope, suppression.New{
+			Channel: invite.Email, Kind: kinds[1], Address: secret.New(address), Source: suppression.FromReply,
+		}); err != nil || !fresh {
+			t.Fatalf("the twin: %t, %v", fresh, err)
+		}
+	}
+	if err := w.reseal(ctx, nil); err != nil {
+		t.Fatal(err)
+	}
+	for address, want := range map[string]invite.Block{"old@customer.example": invite.SpamReport, "new@customer.example": invite.UnsubscribedBlock} {
+		list := must(suppression.ListStanding(ctx, w.Pool, suppression.Keys(w.after, scope, invite.Email, address)))(t)
+		if len(list) != 1 || list[0].Kind != want {
+			t.Errorf("%s: %v stand, want %s", address, list, want)
+		}
+	}
+	if n := w.Count(`SELECT count(*) FROM suppressions WHERE lifted_by = 'system'`); n != 2 {
+		t.Errorf("%d were lifted, want 2", n)
+	}
+}
+
 func TestAccountsOfSingleSignOnAreNamedUntilTheySignIn(t *testing.T) {
 	t.Parallel()
 	w, ctx := newWorld(t), t.Context()

@@ -43,6 +43,8 @@ type table struct {
 	isSpent func(r row) bool
 	// set adds what else changes with a renewed row.
 	set func(box *seal.Box, r row, set map[string]any)
+	// before orders the changes of a batch, and makes room for them.
+	before func(b *batch, changes []keyring.Change) error
 	// renew replaces the usual way of renewing a batch.
 	renew func(s *Service, b *batch) error
 	// after is called for a renewed row, once its batch has been committed.

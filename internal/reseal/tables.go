@@ -2,6 +2,7 @@ package reseal
 
 import (
 	"encoding/json"
+	"slices"
 
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/sandbox"
@@ -18,6 +19,7 @@ import (
 const (
 	ofProject = "project_id"
 	isLive    = "livemode::text"
+	isActive  = "(lifted_at IS NULL)::text"
 )
 
 func (r row) place() invite.Place {
@@ -120,24 +122,43 @@ func suppressions() table {
 	return table{
 		name:   "public.suppressions",
 		sealed: []sealed{{name: "address"}, {name: "note"}, {name: "lift_note"}, {name: "seed"}},
-		texts:  []string{ofProject, isLive, "channel", "kind", "sender"},
+		texts:  []string{ofProject, isLive, "channel", "kind", "sender", isActive},
 		unique: true,
 		hashed: []hashed{{name: "hash", hashes: func(box *seal.Box, r row) ([]seal.Hash, bool) {
 			return suppression.RowHashes(box, r.place(), invite.Channel(r.texts["channel"]), invite.Block(r.texts["kind"]), r.texts["sender"],
 				r.value("address"), r.value("seed"))
 		}}},
+		before: keepSevereTwins,
 		set: func(_ *seal.Box, _ row, set map[string]any) {
 			h, ok := set["hash"].(seal.Hash)
 			if !ok {
 				return
 			}
-			// Processes with different primary keys may have stored one twice. The other one
-			// stands; only one may.
+			// Processes with different primary keys may have stored one twice. Only one may
+			// stand; keepSevereTwins has made way for this one if it weighs more.
 			const twin = `lifted_at IS NULL AND EXISTS (SELECT FROM suppressions o WHERE o.hash = $::bytea AND o.lifted_at IS NULL)`
 			set["lifted_at"] = keyring.Expr{SQL: `CASE WHEN ` + twin + ` THEN now() ELSE lifted_at END`, Arg: h}
 			set["lifted_by"] = keyring.Expr{SQL: `CASE WHEN ` + twin + ` THEN 'system' ELSE lifted_by END`, Arg: h}
 		},
 	}
+}
+
+// keepSevereTwins lifts the blocks that stand under the new hashes of rows that weigh
+// more, and orders the rows of a batch, which may be twins too.
+func keepSevereTwins(b *batch, changes []keyring.Change) error {
+	kind, active := slices.Index(b.table.texts, "kind"), slices.Index(b.table.texts, isActive)
+	milder := func(c keyring.Change) []invite.Block { return invite.Block(c.Row.Texts[kind]).Milder() }
+	slices.SortStableFunc(changes, func(c, d keyring.Change) int { return len(milder(d)) - len(milder(c)) })
+	for _, c := range changes {
+		h, ok := c.Set["hash"].(seal.Hash)
+		if !ok || c.Row.Texts[active] != "true" {
+			continue
+		}
+		if _, err := suppression.SetReplaced(b.ctx, b.tx, h, milder(c)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func staff() table {

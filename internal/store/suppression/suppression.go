@@ -165,6 +165,17 @@ func Ask(batch *pgx.Batch, keys []seal.Hash, out *[]Standing) {
 	})
 }
 
+// SetReplaced lifts the block that stands under a hash if it is of one of the kinds: a
+// block that weighs more is about to take its place. It reports whether one was lifted.
+func SetReplaced(ctx context.Context, tx pgx.Tx, hash seal.Hash, kinds []invite.Block) (bool, error) {
+	tag, err := tx.Exec(ctx, `UPDATE suppressions SET lifted_at = now(), lifted_by = 'system'
+		WHERE hash = $1 AND lifted_at IS NULL AND kind = ANY($2::text[])`, hash, kinds)
+	if err != nil {
+		return false, fmt.Errorf("replace a suppression: %w", postgres.Translate(err))
+	}
+	return tag.RowsAffected() > 0, nil
+}
+
 // Get returns a block of the scope, its senders' opt-outs included. Errors: ErrNotFound.
 func Get(ctx context.Context, db postgres.DB, s Scope, id invite.SuppressionID) (Row, error) {
 	rows, _ := db.Query(ctx, `SELECT `+rowColumns+` FROM suppressions
