@@ -52,3 +52,21 @@ func TestABlockIsExplained(t *testing.T) {
 		}
 	}
 }
+
+func TestEveryBlockHasASeverity(t *testing.T) {
+	t.Parallel()
+	ranks := map[int]Block{}
+	for _, b := range Blocks() {
+		n := len(b.Milder())
+		if other, taken := ranks[n]; taken {
+			t.Errorf("%s and %s have the same severity", b, other)
+		}
+		ranks[n] = b
+	}
+	if ranks[0] != BadNumber || len(OptOut.Milder()) != len(Blocks())-1 {
+		t.Errorf("severities %v", ranks)
+	}
+	if list := Block("of a later release").Milder(); len(list) != 0 {
+		t.Errorf("an unknown block outweighs %v", list)
+	}
+}
