@@ -174,14 +174,7 @@ func (s *Service) collectUses(b *batch, r row, user string) {
 
 // moveUses moves what people used to the hashes of the primary key.
 func (s *Service) moveUses(ctx context.Context, people []ledger.Moved) error {
-	if len(people) == 0 {
-		return nil
-	}
-	found, err := ledger.FindMoved(ctx, s.p.DB, people)
-	if err != nil {
-		return err
-	}
-	for _, m := range found {
+	for _, m := range people {
 		if err := ledger.MoveUses(ctx, s.p.DB, m); err != nil {
 			return err
 		}

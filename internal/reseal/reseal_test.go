@@ -408,6 +408,35 @@ func TestWhatAPersonWasSentIsStillCounted(t *testing.T) {
 	}
 }
 
+// A run that ends between the moving of counts and the commit of a batch must not lose
+// the counts: afterwards the batch's rows do not tell whose they are.
+func TestBugCountsOfARunThatEndsInABatchAreKept(t *testing.T) {
+	t.Parallel()
+	w, ctx := newWorld(t), t.Context()
+	live := invite.Place{Project: "default", Live: true}
+	m := w.Invite(tracktest.Options{Hashed: true})
+	old, renewed := userid.Hash(w.Box, live, "user-1"), userid.Hash(w.after, live, "user-1")
+	w.Exec(`UPDATE invites SET livemode = true, user_hash = $2 WHERE id = $1`, m.ID, old)
+	w.Exec(`INSERT INTO sending_uses (scope, subject, day, times) VALUES ('user', $1, '1970-01-01', ARRAY[now()])`, old)
+	tx := must(w.Pool.Begin(ctx))(t)
+	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
+	if _, err := tx.Exec(ctx, `SELECT FROM sending_uses FOR UPDATE`); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.reseal(ctx, nil); err == nil {
+		t.Fatal("the first run moved a count that another transaction holds")
+	}
+	if err := tx.Rollback(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.reseal(ctx, nil); err != nil {
+		t.Fatal(err)
+	}
+	if n := w.Count(`SELECT count(*) FROM sending_uses WHERE subject = $1`, renewed); n != 1 {
+		t.Errorf("%d counts under the new key, want 1", n)
+	}
+}
+
 func TestPasscodesAndIdempotencyRecordsEndWithTheirTime(t *testing.T) {
 	t.Parallel()
 	w, ctx := newWorld(t), t.Context()

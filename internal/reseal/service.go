@@ -15,6 +15,7 @@ import (
 	"github.com/connectlink/connectlink/internal/required"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/store/keyring"
+	"github.com/connectlink/connectlink/internal/store/ledger"
 )
 
 const (
@@ -37,6 +38,8 @@ var (
 	// ErrUnrecorded means that a process is connected that has not recorded its keys, as
 	// those of earlier releases: it may not find renewed rows.
 	ErrUnrecorded = errors.New("a running process has not recorded its keys")
+	// errUsesFirst ends a batch before counts under old hashes are moved.
+	errUsesFirst = errors.New("counts under old hashes are to be moved first")
 )
 
 // Params are what a Service needs.
@@ -167,6 +170,7 @@ func (s *Service) renewRange(ctx context.Context, t table, progress *keyring.Pro
 		next, b := *progress, &batch{table: t, columns: t.columns()}
 		next.Block = min(next.Block+blocksAtOnce, max(next.Blocks, next.Block+1))
 		began := time.Now()
+		var left []ledger.Moved
 		err := postgres.InTx(ctx, s.p.DB, func(tx pgx.Tx) (err error) {
 			b.ctx, b.tx = ctx, tx
 			if b.rows, err = keyring.LockStale(ctx, tx, b.columns, s.primary, progress.Block, next.Block); err != nil {
@@ -179,17 +183,30 @@ func (s *Service) renewRange(ctx context.Context, t table, progress *keyring.Pro
 			if err := renew(s, b); err != nil {
 				return err
 			}
+			// Once the batch is committed, its rows no longer tell the old hashes. Counts are
+			// moved in transactions of their own, because moving waits for their rows.
+			if left, err = ledger.FindMoved(ctx, tx, b.moved); err != nil {
+				return err
+			}
+			if len(left) > 0 && try < maxRetries {
+				return errUsesFirst
+			}
 			next.Renewed, next.Skipped = next.Renewed+int64(b.renewed), next.Skipped+int64(b.skipped)
 			return s.store(ctx, tx, next)
 		})
+		if err == nil || errors.Is(err, errUsesFirst) {
+			if err := s.moveUses(ctx, left); err != nil {
+				return err
+			}
+		}
+		if errors.Is(err, errUsesFirst) {
+			continue
+		}
 		var taken *postgres.ConstraintError
 		if errors.As(err, &taken) && try < maxRetries {
 			continue // a new row has the hash since the batch looked
 		}
 		if err != nil {
-			return err
-		}
-		if err := s.moveUses(ctx, b.moved); err != nil {
 			return err
 		}
 		*progress = next

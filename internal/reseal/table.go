@@ -47,7 +47,7 @@ type table struct {
 	before func(b *batch, changes []keyring.Change) error
 	// renew replaces the usual way of renewing a batch.
 	renew func(s *Service, b *batch) error
-	// after is called for a renewed row, once its batch has been committed.
+	// after is called for a renewed row, before its batch is committed.
 	after func(s *Service, b *batch, r row)
 }
 

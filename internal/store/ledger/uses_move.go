@@ -20,6 +20,9 @@ type Moved struct {
 
 // FindMoved returns those of the people who have uses under an old hash.
 func FindMoved(ctx context.Context, db postgres.DB, people []Moved) ([]Moved, error) {
+	if len(people) == 0 {
+		return nil, nil
+	}
 	var of []int
 	var scopes []string
 	var subjects [][]byte
