@@ -26,7 +26,7 @@ const (
 )
 
 // ErrKeyEnded is returned for a key that was revoked or has expired.
-var ErrKeyEnded = errors.New("the key does not work any more, so there is nothing to replace: create a new one")
+var ErrKeyEnded = errors.New("the key was revoked or has expired, so it cannot be rotated: create a new one")
 
 // Rotation replaces a key by another with the same rights.
 type Rotation struct {

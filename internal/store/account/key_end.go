@@ -35,8 +35,8 @@ func LockKey(ctx context.Context, tx pgx.Tx, id invite.KeyID) (Key, error) {
 	return k, nil
 }
 
-// SetKeyEnd ends a key some time from now, unless it ends sooner. No warning is raised
-// of it: its replacement exists. It returns the end.
+// SetKeyEnd ends a key some time from now, unless it ends sooner, and returns the end.
+// No warning is raised, because the key has a replacement.
 func SetKeyEnd(ctx context.Context, tx pgx.Tx, id invite.KeyID, in time.Duration) (time.Time, error) {
 	var at time.Time
 	err := tx.QueryRow(ctx, `

@@ -3,8 +3,8 @@
 // any table, by a description of the table; it must not know what the columns mean:
 // package reseal does.
 //
-// Tables are read by ranges of blocks, not by keys: each range is a TID range scan,
-// whatever the table's indexes and statistics, and progress is a share of blocks. A row
+// Tables are read by ranges of blocks, not by keys: each range is a TID range scan
+// under any indexes and statistics, and progress is a share of blocks. A row
 // that an update moves to a block behind the cursor is found by the next pass.
 package keyring
 
@@ -84,6 +84,6 @@ func (t Table) stale() string {
 		}
 		or = append(or, fmt.Sprintf("(%s AND %s <> $%d::bytea)", c.keyed(), c.key(), n))
 	}
-	// Every statement takes both parameters, whatever the columns are.
+	// Both parameters need a type in every statement, also where no column uses one.
 	return "($1::bytea IS NOT NULL AND $2::bytea IS NOT NULL AND (" + strings.Join(or, " OR ") + "))"
 }

@@ -131,8 +131,8 @@ func Apply(ctx context.Context, tx pgx.Tx, t Table, changes []Change) error {
 	return nil
 }
 
-// CountStale counts the rows that LockStale would return of the whole table, locked
-// ones too. It reads all of it.
+// CountStale counts the rows that LockStale would return of the table, locked
+// rows too. It reads the whole table.
 func CountStale(ctx context.Context, db postgres.DB, t Table, p Primary) (int64, error) {
 	var n int64
 	if err := db.QueryRow(ctx, `SELECT count(*) FROM `+t.Name+` WHERE `+t.stale(), p.args()...).Scan(&n); err != nil {
