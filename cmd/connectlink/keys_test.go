@@ -49,7 +49,7 @@ func TestKeysFromCreationToRevocation(t *testing.T) {
 	runCommand(t, v, "keys", "revoke", id).want(t, 0, id+" is revoked")
 	runCommand(t, v, "keys", "revoke", id).want(t, 0, id+" was revoked before")
 	runCommand(t, v, "keys", "list").want(t, 0, "revoked")
-	runCommand(t, v, "keys", "rotate", id).want(t, 1, "does not work any more")
+	runCommand(t, v, "keys", "rotate", id).want(t, 1, "was revoked or has expired")
 	runCommand(t, v, "keys", "revoke", "key_00000000000000000000000000").want(t, 4, "no such key")
 	runCommand(t, v, "keys", "revoke", "inv_1").want(t, 2, "begins with key_")
 
