@@ -188,7 +188,7 @@ func (d *Dispatcher) probe(ctx, working context.Context, account string) error {
 	for _, lane := range lanes {
 		room[lane] = 1
 	}
-	n, err := d.claim(ctx, working, queue.Want{Batch: 1, PerLane: 1, Room: room, Paused: true}, account)
+	n, err := d.claim(working, queue.Want{Batch: 1, PerLane: 1, Room: room, Paused: true}, account)
 	if err != nil || n == 0 {
 		// No message is due: the next one finds the probe free.
 		return queue.DropProbe(ctx, d.p.DB, account)

@@ -39,7 +39,7 @@ func (d *Dispatcher) claimLoop(ctx, working context.Context) {
 		}
 		next := d.p.Poll
 		begun := d.p.Now()
-		n, err := d.claim(ctx, working, queue.Want{}, "")
+		n, err := d.claim(working, queue.Want{}, "")
 		if err != nil && ctx.Err() == nil {
 			d.p.Log.WarnContext(ctx, "dispatch step", "step", "claim", "err", err)
 			next = time.Second
@@ -68,7 +68,7 @@ func (d *Dispatcher) isAtRest() bool {
 
 // claim takes what there is room for and starts work on it. probe names the
 // account that a claim from paused lanes is to try.
-func (d *Dispatcher) claim(ctx, working context.Context, w queue.Want, probe string) (int, error) {
+func (d *Dispatcher) claim(working context.Context, w queue.Want, probe string) (int, error) {
 	d.mu.Lock()
 	w.Owner, w.Lease = d.owner, d.p.Lease
 	if !w.Paused {
@@ -88,7 +88,7 @@ func (d *Dispatcher) claim(ctx, working context.Context, w queue.Want, probe str
 	if owner == 0 || !w.Paused && w.Batch < d.p.InFlight/8 {
 		return 0, nil // freed capacity wakes the loop
 	}
-	jobs, err := d.take(ctx, working, w, probe)
+	jobs, err := d.take(working, w, probe)
 	if err != nil {
 		return 0, err
 	}
@@ -106,10 +106,11 @@ func (d *Dispatcher) claim(ctx, working context.Context, w queue.Want, probe str
 	return len(jobs), nil
 }
 
-// take makes one claim and starts work on what it got.
-func (d *Dispatcher) take(ctx, working context.Context, w queue.Want, probe string) ([]queue.Job, error) {
+// take makes one claim and starts work on what it got. A stop does not cut the claim
+// off: it may have been committed, and its deliveries would wait for the lease's end.
+func (d *Dispatcher) take(working context.Context, w queue.Want, probe string) ([]queue.Job, error) {
 	begun := d.p.Now()
-	within, cancel := d.stepContext(ctx)
+	within, cancel := d.stepContext(working)
 	defer cancel()
 	jobs, err := queue.Claim(within, d.p.DB, w)
 	if err != nil {

@@ -47,7 +47,7 @@ func (d *Dispatcher) passLoop(ctx, working context.Context) {
 		if w.Owner == 0 || w.Batch <= 0 {
 			continue
 		}
-		if _, err := d.take(ctx, working, w, ""); err != nil && ctx.Err() == nil {
+		if _, err := d.take(working, w, ""); err != nil && ctx.Err() == nil {
 			d.p.Log.WarnContext(ctx, "dispatch step", "step", "claim past busy lanes", "err", err)
 		}
 	}
