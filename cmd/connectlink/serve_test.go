@@ -204,6 +204,33 @@ func drains(t *testing.T, s *service, key string) {
 	}
 }
 
+// A stop takes as long as the drain, or until the next signal.
+func TestReliabilityF8ASecondSignalEndsTheDrain(t *testing.T) {
+	t.Parallel()
+	s := startServe(t, deployment(t, "").with(vars{"CONNECTLINK_DRAIN_FOR": "1m"}))
+	s.until("is ready", func() bool { return runCommand(t, nil, "healthcheck", "--url", s.url).code == 0 })
+	s.signal(syscall.SIGTERM)
+	s.says(&s.err, "requests under way may finish")
+	s.until("is not ready", func() bool {
+		status, _, _ := call(t, http.MethodGet, s.url+"/readyz", "", "")
+		return status == http.StatusServiceUnavailable
+	})
+	if status, _, body := call(t, http.MethodGet, s.url+"/livez", "", ""); status != http.StatusOK {
+		t.Errorf("/livez answers %d during the drain: %s", status, body)
+	}
+	for ended := false; !ended; {
+		_ = s.cmd.Process.Signal(syscall.SIGTERM) // again: the first may still be taken as one that asks for a stop
+		select {
+		case <-s.done:
+			ended = true
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	if got := s.code(); got != -1 {
+		t.Errorf("ended with %d, want the signal", got)
+	}
+}
+
 // TestAPIAndWorkerAsTwoProcesses: what one accepts the other sends, and test
 // mode's vendors call back where recipients come in, at the public URL.
 func TestAPIAndWorkerAsTwoProcesses(t *testing.T) {

@@ -44,6 +44,10 @@ import (
 	"github.com/connectlink/connectlink/internal/worker"
 )
 
+// warmConns is how many connections for requests are open before the process is ready: a
+// load balancer sends a new instance its full share at once.
+const warmConns = 4
+
 // stopWithin is how long requests under way may finish at a stop, after the drain.
 const stopWithin = 10 * time.Second
 
@@ -211,7 +215,7 @@ func (a *App) openDatabase(ctx context.Context) error {
 	}
 	if a.api, err = postgres.Open(ctx, postgres.Params{
 		URL: url, MaxConns: conns, AppName: keyring.SessionName("api", a.process), StatementTimeout: apiStatement,
-		AcquireTimeout: apiAcquire, Pooled: a.cfg.BehindPooler(), Sockets: a.sockets,
+		AcquireTimeout: apiAcquire, Warm: warmConns, Pooled: a.cfg.BehindPooler(), Sockets: a.sockets,
 	}); err != nil {
 		return err
 	}

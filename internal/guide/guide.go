@@ -57,7 +57,7 @@ func contents() []struct {
 		{"Build", []string{
 			"send-and-track", "reconnect", "api", "limits", "webhooks", "verify-webhooks", "mobile/ios", "mobile/android", "mobile/react-native", "mobile/flutter", "mobile/hybrid",
 		}},
-		{"Go live", []string{"going-live", "configuration", "spend-firewall", "delivery-guarantees", "limitations"}},
+		{"Go live", []string{"going-live", "deploying", "configuration", "spend-firewall", "delivery-guarantees", "limitations"}},
 		{"Run", []string{"operations", "security", "console", "reasons", "verdicts", "performance"}},
 		{"Understand the code", []string{"architecture", "glossary"}},
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -21,7 +22,11 @@ type Params struct {
 	TxTimeout        time.Duration // 3 times StatementTimeout: a whole transaction
 	IdleInTx         time.Duration // 15 s
 	AcquireTimeout   time.Duration // 250 ms: how long to wait for a free connection
-	AppName          string        // shown in pg_stat_activity; "connectlink"
+	// Warm is how many connections Open makes before it returns, at most MaxConns: the
+	// first requests then need not wait for them. 0 and 1 make the one that proves that
+	// the database answers.
+	Warm    int
+	AppName string // shown in pg_stat_activity; "connectlink"
 	// Tracer is told of queries, e.g. otelpgx's; nil for none.
 	Tracer pgx.QueryTracer
 	// Pooled is for a URL that leads to a transaction pooler such as PgBouncer.
@@ -112,7 +117,29 @@ func Open(ctx context.Context, p Params) (*pgxpool.Pool, error) {
 		pool.Close()
 		return nil, fmt.Errorf("reach the database: %w", Translate(err))
 	}
+	warm(ctx, pool, min(p.Warm, int(cfg.MaxConns)))
 	return pool, nil
+}
+
+// warmTimeout bounds how long Open waits for connections after the first.
+const warmTimeout = 5 * time.Second
+
+// warm opens n connections at once and leaves them idle in the pool. One that cannot be
+// opened is no error: the pool makes it when it is needed, and reports the fault then.
+func warm(ctx context.Context, pool *pgxpool.Pool, n int) {
+	ctx, cancel := context.WithTimeout(ctx, warmTimeout)
+	defer cancel()
+	held := make([]*pgxpool.Conn, n)
+	var all sync.WaitGroup
+	for i := range held {
+		all.Go(func() { held[i], _ = pool.Acquire(ctx) })
+	}
+	all.Wait() // none is released before: it would be acquired again
+	for _, c := range held {
+		if c != nil {
+			c.Release()
+		}
+	}
 }
 
 // setSessionLimits sets what each session of a pool is started with.

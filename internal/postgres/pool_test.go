@@ -93,3 +93,19 @@ func TestOpenOutlastsASlowFirstConnection(t *testing.T) {
 	pool := open(t, postgres.Params{URL: way.url, AcquireTimeout: 50 * time.Millisecond})
 	exec(t, pool, "SELECT 1") // and it is there to be used
 }
+
+// A load balancer sends a new instance its full share at once, so Open returns with
+// connections that are ready, not with one.
+func TestReliabilityF8OpenWarmsThePool(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		warm int
+		most int32
+		want int32
+	}{{0, 4, 1}, {3, 4, 3}, {9, 2, 2}} {
+		pool := open(t, postgres.Params{MaxConns: c.most, Warm: c.warm, AcquireTimeout: patience})
+		if got := pool.Stat(); got.IdleConns() != c.want || got.TotalConns() != c.want {
+			t.Errorf("warm %d of %d: %d connections, %d idle, want %d", c.warm, c.most, got.TotalConns(), got.IdleConns(), c.want)
+		}
+	}
+}

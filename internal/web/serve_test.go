@@ -136,3 +136,41 @@ func TestARouteMayWaitLongerThanReadingAndTheDefaultTake(t *testing.T) {
 		t.Error("the caller's leaving was not noticed")
 	}
 }
+
+// During the drain requests are answered on old and new connections, and each answer
+// closes its connection: the load balancer opens the next one elsewhere.
+func TestReliabilityF8AnswersCloseTheirConnectionDuringTheDrain(t *testing.T) {
+	t.Parallel()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	srv := web.Server(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }), slog.New(slog.DiscardHandler))
+	go func() { ended <- web.Serve(ctx, ln, srv, web.Stop{Drain: 4 * time.Second, Grace: 5 * time.Second}) }()
+	client := &http.Client{Transport: &http.Transport{}}
+	ask := func() (closes bool) {
+		resp, err := client.Get("http://" + ln.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		return resp.Close
+	}
+	if ask() {
+		t.Error("an answer before the stop closes its connection")
+	}
+	stop()
+	waittest.Until(t, "answers close their connection", ask) // the first on the connection of before
+	if !ask() {
+		t.Error("an answer on a new connection does not close it")
+	}
+	if err := <-ended; err != nil {
+		t.Errorf("Serve = %v", err)
+	}
+	if resp, err := client.Get("http://" + ln.Addr().String()); err == nil {
+		_ = resp.Body.Close()
+		t.Error("a request is answered after the drain")
+	}
+}
