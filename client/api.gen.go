@@ -2042,6 +2042,39 @@ func (e TestMessageListObject) Valid() bool {
 	}
 }
 
+// Defines values for TextWarningChangesCause.
+const (
+	TextWarningChangesCauseEmailAddress        TextWarningChangesCause = "email_address"
+	TextWarningChangesCauseFreeText            TextWarningChangesCause = "free_text"
+	TextWarningChangesCauseInvisibleCharacters TextWarningChangesCause = "invisible_characters"
+	TextWarningChangesCauseJoinedWords         TextWarningChangesCause = "joined_words"
+	TextWarningChangesCauseLink                TextWarningChangesCause = "link"
+	TextWarningChangesCauseOther               TextWarningChangesCause = "other"
+	TextWarningChangesCausePhoneNumber         TextWarningChangesCause = "phone_number"
+)
+
+// Valid indicates whether the value is a known member of the TextWarningChangesCause enum.
+func (e TextWarningChangesCause) Valid() bool {
+	switch e {
+	case TextWarningChangesCauseEmailAddress:
+		return true
+	case TextWarningChangesCauseFreeText:
+		return true
+	case TextWarningChangesCauseInvisibleCharacters:
+		return true
+	case TextWarningChangesCauseJoinedWords:
+		return true
+	case TextWarningChangesCauseLink:
+		return true
+	case TextWarningChangesCauseOther:
+		return true
+	case TextWarningChangesCausePhoneNumber:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for TextWarningCode.
 const (
 	TextChanged TextWarningCode = "text_changed"
@@ -3757,6 +3790,17 @@ type TestWebhookEndpoint struct {
 // are removed, a dot between two words is followed by a space, invisible characters are removed, and a project may
 // leave out text entirely (`free_text`).
 type TextWarning struct {
+	// Changes The pieces that were removed or altered, in order.
+	Changes []struct {
+		// Cause `free_text`: the project lets no caller write this text. `other`: what a removal left behind, such as a bracket.
+		Cause TextWarningChangesCause `json:"cause"`
+
+		// Shown The piece as recipients read it; empty if it was removed.
+		Shown string `json:"shown"`
+
+		// Text The piece as it was sent.
+		Text string `json:"text"`
+	} `json:"changes"`
 	Code TextWarningCode `json:"code"`
 
 	// Detail The text that recipients read.
@@ -3765,6 +3809,9 @@ type TextWarning struct {
 	// Pointer JSON Pointer to the field, such as `/inviter/name`.
 	Pointer string `json:"pointer"`
 }
+
+// TextWarningChangesCause `free_text`: the project lets no caller write this text. `other`: what a removal left behind, such as a bracket.
+type TextWarningChangesCause string
 
 // TextWarningCode defines model for TextWarning.Code.
 type TextWarningCode string

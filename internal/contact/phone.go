@@ -282,7 +282,7 @@ func PhoneRegion(e164 string) string {
 }
 
 // CallingCode returns the calling code of a number in E.164 with its +, such as "+44";
-// empty for what is no number.
+// empty for a text that is no number.
 func CallingCode(e164 string) string {
 	number, err := phonenumbers.Parse(e164, "ZZ")
 	if err != nil {

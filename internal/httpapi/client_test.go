@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
@@ -18,6 +19,7 @@ import (
 	"github.com/connectlink/connectlink/internal/httpapi"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/limit"
+	"github.com/connectlink/connectlink/internal/pause"
 	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/quota"
 	"github.com/connectlink/connectlink/internal/secret"
@@ -53,7 +55,7 @@ func (w *world) inApp(keys *grant.Service) httpapi.InApp {
 		Clients: keys, Holders: keys, Recheck: 20 * time.Millisecond, Waiting: waiting,
 		Opener: must(visit.New(visit.Params{
 			DB: w.db, Box: w.box, Minters: w.minters, Publish: publishNothing, Wake: func(invite.Lane) {}, Uses: func(quota.Message) []ledger.Use { return nil },
-			Confirmer: never{}, Suppressions: never{},
+			Confirmer: never{}, Suppressions: never{}, Pauses: must(pause.NewBoard(w.db, slog.New(slog.DiscardHandler))),
 		})),
 		Opens:   limit.New(limit.Per(opensAllowed, time.Hour), opensAllowed, time.Now),
 		Reads:   limit.New(limit.Per(readsAllowed, time.Hour), readsAllowed, time.Now),

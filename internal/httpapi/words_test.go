@@ -15,14 +15,20 @@ func TestF10WhatWasChangedInATextIsSaid(t *testing.T) {
 	const body = `{"external_user_id":"u1","app":"slack","channel":"email","recipient":{"email":"pat@customer.example","name":"Jan.de Vries"},
 		"inviter":{"name":"Jane at Booking.com"},"reason":"so that we can plan  your day","note":"Call +1 888 555 0100"}`
 	want := []string{"/recipient/name Jan. de Vries", "/inviter/name Jane at Booking. com", "/note Call"}
+	var causes []string // of the last reply
 	read := func(r reply) []string {
 		var out []string
+		causes = nil
 		list, _ := r.json(t)["warnings"].([]any)
 		inv := r.json(t)
 		for _, one := range list {
 			warning := one.(map[string]any)
 			if warning["code"] != "text_changed" || warning["detail"] == "" {
 				t.Errorf("%v", warning)
+			}
+			for _, c := range warning["changes"].([]any) {
+				change := c.(map[string]any)
+				causes = append(causes, fmt.Sprint(change["text"], ": ", change["cause"]))
 			}
 			shown := ""
 			switch warning["pointer"] {
@@ -40,6 +46,9 @@ func TestF10WhatWasChangedInATextIsSaid(t *testing.T) {
 	made := w.call(t, w.key, "POST", "/v1/invites", body, "Idempotency-Key: k")
 	if got := read(made); made.status != 201 || fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("create: %d %q, want %q", made.status, got, want)
+	}
+	if want := "[Jan.de: joined_words Booking.com: joined_words +1 888 555 0100: phone_number]"; fmt.Sprint(causes) != want {
+		t.Errorf("the changes are %q, want %q", causes, want)
 	}
 	if again := w.call(t, w.key, "POST", "/v1/invites", body, "Idempotency-Key: k"); string(again.body) != string(made.body) {
 		t.Errorf("replayed: %s, was %s", again.body, made.body)
@@ -74,6 +83,15 @@ func TestSecurityF7AProjectMayKeepCallersTextFromRecipients(t *testing.T) {
 		got := fmt.Sprint(made.at(t, "recipient.name"), " ", made.json(t)["inviter"], " ", made.json(t)["reason"], " ", made.json(t)["note"])
 		if made.status != 201 || got != want {
 			t.Errorf("%s: %d %q, want %q", setting, made.status, got, want)
+		}
+		left, _ := made.json(t)["warnings"].([]any)
+		if len(left) != map[string]int{config.FreeTextAll: 0, config.FreeTextInviter: 2, config.FreeTextNone: 4}[setting] {
+			t.Errorf("%s: %v", setting, left)
+		}
+		for _, one := range left {
+			if change := one.(map[string]any)["changes"].([]any)[0].(map[string]any); change["cause"] != "free_text" || change["text"] == "" || change["shown"] != "" {
+				t.Errorf("%s: %v", setting, change)
+			}
 		}
 		r := w.call(t, w.key, "POST", "/v1/invites/"+made.at(t, "id").(string)+"/resend", `{"recipient":{"email":"kim@customer.example"},"note":"Again"}`)
 		if note := r.json(t)["note"]; r.status != 200 || (note == nil) != (setting != config.FreeTextAll) {

@@ -16,12 +16,14 @@ type Warning struct {
 	Pointer string `json:"pointer"`
 	Code    string `json:"code"`
 	Detail  string `json:"detail"`
+	// Changes are the pieces that were removed or altered, each with its cause.
+	Changes []contact.Change `json:"changes"`
 }
 
-// warnChanged is the code of a text that recipients read otherwise than it was sent.
+// warnChanged is the code of a text that recipients read differently.
 const warnChanged = "text_changed"
 
-// changed lists the texts of a create that recipients read otherwise.
+// changed lists the texts of a create that recipients read differently.
 func changed(req CreateRequest, o order) []Warning {
 	var w warnings
 	if req.Recipient != nil {
@@ -35,7 +37,7 @@ func changed(req CreateRequest, o order) []Warning {
 	return w
 }
 
-// changedByResend does the same for what a resend brings itself.
+// changedByResend does the same for the texts of a resend.
 func changedByResend(req ResendRequest, project config.Project) []Warning {
 	c := invite.Content{Note: contact.CleanPublic(req.Note, maxNote)}
 	if req.Recipient != nil {
@@ -62,7 +64,11 @@ func (w *warnings) compare(pointer, sent, shown string) {
 	if shown != "" {
 		detail = fmt.Sprintf("recipients read %q; links, addresses, phone numbers and invisible characters are taken out, and a dot between two words gets a space", shown)
 	}
-	*w = append(*w, Warning{Pointer: pointer, Code: warnChanged, Detail: detail})
+	changes := append([]contact.Change{}, contact.Compare(sent, shown)...)
+	if shown == "" && contact.CleanPublic(sent, maxReason) != "" {
+		changes = []contact.Change{{Text: sent, Cause: contact.CauseFreeText}}
+	}
+	*w = append(*w, Warning{Pointer: pointer, Code: warnChanged, Detail: detail, Changes: changes})
 }
 
 func pointers(list []Warning) []string {

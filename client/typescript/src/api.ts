@@ -2359,6 +2359,18 @@ export interface components {
             code: "text_changed";
             /** @description The text that recipients read. */
             detail: string;
+            /** @description The pieces that were removed or altered, in order. */
+            changes: {
+                /** @description The piece as it was sent. */
+                text: string;
+                /** @description The piece as recipients read it; empty if it was removed. */
+                shown: string;
+                /**
+                 * @description `free_text`: the project lets no caller write this text. `other`: what a removal left behind, such as a bracket.
+                 * @enum {string}
+                 */
+                cause: "link" | "email_address" | "phone_number" | "joined_words" | "invisible_characters" | "free_text" | "other";
+            }[];
         };
         WebhookEndpoint: {
             id: string;

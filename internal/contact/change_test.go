@@ -1,0 +1,80 @@
+package contact_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/connectlink/connectlink/internal/contact"
+)
+
+func TestChangesNameEachPieceAndItsCause(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		sent string
+		want []contact.Change
+	}{
+		{"so that  we can plan your day", nil},
+		{"Jan.de Vries", []contact.Change{{"Jan.de", "Jan. de", contact.CauseJoined}}},
+		{"Call +1 888 555 0100 today", []contact.Change{{"+1 888 555 0100", "", contact.CausePhone}}},
+		{"see https://evil.example/login now", []contact.Change{{"https://evil.example/login", "", contact.CauseLink}}},
+		{"write to pat@customer.com, please", []contact.Change{{"pat@customer.com,", ",", contact.CauseEmail}}},
+		{"see https://evil.example or mail x@evil.com or +1 888 555 0100", []contact.Change{
+			{"https://evil.example", "", contact.CauseLink}, {"x@evil.com", "", contact.CauseEmail}, {"+1 888 555 0100", "", contact.CausePhone},
+		}},
+		{"www.evil.com x@evil.com 555 888 0100", []contact.Change{
+			{"www.evil.com", "", contact.CauseLink}, {"x@evil.com", "", contact.CauseEmail}, {"555 888 0100", "", contact.CausePhone},
+		}},
+		{"zero\u200bwidth", []contact.Change{{"zero\u200bwidth", "zerowidth", contact.CauseInvisible}}},
+		{"a \u2800 b", []contact.Change{{"\u2800", "", contact.CauseInvisible}}},
+		{"call:+18885550100", []contact.Change{{"call:+18885550100", "call:", contact.CausePhone}}},
+	} {
+		shown := contact.CleanPublic(c.sent, 200)
+		if diff := cmp.Diff(c.want, contact.Compare(c.sent, shown)); diff != "" {
+			t.Errorf("%q, shown %q (-want +got):\n%s", c.sent, shown, diff)
+		}
+	}
+}
+
+// TestChangesLeaveOutNoWord of what was sent: what is in no change is shown.
+func TestChangesLeaveOutNoWord(t *testing.T) {
+	t.Parallel()
+	word := rapid.SampledFrom([]string{
+		"see", "Jan.de", "monday.com", "https://evil.example/x", "x@evil.com", "+1", "888", "555", "0100", "(", ")", "2026-11-30",
+		"www.evil.com", "1,000,000", "z\u200bw", "\u2800", "…", "é", "ﬁ.com", "call:+18885550100", "you", "today.It",
+	})
+	rapid.Check(t, func(t *rapid.T) {
+		sent := strings.Join(rapid.SliceOfN(word, 0, 12).Draw(t, "words"), " ")
+		shown := contact.CleanPublic(sent, 200)
+		changes := contact.Compare(sent, shown)
+		var rebuilt []string
+		rest := strings.Fields(sent)
+		for _, c := range changes {
+			words := strings.Fields(c.Text)
+			if len(words) == 0 || !slices.Contains(contact.Causes(), c.Cause) {
+				t.Fatalf("%q: an empty change or an unknown cause: %+v", sent, c)
+			}
+			// The change stands somewhere in what is left of the text; words before it are shown.
+			at := 0
+			for at+len(words) <= len(rest) && !slices.Equal(rest[at:at+len(words)], words) {
+				at++
+			}
+			if at+len(words) > len(rest) {
+				t.Fatalf("%q: the change %+v is not in the text, in order", sent, c)
+			}
+			rebuilt = append(rebuilt, rest[:at]...)
+			rebuilt = append(rebuilt, strings.Fields(c.Shown)...)
+			rest = rest[at+len(words):]
+		}
+		rebuilt = append(rebuilt, rest...)
+		if got := strings.Join(rebuilt, " "); got != shown && changes != nil {
+			t.Fatalf("%q: the changes make %q, recipients read %q: %+v", sent, got, shown, changes)
+		}
+		if (changes == nil) != (strings.Join(strings.Fields(sent), " ") == shown) {
+			t.Fatalf("%q is shown as %q: %+v", sent, shown, changes)
+		}
+	})
+}
