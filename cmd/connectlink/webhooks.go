@@ -94,7 +94,7 @@ type webhooksRecoverCommand struct {
 	Since string `help:"The time, as 2026-11-23T15:04:05Z." required:"" placeholder:"TIME"`
 }
 
-// Run sends what was missed.
+// Run sends the missed events again.
 func (c *webhooksRecoverCommand) Run(e *env) error {
 	return c.call(e, http.MethodPost, c.path()+"/recover", fields{"since": c.Since}, "")
 }

@@ -286,7 +286,7 @@ func (a *App) openUseCases() (err error) {
 	}
 	if a.visit, err = visit.New(visit.Params{
 		DB: a.api, Box: a.box, Minters: a.minter, Publish: a.follow, Confirmer: a.track,
-		Suppressions: a.suppress, Uses: counter.Uses, Wake: a.wake, Log: a.log,
+		Suppressions: a.suppress, Uses: counter.Uses, Pauses: a.pauses, Wake: a.wake, Log: a.log,
 	}); err != nil {
 		return err
 	}

@@ -32,7 +32,7 @@ func TestConstructorsNameMissingCollaborators(t *testing.T) {
 		want []string
 	}{
 		"dispatch": {discard(dispatch.New(dispatch.Params{})), []string{"BlockKeys", "Publish", "CallbackURL", "Pauses"}},
-		"visit":    {discard(visit.New(visit.Params{})), []string{"Suppressions", "Publish", "Confirmer", "Uses"}},
+		"visit":    {discard(visit.New(visit.Params{})), []string{"Suppressions", "Publish", "Confirmer", "Uses", "Pauses"}},
 		"track":    {discard(track.New(track.Params{})), []string{"Senders", "Callbacks", "SawReport", "Publish", "Later"}},
 		"erase":    {discard(erase.New(erase.Params{})), []string{"Senders", "Redactor", "Publish", "Later", "Keep"}},
 		"issue":    {discard(issue.New(issue.Params{})), []string{"Senders", "OneWay", "Publish", "Announce", "Wake", "Uses", "Pauses"}},

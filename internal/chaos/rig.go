@@ -70,7 +70,7 @@ func (r Rig) Senders() (mail *sendgrid.Sender, text *twilio.Sender) {
 
 // builtInTexts are read once: it takes longer than all else that a rig needs.
 //
-//nolint:gochecknoglobals // what is read does not change
+//nolint:gochecknoglobals // it is only read
 var builtInTexts = sync.OnceValues(func() (*message.Renderer, error) { return message.NewRenderer(templates.FS) })
 
 // Params wires a dispatcher to the rig; callers set knobs on the result.

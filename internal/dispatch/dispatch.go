@@ -82,7 +82,7 @@ type Params struct {
 	PausedMax    time.Duration // 10 min
 }
 
-// Pauses are what must not be sent for a while, as this process knows it.
+// Pauses are the pauses of sending, as this process knows them.
 type Pauses interface {
 	// Any reports whether anything of a project and mode is paused.
 	Any(place invite.Place) bool

@@ -76,7 +76,7 @@ func Specs() []Spec {
 	}
 }
 
-// Spec returns what is known of a channel.
+// Spec returns the specification of a channel.
 func (c Channel) Spec() Spec {
 	for _, s := range Specs() {
 		if s.Channel == c {

@@ -282,7 +282,7 @@ func expiry(row ledger.New, at time.Time) *time.Time {
 func fresh(row ledger.New, in ledger.Inserted) find.Invite {
 	inv := find.Invite{
 		Kind: row.Kind, ReconnectAccount: row.ReconnectAccount, ReconnectOf: row.ReconnectOf,
-		ID: row.ID, Place: row.Place, Environment: row.Environment, Status: row.Status,
+		ID: row.ID, Place: row.Place, Environment: row.Environment, CreatedBy: row.CreatedBy, Status: row.Status,
 		Progress: invite.NotOpened, Channel: row.Channel, LinkType: row.LinkType, Verify: row.Verify, InitiatedBy: row.InitiatedBy,
 		Columns: userid.Columns{UserText: row.ExternalUserID, SealedUser: row.SealedUserID}, AppSlug: row.App.Slug, AppName: row.App.Name, AppLogoURL: row.App.LogoURL,
 		AppAuthType: row.App.AuthType, OAuthAppID: row.OAuthAppID, Content: row.Content, ExpiresAt: in.ExpiresAt,

@@ -115,6 +115,9 @@ func (w *world) process(change ...func(*issue.Params)) *issue.Service {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	if err := pauses.Load(w.t.Context()); err != nil {
+		w.t.Fatal(err)
+	}
 	p := issue.Params{
 		Pauses:  pauses,
 		Senders: func(invite.Place) []string { return nil }, OneWay: func(invite.Place) bool { return false },

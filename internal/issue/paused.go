@@ -7,17 +7,39 @@ import (
 	"github.com/connectlink/connectlink/internal/store/traffic"
 )
 
-// paused returns the public error of a pause that concerns a message p asks for; nil
-// where there is none.
+// paused returns the public error of a pause that concerns a message of an invite that
+// p makes; nil where there is none.
 func (s *Service) paused(p access.Principal, ch invite.Channel, r invite.Recipient) *invite.Error {
 	m := traffic.Message{Place: p.Place, Channel: ch, Address: r.Address(ch)}
 	if p.Kind == access.KindKey {
 		m.By = p.ID
 	}
-	pause, ok := s.p.Pauses.Find(m)
-	if !ok {
+	if pause, ok := s.p.Pauses.Find(m); ok {
+		return explainPause(pause)
+	}
+	return nil
+}
+
+// pausedResend is pausedError for a message of an invite that was made earlier.
+// Dispatch counts it to the key that made the invite, whichever of them resends it.
+func (s *Service) pausedResend(p access.Principal, r resend) error {
+	if err := s.pausedError(p, r.channel, r.content.Recipient); err != nil {
+		return err
+	}
+	pause, ok := s.p.Pauses.Find(traffic.Message{
+		Place: p.Place, Channel: r.channel, Address: r.content.Recipient.Address(r.channel), By: r.inv.CreatedBy.String(),
+	})
+	if !ok || !r.channel.Sends() {
 		return nil
 	}
+	if pause.Scope == traffic.Key {
+		return invite.Errorf(invite.CodeKeyPaused,
+			"The API key that made this invite is paused, because recipients reported its messages. A lead looks at the reports in the console and resumes it.")
+	}
+	return explainPause(pause)
+}
+
+func explainPause(pause traffic.Pause) *invite.Error {
 	what := "Text messages to " + pause.Name
 	switch pause.Scope {
 	case traffic.Key:

@@ -62,7 +62,7 @@ func (s *Service) Resend(ctx context.Context, p access.Principal, id invite.ID, 
 		if err := s.refused.find(s.uses(p, r.channel, r.content.Recipient, r.user)); err != nil {
 			return Answer{}, err
 		}
-		if err := s.pausedError(p, r.channel, r.content.Recipient); err != nil {
+		if err := s.pausedResend(p, r); err != nil {
 			return Answer{}, err
 		}
 		b := s.block(p, r.channel, r.content.Recipient)

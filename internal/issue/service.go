@@ -37,7 +37,7 @@ type Params struct {
 	OneWay func(place invite.Place) bool
 	// Uses returns what a message counts for; quota.Counter's does.
 	Uses func(m quota.Message) []ledger.Use
-	// Pauses are what must not be sent for a while.
+	// Pauses are the pauses of sending.
 	Pauses Pauses
 	// Composer renders previews; nil: there are none.
 	Composer *compose.Composer
@@ -60,7 +60,7 @@ type Params struct {
 	Now     func() time.Time // for what callers name by the clock; default time.Now
 }
 
-// Pauses are what must not be sent for a while, as this process knows it. Package
+// Pauses are the pauses of sending, as this process knows them. Package
 // pause has a Board.
 type Pauses interface {
 	// Find returns the pause that concerns a message.

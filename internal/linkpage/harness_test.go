@@ -21,6 +21,7 @@ import (
 	"github.com/connectlink/connectlink/internal/limit"
 	"github.com/connectlink/connectlink/internal/linkpage"
 	"github.com/connectlink/connectlink/internal/page"
+	"github.com/connectlink/connectlink/internal/pause"
 	"github.com/connectlink/connectlink/internal/quota"
 	"github.com/connectlink/connectlink/internal/store/ledger"
 	"github.com/connectlink/connectlink/internal/track/tracktest"
@@ -80,6 +81,7 @@ func newSite(t testing.TB, change ...func(*linkpage.Params)) *site {
 			Publish: func(context.Context, pgx.Tx, ...ledger.Applied) error { return nil },
 			Wake:    func(invite.Lane) {},
 			Uses:    func(quota.Message) []ledger.Use { return nil },
+			Pauses:  must(pause.NewBoard(s.Pool, log)),
 			DB:      s.Pool, Box: s.Box, Minters: s.Minters, Log: log,
 		})),
 		OneWay: func(string, invite.Place) bool { return false },

@@ -17,6 +17,7 @@ import (
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/store/ledger"
+	"github.com/connectlink/connectlink/internal/store/traffic"
 )
 
 const (
@@ -99,7 +100,7 @@ func (s *Service) verifying(ctx context.Context, db postgres.DB, page Page, row 
 	page.State = Verify
 	page.Verification = Verification{
 		Channel: p.Channel, Left: max(passcodeTries-p.Tries, 0), Ended: !isLive(p), Undelivered: p.Status.DidNotArrive(),
-		CanSend: sent < passcodesPerDay && row.Via != nil, Wait: max(passcodePause-p.Age, 0), Lasts: max(p.Left, 0),
+		CanSend: sent < passcodesPerDay && row.Via != nil && !s.isPaused(row, page.Content), Wait: max(passcodePause-p.Age, 0), Lasts: max(p.Left, 0),
 	}
 	return page, nil
 }
@@ -174,6 +175,10 @@ func (s *Service) sendPasscode(ctx context.Context, tx pgx.Tx, locked ledger.Loc
 	if address == "" {
 		return false, nil
 	}
+	// A passcode that waits for the end of a pause ends before it leaves.
+	if s.isPaused(row, c) {
+		return false, nil
+	}
 	to.To = secret.New(address)
 	p, ok, err := ledger.FindPasscode(ctx, tx, row.ID)
 	if err != nil {
@@ -192,6 +197,17 @@ func (s *Service) sendPasscode(ctx context.Context, tx pgx.Tx, locked ledger.Loc
 		return false, err
 	}
 	return s.storePasscode(ctx, tx, locked, row, to, e)
+}
+
+// isPaused reports whether a message by the channel of the opened link would wait for
+// the end of a pause.
+func (s *Service) isPaused(row ledger.Coded, c invite.Content) bool {
+	if row.Via == nil || row.Lane == nil {
+		return false
+	}
+	ch := invite.Channel(*row.Via)
+	_, paused := s.p.Pauses.Find(traffic.Message{Place: row.Place, Channel: ch, Address: c.Recipient.Address(ch), By: row.CreatedBy.String()})
+	return paused || s.p.Pauses.Held(*row.Lane)
 }
 
 // storePasscode queues a passcode; it reports false where a sending limit refuses it.

@@ -9,9 +9,12 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/store/ledger"
+	"github.com/connectlink/connectlink/internal/store/queue"
+	"github.com/connectlink/connectlink/internal/store/traffic"
 	"github.com/connectlink/connectlink/internal/track/tracktest"
 	"github.com/connectlink/connectlink/internal/visit"
 )
@@ -369,5 +372,66 @@ func TestDigitsCountUntilThereIsALinkForThem(t *testing.T) {
 	w.Vendor.Answer(0, "")
 	if p := w.enter(m, digits); p.URL.IsZero() {
 		t.Errorf("once it is back: %s, %+v", p.Page.State, p.Page.Verification)
+	}
+}
+
+// TestNoPasscodeIsQueuedDuringAPause: it would end before it leaves, and the page must
+// not say that it was sent.
+func TestNoPasscodeIsQueuedDuringAPause(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	place := invite.Place{Project: "default"}
+	m := w.guarded(tracktest.Options{Channel: invite.SMS})
+	var by invite.KeyID
+	if err := w.Pool.QueryRow(t.Context(), `SELECT created_by FROM invites WHERE id = $1`, m.ID).Scan(&by); err != nil {
+		t.Fatal(err)
+	}
+	change := func(f func(tx pgx.Tx) error) {
+		t.Helper()
+		if err := postgres.InTx(t.Context(), w.Pool, f); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.pauses.Load(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	expect := func(name string, page visit.Page) {
+		t.Helper()
+		if v := page.Verification; page.State != visit.Verify || v.Channel != "" || v.CanSend || w.passcodes(m) != 0 {
+			t.Errorf("%s: page %s, %+v, %d passcodes", name, page.State, v, w.passcodes(m))
+		}
+	}
+	for _, subject := range []traffic.Subject{
+		{Place: place, Scope: traffic.Country, Name: "US"}, {Place: place, Scope: traffic.Prefix, Name: "+1202"}, {Place: place, Scope: traffic.Key, Name: by.String()},
+	} {
+		change(func(tx pgx.Tx) error {
+			_, err := traffic.InsertPause(t.Context(), tx, traffic.NewPause{Subject: subject, Source: traffic.ByPerson, Why: "pumping", By: "system"})
+			return err
+		})
+		expect(string(subject.Scope), w.press(m.Code).Page)
+		change(func(tx pgx.Tx) error {
+			_, err := tx.Exec(t.Context(), `DELETE FROM sending_pauses`)
+			return err
+		})
+	}
+	change(func(tx pgx.Tx) error {
+		_, err := queue.PauseLane(t.Context(), tx, place.Lane(invite.SMS), "system", "provider")
+		return err
+	})
+	expect("channel", w.press(m.Code).Page)
+	change(func(tx pgx.Tx) error {
+		_, err := queue.ResumeLane(t.Context(), tx, place.Lane(invite.SMS))
+		return err
+	})
+	if page := w.press(m.Code).Page; page.Verification.Channel != invite.SMS || w.passcodes(m) != 1 {
+		t.Errorf("after the pauses: page %s, %+v, %d passcodes", page.State, page.Verification, w.passcodes(m))
+	}
+	change(func(tx pgx.Tx) error {
+		_, err := traffic.InsertPause(t.Context(), tx, traffic.NewPause{Subject: traffic.Subject{Place: place, Scope: traffic.Country, Name: "US"}, Source: traffic.ByPerson, Why: "pumping", By: "system"})
+		return err
+	})
+	w.passcodesAgo(m, "2 minutes")
+	if page := w.another(m); page.Verification.CanSend || w.passcodes(m) != 1 {
+		t.Errorf("another, during a pause: %+v, %d passcodes", page.Verification, w.passcodes(m))
 	}
 }

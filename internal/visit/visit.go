@@ -17,6 +17,7 @@ import (
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/store/ledger"
 	"github.com/connectlink/connectlink/internal/store/suppression"
+	"github.com/connectlink/connectlink/internal/store/traffic"
 )
 
 // Params are what a Service needs.
@@ -32,6 +33,8 @@ type Params struct {
 	ConfirmWithin time.Duration
 	// Uses returns what a message counts for; quota.Counter's does.
 	Uses func(m quota.Message) []ledger.Use
+	// Pauses are the pauses of sending.
+	Pauses Pauses
 	// Wake tells dispatch that a lane has work; may be nil.
 	Wake func(lane invite.Lane)
 	Log  *slog.Logger
@@ -57,6 +60,15 @@ type Suppressions interface {
 	Resume(ctx context.Context, tx pgx.Tx, a Address) (bool, error)
 }
 
+// Pauses are the pauses of sending, as this process knows them. Package
+// pause has a Board.
+type Pauses interface {
+	// Find returns the pause that concerns a message.
+	Find(m traffic.Message) (traffic.Pause, bool)
+	// Held reports whether a channel is paused: its messages wait.
+	Held(lane invite.Lane) bool
+}
+
 // Address is where a message to a recipient goes.
 type Address = suppression.Recipient
 
@@ -70,7 +82,7 @@ type Service struct {
 func New(p Params) (*Service, error) {
 	err := required.Check("visit.Params", map[string]any{
 		"DB": p.DB, "Box": p.Box, "Minters": p.Minters, "Publish": p.Publish, "Confirmer": p.Confirmer,
-		"Suppressions": p.Suppressions, "Wake": p.Wake, "Uses": p.Uses,
+		"Suppressions": p.Suppressions, "Wake": p.Wake, "Uses": p.Uses, "Pauses": p.Pauses,
 	})
 	if err != nil {
 		return nil, err

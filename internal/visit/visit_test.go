@@ -14,6 +14,7 @@ import (
 
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/pause"
 	"github.com/connectlink/connectlink/internal/quota"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/store/ledger"
@@ -24,7 +25,8 @@ import (
 type world struct {
 	*tracktest.Kit
 	*visit.Service
-	t testing.TB
+	t      testing.TB
+	pauses *pause.Board
 
 	mu      sync.Mutex
 	confirm func(context.Context, invite.ID) (bool, error)
@@ -34,6 +36,11 @@ type world struct {
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{Kit: tracktest.New(t), t: t}
+	pauses, err := pause.NewBoard(w.Pool, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.pauses = pauses
 	w.Service = w.process()
 	return w
 }
@@ -52,8 +59,8 @@ func (w *world) process(change ...func(*visit.Params)) *visit.Service {
 		},
 		Confirmer: w, Suppressions: suppressions{},
 		Wake: func(invite.Lane) {},
-		Uses: func(quota.Message) []ledger.Use { return nil },
-		Log:  slog.New(slog.NewTextHandler(w.t.Output(), &slog.HandlerOptions{Level: slog.LevelError})),
+		Uses: func(quota.Message) []ledger.Use { return nil }, Pauses: w.pauses,
+		Log: slog.New(slog.NewTextHandler(w.t.Output(), &slog.HandlerOptions{Level: slog.LevelError})),
 	}
 	for _, c := range change {
 		c(&p)

@@ -24,6 +24,7 @@ type Invite struct {
 
 	ID               invite.ID          `db:"id"`
 	Environment      string             `db:"environment"`
+	CreatedBy        invite.KeyID       `db:"created_by"` // the API key or member of staff
 	Kind             invite.Purpose     `db:"kind"`
 	ReconnectAccount string             `db:"reconnect_account"` // that its links reconnect; empty: a new one is connected
 	ReconnectOf      invite.ID          `db:"reconnect_of"`
@@ -89,7 +90,7 @@ type Invite struct {
 
 // columns of Invite, read through three key-bound look-ups per row.
 const columns = `
-	i.id, i.project_id, i.livemode, i.environment, i.status, i.progress, i.channel, i.link_type, i.verify, i.initiated_by,
+	i.id, i.project_id, i.livemode, i.environment, i.status, i.progress, i.channel, i.link_type, i.verify, i.initiated_by, i.created_by,
 	i.external_user_id, i.sealed_user_id, i.app_slug, i.app_name, i.app_logo_url, i.app_auth_type, i.oauth_app_id, i.content,
 	i.expires_in_s, i.valid_for_s, i.expires_at, i.gives_up_at, i.seq, i.resend_count, i.replaced_by,
 	i.account_id, i.account_name, i.connected_at, i.first_handed_out_at, i.created_at, i.updated_at, i.revoked_at, i.send_at, i.erased_at,

@@ -46,20 +46,21 @@ type Coded struct {
 	OAuthAppID  string             `db:"oauth_app_id"`
 	Kind        invite.Purpose     `db:"kind"`
 	// ReconnectAccount is the account that its links reconnect; empty: a new one.
-	ReconnectAccount string     `db:"reconnect_account"`
-	Content          []byte     `db:"content"` // sealed; nil once erased
-	ExpiresInS       int32      `db:"expires_in_s"`
-	ExpiresAt        *time.Time `db:"expires_at"`
-	GivesUpAt        time.Time  `db:"gives_up_at"`
-	AccountID        string     `db:"account_id"`
-	AccountName      []byte     `db:"account_name"` // sealed
-	ConnectedAt      *time.Time `db:"connected_at"`
-	ReplacedBy       invite.ID  `db:"replaced_by"`
-	ReplacedAt       *time.Time `db:"replaced_at"`   // when the newer invite was made
-	FailureClass     *string    `db:"failure_class"` // of the last failed connection
-	FailureOver      bool       `db:"failure_over"`  // a new link was made since that failure
-	MintFailures     int        `db:"mint_failures"` // in a row, within ten minutes
-	Now              time.Time  `db:"now"`
+	ReconnectAccount string       `db:"reconnect_account"`
+	Content          []byte       `db:"content"` // sealed; nil once erased
+	ExpiresInS       int32        `db:"expires_in_s"`
+	ExpiresAt        *time.Time   `db:"expires_at"`
+	GivesUpAt        time.Time    `db:"gives_up_at"`
+	AccountID        string       `db:"account_id"`
+	AccountName      []byte       `db:"account_name"` // sealed
+	ConnectedAt      *time.Time   `db:"connected_at"`
+	ReplacedBy       invite.ID    `db:"replaced_by"`
+	ReplacedAt       *time.Time   `db:"replaced_at"`   // when the newer invite was made
+	FailureClass     *string      `db:"failure_class"` // of the last failed connection
+	FailureOver      bool         `db:"failure_over"`  // a new link was made since that failure
+	MintFailures     int          `db:"mint_failures"` // in a row, within ten minutes
+	CreatedBy        invite.KeyID `db:"created_by"`    // the API key or member of staff
+	Now              time.Time    `db:"now"`
 }
 
 // FindByCode returns the invite that a code leads to, by the digests that it may have; ok
@@ -76,7 +77,7 @@ func FindByCode(ctx context.Context, db postgres.DB, digests ...[]byte) (Coded, 
 				WHERE n.type = 'renewed' AND n.created_at > c.created_at) AS outdated_at,
 			i.id, i.project_id, i.livemode, i.environment, i.status, i.progress, i.channel, i.link_type, i.verify,
 			i.initiated_by, i.external_user_id, i.sealed_user_id, i.app_slug, i.app_name, i.app_logo_url, i.app_auth_type, i.oauth_app_id, i.kind, i.reconnect_account,
-			i.content, i.expires_in_s, i.expires_at, i.gives_up_at, i.account_id, i.account_name, i.connected_at, i.replaced_by,
+			i.content, i.expires_in_s, i.expires_at, i.gives_up_at, i.account_id, i.account_name, i.connected_at, i.replaced_by, i.created_by,
 			r.created_at AS replaced_at,
 			f.class AS failure_class,
 			-- A resend keeps earlier links working, so it also counts for those.

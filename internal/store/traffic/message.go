@@ -8,7 +8,7 @@ type Message struct {
 
 	Channel invite.Channel
 	Address string // of the recipient, by the channel; empty: not known
-	By      string // "key_…", the API key that asked for it; empty: staff, or the service itself
+	By      string // "key_…", the API key that made the invite; another id or none: staff
 }
 
 // Concerns reports whether a pause concerns a message.
