@@ -10,6 +10,7 @@ import (
 	"net/mail"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -42,6 +43,22 @@ func shortenText(limit int) func(string) (string, error) {
 		}
 		return s, nil
 	}
+}
+
+// kmsURIs are the forms of a KMS key's URI, as Tink's integrations read them.
+func kmsURIs() []*regexp.Regexp {
+	return []*regexp.Regexp{
+		regexp.MustCompile(`^aws-kms://arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:(key|alias)/[A-Za-z0-9/_-]+$`),
+		regexp.MustCompile(`^gcp-kms://projects/[a-z0-9.:-]+/locations/[a-z0-9-]+/keyRings/[A-Za-z0-9_-]+/cryptoKeys/[A-Za-z0-9_-]+$`),
+		regexp.MustCompile(`^hcvault://[A-Za-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._-]+)+/keys/[A-Za-z0-9._-]+$`),
+	}
+}
+
+func checkKMSURI(s string) (string, error) {
+	if slices.ContainsFunc(kmsURIs(), func(r *regexp.Regexp) bool { return r.MatchString(s) }) {
+		return s, nil
+	}
+	return "", errors.New("want aws-kms://arn:aws:kms:REGION:ACCOUNT:key/ID, gcp-kms://projects/…/locations/…/keyRings/…/cryptoKeys/… or hcvault://HOST/MOUNT/keys/NAME")
 }
 
 func checkDatabaseURL(s string) error {

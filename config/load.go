@@ -17,6 +17,9 @@ import (
 // FileVariable names the configuration file where Sources does not.
 const FileVariable = "CONNECTLINK_CONFIG"
 
+// KeysetKMSVariable names the KMS key that the keyset is wrapped with.
+const KeysetKMSVariable = "CONNECTLINK_KEYSET_KMS_URI"
+
 // Sources are the inputs of Load. The zero value reads this process's
 // environment, and the file that CONNECTLINK_CONFIG names.
 type Sources struct {
@@ -32,14 +35,13 @@ type Sources struct {
 	// Names are the names of all variables there are, for warnings about
 	// misspelt ones; nil checks none.
 	Names []string
-	// CheckKeyset validates a keyset, whose format is unknown to this package;
-	// nil skips the check.
-	CheckKeyset func(secret.Text) error
+	// CheckKeyset validates a keyset, whose format is unknown to this package, and
+	// that it is wrapped as kmsURI says; nil skips the check.
+	CheckKeyset func(t secret.Text, kmsURI string) error
 }
 
-// Load reads and validates the configuration. Its error is *Error, with every
-// fault there is.
-func Load(src Sources) (*Config, error) {
+// withDefaults fills in what is unset.
+func (src Sources) withDefaults() Sources {
 	if src.Env == nil {
 		src.Env = os.LookupEnv
 	}
@@ -49,12 +51,30 @@ func Load(src Sources) (*Config, error) {
 	if src.File == "" {
 		src.File, _ = src.Env(FileVariable)
 	}
+	return src
+}
+
+// Load reads and validates the configuration. Its error is *Error, with every
+// fault there is.
+func Load(src Sources) (*Config, error) {
+	src = src.withDefaults()
 	l := &loader{src: src}
 	c := l.load()
 	if err := l.faults.err(); err != nil {
 		return nil, err
 	}
 	return c, nil
+}
+
+// LoadKeysetKMS reads the URI of the KMS key alone, for a first keyset before the rest of
+// the configuration is complete. Its error is *Error.
+func LoadKeysetKMS(src Sources) (string, error) {
+	src = src.withDefaults()
+	l := &loader{src: src}
+	doc, _ := l.document()
+	var c Config
+	applyOptions(l, &c, slices.DeleteFunc(processSettings(), func(o option[Config]) bool { return o.env != KeysetKMSVariable }), doc, "", true)
+	return c.KeysetKMS, l.faults.err()
 }
 
 type loader struct {
@@ -83,7 +103,7 @@ func (l *loader) load() *Config {
 		l.faults.add("CONNECTLINK_LEASE_RENEW_EVERY", "must be at most half of the lease, so that one lost renewal loses nothing")
 	}
 	if l.src.CheckKeyset != nil && !c.Keyset.IsZero() {
-		if err := l.src.CheckKeyset(c.Keyset); err != nil {
+		if err := l.src.CheckKeyset(c.Keyset, c.KeysetKMS); err != nil {
 			l.faults.add("CONNECTLINK_KEYSET", "%v", err)
 		}
 	}

@@ -128,6 +128,8 @@ func (c *devCommand) config(e *env, state devState, hook devWebhook) (*config.Co
 		if cfg.Keyset, err = state.keyset(); err != nil {
 			return nil, err
 		}
+	} else if err := unlock(e, cfg, 0); err != nil {
+		return nil, err
 	}
 	cfg.SandboxEnabled, cfg.Role = true, config.RoleAll
 	cfg.DrainFor = 0 // there is no load balancer to wait for

@@ -59,6 +59,7 @@ func (c *doctorCommand) Run(e *env) error {
 		f.note(w)
 	}
 	f.note(cfg.Console.SignIn())
+	f.keyset(cfg)
 	f.database(cfg)
 	f.publicURL(cfg)
 	for _, p := range cfg.Projects {
@@ -68,6 +69,14 @@ func (c *doctorCommand) Run(e *env) error {
 		return &exitError{exitFailed, fmt.Errorf("wrong: %d of what was tried", f.bad)}
 	}
 	return nil
+}
+
+// keyset unwraps the keyset, if a KMS wraps it.
+func (f *findings) keyset(cfg *config.Config) {
+	if cfg.KeysetKMS == "" {
+		return
+	}
+	f.tried("keyset at the KMS", unlock(f.e, cfg, 0), "Until the KMS unwraps the keyset, `connectlink serve` does not start (docs/operations.md, Keyset in a KMS).")
 }
 
 func (f *findings) database(cfg *config.Config) {

@@ -251,6 +251,9 @@ func (c *keysRevokeCommand) Run(e *env) error {
 		if cfg.Keyset.IsZero() {
 			return usageError("--cancel-pending writes to timelines, which are sealed: set %s", keysetVariable)
 		}
+		if err := unlock(e, cfg, 0); err != nil {
+			return err
+		}
 		if pending, err = app.Canceller(cfg, pool, newLogger(e, slog.LevelWarn)); err != nil {
 			return err
 		}

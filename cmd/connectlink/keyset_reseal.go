@@ -74,7 +74,7 @@ func (c *keysetResealCommand) Run(e *env) error {
 	if c.Status {
 		return (&keysetStatusCommand{settings: c.settings}).Run(e)
 	}
-	cfg, err := c.load(e)
+	cfg, err := c.loadUnlocked(e)
 	if err != nil {
 		return err
 	}
@@ -142,7 +142,7 @@ func (keysetStatusCommand) Help() string {
 
 // Run prints keys, values, processes and progress.
 func (c *keysetStatusCommand) Run(e *env) error {
-	cfg, err := c.load(e)
+	cfg, err := c.loadUnlocked(e)
 	if err != nil {
 		return err
 	}
@@ -251,7 +251,7 @@ type keysetForgetCommand struct {
 
 // Run records that the rows of keys are given up.
 func (c *keysetForgetCommand) Run(e *env) error {
-	cfg, err := c.load(e)
+	cfg, err := c.loadUnlocked(e)
 	if err != nil {
 		return err
 	}

@@ -43,6 +43,9 @@ func (c *serveCommand) Run(e *env) error {
 	if err := refuseUnready(cfg); err != nil {
 		return err
 	}
+	if err := unlock(e, cfg, cfg.DatabaseWait); err != nil {
+		return err
+	}
 	a, err := app.New(e.ctx, cfg, app.Options{Log: log})
 	if err != nil {
 		return err

@@ -10,7 +10,6 @@ import (
 
 	"github.com/connectlink/connectlink/config"
 	"github.com/connectlink/connectlink/internal/postgres"
-	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/secret"
 )
 
@@ -25,15 +24,28 @@ type settings struct {
 	ConfigFile string `name:"config" short:"c" placeholder:"FILE" type:"path" help:"YAML file; defaults to CONNECTLINK_CONFIG. Environment variables take precedence."`
 }
 
-// load reads the configuration, or says every fault of it.
+// load reads the configuration, or says every fault of it. The keyset stays wrapped, if it
+// is: unlock and loadUnlocked call the KMS.
 func (s settings) load(e *env, mayLack ...string) (*config.Config, error) {
-	cfg, err := config.Load(config.Sources{
-		File: s.ConfigFile, Env: e.lookup, Names: e.names, MayLack: mayLack, CheckKeyset: checkKeyset, Mode: fileMode,
-	})
+	cfg, err := config.Load(s.sources(e, checkKeyset, mayLack))
 	if err != nil {
 		return nil, &exitError{exitUsage, err}
 	}
 	return cfg, nil
+}
+
+func (s settings) sources(e *env, check func(secret.Text, string) error, mayLack []string) config.Sources {
+	return config.Sources{File: s.ConfigFile, Env: e.lookup, Names: e.names, MayLack: mayLack, CheckKeyset: check, Mode: fileMode}
+}
+
+// loadUnlocked reads the configuration with the keyset in the clear, for a command that is
+// run by hand: a KMS that does not answer fails it at once.
+func (s settings) loadUnlocked(e *env, mayLack ...string) (*config.Config, error) {
+	cfg, err := s.load(e, mayLack...)
+	if err != nil {
+		return nil, err
+	}
+	return cfg, unlock(e, cfg, 0)
 }
 
 func fileMode(name string) (fs.FileMode, error) {
@@ -42,11 +54,6 @@ func fileMode(name string) (fs.FileMode, error) {
 		return 0, err
 	}
 	return info.Mode(), nil
-}
-
-func checkKeyset(t secret.Text) error {
-	_, err := seal.ParseKeyset(t)
-	return err
 }
 
 // database reads the configuration as far as the database needs it, and opens

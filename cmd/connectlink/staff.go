@@ -36,7 +36,7 @@ type staffCommand struct {
 
 // staff opens what accounts need: profiles are sealed, so the keyset too.
 func (s settings) staff(e *env) (*config.Config, *pgxpool.Pool, *grant.Staff, error) {
-	cfg, err := s.load(e)
+	cfg, err := s.loadUnlocked(e)
 	if err != nil {
 		return nil, nil, nil, err
 	}

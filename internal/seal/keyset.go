@@ -217,29 +217,25 @@ func writeCleartext(h *keyset.Handle) json.RawMessage {
 }
 
 // ParseKeyset reads what Encode wrote: base64 in any of its usual spellings,
-// line breaks included, or the bare JSON inside. Errors are ErrKeysetEmpty and
-// ErrKeysetMalformed; neither quotes the text nor a parser's message about it.
+// line breaks included, or the bare JSON inside. Errors are ErrKeysetEmpty,
+// ErrKeysetMalformed and ErrKeysetWrapped; none quotes the text or a parser's message about it.
 func ParseKeyset(t secret.Text) (*Keyset, error) {
 	text := strings.Join(strings.Fields(t.Reveal()), "")
-	switch {
-	case text == "":
+	if text == "" {
 		return nil, ErrKeysetEmpty
-	case len(text) > maxKeysetText:
-		return nil, ErrKeysetMalformed
 	}
-	js := []byte(text)
-	if text[0] != '{' {
-		var err error
-		if js, err = decodeBase64(text); err != nil {
-			return nil, ErrKeysetMalformed
-		}
+	js, err := decodeKeyset(text)
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := parseWrapped(t); ok {
+		return nil, ErrKeysetWrapped
 	}
 	var w written
 	if err := json.Unmarshal(js, &w); err != nil || w.Version != encodingVersion {
 		return nil, ErrKeysetMalformed
 	}
 	k := &Keyset{}
-	var err error
 	if k.sealing, err = readCleartext(w.Sealing); err != nil {
 		return nil, ErrKeysetMalformed
 	}
@@ -259,6 +255,22 @@ func readCleartext(js json.RawMessage) (*keyset.Handle, error) {
 		return nil, ErrKeysetMalformed
 	}
 	return insecurecleartextkeyset.Read(keyset.NewJSONReader(bytes.NewReader(js)))
+}
+
+// decodeKeyset returns the JSON of a keyset's text without white space. Errors:
+// ErrKeysetMalformed.
+func decodeKeyset(text string) ([]byte, error) {
+	switch {
+	case text == "" || len(text) > maxKeysetText:
+		return nil, ErrKeysetMalformed
+	case text[0] == '{':
+		return []byte(text), nil
+	}
+	js, err := decodeBase64(text)
+	if err != nil {
+		return nil, ErrKeysetMalformed
+	}
+	return js, nil
 }
 
 func decodeBase64(s string) ([]byte, error) {

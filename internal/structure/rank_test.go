@@ -24,7 +24,7 @@ func rows() [][]string {
 		{"mint", "watch", "compose", "resource", "quota"},
 		{"store/ledger", "store/queue", "store/account", "store/find", "store/suppression", "store/endpoint", "store/traffic", "store/keyring", "pipedream", "provider/*", "oidc", "sandbox"},
 		{"provider", "store/userid", "page", "guide"},
-		{"postgres", "message", "job", "access", "seal", "limit", "contact", "wire"},
+		{"postgres", "message", "job", "access", "seal", "kms", "limit", "contact", "wire"},
 		{"invite"},
 		{"deploy/devpg", "config", "docs", "migrations", "templates"},
 		{"secret", "required", "markup"}, // below config, which keeps its secrets in it
@@ -34,7 +34,7 @@ func rows() [][]string {
 // support is what only tests import. It may import anything but the top two
 // rows: what boots a process is a test of its own.
 func support() []string {
-	return []string{"postgrestest", "browsertest", "wire/wiretest", "oidc/oidctest", "provider/providertest", "track/tracktest", "chaos", "bench", "processtest", "servertest", "waittest", "longtest", "structure"}
+	return []string{"postgrestest", "browsertest", "wire/wiretest", "kms/kmstest", "oidc/oidctest", "provider/providertest", "track/tracktest", "chaos", "bench", "processtest", "servertest", "waittest", "longtest", "structure"}
 }
 
 func isSupport(pkg string) bool {
