@@ -193,6 +193,11 @@ func (s *console) resumePaused(p *page) error {
 	}
 	subject := traffic.Subject{Place: p.by.Place, Scope: traffic.Scope(form.Get("scope")), Name: form.Get("name")}
 	changed, err := s.Pause.ResumeSubject(p.ctx(), p.by, subject)
+	return p.resumed(changed, err, "pauses", p.t("This was not paused."), p.t("Resumed. Queued messages go out now."))
+}
+
+// resumed answers a resume on the named page. A refusal answers as a page that there is not.
+func (p *page) resumed(changed bool, err error, name, not, done string) error {
 	var known *invite.Error
 	switch {
 	case errors.As(err, &known):
@@ -200,9 +205,9 @@ func (s *console) resumePaused(p *page) error {
 	case err != nil:
 		return err
 	case !changed:
-		return p.done(p.frame.URL("pauses"), "note", p.t("This was not paused."))
+		return p.done(p.frame.URL(name), "note", not)
 	}
-	return p.done(p.frame.URL("pauses"), "good", p.t("Resumed. Queued messages go out now."))
+	return p.done(p.frame.URL(name), "good", done)
 }
 
 // pausedSubjects returns the paused countries, ranges and keys, for the banner.

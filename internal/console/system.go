@@ -223,16 +223,7 @@ func (s *console) stopSending(p *page) error {
 
 func (s *console) resumeSending(p *page) error {
 	changed, err := s.Pause.Resume(p.ctx(), p.by, invite.Channel(p.Param("channel")))
-	var known *invite.Error
-	switch {
-	case errors.As(err, &known):
-		return p.missing()
-	case err != nil:
-		return err
-	case !changed:
-		return p.done(p.frame.URL("system"), "note", p.t("Sending was already running."))
-	}
-	return p.done(p.frame.URL("system"), "good", p.t("Sending resumed. Queued messages go out now."))
+	return p.resumed(changed, err, "system", p.t("Sending was already running."), p.t("Sending resumed. Queued messages go out now."))
 }
 
 // held returns the paused channels, for the banner.

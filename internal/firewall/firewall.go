@@ -165,10 +165,7 @@ func (s *Service) now(ctx context.Context, tx pgx.Tx) (now time.Time, err error)
 	if s.p.Now != nil {
 		return s.p.Now(), nil
 	}
-	if err = tx.QueryRow(ctx, `SELECT now()`).Scan(&now); err != nil {
-		return now, fmt.Errorf("read the time: %w", postgres.Translate(err))
-	}
-	return now, nil
+	return account.GetTime(ctx, tx)
 }
 
 // inTx opens a transaction whose plans do not depend on statistics.

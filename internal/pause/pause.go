@@ -107,10 +107,16 @@ func (s *Service) Resume(ctx context.Context, by access.Principal, ch invite.Cha
 }
 
 func mayPauseChannel(by access.Principal) error {
-	if by.May(access.ActPause) || by.Kind == access.KindKey && by.Can(access.Admin) {
+	return mayPause(by, access.ActPause, "Administrators, and keys with the scope admin, may pause and resume a channel.")
+}
+
+// mayPause returns the refusal unless a principal is of the staff who may do an act, or a
+// key with the scope admin.
+func mayPause(by access.Principal, act access.Act, refusal string) error {
+	if by.May(act) || by.Kind == access.KindKey && by.Can(access.Admin) {
 		return nil
 	}
-	return invite.Errorf(invite.CodeInsufficientScope, "Administrators, and keys with the scope admin, may pause and resume a channel.")
+	return invite.Errorf(invite.CodeInsufficientScope, "%s", refusal)
 }
 
 func sends(ch invite.Channel) error {

@@ -65,7 +65,7 @@ func fault(pointer string, code invite.Code, detail string) error {
 // StopSubject pauses text messages to a country or a range of numbers; false means
 // that they were paused before. Errors: *invite.Error, invalid_request, insufficient_scope.
 func (s *Service) StopSubject(ctx context.Context, by access.Principal, subject traffic.Subject, why Why) (changed bool, err error) {
-	if err := mayPause(by, subject); err != nil {
+	if err := mayPauseSubject(by, subject); err != nil {
 		return false, err
 	}
 	if subject.Scope == traffic.Key {
@@ -91,7 +91,7 @@ func (s *Service) StopSubject(ctx context.Context, by access.Principal, subject 
 // service made is ended by staff only: the key whose misuse led to it must not end
 // it. Errors: *invite.Error, insufficient_scope.
 func (s *Service) ResumeSubject(ctx context.Context, by access.Principal, subject traffic.Subject) (changed bool, err error) {
-	if err := mayPause(by, subject); err != nil {
+	if err := mayPauseSubject(by, subject); err != nil {
 		return false, err
 	}
 	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
@@ -153,15 +153,12 @@ func (s *Service) ListHeld(ctx context.Context, by access.Principal) ([]queue.La
 	return slices.DeleteFunc(list, func(l queue.LaneStatus) bool { return l.Lane.Live != by.Live }), nil
 }
 
-// mayPause reports why a principal may not pause or resume a subject.
-func mayPause(by access.Principal, subject traffic.Subject) error {
-	switch {
-	case by.Place != subject.Place:
+// mayPauseSubject reports why a principal may not pause or resume a subject.
+func mayPauseSubject(by access.Principal, subject traffic.Subject) error {
+	if by.Place != subject.Place {
 		return invite.Errorf(invite.CodeInsufficientScope, "This is another project or mode.")
-	case by.May(access.ActPauseCountry), by.Kind == access.KindKey && by.Can(access.Admin):
-		return nil
 	}
-	return invite.Errorf(invite.CodeInsufficientScope, "Leads and administrators, and keys with the scope admin, may pause and resume countries.")
+	return mayPause(by, access.ActPauseCountry, "Leads and administrators, and keys with the scope admin, may pause and resume countries.")
 }
 
 // lanesOf returns the queues in which messages of a subject wait.
