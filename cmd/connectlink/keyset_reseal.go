@@ -11,13 +11,16 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/connectlink/connectlink/config"
+	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/app"
 	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/reseal"
 	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/store/account"
 	"github.com/connectlink/connectlink/internal/store/keyring"
 )
 
@@ -40,6 +43,46 @@ func keysOf(cfg *config.Config) (seal.KeyIDs, error) {
 	return keyset.IDs(), nil
 }
 
+// openKeys reads the configuration and the ids of its keyset, and opens the database for
+// statements that read whole tables.
+func (s settings) openKeys(e *env) (*config.Config, seal.KeyIDs, *pgxpool.Pool, error) {
+	cfg, err := s.loadUnlocked(e)
+	if err != nil {
+		return nil, seal.KeyIDs{}, nil, err
+	}
+	ids, err := keysOf(cfg)
+	if err != nil {
+		return nil, seal.KeyIDs{}, nil, err
+	}
+	pool, err := keysDatabase(e.ctx, cfg)
+	return cfg, ids, pool, err
+}
+
+// clearKeys records that no rows of keys are left or that they are given up, and the act.
+func clearKeys(ctx context.Context, pool *pgxpool.Pool, act access.Act, ids seal.KeyIDs) error {
+	return postgres.InTx(ctx, pool, func(tx pgx.Tx) error {
+		if err := keyring.SetCleared(ctx, tx, ids); err != nil {
+			return err
+		}
+		return insertKeysAct(ctx, tx, act, ids)
+	})
+}
+
+// insertKeysAct adds an entry about keys to the audit log.
+func insertKeysAct(ctx context.Context, tx pgx.Tx, act access.Act, ids seal.KeyIDs) error {
+	return account.InsertAudit(ctx, tx, account.Entry{By: operatorPrincipal(), Act: act, Data: map[string]string{
+		"sealing_keys": joinKeys(ids.Sealing), "hashing_keys": joinKeys(ids.Hashing),
+	}})
+}
+
+func joinKeys(ids []uint32) string {
+	words := make([]string, len(ids))
+	for i, id := range ids {
+		words[i] = strconv.FormatUint(uint64(id), 10)
+	}
+	return strings.Join(words, " ")
+}
+
 // retireKeys checks that nothing depends on the keys that next lacks, and records it.
 func retireKeys(e *env, cfg *config.Config, old, next seal.KeyIDs) error {
 	pool, err := keysDatabase(e.ctx, cfg)
@@ -53,7 +96,7 @@ func retireKeys(e *env, cfg *config.Config, old, next seal.KeyIDs) error {
 	gone := func(had, has []uint32) []uint32 {
 		return slices.DeleteFunc(slices.Clone(had), func(k uint32) bool { return slices.Contains(has, k) })
 	}
-	return keyring.SetCleared(e.ctx, pool, seal.KeyIDs{Sealing: gone(old.Sealing, next.Sealing), Hashing: gone(old.Hashing, next.Hashing)})
+	return clearKeys(e.ctx, pool, reseal.ActRetired, seal.KeyIDs{Sealing: gone(old.Sealing, next.Sealing), Hashing: gone(old.Hashing, next.Hashing)})
 }
 
 type keysetResealCommand struct {
@@ -74,11 +117,7 @@ func (c *keysetResealCommand) Run(e *env) error {
 	if c.Status {
 		return (&keysetStatusCommand{settings: c.settings}).Run(e)
 	}
-	cfg, err := c.loadUnlocked(e)
-	if err != nil {
-		return err
-	}
-	pool, err := keysDatabase(e.ctx, cfg)
+	cfg, ids, pool, err := c.openKeys(e)
 	if err != nil {
 		return err
 	}
@@ -101,7 +140,8 @@ func (c *keysetResealCommand) Run(e *env) error {
 	if err := service.Run(e.ctx); err != nil {
 		return err
 	}
-	ids, err := keysOf(cfg)
+	primary := seal.KeyIDs{Sealing: ids.Sealing[:1], Hashing: ids.Hashing[:1]}
+	err = postgres.InTx(e.ctx, pool, func(tx pgx.Tx) error { return insertKeysAct(e.ctx, tx, reseal.ActResealed, primary) })
 	if err != nil {
 		return err
 	}
@@ -109,7 +149,6 @@ func (c *keysetResealCommand) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	primary := seal.KeyIDs{Sealing: ids.Sealing[:1], Hashing: ids.Hashing[:1]}
 	left := reseal.Under(all, primary)
 	if len(left) == 0 {
 		_, err = fmt.Fprintln(e.stdout, "Everything is under the primary keys. `connectlink keyset rotate --retire` drops the others.")
@@ -142,15 +181,7 @@ func (keysetStatusCommand) Help() string {
 
 // Run prints keys, values, processes and progress.
 func (c *keysetStatusCommand) Run(e *env) error {
-	cfg, err := c.loadUnlocked(e)
-	if err != nil {
-		return err
-	}
-	ids, err := keysOf(cfg)
-	if err != nil {
-		return err
-	}
-	pool, err := keysDatabase(e.ctx, cfg)
+	_, ids, pool, err := c.openKeys(e)
 	if err != nil {
 		return err
 	}
@@ -281,7 +312,7 @@ func (c *keysetForgetCommand) Run(e *env) error {
 	}
 	defer pool.Close()
 	// The halves have ids of their own; a number that is none of a half changes nothing.
-	if err := keyring.SetCleared(e.ctx, pool, seal.KeyIDs{Sealing: lost, Hashing: lost}); err != nil {
+	if err := clearKeys(e.ctx, pool, reseal.ActForgotten, seal.KeyIDs{Sealing: lost, Hashing: lost}); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(e.stdout, "Given up: the rows of %s. The service starts without these keys.\n", strings.Join(c.Key, ", "))

@@ -212,6 +212,12 @@ func TestF2KeysAreRetiredUnderLoad(t *testing.T) {
 		t.Errorf("status:\n%s", status)
 	}
 	r.rotate("--retire")
+	if n := r.count(`SELECT count(*) FROM audit WHERE act = 'keyset_keys_retired' AND data ->> 'sealing_keys' = $1`, fmt.Sprint(old.Sealing[0])); n != 1 {
+		t.Errorf("the audit log has %d retirements of the key", n)
+	}
+	if n := r.count(`SELECT count(*) FROM audit WHERE act = 'keyset_resealed' AND data ->> 'sealing_keys' = $1`, fmt.Sprint(r.keyset().IDs().Sealing[0])); n != 2 {
+		t.Errorf("the audit log has %d finished runs of keyset reseal", n)
+	}
 	made := r.made.Load()
 	r.now.until("takes invites after", func() bool { return r.made.Load() >= made+50 })
 	stop()

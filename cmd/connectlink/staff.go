@@ -282,7 +282,7 @@ func (c *staffListCommand) Run(e *env) error {
 		return err
 	}
 	w := tabwriter.NewWriter(e.stdout, 0, 4, 2, ' ', 0)
-	_, _ = fmt.Fprintln(w, "ID\tSIGNS IN BY\tROLES\tLAST SIGN-IN\tSTATE\tEMAIL\tNAME")
+	_, _ = fmt.Fprintln(w, "ID\tSIGNS IN BY\tSECOND FACTOR\tROLES\tLAST SIGN-IN\tSTATE\tEMAIL\tNAME")
 	for _, k := range list {
 		last, state := "never", "enabled"
 		if k.SignedInAt != nil {
@@ -296,9 +296,21 @@ func (c *staffListCommand) Run(e *env) error {
 			roles = append(roles, project+"="+string(r))
 		}
 		slices.Sort(roles)
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", k.ID, k.Kind, strings.Join(roles, ","), last, state, k.Person.Email, k.Person.Name)
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", k.ID, k.Kind, factorState(k.Staff), strings.Join(roles, ","), last, state, k.Person.Email, k.Person.Name)
 	}
 	return w.Flush()
+}
+
+// factorState tells since when an emergency account has a second factor; other accounts
+// have theirs elsewhere.
+func factorState(a account.Staff) string {
+	switch {
+	case a.Kind != account.ByPassword:
+		return "-"
+	case a.FactorSetAt == nil:
+		return "none yet"
+	}
+	return "since " + a.FactorSetAt.UTC().Format(time.RFC3339)
 }
 
 type staffDisableCommand struct {

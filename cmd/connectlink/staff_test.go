@@ -33,7 +33,7 @@ func TestStaffFromCreationToDisabling(t *testing.T) {
 		want(t, 2, `"root" is no role`, `no project "beta"`)
 	runCommand(t, v, "staff", "create", "nobody", "--name=X", "--role=lead").want(t, 2, "bare email address")
 
-	runCommand(t, v, "staff", "list").want(t, 0, id, "sam@northwind.example", "*=lead,default=admin", "never", "enabled")
+	runCommand(t, v, "staff", "list").want(t, 0, id, "sam@northwind.example", "*=lead,default=admin", "never", "enabled", "SECOND FACTOR", "  none yet  ")
 	runWith(t, v, "another long password\n", "staff", "password", "SAM@northwind.example").want(t, 0, "password is set")
 	runWith(t, v, "another long password\n", "staff", "password", "nobody@northwind.example").want(t, 4, "no emergency account")
 	runCommand(t, v, "staff", "reset", "sam@northwind.example").want(t, 0, "has no second factor")

@@ -99,7 +99,7 @@ func (a *App) openWorker() error {
 	}
 	a.worker = worker.New(worker.Params{
 		StartWithin: a.cfg.DatabaseWait,
-		DB:          a.work, Track: a.track, Courier: a.courier, Issue: a.Issue, Erase: a.Erase, Warn: limits, Firewall: a.firewall, Audit: chain, Pooled: a.cfg.BehindPooler(), Metrics: a.registry, Log: a.log,
+		DB:          a.work, Track: a.track, Courier: a.courier, Issue: a.Issue, Erase: a.Erase, Warn: limits, Firewall: a.firewall, Staff: a.Staff, Audit: chain, Pooled: a.cfg.BehindPooler(), Metrics: a.registry, Log: a.log,
 	})
 	return nil
 }

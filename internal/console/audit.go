@@ -2,6 +2,7 @@ package console
 
 import (
 	"cmp"
+	"encoding/base64"
 	"net/url"
 	"slices"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"github.com/connectlink/connectlink/internal/grant"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/pause"
+	"github.com/connectlink/connectlink/internal/reseal"
 	"github.com/connectlink/connectlink/internal/store/account"
 	"github.com/connectlink/connectlink/internal/store/traffic"
 )
@@ -47,7 +49,7 @@ func auditedActs() []access.Act {
 		grant.ActSignIn, grant.ActSignInFailed, grant.ActSignOut, grant.ActSessionEnded, grant.ActStaffCreated, grant.ActStaffEnabled,
 		grant.ActStaffOff, grant.ActStaffRoles, grant.ActPasswordSet, grant.ActFactorSet, grant.ActFactorReset,
 		grant.ActRecoveryUsed, grant.ActRecoveryMade, grant.ActConfirmed, grant.ActKeyCreated, grant.ActKeyRevoked, pause.ActHeld, pause.ActReleased, traffic.ActPaused, traffic.ActResumed,
-		audit.ActExported)
+		audit.ActExported, reseal.ActResealed, reseal.ActRetired, reseal.ActForgotten)
 }
 
 // actName is an act in words.
@@ -90,7 +92,7 @@ func actName(a access.Act) string {
 	case grant.ActSignIn:
 		return view.M("Signed in")
 	case grant.ActSignInFailed:
-		return view.M("Wrong password or code")
+		return view.M("Refused sign-in")
 	case grant.ActSignOut:
 		return view.M("Signed out")
 	case grant.ActSessionEnded:
@@ -127,6 +129,12 @@ func actName(a access.Act) string {
 		return view.M("Resumed a country, numbers or a key")
 	case audit.ActExported:
 		return view.M("Exported the audit log")
+	case reseal.ActResealed:
+		return view.M("Renewed data with a new key")
+	case reseal.ActRetired:
+		return view.M("Retired a key of the keyset")
+	case reseal.ActForgotten:
+		return view.M("Gave up a lost key of the keyset")
 	case pause.ActHeld:
 		return view.M("Paused sending")
 	case pause.ActReleased:
@@ -224,7 +232,7 @@ func (p *page) auditRow(e account.Audited, names map[string]string) auditRow {
 	slices.Sort(data)
 	r.Data = strings.Join(data, ", ")
 	if len(e.AddressHash) > 8 {
-		r.Place = encodeBase64(e.AddressHash[4:8]) // behind the key's id: enough to see that two are alike
+		r.Place = base64.RawURLEncoding.EncodeToString(e.AddressHash[4:8]) // behind the key's id: enough to see that two are alike
 	}
 	return r
 }
@@ -247,8 +255,15 @@ func whyName(why string) string {
 	case pause.Maintenance:
 		return view.M("Maintenance")
 	}
-	if why == "password" {
+	switch why {
+	case "password":
 		return view.M("Password")
+	case grant.WhyUnknownLogin:
+		return view.M("Unknown login")
+	case grant.WhyNoRole:
+		return view.M("No role here")
+	case grant.WhyManyLogins:
+		return view.M("Many unknown logins")
 	}
 	return why
 }

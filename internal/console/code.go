@@ -35,16 +35,17 @@ type recoveryPage struct {
 	Next  string
 }
 
-func (s *console) code(c echo.Context, back string) (codePage, bool) {
+// code makes the page of a sign-in's second step. Errors: grant.ErrTicket.
+func (s *console) code(c echo.Context, back string) (codePage, error) {
 	b := s.stranger(c)
 	d := codePage{Base: b, Back: back}
-	setup, ok := s.Staff.SetupOf(s.cookie(c, s.ticketCookie()))
+	setup, err := s.Staff.SetupOf(c.Request().Context(), s.cookie(c, s.ticketCookie()))
 	b.Title = b.T("Enter your code")
 	if setup != nil {
 		b.Title = b.T("Set up your second factor")
 		d.Setup, d.Secret, d.QR = true, groupOfFour(setup.Secret.Reveal()), linkpages.NewQR(setup.Address.Reveal())
 	}
-	return d, ok
+	return d, err
 }
 
 func groupOfFour(text string) string {
@@ -62,9 +63,12 @@ func (s *console) codePage(c echo.Context) error {
 	if !s.Passwords {
 		return echo.ErrNotFound
 	}
-	d, ok := s.code(c, safeReturnPath(c.QueryParam("back")))
-	if !ok {
+	d, err := s.code(c, safeReturnPath(c.QueryParam("back")))
+	if errors.Is(err, grant.ErrTicket) {
 		return c.Redirect(http.StatusSeeOther, "/console/sign-in")
+	}
+	if err != nil {
+		return err
 	}
 	c.Response().Header().Set("Cache-Control", "no-store")
 	return s.render(c, http.StatusOK, "code", d)
@@ -83,7 +87,10 @@ func (s *console) signInByCode(c echo.Context) error {
 		return invite.Errorf(invite.CodeMalformed, "The form could not be read.")
 	}
 	form := c.Request().PostForm
-	d, _ := s.code(c, safeReturnPath(form.Get("back")))
+	d, err := s.code(c, safeReturnPath(form.Get("back")))
+	if err != nil && !errors.Is(err, grant.ErrTicket) { // Finish tells of the ticket
+		return err
+	}
 	c.Response().Header().Set("Cache-Control", "no-store")
 	if ok, after := s.Tries.Allow(web.ClientKey(c)); !ok {
 		web.Note(c, "rate_limited")

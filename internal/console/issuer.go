@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -76,7 +77,7 @@ func (s *console) begin(c echo.Context, ask oidc.Ask, back, session string) erro
 	if err != nil {
 		return err
 	}
-	s.setCookie(c, s.flowCookie(), encodeBase64(sealed), int(flowLasts/time.Second))
+	s.setCookie(c, s.flowCookie(), base64.RawURLEncoding.EncodeToString(sealed), int(flowLasts/time.Second))
 	return c.Redirect(http.StatusSeeOther, address)
 }
 
@@ -201,7 +202,7 @@ func (s *console) vouched(c echo.Context, f flow, who grant.Identity) error {
 
 func (s *console) flow(c echo.Context) (flow, bool) {
 	var f flow
-	sealed, err := decodeBase64(s.cookie(c, s.flowCookie()).Reveal())
+	sealed, err := base64.RawURLEncoding.DecodeString(s.cookie(c, s.flowCookie()).Reveal())
 	if err != nil || len(sealed) == 0 {
 		return f, false
 	}

@@ -21,6 +21,8 @@ type teamPage struct {
 type personRow struct {
 	ID, Name, Email string
 	How             string
+	Local           bool        // an emergency account
+	FactorSet       time.Time   // when its second factor was set up; zero: it has none
 	Role            access.Role // in this project
 	SignedIn        time.Time
 	Off, Own        bool
@@ -52,7 +54,10 @@ func (s *console) team(p *page) error {
 		case account.ByIssuer:
 			r.How = p.t("Single sign-on")
 		case account.ByPassword:
-			r.How = p.t("Emergency account")
+			r.How, r.Local = p.t("Emergency account"), true
+			if k.FactorSetAt != nil {
+				r.FactorSet = *k.FactorSetAt
+			}
 		default:
 			r.How = p.t("Printed link")
 		}

@@ -3,6 +3,7 @@ package grant
 import (
 	"context"
 	"crypto/rand"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -71,12 +72,12 @@ func (s *Staff) sealText(v any, column string) (secret.Text, error) {
 	if err != nil {
 		return secret.Text{}, fmt.Errorf("seal %s: %w", column, err)
 	}
-	return secret.New(encodeText(sealed)), nil
+	return secret.New(base64.RawURLEncoding.EncodeToString(sealed)), nil
 }
 
 // openText opens what sealText made; false for anything else.
 func (s *Staff) openText(t secret.Text, column string, v any) bool {
-	sealed, err := decodeText(t.Reveal())
+	sealed, err := base64.RawURLEncoding.DecodeString(t.Reveal())
 	if err != nil || len(sealed) == 0 {
 		return false
 	}
@@ -87,7 +88,8 @@ func (s *Staff) openText(t secret.Text, column string, v any) bool {
 // attempt is one try to sign in: by whom its failures are counted.
 type attempt struct {
 	by    seal.Hash
-	known bool // the device signed this account in before
+	known bool   // the device signed this account in before
+	from  string // Browser.Client
 }
 
 // attemptOf tells who tries. An outsider has no cookie of a device, so their
@@ -95,9 +97,9 @@ type attempt struct {
 func (s *Staff) attemptOf(id invite.StaffID, login string, b Browser) attempt {
 	var k known
 	if !id.IsZero() && s.openText(b.Known, knownColumn, &k) && k.Staff == id {
-		return attempt{s.box.Hash("sign_in", "device", string(k.Nonce)), true}
+		return attempt{s.box.Hash("sign_in", "device", string(k.Nonce)), true, b.Client}
 	}
-	return attempt{s.box.Hash("sign_in", "client", b.Client, strings.ToLower(strings.TrimSpace(login))), false}
+	return attempt{s.box.Hash("sign_in", "client", b.Client, strings.ToLower(strings.TrimSpace(login))), false, b.Client}
 }
 
 // refuseLocked returns a *LockedError if the one who tries is locked.
@@ -121,11 +123,14 @@ func countFailure(ctx context.Context, tx pgx.Tx, a attempt, id invite.StaffID, 
 
 // failPassword counts a wrong password and returns the refusal. Passwords that come at
 // once are compared side by side, so the lock is asked for again.
-func (s *Staff) failPassword(ctx context.Context, a attempt, id invite.StaffID, b Browser) error {
+func (s *Staff) failPassword(ctx context.Context, a attempt, id invite.StaffID, login string, b Browser) error {
 	counted := false
 	err := postgres.InTx(ctx, s.db, func(tx pgx.Tx) (err error) {
 		counted, err = countFailure(ctx, tx, a, id, "password", b)
-		return err
+		if err != nil || !counted || !id.IsZero() {
+			return err
+		}
+		return s.auditRefused(ctx, tx, WhyUnknownLogin, login, b)
 	})
 	if err != nil {
 		return err
@@ -141,47 +146,4 @@ func (s *Staff) refusalOf(ctx context.Context, a attempt, counted bool, refusal 
 		}
 	}
 	return refusal
-}
-
-const (
-	// maxWaiting bounds the passwords of unknown devices that wait for their
-	// comparison. Their wait, and what they hold, stay small; a comparison takes
-	// some 30 ms on a processor of its own (BenchmarkComparePassword).
-	maxWaiting = 64
-	// maxChecking bounds the passwords compared at a time: each takes 19 MiB and a
-	// processor, in a process that also sends messages.
-	maxChecking = 1
-)
-
-// turns admits passwords to their comparison, one at a time. Of those who wait at
-// most one is of an unknown device, so a known one waits for two comparisons at
-// most, and not for a crowd. All are channels of permits.
-type turns struct{ running, unknown, waiting chan struct{} }
-
-func newTurns() turns {
-	return turns{make(chan struct{}, maxChecking), make(chan struct{}, 1), make(chan struct{}, maxWaiting)}
-}
-
-// wait blocks until a comparison may begin. Errors: ErrBusy, the context's.
-func (t turns) wait(ctx context.Context, known bool) (done func(), err error) {
-	if !known {
-		select {
-		case t.waiting <- struct{}{}:
-			defer func() { <-t.waiting }()
-		default:
-			return nil, ErrBusy
-		}
-		select {
-		case t.unknown <- struct{}{}:
-			defer func() { <-t.unknown }()
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-	}
-	select {
-	case t.running <- struct{}{}:
-		return func() { <-t.running }, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
 }

@@ -70,17 +70,30 @@ func (s *Staff) newTicket(ctx context.Context, t ticket) (Ticket, error) {
 	return out, err
 }
 
-// SetupOf returns what the authenticator app is set up with for this ticket; nil if
-// it is set up, or the ticket is none.
-func (s *Staff) SetupOf(token secret.Text) (setup *Setup, ok bool) {
-	var t ticket
-	if !s.openText(token, ticketColumn, &t) {
-		return nil, false
+// SetupOf returns what the authenticator app is set up with for this ticket, nil if it is
+// set up. Errors: ErrTicket, also where another sign-in set up an app since.
+func (s *Staff) SetupOf(ctx context.Context, token secret.Text) (*Setup, error) {
+	t, err := s.openTicket(ctx, token)
+	if err != nil {
+		return nil, err
 	}
-	if t.Secret == "" {
-		return nil, true
+	var enrolled bool
+	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
+		if _, err := lockTicket(ctx, tx, t); err != nil {
+			return err
+		}
+		enrolled, err = account.HasTOTP(ctx, tx, t.Staff)
+		return err
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case enrolled != (t.Secret == ""):
+		return nil, ErrTicket
+	case enrolled:
+		return nil, nil
 	}
-	return setupOf(t.Secret, t.Login), true
+	return setupOf(t.Secret, t.Login), nil
 }
 
 // takeCode uses a code up. For an account without a second factor it sets up the
@@ -90,7 +103,7 @@ func (s *Staff) takeCode(ctx context.Context, t ticket, try attempt, code secret
 	var refusal error
 	counted := false
 	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
-		a, err := lockUnchanged(ctx, tx, t.Staff, t.PHC)
+		a, err := lockTicket(ctx, tx, t)
 		switch {
 		case err != nil:
 			return err
@@ -153,11 +166,11 @@ func (s *Staff) useCode(ctx context.Context, tx pgx.Tx, id invite.StaffID, store
 
 // enrol stores the secret of a ticket once the app shows the right code for it.
 func (s *Staff) enrol(ctx context.Context, tx pgx.Tx, t ticket, code secret.Text, b Browser) (recovery []secret.Text, refusal, err error) {
-	now, err := account.GetTOTPStep(ctx, tx)
+	now, err := account.GetTime(ctx, tx)
 	if err != nil {
 		return nil, nil, err
 	}
-	step, right, err := matchTOTP(t.Secret, code, now)
+	step, right, err := matchTOTP(t.Secret, code, account.TOTPStep(now))
 	if err != nil || !right {
 		return nil, ErrCode, err
 	}
@@ -247,7 +260,10 @@ func (s *Staff) ResetFactor(ctx context.Context, by access.Principal, login secr
 			return err
 		}
 		found = true
-		if had, err = account.DeleteTOTP(ctx, tx, a.ID); err != nil || !had {
+		if had, err = account.DeleteTOTP(ctx, tx, a.ID); err != nil {
+			return err
+		}
+		if err := account.SetFactorReset(ctx, tx, a.ID); err != nil || !had {
 			return err
 		}
 		if _, err := account.SetAllEnded(ctx, tx, a.ID, account.EndedRevoked); err != nil {

@@ -186,6 +186,12 @@ func (s *Staff) DropForm(ctx context.Context, id invite.SessionID) error {
 	return account.SetHeldForm(ctx, s.db, id, nil)
 }
 
+// DropOldForms drops the forms that sessions kept for an hour.
+func (s *Staff) DropOldForms(ctx context.Context) error {
+	_, err := account.DeleteHeldForms(ctx, s.db)
+	return err
+}
+
 // HeldForm returns the sealed form that a session keeps; ok is false if there is none.
 func (s *Staff) HeldForm(ctx context.Context, id invite.SessionID) (sealed []byte, ok bool, err error) {
 	return account.FindHeldForm(ctx, s.db, id)

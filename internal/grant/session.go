@@ -34,10 +34,13 @@ func (s *Staff) SignInWithOIDC(ctx context.Context, who Identity, b Browser) (se
 	if len(who.Roles) == 0 {
 		err := postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
 			a, _, found, err := account.LockStaff(ctx, tx, login)
-			if err != nil || !found {
+			if err == nil && found {
+				err = followRoles(ctx, tx, a, nil, b)
+			}
+			if err != nil {
 				return err
 			}
-			return followRoles(ctx, tx, a, nil, b)
+			return s.auditRefused(ctx, tx, WhyNoRole, who.Issuer+"\x00"+who.Subject, b)
 		})
 		if err != nil {
 			return secret.Text{}, err

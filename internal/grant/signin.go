@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"strings"
@@ -18,9 +17,6 @@ import (
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/store/account"
 )
-
-func encodeText(b []byte) string          { return base64.RawURLEncoding.EncodeToString(b) }
-func decodeText(s string) ([]byte, error) { return base64.RawURLEncoding.DecodeString(s) }
 
 // dummy is the hash of no account's password: refusing an unknown login takes
 // as long as refusing a wrong password.
@@ -83,7 +79,7 @@ func (s *Staff) CheckPassword(ctx context.Context, login, password secret.Text, 
 	case err != nil:
 		return Ticket{}, fmt.Errorf("check the password of staff %s: %w", a.ID, err)
 	case !found || !right:
-		return Ticket{}, s.failPassword(ctx, try, a.ID, b)
+		return Ticket{}, s.failPassword(ctx, try, a.ID, login.Reveal(), b)
 	}
 	// A right one among many wrong ones at once must not pass a lock either.
 	if err := s.refuseLocked(ctx, try); err != nil {
@@ -110,7 +106,7 @@ func (s *Staff) CheckPassword(ctx context.Context, login, password secret.Text, 
 // compare compares a password with the stored one. A right one that is stored with
 // parameters of earlier versions is returned in the form of today, else upgraded is empty.
 func (s *Staff) compare(ctx context.Context, try attempt, phc string, password secret.Text) (right bool, upgraded string, err error) {
-	done, err := s.checking.wait(ctx, try.known)
+	done, err := s.checking.wait(ctx, try.known, try.from)
 	if err != nil {
 		return false, "", err
 	}
@@ -137,6 +133,28 @@ func lockUnchanged(ctx context.Context, tx pgx.Tx, id invite.StaffID, phc []byte
 	return a, nil
 }
 
+// openTicket opens a ticket that has not ended. Errors: ErrTicket.
+func (s *Staff) openTicket(ctx context.Context, token secret.Text) (t ticket, err error) {
+	if !s.openText(token, ticketColumn, &t) {
+		return ticket{}, ErrTicket
+	}
+	now, err := account.GetTime(ctx, s.db)
+	if err == nil && now.After(t.Ends) {
+		err = ErrTicket
+	}
+	return t, err
+}
+
+// lockTicket locks the account of a ticket unless its password was changed or its second
+// factor reset since the ticket was made. Errors: ErrTicket.
+func lockTicket(ctx context.Context, tx pgx.Tx, t ticket) (account.Staff, error) {
+	a, err := lockUnchanged(ctx, tx, t.Staff, t.PHC)
+	if err == nil && a.FactorResetAt != nil && !t.Ends.Add(-ticketLasts).After(*a.FactorResetAt) {
+		err = ErrTicket
+	}
+	return a, err
+}
+
 // SignedIn is a finished sign-in.
 type SignedIn struct {
 	Token secret.Text // of the session
@@ -150,16 +168,9 @@ type SignedIn struct {
 // authenticator app, or a recovery code. The first sign-in sets the app up.
 // Errors: ErrTicket, ErrCode, *LockedError, ErrDisabled.
 func (s *Staff) Finish(ctx context.Context, token, code secret.Text, b Browser) (SignedIn, error) {
-	var t ticket
-	if !s.openText(token, ticketColumn, &t) {
-		return SignedIn{}, ErrTicket
-	}
-	now, err := account.GetTime(ctx, s.db)
+	t, err := s.openTicket(ctx, token)
 	if err != nil {
 		return SignedIn{}, err
-	}
-	if now.After(t.Ends) {
-		return SignedIn{}, ErrTicket
 	}
 	try := s.attemptOf(t.Staff, t.Login, b)
 	if err := s.refuseLocked(ctx, try); err != nil {
@@ -174,7 +185,7 @@ func (s *Staff) Finish(ctx context.Context, token, code secret.Text, b Browser) 
 		return SignedIn{}, err
 	}
 	out.Token, err = s.begin(ctx, account.NewSession{StaffID: t.Staff, Method: "password"}, b, func(tx pgx.Tx) error {
-		a, err := lockUnchanged(ctx, tx, t.Staff, t.PHC)
+		a, err := lockTicket(ctx, tx, t)
 		switch {
 		case err != nil:
 			return err

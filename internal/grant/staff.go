@@ -79,7 +79,7 @@ type Signed struct {
 type Staff struct {
 	db       *pgxpool.Pool
 	box      *seal.Box
-	checking turns // of passwords
+	checking *turns // of passwords
 }
 
 // NewStaff makes a Staff.

@@ -3,6 +3,8 @@ package grant
 import (
 	"context"
 	"errors"
+	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,7 +27,7 @@ func TestF3AKnownDeviceWaitsForTwoComparisonsAtMost(t *testing.T) {
 		running, most, done := 0, 0, make(chan finished, 100)
 		began := time.Now()
 		compare := func(known bool) {
-			release, err := turns.wait(t.Context(), known)
+			release, err := turns.wait(t.Context(), known, "192.0.2.7")
 			if err != nil {
 				t.Error(err)
 				return
@@ -41,7 +43,7 @@ func TestF3AKnownDeviceWaitsForTwoComparisonsAtMost(t *testing.T) {
 			go compare(false)
 		}
 		synctest.Wait()
-		if _, err := turns.wait(t.Context(), false); !errors.Is(err, ErrBusy) {
+		if _, err := turns.wait(t.Context(), false, "192.0.2.7"); !errors.Is(err, ErrBusy) {
 			t.Errorf("beyond the bound: %v", err)
 		}
 		go compare(true)
@@ -62,10 +64,67 @@ func TestF3AKnownDeviceWaitsForTwoComparisonsAtMost(t *testing.T) {
 	})
 }
 
+// Security F3: a crowd of unknown devices in one network delays an unknown device of
+// another network by three comparisons, and does not keep it out of a full queue.
+func TestF3ACrowdDelaysItsOwnNetwork(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const comparison = time.Second // of the test's own clock
+		turns := newTurns()
+		began := time.Now()
+		var busy, compared atomic.Int64
+		compare := func(client string) time.Duration {
+			release, err := turns.wait(t.Context(), false, client)
+			if errors.Is(err, ErrBusy) {
+				busy.Add(1)
+				return 0
+			}
+			if err != nil {
+				t.Error(err)
+				return 0
+			}
+			<-time.After(comparison)
+			release()
+			compared.Add(1)
+			return time.Since(began)
+		}
+		// One is compared, one is next, and the others wait.
+		for i := range maxWaiting + 1 {
+			go compare(fmt.Sprintf("203.0.113.%d", i))
+		}
+		synctest.Wait()
+		if n := busy.Load(); n != 0 {
+			t.Errorf("%d are refused before the queue is full", n)
+		}
+		if after := compare("198.51.100.7"); after == 0 || after > 4*comparison {
+			t.Errorf("another network's is compared after %s", after)
+		}
+		if n := busy.Load(); n != 1 {
+			t.Errorf("%d made way", n)
+		}
+		<-time.After(100 * comparison)
+		synctest.Wait()
+		if compared.Load() != maxWaiting+1 || turns.waiting != 0 || len(turns.lines) != 0 || len(turns.inTurn) != 0 || turns.taken {
+			t.Errorf("%d compared; the queue stands as %+v", compared.Load(), turns.lines)
+		}
+	})
+}
+
+func TestNetworkOfAClient(t *testing.T) {
+	t.Parallel()
+	for client, want := range map[string]string{
+		"203.0.113.9": "203.0.113.0/24", "::ffff:203.0.113.9": "203.0.113.0/24", "2001:db8:1:2::3": "2001:db8:1::/48", "2001:db8:1:2::/64": "2001:db8:1::/48", "": "", "x": "x",
+	} {
+		if got := networkOf(client); got != want {
+			t.Errorf("networkOf(%q) = %q, want %q", client, got, want)
+		}
+	}
+}
+
 func TestWhoGivesUpLeavesTheQueue(t *testing.T) {
 	t.Parallel()
 	turns := newTurns()
-	release, err := turns.wait(t.Context(), false)
+	release, err := turns.wait(t.Context(), false, "192.0.2.7")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,13 +132,13 @@ func TestWhoGivesUpLeavesTheQueue(t *testing.T) {
 	cancel()
 	for _, known := range []bool{false, true} {
 		for range maxWaiting + 5 { // as many as may wait, and more: none stays
-			if _, err := turns.wait(gone, known); !errors.Is(err, context.Canceled) {
+			if _, err := turns.wait(gone, known, "192.0.2.7"); !errors.Is(err, context.Canceled) {
 				t.Fatalf("known %t: %v", known, err)
 			}
 		}
 	}
 	release()
-	if release, err = turns.wait(t.Context(), true); err != nil {
+	if release, err = turns.wait(t.Context(), true, ""); err != nil {
 		t.Fatal(err)
 	}
 	release()

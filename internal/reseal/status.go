@@ -12,6 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/seal"
@@ -180,3 +181,11 @@ func List(rows []Standing) string {
 	}
 	return strings.Join(parts, ", ")
 }
+
+// Words of the audit log for acts of operators on keys. Rotations happen in files and
+// variables, of which the database knows nothing.
+const (
+	ActResealed  access.Act = "keyset_resealed"
+	ActRetired   access.Act = "keyset_keys_retired"
+	ActForgotten access.Act = "keyset_keys_forgotten"
+)

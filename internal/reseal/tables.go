@@ -80,6 +80,11 @@ func productTables() []table {
 			hashed: []hashed{{name: "tried_by", waits: "locks of sign-ins end within an hour"}},
 			isOver: func(r row) bool { return r.is("(locked_until IS NULL OR locked_until < now())::text") },
 		},
+		{
+			name: "public.refused_sign_ins", texts: []string{"(began_at < now() - interval '1 hour')::text"},
+			hashed: []hashed{{name: "subject", waits: "refused sign-ins are counted for an hour"}},
+			isOver: func(r row) bool { return r.is("(began_at < now() - interval '1 hour')::text") },
+		},
 		{name: "public.staff_links", plain: []plain{{"digest", digest}}},
 		{name: "public.seen", plain: []plain{{"key", "a plain digest of a callback"}}},
 		{name: "public.pipedream_budgets", plain: []plain{{"credentials", "a plain digest of a client's id"}}},

@@ -27,6 +27,7 @@ import (
 	"github.com/connectlink/connectlink/internal/audit"
 	"github.com/connectlink/connectlink/internal/erase"
 	"github.com/connectlink/connectlink/internal/firewall"
+	"github.com/connectlink/connectlink/internal/grant"
 	"github.com/connectlink/connectlink/internal/issue"
 	"github.com/connectlink/connectlink/internal/job"
 	"github.com/connectlink/connectlink/internal/publish"
@@ -88,6 +89,7 @@ type Params struct {
 	Warn     *warn.Service
 	Audit    *audit.Service
 	Firewall *firewall.Service
+	Staff    *grant.Staff
 	// Pooled is for a DB behind a transaction pooler: there LISTEN hears nothing,
 	// so new jobs are found by polling.
 	Pooled  bool
@@ -258,7 +260,7 @@ func bind(p Params, watch *backlog) *river.Workers {
 	})
 	bindArgs(b, func(ctx context.Context, j job.EraseAgain) error { return p.Erase.Again(ctx, j.Invites) })
 	bindArgs(b, func(ctx context.Context, _ job.Tidy) error {
-		return errors.Join(p.Track.ReleaseOld(ctx), p.Courier.DeleteOld(ctx), p.Warn.DeleteOld(ctx), p.Firewall.DeleteOld(ctx))
+		return errors.Join(p.Track.ReleaseOld(ctx), p.Courier.DeleteOld(ctx), p.Warn.DeleteOld(ctx), p.Firewall.DeleteOld(ctx), p.Staff.DropOldForms(ctx))
 	})
 	bindArgs(b, func(ctx context.Context, _ job.Receipts) error {
 		_, joined := p.Track.Join(ctx)

@@ -36,10 +36,28 @@ func SetChecked(ctx context.Context, db postgres.DB, id invite.SessionID, issuer
 // SetHeldForm keeps a sealed form with a session until it is sent again; nil
 // drops it.
 func SetHeldForm(ctx context.Context, db postgres.DB, id invite.SessionID, sealed []byte) error {
-	if _, err := db.Exec(ctx, `UPDATE staff_sessions SET held_form = $2 WHERE id = $1 AND ended_at IS NULL`, id, sealed); err != nil {
+	if _, err := db.Exec(ctx, `UPDATE staff_sessions SET held_form = $2, held_at = CASE WHEN $2::bytea IS NOT NULL THEN now() END
+		WHERE id = $1 AND ended_at IS NULL`, id, sealed); err != nil {
 		return fmt.Errorf("hold a form of session %s: %w", id, postgres.Translate(err))
 	}
 	return nil
+}
+
+// formKept is how long a form is kept in a session's row.
+const formKept = time.Hour
+
+// DeleteHeldForms drops the forms that were kept for an hour, and returns how many. The hour
+// of those that processes of earlier versions keep begins with the first call.
+func DeleteHeldForms(ctx context.Context, db postgres.DB) (int64, error) {
+	tag, err := db.Exec(ctx, `UPDATE staff_sessions SET held_form = NULL, held_at = NULL
+		WHERE held_form IS NOT NULL AND held_at < now() - make_interval(secs => $1)`, formKept.Seconds())
+	if err == nil {
+		_, err = db.Exec(ctx, `UPDATE staff_sessions SET held_at = now() WHERE held_form IS NOT NULL AND held_at IS NULL`)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("drop old held forms: %w", postgres.Translate(err))
+	}
+	return tag.RowsAffected(), nil
 }
 
 // FindHeldForm returns the sealed form that a session keeps; ok is false if there

@@ -48,13 +48,8 @@ func HasTOTP(ctx context.Context, db postgres.DB, id invite.StaffID) (ok bool, e
 	return ok, nil
 }
 
-// GetTOTPStep returns the step of now.
-func GetTOTPStep(ctx context.Context, db postgres.DB) (step int64, err error) {
-	if err := db.QueryRow(ctx, fmt.Sprintf(`SELECT floor(extract(epoch FROM now()) / %d)::bigint`, totpStep)).Scan(&step); err != nil {
-		return 0, fmt.Errorf("read the clock: %w", postgres.Translate(err))
-	}
-	return step, nil
-}
+// TOTPStep returns the step of a time.
+func TOTPStep(t time.Time) int64 { return t.Unix() / totpStep }
 
 // InsertTOTP stores a second factor; false means that the account has one.
 func InsertTOTP(ctx context.Context, tx pgx.Tx, id invite.StaffID, sealed []byte, step int64) (bool, error) {
@@ -96,6 +91,17 @@ func DeleteTOTP(ctx context.Context, tx pgx.Tx, id invite.StaffID) (bool, error)
 		return false, fmt.Errorf("delete second factor of staff %s: %w", id, postgres.Translate(err))
 	}
 	return tag.RowsAffected() == 1, nil
+}
+
+// SetFactorReset records that an account's second factor is reset: tickets of sign-ins that
+// began before set up no other one.
+func SetFactorReset(ctx context.Context, tx pgx.Tx, id invite.StaffID) error {
+	// The statement's time: of a transaction that waited for the account's row, now() may be
+	// before a ticket that is to be void.
+	if _, err := tx.Exec(ctx, `UPDATE staff SET factor_reset_at = clock_timestamp() WHERE id = $1`, id); err != nil {
+		return fmt.Errorf("record the reset of a second factor of staff %s: %w", id, postgres.Translate(err))
+	}
+	return nil
 }
 
 // ReplaceRecoveryCodes stores the digests of an account's recovery codes in place of

@@ -46,6 +46,9 @@ func FindSignInLock(ctx context.Context, db postgres.DB, by seal.Hash) (left tim
 // AddSignInFailure counts a failed sign-in. counted is false if a lock began
 // meanwhile: then the try was one too many, and is not counted.
 func AddSignInFailure(ctx context.Context, tx pgx.Tx, by seal.Hash) (counted bool, err error) {
+	if _, err := tx.Exec(ctx, postgres.KeyBound); err != nil {
+		return false, fmt.Errorf("count a failed sign-in: %w", postgres.Translate(err))
+	}
 	_, err = tx.Exec(ctx, `DELETE FROM sign_in_failures WHERE tried_by IN (
 		SELECT tried_by FROM sign_in_failures WHERE updated_at < now() - make_interval(secs => $1) ORDER BY updated_at LIMIT $2 FOR UPDATE SKIP LOCKED)`,
 		failuresKept.Seconds(), oldDropped)
@@ -78,6 +81,32 @@ func DeleteSignInFailures(ctx context.Context, tx pgx.Tx, by seal.Hash) (ok bool
 		return false, fmt.Errorf("forget failures of a sign-in: %w", postgres.Translate(err))
 	}
 	return true, nil
+}
+
+// refusalsWithin is the time for which refusals of a subject are counted together.
+const refusalsWithin = time.Hour
+
+// AddRefusal counts a refused sign-in for a subject, and returns how many there were since
+// the first of this hour. It drops some old counts.
+func AddRefusal(ctx context.Context, tx pgx.Tx, subject seal.Hash) (n int, err error) {
+	if _, err := tx.Exec(ctx, postgres.KeyBound); err != nil {
+		return 0, fmt.Errorf("count a refused sign-in: %w", postgres.Translate(err))
+	}
+	_, err = tx.Exec(ctx, `DELETE FROM refused_sign_ins WHERE subject IN (
+		SELECT subject FROM refused_sign_ins WHERE began_at < now() - make_interval(secs => $1) ORDER BY began_at LIMIT $2 FOR UPDATE SKIP LOCKED)`,
+		refusalsWithin.Seconds(), oldDropped)
+	if err != nil {
+		return 0, fmt.Errorf("drop old counts of refused sign-ins: %w", postgres.Translate(err))
+	}
+	err = tx.QueryRow(ctx, `INSERT INTO refused_sign_ins AS r (subject, refusals) VALUES ($1, 1)
+		ON CONFLICT (subject) DO UPDATE SET
+			refusals = CASE WHEN r.began_at < now() - make_interval(secs => $2) THEN 1 ELSE least(r.refusals, 1000000000) + 1 END,
+			began_at = CASE WHEN r.began_at < now() - make_interval(secs => $2) THEN now() ELSE r.began_at END
+		RETURNING refusals`, subject, refusalsWithin.Seconds()).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("count a refused sign-in: %w", postgres.Translate(err))
+	}
+	return n, nil
 }
 
 // InsertSingleUse records that something was used, and drops some expired records.

@@ -34,6 +34,10 @@ type Staff struct {
 	SignedInAt  *time.Time             `db:"signed_in_at"`
 	DisabledAt  *time.Time             `db:"disabled_at"`
 	LockedUntil *time.Time             `db:"locked_until"` // of its second factor, after wrong codes
+	// FactorSetAt is when the second factor was set up; nil: there is none.
+	FactorSetAt *time.Time `db:"factor_set_at"`
+	// FactorResetAt is when an operator last reset the second factor.
+	FactorResetAt *time.Time `db:"factor_reset_at"`
 }
 
 // Role is what the account may do in a project; "" is nothing.
@@ -45,7 +49,8 @@ func (s Staff) Role(project string) access.Role {
 	return own
 }
 
-const staffColumns = `s.id, s.kind, s.profile, s.created_at, s.signed_in_at, s.disabled_at,
+const staffColumns = `s.id, s.kind, s.profile, s.created_at, s.signed_in_at, s.disabled_at, s.factor_reset_at,
+	(SELECT t.created_at FROM staff_totp t WHERE t.staff_id = s.id) AS factor_set_at,
 	(SELECT t.locked_until FROM staff_totp t WHERE t.staff_id = s.id AND t.locked_until > now()) AS locked_until,
 	coalesce((SELECT jsonb_object_agg(r.project_id, r.role) FROM staff_roles r WHERE r.staff_id = s.id), '{}') AS roles`
 

@@ -28,12 +28,9 @@ type Want struct {
 	Paused bool
 }
 
-// KeyBound makes this package's statements, and those of ledger in the same
-// transaction, use their keys under any statistics: a queue that was empty when
-// it was last analyzed looks small enough for a full scan. The plans are then
-// the same for all parameters and made once per connection.
-const KeyBound = `SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off; ` +
-	`SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off`
+// KeyBound is postgres.KeyBound, for transactions with this package's statements and those
+// of ledger.
+const KeyBound = postgres.KeyBound
 
 // prelude is KeyBound for a single statement. It also lets the transaction
 // commit without waiting for the disk, which is for leases only: see the
