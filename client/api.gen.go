@@ -3029,6 +3029,8 @@ type InviteListObject string
 type InvitePreview struct {
 	Livemode bool                `json:"livemode"`
 	Object   InvitePreviewObject `json:"object"`
+
+	// Previews Empty for `language=none`.
 	Previews []struct {
 		Direction InvitePreviewPreviewsDirection `json:"direction"`
 		Email     struct {
@@ -4100,7 +4102,7 @@ type CreateInvitesParams struct {
 
 // PreviewInviteParams defines parameters for PreviewInvite.
 type PreviewInviteParams struct {
-	// Language A language of the messages, or `all`. Default is the recipient's.
+	// Language A language of the messages; `all`; or `none` to validate the request only, which is quick: `previews` is empty then, and `warnings` is absent. Default is the recipient's.
 	Language *string `form:"language,omitempty" json:"language,omitempty"`
 }
 

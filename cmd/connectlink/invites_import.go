@@ -165,7 +165,7 @@ func feedIndexes(next chan<- int, stop <-chan struct{}, n int) {
 // previewRow returns the service's answer about a row. Problems that are not about the
 // row are errors.
 func (c *invitesImportCommand) previewRow(e *env, row importRow) (answer, error) {
-	got, err := c.askPatiently(e, "/v1/invites/preview", row.body, previewAttempts)
+	got, err := c.askPatiently(e, "/v1/invites/preview?language=none", row.body, previewAttempts)
 	if err != nil {
 		return answer{}, err
 	}

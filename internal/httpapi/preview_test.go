@@ -122,3 +122,20 @@ func warnings(t *testing.T, r reply, n int) []string {
 	}
 	return out
 }
+
+// TestAPreviewInNoLanguageOnlyValidates is how a client checks many requests.
+func TestAPreviewInNoLanguageOnlyValidates(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r := w.call(t, w.readOnly, "POST", "/v1/invites/preview?language=none", wanted)
+	if list, ok := r.json(t)["previews"].([]any); r.status != 200 || !ok || len(list) != 0 {
+		t.Errorf("%d %s", r.status, r.body)
+	}
+	const bad = `{"external_user_id":"u1","app":"slack","channel":"email","recipient":{"email":"pat@"},"expires_in":-1}`
+	for _, lang := range []string{"none", "en"} {
+		r := w.call(t, w.readOnly, "POST", "/v1/invites/preview?language="+lang, bad)
+		if list, _ := r.json(t)["errors"].([]any); r.status != 422 || len(list) != 2 {
+			t.Errorf("%s: %d %s", lang, r.status, r.body)
+		}
+	}
+}

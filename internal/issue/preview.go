@@ -25,13 +25,16 @@ type Preview struct {
 	Changed []Warning
 }
 
-// everyLanguage asks for all of them.
-const everyLanguage = "all"
+// Values for the language of a preview that are no languages.
+const (
+	everyLanguage = "all"
+	noLanguage    = "none" // the request is validated, and no text is put together
+)
 
 // Preview returns the messages and pages of a Create, in the recipient's
-// language, in a given one, or in every one ("all"). Nothing is stored, minted
-// or sent, and suppressions are not checked. A sending limit or a pause that would
-// refuse the invite now is a warning. Errors are as Create's for faults
+// language, in a given one, in every one ("all"), or in none of them ("none": the
+// request is only validated). Nothing is stored, minted or sent, and suppressions are
+// not checked. A sending limit or a pause that would refuse the invite now is a warning. Errors are as Create's for faults
 // of the request, and invalid_request for a language without messages.
 func (s *Service) Preview(ctx context.Context, p access.Principal, req CreateRequest, lang string) ([]Preview, error) {
 	project, err := s.project(p)
@@ -54,6 +57,9 @@ func (s *Service) Preview(ctx context.Context, p access.Principal, req CreateReq
 		if app, err = s.app(ctx, m, o.app); err != nil {
 			return nil, err
 		}
+	}
+	if len(langs) == 0 {
+		return nil, nil
 	}
 	m := s.draft(p, project, app, o)
 	warnings := changed(req, o)
@@ -94,6 +100,8 @@ func (s *Service) Preview(ctx context.Context, p access.Principal, req CreateReq
 // wanted resolves the language a preview is asked for in.
 func wanted(texts *message.Renderer, lang, locale string) ([]string, error) {
 	switch {
+	case lang == noLanguage:
+		return nil, nil
 	case lang == "":
 		return []string{texts.Match(locale)}, nil
 	case lang == everyLanguage:

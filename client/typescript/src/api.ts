@@ -1897,6 +1897,7 @@ export interface components {
             livemode: boolean;
             /** @description The `warnings` that a create would return; absent if no text is changed. */
             warnings?: components["schemas"]["TextWarning"][];
+            /** @description Empty for `language=none`. */
             previews: {
                 language: string;
                 /** @enum {string} */
@@ -3317,7 +3318,7 @@ export interface operations {
         parameters: {
             query?: {
                 /**
-                 * @description A language of the messages, or `all`. Default is the recipient's.
+                 * @description A language of the messages; `all`; or `none` to validate the request only, which is quick: `previews` is empty then, and `warnings` is absent. Default is the recipient's.
                  * @example de
                  */
                 language?: string;
