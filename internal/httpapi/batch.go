@@ -64,9 +64,14 @@ func (a *api) createBatch(c echo.Context) error {
 		return err
 	}
 	out := batchShape{Object: "batch", Results: make([]batchResultShape, len(results))}
+	limited := 0
 	for i, r := range results {
 		out.Results[i] = a.shapeResult(c, i, r)
+		if isLimited(r.Err) {
+			limited++
+		}
 	}
+	a.brake.slow(c.Request().Context(), p.ID, limited)
 	return writeJSON(c, http.StatusOK, out)
 }
 

@@ -90,6 +90,7 @@ type api struct {
 	Params
 	docs   *docs
 	bodies *bodyBudget // of callbacks
+	brake  *brake
 }
 
 // Limits of bodies. SendGrid posts up to a thousand events at once; a post about
@@ -214,7 +215,7 @@ func Mount(e *echo.Echo, p Params) error {
 	if err != nil {
 		return err
 	}
-	a := &api{Params: p, docs: d, bodies: newBodyBudget(hookBytes, hookClientBytes)}
+	a := &api{Params: p, docs: d, bodies: newBodyBudget(hookBytes, hookClientBytes), brake: newBrake()}
 	for _, r := range a.routes() {
 		guards := r.more
 		switch r.scope {
@@ -225,7 +226,7 @@ func Mount(e *echo.Echo, p Params) error {
 		default:
 			// The key comes first: a caller without one learns nothing about other
 			// requirements.
-			guards = append([]echo.MiddlewareFunc{a.authenticated(r.scope)}, guards...)
+			guards = append([]echo.MiddlewareFunc{a.authenticated(r.scope), a.braked}, guards...)
 		}
 		e.Add(r.method, r.path, r.handler, guards...)
 		if r.method == http.MethodGet {
