@@ -24,10 +24,44 @@ const migrateLock int64 = 0x636c2d6d69677231
 // move it.
 const versionTable = "goose_db_version"
 
+// migrateLockTimeout is how long a migration waits for a lock. All statements that come
+// after the waiting one wait behind it, so it is short, and the migration is
+// repeated instead. A migration that builds an index CONCURRENTLY blocks nothing
+// while it waits; it sets a longer one for itself.
+const migrateLockTimeout = 2 * time.Second
+
+// Between two attempts to get a lock, and how long to go on.
+const (
+	lockRetryAfter  = time.Second
+	lockRetryWithin = 5 * time.Minute
+)
+
 // Migrate brings the database at url up to date. Several processes may call it
 // at once: one works, the others wait and then find nothing to do. url must be
 // a direct one; log hears of each migration.
-func Migrate(ctx context.Context, url string, log *slog.Logger) (err error) {
+//
+// A migration that does not get a lock within migrateLockTimeout is rolled back and
+// repeated, for at most lockRetryWithin. The processes of the service run
+// meanwhile.
+func Migrate(ctx context.Context, url string, log *slog.Logger) error {
+	for until := time.Now().Add(lockRetryWithin); ; {
+		err := migrateOnce(ctx, url, log)
+		var pg *pgconn.PgError
+		if !errors.As(err, &pg) || pg.Code != lockNotAvailable || time.Now().After(until) {
+			return err
+		}
+		log.WarnContext(ctx, "a migration waits for a lock of another session and is repeated", "err", err)
+		if !waitFor(ctx, lockRetryAfter) {
+			return errors.Join(context.Cause(ctx), err)
+		}
+	}
+}
+
+// lockNotAvailable is the SQLSTATE after lock_timeout.
+const lockNotAvailable = "55P03"
+
+// migrateOnce applies what is pending, until a migration fails.
+func migrateOnce(ctx context.Context, url string, log *slog.Logger) (err error) {
 	parsed, err := parseURL(url, nil, 0)
 	if err != nil {
 		return err
@@ -35,9 +69,7 @@ func Migrate(ctx context.Context, url string, log *slog.Logger) (err error) {
 	cfg := parsed.ConnConfig
 	cfg.RuntimeParams["application_name"] = "connectlink migrate"
 	cfg.RuntimeParams["timezone"] = "UTC"
-	// Waiting long behind another session's lock would make all others wait
-	// behind us.
-	cfg.RuntimeParams["lock_timeout"] = "10000"
+	cfg.RuntimeParams["lock_timeout"] = toMillis(migrateLockTimeout)
 	cfg.RuntimeParams["statement_timeout"] = "0"
 	db := stdlib.OpenDB(*cfg)
 	defer func() { err = errors.Join(err, db.Close()) }()
@@ -49,13 +81,16 @@ func Migrate(ctx context.Context, url string, log *slog.Logger) (err error) {
 	results, err := p.Up(ctx)
 	var partial *goose.PartialError
 	if errors.As(err, &partial) {
+		results = partial.Applied
+	}
+	for _, r := range results {
+		log.InfoContext(ctx, "migrated", "version", r.Source.Version, "source", r.Source.Path, "took", r.Duration.Round(time.Millisecond))
+	}
+	if partial != nil {
 		return fmt.Errorf("migration %s: %w", partial.Failed.Source.Path, describeError(partial.Err))
 	}
 	if err != nil {
 		return fmt.Errorf("migrate: %w", Translate(err))
-	}
-	for _, r := range results {
-		log.InfoContext(ctx, "migrated", "version", r.Source.Version, "source", r.Source.Path, "took", r.Duration.Round(time.Millisecond))
 	}
 	return nil
 }
