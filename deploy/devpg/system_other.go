@@ -37,9 +37,9 @@ func watchParent(pid int, who account) (func(), error) {
 	}, nil
 }
 
-// serves reports whether pid is a server started for this data folder: settings()
+// servesFolder reports whether pid is a server started for this data folder: settings()
 // puts the folder on its command line.
-func serves(pid int, data string) bool {
+func servesFolder(pid int, data string) bool {
 	out, err := exec.Command("/bin/ps", "-ww", "-o", "args=", "-p", strconv.Itoa(pid)).Output()
 	return err == nil && strings.Contains(string(out), "postgres -D "+data+" ")
 }
