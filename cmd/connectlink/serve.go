@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"runtime/debug"
 
 	"github.com/connectlink/connectlink/config"
 	"github.com/connectlink/connectlink/internal/app"
+	"github.com/connectlink/connectlink/internal/trace"
+	"github.com/connectlink/connectlink/internal/wire"
 )
 
 type serveCommand struct {
@@ -46,14 +49,19 @@ func (c *serveCommand) Run(e *env) error {
 	if err := unlock(e, cfg, cfg.DatabaseWait); err != nil {
 		return err
 	}
-	a, err := app.New(e.ctx, cfg, app.Options{Log: log})
+	export, err := trace.OpenExport(e.ctx, os.Getenv, wire.Version(), log)
+	if err != nil {
+		return &exitError{exitUsage, err}
+	}
+	defer export.Close(e.ctx)
+	a, err := app.New(e.ctx, cfg, app.Options{Log: log, Tracer: export.Tracer()})
 	if err != nil {
 		return err
 	}
 	// Trying every template takes several times the memory that stays in use; what
 	// is free after that is returned now, beside the start, and not over minutes.
 	go debug.FreeOSMemory()
-	log.Info("serving", "role", cfg.Role, "url", a.URL(), "metrics", a.MetricsURL(), "receipts", a.ReceiptSummary())
+	log.Info("serving", "traces", export.Tracer() != nil, "role", cfg.Role, "url", a.URL(), "metrics", a.MetricsURL(), "receipts", a.ReceiptSummary())
 	stopped := context.AfterFunc(e.ctx, func() { log.Info("stopping; requests under way may finish") })
 	defer stopped()
 	if err := a.Run(e.ctx); err != nil {

@@ -25,6 +25,7 @@ import (
 	"github.com/connectlink/connectlink/internal/dispatch"
 	"github.com/connectlink/connectlink/internal/erase"
 	"github.com/connectlink/connectlink/internal/firewall"
+	"github.com/connectlink/connectlink/internal/funnel"
 	"github.com/connectlink/connectlink/internal/grant"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/issue"
@@ -37,6 +38,7 @@ import (
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/store/keyring"
 	"github.com/connectlink/connectlink/internal/suppress"
+	"github.com/connectlink/connectlink/internal/trace"
 	"github.com/connectlink/connectlink/internal/track"
 	"github.com/connectlink/connectlink/internal/visit"
 	"github.com/connectlink/connectlink/internal/watch"
@@ -81,6 +83,8 @@ type Options struct {
 	// Pace is the sandbox's unit of scripted time; default 1 s.
 	Pace time.Duration
 	Now  func() time.Time
+	// Tracer records traces; nil records none.
+	Tracer *trace.Tracer
 	// builtIn reads the built-in texts. Tests that start many processes in one
 	// read them once.
 	builtIn func() (texts, error)
@@ -106,6 +110,7 @@ type App struct {
 	resealed    *prometheus.GaugeVec
 	missingRows *prometheus.GaugeVec
 
+	funnel   *funnel.Funnel
 	jobs     *river.Client[pgx.Tx]
 	outbox   *publish.Outbox
 	vendors  map[invite.Place]*vendors
@@ -146,6 +151,7 @@ func New(ctx context.Context, cfg *config.Config, opt Options) (_ *App, err erro
 	if opt.Now == nil {
 		opt.Now = time.Now
 	}
+	opt.Log = slog.New(trace.LogHandler(opt.Log.Handler()))
 	a := &App{cfg: cfg, opt: opt, log: opt.Log, registry: prometheus.NewRegistry(), receipts: newReceipts(opt.Now)}
 	defer func() {
 		if err != nil {
@@ -159,6 +165,8 @@ func New(ctx context.Context, cfg *config.Config, opt Options) (_ *App, err erro
 	if err := a.openDatabase(ctx); err != nil {
 		return nil, err
 	}
+	a.measurePools()
+	a.funnel = funnel.New(funnel.Params{Tracer: opt.Tracer, Metrics: a.registry})
 	if err := a.openKeys(ctx); err != nil {
 		return nil, err
 	}
@@ -314,7 +322,7 @@ func (a *App) openUseCases() (err error) {
 	}
 	if a.Issue, err = issue.New(issue.Params{
 		DB: a.api, Box: a.box, Minters: a.minter, Project: a.cfg.Project, PublicURL: a.public, Senders: a.textSenders, OneWay: a.isOneWay, Wake: a.wake, Reserve: a.reserver(), Uses: counter.Uses, Pauses: a.pauses,
-		Composer: a.composer, Rehearse: a.rehearse, Publish: a.follow, Announce: a.announce, Metrics: a.registry, Log: a.log, Now: a.opt.Now,
+		Composer: a.composer, Rehearse: a.rehearse, Publish: a.follow, Announce: a.announce, Created: a.funnel.Created, Tracer: a.opt.Tracer, Metrics: a.registry, Log: a.log, Now: a.opt.Now,
 	}); err != nil {
 		return err
 	}

@@ -24,6 +24,7 @@ func (a *App) follow(ctx context.Context, tx pgx.Tx, applied ...ledger.Applied) 
 	}
 	for _, one := range applied {
 		a.tell(tx, one)
+		a.funnel.Note(ctx, tx, one)
 		if err := a.suppress.Note(ctx, tx, one); err != nil {
 			return err
 		}

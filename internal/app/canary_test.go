@@ -127,7 +127,8 @@ func TestTheProductIsToldOfEveryEnd(t *testing.T) {
 func TestCanary(t *testing.T) {
 	t.Parallel()
 	w := newTold(t, 0)
-	p := start(t, boot{env: w.env()})
+	tracer, spans := newTracer(t)
+	p := start(t, boot{env: w.env(), tracer: tracer})
 	var shown strings.Builder // every answer that may hold no secret
 	canaries := map[string]string{"API key": p.key, "address": "delivered+canary.person@connectlink.test", "name": "Canarina Quetzalli", "number": "+12025550100"}
 
@@ -180,6 +181,8 @@ func TestCanary(t *testing.T) {
 			t.Fatal(err)
 		}
 		req.Header.Set("Authorization", "Bearer "+p.key)
+		req.Header.Set("Traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+		req.Header.Set("Tracestate", "vendor="+canaries["first's token"])
 		resp, err := p.http.Do(req)
 		if err != nil {
 			t.Fatal(err)
@@ -209,7 +212,10 @@ func TestCanary(t *testing.T) {
 		t.Error("there are no metrics to look through")
 	}
 
-	places := map[string]string{"log": p.logs.String(), "metrics": string(metrics), "answers": shown.String(), "database": dump(t, p.db)}
+	if len(spans.GetSpans()) < 50 {
+		t.Errorf("%d spans to look through", len(spans.GetSpans()))
+	}
+	places := map[string]string{"traces": printSpans(spans.GetSpans()), "log": p.logs.String(), "metrics": string(metrics), "answers": shown.String(), "database": dump(t, p.db)}
 	for place, text := range places {
 		for name, canary := range canaries {
 			if place == "answers" && (name == "metadata" || name == "note") {

@@ -20,6 +20,7 @@ import (
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/postgrestest"
 	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/trace"
 	"github.com/connectlink/connectlink/internal/waittest"
 )
 
@@ -68,6 +69,7 @@ type boot struct {
 	noPublic   bool
 	pace       time.Duration // default pace
 	now        func() time.Time
+	tracer     *trace.Tracer
 }
 
 // start boots a whole process on a database of its own and a real listener,
@@ -112,7 +114,7 @@ func start(t *testing.T, b boot) *product {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.NewJSONHandler(p.logs, &slog.HandlerOptions{Level: slog.LevelInfo}))
-	if p.app, err = app.New(t.Context(), cfg, app.WithSharedTexts(app.Options{Log: log, Listener: listener, Laptop: true, Pace: b.pace, Now: b.now})); err != nil {
+	if p.app, err = app.New(t.Context(), cfg, app.WithSharedTexts(app.Options{Log: log, Listener: listener, Laptop: true, Pace: b.pace, Now: b.now, Tracer: b.tracer})); err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
@@ -203,9 +205,9 @@ func (p *product) call(method, path string, body any, headers ...string) (int, h
 }
 
 // invite creates one and demands the status.
-func (p *product) invite(want int, body object) object {
+func (p *product) invite(want int, body object, headers ...string) object {
 	p.t.Helper()
-	status, _, out := p.call(http.MethodPost, "/v1/invites", body)
+	status, _, out := p.call(http.MethodPost, "/v1/invites", body, headers...)
 	if status != want {
 		p.t.Fatalf("create: %d %v", status, out)
 	}

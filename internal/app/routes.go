@@ -25,7 +25,7 @@ const guessesPerMinute = 30
 
 func (a *App) openRoutes() error {
 	e := web.New(web.Params{
-		Log: a.log, Metrics: a.registry, PublicURL: a.cfg.PublicURL, TrustedProxies: a.cfg.TrustedProxies, HSTSSubdomains: a.cfg.HSTSSubdomains, Now: a.opt.Now,
+		Log: a.log, Tracer: a.opt.Tracer, Metrics: a.registry, PublicURL: a.cfg.PublicURL, TrustedProxies: a.cfg.TrustedProxies, HSTSSubdomains: a.cfg.HSTSSubdomains, Now: a.opt.Now,
 	})
 	params := httpapi.Params{
 		Invites: a.Issue, Previews: a.Issue, Suppressions: a.suppress, Privacy: a.Erase, Pauses: a.pause, EventLog: publish.NewLog(a.api, a.box), Endpoints: a.endpoints, Callbacks: a.track, Authenticate: a.Grants.Authenticate, DB: a.api, Box: a.box, PublicURL: a.public,

@@ -14,6 +14,7 @@ import (
 	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/sandbox"
 	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/trace"
 )
 
 // environments are Pipedream's; a live key carries one of them.
@@ -145,6 +146,8 @@ func (a *App) pace(account string) dispatch.Pace {
 
 // workshop is what all vendors of a process are made with.
 type clientFactory struct {
+	tracer    *trace.Tracer
+	mints     *mint.Metrics
 	cfg       *config.Config
 	box       *seal.Box
 	publicURL string
@@ -176,7 +179,7 @@ func (w clientFactory) open(p config.Project, livemode bool, callbackURL string)
 			v.pipedreams[environment] = client
 			v.minters[environment] = mint.New(mint.Params{
 				Client: client, Box: w.box, PublicURL: w.publicURL, CallbackURL: callbackURL, Scope: p.Pipedream.TokenScope,
-				Budget: w.budget, Now: w.now,
+				Budget: w.budget, Now: w.now, Tracer: w.tracer, Metrics: w.mints,
 			})
 		}
 	}

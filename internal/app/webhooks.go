@@ -21,7 +21,7 @@ func (a *App) openEndpoints() (err error) {
 		return err
 	}
 	a.runner, err = publish.NewRunner(publish.RunnerParams{
-		DB: a.work, Box: a.box, Project: a.cfg.Project, Courier: a.courier, Metrics: a.registry, Log: a.log, Now: a.opt.Now,
+		DB: a.work, Box: a.box, Project: a.cfg.Project, Courier: a.courier, Tracer: a.opt.Tracer, Metrics: a.registry, Log: a.log, Now: a.opt.Now,
 	})
 	if err == nil {
 		a.outbox.WakeBy(a.runner.Wake)

@@ -33,6 +33,7 @@ const confirmAfter = 10 * time.Second
 
 func (a *App) openVendors(ctx context.Context) error {
 	shop := clientFactory{
+		tracer: a.opt.Tracer, mints: mint.NewMetrics(a.registry),
 		cfg: a.cfg, box: a.box, publicURL: a.public, now: a.opt.Now, reporting: a.receipts.last,
 		budget: limit.New(limit.Per(mintsPerMinute, time.Minute), mintsPerMinute, a.opt.Now),
 	}
@@ -82,7 +83,7 @@ func (a *App) openDispatch() (err error) {
 	a.dispatcher, err = dispatch.New(dispatch.Params{
 		DB: a.work, DirectURL: a.cfg.DatabaseDirectURL, Sockets: a.sockets, Box: a.box, Minters: a.minter, Senders: a.senders, Pace: a.pace,
 		Project: a.cfg.Project, Composer: a.composer, CallbackURL: a.attemptCallback,
-		BlockKeys: a.blockKeys, Publish: a.follow, Log: a.log, Metrics: a.registry, Now: a.opt.Now,
+		BlockKeys: a.blockKeys, Publish: a.follow, Log: a.log, Tracer: a.opt.Tracer, Metrics: a.registry, Now: a.opt.Now,
 		Lease: a.cfg.LeaseFor, Renew: a.cfg.RenewEvery, Pauses: a.pauses,
 	})
 	return err

@@ -18,7 +18,8 @@ type task struct {
 	readAt time.Time
 	// probe is the account whose open breaker this delivery is to try.
 	probe  string
-	probed bool // a call was made, and the breaker told of it
+	probed bool   // a call was made, and the breaker told of it
+	fault  string // a word for the trace; empty: none
 }
 
 // local puts a moment of the database's clock on this machine's.

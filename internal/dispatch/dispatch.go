@@ -25,6 +25,7 @@ import (
 	"github.com/connectlink/connectlink/internal/store/ledger"
 	"github.com/connectlink/connectlink/internal/store/queue"
 	"github.com/connectlink/connectlink/internal/store/traffic"
+	"github.com/connectlink/connectlink/internal/trace"
 )
 
 // Pace limits the sends through a provider account; zero means unlimited.
@@ -58,6 +59,7 @@ type Params struct {
 	Pace    func(account string) Pace // nil: unlimited
 	Log     *slog.Logger
 	Metrics prometheus.Registerer // nil: not registered
+	Tracer  *trace.Tracer         // nil: records nothing
 	Now     func() time.Time      // this machine's clock, for durations only; time.Now
 	// Passing is called at each Point; nil but in package chaos's own processes.
 	Passing func(Point)

@@ -86,7 +86,7 @@ func newJob(row ledger.New, in ledger.Inserted) queue.Job {
 			Version: 1, Status: row.Status, Environment: row.Environment, LinkType: row.LinkType, InitiatedBy: row.InitiatedBy,
 			AppSlug: row.App.Slug, AppName: row.App.Name, AppAuthType: row.App.AuthType, OAuthAppID: row.OAuthAppID, Kind: cmp.Or(row.Kind, invite.PurposeInvite), ReconnectAccount: row.ReconnectAccount, CreatedBy: row.CreatedBy, Progress: invite.NotOpened,
 			Content: row.Content, ExpiresIn: row.ExpiresIn, ValidFor: row.ValidFor, ExpiresAt: in.ExpiresAt,
-			GivesUpAt: in.CreatedAt.Add(row.ExpiresIn),
+			GivesUpAt: in.CreatedAt.Add(row.ExpiresIn), Trace: row.Trace,
 		},
 		Code: &queue.Code{ID: row.Code.ID, Sealed: row.Code.Sealed},
 	}

@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/store/queue"
 	"github.com/connectlink/connectlink/internal/store/traffic"
+	"github.com/connectlink/connectlink/internal/trace"
 	"github.com/connectlink/connectlink/internal/wire"
 )
 
@@ -151,7 +153,9 @@ func (d *Dispatcher) choose(ctx context.Context, t *task) (provider.Sender, time
 // call hands the message over and records what came of it.
 func (d *Dispatcher) call(ctx context.Context, t *task, s provider.Sender, b *begin, out message.Outgoing) {
 	begun := d.p.Now()
-	receipt, fault := d.callProvider(ctx, s, out)
+	calling, span := d.p.Tracer.Start(ctx, trace.Client, "send "+b.Provider, trace.Provider(b.Provider), trace.Channel(string(t.Channel)),
+		trace.Invite(t.InviteID), trace.Delivery(t.DeliveryID), trace.Attempt(b.ID), trace.Number(t.Attempts+1))
+	receipt, fault := d.callProvider(calling, s, out)
 	took := d.p.Now().Sub(begun)
 
 	result := queue.Result{InviteID: t.InviteID, AttemptID: b.ID}
@@ -172,9 +176,20 @@ func (d *Dispatcher) call(ctx context.Context, t *task, s provider.Sender, b *be
 		data.Cause = fault.Cause()
 		d.follow(t, b, s, f, v, data)
 	}
+	span.Set(trace.Outcome(result.Outcome), trace.Status(result.HTTPStatus))
+	span.End(faultWord(fault, data))
 	err := d.recordFinish(ctx, f)
 	d.account(ctx, t, b.Account, fault, v)
 	d.log(ctx, t, b, result, data.Cause, took, err)
+}
+
+// faultWord is what a trace says of a failed call: the cause on the network, the
+// reason, or the outcome.
+func faultWord(fault *provider.SendError, data invite.Data) string {
+	if fault == nil {
+		return ""
+	}
+	return cmp.Or(data.Cause, string(data.Reason), string(fault.Outcome))
 }
 
 // callProvider makes the call. A sender that panics may have sent.

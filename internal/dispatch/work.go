@@ -13,6 +13,7 @@ import (
 	"github.com/connectlink/connectlink/internal/mint"
 	"github.com/connectlink/connectlink/internal/store/ledger"
 	"github.com/connectlink/connectlink/internal/store/queue"
+	"github.com/connectlink/connectlink/internal/trace"
 )
 
 // maxSteps bounds one turn: a delivery whose invite moves all the time is given
@@ -22,12 +23,17 @@ const maxSteps = 8
 // work takes one delivery through its steps until it waits, is settled, or
 // has another owner.
 func (d *Dispatcher) work(ctx context.Context, t *task) {
+	// Any process may go on with an invite, at any time.
+	ctx, span := d.p.Tracer.Start(trace.Resume(ctx, t.Invite.Trace), trace.Consumer, "deliver",
+		trace.Invite(t.InviteID), trace.Delivery(t.DeliveryID), trace.Channel(string(t.Channel)))
+	defer func() { span.End(t.fault) }()
 	defer d.dropUnusedProbe(ctx, t)
 	defer func() {
 		if p := recover(); p != nil {
 			// The value may quote the rendered content, so only its type is logged.
 			d.p.Log.ErrorContext(ctx, "panic in the work on a delivery", "invite", t.InviteID, "delivery", t.DeliveryID,
 				"panic", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
+			t.fault = "panic"
 			d.poisoned(ctx, t)
 		}
 	}()
@@ -36,10 +42,12 @@ func (d *Dispatcher) work(ctx context.Context, t *task) {
 		switch {
 		case errors.Is(err, errLost):
 			d.metrics.lost.Inc()
+			t.fault = "lease_lost"
 			return
 		case err != nil:
 			// The lease runs out, or another process reaps it: nothing is lost.
 			d.p.Log.WarnContext(ctx, "a delivery could not be worked on", "invite", t.InviteID, "delivery", t.DeliveryID, "err", err)
+			t.fault = "not_worked_on"
 			d.release(ctx, t, d.p.RetryFirst)
 			return
 		case !again:

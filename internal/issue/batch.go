@@ -2,6 +2,7 @@ package issue
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/connectlink/connectlink/internal/resource"
 	"github.com/connectlink/connectlink/internal/store/find"
 	"github.com/connectlink/connectlink/internal/store/ledger"
+	"github.com/connectlink/connectlink/internal/trace"
 )
 
 const (
@@ -189,19 +191,41 @@ func (s *Service) buildBatch(ctx context.Context, p access.Principal, entries []
 		case e.done:
 		case e.o.ifActive != "" || e.o.ifConnected != "" || e.o.kind == invite.PurposeReconnect:
 			g.Go(func() error {
-				e.answer(s.create(within, p, e.o, e.idem, e.meta))
+				ctx, span := s.traceItem(within)
+				a, err := s.create(ctx, p, e.o, e.idem, e.meta)
+				e.answer(a, err)
+				span.End(faultOf(err))
 				return nil
 			})
 		default:
 			g.Go(func() (err error) {
-				if e.row, e.outcome, err = s.build(within, p, e.o, e.idem, e.meta, apps.app); err != nil {
+				ctx, span := s.traceItem(within)
+				if e.row, e.outcome, err = s.build(ctx, p, e.o, e.idem, e.meta, apps.app); err != nil {
 					e.fail(err)
 				}
+				span.End(faultOf(err))
 				return nil
 			})
 		}
 	}
 	_ = g.Wait() // each entry has its own error
+}
+
+// traceItem begins a trace of one item's own, so that each invite has one.
+func (s *Service) traceItem(ctx context.Context) (context.Context, trace.Span) {
+	return s.p.Tracer.StartOwn(ctx, trace.Internal, "create item of batch")
+}
+
+// faultOf is an error's word for a trace.
+func faultOf(err error) string {
+	var e *invite.Error
+	switch {
+	case err == nil:
+		return ""
+	case errors.As(err, &e):
+		return string(e.Code)
+	}
+	return "internal"
 }
 
 // storeBatch hands all rows to the committer side by side: they go in one commit,

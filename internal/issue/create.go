@@ -16,6 +16,7 @@ import (
 	"github.com/connectlink/connectlink/internal/store/find"
 	"github.com/connectlink/connectlink/internal/store/ledger"
 	"github.com/connectlink/connectlink/internal/store/userid"
+	"github.com/connectlink/connectlink/internal/trace"
 )
 
 // Create makes an invite, or answers as the same Idempotency-Key was answered
@@ -104,7 +105,7 @@ func (s *Service) build(ctx context.Context, p access.Principal, o order, idem *
 	if err := minter.CheckOAuthApp(ctx, o.oauthAppID, o.app); err != nil {
 		return ledger.New{}, "", err
 	}
-	row, code, err := s.row(p, o, app, meta)
+	row, code, err := s.row(ctx, p, o, app, meta)
 	if err != nil {
 		return ledger.New{}, "", err
 	}
@@ -156,6 +157,9 @@ func (s *Service) stored(ctx context.Context, p access.Principal, row ledger.New
 	if in.Lost {
 		return s.replay(ctx, p, *row.Idempotency, meta)
 	}
+	if s.p.Created != nil {
+		s.p.Created(row.Place, row.Channel)
+	}
 	if row.Delivery != nil && row.SendAt.IsZero() && !in.Leased {
 		s.p.Wake(row.Delivery.Lane)
 	}
@@ -195,7 +199,7 @@ func activeExists(id invite.ID) error {
 }
 
 // row turns an order into what one commit stores, but for the link.
-func (s *Service) row(p access.Principal, o order, app invite.App, meta Meta) (ledger.New, secret.Text, error) {
+func (s *Service) row(ctx context.Context, p access.Principal, o order, app invite.App, meta Meta) (ledger.New, secret.Text, error) {
 	key, err := asker(p)
 	if err != nil {
 		return ledger.New{}, secret.Text{}, fmt.Errorf("create: principal: %w", err)
@@ -222,7 +226,7 @@ func (s *Service) row(p access.Principal, o order, app invite.App, meta Meta) (l
 		SealedUserID: user.SealedUser, UserHash: hash, App: app,
 		OAuthAppID: o.oauthAppID, Content: content, ExpiresIn: o.expiresIn, ValidFor: o.validFor, CreatedBy: key,
 		Fallback: o.fallback, SendAt: o.sendAt, Verify: o.verify, Reminders: o.reminders,
-		Kind: o.kind, ReconnectAccount: o.account, ReconnectOf: o.reconnectOf,
+		Kind: o.kind, ReconnectAccount: o.account, ReconnectOf: o.reconnectOf, Trace: trace.Marshal(ctx),
 		Code: stored, Terms: ledger.Terms(s.p.Box, p.Place, o.content),
 		Event: invite.Event{
 			ID: invite.New[invite.EventID](), Type: invite.EventCreated, Actor: actor(p),

@@ -22,6 +22,7 @@ import (
 	"github.com/connectlink/connectlink/internal/store/find"
 	"github.com/connectlink/connectlink/internal/store/ledger"
 	"github.com/connectlink/connectlink/internal/store/traffic"
+	"github.com/connectlink/connectlink/internal/trace"
 )
 
 // Params are what a Service needs.
@@ -55,6 +56,9 @@ type Params struct {
 	Announce func(show func(at time.Time) find.Invite) (ledger.NewPublic, error)
 	// Publish hands events out on, in the transaction that made them true.
 	Publish func(ctx context.Context, tx pgx.Tx, applied ...ledger.Applied) error
+	// Created is told of each invite that was stored. May be nil.
+	Created func(place invite.Place, channel invite.Channel)
+	Tracer  *trace.Tracer         // nil: records nothing
 	Metrics prometheus.Registerer // may be nil
 	Log     *slog.Logger
 	Now     func() time.Time // for what callers name by the clock; default time.Now

@@ -16,6 +16,7 @@ import (
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/store/ledger"
+	"github.com/connectlink/connectlink/internal/trace"
 )
 
 // DefaultScope is what a connect token may do: add accounts of its one user.
@@ -83,6 +84,9 @@ type Params struct {
 	// Budget keeps the documented 100 mints a minute for one external user.
 	Budget *limit.Keyed
 	Now    func() time.Time
+	// Tracer and Metrics observe each mint; nil: not observed.
+	Tracer  *trace.Tracer
+	Metrics *Metrics
 }
 
 // Minter mints for one Pipedream project and environment.
@@ -135,7 +139,8 @@ func (m *Minter) Mint(ctx context.Context, r Request) (Minted, error) {
 	hook := access.NewCallbackSecret()
 	success, failure := m.redirects(r)
 	begun := m.p.Now()
-	token, err := m.p.Client.CreateToken(ctx, pipedream.CreateToken{
+	calling, span := m.p.Tracer.Start(ctx, trace.Client, "mint", trace.Invite(r.InviteID), trace.Provider("pipedream"))
+	token, err := m.p.Client.CreateToken(calling, pipedream.CreateToken{
 		ExternalUserID:     r.ExternalUserID,
 		Scope:              m.p.Scope,
 		SuccessRedirectURI: success,
@@ -143,6 +148,9 @@ func (m *Minter) Mint(ctx context.Context, r Request) (Minted, error) {
 		WebhookURI:         m.webhook(hook),
 		ExpiresIn:          int(r.ExpiresIn / time.Second),
 	})
+	m.p.Metrics.observe(m.p.Now().Sub(begun), err)
+	span.Set(trace.Status(statusOf(err)))
+	span.End(Cause(err))
 	if err != nil {
 		return Minted{}, explain(err)
 	}

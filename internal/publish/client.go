@@ -17,6 +17,7 @@ import (
 	"golang.org/x/net/idna"
 
 	"github.com/connectlink/connectlink/config"
+	"github.com/connectlink/connectlink/internal/wire"
 )
 
 // timeout bounds one delivery: a product has this long to say that it took an event.
@@ -160,4 +161,16 @@ func failureOf(err error) string {
 		err = u.Err
 	}
 	return err.Error()
+}
+
+// causeOf names why no answer came, as a word of package wire.
+func causeOf(err error) string {
+	var f *wire.Fault
+	switch {
+	case errors.Is(err, ErrPrivateAddress):
+		return "private_address"
+	case errors.As(wire.Strip(err), &f):
+		return f.Cause()
+	}
+	return "other"
 }

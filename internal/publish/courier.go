@@ -20,6 +20,7 @@ import (
 	"github.com/connectlink/connectlink/internal/store/endpoint"
 	"github.com/connectlink/connectlink/internal/store/find"
 	"github.com/connectlink/connectlink/internal/store/ledger"
+	"github.com/connectlink/connectlink/internal/trace"
 )
 
 const (
@@ -47,6 +48,7 @@ type RunnerParams struct {
 	Box     *seal.Box
 	Project func(id string) (config.Project, bool)
 	Courier *Courier
+	Tracer  *trace.Tracer         // nil: records nothing
 	Metrics prometheus.Registerer // may be nil
 	Log     *slog.Logger
 	Now     func() time.Time
@@ -164,7 +166,7 @@ func (r *Runner) release(id invite.EndpointID, posted bool) {
 // deliver posts one event and records the attempt. It reports whether it could: an
 // error of ours leaves the delivery to the end of its lease.
 func (r *Runner) deliver(ctx context.Context, d endpoint.Due) bool {
-	content, raw, err := r.read(ctx, d)
+	content, e, raw, err := r.read(ctx, d)
 	if err != nil {
 		if ctx.Err() == nil {
 			r.p.Log.WarnContext(ctx, "read a webhook delivery", "endpoint", d.ID, "event", d.EventID, "err", err)
@@ -175,9 +177,13 @@ func (r *Runner) deliver(ctx context.Context, d endpoint.Due) bool {
 	if !known {
 		return false // a process that knows the project posts it
 	}
-	got := r.p.Courier.send(ctx, parcel{
+	calling, span := r.p.Tracer.Start(trace.Resume(ctx, e.Trace), trace.Client, "post webhook",
+		trace.Endpoint(d.ID), trace.Event(d.EventID), trace.Type(string(e.Type)), trace.Number(d.Attempt))
+	got := r.p.Courier.send(calling, parcel{
 		url: content.URL, secrets: content.secrets(d.Row, r.p.Now()), private: project.PrivateWebhooks, id: d.EventID, body: raw,
 	})
+	span.Set(trace.Status(got.status), trace.Outcome(got.outcome()))
+	span.End(got.fault())
 	if got.failure != "" && ctx.Err() != nil {
 		return true // broken off by our own stop
 	}
@@ -189,17 +195,17 @@ func (r *Runner) deliver(ctx context.Context, d endpoint.Due) bool {
 	return err == nil
 }
 
-func (r *Runner) read(ctx context.Context, d endpoint.Due) (endpointContent, []byte, error) {
+func (r *Runner) read(ctx context.Context, d endpoint.Due) (endpointContent, find.PublicEvent, []byte, error) {
 	content, err := openEndpoint(r.p.Box, d.Row)
 	if err != nil {
-		return content, nil, err
+		return content, find.PublicEvent{}, nil, err
 	}
 	e, err := find.AnyPublicEvent(ctx, r.p.DB, d.EventID)
 	if err != nil {
-		return content, nil, err
+		return content, e, nil, err
 	}
 	raw, err := r.log.open(ctx, e)
-	return content, raw, err
+	return content, e, raw, err
 }
 
 // record stores an attempt with what follows from it, and says in the log and the
@@ -231,21 +237,14 @@ func (r *Runner) record(ctx context.Context, d endpoint.Due, content endpointCon
 	if err != nil {
 		return err
 	}
-	r.count(ctx, d, content, f, disabled)
+	r.count(ctx, d, content, got, f, disabled)
 	return nil
 }
 
-func (r *Runner) count(ctx context.Context, d endpoint.Due, content endpointContent, f endpoint.Finished, disabled bool) {
-	outcome := "taken"
-	switch {
-	case !f.Delivered && f.Status == 0:
-		outcome = "no_answer"
-	case !f.Delivered:
-		outcome = "refused"
-	}
-	r.attempts.WithLabelValues(outcome).Inc()
+func (r *Runner) count(ctx context.Context, d endpoint.Due, content endpointContent, got answer, f endpoint.Finished, disabled bool) {
+	r.attempts.WithLabelValues(got.outcome()).Inc()
 	if !f.Delivered {
-		r.p.Log.WarnContext(ctx, "webhook attempt failed", "endpoint", d.ID, "host", hostOf(content.URL), "project", d.Project, "event", d.EventID,
+		r.p.Log.WarnContext(ctx, "webhook attempt failed", "cause", got.fault(), "endpoint", d.ID, "host", hostOf(content.URL), "project", d.Project, "event", d.EventID,
 			"attempt", d.Attempt, "status", f.Status, "failure", f.Failure, "again_in_s", int(f.Again.Seconds()))
 	}
 	if disabled {

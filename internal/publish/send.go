@@ -12,6 +12,7 @@ import (
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/trace"
 	"github.com/connectlink/connectlink/internal/wire"
 )
 
@@ -31,6 +32,7 @@ type parcel struct {
 type answer struct {
 	status     int    // of HTTP; 0: none came
 	failure    string // why none came; names neither URL nor secret
+	cause      string // why none came, as a word of package wire
 	retryAfter time.Duration
 	body       []byte // the first kilobyte
 	at         time.Time
@@ -40,6 +42,28 @@ type answer struct {
 func (a answer) ok() bool   { return a.status >= 200 && a.status <= 299 }
 func (a answer) gone() bool { return a.status == http.StatusGone }
 
+// outcome is one of three words, for metrics.
+func (a answer) outcome() string {
+	switch {
+	case a.ok():
+		return "taken"
+	case a.status == 0:
+		return "no_answer"
+	}
+	return "refused"
+}
+
+// fault is a word for what went wrong; empty for an event that was taken.
+func (a answer) fault() string {
+	switch {
+	case a.ok():
+		return ""
+	case a.status != 0:
+		return fmt.Sprintf("status_%d", a.status)
+	}
+	return a.cause
+}
+
 // send posts an event, signed with each secret as Standard Webhooks say: receivers
 // accept a post if one of its signatures is theirs.
 func (c *Courier) send(ctx context.Context, p parcel) answer {
@@ -47,9 +71,10 @@ func (c *Courier) send(ctx context.Context, p parcel) answer {
 	got := answer{at: now}
 	req, err := NewRequest(ctx, p.url, p.secrets, p.id.String(), p.body, now)
 	if err != nil {
-		got.failure = err.Error()
+		got.failure, got.cause = err.Error(), "endpoint_unusable"
 		return got
 	}
+	trace.Inject(ctx, req.Header)
 	to := c.http
 	if c.p.AllowPrivate || p.private {
 		to = c.private
@@ -57,7 +82,7 @@ func (c *Courier) send(ctx context.Context, p parcel) answer {
 	begun := time.Now()
 	resp, err := to.Do(req)
 	if err != nil {
-		got.took, got.failure = time.Since(begun), failureOf(err)
+		got.took, got.failure, got.cause = time.Since(begun), failureOf(err), causeOf(err)
 		return got
 	}
 	defer func() { _ = resp.Body.Close() }()

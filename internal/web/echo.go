@@ -10,6 +10,8 @@ import (
 	"github.com/labstack/echo/v4"
 	"github.com/labstack/gommon/log"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/connectlink/connectlink/internal/trace"
 )
 
 // DefaultBodyLimit is what a request may carry where no BodyLimit says otherwise.
@@ -34,6 +36,8 @@ type Params struct {
 	// BodyLimit and RequestTimeout override the defaults.
 	BodyLimit      int64
 	RequestTimeout time.Duration
+	// Tracer records a span for each request; nil records none.
+	Tracer *trace.Tracer
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }
@@ -67,6 +71,7 @@ func New(p Params) *echo.Echo {
 	// failure like any other to everything around it.
 	e.Use(
 		identifyRequest,
+		traceRequests(p.Tracer, routes),
 		observeRequests(p.Log, newMetrics(p.Metrics), routes, p.Now),
 		warnOfProxies(p.Log, p.TrustedProxies, p.Now),
 		SecureHeaders(strictTransport(p)),

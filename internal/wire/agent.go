@@ -10,6 +10,12 @@ import (
 // the build recorded it.
 func UserAgent() string { return userAgent() }
 
+// Version is the program's, as the build recorded it.
+func Version() string {
+	_, version, _ := strings.Cut(userAgent(), "/")
+	return version
+}
+
 // Each call of ReadBuildInfo parses the list of all modules.
 var userAgent = sync.OnceValue(func() string {
 	version := "devel"

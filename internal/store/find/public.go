@@ -27,6 +27,8 @@ type PublicEvent struct {
 	Sequence  int               `db:"sequence"`
 	Body      []byte            `db:"body"` // sealed; nil once the person was erased
 	CreatedAt time.Time         `db:"created_at"`
+	// Trace is that of the invite, of trace.Marshal; only AnyPublicEvent reads it.
+	Trace []byte `db:"trace"`
 }
 
 // Position is a place in the feed of public events: the transaction that wrote an
@@ -93,6 +95,8 @@ func lastPosition() Position {
 
 const publicColumns = `e.id, e.project_id, e.livemode, e.xact, e.type, e.invite_id, e.sequence, e.body, e.created_at`
 
+const untraced = `, NULL::bytea AS trace`
+
 // settled are the events that no later commit can precede: those of transactions older
 // than every one that still runs.
 const settled = `e.xact < pg_snapshot_xmin(pg_current_snapshot())`
@@ -128,7 +132,7 @@ func ListPublicEvents(ctx context.Context, db postgres.DB, f Feed) (page []Publi
 		narrowed += ` AND e.created_at < ` + args.add(f.CreatedBefore) + ` AND e.xact <= coalesce((
 			SELECT xact FROM public_events WHERE id > ` + args.add(invite.From[invite.EventID](f.CreatedBefore.Add(createdSlack)).UUID()) + ` ORDER BY id LIMIT 1), pg_snapshot_xmax(pg_current_snapshot()))`
 	}
-	rows, _ := db.Query(ctx, `SELECT `+publicColumns+` FROM (`+f.source(&args, narrowed, order)+`) c
+	rows, _ := db.Query(ctx, `SELECT `+publicColumns+untraced+` FROM (`+f.source(&args, narrowed, order)+`) c
 		JOIN public_events e ON e.id = c.id ORDER BY e.xact`+order+`, e.id`+order, args...)
 	page, err = pgx.CollectRows(rows, pgx.RowToStructByName[PublicEvent])
 	if err != nil {
@@ -170,7 +174,7 @@ func andWhere(where, more string) string {
 
 // GetPublicEvent reads one public event of a project and mode. Errors: ErrNotFound.
 func GetPublicEvent(ctx context.Context, db postgres.DB, place invite.Place, id invite.EventID) (PublicEvent, error) {
-	rows, _ := db.Query(ctx, `SELECT `+publicColumns+` FROM public_events e WHERE e.id = $1 AND e.project_id = $2 AND e.livemode = $3`,
+	rows, _ := db.Query(ctx, `SELECT `+publicColumns+untraced+` FROM public_events e WHERE e.id = $1 AND e.project_id = $2 AND e.livemode = $3`,
 		id, place.Project, place.Live)
 	return onePublic(rows, id)
 }
@@ -178,7 +182,8 @@ func GetPublicEvent(ctx context.Context, db postgres.DB, place invite.Place, id 
 // AnyPublicEvent reads one public event of any project; for the service itself,
 // never for a caller. Errors: ErrNotFound.
 func AnyPublicEvent(ctx context.Context, db postgres.DB, id invite.EventID) (PublicEvent, error) {
-	rows, _ := db.Query(ctx, `SELECT `+publicColumns+` FROM public_events e WHERE e.id = $1`, id)
+	rows, _ := db.Query(ctx, `SELECT `+publicColumns+`, (SELECT trace FROM invites WHERE id = e.invite_id) AS trace
+		FROM public_events e WHERE e.id = $1`, id)
 	return onePublic(rows, id)
 }
 

@@ -27,6 +27,10 @@ type Locked struct {
 	State       invite.State
 	Erased      bool      // words that come late are not kept any more
 	Now         time.Time // the database's
+	Trace       []byte    // of trace.Marshal; nil: nothing is traced
+	// QueuedAt is since when each delivery could be sent.
+	QueuedAt map[invite.DeliveryID]time.Time
+	sendAt   time.Time // zero: at once
 }
 
 // Applied is what events made of an invite.
@@ -70,10 +74,10 @@ func LockAll(ctx context.Context, tx pgx.Tx, ids []invite.ID) ([]Locked, error) 
 	batch.Queue(`
 		SELECT id, project_id, livemode, environment, status, progress, channel, expires_at, gives_up_at, account_id,
 			connected_at, revoked_at, replaced_by, resend_count, seq, fallback_channel, fallback_after, fallback_delay_s, fallback_at,
-			erased_at IS NOT NULL, now()
+			erased_at IS NOT NULL, now(), trace, send_at
 		FROM invites WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE`, ids)
 	batch.Queue(`
-		SELECT invite_id, id, kind, status, channel, reason, provider_code, provider, ended_at, failure, delivered_at
+		SELECT invite_id, id, kind, status, channel, reason, provider_code, provider, ended_at, failure, delivered_at, created_at
 		FROM deliveries WHERE invite_id = ANY($1) ORDER BY invite_id, number FOR NO KEY UPDATE`, ids)
 	res := tx.SendBatch(ctx, batch)
 	defer func() { _ = res.Close() }()
@@ -91,12 +95,14 @@ func LockAll(ctx context.Context, tx pgx.Tx, ids []invite.ID) ([]Locked, error) 
 	var of invite.ID
 	var d invite.DeliveryState
 	var ended, delivered *time.Time
+	var queued time.Time
 	var failed *failure
-	_, err = pgx.ForEachRow(rows, []any{&of, &d.ID, &d.Kind, &d.Status, &d.Channel, &d.Reason, &d.ProviderCode, &d.Provider, &ended, &failed, &delivered}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&of, &d.ID, &d.Kind, &d.Status, &d.Channel, &d.Reason, &d.ProviderCode, &d.Provider, &ended, &failed, &delivered, &queued}, func() error {
 		d.EndedAt, d.DeliveredAt, d.Failure = orZero(ended), orZero(delivered), failed.fact()
 		// An id is missing only when the invite came between the two statements.
 		if i, ok := index[of]; ok {
 			locked[i].State.Deliveries = append(locked[i].State.Deliveries, d)
+			locked[i].noteQueued(d.ID, queued)
 		}
 		return nil
 	})
@@ -109,15 +115,27 @@ func LockAll(ctx context.Context, tx pgx.Tx, ids []invite.ID) ([]Locked, error) 
 	return locked, nil
 }
 
+// noteQueued notes since when a delivery could be sent: not before a scheduled time.
+func (l *Locked) noteQueued(id invite.DeliveryID, created time.Time) {
+	if l.QueuedAt == nil {
+		l.QueuedAt = make(map[invite.DeliveryID]time.Time, 1)
+	}
+	if created.Before(l.sendAt) {
+		created = l.sendAt
+	}
+	l.QueuedAt[id] = created
+}
+
 func scanLocked(r pgx.CollectableRow) (Locked, error) {
 	var l Locked
-	var expires, connected, revoked, fallback *time.Time
+	var expires, connected, revoked, fallback, send *time.Time
 	var delay int32
 	var replaced invite.ID
 	err := r.Scan(&l.ID, &l.Project, &l.Live, &l.Environment, &l.State.Status, &l.State.Progress, &l.State.Channel,
 		&expires, &l.State.GivesUpAt, &l.State.AccountID, &connected, &revoked, &replaced, &l.State.ResendCount, &l.State.Version,
 		&l.State.Fallback.Channel, &l.State.Fallback.After, &delay, &fallback,
-		&l.Erased, &l.Now)
+		&l.Erased, &l.Now, &l.Trace, &send)
+	l.sendAt = orZero(send)
 	l.State.Fallback.Delay, l.State.Fallback.At = time.Duration(delay)*time.Second, orZero(fallback)
 	l.State.ExpiresAt, l.State.ConnectedAt, l.State.RevokedAt = orZero(expires), orZero(connected), orZero(revoked)
 	l.State.ReplacedBy = replaced.String()

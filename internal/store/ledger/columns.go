@@ -46,6 +46,7 @@ type columns struct {
 	termID                                                    []invite.ID
 	publicID                                                  []invite.EventID
 	publicBody                                                [][]byte
+	trace                                                     [][]byte
 	uses                                                      useColumns
 }
 
@@ -149,13 +150,14 @@ func (c *columns) add(r New, eventData []byte) error {
 		c.termHash = append(c.termHash, h)
 		c.termID = append(c.termID, r.ID)
 	}
+	c.trace = append(c.trace, r.Trace)
 	c.uses.add(r.ID, r.Uses)
 	return nil
 }
 
 // args stands in the order of insertInvites' parameters.
 func (c *columns) args() []any {
-	return append([]any{
+	before := []any{
 		c.id, c.project, c.livemode, c.environment, c.status, c.channel, c.linkType, c.by, c.user,
 		c.slug, c.name, c.logo, c.auth, c.oauth, c.content, c.expiresIn, c.validFor, c.createdBy,
 		c.linkID, c.linkURL, c.tokenDigest, c.webhookDigest, c.granted, c.left, c.raw,
@@ -167,7 +169,8 @@ func (c *columns) args() []any {
 		c.termHash, c.termID, c.actor, c.reminders, c.userHash, c.sealedUser, c.leaseOwner, c.leaseLasts,
 		c.inviteKind, c.reconnectAccount, c.reconnectOf,
 		c.publicID, c.publicBody,
-	}, c.uses.args()...)
+	}
+	return append(append(before, c.uses.args()...), c.trace)
 }
 
 func seconds(d time.Duration) int32 { return int32(d / time.Second) }

@@ -41,6 +41,7 @@ type New struct {
 	// one is connected. ReconnectOf is the invite by which it was connected.
 	ReconnectAccount string
 	ReconnectOf      invite.ID
+	Trace            []byte // of trace.Marshal; nil: nothing is traced
 
 	Link        *Link     // nil when minting must be retried
 	Delivery    *Delivery // nil for channel link
@@ -126,7 +127,7 @@ WITH input AS (
 		$32::uuid[], $33::jsonb[], $34::text[],
 		$35::text[], $36::bytea[], $37::bytea[], $38::int[],
 		$39::text[], $40::text[], $41::int[], $42::timestamptz[], $43::text[], $46::text[], $47::int[], $48::bytea[], $49::bytea[],
-		$50::bigint[], $51::float8[], $52::text[], $53::text[], $54::uuid[], $55::uuid[], $56::bytea[]
+		$50::bigint[], $51::float8[], $52::text[], $53::text[], $54::uuid[], $55::uuid[], $56::bytea[], $64::bytea[]
 	) AS t(
 		id, project_id, livemode, environment, status, channel, link_type, initiated_by, external_user_id,
 		app_slug, app_name, app_logo_url, app_auth_type, oauth_app_id, content, expires_in_s, valid_for_s, created_by,
@@ -136,7 +137,7 @@ WITH input AS (
 		event_id, event_data, actor_id,
 		idem_route, idem_key, idem_mac, idem_status,
 		fallback_channel, fallback_after, fallback_delay_s, send_at, verify, actor, reminders, user_hash, sealed_user_id, lease_owner, lease_s,
-		kind_of_invite, reconnect_account, reconnect_of, public_id, public_body)
+		kind_of_invite, reconnect_account, reconnect_of, public_id, public_body, trace)
 ), idem AS (
 	INSERT INTO idempotency (key_id, route, key_hash, body_mac, invite_id, status)
 	SELECT created_by, idem_route, idem_key, idem_mac, id, idem_status FROM input WHERE idem_key IS NOT NULL
@@ -162,7 +163,7 @@ WITH input AS (
 		expires_at, gives_up_at, seq, created_by, created_at, updated_at,
 		first_handed_out_at, last_handed_out_at, poll_at, poll_until,
 		fallback_channel, fallback_after, fallback_delay_s, fallback_at, send_at, verify, reminders, remind_at, user_hash, sealed_user_id,
-		kind, reconnect_account, reconnect_of)
+		kind, reconnect_account, reconnect_of, trace)
 	SELECT id, project_id, livemode, environment, status, 'none', channel, link_type, initiated_by,
 		external_user_id, app_slug, app_name, app_logo_url, app_auth_type, oauth_app_id, content, expires_in_s, valid_for_s,
 		expires_at, coalesce(expires_at, coalesce(send_at, now()) + make_interval(secs => expires_in_s)), 1, created_by, now(), now(),
@@ -174,7 +175,7 @@ WITH input AS (
 		-- Spread evenly over the invite's life; once its end is known to be another, the next ones follow that.
 		reminders, CASE WHEN reminders > 0 THEN coalesce(send_at, now()) + (coalesce(expires_at,
 			coalesce(send_at, now()) + make_interval(secs => expires_in_s)) - coalesce(send_at, now())) / (reminders + 1) END, user_hash, sealed_user_id,
-		kind_of_invite, reconnect_account, reconnect_of
+		kind_of_invite, reconnect_account, reconnect_of, trace
 	FROM ok
 	RETURNING id, created_at, expires_at
 ), links AS (

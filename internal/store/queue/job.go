@@ -76,6 +76,7 @@ type Invite struct {
 	ValidFor         time.Duration // 0 when not given
 	ExpiresAt        *time.Time
 	GivesUpAt        time.Time
+	Trace            []byte // of trace.Marshal; nil: nothing is traced
 }
 
 // Code is the invite link's code of this delivery.
@@ -139,7 +140,7 @@ const jobColumns = `
 	l.id, l.url, l.granted_s, l.expires_at,
 	a.id, a.number, a.outcome, a.provider, a.account, a.started_at, a.finished_at,
 	s.id, s.url, s.granted_s, s.expires_at,
-	p.digits, p.expires_at, c.reason, i.app_auth_type, i.kind, i.reconnect_account, i.created_by, i.progress`
+	p.digits, p.expires_at, c.reason, i.app_auth_type, i.kind, i.reconnect_account, i.created_by, i.progress, i.trace`
 
 const jobJoins = `
 	JOIN invites i ON i.id = c.invite_id
@@ -184,7 +185,7 @@ func scanJob(r pgx.CollectableRow) (Job, error) {
 		&linkID, &url, &granted, &linkEnds,
 		&attemptID, &number, &outcome, &provider, &account, &started, &finished,
 		&sentID, &sentURL, &sentGranted, &sentEnds,
-		&digits, &digitsEnd, &j.Reason, &j.Invite.AppAuthType, &j.Invite.Kind, &j.Invite.ReconnectAccount, &j.Invite.CreatedBy, &j.Invite.Progress)
+		&digits, &digitsEnd, &j.Reason, &j.Invite.AppAuthType, &j.Invite.Kind, &j.Invite.ReconnectAccount, &j.Invite.CreatedBy, &j.Invite.Progress, &j.Invite.Trace)
 	if err != nil {
 		return Job{}, err
 	}
