@@ -6,5 +6,5 @@ import "embed"
 
 // FS holds the guides, in Markdown.
 //
-//go:embed *.md mobile/*.md
+//go:embed *.md mobile/*.md runbooks/*.md
 var FS embed.FS

@@ -248,7 +248,7 @@ func (d *Dispatcher) mintFailed(ctx context.Context, t *task, err error) error {
 	case mint.IsAccountRefused(err):
 		reason = invite.ProviderAccount
 	case !errors.Is(err, mint.ErrPassing):
-		d.p.Log.ErrorContext(ctx, "a connect link was refused", "invite", t.InviteID, "delivery", t.DeliveryID, "err", err)
+		d.p.Log.ErrorContext(ctx, "a connect link was refused", "cause", mint.Cause(err), "invite", t.InviteID, "delivery", t.DeliveryID, "err", err)
 		return d.recordFinish(ctx, &finish{Lease: t.Lease, lane: t.Lane, events: []invite.Event{
 			t.event(invite.EventMintFailed, invite.Data{Outcome: mintRefused}),
 			t.event(invite.EventDeliveryRejected, invite.Data{Reason: invite.LinkUnavailable}),
@@ -257,7 +257,7 @@ func (d *Dispatcher) mintFailed(ctx context.Context, t *task, err error) error {
 	// Claims stand in for attempts here: none is recorded without a link.
 	after := max(d.backoff(int(t.Token)), mint.RetryAfter(err))
 	after = min(after, max(t.Invite.GivesUpAt.Sub(t.Now), d.p.RetryFirst))
-	d.p.Log.WarnContext(ctx, "no connect link to be had now", "invite", t.InviteID, "delivery", t.DeliveryID, "reason", reason, "again", after, "err", err)
+	d.p.Log.WarnContext(ctx, "no connect link to be had now", "cause", mint.Cause(err), "invite", t.InviteID, "delivery", t.DeliveryID, "reason", reason, "again", after, "err", err)
 	f := &finish{Lease: t.Lease, lane: t.Lane, next: &after}
 	if t.Reason != reason { // once on the timeline is enough
 		at := t.Now.Add(d.p.Now().Sub(t.readAt) + after)

@@ -144,7 +144,7 @@ func (s *Service) mint(ctx context.Context, minter *mint.Minter, o order, row *l
 		row.Status, row.Link = invite.Active, &minted.Link
 		return ledger.Created, nil
 	case errors.Is(err, mint.ErrPassing):
-		s.p.Log.WarnContext(ctx, "mint postponed", "invite", row.ID.String(), "error", err)
+		s.p.Log.WarnContext(ctx, "mint postponed", "invite", row.ID.String(), "cause", mint.Cause(err), "error", err)
 		return ledger.Postponed, nil
 	default:
 		return "", err

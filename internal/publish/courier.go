@@ -61,6 +61,7 @@ type Runner struct {
 	wake     chan struct{}
 	attempts *prometheus.CounterVec
 	disabled prometheus.Counter
+	oldest   prometheus.Gauge
 
 	mu      sync.Mutex
 	busy    map[invite.EndpointID]int
@@ -85,8 +86,11 @@ func NewRunner(p RunnerParams) (*Runner, error) {
 			Namespace: "connectlink", Subsystem: "webhook_endpoint", Name: "disabled_total", Help: "Webhook endpoints that were disabled because they failed for days or answered 410.",
 		}),
 	}
+	r.oldest = prometheus.NewGauge(prometheus.GaugeOpts{
+		Namespace: "connectlink", Subsystem: "webhook", Name: "oldest_due_seconds", Help: "For how long the oldest event has been due for a webhook endpoint. Every worker measures the same queue.",
+	})
 	if p.Metrics != nil {
-		p.Metrics.MustRegister(r.attempts, r.disabled)
+		p.Metrics.MustRegister(r.attempts, r.disabled, r.oldest)
 	}
 	return r, nil
 }
@@ -102,6 +106,9 @@ func (r *Runner) Wake() {
 // Run posts until ctx ends, then waits for the posts under way.
 func (r *Runner) Run(ctx context.Context) error {
 	defer r.posting.Wait()
+	measuring, stop := context.WithCancel(ctx)
+	defer stop()
+	r.posting.Go(func() { r.measure(measuring) })
 	look := time.NewTimer(0)
 	defer look.Stop()
 	for {
@@ -115,6 +122,29 @@ func (r *Runner) Run(ctx context.Context) error {
 			r.p.Log.WarnContext(ctx, "claim webhook deliveries", "err", err)
 		}
 		look.Reset(lookEvery)
+	}
+}
+
+// measureEvery is how often the age of the queue is measured.
+const measureEvery = 15 * time.Second
+
+// measure measures the age of the queue until ctx ends.
+func (r *Runner) measure(ctx context.Context) {
+	t := time.NewTicker(measureEvery)
+	defer t.Stop()
+	for {
+		age, err := endpoint.OldestDue(ctx, r.p.DB)
+		switch {
+		case err == nil:
+			r.oldest.Set(age.Seconds())
+		case ctx.Err() == nil:
+			r.p.Log.WarnContext(ctx, "measure webhook deliveries", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
 	}
 }
 
