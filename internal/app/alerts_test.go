@@ -118,7 +118,7 @@ func TestEveryMetricIsDocumented(t *testing.T) {
 	}
 }
 
-// unknownMetrics returns what is wrong with the metrics that a text names.
+// unknownMetrics returns a fault for each metric or label of a text that does not exist.
 func unknownMetrics(labels map[string][]string, text string) []string {
 	metric := regexp.MustCompile(`connectlink_[a-z_]+[a-z](\{[^}]*\})?`)
 	label := regexp.MustCompile(`([a-z_]+) *(=~|!~|!=|=)`)

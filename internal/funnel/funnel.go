@@ -1,7 +1,7 @@
 // Package funnel counts how far invites get, and shows each step in the invite's
 // trace.
 //
-// It sees what has been committed: a step counts once, in the process that recorded
+// It sees committed events only: a step counts once, in the process that recorded
 // it. The sum over all processes is exact but for those that ended between a commit
 // and their next scrape. It decides nothing, and nothing may depend on it.
 package funnel

@@ -22,7 +22,7 @@ func load(t *testing.T) *guide.Set {
 
 // fileOf is the file of a guide.
 func fileOf(g guide.Guide) string {
-	return strings.Replace(g.Slug, "mobile-", "mobile/", 1) + ".md"
+	return strings.NewReplacer("mobile-", "mobile/", "runbooks-", "runbooks/").Replace(g.Slug) + ".md"
 }
 
 func TestEveryGuideIsListedAndItsLinksLeadToGuides(t *testing.T) {
