@@ -58,7 +58,7 @@ func contents() []struct {
 			"send-and-track", "reconnect", "api", "limits", "webhooks", "verify-webhooks", "mobile/ios", "mobile/android", "mobile/react-native", "mobile/flutter", "mobile/hybrid",
 		}},
 		{"Go live", []string{"going-live", "deploying", "configuration", "spend-firewall", "delivery-guarantees", "limitations"}},
-		{"Run", []string{"operations", "security", "console", "reasons", "verdicts", "performance"}},
+		{"Run", []string{"operations", "scaling", "security", "console", "reasons", "verdicts", "performance"}},
 		{"Runbooks", []string{
 			"runbooks/deliveries-overdue", "runbooks/workers-missing", "runbooks/requests-failing", "runbooks/mint-failing", "runbooks/provider-failing", "runbooks/jobs-overdue", "runbooks/keys-missing", "runbooks/sending-paused",
 			"runbooks/message-parked", "runbooks/deliveries-failing", "runbooks/answers-lost", "runbooks/webhooks-overdue", "runbooks/database-pool", "runbooks/leases-lost", "runbooks/callbacks-refused",
