@@ -40,7 +40,7 @@ type Sources struct {
 	CheckKeyset func(t secret.Text, kmsURI string) error
 }
 
-// withDefaults fills in what is unset.
+// withDefaults fills in options that are unset.
 func (src Sources) withDefaults() Sources {
 	if src.Env == nil {
 		src.Env = os.LookupEnv

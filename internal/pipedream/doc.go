@@ -14,7 +14,7 @@
 //     never beyond the caller's deadline. Minting twice is harmless: a token
 //     nobody was given lapses.
 //   - It breaks the circuit when Pipedream is down, so that a create answers
-//     from what is known instead of waiting.
+//     from the last answer instead of waiting.
 //
 // It must not decide what a webhook means: connection webhooks are unsigned, and
 // only an account read back from the API proves a connection.

@@ -60,7 +60,7 @@ func Migrate(ctx context.Context, url string, log *slog.Logger) error {
 // lockNotAvailable is the SQLSTATE after lock_timeout.
 const lockNotAvailable = "55P03"
 
-// migrateOnce applies what is pending, until a migration fails.
+// migrateOnce applies the pending migrations until one fails.
 func migrateOnce(ctx context.Context, url string, log *slog.Logger) (err error) {
 	parsed, err := parseURL(url, nil, 0)
 	if err != nil {

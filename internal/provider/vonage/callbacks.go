@@ -113,7 +113,7 @@ func (c *Callbacks) Reread(raw []byte) (provider.Report, error) {
 }
 
 // Replies reads an inbound message. One of another channel, or from what is no
-// number, is none: Vonage repeats for a day what is not answered with 2xx.
+// number, is none: Vonage repeats for a day each post that is not answered with 2xx.
 func (c *Callbacks) Replies(p provider.Post) ([]provider.Reply, error) {
 	in, err := parse(p.Raw)
 	if err != nil || in.Status != "" {
