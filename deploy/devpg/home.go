@@ -25,6 +25,13 @@ type account struct {
 	other    bool
 }
 
+// ServerUser returns the ids of the user that servers run as: our own, except for
+// root, as which PostgreSQL does not run.
+func ServerUser() (uid, gid int, err error) {
+	who, err := serverAccount()
+	return who.uid, who.gid, err
+}
+
 // serverAccount picks the user: ourselves, except for root.
 func serverAccount() (account, error) {
 	if os.Geteuid() != 0 {

@@ -10,6 +10,7 @@ import (
 	"github.com/connectlink/connectlink/internal/chaos"
 	"github.com/connectlink/connectlink/internal/longtest"
 	"github.com/connectlink/connectlink/internal/postgrestest"
+	"github.com/connectlink/connectlink/internal/servertest"
 )
 
 func TestMain(m *testing.M) {
@@ -87,3 +88,37 @@ func TestF1EverythingMovesAgainAfterASilentFailover(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Issue 14: a Patroni cluster with synchronous replication, whose primary is killed;
+// in the long form demoted and cut off as well, once behind haproxy and once with
+// the servers' addresses in the URL.
+func TestPatroniClusterLosesAndDoublesNothingWhenItsPrimaryIsReplaced(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs three database servers and the program for half a minute")
+	}
+	for _, program := range []string{"patroni", "patronictl"} {
+		servertest.Need(t, program, "patroni")
+	}
+	servertest.Need(t, "etcd", "etcd-server")
+	servertest.Need(t, "haproxy", "haproxy")
+	runs := []chaos.TakeOvers{{Ways: []string{chaos.Killed}}}
+	if os.Getenv(takeOversVariable) != "" {
+		runs = []chaos.TakeOvers{{}, {Direct: true}}
+	}
+	for _, o := range runs {
+		o.Limit, o.Slack = 6*time.Minute, 3 // other tests run beside it
+		o.Log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+		report, err := chaos.TakeOver(t.Context(), o)
+		line, _ := json.Marshal(report)
+		t.Logf("%s", line)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := report.Check(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// takeOversVariable asks for every way of replacing a primary, which takes four minutes.
+const takeOversVariable = "CONNECTLINK_TEST_TAKEOVERS"

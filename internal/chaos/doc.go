@@ -15,6 +15,9 @@
 // moved), promotes the standby, and measures how long it takes until everything
 // moves again.
 //
+// TakeOver runs it on three servers under Patroni with etcd and haproxy, all of them
+// real, and replaces the primary: killed, demoted by patronictl, frozen and thawed.
+//
 // It also owns the rig: a dispatcher wired to a sink, and deliveries to load,
 // which dispatch's own tests use in one process.
 //

@@ -180,6 +180,26 @@ func (f *failover) all(ctx context.Context) (err error) {
 	if err := f.startServers(ctx); err != nil {
 		return err
 	}
+	address, err := f.connect()
+	if err != nil {
+		return err
+	}
+	return f.run(ctx, address, steps{
+		fail: f.failOver, end: f.end,
+		primary: func(context.Context) (string, error) { return f.standby.URL(), nil },
+	})
+}
+
+// steps are the parts of a run in which failovers differ.
+type steps struct {
+	fail    func(ctx context.Context) error           // has the primary fail under load, and measures
+	primary func(ctx context.Context) (string, error) // the primary's URL after that
+	end     func(ctx context.Context) error           // after the count, while the processes still run
+}
+
+// run runs two processes of the program on the database at address under load,
+// carries the steps out, and compares what was acknowledged with what was sent.
+func (f *failover) run(ctx context.Context, address string, s steps) error {
 	sinkProcess, sinkURL, err := spawnSink()
 	if err != nil {
 		return err
@@ -190,34 +210,37 @@ func (f *failover) all(ctx context.Context) (err error) {
 	if err := setFault(ctx, sinkURL, sink.Fault{Latency: 600 * time.Millisecond, Jitter: 600 * time.Millisecond}); err != nil {
 		return err
 	}
-	if err := f.startPrograms(ctx); err != nil {
-		return err
-	}
 	defer func() {
 		for _, p := range f.programs {
 			p.kill()
 		}
 	}()
+	if err := f.startPrograms(ctx, address); err != nil {
+		return err
+	}
 
 	asking, enough := context.WithCancel(ctx)
 	var customers sync.WaitGroup
 	customers.Go(func() { f.ask(ctx, asking) })
-	err = f.failOver(ctx)
+	err = s.fail(ctx)
 	enough()
 	if err != nil {
 		f.result.Strange = f.report.Strange
 		return err
 	}
 	customers.Wait()
-	f.database = f.standby
+	database, err := s.primary(ctx)
+	if err != nil {
+		return err
+	}
 	counting, cancel := context.WithTimeout(ctx, countWithin)
 	defer cancel()
-	if err := f.count(counting, sinkURL); err != nil {
+	if err := f.count(counting, database, sinkURL); err != nil {
 		return err
 	}
 	f.result.Accepted, f.result.Refused, f.result.Lost = f.report.Accepted, f.report.Refused, f.report.Lost
 	f.result.Extra, f.result.Unknown, f.result.Strange = f.report.Extra, f.report.Unknown, f.report.Strange
-	return f.end(ctx)
+	return s.end(ctx)
 }
 
 // countWithin is how long the last deliveries may take; more is stuck.
@@ -239,13 +262,8 @@ func setFault(ctx context.Context, sinkURL string, fault sink.Fault) error {
 	return resp.Body.Close()
 }
 
-// startPrograms starts two processes of the real program, whose networks lead
-// through proxies.
-func (f *failover) startPrograms(ctx context.Context) error {
-	address, err := f.connect()
-	if err != nil {
-		return err
-	}
+// startPrograms starts two processes of the real program on the database at address.
+func (f *failover) startPrograms(ctx context.Context, address string) error {
 	main, err := buildProgram(ctx, f.dir, address, f.sinkURL)
 	if err != nil {
 		return err
@@ -320,7 +338,16 @@ func (f *failover) failOver(ctx context.Context) error {
 		}
 		f.first.move(network, target)
 	}
-	promoted := time.Now()
+	if err := f.measure(ctx, db, time.Now()); err != nil {
+		return err
+	}
+	waitFor(ctx, time.Second)
+	return ctx.Err()
+}
+
+// measure waits until everything moves again after a promotion, and records how long
+// that took. db is a connection to the new primary.
+func (f *failover) measure(ctx context.Context, db *pgx.Conn, promoted time.Time) (err error) {
 	var all sync.WaitGroup
 	faults := make([]error, 2)
 	all.Go(func() { faults[0] = f.moving(ctx, db, promoted) })
@@ -328,14 +355,15 @@ func (f *failover) failOver(ctx context.Context) error {
 		faults[1] = f.served(ctx, promoted)
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		f.result.ServingS = f.report.WorstServingS
+		if n := len(f.report.ServingS); n > 0 {
+			f.result.ServingS = f.report.ServingS[n-1]
+		}
 	})
 	all.Wait()
 	if err := errors.Join(faults...); err != nil {
 		return err
 	}
 	f.result.ReadyS, err = f.become(ctx, promoted, true)
-	waitFor(ctx, time.Second)
 	return err
 }
 

@@ -160,7 +160,7 @@ func (r *outage) all(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	return r.count(ctx, sinkURL)
+	return r.count(ctx, r.database.URL(), sinkURL)
 }
 
 // startDatabase starts the server on the same data as before.
@@ -219,8 +219,8 @@ func (r *outage) served(ctx context.Context, since time.Time) error {
 
 // count compares the acknowledged invites with the messages that the
 // vendors took.
-func (r *outage) count(ctx context.Context, sinkURL string) error {
-	db, err := pgx.Connect(ctx, r.database.URL())
+func (r *outage) count(ctx context.Context, database, sinkURL string) error {
+	db, err := pgx.Connect(ctx, database)
 	if err != nil {
 		return postgres.Translate(err)
 	}

@@ -8,6 +8,7 @@
 //	go run ./internal/chaos/cmd/chaos -partitions 12 -freezes 50
 //	go run ./internal/chaos/cmd/chaos -stops 20
 //	go run ./internal/chaos/cmd/chaos -failovers 3
+//	go run ./internal/chaos/cmd/chaos -takeovers haproxy
 package main
 
 import (
@@ -64,6 +65,7 @@ func run() error {
 	var over chaos.Failovers
 	flag.IntVar(&over.Count, "failovers", 0, "instead of killing workers: have the primary of the real program's database vanish without a word so often, and promote its standby")
 	flag.DurationVar(&over.Dark, "dark", 0, "time between the primary's end and the promotion; default: drawn, up to 4s")
+	through := flag.String("takeovers", "", "instead of killing workers: replace the primary of a Patroni cluster under the real program in each way; haproxy or hosts, by which the program finds it")
 	flag.Parse()
 
 	if err := choose(&o, *points); err != nil {
@@ -81,6 +83,10 @@ func run() error {
 	if over.Count > 0 {
 		over.Rate, over.Seed, over.Limit, over.Slack, over.Log = down.Rate, o.Seed, o.Limit, o.Slack, o.Log
 		report, err := chaos.FailOver(ctx, over)
+		return result(report, err)
+	}
+	if *through != "" {
+		report, err := chaos.TakeOver(ctx, chaos.TakeOvers{Direct: *through == "hosts", Rate: down.Rate, Limit: o.Limit, Slack: o.Slack, Log: o.Log})
 		return result(report, err)
 	}
 	if o.URL == "" {
