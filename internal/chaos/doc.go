@@ -16,7 +16,7 @@
 // moves again.
 //
 // TakeOver runs it on three servers under Patroni with etcd and haproxy, all of them
-// real, and replaces the primary: killed, demoted by patronictl, frozen and thawed.
+// real, and replaces the primary: killed, frozen, and demoted by patronictl.
 //
 // It also owns the rig: a dispatcher wired to a sink, and deliveries to load,
 // which dispatch's own tests use in one process.
