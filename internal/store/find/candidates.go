@@ -89,6 +89,8 @@ func (l *listing) candidates() (sql string, most int) {
 		return l.ids("id", f.User.table(l.arg)+" i", l.scope()), probed
 	case len(f.Metadata) > 0:
 		return l.byTerm(f.Metadata[0]), probed
+	case len(f.Domain) > 0:
+		return l.byTerm(f.Domain), probed
 	case f.Expiring:
 		return fmt.Sprintf(`SELECT id FROM (%s) soonest WHERE %s AND %s%s ORDER BY id %s`, soonest(), l.scope(), unopened, l.bounds("id"), l.order()), 0
 	case len(f.Progress) == 1 && f.Progress[0] == invite.ConnectFailed:
@@ -147,9 +149,13 @@ const maxFailures = 10_000
 // failures is a SELECT of the ids of invites that have such an event since. A
 // passcode that does not arrive fails no invite.
 func (l *listing) failures(events string, since time.Time) string {
-	latest := fmt.Sprintf(`SELECT invite_id FROM events e WHERE %s AND %s AND occurred_at > %s
+	until := ""
+	if !l.f.FailedBefore.IsZero() {
+		until = " AND occurred_at < " + l.arg(l.f.FailedBefore)
+	}
+	latest := fmt.Sprintf(`SELECT invite_id FROM events e WHERE %s AND %s AND occurred_at > %s%s
 		AND NOT EXISTS (SELECT FROM deliveries d WHERE d.invite_id = e.invite_id AND d.id = e.delivery_id AND d.kind = 'passcode')
-		ORDER BY occurred_at DESC LIMIT %d`, l.scope(), events, l.arg(since), maxFailures)
+		ORDER BY occurred_at DESC LIMIT %d`, l.scope(), events, l.arg(since), until, maxFailures)
 	return fmt.Sprintf(`SELECT DISTINCT invite_id AS id FROM (%s) latest WHERE true%s ORDER BY id %s`, latest, l.bounds("invite_id"), l.order())
 }
 
@@ -200,10 +206,13 @@ func (l *listing) source() (source, key string) {
 	return source, key
 }
 
+// unfiltered is the condition of a list without filters.
+const unfiltered = "true"
+
 // where is what an invite must fulfil, whichever way it became a candidate.
 func (l *listing) where() string {
 	f := l.f
-	cond := []string{"true"}
+	cond := []string{unfiltered}
 	add := func(before string, v any, after string) { cond = append(cond, before+l.arg(v)+after) }
 	if !f.FailedAfter.IsZero() {
 		add("i.status = ", string(invite.Failed), "")
@@ -225,6 +234,9 @@ func (l *listing) where() string {
 	}
 	if len(f.Inviter) > 0 {
 		add("(SELECT true FROM search_terms WHERE invite_id = i.id AND hash = ANY(", f.Inviter, ") LIMIT 1)")
+	}
+	if len(f.Domain) > 0 {
+		add("(SELECT true FROM search_terms WHERE invite_id = i.id AND hash = ANY(", f.Domain, ") LIMIT 1)")
 	}
 	if f.Reason != "" {
 		// Of the latest message, as the joined one is; asked before anything is joined.

@@ -24,6 +24,7 @@ type Filter struct {
 	User      User
 	Recipient []seal.Hash // of the whole address, one per live key
 	Inviter   []seal.Hash // of the whole name, one per live key
+	Domain    []seal.Hash // of the domain of the recipient's address, one per live key
 	// Metadata are pairs that all must be there, each as the hashes of MetadataTerms.
 	Metadata [][]seal.Hash
 	Reason   invite.Reason // of the latest message
@@ -33,9 +34,10 @@ type Filter struct {
 	Expiring       bool // ends within ExpiringWindow, and was not opened
 	// FailedAfter selects the invites of which no message arrived and whose last
 	// failure is later. ConnectFailedAfter does so for failed connections. At most
-	// one of the two is given.
+	// one of the two is given. FailedBefore bounds the window of the given one.
 	FailedAfter        time.Time
 	ConnectFailedAfter time.Time
+	FailedBefore       time.Time
 	CreatedAfter       time.Time
 	CreatedBefore      time.Time
 	UpdatedAfter       time.Time

@@ -1,11 +1,8 @@
 package find
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -24,7 +21,12 @@ type Query struct {
 	Region string // of numbers without a country code
 	Text   string // as typed or pasted
 	Limit  int
+	After  invite.ID // keyset: only hits older than this one
+	Before invite.ID // keyset, the other way: the page just newer than this one
 }
+
+// MaxHits is how many hits of one search can be paged through.
+const MaxHits = 1000
 
 // Hit is an invite that was found, and by what.
 type Hit struct {
@@ -42,6 +44,9 @@ type Found struct {
 	Hits []Hit
 	// More says that there are others, older than these.
 	More bool
+	// Count is about all hits of the search, Newer about the first of Hits. What is
+	// found beyond MaxHits is not listed.
+	Count Count
 	// Similar, only without hits, are recent invites whose message failed and
 	// whose recipient resembles the text: the typed address is usually right,
 	// and the typing error is in ours. The likeliest comes first.
@@ -69,8 +74,10 @@ func Search(ctx context.Context, db postgres.DB, box *seal.Box, q Query) (Found,
 		return Found{}, err
 	}
 	if len(s.hits) > 0 {
-		hits, more, err := s.load(ctx, db)
-		return Found{Hits: hits, More: more}, err
+		return s.load(ctx, db)
+	}
+	if !q.After.IsZero() || !q.Before.IsZero() { // a later page of a search whose hits are gone
+		return Found{}, nil
 	}
 	similar, atDomain, err := s.similar(ctx, db, m)
 	return Found{Similar: similar, AtDomain: atDomain}, err
@@ -83,11 +90,13 @@ type search struct {
 	user  User
 	batch pgx.Batch
 	hits  map[invite.ID]By
+	least bool // a look-up can have left hits out
 }
 
 func (s *search) queue(by By, sql string, args ...any) {
 	s.batch.Queue(sql, args...).Query(func(rows pgx.Rows) error {
 		found, err := pgx.CollectRows(rows, pgx.RowTo[invite.ID])
+		s.least = s.least || len(found) > MaxHits
 		for _, id := range found {
 			if _, ok := s.hits[id]; !ok {
 				s.hits[id] = by
@@ -167,7 +176,7 @@ const (
 )
 
 func (s *search) ask(m meaning) {
-	project, mode, most := s.q.Project, s.q.Live, s.q.Limit+1
+	project, mode, most := s.q.Project, s.q.Live, MaxHits+1
 	if len(m.invites) > 0 {
 		s.queue(ByInvite, byInvite, m.invites, project, mode)
 	}
@@ -228,6 +237,8 @@ func (s *search) askName(words []string, most int) {
 	case 1:
 		s.queue(ByName, byTerm, s.hashes(contact.Term{Kind: contact.TermName, Value: words[0]}), most)
 	default:
+		// Only the newest invites of common words are looked at.
+		s.least = true
 		hashes := make([][]seal.Hash, len(words))
 		side := []any{most}
 		walks := make([]string, len(words))
@@ -252,50 +263,6 @@ func (s *search) askName(words []string, most int) {
 
 func (s *search) hashes(t contact.Term) []seal.Hash {
 	return s.box.Hashes(t.Kind, t.Parts(s.q.Place)...)
-}
-
-// InviterTerms are the hashes, one per live key, by which an inviter's invites
-// are listed; none for a text that is no name.
-func InviterTerms(box *seal.Box, place invite.Place, name string) []seal.Hash {
-	t, ok := contact.InviterTerm(name)
-	if !ok {
-		return nil
-	}
-	return box.Hashes(t.Kind, t.Parts(place)...)
-}
-
-// MetadataTerms are the hashes of each pair of name and value, in the order of the
-// names and one per live key, by which invites with the pair are listed.
-func MetadataTerms(box *seal.Box, place invite.Place, pairs map[string]string) [][]seal.Hash {
-	out := make([][]seal.Hash, 0, len(pairs))
-	for _, name := range slices.Sorted(maps.Keys(pairs)) {
-		t := contact.MetadataTerm(name, pairs[name])
-		out = append(out, box.Hashes(t.Kind, t.Parts(place)...))
-	}
-	return out
-}
-
-// load reads the hits, newest first. Project and mode are checked again: every
-// look-up has them, and a look-up that forgets must have no effect.
-func (s *search) load(ctx context.Context, db postgres.DB) (hits []Hit, more bool, err error) {
-	ids := make([]invite.ID, 0, len(s.hits))
-	for id := range s.hits {
-		ids = append(ids, id)
-	}
-	slices.SortFunc(ids, func(a, b invite.ID) int { return cmp.Compare(b.String(), a.String()) })
-	if more = len(ids) > s.q.Limit; more {
-		ids = ids[:s.q.Limit]
-	}
-	rows, _ := db.Query(ctx, `SELECT `+columns+` FROM invites i `+joins+`
-		WHERE i.id = ANY($1) AND i.project_id = $2 AND i.livemode = $3 ORDER BY i.id DESC`, ids, s.q.Project, s.q.Live)
-	found, err := pgx.CollectRows(rows, pgx.RowToStructByName[Invite])
-	if err != nil {
-		return nil, false, fmt.Errorf("search: load: %w", postgres.Translate(err))
-	}
-	for _, inv := range found {
-		hits = append(hits, Hit{Invite: inv, By: s.hits[inv.ID]})
-	}
-	return hits, more, nil
 }
 
 func digests(secrets []secret.Text) [][]byte {

@@ -75,12 +75,12 @@ func (s *search) similar(ctx context.Context, db postgres.DB, m meaning) (simila
 	if len(alike) == 0 {
 		return nil, 0, nil
 	}
-	hits, _, err := s.load(ctx, db)
+	found, err := s.load(ctx, db)
 	if err != nil {
 		return nil, 0, err
 	}
 	for _, l := range alike {
-		for _, h := range hits {
+		for _, h := range found.Hits {
 			if h.ID == l.id {
 				h.Slips, h.Typed = l.slips, l.typed
 				similar = append(similar, h)
