@@ -3,8 +3,11 @@ package console_test
 import (
 	"encoding/base32"
 	"encoding/json"
+	"fmt"
+	"html"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -65,6 +68,8 @@ func TestTheListOfInvitesIsNarrowedByWhatStandsInTheAddress(t *testing.T) {
 	s.add("live", pat, func(r *ledger.New) { r.Live = true })
 	s.exec(`UPDATE invites SET status = 'failed' WHERE id = $1`, s.ids["failed"])
 	s.exec(`UPDATE deliveries SET status = 'bounced', reason = 'mailbox_unavailable' WHERE invite_id = $1`, s.ids["failed"])
+	s.exec(`INSERT INTO events (id, invite_id, project_id, livemode, seq, type, actor, actor_id, data, occurred_at)
+		SELECT gen_random_uuid(), id, project_id, livemode, 2, 'delivery.bounced', 'provider', '', '{}', now() FROM invites WHERE id = $1`, s.ids["failed"])
 	s.exec(`UPDATE invites SET created_at = '2023-11-14T22:13:20Z' WHERE id = $1`, s.ids["old"])
 
 	b := s.signedIn("viewer", map[string]access.Role{"default": access.RoleViewer})
@@ -82,11 +87,22 @@ func TestTheListOfInvitesIsNarrowedByWhatStandsInTheAddress(t *testing.T) {
 		"app=notion":          {"other app"},
 		"inviter=sam++rivera": but("other inviter"),
 		"inviter=" + url.QueryEscape("Jose AVILA"): {"other inviter"},
-		"inviter=Sam":                     {},
-		"inviter=%E2%80%94":               {}, // a dash matches neither invites without an inviter nor all invites
-		"inviter=%00":                     {},
-		"reason=mailbox_unavailable":      {"failed"},
-		"reason=opted_out":                {},
+		"inviter=Sam":                                 {},
+		"inviter=%E2%80%94":                           {}, // a dash matches neither invites without an inviter nor all invites
+		"inviter=%00":                                 {},
+		"reason=mailbox_unavailable":                  {"failed"},
+		"reason=opted_out":                            {},
+		"domain=customer.example":                     all,
+		"domain=Pat%40Customer.Example":               all,
+		"domain=else.example":                         {},
+		"domain=%E2%80%94":                            {}, // no domain
+		"domain=customer.example&app=notion":          {"other app"},
+		"failed_since=2023-11-14T00:00":               {"failed"},
+		"status=failed&failed_until=2023-11-14T00:00": {},
+		"failed_since=2023-11-14T00:00&failed_until=2023-11-15T00:00": {},
+		"failed_since=yesterday":          all,
+		"within=day":                      {"failed"},
+		"status=active&within=day":        but("failed"), // contradicts the status
 		"since=" + today:                  but("old"),
 		"until=2023-11-14":                {"old"},
 		"until=" + today:                  all,
@@ -116,5 +132,59 @@ func TestTheListOfInvitesIsNarrowedByWhatStandsInTheAddress(t *testing.T) {
 		if !strings.Contains(a.body, want) {
 			t.Errorf("the form lacks %s", want)
 		}
+	}
+}
+
+// A domain with 30 invites: the list and the search say how many there are and
+// which of them are shown, and both lead to the rest.
+func TestListsSayWhichOfHowManyTheyShow(t *testing.T) {
+	t.Parallel()
+	box := must[*seal.Box](t)(seal.NewBox(must[*seal.Keyset](t)(seal.NewKeyset())))
+	s := &stock{newSiteOn(t, postgrestest.Pool(t), box, func(*console.Params) {}), box, map[string]invite.ID{}}
+	for i := range 30 {
+		s.add(fmt.Sprintf("user-%d", i), invite.Content{Recipient: invite.Recipient{Email: fmt.Sprintf("pat%d@customer.example", i)}}, func(*ledger.New) {})
+	}
+	s.add("other", invite.Content{Recipient: invite.Recipient{Email: "sam@else.example"}}, func(*ledger.New) {})
+	b := s.signedIn("agent", map[string]access.Role{"default": access.RoleAgent})
+	link := func(a answer, rel string) string {
+		t.Helper()
+		found := regexp.MustCompile(`href="([^"]+)" rel="` + rel + `"`).FindStringSubmatch(a.body)
+		if found == nil {
+			return ""
+		}
+		return html.UnescapeString(found[1])
+	}
+	for name, first := range map[string]string{
+		"list":   "/console/default/test/invites?domain=customer.example",
+		"search": b.post("/console/default/test/search", url.Values{"q": {"customer.example"}}).location(),
+	} {
+		newest := b.get(first)
+		oldest := b.get(link(newest, "next"))
+		again := b.get(link(oldest, "prev"))
+		for i, c := range []struct {
+			page        answer
+			count       string
+			rows        int
+			older, back bool
+		}{{newest, "1–25 of 30", 25, true, false}, {oldest, "26–30 of 30", 5, false, true}, {again, "1–25 of 30", 25, true, false}} {
+			if rows := strings.Count(c.page.body, "<tr data-row>"); rows != c.rows || !strings.Contains(c.page.body, ">"+c.count+"<") {
+				t.Errorf("%s, page %d: %d rows, want %d of %q", name, i, rows, c.rows, c.count)
+			}
+			if (link(c.page, "next") != "") != c.older || (link(c.page, "prev") != "") != c.back {
+				t.Errorf("%s, page %d: leads to older %q and newer %q", name, i, link(c.page, "next"), link(c.page, "prev"))
+			}
+		}
+	}
+}
+
+// Histories and shared screens show the titles of tabs.
+func TestTheTitleOfAnInviteNamesThePersonMasked(t *testing.T) {
+	t.Parallel()
+	w := newWard(t)
+	id, _ := w.invited("pat@customer.example")
+	a := w.signedIn("agent", map[string]access.Role{"default": access.RoleAgent}).get("/console/default/test/invites/" + id.String())
+	title := regexp.MustCompile(`<title>[^<]*</title>`).FindString(a.body)
+	if !regexp.MustCompile(`^<title>TEST · [^ ]+•.* – Slack – .+ · Connect Link</title>$`).MatchString(title) || strings.Contains(title, "pat@") {
+		t.Errorf("the title is %s", title)
 	}
 }

@@ -121,6 +121,7 @@ func (s *console) inviteData(p *page, o opened) (invitePage, error) {
 		CanRevoke: p.by.May(access.ActRevoke) && o.Status != invite.Connected && o.Status != invite.Revoked,
 		CanCopy:   p.by.May(access.ActCopyLink) && o.Code != nil && (o.Status == invite.Pending || o.Status == invite.Active || o.Status == invite.Failed),
 	}
+	b.Tab = p.tabTitle(o, d.Badge.Text)
 	d.Step, d.StepText = story.Next(b, situation)
 	d.StepURL = p.stepURL(d.Home, d.Step)
 	if d.Step == story.StepLift {

@@ -1,7 +1,6 @@
 package console
 
 import (
-	"slices"
 	"strings"
 	"time"
 
@@ -23,6 +22,8 @@ type invitesPage struct {
 	Filtered     bool
 	Clear        string
 	Newer, Older string
+	Count        string // the position of the page in the list
+	Folded       bool   // none of the filters is set that are folded away
 	// Part is the time back to which the list was searched, if it was not
 	// searched completely: rare matches are searched for in parts.
 	Part time.Time
@@ -38,14 +39,15 @@ func (s *console) invites(p *page) error {
 	var list []find.Invite
 	var next invite.ID
 	var err error
-	if narrowed.Inviter == "" || len(f.Inviter) > 0 { // else a name that no inviter can have
+	possible := narrowed.isPossible(f)
+	if possible {
 		list, next, err = find.List(p.ctx(), s.DB, f)
 	}
 	if err != nil {
 		return err
 	}
 	b := p.base(p.t("Invites"), "invites")
-	d := invitesPage{Base: b, filters: narrowed, Clear: b.URL("invites"), Filtered: narrowed != filters{}}
+	d := invitesPage{Base: b, filters: narrowed, Clear: b.URL("invites"), Filtered: narrowed != filters{}, Folded: narrowed.isFolded()}
 	for _, inv := range list {
 		r, err := p.row(inv)
 		if err != nil {
@@ -64,91 +66,14 @@ func (s *console) invites(p *page) error {
 		return withQuery(d.Clear, append(narrowed.members(), name, id)...)
 	}, first, last, next.String())
 	d.choices(p)
-	return p.show("invites", d)
-}
-
-// filters are what narrows the list of invites, as it stands in the address.
-type filters struct {
-	Status, Channel, App, Inviter, Reason, Progress, Expiring, Since, Until string
-	// Within bounds when the invite failed, where failed ones are asked for.
-	Within string
-}
-
-// The values of Within; the counts of home use the same windows.
-const (
-	pastDay  = "day"
-	pastWeek = "week"
-)
-
-// windowDuration is how long a window is; zero for none.
-func windowDuration(window string) time.Duration {
-	switch window {
-	case pastDay:
-		return find.FailedWindow
-	case pastWeek:
-		return find.ConnectFailedWindow
-	}
-	return 0
-}
-
-// fails reports whether the filters ask for invites that failed.
-func (f filters) fails() bool {
-	return f.Status == string(invite.Failed) || f.Progress == string(invite.ConnectFailed)
-}
-
-// filtersOf reads the filters of a request; values without a meaning are
-// left out.
-func filtersOf(p *page) filters {
-	q := func(name string) string { return strings.TrimSpace(p.QueryParam(name)) }
-	f := filters{
-		Status: oneOf(q("status"), invite.Statuses()...), Channel: oneOf(q("channel"), invite.AllChannels()...),
-		Reason: oneOf(q("reason"), listReasons()...), Progress: oneOf(q("progress"), invite.Progresses()...),
-		App: q("app"), Inviter: q("inviter"),
-	}
-	if f.fails() {
-		f.Within = oneOf[string](q("within"), pastDay, pastWeek)
-	}
-	if q("expiring") != "" {
-		f.Expiring = "1"
-	}
-	for name, to := range map[string]*string{"since": &f.Since, "until": &f.Until} {
-		if !parseDay(q(name)).IsZero() {
-			*to = q(name)
+	if possible && len(list) > 0 {
+		c, err := find.CountList(p.ctx(), s.DB, f, list[0].ID)
+		if err != nil {
+			return err
 		}
+		d.Count = p.position(c, len(list))
 	}
-	return f
-}
-
-// members are names and values, for an address.
-func (f filters) members() []string {
-	return []string{
-		"status", f.Status, "channel", f.Channel, "app", f.App, "inviter", f.Inviter, "reason", f.Reason, "progress", f.Progress,
-		"expiring", f.Expiring, "within", f.Within, "since", f.Since, "until", f.Until,
-	}
-}
-
-func (f filters) filter(p *page) find.Filter {
-	out := find.Filter{
-		Place: p.by.Place, Limit: perPage, App: f.App, Channel: invite.Channel(f.Channel),
-		Reason: invite.Reason(f.Reason), Expiring: f.Expiring != "",
-		Inviter:      find.InviterTerms(p.Box, p.by.Place, f.Inviter),
-		CreatedAfter: parseDay(f.Since), CreatedBefore: parseDay(f.Until),
-	}
-	if f.Status != "" {
-		out.Status = []invite.Status{invite.Status(f.Status)}
-	}
-	if f.Progress != "" {
-		out.Progress = []invite.Progress{invite.Progress(f.Progress)}
-	}
-	if since := p.frame.Now.Add(-windowDuration(f.Within)); f.Within != "" && f.Status == string(invite.Failed) {
-		out.FailedAfter = since
-	} else if f.Within != "" {
-		out.ConnectFailedAfter = since
-	}
-	if !out.CreatedBefore.IsZero() {
-		out.CreatedBefore = out.CreatedBefore.AddDate(0, 0, 1) // the day itself counts
-	}
-	return out
+	return p.show("invites", d)
 }
 
 func (d *invitesPage) choices(p *page) {
@@ -209,22 +134,6 @@ func (p *page) statusName(s invite.Status) string {
 		return p.t("Not delivered")
 	}
 	return string(s)
-}
-
-func listReasons() []invite.Reason {
-	var out []invite.Reason
-	for _, e := range invite.Explanations() {
-		out = append(out, e.Code)
-	}
-	return out
-}
-
-// oneOf is a word of a list, or nothing: what stands in an address is anybody's.
-func oneOf[T ~string](word string, list ...T) string {
-	if slices.Contains(list, T(word)) {
-		return word
-	}
-	return ""
 }
 
 // personPage is everything about one external user.

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"strings"
 	"time"
 
 	"github.com/connectlink/connectlink/internal/access"
@@ -236,4 +237,17 @@ func orZero(t *time.Time) time.Time {
 		return time.Time{}
 	}
 	return *t
+}
+
+// tabTitle names an invite in the browser's tab and history, which others may see:
+// the person is masked there for every role.
+func (p *page) tabTitle(o opened, status string) string {
+	person := story.MaskName(o.content.Recipient.Name)
+	if person == "" {
+		person = o.to()
+	}
+	if person == "" {
+		person = p.t("Invite")
+	}
+	return strings.Join([]string{person, o.AppName, status}, " – ")
 }

@@ -4,6 +4,8 @@ import (
 	"cmp"
 
 	"github.com/labstack/echo/v4"
+
+	"github.com/connectlink/connectlink/internal/store/find"
 )
 
 // place is which page of a list is seen. Lists are read by id, newest first:
@@ -40,4 +42,24 @@ func (l place) neighbours(to func(name, id string) string, first, last, next str
 		older = to("after", from)
 	}
 	return newer, older
+}
+
+// position is which of how many a page lists, in words.
+func (p *page) position(c find.Count, listed int) string {
+	first, last := c.Newer+1, c.Newer+listed
+	switch {
+	case !c.IsPositionKnown() && c.Total == find.TotalCap:
+		return p.t("More than 10,000 in all")
+	case !c.IsPositionKnown() && c.Total == find.CountCap:
+		return p.t("More than 1,000 in all")
+	case !c.IsPositionKnown():
+		return p.t("%d or more in all", c.Total)
+	case c.Least && c.Total == find.TotalCap:
+		return p.t("%d–%d of more than 10,000", first, last)
+	case c.Least && c.Total == find.CountCap:
+		return p.t("%d–%d of more than 1,000", first, last)
+	case c.Least:
+		return p.t("%d–%d of %d or more", first, last, max(c.Total, last))
+	}
+	return p.t("%d–%d of %d", first, last, max(c.Total, last)) // the list grew between the two look-ups
 }

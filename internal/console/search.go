@@ -9,16 +9,21 @@ import (
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/console/view"
 	"github.com/connectlink/connectlink/internal/contact"
+	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/store/find"
 )
 
 // searchPage shows the results of a search.
 type searchPage struct {
 	*view.Base
-	Text    string
-	Over    bool // the handle in the address is of no search any more
-	Hits    []inviteRow
-	More    bool
+	Text  string
+	Over  bool // the handle in the address is of no search any more
+	Hits  []inviteRow
+	Count string // the position of the page among the hits
+	Cut   bool   // the last page, and there are more hits than are listed
+
+	Newer, Older string
+
 	Similar []inviteRow
 	// Folded are those that share nothing but the domain; Others of them are not
 	// listed at all.
@@ -69,13 +74,15 @@ func (s *console) search(p *page) error {
 		return p.show("search", d)
 	}
 	text := d.Text
-	found, err := find.Search(p.ctx(), s.DB, s.Box, find.Query{
-		Place: p.by.Place, Region: p.project.Brand.Region, Text: text, Limit: perPage,
-	})
+	at := placeOf(p)
+	q := find.Query{Place: p.by.Place, Region: p.project.Brand.Region, Text: text, Limit: perPage}
+	q.After, _ = invite.Parse[invite.ID](at.after)
+	q.Before, _ = invite.Parse[invite.ID](at.before)
+	found, err := find.Search(p.ctx(), s.DB, s.Box, q)
 	if err != nil {
 		return err
 	}
-	if len(found.Hits) == 1 && isExactMatch(found.Hits[0].By) {
+	if found.Count.Total == 1 && len(found.Hits) == 1 && isExactMatch(found.Hits[0].By) {
 		return p.Redirect(http.StatusSeeOther, b.URL("invites", found.Hits[0].ID.String()))
 	}
 	if d.Hits, err = p.rowsOf(found.Hits); err != nil {
@@ -91,8 +98,27 @@ func (s *console) search(p *page) error {
 	if d.Folded, err = p.rowsOf(found.Similar[better:]); err != nil {
 		return err
 	}
-	d.More, d.Others = found.More, found.AtDomain
+	d.Others = found.AtDomain
+	if n := len(found.Hits); n > 0 {
+		d.Count, d.Cut = p.position(found.Count, n), !found.More && found.Count.Least
+		d.Newer, d.Older = p.besideHits(found)
+	}
 	return p.show("search", d)
+}
+
+// besideHits are the addresses of the pages beside one of a search; empty where
+// there is none.
+func (p *page) besideHits(found find.Found) (newer, older string) {
+	to := func(name string, h find.Hit) string {
+		return withQuery(p.frame.URL("search"), "of", p.QueryParam("of"), name, h.ID.String())
+	}
+	if found.Count.Newer > 0 {
+		newer = to("before", found.Hits[0])
+	}
+	if found.More {
+		older = to("after", found.Hits[len(found.Hits)-1])
+	}
+	return newer, older
 }
 
 // isExactMatch reports whether the hit was named exactly, rather than being one

@@ -18,7 +18,9 @@ type Asset struct {
 
 func readAssets(fsys fs.FS) (map[string]Asset, error) {
 	out := map[string]Asset{}
-	for name, kind := range map[string]string{"console.css": "text/css; charset=utf-8", "console.js": "text/javascript; charset=utf-8"} {
+	for name, kind := range map[string]string{
+		"console.css": "text/css; charset=utf-8", "console.js": "text/javascript; charset=utf-8", "icon.svg": "image/svg+xml",
+	} {
 		body, err := fs.ReadFile(fsys, name)
 		if err != nil {
 			return nil, fmt.Errorf("read the console's %s: %w", name, err)

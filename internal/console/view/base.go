@@ -12,6 +12,7 @@ import (
 // Base is what every page has. Pages.Base makes one.
 type Base struct {
 	Title   string
+	Tab     string // title of the browser's tab where it is not Title
 	Section string // the entry of the menu that is the current one
 	Now     time.Time
 	Here    string // path and query of this page, to come back to
