@@ -154,6 +154,9 @@ func TestListsSayWhichOfHowManyTheyShow(t *testing.T) {
 		}
 		return html.UnescapeString(found[1])
 	}
+	if strings.Contains(b.find("customer.example").body, "Same domain") {
+		t.Error("each match says that its domain is the one that was searched for")
+	}
 	for name, first := range map[string]string{
 		"list":   "/console/default/test/invites?domain=customer.example",
 		"search": b.post("/console/default/test/search", url.Values{"q": {"customer.example"}}).location(),

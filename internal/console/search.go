@@ -88,6 +88,12 @@ func (s *console) search(p *page) error {
 	if d.Hits, err = p.rowsOf(found.Hits); err != nil {
 		return err
 	}
+	// What all of them share is what was searched for.
+	if !slices.ContainsFunc(found.Hits, func(h find.Hit) bool { return h.By != found.Hits[0].By }) {
+		for i := range d.Hits {
+			d.Hits[i].Why = ""
+		}
+	}
 	better := slices.IndexFunc(found.Similar, func(h find.Hit) bool { return h.By == find.ByDomain })
 	if better < 0 {
 		better = len(found.Similar)
