@@ -45,8 +45,9 @@ type node struct {
 // url leads to the node's server itself.
 func (n *node) url() string { return databaseURL(n.postgres) }
 
-// formWithin bounds the making of a cluster, and the return of a node.
-const formWithin = time.Minute
+// formWithin bounds the making of a cluster, the promotion of a standby, and the return of
+// a node. Making one takes 8 s, and more than a minute where much else runs.
+const formWithin = 3 * time.Minute
 
 // newPatroni starts a cluster in a folder and waits until it is whole.
 func newPatroni(ctx context.Context, dir string) (_ *patroni, err error) {
