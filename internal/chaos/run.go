@@ -75,8 +75,9 @@ type Report struct {
 	Lost    int `json:"lost"`
 	Extra   int `json:"extra"`
 	Unknown int `json:"unknown"`
-	// LateReports is how many reports were delayed.
-	LateReports int `json:"late_reports"`
+	// LateShare is the share of reports that were to be delayed; LateReports is how many were.
+	LateShare   float64 `json:"late_share,omitempty"`
+	LateReports int     `json:"late_reports"`
 	// Doubted is how many attempts had no answer and were reconciled.
 	Doubted int `json:"doubted"`
 	// Orphans is the number of deliveries owned by a process that was killed;
@@ -111,6 +112,8 @@ func (r Report) Check() error {
 		no(n == 0, "nobody died at %s: the run proves nothing about it", p)
 	}
 	no(r.Provider == Twilio && r.Unknown > 0, "%d ended unknown although the provider reports", r.Unknown)
+	no(r.LateShare > 0 && r.LateReports == 0, "no report was late: the run proves nothing about late reports")
+	no(r.Provider == SendGridBlind && r.Kills > 0 && r.Unknown == 0, "no lost answer ended unknown: the run proves nothing about a blind provider")
 	no(r.WorstReclaimS > 5*r.Slack, "work moved again only %.1f s after a kill", r.WorstReclaimS)
 	// A frozen process keeps its lock, so its lease has to run out.
 	cut := (max(r.LeaseS, r.CallDeadlineS+3) + 2) * r.Slack
@@ -176,7 +179,7 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	begun := time.Now()
 	r := &run{o: o, rnd: rand.New(rand.NewPCG(o.Seed, 1)), late: make(map[invite.ID]bool), unsure: make(map[invite.ID]bool)}
 	r.report = Report{
-		Provider: o.Provider, Seed: o.Seed, Workers: o.Workers, LeaseS: o.Knobs.Lease.Seconds(), RenewS: o.Knobs.Renew.Seconds(),
+		Provider: o.Provider, Seed: o.Seed, Workers: o.Workers, LateShare: o.LateReports, LeaseS: o.Knobs.Lease.Seconds(), RenewS: o.Knobs.Renew.Seconds(),
 		CallDeadlineS: o.Knobs.CallDeadline.Seconds(), SettleS: o.Knobs.Settle.Seconds(), Slack: o.Slack,
 	}
 	err := r.all(ctx)

@@ -78,3 +78,17 @@ func TestChangesLeaveOutNoWord(t *testing.T) {
 		}
 	})
 }
+
+// FuzzCompare compares any text with its cleaned form.
+func FuzzCompare(f *testing.F) {
+	f.Add("see https://evil.com or x@evil.com or +1 888 555 0100")
+	f.Add("Jan.de \u2800 z\u200bw ﬁ.com")
+	f.Fuzz(func(t *testing.T, sent string) {
+		shown := contact.CleanPublic(sent, 200)
+		for _, c := range contact.Compare(sent, shown) {
+			if c.Text == "" || c.Text == c.Shown || !slices.Contains(contact.Causes(), c.Cause) {
+				t.Errorf("%q is shown as %q: %+v", sent, shown, c)
+			}
+		}
+	})
+}

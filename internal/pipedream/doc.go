@@ -13,8 +13,8 @@
 //   - It retries what may pass (408, 429, 5xx, network), at most three tries and
 //     never beyond the caller's deadline. Minting twice is harmless: a token
 //     nobody was given lapses.
-//   - It breaks the circuit when Pipedream is down, so that a create answers
-//     from the last answer instead of waiting.
+//   - It breaks the circuit when Pipedream is down, so that a create is
+//     refused at once instead of waiting.
 //
 // It must not decide what a webhook means: connection webhooks are unsigned, and
 // only an account read back from the API proves a connection.

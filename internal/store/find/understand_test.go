@@ -105,3 +105,14 @@ func FuzzUnderstand(f *testing.F) {
 		}
 	})
 }
+
+// FuzzParsePosition reads any cursor: one that is read is written the same way.
+func FuzzParsePosition(f *testing.F) {
+	f.Add("evc_")
+	f.Add(Position{Xact: 7}.String())
+	f.Fuzz(func(t *testing.T, s string) {
+		if p, err := ParsePosition(s); err == nil && p.String() != s {
+			t.Errorf("%q is read as %q", s, p)
+		}
+	})
+}
