@@ -1505,6 +1505,7 @@ const (
 	ReasonCodeCarrierFiltered     ReasonCode = "carrier_filtered"
 	ReasonCodeContent             ReasonCode = "content"
 	ReasonCodeCountryNotEnabled   ReasonCode = "country_not_enabled"
+	ReasonCodeDatabaseRestored    ReasonCode = "database_restored"
 	ReasonCodeDeferred            ReasonCode = "deferred"
 	ReasonCodeInvalidNumber       ReasonCode = "invalid_number"
 	ReasonCodeLandline            ReasonCode = "landline"
@@ -1540,6 +1541,8 @@ func (e ReasonCode) Valid() bool {
 	case ReasonCodeContent:
 		return true
 	case ReasonCodeCountryNotEnabled:
+		return true
+	case ReasonCodeDatabaseRestored:
 		return true
 	case ReasonCodeDeferred:
 		return true

@@ -98,6 +98,11 @@ func (f *findings) database(cfg *config.Config) {
 		if can, err := postgres.CanAlterAudit(ctx, pool); err == nil && can {
 			f.note("The program's database role can alter the audit log; `connectlink migrate --roles` makes one that cannot (docs/operations.md, Audit log).")
 		}
+		last, any, err := app.CheckDatabase(ctx, pool)
+		f.tried("database server", err, "Stop all processes, then: `connectlink restore declare` (docs/operations.md, Backup).")
+		if any {
+			f.note(restoreNote(last))
+		}
 		f.tried("queued messages", tryQueue(ctx, pool, cfg), "Configure the project again, or let its invites expire: nothing can send for it until then.")
 		f.tried("keys of stored data", tryKeys(ctx, cfg, pool), "Put the keyset that has these keys in place again; `connectlink keyset status` shows all. If they are lost: `connectlink keyset forget`.")
 	}

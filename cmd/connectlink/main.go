@@ -60,6 +60,7 @@ type commands struct {
 	Keys      keysCommand      `cmd:"" group:"Administer" help:"Create, list and revoke API keys."`
 	Staff     staffCommand     `cmd:"" group:"Administer" help:"Create, list and disable accounts for the support console."`
 	Keyset    keysetCommand    `cmd:"" group:"Administer" help:"Create or rotate the keys that encrypt personal data."`
+	Restore   restoreCommand   `cmd:"" group:"Administer" help:"Take a restored database into use."`
 	Audit     auditCommand     `cmd:"" group:"Administer" help:"Verify and export the audit log."`
 	Config    configCommand    `cmd:"" group:"Administer" help:"Check the configuration."`
 	Templates templatesCommand `cmd:"" group:"Administer" help:"Check and list the texts for recipients."`

@@ -37,6 +37,7 @@ import (
 	"github.com/connectlink/connectlink/internal/sandbox"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/store/keyring"
+	"github.com/connectlink/connectlink/internal/store/recovery"
 	"github.com/connectlink/connectlink/internal/suppress"
 	"github.com/connectlink/connectlink/internal/trace"
 	"github.com/connectlink/connectlink/internal/track"
@@ -231,6 +232,11 @@ func (a *App) openDatabase(ctx context.Context) error {
 		URL: url, MaxConns: conns, AppName: keyring.SessionName("worker", a.process), StatementTimeout: workStatement,
 		AcquireTimeout: workAcquire, Pooled: a.cfg.BehindPooler(), Sockets: a.sockets,
 	}); err != nil {
+		return err
+	}
+	// Before anything is sent or created automatically. Dispatch asks again on each of its
+	// connections, since a process may outlive the server.
+	if err := recovery.Check(ctx, a.work); err != nil {
 		return err
 	}
 	a.monitor, err = postgres.NewMonitor(postgres.MonitorParams{URL: url, AppName: keyring.SessionName("monitor", a.process), Sockets: a.sockets, Pools: []*pgxpool.Pool{a.api, a.work}, Log: a.log})

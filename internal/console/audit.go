@@ -16,6 +16,7 @@ import (
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/pause"
 	"github.com/connectlink/connectlink/internal/reseal"
+	"github.com/connectlink/connectlink/internal/restore"
 	"github.com/connectlink/connectlink/internal/store/account"
 	"github.com/connectlink/connectlink/internal/store/traffic"
 )
@@ -49,7 +50,7 @@ func auditedActs() []access.Act {
 		grant.ActSignIn, grant.ActSignInFailed, grant.ActSignOut, grant.ActSessionEnded, grant.ActStaffCreated, grant.ActStaffEnabled,
 		grant.ActStaffOff, grant.ActStaffRoles, grant.ActPasswordSet, grant.ActFactorSet, grant.ActFactorReset,
 		grant.ActRecoveryUsed, grant.ActRecoveryMade, grant.ActConfirmed, grant.ActKeyCreated, grant.ActKeyRevoked, pause.ActHeld, pause.ActReleased, traffic.ActPaused, traffic.ActResumed,
-		audit.ActExported, reseal.ActResealed, reseal.ActRetired, reseal.ActForgotten)
+		audit.ActExported, reseal.ActResealed, reseal.ActRetired, reseal.ActForgotten, restore.ActDeclared)
 }
 
 // actName is an act in words.
@@ -135,6 +136,8 @@ func actName(a access.Act) string {
 		return view.M("Retired a key of the keyset")
 	case reseal.ActForgotten:
 		return view.M("Gave up a lost key of the keyset")
+	case restore.ActDeclared:
+		return view.M("Declared a restore of the database")
 	case pause.ActHeld:
 		return view.M("Paused sending")
 	case pause.ActReleased:

@@ -12,6 +12,7 @@ type step int
 const (
 	stepDone      step = iota // settled: nothing to do
 	stepReconcile             // an attempt is in doubt
+	stepRecheck               // it may have been sent after the time to which the database was restored
 	stepCancel                // the invite ended
 	stepGiveUp                // too little time is left, or the content was erased
 	stepMint                  // a link is needed
@@ -33,6 +34,9 @@ func decideStep(j *queue.Job) (step, invite.Reason) {
 	inv := &j.Invite
 	if !inv.Status.Open() && inv.Status != invite.Failed {
 		return stepCancel, ""
+	}
+	if j.RestoredAt != nil {
+		return stepRecheck, ""
 	}
 	if j.Kind == invite.KindPasscode {
 		return decidePasscode(j)
@@ -102,7 +106,7 @@ func shortfallReason(j *queue.Job) invite.Reason {
 // waitReason is what the message waited for, where that is recorded.
 func waitReason(j *queue.Job, otherwise invite.Reason) invite.Reason {
 	switch j.Reason {
-	case "", invite.NoReceipt, invite.OutcomeUnknown:
+	case "", invite.NoReceipt, invite.OutcomeUnknown, invite.DatabaseRestored:
 		return otherwise
 	}
 	return j.Reason

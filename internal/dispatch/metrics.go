@@ -6,6 +6,7 @@ import "github.com/prometheus/client_golang/prometheus"
 type metrics struct {
 	attempts   *prometheus.CounterVec
 	reconciled *prometheus.CounterVec
+	rechecked  *prometheus.CounterVec
 	gaveUp     *prometheus.CounterVec
 	breaker    *prometheus.GaugeVec
 	calls      *prometheus.HistogramVec
@@ -40,6 +41,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	m := &metrics{
 		attempts:   prometheus.NewCounterVec(prometheus.CounterOpts(opts("attempts_total", "Calls to providers by outcome.")), []string{"provider", "outcome"}),
 		reconciled: prometheus.NewCounterVec(prometheus.CounterOpts(opts("reconciled_total", "Looks at attempts whose answer was lost, by what they showed.")), []string{"provider", "belief"}),
+		rechecked:  prometheus.NewCounterVec(prometheus.CounterOpts(opts("rechecked_total", "Looks at messages that may have been sent before the database was restored, by what they showed.")), []string{"provider", "belief"}),
 		gaveUp:     prometheus.NewCounterVec(prometheus.CounterOpts(opts("gave_up_total", "Deliveries given up by reason.")), []string{"reason"}),
 		breaker:    prometheus.NewGaugeVec(prometheus.GaugeOpts(opts("breaker_open", "1 while a provider account is not sent to.")), []string{"account"}),
 		calls:      prometheus.NewHistogramVec(histogram("call_seconds", "Duration of calls to providers.", slow), []string{"provider"}),
@@ -56,7 +58,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		oldest:     gauge("oldest_due_seconds", "For how long the oldest of them has been due."),
 	}
 	if r != nil {
-		r.MustRegister(m.attempts, m.reconciled, m.gaveUp, m.breaker, m.calls, m.claims, m.latency, m.claimed, m.lost, m.reaped,
+		r.MustRegister(m.attempts, m.reconciled, m.rechecked, m.gaveUp, m.breaker, m.calls, m.claims, m.latency, m.claimed, m.lost, m.reaped,
 			m.poisoned, m.parked, m.paused, m.inFlight, m.due, m.oldest)
 	}
 	return m

@@ -28,6 +28,9 @@ const (
 	beliefHold                // no answer will ever come
 )
 
+// beliefWord names a belief in metrics.
+func beliefWord(b belief) string { return [...]string{"wait", "taken", "not_taken", "hold"}[b] }
+
 // reconcile settles an attempt whose answer was lost, before anything is sent again.
 func (d *Dispatcher) reconcile(ctx context.Context, t *task) error {
 	b, found, after := d.enquire(ctx, t)
@@ -35,7 +38,7 @@ func (d *Dispatcher) reconcile(ctx context.Context, t *task) error {
 	d.p.Log.InfoContext(ctx, "reconcile", "invite", t.InviteID, "delivery", t.DeliveryID, "attempt", a.ID, "provider", a.Provider,
 		"outcome", a.Outcome, "belief", int(b), "age_ms", t.Now.Sub(a.StartedAt).Milliseconds(), "again_ms", after.Milliseconds())
 	d.p.Passing(PointLookedUp)
-	d.metrics.reconciled.WithLabelValues(a.Provider, [...]string{"wait", "taken", "not_taken", "hold"}[b]).Inc()
+	d.metrics.reconciled.WithLabelValues(a.Provider, beliefWord(b)).Inc()
 
 	if b == beliefWait {
 		d.release(ctx, t, after)
@@ -182,10 +185,15 @@ func (d *Dispatcher) holdAfter(age time.Duration) (belief, provider.Found, time.
 
 var errNothingToFind = errors.New("what was sent is gone, so it cannot be looked for")
 
-// find asks the provider. Twilio's list is searched by recipient and by the
-// message's own mark: its link, or its digits.
+// find asks the provider about the last attempt.
 func (d *Dispatcher) find(ctx context.Context, t *task, s provider.Sender) (provider.Found, error) {
-	sought := provider.Sought{AttemptID: t.Last.ID.String(), StartedAt: t.local(t.Last.StartedAt)}
+	return d.findSince(ctx, t, s, provider.Sought{AttemptID: t.Last.ID.String(), StartedAt: t.local(t.Last.StartedAt)}, t.SentLink)
+}
+
+// findSince asks the provider for a message of the delivery that was sent since
+// sought.StartedAt. Twilio's list is searched by recipient and by the message's own
+// mark: its link, or its digits. Link is the connect link that it carried, if one.
+func (d *Dispatcher) findSince(ctx context.Context, t *task, s provider.Sender, sought provider.Sought, link *queue.Link) (provider.Found, error) {
 	if t.Invite.Content != nil {
 		w, err := d.open(t)
 		if err != nil {
@@ -193,7 +201,7 @@ func (d *Dispatcher) find(ctx context.Context, t *task, s provider.Sender) (prov
 		}
 		sought.To = secret.New(w.content.Recipient.Address(t.Channel))
 		m := compose.Message{Invite: compose.Invite{LinkType: t.Invite.LinkType}, Kind: t.Kind}
-		if err := d.fillCarried(&m, t, w, t.SentLink); err == nil {
+		if err := d.fillCarried(&m, t, w, link); err == nil {
 			if sought.Body, err = d.p.Composer.Carried(m); err != nil {
 				sought.Body = secret.Text{}
 			}

@@ -4,10 +4,12 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/store/recovery"
 )
 
 // WakeChannel is where processes that only accept work tell those that dispatch.
@@ -28,7 +30,11 @@ func (d *Dispatcher) holdLock(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		d.p.Log.WarnContext(ctx, "the process lock was lost", "err", err)
+		if errors.Is(err, recovery.ErrRestored) || errors.Is(err, recovery.ErrCopied) {
+			d.p.Log.ErrorContext(ctx, "nothing is sent", "err", err)
+		} else {
+			d.p.Log.WarnContext(ctx, "the process lock was lost", "err", err)
+		}
 		if d.p.Now().Sub(begun) > 10*time.Second {
 			wait = 50 * time.Millisecond
 		}
@@ -38,6 +44,9 @@ func (d *Dispatcher) holdLock(ctx context.Context) {
 }
 
 func (d *Dispatcher) hold(ctx context.Context) error {
+	if err := d.checkDatabase(ctx); err != nil {
+		return err
+	}
 	key := newOwner()
 	// The session that holds the lock listens too: its end is the end of both.
 	held, err := postgres.HoldLock(ctx, postgres.LockParams{
@@ -59,6 +68,14 @@ func (d *Dispatcher) hold(ctx context.Context) error {
 	case <-held.Lost():
 		return fmt.Errorf("hold the process lock: %w", held.Cause())
 	}
+}
+
+// checkDatabase refuses a database that was restored to an earlier time: each
+// connection may lead to another server than the one before.
+func (d *Dispatcher) checkDatabase(ctx context.Context) error {
+	ctx, cancel := d.stepContext(ctx)
+	defer cancel()
+	return recovery.Check(ctx, d.p.DB)
 }
 
 func newOwner() int64 {

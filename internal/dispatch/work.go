@@ -72,6 +72,8 @@ func (d *Dispatcher) advance(ctx context.Context, t *task) (again bool, err erro
 		return false, err
 	case stepReconcile:
 		return false, d.reconcile(ctx, t)
+	case stepRecheck:
+		return d.recheck(ctx, t)
 	case stepCancel:
 		return false, d.cancel(ctx, t)
 	case stepGiveUp:

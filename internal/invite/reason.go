@@ -34,6 +34,7 @@ const (
 	MailReturned        Reason = "mail_returned"
 	Unsubscribed        Reason = "unsubscribed"
 	SendingPaused       Reason = "sending_paused"
+	DatabaseRestored    Reason = "database_restored"
 )
 
 // Action is the next step that a person can take, as a stable word; the
@@ -125,6 +126,7 @@ func explanations() []Explanation {
 		{InvalidNumber, "This is not a valid phone number.", "Correct the number and resend.", CorrectAddress, NoAction},
 		{NoReceipt, "The message was sent, but no delivery report came. It may have arrived.", "Ask the person before you resend.", Resend, NoAction},
 		{OutcomeUnknown, "The connection broke during the call to the provider, so it is unknown whether the provider accepted the message.", "Ask the person whether it arrived; if not, resend.", Resend, NoAction},
+		{DatabaseRestored, "The database was restored to an earlier time, so it is unknown whether the message was sent before.", "Ask the person whether it arrived; if not, resend.", Resend, NoAction},
 		{ProviderRefused, "The sending provider rejected the message.", "Look up the error code in the provider's documentation, or ask an operator. A resend may be rejected again.", NoAction, NoAction},
 		{ProviderAccount, "The sending provider or Pipedream rejected our account: credentials, credit, limits or sender approval.", "Tell an operator. Resend once the account is fixed.", CallOperator, NoAction},
 		{ProviderDown, "The sending provider did not accept the message in time.", "Resend later: the message gets a new link.", Resend, NoAction},
@@ -160,7 +162,7 @@ func byTelling() []Reason {
 	return []Reason{
 		"",
 		// Nothing is known.
-		NoReceipt, OutcomeUnknown,
+		NoReceipt, OutcomeUnknown, DatabaseRestored,
 		// A failure without a stated cause.
 		ProviderRefused, SuppressedBefore, MailReturned,
 		// It passes.

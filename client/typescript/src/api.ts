@@ -1885,7 +1885,7 @@ export interface components {
             blocks: number;
         };
         /** @enum {string} */
-        ReasonCode: "address_not_found" | "mailbox_unavailable" | "sender_reputation" | "content" | "rate_limited_by_host" | "technical" | "deferred" | "suppressed" | "marked_spam" | "phone_unreachable" | "number_unknown" | "landline" | "carrier_filtered" | "sender_not_registered" | "opted_out" | "country_not_enabled" | "sending_paused" | "invalid_number" | "no_receipt" | "outcome_unknown" | "provider_refused" | "provider_account" | "provider_unavailable" | "link_unavailable" | "message_broken" | "mail_returned" | "unsubscribed";
+        ReasonCode: "address_not_found" | "mailbox_unavailable" | "sender_reputation" | "content" | "rate_limited_by_host" | "technical" | "deferred" | "suppressed" | "marked_spam" | "phone_unreachable" | "number_unknown" | "landline" | "carrier_filtered" | "sender_not_registered" | "opted_out" | "country_not_enabled" | "sending_paused" | "database_restored" | "invalid_number" | "no_receipt" | "outcome_unknown" | "provider_refused" | "provider_account" | "provider_unavailable" | "link_unavailable" | "message_broken" | "mail_returned" | "unsubscribed";
         /**
          * @description The next step for support staff; empty if there is none.
          * @enum {string}

@@ -198,6 +198,9 @@ func describeMessage(w Words, s Situation, m Message) string {
 		}
 		return w.T("Did not reach %s.", to)
 	case invite.Unknown:
+		if m.Reason == invite.DatabaseRestored {
+			return w.T("Unknown whether the message to %s was sent: the database was restored to an earlier time.", to)
+		}
 		return w.T("Unknown whether the message to %s was sent: the connection to the provider broke.", to)
 	case invite.Canceled:
 		return w.T("The message to %s was cancelled before it was sent.", to)

@@ -41,6 +41,9 @@ type Job struct {
 	Attempts  int           // begun so far
 	Poisoned  int
 	CreatedAt time.Time
+	// RestoredAt is when a restore to an earlier time was declared, after which the
+	// message may have been sent; nil: none was, or it was not sent.
+	RestoredAt *time.Time
 
 	Invite Invite
 	Code   *Code // nil: wiped or retired
@@ -140,7 +143,7 @@ const jobColumns = `
 	l.id, l.url, l.granted_s, l.expires_at,
 	a.id, a.number, a.outcome, a.provider, a.account, a.started_at, a.finished_at,
 	s.id, s.url, s.granted_s, s.expires_at,
-	p.digits, p.expires_at, c.reason, i.app_auth_type, i.kind, i.reconnect_account, i.created_by, i.progress, i.trace`
+	p.digits, p.expires_at, c.reason, i.app_auth_type, i.kind, i.reconnect_account, i.created_by, i.progress, i.trace, c.restored_at`
 
 const jobJoins = `
 	JOIN invites i ON i.id = c.invite_id
@@ -185,7 +188,7 @@ func scanJob(r pgx.CollectableRow) (Job, error) {
 		&linkID, &url, &granted, &linkEnds,
 		&attemptID, &number, &outcome, &provider, &account, &started, &finished,
 		&sentID, &sentURL, &sentGranted, &sentEnds,
-		&digits, &digitsEnd, &j.Reason, &j.Invite.AppAuthType, &j.Invite.Kind, &j.Invite.ReconnectAccount, &j.Invite.CreatedBy, &j.Invite.Progress, &j.Invite.Trace)
+		&digits, &digitsEnd, &j.Reason, &j.Invite.AppAuthType, &j.Invite.Kind, &j.Invite.ReconnectAccount, &j.Invite.CreatedBy, &j.Invite.Progress, &j.Invite.Trace, &j.RestoredAt)
 	if err != nil {
 		return Job{}, err
 	}

@@ -197,3 +197,17 @@ func SetPoisoned(ctx context.Context, db postgres.DB, l Lease, after time.Durati
 	}
 	return n, nil
 }
+
+// SetRechecked takes the mark of a restore from a delivery that was not sent. Without
+// the lease nothing changes.
+func SetRechecked(ctx context.Context, db postgres.DB, l Lease) error {
+	c := columns([]Lease{l})
+	_, err := db.Exec(ctx, `
+		UPDATE deliveries d SET restored_at = NULL
+		FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[]) AS t(invite_id, id, token, owner)
+		WHERE d.invite_id = t.invite_id AND d.id = t.id AND `+ofOwner, c.invites, c.deliveries, c.tokens, c.owners)
+	if err != nil {
+		return fmt.Errorf("set delivery %s rechecked: %w", l.DeliveryID, postgres.Translate(err))
+	}
+	return nil
+}
