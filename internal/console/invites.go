@@ -66,7 +66,11 @@ func (s *console) invites(p *page) error {
 		return withQuery(d.Clear, append(narrowed.members(), name, id)...)
 	}, first, last, next.String())
 	d.choices(p)
-	if possible && len(list) > 0 {
+	switch {
+	case len(list) == 0 || !d.Part.IsZero(): // of a part, the page says how far it goes
+	case at == (place{}) && next.IsZero(): // the whole list
+		d.Count = p.position(find.Count{Total: len(list)}, len(list))
+	default:
 		c, err := find.CountList(p.ctx(), s.DB, f, list[0].ID)
 		if err != nil {
 			return err

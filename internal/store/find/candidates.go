@@ -30,6 +30,15 @@ const clockSlack = time.Hour
 type listing struct {
 	f    Filter
 	args []any
+	most int // of candidates, where that is fewer than a page looks at; 0: it is not
+}
+
+// limited is how many candidates are read at most, of n that a page looks at.
+func (l *listing) limited(n int) int {
+	if l.most > 0 {
+		return min(n, l.most)
+	}
+	return n
 }
 
 func (l *listing) arg(v any) string {
@@ -108,12 +117,12 @@ func (l *listing) candidates() (sql string, most int) {
 	if len(f.DeliveryStatus) > 0 {
 		most = joined
 	}
-	return fmt.Sprintf(`SELECT id FROM invites WHERE %s%s ORDER BY id %s LIMIT %d`, l.scope(), l.bounds("id"), l.order(), most), most
+	return fmt.Sprintf(`SELECT id FROM invites WHERE %s%s ORDER BY id %s LIMIT %d`, l.scope(), l.bounds("id"), l.order(), l.limited(most)), most
 }
 
 // ids is a SELECT of up to probed ids, in the order of the list.
 func (l *listing) ids(column, from, where string) string {
-	return fmt.Sprintf(`SELECT %s AS id FROM %s WHERE %s%s ORDER BY id %s LIMIT %d`, column, from, where, l.bounds(strings.TrimPrefix(column, "DISTINCT ")), l.order(), probed)
+	return fmt.Sprintf(`SELECT %s AS id FROM %s WHERE %s%s ORDER BY id %s LIMIT %d`, column, from, where, l.bounds(strings.TrimPrefix(column, "DISTINCT ")), l.order(), l.limited(probed))
 }
 
 // byTerm merges one walk per live key, each of them in the order of the index.
@@ -136,7 +145,7 @@ func (l *listing) byDelivery() string {
 }
 
 func (l *listing) merged(id string, walks []string) string {
-	return fmt.Sprintf(`SELECT %s FROM (%s) w ORDER BY id %s LIMIT %d`, id, strings.Join(walks, " UNION ALL "), l.order(), probed)
+	return fmt.Sprintf(`SELECT %s FROM (%s) w ORDER BY id %s LIMIT %d`, id, strings.Join(walks, " UNION ALL "), l.order(), l.limited(probed))
 }
 
 // notArrived are the events by which an invite comes to be failed, as constants:

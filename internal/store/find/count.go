@@ -9,8 +9,8 @@ import (
 )
 
 // TotalCap is the limit of counting a list without filters, which is counted along
-// one index. A list with filters is counted up to CountCap: every match costs a
-// look-up.
+// one index. A list with filters is counted up to CountCap, among as many
+// candidates: each costs look-ups.
 const TotalCap = 10_000
 
 // Count is how many invites a filter matches, and where one of them is among them.
@@ -36,28 +36,26 @@ func CountList(ctx context.Context, db postgres.DB, f Filter, first invite.ID) (
 			return c, err
 		}
 	}
-	l := listing{f: f}
-	sql, limit := l.position(first)
+	l := listing{f: f, most: CountCap + 1}
+	if (&listing{f: f}).where() == unfiltered {
+		l.most = TotalCap + 1
+	}
+	sql, limit := l.position(first), l.most-1
 	if err = db.QueryRow(ctx, sql, l.args...).Scan(&c.Total, &c.Newer); err != nil {
 		return c, fmt.Errorf("count invites: %w", postgres.Translate(err))
 	}
 	if c.Total > limit {
 		return Count{Total: limit, Least: true, Newer: min(c.Newer, limit)}, nil
 	}
-	end, err := stretchEnd(ctx, db, f)
+	end, err := stretchEnd(ctx, db, listing{f: f, most: l.most})
 	c.Least = !end.IsZero()
 	return c, err
 }
 
-// position counts the matches up to one more than limit, newest first, and those
+// position counts the matches up to most, newest first, and those
 // among them that are newer than first.
-func (l *listing) position(first invite.ID) (sql string, limit int) {
+func (l *listing) position(first invite.ID) string {
 	source, key := l.source()
-	where := l.where()
-	limit = CountCap
-	if where == unfiltered {
-		limit = TotalCap
-	}
 	return fmt.Sprintf(`SELECT count(*), count(*) FILTER (WHERE id > %s) FROM (SELECT i.id FROM %s WHERE %s ORDER BY %s DESC LIMIT %d) t`,
-		l.arg(first), source, where, key, limit+1), limit
+		l.arg(first), source, l.where(), key, l.most)
 }

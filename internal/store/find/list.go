@@ -69,7 +69,7 @@ func List(ctx context.Context, db postgres.DB, f Filter) (page []Invite, next in
 	if len(page) > f.Limit {
 		page = page[:f.Limit]
 		next = page[f.Limit-1].ID
-	} else if next, err = stretchEnd(ctx, db, f); err != nil {
+	} else if next, err = stretchEnd(ctx, db, listing{f: f}); err != nil {
 		return nil, next, err
 	}
 	if !f.Before.IsZero() {
@@ -79,13 +79,12 @@ func List(ctx context.Context, db postgres.DB, f Filter) (page []Invite, next in
 }
 
 // stretchEnd is the last invite that was looked at, where others come behind it.
-func stretchEnd(ctx context.Context, db postgres.DB, f Filter) (end invite.ID, err error) {
-	l := listing{f: f}
+func stretchEnd(ctx context.Context, db postgres.DB, l listing) (end invite.ID, err error) {
 	sql, most := l.candidates()
 	if most == 0 {
 		return end, nil
 	}
-	err = db.QueryRow(ctx, fmt.Sprintf(`SELECT id FROM (%s) c ORDER BY id %s OFFSET %d LIMIT 1`, sql, l.order(), most-1), l.args...).Scan(&end)
+	err = db.QueryRow(ctx, fmt.Sprintf(`SELECT id FROM (%s) c ORDER BY id %s OFFSET %d LIMIT 1`, sql, l.order(), l.limited(most)-1), l.args...).Scan(&end)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return end, nil
 	}
