@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/mint"
+	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/resource"
 	"github.com/connectlink/connectlink/internal/store/find"
 	"github.com/connectlink/connectlink/internal/store/ledger"
@@ -150,6 +152,12 @@ func (s *Service) readBatch(ctx context.Context, p access.Principal, entries []*
 
 // replayBatch answers repeated items.
 func (s *Service) replayBatch(ctx context.Context, p access.Principal, entries []*batchEntry) error {
+	if !slices.ContainsFunc(open(entries), func(e *batchEntry) bool { return e.earlier.found }) {
+		return nil
+	}
+	if err := postgres.AwaitDurable(ctx, s.p.DB); err != nil {
+		return err
+	}
 	err := s.read(ctx, func(b *pgx.Batch) {
 		for _, e := range open(entries) {
 			if e.earlier.found {

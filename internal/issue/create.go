@@ -10,6 +10,7 @@ import (
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/mint"
+	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/resource"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/secret"
@@ -185,6 +186,9 @@ func (s *Service) user(p access.Principal, o order) find.User {
 // answerOpen answers a create of a user who has an open invite for the app:
 // with that invite, or with an error that names it.
 func (s *Service) answerOpen(ctx context.Context, p access.Principal, o order, id invite.ID) (Answer, error) {
+	if err := postgres.AwaitDurable(ctx, s.p.DB); err != nil {
+		return Answer{}, err
+	}
 	if o.ifActive != "return" {
 		return Answer{}, activeExists(id)
 	}

@@ -165,6 +165,9 @@ func (s *Service) replayed(ctx context.Context, p access.Principal, idem ledger.
 	if err := e.check(s.p.Box, p, idem, meta); err != nil {
 		return Answer{}, err
 	}
+	if err := postgres.AwaitDurable(ctx, s.p.DB); err != nil {
+		return Answer{}, err
+	}
 	a := Answer{Outcome: e.was.Outcome, Replayed: true}
 	if e.was.Outcome == ledger.Existing {
 		// A resend is answered with the invite as it is.

@@ -64,3 +64,18 @@ func AfterCommit(tx pgx.Tx, fn func()) (ok bool) {
 	}
 	return ok
 }
+
+// AwaitDurable commits a record without meaning, and so waits until everything that was
+// read through db before is as durable as a commit of the session's own: with
+// synchronous replication, until the standby has it.
+//
+// A commit that waits for a standby and is then cancelled, which happens when its client
+// gives up, is visible to others although no standby has it. An answer that promises
+// what was read must not be given before AwaitDurable returns.
+func AwaitDurable(ctx context.Context, db DB) error {
+	// A transaction waits only if it has an id and wrote to the log; a message does both.
+	if _, err := db.Exec(ctx, `SELECT pg_logical_emit_message(true, 'connectlink', '')`); err != nil {
+		return fmt.Errorf("wait until what was read is durable: %w", Translate(err))
+	}
+	return nil
+}
