@@ -35,6 +35,7 @@ func measurements() []measurement {
 		{"alone", "one client, against one client of the plain transaction", (*rig).alone},
 		{"memory", "start, and anonymous memory 2 s later and under 64 clients", (*rig).memory},
 		{"slow", "accept at 100/s beside a provider that takes 200 ms", (*rig).slowProvider},
+		{"leaked", "20 creates a second beside a leaked key that asks on 48 connections beyond its limits", (*rig).leaked},
 		{"read", "one client that lists 25 invites, and one that searches by address", (*rig).read},
 	}
 }

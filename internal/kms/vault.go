@@ -51,7 +51,7 @@ func vaultFault(err error) (answer, bool) {
 	if !errors.As(err, &response) {
 		return answer{}, false
 	}
-	a := answer{status: response.StatusCode, later: response.StatusCode == 412 || response.StatusCode == 472 || response.StatusCode == 473}
+	a := answer{status: response.StatusCode, later: response.StatusCode == http.StatusPreconditionFailed || response.StatusCode == 472 || response.StatusCode == 473}
 	if !response.RawError { // else a page of something between
 		a.text = strings.Join(response.Errors, "; ")
 	}
