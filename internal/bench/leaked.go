@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 )
 
 // leakedClients is how many connections ask with the leaked key, each as fast as it is
@@ -33,26 +34,32 @@ func (r *rig) leaked(ctx context.Context, b *Benchmark, round int) error {
 	honest := func() (trialled, error) {
 		return r.offer(ctx, s, roleAPI, load{clients: 8, rate: 20, length: r.options.Length})
 	}
-	if _, err := honest(); err != nil { // warm
-		return err
-	}
 	var alone, beside trialled
 	var attack outcome
 	err = inTurn(round,
-		func() (err error) { alone, err = honest(); return err },
+		func() error {
+			_, err := honest() // warm, as beside the leaked key
+			if err == nil {
+				alone, err = honest()
+			}
+			return err
+		},
 		func() error {
 			attacking, stop := context.WithCancel(ctx)
 			done := make(chan error, 1)
 			go func() {
 				var err error
 				attack, err = load{
-					base: s.base, clients: leakedClients, length: 10 * r.options.Length, status: http.StatusTooManyRequests,
+					base: s.base, clients: leakedClients, length: time.Hour, status: http.StatusTooManyRequests,
 					request: func(n int) []byte { return leakedRequest(key.Key, n) },
 				}.run(attacking)
 				done <- err
 			}()
-			var err error
-			beside, err = honest()
+			// The refusals that a key has at once are over in a moment; a leaked key goes on for hours.
+			_, err := honest()
+			if err == nil {
+				beside, err = honest()
+			}
 			stop()
 			if stopped := <-done; stopped != nil && !errors.Is(stopped, context.Canceled) {
 				err = errors.Join(err, stopped)

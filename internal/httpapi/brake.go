@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -17,9 +18,10 @@ const (
 	// once, on average; refusalBurst is how many may come together.
 	refusalsPerSecond = 10
 	refusalBurst      = 50
-	// brakePause is how long the answers to more of them wait. A caller in a loop then
-	// has one answer a second and connection, so that a leaked key cannot take the
-	// processor from other keys. A waiting request holds no more than its connection.
+	// brakePause is how long the answers to more of them wait at least, and twice that at
+	// most: spread, for connections that ask in step would still come all at once. A
+	// leaked key in a loop so cannot take the processor from other keys. A waiting
+	// request holds no more than its connection.
 	brakePause = time.Second
 )
 
@@ -52,7 +54,7 @@ func (b *brake) slow(ctx context.Context, key string, n int) {
 	if within {
 		return
 	}
-	timer := time.NewTimer(b.pause)
+	timer := time.NewTimer(b.pause + rand.N(b.pause))
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
