@@ -24,7 +24,7 @@ type restoreDeclareCommand struct {
 func (restoreDeclareCommand) Help() string {
 	return "Run it after every restore of the database to an earlier time, before any process of the service is started. Messages that were queued " +
 		"at that time may have been sent since: of each the provider is asked, and those of providers that cannot be asked are held as unknown. " +
-		"Fallbacks, and reminders that were due, are skipped. `connectlink doctor` shows what is open. It can be repeated after an interruption."
+		"Fallbacks, and reminders that were due, are skipped. `connectlink doctor` says how many messages are still open. It can be repeated after an interruption."
 }
 
 // Run prepares the database and prints counts.
@@ -72,7 +72,7 @@ func (c *restoreDeclareCommand) Run(e *env) error {
 		return err
 	}
 	_, err = fmt.Fprintf(e.stdout, "May have been sent since: %d queued messages. The providers are asked about them once the processes run.\n"+
-		"Skipped: %d reminders that were due, %d fallbacks.\nStart the processes; `connectlink doctor` shows what is open.\n",
+		"Skipped: %d reminders that were due, %d fallbacks.\nStart the processes; `connectlink doctor` says how many messages are still open.\n",
 		r.Deliveries, r.Reminders, r.Fallbacks)
 	return err
 }

@@ -50,7 +50,7 @@ func TestNothingIsSentTwiceAfterARestoreToAnEarlierTime(t *testing.T) {
 	for kind, option := range before {
 		createLive(t, s.url, key, "sms", kind, 1, option)
 	}
-	s.until("sent what is older than the backup", func() bool { return len(vendors.Count()) == len(before) })
+	s.until("sent the messages that are older than the backup", func() bool { return len(vendors.Count()) == len(before) })
 	s.until("recorded that", func() bool {
 		return number(t, old.server.URL(), `SELECT count(*) FROM deliveries WHERE status <> 'accepted'`) == 0
 	})

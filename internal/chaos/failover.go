@@ -93,7 +93,7 @@ func (r FailoverReport) Check() error {
 		}
 		no(f.Accepted == 0 || f.Open == 0, "%d accepted, %d open at the promotion: the run proves nothing", f.Accepted, f.Open)
 		no(f.Lost > 0, "%d invites were acknowledged and not delivered", f.Lost)
-		no(f.Extra > 0, "%d messages were sent twice, or for invites that nobody was told of", f.Extra)
+		no(f.Extra > 0, "%d messages were sent twice, or for invites that no caller was told of", f.Extra)
 		no(f.Stuck > 0, "%d of %d deliveries never moved again", f.Stuck, f.Open)
 		no(f.ServingS > movesWithin*r.Slack, "invites were made again only %.1f s after the promotion", f.ServingS)
 		no(f.MovingS > movesWithin*r.Slack, "deliveries moved again only %.1f s after the promotion", f.MovingS)

@@ -68,7 +68,7 @@ func (r OutageReport) Check() error {
 	}
 	no(r.Accepted == 0 || r.Refused == 0, "%d accepted, %d refused: the run proves nothing", r.Accepted, r.Refused)
 	no(r.Lost > 0, "%d invites were acknowledged and not delivered", r.Lost)
-	no(r.Extra > 0, "%d messages were sent twice, or for invites that nobody was told of", r.Extra)
+	no(r.Extra > 0, "%d messages were sent twice, or for invites that no caller was told of", r.Extra)
 	no(len(r.Strange) > 0, "answers that are no honest refusal: %v", r.Strange)
 	no(len(r.ServingS) != r.Stops || r.WorstServingS > 2*r.Slack, "invites were made again only %.1f s after the database was back", r.WorstServingS)
 	no(r.RefusalMaxMs > 2000*r.Slack, "a refusal took %.0f ms", r.RefusalMaxMs)

@@ -75,7 +75,7 @@ func (r TakeOverReport) Check() error {
 	}
 	no(r.Accepted == 0 || len(r.TakeOvers) == 0, "%d accepted, %d primaries replaced: the run proves nothing", r.Accepted, len(r.TakeOvers))
 	no(r.Lost > 0, "%d invites were acknowledged and not delivered", r.Lost)
-	no(r.Extra > 0, "%d messages were sent twice, or for invites that nobody was told of", r.Extra)
+	no(r.Extra > 0, "%d messages were sent twice, or for invites that no caller was told of", r.Extra)
 	no(len(r.Strange) > 0, "answers that are no honest refusal: %v", r.Strange)
 	for _, t := range r.TakeOvers {
 		no(t.Open == 0, "%s: nothing was open at the promotion: the run proves nothing", t.Way)

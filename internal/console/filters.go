@@ -147,7 +147,7 @@ func listReasons() []invite.Reason {
 	return out
 }
 
-// oneOf is a word of a list, or nothing: what stands in an address is anybody's.
+// oneOf is a word of a list, or nothing: anyone can write the address.
 func oneOf[T ~string](word string, list ...T) string {
 	if slices.Contains(list, T(word)) {
 		return word

@@ -39,7 +39,7 @@ func TestChangesNameEachPieceAndItsCause(t *testing.T) {
 	}
 }
 
-// TestChangesLeaveOutNoWord of what was sent: what is in no change is shown.
+// TestChangesLeaveOutNoWord of the text that was sent: a word outside the changes is shown.
 func TestChangesLeaveOutNoWord(t *testing.T) {
 	t.Parallel()
 	word := rapid.SampledFrom([]string{
@@ -57,7 +57,7 @@ func TestChangesLeaveOutNoWord(t *testing.T) {
 			if len(words) == 0 || !slices.Contains(contact.Causes(), c.Cause) {
 				t.Fatalf("%q: an empty change or an unknown cause: %+v", sent, c)
 			}
-			// The change stands somewhere in what is left of the text; words before it are shown.
+			// The change stands somewhere in the rest of the text; words before it are shown.
 			at := 0
 			for at+len(words) <= len(rest) && !slices.Equal(rest[at:at+len(words)], words) {
 				at++

@@ -56,6 +56,6 @@ func TestOnlyRefusalsByLimitsAreCounted(t *testing.T) {
 		}
 	}
 	if isLimited(nil) || isLimited(errors.New("other")) {
-		t.Error("what is no refusal is counted")
+		t.Error("an error that is no refusal is counted")
 	}
 }
