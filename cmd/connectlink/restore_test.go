@@ -33,7 +33,7 @@ func TestNothingIsSentTwiceAfterARestoreToAnEarlierTime(t *testing.T) {
 	}
 	perKind := 12
 	if longtest.Wanted() {
-		perKind = 150
+		perKind = 40 // tokens of Pipedream for more than 100 invites are minted later
 	}
 	vendors := sink.New()
 	server := httptest.NewServer(vendors)

@@ -40,7 +40,7 @@ func (r *rig) leaked(ctx context.Context, b *Benchmark, round int) error {
 		func() error {
 			_, err := honest() // warm, as beside the leaked key
 			if err == nil {
-				alone, err = honest()
+				alone, err = r.metered(ctx, s, b, "honest key alone", honest)
 			}
 			return err
 		},
@@ -58,7 +58,7 @@ func (r *rig) leaked(ctx context.Context, b *Benchmark, round int) error {
 			// The refusals that a key has at once are over in a moment; a leaked key goes on for hours.
 			_, err := honest()
 			if err == nil {
-				beside, err = honest()
+				beside, err = r.metered(ctx, s, b, "honest and leaked key", honest)
 			}
 			stop()
 			if stopped := <-done; stopped != nil && !errors.Is(stopped, context.Canceled) {
@@ -78,6 +78,24 @@ func (r *rig) leaked(ctx context.Context, b *Benchmark, round int) error {
 	}
 	b.add("answers to the leaked key", "/s", float64(n)/attack.took.Seconds())
 	return nil
+}
+
+// metered offers a load and adds its cost.
+func (r *rig) metered(ctx context.Context, s *process, b *Benchmark, of string, offer func() (trialled, error)) (trialled, error) {
+	m, err := r.newMeter(ctx, s.cmd.Process.Pid)
+	if err != nil {
+		return trialled{}, err
+	}
+	out, err := offer()
+	if err != nil {
+		return trialled{}, err
+	}
+	if err := m.pause(ctx); err != nil {
+		return trialled{}, err
+	}
+	used, err := m.finish(ctx, len(out.accepted))
+	b.use(of, used, true)
+	return out, err
 }
 
 // leakedRequest asks for a message to the same person each time.
