@@ -43,7 +43,7 @@ func restarts(t *testing.T) int {
 		return n
 	}
 	if longtest.Wanted() {
-		return 6
+		return 3
 	}
 	return 2
 }

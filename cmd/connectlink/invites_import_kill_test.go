@@ -87,7 +87,7 @@ func TestAnImportThatIsKilledAgainAndAgainMakesOneInviteARow(t *testing.T) {
 	t.Parallel()
 	rows, kills := 400, 3
 	if longtest.Wanted() {
-		rows, kills = 10_000, 10
+		rows, kills = 3000, 10
 	}
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)

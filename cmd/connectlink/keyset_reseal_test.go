@@ -184,7 +184,7 @@ func TestF2KeysAreRetiredUnderLoad(t *testing.T) {
 	stop := r.load()
 	first := 150
 	if longtest.Wanted() {
-		first = 3000
+		first = 1000
 	}
 	r.now.until("has taken invites before", func() bool { return r.made.Load() >= int64(first) })
 	r.rotate("--introduce")

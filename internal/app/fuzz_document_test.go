@@ -38,7 +38,7 @@ func fuzzRounds(t *testing.T) (rounds int, isLong bool) {
 	text, ok := os.LookupEnv("CONNECTLINK_FUZZ_ROUNDS")
 	switch {
 	case !ok && longtest.Wanted():
-		return 15, false
+		return 6, false
 	case !ok:
 		return 3, false
 	}
