@@ -114,6 +114,7 @@ func invites() table {
 			}
 			return userid.Hashes(box, r.place(), external(r)), true
 		}}},
+		plain: []plain{{"trace", "the random ids of a trace and of a span in it"}},
 		set: func(_ *seal.Box, r row, set map[string]any) {
 			if h, ok := set["user_hash"].(seal.Hash); ok && r.value("sealed_user_id") != nil {
 				set[user] = userid.Placeholder(h)
