@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"log/slog"
 	"math"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -34,8 +33,8 @@ func promised() map[string]string {
 // The values mean nothing here: loads are short, and other tests run beside them.
 func TestEveryFigureIsMeasured(t *testing.T) {
 	t.Parallel()
-	if os.Getenv("CONNECTLINK_TEST_BENCH") == "" {
-		t.Skip("builds two programs and starts them some twenty times, which takes three minutes: set CONNECTLINK_TEST_BENCH=1")
+	if testing.Short() {
+		t.Skip("builds two programs and starts them some twenty times")
 	}
 	report, err := bench.Run(t.Context(), bench.Options{Rounds: 1, Length: 300 * time.Millisecond, Due: 40, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
