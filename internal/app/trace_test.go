@@ -80,6 +80,18 @@ func TestAnInviteIsOneTraceFromRequestToWebhook(t *testing.T) {
 		got := names()
 		return !slices.ContainsFunc(want, func(n string) bool { return !slices.Contains(got, n) })
 	})
+	// A post is seen before its span has ended.
+	waittest.Until(t, "each post has its span", func() bool {
+		ended := 0
+		for _, n := range names() {
+			if n == "post webhook" {
+				ended++
+			}
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		return ended >= len(parents)
+	})
 	byID := map[string]tracetest.SpanStub{}
 	for _, s := range all(spans, workerSpans) {
 		byID[s.SpanContext.SpanID().String()] = s

@@ -114,7 +114,7 @@ func noFailover(r FailoverReport) error {
 
 // failover is one of them: an outage's customers and program, and two servers.
 type failover struct {
-	outage
+	*outage
 	way      string
 	dark     time.Duration
 	slack    float64
@@ -147,11 +147,8 @@ func FailOver(ctx context.Context, o Failovers) (FailoverReport, error) {
 	var err error
 	for n := range o.Count {
 		f := &failover{
-			outage: outage{
-				o: Outages{Rate: o.Rate, Log: o.Log}, report: OutageReport{Strange: make(map[string]int)},
-				client: &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 100}},
-			},
-			way: []string{Frozen, Silent, Moved}[n%3], dark: o.Dark, slack: o.Slack,
+			outage: newOutage(Outages{Rate: o.Rate, Log: o.Log}),
+			way:    []string{Frozen, Silent, Moved}[n%3], dark: o.Dark, slack: o.Slack,
 		}
 		if f.dark == 0 {
 			f.dark = 500*time.Millisecond + time.Duration(rnd.Int64N(int64(3500*time.Millisecond)))

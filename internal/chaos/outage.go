@@ -93,6 +93,14 @@ type outage struct {
 	refusals []time.Duration
 }
 
+// newOutage makes the run of o, with the client of a product that asks.
+func newOutage(o Outages) *outage {
+	return &outage{
+		o: o, report: OutageReport{Strange: make(map[string]int)},
+		client: &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 100}},
+	}
+}
+
 // Stop runs the real program, stops its database as often as asked for, and
 // counts. Every request is repeated under its Idempotency-Key until it is
 // answered with an invite, as a product would do it.
@@ -108,10 +116,9 @@ func Stop(ctx context.Context, o Outages) (OutageReport, error) {
 	ctx, cancel := context.WithTimeout(ctx, o.Limit)
 	defer cancel()
 	begun := time.Now()
-	r := &outage{o: o, rnd: rand.New(rand.NewPCG(o.Seed, 2)), client: &http.Client{
-		Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 100},
-	}}
-	r.report = OutageReport{Seed: o.Seed, Rate: o.Rate, Slack: o.Slack, Strange: make(map[string]int)}
+	r := newOutage(o)
+	r.rnd = rand.New(rand.NewPCG(o.Seed, 2))
+	r.report.Seed, r.report.Rate, r.report.Slack = o.Seed, o.Rate, o.Slack
 	err := r.all(ctx)
 	r.report.Seconds = time.Since(begun).Round(100 * time.Millisecond).Seconds()
 	return r.report, err

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"os"
 	"syscall"
 	"time"
@@ -111,10 +110,7 @@ func TakeOver(ctx context.Context, o TakeOvers) (TakeOverReport, error) {
 	ctx, cancel := context.WithTimeout(ctx, o.Limit)
 	defer cancel()
 	begun := time.Now()
-	t := &takeover{ways: o.Ways, failover: failover{outage: outage{
-		o: Outages{Rate: o.Rate, Log: o.Log}, report: OutageReport{Strange: make(map[string]int)},
-		client: &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 100}},
-	}}}
+	t := &takeover{ways: o.Ways, failover: failover{outage: newOutage(Outages{Rate: o.Rate, Log: o.Log})}}
 	err := t.all(ctx, o.Direct)
 	report := TakeOverReport{
 		Through: "haproxy", TakeOvers: t.results, Accepted: t.result.Accepted, Refused: t.result.Refused, Lost: t.result.Lost, Extra: t.result.Extra,
