@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 
 	"github.com/connectlink/connectlink/config"
@@ -150,11 +151,16 @@ func askPassword(e *env) (secret.Text, error) {
 	return secret.New(first), nil
 }
 
-// readHidden reads a line without showing it. Ctrl-C gives the terminal back as it was.
+// readHidden reads a line without showing it. Echo is off before the prompt appears:
+// what is pasted as soon as it does would be shown otherwise. Ctrl-C gives the terminal
+// back as it was.
 func readHidden(ctx context.Context, e *env, fd int, prompt string) (string, error) {
 	before, err := term.GetState(fd)
 	if err != nil {
-		return "", fmt.Errorf("read the password: %w", err)
+		return "", fmt.Errorf("read from the terminal: %w", err)
+	}
+	if err := hideInput(fd); err != nil {
+		return "", fmt.Errorf("turn the terminal's echo off: %w", err)
 	}
 	_, _ = fmt.Fprint(e.stderr, prompt)
 	type result struct {
@@ -166,18 +172,28 @@ func readHidden(ctx context.Context, e *env, fd int, prompt string) (string, err
 		b, err := term.ReadPassword(fd)
 		answer <- result{b, err}
 	}()
+	var r result
 	select {
-	case r := <-answer:
-		e.say("")
-		if r.err != nil {
-			return "", fmt.Errorf("read the password: %w", r.err)
-		}
-		return string(r.text), nil
+	case r = <-answer:
 	case <-ctx.Done():
-		_ = term.Restore(fd, before)
-		e.say("")
-		return "", ctx.Err()
+		r.err = ctx.Err()
 	}
+	err = errors.Join(r.err, term.Restore(fd, before))
+	e.say("")
+	if err != nil {
+		return "", fmt.Errorf("read from the terminal: %w", err)
+	}
+	return string(r.text), nil
+}
+
+// hideInput turns a terminal's echo off.
+func hideInput(fd int) error {
+	settings, err := unix.IoctlGetTermios(fd, getTermios)
+	if err != nil {
+		return err
+	}
+	settings.Lflag &^= unix.ECHO
+	return unix.IoctlSetTermios(fd, setTermios, settings)
 }
 
 type staffPasswordCommand struct {
