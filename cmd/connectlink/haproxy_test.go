@@ -66,7 +66,10 @@ func TestReliabilityF8RollingRestartBehindHAProxyFailsNoRequest(t *testing.T) {
 	}
 	program := servertest.Need(t, "haproxy", "haproxy")
 	db := postgrestest.New(t)
-	v := deployment(t, db).with(vars{"CONNECTLINK_DRAIN_FOR": "4s", "CONNECTLINK_TRUSTED_PROXIES": "127.0.0.1"})
+	// A call whose answer is lost beside other tests is settled within the test's patience.
+	v := deployment(t, db).with(vars{
+		"CONNECTLINK_DRAIN_FOR": "4s", "CONNECTLINK_TRUSTED_PROXIES": "127.0.0.1", "CONNECTLINK_SETTLE_SENDGRID": "30s",
+	})
 	key := newKey(t, v).text("api_key")
 	ports := []int{freePort(t), freePort(t)}
 	var instances [2]*process

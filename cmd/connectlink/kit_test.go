@@ -121,10 +121,24 @@ func startProgram(t *testing.T, v vars, program string, args ...string) *process
 		_ = p.cmd.Process.Kill()
 		<-p.done
 		if t.Failed() {
-			t.Logf("%s %s\nstdout:\n%s\nstderr:\n%s", filepath.Base(program), strings.Join(args, " "), last(p.stdout.String()), last(p.err.String()))
+			t.Logf("%s %s\nstdout:\n%s\nfaults:\n%s\nstderr:\n%s", filepath.Base(program), strings.Join(args, " "),
+				last(p.stdout.String()), last(faultLines(p.err.String())), last(p.err.String()))
 		}
 	})
 	return p
+}
+
+// faultLines returns the lines of a log that warn, and those of attempts that were not
+// accepted: the end of a log often no longer has the one that explains a failure.
+func faultLines(log string) string {
+	var faults strings.Builder
+	for line := range strings.Lines(log) {
+		attempt := strings.Contains(line, `"msg":"attempt"`) && !strings.Contains(line, `"outcome":"accepted"`)
+		if attempt || strings.Contains(line, `"level":"WARN"`) || strings.Contains(line, `"level":"ERROR"`) {
+			faults.WriteString(line)
+		}
+	}
+	return faults.String()
 }
 
 func last(s string) string { return s[max(0, len(s)-3000):] }
