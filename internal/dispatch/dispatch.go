@@ -296,5 +296,6 @@ func (d *Dispatcher) measure(ctx context.Context) error {
 	}
 	d.metrics.due.Set(float64(w.Due))
 	d.metrics.oldest.Set(w.Oldest.Seconds())
+	d.metrics.inDoubt.Set(float64(w.InDoubt))
 	return nil
 }

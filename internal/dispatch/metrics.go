@@ -21,6 +21,7 @@ type metrics struct {
 	inFlight   prometheus.Gauge
 	due        prometheus.Gauge
 	oldest     prometheus.Gauge
+	inDoubt    prometheus.Gauge
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -56,10 +57,11 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		inFlight:   gauge("in_flight", "Deliveries being worked on."),
 		due:        gauge("due", "Deliveries due and claimed by nobody, up to 10000."),
 		oldest:     gauge("oldest_due_seconds", "For how long the oldest of them has been due."),
+		inDoubt:    gauge("in_doubt", "Attempts whose answer was lost and that are not settled, up to 10000."),
 	}
 	if r != nil {
 		r.MustRegister(m.attempts, m.reconciled, m.rechecked, m.gaveUp, m.breaker, m.calls, m.claims, m.latency, m.claimed, m.lost, m.reaped,
-			m.poisoned, m.parked, m.paused, m.inFlight, m.due, m.oldest)
+			m.poisoned, m.parked, m.paused, m.inFlight, m.due, m.oldest, m.inDoubt)
 	}
 	return m
 }

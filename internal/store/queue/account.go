@@ -267,21 +267,25 @@ func ListLanes(ctx context.Context, db postgres.DB) ([]invite.Lane, error) {
 // Waiting is the size and age of the due deliveries, for operators. Counting
 // stops at a limit: the number is for a gauge, not for a bill.
 type Waiting struct {
-	Due    int
-	Oldest time.Duration
+	Due     int
+	Oldest  time.Duration
+	InDoubt int // attempts whose answer was lost, and that no process is asking about at this moment
 }
 
-// Measure reads the due deliveries without a lease.
+// Measure reads the due deliveries without a lease, and counts those in doubt.
 func Measure(ctx context.Context, db postgres.DB, limit int) (Waiting, error) {
 	var w Waiting
 	var age float64
 	err := db.QueryRow(ctx, `
-		SELECT count(*)::int, coalesce(extract(epoch FROM now() - min(next_at)), 0)::float8
+		SELECT count(*)::int, coalesce(extract(epoch FROM now() - min(next_at)), 0)::float8,
+			(SELECT count(*)::int FROM (
+				SELECT FROM deliveries WHERE status = 'sending' AND lease_owner IS NULL AND next_at IS NOT NULL LIMIT $1
+			) in_doubt)
 		FROM (
 			SELECT d.next_at FROM lanes l
 			CROSS JOIN LATERAL (SELECT next_at FROM deliveries d WHERE d.lane = l.lane AND d.next_at <= now() ORDER BY d.next_at LIMIT $1) d
 			LIMIT $1
-		) due`, limit).Scan(&w.Due, &age)
+		) due`, limit).Scan(&w.Due, &age, &w.InDoubt)
 	if err != nil {
 		return Waiting{}, fmt.Errorf("measure the queue: %w", postgres.Translate(err))
 	}

@@ -414,8 +414,17 @@ func TestMeasureAndLanes(t *testing.T) {
 		t.Fatal(err)
 	}
 	w, err := queue.Measure(ctx, db, 5)
-	if err != nil || w.Due != 5 || w.Oldest < time.Minute {
+	if err != nil || w.Due != 5 || w.Oldest < time.Minute || w.InDoubt != 0 {
 		t.Errorf("%+v, %v; want the count to stop at 5", w, err)
+	}
+	// In doubt: being sent, and given back; not one in work, not one that ended.
+	if _, err := db.Exec(ctx, `
+		UPDATE deliveries d SET status = 'sending', lease_owner = CASE n WHEN 3 THEN 7 END, next_at = CASE WHEN n < 4 THEN now() + interval '1 minute' END
+		FROM (SELECT id, row_number() OVER (ORDER BY id) AS n FROM deliveries WHERE lane = 'b/sms/test') numbered WHERE d.id = numbered.id`); err != nil {
+		t.Fatal(err)
+	}
+	if w, err := queue.Measure(ctx, db, 5); err != nil || w.Due != 3 || w.InDoubt != 2 {
+		t.Errorf("%+v, %v; want 3 due and 2 in doubt", w, err)
 	}
 	lanes, err := queue.ListLanes(ctx, db)
 	if err != nil || fmt.Sprint(lanes) != "[a/sms/test b/sms/test]" {
