@@ -30,7 +30,8 @@ func Restorer(cfg *config.Config, db *pgxpool.Pool, by access.Principal) (*resto
 type RestoreProgress = recovery.Progress
 
 // CheckDatabase refuses a database that was restored and not declared, and finds the
-// last declared restore, if any. Errors: recovery.ErrRestored, recovery.ErrCopied.
+// last declared restore, if any. Errors: recovery.ErrRestored, recovery.ErrCopied,
+// recovery.ErrHidden.
 func CheckDatabase(ctx context.Context, db *pgxpool.Pool) (RestoreProgress, bool, error) {
 	if err := recovery.Check(ctx, db); err != nil {
 		return RestoreProgress{}, false, err

@@ -17,6 +17,10 @@ var (
 	ErrRestored = errors.New("the database was restored to an earlier time: messages may have been sent since; run `connectlink restore declare`")
 	// ErrCopied means that the data stands on another server than before.
 	ErrCopied = errors.New("the database is a copy, on another server than before: messages may have been sent since; run `connectlink restore declare`")
+	// ErrHidden means that the role may not read the server's identity, so that a restore
+	// would not be noticed.
+	ErrHidden = errors.New("the database role may not read which server it is connected to, so that a restore to an earlier time would not be noticed; " +
+		"as an administrator: GRANT EXECUTE ON FUNCTION pg_control_system(), pg_current_wal_lsn(), pg_walfile_name(pg_lsn) TO the role")
 )
 
 // insufficientPrivilege is the code of an operation that the role may not do.
@@ -33,14 +37,14 @@ type identity struct {
 }
 
 // Check compares the server with the recorded one, and records the first one and each
-// failover. It must be asked before a process sends. Errors: ErrRestored, ErrCopied.
-// Where the role may not read the server's identity nothing is compared.
+// failover. It must be asked before a process sends. Errors: ErrRestored, ErrCopied,
+// ErrHidden.
 func Check(ctx context.Context, db postgres.DB) error {
 	i, err := read(ctx, db)
 	var refused *pgconn.PgError
 	switch {
 	case errors.As(err, &refused) && refused.Code == insufficientPrivilege:
-		return nil
+		return ErrHidden
 	case err != nil:
 		return fmt.Errorf("identify the database server: %w", postgres.Translate(err))
 	case i.KnownSystem == nil:

@@ -53,6 +53,22 @@ func TestCheckRefusesAnotherServerAndAnEarlierTime(t *testing.T) {
 	}
 }
 
+// A role that may not read the server's identity is refused: nothing would be compared.
+func TestCheckRefusesARoleThatCannotCompare(t *testing.T) {
+	t.Parallel()
+	for _, function := range []string{"pg_control_system()", "pg_walfile_name(pg_lsn)"} {
+		tx := postgrestest.Tx(t)
+		exec(t, tx, `REVOKE EXECUTE ON FUNCTION `+function+` FROM PUBLIC`)
+		exec(t, tx, `CREATE ROLE cannot_compare; GRANT SELECT, INSERT, UPDATE ON database_identity TO cannot_compare; SET LOCAL ROLE cannot_compare`)
+		if err := recovery.Check(t.Context(), tx); !errors.Is(err, recovery.ErrHidden) {
+			t.Errorf("without %s: Check = %v, want %v", function, err, recovery.ErrHidden)
+		}
+		if err := tx.Rollback(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestARestoreMarksWhatMayHaveBeenSent(t *testing.T) {
 	t.Parallel()
 	ctx, tx := t.Context(), postgrestest.Tx(t)
