@@ -36,6 +36,11 @@ type Params struct {
 	Pooled bool
 	// Sockets open the connections; nil makes a set of the pool's own.
 	Sockets *Sockets
+	// Standby is for a URL of standbys: of several hosts one is asked for, unless the
+	// URL has target_session_attrs.
+	Standby bool
+	// Verify is asked of each new connection; its error closes the connection. May be nil.
+	Verify func(ctx context.Context, conn *pgx.Conn) error
 }
 
 // DB is what a query needs: a pool, a transaction or a connection.
@@ -95,6 +100,10 @@ func Open(ctx context.Context, p Params) (*pgxpool.Pool, error) {
 	if err := checkExecMode(cfg.ConnConfig.DefaultQueryExecMode); err != nil {
 		return nil, err
 	}
+	if p.Standby && hasSeveralHosts(&cfg.ConnConfig.Config) && !isGiven(p.URL, "target_session_attrs", "PGTARGETSESSIONATTRS") {
+		cfg.ConnConfig.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsStandby
+	}
+	cfg.AfterConnect = p.Verify
 	run := cfg.ConnConfig.RuntimeParams
 	run["application_name"] = orDefault(p.AppName, "connectlink")
 	run["timezone"] = "UTC"
