@@ -48,6 +48,8 @@ func (c *Config) Summary() string {
 			value = databasePlace(c.DatabaseURL)
 		case "database.direct_url":
 			value = databasePlace(c.DatabaseDirectURL)
+		case "database.read_url":
+			value = databasePlace(c.DatabaseReadURL)
 		}
 		line(o.key, value)
 	}

@@ -96,6 +96,9 @@ func (l *loader) load() *Config {
 	if c.DatabaseDirectURL.IsZero() {
 		c.DatabaseDirectURL = c.DatabaseURL
 	}
+	if !c.DatabaseReadURL.IsZero() && (c.DatabaseReadURL.Reveal() == c.DatabaseURL.Reveal() || c.DatabaseReadURL.Reveal() == c.DatabaseDirectURL.Reveal()) {
+		l.faults.add("CONNECTLINK_DATABASE_READ_URL", "is the primary's URL: name a standby, or leave the setting out")
+	}
 	if c.DatabasePoolSize < minPoolSize {
 		l.faults.add("CONNECTLINK_DATABASE_POOL_SIZE", "must be at least %d", minPoolSize)
 	}

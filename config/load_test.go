@@ -141,7 +141,7 @@ func TestEnvironmentOfOneProduct(t *testing.T) {
 	key := publicKey(t)
 	hook := "whsec_" + base64.StdEncoding.EncodeToString(make([]byte, 32))
 	c := mustLoad(t, with(
-		"CONNECTLINK_DATABASE_URL", "", "DATABASE_URL", database, "CONNECTLINK_DATABASE_DIRECT_URL", "host=db user=app dbname=x", "CONNECTLINK_DATABASE_WAIT", "5m",
+		"CONNECTLINK_DATABASE_URL", "", "DATABASE_URL", database, "CONNECTLINK_DATABASE_DIRECT_URL", "host=db user=app dbname=x", "CONNECTLINK_DATABASE_READ_URL", "host=two user=app dbname=x", "CONNECTLINK_DATABASE_READ_STALENESS", "5s", "CONNECTLINK_DATABASE_WAIT", "5m",
 		"CONNECTLINK_LISTEN", ":9000", "CONNECTLINK_METRICS_LISTEN", "127.0.0.1:9090", "CONNECTLINK_PUBLIC_URL", "HTTPS://Go.Acme.example/", "CONNECTLINK_TRUSTED_PROXIES", "10.1.2.3/8, 192.0.2.7,::1",
 		"CONNECTLINK_LOG_LEVEL", "DEBUG", "CONNECTLINK_ROLE", "worker", "CONNECTLINK_SANDBOX", "off", "CONNECTLINK_CONSOLE_PASSWORDS", "off", "CONNECTLINK_OIDC_ISSUER", "https://id.acme.example", "CONNECTLINK_OIDC_CLIENT_ID", "console",
 		"CONNECTLINK_OIDC_CLIENT_SECRET", "oidc", "CONNECTLINK_OIDC_SCOPES", "groups", "CONNECTLINK_OIDC_ROLES_CLAIM", "groups", "CONNECTLINK_OIDC_ROLES", "helpdesk:agent", "CONNECTLINK_ALLOW_NO_CALLBACKS", "1",
@@ -163,7 +163,7 @@ func TestEnvironmentOfOneProduct(t *testing.T) {
 	}
 	c.PublicURL = nil
 	want := &config.Config{
-		DatabaseURL: secret.New(database), DatabaseDirectURL: secret.New("host=db user=app dbname=x"), DatabasePoolSize: 10, DatabaseWait: 5 * time.Minute, Listen: ":9000", MetricsListen: "127.0.0.1:9090", Keyset: secret.New("CANARY-keyset"),
+		DatabaseURL: secret.New(database), DatabaseDirectURL: secret.New("host=db user=app dbname=x"), DatabaseReadURL: secret.New("host=two user=app dbname=x"), DatabaseReadStaleness: 5 * time.Second, DatabasePoolSize: 10, DatabaseWait: 5 * time.Minute, Listen: ":9000", MetricsListen: "127.0.0.1:9090", Keyset: secret.New("CANARY-keyset"),
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("::1/128")},
 		LogLevel:       slog.LevelDebug, Role: "worker", AllowNoCallbacks: true,
 		SettleTwilio: time.Second, NoReceiptEmail: 2 * time.Hour, NoReceiptSMS: 30 * time.Minute, KeepAlive: 620 * time.Second, DrainFor: 5 * time.Second, LeaseFor: 20 * time.Second, RenewEvery: 10 * time.Second,
@@ -234,7 +234,7 @@ func TestEmptyVariablesCountAsUnset(t *testing.T) {
 func TestAllFaultsAreReportedAtOnce(t *testing.T) {
 	t.Parallel()
 	bad := map[string]string{
-		"CONNECTLINK_DATABASE_DIRECT_URL": "mysql://CANARY@x/y", "CONNECTLINK_LISTEN": "CANARY", "CONNECTLINK_METRICS_LISTEN": "CANARY", "CONNECTLINK_SECURITY_CONTACT": "CANARY", "CONNECTLINK_PUBLIC_URL": "go.acme.example?CANARY",
+		"CONNECTLINK_DATABASE_DIRECT_URL": "mysql://CANARY@x/y", "CONNECTLINK_DATABASE_READ_URL": "CANARY", "CONNECTLINK_DATABASE_READ_STALENESS": "2m", "CONNECTLINK_LISTEN": "CANARY", "CONNECTLINK_METRICS_LISTEN": "CANARY", "CONNECTLINK_SECURITY_CONTACT": "CANARY", "CONNECTLINK_PUBLIC_URL": "go.acme.example?CANARY",
 		"CONNECTLINK_TRUSTED_PROXIES": "10.0.0.0/8,CANARY", "CONNECTLINK_LOG_LEVEL": "CANARY", "CONNECTLINK_ROLE": "CANARY", "CONNECTLINK_SANDBOX": "CANARY",
 		"CONNECTLINK_SETTLE_TWILIO": "CANARY", "CONNECTLINK_LEASE_FOR": "1ms", "CONNECTLINK_BRAND_COLOUR": "CANARY", "CONNECTLINK_BRAND_LOGO_URL": "http://CANARY",
 		"CONNECTLINK_BRAND_SUPPORT_EMAIL": "CANARY", "CONNECTLINK_BRAND_LEGAL_LINE": strings.Repeat("CANARY", 100), "CONNECTLINK_BRAND_PRIVACY_URL": "CANARY", "CONNECTLINK_BRAND_REGION": "CANARY",
@@ -358,5 +358,13 @@ func TestF24ADatabaseURLOfKeywordsIsReadOrRefusedWithoutItsPassword(t *testing.T
 		if ok && c.DatabaseURL.Reveal() != in {
 			t.Errorf("%q became another one", in)
 		}
+	}
+}
+
+func TestThePrimaryIsNoReplica(t *testing.T) {
+	t.Parallel()
+	got := faultsOf(t, with("CONNECTLINK_DATABASE_READ_URL", database), nil)
+	if !strings.Contains(got["CONNECTLINK_DATABASE_READ_URL"], "name a standby") {
+		t.Errorf("%q", got)
 	}
 }

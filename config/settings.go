@@ -21,8 +21,14 @@ func processSettings() []option[Config] {
 		secretSetting("database.direct_url", "CONNECTLINK_DATABASE_DIRECT_URL",
 			"A connection past PgBouncer, for LISTEN and advisory locks. Default: the database URL. If the two differ, the database URL is treated as that of a transaction pooler.",
 			func(c *Config) *secret.Text { return &c.DatabaseDirectURL }, checkDatabaseURL),
+		secretSetting("database.read_url", "CONNECTLINK_DATABASE_READ_URL",
+			"A standby of the database, for lists and searches of invites; not through a transaction pooler. While it cannot serve them, the primary does. Default: none.",
+			func(c *Config) *secret.Text { return &c.DatabaseReadURL }, checkDatabaseURL),
+		durationSetting("database.read_staleness", "CONNECTLINK_DATABASE_READ_STALENESS", "0",
+			"How old lists of the API may be when they come from the standby. 0: a list has everything that was acknowledged before its request. Lists of the console always have.", 0, maxReadStaleness,
+			func(c *Config) *time.Duration { return &c.DatabaseReadStaleness }),
 		countSetting("database.pool_size", "CONNECTLINK_DATABASE_POOL_SIZE", "10",
-			"Maximum connections of each of a process's two pools, one for requests and one for background work; a process uses up to four more. pool_max_conns in the URL overrides it.", 1000,
+			"Maximum connections of each of a process's pools: one for requests, one for background work and, with a read URL, one on the standby; a process uses up to four more. pool_max_conns in a URL overrides it.", 1000,
 			func(c *Config) *int { return &c.DatabasePoolSize }),
 		textSetting("listen", "CONNECTLINK_LISTEN", "127.0.0.1:8080", "Address and port to listen on.",
 			func(c *Config) *string { return &c.Listen }, checkListen),
@@ -79,6 +85,9 @@ func processSettings() []option[Config] {
 			func(c *Config) *time.Duration { return &c.RenewEvery }),
 	}, consoleSettings()...)
 }
+
+// maxReadStaleness is well below the time for which positions of the primary are kept.
+const maxReadStaleness = time.Minute
 
 func checkSecurityContact(value string) (string, error) {
 	u, err := url.Parse(value)

@@ -62,31 +62,34 @@ const DefaultProject = "default"
 // Config is a whole, valid configuration.
 type Config struct {
 	DatabaseURL       secret.Text
-	DatabaseDirectURL secret.Text   // for LISTEN and advisory locks; the same as DatabaseURL unless set
-	DatabasePoolSize  int           // connections of each of the two pools
-	DatabaseWait      time.Duration // how long a start waits for the database
-	Listen            string        // host:port
-	MetricsListen     string        // host:port for /livez, /readyz and /metrics alone; empty: none
-	PublicURL         *url.URL      // without a final slash, a query or a fragment; nil when there is none
-	Keyset            secret.Text
-	KeysetKMS         string // URI of the KMS key that Keyset is wrapped with; empty: it is not wrapped
-	SecurityContact   string // a URI for /.well-known/security.txt; empty: there is none
-	HSTSSubdomains    bool   // Strict-Transport-Security holds for subdomains too
-	TrustedProxies    []netip.Prefix
-	LogLevel          slog.Level
-	Role              string // RoleAPI, RoleWorker or RoleAll
-	AllowNoCallbacks  bool
-	SandboxEnabled    bool
-	SettleTwilio      time.Duration // how long "not found" is not believed
-	SettleSendGrid    time.Duration
-	NoReceiptEmail    time.Duration // after how long without a word on its arrival a message is said to have none
-	NoReceiptSMS      time.Duration
-	KeepAlive         time.Duration // how long an idle connection of a client or balancer stays open
-	DrainFor          time.Duration // how long requests are still taken after a stop was asked for
-	LeaseFor          time.Duration
-	RenewEvery        time.Duration
-	Console           Console
-	Projects          []Project // at least one, ids unique
+	DatabaseDirectURL secret.Text // for LISTEN and advisory locks; the same as DatabaseURL unless set
+	DatabaseReadURL   secret.Text // of a standby, for lists; empty: there is none
+	// DatabaseReadStaleness is how old lists of the API may be that the standby serves.
+	DatabaseReadStaleness time.Duration
+	DatabasePoolSize      int           // connections of each pool
+	DatabaseWait          time.Duration // how long a start waits for the database
+	Listen                string        // host:port
+	MetricsListen         string        // host:port for /livez, /readyz and /metrics alone; empty: none
+	PublicURL             *url.URL      // without a final slash, a query or a fragment; nil when there is none
+	Keyset                secret.Text
+	KeysetKMS             string // URI of the KMS key that Keyset is wrapped with; empty: it is not wrapped
+	SecurityContact       string // a URI for /.well-known/security.txt; empty: there is none
+	HSTSSubdomains        bool   // Strict-Transport-Security holds for subdomains too
+	TrustedProxies        []netip.Prefix
+	LogLevel              slog.Level
+	Role                  string // RoleAPI, RoleWorker or RoleAll
+	AllowNoCallbacks      bool
+	SandboxEnabled        bool
+	SettleTwilio          time.Duration // how long "not found" is not believed
+	SettleSendGrid        time.Duration
+	NoReceiptEmail        time.Duration // after how long without a word on its arrival a message is said to have none
+	NoReceiptSMS          time.Duration
+	KeepAlive             time.Duration // how long an idle connection of a client or balancer stays open
+	DrainFor              time.Duration // how long requests are still taken after a stop was asked for
+	LeaseFor              time.Duration
+	RenewEvery            time.Duration
+	Console               Console
+	Projects              []Project // at least one, ids unique
 
 	notes []string // found while reading, for Warnings
 }

@@ -107,12 +107,24 @@ func (f *findings) database(cfg *config.Config) {
 		f.tried("keys of stored data", tryKeys(ctx, cfg, pool), "Put the keyset that has these keys in place again; `connectlink keyset status` shows all. If they are lost: `connectlink keyset forget`.")
 	}
 
+	if fault == nil && pool != nil && !cfg.DatabaseReadURL.IsZero() {
+		f.replica(ctx, cfg, pool)
+	}
 	held, err := postgres.HoldLock(ctx, postgres.LockParams{URL: cfg.DatabaseDirectURL.Reveal(), Key: time.Now().UnixNano()})
 	if err == nil {
 		err = held.Release(ctx)
 	}
 	f.tried("direct database connection", err,
 		"Behind a transaction pooler set CONNECTLINK_DATABASE_DIRECT_URL to the server itself: locks and notifications need a session.")
+}
+
+// replica compares the standby for lists with the primary.
+func (f *findings) replica(ctx context.Context, cfg *config.Config, pool *pgxpool.Pool) {
+	took, err := postgres.CheckReplica(ctx, postgres.ReplicaParams{URL: cfg.DatabaseReadURL.Reveal(), Primary: pool, AppName: "connectlink doctor"})
+	f.tried("replica for lists", err, "Lists and searches come from the primary until it serves them (docs/scaling.md, A replica for lists). `connectlink serve` does not start with a server that is no standby of this database.")
+	if err == nil {
+		f.note(fmt.Sprintf("The replica for lists replayed what the primary had acknowledged within %s.", took.Round(time.Millisecond)))
+	}
 }
 
 // tryKeys looks for rows under keys that the keyset lacks.

@@ -119,6 +119,12 @@ func TestDoctor(t *testing.T) {
 			vars{"CONNECTLINK_DATABASE_URL": "postgres://me:hidden-word@127.0.0.1:1/none"},
 			[]string{"database", "migrations", "direct database connection"}, []string{"Is the server up", "CONNECTLINK_DATABASE_DIRECT_URL"},
 		},
+		"a primary for lists": {
+			vars{"CONNECTLINK_DATABASE_READ_URL": postgrestest.NewEmpty(t)}, []string{"replica for lists"}, []string{"names a primary, not a standby", "Lists and searches come from the primary"},
+		},
+		"a replica that is away": {
+			vars{"CONNECTLINK_DATABASE_READ_URL": "postgres://me:hidden-word@127.0.0.1:1/none"}, []string{"replica for lists"}, []string{"database unavailable"},
+		},
 		"pending migrations":     {vars{"CONNECTLINK_DATABASE_URL": postgrestest.NewEmpty(t)}, []string{"migrations"}, []string{"are pending", "Run `connectlink migrate`"}},
 		"a faulty configuration": {vars{"CONNECTLINK_KEYSET": "hidden-word"}, []string{"configuration"}, []string{"CONNECTLINK_KEYSET"}},
 	} {

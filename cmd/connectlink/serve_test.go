@@ -86,6 +86,10 @@ func TestServeRefuses(t *testing.T) {
 			}), nil, 2,
 			[]string{"project default is not ready for live keys", "Pipedream, SendGrid cannot call back", "CONNECTLINK_ALLOW_NO_CALLBACKS"},
 		},
+		"a primary for lists": {
+			deployment(t, "").with(vars{"CONNECTLINK_DATABASE_READ_URL": postgrestest.NewEmpty(t)}), nil, 1,
+			[]string{"CONNECTLINK_DATABASE_READ_URL names a primary, not a standby", "name a standby of the database of CONNECTLINK_DATABASE_URL, or leave the setting out"},
+		},
 		"a database that does not answer": {
 			vars{"CONNECTLINK_DATABASE_URL": "postgres://me:hidden-word@127.0.0.1:1/none", "CONNECTLINK_KEYSET": keyset, "CONNECTLINK_DATABASE_WAIT": "300ms"}, nil, 1,
 			[]string{"waiting for the database", "database unavailable"},

@@ -44,6 +44,7 @@ func TestARepeatIsNotAcknowledgedBeforeItIsReplicated(t *testing.T) {
 	s := startServe(t, v)
 	s.ready(s.url)
 	wantSynchronous(t, primary.URL())
+	runCommand(t, v.with(vars{"CONNECTLINK_DATABASE_READ_URL": standby.URL()}), "doctor").want(t, 0, "ok    replica for lists", "note  The replica for lists replayed")
 
 	create := func() (int, string) {
 		body := `{"external_user_id":"user-1","app":"slack","channel":"email","recipient":{"email":"delivered@connectlink.test"}}`

@@ -98,8 +98,9 @@ type App struct {
 	log      *slog.Logger
 	box      *seal.Box
 	registry *prometheus.Registry
-	api      *pgxpool.Pool // for requests
-	work     *pgxpool.Pool // for background work, so that neither starves the other
+	api      *pgxpool.Pool     // for requests
+	work     *pgxpool.Pool     // for background work, so that neither starves the other
+	replica  *postgres.Replica // for lists; nil unless configured
 	sockets  *postgres.Sockets
 	monitor  *postgres.Monitor
 	listener net.Listener
@@ -167,6 +168,7 @@ func New(ctx context.Context, cfg *config.Config, opt Options) (_ *App, err erro
 		return nil, err
 	}
 	a.measurePools()
+	a.measureReplica()
 	a.funnel = funnel.New(funnel.Params{Tracer: opt.Tracer, Metrics: a.registry})
 	if err := a.openKeys(ctx); err != nil {
 		return nil, err
@@ -218,10 +220,7 @@ func (a *App) openDatabase(ctx context.Context) error {
 	if pending > 0 {
 		return fmt.Errorf("%d migrations are pending: run `connectlink migrate` first", pending)
 	}
-	var conns int32 // 0: as the URL says
-	if !strings.Contains(url, "pool_max_conns=") {
-		conns = int32(a.cfg.DatabasePoolSize) //nolint:gosec // at most 1000
-	}
+	conns := poolSize(a.cfg, url)
 	if a.api, err = postgres.Open(ctx, postgres.Params{
 		URL: url, MaxConns: conns, AppName: keyring.SessionName("api", a.process), StatementTimeout: apiStatement,
 		AcquireTimeout: apiAcquire, Warm: warmConns, Pooled: a.cfg.BehindPooler(), Sockets: a.sockets,
@@ -237,6 +236,9 @@ func (a *App) openDatabase(ctx context.Context) error {
 	// Before anything is sent or created automatically. Dispatch asks again on each of its
 	// connections, since a process may outlive the server.
 	if err := recovery.Check(ctx, a.work); err != nil {
+		return err
+	}
+	if err := a.openReplica(ctx); err != nil {
 		return err
 	}
 	a.monitor, err = postgres.NewMonitor(postgres.MonitorParams{URL: url, AppName: keyring.SessionName("monitor", a.process), Sockets: a.sockets, Pools: []*pgxpool.Pool{a.api, a.work}, Log: a.log})
@@ -378,6 +380,9 @@ func (a *App) Run(ctx context.Context) error {
 	defer close(ended)
 	defer context.AfterFunc(ctx, func() { a.cut(ended) })()
 	g.Go(func() error { return a.monitor.Run(ctx) })
+	if a.replica != nil {
+		g.Go(func() error { return a.replica.Run(ctx) })
+	}
 	g.Go(func() error { return a.runKeys(ctx) })
 	g.Go(func() error { return orderlyEnd(ctx, a.notifier.Run(ctx)) })
 	g.Go(func() error { return orderlyEnd(ctx, a.pauses.Run(ctx)) })
@@ -470,6 +475,9 @@ func (a *App) closePools() {
 		if pool != nil {
 			pool.Close()
 		}
+	}
+	if a.replica != nil {
+		a.replica.Close()
 	}
 }
 

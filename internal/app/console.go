@@ -49,7 +49,7 @@ func (a *App) mountConsole(e *echo.Echo) error {
 		return err
 	}
 	p := console.Params{
-		Staff: a.Staff, Keys: a.Grants, Pause: a.pause, Endpoints: a.endpoints, Events: publish.NewLog(a.api, a.box), DB: a.api, Box: a.box, Pages: pages, Projects: a.cfg.Projects,
+		Staff: a.Staff, Keys: a.Grants, Pause: a.pause, Endpoints: a.endpoints, Events: publish.NewLog(a.api, a.box), DB: a.api, Lists: a.consoleLists(), Box: a.box, Pages: pages, Projects: a.cfg.Projects,
 		Passwords: a.cfg.Console.AcceptsPasswords(), HTTPS: a.cfg.PublicURL != nil && a.cfg.PublicURL.Scheme == "https",
 		System: a.facts, AccountOf: a.sendsBy, PaceOf: func(account string) float64 { return a.pace(account).PerSecond },
 		Invites: a.Issue, Connections: a.track, Blocks: a.suppress, Erasing: a.Erase, Composer: a.composer,
@@ -96,6 +96,7 @@ func roleGrants(o config.OIDC) map[string][]oidc.Grant {
 // facts are for operators.
 func (a *App) facts(ctx context.Context) (console.Facts, error) {
 	f := console.Facts{}
+	f.Replica, f.ReplicaProblem = a.replicaProblem()
 	if info, ok := debug.ReadBuildInfo(); ok {
 		f.Version = info.Main.Version
 	}

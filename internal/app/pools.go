@@ -7,7 +7,7 @@ import (
 
 // poolMetrics read the statistics of the pools when they are scraped.
 type poolMetrics struct {
-	pools map[string]*pgxpool.Pool
+	pools func() map[string]*pgxpool.Pool
 
 	connections, max, waits, waited, abandoned *prometheus.Desc
 }
@@ -18,7 +18,7 @@ func (a *App) measurePools() {
 		return prometheus.NewDesc("connectlink_database_pool_"+name, help, append([]string{"pool"}, labels...), nil)
 	}
 	a.registry.MustRegister(&poolMetrics{
-		pools:       map[string]*pgxpool.Pool{"api": a.api, "worker": a.work},
+		pools:       a.openPools,
 		connections: desc("connections", "Connections to the database by pool and state: used, idle, opening.", "state"),
 		max:         desc("max_connections", "How many connections a pool may have."),
 		waits:       desc("waits_total", "Acquisitions that found no idle connection."),
@@ -36,7 +36,7 @@ func (m *poolMetrics) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (m *poolMetrics) Collect(ch chan<- prometheus.Metric) {
-	for name, pool := range m.pools {
+	for name, pool := range m.pools() {
 		s := pool.Stat()
 		gauge := func(d *prometheus.Desc, v int32, labels ...string) {
 			ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(v), append([]string{name}, labels...)...)

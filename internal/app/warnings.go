@@ -22,6 +22,9 @@ func Warnings(cfg *config.Config) []string {
 	if cfg.BehindPooler() {
 		urls = append(urls, named{"CONNECTLINK_DATABASE_DIRECT_URL", cfg.DatabaseDirectURL.Reveal()})
 	}
+	if !cfg.DatabaseReadURL.IsZero() {
+		urls = append(urls, named{"CONNECTLINK_DATABASE_READ_URL", cfg.DatabaseReadURL.Reveal()})
+	}
 	for _, u := range urls {
 		if hosts := postgres.InClear(u.url); len(hosts) > 0 {
 			out = append(out, fmt.Sprintf("%s: goes to %s without TLS, or falls back to that: add sslmode=verify-full, or sslmode=require at least", u.name, strings.Join(hosts, ", ")))

@@ -13,6 +13,7 @@ import (
 
 	"github.com/connectlink/connectlink/internal/console/view"
 	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/store/find"
 )
 
@@ -29,7 +30,11 @@ const (
 func (p *page) apps(words string) []view.Choice {
 	var list []invite.App
 	if words == "" {
-		used, err := find.Apps(p.ctx(), p.DB, p.by.Place)
+		var used []invite.App
+		err := p.readList(p.ctx(), func(db postgres.DB) (err error) {
+			used, err = find.Apps(p.ctx(), db, p.by.Place)
+			return err
+		})
 		if err != nil {
 			p.Log.WarnContext(p.ctx(), "apps of the latest invites are not to be had", "err", err)
 		}

@@ -42,6 +42,20 @@ type Issuer interface {
 	Logout(ctx context.Context, token string) (oidc.Logout, error)
 }
 
+// Lists chooses the server that a list is read from; postgres.Reader does. fn is called
+// again with another server if the first one fails.
+type Lists interface {
+	Read(ctx context.Context, fn func(db postgres.DB) error) error
+}
+
+// readList runs a read of a list on the server that is to answer it.
+func (p *Params) readList(ctx context.Context, fn func(db postgres.DB) error) error {
+	if p.Lists == nil {
+		return fn(p.DB)
+	}
+	return p.Lists.Read(ctx, fn)
+}
+
 // Params are what the console needs.
 type Params struct {
 	Staff *grant.Staff
@@ -51,9 +65,11 @@ type Params struct {
 	Endpoints *publish.Endpoints
 	Events    *publish.Log
 	DB        postgres.DB
-	Box       *seal.Box
-	Pages     *view.Pages
-	Projects  []config.Project
+	// Lists chooses the server that lists and searches are read from; nil: DB.
+	Lists    Lists
+	Box      *seal.Box
+	Pages    *view.Pages
+	Projects []config.Project
 	// System returns facts about the process; nil returns none.
 	System func(ctx context.Context) (Facts, error)
 	// AccountOf reports whether a provider account serves a project and mode; nil

@@ -6,6 +6,7 @@ import (
 
 	"github.com/connectlink/connectlink/internal/console/view"
 	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/store/account"
 	"github.com/connectlink/connectlink/internal/store/find"
 )
@@ -47,7 +48,11 @@ const recentLimit = 8
 // home shows what needs attention, how sending goes, and what one did last.
 func (s *console) home(p *page) error {
 	d := homePage{Base: p.base(p.t("Home"), "home")}
-	a, err := find.GetAttention(p.ctx(), s.DB, p.by.Place, p.frame.Now)
+	var a find.Attention
+	err := s.readList(p.ctx(), func(db postgres.DB) (err error) {
+		a, err = find.GetAttention(p.ctx(), db, p.by.Place, p.frame.Now)
+		return err
+	})
 	if err != nil {
 		return err
 	}

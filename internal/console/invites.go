@@ -6,6 +6,7 @@ import (
 
 	"github.com/connectlink/connectlink/internal/console/view"
 	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/store/find"
 )
 
@@ -41,7 +42,10 @@ func (s *console) invites(p *page) error {
 	var err error
 	possible := narrowed.isPossible(f)
 	if possible {
-		list, next, err = find.List(p.ctx(), s.DB, f)
+		err = s.readList(p.ctx(), func(db postgres.DB) (err error) {
+			list, next, err = find.List(p.ctx(), db, f)
+			return err
+		})
 	}
 	if err != nil {
 		return err
@@ -71,7 +75,11 @@ func (s *console) invites(p *page) error {
 	case at == (place{}) && next.IsZero(): // the whole list
 		d.Count = p.position(find.Count{Total: len(list)}, len(list))
 	default:
-		c, err := find.CountList(p.ctx(), s.DB, f, list[0].ID)
+		var c find.Count
+		err := s.readList(p.ctx(), func(db postgres.DB) (err error) {
+			c, err = find.CountList(p.ctx(), db, f, list[0].ID)
+			return err
+		})
 		if err != nil {
 			return err
 		}
@@ -220,9 +228,15 @@ func (s *console) listPerson(p *page, o opened, limit int) ([]find.Invite, invit
 	if o.user == "" {
 		return []find.Invite{o.Invite}, invite.ID{}, nil
 	}
-	return find.List(p.ctx(), s.DB, find.Filter{
-		Place: p.by.Place, User: find.NewUser(p.Box, p.by.Place, o.user), Limit: limit,
+	var list []find.Invite
+	var next invite.ID
+	err := s.readList(p.ctx(), func(db postgres.DB) (err error) {
+		list, next, err = find.List(p.ctx(), db, find.Filter{
+			Place: p.by.Place, User: find.NewUser(p.Box, p.by.Place, o.user), Limit: limit,
+		})
+		return err
 	})
+	return list, next, err
 }
 
 // erase deletes the personal data of a person.

@@ -10,6 +10,7 @@ import (
 	"github.com/connectlink/connectlink/internal/console/view"
 	"github.com/connectlink/connectlink/internal/contact"
 	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/store/find"
 )
 
@@ -78,7 +79,11 @@ func (s *console) search(p *page) error {
 	q := find.Query{Place: p.by.Place, Region: p.project.Brand.Region, Text: text, Limit: perPage}
 	q.After, _ = invite.Parse[invite.ID](at.after)
 	q.Before, _ = invite.Parse[invite.ID](at.before)
-	found, err := find.Search(p.ctx(), s.DB, s.Box, q)
+	var found find.Found
+	err := s.readList(p.ctx(), func(db postgres.DB) (err error) {
+		found, err = find.Search(p.ctx(), db, s.Box, q)
+		return err
+	})
 	if err != nil {
 		return err
 	}

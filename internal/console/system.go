@@ -11,6 +11,7 @@ import (
 	"github.com/connectlink/connectlink/internal/console/view"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/pause"
+	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/store/queue"
 )
 
@@ -21,6 +22,10 @@ type Facts struct {
 	Database  string // its version
 	// Orphans are projects with waiting messages that are not configured any more.
 	Orphans []queue.Orphan
+	// Replica reports whether there is a replica for lists, ReplicaProblem why it is not
+	// used; empty: it is.
+	Replica        bool
+	ReplicaProblem postgres.ReplicaProblem
 }
 
 // systemPage is how the service stands, for operators.
@@ -34,6 +39,7 @@ type systemPage struct {
 	Ending   []limitNotice // API keys that end soon
 	Reseal   *resealing    // nil: it was never run
 	Jobs     []jobsRow
+	Lists    *health // the replica for lists; nil: there is none
 	Runbook  []string
 	Whys     []view.Choice
 }
@@ -69,6 +75,7 @@ func (s *console) system(p *page) error {
 			return err
 		}
 	}
+	d.Lists = p.replica(d.Facts)
 	lanes, err := queue.ListLanesOf(p.ctx(), s.DB, p.by.Project)
 	if err != nil {
 		return err
@@ -133,6 +140,26 @@ func (s *console) jobs(p *page) ([]jobsRow, error) {
 		out = append(out, r)
 	}
 	return out, nil
+}
+
+// replica tells whether lists are read from the replica; nil where there is none.
+func (p *page) replica(f Facts) *health {
+	if !f.Replica {
+		return nil
+	}
+	h := &health{Name: p.t("Replica for lists and searches"), Badge: view.Badge{Kind: "warn", Icon: "alert", Text: p.t("Not in use")}}
+	switch f.ReplicaProblem {
+	case "":
+		h.Text = p.t("This process reads lists and searches from the replica.")
+		h.Badge = view.Badge{Kind: "good", Icon: "check", Text: p.t("In use")}
+	case postgres.ReplicaBehind:
+		h.Text = p.t("The replica is behind, so lists and searches are read from the primary.")
+	case postgres.ReplicaForeign:
+		h.Text = p.t("The server is not a standby of the primary, so lists and searches are read from the primary.")
+	case postgres.ReplicaUnreachable:
+		h.Text = p.t("The replica does not answer, so lists and searches are read from the primary.")
+	}
+	return h
 }
 
 func (p *page) jobState(state queue.JobState) string {

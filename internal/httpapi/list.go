@@ -10,6 +10,7 @@ import (
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/issue"
+	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/resource"
 	"github.com/connectlink/connectlink/internal/store/find"
 )
@@ -33,7 +34,12 @@ func (a *api) listInvites(c echo.Context, q *params) error {
 	if err := q.done(inviteFilters()...); err != nil {
 		return err
 	}
-	page, next, err := find.List(ctx, a.DB, filter)
+	var page []find.Invite
+	var next invite.ID
+	err := a.readList(ctx, func(db postgres.DB) (err error) {
+		page, next, err = find.List(ctx, db, filter)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -46,6 +52,14 @@ func (a *api) listInvites(c echo.Context, q *params) error {
 		shapes = append(shapes, r)
 	}
 	return writeJSON(c, http.StatusOK, listOf(shapes, next.String()))
+}
+
+// readList runs a read of a list on the server that is to answer it.
+func (a *api) readList(ctx context.Context, fn func(db postgres.DB) error) error {
+	if a.Lists == nil {
+		return fn(a.DB)
+	}
+	return a.Lists.Read(ctx, fn)
 }
 
 // Limits of filters of which several can be given.

@@ -49,6 +49,12 @@ type Inbox interface {
 	Message(ctx context.Context, id string) (sandbox.Message, error)
 }
 
+// Lists chooses the server that a list is read from; postgres.Reader does. fn is called
+// again with another server if the first one fails.
+type Lists interface {
+	Read(ctx context.Context, fn func(db postgres.DB) error) error
+}
+
 // Params are what the API needs.
 type Params struct {
 	Invites      Invites
@@ -61,9 +67,11 @@ type Params struct {
 	Callbacks    Callbacks
 	Connections  Connections // nil: accounts are not checked on request
 	Authenticate func(ctx context.Context, key secret.Text, from netip.Addr) (access.Principal, error)
-	// DB and Box serve reads, which go straight to store/find.
-	DB  postgres.DB
-	Box *seal.Box
+	// DB and Box serve reads, which go straight to store/find; lists of invites are read
+	// by Lists, which may be nil: from DB.
+	DB    postgres.DB
+	Lists Lists
+	Box   *seal.Box
 	// PublicURL is where people reach this service; empty when they cannot.
 	PublicURL string
 	// SecurityContact is where to report vulnerabilities, a URI; empty: it is not told.
