@@ -2969,6 +2969,9 @@ type Invite struct {
 	// ReconnectedBy The newest invite that asks for the account of this one again.
 	ReconnectedBy *InviteID `json:"reconnected_by"`
 
+	// Reference Short enough to be read out on the phone. It stands on the recipient's page and in emails, and the search finds it. Two invites may share one if they were created in the same second, or 194 days apart.
+	Reference string `json:"reference"`
+
 	// Reminders Null if the invite has no reminders.
 	Reminders *struct {
 		Count int `json:"count"`

@@ -246,7 +246,7 @@ func (r *textReport) pages(lang string, p config.Project, composer *compose.Comp
 	for _, ch := range append(invite.Channels(), "") {
 		for _, asks := range []bool{false, true} {
 			pages, err := composer.PreviewPages(compose.Page{
-				Invite: m.Invite, Via: ch, OneWay: r.isOneWay, Reference: compose.PreviewReference, AccountName: value[1], AsksCode: asks,
+				Invite: m.Invite, Via: ch, OneWay: r.isOneWay, AccountName: value[1], AsksCode: asks,
 			}, lang)
 			if err != nil {
 				return err

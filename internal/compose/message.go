@@ -66,6 +66,7 @@ type Invite struct {
 	ConnectLink secret.Text
 	ExpiresAt   time.Time // when the link, or the passcode, ends
 	Now         time.Time
+	Reference   string // what support can search for
 }
 
 // Message is one message of an invite.
@@ -141,7 +142,7 @@ func (c *Composer) vars(m Message) (message.Vars, error) {
 		PageHost: c.host, LinkType: message.LinkInvite, IsReconnect: m.IsReconnect,
 		Kind: message.Kind(m.Kind), Initiator: message.Initiator(m.InitiatedBy),
 		ExpiresAt: m.ExpiresAt, Now: m.Now, Locale: r.Locale, RecipientEmail: secret.New(r.Email),
-		SupportEmail: brand.SupportEmail, LegalLine: brand.LegalLine, PrivacyURL: brand.PrivacyURL,
+		SupportEmail: brand.SupportEmail, Reference: m.Reference, LegalLine: brand.LegalLine, PrivacyURL: brand.PrivacyURL,
 		Colour: brand.Colour, LogoURL: brand.LogoURL, ConnectHost: connectHost(m.Project),
 		CanRenew: true, CanReport: true, // the page does both; without it in the link the words are left out
 	}

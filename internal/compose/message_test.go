@@ -46,7 +46,7 @@ func full(kind string) Message {
 				Recipient: invite.Recipient{Email: "pat@customer.example", Phone: "+12025550100", Name: "Pat", Locale: "de", TimeZone: "Europe/Berlin"},
 				Inviter:   "Sam Rivera", Reason: "to post results", Note: "Hello",
 			},
-			Code: secret.New(PreviewCode), ExpiresAt: now.Add(4 * time.Hour), Now: now,
+			Code: secret.New(PreviewCode), ExpiresAt: now.Add(4 * time.Hour), Now: now, Reference: PreviewReference,
 		},
 		Kind: kind, Passcode: secret.New("012345"), OneWay: true,
 	}

@@ -26,9 +26,8 @@ type Page struct {
 	State page.State
 	// Via is the channel by which the opened link came; empty where the product
 	// showed it itself.
-	Via       invite.Channel
-	OneWay    bool   // people cannot reply to a sender of texts
-	Reference string // what support can search for
+	Via    invite.Channel
+	OneWay bool // people cannot reply to a sender of texts
 	// BaseURL is where the page can be reached from another browser, without a
 	// slash at the end; empty leaves out what needs it.
 	BaseURL string

@@ -12,8 +12,8 @@ import (
 // counted with it. A dash cannot stand in a code, so it opens nothing.
 const PreviewCode = "preview-00000000000000"
 
-// PreviewReference stands for an invite's id. It is as long as one.
-const PreviewReference = "inv_00000000000000000000000000"
+// PreviewReference stands for an invite's reference. It is as long as one.
+const PreviewReference = "0000-0000"
 
 // PreviewToken stands for a Connect token in previews. It is as long as one.
 const PreviewToken = "ctok_00000000000000000000000000000000"

@@ -163,7 +163,7 @@ func (s *console) landing(p *page, o opened) error {
 
 // draft returns an invite as its pages need it, with masked personal data.
 func (s *console) draft(p *page, o opened) (compose.Page, error) {
-	d := compose.Page{Invite: s.maskedInvite(p, o), Via: linkChannel(o), OneWay: s.isOneWay(p, o), Reference: o.ID.String(), AsksCode: o.Verify == invite.VerifyCode}
+	d := compose.Page{Invite: s.maskedInvite(p, o), Via: linkChannel(o), OneWay: s.isOneWay(p, o), AsksCode: o.Verify == invite.VerifyCode}
 	d.Content.Recipient = o.content.Recipient // the page masks it
 	d.Project.Brand.LogoURL = ""              // this console asks nothing of other hosts
 	events, err := s.eventsOf(p, o)

@@ -111,7 +111,7 @@ func (s *console) maskedInvite(p *page, o opened) compose.Invite {
 	return compose.Invite{
 		Project: p.project, Livemode: p.by.Live, App: invite.App{Slug: o.AppSlug, Name: o.AppName, AuthType: o.AppAuthType},
 		InitiatedBy: o.InitiatedBy, LinkType: o.LinkType, IsReconnect: o.Kind == invite.PurposeReconnect, Content: c, Code: secret.New(compose.PreviewCode), ConnectLink: link,
-		ExpiresAt: orZero(o.ExpiresAt), Now: o.Now,
+		ExpiresAt: orZero(o.ExpiresAt), Now: o.Now, Reference: invite.ReferenceOf(o.ID),
 	}
 }
 

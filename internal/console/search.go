@@ -216,7 +216,7 @@ func (p *page) foundBy(by find.By) string {
 		return p.t("Same name")
 	case find.ByLast4:
 		return p.t("Same last four digits")
-	case find.ByInvite, find.ByDelivery, find.ByRequest, find.ByLink, find.ByConnectLink, find.ByMessage, find.ByUser, find.ByAccount:
+	case find.ByInvite, find.ByReference, find.ByDelivery, find.ByRequest, find.ByLink, find.ByConnectLink, find.ByMessage, find.ByUser, find.ByAccount:
 	}
 	return ""
 }

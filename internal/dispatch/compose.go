@@ -94,6 +94,7 @@ func (d *Dispatcher) compose(t *task, from provider.Identity, attempt invite.Att
 		Invite: compose.Invite{
 			Project: project, Livemode: t.Live, App: invite.App{Name: t.Invite.AppName}, InitiatedBy: t.Invite.InitiatedBy,
 			LinkType: t.Invite.LinkType, IsReconnect: t.Invite.Kind == invite.PurposeReconnect, Content: w.content, Now: t.Now,
+			Reference: invite.ReferenceOf(t.InviteID),
 		},
 		Kind: t.Kind, OneWay: from.OneWay,
 	}

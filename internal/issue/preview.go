@@ -129,6 +129,7 @@ func (s *Service) draft(p access.Principal, project config.Project, app invite.A
 		Invite: compose.Invite{
 			Project: project, Livemode: p.Live, App: app, InitiatedBy: o.initiatedBy, LinkType: o.linkType, IsReconnect: o.kind == invite.PurposeReconnect, Content: o.content,
 			Code: secret.New(compose.PreviewCode), ConnectLink: compose.PreviewLink(pipedream.Completion{App: o.app, OAuthAppID: o.oauthAppID, AccountID: o.account}), ExpiresAt: now.Add(life), Now: now,
+			Reference: compose.PreviewReference,
 		},
 		Kind: invite.KindFirst, OneWay: s.p.OneWay(p.Place),
 	}
@@ -144,7 +145,7 @@ func withEmail(m compose.Message) compose.Message {
 
 // previewPage is the page of the same invite.
 func previewPage(m compose.Message, o order) compose.Page {
-	p := compose.Page{Invite: m.Invite, OneWay: m.OneWay, Reference: compose.PreviewReference, AsksCode: o.verify == invite.VerifyCode}
+	p := compose.Page{Invite: m.Invite, OneWay: m.OneWay, AsksCode: o.verify == invite.VerifyCode}
 	if o.channel != invite.LinkOnly {
 		p.Via = o.channel
 	}

@@ -53,7 +53,7 @@ func TestPageShowsTheInviteAndHidesTheAddress(t *testing.T) {
 	if a.StatusCode != http.StatusOK {
 		t.Fatalf("status %d", a.StatusCode)
 	}
-	for _, want := range []string{"Connect your", "Slack", "Northwind", "p••@c•••.example", "pipedream.com", "Berlin", m.ID.String(), `method="post"`} {
+	for _, want := range []string{"Connect your", "Slack", "Northwind", "p••@c•••.example", "pipedream.com", "Berlin", invite.ReferenceOf(m.ID), `method="post"`} {
 		if !strings.Contains(a.body, want) {
 			t.Errorf("the page lacks %q", want)
 		}

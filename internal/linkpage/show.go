@@ -135,9 +135,9 @@ func (h *handler) composed(c echo.Context, p visit.Page) compose.Page {
 	return compose.Page{
 		Invite: compose.Invite{
 			Project: project, Livemode: p.Live, App: p.App, InitiatedBy: p.InitiatedBy, IsReconnect: p.Kind == invite.PurposeReconnect, Content: p.Content,
-			Code: codeOf(c), ExpiresAt: p.ExpiresAt, Now: p.Now,
+			Code: codeOf(c), ExpiresAt: p.ExpiresAt, Now: p.Now, Reference: invite.ReferenceOf(p.InviteID),
 		},
-		State: page.State(p.State), Via: p.Via, OneWay: h.OneWay(p.Provider, p.Place), Reference: p.InviteID.String(), BaseURL: h.baseURL(c),
+		State: page.State(p.State), Via: p.Via, OneWay: h.OneWay(p.Provider, p.Place), BaseURL: h.baseURL(c),
 		Failure: p.Failure, FailedBefore: p.FailedBefore, MintFailures: p.MintFailures, ReplacedAt: p.ReplacedAt, AccountName: p.AccountName,
 		Held: p.Held, CanRenew: p.CanRenew, CanReport: p.CanReport,
 		AsksCode: p.AsksCode, VerifyVia: p.Verification.Channel, Verification: verification(p.Verification),

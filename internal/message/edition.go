@@ -104,12 +104,13 @@ func compileSources(l *Language, sources map[string]source) (*compiled, error) {
 	htmlFuncs := htmltemplate.FuncMap{"name": wrapBDI(rtl), "strong": markStrong}
 	textFuncs := template.FuncMap{"name": isolateName(rtl), "strong": plainText}
 	html, text := htmltemplate.New("").Funcs(htmlFuncs), template.New("").Funcs(textFuncs)
-	for _, name := range []string{bodyFile, codeFile, layoutHTML} {
+	// A layout defines what texts of a project's own may lack: theirs come later, and count.
+	for _, name := range []string{layoutHTML, bodyFile, codeFile} {
 		if _, err := html.New(sources[name].file).Parse(sources[name].text); err != nil {
 			return nil, err
 		}
 	}
-	for _, name := range []string{bodyFile, codeFile, layoutText} {
+	for _, name := range []string{layoutText, bodyFile, codeFile} {
 		if _, err := text.New(sources[name].file).Parse(sources[name].text); err != nil {
 			return nil, err
 		}

@@ -78,3 +78,29 @@ func TestMessagesAreRenderedAsTheyWereTriedAtTheStart(t *testing.T) {
 		t.Errorf("%v: %s", err, mail.HTML.Reveal())
 	}
 }
+
+// Texts of a project's own that are older than the reference take the layout's word; the
+// languages' own count.
+func TestTextsWithoutAWordForTheReferenceTakeTheLayouts(t *testing.T) {
+	t.Parallel()
+	files := copyTemplates(t)
+	body := string(files["fr/email/body.txt"].Data)
+	older := strings.Replace(body, `{{define "reference"}}Référence{{end}}`, "", 1)
+	if older == body {
+		t.Fatal("fr/email/body.txt defines no reference")
+	}
+	files["fr/email/body.txt"] = &fstest.MapFile{Data: []byte(older)}
+	r, err := NewRenderer(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	for locale, want := range map[string]string{"fr": "Reference : 7KQ4-XM2P", "de": "Referenz: 7KQ4-XM2P"} {
+		mail, err := r.Email(Vars{
+			Brand: "Acme", AppName: "Slack", URL: secret.New("https://example.com/c/x"), ExpiresAt: now.Add(time.Hour), Now: now, Locale: locale, Reference: "7KQ4-XM2P",
+		})
+		if err != nil || !strings.Contains(strings.ReplaceAll(mail.Text.Reveal(), "\u00a0", " "), want) {
+			t.Errorf("%s: %v: %s", locale, err, mail.Text.Reveal())
+		}
+	}
+}

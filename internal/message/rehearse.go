@@ -16,7 +16,7 @@ func (e *compiled) rehearse(l *Language) error {
 	full := Vars{
 		Brand: "Brand", AppName: "App", Inviter: "Inviter", Reason: "reason", Note: "note", RecipientName: "Name",
 		URL: secret.New("https://example.com/c/code"), RecipientEmail: secret.New("name@example.com"),
-		SupportEmail: "help@example.com", LegalLine: "Legal", PrivacyURL: "https://example.com/privacy",
+		SupportEmail: "help@example.com", Reference: "0000-0000", LegalLine: "Legal", PrivacyURL: "https://example.com/privacy",
 		LogoURL: "https://example.com/logo.png", Passcode: secret.New("012345"), PageHost: "example.com", CanRenew: true, CanReport: true, ExpiresAt: now.Add(time.Hour), Now: now,
 	}
 	bare := Vars{Brand: full.Brand, AppName: full.AppName, URL: full.URL, Passcode: full.Passcode, ExpiresAt: full.ExpiresAt, Now: now}

@@ -50,7 +50,7 @@ func sample() message.Vars {
 		Brand: "Acme", AppName: "Slack", RecipientName: "Pat",
 		URL: secret.New(inviteURL), LinkType: message.LinkInvite, Kind: message.First, Initiator: message.ByProduct,
 		ExpiresAt: sentAt.Add(4*time.Hour - 2*time.Second), Now: sentAt,
-		RecipientEmail: secret.New("pat@customer.example"), SupportEmail: "support@acme.example",
+		RecipientEmail: secret.New("pat@customer.example"), SupportEmail: "support@acme.example", Reference: "7KQ4-XM2P",
 		LegalLine: "Acme GmbH, Torstraße 1, 10119 Berlin", PrivacyURL: "https://acme.example/privacy",
 	}
 }

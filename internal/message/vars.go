@@ -78,6 +78,7 @@ type Vars struct {
 	Locale           string // BCP 47; empty is English
 	RecipientEmail   secret.Text
 	SupportEmail     string
+	Reference        string // what support can search for; empty leaves the line out
 	LegalLine        string
 	PrivacyURL       string // https only
 	Colour           string // #rrggbb
@@ -109,6 +110,7 @@ type content struct {
 	Until, Duration             string
 	Clock                       string // when it ends, where that is within a day
 	SupportEmail, LegalLine     string
+	Reference                   string
 	PrivacyURL, LogoURL         string
 	ConnectHost, Initial        string
 
@@ -137,7 +139,7 @@ func newContent(v Vars, l *Language) (content, error) {
 		Resend: v.Kind == Resend, Reminder: v.Kind == Reminder, Reconnect: v.IsReconnect, ByUser: v.Initiator == ByUser, Direct: v.LinkType == LinkConnect,
 		CanRenew: v.CanRenew && v.LinkType != LinkConnect, CanReport: v.CanReport && v.LinkType != LinkConnect,
 		Until: l.Moment(v.ExpiresAt, v.Zone, v.ZoneIsRecipients), Duration: l.Duration(v.ExpiresAt.Sub(v.Now)),
-		SupportEmail: cleanLine(v.SupportEmail, 320), LegalLine: cleanLine(v.LegalLine, maxLegal),
+		SupportEmail: cleanLine(v.SupportEmail, 320), Reference: cleanLine(v.Reference, maxName), LegalLine: cleanLine(v.LegalLine, maxLegal),
 		PrivacyURL: httpsOnly(v.PrivacyURL), LogoURL: httpsOnly(v.LogoURL),
 		ConnectHost: cleanLine(v.ConnectHost, 253),
 		AccentDark:  template.CSS(p.AccentDark), OnAccentDark: template.CSS(p.OnAccentDark), //nolint:gosec // made by NewPalette

@@ -15,6 +15,7 @@ import (
 type Invite struct {
 	ID                   invite.ID          `json:"id"`
 	Object               string             `json:"object"`
+	Reference            string             `json:"reference"` // for the phone
 	Livemode             bool               `json:"livemode"`
 	Kind                 invite.Purpose     `json:"kind"`
 	PipedreamEnvironment string             `json:"pipedream_environment"`
@@ -151,7 +152,7 @@ func Present(box *seal.Box, inv find.Invite, links Links) (Invite, error) {
 		unreadable = true
 	}
 	r := Invite{
-		ID: inv.ID, Object: "invite", Livemode: inv.Live, PipedreamEnvironment: inv.Environment,
+		ID: inv.ID, Object: "invite", Reference: invite.ReferenceOf(inv.ID), Livemode: inv.Live, PipedreamEnvironment: inv.Environment,
 		Status: inv.Status, Progress: inv.Progress, Channel: inv.Channel, ExternalUserID: orNil(user),
 		App:        App{Slug: inv.AppSlug, Name: inv.AppName, LogoURL: orNil(inv.AppLogoURL)},
 		OAuthAppID: orNil(inv.OAuthAppID), InitiatedBy: inv.InitiatedBy, Reason: orNil(content.Reason), Note: orNil(content.Note),

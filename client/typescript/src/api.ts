@@ -2252,6 +2252,8 @@ export interface components {
             id: components["schemas"]["InviteID"];
             /** @constant */
             object: "invite";
+            /** @description Short enough to be read out on the phone. It stands on the recipient's page and in emails, and the search finds it. Two invites may share one if they were created in the same second, or 194 days apart. */
+            reference: string;
             livemode: boolean;
             /**
              * @description `reconnect` asks for an account that was connected before.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -119,6 +120,16 @@ func (s *search) run(ctx context.Context, db postgres.DB) error {
 const (
 	byInvite = `SELECT id FROM invites WHERE id = ANY($1) AND project_id = $2 AND livemode = $3`
 
+	// A reference has the second in which the id was made, and its end. Seconds in which
+	// nothing was made cost one look-up each.
+	byReference = `SELECT i.id FROM unnest($3::uuid[], $4::uuid[]) AS second (first, after)
+		CROSS JOIN LATERAL (
+			SELECT id FROM invites WHERE project_id = $1 AND livemode = $2 AND id >= second.first AND id < second.after OFFSET 0
+		) i
+		WHERE substring(uuid_send(i.id) FROM 15) = $5 LIMIT $6`
+	// referenceSeconds is how many times a reference is looked for: over two years.
+	referenceSeconds = 4
+
 	byDelivery = `SELECT invite_id FROM deliveries WHERE id = ANY($1) AND project_id = $2 AND livemode = $3`
 
 	byCode = `SELECT i.id FROM codes c JOIN invites i ON i.id = c.invite_id
@@ -179,6 +190,13 @@ func (s *search) ask(m meaning) {
 	project, mode, most := s.q.Project, s.q.Live, MaxHits+1
 	if len(m.invites) > 0 {
 		s.queue(ByInvite, byInvite, m.invites, project, mode)
+	}
+	if m.reference != nil {
+		var first, after []invite.ID
+		for _, at := range m.reference.Seconds(time.Now(), referenceSeconds) {
+			first, after = append(first, invite.From[invite.ID](at)), append(after, invite.From[invite.ID](at.Add(time.Second)))
+		}
+		s.queue(ByReference, byReference, project, mode, first, after, m.reference.Tail(), most)
 	}
 	if len(m.deliveries) > 0 {
 		s.queue(ByDelivery, byDelivery, m.deliveries, project, mode)

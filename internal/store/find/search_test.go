@@ -185,12 +185,14 @@ func TestAnInviteIsFoundByEverythingThatNamesIt(t *testing.T) {
 	a.sent(s, "14c5d75ce93.dfd")
 	a.sent(a.add(person{email: "sam@elsewhere.example", phone: "+12025550199", name: "Sam Roe", request: newRequest()}), "SM0123456789abcdef0123456789abcdef")
 	for text, by := range map[string]find.By{
-		"pat.doe@customer.example":              find.ByEmail,
-		"PAT.DOE@CUSTOMER.EXAMPLE":              find.ByEmail,
-		"(202) 555-0147":                        find.ByPhone,
-		"+12025550147":                          find.ByPhone,
-		"0147":                                  find.ByLast4,
-		s.id.String():                           find.ByInvite,
+		"pat.doe@customer.example": find.ByEmail,
+		"PAT.DOE@CUSTOMER.EXAMPLE": find.ByEmail,
+		"(202) 555-0147":           find.ByPhone,
+		"+12025550147":             find.ByPhone,
+		"0147":                     find.ByLast4,
+		s.id.String():              find.ByInvite,
+		invite.ReferenceOf(s.id):   find.ByReference,
+		" " + strings.ToLower(strings.ReplaceAll(invite.ReferenceOf(s.id), "-", " ")) + "\n": find.ByReference,
 		s.delivery.String():                     find.ByDelivery,
 		first:                                   find.ByRequest,
 		again:                                   find.ByRequest,

@@ -19,6 +19,7 @@ type By string
 // What a text can be understood as.
 const (
 	ByInvite      By = "invite"       // "inv_…"
+	ByReference   By = "reference"    // "7KQ4-XM2P"
 	ByDelivery    By = "delivery"     // "dlv_…"
 	ByRequest     By = "request"      // "req_…"
 	ByLink        By = "link"         // the code of an invite link, or the whole link
@@ -40,6 +41,7 @@ const maxSearch = 4 << 10
 // external user id can look like an email address.
 type meaning struct {
 	invites    []invite.ID
+	reference  *invite.Reference // nil: it is none
 	deliveries []invite.DeliveryID
 	requests   []invite.RequestID
 	attempts   []invite.AttemptID
@@ -74,6 +76,9 @@ func understand(text, region string) meaning {
 	m.idsIn(text)
 	m.linksIn(text)
 	bare := unwrapped(text)
+	if r, err := invite.ParseReference(bare); err == nil {
+		m.reference = &r
+	}
 	m.accounts = append(m.accounts, accounts.FindAllString(text, 3)...)
 	m.emails = emailsIn(bare)
 	m.phone, _ = contact.SearchPhone(bare, region)
