@@ -12,6 +12,7 @@ import (
 	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/secret"
+	"github.com/connectlink/connectlink/internal/store/account"
 	"github.com/connectlink/connectlink/internal/store/find"
 	"github.com/connectlink/connectlink/internal/store/ledger"
 	"github.com/connectlink/connectlink/internal/store/suppression"
@@ -120,6 +121,9 @@ func (s *Service) erase(ctx context.Context, tx pgx.Tx, p access.Principal, ids 
 	if done.Blocks, err = suppression.SetErased(ctx, tx, s.p.Box, s.scope(p), ids, keys); err != nil {
 		return done, err
 	}
+	if _, err := account.DeleteSearches(ctx, tx, false); err != nil {
+		return done, err
+	}
 	if err := appendAudit(ctx, tx, p, access.ActErase, mark, done.Invites); err != nil {
 		return done, err
 	}
@@ -136,6 +140,7 @@ func (s *Service) Again(ctx context.Context, ids []invite.ID) error {
 	return s.emptyInbox(ctx, ids)
 }
 
+// emptyInbox erases what the sandbox keeps of invites, as the vendors that it stands for.
 func (s *Service) emptyInbox(ctx context.Context, ids []invite.ID) error {
 	if s.p.Inbox == nil {
 		return nil
@@ -144,5 +149,9 @@ func (s *Service) emptyInbox(ctx context.Context, ids []invite.ID) error {
 	for i, id := range ids {
 		words[i] = id.String()
 	}
-	return s.p.Inbox.Erase(ctx, words)
+	tokens, accounts, err := ledger.ListVendorKeys(ctx, s.p.DB, ids)
+	if err != nil {
+		return err
+	}
+	return s.p.Inbox.Erase(ctx, words, tokens, accounts)
 }

@@ -30,9 +30,10 @@ const (
 	maxReason = 200
 )
 
-// Inbox is what test mode has sent.
+// Inbox is what test mode has sent, and what its Pipedream knows of people: by invites,
+// by digests of connect tokens, and by accounts.
 type Inbox interface {
-	Erase(ctx context.Context, inviteIDs []string) error
+	Erase(ctx context.Context, inviteIDs []string, tokens [][]byte, accounts []string) error
 }
 
 // Params are what a Service needs.

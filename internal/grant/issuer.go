@@ -186,10 +186,11 @@ func (s *Staff) DropForm(ctx context.Context, id invite.SessionID) error {
 	return account.SetHeldForm(ctx, s.db, id, nil)
 }
 
-// DropOldForms drops the forms that sessions kept for an hour.
-func (s *Staff) DropOldForms(ctx context.Context) error {
-	_, err := account.DeleteHeldForms(ctx, s.db)
-	return err
+// DropOld drops the forms that sessions kept for an hour, and searches whose time is over.
+func (s *Staff) DropOld(ctx context.Context) error {
+	_, forms := account.DeleteHeldForms(ctx, s.db)
+	_, searches := account.DeleteSearches(ctx, s.db, true)
+	return errors.Join(forms, searches)
 }
 
 // HeldForm returns the sealed form that a session keeps; ok is false if there is none.

@@ -152,7 +152,7 @@ func TestHeldFormsGoAfterAnHour(t *testing.T) {
 	id := o.session(o.signIn(password)).Session.ID
 	held := func() bool {
 		t.Helper()
-		if err := o.DropOldForms(t.Context()); err != nil {
+		if err := o.DropOld(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		_, ok, err := o.HeldForm(t.Context(), id)
@@ -179,5 +179,34 @@ func TestHeldFormsGoAfterAnHour(t *testing.T) {
 	o.exec(`UPDATE staff_sessions SET held_at = held_at - interval '61 minutes'`)
 	if held() {
 		t.Error("that of an earlier version stays")
+	}
+}
+
+// The text of a search goes after half an hour, also where nobody searches any more.
+func TestSearchesGoAfterHalfAnHour(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	id := o.session(o.signIn(password)).Session.ID
+	if _, err := o.KeepSearch(t.Context(), id, "pat@customer.example"); err != nil {
+		t.Fatal(err)
+	}
+	kept := func() bool {
+		t.Helper()
+		if err := o.DropOld(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		var n int
+		if err := o.db.QueryRow(t.Context(), `SELECT count(*) FROM staff_searches`).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n > 0
+	}
+	o.exec(`UPDATE staff_searches SET created_at = created_at - interval '29 minutes'`)
+	if !kept() {
+		t.Error("gone after 29 minutes")
+	}
+	o.exec(`UPDATE staff_searches SET created_at = created_at - interval '2 minutes'`)
+	if kept() {
+		t.Error("kept after 31 minutes")
 	}
 }

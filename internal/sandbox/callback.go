@@ -131,7 +131,10 @@ func (s *Sandbox) settleEvents(ctx context.Context, done []*dueEvent) error {
 	for i, e := range done {
 		ids[i], answers[i], nexts[i] = e.ID, int16(e.answer), e.next
 	}
-	if _, err := s.db.Exec(ctx, `UPDATE sandbox.events e SET answer = t.answer, due_at = t.due_at
+	// A webhook about a connection holds a token and whose account it is: it is not kept
+	// once it was posted.
+	if _, err := s.db.Exec(ctx, `UPDATE sandbox.events e SET answer = t.answer, due_at = t.due_at,
+			payload = CASE WHEN t.due_at IS NOT NULL OR e.message_id IS NOT NULL THEN e.payload END
 		FROM unnest($1::uuid[], $2::smallint[], $3::timestamptz[]) AS t(id, answer, due_at) WHERE e.id = t.id`,
 		ids, answers, nexts); err != nil {
 		return fmt.Errorf("settle %d callbacks: %w", len(done), err)

@@ -64,6 +64,8 @@ func (t *Tracker) reply(ctx context.Context, tx pgx.Tx, of origin, in provider.R
 	case provider.Stop:
 		_, _, err = suppression.Insert(ctx, tx, t.p.Box, scope, suppression.New{
 			Channel: in.Channel, Kind: invite.OptOut, Address: in.From, Source: suppression.FromReply, By: "STOP",
+			// Their number may be corrected later: an erasure finds the block by the invite.
+			InviteID: about.InviteID,
 		})
 	case provider.Start:
 		keys := suppression.Keys(t.p.Box, scope, in.Channel, in.From.Reveal())

@@ -260,7 +260,7 @@ func bind(p Params, watch *backlog) *river.Workers {
 	})
 	bindArgs(b, func(ctx context.Context, j job.EraseAgain) error { return p.Erase.Again(ctx, j.Invites) })
 	bindArgs(b, func(ctx context.Context, _ job.Tidy) error {
-		return errors.Join(p.Track.ReleaseOld(ctx), p.Courier.DeleteOld(ctx), p.Warn.DeleteOld(ctx), p.Firewall.DeleteOld(ctx), p.Staff.DropOldForms(ctx))
+		return errors.Join(p.Track.ReleaseOld(ctx), p.Courier.DeleteOld(ctx), p.Warn.DeleteOld(ctx), p.Firewall.DeleteOld(ctx), p.Staff.DropOld(ctx))
 	})
 	bindArgs(b, func(ctx context.Context, _ job.Receipts) error {
 		_, joined := p.Track.Join(ctx)

@@ -18,7 +18,7 @@ const searchKept = 30 * time.Minute
 
 // InsertSearch keeps the sealed text of a session's search, and clears old ones.
 func InsertSearch(ctx context.Context, tx pgx.Tx, session invite.SessionID, id uuid.UUID, text []byte) error {
-	_, err := tx.Exec(ctx, `DELETE FROM staff_searches WHERE created_at < now() - make_interval(secs => $1)`, searchKept.Seconds())
+	_, err := DeleteSearches(ctx, tx, true)
 	if err == nil {
 		_, err = tx.Exec(ctx, `INSERT INTO staff_searches (id, session_id, text) VALUES ($1, $2, $3)`, id, session, text)
 	}
@@ -26,6 +26,18 @@ func InsertSearch(ctx context.Context, tx pgx.Tx, session invite.SessionID, id u
 		return fmt.Errorf("keep a search of session %s: %w", session, postgres.Translate(err))
 	}
 	return nil
+}
+
+// DeleteSearches deletes the texts of searches: of all with old = false, since any of them
+// can name a person who is erased, and people search again; else of those whose time is over.
+// It returns how many. A row that another transaction is deleting is left to that one.
+func DeleteSearches(ctx context.Context, db postgres.DB, old bool) (int64, error) {
+	tag, err := db.Exec(ctx, `DELETE FROM staff_searches WHERE id = ANY(ARRAY(
+		SELECT id FROM staff_searches WHERE NOT $1 OR created_at < now() - make_interval(secs => $2) FOR UPDATE SKIP LOCKED))`, old, searchKept.Seconds())
+	if err != nil {
+		return 0, fmt.Errorf("delete searches: %w", postgres.Translate(err))
+	}
+	return tag.RowsAffected(), nil
 }
 
 // FindSearch returns the sealed text of one search of a session, or of its latest

@@ -41,6 +41,20 @@ func ListContents(ctx context.Context, db postgres.DB, ids []invite.ID) (map[inv
 	return out, nil
 }
 
+// ListVendorKeys returns the keys by which Pipedream knows the users of invites: digests of
+// their connect tokens, and their connected accounts.
+func ListVendorKeys(ctx context.Context, db postgres.DB, ids []invite.ID) (tokens [][]byte, accounts []string, err error) {
+	rows, _ := db.Query(ctx, `SELECT token_digest FROM connect_links WHERE invite_id = ANY($1)`, ids)
+	if tokens, err = pgx.CollectRows(rows, pgx.RowTo[[]byte]); err != nil {
+		return nil, nil, fmt.Errorf("list connect tokens of invites: %w", postgres.Translate(err))
+	}
+	rows, _ = db.Query(ctx, `SELECT DISTINCT account_id FROM invites WHERE id = ANY($1) AND account_id <> ''`, ids)
+	if accounts, err = pgx.CollectRows(rows, pgx.RowTo[string]); err != nil {
+		return nil, nil, fmt.Errorf("list accounts of invites: %w", postgres.Translate(err))
+	}
+	return tokens, accounts, nil
+}
+
 // SetErased takes everything personal from locked invites and puts mark in
 // place of the external user's id; hash is userid.Hash of mark. Hashes of links and codes stay, so that an
 // old link still leads to a page, and so does the timeline but for its words.
