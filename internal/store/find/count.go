@@ -13,6 +13,10 @@ import (
 // candidates: each costs look-ups.
 const TotalCap = 10_000
 
+// InviterCap is the limit of counting by inviter: of each candidate the words are looked
+// up besides.
+const InviterCap = 400
+
 // Count is how many invites a filter matches, and where one of them is among them.
 type Count struct {
 	Total int
@@ -37,8 +41,11 @@ func CountList(ctx context.Context, db postgres.DB, f Filter, first invite.ID) (
 		}
 	}
 	l := listing{f: f, most: CountCap + 1}
-	if (&listing{f: f}).where() == unfiltered {
+	switch {
+	case (&listing{f: f}).where() == unfiltered:
 		l.most = TotalCap + 1
+	case len(f.Inviter) > 0:
+		l.most = InviterCap + 1
 	}
 	sql, limit := l.position(first), l.most-1
 	if err = db.QueryRow(ctx, sql, l.args...).Scan(&c.Total, &c.Newer); err != nil {
