@@ -209,6 +209,7 @@ func (a *App) openDatabase(ctx context.Context) error {
 	url := a.cfg.DatabaseURL.Reveal()
 	a.process = uuid.New()
 	a.sockets = postgres.NewSockets()
+	space := new(postgres.Space)
 	if err := postgres.Wait(ctx, postgres.WaitParams{URL: url, Within: a.cfg.DatabaseWait, Sockets: a.sockets, Log: a.log}); err != nil {
 		return err
 	}
@@ -223,13 +224,13 @@ func (a *App) openDatabase(ctx context.Context) error {
 	conns := poolSize(a.cfg, url)
 	if a.api, err = postgres.Open(ctx, postgres.Params{
 		URL: url, MaxConns: conns, AppName: keyring.SessionName("api", a.process), StatementTimeout: apiStatement,
-		AcquireTimeout: apiAcquire, Warm: warmConns, Pooled: a.cfg.BehindPooler(), Sockets: a.sockets,
+		AcquireTimeout: apiAcquire, Warm: warmConns, Pooled: a.cfg.BehindPooler(), Sockets: a.sockets, Space: space,
 	}); err != nil {
 		return err
 	}
 	if a.work, err = postgres.Open(ctx, postgres.Params{
 		URL: url, MaxConns: conns, AppName: keyring.SessionName("worker", a.process), StatementTimeout: workStatement,
-		AcquireTimeout: workAcquire, Pooled: a.cfg.BehindPooler(), Sockets: a.sockets,
+		AcquireTimeout: workAcquire, Pooled: a.cfg.BehindPooler(), Sockets: a.sockets, Space: space,
 	}); err != nil {
 		return err
 	}
@@ -241,7 +242,7 @@ func (a *App) openDatabase(ctx context.Context) error {
 	if err := a.openReplica(ctx); err != nil {
 		return err
 	}
-	a.monitor, err = postgres.NewMonitor(postgres.MonitorParams{URL: url, AppName: keyring.SessionName("monitor", a.process), Sockets: a.sockets, Pools: []*pgxpool.Pool{a.api, a.work}, Log: a.log})
+	a.monitor, err = postgres.NewMonitor(postgres.MonitorParams{URL: url, AppName: keyring.SessionName("monitor", a.process), Sockets: a.sockets, Pools: []*pgxpool.Pool{a.api, a.work}, Space: space, Log: a.log})
 	return err
 }
 

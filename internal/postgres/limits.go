@@ -27,6 +27,7 @@ type limits struct {
 	statement time.Duration
 	tx        time.Duration
 
+	space *Space // may be nil
 	pool  atomic.Pointer[pgxpool.Pool]
 	reset atomic.Int64 // time of the last reset, in Unix nanoseconds
 }
@@ -87,6 +88,7 @@ func (l *limits) ended(ctx context.Context, conn *pgx.Conn, err error) {
 		noAnswer = errors.Is(b.Err(), errNoAnswer)
 		b.cancel()
 	}
+	l.space.learn(err)
 	if err == nil || !conn.IsClosed() {
 		return
 	}
@@ -131,7 +133,9 @@ func (l *limits) TraceBatchStart(ctx context.Context, conn *pgx.Conn, _ pgx.Trac
 }
 
 // TraceBatchQuery implements pgx.BatchTracer.
-func (*limits) TraceBatchQuery(context.Context, *pgx.Conn, pgx.TraceBatchQueryData) {}
+func (l *limits) TraceBatchQuery(_ context.Context, _ *pgx.Conn, data pgx.TraceBatchQueryData) {
+	l.space.learn(data.Err)
+}
 
 // TraceBatchEnd implements pgx.BatchTracer.
 func (l *limits) TraceBatchEnd(ctx context.Context, conn *pgx.Conn, data pgx.TraceBatchEndData) {

@@ -22,6 +22,8 @@ type MonitorParams struct {
 	// Pools have their connections replaced when the database does not answer or
 	// takes no writes, and when it does again.
 	Pools []*pgxpool.Pool
+	// Space is what the pools know of the server's disk; may be nil.
+	Space *Space
 	Log   *slog.Logger
 	Every time.Duration // 2 s
 }
@@ -32,6 +34,7 @@ type MonitorParams struct {
 type Monitor struct {
 	cfg   *pgx.ConnConfig
 	pools []*pgxpool.Pool
+	space *Space
 	log   *slog.Logger
 	every time.Duration
 
@@ -60,7 +63,7 @@ func NewMonitor(p MonitorParams) (*Monitor, error) {
 	cfg := parsed.ConnConfig
 	cfg.RuntimeParams["application_name"] = orDefault(p.AppName, "connectlink monitor")
 	cfg.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol // also through a transaction pooler
-	m := &Monitor{cfg: cfg, pools: p.Pools, log: p.Log, every: orDefault(p.Every, 2*time.Second), asking: make(chan struct{}, 1)}
+	m := &Monitor{cfg: cfg, pools: p.Pools, space: p.Space, log: p.Log, every: orDefault(p.Every, 2*time.Second), asking: make(chan struct{}, 1)}
 	m.asking <- struct{}{}
 	return m, nil
 }
@@ -135,8 +138,9 @@ func (m *Monitor) changed(ctx context.Context, before, err error) {
 		m.log.WarnContext(ctx, "the database takes no writes", "err", err)
 	}
 	var pg *pgconn.PgError
-	if errors.As(err, &pg) && strings.HasPrefix(pg.Code, "53") {
-		return // no room for another connection is no fault of those there are
+	full := errors.Is(err, ErrDiskFull) || err == nil && errors.Is(before, ErrDiskFull)
+	if full || errors.As(err, &pg) && strings.HasPrefix(pg.Code, "53") {
+		return // no room for another connection, or on the disk, is no fault of the connections
 	}
 	for _, pool := range m.pools {
 		pool.Reset()
@@ -174,16 +178,17 @@ func (m *Monitor) ask(ctx context.Context) (err error) {
 	if reader {
 		return ErrReadOnly
 	}
-	if m.noEmit {
-		return nil
+	if !m.noEmit {
+		_, err = m.conn.Exec(asking, askWrite)
+		var pg *pgconn.PgError
+		if errors.As(err, &pg) && pg.Code == "42501" { // a role that may not: reading must do
+			m.noEmit, err = true, nil
+		}
+		if err != nil {
+			return m.noAnswer(ctx, err)
+		}
 	}
-	_, err = m.conn.Exec(asking, askWrite)
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) && pg.Code == "42501" { // a role that may not: reading must do
-		m.noEmit = true
-		return nil
-	}
-	if err != nil {
+	if err := m.space.ask(asking, m.conn); err != nil {
 		return m.noAnswer(ctx, err)
 	}
 	return nil

@@ -41,6 +41,8 @@ type Params struct {
 	Standby bool
 	// Verify is asked of each new connection; its error closes the connection. May be nil.
 	Verify func(ctx context.Context, conn *pgx.Conn) error
+	// Space is told of statements that failed because the server's disk is full; may be nil.
+	Space *Space
 }
 
 // DB is what a query needs: a pool, a transaction or a connection.
@@ -79,6 +81,7 @@ var (
 func Open(ctx context.Context, p Params) (*pgxpool.Pool, error) {
 	p.StatementTimeout = orDefault(p.StatementTimeout, 10*time.Second)
 	limit := &limits{
+		space:     p.Space,
 		acquire:   orDefault(p.AcquireTimeout, 250*time.Millisecond),
 		statement: p.StatementTimeout + clientMargin,
 		tx:        orDefault(p.TxTimeout, 3*p.StatementTimeout),
