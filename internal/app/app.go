@@ -141,6 +141,7 @@ type App struct {
 	texts      texts            // built in
 	ownTexts   map[string]texts // of projects that have some
 	handler    *echo.Echo
+	shares     descriptorShares
 	stopping   atomic.Bool // ready says no from then on
 }
 
@@ -167,6 +168,7 @@ func New(ctx context.Context, cfg *config.Config, opt Options) (_ *App, err erro
 	if err := a.openDatabase(ctx); err != nil {
 		return nil, err
 	}
+	a.shareDescriptors()
 	a.measurePools()
 	a.measureReplica()
 	a.funnel = funnel.New(funnel.Params{Tracer: opt.Tracer, Metrics: a.registry})
@@ -417,7 +419,7 @@ func (a *App) serve(ctx context.Context) error {
 	go func() { defer close(recorded); available.Run(recording) }()
 	srv := web.Server(a.handler, a.log)
 	srv.IdleTimeout = a.cfg.KeepAlive
-	err := web.Serve(ctx, a.listener, srv, a.stop())
+	err := web.Serve(ctx, web.LimitConns(srv, a.listener, a.shares.clients), srv, a.stop())
 	end()
 	<-recorded
 	if err == nil {

@@ -84,7 +84,7 @@ func (a *App) openDispatch() (err error) {
 		DB: a.work, DirectURL: a.cfg.DatabaseDirectURL, Sockets: a.sockets, Box: a.box, Minters: a.minter, Senders: a.senders, Pace: a.pace,
 		Project: a.cfg.Project, Composer: a.composer, CallbackURL: a.attemptCallback,
 		BlockKeys: a.blockKeys, Publish: a.follow, Log: a.log, Tracer: a.opt.Tracer, Metrics: a.registry, Now: a.opt.Now,
-		Lease: a.cfg.LeaseFor, Renew: a.cfg.RenewEvery, Pauses: a.pauses,
+		Lease: a.cfg.LeaseFor, Renew: a.cfg.RenewEvery, Pauses: a.pauses, InFlight: a.shares.sends, PerLane: a.shares.lane,
 	})
 	return err
 }

@@ -75,6 +75,7 @@ func New(p Params) *echo.Echo {
 		observeRequests(p.Log, newMetrics(p.Metrics), routes, p.Now),
 		warnOfProxies(p.Log, p.TrustedProxies, p.Now),
 		SecureHeaders(strictTransport(p)),
+		refuseExcess,
 		limitTime(p.RequestTimeout),
 		BodyLimit(p.BodyLimit),
 		hangUpAfterDelete,
