@@ -35,6 +35,9 @@ func (c *serveCommand) Run(e *env) error {
 		cfg.Role = c.Role
 	}
 	log := newLogger(e, cfg.LogLevel)
+	if bytes, ok := app.LimitMemory(os.DirFS("/"), e.lookup); ok {
+		log.Info("memory is limited by the control group", "heap_limit_bytes", bytes)
+	}
 	for _, w := range app.Warnings(cfg) {
 		log.Warn("configuration", "warning", w)
 	}
