@@ -99,7 +99,7 @@ func TestReliabilityF8RollingRestartBehindHAProxyFailsNoRequest(t *testing.T) {
 	if failed > 0 || succeeded < int64(100*n) {
 		t.Errorf("%d of %d requests failed: %v", failed, failed+succeeded, load.faults())
 	}
-	lost, extra := load.compare(t, db)
+	lost, extra := compareStored(t, db, load.acknowledged)
 	t.Logf("%d restarts, %d requests, %d failed; %d invites acknowledged, %d lost, %d extra; the longest stop took %.1f s, 4 s of it the drain",
 		n, failed+succeeded, failed, len(load.acknowledged), lost, extra, longest.Seconds())
 	if lost > 0 || extra > 0 {
@@ -107,9 +107,9 @@ func TestReliabilityF8RollingRestartBehindHAProxyFailsNoRequest(t *testing.T) {
 	}
 }
 
-// compare returns how many acknowledged invites are not stored or were not sent, and how
+// compareStored returns how many acknowledged invites are not stored or were not sent, and how
 // many invites or messages there are beyond them. It waits for the messages that are queued.
-func (l *load) compare(t *testing.T, db string) (lost, extra int) {
+func compareStored(t *testing.T, db string, acknowledged map[string]bool) (lost, extra int) {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), db)
 	if err != nil {
@@ -125,7 +125,7 @@ func (l *load) compare(t *testing.T, db string) (lost, extra int) {
 	})
 	stored := countRows(t, conn, "SELECT id, 1 FROM invites", new(invite.ID))
 	sent := countRows(t, conn, "SELECT invite_id, count(*)::int FROM sandbox.messages GROUP BY 1", new(plainText))
-	for id := range l.acknowledged {
+	for id := range acknowledged {
 		if stored[id] == 0 || sent[id] == 0 {
 			lost++
 		}
