@@ -88,8 +88,9 @@ func (p *pressure) refuses() {
 	})
 }
 
-// newDisk mounts a file system of a size, in memory, which needs root. Like a missing
-// server, a machine where that is not possible skips the test, and CI fails.
+// newDisk mounts a file system of a size, in memory, which needs root, or sudo without a
+// password. Like a missing server, a machine where that is not possible skips the test,
+// and CI fails.
 func newDisk(t *testing.T, size string) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "connectlink-disk-")
@@ -97,20 +98,34 @@ func newDisk(t *testing.T, size string) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.Remove(dir) })
-	if out, err := exec.CommandContext(t.Context(), "mount", "-t", "tmpfs", "-o", "mode=0711,size="+size, "tmpfs", dir).CombinedOutput(); err != nil {
-		missing := fmt.Sprintf("a small file system cannot be mounted (root on Linux can): %v: %s", err, out)
-		if os.Getenv("CI") != "" && os.Geteuid() == 0 {
+	options := fmt.Sprintf("mode=0711,uid=%d,size=%s", os.Geteuid(), size)
+	if err := runAsRoot(t, "mount", "-t", "tmpfs", "-o", options, "tmpfs", dir); err != nil {
+		missing := fmt.Sprintf("a small file system cannot be mounted (root on Linux can): %v", err)
+		if os.Getenv("CI") != "" {
 			t.Fatal(missing)
 		}
 		t.Skip(missing)
 	}
 	t.Cleanup(func() {
 		// Lazily: a process that was killed may still hold a file.
-		if out, err := exec.CommandContext(context.WithoutCancel(t.Context()), "umount", "--lazy", dir).CombinedOutput(); err != nil {
-			t.Errorf("unmount: %v: %s", err, out)
+		if err := runAsRoot(t, "umount", "--lazy", dir); err != nil {
+			t.Errorf("unmount: %v", err)
 		}
 	})
 	return dir
+}
+
+func runAsRoot(t *testing.T, command ...string) error {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		command = append([]string{"sudo", "-n"}, command...)
+	}
+	// Not the test's context: it has ended when the test cleans up.
+	out, err := exec.CommandContext(context.WithoutCancel(t.Context()), command[0], command[1:]...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%w: %s", err, out)
+	}
+	return nil
 }
 
 // startOn starts a server with its data on a disk. Its log gets a new file soon: it recycles few.

@@ -212,7 +212,6 @@ type pressure struct {
 	texts   bool // text messages in place of mail: a provider can be asked about those
 	client  *http.Client
 	clients sync.WaitGroup
-	cancel  context.CancelFunc
 	stop    func()
 
 	mu           sync.Mutex
