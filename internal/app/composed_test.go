@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/compose"
 )
 
 // TestAPreviewEqualsTheMessage sends each kind of message that staff and callers can
@@ -62,6 +63,7 @@ type comparison struct {
 	*product
 	viewer            *visitor
 	lang, channel, id string
+	reference         string
 	made              time.Time
 	link              string
 	body              object
@@ -79,7 +81,7 @@ func compared(p *product, viewer *visitor, lang, channel string) *comparison {
 		"initiated_by": map[bool]string{true: "product", false: "user"}[lang == "en"], "reminders": object{"count": 1},
 	}
 	made := p.invite(http.StatusCreated, s.body)
-	s.id, s.link = made.text("id"), made.text("invite_link.url")
+	s.id, s.reference, s.link = made.text("id"), made.text("reference"), made.text("invite_link.url")
 	var err error
 	if s.made, err = time.Parse(time.RFC3339Nano, made.text("created_at")); err != nil {
 		p.t.Fatal(err)
@@ -159,6 +161,7 @@ var linkCode = regexp.MustCompile(`/([cs])/[A-Za-z0-9_-]{22}`)
 func (s *comparison) equal(what string, sent, preview words, code string) {
 	s.t.Helper()
 	comparable := func(text string) string {
+		text = strings.ReplaceAll(text, s.reference, compose.PreviewReference)
 		return strings.Join(strings.Fields(linkCode.ReplaceAllString(text, "/$1/"+code)), " ")
 	}
 	if !strings.Contains(comparable(sent.Text), code) {
@@ -207,5 +210,5 @@ func (s *comparison) comparablePage(src string) string {
 		src = own.ReplaceAllString(src, "")
 	}
 	src = linkCode.ReplaceAllString(src, "/$1/code")
-	return strings.NewReplacer(s.id, "reference", "inv_00000000000000000000000000", "reference").Replace(src)
+	return strings.ReplaceAll(src, s.reference, compose.PreviewReference)
 }

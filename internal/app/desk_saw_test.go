@@ -41,7 +41,7 @@ func TestSupportSeesThePageThatTheLinkLeadsTo(t *testing.T) {
 	body := to("delivered@connectlink.test")
 	body["inviter"] = object{"name": "Sam Rivera"}
 	made := p.invite(201, body)
-	id, link := made.text("id"), made.text("invite_link.url")
+	id, reference, link := made.text("id"), made.text("reference"), made.text("invite_link.url")
 	p.until(id, "delivered", func(inv object) bool { return inv.text("delivery.status") == "delivered" })
 	at := "/console/default/test/invites/" + id
 
@@ -66,7 +66,7 @@ func TestSupportSeesThePageThatTheLinkLeadsTo(t *testing.T) {
 		}
 	}
 	page := v.get(at + "/page")
-	for _, want := range []string{"Sam Rivera", "Slack", "Acme", "d••@c•••.test", "/c/****", id, "Continue to"} {
+	for _, want := range []string{"Sam Rivera", "Slack", "Acme", "d••@c•••.test", "/c/****", reference, "Continue to"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page lacks %q", want)
 		}

@@ -71,15 +71,12 @@ func (a *App) openPools() map[string]*pgxpool.Pool {
 
 // replicaMetrics read the state of the replica when they are scraped.
 type replicaMetrics struct {
-	replica          *postgres.Replica
+	replica          *postgres.Replica // may be nil
 	reads, used, lag *prometheus.Desc
 }
 
-// measureReplica registers the metrics of the replica, if there is one.
+// measureReplica registers the metrics of the replica. They have no values without one.
 func (a *App) measureReplica() {
-	if a.replica == nil {
-		return
-	}
 	a.registry.MustRegister(&replicaMetrics{
 		replica: a.replica,
 		reads:   prometheus.NewDesc("connectlink_database_list_reads_total", "Reads of lists and searches, by the server that answered: replica, primary.", []string{"server"}, nil),
@@ -97,6 +94,9 @@ func (m *replicaMetrics) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (m *replicaMetrics) Collect(ch chan<- prometheus.Metric) {
+	if m.replica == nil {
+		return
+	}
 	onReplica, onPrimary := m.replica.Counts()
 	ch <- prometheus.MustNewConstMetric(m.reads, prometheus.CounterValue, float64(onReplica), "replica")
 	ch <- prometheus.MustNewConstMetric(m.reads, prometheus.CounterValue, float64(onPrimary), "primary")

@@ -50,7 +50,7 @@ func Compare(sent, shown string) []Change {
 		return []Change{{Text: strings.Join(from, " "), Shown: shown, Cause: CauseOther}}
 	}
 	var out []Change
-	same := commonWords(from, to)
+	same := withoutInsertions(commonWords(from, to), len(from), len(to))
 	i, j := 0, 0
 	for _, at := range append(same, [2]int{len(from), len(to)}) {
 		out = append(out, classify(from[i:at[0]], to[j:at[1]])...)
@@ -89,11 +89,33 @@ func commonWords(a, b []string) [][2]int {
 	return out
 }
 
+// withoutInsertions drops common words until each stretch between two of them that has
+// shown words has sent ones too, n and m in all: of equal words the wrong ones may have been
+// paired, and nothing is shown that was not sent.
+func withoutInsertions(same [][2]int, n, m int) [][2]int {
+	for k := 0; k <= len(same); k++ {
+		before, at := [2]int{-1, -1}, [2]int{n, m}
+		if k > 0 {
+			before = same[k-1]
+		}
+		if k < len(same) {
+			at = same[k]
+		}
+		if at[0] > before[0]+1 || at[1] == before[1]+1 || len(same) == 0 {
+			continue
+		}
+		wrong := min(k, len(same)-1)
+		same = slices.Delete(same, wrong, wrong+1)
+		k = max(wrong-2, -1)
+	}
+	return same
+}
+
 // classify describes a stretch of words between two that stayed. Links and email
 // addresses in it are changes of their own; the words between them are one.
 func classify(from, to []string) []Change {
 	if len(from) == 0 {
-		return nil // only the words of a piece that was separated stand here
+		return nil
 	}
 	shown := strings.Join(to, " ")
 	if len(to) > 0 {
