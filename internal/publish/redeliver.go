@@ -196,8 +196,9 @@ func encodeSample(id invite.EventID, t invite.PublicType, place invite.Place, of
 		return encodeAlert(id, place, sampleAlert(now), now)
 	}
 	user := "sample-user"
+	about := invite.New[invite.ID]()
 	shown := resource.Invite{
-		ID: invite.New[invite.ID](), Object: "invite", Livemode: place.Live, PipedreamEnvironment: "development", Status: invite.Active,
+		ID: about, Object: "invite", Reference: invite.ReferenceOf(about), Livemode: place.Live, PipedreamEnvironment: "development", Status: invite.Active,
 		Kind: invite.PurposeInvite, Progress: invite.NotOpened, Channel: invite.Channels()[0], Recipient: &invite.Recipient{Email: "delivered@connectlink.test", Name: "Sample Recipient"},
 		ExternalUserID: &user, App: resource.App{Slug: "slack", Name: "Slack"}, InitiatedBy: invite.ByProduct, LinkType: invite.InviteLink,
 		Verify: invite.VerifyNone, Metadata: map[string]string{}, Version: 3, CreatedAt: now.UTC(), UpdatedAt: now.UTC(),

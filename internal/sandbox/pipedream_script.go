@@ -69,12 +69,13 @@ func (s *Sandbox) mintScript(ctx context.Context, externalUserID string) (MintSc
 	}
 	if strings.Contains(externalUserID, string(MintSlow)) {
 		var since time.Time
+		var uses int
 		if err := s.db.QueryRow(ctx, `INSERT INTO sandbox.scripts AS s (kind, key_hash, uses, since) VALUES ($1, $2, 1, $3)
-			ON CONFLICT (kind, key_hash) DO UPDATE SET uses = s.uses + 1 RETURNING since`,
-			"mintslow_id", s.box.Hash(mintScriptHash, externalUserID), s.now()).Scan(&since); err != nil {
+			ON CONFLICT (kind, key_hash) DO UPDATE SET uses = s.uses + 1 RETURNING since, uses`,
+			"mintslow_id", s.box.Hash(mintScriptHash, externalUserID), s.now()).Scan(&since, &uses); err != nil {
 			return "", fmt.Errorf("read mint script: %w", err)
 		}
-		if s.now().Sub(since) < s.paces(5) {
+		if uses == 1 || s.now().Sub(since) < s.paces(5) { // the first mint meets it, however slow the database is
 			return MintSlow, nil
 		}
 		return "", nil
