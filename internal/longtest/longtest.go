@@ -1,5 +1,5 @@
 // Package longtest tells tests that have a short and a long form which one is
-// wanted. The long form belongs to CI: it tries more of the same kind.
+// wanted. The long form tries more of the same kind, once a day.
 package longtest
 
 import "os"
