@@ -44,7 +44,7 @@ type Page struct {
 	invite.Place
 
 	State       State
-	InviteID    invite.ID // doubles as the reference that support asks for
+	InviteID    invite.ID // the reference that support asks for is derived from it
 	App         invite.App
 	InitiatedBy invite.InitiatedBy
 	Kind        invite.Purpose

@@ -193,7 +193,7 @@ func (s *search) ask(m meaning) {
 	}
 	if m.reference != nil {
 		var first, after []invite.ID
-		for _, at := range m.reference.Seconds(time.Now(), referenceSeconds) {
+		for _, at := range m.reference.Seconds(time.Now().Add(clockSlack), referenceSeconds) {
 			first, after = append(first, invite.From[invite.ID](at)), append(after, invite.From[invite.ID](at.Add(time.Second)))
 		}
 		s.queue(ByReference, byReference, project, mode, first, after, m.reference.Tail(), most)
