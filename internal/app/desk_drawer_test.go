@@ -44,7 +44,7 @@ func TestBrowserSendingAgainOpensOverThePage(t *testing.T) {
 
 	// The links that lead back close it too.
 	d.click(`.now a.primary[data-drawer]`, `#drawer #email`)
-	d.do("cancel", chromedp.Click(chromedp.CSS(`#drawer form.form a.button`)), chromedp.WaitNotVisible(chromedp.CSS(`dialog#drawer`)))
+	d.do("cancel", browsertest.Click(`#drawer form.form a.button`), chromedp.WaitNotVisible(chromedp.CSS(`dialog#drawer`)))
 	focus(`.now a.primary[data-drawer]`)
 
 	d.click(`.now a[data-key=r]`, `#drawer #email`)

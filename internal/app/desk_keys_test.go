@@ -9,6 +9,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/browsertest"
 )
 
 // at waits until the browser has a page of the project's test mode wholly.
@@ -88,8 +89,8 @@ func TestBrowserSupportWorksByShortcuts(t *testing.T) {
 	}
 
 	// Switched off (WCAG 2.2, 2.1.4).
-	d.do("switch them off", chromedp.Navigate("https://"+consoleHost+"/console/settings"), chromedp.Click(chromedp.CSS(`input[name=keys]`)),
-		chromedp.Click(chromedp.CSS(`form.form button[type=submit]`)), chromedp.WaitVisible(chromedp.CSS(`.flash`)))
+	d.do("switch them off", chromedp.Navigate("https://"+consoleHost+"/console/settings"), browsertest.Click(`input[name=keys]`),
+		browsertest.Click(`form.form button[type=submit]`), chromedp.WaitVisible(chromedp.CSS(`.flash`)))
 	d.open("/invites/" + second)
 	before := focused()
 	for _, key := range []string{"/", "j", "r", "c", "g", "h", "?"} {

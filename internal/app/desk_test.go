@@ -69,7 +69,7 @@ func (d *desk) signInAs(name string, role access.Role) {
 		d.t.Fatal(err)
 	}
 	d.do("sign in", chromedp.Navigate("https://"+consoleHost+"/console/sign-in/link/"+url.PathEscape(token.Reveal())),
-		chromedp.Click(chromedp.CSS(`main button[type=submit]`)), chromedp.WaitVisible(chromedp.CSS(`input#q`)))
+		browsertest.Click(`main button[type=submit]`), chromedp.WaitVisible(chromedp.CSS(`input#q`)))
 }
 
 func (d *desk) do(what string, steps ...chromedp.Action[chromedp.Void]) {
@@ -121,21 +121,7 @@ func (d *desk) within(most int, task func()) {
 // click presses something and waits for what follows.
 func (d *desk) click(what, then string) {
 	d.t.Helper()
-	d.act("click "+what, then, pressed(what))
-}
-
-// pressed is a click. A page that follows its invite may move an element
-// between finding and pressing it; a person presses the current place.
-func pressed(what string) chromedp.Action[chromedp.Void] {
-	click := chromedp.Click(chromedp.CSS(what))
-	return func(ctx context.Context, tab *chromedp.Target) (chromedp.Void, error) {
-		for {
-			v, err := click(ctx, tab)
-			if err == nil || !strings.Contains(err.Error(), "Could not find node") {
-				return v, err
-			}
-		}
-	}
+	d.act("click "+what, then, browsertest.Click(what))
 }
 
 // fill types into a field; that is typing, not a click.

@@ -176,14 +176,17 @@ const shift = 8 // as the protocol counts modifiers
 
 // walkTab presses the Tab key until the focus has left the page, or was caught.
 // Keys that come quicker than a busy browser passes the focus between a page and
-// its frames are lost; so what a quick walk finds is believed only when one that
-// waits for each press finds it too.
+// its frames are lost; so what a quick walk finds is believed only when those that
+// wait for each press, for longer each time, find something too.
 func walkTab(ctx context.Context, modifiers int64) ([]string, error) {
 	found, err := pressTab(ctx, modifiers, 12, 0)
-	if err != nil || len(found) == 0 {
-		return nil, err
+	for _, wait := range []time.Duration{40 * time.Millisecond, 250 * time.Millisecond} {
+		if err != nil || len(found) == 0 {
+			return nil, err
+		}
+		found, err = pressTab(ctx, modifiers, 1, wait)
 	}
-	return pressTab(ctx, modifiers, 1, 40*time.Millisecond)
+	return found, err
 }
 
 // pressTab presses the Tab key so many times before it looks where the focus is,

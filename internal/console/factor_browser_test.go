@@ -36,7 +36,7 @@ func (b tab) text(selector string) string {
 // submit presses the page's button and waits for what comes after.
 func (b tab) submit(then string) {
 	b.s.t.Helper()
-	b.do(chromedp.Click(chromedp.CSS(`main button[type=submit]`)), chromedp.WaitVisible(chromedp.CSS(then)))
+	b.do(browsertest.Click(`main button[type=submit]`), chromedp.WaitVisible(chromedp.CSS(then)))
 }
 
 // shoot keeps a picture of the page as it stands, if CONNECTLINK_SCREENSHOTS is set.
@@ -86,11 +86,11 @@ func TestBrowserAnEmergencyAccountSetsUpItsSecondFactor(t *testing.T) {
 		t.Fatalf("%d recovery codes", len(codes))
 	}
 	b.check(instrument, "recovery_codes")
-	b.do(chromedp.Click(chromedp.CSS("main a.primary")), chromedp.WaitVisible(chromedp.CSS("#name")))
+	b.do(browsertest.Click("main a.primary"), chromedp.WaitVisible(chromedp.CSS("#name")))
 
 	// What was typed is kept over the proof of identity.
 	s.stale()
-	b.do(chromedp.SendKeys(chromedp.CSS("#name"), "Backend of <Sam>"), chromedp.Click(chromedp.CSS(`form[aria-labelledby=new] button[type=submit]`)),
+	b.do(chromedp.SendKeys(chromedp.CSS("#name"), "Backend of <Sam>"), browsertest.Click(`form[aria-labelledby=new] button[type=submit]`),
 		chromedp.WaitVisible(chromedp.CSS("#confirm_password")))
 	b.check(instrument, "confirm")
 	b.do(chromedp.SendKeys(chromedp.CSS("#confirm_password"), "correct horse battery"), chromedp.SendKeys(chromedp.CSS("#confirm_code"), s.appCode(key)))
@@ -123,27 +123,27 @@ func TestBrowserSingleSignOnConfirmsASessionAndKeepsAForm(t *testing.T) {
 	atIssuer := func(then string) {
 		t.Helper()
 		b.do(chromedp.WaitVisible(chromedp.CSS("input[name=subject]")), chromedp.SetValue(chromedp.CSS("input[name=subject]"), "u1"),
-			chromedp.SetValue(chromedp.CSS("input[name=groups]"), "platform"), chromedp.Click(chromedp.CSS("button")), chromedp.WaitVisible(chromedp.CSS(then)))
+			chromedp.SetValue(chromedp.CSS("input[name=groups]"), "platform"), browsertest.Click("button"), chromedp.WaitVisible(chromedp.CSS(then)))
 	}
-	b.do(chromedp.Navigate(keys), chromedp.Click(chromedp.CSS("main a.primary")))
+	b.do(chromedp.Navigate(keys), browsertest.Click("main a.primary"))
 	atIssuer("#name")
 	send := func(name string) {
 		t.Helper()
-		b.do(chromedp.SendKeys(chromedp.CSS("#name"), name), chromedp.Click(chromedp.CSS(`form[aria-labelledby=new] button[type=submit]`)),
+		b.do(chromedp.SendKeys(chromedp.CSS("#name"), name), browsertest.Click(`form[aria-labelledby=new] button[type=submit]`),
 			chromedp.WaitVisible(chromedp.CSS("main a.primary")))
 	}
 	// Long after the issuer's last word: the way there and back shows nothing.
 	s.exec(`UPDATE staff_sessions SET checked_at = now() - interval '6 minutes'`)
 	send("first")
 	b.shoot("confirm_sso")
-	b.do(chromedp.Click(chromedp.CSS("main a.primary")), chromedp.WaitVisible(chromedp.CSS("main form")))
+	b.do(browsertest.Click("main a.primary"), chromedp.WaitVisible(chromedp.CSS("main form")))
 	b.submit("#made")
 	s.exec(`UPDATE staff_sessions SET checked_at = now() - interval '6 minutes'`)
 	b.do(chromedp.Navigate(keys), chromedp.WaitVisible(chromedp.CSS("#name")))
 	// A proof of identity shows the issuer's page.
 	s.stale()
 	send("second")
-	b.do(chromedp.Click(chromedp.CSS("main a.primary")))
+	b.do(browsertest.Click("main a.primary"))
 	atIssuer("main form")
 	b.submit("#made")
 	if n := s.count(`SELECT count(*) FROM api_keys WHERE name IN ('first', 'second')`); n != 2 {

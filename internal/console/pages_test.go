@@ -128,13 +128,13 @@ func TestBrowserPagesAreAccessible(t *testing.T) {
 		t.Fatal(err)
 	}
 	open("/console/sign-in/link/" + link.Reveal())
-	if err := chromedp.Do(ctx, chromedp.Click(chromedp.CSS(`main button[type=submit]`)), chromedp.WaitVisible(chromedp.CSS(`header.top`))); err != nil {
+	if err := chromedp.Do(ctx, browsertest.Click(`main button[type=submit]`), chromedp.WaitVisible(chromedp.CSS(`header.top`))); err != nil {
 		t.Fatal(err)
 	}
 	for _, of := range []browsertest.Page{english, arabic} {
 		if of.Lang == "ar" {
 			err := chromedp.Do(ctx, chromedp.Navigate(s.url+"/console/settings"), chromedp.SetValue(chromedp.CSS(`#lang`), "ar"),
-				chromedp.Click(chromedp.CSS(`form.form button[type=submit]`)), chromedp.WaitVisible(chromedp.CSS(`.flash`)))
+				browsertest.Click(`form.form button[type=submit]`), chromedp.WaitVisible(chromedp.CSS(`.flash`)))
 			if err != nil {
 				t.Fatal(err)
 			}
