@@ -78,6 +78,15 @@ func TestNothingIsSentTwiceAfterARestoreToAnEarlierTime(t *testing.T) {
 
 	restored := old.restoreTo("moment")
 	v = v.with(vars{"CONNECTLINK_DATABASE_URL": restored.URL()})
+	runCommand(t, v, "serve").want(t, 1, "the database server is in recovery")
+	old.server = restored
+	waittest.Until(t, "the recovery pauses at the restore point", func() bool {
+		return number(t, restored.URL(), `SELECT count(*) FROM (SELECT pg_get_wal_replay_pause_state() AS is) s WHERE s.is = 'paused'`) == 1
+	})
+	old.exec(`SELECT pg_wal_replay_resume()`) // promotes it
+	waittest.Until(t, "the restored server is promoted", func() bool {
+		return number(t, restored.URL(), `SELECT count(*) FROM (SELECT pg_is_in_recovery() AS is) s WHERE s.is`) == 0
+	})
 	if n := number(t, restored.URL(), `SELECT count(*) FROM deliveries WHERE status = 'queued' AND attempts = 0`); n != 2*perKind {
 		t.Fatalf("%d messages are queued after the restore, want %d: it is of another moment; %d have attempts, %d invites",
 			n, 2*perKind, number(t, restored.URL(), `SELECT count(*) FROM deliveries WHERE attempts > 0`),
@@ -292,6 +301,6 @@ func (a *archiving) restoreTo(point string) *devpg.Server {
 	a.own(filepath.Join(a.dst, "data"))
 	return a.start(a.dst, map[string]string{
 		"wal_level": "replica", "max_wal_senders": "3", "restore_command": "cp " + a.archive + "/%f %p",
-		"recovery_target_name": point, "recovery_target_action": "promote",
+		"recovery_target_name": point, // where recovery pauses, as it does unless it is told otherwise
 	})
 }

@@ -86,11 +86,22 @@ func (o office) try(with secret.Text, b grant.Browser) (grant.SignedIn, error) {
 // code is what the authenticator app shows, some steps of 30 s from now.
 func (o office) code(steps int) secret.Text {
 	o.t.Helper()
-	var now time.Time
-	if err := o.db.QueryRow(o.t.Context(), `SELECT now()`).Scan(&now); err != nil {
+	return o.codeOf(`SELECT now()`, steps)
+}
+
+// taken is the code that was taken last: the next step may have begun since.
+func (o office) taken() secret.Text {
+	o.t.Helper()
+	return o.codeOf(`SELECT to_timestamp(30 * last_step) FROM staff_totp`, 0)
+}
+
+func (o office) codeOf(moment string, steps int) secret.Text {
+	o.t.Helper()
+	var at time.Time
+	if err := o.db.QueryRow(o.t.Context(), moment).Scan(&at); err != nil {
 		o.t.Fatal(err)
 	}
-	code, err := totp.GenerateCode(*o.app, now.Add(time.Duration(steps)*30*time.Second))
+	code, err := totp.GenerateCode(*o.app, at.Add(time.Duration(steps)*30*time.Second))
 	if err != nil {
 		o.t.Fatal(err)
 	}

@@ -17,6 +17,9 @@ var (
 	ErrRestored = errors.New("the database was restored to an earlier time: messages may have been sent since; run `connectlink restore declare`")
 	// ErrCopied means that the data stands on another server than before.
 	ErrCopied = errors.New("the database is a copy, on another server than before: messages may have been sent since; run `connectlink restore declare`")
+	// ErrReplaying means that the server replays its log: it may become either of them.
+	ErrReplaying = errors.New("the database server is in recovery: it is a standby, or was restored and is not promoted yet; " +
+		"name the primary, or wait until pg_is_in_recovery() is false (after a recovery that paused: SELECT pg_wal_replay_resume())")
 	// ErrHidden means that the role may not read the server's identity, so that a restore
 	// would not be noticed.
 	ErrHidden = errors.New("the database role may not read which server it is connected to, so that a restore to an earlier time would not be noticed; " +
@@ -29,7 +32,7 @@ const insufficientPrivilege = "42501"
 // identity is the server as it describes itself, beside the recorded one.
 type identity struct {
 	System   string
-	Timeline int
+	Timeline int // 0: it is in recovery
 	Targets  int // settings recovery_target… that are set
 	// The recorded ones; nil: none is.
 	KnownSystem   *string
@@ -38,7 +41,7 @@ type identity struct {
 
 // Check compares the server with the recorded one, and records the first one and each
 // failover. It must be asked before a process sends. Errors: ErrRestored, ErrCopied,
-// ErrHidden.
+// ErrReplaying, ErrHidden.
 func Check(ctx context.Context, db postgres.DB) error {
 	i, err := read(ctx, db)
 	var refused *pgconn.PgError
@@ -47,6 +50,8 @@ func Check(ctx context.Context, db postgres.DB) error {
 		return ErrHidden
 	case err != nil:
 		return fmt.Errorf("identify the database server: %w", postgres.Translate(err))
+	case i.Timeline == 0:
+		return ErrReplaying
 	case i.KnownSystem == nil:
 		return record(ctx, db, i)
 	case *i.KnownSystem != i.System:
@@ -64,7 +69,8 @@ func read(ctx context.Context, db postgres.DB) (identity, error) {
 	// from the next checkpoint on.
 	rows, _ := db.Query(ctx, `
 		SELECT (SELECT system_identifier::text FROM pg_control_system()) AS system,
-			('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int AS timeline,
+			CASE WHEN pg_is_in_recovery() THEN 0
+				ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int END AS timeline,
 			(SELECT count(*)::int FROM unnest(ARRAY['recovery_target', 'recovery_target_lsn', 'recovery_target_name', 'recovery_target_time', 'recovery_target_xid']) AS t(name)
 				WHERE coalesce(current_setting(name, true), '') <> '') AS targets,
 			k.system AS known_system, k.timeline AS known_timeline
