@@ -176,21 +176,19 @@ const shift = 8 // as the protocol counts modifiers
 
 // walkTab presses the Tab key until the focus has left the page, or was caught.
 // Keys that come quicker than a busy browser passes the focus between a page and
-// its frames are lost; so what a quick walk finds is believed only when those that
-// wait for each press, for longer each time, find something too.
+// its frames are lost; so what a quick walk finds is believed only when one that
+// waits for each press finds it too.
 func walkTab(ctx context.Context, modifiers int64) ([]string, error) {
 	found, err := pressTab(ctx, modifiers, 12, 0)
-	for _, wait := range []time.Duration{40 * time.Millisecond, 250 * time.Millisecond} {
-		if err != nil || len(found) == 0 {
-			return nil, err
-		}
-		found, err = pressTab(ctx, modifiers, 1, wait)
+	if err != nil || len(found) == 0 {
+		return nil, err
 	}
-	return found, err
+	return pressTab(ctx, modifiers, 1, 400*time.Millisecond)
 }
 
 // pressTab presses the Tab key so many times before it looks where the focus is,
-// and waits after each press.
+// and waits after each press until the page has had the key. A frame that has the
+// focus has it in its place; wait is how long it is given.
 func pressTab(ctx context.Context, modifiers int64, batch int, wait time.Duration) ([]string, error) {
 	stops, err := chromedp.Run(ctx, chromedp.Evaluate[int](`measured.begin()`))
 	if err != nil {
@@ -198,6 +196,10 @@ func pressTab(ctx context.Context, modifiers int64, batch int, wait time.Duratio
 	}
 	// A field for a date is several stops, and so is a frame with links in it.
 	for pressed := 0; pressed < 3*stops+60; {
+		before, err := chromedp.Run(ctx, chromedp.Evaluate[int](`measured.pressed()`))
+		if err != nil {
+			return nil, err
+		}
 		for range batch {
 			for _, kind := range []input.DispatchKeyEventType{"rawKeyDown", "keyUp"} {
 				if _, err := chromedp.Call(ctx, input.DispatchKeyEvent, input.DispatchKeyEventParams{
@@ -207,7 +209,15 @@ func pressTab(ctx context.Context, modifiers int64, batch int, wait time.Duratio
 				}
 			}
 			pressed++
-			time.Sleep(wait)
+		}
+		for until := time.Now().Add(wait); time.Now().Before(until); {
+			now, err := chromedp.Run(ctx, chromedp.Evaluate[int](`measured.pressed()`))
+			if err != nil {
+				return nil, err
+			}
+			if now > before {
+				break
+			}
 		}
 		left, err := chromedp.Run(ctx, chromedp.Evaluate[bool](`measured.left()`))
 		if err != nil {

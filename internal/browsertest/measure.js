@@ -210,5 +210,8 @@ var measured = (() => {
 	// left is whether the focus has gone on to where it came from.
 	const left = () => missed().length === 0 && (document.activeElement === document.body || walk.came.indexOf(document.activeElement) !== walk.came.lastIndexOf(document.activeElement) && walk.came.length > stops().length);
 
-	return { laidOut, targets, built, menus, space, begin, left, ended };
+	// pressed counts the keys that came to the page itself, not to one of its frames.
+	const pressed = () => walk.came.length;
+
+	return { laidOut, targets, built, menus, space, begin, left, ended, pressed };
 })();
