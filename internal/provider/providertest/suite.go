@@ -3,6 +3,7 @@ package providertest
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -55,6 +56,7 @@ func Run(t *testing.T, h Harness) {
 	t.Run("nothing leaves once the lease is over", h.lease)
 	t.Run("what to wait is read from the answer", h.retryAfter)
 	t.Run("an answer cut short is judged by its status", h.cut)
+	t.Run("an answer is closed", h.closes)
 	t.Run("an empty message never leaves", h.empty)
 	t.Run("errors print no secret", h.redaction)
 	t.Run("messages never swap under concurrency", h.concurrency)
@@ -143,6 +145,54 @@ func (h Harness) retryAfter(t *testing.T) {
 			}
 		})
 	}
+}
+
+// closes: until the body of an answer is closed, the client's timer and its goroutine
+// stay, for as long as a call may take.
+func (h Harness) closes(t *testing.T) {
+	t.Parallel()
+	for name, write := range map[string]func(http.ResponseWriter){
+		"accepted": func(w http.ResponseWriter) { h.Accept(w, "vendor-id-1") },
+		"refused":  func(w http.ResponseWriter) { h.Refuse(w, http.StatusBadRequest, "no") },
+		"no JSON":  func(w http.ResponseWriter) { w.WriteHeader(http.StatusBadGateway) },
+	} {
+		srv := h.Spec.Serve(t, func(w http.ResponseWriter, _ *http.Request) { write(w) })
+		watched := client()
+		bodies := &watchedBodies{next: watched.Transport}
+		watched.Transport = bodies
+		_, _ = h.New(srv.URL, watched).Send(t.Context(), h.Message(1))
+		if opened, closed := bodies.opened.Load(), bodies.closed.Load(); opened == 0 || opened != closed {
+			t.Errorf("%s: %d answers, %d closed", name, opened, closed)
+		}
+	}
+}
+
+// watchedBodies counts the answers of a transport, and those that were closed.
+type watchedBodies struct {
+	next           http.RoundTripper
+	opened, closed atomic.Int64
+}
+
+// RoundTrip implements http.RoundTripper.
+func (w *watchedBodies) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := w.next.RoundTrip(req)
+	if err == nil {
+		w.opened.Add(1)
+		resp.Body = &watchedBody{ReadCloser: resp.Body, of: w}
+	}
+	return resp, err
+}
+
+type watchedBody struct {
+	io.ReadCloser
+
+	of   *watchedBodies
+	once sync.Once
+}
+
+func (b *watchedBody) Close() error {
+	b.once.Do(func() { b.of.closed.Add(1) })
+	return b.ReadCloser.Close()
 }
 
 func (h Harness) empty(t *testing.T) {

@@ -67,9 +67,10 @@ func (c *call) SendRequest(method, rawURL string, data url.Values, headers map[s
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = resp.Body.Close() }()
+	answer := resp.Body // not what stands in its place at the end
+	defer func() { _ = answer.Close() }()
 	c.status, c.header = resp.StatusCode, resp.Header
-	raw, err := io.ReadAll(resp.Body)
+	raw, err := io.ReadAll(answer)
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		if wire.IsJSON(resp.Header) {
 			_ = json.Unmarshal(raw, &c.fault) // else a proxy's page: the status is all there is
