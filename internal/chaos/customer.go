@@ -82,12 +82,8 @@ func (r *outage) create(ctx context.Context, n, try int, body []byte) bool {
 	now := time.Now()
 	switch {
 	case resp.StatusCode < 300 && answer.Link.URL != "":
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		if try > 0 {
-			r.report.Replayed++
-		}
-		r.made, r.acks, r.asked = append(r.made, answer.Link.URL), append(r.acks, now), append(r.asked, asked)
+		r.acknowledge(answer.Link.URL, try > 0, asked, now)
+		r.accepted(ctx, answer.Link.URL)
 		return true
 	case resp.StatusCode == http.StatusServiceUnavailable && answer.Retryable:
 		r.mu.Lock()
@@ -99,6 +95,16 @@ func (r *outage) create(ctx context.Context, n, try int, body []byte) bool {
 		return true // asking again would be no use
 	}
 	return false
+}
+
+// acknowledge notes an invite that was made.
+func (r *outage) acknowledge(link string, again bool, asked, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if again {
+		r.report.Replayed++
+	}
+	r.made, r.acks, r.asked = append(r.made, link), append(r.acks, now), append(r.asked, asked)
 }
 
 func (r *outage) strange(what string) {

@@ -18,6 +18,9 @@
 // TakeOver runs it on three servers under Patroni with etcd and haproxy, all of them
 // real, and replaces the primary: killed, frozen, and demoted by patronictl.
 //
+// Soak runs it under a steady load without any fault, and watches whether memory,
+// goroutines, descriptors and tables stay flat.
+//
 // It also owns the rig: a dispatcher wired to a sink, and deliveries to load,
 // which dispatch's own tests use in one process.
 //

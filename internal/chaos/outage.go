@@ -84,6 +84,11 @@ type outage struct {
 	program  *program
 	key      string
 	client   *http.Client
+	// What a run may have of its own: variables of the program, what customers do with
+	// an invite that was made, and what happens while they ask.
+	env      []string
+	accepted func(ctx context.Context, link string)
+	work     func(context.Context) error
 
 	mu       sync.Mutex
 	report   OutageReport
@@ -95,10 +100,13 @@ type outage struct {
 
 // newOutage makes the run of o, with the client of a product that asks.
 func newOutage(o Outages) *outage {
-	return &outage{
+	r := &outage{
 		o: o, report: OutageReport{Strange: make(map[string]int)},
-		client: &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 100}},
+		client:   &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 100}},
+		accepted: func(context.Context, string) {},
 	}
+	r.work = r.stops
+	return r
 }
 
 // Stop runs the real program, stops its database as often as asked for, and
@@ -147,6 +155,7 @@ func (r *outage) all(ctx context.Context) (err error) {
 	if r.program, err = buildProgram(ctx, r.dir, r.database.URL(), sinkURL); err != nil {
 		return err
 	}
+	r.program.env = append(r.program.env, r.env...)
 	if _, err := r.program.run(ctx, "migrate"); err != nil {
 		return err
 	}
@@ -161,7 +170,7 @@ func (r *outage) all(ctx context.Context) (err error) {
 	asking, enough := context.WithCancel(ctx)
 	var customers sync.WaitGroup
 	customers.Go(func() { r.ask(ctx, asking) })
-	err = r.stops(ctx)
+	err = r.work(ctx)
 	enough()
 	customers.Wait()
 	if err != nil {

@@ -9,6 +9,7 @@
 //	go run ./internal/chaos/cmd/chaos -stops 20
 //	go run ./internal/chaos/cmd/chaos -failovers 3
 //	go run ./internal/chaos/cmd/chaos -takeovers haproxy
+//	go run ./internal/chaos/cmd/chaos -soak 30m -rate 100
 package main
 
 import (
@@ -61,11 +62,12 @@ func run() error {
 	flag.BoolVar(&o.Verbose, "v", false, "the workers' logs on standard error")
 	var down chaos.Outages
 	flag.IntVar(&down.Stops, "stops", 0, "instead of killing workers: stop the database of the real program so often while it accepts")
-	flag.IntVar(&down.Rate, "rate", 0, "accepts a second while the database stops; default 50")
+	flag.IntVar(&down.Rate, "rate", 0, "accepts a second, where the real program runs; default 50, of a soak 100")
 	var over chaos.Failovers
 	flag.IntVar(&over.Count, "failovers", 0, "instead of killing workers: have the primary of the real program's database vanish without a word so often, and promote its standby")
 	flag.DurationVar(&over.Dark, "dark", 0, "time between the primary's end and the promotion; default: drawn, up to 4s")
 	through := flag.String("takeovers", "", "instead of killing workers: replace the primary of a Patroni cluster under the real program in each way; haproxy or hosts, by which the program finds it")
+	soak := flag.Duration("soak", 0, "instead of killing workers: run the real program so long without a fault, and watch memory, descriptors and tables")
 	flag.Parse()
 
 	if err := choose(&o, *points); err != nil {
@@ -87,6 +89,10 @@ func run() error {
 	}
 	if *through != "" {
 		report, err := chaos.TakeOver(ctx, chaos.TakeOvers{Direct: *through == "hosts", Rate: down.Rate, Limit: o.Limit, Slack: o.Slack, Log: o.Log})
+		return result(report, err)
+	}
+	if *soak > 0 {
+		report, err := chaos.Soak(ctx, chaos.Soaks{Length: *soak, Rate: down.Rate, Log: o.Log})
 		return result(report, err)
 	}
 	if o.URL == "" {
