@@ -85,10 +85,11 @@ type outage struct {
 	key      string
 	client   *http.Client
 	// What a run may have of its own: variables of the program, what customers do with
-	// an invite that was made, and what happens while they ask.
+	// an invite that was made, what happens while they ask, and when all is counted.
 	env      []string
 	accepted func(ctx context.Context, link string)
 	work     func(context.Context) error
+	counted  func(context.Context) error
 
 	mu       sync.Mutex
 	report   OutageReport
@@ -104,6 +105,7 @@ func newOutage(o Outages) *outage {
 		o: o, report: OutageReport{Strange: make(map[string]int)},
 		client:   &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 100}},
 		accepted: func(context.Context, string) {},
+		counted:  func(context.Context) error { return nil },
 	}
 	r.work = r.stops
 	return r
@@ -176,7 +178,10 @@ func (r *outage) all(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	return r.count(ctx, r.database.URL(), sinkURL)
+	if err := r.count(ctx, r.database.URL(), sinkURL); err != nil {
+		return err
+	}
+	return r.counted(ctx)
 }
 
 // startDatabase starts the server on the same data as before.

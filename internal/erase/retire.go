@@ -7,8 +7,9 @@ import (
 	"github.com/connectlink/connectlink/internal/store/ledger"
 )
 
-// retiredAtOnce bounds one transaction: an invite has some dozens of rows.
-const retiredAtOnce = 200
+// BatchSize is how many invites one transaction of retention deletes: an invite has some
+// dozens of rows.
+const BatchSize = 200
 
 // Retire deletes invites that ended longer ago than their project's
 // retention, in batches of their own, and returns their number.
@@ -20,13 +21,13 @@ func (s *Service) Retire(ctx context.Context) (int, error) {
 	total := 0
 	for _, project := range projects {
 		for {
-			n, err := ledger.DeleteEnded(ctx, s.p.DB, project, s.p.Keep(project), retiredAtOnce)
+			n, err := ledger.DeleteEnded(ctx, s.p.DB, project, s.p.Keep(project), BatchSize)
 			if err != nil {
 				return total, fmt.Errorf("retire invites of project %s: %w", project, err)
 			}
 			total += n
 			s.metrics.retired.Add(float64(n))
-			if n < retiredAtOnce {
+			if n < BatchSize {
 				break
 			}
 		}
