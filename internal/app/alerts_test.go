@@ -221,6 +221,7 @@ func faults() map[string]struct {
 		"ConnectLinkWebhooksOverdue":  {one(`connectlink_webhook_oldest_due_seconds`, "0+60x60"), nil},
 		"ConnectLinkDatabasePool":     {one(`connectlink_database_pool_abandoned_total{pool="api"}`, "0+60x60"), map[string]string{"pool": "api"}},
 		"ConnectLinkLeasesLost":       {append(one(`connectlink_dispatch_leases_lost_total{instance="a"}`, "0+1x60"), one(`connectlink_dispatch_leases_lost_total{instance="b"}`, "0+1x60")...), nil},
+		"ConnectLinkReplicaUnused":    {append(one(`connectlink_database_replica_used{instance="a"}`, "1x60"), one(`connectlink_database_replica_used{instance="b"}`, "0x60")...), nil},
 		"ConnectLinkCallbacksRefused": {one(`connectlink_http_requests_total{route="/hooks/:provider/:project/:mode",status="403",code="callback_forged"}`, "0+60x60"), map[string]string{"route": "/hooks/:provider/:project/:mode"}},
 	}
 }

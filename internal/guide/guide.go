@@ -61,7 +61,7 @@ func contents() []struct {
 		{"Run", []string{"operations", "scaling", "security", "console", "reasons", "verdicts", "performance"}},
 		{"Runbooks", []string{
 			"runbooks/deliveries-overdue", "runbooks/workers-missing", "runbooks/requests-failing", "runbooks/mint-failing", "runbooks/provider-failing", "runbooks/jobs-overdue", "runbooks/keys-missing", "runbooks/sending-paused",
-			"runbooks/message-parked", "runbooks/deliveries-failing", "runbooks/answers-lost", "runbooks/webhooks-overdue", "runbooks/database-pool", "runbooks/leases-lost", "runbooks/callbacks-refused",
+			"runbooks/message-parked", "runbooks/deliveries-failing", "runbooks/answers-lost", "runbooks/webhooks-overdue", "runbooks/database-pool", "runbooks/leases-lost", "runbooks/callbacks-refused", "runbooks/replica-unused",
 		}},
 		{"Understand the code", []string{"architecture", "glossary"}},
 	}
