@@ -257,9 +257,7 @@ func TestBrowserTheDeskIsAccessible(t *testing.T) {
 // examine reports the accessibility faults of the shown page.
 func (d *desk) examine(with *browsertest.Instrument, of browsertest.Page, name string) {
 	d.t.Helper()
-	if !of.Narrow {
-		d.shoot(name)
-	}
+	d.shoot(name + "-" + of.Lang)
 	found, err := with.Look(of)
 	if err != nil {
 		d.t.Fatalf("%s: %v", name, err)

@@ -167,7 +167,7 @@ func (d *desk) shoot(name string) {
 		return
 	}
 	for _, theme := range []string{"light", "dark"} {
-		for _, width := range []int64{1280, 390} {
+		for _, width := range []int64{1280, 320} {
 			d.look(theme, width)
 			raw, err := chromedp.Run(d.ctx, chromedp.FullScreenshot(100))
 			if err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/audit"
 	"github.com/connectlink/connectlink/internal/console/view"
+	"github.com/connectlink/connectlink/internal/export"
 	"github.com/connectlink/connectlink/internal/grant"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/pause"
@@ -50,7 +51,7 @@ func auditedActs() []access.Act {
 		grant.ActSignIn, grant.ActSignInFailed, grant.ActSignOut, grant.ActSessionEnded, grant.ActStaffCreated, grant.ActStaffEnabled,
 		grant.ActStaffOff, grant.ActStaffRoles, grant.ActPasswordSet, grant.ActFactorSet, grant.ActFactorReset,
 		grant.ActRecoveryUsed, grant.ActRecoveryMade, grant.ActConfirmed, grant.ActKeyCreated, grant.ActKeyRevoked, pause.ActHeld, pause.ActReleased, traffic.ActPaused, traffic.ActResumed,
-		audit.ActExported, reseal.ActResealed, reseal.ActRetired, reseal.ActForgotten, restore.ActDeclared)
+		export.ActStarted, audit.ActExported, reseal.ActResealed, reseal.ActRetired, reseal.ActForgotten, restore.ActDeclared)
 }
 
 // actName is an act in words.
@@ -128,6 +129,8 @@ func actName(a access.Act) string {
 		return view.M("Paused a country or numbers")
 	case traffic.ActResumed:
 		return view.M("Resumed a country, numbers or a key")
+	case export.ActStarted:
+		return view.M("Started an export")
 	case audit.ActExported:
 		return view.M("Exported the audit log")
 	case reseal.ActResealed:

@@ -12,6 +12,7 @@ import (
 	"github.com/connectlink/connectlink/internal/compose"
 	"github.com/connectlink/connectlink/internal/console/view"
 	"github.com/connectlink/connectlink/internal/erase"
+	"github.com/connectlink/connectlink/internal/export"
 	"github.com/connectlink/connectlink/internal/grant"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/issue"
@@ -84,6 +85,7 @@ type Params struct {
 	Connections Connections
 	Unmask      *unmask.Service
 	Erasing     *erase.Service
+	Export      *export.Service
 	// Composer renders messages as dispatch sends them.
 	Composer *compose.Composer
 	// Watch tells pages that are looked at that their invite moved; Streams
@@ -118,7 +120,7 @@ type console struct {
 func Register(e *echo.Echo, p Params) error {
 	err := required.Check("console.Params", map[string]any{
 		"Staff": p.Staff, "Keys": p.Keys, "Pause": p.Pause, "Endpoints": p.Endpoints, "Events": p.Events, "DB": p.DB, "Box": p.Box, "Pages": p.Pages, "Invites": p.Invites,
-		"Blocks": p.Blocks, "Unmask": p.Unmask, "Erasing": p.Erasing, "Composer": p.Composer, "Watch": p.Watch, "Streams": p.Streams,
+		"Blocks": p.Blocks, "Unmask": p.Unmask, "Erasing": p.Erasing, "Export": p.Export, "Composer": p.Composer, "Watch": p.Watch, "Streams": p.Streams,
 		"Tries": p.Tries, "Reports": p.Reports, "Answers": p.Answers,
 	})
 	if err != nil {

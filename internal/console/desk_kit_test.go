@@ -13,6 +13,7 @@ import (
 	"github.com/connectlink/connectlink/internal/compose"
 	"github.com/connectlink/connectlink/internal/console"
 	"github.com/connectlink/connectlink/internal/erase"
+	"github.com/connectlink/connectlink/internal/export"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/issue"
 	"github.com/connectlink/connectlink/internal/limit"
@@ -71,6 +72,7 @@ func (s *site) desk(box *seal.Box, p *console.Params) {
 	}))
 	p.Unmask = must[*unmask.Service](s.t)(unmask.New(unmask.Params{DB: s.db, Box: box, PublicURL: publicURL, Senders: noSenders, Publish: tell}))
 	p.Erasing = must[*erase.Service](s.t)(erase.New(erasing(s.db, box)))
+	p.Export = must[*export.Service](s.t)(export.New(export.Params{DB: s.db}))
 	messages := must[*message.Renderer](s.t)(builtInTexts())
 	p.Composer = must[*compose.Composer](s.t)(compose.New(compose.Params{PublicURL: publicURL, Messages: func(string) *message.Renderer { return messages }}))
 	p.Watch = watch.New(watch.Params{Log: p.Log, Versions: func(ctx context.Context, ids []invite.ID) (map[invite.ID]int, error) {

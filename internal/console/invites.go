@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"strings"
 	"time"
 
@@ -24,7 +25,8 @@ type invitesPage struct {
 	Clear        string
 	Newer, Older string
 	Count        string // the position of the page in the list
-	Folded       bool   // none of the filters is set that are folded away
+	Export       exportLinks
+	Folded       bool // none of the filters is set that are folded away
 	// Part is the time back to which the list was searched, if it was not
 	// searched completely: rare matches are searched for in parts.
 	Part time.Time
@@ -42,10 +44,7 @@ func (s *console) invites(p *page) error {
 	var err error
 	possible := narrowed.isPossible(f)
 	if possible {
-		err = s.readList(p.ctx(), func(db postgres.DB) (err error) {
-			list, next, err = find.List(p.ctx(), db, f)
-			return err
-		})
+		list, next, err = s.listInvites(p.ctx(), f)
 	}
 	if err != nil {
 		return err
@@ -70,12 +69,12 @@ func (s *console) invites(p *page) error {
 		return withQuery(d.Clear, append(narrowed.members(), name, id)...)
 	}, first, last, next.String())
 	d.choices(p)
+	var c find.Count
 	switch {
 	case len(list) == 0 || !d.Part.IsZero(): // of a part, the page says how far it goes
 	case at == (place{}) && next.IsZero(): // the whole list
 		d.Count = p.position(find.Count{Total: len(list)}, len(list))
 	default:
-		var c find.Count
 		err := s.readList(p.ctx(), func(db postgres.DB) (err error) {
 			c, err = find.CountList(p.ctx(), db, f, list[0].ID)
 			return err
@@ -85,7 +84,19 @@ func (s *console) invites(p *page) error {
 		}
 		d.Count = p.position(c, len(list))
 	}
+	if len(list) > 0 || !d.Part.IsZero() {
+		d.Export = p.exportLinks(d.Clear, c.Least || !d.Part.IsZero(), narrowed.members()...)
+	}
 	return p.show("invites", d)
+}
+
+// listInvites reads a page of invites on the server that answers lists.
+func (s *console) listInvites(ctx context.Context, f find.Filter) (list []find.Invite, next invite.ID, err error) {
+	err = s.readList(ctx, func(db postgres.DB) (err error) {
+		list, next, err = find.List(ctx, db, f)
+		return err
+	})
+	return list, next, err
 }
 
 func (d *invitesPage) choices(p *page) {
@@ -154,6 +165,7 @@ type personPage struct {
 	Person      person
 	Rows        []inviteRow
 	More        string
+	Export      exportLinks
 	Connections []connection
 	Blocks      []blockRow
 	CanErase    bool
@@ -183,6 +195,7 @@ func (s *console) people(p *page, o opened) error {
 func (s *console) personData(p *page, o opened) (personPage, error) {
 	b := p.base(p.t("Person"), "invites")
 	d := personPage{Base: b, Person: p.person(o), CanErase: p.by.May("erase") && o.user != "", ID: o.ID.String(), Home: p.personURL(o.ID)}
+	d.Export = p.exportLinks(d.Home, false)
 	list, next, err := s.listPerson(p, o, maxOfPerson)
 	if err != nil {
 		return d, err
@@ -228,15 +241,7 @@ func (s *console) listPerson(p *page, o opened, limit int) ([]find.Invite, invit
 	if o.user == "" {
 		return []find.Invite{o.Invite}, invite.ID{}, nil
 	}
-	var list []find.Invite
-	var next invite.ID
-	err := s.readList(p.ctx(), func(db postgres.DB) (err error) {
-		list, next, err = find.List(p.ctx(), db, find.Filter{
-			Place: p.by.Place, User: find.NewUser(p.Box, p.by.Place, o.user), Limit: limit,
-		})
-		return err
-	})
-	return list, next, err
+	return s.listInvites(p.ctx(), find.Filter{Place: p.by.Place, User: find.NewUser(p.Box, p.by.Place, o.user), Limit: limit})
 }
 
 // erase deletes the personal data of a person.

@@ -88,7 +88,9 @@ func (s *console) routes() []route {
 
 		{http.MethodGet, "/search", access.ActRead, s.search},
 		{http.MethodPost, "/search", access.ActRead, s.searchFor},
+		{http.MethodGet, "/search/export", access.ActExport, ofOwnPage(s.exportSearch)},
 		{http.MethodGet, "/invites", access.ActRead, s.invites},
+		{http.MethodGet, "/invites/export", access.ActExport, ofOwnPage(s.exportInvites)},
 		{http.MethodGet, "/invites/:id", access.ActRead, s.invite},
 		{http.MethodGet, "/invites/:id/saw", access.ActRead, ofInvite(s.showPreview)},
 		{http.MethodGet, "/invites/:id/mail", access.ActRead, ofInvite(s.mail)},
@@ -110,6 +112,7 @@ func (s *console) routes() []route {
 		{http.MethodGet, "/new/apps", access.ActCreate, s.appsLike},
 		{http.MethodGet, "/new/proof", access.ActCreate, s.showDraft},
 		{http.MethodGet, "/people/:id", access.ActRead, ofInvite(s.people)},
+		{http.MethodGet, "/people/:id/export", access.ActExport, ofOwnPage(ofInvite(s.exportPerson))},
 		{http.MethodPost, "/people/:id/erase", access.ActErase, s.proved(ofInvite(s.erase))},
 		{http.MethodGet, "/blocks", access.ActRead, s.blocks},
 		{http.MethodPost, "/blocks", access.ActBlock, s.addBlock},

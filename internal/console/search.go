@@ -24,6 +24,7 @@ type searchPage struct {
 	Cut   bool   // the last page, and there are more hits than are listed
 
 	Newer, Older string
+	Export       exportLinks
 
 	Similar []inviteRow
 	// Folded are those that share nothing but the domain; Others of them are not
@@ -113,6 +114,7 @@ func (s *console) search(p *page) error {
 	if n := len(found.Hits); n > 0 {
 		d.Count, d.Cut = p.position(found.Count, n), !found.More && found.Count.Least
 		d.Newer, d.Older = p.besideHits(found)
+		d.Export = p.exportLinks(b.URL("search"), false, "of", p.QueryParam("of"))
 	}
 	return p.show("search", d)
 }

@@ -20,7 +20,7 @@ func rows() [][]string {
 		{"app"},
 		{"httpapi", "linkpage", "console", "worker"},
 		{"web"},
-		{"issue", "visit", "dispatch", "track", "publish", "grant", "suppress", "unmask", "erase", "pause", "warn", "reseal", "restore", "audit", "firewall"},
+		{"issue", "visit", "dispatch", "track", "publish", "grant", "suppress", "unmask", "export", "erase", "pause", "warn", "reseal", "restore", "audit", "firewall"},
 		{"mint", "watch", "funnel", "compose", "resource", "quota"},
 		{"store/ledger", "store/queue", "store/account", "store/find", "store/suppression", "store/endpoint", "store/traffic", "store/keyring", "store/recovery", "pipedream", "provider/*", "oidc", "sandbox"},
 		{"provider", "store/userid", "page", "guide", "trace"},
