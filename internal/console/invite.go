@@ -33,6 +33,7 @@ type invitePage struct {
 	CanResend     bool
 	CanRevoke     bool
 	CanCopy       bool
+	Stages        []story.Stage
 	Tries         []story.Try
 	Person        person
 	Health        *healthCard  // nil: there is no connected account, and no reconnection
@@ -134,9 +135,11 @@ func (s *console) inviteData(p *page, o opened) (invitePage, error) {
 		d.Step, d.StepText = story.StepNone, ""
 	}
 	d.StepSends = strings.HasPrefix(d.StepURL, d.Home+"/resend")
-	if d.Tries, err = s.tries(p, o, events); err != nil {
+	happened, err := s.happened(events)
+	if err != nil {
 		return d, err
 	}
+	d.Stages, d.Tries = story.Rail(b, situation, happened), s.tries(p, o, happened)
 	if p.by.May(access.ActTechnical) {
 		d.Facts = technicalFacts(o)
 	}
@@ -171,8 +174,9 @@ func (p *page) person(o opened) person {
 // address, and addresses do not belong into an address bar.
 func (p *page) personURL(id invite.ID) string { return p.frame.URL("people", id.String()) }
 
-// tries puts the timeline into words.
-func (s *console) tries(p *page, o opened, events []find.Event) ([]story.Try, error) {
+// happened are the events of an invite as package story needs them, with the words in
+// them masked.
+func (s *console) happened(events []find.Event) ([]story.Happened, error) {
 	happened := make([]story.Happened, 0, len(events))
 	for _, e := range events {
 		h := story.Happened{
@@ -188,6 +192,11 @@ func (s *console) tries(p *page, o opened, events []find.Event) ([]story.Try, er
 		}
 		happened = append(happened, h)
 	}
+	return happened, nil
+}
+
+// tries puts the timeline into words.
+func (s *console) tries(p *page, o opened, happened []story.Happened) []story.Try {
 	tries := story.Timeline(p.frame, happened, o.AppName, s.namer(p))
 	if !p.by.May(access.ActTechnical) {
 		for i := range tries {
@@ -196,7 +205,7 @@ func (s *console) tries(p *page, o opened, events []find.Event) ([]story.Try, er
 			}
 		}
 	}
-	return tries, nil
+	return tries
 }
 
 // namer names who did something: oneself, a colleague, a key of the product.

@@ -180,13 +180,13 @@ func (p *page) situation(o opened, events []find.Event) (story.Situation, error)
 	}
 	if o.DeliveryStatus != nil {
 		s.Message = &story.Message{
-			Status: invite.DeliveryStatus(*o.DeliveryStatus), Channel: invite.Channel(*o.DeliveryChannel),
+			ID: o.DeliveryID, Status: invite.DeliveryStatus(*o.DeliveryStatus), Channel: invite.Channel(*o.DeliveryChannel),
 			Reason: invite.Reason(*o.DeliveryReason), At: orZero(o.DeliveryUpdated), Began: orZero(o.DeliveryCreated),
 		}
 	}
 	s.ProgressAt = o.UpdatedAt
 	for _, e := range events {
-		if reached, ok := progressOf(e); ok {
+		if reached, ok := story.PersonReached(e.Type, e.Data); ok {
 			s.SeenAt = e.OccurredAt
 			if reached == o.Progress {
 				s.ProgressAt = e.OccurredAt
@@ -206,20 +206,6 @@ func (p *page) situation(o opened, events []find.Event) (story.Situation, error)
 		}
 	}
 	return s, nil
-}
-
-// progressOf is how far a person got by an event; ok is false for what no
-// person did.
-func progressOf(e find.Event) (reached invite.Progress, ok bool) {
-	switch e.Type {
-	case invite.EventVisited, invite.EventVerifyRequested:
-		reached = invite.Visited
-	case invite.EventContinued:
-		reached = invite.Continued
-	case invite.EventConnectFailed:
-		return invite.ConnectFailed, true // no robot signs in
-	}
-	return reached, reached != "" && (e.Data.LooksLike == "" || e.Data.LooksLike == invite.LooksLikePerson)
 }
 
 // standing is the badge of an invite whose events are known: of a message that

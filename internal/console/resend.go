@@ -248,9 +248,9 @@ func (s *console) since(p *page, o opened, seen int) ([]story.Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	tries, err := s.tries(p, o, events)
+	happened, err := s.happened(events)
 	var out []story.Entry
-	for _, t := range tries {
+	for _, t := range s.tries(p, o, happened) {
 		for _, e := range t.Entries {
 			if e.Seq > seen || e.Sending && e.Seq == seen {
 				out = append(out, e)

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -47,6 +48,18 @@ func (b *browser) sentence(id invite.ID) string {
 	return strings.Join(strings.Fields(text), " ")
 }
 
+// stages are those at the head of an invite's page, as they are read out.
+func (b *browser) stages(id invite.ID) (words []string) {
+	b.s.t.Helper()
+	for _, m := range regexp.MustCompile(`<li data-state="(\w+)"( aria-current="step")?>.*?<span class="sr">([^<]*)</span>`).FindAllStringSubmatch(b.get("/console/default/test/invites/"+id.String()).body, -1) {
+		if (m[1] == "now") != (m[2] != "") {
+			b.s.t.Errorf("%s: %q", m[3], m[2])
+		}
+		words = append(words, m[1]+" "+strings.TrimSpace(regexp.MustCompile(`, .* after.*`).ReplaceAllString(m[3], ", later")))
+	}
+	return words
+}
+
 // Regression: an earlier visit hid all later news. An invite that was resent
 // and bounced was shown as "opened 3 days ago".
 func TestBugABounceIsNotHiddenByAnEarlierVisit(t *testing.T) {
@@ -66,10 +79,16 @@ func TestBugABounceIsNotHiddenByAnEarlierVisit(t *testing.T) {
 			t.Errorf("sent again, and came back: %q lacks %q", got, want)
 		}
 	}
+	if diff := cmp.Diff([]string{"done Created", "done Sent", "failed Delivered: Failed, Bounced", "not_reached Opened: Not reached", "not_reached Connected: Not reached"}, b.stages(id)); diff != "" {
+		t.Errorf("sent again, and came back: %s", diff)
+	}
 	// The person opens the link anyway: the page shows this newest event.
 	w.move(id, invite.Event{Type: invite.EventContinued, At: time.Now().Add(time.Second)})
 	if got := b.sentence(id); !strings.Contains(got, "The person continued to Pipedream") {
 		t.Errorf("went on: %s", got)
+	}
+	if diff := cmp.Diff([]string{"done Created", "done Sent", "failed Delivered: Failed, Bounced", "done Opened, later", "now Connected: Waiting"}, b.stages(id)); diff != "" {
+		t.Errorf("went on: %s", diff)
 	}
 }
 

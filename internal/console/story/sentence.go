@@ -34,6 +34,7 @@ type Situation struct {
 
 // Message is the latest one.
 type Message struct {
+	ID      invite.DeliveryID
 	Status  invite.DeliveryStatus
 	Channel invite.Channel
 	Reason  invite.Reason
