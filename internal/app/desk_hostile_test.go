@@ -197,7 +197,7 @@ func TestBrowserHostileWordsOfStaffAreShownAsText(t *testing.T) {
 	d.open("/invites/" + made.text("id") + "/resend")
 	d.fill("#email", worst)
 	d.fill("#note", worst)
-	d.click(`button[value=preview]`, `main`)
+	d.click(`button[value=preview]`, `#preview`)
 	d.harmless("the drawer shown again")
 	d.open("/invites/" + made.text("id") + "/revoke")
 	d.fill("#reason", worst)
