@@ -15,18 +15,20 @@
 //
 // # How to add a language
 //
-// Copy the folder en to one named by the language's tag, translate every file,
-// and add the folder to the embed line below. connectlink templates check and the
-// tests of message and page report each missing file, unknown variable,
+// Copy the folder en to one named by the language's tag and translate every file.
+// Nothing else names the languages: program and tests read the folders, and -update
+// writes the golden files and the table in docs/operations.md. connectlink templates
+// check and the tests of message and page report each missing file, unknown variable,
 // missing plural form and text message that needs more segments. For the console,
 // add a folder of catalogues to console/; a test reports each missing text.
 package templates
 
 import "embed"
 
-// FS holds layout/ and one folder for each language.
+// FS holds layout/ and one folder for each language: a code of two letters, alone
+// or before a hyphen. (The patterns of Go know no "two or three".)
 //
-//go:embed layout en en-US es fr de ar
+//go:embed layout [a-z][a-z] [a-z][a-z]-*
 var FS embed.FS
 
 // Console holds the staff console's folder.

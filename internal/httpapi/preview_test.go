@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/connectlink/connectlink/config"
+	"github.com/connectlink/connectlink/internal/message"
+	"github.com/connectlink/connectlink/templates"
 )
 
 const wanted = `{"external_user_id": "u", "app": "slack", "channel": "email",
@@ -64,16 +66,20 @@ func TestAPreviewInEveryLanguageAndInOne(t *testing.T) {
 	w := newWorld(t)
 	r := w.call(t, w.readOnly, "POST", "/v1/invites/preview?language=all", wanted)
 	var langs []string
-	for i := range 5 {
+	want := must(message.NewRenderer(templates.FS)).Languages()
+	if all, ok := r.at(t, "previews").([]any); !ok || len(all) != len(want) {
+		t.Fatalf("%d previews of %v", len(all), want)
+	}
+	for i := range want {
 		langs = append(langs, fmt.Sprint(r.at(t, fmt.Sprintf("previews.%d.language", i))))
 	}
-	if r.status != 200 || !slices.Equal(langs, []string{"ar", "de", "en", "es", "fr"}) {
+	if r.status != 200 || !slices.Equal(langs, want) {
 		t.Fatalf("%d: %v", r.status, langs)
 	}
 	if got := warnings(t, r, 0); !slices.Contains(got, "sms_over_one_segment") || fmt.Sprint(r.at(t, "previews.0.direction")) != "rtl" {
 		t.Errorf("Arabic: %v", got)
 	}
-	for lang, status := range map[string]int{"fr": 200, "es-MX": 200, "xx": 422, "zz-ZZ": 422} {
+	for lang, status := range map[string]int{"fr": 200, "es-MX": 200, "pt-PT": 200, "ja-JP": 200, "xx": 422, "zz-ZZ": 422} {
 		if r := w.call(t, w.readOnly, "POST", "/v1/invites/preview?language="+lang, wanted); r.status != status {
 			t.Errorf("%s: %d, want %d: %s", lang, r.status, status, r.body)
 		}

@@ -109,7 +109,7 @@ func wanted(texts *message.Renderer, lang, locale string) ([]string, error) {
 	}
 	got := texts.Match(lang)
 	base, _, _ := strings.Cut(strings.ReplaceAll(lang, "_", "-"), "-")
-	if !strings.EqualFold(got, lang) && !strings.EqualFold(got, base) {
+	if of, _, _ := strings.Cut(got, "-"); !strings.EqualFold(of, base) {
 		var f faults
 		f.add("/language", invite.FaultInvalid, "must be one of %s, or all", strings.Join(texts.Languages(), ", "))
 		return nil, f.err()

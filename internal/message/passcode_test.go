@@ -20,8 +20,8 @@ func passcode(tag string) message.Vars {
 func TestPasscodesAreSentWithoutALinkInEveryLanguage(t *testing.T) {
 	t.Parallel()
 	r := newRenderer(t)
-	most := map[string]int{"en": 1, "es": 1, "fr": 1, "de": 1, "ar": 2} // segments
-	for tag, segments := range most {
+	for _, tag := range written(t) {
+		segments, _ := cheapest(tag)
 		for name, change := range map[string]func(*message.Vars){
 			"": func(*message.Vars) {},
 			"_long_names": func(v *message.Vars) {

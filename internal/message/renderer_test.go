@@ -6,12 +6,14 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 	_ "time/tzdata"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/text/language"
 
 	"github.com/connectlink/connectlink/internal/message"
 	"github.com/connectlink/connectlink/internal/secret"
@@ -101,16 +103,53 @@ func cases(t testing.TB) map[string]message.Vars {
 		far.Kind, far.IsReconnect = kind, true
 		out["reconnect_"+string(kind)+"_long_names"] = far
 	}
-	for tag, zone := range translated() {
+	for tag, zone := range translated(t) {
 		maps.Copy(out, translatedCases(t, tag, zone))
 	}
 	return out
 }
 
+// written are the languages with messages of their own, in order.
+func written(t testing.TB) []string {
+	t.Helper()
+	ls := languages(t)
+	return slices.DeleteFunc(ls.Tags(), func(tag string) bool { return !ls.Match(tag).Owns("email") })
+}
+
 // translated are the languages beside English, each with a zone whose place it
 // calls by a name of its own.
-func translated() map[string]string {
-	return map[string]string{"es": "America/New_York", "fr": "Europe/London", "de": "Europe/Vienna", "ar": "Africa/Cairo"}
+func translated(t testing.TB) map[string]string {
+	t.Helper()
+	out, ls := map[string]string{}, languages(t)
+	for _, tag := range written(t) {
+		if tag == "en" {
+			continue
+		}
+		for _, zone := range []string{"America/New_York", "Europe/London", "Europe/Vienna"} {
+			place, err := time.LoadLocation(zone)
+			if err != nil {
+				t.Fatal(err)
+			}
+			english := strings.ReplaceAll(zone[strings.IndexByte(zone, '/')+1:], "_", " ")
+			if !strings.Contains(ls.Match(tag).Moment(sentAt, place, true), english) {
+				out[tag] = zone
+				break
+			}
+		}
+		if out[tag] == "" {
+			t.Errorf("%s names no place in its own words", tag)
+		}
+	}
+	return out
+}
+
+// cheapest is what text messages in a language may take: one segment where GSM-7 has
+// their letters, and two in other scripts.
+func cheapest(tag string) (segments int, enc message.Encoding) {
+	if script, _ := language.Make(tag).Script(); script.String() != "Latn" {
+		return 2, message.UCS2
+	}
+	return 1, message.GSM7
 }
 
 // translatedCases are every sentence of a language at least once.

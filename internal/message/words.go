@@ -38,7 +38,7 @@ type Language struct {
 }
 
 // NewLanguages reads the words of every language folder in fsys. A folder with
-// a region needs its language's folder beside it.
+// a region holds what differs from its language's folder, or, without one, all.
 func NewLanguages(fsys fs.FS) (*Languages, error) {
 	entries, err := fs.ReadDir(fsys, ".")
 	if err != nil {
@@ -59,6 +59,12 @@ func NewLanguages(fsys fs.FS) (*Languages, error) {
 	if ls.all[fallbackLanguage] == nil {
 		return nil, fmt.Errorf("the templates have no language %q to fall back to", fallbackLanguage)
 	}
+	// A language that is there in regions only: pt is pt-BR. The first serves all others.
+	for _, tag := range ls.tags {
+		if base := strings.ToLower(baseOf(tag)); ls.all[base] == nil {
+			ls.all[base] = ls.all[strings.ToLower(tag)]
+		}
+	}
 	return ls, nil
 }
 
@@ -70,11 +76,12 @@ func newLanguage(fsys fs.FS, tag string) (*Language, error) {
 	l := &Language{Tag: tag, fsys: fsys, folders: tagChain(tag)}
 	funcs := template.FuncMap{"nth": nthWord, "renamed": renamePlace, "plural": pluralOf(known)}
 	all := template.New("words.txt").Funcs(funcs)
-	// From the language to the region, so that the region redefines.
+	// From the language to the region, so that the region redefines. What no folder
+	// defines is an error below.
 	for i := len(l.folders) - 1; i >= 0; i-- {
 		name := path.Join(l.folders[i], "words.txt")
 		src, err := fs.ReadFile(fsys, name)
-		if errors.Is(err, fs.ErrNotExist) && l.folders[i] != baseOf(tag) {
+		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {

@@ -111,13 +111,13 @@ func TestLanguageFallsBackToItsParentsThenToEnglish(t *testing.T) {
 		t.Fatal(err)
 	}
 	for wanted, want := range map[string]string{
-		"en": "en", "EN-us": "en-US", "en_GB": "en", "ar-EG": "ar", "ar": "ar", "fr_CA": "fr", "es-419": "es", "de-AT": "de", "pt": "en", "": "en", "zh-Hant-TW": "en", "../../etc": "en",
+		"en": "en", "EN-us": "en-US", "en_GB": "en", "ar-EG": "ar", "ar": "ar", "fr_CA": "fr", "es-419": "es", "de-AT": "de", "pt": "pt-BR", "pt_PT": "pt-BR", "PT-br": "pt-BR", "ja-JP": "ja", "nl": "en", "": "en", "zh-Hant-TW": "en", "../../etc": "en",
 	} {
 		if got := ls.Match(wanted).Tag; got != want {
 			t.Errorf("%q: %s, want %s", wanted, got, want)
 		}
 	}
-	if got := ls.Match("pt-BR", "ar-SA").Tag; got != "ar" {
+	if got := ls.Match("nl-BE", "ar-SA").Tag; got != "ar" {
 		t.Errorf("the second wish was not tried: %s", got)
 	}
 
@@ -165,8 +165,8 @@ func TestAFaultInATemplateStopsTheStart(t *testing.T) {
 		"no English": func(f fstest.MapFS) {
 			maps.DeleteFunc(f, func(k string, _ *fstest.MapFile) bool { return strings.HasPrefix(k, "en") })
 		},
-		"a language half translated":    func(f fstest.MapFS) { f["pt/words.txt"] = f["en/words.txt"] },
-		"a region without its language": func(f fstest.MapFS) { f["pt-BR/words.txt"] = f["en/words.txt"] },
+		"a language half translated":    func(f fstest.MapFS) { f["nl/words.txt"] = f["en/words.txt"] },
+		"a region without its language": func(f fstest.MapFS) { f["nl-BE/words.txt"] = f["en/words.txt"] },
 		"a folder that is no language":  func(f fstest.MapFS) { f["notes_and_more/words.txt"] = f["en/words.txt"] },
 		"no word for itself":            replaceIn("en/words.txt", `{{define "language"}}`, `{{define "lang"}}`),
 		"no way to stop":                func(f fstest.MapFS) { delete(f, "es/sms/stop.txt") },

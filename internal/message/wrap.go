@@ -5,13 +5,16 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"golang.org/x/text/width"
 )
 
 // textWidth keeps the text part readable where nothing wraps it.
 const textWidth = 76
 
-// wrapText breaks long paragraphs at spaces. A word longer than a line, above all
-// the link, stays whole on a line of its own. Runs of empty lines become one.
+// wrapText breaks long paragraphs at spaces and between the characters of scripts
+// without spaces. A word longer than a line, above all the link, stays whole on a line
+// of its own. Runs of empty lines become one.
 func wrapText(text []byte) string {
 	var b strings.Builder
 	b.Grow(len(text) + 1)
@@ -30,19 +33,22 @@ func wrapText(text []byte) string {
 			b.WriteString("-- \n")
 			continue
 		}
-		width := 0
+		column := 0
 		for w := range bytes.FieldsFuncSeq(line, isBreakable) {
-			n := utf8.RuneCount(w)
-			if width > 0 && width+1+n > textWidth {
-				b.WriteByte('\n')
-				width = 0
+			space := min(column, 1)
+			for len(w) > 0 {
+				part, columns := cutPart(w)
+				if column > 0 && column+space+columns > textWidth {
+					b.WriteByte('\n')
+					column, space = 0, 0
+				}
+				if space > 0 {
+					b.WriteByte(' ')
+				}
+				b.Write(part)
+				column += space + columns
+				w, space = w[len(part):], 0
 			}
-			if width > 0 {
-				b.WriteByte(' ')
-				width++
-			}
-			b.Write(w)
-			width += n
 		}
 		b.WriteByte('\n')
 	}
@@ -50,6 +56,39 @@ func wrapText(text []byte) string {
 		return "\n"
 	}
 	return b.String()
+}
+
+// cutPart returns the beginning of a word up to where a line may end, and its columns.
+// A line may end beside a wide character, as in Japanese, but not before a closing mark
+// and not after an opening one.
+func cutPart(word []byte) (part []byte, columns int) {
+	var before rune
+	for i := 0; i < len(word); {
+		r, n := utf8.DecodeRune(word[i:])
+		if i > 0 && (countColumns(before) == 2 || countColumns(r) == 2) && !strings.ContainsRune(neverLast, before) && !strings.ContainsRune(neverFirst, r) {
+			return word[:i], columns
+		}
+		columns += countColumns(r)
+		before = r
+		i += n
+	}
+	return word, columns
+}
+
+// The marks that begin no line, and those that end none (JIS X 4051, in short).
+const (
+	neverFirst = "、。，．・：；？！」』）】〕》〉ーぁぃぅぇぉっゃゅょァィゥェォッャュョ々…,.:;?!)]}"
+	neverLast  = "「『（【〔《〈([{"
+)
+
+// countColumns is the space that a character takes where all have the same.
+func countColumns(r rune) int {
+	switch width.LookupRune(r).Kind() {
+	case width.EastAsianWide, width.EastAsianFullwidth:
+		return 2
+	default:
+		return 1
+	}
 }
 
 // isBreakable reports whether a line may end here. French sets no-break spaces before

@@ -114,7 +114,7 @@ func TestBrowserPagesFitTheirScreens(t *testing.T) {
 
 	var names []string
 	for name := range shots(t) {
-		for _, lang := range measured() {
+		for _, lang := range append(measured(), "ja") { // whose lines have no spaces to end at
 			names = append(names, lang+"/"+name)
 		}
 	}

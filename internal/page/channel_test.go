@@ -22,20 +22,20 @@ func TestALanguageNeedsNoFileForTheWordsOfAChannel(t *testing.T) {
 		src, err := fs.ReadFile(templates.FS, name)
 		all[name] = &fstest.MapFile{Data: src}
 		if rest, ok := strings.CutPrefix(name, "es/"); ok {
-			all["pt/"+rest] = &fstest.MapFile{Data: src}
+			all["nl/"+rest] = &fstest.MapFile{Data: src}
 		}
 		return err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	words := all["pt/pages/channel.html"].Data
-	delete(all, "pt/pages/channel.html")
-	if _, err := page.New(all); err == nil || !strings.Contains(err.Error(), "pt") {
+	words := all["nl/pages/channel.html"].Data
+	delete(all, "nl/pages/channel.html")
+	if _, err := page.New(all); err == nil || !strings.Contains(err.Error(), "nl") {
 		t.Fatalf("pages whose words are nowhere: %v", err)
 	}
-	common := all["pt/pages/common.html"].Data
-	all["pt/pages/common.html"] = &fstest.MapFile{Data: append(append([]byte{}, common...), words...)}
+	common := all["nl/pages/common.html"].Data
+	all["nl/pages/common.html"] = &fstest.MapFile{Data: append(append([]byte{}, common...), words...)}
 	if _, err := page.New(all); err != nil {
 		t.Errorf("pages with words of their own: %v", err)
 	}

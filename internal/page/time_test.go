@@ -50,6 +50,8 @@ func TestBrowserRCLTimesAreInTheZoneOfTheBrowserAndRightWithoutScripts(t *testin
 		{"fr/ready_product_asks", "Asia/Tokyo", "mardi 24 novembre à 2h28 (votre heure)"},
 		{"es/ready_product_asks", "Asia/Tokyo", "las 2:28 del martes 24 de noviembre (hora de su dispositivo)"},
 		{"ar/ready_product_asks", "Asia/Tokyo", "الساعة 2:28 ص يوم الثلاثاء 24 نوفمبر (بتوقيت جهازك)"},
+		{"pt-BR/ready_product_asks", "America/Sao_Paulo", "segunda-feira, 23 de novembro, às 14:28 (no seu horário)"},
+		{"ja/ready_product_asks", "Asia/Tokyo", "11月24日火曜日 2:28（お使いの端末の時刻）"},
 		{"en/replaced", "Asia/Kolkata", "18:10 on Monday 23 November (your time)"},
 	} {
 		written, _ := read(c.page, c.zone, false)

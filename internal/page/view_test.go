@@ -180,14 +180,27 @@ func renderIn(t testing.TB, p *page.Pages, lang string, s page.State, d page.Dat
 	return b.String()
 }
 
-// spoken are all languages that pages are written in.
-func spoken() []string { return []string{"en", "es", "fr", "de", "ar"} }
+// spoken are all languages that pages are written in, with their directions.
+func spoken(t testing.TB) map[string]string {
+	t.Helper()
+	ls, err := message.NewLanguages(templates.FS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]string{}
+	for _, tag := range ls.Tags() {
+		if l := ls.Match(tag); l.Owns("pages") {
+			out[tag] = l.Dir
+		}
+	}
+	return out
+}
 
 // inEveryLanguage calls f for each page in each language. English has no folder
 // of its own among the golden files.
 func inEveryLanguage(t *testing.T, f func(t *testing.T, lang, name string, sh shot)) {
 	t.Helper()
-	for _, lang := range spoken() {
+	for lang := range spoken(t) {
 		for name, sh := range shots(t) {
 			if lang != "en" {
 				name = lang + "/" + name
@@ -398,11 +411,12 @@ func TestHostileValuesStayText(t *testing.T) {
 		`<script>alert(1)</script>`, `"><img src=x onerror=alert(1)>`, `</style><h1>x`, `' onmouseover='x`,
 		`{{.Nonce}}`, "a\nb\x00", "\u202egnol", strings.Repeat("x", 5000), "javascript:alert(1)", "%s%n", "\xff",
 	}
+	languages := spoken(t)
 	for _, s := range page.States() {
 		for i, v := range bad {
 			t.Run(fmt.Sprintf("%s %d", s, i), func(t *testing.T) {
 				t.Parallel()
-				for _, lang := range spoken() {
+				for lang := range languages {
 					d := sample(t)
 					d.CanRetry, d.Persistent, d.AccountName, d.Reference = true, true, "x", "x"
 					d.CanRenew, d.CanReport, d.CanSuppress, d.Held, d.Unchosen, d.Words, d.PageURL = true, true, true, true, true, "x", pageURL
@@ -478,12 +492,17 @@ func TestLanguageComesFromTheInviteThenTheBrowser(t *testing.T) {
 		{"ar", "en", "ar"},
 		{"ar-EG", "", "ar"},
 		{"", "ar-SA,en;q=0.5", "ar"},
-		{"", "pt-BR,pt;q=0.9,ar;q=0.5", "ar"},
+		{"", "nl-BE,nl;q=0.9,ar;q=0.5", "ar"},
+		{"", "pt-BR,pt;q=0.9,ar;q=0.5", "pt-BR"},
+		{"", "pt-PT", "pt-BR"},
+		{"pt", "de", "pt-BR"},
+		{"ja-JP", "de", "ja"},
+		{"", "ja-JP,ja;q=0.9", "ja"},
 		{"", "fr-CA,fr;q=0.9,ar;q=0.5", "fr"},
 		{"es-419", "", "es"},
 		{"de-CH", "fr", "de"},
 		{"en-US", "ar", "en-US"},
-		{"", "ja", "en"},
+		{"", "ko", "en"},
 		{"", "!!;q=x,,,", "en"},
 		{"not a locale", "ar", "ar"},
 		{"en-GB", "", "en"},
@@ -515,6 +534,10 @@ func TestTheLanguageCanBeChangedOnThePageAndStaysChosen(t *testing.T) {
 	p := newPages(t)
 	d := sample(t)
 	d.CanRenew, d.CanReport, d.PageURL, d.Chosen, d.Query = true, true, pageURL, "de", "stay=1"
+	languages := spoken(t)
+	if languages["en"] != "ltr" || languages["ar"] != "rtl" || languages["pt-BR"] != "ltr" || languages["ja"] != "ltr" || len(languages) < 7 {
+		t.Fatalf("languages: %v", languages)
+	}
 	for _, s := range page.States() {
 		offered := map[string]string{}
 		current := ""
@@ -539,14 +562,16 @@ func TestTheLanguageCanBeChangedOnThePageAndStaysChosen(t *testing.T) {
 			}
 		}
 		want := map[string]string{}
-		for lang, dir := range map[string]string{"en": "ltr", "es": "ltr", "fr": "ltr", "ar": "rtl"} {
-			want[lang+" "+dir] = "?stay=1&lang=" + lang
+		for lang, dir := range languages {
+			if lang != "de" {
+				want[lang+" "+dir] = "?stay=1&lang=" + lang
+			}
 		}
 		if diff := cmp.Diff(want, offered); diff != "" || current != "de" {
 			t.Errorf("%s: current %q, offered (-want +got):\n%s", s, current, diff)
 		}
 	}
-	for tag, want := range map[string]string{"de": "de", "AR": "ar", "en-US": "en-US", "de-AT": "", "": "", "xx": "", "../x": ""} {
+	for tag, want := range map[string]string{"de": "de", "AR": "ar", "en-US": "en-US", "pt-BR": "pt-BR", "ja": "ja", "de-AT": "", "": "", "xx": "", "../x": ""} {
 		if got := p.Chosen(tag); got != want {
 			t.Errorf("chosen %q: %q, want %q", tag, got, want)
 		}

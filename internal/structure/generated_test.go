@@ -8,9 +8,13 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/text/language"
+	"golang.org/x/text/language/display"
 
 	"github.com/connectlink/connectlink/config"
 	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/message"
+	"github.com/connectlink/connectlink/templates"
 )
 
 // Tables that repeat facts of the code are generated from it, between two
@@ -25,11 +29,35 @@ func TestGeneratedPartsAreCurrent(t *testing.T) {
 		{"docs/reasons.md", "reasons", reasons()},
 		{"docs/architecture.md", "rows", rowTable()},
 		{"docs/architecture.md", "channel files", channelTable()},
+		{"docs/operations.md", "languages", languageTable(t)},
 		{"docs/architecture.md", "crossings", crossingTable(product(sources(t)))},
 		{"docs/architecture.md", "invite states", inviteStates(eventTypes(t))},
 	} {
 		regenerate(t, part.file, part.name, part.want) // one after the other: two may be in one file
 	}
+}
+
+// languageTable lists the languages of messages and pages, and what their text
+// messages take.
+func languageTable(t *testing.T) string {
+	t.Helper()
+	ls, err := message.NewLanguages(templates.FS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	b.WriteString("| Folder | Language | In its own words | Text messages |\n|---|---|---|---|\n")
+	for _, tag := range ls.Tags() {
+		l := ls.Match(tag)
+		takes := "one segment of 160 characters"
+		if script, _ := language.Make(tag).Script(); script.String() != "Latn" {
+			takes = "two segments of 67 characters"
+		}
+		if l.Owns("email") {
+			fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", code(tag), display.English.Tags().Name(language.Make(tag)), l.Name, takes)
+		}
+	}
+	return b.String()
 }
 
 func regenerate(t *testing.T, file, name, want string) {
