@@ -16,7 +16,7 @@ func (a *App) Routes() []*echo.Route { return a.handler.Routes() }
 
 // builtIn are the built-in texts, read once for all tests.
 //
-//nolint:gochecknoglobals // what is read does not change
+//nolint:gochecknoglobals // the file does not change
 var builtIn = sync.OnceValues(func() (texts, error) { return readTexts(templates.FS) })
 
 // WithSharedTexts are options by which a process reads the built-in texts with the

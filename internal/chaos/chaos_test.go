@@ -39,7 +39,7 @@ func TestKilledAndFrozenWorkersLoseAndDoubleNothing(t *testing.T) {
 }
 
 // Issue 14: a Patroni cluster with synchronous replication, whose primary is killed;
-// in the long form demoted and cut off as well, once behind haproxy and once with
+// in the long form frozen, cut off and demoted as well, once behind haproxy and once with
 // the servers' addresses in the URL.
 func TestPatroniClusterLosesAndDoublesNothingWhenItsPrimaryIsReplaced(t *testing.T) {
 	if testing.Short() {

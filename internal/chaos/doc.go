@@ -16,7 +16,8 @@
 // moves again.
 //
 // TakeOver runs it on three servers under Patroni with etcd and haproxy, all of them
-// real, and replaces the primary: killed, frozen, and demoted by patronictl.
+// real, and replaces the primary: killed, frozen, cut off from the network or from the
+// rest of its cluster alone, and demoted by patronictl.
 //
 // Soak runs it under a steady load without any fault, and watches whether memory,
 // goroutines, descriptors and tables stay flat.

@@ -195,7 +195,7 @@ type steps struct {
 }
 
 // run runs two processes of the program on the database at address under load,
-// carries the steps out, and compares what was acknowledged with what was sent.
+// carries the steps out, and compares acknowledged invites with sent messages.
 func (f *failover) run(ctx context.Context, address string, s steps) error {
 	sinkProcess, sinkURL, err := spawnSink()
 	if err != nil {

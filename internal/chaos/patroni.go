@@ -32,15 +32,38 @@ type patroni struct {
 	nodes    []*node
 }
 
-// node is a server with its Patroni.
+// node is a server with its Patroni. All that it has to do with others goes through
+// proxies, which are its network.
 type node struct {
 	name       string
-	postgres   string // address
-	rest       string // address of Patroni's API
+	postgres   string // address of the server, for clients
+	rest       string // address of Patroni's API, for haproxy
 	config     string // file
 	data       string
 	supervisor *process
+	// The proxies to the etcd, from the standbys, and from clients and haproxy.
+	toEtcd, fromPeers, toServer, toRest *proxy
 }
+
+// cut silences the node's network, or a part of it: the way to etcd and the one on which
+// standbys follow, and with clients true also those from clients and haproxy.
+func (n *node) cut(clients bool) {
+	n.toEtcd.set(silent)
+	n.fromPeers.set(silent)
+	if clients {
+		n.toServer.set(silent)
+		n.toRest.set(silent)
+	}
+}
+
+// mend ends a cut.
+func (n *node) mend() {
+	for _, p := range n.proxies() {
+		p.set(fair)
+	}
+}
+
+func (n *node) proxies() []*proxy { return []*proxy{n.toEtcd, n.fromPeers, n.toServer, n.toRest} }
 
 // url leads to the node's server itself.
 func (n *node) url() string { return databaseURL(n.postgres) }
@@ -108,9 +131,9 @@ const patroniConfig = `scope: connectlink
 name: %[1]s
 restapi:
   listen: %[2]s
-  connect_address: %[2]s
+  connect_address: %[9]s
 etcd3:
-  host: %[3]s
+  proxy: http://%[3]s # not host: Patroni would ask etcd for its own address, and go there
 bootstrap:
   dcs:
     ttl: 6
@@ -129,7 +152,7 @@ bootstrap:
     - auth: trust
 postgresql:
   listen: %[4]s
-  connect_address: %[4]s
+  connect_address: %[10]s
   data_dir: %[5]s
   bin_dir: %[6]s
   pgpass: %[7]s
@@ -152,13 +175,23 @@ func (c *patroni) configure(name string) (*node, error) {
 		return nil, err
 	}
 	n := &node{name: name, config: filepath.Join(home, "patroni.yaml"), data: filepath.Join(home, "data")}
-	if n.postgres, err = processtest.FreeAddress(); err != nil {
+	postgres, err := processtest.FreeAddress()
+	if err != nil {
 		return nil, err
 	}
-	if n.rest, err = processtest.FreeAddress(); err != nil {
+	rest, err := processtest.FreeAddress()
+	if err != nil {
 		return nil, err
 	}
-	text := fmt.Sprintf(patroniConfig, name, n.rest, c.etcdAddr, n.postgres, n.data, c.bin, filepath.Join(home, "pgpass"), home)
+	for to, p := range map[string][]**proxy{c.etcdAddr: {&n.toEtcd}, postgres: {&n.fromPeers, &n.toServer}, rest: {&n.toRest}} {
+		for _, p := range p {
+			if *p, err = newProxy("tcp", to); err != nil {
+				return nil, err
+			}
+		}
+	}
+	n.postgres, n.rest = n.toServer.addr(), n.toRest.addr()
+	text := fmt.Sprintf(patroniConfig, name, rest, n.toEtcd.addr(), postgres, n.data, c.bin, filepath.Join(home, "pgpass"), home, n.rest, n.fromPeers.addr())
 	return n, os.WriteFile(n.config, []byte(text), 0o644) //nolint:gosec // the servers' user reads it; it holds no secret
 }
 
@@ -407,6 +440,9 @@ func (c *patroni) stop() {
 		if n.supervisor != nil {
 			_ = n.signal(syscall.SIGKILL)
 			<-n.supervisor.ended
+		}
+		for _, p := range n.proxies() {
+			p.close()
 		}
 	}
 	for _, p := range []*process{c.haproxy, c.etcd} {

@@ -118,6 +118,14 @@ func (p *proxy) drop(c net.Conn) {
 	resetConn(c)
 }
 
+// release lets a connection end in order: bytes on their way arrive.
+func (p *proxy) release(c net.Conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.conns, c)
+	_ = c.Close()
+}
+
 func (p *proxy) run() {
 	for {
 		c, err := p.listener.Accept()
@@ -128,10 +136,11 @@ func (p *proxy) run() {
 	}
 }
 
-// carry joins two connections until either of them ends.
+// carry joins two connections until either of them is reset, or both have ended.
 func (p *proxy) carry(near net.Conn) {
+	leave := p.drop
 	p.keep(near)
-	defer p.drop(near)
+	defer func() { leave(near) }()
 	ended := make(chan struct{})
 	defer close(ended)
 	if now, change := p.look(); now != fair {
@@ -146,15 +155,17 @@ func (p *proxy) carry(near net.Conn) {
 		return
 	}
 	p.keep(far)
-	defer p.drop(far)
-	done := make(chan struct{}, 2)
+	defer func() { leave(far) }()
+	finished := make(chan bool, 2)
 	for _, way := range [][2]net.Conn{{near, far}, {far, near}} {
-		go func() {
-			p.pump(way[0], way[1], moves, ended)
-			done <- struct{}{}
-		}()
+		go func() { finished <- p.pump(way[0], way[1], moves, ended) }()
 	}
-	<-done
+	for range 2 {
+		if !<-finished {
+			return
+		}
+	}
+	leave = p.release
 }
 
 // passable waits until something may pass on a connection made after so many
@@ -178,9 +189,10 @@ func (p *proxy) passable(moves int, ended <-chan struct{}) bool {
 	}
 }
 
-// pump passes on what comes from one side. It reads on while the network is
-// silent, so that it notices a sender that resets: then what it holds is lost.
-func (p *proxy) pump(from, to net.Conn, moves int, ended <-chan struct{}) {
+// pump passes on what comes from one side, and its end; it reports whether all of that
+// arrived. It reads on while the network is silent, so that it notices a sender that
+// resets: then what it holds is lost.
+func (p *proxy) pump(from, to net.Conn, moves int, ended <-chan struct{}) bool {
 	type chunk struct {
 		data []byte
 		err  error
@@ -220,14 +232,18 @@ func (p *proxy) pump(from, to net.Conn, moves int, ended <-chan struct{}) {
 		var c chunk
 		select {
 		case <-over:
-			return
+			return false
 		case c = <-chunks:
 		}
 		if !p.passable(moves, over) {
-			return
+			return false
 		}
-		if _, err := to.Write(c.data); err != nil || c.err != nil {
-			return
+		if _, err := to.Write(c.data); err != nil {
+			return false
+		}
+		if c.err != nil { // io.EOF
+			half, ok := to.(interface{ CloseWrite() error })
+			return ok && half.CloseWrite() == nil
 		}
 	}
 }

@@ -117,7 +117,7 @@ type soak struct {
 }
 
 // Soak runs the real program for a while, under invites whose messages are sent and
-// whose pages are opened and gone on from, and watches what it holds.
+// whose pages are opened and gone on from, and watches its memory, descriptors and tables.
 func Soak(ctx context.Context, o Soaks) (SoakReport, error) {
 	orDefault(&o.Length, 30*time.Minute)
 	orDefault(&o.Rate, 100)
@@ -228,7 +228,7 @@ func (s *soak) sample(ctx context.Context, db *pgx.Conn) (Sample, error) {
 	return one, s.readMetrics(ctx, map[string]*float64{"go_goroutines": &one.Goroutines, "process_open_fds": &one.Descriptors})
 }
 
-// retire deletes what was made, as retention does when all of it ended long ago.
+// retire deletes all invites, as retention does when they ended long ago.
 func (s *soak) retire(ctx context.Context) error {
 	db, err := pgx.Connect(ctx, s.database.URL())
 	if err != nil {

@@ -10,17 +10,19 @@ import (
 	"time"
 )
 
-// The ways in which the primary of a Patroni cluster is replaced.
+// The ways in which the primary of a Patroni cluster is replaced, besides Frozen: its
+// server and its Patroni freeze, with all connections open.
 const (
 	Killed   = "killed"   // its server and its Patroni by kill -9
 	Switched = "switched" // demoted by patronictl switchover
-	CutOff   = "cut off"  // its server and its Patroni freeze, with all connections open
+	CutOff   = "cut off"  // its network falls silent; server and Patroni go on
+	Isolated = "isolated" // cut off from etcd and its standbys alone: clients still reach it
 )
 
 // TakeOvers shape a run in which the primary of a Patroni cluster with synchronous
 // replication is replaced under the real program. Zero values get the defaults named.
 type TakeOvers struct {
-	// Ways are taken one after the other in one cluster; all three. After each of them
+	// Ways are taken one after the other in one cluster; all five. After each of them
 	// but the last, the old primary comes back under load. A frozen one is killed first, as
 	// a watchdog does it: Patroni 3.0.2 that freezes and goes on without one can take the
 	// leader's key back from the new primary, and what that one has acknowledged is lost.
@@ -99,7 +101,7 @@ type takeover struct {
 // replaces the primary in the given ways, and counts.
 func TakeOver(ctx context.Context, o TakeOvers) (TakeOverReport, error) {
 	if len(o.Ways) == 0 {
-		o.Ways = []string{Killed, CutOff, Switched}
+		o.Ways = []string{Killed, Frozen, CutOff, Isolated, Switched}
 	}
 	orDefault(&o.Rate, 30)
 	orDefault(&o.Limit, 15*time.Minute)
@@ -174,8 +176,10 @@ func (t *takeover) takeOver(ctx context.Context, way string) (err error) {
 	switch way {
 	case Killed:
 		err = t.primary.signal(syscall.SIGKILL)
-	case CutOff:
+	case Frozen:
 		err = t.primary.signal(syscall.SIGSTOP)
+	case CutOff, Isolated:
+		t.primary.cut(way == CutOff)
 	case Switched: // patronictl ends later than the promotion
 		old := t.primary
 		go func() { switched <- t.cluster.switchOver(ctx, old) }()
@@ -207,12 +211,15 @@ func (t *takeover) takeOver(ctx context.Context, way string) (err error) {
 // bringBack has the old primary return under load, which must do no harm, and waits
 // until it is a standby.
 func (t *takeover) bringBack(ctx context.Context, way string, old *node) error {
-	if way == CutOff {
+	switch way {
+	case Frozen:
 		if err := old.signal(syscall.SIGKILL); err != nil {
 			return err
 		}
+	case CutOff, Isolated:
+		old.mend()
 	}
-	if way != Switched {
+	if way == Frozen || way == Killed {
 		<-old.supervisor.ended
 		if err := t.cluster.startNode(old); err != nil {
 			return err

@@ -37,7 +37,7 @@ const publicURL = "https://go.northwind.example"
 
 // builtInTexts are read once for all tests.
 //
-//nolint:gochecknoglobals // what is read does not change
+//nolint:gochecknoglobals // the file does not change
 var builtInTexts = sync.OnceValues(func() (*message.Renderer, error) { return message.NewRenderer(templates.FS) })
 
 // desk gives the console what support staff work with. There is no Pipedream

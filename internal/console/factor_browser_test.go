@@ -88,7 +88,7 @@ func TestBrowserAnEmergencyAccountSetsUpItsSecondFactor(t *testing.T) {
 	b.check(instrument, "recovery_codes")
 	b.do(browsertest.Click("main a.primary"), chromedp.WaitVisible(chromedp.CSS("#name")))
 
-	// What was typed is kept over the proof of identity.
+	// The typed name is kept over the proof of identity.
 	s.stale()
 	b.do(chromedp.SendKeys(chromedp.CSS("#name"), "Backend of <Sam>"), browsertest.Click(`form[aria-labelledby=new] button[type=submit]`),
 		chromedp.WaitVisible(chromedp.CSS("#confirm_password")))

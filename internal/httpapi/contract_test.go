@@ -38,7 +38,7 @@ func loadContract(t *testing.T) *contract {
 
 // servedOnce is read once for all tests: reading and routing take long.
 //
-//nolint:gochecknoglobals // what is read does not change
+//nolint:gochecknoglobals // the file does not change
 var servedOnce struct {
 	sync.Once
 	contract *contract

@@ -297,7 +297,7 @@ const (
 
 // composer is made once for all tests: it reads all texts.
 //
-//nolint:gochecknoglobals // what is read does not change
+//nolint:gochecknoglobals // the file does not change
 var composer = sync.OnceValue(func() *compose.Composer {
 	texts := must(message.NewRenderer(templates.FS))
 	pages := must(recipientpage.New(templates.FS))

@@ -172,7 +172,7 @@ func TestABatchDuringAnOutageOfPipedreamIsStoredAsPending(t *testing.T) {
 	}
 }
 
-// trips counts what is sent to PostgreSQL, and the time until it answered.
+// trips counts requests to PostgreSQL, and the time until it answered.
 type trips struct {
 	n     atomic.Int64
 	time  atomic.Int64
