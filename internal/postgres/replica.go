@@ -22,7 +22,7 @@ type ReplicaParams struct {
 	Sockets  *Sockets
 	Log      *slog.Logger
 	Every    time.Duration // 500 ms: between two probes
-	// CatchUp is how long a read waits for the standby to replay acknowledged commits
+	// CatchUp is how long a read waits for the standby to replay the commits acknowledged
 	// before, and how long a connection to it may take; 250 ms.
 	CatchUp time.Duration
 	// Within is how long a start waits for migrations that were applied a moment ago; 5 s.
