@@ -2812,15 +2812,25 @@ type ExportedEvent struct {
 
 // ExportedInvite The fields of an `Invite`, and the records that belong to it.
 type ExportedInvite struct {
-	Attempts             []ExportedAttempt      `json:"attempts"`
-	Callbacks            []ExportedCallback     `json:"callbacks"`
-	Connection           *Connection            `json:"connection"`
-	Deliveries           []ExportedDelivery     `json:"deliveries"`
-	Events               []ExportedEvent        `json:"events"`
-	ExternalUserID       string                 `json:"external_user_id"`
-	ID                   InviteID               `json:"id"`
+	Attempts       []ExportedAttempt  `json:"attempts"`
+	Callbacks      []ExportedCallback `json:"callbacks"`
+	Connection     *Connection        `json:"connection"`
+	Deliveries     []ExportedDelivery `json:"deliveries"`
+	Events         []ExportedEvent    `json:"events"`
+	ExternalUserID string             `json:"external_user_id"`
+	ID             InviteID           `json:"id"`
+
+	// Notes Notes of your staff in the console.
+	Notes                []ExportedNote         `json:"notes"`
 	Recipient            *Recipient             `json:"recipient"`
 	AdditionalProperties map[string]interface{} `json:"-"`
+}
+
+// ExportedNote defines model for ExportedNote.
+type ExportedNote struct {
+	ID        string    `json:"id"`
+	Text      string    `json:"text"`
+	WrittenAt time.Time `json:"written_at"`
 }
 
 // ExportedSuppression defines model for ExportedSuppression.
@@ -4694,6 +4704,14 @@ func (a *ExportedInvite) UnmarshalJSON(b []byte) error {
 		delete(object, "id")
 	}
 
+	if raw, found := object["notes"]; found {
+		err = json.Unmarshal(raw, &a.Notes)
+		if err != nil {
+			return fmt.Errorf("error reading 'notes': %w", err)
+		}
+		delete(object, "notes")
+	}
+
 	if raw, found := object["recipient"]; found {
 		err = json.Unmarshal(raw, &a.Recipient)
 		if err != nil {
@@ -4762,6 +4780,13 @@ func (a ExportedInvite) MarshalJSON() ([]byte, error) {
 	object["id"], err = json.Marshal(a.ID)
 	if err != nil {
 		return nil, fmt.Errorf("error marshaling 'id': %w", err)
+	}
+
+	if a.Notes != nil {
+		object["notes"], err = json.Marshal(a.Notes)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'notes': %w", err)
+		}
 	}
 
 	object["recipient"], err = json.Marshal(a.Recipient)

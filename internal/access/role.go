@@ -40,6 +40,11 @@ const (
 	ActRevoke       Act = "revoke"        // an invite
 	ActCopyLink     Act = "copy_link"     // our link, for handing it over in person
 	ActBlock        Act = "block"         // add a block of an address
+	ActTake         Act = "take"          // own an invite without an owner
+	ActLetGo        Act = "let_go"        // own it no longer
+	ActNote         Act = "note"          // write a note beside an invite
+	ActDeleteNote   Act = "delete_note"   // one's own
+	ActTakeOver     Act = "take_over"     // an invite of a colleague, and their notes
 	ActLiftBlock    Act = "lift_block"    // take one away
 	ActAllowMore    Act = "allow_more"    // messages to one person beyond the limit
 	ActPauseCountry Act = "pause_country" // stop and start text messages to a country, and a key that was paused
@@ -58,9 +63,9 @@ func requiredRole(a Act) (Role, bool) {
 	switch a {
 	case ActRead:
 		return RoleViewer, true
-	case ActUnmask, ActCreate, ActResend, ActCorrect, ActRevoke, ActCopyLink, ActBlock:
+	case ActUnmask, ActCreate, ActResend, ActCorrect, ActRevoke, ActCopyLink, ActBlock, ActTake, ActLetGo, ActNote, ActDeleteNote:
 		return RoleAgent, true
-	case ActLiftBlock, ActAllowMore, ActPauseCountry, ActErase, ActExport, ActAuditLog:
+	case ActTakeOver, ActLiftBlock, ActAllowMore, ActPauseCountry, ActErase, ActExport, ActAuditLog:
 		return RoleLead, true
 	case ActTechnical, ActKeys, ActWebhooks, ActStaff, ActPause:
 		return RoleAdmin, true
@@ -72,7 +77,7 @@ func requiredRole(a Act) (Role, bool) {
 func Acts() []Act {
 	return []Act{
 		ActRead, ActUnmask, ActCreate, ActResend, ActCorrect, ActRevoke, ActCopyLink, ActBlock,
-		ActLiftBlock, ActAllowMore, ActPauseCountry, ActErase, ActExport, ActAuditLog, ActTechnical, ActKeys, ActWebhooks, ActStaff, ActPause,
+		ActTake, ActLetGo, ActNote, ActDeleteNote, ActTakeOver, ActLiftBlock, ActAllowMore, ActPauseCountry, ActErase, ActExport, ActAuditLog, ActTechnical, ActKeys, ActWebhooks, ActStaff, ActPause,
 	}
 }
 

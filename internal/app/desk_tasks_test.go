@@ -235,6 +235,10 @@ func TestBrowserTheDeskIsAccessible(t *testing.T) {
 		t.Fatalf("advance: %d %v", status, out)
 	}
 	d.invite(201, toPhone("+12025550106"))
+	d.open("/invites/" + expired)
+	d.click(`form[action$="/take"] button`, `.head .owner`)
+	d.fill("#text", strings.Repeat("Donaudampfschiff", 8))
+	d.click(`form[action$="/notes"] button`, `.noted`)
 	pages := map[string]string{
 		"search-none": "/search?q=nobody", "search-similar": "/search?q=" + url.QueryEscape("bounced@customer.example"), "search": "/search?q=connectlink.test",
 		"invites": "/invites", "invites-filtered": "/invites?status=failed", "invite-failed": "/invites/" + id, "invite-expired": "/invites/" + expired,

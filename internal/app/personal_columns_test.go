@@ -71,6 +71,11 @@ public.goose_db_version
 public.idempotency
 	hash body_mac
 	nothing key_id route key_hash invite_id status created_at
+public.invite_notes
+	recipient text
+	nothing id invite_id staff_id written_at
+public.invite_owners
+	nothing invite_id project_id livemode staff_id taken_at
 public.invites
 	recipient external_user_id content account_name sealed_user_id
 	hash user_hash

@@ -86,7 +86,11 @@ func (p *product) zebraFills() {
 	if status, _, out := p.scoped(access.Suppressions).call(http.MethodPost, "/v1/suppressions", object{"email": "delivered+connect+" + zebra + "@connectlink.test", "reason": "asked by " + zebra}); status >= 300 {
 		t.Fatalf("suppress: %d %v", status, out)
 	}
-	p.staff(access.RoleAgent).do(http.MethodPost, "/console/default/test/search", "q=no+such+"+zebra)
+	agent := p.staff(access.RoleAgent)
+	agent.do(http.MethodPost, "/console/default/test/search", "q=no+such+"+zebra)
+	if status, _, _ := agent.do(http.MethodPost, "/console/default/test/invites/"+connected+"/notes", "text=call+"+zebra); status != http.StatusOK {
+		t.Fatalf("note: %d", status)
+	}
 	// What test mode does not fill, or not with the person's words.
 	const mine = `(SELECT id FROM invites WHERE user_hash = (SELECT user_hash FROM invites WHERE external_user_id = 'user-` + zebra + `' LIMIT 1))`
 	p.plant("attempts.detail", "550 <planted.detail@"+zebra+".example>", "id", "invite_id IN "+mine)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/connectlink/connectlink/internal/attend"
 	"github.com/connectlink/connectlink/internal/console"
 	"github.com/connectlink/connectlink/internal/dispatch"
 	"github.com/connectlink/connectlink/internal/erase"
@@ -40,6 +41,7 @@ func TestConstructorsNameMissingCollaborators(t *testing.T) {
 		"warn":     {discard(warn.New(warn.Params{})), []string{"DB", "Alerts", "Log"}},
 		"firewall": {discard(firewall.New(firewall.Params{})), []string{"DB", "Box", "Project", "Alerts", "Log"}},
 		"suppress": {discard(suppress.New(suppress.Params{})), []string{"Senders", "SenderOf", "Scripted", "Unlister"}},
+		"attend":   {discard(attend.New(attend.Params{})), []string{"DB", "Box"}},
 		"unmask":   {discard(unmask.New(unmask.Params{})), []string{"Senders", "Publish"}},
 		"linkpage": {linkpage.Register(echo.New(), linkpage.Params{}), []string{"Guesses", "OneWay"}},
 		"console":  {console.Register(echo.New(), console.Params{}), []string{"Tries", "Unmask"}},

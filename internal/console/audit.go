@@ -73,6 +73,16 @@ func actName(a access.Act) string {
 		return view.M("Blocked an address")
 	case access.ActLiftBlock:
 		return view.M("Unblocked an address")
+	case access.ActTake:
+		return view.M("Took an invite")
+	case access.ActTakeOver:
+		return view.M("Took an invite over")
+	case access.ActLetGo:
+		return view.M("Let an invite go")
+	case access.ActNote:
+		return view.M("Wrote a note")
+	case access.ActDeleteNote:
+		return view.M("Deleted a note")
 	case access.ActErase:
 		return view.M("Erased a person's data")
 	case access.ActExport:

@@ -9,6 +9,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/connectlink/connectlink/config"
+	"github.com/connectlink/connectlink/internal/attend"
 	"github.com/connectlink/connectlink/internal/compose"
 	"github.com/connectlink/connectlink/internal/console/view"
 	"github.com/connectlink/connectlink/internal/erase"
@@ -81,6 +82,8 @@ type Params struct {
 	PaceOf  func(account string) float64
 	Invites *issue.Service
 	Blocks  *suppress.Service
+	// Attend keeps owners and notes of invites.
+	Attend *attend.Service
 	// Connections checks connected accounts; nil: they cannot be checked here.
 	Connections Connections
 	Unmask      *unmask.Service
@@ -120,7 +123,7 @@ type console struct {
 func Register(e *echo.Echo, p Params) error {
 	err := required.Check("console.Params", map[string]any{
 		"Staff": p.Staff, "Keys": p.Keys, "Pause": p.Pause, "Endpoints": p.Endpoints, "Events": p.Events, "DB": p.DB, "Box": p.Box, "Pages": p.Pages, "Invites": p.Invites,
-		"Blocks": p.Blocks, "Unmask": p.Unmask, "Erasing": p.Erasing, "Export": p.Export, "Composer": p.Composer, "Watch": p.Watch, "Streams": p.Streams,
+		"Blocks": p.Blocks, "Attend": p.Attend, "Unmask": p.Unmask, "Erasing": p.Erasing, "Export": p.Export, "Composer": p.Composer, "Watch": p.Watch, "Streams": p.Streams,
 		"Tries": p.Tries, "Reports": p.Reports, "Answers": p.Answers,
 	})
 	if err != nil {

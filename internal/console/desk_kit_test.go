@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/connectlink/connectlink/config"
+	"github.com/connectlink/connectlink/internal/attend"
 	"github.com/connectlink/connectlink/internal/compose"
 	"github.com/connectlink/connectlink/internal/console"
 	"github.com/connectlink/connectlink/internal/erase"
@@ -70,6 +71,7 @@ func (s *site) desk(box *seal.Box, p *console.Params) {
 		DB: s.db, Box: box, Senders: func(invite.Place) []string { return []string{"MG1"} },
 		Unlister: func(invite.Place) (provider.Unlister, bool) { return nil, false },
 	}))
+	p.Attend = must[*attend.Service](s.t)(attend.New(attend.Params{DB: s.db, Box: box}))
 	p.Unmask = must[*unmask.Service](s.t)(unmask.New(unmask.Params{DB: s.db, Box: box, PublicURL: publicURL, Senders: noSenders, Publish: tell}))
 	p.Erasing = must[*erase.Service](s.t)(erase.New(erasing(s.db, box)))
 	p.Export = must[*export.Service](s.t)(export.New(export.Params{DB: s.db}))

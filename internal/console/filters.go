@@ -12,12 +12,17 @@ import (
 // filters are what narrows the list of invites, as it stands in the address.
 type filters struct {
 	Status, Channel, App, Inviter, Reason, Progress, Expiring, Since, Until string
+	// Owner is ownerMe, or empty.
+	Owner string
 	// Domain is of the recipient's address.
 	Domain string
 	// Within bounds when the invite failed, where failed ones are asked for; so do
 	// FailedSince and FailedUntil, to the minute and in UTC.
 	Within, FailedSince, FailedUntil string
 }
+
+// ownerMe selects the invites that the reader owns.
+const ownerMe = "me"
 
 // The values of Within; the counts of home use the same windows.
 const (
@@ -48,7 +53,7 @@ func filtersOf(p *page) filters {
 	f := filters{
 		Status: oneOf(q("status"), invite.Statuses()...), Channel: oneOf(q("channel"), invite.AllChannels()...),
 		Reason: oneOf(q("reason"), listReasons()...), Progress: oneOf(q("progress"), invite.Progresses()...),
-		App: q("app"), Inviter: q("inviter"), Domain: q("domain")[strings.LastIndexByte(q("domain"), '@')+1:], // the part before the @ stays in no link
+		App: q("app"), Inviter: q("inviter"), Owner: oneOf(q("owner"), ownerMe), Domain: q("domain")[strings.LastIndexByte(q("domain"), '@')+1:], // the part before the @ stays in no link
 	}
 	within, failedSince, failedUntil := oneOf[string](q("within"), pastDay, pastWeek), minuteIn(q("failed_since")), minuteIn(q("failed_until"))
 	if f.Status == "" && f.Progress == "" && within+failedSince+failedUntil != "" {
@@ -73,13 +78,13 @@ func (f filters) members() []string {
 	return []string{
 		"status", f.Status, "channel", f.Channel, "app", f.App, "inviter", f.Inviter, "reason", f.Reason, "progress", f.Progress,
 		"expiring", f.Expiring, "within", f.Within, "failed_since", f.FailedSince, "failed_until", f.FailedUntil, "domain", f.Domain,
-		"since", f.Since, "until", f.Until,
+		"since", f.Since, "until", f.Until, "owner", f.Owner,
 	}
 }
 
 // isFolded reports whether no filter is set but those that are always visible.
 func (f filters) isFolded() bool {
-	f.Status, f.Since, f.Until, f.Progress, f.Expiring = "", "", "", "", ""
+	f.Status, f.Since, f.Until, f.Progress, f.Expiring, f.Owner = "", "", "", "", "", ""
 	return f == filters{}
 }
 
@@ -123,6 +128,9 @@ func (f filters) filter(p *page) find.Filter {
 	}
 	if f.Status != "" {
 		out.Status = []invite.Status{invite.Status(f.Status)}
+	}
+	if f.Owner == ownerMe {
+		out.Owner = p.signed.Staff.ID
 	}
 	if f.Progress != "" {
 		out.Progress = []invite.Progress{invite.Progress(f.Progress)}

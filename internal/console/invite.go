@@ -40,6 +40,7 @@ type invitePage struct {
 	Facts         []story.Fact // for those who may see technical details
 	Others        []inviteRow
 	Audit         []auditLine
+	attendance
 }
 
 // person is who an invite is for, as it may be shown.
@@ -74,6 +75,9 @@ func (s *console) invite(p *page) error {
 		return err
 	}
 	if err := s.disclose(p, inv, &d); err != nil {
+		return err
+	}
+	if d.attendance, err = s.attendance(p, inv); err != nil {
 		return err
 	}
 	return p.show("invite", d)
@@ -308,6 +312,16 @@ func (p *page) didWhat(a access.Act) string {
 		return p.t("revoked it")
 	case access.ActCopyLink:
 		return p.t("copied the link")
+	case access.ActTake:
+		return p.t("took it")
+	case access.ActTakeOver:
+		return p.t("took it over")
+	case access.ActLetGo:
+		return p.t("let it go")
+	case access.ActNote:
+		return p.t("wrote a note")
+	case access.ActDeleteNote:
+		return p.t("deleted a note")
 	case access.ActErase:
 		return p.t("erased the person's data")
 	}

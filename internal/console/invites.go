@@ -2,9 +2,11 @@ package console
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/console/view"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/postgres"
@@ -57,6 +59,9 @@ func (s *console) invites(p *page) error {
 			return err
 		}
 		d.Rows = append(d.Rows, r)
+	}
+	if err := s.markOwners(p, d.Rows); err != nil {
+		return err
 	}
 	var first, last string
 	if len(list) > 0 {
@@ -114,6 +119,9 @@ func (d *invitesPage) choices(p *page) {
 		{p.t("Expired"), []string{"status", string(invite.Expired)}, f.Status == string(invite.Expired)},
 	} {
 		d.Views = append(d.Views, tab{withQuery(b.URL("invites"), v.members...), v.text, v.current})
+	}
+	if p.by.May(access.ActTake) {
+		d.Views = slices.Insert(d.Views, 1, tab{withQuery(b.URL("invites"), "owner", ownerMe), p.t("Mine"), f.Owner == ownerMe})
 	}
 	d.Statuses = []view.Choice{{Value: "", Text: p.t("Any status"), Chosen: f.Status == ""}}
 	for _, s := range invite.Statuses() {
@@ -224,6 +232,9 @@ func (s *console) personData(p *page, o opened) (personPage, error) {
 			badge, _ := p.healthBadge(inv)
 			d.Connections = append(d.Connections, connection{inv.AppName, name, orZero(inv.ConnectedAt), r.URL, badge})
 		}
+	}
+	if err := s.markOwners(p, d.Rows); err != nil {
+		return d, err
 	}
 	for a := range addresses {
 		found, err := s.blocksOf(p, a)

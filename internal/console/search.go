@@ -94,6 +94,9 @@ func (s *console) search(p *page) error {
 	if d.Hits, err = p.rowsOf(found.Hits); err != nil {
 		return err
 	}
+	if err := s.markOwners(p, d.Hits); err != nil {
+		return err
+	}
 	// What all of them share is what was searched for.
 	if !slices.ContainsFunc(found.Hits, func(h find.Hit) bool { return h.By != found.Hits[0].By }) {
 		for i := range d.Hits {
@@ -150,6 +153,7 @@ type inviteRow struct {
 	Why           string            // what it was found by
 	Typed         []contact.Stretch // the search text, with the differing letters marked
 	Channel       string
+	Owner         string // says that a person is on it
 	Ends, Created time.Time
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/resource"
 	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/store/desk"
 	"github.com/connectlink/connectlink/internal/store/find"
 	"github.com/connectlink/connectlink/internal/store/suppression"
 )
@@ -46,6 +47,7 @@ type Record struct {
 	Attempts   []AttemptRecord  `json:"attempts"`
 	Events     []EventRecord    `json:"events"`
 	Callbacks  []CallbackRecord `json:"callbacks"`
+	Notes      []NoteRecord     `json:"notes"`
 }
 
 // DeliveryRecord is one message.
@@ -88,6 +90,13 @@ type CallbackRecord struct {
 	Provider   string    `json:"provider"`
 	ReceivedAt time.Time `json:"received_at"`
 	Body       string    `json:"body"`
+}
+
+// NoteRecord is a note of staff about an invite.
+type NoteRecord struct {
+	ID        invite.NoteID `json:"id"`
+	Text      string        `json:"text"`
+	WrittenAt time.Time     `json:"written_at"`
 }
 
 // BlockRecord is a block of one of the person's addresses.
@@ -185,7 +194,7 @@ func (s *Service) record(ctx context.Context, p access.Principal, id invite.ID) 
 	if err != nil {
 		return Record{}, nil, err
 	}
-	r := Record{Invite: shown, Deliveries: []DeliveryRecord{}, Attempts: []AttemptRecord{}, Events: []EventRecord{}, Callbacks: []CallbackRecord{}}
+	r := Record{Invite: shown, Deliveries: []DeliveryRecord{}, Attempts: []AttemptRecord{}, Events: []EventRecord{}, Callbacks: []CallbackRecord{}, Notes: []NoteRecord{}}
 	deliveries, err := find.Deliveries(ctx, s.p.DB, id)
 	if err != nil {
 		return r, nil, err
@@ -203,6 +212,9 @@ func (s *Service) record(ctx context.Context, p access.Principal, id invite.ID) 
 		return r, nil, err
 	}
 	if err := s.callbacks(ctx, &r); err != nil {
+		return r, nil, err
+	}
+	if err := s.notes(ctx, &r); err != nil {
 		return r, nil, err
 	}
 	var keys []seal.Hash
@@ -243,6 +255,21 @@ func (s *Service) events(ctx context.Context, r *Record) error {
 		r.Events = append(r.Events, EventRecord{
 			ID: e.ID, Version: e.Seq, Type: e.Type, Actor: e.Actor, Data: e.Data, Detail: words, OccurredAt: e.OccurredAt.UTC(),
 		})
+	}
+	return nil
+}
+
+func (s *Service) notes(ctx context.Context, r *Record) error {
+	list, err := desk.ListNotes(ctx, s.p.DB, r.ID)
+	if err != nil {
+		return err
+	}
+	for _, n := range list {
+		text, err := s.open(n.Text, "invite_notes.text", n.ID.UUID())
+		if err != nil {
+			return err
+		}
+		r.Notes = append(r.Notes, NoteRecord{ID: n.ID, Text: text, WrittenAt: n.WrittenAt.UTC()})
 	}
 	return nil
 }

@@ -24,6 +24,7 @@ type (
 	staffKind    struct{}
 	sessionKind  struct{}
 	auditKind    struct{}
+	noteKind     struct{}
 	requestKind  struct{}
 
 	endpointKind       struct{}
@@ -40,6 +41,7 @@ func (blockKind) prefix() string    { return "sup_" }
 func (staffKind) prefix() string    { return "stf_" }
 func (sessionKind) prefix() string  { return "ses_" }
 func (auditKind) prefix() string    { return "aud_" }
+func (noteKind) prefix() string     { return "nte_" }
 func (requestKind) prefix() string  { return "req_" }
 
 func (endpointKind) prefix() string       { return "whe_" }
@@ -66,6 +68,8 @@ type (
 	SessionID = Of[sessionKind]
 	// AuditID identifies one entry of the audit log, "aud_…".
 	AuditID = Of[auditKind]
+	// NoteID identifies a note that staff wrote beside an invite, "nte_…".
+	NoteID = Of[noteKind]
 	// RequestID identifies one HTTP request, "req_…".
 	RequestID = Of[requestKind]
 	// EndpointID identifies one webhook endpoint, "whe_…".

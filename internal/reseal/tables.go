@@ -54,6 +54,7 @@ func productTables() []table {
 		{name: "public.connections", sealed: []sealed{{name: "error", id: "invite_id"}}},
 		suppressions(),
 		staff(),
+		{name: "public.invite_notes", sealed: []sealed{{name: "text"}}},
 		{name: "public.staff_searches", sealed: []sealed{{name: "text"}}},
 		{name: "public.webhook_endpoints", sealed: []sealed{{name: "content"}}},
 		{name: "public.webhook_attempts", sealed: []sealed{{name: "answer"}}},

@@ -167,7 +167,7 @@ func TestEchoStaysAtTheInboundEdge(t *testing.T) {
 func TestUseCasesAndStoresKnowNoStatusOfHTTP(t *testing.T) {
 	t.Parallel()
 	free := []string{
-		"internal/issue", "internal/store", "internal/dispatch", "internal/grant", "internal/suppress", "internal/unmask",
+		"internal/issue", "internal/store", "internal/dispatch", "internal/grant", "internal/suppress", "internal/unmask", "internal/attend",
 		"internal/erase", "internal/pause", "internal/compose", "internal/invite", "internal/resource", "internal/message",
 	}
 	found := map[string]bool{}

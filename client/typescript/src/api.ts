@@ -1816,8 +1816,16 @@ export interface components {
             attempts: components["schemas"]["ExportedAttempt"][];
             events: components["schemas"]["ExportedEvent"][];
             callbacks: components["schemas"]["ExportedCallback"][];
+            /** @description Notes of your staff in the console. */
+            notes: components["schemas"]["ExportedNote"][];
         } & {
             [key: string]: unknown;
+        };
+        ExportedNote: {
+            id: string;
+            text: string;
+            /** Format: date-time */
+            written_at: string;
         };
         ExportedDelivery: {
             id: components["schemas"]["DeliveryID"];

@@ -180,12 +180,15 @@ func SetSignedIn(ctx context.Context, tx pgx.Tx, id invite.StaffID) error {
 }
 
 // SetDisabled ends an account, or brings it back; false means that it stood so
-// before.
+// before. An account that ends is on no invite any more.
 func SetDisabled(ctx context.Context, tx pgx.Tx, id invite.StaffID, disabled bool) (bool, error) {
 	tag, err := tx.Exec(ctx, `UPDATE staff SET disabled_at = CASE WHEN $2 THEN now() END
 		WHERE id = $1 AND (disabled_at IS NOT NULL) <> $2`, id, disabled)
 	if err != nil {
 		return false, fmt.Errorf("disable staff %s: %w", id, postgres.Translate(err))
+	}
+	if _, err := tx.Exec(ctx, `DELETE FROM invite_owners WHERE $2 AND staff_id = $1`, id, disabled); err != nil {
+		return false, fmt.Errorf("delete ownerships of staff %s: %w", id, postgres.Translate(err))
 	}
 	return tag.RowsAffected() == 1, nil
 }

@@ -100,6 +100,8 @@ func (l *listing) candidates() (sql string, most int) {
 		return l.byTerm(f.Metadata[0]), probed
 	case len(f.Domain) > 0:
 		return l.byTerm(f.Domain), probed
+	case !f.Owner.IsZero():
+		return l.ids("invite_id", "invite_owners", "staff_id = "+l.arg(f.Owner)+" AND "+l.scope()), probed
 	case f.Expiring:
 		return fmt.Sprintf(`SELECT id FROM (%s) soonest WHERE %s AND %s%s ORDER BY id %s`, soonest(), l.scope(), unopened, l.bounds("id"), l.order()), 0
 	case len(f.Progress) == 1 && f.Progress[0] == invite.ConnectFailed:
@@ -246,6 +248,9 @@ func (l *listing) where() string {
 	}
 	if len(f.Domain) > 0 {
 		add("(SELECT true FROM search_terms WHERE invite_id = i.id AND hash = ANY(", f.Domain, ") LIMIT 1)")
+	}
+	if !f.Owner.IsZero() {
+		add("(SELECT true FROM invite_owners WHERE invite_id = i.id AND staff_id = ", f.Owner, ")")
 	}
 	if f.Reason != "" {
 		// Of the latest message, as the joined one is; asked before anything is joined.

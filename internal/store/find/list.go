@@ -38,6 +38,7 @@ type Filter struct {
 	FailedAfter        time.Time
 	ConnectFailedAfter time.Time
 	FailedBefore       time.Time
+	Owner              invite.StaffID // of the invite
 	CreatedAfter       time.Time
 	CreatedBefore      time.Time
 	UpdatedAfter       time.Time

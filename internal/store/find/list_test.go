@@ -288,6 +288,10 @@ func TestFiltersListWhatFitsAloneAndTogether(t *testing.T) {
 	a.exec(`UPDATE invites SET gives_up_at = now() + interval '20 minutes' WHERE id = ANY($1)`, []invite.ID{all[0].id, all[4].id, all[5].id})
 	changed := time.Now().Add(time.Hour)
 	a.exec(`UPDATE invites SET updated_at = $2 WHERE id = ANY($1)`, []invite.ID{all[6].id, all[7].id}, changed)
+	robin := invite.New[invite.StaffID]()
+	a.exec(`INSERT INTO invite_owners (invite_id, project_id, livemode, staff_id)
+		SELECT id, project_id, livemode, $2 FROM invites WHERE id = ANY($1)`, []invite.ID{all[1].id, all[2].id, all[6].id}, robin)
+	a.exec(`INSERT INTO invite_owners (invite_id, project_id, livemode, staff_id) SELECT id, project_id, livemode, gen_random_uuid() FROM invites WHERE id = $1`, all[0].id)
 	filters := []struct {
 		name, field string // of the filters of one field the last counts
 		set         func(*find.Filter)
@@ -323,6 +327,7 @@ func TestFiltersListWhatFitsAloneAndTogether(t *testing.T) {
 		{"ticket and plan", "metadata", func(f *find.Filter) {
 			f.Metadata = pairs(map[string]string{"ticket": "t1", "plan": "pro"})
 		}, func(i int) bool { return i == 4 }},
+		{"owner", "owner", func(f *find.Filter) { f.Owner = robin }, func(i int) bool { return i == 1 || i == 2 || i == 6 }},
 		{"changed", "changed", func(f *find.Filter) { f.UpdatedAfter = changed }, func(i int) bool { return i > 5 }},
 		{"unchanged", "unchanged", func(f *find.Filter) { f.UpdatedBefore = changed }, func(i int) bool { return i <= 5 }},
 	}

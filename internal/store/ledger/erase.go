@@ -111,6 +111,7 @@ func queueErase(batch *pgx.Batch, ids []invite.ID) {
 		// An endpoint may have answered with what it was sent.
 		`UPDATE webhook_attempts SET answer = NULL WHERE answer IS NOT NULL
 			AND event_id = ANY(ARRAY(SELECT id FROM public_events WHERE invite_id = ANY($1)))`,
+		`DELETE FROM invite_notes WHERE invite_id = ANY($1)`,
 		`DELETE FROM connections WHERE invite_id = ANY($1)`,
 		`DELETE FROM search_terms WHERE invite_id = ANY($1)`,
 		`DELETE FROM client_tokens WHERE invite_id = ANY($1)`,
