@@ -39,20 +39,21 @@ func TestAnInviteOfAPausedKeyIsNotResent(t *testing.T) {
 	}
 	s = w.process() // with the pauses as they are now
 	corrected := issue.ResendRequest{Recipient: &issue.RecipientRequest{Email: "kim@client.example"}}
-	for name, c := range map[string]struct {
+	for _, c := range []struct {
+		name   string
 		by     access.Principal
 		id     invite.ID
 		paused bool
 	}{
-		"staff, its invite":               {agent(), ofReported.Invite.ID, true},
-		"another key, its invite":         {other, ofReported.Invite.ID, true},
-		"the key, an invite of another":   {reported, ofOther.Invite.ID, true},
-		"staff, an invite of another key": {agent(), ofOther.Invite.ID, false},
+		{"staff, its invite", agent(), ofReported.Invite.ID, true},
+		{"another key, its invite", other, ofReported.Invite.ID, true},
+		{"the key, an invite of another", reported, ofOther.Invite.ID, true},
+		{"staff, an invite of another key", agent(), ofOther.Invite.ID, false}, // last: its message is queued then
 	} {
 		var refused *invite.Error
 		_, err := s.Resend(t.Context(), c.by, c.id, corrected, issue.Meta{})
 		if c.paused != (errors.As(err, &refused) && refused.Code == invite.CodeKeyPaused) || !c.paused && err != nil {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: %v", c.name, err)
 		}
 	}
 	if n := w.count(`SELECT count(*) FROM deliveries WHERE invite_id = $1`, ofReported.Invite.ID); n != 1 {
