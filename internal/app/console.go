@@ -59,7 +59,7 @@ func (a *App) mountConsole(e *echo.Echo) error {
 		return err
 	}
 	p := console.Params{
-		Staff: a.Staff, Keys: a.Grants, Pause: a.pause, Endpoints: a.endpoints, Events: publish.NewLog(a.api, a.box), DB: a.api, Lists: a.consoleLists(), Box: a.box, Pages: pages, Projects: a.cfg.Projects,
+		Staff: a.Staff, Keys: a.Grants, Pause: a.pause, Endpoints: a.endpoints, Events: publish.NewLog(a.api, a.box), DB: a.api, Lists: a.lists(0), Box: a.box, Pages: pages, Projects: a.cfg.Projects,
 		Passwords: a.cfg.Console.AcceptsPasswords(), HTTPS: a.cfg.PublicURL != nil && a.cfg.PublicURL.Scheme == "https",
 		System: a.facts, AccountOf: a.sendsBy, PaceOf: func(account string) float64 { return a.pace(account).PerSecond },
 		Invites: a.Issue, Connections: a.track, Blocks: a.suppress, Attend: attending, Erasing: a.Erase, Export: exports, Composer: a.composer,

@@ -3,13 +3,12 @@ package app
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/connectlink/connectlink/config"
-	"github.com/connectlink/connectlink/internal/console"
-	"github.com/connectlink/connectlink/internal/httpapi"
 	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/store/keyring"
 )
@@ -34,21 +33,12 @@ func poolSize(cfg *config.Config, url string) int32 {
 	return int32(cfg.DatabasePoolSize) //nolint:gosec // at most 1000
 }
 
-// apiLists reads lists for the API; nil: from the primary.
-func (a *App) apiLists() httpapi.Lists {
+// lists reads lists that may be so old. People expect to see their last act: 0 for them.
+func (a *App) lists(staleness time.Duration) postgres.Lists {
 	if a.replica == nil {
-		return nil
+		return postgres.Primary{DB: a.api}
 	}
-	return postgres.Reader{Replica: a.replica, Staleness: a.cfg.DatabaseReadStaleness}
-}
-
-// consoleLists reads lists for people, who expect to see what they did a moment ago;
-// nil: from the primary.
-func (a *App) consoleLists() console.Lists {
-	if a.replica == nil {
-		return nil
-	}
-	return postgres.Reader{Replica: a.replica}
+	return postgres.Reader{Replica: a.replica, Staleness: staleness}
 }
 
 // replicaProblem is for the console: whether there is a replica, and why lists are not

@@ -44,8 +44,8 @@ func TestConstructorsNameMissingCollaborators(t *testing.T) {
 		"attend":   {discard(attend.New(attend.Params{})), []string{"DB", "Box"}},
 		"unmask":   {discard(unmask.New(unmask.Params{})), []string{"Senders", "Publish"}},
 		"linkpage": {linkpage.Register(echo.New(), linkpage.Params{}), []string{"Guesses", "OneWay"}},
-		"console":  {console.Register(echo.New(), console.Params{}), []string{"Tries", "Unmask"}},
-		"httpapi":  {httpapi.Mount(echo.New(), httpapi.Params{}), []string{"Authenticate", "InApp.Opens", "InApp.Reads"}},
+		"console":  {console.Register(echo.New(), console.Params{}), []string{"Tries", "Unmask", "Lists"}},
+		"httpapi":  {httpapi.Mount(echo.New(), httpapi.Params{}), []string{"Authenticate", "InApp.Opens", "InApp.Reads", "Lists"}},
 	} {
 		if c.err == nil {
 			t.Errorf("%s: no error", name)

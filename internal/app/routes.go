@@ -28,7 +28,7 @@ func (a *App) openRoutes() error {
 		Log: a.log, Tracer: a.opt.Tracer, Metrics: a.registry, PublicURL: a.cfg.PublicURL, TrustedProxies: a.cfg.TrustedProxies, HSTSSubdomains: a.cfg.HSTSSubdomains, Now: a.opt.Now,
 	})
 	params := httpapi.Params{
-		Invites: a.Issue, Previews: a.Issue, Suppressions: a.suppress, Privacy: a.Erase, Pauses: a.pause, EventLog: publish.NewLog(a.api, a.box), Endpoints: a.endpoints, Callbacks: a.track, Authenticate: a.Grants.Authenticate, DB: a.api, Lists: a.apiLists(), Box: a.box, PublicURL: a.public,
+		Invites: a.Issue, Previews: a.Issue, Suppressions: a.suppress, Privacy: a.Erase, Pauses: a.pause, EventLog: publish.NewLog(a.api, a.box), Endpoints: a.endpoints, Callbacks: a.track, Authenticate: a.Grants.Authenticate, DB: a.api, Lists: a.lists(a.cfg.DatabaseReadStaleness), Box: a.box, PublicURL: a.public,
 		Check: a.Issue.Check, Advance: a.advance, Connections: a.track, Ready: a.ready, SecurityContact: a.cfg.SecurityContact,
 	}
 	params.InApp, params.AppLinks = a.inApp(), appLinks(a.cfg)

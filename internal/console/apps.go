@@ -31,7 +31,7 @@ func (p *page) apps(words string) []view.Choice {
 	var list []invite.App
 	if words == "" {
 		var used []invite.App
-		err := p.readList(p.ctx(), func(db postgres.DB) (err error) {
+		err := p.Lists.Read(p.ctx(), func(db postgres.DB) (err error) {
 			used, err = find.Apps(p.ctx(), db, p.by.Place)
 			return err
 		})

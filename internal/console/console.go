@@ -44,20 +44,6 @@ type Issuer interface {
 	Logout(ctx context.Context, token string) (oidc.Logout, error)
 }
 
-// Lists chooses the server that a list is read from; postgres.Reader does. fn is called
-// again with another server if the first one fails.
-type Lists interface {
-	Read(ctx context.Context, fn func(db postgres.DB) error) error
-}
-
-// readList runs a read of a list on the server that is to answer it.
-func (p *Params) readList(ctx context.Context, fn func(db postgres.DB) error) error {
-	if p.Lists == nil {
-		return fn(p.DB)
-	}
-	return p.Lists.Read(ctx, fn)
-}
-
 // Params are what the console needs.
 type Params struct {
 	Staff *grant.Staff
@@ -67,11 +53,10 @@ type Params struct {
 	Endpoints *publish.Endpoints
 	Events    *publish.Log
 	DB        postgres.DB
-	// Lists chooses the server that lists and searches are read from; nil: DB.
-	Lists    Lists
-	Box      *seal.Box
-	Pages    *view.Pages
-	Projects []config.Project
+	Lists     postgres.Lists // of lists and searches
+	Box       *seal.Box
+	Pages     *view.Pages
+	Projects  []config.Project
 	// System returns facts about the process; nil returns none.
 	System func(ctx context.Context) (Facts, error)
 	// AccountOf reports whether a provider account serves a project and mode; nil
@@ -122,7 +107,7 @@ type console struct {
 // Register adds the console's routes. A missing collaborator is an error.
 func Register(e *echo.Echo, p Params) error {
 	err := required.Check("console.Params", map[string]any{
-		"Staff": p.Staff, "Keys": p.Keys, "Pause": p.Pause, "Endpoints": p.Endpoints, "Events": p.Events, "DB": p.DB, "Box": p.Box, "Pages": p.Pages, "Invites": p.Invites,
+		"Staff": p.Staff, "Keys": p.Keys, "Pause": p.Pause, "Endpoints": p.Endpoints, "Events": p.Events, "DB": p.DB, "Lists": p.Lists, "Box": p.Box, "Pages": p.Pages, "Invites": p.Invites,
 		"Blocks": p.Blocks, "Attend": p.Attend, "Unmask": p.Unmask, "Erasing": p.Erasing, "Export": p.Export, "Composer": p.Composer, "Watch": p.Watch, "Streams": p.Streams,
 		"Tries": p.Tries, "Reports": p.Reports, "Answers": p.Answers,
 	})

@@ -107,7 +107,7 @@ func (s *console) exportSearch(p *page) error {
 	}
 	return s.export(p, "search", nil, func(ctx context.Context, after invite.ID, limit int) (list []find.Invite, more invite.ID, cut bool, err error) {
 		var found find.Found
-		err = s.readList(ctx, func(db postgres.DB) (err error) {
+		err = s.Lists.Read(ctx, func(db postgres.DB) (err error) {
 			found, err = find.Search(ctx, db, s.Box, find.Query{Place: p.by.Place, Region: p.project.Brand.Region, Text: text, Limit: limit, After: after})
 			return err
 		})
@@ -157,7 +157,7 @@ func (s *console) exportRows(ctx context.Context, p *page, list []find.Invite) (
 		ids = append(ids, inv.ID)
 	}
 	var openedAt map[invite.ID]time.Time
-	err := s.readList(ctx, func(db postgres.DB) (err error) {
+	err := s.Lists.Read(ctx, func(db postgres.DB) (err error) {
 		openedAt, err = find.Opened(ctx, db, ids)
 		return err
 	})

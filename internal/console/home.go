@@ -49,7 +49,7 @@ const recentLimit = 8
 func (s *console) home(p *page) error {
 	d := homePage{Base: p.base(p.t("Home"), "home")}
 	var a find.Attention
-	err := s.readList(p.ctx(), func(db postgres.DB) (err error) {
+	err := s.Lists.Read(p.ctx(), func(db postgres.DB) (err error) {
 		a, err = find.GetAttention(p.ctx(), db, p.by.Place, p.frame.Now)
 		return err
 	})

@@ -80,7 +80,7 @@ func (s *console) invites(p *page) error {
 	case at == (place{}) && next.IsZero(): // the whole list
 		d.Count = p.position(find.Count{Total: len(list)}, len(list))
 	default:
-		err := s.readList(p.ctx(), func(db postgres.DB) (err error) {
+		err := s.Lists.Read(p.ctx(), func(db postgres.DB) (err error) {
 			c, err = find.CountList(p.ctx(), db, f, list[0].ID)
 			return err
 		})
@@ -97,7 +97,7 @@ func (s *console) invites(p *page) error {
 
 // listInvites reads a page of invites on the server that answers lists.
 func (s *console) listInvites(ctx context.Context, f find.Filter) (list []find.Invite, next invite.ID, err error) {
-	err = s.readList(ctx, func(db postgres.DB) (err error) {
+	err = s.Lists.Read(ctx, func(db postgres.DB) (err error) {
 		list, next, err = find.List(ctx, db, f)
 		return err
 	})

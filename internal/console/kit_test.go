@@ -28,6 +28,7 @@ import (
 	"github.com/connectlink/connectlink/internal/oidc"
 	"github.com/connectlink/connectlink/internal/oidc/oidctest"
 	"github.com/connectlink/connectlink/internal/pause"
+	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/postgrestest"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/secret"
@@ -97,7 +98,7 @@ func newSiteOn(t testing.TB, db *pgxpool.Pool, box *seal.Box, change ...func(*co
 	s.staff, s.keys = grant.NewStaff(s.db, box), grant.New(s.db, time.Now)
 	log := slog.New(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	p := console.Params{
-		Staff: s.staff, Keys: s.keys, Pause: must[*pause.Service](s.t)(pause.New(s.db, func(lane invite.Lane) { s.woken <- lane }, s.pauses)), DB: s.db, Box: box,
+		Staff: s.staff, Keys: s.keys, Pause: must[*pause.Service](s.t)(pause.New(s.db, func(lane invite.Lane) { s.woken <- lane }, s.pauses)), DB: s.db, Lists: postgres.Primary{DB: s.db}, Box: box,
 		Pages: must[*view.Pages](t)(view.New(templates.Console)), Passwords: true, Log: log,
 		Projects: []config.Project{
 			{ID: "default", Brand: config.Brand{Name: "Northwind"}, Pipedream: config.Pipedream{Environment: config.Production}},

@@ -81,7 +81,7 @@ func (s *console) search(p *page) error {
 	q.After, _ = invite.Parse[invite.ID](at.after)
 	q.Before, _ = invite.Parse[invite.ID](at.before)
 	var found find.Found
-	err := s.readList(p.ctx(), func(db postgres.DB) (err error) {
+	err := s.Lists.Read(p.ctx(), func(db postgres.DB) (err error) {
 		found, err = find.Search(p.ctx(), db, s.Box, q)
 		return err
 	})

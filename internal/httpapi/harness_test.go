@@ -63,6 +63,9 @@ func newEcho(t testing.TB, wp web.Params, p httpapi.Params) *echo.Echo {
 	if p.InApp.Opens == nil {
 		p.InApp.Opens, p.InApp.Reads = unlimited{}, unlimited{}
 	}
+	if p.Lists == nil {
+		p.Lists = postgres.Primary{DB: p.DB}
+	}
 	e := web.New(wp)
 	if err := httpapi.Mount(e, p); err != nil {
 		t.Fatal(err)

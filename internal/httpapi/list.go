@@ -36,7 +36,7 @@ func (a *api) listInvites(c echo.Context, q *params) error {
 	}
 	var page []find.Invite
 	var next invite.ID
-	err := a.readList(ctx, func(db postgres.DB) (err error) {
+	err := a.Lists.Read(ctx, func(db postgres.DB) (err error) {
 		page, next, err = find.List(ctx, db, filter)
 		return err
 	})
@@ -52,14 +52,6 @@ func (a *api) listInvites(c echo.Context, q *params) error {
 		shapes = append(shapes, r)
 	}
 	return writeJSON(c, http.StatusOK, listOf(shapes, next.String()))
-}
-
-// readList runs a read of a list on the server that is to answer it.
-func (a *api) readList(ctx context.Context, fn func(db postgres.DB) error) error {
-	if a.Lists == nil {
-		return fn(a.DB)
-	}
-	return a.Lists.Read(ctx, fn)
 }
 
 // Limits of filters of which several can be given.

@@ -49,12 +49,6 @@ type Inbox interface {
 	Message(ctx context.Context, id string) (sandbox.Message, error)
 }
 
-// Lists chooses the server that a list is read from; postgres.Reader does. fn is called
-// again with another server if the first one fails.
-type Lists interface {
-	Read(ctx context.Context, fn func(db postgres.DB) error) error
-}
-
 // Params are what the API needs.
 type Params struct {
 	Invites      Invites
@@ -68,9 +62,9 @@ type Params struct {
 	Connections  Connections // nil: accounts are not checked on request
 	Authenticate func(ctx context.Context, key secret.Text, from netip.Addr) (access.Principal, error)
 	// DB and Box serve reads, which go straight to store/find; lists of invites are read
-	// by Lists, which may be nil: from DB.
+	// by Lists.
 	DB    postgres.DB
-	Lists Lists
+	Lists postgres.Lists
 	Box   *seal.Box
 	// PublicURL is where people reach this service; empty when they cannot.
 	PublicURL string
@@ -214,7 +208,7 @@ func (a *api) routes() []route {
 // Mount adds the routes to e.
 func Mount(e *echo.Echo, p Params) error {
 	err := required.Check("httpapi.Params", map[string]any{
-		"Authenticate": p.Authenticate, "InApp.Opens": p.InApp.Opens, "InApp.Reads": p.InApp.Reads,
+		"Authenticate": p.Authenticate, "InApp.Opens": p.InApp.Opens, "InApp.Reads": p.InApp.Reads, "Lists": p.Lists,
 	})
 	if err != nil {
 		return err

@@ -247,6 +247,18 @@ func (r *Replica) sampleSince(at time.Time) (sample, bool) {
 	return sample{}, false
 }
 
+// Lists chooses the server that a list is read from. fn must do nothing but read: it is
+// called again with another server if the first one fails.
+type Lists interface {
+	Read(ctx context.Context, fn func(db DB) error) error
+}
+
+// Primary reads lists from the database that all else is read from.
+type Primary struct{ DB DB }
+
+// Read implements Lists.
+func (p Primary) Read(_ context.Context, fn func(db DB) error) error { return fn(p.DB) }
+
 // Reader runs reads whose answers lack nothing that was acknowledged longer than
 // Staleness before; nothing at all with 0.
 type Reader struct {
@@ -254,8 +266,8 @@ type Reader struct {
 	Staleness time.Duration
 }
 
-// Read runs fn on the standby, or on the primary. fn must do nothing but read: it is
-// run again on the primary when the standby fails. Its last error is returned.
+// Read implements Lists: it runs fn on the standby, or on the primary, and returns its
+// last error.
 func (r Reader) Read(ctx context.Context, fn func(db DB) error) error {
 	if r.Replica.serves(r.Staleness) {
 		if err := r.Replica.read(ctx, r.Staleness, fn); err == nil || ctx.Err() != nil {
