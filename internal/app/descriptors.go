@@ -1,14 +1,15 @@
 package app
 
-import "syscall"
+import (
+	"syscall"
+
+	"github.com/connectlink/connectlink/internal/dispatch"
+)
 
 // ownDescriptors are those of a process beside the connections of its pools, of clients and
 // to vendors: River's listener, the process lock, notifications, the readiness check, the
 // listeners, the log, name lookups and files.
 const ownDescriptors = 20
-
-// maxSends is how many messages a process sends at a time; the default of package dispatch.
-const maxSends = 512
 
 // descriptorShares are how the file descriptors of a process are shared out. Without
 // shares clients take all of them: then no connection to the database can be opened,
@@ -28,9 +29,9 @@ func shareDescriptors(limit uint64, pools int) descriptorShares {
 	if own := uint64(pools + ownDescriptors); limit > own { //nolint:gosec // a few thousand
 		rest = int(min(limit-own, 1<<20)) //nolint:gosec // bounded
 	}
-	s := descriptorShares{clients: max(rest/6, 4), sends: min(max(rest/4, 4), maxSends)}
+	s := descriptorShares{clients: max(rest/6, 4), sends: min(max(rest/4, 4), dispatch.DefaultInFlight)}
 	s.lane = max(s.sends/4, 4)
-	s.scarce = s.sends < maxSends
+	s.scarce = s.sends < dispatch.DefaultInFlight
 	return s
 }
 

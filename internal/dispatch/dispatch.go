@@ -34,6 +34,9 @@ type Pace struct {
 	Burst     int
 }
 
+// DefaultInFlight is how many deliveries a process has under way at a time.
+const DefaultInFlight = 512
+
 // Params are what a Dispatcher needs. Knobs that are zero get the defaults named.
 type Params struct {
 	DB *pgxpool.Pool
@@ -70,7 +73,7 @@ type Params struct {
 	Poll         time.Duration // 250 ms: how often to look without being told; twice that at rest
 	CallDeadline time.Duration // 10 s: one call to a provider
 	StopWithin   time.Duration // CallDeadline + 3 s: how long work in progress may take at a stop
-	InFlight     int           // 512 deliveries at a time in this process
+	InFlight     int           // DefaultInFlight: deliveries at a time in this process
 	PerLane      int           // 128 of them of one lane: so many are in doubt when its provider goes away
 	Group        int           // 128 attempts or results a commit at most
 	RetryFirst   time.Duration // 1 s
@@ -102,7 +105,7 @@ func (p Params) withDefaults() Params {
 	orDefault(&p.Poll, 250*time.Millisecond)
 	orDefault(&p.CallDeadline, 10*time.Second)
 	orDefault(&p.StopWithin, p.CallDeadline+callMargin)
-	orDefault(&p.InFlight, 512)
+	orDefault(&p.InFlight, DefaultInFlight)
 	orDefault(&p.PerLane, 128)
 	orDefault(&p.Group, 128)
 	orDefault(&p.RetryFirst, time.Second)
