@@ -73,6 +73,7 @@ func New() *Sink {
 	mux.HandleFunc("POST /pipedream/v1/oauth/token", s.oauth)
 	mux.HandleFunc("POST /pipedream/v1/connect/{project}/tokens", s.mint)
 	mux.HandleFunc("GET /pipedream/v1/connect/apps/{slug}", s.app)
+	mux.HandleFunc("GET /pipedream/v1/connect/{project}/{of}", s.accounts)
 	mux.HandleFunc("GET /ledger", s.ledger)
 	mux.HandleFunc("PUT /fault", s.putFault)
 	s.handler = mux
@@ -325,6 +326,15 @@ func (s *Sink) app(w http.ResponseWriter, r *http.Request) {
 		"id": "app_" + slug, "name_slug": slug, "name": strings.ToUpper(slug[:1]) + slug[1:], "auth_type": "oauth",
 		"img_src": "https://assets.pipedream.net/" + slug + ".png",
 	}})
+}
+
+// accounts is a page of accounts: nobody connects here.
+func (s *Sink) accounts(w http.ResponseWriter, r *http.Request) {
+	if r.PathValue("of") != "accounts" {
+		http.NotFound(w, r)
+		return
+	}
+	writeJSON(w, http.StatusOK, map[string]any{"data": []any{}, "page_info": map[string]any{"total_count": 0, "count": 0}})
 }
 
 func (s *Sink) mint(w http.ResponseWriter, r *http.Request) {
