@@ -139,8 +139,8 @@ func Soak(ctx context.Context, o Soaks) (SoakReport, error) {
 }
 
 // open does what a recipient does: looks at the page, moves, and goes on to Pipedream.
-// Who looked like a robot would not count as a visitor, and the spend firewall would
-// pause text messages that nobody seems to read.
+// A request that looks like a robot's does not count as a visit, and the spend firewall
+// pauses text messages without visits.
 func (s *soak) open(ctx context.Context, link string) {
 	address := fmt.Sprintf("2001:db8:%x:%x::1", rand.IntN(1<<16), rand.IntN(1<<16))
 	for _, step := range []struct {

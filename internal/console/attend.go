@@ -131,7 +131,7 @@ func (s *console) letGo(p *page, o opened) error {
 	if err != nil {
 		return err
 	}
-	return s.attended(p, o, s.Attend.LetGo(p.ctx(), p.by, o.ID, seen), p.t("Nobody is on it now."))
+	return s.attended(p, o, s.Attend.LetGo(p.ctx(), p.by, o.ID, seen), p.t("It has no owner now."))
 }
 
 // seenOwner is the owner whom the page of a form showed, zero for none.

@@ -93,12 +93,12 @@ func TestAnInviteHasAnOwnerUntilTheyLetItGoOrTheirAccessEnds(t *testing.T) {
 	if a := robin.get(list + "?owner=" + s.staffID("sam").String()); strings.Contains(a.body, "No matching invites") {
 		t.Error("a word that is none filters")
 	}
-	// Other agents may not take it over, whatever their form says; leads may what they saw.
+	// Other agents may not take it over, even if their form names the owner; leads may, if their page showed that owner.
 	for name, a := range map[string]answer{
 		"an agent takes":           sam.follow(sam.post(home+"/take", seen("robin"))),
 		"an agent lets go":         sam.follow(sam.post(home+"/let-go", seen("robin"))),
 		"a lead, from an old page": lead.follow(lead.post(home+"/take", seen("sam"))),
-		"a lead who saw nobody":    lead.follow(lead.post(home+"/take", nil)),
+		"a lead who saw no owner":  lead.follow(lead.post(home+"/take", nil)),
 	} {
 		if !strings.Contains(a.body, "Nothing was changed: \u2068robin\u2069 is on it already.") {
 			t.Errorf("%s: it was done", name)
@@ -118,7 +118,7 @@ func TestAnInviteHasAnOwnerUntilTheyLetItGoOrTheirAccessEnds(t *testing.T) {
 	}
 	lead.post(home+"/let-go", nil)
 	if a := sam.follow(sam.post(home+"/take", seen("lead"))); !strings.Contains(a.body, "You are on it now.") {
-		t.Error("what nobody is on any more cannot be taken from an old page")
+		t.Error("an invite without an owner cannot be taken from an old page")
 	}
 	// Who lost the role, or the account, is on nothing.
 	s.exec(`UPDATE staff_roles SET role = 'viewer' WHERE staff_id = $1`, s.staffID("sam"))

@@ -44,7 +44,7 @@ func (p *page) exportLinks(address string, long bool, members ...string) exportL
 	return exportLinks{to(export.CSV), to(export.JSONLines), long}
 }
 
-// ofOwnPage refuses a file to links on other sites: there, somebody else would choose
+// ofOwnPage refuses a file to links on other sites: there, the other site would choose
 // when a person exports. They lead to the page of the list.
 func ofOwnPage(do func(*page) error) func(*page) error {
 	return func(p *page) error {

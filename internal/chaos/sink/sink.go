@@ -328,7 +328,7 @@ func (s *Sink) app(w http.ResponseWriter, r *http.Request) {
 	}})
 }
 
-// accounts is a page of accounts: nobody connects here.
+// accounts is a page of accounts: no account is ever connected here.
 func (s *Sink) accounts(w http.ResponseWriter, r *http.Request) {
 	if r.PathValue("of") != "accounts" {
 		http.NotFound(w, r)

@@ -75,7 +75,7 @@ func (r *rail) message() {
 		return
 	}
 	took := r.first(invite.EventDeliveryAccepted, invite.EventDeliverySent, invite.EventDeliveryDeferred)
-	left := took // when it was sent; of a message that nobody said they took, when it was handed over
+	left := took // when it was sent; without an acceptance by the provider, when it was handed over
 	if left.IsZero() {
 		left = r.last(invite.EventDeliverySending)
 	}

@@ -11,7 +11,7 @@ const (
 	StageNow        StageState = "now"         // in progress, or the next to come; at most one
 	StageFailed     StageState = "failed"      // the invite got no further here
 	StageNotReached StageState = "not_reached" // nothing is known to have happened
-	StageNotKnown   StageState = "not_known"   // it may have happened: nobody reported it
+	StageNotKnown   StageState = "not_known"   // it may have happened without a report
 )
 
 // Stage is one of the five stages of an invite: created, sent, delivered, opened,
