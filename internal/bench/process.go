@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -109,17 +108,11 @@ func (s *process) stop() {
 
 // memory is the process's anonymous resident memory in MiB.
 func (s *process) memory() float64 {
-	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
+	m, err := processtest.AnonymousMemory(s.cmd.Process.Pid)
 	if err != nil {
-		return 0
+		return 0 // it ended
 	}
-	for line := range strings.Lines(string(raw)) {
-		if rest, ok := strings.CutPrefix(line, "RssAnon:"); ok {
-			kb, _ := strconv.Atoi(strings.Fields(rest)[0])
-			return float64(kb) / 1024
-		}
-	}
-	return 0
+	return m
 }
 
 // watchMemory returns a function that tells the highest use so far.

@@ -18,6 +18,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/connectlink/connectlink/internal/erase"
+	"github.com/connectlink/connectlink/internal/processtest"
 	"github.com/connectlink/connectlink/internal/store/ledger"
 )
 
@@ -225,7 +226,7 @@ func (s *soak) sample(ctx context.Context, db *pgx.Conn) (Sample, error) {
 		return one, err
 	}
 	one.LogBytes = log.Size()
-	if one.MemoryMiB, err = anonymousMemory(s.program.cmd.Process.Pid); err != nil {
+	if one.MemoryMiB, err = processtest.AnonymousMemory(s.program.cmd.Process.Pid); err != nil {
 		return one, err
 	}
 	return one, s.readMetrics(ctx, map[string]*float64{"go_goroutines": &one.Goroutines, "process_open_fds": &one.Descriptors})
@@ -284,17 +285,6 @@ func (s *soak) readMetrics(ctx context.Context, into map[string]*float64) error 
 		return fmt.Errorf("%d metrics are missing from /metrics (%d)", missing, resp.StatusCode)
 	}
 	return nil
-}
-
-// anonymousMemory is the anonymous resident memory of a process in MiB.
-func anonymousMemory(pid int) (float64, error) {
-	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return 0, err
-	}
-	_, rest, _ := strings.Cut(string(raw), "RssAnon:")
-	kb, err := strconv.ParseFloat(strings.TrimSpace(strings.Split(rest, "kB")[0]), 64)
-	return kb / 1024, err
 }
 
 // compare computes growth from the samples.

@@ -4,9 +4,12 @@ package processtest
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -35,6 +38,17 @@ func IsReady(ctx context.Context, base string) bool {
 	}
 	_ = resp.Body.Close()
 	return resp.StatusCode == http.StatusOK
+}
+
+// AnonymousMemory is the anonymous resident memory of a process in MiB.
+func AnonymousMemory(pid int) (float64, error) {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, err
+	}
+	_, rest, _ := strings.Cut(string(raw), "RssAnon:")
+	kb, err := strconv.ParseFloat(strings.TrimSpace(strings.Split(rest, "kB")[0]), 64)
+	return kb / 1024, err
 }
 
 // LastLines returns the end of a log file, for an error.
