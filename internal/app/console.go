@@ -3,8 +3,10 @@ package app
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/url"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -72,6 +74,7 @@ func (a *App) mountConsole(e *echo.Echo) error {
 			Issuer: o.Issuer, ClientID: o.ClientID, ClientSecret: o.ClientSecret, Scopes: o.Scopes, RolesClaim: o.RolesClaim,
 			Roles: roleGrants(o), RedirectURL: a.public + "/console/sign-in/callback", Now: a.opt.Now,
 		})
+		p.Groups = groupRoles(o)
 	}
 	return console.Register(e, p)
 }
@@ -98,6 +101,22 @@ func roleGrants(o config.OIDC) map[string][]oidc.Grant {
 			if g, ok := oidc.ParseGrant(text); ok {
 				out[group] = append(out[group], g)
 			}
+		}
+	}
+	return out
+}
+
+// groupRoles are the same for the page Team, in the order of the groups' names.
+func groupRoles(o config.OIDC) []console.GroupRole {
+	grants := roleGrants(o)
+	var out []console.GroupRole
+	for _, group := range slices.Sorted(maps.Keys(grants)) {
+		for _, g := range grants[group] {
+			project := g.Project
+			if project == oidc.AllProjects {
+				project = ""
+			}
+			out = append(out, console.GroupRole{Group: group, Project: project, Role: g.Role})
 		}
 	}
 	return out

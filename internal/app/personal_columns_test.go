@@ -129,7 +129,7 @@ public.staff
 	staff login_hash profile password login
 	nothing id kind failures locked_until created_at signed_in_at disabled_at factor_reset_at
 public.staff_links
-	nothing digest staff_id expires_at
+	nothing digest staff_id expires_at purpose
 public.staff_recovery_codes
 	nothing staff_id digest used_at
 public.staff_roles

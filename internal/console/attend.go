@@ -20,7 +20,7 @@ type attendance struct {
 	Notes     []noted
 	NoteText  string // that was refused
 	NoteWrong string // the reason
-	Faults    []fault
+	Faults    []Fault
 }
 
 // noted is a note. Text has the addresses that Masked hides.
@@ -187,7 +187,7 @@ func (s *console) writeNote(p *page, o opened) error {
 	if d.attendance, err = s.attendance(p, o); err != nil {
 		return err
 	}
-	d.NoteText, d.NoteWrong, d.Faults = text, wrong, []fault{{"text", wrong}}
+	d.NoteText, d.NoteWrong, d.Faults = text, wrong, []Fault{{"text", wrong}}
 	return p.wrong("invite", d)
 }
 

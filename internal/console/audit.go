@@ -49,7 +49,7 @@ type auditRow struct {
 func auditedActs() []access.Act {
 	return append(access.Acts()[1:],
 		grant.ActSignIn, grant.ActSignInFailed, grant.ActSignOut, grant.ActSessionEnded, grant.ActStaffCreated, grant.ActStaffEnabled,
-		grant.ActStaffOff, grant.ActStaffRoles, grant.ActPasswordSet, grant.ActFactorSet, grant.ActFactorReset,
+		grant.ActStaffOff, grant.ActStaffRoles, grant.ActPasswordLink, grant.ActPasswordSet, grant.ActFactorSet, grant.ActFactorReset,
 		grant.ActRecoveryUsed, grant.ActRecoveryMade, grant.ActConfirmed, grant.ActKeyCreated, grant.ActKeyRevoked, pause.ActHeld, pause.ActReleased, traffic.ActPaused, traffic.ActResumed,
 		export.ActStarted, audit.ActExported, reseal.ActResealed, reseal.ActRetired, reseal.ActForgotten, restore.ActDeclared)
 }
@@ -117,6 +117,8 @@ func actName(a access.Act) string {
 		return view.M("Disabled an account")
 	case grant.ActStaffRoles:
 		return view.M("Changed roles")
+	case grant.ActPasswordLink:
+		return view.M("Created a link to set a password")
 	case grant.ActPasswordSet:
 		return view.M("Set a password")
 	case grant.ActFactorSet:

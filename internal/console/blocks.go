@@ -26,7 +26,7 @@ type blocksPage struct {
 	Filtered     bool
 	Clear, Older string
 	Form         blockForm
-	Faults       []fault
+	Faults       []Fault
 	CanAdd       bool
 }
 
@@ -43,14 +43,7 @@ type blockRow struct {
 }
 
 // Wrong is the fault of a field; the template asks for it.
-func (d blocksPage) Wrong(field string) string {
-	for _, f := range d.Faults {
-		if f.Field == field {
-			return f.Text
-		}
-	}
-	return ""
-}
+func (d blocksPage) Wrong(field string) string { return faultOf(d.Faults, field) }
 
 func (s *console) blocks(p *page) error {
 	d, err := s.blocksData(p)
@@ -184,7 +177,7 @@ func (s *console) addBlock(p *page) error {
 			if one.Pointer == "/reason" {
 				field, text = "reason", p.t("Enter a reason for colleagues who look at this suppression later.")
 			}
-			d.Faults = append(d.Faults, fault{field, text})
+			d.Faults = append(d.Faults, Fault{field, text})
 		}
 		return p.wrong("blocks", d)
 	}

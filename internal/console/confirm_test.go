@@ -69,6 +69,7 @@ func TestActsOfConsequenceNeedAFreshProofByPasswordAndCode(t *testing.T) {
 	}
 	const someone = "stf_00000000000000000000000000"
 	for _, path := range []string{keysPath, keysPath + "/key_00000000000000000000000000/revoke", "/console/default/live/team/" + someone + "/disable",
+		"/console/default/live/team", "/console/default/live/team/" + someone + "/role", "/console/default/live/team/" + someone + "/link", "/console/default/live/team/" + someone + "/factor",
 		"/console/default/live/team/" + someone + "/enable", "/console/default/live/team/sessions/ses_00000000000000000000000000/end",
 		"/console/default/live/people/inv_00000000000000000000000000/erase"} {
 		s.stale()

@@ -87,6 +87,9 @@ type Params struct {
 	PublicURL string
 	// Issuer is the single sign-on; nil: there is none.
 	Issuer Issuer
+	// Groups are the roles of the issuer's groups as configured; none: the issuer names
+	// roles itself.
+	Groups []GroupRole
 	// Passwords reports whether emergency accounts are taken.
 	Passwords bool
 	// HTTPS reports whether browsers reach this by https: cookies are then bound to

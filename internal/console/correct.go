@@ -69,13 +69,13 @@ func (d *resendPage) ask(p *page, o opened) bool {
 	switch {
 	case typed != "" || !invite.Channel(d.Channel).Sends():
 	case old == "" && field == "email":
-		d.Faults = append(d.Faults, fault{field, p.t("No email address on file for this person. Enter one.")})
+		d.Faults = append(d.Faults, Fault{field, p.t("No email address on file for this person. Enter one.")})
 	case old == "":
-		d.Faults = append(d.Faults, fault{field, p.t("No number on file for this person. Enter one.")})
+		d.Faults = append(d.Faults, Fault{field, p.t("No number on file for this person. Enter one.")})
 	case d.Correct && d.Email == "" && d.Phone == "":
-		d.Faults = append(d.Faults, fault{field, p.t("Enter the correct address. It replaces the old one.")})
+		d.Faults = append(d.Faults, Fault{field, p.t("Enter the correct address. It replaces the old one.")})
 	case d.Bounced && d.Channel == last:
-		d.Faults = append(d.Faults, fault{field, p.t("The last message to this address was not delivered. Enter the correct one.")})
+		d.Faults = append(d.Faults, Fault{field, p.t("The last message to this address was not delivered. Enter the correct one.")})
 	}
 	email, err := contact.ParseEmail(d.Email)
 	if err != nil || d.Sure {
@@ -84,10 +84,10 @@ func (d *resendPage) ask(p *page, o opened) bool {
 	local, domain, _ := strings.Cut(email, "@")
 	if meant, ok := contact.SuggestDomain(domain); ok {
 		d.Suggested, d.Asked = local+"@"+meant, true
-		d.Faults = append(d.Faults, fault{"email", p.t("Did you mean %s? Correct it, or submit again to keep what you typed.", "\u2068"+d.Suggested+"\u2069")})
+		d.Faults = append(d.Faults, Fault{"email", p.t("Did you mean %s? Correct it, or submit again to keep what you typed.", "\u2068"+d.Suggested+"\u2069")})
 	} else if otherMailbox(o.content.Recipient.Email, email) {
 		d.Asked = true
-		d.Faults = append(d.Faults, fault{"email", d.samePerson(p)})
+		d.Faults = append(d.Faults, Fault{"email", d.samePerson(p)})
 	}
 	return len(d.Faults) > 0
 }

@@ -15,7 +15,7 @@ import (
 // newPage asks for what the API asks for.
 type newPage struct {
 	*view.Base
-	Faults                            []fault
+	Faults                            []Fault
 	Channels                          []view.Choice
 	Apps                              []view.Choice // to choose from
 	Meant                             []view.Choice // instead of an app that there is not
@@ -29,7 +29,7 @@ type newPage struct {
 }
 
 // Wrong is the fault of a field; the template asks for it.
-func (d newPage) Wrong(field string) string { return blocksPage{Faults: d.Faults}.Wrong(field) }
+func (d newPage) Wrong(field string) string { return faultOf(d.Faults, field) }
 
 func (s *console) newForm(p *page) error {
 	d := newPage{Base: p.base(p.t("New invite"), "new"), Key: rand.Text(), UserID: p.QueryParam("user")}

@@ -97,10 +97,10 @@ func (s *console) link(p *page, o opened) error {
 	var e *invite.Error
 	switch {
 	case errors.As(err, &e) && e.Code == invite.CodeInvalidRequest:
-		d.Faults = []fault{{"why", p.t("Choose what the link is for.")}}
+		d.Faults = []Fault{{"why", p.t("Choose what the link is for.")}}
 		return p.wrong("link", d)
 	case errors.As(err, &e) && e.Code == invite.CodeInviteEnded:
-		d.Faults = []fault{{"why", p.t("This link no longer works. Send a new one first.")}}
+		d.Faults = []Fault{{"why", p.t("This link no longer works. Send a new one first.")}}
 		return p.wrong("link", d)
 	case err != nil:
 		return err

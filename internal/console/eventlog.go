@@ -24,7 +24,7 @@ type eventsPage struct {
 	Invite, Since, Until string
 	Filtered             bool
 	Older                string
-	Faults               []fault
+	Faults               []Fault
 }
 
 type eventRow struct {
@@ -59,7 +59,7 @@ func (s *console) events(p *page) error {
 	var err error
 	if d.Invite != "" {
 		if f.InviteID, err = invite.Parse[invite.ID](d.Invite); err != nil {
-			d.Faults = []fault{{"invite", p.t("Enter the id of an invite, which begins with inv_.")}}
+			d.Faults = []Fault{{"invite", p.t("Enter the id of an invite, which begins with inv_.")}}
 		}
 	}
 	f.After, _ = find.ParsePosition(p.QueryParam("after"))

@@ -178,7 +178,7 @@ type personPage struct {
 	Blocks      []blockRow
 	CanErase    bool
 	ID, Home    string
-	Faults      []fault
+	Faults      []Fault
 }
 
 type connection struct {

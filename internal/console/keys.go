@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/console/view"
@@ -117,9 +116,6 @@ func (s *console) keys(p *page) error {
 	return p.show("keys", d)
 }
 
-// maxKeyName is what fits into a list.
-const maxKeyName = 80
-
 // createKey makes a key and shows it, this once: a page that is loaded again
 // does not have it.
 func (s *console) createKey(p *page) error {
@@ -129,11 +125,8 @@ func (s *console) createKey(p *page) error {
 	}
 	name := strings.TrimSpace(form.Get("name"))
 	var faults []Fault
-	switch n := utf8.RuneCountInString(name); {
-	case n == 0:
-		faults = append(faults, Fault{"name", p.t("Enter a name for the key.")})
-	case n > maxKeyName || !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' }):
-		faults = append(faults, Fault{"name", p.t("Enter a name on one line, with at most %d characters.", maxKeyName)})
+	if fault := p.nameFault(name); fault != "" {
+		faults = append(faults, Fault{"name", fault})
 	}
 	var scopes []access.Scope
 	if len(form["scope"]) > 0 {

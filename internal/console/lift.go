@@ -16,7 +16,7 @@ type liftPage struct {
 	*view.Base
 	Row    blockRow
 	Reason string
-	Faults []fault
+	Faults []Fault
 	Shown  string // the address, unmasked
 	For    int    // seconds for which it is
 	Then   string // the invite to be sent again once the block is lifted
@@ -31,7 +31,7 @@ func (d liftPage) Back() string {
 }
 
 // Wrong is the fault of a field; the template asks for it.
-func (d liftPage) Wrong(field string) string { return blocksPage{Faults: d.Faults}.Wrong(field) }
+func (d liftPage) Wrong(field string) string { return faultOf(d.Faults, field) }
 
 func (p *page) block() (suppress.Suppression, error) {
 	id, err := invite.Parse[invite.SuppressionID](p.Param("id"))
@@ -105,12 +105,12 @@ func (s *console) liftBlock(p *page) error {
 		d.Reason = form.Get("reason")
 		switch invite.CodeOf(err) {
 		case invite.CodeInvalidRequest:
-			d.Faults = []fault{{"reason", p.t("Enter why messages may be sent to this address again.")}}
+			d.Faults = []Fault{{"reason", p.t("Enter why messages may be sent to this address again.")}}
 		case invite.CodeRecipientOptedOut:
 			why, _ := invite.Explain(b.Kind.Reason())
-			d.Faults = []fault{{"reason", p.t(why.Title) + " " + p.t(why.Advice)}}
+			d.Faults = []Fault{{"reason", p.t(why.Title) + " " + p.t(why.Advice)}}
 		case invite.CodeUnavailable:
-			d.Faults = []fault{{"reason", p.t("The mail provider's list could not be changed, so the address is still blocked. Try again in a minute.")}}
+			d.Faults = []Fault{{"reason", p.t("The mail provider's list could not be changed, so the address is still blocked. Try again in a minute.")}}
 		default:
 			return err
 		}

@@ -81,6 +81,10 @@ func matrix() map[string]access.Role {
 		"GET /events/:id":                      access.RoleAdmin,
 		"POST /events/:id/redeliver":           access.RoleAdmin,
 		"GET /team":                            access.RoleAdmin,
+		"POST /team":                           access.RoleAdmin,
+		"POST /team/:id/role":                  access.RoleAdmin,
+		"POST /team/:id/link":                  access.RoleAdmin,
+		"POST /team/:id/factor":                access.RoleAdmin,
 		"POST /team/:id/disable":               access.RoleAdmin,
 		"POST /team/:id/enable":                access.RoleAdmin,
 		"POST /team/sessions/:id/end":          access.RoleAdmin,
@@ -99,7 +103,7 @@ func own() []string {
 func doors() []string {
 	return []string{"GET /console", "GET /console/static/*", "GET /console/sign-in", "POST /console/sign-in", "GET /console/sign-in/issuer",
 		"GET /console/sign-in/code", "POST /console/sign-in/code", "POST /console/sign-in/logout",
-		"GET /console/sign-in/callback", "GET /console/sign-in/link/:token", "POST /console/sign-in/link/:token", "POST /console/sign-out"}
+		"GET /console/sign-in/callback", "GET /console/sign-in/password/:token", "POST /console/sign-in/password/:token", "GET /console/sign-in/link/:token", "POST /console/sign-in/link/:token", "POST /console/sign-out"}
 }
 
 const inProject = "/console/:project/:mode"

@@ -102,6 +102,10 @@ func TestBrowserPagesAreAccessible(t *testing.T) {
 		"events": "/console/default/test/events", "event": event,
 		"settings": "/console/settings", "help": "/console/help", "missing": "/console/default/test/nothing",
 	}
+	invited := must[grant.Invitation](t)(s.staff.Invite(t.Context(), access.Principal{Kind: access.KindSystem}, grant.Colleague{
+		Email: "kim@northwind.example", Name: "Kim Berg", Project: "default", Role: access.RoleAgent,
+	}))
+	pages["password"] = "/console/sign-in/password/" + invited.Link.Reveal()
 	instrument := browsertest.NewInstrument(ctx, t)
 	open := func(path string) {
 		t.Helper()

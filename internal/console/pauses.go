@@ -18,7 +18,7 @@ type pausesPage struct {
 	Rows, Ended     []pauseRow
 	Whys            []view.Choice
 	Country, Prefix string
-	Faults          []fault
+	Faults          []Fault
 }
 
 type pauseRow struct {
@@ -37,14 +37,7 @@ type pauseRow struct {
 type pausedInvite struct{ ID, URL string }
 
 // Wrong is the fault of a field; the template asks for it.
-func (d pausesPage) Wrong(field string) string {
-	for _, f := range d.Faults {
-		if f.Field == field {
-			return f.Text
-		}
-	}
-	return ""
-}
+func (d pausesPage) Wrong(field string) string { return faultOf(d.Faults, field) }
 
 // endedShown is how many resumed pauses the page shows.
 const endedShown = 20
@@ -173,16 +166,16 @@ func (s *console) pauseCountry(p *page) error {
 	return p.done(p.frame.URL("pauses"), "good", p.t("Paused. New invites there are refused; accepted messages wait."))
 }
 
-func (p *page) pauseFaults(e *invite.Error) []fault {
+func (p *page) pauseFaults(e *invite.Error) []Fault {
 	for _, f := range e.Faults {
 		switch f.Pointer {
 		case "/country":
-			return []fault{{"country", p.t("Enter a country's two-letter code, as GB, or the first digits of the numbers.")}}
+			return []Fault{{"country", p.t("Enter a country's two-letter code, as GB, or the first digits of the numbers.")}}
 		case "/prefix":
-			return []fault{{"prefix", p.t("Enter + and the first 3 to 13 digits of the numbers, as +447700.")}}
+			return []Fault{{"prefix", p.t("Enter + and the first 3 to 13 digits of the numbers, as +447700.")}}
 		}
 	}
-	return []fault{{"why", p.t("Choose a reason.")}}
+	return []Fault{{"why", p.t("Choose a reason.")}}
 }
 
 // resumePaused ends a pause.

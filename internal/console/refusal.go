@@ -9,15 +9,15 @@ import (
 )
 
 // faults puts a use case's refusal into words, each at its field.
-func (p *page) faults(e *invite.Error, now time.Time) []fault {
+func (p *page) faults(e *invite.Error, now time.Time) []Fault {
 	if e.Code == invite.CodeResendTooSoon {
 		in := time.Duration(e.RetryAfterS) * time.Second
-		return []fault{{"channel", p.t("A message to this person was just sent. You can send again in %s, at %s UTC.", p.frame.Span(in), now.Add(in).UTC().Format("15:04:05"))}}
+		return []Fault{{"channel", p.t("A message to this person was just sent. You can send again in %s, at %s UTC.", p.frame.Span(in), now.Add(in).UTC().Format("15:04:05"))}}
 	}
 	if e.Code == invite.CodeLimitExceeded && e.Limit != nil {
-		return []fault{{"channel", p.limitText(e, now)}}
+		return []Fault{{"channel", p.limitText(e, now)}}
 	}
-	var out []fault
+	var out []Fault
 	for _, f := range e.Faults {
 		field := f.Pointer[strings.LastIndexByte(f.Pointer, '/')+1:]
 		text := p.fieldName(field) + " " + p.detail(f.Code, f.Detail)
@@ -30,15 +30,15 @@ func (p *page) faults(e *invite.Error, now time.Time) []fault {
 		if !slices.Contains(formFields(), field) {
 			field = "channel"
 		}
-		out = append(out, fault{field, text})
+		out = append(out, Fault{field, text})
 	}
 	switch {
 	case e.Code == invite.CodeUnknownApp:
-		out = []fault{{"app", p.t("Pipedream has no app with this name.")}}
+		out = []Fault{{"app", p.t("Pipedream has no app with this name.")}}
 	case e.Code == invite.CodeAppNeedsNoAccount && len(out) == 0:
-		out = []fault{{"app", p.t("This app needs no account, so there is nothing to connect.")}}
+		out = []Fault{{"app", p.t("This app needs no account, so there is nothing to connect.")}}
 	case len(out) == 0:
-		out = []fault{{"channel", p.detail(e.Code, e.Message)}}
+		out = []Fault{{"channel", p.detail(e.Code, e.Message)}}
 	}
 	return out
 }

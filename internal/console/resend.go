@@ -24,12 +24,9 @@ type actPage struct {
 	Badge         view.Badge
 	Sentence      string
 	Version       int
-	Faults        []fault
+	Faults        []Fault
 	Changed       []story.Entry // what happened since the form was shown
 }
-
-// fault is one thing wrong with a form, at a field of it.
-type fault struct{ Field, Text string }
 
 // resendPage is the drawer: by which way, to which address, with which note.
 type resendPage struct {
@@ -74,14 +71,7 @@ func (d resendPage) Old() string {
 }
 
 // Wrong is the fault of a field; templates ask for it.
-func (a actPage) Wrong(field string) string {
-	for _, f := range a.Faults {
-		if f.Field == field {
-			return f.Text
-		}
-	}
-	return ""
-}
+func (a actPage) Wrong(field string) string { return faultOf(a.Faults, field) }
 
 func (s *console) actData(p *page, o opened, title string) (actPage, error) {
 	events, err := s.eventsOf(p, o)
@@ -116,7 +106,7 @@ func (s *console) resendForm(p *page, o opened) error {
 	}
 	d.say(o)
 	if !isResendable(o.Status) {
-		d.Faults = []fault{{"channel", p.t("This invite can no longer be resent. Create a new one.")}}
+		d.Faults = []Fault{{"channel", p.t("This invite can no longer be resent. Create a new one.")}}
 	}
 	return p.show("resend", d)
 }

@@ -27,7 +27,7 @@ type webhookPage struct {
 	Sinces    []view.Choice
 	Attempts  []attemptRow
 	Older     string
-	Faults    []fault
+	Faults    []Fault
 }
 
 type attemptRow struct {

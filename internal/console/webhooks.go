@@ -22,7 +22,7 @@ type webhooksPage struct {
 	Made                 string // a secret, shown this once
 	Address, Description string // of the form
 	Types                []view.Choice
-	Faults               []fault
+	Faults               []Fault
 }
 
 type endpointRow struct {
@@ -130,7 +130,7 @@ func (s *console) createWebhook(p *page) error {
 }
 
 // webhookFaults puts a refusal into words, each at its field.
-func (p *page) webhookFaults(e *invite.Error) (out []fault) {
+func (p *page) webhookFaults(e *invite.Error) (out []Fault) {
 	for _, f := range e.Faults {
 		field, name := "type", p.t("Events:")
 		switch f.Pointer {
@@ -143,14 +143,14 @@ func (p *page) webhookFaults(e *invite.Error) (out []fault) {
 		if f.Code == invite.CodeWebhookURLNotAllowed && p.frame.Lang != "en" {
 			text = p.t("Events must not be posted to this address. It must be a public https address, unless the setting %s allows others.", "webhook.allow_private")
 		}
-		out = append(out, fault{field, name + " " + text})
+		out = append(out, Fault{field, name + " " + text})
 	}
 	if len(out) == 0 {
 		text := e.Message
 		if p.frame.Lang != "en" {
 			text = p.t("This project and mode has the most endpoints that are possible. Delete one first.")
 		}
-		out = []fault{{"url", text}}
+		out = []Fault{{"url", text}}
 	}
 	return out
 }

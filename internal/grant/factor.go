@@ -260,16 +260,32 @@ func (s *Staff) ResetFactor(ctx context.Context, by access.Principal, login secr
 			return err
 		}
 		found = true
-		if had, err = account.DeleteTOTP(ctx, tx, a.ID); err != nil {
-			return err
-		}
-		if err := account.SetFactorReset(ctx, tx, a.ID); err != nil || !had {
-			return err
-		}
-		if _, err := account.SetAllEnded(ctx, tx, a.ID, account.EndedRevoked); err != nil {
-			return err
-		}
-		return account.InsertAudit(ctx, tx, account.Entry{By: by, Act: ActFactorReset, Target: a.ID.String()})
+		had, err = resetFactor(ctx, tx, by, a.ID)
+		return err
 	})
 	return found, had, err
+}
+
+// ResetFactorOf is ResetFactor for an account that is known by its id. Errors:
+// account.ErrNotFound, ErrNotLocal, ErrOwnAccount.
+func (s *Staff) ResetFactorOf(ctx context.Context, by access.Principal, id invite.StaffID) (had bool, err error) {
+	err = s.changeLocal(ctx, by, id, func(tx pgx.Tx, _ account.Staff) (err error) {
+		had, err = resetFactor(ctx, tx, by, id)
+		return err
+	})
+	return had, err
+}
+
+// resetFactor removes the second factor of a locked account.
+func resetFactor(ctx context.Context, tx pgx.Tx, by access.Principal, id invite.StaffID) (had bool, err error) {
+	if had, err = account.DeleteTOTP(ctx, tx, id); err != nil {
+		return had, err
+	}
+	if err := account.SetFactorReset(ctx, tx, id); err != nil || !had {
+		return had, err
+	}
+	if _, err := account.SetAllEnded(ctx, tx, id, account.EndedRevoked); err != nil {
+		return had, err
+	}
+	return had, account.InsertAudit(ctx, tx, account.Entry{By: by, Act: ActFactorReset, Target: id.String()})
 }

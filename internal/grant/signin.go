@@ -62,7 +62,7 @@ func (s *Staff) CheckPassword(ctx context.Context, login, password secret.Text, 
 	phc, found := dummy, false
 	err := postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
 		stored, p, ok, err := account.LockStaff(ctx, tx, hashes)
-		if ok {
+		if ok && p != "" { // "" is of a colleague who has not set a password yet
 			a, phc, found = stored, p, true
 		}
 		return err

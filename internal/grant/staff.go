@@ -27,6 +27,7 @@ const (
 	ActStaffEnabled access.Act = "staff_enabled"
 	ActStaffOff     access.Act = "staff_disabled"
 	ActStaffRoles   access.Act = "staff_roles"
+	ActPasswordLink access.Act = "password_link_created"
 	ActPasswordSet  access.Act = "password_set"
 	ActFactorSet    access.Act = "second_factor_set"
 	ActFactorReset  access.Act = "second_factor_reset"
@@ -153,6 +154,11 @@ func (s *Staff) Create(ctx context.Context, by access.Principal, n NewAccount) (
 }
 
 func (s *Staff) insert(ctx context.Context, by access.Principal, id invite.StaffID, login account.Login, p Person, phc string, roles map[string]access.Role) error {
+	return s.insertWith(ctx, by, id, login, p, phc, roles, func(pgx.Tx) error { return nil })
+}
+
+// insertWith stores a new account and what belongs to it. Errors: ErrLoginTaken.
+func (s *Staff) insertWith(ctx context.Context, by access.Principal, id invite.StaffID, login account.Login, p Person, phc string, roles map[string]access.Role, also func(pgx.Tx) error) error {
 	profile, err := s.seal(id, p)
 	if err != nil {
 		return err
@@ -170,7 +176,10 @@ func (s *Staff) insert(ctx context.Context, by access.Principal, id invite.Staff
 		if err := account.SetRoles(ctx, tx, id, roles); err != nil {
 			return err
 		}
-		return account.InsertAudit(ctx, tx, account.Entry{By: by, Act: ActStaffCreated, Target: id.String(), Data: roleText(roles)})
+		if err := account.InsertAudit(ctx, tx, account.Entry{By: by, Act: ActStaffCreated, Target: id.String(), Data: roleText(roles)}); err != nil {
+			return err
+		}
+		return also(tx)
 	})
 	var taken *postgres.ConstraintError
 	if errors.As(err, &taken) && taken.Name == "staff_login_hash_key" {

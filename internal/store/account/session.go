@@ -123,7 +123,7 @@ func FindSession(ctx context.Context, db postgres.DB, digest []byte) (Session, S
 			`+staffColumns+`
 		FROM (SELECT `+sessionColumns()+` FROM staff_sessions WHERE digest = $1) e JOIN staff s ON s.id = e.staff_id`, digest).Scan(
 		&s.ID, &s.StaffID, &s.Method, &s.Device, &s.Flash, &s.CreatedAt, &s.SeenAt, &s.Ended, &s.Stored, &s.Due, &s.Fresh, &s.Held,
-		&a.ID, &a.Kind, &a.Profile, &a.CreatedAt, &a.SignedInAt, &a.DisabledAt, &a.FactorResetAt, &a.FactorSetAt, &a.LockedUntil, &a.Roles)
+		&a.ID, &a.Kind, &a.Profile, &a.CreatedAt, &a.SignedInAt, &a.DisabledAt, &a.FactorResetAt, &a.HasPassword, &a.LinkExpiresAt, &a.FactorSetAt, &a.LockedUntil, &a.Roles)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Session{}, Staff{}, false, nil
 	}

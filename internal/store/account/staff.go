@@ -38,6 +38,11 @@ type Staff struct {
 	FactorSetAt *time.Time `db:"factor_set_at"`
 	// FactorResetAt is when an operator last reset the second factor.
 	FactorResetAt *time.Time `db:"factor_reset_at"`
+	// HasPassword is false for a local account whose owner has not set a password yet.
+	HasPassword bool `db:"has_password"`
+	// LinkExpiresAt is when the link by which the owner sets a password expires; nil: there
+	// is none.
+	LinkExpiresAt *time.Time `db:"link_expires_at"`
 }
 
 // Role is what the account may do in a project; "" is nothing.
@@ -49,7 +54,8 @@ func (s Staff) Role(project string) access.Role {
 	return own
 }
 
-const staffColumns = `s.id, s.kind, s.profile, s.created_at, s.signed_in_at, s.disabled_at, s.factor_reset_at,
+const staffColumns = `s.id, s.kind, s.profile, s.created_at, s.signed_in_at, s.disabled_at, s.factor_reset_at, s.password <> '' AS has_password,
+	(SELECT max(l.expires_at) FROM staff_links l WHERE l.staff_id = s.id AND l.purpose = 'password' AND l.expires_at > now()) AS link_expires_at,
 	(SELECT t.created_at FROM staff_totp t WHERE t.staff_id = s.id) AS factor_set_at,
 	(SELECT t.locked_until FROM staff_totp t WHERE t.staff_id = s.id AND t.locked_until > now()) AS locked_until,
 	coalesce((SELECT jsonb_object_agg(r.project_id, r.role) FROM staff_roles r WHERE r.staff_id = s.id), '{}') AS roles`
@@ -142,6 +148,22 @@ func SetProfile(ctx context.Context, tx pgx.Tx, id invite.StaffID, hash seal.Has
 	return nil
 }
 
+// SetRole gives an account a role in one project, and leaves its others; "" takes the role
+// away.
+func SetRole(ctx context.Context, tx pgx.Tx, id invite.StaffID, project string, role access.Role) error {
+	var err error
+	if role == "" {
+		_, err = tx.Exec(ctx, `DELETE FROM staff_roles WHERE staff_id = $1 AND project_id = $2`, id, project)
+	} else {
+		_, err = tx.Exec(ctx, `INSERT INTO staff_roles (staff_id, project_id, role) VALUES ($1, $2, $3)
+			ON CONFLICT (staff_id, project_id) DO UPDATE SET role = EXCLUDED.role`, id, project, string(role))
+	}
+	if err != nil {
+		return fmt.Errorf("set role of staff %s: %w", id, postgres.Translate(err))
+	}
+	return nil
+}
+
 // SetRoles gives an account these roles and no others.
 func SetRoles(ctx context.Context, tx pgx.Tx, id invite.StaffID, roles map[string]access.Role) error {
 	projects, names := make([]string, 0, len(roles)), make([]string, 0, len(roles))
@@ -160,13 +182,13 @@ func SetRoles(ctx context.Context, tx pgx.Tx, id invite.StaffID, roles map[strin
 	return nil
 }
 
-// SetPassword replaces a password.
+// SetPassword replaces a password, and deletes the link by which another could be set.
 func SetPassword(ctx context.Context, tx pgx.Tx, id invite.StaffID, phc string) error {
 	_, err := tx.Exec(ctx, `UPDATE staff SET password = $2 WHERE id = $1`, id, phc)
 	if err != nil {
 		return fmt.Errorf("set password of staff %s: %w", id, postgres.Translate(err))
 	}
-	return nil
+	return DeletePasswordLinks(ctx, tx, id)
 }
 
 // SetSignedIn records a sign-in. failures and locked_until are of releases that
@@ -187,10 +209,13 @@ func SetDisabled(ctx context.Context, tx pgx.Tx, id invite.StaffID, disabled boo
 	if err != nil {
 		return false, fmt.Errorf("disable staff %s: %w", id, postgres.Translate(err))
 	}
-	if _, err := tx.Exec(ctx, `DELETE FROM invite_owners WHERE $2 AND staff_id = $1`, id, disabled); err != nil {
+	if !disabled {
+		return tag.RowsAffected() == 1, nil
+	}
+	if _, err := tx.Exec(ctx, `DELETE FROM invite_owners WHERE staff_id = $1`, id); err != nil {
 		return false, fmt.Errorf("delete ownerships of staff %s: %w", id, postgres.Translate(err))
 	}
-	return tag.RowsAffected() == 1, nil
+	return tag.RowsAffected() == 1, DeletePasswordLinks(ctx, tx, id)
 }
 
 // InsertStaffLink stores a link that signs an account in once.
@@ -208,12 +233,6 @@ func InsertStaffLink(ctx context.Context, tx pgx.Tx, id invite.StaffID, digest [
 
 // TakeStaffLink uses a link up.
 func TakeStaffLink(ctx context.Context, tx pgx.Tx, digest []byte) (id invite.StaffID, ok bool, err error) {
-	err = tx.QueryRow(ctx, `DELETE FROM staff_links WHERE digest = $1 AND expires_at > now() RETURNING staff_id`, digest).Scan(&id)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return id, false, nil
-	}
-	if err != nil {
-		return id, false, fmt.Errorf("take a sign-in link: %w", postgres.Translate(err))
-	}
-	return id, true, nil
+	err = tx.QueryRow(ctx, `DELETE FROM staff_links WHERE digest = $1 AND purpose = 'sign_in' AND expires_at > now() RETURNING staff_id`, digest).Scan(&id)
+	return foundLink(id, err)
 }
