@@ -40,6 +40,7 @@ const (
 	ActRevoke       Act = "revoke"        // an invite
 	ActCopyLink     Act = "copy_link"     // our link, for handing it over in person
 	ActBlock        Act = "block"         // add a block of an address
+	ActBlockMany    Act = "block_many"    // add blocks of a list of addresses
 	ActTake         Act = "take"          // own an invite without an owner
 	ActLetGo        Act = "let_go"        // own it no longer
 	ActNote         Act = "note"          // write a note beside an invite
@@ -65,7 +66,7 @@ func requiredRole(a Act) (Role, bool) {
 		return RoleViewer, true
 	case ActUnmask, ActCreate, ActResend, ActCorrect, ActRevoke, ActCopyLink, ActBlock, ActTake, ActLetGo, ActNote, ActDeleteNote:
 		return RoleAgent, true
-	case ActTakeOver, ActLiftBlock, ActAllowMore, ActPauseCountry, ActErase, ActExport, ActAuditLog:
+	case ActTakeOver, ActBlockMany, ActLiftBlock, ActAllowMore, ActPauseCountry, ActErase, ActExport, ActAuditLog:
 		return RoleLead, true
 	case ActTechnical, ActKeys, ActWebhooks, ActStaff, ActPause:
 		return RoleAdmin, true
@@ -77,7 +78,7 @@ func requiredRole(a Act) (Role, bool) {
 func Acts() []Act {
 	return []Act{
 		ActRead, ActUnmask, ActCreate, ActResend, ActCorrect, ActRevoke, ActCopyLink, ActBlock,
-		ActTake, ActLetGo, ActNote, ActDeleteNote, ActTakeOver, ActLiftBlock, ActAllowMore, ActPauseCountry, ActErase, ActExport, ActAuditLog, ActTechnical, ActKeys, ActWebhooks, ActStaff, ActPause,
+		ActTake, ActLetGo, ActNote, ActDeleteNote, ActTakeOver, ActBlockMany, ActLiftBlock, ActAllowMore, ActPauseCountry, ActErase, ActExport, ActAuditLog, ActTechnical, ActKeys, ActWebhooks, ActStaff, ActPause,
 	}
 }
 

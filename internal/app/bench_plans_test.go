@@ -300,6 +300,7 @@ func hotQueries(newest invite.ID, user find.User, n int) []hotQuery {
 		{"a person's invites", func(ctx context.Context, tx pgx.Tx) error {
 			return err2(find.ListUser(ctx, tx, user, 50))
 		}},
+		{"the number of a person's invites", func(ctx context.Context, tx pgx.Tx) error { return err2(find.CountUser(ctx, tx, user)) }},
 		{"erase again", func(ctx context.Context, tx pgx.Tx) error { return ledger.EraseAgain(ctx, tx, []invite.ID{newest}) }},
 		{"projects with ended invites", func(ctx context.Context, tx pgx.Tx) error { return err2(ledger.ListEndedProjects(ctx, tx)) }},
 		{"retire", func(ctx context.Context, tx pgx.Tx) error { return err2(ledger.DeleteEnded(ctx, tx, "default", 0, 10)) }},

@@ -69,6 +69,8 @@ func actName(a access.Act) string {
 		return view.M("Revoked an invite")
 	case access.ActCopyLink:
 		return view.M("Copied a link")
+	case access.ActBlockMany:
+		return view.M("Blocked a list of addresses")
 	case access.ActBlock:
 		return view.M("Blocked an address")
 	case access.ActLiftBlock:

@@ -9,7 +9,6 @@ import (
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/console/story"
 	"github.com/connectlink/connectlink/internal/console/view"
-	"github.com/connectlink/connectlink/internal/contact"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/store/find"
@@ -25,9 +24,13 @@ type blocksPage struct {
 	Channels     []view.Choice
 	Filtered     bool
 	Clear, Older string
+	Find         string // the address to look for
+	Found        bool   // the rows are those of that address
 	Form         blockForm
+	Import       importForm
 	Faults       []Fault
 	CanAdd       bool
+	CanImport    bool
 }
 
 type blockForm struct{ Address, Reason string }
@@ -68,7 +71,7 @@ func (s *console) blocksData(p *page) (blocksPage, error) {
 		return blocksPage{}, err
 	}
 	b := p.base(p.t("Suppressions"), "blocks")
-	d := blocksPage{Base: b, CanAdd: p.by.May(access.ActBlock), Clear: b.URL("blocks"), Filtered: q.Channel != "" || q.Kind != "" || window != "", Withins: p.withins(window)}
+	d := blocksPage{Base: b, Import: importForm{Max: suppress.MaxImport}, CanAdd: p.by.May(access.ActBlock), CanImport: p.by.May(access.ActBlockMany), Clear: b.URL("blocks"), Filtered: q.Channel != "" || q.Kind != "" || window != "", Withins: p.withins(window)}
 	for _, one := range list {
 		d.Rows = append(d.Rows, p.blockRow(one))
 	}
@@ -121,18 +124,17 @@ func (p *page) blockKind(k invite.Block) string {
 	return string(k)
 }
 
-// blocksOf are the blocks of one address.
-func (s *console) blocksOf(p *page, address string) ([]blockRow, error) {
+// blocksOf are the blocks of one address. ok is false for a text that is no address.
+func (s *console) blocksOf(p *page, address string) (out []blockRow, ok bool, err error) {
 	list, _, err := s.Blocks.List(p.ctx(), p.by, suppress.Query{Recipient: address, Limit: perPage})
 	var e *invite.Error
 	if errors.As(err, &e) && e.Code == invite.CodeInvalidRequest {
-		return nil, nil // an address of old rules; it cannot be blocked either
+		return nil, false, nil
 	}
-	var out []blockRow
 	for _, b := range list {
 		out = append(out, p.blockRow(b))
 	}
-	return out, err
+	return out, true, err
 }
 
 // accountName is what the connected account is called at its app.
@@ -156,10 +158,7 @@ func (s *console) addBlock(p *page) error {
 	f := blockForm{strings.TrimSpace(form.Get("address")), form.Get("reason")}
 	add := suppress.Add{Reason: f.Reason, Email: f.Address}
 	if !strings.Contains(f.Address, "@") {
-		add.Email = ""
-		if add.Phone, _ = contact.SearchPhone(f.Address, p.project.Brand.Region); add.Phone == "" {
-			add.Phone = f.Address
-		}
+		add.Email, add.Phone = "", p.searchAddress(f.Address)
 	}
 	_, fresh, err := s.Blocks.Add(p.ctx(), p.by, add)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/console/view"
+	"github.com/connectlink/connectlink/internal/erase"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/store/find"
@@ -177,8 +178,21 @@ type personPage struct {
 	Connections []connection
 	Blocks      []blockRow
 	CanErase    bool
+	Count       find.UserCount // what an erasure is about
+	Receipt     receipt
 	ID, Home    string
 	Faults      []Fault
+}
+
+// receipt is what remains to be told of a person whose data was erased.
+type receipt struct {
+	Invites int
+	Least   bool // there can be more
+	At      string
+	// Reference is the first part of the mark that replaced the person's id. It tells
+	// receipts apart, and does not lead back to the person.
+	Reference string
+	AuditURL  string
 }
 
 type connection struct {
@@ -237,13 +251,32 @@ func (s *console) personData(p *page, o opened) (personPage, error) {
 		return d, err
 	}
 	for a := range addresses {
-		found, err := s.blocksOf(p, a)
+		found, _, err := s.blocksOf(p, a) // an address of old rules cannot be blocked
 		if err != nil {
 			return d, err
 		}
 		d.Blocks = append(d.Blocks, found...)
 	}
-	return d, nil
+	return d, s.countPerson(p, o, &d)
+}
+
+// countPerson counts what an erasure is about or, once it is done, was about.
+func (s *console) countPerson(p *page, o opened, d *personPage) (err error) {
+	user := find.NewUser(p.Box, p.by.Place, o.user)
+	if o.ErasedAt == nil {
+		d.Count, err = find.CountUser(p.ctx(), s.DB, user)
+		return err
+	}
+	count, err := find.CountList(p.ctx(), s.DB, find.Filter{Place: p.by.Place, User: user}, o.ID)
+	if err != nil {
+		return err
+	}
+	d.CanErase = false
+	d.Receipt = receipt{Invites: count.Total, Least: count.Least, At: o.ErasedAt.UTC().Format("2006-01-02 15:04 UTC"), Reference: erase.Reference(o.user)}
+	if p.by.May(access.ActAuditLog) {
+		d.Receipt.AuditURL = withQuery(p.frame.URL("audit"), "act", string(access.ActErase))
+	}
+	return nil
 }
 
 // listPerson lists the newest invites of the person of one; of a person whose id
@@ -275,5 +308,5 @@ func (s *console) erase(p *page, o opened) error {
 	if err != nil {
 		return err
 	}
-	return p.done(p.frame.URL("invites"), "good", p.frame.TN("Erased from %d invite.", "Erased from %d invites.", done.Invites))
+	return p.done(home, "good", p.frame.TN("Erased from %d invite.", "Erased from %d invites.", done.Invites))
 }

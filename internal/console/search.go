@@ -26,6 +26,8 @@ type searchPage struct {
 	Newer, Older string
 	Export       exportLinks
 
+	Blocks []blockRow // suppressions of the address that was searched for
+
 	Similar []inviteRow
 	// Folded are those that share nothing but the domain; Others of them are not
 	// listed at all.
@@ -90,6 +92,9 @@ func (s *console) search(p *page) error {
 	}
 	if found.Count.Total == 1 && len(found.Hits) == 1 && isExactMatch(found.Hits[0].By) {
 		return p.Redirect(http.StatusSeeOther, b.URL("invites", found.Hits[0].ID.String()))
+	}
+	if d.Blocks, _, err = s.blocksOf(p, p.searchAddress(text)); err != nil {
+		return err
 	}
 	if d.Hits, err = p.rowsOf(found.Hits); err != nil {
 		return err

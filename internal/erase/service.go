@@ -94,6 +94,13 @@ func (s *Service) marks(p access.Principal, externalUserID string) []string {
 	return out
 }
 
+// Reference returns the first characters of the mark that stands in place of an erased person's
+// id: enough to tell erasures apart, and of no use for finding the person.
+func Reference(mark string) string {
+	hash := strings.TrimPrefix(mark, "erased:")
+	return hash[:min(len(hash), 12)]
+}
+
 // checkRequest checks what both questions begin with.
 func checkRequest(externalUserID, reason string) (string, error) {
 	var faults []invite.Fault

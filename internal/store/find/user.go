@@ -147,3 +147,31 @@ func ListByID(ctx context.Context, db postgres.DB, place invite.Place, ids []inv
 	}
 	return list, nil
 }
+
+// UserCount is how many invites a user has.
+type UserCount struct {
+	Invites   int // not erased
+	Open      int // of them, those that are not over
+	Connected int // of them, those that led to a connected account
+	// Least reports that the limit of counting was reached: there can be more.
+	Least bool
+}
+
+// CountUser counts the invites of a user, up to TotalCap.
+func CountUser(ctx context.Context, db postgres.DB, u User) (c UserCount, err error) {
+	if u, err = u.resolve(ctx, db, ""); err != nil {
+		return c, err
+	}
+	args := arguments{u.Project, u.Live, TotalCap}
+	table := u.table(args.add)
+	err = db.QueryRow(ctx, `
+		SELECT count(*), count(*) FILTER (WHERE `+openOnly+`), count(*) FILTER (WHERE status = 'connected') FROM (
+			SELECT status, gives_up_at FROM `+table+` i
+			WHERE project_id = $1 AND livemode = $2 AND erased_at IS NULL LIMIT $3
+		) t`, args...).Scan(&c.Invites, &c.Open, &c.Connected)
+	if err != nil {
+		return c, fmt.Errorf("count invites of a user: %w", postgres.Translate(err))
+	}
+	c.Least = c.Invites == TotalCap
+	return c, nil
+}

@@ -129,6 +129,9 @@ func TestF09AnAddressReachesPostgresOnlyHashed(t *testing.T) {
 				if ids, err := find.ListUser(t.Context(), a.db, u, 3); err != nil || !slices.Equal(ids, []invite.ID{s.id}) {
 					t.Errorf("the invites of %q: %v, %v", user, ids, err)
 				}
+				if c, err := find.CountUser(t.Context(), a.db, u); err != nil || c != (find.UserCount{Invites: 1, Open: 1}) {
+					t.Errorf("the number of the invites of %q: %+v, %v", user, c, err)
+				}
 				if ids, err := find.ListActive(t.Context(), a.db, u, "slack", invite.New[invite.ID]()); err != nil || !slices.Equal(ids, []invite.ID{s.id}) {
 					t.Errorf("the open invites of %q: %v, %v", user, ids, err)
 				}
