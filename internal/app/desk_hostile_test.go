@@ -78,7 +78,7 @@ func TestBrowserHostileTextIsShownAsText(t *testing.T) {
 	}
 	// Through the console's own forms too.
 	d.open("/new")
-	for _, field := range []string{"#external_user_id", "#app", "#email", "#phone", "#name", "#inviter", "#reason", "#locale", "#time_zone"} {
+	for _, field := range []string{"#external_user_id", "#app", "#email", "#phone", "#name", "#inviter", "#reason", "#time_zone"} {
 		d.fill(field, `"><img src=x onerror=window.pwned=1>`)
 	}
 	d.click(`main button[type=submit]`, `.summary`)

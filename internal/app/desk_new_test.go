@@ -1,14 +1,17 @@
 package app_test
 
 import (
+	"fmt"
 	"html"
 	"net/http"
 	"net/url"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/browsertest"
@@ -151,5 +154,67 @@ func TestBrowserThePreviewOfAnInviteIsAccessible(t *testing.T) {
 		d.examine(instrument, of, "new-preview")
 		preview("search", `input[name=meant]`)
 		d.examine(instrument, of, "new-meant")
+	}
+}
+
+// TestTheFormOfANewInviteKnowsWhatTheAPIKnows: each option of the form is in the invite that the
+// API shows.
+func TestTheFormOfANewInviteKnowsWhatTheAPIKnows(t *testing.T) {
+	t.Parallel()
+	p := start(t, boot{})
+	v := p.staff(access.RoleAgent)
+	at := time.Now().UTC().Add(48 * time.Hour).Truncate(time.Minute)
+	form := url.Values{
+		"key": {"k1"}, "external_user_id": {"user_7"}, "app": {"slack"}, "channel": {"email"}, "email": {"delivered@connectlink.test"}, "phone": {"+12025550100"}, "name": {"Pat"},
+		"inviter": {"Sam"}, "locale": {"de"}, "time_zone": {"Asia/Tokyo"}, "valid_for": {"604800"}, "verify": {"code"}, "count": {"2"}, "after": {"not_visited"}, "delay_s": {"900"},
+		"send_at": {at.Add(9 * time.Hour).Format("2006-01-02T15:04")}, "initiated_by": {"user"}, "if_active": {"replace"}, "if_connected": {"error"},
+		"source": {"asked on the phone"}, "metadata": {"team = sales\r\n\r\norder=A=1\r\n"}, "do": {"send"},
+	}
+	_, to, page := v.do("POST", newInvite, form.Encode())
+	if !strings.Contains(to, "/invites/inv_") {
+		t.Fatalf("to %q: %s", to, page)
+	}
+	_, _, made := p.call("GET", "/v1/invites/"+to[strings.LastIndexByte(to, '/')+1:], nil)
+	for field, want := range map[string]string{
+		"status": "scheduled", "send_at": at.Format(time.RFC3339), "verify": "code", "initiated_by": "user", "recipient.locale": "de", "recipient.time_zone": "Asia/Tokyo",
+		"fallback.channel": "sms", "fallback.after": "not_visited", "fallback.delay_s": "900", "reminders.count": "2",
+		"metadata.team": "sales", "metadata.order": "A=1", "recipient.sms_consent.source": "asked on the phone",
+	} {
+		if got := fmt.Sprint(made.at(field)); !strings.HasPrefix(got, strings.TrimSuffix(want, "Z")) {
+			t.Errorf("%s is %q, want %q", field, got, want)
+		}
+	}
+	db, err := pgx.Connect(t.Context(), p.db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close(t.Context()) }()
+	var lasts int
+	if err := db.QueryRow(t.Context(), `SELECT valid_for_s FROM invites`).Scan(&lasts); err != nil || lasts != 604800 {
+		t.Errorf("valid for %d s: %v", lasts, err)
+	}
+	if !strings.Contains(page, "The invite is scheduled.") {
+		t.Error("the page does not tell that it is scheduled")
+	}
+	// All faults at once, and nothing is lost.
+	form.Set("key", "k2")
+	for field, text := range map[string]string{"email": "pat@@x", "send_at": "tomorrow", "metadata": "team", "count": "many", "valid_for": "9999999", "return_url": "javascript:alert(1)", "oauth_app_id": "x"} {
+		form.Set(field, text)
+	}
+	status, _, page := v.do("POST", newInvite, form.Encode())
+	for _, field := range []string{"email", "send_at", "metadata", "count", "valid_for", "return_url", "oauth_app_id"} {
+		if status != http.StatusUnprocessableEntity || !strings.Contains(page, `href="#`+field+`"`) {
+			t.Errorf("%d without a fault at %s", status, field)
+		}
+	}
+	for _, kept := range []string{`value="tomorrow"`, ">team</textarea>", `<option value="de" selected>`, `<details class="more" open>`, `value="javascript:alert(1)"`} {
+		if !strings.Contains(page, kept) {
+			t.Errorf("the form lost %s", kept)
+		}
+	}
+	// Without a message the link is handed over.
+	_, to, page = v.do("POST", newInvite, url.Values{"key": {"k3"}, "external_user_id": {"user_8"}, "app": {"slack"}, "channel": {"link"}, "do": {"send"}}.Encode())
+	if !strings.Contains(page, "Copy its link from here.") {
+		t.Errorf("by link: to %q", to)
 	}
 }

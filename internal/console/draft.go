@@ -58,7 +58,8 @@ func (s *console) draftOf(p *page, form url.Values) (*newPreview, error) {
 }
 
 func (s *console) shown(p *page, form url.Values) (issue.Preview, error) {
-	list, err := s.Invites.Preview(p.ctx(), p.by, readCreateRequest(form), "")
+	req, _ := p.readCreateRequest(form) // create told of what cannot be read
+	list, err := s.Invites.Preview(p.ctx(), p.by, req, "")
 	if err != nil {
 		return issue.Preview{}, err
 	}

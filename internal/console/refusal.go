@@ -19,7 +19,7 @@ func (p *page) faults(e *invite.Error, now time.Time) []Fault {
 	}
 	var out []Fault
 	for _, f := range e.Faults {
-		field := f.Pointer[strings.LastIndexByte(f.Pointer, '/')+1:]
+		field := fieldOf(f.Pointer)
 		text := p.fieldName(field) + " " + p.detail(f.Code, f.Detail)
 		if f.Code == invite.CodeRecipientSuppressed || f.Code == invite.CodeRecipientOptedOut {
 			text = p.detail(f.Code, f.Detail)
@@ -58,9 +58,19 @@ func (p *page) limitText(e *invite.Error, now time.Time) string {
 	return p.t("A sending limit of the project is reached: %s. You can send again at %s UTC.", e.Limit.Name, at)
 }
 
+// fieldOf is the field of our forms that the place of a fault is about.
+func fieldOf(pointer string) string {
+	for prefix, field := range map[string]string{"/fallback/channel": "after", "/metadata/": "metadata", "/recipient/sms_consent": "source", "/inviter/": "inviter"} {
+		if strings.HasPrefix(pointer, prefix) {
+			return field
+		}
+	}
+	return pointer[strings.LastIndexByte(pointer, '/')+1:]
+}
+
 // formFields are the names of fields on our forms.
 func formFields() []string {
-	return []string{"channel", "email", "phone", "note", "reason", "external_user_id", "app", "name", "locale", "time_zone", "inviter", "why"}
+	return append(optionFields(), "channel", "email", "phone", "note", "reason", "external_user_id", "app", "name", "locale", "time_zone", "inviter", "why")
 }
 
 func (p *page) fieldName(field string) string {
@@ -87,6 +97,26 @@ func (p *page) fieldName(field string) string {
 		return p.t("Time zone:")
 	case "inviter":
 		return p.t("Invited by:")
+	case "valid_for":
+		return p.t("Valid for:")
+	case "verify":
+		return p.t("One-time code:")
+	case "count":
+		return p.t("Reminders:")
+	case "after", "fallback":
+		return p.t("Other channel:")
+	case "delay_s":
+		return p.t("Wait:")
+	case "send_at":
+		return p.t("Send at:")
+	case "source":
+		return p.t("Consent to text messages:")
+	case "return_url":
+		return p.t("Return address:")
+	case "oauth_app_id":
+		return p.t("OAuth client:")
+	case "metadata":
+		return p.t("Metadata:")
 	}
 	return field + ":"
 }
