@@ -1421,6 +1421,7 @@ func (e PublicEventListObject) Valid() bool {
 // Defines values for PublicEventType.
 const (
 	PublicEventTypeAlertRaised             PublicEventType = "alert.raised"
+	PublicEventTypeAlertResolved           PublicEventType = "alert.resolved"
 	PublicEventTypeConnectionRecovered     PublicEventType = "connection.recovered"
 	PublicEventTypeConnectionUnhealthy     PublicEventType = "connection.unhealthy"
 	PublicEventTypeInviteComplained        PublicEventType = "invite.complained"
@@ -1449,6 +1450,8 @@ const (
 func (e PublicEventType) Valid() bool {
 	switch e {
 	case PublicEventTypeAlertRaised:
+		return true
+	case PublicEventTypeAlertResolved:
 		return true
 	case PublicEventTypeConnectionRecovered:
 		return true
@@ -3291,12 +3294,12 @@ type PublicEvent struct {
 	// CreatedAt When the event happened.
 	CreatedAt time.Time `json:"created_at"`
 	Data      struct {
-		// Alert Of alert.raised.
+		// Alert Of alert.raised and alert.resolved.
 		Alert *struct {
-			// Kind `limit_near`, at 80 %, `limit_reached`, `sending_paused`: the service paused a country, a range of numbers or an API key, or `key_expires`: an API key ends within 30 or 7 days and has no replacement. New kinds may be added.
+			// Kind `limit_near`, at 80 %, `limit_reached`, `sending_paused`: the service paused a country, a range of numbers or an API key, `key_expires`: an API key ends within 30 or 7 days and has no replacement. Of thresholds: `bounce_rate`, the percentage of an hour's messages that did not arrive; `queue_age`, the seconds that a message waits after it is due; or `connect_failures`, the percentage of an hour's attempts to connect that failed. New kinds may be added.
 			Kind string `json:"kind"`
 
-			// Limit Its name, as in `GET /v1/limits`. Of `sending_paused`: `visits` or `reports`. Of `key_expires`: `key_lifetime`.
+			// Limit Its name, as in `GET /v1/limits`. Of `sending_paused`: `visits` or `reports`. Of `key_expires`: `key_lifetime`. Of a threshold: its kind.
 			Limit string `json:"limit"`
 
 			// Max The limit. Of `sending_paused`: the messages that were counted.
@@ -3311,7 +3314,7 @@ type PublicEvent struct {
 			// Subject The key, the country, or the first digits of the numbers. Null: the project.
 			Subject *string `json:"subject"`
 
-			// Used When the alert was raised: messages, or an amount of money. Of `sending_paused`: visits or reports. Of `key_expires`: days of its life.
+			// Used When the alert was raised: messages, or an amount of money. Of `sending_paused`: visits or reports. Of `key_expires`: days of its life. Of a threshold: the value, a percentage or seconds.
 			Used string `json:"used"`
 		} `json:"alert,omitempty"`
 
@@ -3343,7 +3346,8 @@ type PublicEvent struct {
 	// `data.invite.connection.health`; `recovered`: it works again. `opted_out` and `opted_in`: the recipient texted STOP
 	// or START, or ended or resumed messages on the page that a message links to, or by the button of their mail program.
 	// `webhook_endpoint.disabled`: an endpoint failed for 5 days or answered 410; the event is about no invite.
-	// `alert.raised`: a sending limit is near or reached, or the service paused a country, a range of numbers or an API key; the event is about no invite.
+	// `alert.raised`: a sending limit is near or reached, or the service paused a country, a range of numbers or an API key, or a value reached its threshold; the event is about no invite.
+	// `alert.resolved`: a value is at most half of its threshold again.
 	// New types may be added.
 	Type PublicEventType `json:"type"`
 }
@@ -3373,7 +3377,8 @@ type PublicEventListObject string
 // `data.invite.connection.health`; `recovered`: it works again. `opted_out` and `opted_in`: the recipient texted STOP
 // or START, or ended or resumed messages on the page that a message links to, or by the button of their mail program.
 // `webhook_endpoint.disabled`: an endpoint failed for 5 days or answered 410; the event is about no invite.
-// `alert.raised`: a sending limit is near or reached, or the service paused a country, a range of numbers or an API key; the event is about no invite.
+// `alert.raised`: a sending limit is near or reached, or the service paused a country, a range of numbers or an API key, or a value reached its threshold; the event is about no invite.
+// `alert.resolved`: a value is at most half of its threshold again.
 // New types may be added.
 type PublicEventType string
 
@@ -3799,7 +3804,8 @@ type TestWebhookEndpoint struct {
 	// `data.invite.connection.health`; `recovered`: it works again. `opted_out` and `opted_in`: the recipient texted STOP
 	// or START, or ended or resumed messages on the page that a message links to, or by the button of their mail program.
 	// `webhook_endpoint.disabled`: an endpoint failed for 5 days or answered 410; the event is about no invite.
-	// `alert.raised`: a sending limit is near or reached, or the service paused a country, a range of numbers or an API key; the event is about no invite.
+	// `alert.raised`: a sending limit is near or reached, or the service paused a country, a range of numbers or an API key, or a value reached its threshold; the event is about no invite.
+	// `alert.resolved`: a value is at most half of its threshold again.
 	// New types may be added.
 	Type PublicEventType `json:"type"`
 }
@@ -4221,6 +4227,18 @@ type OnAlertRaisedParams struct {
 	WebhookSignature string `json:"webhook-signature"`
 }
 
+// OnAlertResolvedParams defines parameters for OnAlertResolved.
+type OnAlertResolvedParams struct {
+	// WebhookID The id of the event; the same in every attempt.
+	WebhookID string `json:"webhook-id"`
+
+	// WebhookTimestamp When the attempt was made, in seconds since 1970.
+	WebhookTimestamp string `json:"webhook-timestamp"`
+
+	// WebhookSignature Signatures as defined by Standard Webhooks, separated by spaces. Verify them with a library.
+	WebhookSignature string `json:"webhook-signature"`
+}
+
 // OnConnectionRecoveredParams defines parameters for OnConnectionRecovered.
 type OnConnectionRecoveredParams struct {
 	// WebhookID The id of the event; the same in every attempt.
@@ -4556,6 +4574,9 @@ type TestWebhookEndpointJSONRequestBody = TestWebhookEndpoint
 
 // OnAlertRaisedJSONRequestBody defines body for OnAlertRaised for application/json ContentType.
 type OnAlertRaisedJSONRequestBody = PublicEvent
+
+// OnAlertResolvedJSONRequestBody defines body for OnAlertResolved for application/json ContentType.
+type OnAlertResolvedJSONRequestBody = PublicEvent
 
 // OnConnectionRecoveredJSONRequestBody defines body for OnConnectionRecovered for application/json ContentType.
 type OnConnectionRecoveredJSONRequestBody = PublicEvent

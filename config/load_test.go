@@ -126,7 +126,7 @@ func TestMinimalEnvironmentGivesTheDefaults(t *testing.T) {
 		t.Errorf("unexpected spans:\n%s", c.Summary())
 	}
 	want := []config.Project{{
-		ID: "default", Brand: config.Brand{Name: "Connect Link"}, Retention: 90 * 24 * time.Hour, OnUnknown: "hold", DefaultVerify: "none", FreeText: "all", WatchConnections: "off", OnUnhealthy: "event", MaxReconnects: 1, Limits: defaultLimits(), Firewall: defaultFirewall(),
+		ID: "default", Brand: config.Brand{Name: "Connect Link"}, Retention: 90 * 24 * time.Hour, OnUnknown: "hold", DefaultVerify: "none", FreeText: "all", WatchConnections: "off", OnUnhealthy: "event", MaxReconnects: 1, Limits: defaultLimits(), Firewall: defaultFirewall(), Alerts: defaultAlerts(),
 		Pipedream: config.Pipedream{APIURL: "https://api.pipedream.com", Environment: "development", LinkHosts: []string{"pipedream.com"}, TokenScope: "connect:accounts:read connect:accounts:write"},
 		SendGrid:  config.SendGrid{APIURL: "https://api.sendgrid.com", FromName: "Connect Link"},
 		Twilio:    config.Twilio{APIURL: "https://api.twilio.com"}, EmailProviders: []string{"sendgrid", "smtp"}, SMSProviders: []string{"twilio", "vonage"}, Vonage: config.Vonage{APIURL: "https://api.nexmo.com"},
@@ -173,7 +173,7 @@ func TestEnvironmentOfOneProduct(t *testing.T) {
 		Projects: []config.Project{{
 			ID:              "default",
 			Brand:           config.Brand{Name: "Acme", Colour: "#1d4ed8", LogoURL: "https://acme.example/l.png", SupportEmail: "help@acme.example", LegalLine: "Acme Inc.", PrivacyURL: "https://acme.example/p", Region: "GB"},
-			DefaultValidFor: 30 * 24 * time.Hour, Retention: 365 * 24 * time.Hour, DefaultVerify: "none", FreeText: "all", WatchConnections: "daily", OnUnhealthy: "invite", MaxReconnects: 2, Limits: defaultLimits(), Firewall: defaultFirewall(), DefaultReminders: 2, ReturnURLs: []string{"https://app.acme.example/x", "acme://"},
+			DefaultValidFor: 30 * 24 * time.Hour, Retention: 365 * 24 * time.Hour, DefaultVerify: "none", FreeText: "all", WatchConnections: "daily", OnUnhealthy: "invite", MaxReconnects: 2, Limits: defaultLimits(), Firewall: defaultFirewall(), Alerts: defaultAlerts(), DefaultReminders: 2, ReturnURLs: []string{"https://app.acme.example/x", "acme://"},
 			AppleAppIDs: []string{"A1B2C3D4E5.example.acme.app", "ZZZZZZZZZZ.two"},
 			AndroidApps: []string{
 				"example.acme.app=" + strings.TrimSuffix(strings.Repeat("0A:", 32), ":"),

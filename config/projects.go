@@ -31,7 +31,7 @@ const unnamedBrand = "Connect Link"
 
 // projectSettings lists what concerns one product.
 func projectSettings() []option[Project] {
-	return slices.Concat(brandSettings(), limitSettings(), firewallSettings(), vendorSettings())
+	return slices.Concat(brandSettings(), limitSettings(), firewallSettings(), alertSettings(), vendorSettings())
 }
 
 func brandSettings() []option[Project] {

@@ -109,6 +109,7 @@ type Project struct {
 	Retention             time.Duration // how long invites that ended are kept
 	DefaultVerify         string        // VerifyNone or VerifyCode
 	Firewall              Firewall
+	Alerts                Alerts
 	FreeText              string // FreeTextNone, FreeTextInviter or FreeTextAll
 	WatchConnections      string // WatchOff or WatchDaily
 	OnUnhealthy           string // UnhealthyEvent or UnhealthyInvite

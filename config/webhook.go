@@ -18,7 +18,7 @@ func EventTypes() []string {
 		"invite.created", "invite.sent", "invite.delivered", "invite.deferred", "invite.delivery_failed", "invite.complained", "invite.no_receipt",
 		"invite.opened", "invite.continued", "invite.connect_failed", "invite.connected", "invite.expired", "invite.revoked",
 		"invite.resent", "invite.renewed", "invite.reported", "invite.replaced", "connection.unhealthy", "connection.recovered",
-		"recipient.opted_out", "recipient.opted_in", "webhook_endpoint.disabled", "alert.raised",
+		"recipient.opted_out", "recipient.opted_in", "webhook_endpoint.disabled", "alert.raised", "alert.resolved",
 	}
 }
 

@@ -59,18 +59,28 @@ public.connect_links
 public.connections
 	recipient error
 	nothing project_id livemode environment account_id invite_id status reason since checked_at next_at reconnect_at
+public.count_cursors
+	nothing project_id livemode feed xact id
+public.count_places
+	nothing project_id livemode complete_at mark marked_at
 public.database_identity
 	nothing only_row system timeline recorded_at
 public.deliveries
 	nothing invite_id id number project_id livemode channel kind status ended_at reason provider_code provider lane next_at lease_token lease_owner attempts poisoned created_at updated_at failure delivered_at restored_at
+public.event_counts
+	nothing project_id livemode bucket type n
 public.events
 	recipient detail
 	nothing invite_id seq id project_id livemode type actor actor_id delivery_id attempt_id link_id data occurred_at created_at txid
+public.excursions
+	nothing id project_id livemode kind value threshold raised_at resolved_at
 public.goose_db_version
 	nothing id version_id is_applied tstamp
 public.idempotency
 	hash body_mac
 	nothing key_id route key_hash invite_id status created_at
+public.invite_counts
+	nothing project_id livemode day channel app_slug created sent delivered opened continued connected connect_times
 public.invite_notes
 	recipient text
 	nothing id invite_id staff_id written_at
@@ -91,6 +101,8 @@ public.lanes
 	nothing lane paused_until held_at held_by
 public.limit_notices
 	nothing day scope subject measure level used most raised_at told_at
+public.message_counts
+	nothing project_id livemode bucket provider domain accepted delivered failed deferred refused accept_times deliver_times
 public.passcodes
 	nothing invite_id delivery_id hash digits tries expires_at passed_at created_at
 public.pipedream_budgets
@@ -100,6 +112,8 @@ public.provider_accounts
 public.public_events
 	recipient body
 	nothing id xact project_id livemode type invite_id sequence created_at
+public.queue_samples
+	nothing project_id livemode channel at due oldest_s
 public.redactions
 	nothing invite_id attempt_id project_id livemode message_id remove next_at tries redacted_at removed_at gave_up_at created_at provider
 public.refused_sign_ins

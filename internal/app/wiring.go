@@ -19,6 +19,7 @@ import (
 	"github.com/connectlink/connectlink/internal/mint"
 	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/store/ledger"
+	"github.com/connectlink/connectlink/internal/survey"
 	"github.com/connectlink/connectlink/internal/track"
 	"github.com/connectlink/connectlink/internal/warn"
 	"github.com/connectlink/connectlink/internal/worker"
@@ -98,9 +99,13 @@ func (a *App) openWorker() error {
 	if err != nil {
 		return err
 	}
+	counted, err := survey.New(survey.Params{DB: a.work, Box: a.box, Projects: a.cfg.Projects, Alerts: a.outbox, Metrics: a.registry, Log: a.log})
+	if err != nil {
+		return err
+	}
 	a.worker = worker.New(worker.Params{
 		StartWithin: a.cfg.DatabaseWait,
-		DB:          a.work, Track: a.track, Courier: a.courier, Issue: a.Issue, Erase: a.Erase, Warn: limits, Firewall: a.firewall, Staff: a.Staff, Audit: chain, Pooled: a.cfg.BehindPooler(), Metrics: a.registry, Log: a.log,
+		DB:          a.work, Track: a.track, Courier: a.courier, Issue: a.Issue, Erase: a.Erase, Warn: limits, Firewall: a.firewall, Survey: counted, Staff: a.Staff, Audit: chain, Pooled: a.cfg.BehindPooler(), Metrics: a.registry, Log: a.log,
 	})
 	return nil
 }

@@ -20,6 +20,9 @@ func bigDomains() []string {
 	}
 }
 
+// MailboxDomains are the domains of large mailbox providers: they tell nothing of a person.
+func MailboxDomains() []string { return bigDomains() }
+
 // lookalikeHosts are real mail hosts one typing error away from a larger one,
 // which was probably intended.
 func lookalikeHosts() []string {

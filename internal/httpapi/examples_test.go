@@ -160,7 +160,7 @@ func checkEventExample(t *testing.T, name string, event map[string]any) {
 		}
 		return
 	}
-	if name == string(invite.AlertRaised) {
+	if name == string(invite.AlertRaised) || name == string(invite.AlertResolved) {
 		if data["alert"] == nil || event["invite_id"] != nil || event["sequence"] != 0.0 {
 			t.Errorf("%s: %v", name, event)
 		}

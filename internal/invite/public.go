@@ -21,6 +21,10 @@ const InviteCreated PublicType = "invite.created"
 // as a sending limit that is nearly reached. It is about no invite.
 const AlertRaised PublicType = "alert.raised"
 
+// AlertResolved is the event of the end of a condition that AlertRaised told of, where it
+// has an end that the service sees. It is about no invite.
+const AlertResolved PublicType = "alert.resolved"
+
 // publishPrefix begins the effects that are public events; the type follows.
 const publishPrefix = "publish "
 
@@ -42,7 +46,7 @@ func PublicTypes() []PublicType {
 		name, _ := e.Public()
 		out = append(out, name)
 	}
-	return append(out, EndpointDisabled, AlertRaised)
+	return append(out, EndpointDisabled, AlertRaised, AlertResolved)
 }
 
 // IsPublic reports whether a name is that of a public event.

@@ -115,6 +115,12 @@ type JudgeTraffic struct{}
 // Kind implements river.JobArgs.
 func (JudgeTraffic) Kind() string { return "judge_traffic" }
 
+// Survey counts what happened, and raises alerts from thresholds.
+type Survey struct{}
+
+// Kind implements river.JobArgs.
+func (Survey) Kind() string { return "survey" }
+
 // Retire deletes invites that ended long enough ago.
 type Retire struct{}
 

@@ -192,8 +192,8 @@ func encodeSample(id invite.EventID, t invite.PublicType, place invite.Place, of
 	if t == invite.EndpointDisabled {
 		return encodeDisabled(id, place, newDisabledEndpoint(of, content, endpoint.Failing), now)
 	}
-	if t == invite.AlertRaised {
-		return encodeAlert(id, place, sampleAlert(now), now)
+	if t == invite.AlertRaised || t == invite.AlertResolved {
+		return encodeAlert(id, t, place, sampleAlert(t, now), now)
 	}
 	user := "sample-user"
 	about := invite.New[invite.ID]()

@@ -1,6 +1,7 @@
 package quota
 
 import (
+	"math"
 	"strconv"
 	"time"
 
@@ -14,6 +15,11 @@ const (
 	AlertReached = "limit_reached"  // the next message is refused
 	AlertPaused  = "sending_paused" // the service paused a country, a range of numbers or a key
 	AlertKeyEnds = "key_expires"    // an API key ends within 30 or 7 days, and has no replacement
+
+	// Thresholds, of which the end is told as well.
+	AlertBounces  = "bounce_rate"      // percent of the messages of an hour did not arrive
+	AlertQueue    = "queue_age"        // seconds that a message waits after it is due
+	AlertConnects = "connect_failures" // percent of the attempts of an hour to connect failed
 )
 
 // Alert is a sending limit or an API key that staff should look at. It names no
@@ -57,4 +63,10 @@ func KeyAlert(id string, created, ends, now time.Time) Alert {
 	return Alert{
 		Kind: AlertKeyEnds, Limit: "key_lifetime", Scope: "key", Subject: &id, Used: days(now.Sub(created)), Max: days(ends.Sub(created)), ResetsAt: &ends,
 	}
+}
+
+// ThresholdAlert is the alert of a threshold of the project, with the value at that time.
+func ThresholdAlert(kind string, value, threshold float64) Alert {
+	number := func(f float64) string { return strconv.FormatFloat(math.Round(f*10)/10, 'f', -1, 64) }
+	return Alert{Kind: kind, Limit: kind, Scope: "project", Used: number(value), Max: number(threshold)}
 }

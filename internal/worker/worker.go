@@ -31,6 +31,7 @@ import (
 	"github.com/connectlink/connectlink/internal/issue"
 	"github.com/connectlink/connectlink/internal/job"
 	"github.com/connectlink/connectlink/internal/publish"
+	"github.com/connectlink/connectlink/internal/survey"
 	"github.com/connectlink/connectlink/internal/track"
 	"github.com/connectlink/connectlink/internal/warn"
 	"github.com/connectlink/connectlink/migrations"
@@ -53,6 +54,7 @@ const (
 	warnKeysEvery  = 10 * time.Minute
 	chainEvery     = 15 * time.Second // an entry can be removed without a trace for as long
 	judgeEvery     = 10 * time.Second
+	surveyEvery    = 5 * time.Second // the console names the age of its counts
 	retireEvery    = 10 * time.Minute
 	tidyEvery      = time.Hour
 	runTimeout     = 30 * time.Second
@@ -69,7 +71,7 @@ const (
 const (
 	otherWorkers    = 4  // erasures, and what an earlier version enqueued
 	confirmWorkers  = 16 // each waits for Pipedream
-	periodicWorkers = 15 // one for each kind, three of which take minutes
+	periodicWorkers = 16 // one for each kind, three of which take minutes
 	eventsWorkers   = 8  // webhooks that an earlier version enqueued
 )
 
@@ -89,6 +91,7 @@ type Params struct {
 	Warn     *warn.Service
 	Audit    *audit.Service
 	Firewall *firewall.Service
+	Survey   *survey.Service
 	Staff    *grant.Staff
 	// Pooled is for a DB behind a transaction pooler: there LISTEN hears nothing,
 	// so new jobs are found by polling.
@@ -206,6 +209,7 @@ func periodic() []*river.PeriodicJob {
 		every(warnKeysEvery, func() river.JobArgs { return job.WarnKeys{} }),
 		every(chainEvery, func() river.JobArgs { return job.ChainAudit{} }),
 		every(judgeEvery, func() river.JobArgs { return job.JudgeTraffic{} }),
+		every(surveyEvery, func() river.JobArgs { return job.Survey{} }),
 		every(retireEvery, func() river.JobArgs { return job.Retire{} }),
 		every(tidyEvery, func() river.JobArgs { return job.Tidy{} }),
 	}
@@ -260,7 +264,7 @@ func bind(p Params, watch *backlog) *river.Workers {
 	})
 	bindArgs(b, func(ctx context.Context, j job.EraseAgain) error { return p.Erase.Again(ctx, j.Invites) })
 	bindArgs(b, func(ctx context.Context, _ job.Tidy) error {
-		return errors.Join(p.Track.ReleaseOld(ctx), p.Courier.DeleteOld(ctx), p.Warn.DeleteOld(ctx), p.Firewall.DeleteOld(ctx), p.Staff.DropOld(ctx))
+		return errors.Join(p.Track.ReleaseOld(ctx), p.Courier.DeleteOld(ctx), p.Warn.DeleteOld(ctx), p.Firewall.DeleteOld(ctx), p.Survey.DeleteOld(ctx), p.Staff.DropOld(ctx))
 	})
 	bindArgs(b, func(ctx context.Context, _ job.Receipts) error {
 		_, joined := p.Track.Join(ctx)
@@ -276,6 +280,7 @@ func bind(p Params, watch *backlog) *river.Workers {
 	bindRun[job.WarnKeys](b, runTimeout, p.Warn.TellKeys)
 	bindRun[job.ChainAudit](b, longRun, p.Audit.Extend)
 	bindRun[job.JudgeTraffic](b, runTimeout, p.Firewall.Judge)
+	bindRun[job.Survey](b, runTimeout, p.Survey.Run)
 	bindRun[job.Watch](b, runTimeout, p.Track.WatchConnections)
 	bindRun[job.Reconnect](b, runTimeout, p.Issue.ReconnectUnhealthy)
 	bindRun[job.HashUsers](b, longRun, p.Issue.HashUsers)

@@ -1648,10 +1648,30 @@ export interface webhooks {
         get?: never;
         put?: never;
         /**
-         * A sending limit is near or reached
-         * @description 80 % of a limit per day are used (`limit_near`), or the next message is refused (`limit_reached`); once per day for each. Or an API key ends within 30 or 7 days and has no replacement (`key_expires`), once for each. The event is about no invite.
+         * A sending limit or a threshold is reached
+         * @description 80 % of a limit per day are used (`limit_near`), or the next message is refused (`limit_reached`); once per day for each. Or an API key ends within 30 or 7 days and has no replacement (`key_expires`), once for each. Or a value reached its threshold (`bounce_rate`, `queue_age`, `connect_failures`), once until `alert.resolved` follows. The event is about no invite.
          */
         post: operations["onAlertRaised"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "alert.resolved": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A value is below its threshold again
+         * @description What `alert.raised` told of with the kind `bounce_rate`, `queue_age` or `connect_failures` is over: the value is at most half of its threshold. Once for each such alert. The event is about no invite.
+         */
+        post: operations["onAlertResolved"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2502,11 +2522,12 @@ export interface components {
          *     `data.invite.connection.health`; `recovered`: it works again. `opted_out` and `opted_in`: the recipient texted STOP
          *     or START, or ended or resumed messages on the page that a message links to, or by the button of their mail program.
          *     `webhook_endpoint.disabled`: an endpoint failed for 5 days or answered 410; the event is about no invite.
-         *     `alert.raised`: a sending limit is near or reached, or the service paused a country, a range of numbers or an API key; the event is about no invite.
+         *     `alert.raised`: a sending limit is near or reached, or the service paused a country, a range of numbers or an API key, or a value reached its threshold; the event is about no invite.
+         *     `alert.resolved`: a value is at most half of its threshold again.
          *     New types may be added.
          * @enum {string}
          */
-        PublicEventType: "invite.created" | "invite.sent" | "invite.delivered" | "invite.deferred" | "invite.delivery_failed" | "invite.complained" | "invite.no_receipt" | "invite.opened" | "invite.continued" | "invite.connect_failed" | "invite.connected" | "invite.expired" | "invite.revoked" | "invite.resent" | "invite.renewed" | "invite.reported" | "invite.replaced" | "connection.unhealthy" | "connection.recovered" | "recipient.opted_out" | "recipient.opted_in" | "webhook_endpoint.disabled" | "alert.raised";
+        PublicEventType: "invite.created" | "invite.sent" | "invite.delivered" | "invite.deferred" | "invite.delivery_failed" | "invite.complained" | "invite.no_receipt" | "invite.opened" | "invite.continued" | "invite.connect_failed" | "invite.connected" | "invite.expired" | "invite.revoked" | "invite.resent" | "invite.renewed" | "invite.reported" | "invite.replaced" | "connection.unhealthy" | "connection.recovered" | "recipient.opted_out" | "recipient.opted_in" | "webhook_endpoint.disabled" | "alert.raised" | "alert.resolved";
         /** @description An event, with the bytes that webhooks carry. After the person was erased it shows what the erasure left. */
         PublicEvent: {
             id: components["schemas"]["EventID"];
@@ -2535,17 +2556,17 @@ export interface components {
                     /** @enum {string} */
                     disabled_reason: "gone" | "failing";
                 };
-                /** @description Of alert.raised. */
+                /** @description Of alert.raised and alert.resolved. */
                 alert?: {
-                    /** @description `limit_near`, at 80 %, `limit_reached`, `sending_paused`: the service paused a country, a range of numbers or an API key, or `key_expires`: an API key ends within 30 or 7 days and has no replacement. New kinds may be added. */
+                    /** @description `limit_near`, at 80 %, `limit_reached`, `sending_paused`: the service paused a country, a range of numbers or an API key, `key_expires`: an API key ends within 30 or 7 days and has no replacement. Of thresholds: `bounce_rate`, the percentage of an hour's messages that did not arrive; `queue_age`, the seconds that a message waits after it is due; or `connect_failures`, the percentage of an hour's attempts to connect that failed. New kinds may be added. */
                     kind: string;
-                    /** @description Its name, as in `GET /v1/limits`. Of `sending_paused`: `visits` or `reports`. Of `key_expires`: `key_lifetime`. */
+                    /** @description Its name, as in `GET /v1/limits`. Of `sending_paused`: `visits` or `reports`. Of `key_expires`: `key_lifetime`. Of a threshold: its kind. */
                     limit: string;
                     /** @description The kind of subject that is counted. */
                     scope: string;
                     /** @description The key, the country, or the first digits of the numbers. Null: the project. */
                     subject: string | null;
-                    /** @description When the alert was raised: messages, or an amount of money. Of `sending_paused`: visits or reports. Of `key_expires`: days of its life. */
+                    /** @description When the alert was raised: messages, or an amount of money. Of `sending_paused`: visits or reports. Of `key_expires`: days of its life. Of a threshold: the value, a percentage or seconds. */
                     used: string;
                     /** @description The limit. Of `sending_paused`: the messages that were counted. */
                     max: string;
@@ -6179,6 +6200,51 @@ export interface operations {
         };
     };
     onAlertRaised: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description The id of the event; the same in every attempt.
+                 * @example evt_069hqkhjp5sv1bqg1oprs35ep0
+                 */
+                "webhook-id": string;
+                /**
+                 * @description When the attempt was made, in seconds since 1970.
+                 * @example 1795858272
+                 */
+                "webhook-timestamp": string;
+                /**
+                 * @description Signatures as defined by Standard Webhooks, separated by spaces. Verify them with a library.
+                 * @example v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=
+                 */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PublicEvent"];
+            };
+        };
+        responses: {
+            /** @description The endpoint is gone. The event is not sent again. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The event is stored at your side. Any other response is retried. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onAlertResolved: {
         parameters: {
             query?: never;
             header: {

@@ -1,0 +1,132 @@
+package counts
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/postgres"
+)
+
+// GetComplete returns until when all events are counted; zero before the first run.
+func GetComplete(ctx context.Context, db postgres.DB, at invite.Place) (time.Time, error) {
+	var t *time.Time
+	err := db.QueryRow(ctx, `SELECT nullif(complete_at, '-infinity') FROM count_places WHERE project_id = $1 AND livemode = $2`, at.Project, at.Live).Scan(&t)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return time.Time{}, nil
+	}
+	if err != nil {
+		return time.Time{}, fmt.Errorf("read until when events of %s are counted: %w", at.Project, postgres.Translate(err))
+	}
+	if t == nil {
+		return time.Time{}, nil
+	}
+	return *t, nil
+}
+
+// Invites are how far invites of one channel and app got.
+type Invites struct {
+	Channel      invite.Channel `db:"channel"`
+	App          string         `db:"app_slug"`
+	Created      int            `db:"created"`
+	Sent         int            `db:"sent"`
+	Delivered    int            `db:"delivered"`
+	Opened       int            `db:"opened"`
+	Continued    int            `db:"continued"`
+	Connected    int            `db:"connected"`
+	ConnectTimes []int          `db:"connect_times"`
+}
+
+// Add returns the sums of two.
+func (i Invites) Add(o Invites) Invites {
+	i.Created, i.Sent, i.Delivered = i.Created+o.Created, i.Sent+o.Sent, i.Delivered+o.Delivered
+	i.Opened, i.Continued, i.Connected = i.Opened+o.Opened, i.Continued+o.Continued, i.Connected+o.Connected
+	i.ConnectTimes = Add(i.ConnectTimes, o.ConnectTimes)
+	return i
+}
+
+// ListInvites returns the counts of invites that were created since a day in UTC, by
+// channel and app.
+func ListInvites(ctx context.Context, db postgres.DB, at invite.Place, since time.Time) ([]Invites, error) {
+	bins := len(ConnectBounds()) + 1
+	rows, _ := db.Query(ctx, `
+		SELECT channel, app_slug, sum(created)::int AS created, sum(sent)::int AS sent, sum(delivered)::int AS delivered, sum(opened)::int AS opened,
+			sum(continued)::int AS continued, sum(connected)::int AS connected, `+sums("connect_times", bins)+` AS connect_times
+		FROM invite_counts WHERE project_id = $1 AND livemode = $2 AND day >= $3::date GROUP BY channel, app_slug ORDER BY channel, app_slug`,
+		at.Project, at.Live, since)
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[Invites])
+	if err != nil {
+		return nil, fmt.Errorf("list counts of invites of %s: %w", at.Project, postgres.Translate(err))
+	}
+	return list, nil
+}
+
+// sums is SQL for the sum of arrays, element by element.
+func sums(column string, n int) string {
+	s := "ARRAY["
+	for i := range n {
+		if i > 0 {
+			s += ", "
+		}
+		s += fmt.Sprintf("sum(%s[%d])", column, i+1)
+	}
+	return s + "]::int[]"
+}
+
+// Events are how many of a type happened in the quarter of an hour that begins at Bucket.
+type Events struct {
+	Bucket time.Time         `db:"bucket"`
+	Type   invite.PublicType `db:"type"`
+	N      int               `db:"n"`
+}
+
+// ListEvents returns the counts of some types since a time, the oldest first.
+func ListEvents(ctx context.Context, db postgres.DB, at invite.Place, since time.Time, types ...invite.PublicType) ([]Events, error) {
+	rows, _ := db.Query(ctx, `SELECT bucket, type, n FROM event_counts WHERE project_id = $1 AND livemode = $2 AND bucket >= $3 AND type = ANY($4) ORDER BY bucket, type`,
+		at.Project, at.Live, since, types)
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[Events])
+	if err != nil {
+		return nil, fmt.Errorf("list counts of events of %s: %w", at.Project, postgres.Translate(err))
+	}
+	return list, nil
+}
+
+// Messages are the outcomes of messages through a provider within the quarter of an hour
+// that begins at Bucket.
+type Messages struct {
+	Bucket       time.Time `db:"bucket"`
+	Provider     string    `db:"provider"`
+	Domain       string    `db:"domain"` // empty: of all recipients
+	Accepted     int       `db:"accepted"`
+	Delivered    int       `db:"delivered"`
+	Failed       int       `db:"failed"`
+	Deferred     int       `db:"deferred"`
+	Refused      int       `db:"refused"`
+	AcceptTimes  []int     `db:"accept_times"`
+	DeliverTimes []int     `db:"deliver_times"`
+}
+
+// Add returns the sums of two.
+func (m Messages) Add(o Messages) Messages {
+	m.Accepted, m.Delivered, m.Failed = m.Accepted+o.Accepted, m.Delivered+o.Delivered, m.Failed+o.Failed
+	m.Deferred, m.Refused = m.Deferred+o.Deferred, m.Refused+o.Refused
+	m.AcceptTimes, m.DeliverTimes = Add(m.AcceptTimes, o.AcceptTimes), Add(m.DeliverTimes, o.DeliverTimes)
+	return m
+}
+
+// ListMessages returns the outcomes between two times, the oldest first.
+func ListMessages(ctx context.Context, db postgres.DB, at invite.Place, since, until time.Time) ([]Messages, error) {
+	rows, _ := db.Query(ctx, `
+		SELECT bucket, provider, domain, accepted, delivered, failed, deferred, refused, accept_times, deliver_times
+		FROM message_counts WHERE project_id = $1 AND livemode = $2 AND bucket >= $3 AND bucket < $4 ORDER BY bucket, provider, domain`,
+		at.Project, at.Live, since, until)
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[Messages])
+	if err != nil {
+		return nil, fmt.Errorf("list counts of messages of %s: %w", at.Project, postgres.Translate(err))
+	}
+	return list, nil
+}
