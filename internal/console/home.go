@@ -20,6 +20,8 @@ type homePage struct {
 	Ending []limitNotice // API keys that end soon
 	Health []health
 	Recent []recent
+	Alerts []openAlert // thresholds that are exceeded
+	homePictures
 }
 
 // card is a number that needs attention, with a link to its list.
@@ -29,11 +31,13 @@ type card struct {
 	Count           string
 	URL, Text, Kind string
 	Icon            string
+	Trend           trend
 }
 
 type health struct {
 	Name, Text string
 	Badge      view.Badge
+	Strip      strip
 	Pace       string // how fast it is sent to; on the page of operators
 }
 
@@ -61,20 +65,32 @@ func (s *console) home(p *page) error {
 		return err
 	}
 	invites := p.frame.URL("invites")
-	for _, c := range []card{
+	trends, err := s.trends(p)
+	if err != nil {
+		return err
+	}
+	for i, c := range []card{
 		{N: a.Failed, URL: withQuery(invites, "status", string(invite.Failed), "within", pastDay), Text: p.t("failed in the last 24 hours"), Kind: "bad", Icon: "alert"},
 		{N: a.Expiring, More: a.ExpiringMore, URL: invites + "?expiring=1", Text: p.t("expire within an hour, unopened"), Kind: "warn", Icon: "clock"},
 		{N: a.ConnectFailed, URL: withQuery(invites, "progress", string(invite.ConnectFailed), "within", pastWeek), Text: p.t("failed to connect (7 days)"), Kind: "bad", Icon: "plug"},
 		{N: blocked, URL: withQuery(p.frame.URL("blocks"), "within", pastDay), Text: p.t("addresses suppressed in the last 24 hours"), Kind: "warn", Icon: "ban"},
 	} {
-		c.Count = strconv.Itoa(c.N)
+		c.Count, c.Trend = strconv.Itoa(c.N), trends[i]
 		switch {
 		case c.N >= find.CountCap:
 			c.Count = p.t("1,000 or more")
 		case c.More:
 			c.Count = p.t("%d or more", c.N)
+		case c.N == 0:
+			c.Count, c.Kind, c.Icon = p.t("None"), "none", "check"
 		}
 		d.Cards = append(d.Cards, c)
+	}
+	if d.homePictures, err = s.pictures(p); err != nil {
+		return err
+	}
+	if d.Alerts, err = s.alerts(p); err != nil {
+		return err
 	}
 	if d.Hooks, err = s.webhookNotices(p); err != nil {
 		return err
@@ -85,7 +101,11 @@ func (s *console) home(p *page) error {
 	if d.Limits, err = s.limitNotices(p); err != nil {
 		return err
 	}
-	if d.Health, err = s.accounts(p); err != nil {
+	o, _, err := s.outcomes(p)
+	if err != nil {
+		return err
+	}
+	if d.Health, err = s.accounts(p, o); err != nil {
 		return err
 	}
 	entries, _, err := account.ListAudit(p.ctx(), s.DB, account.AuditFilter{

@@ -1,7 +1,7 @@
 package console
 
 import (
-	"github.com/connectlink/connectlink/internal/console/view"
+	"github.com/connectlink/connectlink/internal/console/picture"
 	"github.com/connectlink/connectlink/internal/store/find"
 )
 
@@ -19,16 +19,16 @@ func (s *console) pipedream(p *page) (h health, found bool, err error) {
 		if m.Refused {
 			h.Text = p.t("Rejects our project or credentials, so no connect links can be created. Tell an operator.")
 		}
-		h.Badge = view.Badge{Kind: "bad", Icon: "alert", Text: p.t("Failing")}
+		h.Badge = p.state(picture.Bad)
 	case m.Waiting > 0 || m.Failed > 0:
 		h.Text = p.t("Issuing connect links again; some requests still fail.")
 		if m.MintedAgo < 0 || m.FailedAgo >= 0 && m.FailedAgo < m.MintedAgo {
 			h.Text = p.t("The latest request for a connect link failed.")
 		}
-		h.Badge = view.Badge{Kind: "warn", Icon: "alert", Text: p.t("Unstable")}
+		h.Badge = p.state(picture.Warn)
 	default:
 		h.Text = p.t("Issuing connect links.")
-		h.Badge = view.Badge{Kind: "good", Icon: "check", Text: p.t("Operational")}
+		h.Badge = p.state(picture.Good)
 	}
 	add := func(text string) { h.Text += " " + text }
 	if m.Waiting > 0 {

@@ -53,16 +53,16 @@ func TestRCKPipedreamIsToldOfByWhatBecameOfRequestsForLinks(t *testing.T) {
 			SELECT $1, $2, gen_random_uuid(), 'default', false, 'link.mint_failed', $3, now() - $4::interval`, s.ids[user], seq, actor, ago)
 	}
 	link("20 minutes")
-	says("all well", "Operational", "Issuing connect links.", "Last link: 20 min", "!failed")
+	says("all well", "Healthy", "Issuing connect links.", "Last link: 20 min", "!failed")
 	failed("user-1", 100, "recipient", "16 minutes")
-	says("a failure long ago", "Operational", "!failed")
+	says("a failure long ago", "Healthy", "!failed")
 	failed("user-1", 101, "recipient", "4 minutes")
-	says("one failed alone", "Unstable", "The latest request for a connect link failed.", "1 request failed", "1 person was asked")
+	says("one failed alone", "Degraded", "The latest request for a connect link failed.", "1 request failed", "1 person was asked")
 	failed("user-1", 102, "recipient", "3 minutes")
 	failed("user-1", 103, "recipient", "2 minutes")
-	says("nothing but failures", "Failing", "Not issuing connect links right now.", "3 requests failed", "1 person was asked")
+	says("nothing but failures", "Down", "Not issuing connect links right now.", "3 requests failed", "1 person was asked")
 	link("1 minute")
-	says("one went well since", "Unstable", "Issuing connect links again", "Last link: 1 min")
+	says("one went well since", "Degraded", "Issuing connect links again", "Last link: 1 min")
 
 	// An outage that began before the window: the timeline has one failure only.
 	s.add("user-2", invite.Content{Recipient: invite.Recipient{Email: "sam@customer.example"}}, func(r *ledger.New) {
@@ -70,9 +70,9 @@ func TestRCKPipedreamIsToldOfByWhatBecameOfRequestsForLinks(t *testing.T) {
 	})
 	s.exec(`DELETE FROM events WHERE type = 'link.mint_failed'`)
 	s.exec(`UPDATE deliveries SET reason = 'link_unavailable', updated_at = now() WHERE invite_id = $1`, s.ids["user-2"])
-	says("a message waits", "Failing", "1 message waits for a link", "!requests failed")
+	says("a message waits", "Down", "1 message waits for a link", "!requests failed")
 	s.exec(`UPDATE deliveries SET reason = 'provider_account' WHERE invite_id = $1`, s.ids["user-2"])
-	says("our account is refused", "Failing", "Rejects our project or credentials")
+	says("our account is refused", "Down", "Rejects our project or credentials")
 	s.exec(`UPDATE deliveries SET status = 'accepted', reason = '' WHERE invite_id = $1`, s.ids["user-2"])
-	says("over", "Operational")
+	says("over", "Healthy")
 }

@@ -7,11 +7,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/connectlink/connectlink/internal/console/picture"
 	"github.com/connectlink/connectlink/internal/console/story"
 	"github.com/connectlink/connectlink/internal/console/view"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/pause"
 	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/store/counts"
 	"github.com/connectlink/connectlink/internal/store/queue"
 )
 
@@ -34,6 +36,8 @@ type systemPage struct {
 	Facts    Facts
 	Channels []channelRow
 	Accounts []health
+	Pulse    pulse
+	Alerts   []openAlert // thresholds that are exceeded
 	Hooks    []endpointRow // that miss events
 	Limits   []limitNotice
 	Ending   []limitNotice // API keys that end soon
@@ -101,7 +105,17 @@ func (s *console) system(p *page) error {
 		}
 		d.Channels = append(d.Channels, r)
 	}
-	if d.Accounts, err = s.accounts(p); err != nil {
+	o, list, err := s.outcomes(p)
+	if err != nil {
+		return err
+	}
+	if d.Accounts, err = s.accounts(p, o); err != nil {
+		return err
+	}
+	if d.Pulse, err = s.pulse(p, list, d.Channels); err != nil {
+		return err
+	}
+	if d.Alerts, err = s.alerts(p); err != nil {
 		return err
 	}
 	if d.Hooks, err = s.webhookNotices(p); err != nil {
@@ -185,13 +199,13 @@ func (s *console) pace(p *page, account string) string {
 	}
 	most := s.PaceOf(account)
 	if most <= 0 {
-		return p.t("No rate limit is set.")
+		return ""
 	}
 	return p.t("At most %s messages per second.", strconv.FormatFloat(most, 'f', -1, 64))
 }
 
 // accounts is how the providers' accounts stand, in plain words.
-func (s *console) accounts(p *page) ([]health, error) {
+func (s *console) accounts(p *page, o outcomes) ([]health, error) {
 	list, err := queue.ListAccounts(p.ctx(), s.DB)
 	if err != nil {
 		return nil, err
@@ -206,26 +220,34 @@ func (s *console) accounts(p *page) ([]health, error) {
 		switch {
 		case a.Open:
 			h.Text = p.t("This provider has been rejecting messages. They are queued and will be sent automatically when it recovers.")
-			h.Badge = view.Badge{Kind: "bad", Icon: "alert", Text: p.t("Failing")}
+			h.Badge = p.state(picture.Bad)
 		case a.Failures > 0:
 			h.Text = p.frame.TN("%d call in a row failed; sending continues.", "%d calls in a row failed; sending continues.", a.Failures)
-			h.Badge = view.Badge{Kind: "warn", Icon: "alert", Text: p.t("Unstable")}
+			h.Badge = p.state(picture.Warn)
 		default:
 			h.Text = p.t("Accepting messages.")
-			h.Badge = view.Badge{Kind: "good", Icon: "check", Text: p.t("Operational")}
+			h.Badge = p.state(picture.Good)
 		}
 		if a.ReportedAgo >= 0 {
 			h.Text += " " + p.t("Last delivery report: %s.", p.frame.Relative(p.frame.Now.Add(-a.ReportedAgo)))
 		}
 		h.Pace = s.pace(p, a.Name)
-		out = append(out, h)
+		out = append(out, p.byOutcomes(h, o, providerOf(a.Name)))
 	}
 	pipedream, found, err := s.pipedream(p)
 	if err != nil {
 		return nil, err
 	}
 	if found {
+		pipedream.Strip = p.strip(o, counts.Pipedream)
 		out = append(out, pipedream)
+	}
+	hooks, found, err := s.webhookHealth(p, o)
+	if err != nil {
+		return nil, err
+	}
+	if found {
+		out = append(out, hooks)
 	}
 	return out, nil
 }

@@ -33,7 +33,6 @@ func TestTheSystemPageCountsBackgroundJobsAndSaysWhereToLook(t *testing.T) {
 		"none":     `<dt>Running</dt><dd>0</dd>`,
 		"given up": `<dt>Failed for good</dt><dd>3 <span class="badge bad">`,
 		"paced":    `At most 0.5 messages per second.`,
-		"unpaced":  `No rate limit is set.`,
 		"doctor":   `<code>connectlink doctor</code>`,
 	} {
 		if !strings.Contains(page, want) {

@@ -93,6 +93,13 @@ func (s *Service) CountSince(ctx context.Context, p access.Principal, since time
 	return suppression.Count(ctx, s.p.DB, suppression.Filter{Scope: s.scope(p.Place), Since: since}, most)
 }
 
+// CountByDay counts the suppressions of the last days, up to most, by how many times 24
+// hours ago they were made; the latest day comes first.
+func (s *Service) CountByDay(ctx context.Context, p access.Principal, days, most int) ([]int, error) {
+	since := time.Now().Add(-time.Duration(days) * 24 * time.Hour)
+	return suppression.CountByDay(ctx, s.p.DB, suppression.Filter{Scope: s.scope(p.Place), Since: since}, days, most)
+}
+
 // Add blocks an address by hand; the bool reports whether there was none before.
 // Errors: invalid_request.
 func (s *Service) Add(ctx context.Context, p access.Principal, a Add) (Suppression, bool, error) {

@@ -30,6 +30,9 @@ func (p *Pages) funcs(l *words) template.FuncMap {
 		"tv":   func(text string) string { return l.text(text, nil) }, // of a vocabulary, see Vocabulary
 		"role": func(r access.Role) string { return l.text(RoleName(r), nil) },
 		"ago":  func(now, at time.Time) template.HTML { return l.tick(now, at) },
+		"clock": func(at time.Time) template.HTML {
+			return template.HTML(at.UTC().Format(`<time datetime="2006-01-02T15:04:05Z"><bdi>15:04:05 UTC</bdi></time>`)) //nolint:gosec // digits
+		},
 		"bdi": func(text string) template.HTML {
 			return template.HTML("<bdi>" + template.HTMLEscapeString(text) + "</bdi>") //nolint:gosec // escaped
 		},

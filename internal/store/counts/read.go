@@ -72,7 +72,7 @@ func sums(column string, n int) string {
 		if i > 0 {
 			s += ", "
 		}
-		s += fmt.Sprintf("sum(%s[%d])", column, i+1)
+		s += fmt.Sprintf("coalesce(sum(%s[%d]), 0)", column, i+1)
 	}
 	return s + "]::int[]"
 }
@@ -129,4 +129,31 @@ func ListMessages(ctx context.Context, db postgres.DB, at invite.Place, since, u
 		return nil, fmt.Errorf("list counts of messages of %s: %w", at.Project, postgres.Translate(err))
 	}
 	return list, nil
+}
+
+// SumMessages returns the outcomes by provider of the last stretch of time before a
+// moment, and of the same stretch of each of the days before it.
+func SumMessages(ctx context.Context, db postgres.DB, at invite.Place, until time.Time, lasts time.Duration, days int) (now, before map[string]Messages, err error) {
+	bins := len(MessageBounds()) + 1
+	rows, _ := db.Query(ctx, `
+		SELECT m.provider, s.ago, sum(accepted)::int, sum(delivered)::int, sum(failed)::int, sum(deferred)::int, sum(refused)::int,
+			`+sums("accept_times", bins)+`, `+sums("deliver_times", bins)+`
+		FROM generate_series(0, $5::int) s(ago) JOIN message_counts m ON m.project_id = $1 AND m.livemode = $2 AND m.domain = ''
+			AND m.bucket < $3::timestamptz - s.ago * interval '1 day' AND m.bucket >= $3::timestamptz - s.ago * interval '1 day' - make_interval(secs => $4)
+		GROUP BY m.provider, s.ago`, at.Project, at.Live, until, lasts.Seconds(), days)
+	now, before = map[string]Messages{}, map[string]Messages{}
+	var m Messages
+	var ago int
+	_, err = pgx.ForEachRow(rows, []any{&m.Provider, &ago, &m.Accepted, &m.Delivered, &m.Failed, &m.Deferred, &m.Refused, &m.AcceptTimes, &m.DeliverTimes}, func() error {
+		to := before
+		if ago == 0 {
+			to = now
+		}
+		to[m.Provider] = to[m.Provider].Add(m)
+		return nil
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("sum counts of messages of %s: %w", at.Project, postgres.Translate(err))
+	}
+	return now, before, nil
 }

@@ -247,6 +247,26 @@ func Count(ctx context.Context, db postgres.DB, f Filter, most int) (int, error)
 	return n, nil
 }
 
+// CountByDay counts the standing blocks that List lists, up to most, by how many times 24
+// hours ago they were made; the latest day comes first.
+func CountByDay(ctx context.Context, db postgres.DB, f Filter, days, most int) ([]int, error) {
+	sql, args := f.walks("id, created_at", most)
+	rows, _ := db.Query(ctx, fmt.Sprintf(`SELECT floor(extract(epoch FROM now() - created_at) / 86400)::int, count(*)::int
+		FROM (SELECT created_at FROM (%s) w ORDER BY id DESC LIMIT %d) s GROUP BY 1`, sql, most), args...)
+	out := make([]int, days)
+	var day, n int
+	_, err := pgx.ForEachRow(rows, []any{&day, &n}, func() error {
+		if day = max(day, 0); day < days {
+			out[day] += n
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("count suppressions by day: %w", postgres.Translate(err))
+	}
+	return out, nil
+}
+
 // List returns standing blocks, newest first, and where the next page begins.
 func List(ctx context.Context, db postgres.DB, f Filter) ([]Row, invite.SuppressionID, error) {
 	sql, args := f.walks(rowColumns, f.Limit+1)
