@@ -245,8 +245,9 @@ func TestBrowserTheDeskIsAccessible(t *testing.T) {
 		"resend": "/invites/" + id + "/resend?correct=1", "revoke": "/invites/" + id + "/revoke", "link": "/invites/" + id + "/link",
 		"saw": "/invites/" + id + "/saw", "saw-text": "/invites/" + id + "/saw?as=text", "saw-sms": "/invites/" + id + "/saw?as=sms",
 		"saw-page": "/invites/" + expired + "/saw?as=page", "saw-page-dark": "/invites/" + expired + "/saw?as=page&then=1&width=phone&dark=1",
-		"person": "/people/" + id, "blocks": "/blocks", "block": d.block("pat@customer.example", "asked on the phone"), "new": "/new", "home": "/home",
+		"person": "/people/" + id, "blocks": "/blocks", "block": d.block("pat@customer.example", "asked on the phone"), "new": "/new", "home": "/home", "system": "/system",
 	}
+	d.exec(furnishPictures)
 	look := func(of browsertest.Page) {
 		for _, name := range slices.Sorted(maps.Keys(pages)) {
 			d.open(pages[name])
@@ -257,6 +258,24 @@ func TestBrowserTheDeskIsAccessible(t *testing.T) {
 	d.arabic()
 	look(browsertest.Page{Lang: "ar", Dir: "rtl", Narrow: true})
 }
+
+// furnishPictures stores a day of counts for every picture of Home and System.
+const furnishPictures = `
+INSERT INTO message_counts (project_id, livemode, bucket, provider, domain, accepted, delivered, failed, refused, accept_times, deliver_times)
+SELECT 'default', false, date_bin('15 minutes', now(), timestamptz '2000-01-01 00:00:00Z') - n * interval '15 minutes', 'sendgrid', d,
+	CASE WHEN n BETWEEN 30 AND 34 THEN 0 ELSE 90 - n % 7 END, CASE WHEN n BETWEEN 30 AND 34 THEN 0 WHEN n < 9 THEN 40 ELSE 80 END, CASE WHEN n < 9 THEN 20 ELSE 1 END, CASE WHEN n BETWEEN 30 AND 34 THEN 9 ELSE 0 END,
+	'{60,20,10,0,0,0,0,0,0,0,0,0,0,0,0}', '{0,0,0,0,0,0,0,0,0,40,0,0,0,0,0}'
+FROM generate_series(1, 90) n, unnest(ARRAY['', 'gmail.com', 'outlook.com', 'a-domain-with-a-long-name.example']) d;
+INSERT INTO message_counts (project_id, livemode, bucket, provider, domain, accepted, delivered, accept_times, deliver_times)
+SELECT 'default', false, date_bin('15 minutes', now(), timestamptz '2000-01-01 00:00:00Z') - n * interval '1 day', 'sendgrid', '', 90, 88, '{60,20,10,0,0,0,0,0,0,0,0,0,0,0,0}', '{0,0,0,88,0,0,0,0,0,0,0,0,0,0,0}'
+FROM generate_series(2, 8) n;
+INSERT INTO queue_samples (project_id, livemode, channel, at, due, oldest_s)
+SELECT 'default', false, 'email', date_trunc('minute', now()) - n * interval '5 minutes', n, 5 * n FROM generate_series(1, 70) n;
+INSERT INTO event_counts (project_id, livemode, bucket, type, n)
+SELECT 'default', false, date_bin('15 minutes', now(), timestamptz '2000-01-01 00:00:00Z') - n * interval '8 hours', t, 3 + n % 4 FROM generate_series(1, 23) n, unnest(ARRAY['invite.delivery_failed', 'invite.expired']) t;
+INSERT INTO invite_counts (project_id, livemode, day, channel, app_slug, created, sent, delivered, opened, continued, connected, connect_times)
+SELECT 'default', false, (now() AT TIME ZONE 'UTC')::date - 2, c, a, 104, 100, 90, 52, 40, 38, '{1,3,6,9,12,8,5,3,2,2,1,0,1,0}' FROM unnest(ARRAY['email', 'sms']) c, unnest(ARRAY['google_drive', 'salesforce_rest_api']) a;
+INSERT INTO excursions (id, project_id, livemode, kind, value, threshold) SELECT gen_random_uuid(), 'default', false, k, 71.6, 10 FROM unnest(ARRAY['bounce_rate', 'queue_age']) k`
 
 // examine reports the accessibility faults of the shown page.
 func (d *desk) examine(with *browsertest.Instrument, of browsertest.Page, name string) {
