@@ -141,7 +141,7 @@ func happened(hours []stripHour) (out []stripHour) {
 	return out
 }
 
-// states are the badges of providers, by what is drawn.
+// state is the badge of a provider, by the kind that its strip has.
 func (p *page) state(kind string) view.Badge {
 	switch kind {
 	case picture.Bad:
@@ -152,7 +152,7 @@ func (p *page) state(kind string) view.Badge {
 	return view.Badge{Kind: "good", Icon: "check", Text: p.t("Healthy")}
 }
 
-// byOutcomes adds the last hour's outcomes to what is known of a provider's account: that
+// byOutcomes adds the last hour's outcomes to the state of a provider's account: that
 // it takes messages does not say that they arrive.
 func (p *page) byOutcomes(h health, o outcomes, provider string) health {
 	h.Strip = p.strip(o, provider)

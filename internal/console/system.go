@@ -37,7 +37,7 @@ type systemPage struct {
 	Channels []channelRow
 	Accounts []health
 	Pulse    pulse
-	Alerts   []openAlert // thresholds that are exceeded
+	Alerts   []openAlert   // thresholds that are exceeded
 	Hooks    []endpointRow // that miss events
 	Limits   []limitNotice
 	Ending   []limitNotice // API keys that end soon

@@ -82,7 +82,7 @@ func (s *Service) places() []invite.Place {
 // atOnce is how many events of each type one transaction counts.
 const atOnce = 500
 
-// Run counts what was committed since the last run, samples the queues and judges. It
+// Run counts the events since the last run, samples the queues and judges. It
 // returns the number of events that it counted. A fault of one project does not keep
 // others from being counted.
 func (s *Service) Run(ctx context.Context) (int, error) {
@@ -129,7 +129,7 @@ func (s *Service) follow(ctx context.Context, place invite.Place) (total int, er
 func (s *Service) DeleteOld(ctx context.Context) error { return counts.DeleteOld(ctx, s.p.DB) }
 
 // measure samples the queues of a project once a minute, and returns how long the oldest
-// message of live mode is due. Messages that staff paused are waited for by nobody.
+// message of live mode is due. Messages that staff paused do not count.
 func (s *Service) measure(ctx context.Context, project string) (oldest time.Duration, err error) {
 	lanes, err := queue.ListLanesOf(ctx, s.p.DB, project)
 	if err != nil {

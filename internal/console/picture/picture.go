@@ -83,7 +83,7 @@ func Bar(title string, parts []Part, whole int) template.HTML {
 	return canvas("p-bar", title, width, height, &b)
 }
 
-// Strip draws a kind for each stretch of time, the oldest first. What is worse is higher,
+// Strip draws a kind for each stretch of time, the oldest first. A worse state is higher,
 // so that it needs no colours.
 func Strip(title string, kinds []string) template.HTML {
 	const height, wide, gap = 24, 6, 1

@@ -11,7 +11,7 @@ import (
 	"github.com/connectlink/connectlink/internal/postgres"
 )
 
-// Kind is what is over its threshold.
+// Kind is the value that is compared with a threshold.
 type Kind string
 
 // The kinds of excursions.

@@ -58,8 +58,8 @@ type Domain struct {
 	Hashes []seal.Hash
 }
 
-// Place is the lock on the counts of a project and mode, and what is known of the
-// transactions at its taking.
+// Place is the lock on the counts of a project and mode, and the state
+// of transactions at the time of locking.
 type Place struct {
 	invite.Place
 
@@ -168,7 +168,7 @@ func reached(step int) string {
 }
 
 // follow is one statement, so that all of it sees the same transactions. OFFSET 0 keeps
-// each look-up one along its index, whatever the statistics say.
+// each look-up one along its index with any statistics.
 func follow() string {
 	connects, messages := len(ConnectBounds()), len(MessageBounds())
 	bucket := func(at string) string {

@@ -53,7 +53,7 @@ func (w world) made(o tracktest.Options) tracktest.Made {
 	return m
 }
 
-// follow counts what is certain, as the job does, once all that was committed is certain:
+// follow counts events as the job does, once all committed ones are certain:
 // transactions of other tests run in the same cluster.
 func (w world) follow(limit int) int {
 	w.t.Helper()

@@ -22,7 +22,7 @@ type Sample struct {
 // Oldest is how long the oldest message was due.
 func (s Sample) Oldest() time.Duration { return time.Duration(s.OldestS) * time.Second }
 
-// SetSample stores what the queue of a channel is now like. Of several samples of a minute the worst
+// SetSample stores the state of a channel's queue. Of several samples of a minute the worst
 // is kept.
 func SetSample(ctx context.Context, db postgres.DB, lane invite.Lane, due int, oldest time.Duration) error {
 	_, err := db.Exec(ctx, `

@@ -23,7 +23,7 @@ type Outcomes struct {
 }
 
 // ListOutcomes returns how the latest posts to the endpoints of a project and mode went in
-// each stretch between two successive ids. The cost is bounded whatever the traffic: of a
+// each stretch between two successive ids. The cost does not grow with the traffic: of a
 // stretch the latest posts are judged. ok is false where there is no endpoint.
 func ListOutcomes(ctx context.Context, db postgres.DB, at invite.Place, bounds []invite.EventID) (list []Outcomes, ok bool, err error) {
 	if len(bounds) < 2 {
