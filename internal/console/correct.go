@@ -85,7 +85,7 @@ func (d *resendPage) ask(p *page, o opened) bool {
 	if meant, ok := contact.SuggestDomain(domain); ok {
 		d.Suggested, d.Asked = local+"@"+meant, true
 		d.Faults = append(d.Faults, Fault{"email", p.t("Did you mean %s? Correct it, or submit again to keep what you typed.", "\u2068"+d.Suggested+"\u2069")})
-	} else if otherMailbox(o.content.Recipient.Email, email) {
+	} else if contact.IsOtherMailbox(o.content.Recipient.Email, email) {
 		d.Asked = true
 		d.Faults = append(d.Faults, Fault{"email", d.samePerson(p)})
 	}
@@ -94,17 +94,6 @@ func (d *resendPage) ask(p *page, o opened) bool {
 
 // fewLetters is how many letters a correction changes, where it is one.
 const fewLetters = 2
-
-// otherMailbox reports whether an address is no correction of the old one, but
-// differs in many letters and in its domain: it may belong to another person.
-func otherMailbox(was, now string) bool {
-	if was == "" {
-		return false
-	}
-	_, before := contact.EmailParts(was)
-	_, after := contact.EmailParts(now)
-	return before != after && contact.Distance(contact.SearchEmail(was), contact.SearchEmail(now)) > fewLetters
-}
 
 // changes marks in the new address of the chosen channel where it differs from the
 // old one; nil where nothing does, or one of them is not known.

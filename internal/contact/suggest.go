@@ -89,3 +89,18 @@ func SuggestDomain(domain string) (string, bool) {
 // replacements, and swaps of neighbours, which are the commonest (optimal string
 // alignment).
 func Distance(a, b string) int { return edlib.OSADamerauLevenshteinDistance(a, b) }
+
+// fewLetters is the number of letters that a correction of an address changes at most.
+const fewLetters = 2
+
+// IsOtherMailbox reports whether an address is no correction of an old one, but differs in
+// many letters and in its domain: it may belong to another person. Of an empty old address
+// it reports false.
+func IsOtherMailbox(was, now string) bool {
+	if was == "" {
+		return false
+	}
+	_, before := EmailParts(was)
+	_, after := EmailParts(now)
+	return before != after && Distance(SearchEmail(was), SearchEmail(now)) > fewLetters
+}
