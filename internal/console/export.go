@@ -121,17 +121,9 @@ func (s *console) exportSearch(p *page) error {
 	})
 }
 
-// export answers with a list as a file, in the format that the address names.
+// export answers with a list of invites as a file.
 func (s *console) export(p *page, name string, filters []string, read invitesAfter) error {
-	format := oneOf(p.QueryParam("format"), export.Formats()...)
-	if format == "" {
-		return p.missing()
-	}
-	file := web.Download{
-		Name: strings.Join([]string{p.by.Project, p.Param("mode"), name, p.frame.Now.Format(time.DateOnly)}, "-") + "." + format,
-		Type: export.Format(format).Type(), Longest: exportLongest, Write: exportWrite,
-	}
-	list := export.List{Name: name, Filters: filters, Format: export.Format(format), Still: p.still}
+	list := export.List{Name: name, Filters: filters}
 	list.Read = func(ctx context.Context, after invite.ID, limit int) (export.Batch, error) {
 		invites, more, cut, err := read(ctx, after, limit)
 		if err != nil {
@@ -139,6 +131,20 @@ func (s *console) export(p *page, name string, filters []string, read invitesAft
 		}
 		rows, err := s.exportRows(ctx, p, invites)
 		return export.Batch{Rows: rows, Next: more, Cut: cut}, err
+	}
+	return s.exportList(p, list)
+}
+
+// exportList answers with a list as a file, in the format that the address names.
+func (s *console) exportList(p *page, list export.List) error {
+	format := oneOf(p.QueryParam("format"), export.Formats()...)
+	if format == "" {
+		return p.missing()
+	}
+	list.Format, list.Still = export.Format(format), p.still
+	file := web.Download{
+		Name: strings.Join([]string{p.by.Project, p.Param("mode"), list.Name, p.frame.Now.Format(time.DateOnly)}, "-") + "." + format,
+		Type: export.Format(format).Type(), Longest: exportLongest, Write: exportWrite,
 	}
 	err := file.Serve(p, func(ctx context.Context, to io.Writer) error { return s.Export.Write(ctx, p.by, list, to) })
 	if errors.Is(err, export.ErrBusy) {

@@ -87,6 +87,7 @@ func New(p Params) (*Service, error) {
 type List struct {
 	Name    string   // of the list, a word for the audit log
 	Filters []string // names of those that are set
+	Columns []string // beside those of every list, for the Extra values of rows
 	Format  Format
 	// Read returns the rows after an id, at most limit, newest first; the first ones
 	// for the zero id.
@@ -128,7 +129,7 @@ func (s *Service) Write(ctx context.Context, by access.Principal, l List, to io.
 		return err
 	}
 	defer s.leave(by.Actor())
-	f := &file{s: s, by: by, list: l, out: newWriter(l.Format), to: to}
+	f := &file{s: s, by: by, list: l, out: newWriter(l.Format, l.Columns), to: to}
 	end, err := f.writeBatches(ctx)
 	switch {
 	case err != nil && !f.begun: // nothing left the service

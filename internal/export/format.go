@@ -41,36 +41,46 @@ type Row struct {
 	Recipient, ExternalUserID        string // masked
 	Inviter                          string // masked
 	OpenedAt, ConnectedAt            string
+	Extra                            []string // by the list's columns
 }
 
 type cell struct{ name, value string }
 
-// cells are the columns of a file, in their order.
-func (r Row) cells() []cell {
-	return []cell{
+// cells are the columns of a file, in their order; extra names those of the list.
+func (r Row) cells(extra []string) []cell {
+	cells := []cell{
 		{"id", r.ID}, {"reference", r.Reference}, {"created_at", r.CreatedAt},
 		{"status", r.Status}, {"progress", r.Progress}, {"delivery_status", r.DeliveryStatus}, {"reason", r.Reason},
 		{"app", r.App}, {"channel", r.Channel},
 		{"recipient", r.Recipient}, {"external_user_id", r.ExternalUserID}, {"inviter", r.Inviter},
 		{"opened_at", r.OpenedAt}, {"connected_at", r.ConnectedAt},
 	}
+	for i, name := range extra {
+		c := cell{name: name}
+		if i < len(r.Extra) {
+			c.value = r.Extra[i]
+		}
+		cells = append(cells, c)
+	}
+	return cells
 }
 
 // writer encodes a file; take returns the bytes that were added since the last call.
 type writer struct {
 	format Format
+	extra  []string // names of the list's columns
 	buf    bytes.Buffer
 	csv    *csv.Writer
 	err    error
 }
 
-func newWriter(f Format) *writer {
-	w := &writer{format: f}
+func newWriter(f Format, extra []string) *writer {
+	w := &writer{format: f, extra: extra}
 	if f == CSV {
 		w.csv = csv.NewWriter(&w.buf)
 		w.csv.UseCRLF = true
 		var names []string
-		for _, c := range (Row{}).cells() {
+		for _, c := range (Row{}).cells(extra) {
 			names = append(names, c.name)
 		}
 		w.write(names)
@@ -94,7 +104,7 @@ func (w *writer) take() ([]byte, error) {
 }
 
 func (w *writer) add(r Row) {
-	cells := r.cells()
+	cells := r.cells(w.extra)
 	if w.csv != nil {
 		values := make([]string, 0, len(cells))
 		for _, c := range cells {
@@ -138,7 +148,7 @@ func (w *writer) finish(rows int, end End, oldest string) {
 	if end == EndComplete {
 		return
 	}
-	last := make([]string, len((Row{}).cells()))
+	last := make([]string, len((Row{}).cells(w.extra)))
 	last[0] = fmt.Sprintf("# Not the whole list (%s): the file ends after %s rows.", end, strconv.Itoa(rows))
 	if end != EndSearchLimit && oldest != "" {
 		last[0] += " Export older invites with the filter \"Created until\", from the day of " + oldest + "."
