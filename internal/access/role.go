@@ -43,9 +43,11 @@ const (
 	ActBlockMany    Act = "block_many"    // add blocks of a list of addresses
 	ActTake         Act = "take"          // own an invite without an owner
 	ActLetGo        Act = "let_go"        // own it no longer
+	ActBulk         Act = "bulk"          // one of the acts above on many invites
 	ActNote         Act = "note"          // write a note beside an invite
 	ActDeleteNote   Act = "delete_note"   // one's own
 	ActTakeOver     Act = "take_over"     // an invite of a colleague, and their notes
+	ActBulkMany     Act = "bulk_many"     // an act on more invites than agents may
 	ActLiftBlock    Act = "lift_block"    // take one away
 	ActAllowMore    Act = "allow_more"    // messages to one person beyond the limit
 	ActPauseCountry Act = "pause_country" // stop and start text messages to a country, and a key that was paused
@@ -64,9 +66,9 @@ func requiredRole(a Act) (Role, bool) {
 	switch a {
 	case ActRead:
 		return RoleViewer, true
-	case ActUnmask, ActCreate, ActResend, ActCorrect, ActRevoke, ActCopyLink, ActBlock, ActTake, ActLetGo, ActNote, ActDeleteNote:
+	case ActUnmask, ActCreate, ActResend, ActCorrect, ActRevoke, ActCopyLink, ActBlock, ActBulk, ActTake, ActLetGo, ActNote, ActDeleteNote:
 		return RoleAgent, true
-	case ActTakeOver, ActBlockMany, ActLiftBlock, ActAllowMore, ActPauseCountry, ActErase, ActExport, ActAuditLog:
+	case ActTakeOver, ActBulkMany, ActBlockMany, ActLiftBlock, ActAllowMore, ActPauseCountry, ActErase, ActExport, ActAuditLog:
 		return RoleLead, true
 	case ActTechnical, ActKeys, ActWebhooks, ActStaff, ActPause:
 		return RoleAdmin, true
@@ -78,7 +80,7 @@ func requiredRole(a Act) (Role, bool) {
 func Acts() []Act {
 	return []Act{
 		ActRead, ActUnmask, ActCreate, ActResend, ActCorrect, ActRevoke, ActCopyLink, ActBlock,
-		ActTake, ActLetGo, ActNote, ActDeleteNote, ActTakeOver, ActBlockMany, ActLiftBlock, ActAllowMore, ActPauseCountry, ActErase, ActExport, ActAuditLog, ActTechnical, ActKeys, ActWebhooks, ActStaff, ActPause,
+		ActBulk, ActTake, ActLetGo, ActNote, ActDeleteNote, ActTakeOver, ActBulkMany, ActBlockMany, ActLiftBlock, ActAllowMore, ActPauseCountry, ActErase, ActExport, ActAuditLog, ActTechnical, ActKeys, ActWebhooks, ActStaff, ActPause,
 	}
 }
 

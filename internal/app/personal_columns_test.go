@@ -40,6 +40,11 @@ public.audit_heads
 	nothing day number hash
 public.audit_pending
 	nothing entry_id
+public.bulk_acts
+	nothing project_id livemode id staff_id act channel selection state items emails texts cost created_at confirmed_at ended_at stopped_by due_at lease_until
+public.bulk_items
+	recipient address
+	nothing project_id livemode bulk_id number line id invite_id state reason doubt next_at over_at
 public.callback_gaps
 	nothing scope cause ended_at
 public.callback_servers
@@ -231,6 +236,7 @@ func notExported() map[string]string {
 	return map[string]string{
 		"public.public_events.body":       "the invite as it was, which the record and its timeline show",
 		"public.webhook_attempts.answer":  "what the product's own endpoint answered",
+		"public.bulk_items.address":       "a corrected address until it is in the invite; at most some hours",
 		"public.staff_searches.text":      "a note to a member of staff, for 30 minutes",
 		"public.staff_sessions.held_form": "a form that was not sent yet, for an hour",
 		"sandbox.accounts.content":        "stands for what Pipedream keeps, in test mode",

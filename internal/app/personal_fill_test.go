@@ -91,6 +91,9 @@ func (p *product) zebraFills() {
 	if status, _, _ := agent.do(http.MethodPost, "/console/default/test/invites/"+connected+"/notes", "text=call+"+zebra); status != http.StatusOK {
 		t.Fatalf("note: %d", status)
 	}
+	if status, _, _ := agent.do(http.MethodPost, "/console/default/test/bulk/correct", "text="+stops+",delivered%2B"+zebra+"new@connectlink.test"); status != http.StatusOK {
+		t.Fatalf("corrections: %d", status)
+	}
 	// What test mode does not fill, or not with the person's words.
 	const mine = `(SELECT id FROM invites WHERE user_hash = (SELECT user_hash FROM invites WHERE external_user_id = 'user-` + zebra + `' LIMIT 1))`
 	p.plant("attempts.detail", "550 <planted.detail@"+zebra+".example>", "id", "invite_id IN "+mine)

@@ -15,6 +15,7 @@ import (
 	"github.com/connectlink/connectlink/internal/export"
 	"github.com/connectlink/connectlink/internal/grant"
 	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/issue"
 	"github.com/connectlink/connectlink/internal/pause"
 	"github.com/connectlink/connectlink/internal/reseal"
 	"github.com/connectlink/connectlink/internal/restore"
@@ -51,7 +52,7 @@ func auditedActs() []access.Act {
 		grant.ActSignIn, grant.ActSignInFailed, grant.ActSignOut, grant.ActSessionEnded, grant.ActStaffCreated, grant.ActStaffEnabled,
 		grant.ActStaffOff, grant.ActStaffRoles, grant.ActPasswordLink, grant.ActPasswordSet, grant.ActFactorSet, grant.ActFactorReset,
 		grant.ActRecoveryUsed, grant.ActRecoveryMade, grant.ActConfirmed, grant.ActKeyCreated, grant.ActKeyRevoked, pause.ActHeld, pause.ActReleased, traffic.ActPaused, traffic.ActResumed,
-		export.ActStarted, audit.ActExported, reseal.ActResealed, reseal.ActRetired, reseal.ActForgotten, restore.ActDeclared)
+		issue.ActBulkStopped, export.ActStarted, audit.ActExported, reseal.ActResealed, reseal.ActRetired, reseal.ActForgotten, restore.ActDeclared)
 }
 
 // actName is an act in words.
@@ -75,6 +76,12 @@ func actName(a access.Act) string {
 		return view.M("Blocked an address")
 	case access.ActLiftBlock:
 		return view.M("Unblocked an address")
+	case access.ActBulk:
+		return view.M("Changed many invites")
+	case access.ActBulkMany:
+		return view.M("Changed very many invites")
+	case issue.ActBulkStopped:
+		return view.M("Stopped a change of many invites")
 	case access.ActTake:
 		return view.M("Took an invite")
 	case access.ActTakeOver:
@@ -238,6 +245,9 @@ func (p *page) auditRow(e account.Audited, names map[string]string) auditRow {
 	}
 	if name := names[string(access.KindStaff)+":"+e.Target]; name != "" {
 		r.Target = name
+	}
+	if _, err := invite.Parse[invite.BulkID](e.Target); err == nil {
+		r.URL = p.frame.URL("bulk", e.Target)
 	}
 	if !e.InviteID.IsZero() {
 		r.URL = p.frame.URL("invites", e.InviteID.String())

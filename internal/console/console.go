@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -133,7 +134,7 @@ func Register(e *echo.Echo, p Params) error {
 		e.Add(r.method, "/console"+r.path, s.gate(r), with...)
 	}
 	for _, r := range s.routes() {
-		e.Add(r.method, "/console/:project/:mode"+r.path, s.gateOf(r), with...)
+		e.Add(r.method, "/console/:project/:mode"+r.path, s.gateOf(r), append(slices.Clone(with), web.BodyLimit(r.body()))...)
 	}
 	e.GET("/console", func(c echo.Context) error { return c.Redirect(http.StatusSeeOther, "/console/") }, with...)
 	e.GET("/console/*", s.nowhere, with...)

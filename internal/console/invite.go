@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,8 +14,10 @@ import (
 	"github.com/connectlink/connectlink/internal/console/story"
 	"github.com/connectlink/connectlink/internal/console/view"
 	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/issue"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/store/account"
+	"github.com/connectlink/connectlink/internal/store/bulk"
 	"github.com/connectlink/connectlink/internal/store/find"
 	"github.com/connectlink/connectlink/internal/web"
 )
@@ -59,6 +62,7 @@ type person struct {
 type auditLine struct {
 	view.Tick
 	Who, What, Why string
+	Bulk           string // the act on many invites that it was a part of
 }
 
 // invite shows one invite, or streams what changes on its page.
@@ -295,6 +299,18 @@ func (s *console) auditOf(p *page, id invite.ID) ([]auditLine, error) {
 		}
 		out = append(out, l)
 	}
+	parts, err := bulk.ListOfInvite(p.ctx(), s.DB, id, 20)
+	if err != nil {
+		return nil, err
+	}
+	for _, part := range parts {
+		l := auditLine{Tick: view.Tick{At: part.At}, Who: p.t("A colleague"), What: p.didWhat(issue.RequiredAct(part.Kind)), Bulk: part.ID.String()}
+		if part.StaffID == p.signed.Staff.ID {
+			l.Who = p.t("You")
+		}
+		out = append(out, l)
+	}
+	slices.SortStableFunc(out, func(a, b auditLine) int { return b.At.Compare(a.At) })
 	return out, nil
 }
 

@@ -29,6 +29,7 @@ type invitesPage struct {
 	Newer, Older string
 	Count        string // the position of the page in the list
 	Export       exportLinks
+	Bulk         *bulkBar
 	Folded       bool // none of the filters is set that are folded away
 	// Part is the time back to which the list was searched, if it was not
 	// searched completely: rare matches are searched for in parts.
@@ -90,6 +91,10 @@ func (s *console) invites(p *page) error {
 		}
 		d.Count = p.position(c, len(list))
 	}
+	if c.Total == 0 && d.Part.IsZero() {
+		c.Total = len(list)
+	}
+	d.Bulk = p.bulkBar(d.Rows, c.Total, c.Least || !d.Part.IsZero(), narrowed.members()...)
 	if len(list) > 0 || !d.Part.IsZero() {
 		d.Export = p.exportLinks(d.Clear, c.Least || !d.Part.IsZero(), narrowed.members()...)
 	}

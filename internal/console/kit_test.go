@@ -166,12 +166,17 @@ func (a answer) location() string { return a.Header.Get("Location") }
 
 func (b *browser) do(method, address string, form url.Values) answer {
 	b.s.t.Helper()
+	return b.send(method, address, "application/x-www-form-urlencoded", strings.NewReader(form.Encode()))
+}
+
+func (b *browser) send(method, address, kind string, body io.Reader) answer {
+	b.s.t.Helper()
 	if strings.HasPrefix(address, "/") {
 		address = b.s.url + address
 	}
-	req := must[*http.Request](b.s.t)(http.NewRequestWithContext(b.s.t.Context(), method, address, strings.NewReader(form.Encode())))
+	req := must[*http.Request](b.s.t)(http.NewRequestWithContext(b.s.t.Context(), method, address, body))
 	if method == http.MethodPost {
-		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		req.Header.Set("Content-Type", kind)
 		req.Header.Set("Sec-Fetch-Site", "same-origin")
 	}
 	req.Header.Set("User-Agent", "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0")

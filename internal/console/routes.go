@@ -120,6 +120,16 @@ func (s *console) routes() []route {
 		{http.MethodGet, "/invites/:id/notes", access.ActRead, s.shownAt},
 		{http.MethodPost, "/invites/:id/notes", access.ActNote, ofInvite(s.writeNote)},
 		{http.MethodPost, "/invites/:id/notes/:note/delete", access.ActDeleteNote, ofInvite(s.deleteNote)},
+		{http.MethodGet, "/bulk", access.ActRead, s.bulks},
+		{http.MethodPost, "/bulk", access.ActBulk, s.startBulk},
+		{http.MethodGet, "/bulk/correct", access.ActBulk, s.correctForm},
+		{http.MethodPost, correctPath, access.ActBulk, s.correctByFile},
+		{http.MethodGet, "/bulk/:id", access.ActRead, ofBulk(s.bulkAct)},
+		{http.MethodGet, "/bulk/:id/export", access.ActExport, ofOwnPage(ofBulk(s.exportBulk))},
+		{http.MethodGet, "/bulk/:id/confirm", access.ActRead, s.shownAt},
+		{http.MethodPost, "/bulk/:id/confirm", access.ActBulk, ofBulk(s.confirmBulk)},
+		{http.MethodGet, "/bulk/:id/stop", access.ActRead, s.shownAt},
+		{http.MethodPost, "/bulk/:id/stop", access.ActBulk, ofBulk(s.stopBulk)},
 		{http.MethodGet, "/new", access.ActCreate, s.newForm},
 		{http.MethodPost, "/new", access.ActCreate, s.create},
 		{http.MethodGet, "/new/apps", access.ActCreate, s.appsLike},
@@ -139,6 +149,17 @@ func (s *console) routes() []route {
 		{http.MethodGet, "/blocks/:id/lift", access.ActRead, s.shownAt},
 		{http.MethodPost, "/blocks/:id/lift", access.ActLiftBlock, s.liftBlock},
 	}
+}
+
+// correctPath is where a file of corrections is sent to.
+const correctPath = "/bulk/correct"
+
+// body is the size of the body that the route takes.
+func (r route) body() int64 {
+	if r.path == correctPath {
+		return fileBodyLimit
+	}
+	return bodyLimit
 }
 
 // ofInvite makes a page of one about the invite that the path names; where there is

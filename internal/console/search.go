@@ -25,6 +25,7 @@ type searchPage struct {
 
 	Newer, Older string
 	Export       exportLinks
+	Bulk         *bulkBar
 
 	Blocks []blockRow // suppressions of the address that was searched for
 
@@ -123,6 +124,7 @@ func (s *console) search(p *page) error {
 		d.Count, d.Cut = p.position(found.Count, n), !found.More && found.Count.Least
 		d.Newer, d.Older = p.besideHits(found)
 		d.Export = p.exportLinks(b.URL("search"), false, "of", p.QueryParam("of"))
+		d.Bulk = p.bulkBar(d.Hits, found.Count.Total, found.Count.Least, "of", p.QueryParam("of"))
 	}
 	return p.show("search", d)
 }

@@ -2,6 +2,7 @@ package erase
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/store/account"
+	"github.com/connectlink/connectlink/internal/store/bulk"
 	"github.com/connectlink/connectlink/internal/store/find"
 	"github.com/connectlink/connectlink/internal/store/ledger"
 	"github.com/connectlink/connectlink/internal/store/suppression"
@@ -116,6 +118,9 @@ func (s *Service) erase(ctx context.Context, tx pgx.Tx, p access.Principal, ids 
 	if err := ledger.SetErased(ctx, tx, ids, mark, userid.Hash(s.p.Box, p.Place, mark)); err != nil {
 		return done, err
 	}
+	if err := bulk.DeleteAddresses(ctx, tx, ids); err != nil {
+		return done, err
+	}
 	slices.SortFunc(keys, func(a, b seal.Hash) int { return slices.Compare(a, b) })
 	done.Invites = len(batches)
 	if done.Blocks, err = suppression.SetErased(ctx, tx, s.p.Box, s.scope(p), ids, keys); err != nil {
@@ -133,7 +138,9 @@ func (s *Service) erase(ctx context.Context, tx pgx.Tx, p access.Principal, ids 
 // Again erases data that was still on its way to us when its invite was
 // erased. A job calls it some minutes later.
 func (s *Service) Again(ctx context.Context, ids []invite.ID) error {
-	err := postgres.InTx(ctx, s.p.DB, func(tx pgx.Tx) error { return ledger.EraseAgain(ctx, tx, ids) })
+	err := postgres.InTx(ctx, s.p.DB, func(tx pgx.Tx) error {
+		return errors.Join(ledger.EraseAgain(ctx, tx, ids), bulk.DeleteAddresses(ctx, tx, ids))
+	})
 	if err != nil {
 		return fmt.Errorf("erase again: %w", err)
 	}

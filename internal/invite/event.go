@@ -150,6 +150,7 @@ type Data struct {
 	Cause         string     `json:"cause,omitempty"`  // of a failed connection: certificate_expired, dns_not_found
 	Source        string     `json:"source,omitempty"` // how it was learnt: webhook, poll, page, callback, list
 	Why           string     `json:"why,omitempty"`    // of staff's acts: a word of a pick list
+	Bulk          string     `json:"bulk,omitempty"`   // the id of the act on many invites that it is a part of
 	// HasLink reports whether the invite holds a connect link after this event.
 	HasLink bool `json:"has_link,omitempty"`
 }

@@ -26,6 +26,8 @@ type (
 	auditKind    struct{}
 	noteKind     struct{}
 	requestKind  struct{}
+	bulkKind     struct{}
+	bulkItemKind struct{}
 
 	endpointKind       struct{}
 	webhookAttemptKind struct{}
@@ -43,6 +45,8 @@ func (sessionKind) prefix() string  { return "ses_" }
 func (auditKind) prefix() string    { return "aud_" }
 func (noteKind) prefix() string     { return "nte_" }
 func (requestKind) prefix() string  { return "req_" }
+func (bulkKind) prefix() string     { return "blk_" }
+func (bulkItemKind) prefix() string { return "bki_" }
 
 func (endpointKind) prefix() string       { return "whe_" }
 func (webhookAttemptKind) prefix() string { return "wha_" }
@@ -72,6 +76,10 @@ type (
 	NoteID = Of[noteKind]
 	// RequestID identifies one HTTP request, "req_…".
 	RequestID = Of[requestKind]
+	// BulkID identifies one act of staff on many invites, "blk_…".
+	BulkID = Of[bulkKind]
+	// BulkItemID identifies an invite of such an act, "bki_…".
+	BulkItemID = Of[bulkItemKind]
 	// EndpointID identifies one webhook endpoint, "whe_…".
 	EndpointID = Of[endpointKind]
 	// WebhookAttemptID identifies one post of an event, "wha_…".

@@ -103,6 +103,8 @@ type Meta struct {
 	// matter whether it has changed since.
 	Seen  int
 	Route string // "POST /v1/invites", to scope the key
+	// part is the item of an act on many invites that the request carries out; nil: none.
+	part *bulkPart
 }
 
 // limits of what recipients read, in characters.

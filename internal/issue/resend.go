@@ -270,14 +270,14 @@ func (s *Service) storeResend(ctx context.Context, tx pgx.Tx, p access.Principal
 			return err
 		}
 		// Recorded before the new delivery exists: it cancels what waits.
-		if _, err := ledger.Append(ctx, tx, s.p.Box, r.inv.ID, invite.Event{Type: invite.EventAddressCorrected, Actor: by}); err != nil {
+		if _, err := ledger.Append(ctx, tx, s.p.Box, r.inv.ID, invite.Event{Type: invite.EventAddressCorrected, Actor: by, Data: invite.Data{Bulk: meta.part.bulk()}}); err != nil {
 			return err
 		}
 	}
 	if err := s.storeContent(ctx, tx, p, r); err != nil {
 		return err
 	}
-	resent := invite.Event{Type: invite.EventResent, Actor: by, Data: invite.Data{Channel: r.channel, RequestID: meta.RequestID}}
+	resent := invite.Event{Type: invite.EventResent, Actor: by, Data: invite.Data{Channel: r.channel, RequestID: meta.RequestID, Bulk: meta.part.bulk()}}
 	resent.Data.HasLink = r.link != nil || (r.inv.LinkURL != nil && !r.corrected)
 	ends := l.Now.Add(r.lasts)
 	if r.link != nil {
@@ -317,7 +317,7 @@ func (s *Service) storeResend(ctx context.Context, tx pgx.Tx, p access.Principal
 	if r.corrected {
 		act = access.ActCorrect
 	}
-	if err := audit(ctx, tx, p, act, r.inv.ID, map[string]string{"channel": string(r.channel)}); err != nil {
+	if err := meta.record(ctx, tx, p, act, r.inv.ID, map[string]string{"channel": string(r.channel)}); err != nil {
 		return err
 	}
 	return s.p.Publish(ctx, tx, applied)

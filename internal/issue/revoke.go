@@ -45,12 +45,12 @@ func (s *Service) Revoke(ctx context.Context, p access.Principal, id invite.ID, 
 		}
 		applied, err := ledger.Append(ctx, tx, s.p.Box, id, invite.Event{
 			Type: invite.EventRevoked, Actor: actor(p),
-			Detail: secret.New(contact.Clean(reason, maxReason)),
+			Detail: secret.New(contact.Clean(reason, maxReason)), Data: invite.Data{Bulk: meta.part.bulk()},
 		})
 		if err != nil {
 			return err
 		}
-		if err := audit(ctx, tx, p, access.ActRevoke, id, nil); err != nil {
+		if err := meta.record(ctx, tx, p, access.ActRevoke, id, nil); err != nil {
 			return err
 		}
 		return s.p.Publish(ctx, tx, applied)

@@ -70,6 +70,12 @@ type Remind struct{}
 // Kind implements river.JobArgs.
 func (Remind) Kind() string { return "remind" }
 
+// RunBulk works on the acts of staff on many invites.
+type RunBulk struct{}
+
+// Kind implements river.JobArgs.
+func (RunBulk) Kind() string { return "run_bulk" }
+
 // EraseAgain sweeps up what came about erased invites while they were erased.
 type EraseAgain struct {
 	Invites []invite.ID `json:"invites"`

@@ -47,9 +47,9 @@ type Message struct {
 	OnPage bool
 }
 
-// smsParts is how many parts a text message is assumed to have: messages in
+// SMSParts is how many parts a text message is assumed to have: messages in
 // alphabets beyond GSM's, and those with Pipedream's own link, take two.
-const smsParts = 2
+const SMSParts = 2
 
 // Uses returns what a message counts for; none in test mode, without a message,
 // and for a project that is not configured, of which nothing is sent.
@@ -63,7 +63,7 @@ func (c *Counter) Uses(m Message) []ledger.Use {
 	var uses []ledger.Use
 	if m.Channel.Spec().Field == invite.FieldPhone {
 		country := contact.PhoneRegion(m.Address)
-		cost = smsParts * l.SMSPrice(country)
+		cost = SMSParts * l.SMSPrice(country)
 		uses = append(uses,
 			ledger.Use{Scope: ledger.UseCountry, Subject: join(m.Project, country), PerDay: l.CountryPerDay},
 			ledger.Use{Scope: ledger.UseBlock, Subject: join(m.Project, numberBlock(m.Address)), PerDay: l.BlockPerDay})

@@ -16,6 +16,7 @@ import (
 	"github.com/connectlink/connectlink/internal/required"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/store/account"
+	"github.com/connectlink/connectlink/internal/store/bulk"
 	"github.com/connectlink/connectlink/internal/store/ledger"
 	"github.com/connectlink/connectlink/internal/store/recovery"
 )
@@ -76,6 +77,9 @@ func (s *Service) Declare(ctx context.Context) (recovery.Restore, error) {
 	}
 	err := postgres.InTx(ctx, s.p.DB, func(tx pgx.Tx) (err error) {
 		if r.Deliveries, err = recovery.SetRestored(ctx, tx); err != nil {
+			return err
+		}
+		if err := bulk.StopAll(ctx, tx); err != nil {
 			return err
 		}
 		if err := recovery.Insert(ctx, tx, r); err != nil {

@@ -86,6 +86,11 @@ func TestADeclaredRestoreCanBeRepeatedAfterAnInterruption(t *testing.T) {
 	if err := recovery.Check(ctx, w.Pool); err != nil {
 		t.Fatal(err)
 	}
+	w.exec(`INSERT INTO bulk_acts (project_id, livemode, id, staff_id, act, selection, state, items, emails, texts, cost, due_at)
+		VALUES ('default', true, gen_random_uuid(), gen_random_uuid(), 'resend', 'all', 'running', 1, 1, 0, 0, now())`)
+	w.exec(`INSERT INTO bulk_items (project_id, livemode, bulk_id, number, id, invite_id, state)
+		SELECT 'default', true, (SELECT id FROM bulk_acts), row_number() OVER (), id, id, 'waiting' FROM invites LIMIT 2`)
+	w.exec(`UPDATE bulk_items SET state = 'done' WHERE number = 1`)
 	w.exec(`UPDATE database_identity SET system = '1'`)
 	w.failAt = 2
 	if _, err := w.service().Declare(ctx); !errors.Is(err, errInterrupted{}) {
@@ -111,6 +116,9 @@ func TestADeclaredRestoreCanBeRepeatedAfterAnInterruption(t *testing.T) {
 	}
 	if n := w.count(`invites WHERE remind_at <= now() OR fallback_channel <> ''`); n != 0 {
 		t.Errorf("%d invites still have an automatic message to come", n)
+	}
+	if acts, items := w.count(`bulk_acts WHERE state = 'stopped' AND due_at IS NULL`), w.count(`bulk_items WHERE number = 2 AND state = 'stopped'`); acts != 1 || items != 1 {
+		t.Errorf("%d bulk acts and %d of their waiting items are stopped", acts, items)
 	}
 	if n := w.count(`audit WHERE act = 'restore_declared'`); n != 1 {
 		t.Errorf("%d audit entries, want 1", n)

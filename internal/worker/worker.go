@@ -47,17 +47,19 @@ const (
 	remindEvery    = 5 * time.Second
 	watchEvery     = 15 * time.Second
 	reconnectEvery = 5 * time.Second
-	redactEvery    = time.Minute
-	hashEvery      = 10 * time.Minute
-	adoptEvery     = time.Minute
-	warnEvery      = 15 * time.Second
-	warnKeysEvery  = 10 * time.Minute
-	chainEvery     = 15 * time.Second // an entry can be removed without a trace for as long
-	judgeEvery     = 10 * time.Second
-	surveyEvery    = 5 * time.Second // the console names the age of its counts
-	retireEvery    = 10 * time.Minute
-	tidyEvery      = time.Hour
-	runTimeout     = 30 * time.Second
+	// Who confirms a bulk act looks at its progress.
+	bulkEvery     = 5 * time.Second
+	redactEvery   = time.Minute
+	hashEvery     = 10 * time.Minute
+	adoptEvery    = time.Minute
+	warnEvery     = 15 * time.Second
+	warnKeysEvery = 10 * time.Minute
+	chainEvery    = 15 * time.Second // an entry can be removed without a trace for as long
+	judgeEvery    = 10 * time.Second
+	surveyEvery   = 5 * time.Second // the console names the age of its counts
+	retireEvery   = 10 * time.Minute
+	tidyEvery     = time.Hour
+	runTimeout    = 30 * time.Second
 	// longRun is for jobs that make one call, or one batch, after the other.
 	longRun = 8 * time.Minute
 	// stopWithin bounds how long running jobs may finish at a stop.
@@ -71,7 +73,7 @@ const (
 const (
 	otherWorkers    = 4  // erasures, and what an earlier version enqueued
 	confirmWorkers  = 16 // each waits for Pipedream
-	periodicWorkers = 16 // one for each kind, three of which take minutes
+	periodicWorkers = 18 // one for each kind, and one more for bulk acts, which take minutes as three others do
 	eventsWorkers   = 8  // webhooks that an earlier version enqueued
 )
 
@@ -202,6 +204,7 @@ func periodic() []*river.PeriodicJob {
 		every(remindEvery, func() river.JobArgs { return job.Remind{} }),
 		every(watchEvery, func() river.JobArgs { return job.Watch{} }),
 		every(reconnectEvery, func() river.JobArgs { return job.Reconnect{} }),
+		every(bulkEvery, func() river.JobArgs { return job.RunBulk{} }),
 		every(hashEvery, func() river.JobArgs { return job.HashUsers{} }),
 		every(redactEvery, func() river.JobArgs { return job.Redact{} }),
 		every(adoptEvery, func() river.JobArgs { return job.AdoptEvents{} }),
@@ -264,7 +267,7 @@ func bind(p Params, watch *backlog) *river.Workers {
 	})
 	bindArgs(b, func(ctx context.Context, j job.EraseAgain) error { return p.Erase.Again(ctx, j.Invites) })
 	bindArgs(b, func(ctx context.Context, _ job.Tidy) error {
-		return errors.Join(p.Track.ReleaseOld(ctx), p.Courier.DeleteOld(ctx), p.Warn.DeleteOld(ctx), p.Firewall.DeleteOld(ctx), p.Survey.DeleteOld(ctx), p.Staff.DropOld(ctx))
+		return errors.Join(p.Track.ReleaseOld(ctx), p.Courier.DeleteOld(ctx), p.Warn.DeleteOld(ctx), p.Firewall.DeleteOld(ctx), p.Survey.DeleteOld(ctx), p.Staff.DropOld(ctx), p.Issue.DeleteOldBulk(ctx))
 	})
 	bindArgs(b, func(ctx context.Context, _ job.Receipts) error {
 		_, joined := p.Track.Join(ctx)
@@ -283,6 +286,7 @@ func bind(p Params, watch *backlog) *river.Workers {
 	bindRun[job.Survey](b, runTimeout, p.Survey.Run)
 	bindRun[job.Watch](b, runTimeout, p.Track.WatchConnections)
 	bindRun[job.Reconnect](b, runTimeout, p.Issue.ReconnectUnhealthy)
+	bindRun[job.RunBulk](b, longRun, p.Issue.RunBulk)
 	bindRun[job.HashUsers](b, longRun, p.Issue.HashUsers)
 	bindRun[job.Redact](b, longRun, p.Erase.Redact)
 	bindRun[job.Retire](b, longRun, p.Erase.Retire)

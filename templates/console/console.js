@@ -125,6 +125,24 @@
 	};
 	suggest(document);
 
+	// A part of a page that is in progress is read again until it is done. Nobody
+	// who looks elsewhere, or whose focus is in it, is disturbed.
+	const poll = () => {
+		const part = document.querySelector("[data-poll]");
+		if (!part) return;
+		setTimeout(async () => {
+			if (!document.hidden && !part.contains(document.activeElement)) {
+				try {
+					const answer = await fetch(location.href);
+					const fresh = answer.ok && !answer.redirected && new DOMParser().parseFromString(await answer.text(), "text/html").getElementById(part.id);
+					if (fresh) part.replaceWith(fresh);
+				} catch { /* the next time */ }
+			}
+			poll();
+		}, 1000 * part.dataset.poll);
+	};
+	poll();
+
 	// Copying what stands in an element.
 	for (const b of document.querySelectorAll("button[data-copy]")) {
 		b.hidden = false;

@@ -39,6 +39,7 @@ type Entry struct {
 	Advice string // what to do about it; empty where nothing is
 	Words  string // of a person or a provider
 	Who    string // the name of the actor; empty if the actor has none
+	Bulk   string // the act on many invites that it was a part of
 	Facts  []Fact // technical details
 	// Sending: an attempt began, which has the number of the event before it.
 	Sending bool
@@ -116,7 +117,7 @@ func (t *Try) add(e Entry) {
 }
 
 func newEntry(w Words, e Happened, app string, who func(invite.Actor) string) Entry {
-	out := Entry{Seq: e.Seq, Times: 1, At: e.At, Tone: Calm, Icon: "dot", Words: e.Words, Who: who(e.Actor), Facts: technicalFacts(e)}
+	out := Entry{Seq: e.Seq, Times: 1, At: e.At, Tone: Calm, Icon: "dot", Words: e.Words, Who: who(e.Actor), Bulk: e.Data.Bulk, Facts: technicalFacts(e)}
 	if !out.delivery(w, e) && !out.link(w, e, app) {
 		out.act(w, e, app)
 	}

@@ -1,11 +1,16 @@
 package find
 
 import (
+	"context"
+	"fmt"
 	"maps"
 	"slices"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/connectlink/connectlink/internal/contact"
 	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/seal"
 )
 
@@ -39,4 +44,22 @@ func MetadataTerms(box *seal.Box, place invite.Place, pairs map[string]string) [
 		out = append(out, box.Hashes(t.Kind, t.Parts(place)...))
 	}
 	return out
+}
+
+// ListByTerm returns for each hash the invites that have it, up to n each, the newest first. The
+// caller reads them by ListByID, which checks project and mode.
+func ListByTerm(ctx context.Context, db postgres.DB, hashes []seal.Hash, n int) (map[string][]invite.ID, error) {
+	rows, _ := db.Query(ctx, `SELECT h, t.invite_id FROM unnest($1::bytea[]) h
+		CROSS JOIN LATERAL (SELECT invite_id FROM search_terms WHERE hash = h ORDER BY invite_id DESC LIMIT $2) t`, hashes, n)
+	out := map[string][]invite.ID{}
+	var hash []byte
+	var id invite.ID
+	_, err := pgx.ForEachRow(rows, []any{&hash, &id}, func() error {
+		out[string(hash)] = append(out[string(hash)], id)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list invites by %d search terms: %w", len(hashes), postgres.Translate(err))
+	}
+	return out, nil
 }
