@@ -68,20 +68,28 @@ func (r *recipient) exec(sql string, args ...any) {
 	}
 }
 
-// later makes time pass for everything there is: here and at Pipedream.
-func (r *recipient) later(d time.Duration) {
-	r.t.Helper()
-	for _, sql := range []string{
+// passing are the statements that make a time ($1) pass, here and at Pipedream, for
+// some invites ($2) or, where that is null, for all.
+func passing() []string {
+	return []string{
 		`UPDATE invites SET created_at = created_at - $1::interval, expires_at = expires_at - $1::interval, gives_up_at = gives_up_at - $1::interval,
 			first_handed_out_at = first_handed_out_at - $1::interval, last_handed_out_at = last_handed_out_at - $1::interval,
-			poll_at = poll_at - $1::interval, poll_until = poll_until - $1::interval`,
-		`UPDATE connect_links SET expires_at = expires_at - $1::interval, minted_at = minted_at - $1::interval, handed_out_at = handed_out_at - $1::interval`,
-		`UPDATE codes SET created_at = created_at - $1::interval`,
-		`UPDATE events SET created_at = created_at - $1::interval, occurred_at = occurred_at - $1::interval`,
-		`UPDATE deliveries SET created_at = created_at - $1::interval, updated_at = updated_at - $1::interval`,
-		`UPDATE sandbox.connect_tokens SET expires_at = expires_at - $1::interval`,
-	} {
-		r.exec(sql, d)
+			poll_at = poll_at - $1::interval, poll_until = poll_until - $1::interval WHERE $2::uuid[] IS NULL OR id = ANY($2)`,
+		`UPDATE connect_links SET expires_at = expires_at - $1::interval, minted_at = minted_at - $1::interval, handed_out_at = handed_out_at - $1::interval
+			WHERE $2::uuid[] IS NULL OR invite_id = ANY($2)`,
+		`UPDATE codes SET created_at = created_at - $1::interval WHERE $2::uuid[] IS NULL OR invite_id = ANY($2)`,
+		`UPDATE events SET created_at = created_at - $1::interval, occurred_at = occurred_at - $1::interval WHERE $2::uuid[] IS NULL OR invite_id = ANY($2)`,
+		`UPDATE deliveries SET created_at = created_at - $1::interval, updated_at = updated_at - $1::interval WHERE $2::uuid[] IS NULL OR invite_id = ANY($2)`,
+		`UPDATE sandbox.connect_tokens SET expires_at = expires_at - $1::interval
+			WHERE $2::uuid[] IS NULL OR digest IN (SELECT token_digest FROM connect_links WHERE invite_id = ANY($2))`,
+	}
+}
+
+// later makes time pass for everything.
+func (r *recipient) later(d time.Duration) {
+	r.t.Helper()
+	for _, sql := range passing() {
+		r.exec(sql, d, nil)
 	}
 }
 

@@ -118,7 +118,9 @@ func (h *handler) page(c echo.Context) error {
 		return err
 	}
 	x := extra{}
-	if page.State == visit.Ready && c.QueryParam("stay") == "" {
+	// A failed attempt may have failed because of the app's browser: there too the
+	// way out comes first.
+	if (page.State == visit.Ready || page.State == visit.CouldNotConnect) && c.QueryParam("stay") == "" {
 		// A query of our own page's, so the way through needs no memory.
 		if app, ok := inAppBrowser(c.Request().UserAgent()); ok {
 			x.inApp = &app
