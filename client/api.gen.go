@@ -1437,6 +1437,7 @@ const (
 	PublicEventTypeInviteOpened            PublicEventType = "invite.opened"
 	PublicEventTypeInviteRenewed           PublicEventType = "invite.renewed"
 	PublicEventTypeInviteReplaced          PublicEventType = "invite.replaced"
+	PublicEventTypeInviteReportWithdrawn   PublicEventType = "invite.report_withdrawn"
 	PublicEventTypeInviteReported          PublicEventType = "invite.reported"
 	PublicEventTypeInviteResent            PublicEventType = "invite.resent"
 	PublicEventTypeInviteRevoked           PublicEventType = "invite.revoked"
@@ -1482,6 +1483,8 @@ func (e PublicEventType) Valid() bool {
 	case PublicEventTypeInviteRenewed:
 		return true
 	case PublicEventTypeInviteReplaced:
+		return true
+	case PublicEventTypeInviteReportWithdrawn:
 		return true
 	case PublicEventTypeInviteReported:
 		return true
@@ -4419,6 +4422,18 @@ type OnInviteReplacedParams struct {
 	WebhookSignature string `json:"webhook-signature"`
 }
 
+// OnInviteReportWithdrawnParams defines parameters for OnInviteReportWithdrawn.
+type OnInviteReportWithdrawnParams struct {
+	// WebhookID The id of the event; the same in every attempt.
+	WebhookID string `json:"webhook-id"`
+
+	// WebhookTimestamp When the attempt was made, in seconds since 1970.
+	WebhookTimestamp string `json:"webhook-timestamp"`
+
+	// WebhookSignature Signatures as defined by Standard Webhooks, separated by spaces. Verify them with a library.
+	WebhookSignature string `json:"webhook-signature"`
+}
+
 // OnInviteReportedParams defines parameters for OnInviteReported.
 type OnInviteReportedParams struct {
 	// WebhookID The id of the event; the same in every attempt.
@@ -4622,6 +4637,9 @@ type OnInviteRenewedJSONRequestBody = PublicEvent
 
 // OnInviteReplacedJSONRequestBody defines body for OnInviteReplaced for application/json ContentType.
 type OnInviteReplacedJSONRequestBody = PublicEvent
+
+// OnInviteReportWithdrawnJSONRequestBody defines body for OnInviteReportWithdrawn for application/json ContentType.
+type OnInviteReportWithdrawnJSONRequestBody = PublicEvent
 
 // OnInviteReportedJSONRequestBody defines body for OnInviteReported for application/json ContentType.
 type OnInviteReportedJSONRequestBody = PublicEvent

@@ -256,7 +256,7 @@ func TestFuzzEveryFormOfThePages(t *testing.T) {
 	t.Parallel()
 	c := newCrawler(t)
 	starts := []string{"/", "/docs", "/sandbox/inbox", "/console/", "/console/default/test/home"}
-	for _, s := range []string{"", "/verify", "/not-me", "/renew"} {
+	for _, s := range []string{"", "/verify", "/not-me", "/not-me/undo", "/renew"} {
 		starts = append(starts, "/c/"+c.params[":code"]+s)
 	}
 	starts = append(starts, "/s/"+c.params[":code"], "/done/"+c.params[":code"])

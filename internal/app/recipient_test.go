@@ -368,6 +368,28 @@ func TestScriptedPeopleAskForAFreshLinkAndReport(t *testing.T) {
 	if e.text("data.invite.status") != "revoked" {
 		t.Errorf("the product hears of %v", e.at("data.invite.status"))
 	}
+	// It was a slip: the link works again, and the product hears that too.
+	if messages, err = p.app.Sandbox().Messages(t.Context(), sandbox.MessageFilter{InviteIDs: []string{reported}}); err != nil || len(messages) != 1 {
+		t.Fatalf("%d messages, %v", len(messages), err)
+	}
+	person := &walk{http: p.http, browser: matrixBrowsers()[0]}
+	person.takeBack(t, messages[0].Links[0])
+	if e := w.about(reported, "invite.report_withdrawn"); e.text("data.invite.status") != "pending" || e.text("data.invite.revoked_at") != "" {
+		t.Errorf("the product hears of %v, revoked at %v", e.at("data.invite.status"), e.at("data.invite.revoked_at"))
+	}
+	if err := person.goOn(); err != nil {
+		t.Error(err)
+	}
+	p.until(reported, "connected", func(inv object) bool { return inv.text("status") == "connected" })
+}
+
+// takeBack withdraws a report that was just made, and demands the link's own page.
+func (w *walk) takeBack(t *testing.T, link string) {
+	t.Helper()
+	err := w.send(http.MethodPost, link+"/not-me/undo", url.Values{"from": {"page"}, "js": {"1"}, "g": {"1"}})
+	if err != nil || w.at != "ready" {
+		t.Fatalf("the report taken back: page %q, %v", w.at, err)
+	}
 }
 
 // TestAPersonWhoWantsNoMoreMessagesGetsNone: the choice on the page holds for
@@ -398,4 +420,7 @@ func TestAPersonWhoWantsNoMoreMessagesGetsNone(t *testing.T) {
 	if status, _, out := p.call(http.MethodPost, "/v1/invites", to("kim@customer.example")); status != http.StatusUnprocessableEntity || out.text("code") != "recipient_suppressed" {
 		t.Errorf("the next invite: %d %v", status, out)
 	}
+	// Taking the report back takes the wish for no more messages back.
+	(&walk{http: p.http, browser: matrixBrowsers()[0]}).takeBack(t, made.text("invite_link.url"))
+	p.invite(http.StatusCreated, to("kim@customer.example"))
 }

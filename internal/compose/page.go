@@ -40,6 +40,7 @@ type Page struct {
 	Held         bool
 	CanRenew     bool
 	CanReport    bool
+	CanUndo      bool // the report that was just made
 
 	AsksCode     bool           // a passcode is asked for before the link leads on
 	VerifyVia    invite.Channel // by which a passcode went; empty: Via
@@ -70,7 +71,7 @@ func (p Page) Data() page.Data {
 		CodePath: "/c/" + code, StopPath: "/s/" + code,
 		Failure: p.Failure, FailedBefore: p.FailedBefore, CanRetry: p.State == page.CouldNotConnect,
 		Persistent: p.MintFailures >= offerHelpAfter, ReplacedAt: p.ReplacedAt, AccountName: p.AccountName,
-		CanRenew: p.CanRenew, RenewChannel: string(p.Via), CanReport: p.CanReport, CanSuppress: p.Via != "", CanResume: p.IsResumable(),
+		CanRenew: p.CanRenew, RenewChannel: string(p.Via), CanReport: p.CanReport, CanUndo: p.CanUndo, CanSuppress: p.Via != "", CanResume: p.IsResumable(),
 		Held: p.Held,
 	}
 	if p.BaseURL != "" {

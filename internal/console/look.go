@@ -199,6 +199,8 @@ func (p *page) situation(o opened, events []find.Event) (story.Situation, error)
 			}
 		case invite.EventReported:
 			s.Reported = true
+		case invite.EventReportWithdrawn:
+			s.Reported = false
 		case invite.EventExpired:
 			if o.Status == invite.Expired {
 				s.EndedAt = e.OccurredAt

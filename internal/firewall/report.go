@@ -20,6 +20,9 @@ const shownInvites = 20
 // noteReport counts a report about an invite, and pauses the API key that made it where
 // there are too many: of its messages, or of those with the name of one inviter.
 func (s *Service) noteReport(ctx context.Context, tx pgx.Tx, a ledger.Applied) error {
+	if slices.Contains(a.Effects, invite.EffectPublishReportWithdrawn) {
+		return traffic.DeleteReport(ctx, tx, a.Project, a.ID)
+	}
 	kind := ""
 	switch {
 	case slices.Contains(a.Effects, invite.EffectPublishReported):

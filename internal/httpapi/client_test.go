@@ -419,4 +419,5 @@ type never struct{}
 func (never) Confirm(context.Context, invite.ID) (bool, error)                { return false, nil }
 func (never) Suppressed(context.Context, pgx.Tx, visit.Address) (bool, error) { return false, nil }
 func (never) Suppress(context.Context, pgx.Tx, visit.Address) (bool, error)   { return false, nil }
+func (never) Unsuppress(context.Context, pgx.Tx, visit.Address) error         { return nil }
 func (never) Resume(context.Context, pgx.Tx, visit.Address) (bool, error)     { return false, nil }

@@ -28,8 +28,9 @@ const (
 	EventReconnectSkipped    EventType = "reconnect.skipped" // none was made for an unhealthy account; see Reason or Outcome
 	EventExpired             EventType = "expired"
 	EventResent              EventType = "resent"
-	EventRenewed             EventType = "renewed"  // the recipient asked for a new link
-	EventReported            EventType = "reported" // the recipient said that it is not for them; ends the invite
+	EventRenewed             EventType = "renewed"          // the recipient asked for a new link
+	EventReported            EventType = "reported"         // the recipient said that it is not for them; ends the invite
+	EventReportWithdrawn     EventType = "report_withdrawn" // the recipient pressed that by mistake; the invite goes on
 	EventAddressCorrected    EventType = "address_corrected"
 	EventRevoked             EventType = "revoked"
 	EventReplaced            EventType = "replaced"
@@ -151,6 +152,9 @@ type Data struct {
 	Source        string     `json:"source,omitempty"` // how it was learnt: webhook, poll, page, callback, list
 	Why           string     `json:"why,omitempty"`    // of staff's acts: a word of a pick list
 	Bulk          string     `json:"bulk,omitempty"`   // the id of the act on many invites that it is a part of
+	// Suppressed reports whether a recipient's report suppressed the address, and no
+	// earlier fact did.
+	Suppressed bool `json:"suppressed,omitempty"`
 	// HasLink reports whether the invite holds a connect link after this event.
 	HasLink bool `json:"has_link,omitempty"`
 }

@@ -79,6 +79,8 @@ const (
 	// written to again; see BlockOf.
 	EffectBlock           Effect = "block"
 	EffectPublishReported Effect = "publish invite.reported"
+	// EffectPublishReportWithdrawn follows on EffectPublishReported only.
+	EffectPublishReportWithdrawn Effect = "publish invite.report_withdrawn"
 
 	EffectPublishSent       Effect = "publish invite.sent"
 	EffectPublishDelivered  Effect = "publish invite.delivered"
@@ -162,6 +164,8 @@ func Fold(s State, e Event) (State, []Effect) {
 		return endDeliveries(s), []Effect{EffectWipe, EffectPublishExpired}
 	case EventRevoked, EventReplaced, EventReported:
 		return foldRevoked(s, e)
+	case EventReportWithdrawn:
+		return foldReportWithdrawn(s)
 	case EventErased:
 		return foldErased(s, e), []Effect{EffectWipe}
 	case EventResent, EventRenewed:
@@ -284,6 +288,17 @@ func foldRevoked(s State, e Event) (State, []Effect) {
 		told = EffectPublishReplaced
 	}
 	return endDeliveries(s), []Effect{EffectWipe, told}
+}
+
+// foldReportWithdrawn gives an invite back that its recipient reported by mistake.
+// Visit appends the event to a report only that nothing else followed. The links
+// were wiped, so it waits for one.
+func foldReportWithdrawn(s State) (State, []Effect) {
+	if s.Status != Revoked || s.ReplacedBy != "" || s.AccountID != "" {
+		return s, nil
+	}
+	s.Status, s.RevokedAt = Pending, time.Time{}
+	return s, []Effect{EffectPublishReportWithdrawn}
 }
 
 // foldErased ends an invite for good, because its recipient is unknown from now

@@ -43,6 +43,7 @@ func TestStatusMatrix(t *testing.T) {
 		EventErased:              {Scheduled: Revoked, Pending: Revoked, Active: Revoked, Expired: Revoked, Failed: Revoked},
 		EventResent:              {Scheduled: Active, Pending: Active, Expired: Active, Failed: Active},
 		EventReported:            {Scheduled: Revoked, Pending: Revoked, Active: Revoked, Expired: Revoked, Failed: Revoked},
+		EventReportWithdrawn:     {Revoked: Pending},
 		EventRenewed:             {Scheduled: Active, Pending: Active, Expired: Active, Failed: Active},
 		EventDeliveryBounced:     {Scheduled: Failed, Pending: Failed, Active: Failed},
 		EventDeliveryUndelivered: {Scheduled: Failed, Pending: Failed, Active: Failed},
@@ -53,7 +54,7 @@ func TestStatusMatrix(t *testing.T) {
 	}
 	all := []EventType{
 		EventCreated, EventLinkMinted, EventMintFailed, EventFetched, EventVisited, EventContinued, EventConnectFailed,
-		EventConnected, EventAlreadyConnected, EventConnectedLate, EventExpired, EventResent, EventRenewed, EventReported, EventAddressCorrected,
+		EventConnected, EventAlreadyConnected, EventConnectedLate, EventExpired, EventResent, EventRenewed, EventReported, EventReportWithdrawn, EventAddressCorrected,
 		EventRevoked, EventReplaced, EventErased, EventReminded, EventReminderSkipped, EventReplied, EventOptedOut, EventOptedIn, EventDeliverySending, EventDeliveryRetry, EventDeliveryAccepted, EventDeliverySent,
 		EventDeliveryDeferred, EventDeliveryDelivered, EventDeliveryBounced, EventDeliveryUndelivered, EventDeliveryRejected,
 		EventDeliverySuppressed, EventDeliveryComplained, EventDeliveryUnknown, EventDeliveryCanceled, EventDeliveryNoReceipt,

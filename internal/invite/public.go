@@ -41,6 +41,7 @@ func PublicTypes() []PublicType {
 		EffectPublishSent, EffectPublishDelivered, EffectPublishDeferred, EffectPublishDeliveryFailed, EffectPublishComplained,
 		EffectPublishNoReceipt, EffectPublishOpened, EffectPublishContinued, EffectPublishConnectFailed, EffectPublishConnected,
 		EffectPublishExpired, EffectPublishRevoked, EffectPublishResent, EffectPublishRenewed, EffectPublishReported,
+		EffectPublishReportWithdrawn,
 		EffectPublishReplaced, EffectPublishUnhealthy, EffectPublishRecovered, EffectPublishOptedOut, EffectPublishOptedIn,
 	} {
 		name, _ := e.Public()

@@ -39,7 +39,12 @@ func (s *Service) Revoke(ctx context.Context, p access.Principal, id invite.ID, 
 		}
 		switch l.State.Status {
 		case invite.Revoked:
-			return nil
+			// Its recipient's report can be taken back for some minutes: a revocation
+			// on top of it makes the end final.
+			_, reported, err := ledger.FindOpenReport(ctx, tx, id)
+			if err != nil || !reported {
+				return err
+			}
 		case invite.Connected:
 			return invite.Errorf(invite.CodeNotRevocable, "Invite %s is connected; remove the account at Pipedream instead.", id)
 		}

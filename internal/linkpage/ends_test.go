@@ -74,11 +74,19 @@ func TestNotForMeEndsTheLink(t *testing.T) {
 	if got := s.Get(m.ID).Status; got != invite.Active {
 		t.Fatalf("it ended without a reason: %s", got)
 	}
-	if a := s.post(c+"/not-me", url.Values{"from": {"page"}, "why": {"scam"}, "words": {words}, "suppress": {"1"}}.Encode()); a.StatusCode != http.StatusOK || !strings.Contains(a.body, "Thank you") {
+	if a := s.post(c+"/not-me", url.Values{"from": {"page"}, "why": {"scam"}, "words": {words}, "suppress": {"1"}}.Encode()); a.StatusCode != http.StatusOK || !strings.Contains(a.body, `action="`+c+`/not-me/undo"`) {
 		t.Errorf("reported: %d", a.StatusCode)
 	}
 	if a := s.do("GET", c); a.StatusCode != http.StatusGone || !strings.Contains(a.body, "cancelled") {
 		t.Errorf("afterwards: %d", a.StatusCode)
+	}
+	// The answer offers the way back; a look takes nothing back.
+	undo := c + "/not-me/undo"
+	if a := s.do("GET", undo); a.StatusCode != http.StatusSeeOther || s.Get(m.ID).Status != invite.Revoked {
+		t.Errorf("a look at the way back: %d", a.StatusCode)
+	}
+	if a := s.post(undo, "from=page"); a.StatusCode != http.StatusOK || !strings.Contains(a.body, `action="`+c+`"`) || s.lifted.Load() != 1 {
+		t.Errorf("taken back: %d, %d suppressions lifted", a.StatusCode, s.lifted.Load())
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -78,6 +78,8 @@ func Register(e *echo.Echo, p Params) error {
 	e.GET("/c/:code/verify/again", h.back, with...)
 	e.GET("/c/:code/not-me", h.notMe, with...)
 	e.POST("/c/:code/not-me", h.report, with...)
+	e.POST("/c/:code/not-me/undo", h.withdraw, with...)
+	e.GET("/c/:code/not-me/undo", h.back, with...)
 	e.GET("/done/:code", h.done, with...)
 	// Short, because it stands in text messages.
 	e.GET("/s/:code", h.stopping, with...)
@@ -210,6 +212,19 @@ func (h *handler) report(c echo.Context) error {
 	}
 	// Here again: no reason was chosen.
 	return h.show(c, page, extra{unchosen: page.State == visit.NotMe, words: said.Words})
+}
+
+// withdraw takes a report back that was a mistake.
+func (h *handler) withdraw(c echo.Context) error {
+	form, err := readForm(c)
+	if err != nil {
+		return err
+	}
+	page, err := h.Visits.Withdraw(c.Request().Context(), codeOf(c), formEvidence(c, form))
+	if err != nil {
+		return err
+	}
+	return h.show(c, page, extra{})
 }
 
 func (h *handler) stopping(c echo.Context) error {

@@ -42,6 +42,7 @@ type site struct {
 	confirm func(context.Context, invite.ID) (bool, error)
 
 	suppressed []visit.Address
+	lifted     atomic.Int32
 	resumed    atomic.Int32
 }
 
@@ -192,6 +193,11 @@ func (s *site) Suppress(_ context.Context, _ pgx.Tx, a visit.Address) (bool, err
 	defer s.mu.Unlock()
 	s.suppressed = append(s.suppressed, a)
 	return true, nil
+}
+
+func (s *site) Unsuppress(context.Context, pgx.Tx, visit.Address) error {
+	s.lifted.Add(1)
+	return nil
 }
 
 func (s *site) Resume(context.Context, pgx.Tx, visit.Address) (bool, error) {

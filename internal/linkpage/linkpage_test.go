@@ -21,7 +21,7 @@ func TestEveryAnswerForbidsStoringReferringAndIndexing(t *testing.T) {
 	s := newSite(t)
 	m := s.Invite(tracktest.Options{})
 	c := "/c/" + m.Code.Reveal()
-	for _, r := range [][2]string{{"GET", c}, {"HEAD", c}, {"POST", c}, {"POST", c + "/seen"}, {"GET", c + "/not-me"}, {"POST", c + "/not-me"}, {"POST", c + "/renew"}, {"GET", c + "/renew"},
+	for _, r := range [][2]string{{"GET", c}, {"HEAD", c}, {"POST", c}, {"POST", c + "/seen"}, {"GET", c + "/not-me"}, {"POST", c + "/not-me"}, {"POST", c + "/not-me/undo"}, {"GET", c + "/not-me/undo"}, {"POST", c + "/renew"}, {"GET", c + "/renew"},
 		{"GET", c + "/verify"}, {"POST", c + "/verify"}, {"POST", c + "/verify/again"}, {"GET", c + "/verify/again"}, {"GET", "/done/" + m.Code.Reveal()}, {"GET", "/c/nope"}, {"POST", "/c/nope"},
 		{"GET", "/r/acme?invite=inv_1&status=connected"}, {"HEAD", "/r/"}} {
 		a := s.do(r[0], r[1])
@@ -231,7 +231,7 @@ func TestBodiesAreCapped(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	m := s.Invite(tracktest.Options{})
-	for _, path := range []string{"", "/seen", "/renew", "/not-me"} {
+	for _, path := range []string{"", "/seen", "/renew", "/not-me", "/not-me/undo"} {
 		a := s.send("POST", "/c/"+m.Code.Reveal()+path, nil, strings.NewReader(strings.Repeat("x", 64<<10)))
 		if a.StatusCode != http.StatusRequestEntityTooLarge {
 			t.Errorf("POST %s: status %d", path, a.StatusCode)

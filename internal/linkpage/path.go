@@ -18,7 +18,7 @@ import (
 // codePages are the pages with a code in their path, and the paths below each.
 func codePages() map[string][]string {
 	return map[string][]string{
-		"c": {"seen", "renew", "verify", "verify/again", "not-me"}, "s": nil, "done": nil,
+		"c": {"seen", "renew", "verify", "verify/again", "not-me", "not-me/undo"}, "s": nil, "done": nil,
 	}
 }
 

@@ -44,7 +44,7 @@ func TestF05ALinkWithSomethingAroundItOpens(t *testing.T) {
 			}
 		}
 	}
-	for path, want := range map[string]int{"/c/" + code + "/not-me/": 200, "/C/" + code + "./not-me": 200, "/c/" + code + "/renew": 303, "/c/" + code + "/verify/again": 303} {
+	for path, want := range map[string]int{"/c/" + code + "/not-me/": 200, "/C/" + code + "./not-me": 200, "/c/" + code + "/renew": 303, "/c/" + code + "/not-me/undo": 303, "/c/" + code + "/verify/again": 303} {
 		if got := s.do("GET", path); got.StatusCode != want {
 			t.Errorf("%s: %d, want %d", strings.ReplaceAll(path, code, "CODE"), got.StatusCode, want)
 		}

@@ -139,7 +139,7 @@ func (h *handler) composed(c echo.Context, p visit.Page) compose.Page {
 		},
 		State: page.State(p.State), Via: p.Via, OneWay: h.OneWay(p.Provider, p.Place), BaseURL: h.baseURL(c),
 		Failure: p.Failure, FailedBefore: p.FailedBefore, MintFailures: p.MintFailures, ReplacedAt: p.ReplacedAt, AccountName: p.AccountName,
-		Held: p.Held, CanRenew: p.CanRenew, CanReport: p.CanReport,
+		Held: p.Held, CanRenew: p.CanRenew, CanReport: p.CanReport, CanUndo: p.CanUndo,
 		AsksCode: p.AsksCode, VerifyVia: p.Verification.Channel, Verification: verification(p.Verification),
 	}
 }

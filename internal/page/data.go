@@ -83,6 +83,9 @@ type Data struct {
 	Words       string // NotMe: the text of the earlier submission
 	CanSuppress bool   // NotMe: the address can be kept from more messages
 
+	// CanUndo: Thanks offers to take the report back.
+	CanUndo bool
+
 	// StopPath takes the form that ends text messages; CanResume offers, once
 	// they have ended, to allow them again.
 	StopPath  string
@@ -155,7 +158,7 @@ type shown struct {
 	LogoURL                  string
 	PrivacyURL               string
 	RenewPath                string
-	ReportPath               string
+	ReportPath, UndoPath     string
 	StopPath                 string // hides Data.StopPath
 	VerifyPath, AnotherPath  string
 	VerifyLasts, VerifyWait  string // in words
@@ -222,6 +225,7 @@ func (p *Pages) shown(s State, l *message.Language, d Data) shown {
 		LogoURL:     httpsOnly(d.LogoURL), PrivacyURL: httpsOnly(d.PrivacyURL),
 		Languages: p.offers(l, d), CodePath: withLanguage(d.CodePath, d.Chosen),
 		RenewPath: withLanguage(or(d.RenewPath, d.CodePath+"/renew"), d.Chosen), ReportPath: withLanguage(or(d.ReportPath, d.CodePath+"/not-me"), d.Chosen),
+		UndoPath:  withLanguage(or(d.ReportPath, d.CodePath+"/not-me")+"/undo", d.Chosen),
 		ReturnURL: returnURL(d.ReturnURL),
 	}
 	if d.Nonce == "" {
@@ -345,7 +349,7 @@ func fullData() Data {
 		ExpiresAt: now.Add(time.Hour), Now: now, Reference: "REF", CodePath: "/c/code", Chosen: "en", Query: "stay=1", Nonce: "nonce",
 		AccountName: "Account", ReturnURL: "https://example.com/back", ReturnAfter: 3, ReturnsToApp: true, Missing: 1, Failure: "denied", FailedBefore: true,
 		CanRetry: true, Persistent: true, RetryIn: 10, Try: 1, ReplacedAt: now, RefreshIn: 2, Waited: true,
-		CanRenew: true, RenewChannel: "sms", CanReport: true, Unchosen: true, Words: "words", CanSuppress: true,
+		CanRenew: true, RenewChannel: "sms", CanReport: true, CanUndo: true, Unchosen: true, Words: "words", CanSuppress: true,
 		StopPath: "/s/code", CanResume: true,
 		VerifyBy: "sms", Verify: Verification{Said: "wrong", Left: 3, Ended: true, Undelivered: true, CanSend: true, Wait: time.Minute, Lasts: time.Minute},
 		Held: true, PageURL: "https://example.com/c/code", InApp: InAppBrowser{Name: "Instagram", Android: true, Refused: true},

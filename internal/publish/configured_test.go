@@ -37,7 +37,7 @@ func TestTheConfigurationKnowsTheTypesOfEvents(t *testing.T) {
 }
 
 // TestTheWebhookOfTheConfigurationIsAnEndpoint: it is listed first, cannot be changed by
-// callers, receives its five types, and has attempts, tests, recovery and redelivery.
+// callers, receives its six types, and has attempts, tests, recovery and redelivery.
 func TestTheWebhookOfTheConfigurationIsAnEndpoint(t *testing.T) {
 	t.Parallel()
 	k := newHookKit(t)
@@ -49,7 +49,7 @@ func TestTheWebhookOfTheConfigurationIsAnEndpoint(t *testing.T) {
 	if again := k.configure(hook); again.ID != e.ID || again.UpdatedAt != e.UpdatedAt {
 		t.Errorf("the same configuration again makes %+v of %+v", again, e)
 	}
-	if list := k.listed(); len(list) != 2 || list[0].ID != e.ID || list[1].ID != other.ID || e.URL != r.URL || len(e.Types) != 5 {
+	if list := k.listed(); len(list) != 2 || list[0].ID != e.ID || list[1].ID != other.ID || e.URL != r.URL || len(e.Types) != 6 {
 		t.Errorf("listed %+v", list)
 	}
 	if n := k.Count(`SELECT count(*) FROM webhook_endpoints WHERE livemode`); n != 1 {

@@ -38,6 +38,16 @@ func (s *Service) Suppress(ctx context.Context, tx pgx.Tx, to suppression.Recipi
 	return fresh, err
 }
 
+// Unsuppress lifts the block that Suppress made when the page of this invite asked for
+// it, and no other one of the address.
+func (s *Service) Unsuppress(ctx context.Context, tx pgx.Tx, to suppression.Recipient) error {
+	if s.isScripted(to) {
+		return nil // nothing was stored
+	}
+	keys := suppression.Keys(s.p.Box, suppression.Scope{Place: to.Place}, to.Channel, to.To.Reveal())
+	return suppression.SetWithdrawn(ctx, tx, keys, to.InviteID)
+}
+
 // Resume takes an opt-out back, as the reply START does: the one that was said to
 // the sender of this message, and no other. It reports whether there was one.
 func (s *Service) Resume(ctx context.Context, tx pgx.Tx, to suppression.Recipient) (bool, error) {

@@ -64,6 +64,8 @@ type Page struct {
 	// CanRenew: the page may offer a new link. CanReport: it may offer the
 	// report "This isn't for me".
 	CanRenew, CanReport bool
+	// CanUndo: the report that was just made can be taken back.
+	CanUndo bool
 	// Failure is the class of the last failed connection: canceled, denied, error.
 	// FailedBefore: a new link was made since, so that the page is Ready.
 	Failure      string

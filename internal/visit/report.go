@@ -48,7 +48,7 @@ func (s *Service) Report(ctx context.Context, code secret.Text, r Report, e Evid
 	if err != nil || page.State != NotMe || !slices.Contains(Whys(), r.Why) {
 		return page, err
 	}
-	page.State = Thanks
+	page.State, page.CanUndo = Thanks, true
 	if e.declared() {
 		return page, nil // a robot that fills in forms knows nothing of anybody
 	}
@@ -60,12 +60,13 @@ func (s *Service) Report(ctx context.Context, code secret.Text, r Report, e Evid
 		if err != nil || !ok || !isReportable(stateOf(row)) {
 			return err
 		}
-		if err := s.suppress(ctx, tx, row, r); err != nil {
+		suppressed, err := s.suppress(ctx, tx, row, r)
+		if err != nil {
 			return err
 		}
 		return s.record(ctx, tx, row.ID, invite.Event{
 			Type: invite.EventReported, Actor: recipientActor(),
-			Data:   invite.Data{Outcome: r.Why, Source: "page"},
+			Data:   invite.Data{Outcome: r.Why, Source: "page", Suppressed: suppressed},
 			Detail: secret.New(contact.Clean(r.Words, maxWords)),
 		})
 	})
@@ -75,25 +76,36 @@ func (s *Service) Report(ctx context.Context, code secret.Text, r Report, e Evid
 	return page, nil
 }
 
-// suppress blocks the address that the opened link went to.
-func (s *Service) suppress(ctx context.Context, tx pgx.Tx, row ledger.Coded, r Report) error {
-	if !r.Suppress || row.Via == nil {
-		return nil
+// suppress blocks the address that the opened link went to. It reports whether it was
+// not blocked before.
+func (s *Service) suppress(ctx context.Context, tx pgx.Tx, row ledger.Coded, r Report) (bool, error) {
+	if !r.Suppress {
+		return false, nil
+	}
+	to, ok, err := s.addressOf(row)
+	if err != nil || !ok {
+		return false, err
+	}
+	fresh, err := s.p.Suppressions.Suppress(ctx, tx, to)
+	if err != nil {
+		return false, fmt.Errorf("suppress an address: %w", err)
+	}
+	return fresh, nil
+}
+
+// addressOf is the address that the opened link went to; ok is false where no message
+// carried it.
+func (s *Service) addressOf(row ledger.Coded) (to Address, ok bool, err error) {
+	if row.Via == nil {
+		return Address{}, false, nil
 	}
 	content, err := find.Open(s.p.Box, row.ID, row.Content)
 	if err != nil {
-		return err
+		return Address{}, false, err
 	}
 	channel := invite.Channel(*row.Via)
 	address := content.Recipient.Address(channel)
-	if address == "" {
-		return nil
-	}
-	_, err = s.p.Suppressions.Suppress(ctx, tx, Address{
+	return Address{
 		InviteID: row.ID, Place: row.Place, Channel: channel, Provider: row.Provider, To: secret.New(address),
-	})
-	if err != nil {
-		return fmt.Errorf("suppress an address: %w", err)
-	}
-	return nil
+	}, address != "", nil
 }

@@ -201,6 +201,7 @@ func (w *world) Confirm(ctx context.Context, id invite.ID) (bool, error) {
 type suppressions struct {
 	standing func(pgx.Tx, visit.Address) (bool, error)
 	added    func(visit.Address)
+	lifted   func(visit.Address)
 }
 
 func (s suppressions) Suppressed(_ context.Context, tx pgx.Tx, a visit.Address) (bool, error) {
@@ -215,6 +216,13 @@ func (s suppressions) Suppress(_ context.Context, _ pgx.Tx, a visit.Address) (bo
 		s.added(a)
 	}
 	return true, nil
+}
+
+func (s suppressions) Unsuppress(_ context.Context, _ pgx.Tx, a visit.Address) error {
+	if s.lifted != nil {
+		s.lifted(a)
+	}
+	return nil
 }
 
 func (suppressions) Resume(context.Context, pgx.Tx, visit.Address) (bool, error) { return true, nil }

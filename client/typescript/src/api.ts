@@ -1518,6 +1518,26 @@ export interface webhooks {
         patch?: never;
         trace?: never;
     };
+    "invite.report_withdrawn": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * The recipient took the report back
+         * @description The recipient pressed This isn't for me by mistake and took the report back within ten minutes: the invite is open again. No newer link was sent; the earlier one works.
+         */
+        post: operations["onInviteReportWithdrawn"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "invite.replaced": {
         parameters: {
             query?: never;
@@ -2527,7 +2547,7 @@ export interface components {
          *     New types may be added.
          * @enum {string}
          */
-        PublicEventType: "invite.created" | "invite.sent" | "invite.delivered" | "invite.deferred" | "invite.delivery_failed" | "invite.complained" | "invite.no_receipt" | "invite.opened" | "invite.continued" | "invite.connect_failed" | "invite.connected" | "invite.expired" | "invite.revoked" | "invite.resent" | "invite.renewed" | "invite.reported" | "invite.replaced" | "connection.unhealthy" | "connection.recovered" | "recipient.opted_out" | "recipient.opted_in" | "webhook_endpoint.disabled" | "alert.raised" | "alert.resolved";
+        PublicEventType: "invite.created" | "invite.sent" | "invite.delivered" | "invite.deferred" | "invite.delivery_failed" | "invite.complained" | "invite.no_receipt" | "invite.opened" | "invite.continued" | "invite.connect_failed" | "invite.connected" | "invite.expired" | "invite.revoked" | "invite.resent" | "invite.renewed" | "invite.reported" | "invite.report_withdrawn" | "invite.replaced" | "connection.unhealthy" | "connection.recovered" | "recipient.opted_out" | "recipient.opted_in" | "webhook_endpoint.disabled" | "alert.raised" | "alert.resolved";
         /** @description An event, with the bytes that webhooks carry. After the person was erased it shows what the erasure left. */
         PublicEvent: {
             id: components["schemas"]["EventID"];
@@ -5885,6 +5905,51 @@ export interface operations {
         };
     };
     onInviteReported: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description The id of the event; the same in every attempt.
+                 * @example evt_069hqkhjp5sv1bqg1oprs35ep0
+                 */
+                "webhook-id": string;
+                /**
+                 * @description When the attempt was made, in seconds since 1970.
+                 * @example 1795858272
+                 */
+                "webhook-timestamp": string;
+                /**
+                 * @description Signatures as defined by Standard Webhooks, separated by spaces. Verify them with a library.
+                 * @example v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=
+                 */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PublicEvent"];
+            };
+        };
+        responses: {
+            /** @description The endpoint is gone. The event is not sent again. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The event is stored at your side. Any other response is retried. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onInviteReportWithdrawn: {
         parameters: {
             query?: never;
             header: {

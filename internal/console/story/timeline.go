@@ -292,8 +292,17 @@ func (o *Entry) act(w Words, e Happened, app string) {
 	case invite.EventExpired:
 		o.say(Warn, "clock", w.T("The invite expired"))
 	case invite.EventReported:
-		o.Advice = w.T("The link was cancelled and the address blocked.")
+		o.Advice = w.T("The link was cancelled. For ten minutes the person can take the report back.")
+		if e.Data.Suppressed {
+			o.Advice = w.T("The link was cancelled and the address suppressed. For ten minutes the person can take the report back.")
+		}
 		o.say(Bad, "flag", w.T("The person reported that it is not for them"))
+	case invite.EventReportWithdrawn:
+		o.Advice = w.T("The link works again.")
+		if e.Data.Suppressed {
+			o.Advice = w.T("The link works again, and the address is no longer suppressed.")
+		}
+		o.say(Good, "check", w.T("The person took the report back: they pressed it by mistake"))
 	case invite.EventRevoked:
 		o.say(Warn, "x", w.T("Revoked"))
 	case invite.EventReplaced:

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/connectlink/connectlink/internal/invite"
@@ -17,7 +18,8 @@ import (
 type Coded struct {
 	invite.Place
 
-	CodeRetired bool `db:"retired"`
+	CodeID      uuid.UUID `db:"code_id"`
+	CodeRetired bool      `db:"retired"`
 	// Via is how this code was sent: by which channel, through which provider, in
 	// which queue's lane, and how many seconds ago its message left; empty for
 	// channel link.
@@ -67,7 +69,7 @@ type Coded struct {
 // is false when there is none.
 func FindByCode(ctx context.Context, db postgres.DB, digests ...[]byte) (Coded, bool, error) {
 	rows, _ := db.Query(ctx, `
-		SELECT c.retired_at IS NOT NULL AS retired, d.channel AS via, coalesce(d.provider, '') AS provider, d.lane,
+		SELECT c.id AS code_id, c.retired_at IS NOT NULL AS retired, d.channel AS via, coalesce(d.provider, '') AS provider, d.lane,
 			(SELECT extract(epoch FROM now() - min(a.finished_at))::float8 FROM attempts a
 				WHERE a.invite_id = c.invite_id AND a.delivery_id = c.delivery_id AND a.outcome = 'accepted') AS since_delivery,
 			-- A resend by the product keeps earlier messages working, a renewal does

@@ -106,3 +106,15 @@ func DeleteOldReports(ctx context.Context, db postgres.DB) error {
 	}
 	return nil
 }
+
+// DeleteReport takes back the report that an invite's recipient withdrew. A complaint
+// at their mail provider stays.
+func DeleteReport(ctx context.Context, tx pgx.Tx, project string, id invite.ID) error {
+	_, err := tx.Exec(ctx, `DELETE FROM key_reports r USING invites i
+		WHERE i.id = $2 AND i.project_id = $1 AND r.project_id = $1 AND r.key_id = i.created_by AND r.invite_id = $2 AND r.kind = $3`,
+		project, id, KindReported)
+	if err != nil {
+		return fmt.Errorf("take the report about invite %s back: %w", id, postgres.Translate(err))
+	}
+	return nil
+}
