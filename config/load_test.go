@@ -163,7 +163,7 @@ func TestEnvironmentOfOneProduct(t *testing.T) {
 	}
 	c.PublicURL = nil
 	want := &config.Config{
-		DatabaseURL: secret.New(database), DatabaseDirectURL: secret.New("host=db user=app dbname=x"), DatabaseReadURL: secret.New("host=two user=app dbname=x"), DatabaseReadStaleness: 5 * time.Second, DatabasePoolSize: 10, DatabaseWait: 5 * time.Minute, Listen: ":9000", MetricsListen: "127.0.0.1:9090", Keyset: secret.New("CANARY-keyset"),
+		DatabaseURL: secret.New(database), DatabaseDirectURL: secret.New("host=db user=app dbname=x"), DatabaseReadURL: secret.New("host=two user=app dbname=x"), DatabaseReadStaleness: 5 * time.Second, DatabasePoolSize: 10, DatabaseWait: 5 * time.Minute, Listen: ":9000", MetricsListen: "127.0.0.1:9090", Keyset: secret.New("CANARY-keyset"), LogoHosts: []string{"assets.pipedream.net"},
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("::1/128")},
 		LogLevel:       slog.LevelDebug, Role: "worker", AllowNoCallbacks: true,
 		SettleTwilio: time.Second, NoReceiptEmail: 2 * time.Hour, NoReceiptSMS: 30 * time.Minute, KeepAlive: 620 * time.Second, DrainFor: 5 * time.Second, LeaseFor: 20 * time.Second, RenewEvery: 10 * time.Second,

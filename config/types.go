@@ -72,9 +72,10 @@ type Config struct {
 	MetricsListen         string        // host:port for /livez, /readyz and /metrics alone; empty: none
 	PublicURL             *url.URL      // without a final slash, a query or a fragment; nil when there is none
 	Keyset                secret.Text
-	KeysetKMS             string // URI of the KMS key that Keyset is wrapped with; empty: it is not wrapped
-	SecurityContact       string // a URI for /.well-known/security.txt; empty: there is none
-	HSTSSubdomains        bool   // Strict-Transport-Security holds for subdomains too
+	KeysetKMS             string   // URI of the KMS key that Keyset is wrapped with; empty: it is not wrapped
+	SecurityContact       string   // a URI for /.well-known/security.txt; empty: there is none
+	LogoHosts             []string // that logos of apps are fetched from
+	HSTSSubdomains        bool     // Strict-Transport-Security holds for subdomains too
 	TrustedProxies        []netip.Prefix
 	LogLevel              slog.Level
 	Role                  string // RoleAPI, RoleWorker or RoleAll

@@ -30,6 +30,7 @@ import (
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/issue"
 	"github.com/connectlink/connectlink/internal/limit"
+	"github.com/connectlink/connectlink/internal/logo"
 	"github.com/connectlink/connectlink/internal/pause"
 	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/publish"
@@ -127,6 +128,7 @@ type App struct {
 	visit      *visit.Service
 	track      *track.Tracker
 	courier    *publish.Courier
+	logos      *logo.Logos
 	endpoints  *publish.Endpoints
 	runner     *publish.Runner // nil in a process that only serves
 	dispatcher *dispatch.Dispatcher
@@ -323,7 +325,7 @@ func (a *App) openUseCases() (err error) {
 	if err := a.openTemplates(); err != nil {
 		return err
 	}
-	if a.composer, err = compose.New(compose.Params{PublicURL: a.public, Messages: a.messagesOf, Pages: a.pagesOf}); err != nil {
+	if a.composer, err = compose.New(compose.Params{PublicURL: a.public, Messages: a.messagesOf, Pages: a.pagesOf, Logo: a.logos.PathOf}); err != nil {
 		return err
 	}
 	if a.runsWorkers() {
@@ -389,6 +391,7 @@ func (a *App) Run(ctx context.Context) error {
 	g.Go(func() error { return a.runKeys(ctx) })
 	g.Go(func() error { return orderlyEnd(ctx, a.notifier.Run(ctx)) })
 	g.Go(func() error { return orderlyEnd(ctx, a.pauses.Run(ctx)) })
+	g.Go(func() error { return orderlyEnd(ctx, a.logos.Run(ctx)) })
 	a.hearOthers(ctx, g)
 	if a.serves() {
 		g.Go(func() error { return a.serve(ctx) })

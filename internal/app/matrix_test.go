@@ -3,6 +3,7 @@ package app_test
 import (
 	"context"
 	"fmt"
+	"image/png"
 	"maps"
 	"net/http"
 	"slices"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"golang.org/x/net/html/atom"
 
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/sandbox"
@@ -143,6 +145,7 @@ func TestTheRecipientMatrix(t *testing.T) {
 	m.until("connected", all, `SELECT count(*) FROM invites WHERE id = ANY($1) AND status = 'connected'`)
 	m.each(all, func(c *cell) error { return c.walk.finish() })
 	m.check(all)
+	m.checkLogo(all[0])
 }
 
 // matrix is the product that all cells share.
@@ -351,6 +354,45 @@ func (m *matrix) comeBack(cells []*cell) {
 	try := func(c *cell) error { return c.walk.retry() }
 	m.each(cells[:1], try)
 	m.each(cells[1:], try)
+}
+
+// checkLogo demands that the page shows the app's logo from this host.
+func (m *matrix) checkLogo(c *cell) {
+	m.t.Helper()
+	made := m.invite(http.StatusCreated, with(to("delivered@connectlink.test"), "external_user_id", "logo"))
+	w, path := &walk{http: m.http, browser: c.browser}, ""
+	waittest.Until(m.t, "the page has the app's logo", func() bool {
+		if err := w.get(made.text("invite_link.url")); err != nil {
+			m.t.Fatal(err)
+		}
+		for n := range w.main().Descendants() {
+			if n.DataAtom == atom.Img {
+				path = attr(n, "src")
+			}
+		}
+		return path != ""
+	})
+	res, err := m.http.Get(m.base + path) //nolint:noctx // the client has a limit
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	picture, err := png.Decode(res.Body)
+	if err != nil || picture.Bounds().Empty() {
+		m.t.Errorf("%s is no picture: %v", path, err)
+	}
+	for name, want := range map[string]string{
+		"Content-Type": "image/png", "Cache-Control": "public, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'; sandbox",
+	} {
+		if got := res.Header.Get(name); got != want {
+			m.t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+	if gone, err := m.http.Get(m.base + "/logos/" + strings.Repeat("0", 32) + ".png"); err != nil || gone.StatusCode != http.StatusNotFound { //nolint:noctx // as above
+		m.t.Errorf("an unknown logo: %v, %v", gone, err)
+	} else {
+		_ = gone.Body.Close()
+	}
 }
 
 // check demands that each is connected, at our API and at Pipedream's stand-in, in

@@ -14,6 +14,7 @@ import (
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/limit"
 	"github.com/connectlink/connectlink/internal/linkpage"
+	"github.com/connectlink/connectlink/internal/logo"
 	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/publish"
 	"github.com/connectlink/connectlink/internal/web"
@@ -39,12 +40,13 @@ func (a *App) openRoutes() error {
 		return fmt.Errorf("mount the API: %w", err)
 	}
 	err := linkpage.Register(e, linkpage.Params{
-		Visits: a.visit, Pages: a.texts.pages, ProjectPages: a.ownPages(), Project: a.cfg.Project, OneWay: a.sentOneWay, PublicURL: a.public, Log: a.log,
+		Visits: a.visit, Pages: a.texts.pages, ProjectPages: a.ownPages(), Project: a.cfg.Project, OneWay: a.sentOneWay, PublicURL: a.public, Log: a.log, Logo: a.logos.PathOf,
 		Guesses: limit.New(limit.Per(guessesPerMinute, time.Minute), guessesPerMinute, a.opt.Now),
 	})
 	if err != nil {
 		return err
 	}
+	e.GET(logo.Path+":name", web.Picture(a.logos.Get, logo.ErrNotFound))
 	if err := a.mountConsole(e); err != nil {
 		return err
 	}

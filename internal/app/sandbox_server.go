@@ -11,6 +11,7 @@ import (
 
 	"github.com/connectlink/connectlink/config"
 	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/logo"
 	"github.com/connectlink/connectlink/internal/sandbox"
 	"github.com/connectlink/connectlink/internal/web"
 )
@@ -39,6 +40,15 @@ func (a *App) openStandins(ctx context.Context) error {
 	}
 	a.standins = &sandboxServer{sandbox: box, listener: listener}
 	return nil
+}
+
+// standinLogos are the logos of test mode's catalogue. This process serves them itself,
+// and may not reach itself by its public address.
+func (a *App) standinLogos() logo.Standin {
+	if a.standins == nil {
+		return logo.Standin{}
+	}
+	return logo.Standin{Prefix: a.standins.sandbox.LogoPrefix(), Base: "http://" + a.standins.listener.Addr().String() + "/assets/"}
 }
 
 func (s *sandboxServer) run(ctx context.Context, g *errgroup.Group, works bool, log *slog.Logger) {

@@ -153,6 +153,7 @@ type clientFactory struct {
 	publicURL string
 	budget    *limit.Keyed
 	now       func() time.Time
+	wantLogo  func(source string) // may be called once the App is open
 	// reporting gives the time of the last verified report of a provider for a project and mode.
 	reporting func(provider string, place invite.Place) func() time.Time
 }
@@ -179,7 +180,7 @@ func (w clientFactory) open(p config.Project, livemode bool, callbackURL string)
 			v.pipedreams[environment] = client
 			v.minters[environment] = mint.New(mint.Params{
 				Client: client, Box: w.box, PublicURL: w.publicURL, CallbackURL: callbackURL, Scope: p.Pipedream.TokenScope,
-				Budget: w.budget, Now: w.now, Tracer: w.tracer, Metrics: w.mints,
+				Budget: w.budget, Now: w.now, Tracer: w.tracer, Metrics: w.mints, Used: w.wantLogo,
 			})
 		}
 	}

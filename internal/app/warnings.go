@@ -10,6 +10,7 @@ import (
 	"github.com/connectlink/connectlink/config"
 	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/publish"
+	"github.com/connectlink/connectlink/internal/wire"
 )
 
 // Warnings lists settings that work and should be changed, one sentence each,
@@ -44,7 +45,7 @@ func WebhookFault(ctx context.Context, p config.Project, lookup Lookup) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, publish.ErrPrivateAddress):
+	case errors.Is(err, wire.ErrPrivateAddress):
 		err = fmt.Errorf("%w: `connectlink serve` delivers no events there, unless %s is true", err, p.SettingName("webhook.allow_private"))
 	}
 	return fmt.Errorf("%s: %w", p.SettingName("webhook.url"), err)

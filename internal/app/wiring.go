@@ -16,6 +16,7 @@ import (
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/job"
 	"github.com/connectlink/connectlink/internal/limit"
+	"github.com/connectlink/connectlink/internal/logo"
 	"github.com/connectlink/connectlink/internal/mint"
 	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/store/ledger"
@@ -34,7 +35,7 @@ const confirmAfter = 10 * time.Second
 
 func (a *App) openVendors(ctx context.Context) error {
 	shop := clientFactory{
-		tracer: a.opt.Tracer, mints: mint.NewMetrics(a.registry),
+		tracer: a.opt.Tracer, mints: mint.NewMetrics(a.registry), wantLogo: func(source string) { a.logos.Want(source) },
 		cfg: a.cfg, box: a.box, publicURL: a.public, now: a.opt.Now, reporting: a.receipts.last,
 		budget: limit.New(limit.Per(mintsPerMinute, time.Minute), mintsPerMinute, a.opt.Now),
 	}
@@ -44,6 +45,7 @@ func (a *App) openVendors(ctx context.Context) error {
 			return err
 		}
 	}
+	a.logos = logo.New(logo.Params{DB: a.work, Hosts: a.cfg.LogoHosts, Standin: a.standinLogos(), Log: a.log})
 	for _, p := range a.cfg.Projects {
 		live, err := shop.open(p, true, a.liveCallbacks(p))
 		if err != nil {

@@ -26,6 +26,9 @@ type Params struct {
 	Messages func(project string) *message.Renderer
 	// Pages returns the pages with a project's texts; nil: none are previewed.
 	Pages func(project string) *page.Pages
+	// Logo returns the path of an app's logo on our host, for previews of pages; nil: they
+	// have none.
+	Logo func(source string) string
 }
 
 // Composer makes messages and previews of invites. It is safe for concurrent use.

@@ -40,7 +40,8 @@ type Page struct {
 	Held         bool
 	CanRenew     bool
 	CanReport    bool
-	CanUndo      bool // the report that was just made
+	AppLogo      string // the path of the app's logo on the page's own host; may be empty
+	CanUndo      bool   // the report that was just made
 
 	AsksCode     bool           // a passcode is asked for before the link leads on
 	VerifyVia    invite.Channel // by which a passcode went; empty: Via
@@ -60,9 +61,8 @@ func (p Page) Data() page.Data {
 	d := page.Data{
 		Brand: brand.Name, Colour: brand.Colour, LogoURL: brand.LogoURL, SupportEmail: brand.SupportEmail,
 		LegalLine: brand.LegalLine, PrivacyURL: brand.PrivacyURL, TestMode: !p.Livemode,
-		// The app's logo is on a third party's host, which must not learn of
-		// visitors who only opened a page.
-		App:         page.App{Name: p.App.Name, AuthType: p.App.AuthType},
+		// Never the catalogue's address: a third party must not learn of visitors.
+		App:         page.App{Name: p.App.Name, AuthType: p.App.AuthType, LogoURL: p.AppLogo},
 		Inviter:     contact.Clean(p.Content.Inviter, 80),
 		Reason:      contact.Clean(p.Content.Reason, 200),
 		Note:        contact.CleanPublic(p.Content.Note, 200),
@@ -171,6 +171,9 @@ func (c *Composer) HasPages() bool { return c.p.Pages != nil }
 func (c *Composer) PreviewPage(p Page, state, lang string) (PreviewPage, error) {
 	p.State, p.BaseURL = page.State(state), c.p.PublicURL
 	p.CanReport, p.CanRenew = IsReportable(linkState(p.State)), IsRenewable(state, p.LinkType, p.Via, p.Content.Recipient)
+	if c.p.Logo != nil {
+		p.AppLogo = c.p.Logo(p.App.LogoURL)
+	}
 	if p.State == page.Verify {
 		p.VerifyVia, p.Verification = p.Via, page.Verification{Left: 5, CanSend: true, Lasts: 10 * time.Minute}
 	}

@@ -84,6 +84,9 @@ type Params struct {
 	// OneWay reports whether people cannot reply to what a project's texts come from;
 	// nil: they can.
 	OneWay func(provider string, place invite.Place) bool
+	// Logo returns the path of an app's logo on this host, empty while there is none;
+	// nil: there are none.
+	Logo func(source string) string
 	// PublicURL is where people reach us; empty when they cannot.
 	PublicURL string
 	// Issuer is the single sign-on; nil: there is none.

@@ -27,6 +27,7 @@ type invitePage struct {
 	*view.Base
 	ID, App, Home string // Home is the page's own address
 	Reference     string // what recipients read out
+	Mark          appMark
 	Badge         view.Badge
 	Sentence      string
 	Step          story.Step
@@ -125,7 +126,7 @@ func (s *console) inviteData(p *page, o opened) (invitePage, error) {
 		return invitePage{}, err
 	}
 	d := invitePage{
-		Base: b, ID: o.ID.String(), Reference: invite.ReferenceOf(o.ID), App: o.AppName, Home: b.URL("invites", o.ID.String()), Badge: p.standing(o, situation),
+		Base: b, ID: o.ID.String(), Reference: invite.ReferenceOf(o.ID), App: o.AppName, Mark: p.mark(o.Invite), Home: b.URL("invites", o.ID.String()), Badge: p.standing(o, situation),
 		Sentence: story.Sentence(b, situation), Person: p.person(o), Health: p.health(o),
 		CanResend: p.by.May(access.ActResend) && isResendable(o.Status),
 		CanRevoke: p.by.May(access.ActRevoke) && o.Status != invite.Connected && o.Status != invite.Revoked,

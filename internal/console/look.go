@@ -81,7 +81,7 @@ func (p *page) row(inv find.Invite) (inviteRow, error) {
 	}
 	r := inviteRow{
 		ID: inv.ID.String(), URL: p.frame.URL("invites", inv.ID.String()), To: o.to(), Name: story.MaskName(o.content.Recipient.Name),
-		App: inv.AppName, User: p.maskedUser(o), Badge: p.badge(inv), Channel: p.channel(inv.Channel), Created: inv.CreatedAt,
+		App: inv.AppName, Mark: p.mark(inv), User: p.maskedUser(o), Badge: p.badge(inv), Channel: p.channel(inv.Channel), Created: inv.CreatedAt,
 	}
 	switch {
 	case err != nil:

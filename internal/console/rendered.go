@@ -10,6 +10,7 @@ import (
 	"github.com/connectlink/connectlink/internal/compose"
 	"github.com/connectlink/connectlink/internal/console/story"
 	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/logo"
 	"github.com/connectlink/connectlink/internal/message"
 	"github.com/connectlink/connectlink/internal/pipedream"
 	"github.com/connectlink/connectlink/internal/secret"
@@ -126,7 +127,7 @@ func (p *page) serveSandboxed(document string) error {
 }
 
 // stripNavigation removes everything from a document that leads elsewhere: targets of links
-// and forms, scripts, and automatic redirects. A sandbox stops a form, but not a link
+// and forms, scripts, automatic redirects and app logos. A sandbox stops a form, but not a link
 // inside its frame.
 func stripNavigation(document string) string {
 	var b strings.Builder
@@ -152,6 +153,8 @@ func stripNavigation(document string) string {
 		case kind == html.EndTagToken:
 			b.WriteString(raw)
 			continue
+		case t.Data == "img" && strings.HasPrefix(attributeOf(t, "src"), logo.Path):
+			continue // the frame's policy refuses it, and the initial stands below it
 		case t.Data == "meta" && attributeOf(t, "http-equiv") != "", t.Data == "link", t.Data == "base":
 			continue
 		case t.Data != "a" && t.Data != "area" && t.Data != "form" && t.Data != "button" && t.Data != "input":

@@ -154,6 +154,7 @@ func isExactMatch(by find.By) bool {
 type inviteRow struct {
 	ID, URL       string
 	To, Name, App string
+	Mark          appMark
 	User          string
 	Badge         view.Badge
 	News          string            // the reason, or the next step

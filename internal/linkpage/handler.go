@@ -41,6 +41,8 @@ type Params struct {
 	// OneWay reports whether people cannot reply to the text that a provider sent for
 	// a project, so that the page takes an opt-out back.
 	OneWay func(provider string, place invite.Place) bool
+	// Logo returns the path of an app's logo on this host; empty while there is none.
+	Logo func(source string) string
 	// PublicURL is where people reach these pages, for handing one over to
 	// another device; empty: where the request came in.
 	PublicURL string
@@ -54,7 +56,7 @@ type handler struct{ Params }
 // Register adds the recipients' routes. A missing collaborator is an error.
 func Register(e *echo.Echo, p Params) error {
 	err := required.Check("linkpage.Params", map[string]any{
-		"Visits": p.Visits, "Pages": p.Pages, "Project": p.Project, "OneWay": p.OneWay, "Guesses": p.Guesses,
+		"Visits": p.Visits, "Pages": p.Pages, "Project": p.Project, "OneWay": p.OneWay, "Guesses": p.Guesses, "Logo": p.Logo,
 	})
 	if err != nil {
 		return err

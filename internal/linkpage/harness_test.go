@@ -44,6 +44,7 @@ type site struct {
 	suppressed []visit.Address
 	lifted     atomic.Int32
 	resumed    atomic.Int32
+	logos      map[string]string // paths, by source
 }
 
 type safeBuffer struct {
@@ -90,6 +91,7 @@ func newSite(t testing.TB, change ...func(*linkpage.Params)) *site {
 		Project: func(id string) (config.Project, bool) {
 			return config.Project{ID: id, Brand: config.Brand{Name: "Northwind", Colour: "#2f54eb", SupportEmail: "help@northwind.example", LegalLine: "Northwind GmbH"}}, id == "default"
 		},
+		Logo:    func(source string) string { return s.logos[source] },
 		Guesses: limit.New(limit.Per(10, time.Minute), 10, time.Now),
 	}
 	for _, c := range change {

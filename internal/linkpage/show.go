@@ -137,7 +137,7 @@ func (h *handler) composed(c echo.Context, p visit.Page) compose.Page {
 			Project: project, Livemode: p.Live, App: p.App, InitiatedBy: p.InitiatedBy, IsReconnect: p.Kind == invite.PurposeReconnect, Content: p.Content,
 			Code: codeOf(c), ExpiresAt: p.ExpiresAt, Now: p.Now, Reference: invite.ReferenceOf(p.InviteID),
 		},
-		State: page.State(p.State), Via: p.Via, OneWay: h.OneWay(p.Provider, p.Place), BaseURL: h.baseURL(c),
+		State: page.State(p.State), Via: p.Via, OneWay: h.OneWay(p.Provider, p.Place), BaseURL: h.baseURL(c), AppLogo: h.Logo(p.App.LogoURL),
 		Failure: p.Failure, FailedBefore: p.FailedBefore, MintFailures: p.MintFailures, ReplacedAt: p.ReplacedAt, AccountName: p.AccountName,
 		Held: p.Held, CanRenew: p.CanRenew, CanReport: p.CanReport, CanUndo: p.CanUndo,
 		AsksCode: p.AsksCode, VerifyVia: p.Verification.Channel, Verification: verification(p.Verification),

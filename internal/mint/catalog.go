@@ -25,6 +25,7 @@ const (
 type catalog struct {
 	client *pipedream.Client
 	now    func() time.Time
+	used   func(logoURL string) // may be nil
 	flight singleflight.Group
 	mu     sync.Mutex
 	apps   map[string]known
@@ -37,8 +38,8 @@ type known struct {
 	until time.Time
 }
 
-func newCatalog(c *pipedream.Client, now func() time.Time) *catalog {
-	return &catalog{client: c, now: now, apps: make(map[string]known), lists: make(map[string]list)}
+func newCatalog(c *pipedream.Client, now func() time.Time, used func(string)) *catalog {
+	return &catalog{client: c, now: now, used: used, apps: make(map[string]known), lists: make(map[string]list)}
 }
 
 // App returns what Pipedream says of an app. An outage never blocks: then a name
@@ -83,6 +84,9 @@ func (c *catalog) fetch(ctx context.Context, slug string, stale known) known {
 		k.err = invite.Errorf(invite.CodeAppNeedsNoAccount, "The app %q works without an account: there is nothing to connect.", slug)
 	case err == nil:
 		k.app = invite.App{Slug: slug, Name: app.Name, LogoURL: app.LogoURL, AuthType: app.AuthType}
+		if c.used != nil && app.LogoURL != "" {
+			c.used(app.LogoURL)
+		}
 	case errors.Is(err, pipedream.ErrNotFound):
 		k.err = invite.Errorf(invite.CodeUnknownApp, "Pipedream has no app with the slug %q.", slug)
 		k.until = c.now().Add(unknownFor)

@@ -87,6 +87,9 @@ type Params struct {
 	// Tracer and Metrics observe each mint; nil: not observed.
 	Tracer  *trace.Tracer
 	Metrics *Metrics
+	// Used is told the address of an app's logo when the catalogue is read; it must not
+	// wait. May be nil.
+	Used func(logoURL string)
 }
 
 // Minter mints for one Pipedream project and environment.
@@ -103,7 +106,7 @@ func New(p Params) *Minter {
 	if p.Now == nil {
 		p.Now = time.Now
 	}
-	return &Minter{p: p, catalog: newCatalog(p.Client, p.Now)}
+	return &Minter{p: p, catalog: newCatalog(p.Client, p.Now, p.Used)}
 }
 
 // Request says for whom and what to mint.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 
@@ -126,7 +127,7 @@ type InAppBrowser struct {
 // App is the app to connect.
 type App struct {
 	Name     string
-	LogoURL  string // https only
+	LogoURL  string // a path on this host, "/logos/…"; other addresses are left out
 	AuthType string // "oauth" or "keys"
 }
 
@@ -213,7 +214,7 @@ func withLanguage(path, chosen string) string {
 
 func (p *Pages) shown(s State, l *message.Language, d Data) shown {
 	palette := message.NewPalette(d.Colour)
-	d.App.LogoURL, d.PageURL = httpsOnly(d.App.LogoURL), webAddress(d.PageURL)
+	d.App.LogoURL, d.PageURL = ownPath(d.App.LogoURL), webAddress(d.PageURL)
 	v := shown{
 		Data: d, State: s, Lang: l.Tag, Dir: l.Dir,
 		ByUser:       d.InitiatedBy == message.ByUser,
@@ -283,10 +284,11 @@ func (p *Pages) shown(s State, l *message.Language, d Data) shown {
 func (p *Pages) CSP(nonce string, d Data) string {
 	images := "'none'"
 	var sources []string
-	for _, u := range []string{httpsOnly(d.LogoURL), httpsOnly(d.App.LogoURL)} {
-		if src := imageSource(u); src != "" {
-			sources = append(sources, src)
-		}
+	if src := imageSource(httpsOnly(d.LogoURL)); src != "" {
+		sources = append(sources, src)
+	}
+	if ownPath(d.App.LogoURL) != "" {
+		sources = append(sources, "'self'")
 	}
 	if len(sources) > 0 {
 		images = strings.Join(sources, " ")
@@ -317,6 +319,16 @@ func httpsOnly(s string) string {
 	return u.String()
 }
 
+// ownPath passes a picture's path on this host.
+func ownPath(s string) string {
+	if !logoPath.MatchString(s) {
+		return ""
+	}
+	return s
+}
+
+var logoPath = regexp.MustCompile(`^/logos/[0-9a-f]{32}\.png$`)
+
 // returnURL passes https and an app's own scheme, and nothing a browser would
 // run or open locally. The project's list was checked before.
 func returnURL(s string) template.URL {
@@ -344,7 +356,7 @@ func fullData() Data {
 	return Data{
 		Brand: "Brand", Colour: "#123456", LogoURL: "https://example.com/l.png", SupportEmail: "help@example.com",
 		LegalLine: "Legal", PrivacyURL: "https://example.com/p", TestMode: true,
-		App:     App{Name: "App", LogoURL: "https://example.com/a.png", AuthType: "keys"},
+		App:     App{Name: "App", LogoURL: "/logos/0123456789abcdef0123456789abcdef.png", AuthType: "keys"},
 		Inviter: "Inviter", Reason: "reason", Note: "note", RecipientMasked: "p••@e••.com", Reconnect: true,
 		ExpiresAt: now.Add(time.Hour), Now: now, Reference: "REF", CodePath: "/c/code", Chosen: "en", Query: "stay=1", Nonce: "nonce",
 		AccountName: "Account", ReturnURL: "https://example.com/back", ReturnAfter: 3, ReturnsToApp: true, Missing: 1, Failure: "denied", FailedBefore: true,

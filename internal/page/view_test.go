@@ -82,7 +82,7 @@ func shots(t testing.TB) map[string]shot {
 	add("ready_keys_test_long", page.Ready, func(d *page.Data) {
 		d.Brand, d.App.Name, d.Inviter = "Northwind Traders International", "Google Search Console", "Alexandra Montgomery-Whitfield"
 		d.App.AuthType, d.TestMode, d.Colour, d.CanReport = "keys", true, "#ffd43b", true
-		d.LogoURL, d.App.LogoURL = "https://cdn.acme.example/logo.png?v=2", "https://assets.example/s.v0/app_1/logo"
+		d.LogoURL, d.App.LogoURL = "https://cdn.acme.example/logo.png?v=2", "/logos/0123456789abcdef0123456789abcdef.png"
 	})
 	for _, why := range []string{"cancelled", "denied", "error"} {
 		add("ready_failed_before_"+why, page.Ready, func(d *page.Data) { d.FailedBefore, d.Failure = true, why })
@@ -352,7 +352,9 @@ func TestPolicyAllowsTheLogosAndNothingElse(t *testing.T) {
 	const tail = "; base-uri 'none'; frame-ancestors 'none'"
 	for _, tt := range []struct{ name, brand, app, want string }{
 		{"no logos", "", "", "'none'"},
-		{"both, without queries", "https://cdn.example/a/logo.png?x=1", "https://assets.example/app", "https://cdn.example/a/logo.png https://assets.example/app"},
+		{"both, without queries", "https://cdn.example/a/logo.png?x=1", "/logos/0123456789abcdef0123456789abcdef.png", "https://cdn.example/a/logo.png 'self'"},
+		{"an app's logo is on this host only", "", "https://assets.example/app", "'none'"},
+		{"an app's logo is a picture", "", "/c/0123456789abcdef0123456789abcdef.png", "'none'"},
 		{"http is dropped", "http://cdn.example/a.png", "", "'none'"},
 		{"data is dropped", "data:image/png;base64,AA", "", "'none'"},
 		{"a directive in the path keeps its origin only", "https://cdn.example/a;script-src%20*", "", "https://cdn.example"},

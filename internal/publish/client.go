@@ -3,17 +3,14 @@ package publish
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
 	"strings"
-	"syscall"
 	"time"
 	"unicode"
 
-	"code.dny.dev/ssrf"
 	"golang.org/x/net/idna"
 
 	"github.com/connectlink/connectlink/config"
@@ -22,9 +19,6 @@ import (
 
 // timeout bounds one delivery: a product has this long to say that it took an event.
 const timeout = 15 * time.Second
-
-// ErrPrivateAddress: the webhook's name leads into a private network.
-var ErrPrivateAddress = errors.New("the address is not a public one")
 
 // ErrNoAddress: the webhook's name has no address.
 var ErrNoAddress = errors.New("the name has no address")
@@ -40,7 +34,7 @@ var ErrNumericHost = errors.New("the host is a number and no IPv4 address in its
 func newClient(allowPrivate bool, resolver *net.Resolver) *http.Client {
 	dialer := &net.Dialer{Timeout: 5 * time.Second, Resolver: resolver}
 	if !allowPrivate {
-		dialer.Control = publicAddrPort
+		dialer.Control = wire.CheckPublic
 	}
 	return &http.Client{
 		Timeout: timeout,
@@ -56,23 +50,12 @@ func newClient(allowPrivate bool, resolver *net.Resolver) *http.Client {
 	}
 }
 
-// guardian knows the ranges that lead nowhere public, by IANA's registries of special
-// addresses. A product's endpoint may have any port.
-var guardian = ssrf.New(ssrf.WithAnyPort())
-
-func publicAddrPort(network, address string, _ syscall.RawConn) error {
-	if err := guardian.Safe(network, address, nil); err != nil {
-		return fmt.Errorf("%w: %w", ErrPrivateAddress, err)
-	}
-	return nil
-}
-
 func publicAddr(ip netip.Addr) error {
 	network := "tcp6"
 	if ip = ip.Unmap(); ip.Is4() {
 		network = "tcp4"
 	}
-	return publicAddrPort(network, netip.AddrPortFrom(ip, 443).String(), nil)
+	return wire.CheckPublic(network, netip.AddrPortFrom(ip, 443).String(), nil)
 }
 
 // Unreachable returns why events to a URL would not be delivered: the rule of
@@ -95,7 +78,7 @@ func Unreachable(ctx context.Context, hook *config.Webhook, lookup func(ctx cont
 		return publicAddr(a)
 	}
 	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return ErrPrivateAddress
+		return wire.ErrPrivateAddress
 	}
 	if endsInNumber(host) {
 		return ErrNumericHost
@@ -112,7 +95,7 @@ func Unreachable(ctx context.Context, hook *config.Webhook, lookup func(ctx cont
 			return nil // the dial goes on to it
 		}
 	}
-	return ErrPrivateAddress
+	return wire.ErrPrivateAddress
 }
 
 // hostToDial returns the host that net/http calls: characters outside ASCII are mapped,
@@ -153,8 +136,8 @@ func failureOf(err error) string {
 		}
 		return "look up " + name.Name + ": failed"
 	}
-	if errors.Is(err, ErrPrivateAddress) {
-		return ErrPrivateAddress.Error() // which one would tell of the network that the service is in
+	if errors.Is(err, wire.ErrPrivateAddress) {
+		return wire.ErrPrivateAddress.Error() // which one would tell of the network that the service is in
 	}
 	var u *url.Error
 	if errors.As(err, &u) {
@@ -167,7 +150,7 @@ func failureOf(err error) string {
 func causeOf(err error) string {
 	var f *wire.Fault
 	switch {
-	case errors.Is(err, ErrPrivateAddress):
+	case errors.Is(err, wire.ErrPrivateAddress):
 		return "private_address"
 	case errors.As(wire.Strip(err), &f):
 		return f.Cause()

@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/connectlink/connectlink/internal/wire"
 )
 
 func TestOnlyPublicAddressesAreCalled(t *testing.T) {
@@ -29,7 +31,7 @@ func TestOnlyPublicAddressesAreCalled(t *testing.T) {
 		if strings.HasPrefix(address, "[") {
 			network = "tcp6"
 		}
-		if err := publicAddrPort(network, address, nil); (err == nil) != want {
+		if err := wire.CheckPublic(network, address, nil); (err == nil) != want {
 			t.Errorf("%s: %v", address, err)
 		}
 	}
@@ -48,7 +50,7 @@ func TestTheAddressIsCheckedAfterDNS(t *testing.T) {
 	if err == nil {
 		_ = resp.Body.Close()
 	}
-	if !errors.Is(err, ErrPrivateAddress) {
+	if !errors.Is(err, wire.ErrPrivateAddress) {
 		t.Errorf("err = %v", err)
 	}
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/store/account"
 	"github.com/connectlink/connectlink/internal/store/endpoint"
+	"github.com/connectlink/connectlink/internal/wire"
 )
 
 // Limits of endpoints.
@@ -372,7 +373,7 @@ func (s *Endpoints) refuseURL(ctx context.Context, p access.Principal, raw strin
 	}
 	err = Unreachable(ctx, &config.Webhook{URL: raw, AllowPrivate: private}, s.p.Lookup)
 	switch {
-	case errors.Is(err, ErrPrivateAddress):
+	case errors.Is(err, wire.ErrPrivateAddress):
 		return invite.CodeWebhookURLNotAllowed, "leads to an address that is not public (loopback, private, link-local or another special range). Set the project's webhook.allow_private (CONNECTLINK_WEBHOOK_ALLOW_PRIVATE) to true to allow it"
 	case errors.Is(err, ErrNumericHost):
 		return invite.CodeWebhookURLNotAllowed, "has a host that ends in a number and is no IPv4 address. Write the address as four decimal numbers without leading zeros, as in 93.184.216.34"

@@ -68,6 +68,7 @@ func productTables() []table {
 		},
 		sendingUses(),
 		{name: "public.limit_notices", plain: []plain{{"subject", "the name of a project, key, country or block of numbers"}}},
+		{name: "public.app_logos", plain: []plain{{"image", "a public picture of an app"}}},
 		{name: "public.api_keys", plain: []plain{{"digest", digest}}},
 		{name: "public.client_tokens", plain: []plain{{"digest", digest}}},
 		{

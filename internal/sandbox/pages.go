@@ -35,6 +35,7 @@ func (s *Sandbox) Pages() http.Handler {
 	mux.HandleFunc("GET /inbox/{id}/html", s.serveInboxHTML)
 	mux.HandleFunc("GET /connect.html", s.serveConnectPage)
 	mux.HandleFunc("POST /connect.html", s.pressConnectPage)
+	mux.Handle("GET /assets/", http.StripPrefix("/assets", http.HandlerFunc(s.serveLogo)))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		// No form-action: browsers apply it to the redirect after the POST

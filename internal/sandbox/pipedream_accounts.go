@@ -73,7 +73,7 @@ func (s *Sandbox) accountJSON(a account) (map[string]any, error) {
 	const iso = "2006-01-02T15:04:05.000Z"
 	return map[string]any{
 		"id": accountID(a.ID), "name": c.Name, "external_id": c.ExternalUserID, "healthy": a.Healthy, "dead": a.Dead,
-		"app": app.json(a.OAuthAppID), "created_at": a.CreatedAt.UTC().Format(iso), "updated_at": a.UpdatedAt.UTC().Format(iso),
+		"app": s.appJSON(app, a.OAuthAppID), "created_at": a.CreatedAt.UTC().Format(iso), "updated_at": a.UpdatedAt.UTC().Format(iso),
 		"authorized_scopes": []string{}, "error": a.Error, "last_refreshed_at": nil, "next_refresh_at": nil,
 	}, nil
 }

@@ -43,16 +43,16 @@ func findApp(slugOrID string) *app {
 	return nil
 }
 
-// json is the App resource. With an OAuth client of the customer's own, id
+// appJSON is the App resource. With an OAuth client of the customer's own, id
 // names that.
-func (a *app) json(oauthAppID string) map[string]any {
+func (s *Sandbox) appJSON(a *app, oauthAppID string) map[string]any {
 	id := a.id
 	if oauthAppID != "" {
 		id = oauthAppID
 	}
 	return map[string]any{
 		"id": id, "name_slug": a.slug, "name": a.name, "auth_type": a.auth, "description": a.about,
-		"img_src":            "https://assets.pipedream.net/s.v0/" + a.id + "/logo/orig",
+		"img_src":            s.logoAddress(a),
 		"custom_fields_json": "[]", "categories": []string{a.category}, "featured_weight": a.weight, "scope_profiles": []any{},
 	}
 }
@@ -64,7 +64,7 @@ func (s *Sandbox) serveApps(w http.ResponseWriter, r *http.Request, rest []strin
 			pipedreamError(w, http.StatusNotFound, "record not found")
 			return
 		}
-		writeJSON(w, http.StatusOK, pipedreamType, map[string]any{"data": a.json("")})
+		writeJSON(w, http.StatusOK, pipedreamType, map[string]any{"data": s.appJSON(a, "")})
 		return
 	}
 	q := r.URL.Query()
@@ -88,7 +88,7 @@ func (s *Sandbox) serveApps(w http.ResponseWriter, r *http.Request, rest []strin
 	page, info := paged(r, found, func(a app) string { return a.slug })
 	data := make([]map[string]any, len(page))
 	for i, a := range page {
-		data[i] = a.json("")
+		data[i] = s.appJSON(&a, "")
 	}
 	writeJSON(w, http.StatusOK, pipedreamType, map[string]any{"data": data, "page_info": info})
 }
@@ -137,7 +137,7 @@ func (s *Sandbox) serveOAuthApps(w http.ResponseWriter, r *http.Request, rest []
 			break
 		}
 	}
-	out := a.json(id)
+	out := s.appJSON(a, id)
 	out["client_id"], out["owner_id"] = "1234567890.apps.example.com", s.cred.PipedreamProjectID
 	out["scopes"], out["additional_scopes"], out["redirect_uri"] = []string{}, nil, nil
 	writeJSON(w, http.StatusOK, pipedreamType, out)

@@ -193,6 +193,17 @@ func TestPipedreamAppsAndClients(t *testing.T) {
 	if len(slugs) < 12 || slugs[0] != "airtable_oauth" {
 		t.Errorf("apps by name_slug = %v", slugs)
 	}
+	// The catalogue's picture is there, without credentials, on the vendors' listener too.
+	at, ok := strings.CutPrefix(app["img_src"].(string), w.LogoPrefix())
+	if !ok || !strings.HasPrefix(at, "s.v0/app_") {
+		t.Errorf("the logo is at %v", app["img_src"])
+	}
+	if a := w.call("GET", w.vendors.URL+"/assets/"+at, nil); a.Status != 200 || a.Header.Get("Content-Type") != "image/png" || http.DetectContentType(a.Body) != "image/png" {
+		t.Errorf("the logo: %d", a.Status)
+	}
+	if a := w.call("GET", w.vendors.URL+"/assets/s.v0/slack/logo/orig", nil); a.Status != 404 {
+		t.Errorf("a logo by the slug: %d", a.Status)
+	}
 	client := w.pipedream("/v1/connect/"+w.cred.PipedreamProjectID+"/oauth_apps/oa_github7", "*", "production").json(t)
 	if client["id"] != "oa_github7" || client["name_slug"] != "github" {
 		t.Errorf("OAuth client = %v", client)

@@ -211,7 +211,7 @@ func (s *Sandbox) validateToken(w http.ResponseWriter, r *http.Request, token st
 		out["error"] = "App not found, please check the app id"
 	default:
 		out["success"] = true
-		out["app"] = app.json(q.Get("oauth_app_id"))
+		out["app"] = s.appJSON(app, q.Get("oauth_app_id"))
 		if id := q.Get("oauth_app_id"); id != "" {
 			out["oauth_app_id"] = id
 		}

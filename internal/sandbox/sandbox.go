@@ -151,7 +151,7 @@ func newBrowserlessClient() *http.Client {
 }
 
 // Vendors serves the vendors' APIs under /pipedream, /sendgrid and /twilio,
-// and /admin where there is a token for it. It belongs on a private loopback listener: the base URLs of the
+// the pictures of Pipedream's catalogue under /assets, and /admin where there is a token for it. It belongs on a private loopback listener: the base URLs of the
 // product's clients are {listener}/pipedream and so on. A client that uses
 // {listener}/sendgrid/@{account} or {listener}/twilio/@{account} has an account
 // of its own there, with webhooks of its own; else it is "default".
@@ -166,6 +166,7 @@ func (s *Sandbox) Vendors() http.Handler {
 	for name, v := range s.textVendors() {
 		mount(name, textOp, v.serve)
 	}
+	mux.Handle("GET /assets/", http.StripPrefix("/assets", http.HandlerFunc(s.serveLogo)))
 	if !s.admin.IsZero() {
 		admin := http.NewServeMux()
 		s.mountAdmin(admin)

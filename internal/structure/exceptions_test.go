@@ -40,7 +40,7 @@ func settledVariables() []exception {
 	return []exception{
 		{"internal/app/vendors.go", []string{"environments"}, "a list that is only ranged over"},
 		{"internal/postgres/errors.go", []string{"errPoolFull", "errNoAnswer"}, "errors, compared by identity"},
-		{"internal/publish/client.go", []string{"guardian"}, "address ranges, parsed once because every call looks at them"},
+		{"internal/wire/public.go", []string{"guardian"}, "address ranges, parsed once because every call looks at them"},
 		{"internal/sandbox/credentials.go", []string{"deploymentID"}, "an array, copied where it is used"},
 		{"internal/sandbox/fate.go", []string{"accepted250"}, "a map that is only read"},
 		{"internal/wire/agent.go", []string{"userAgent"}, "a function whose one result is computed once, because every call sends it"},

@@ -21,7 +21,7 @@ func rows() [][]string {
 		{"httpapi", "linkpage", "console", "worker"},
 		{"web"},
 		{"issue", "visit", "dispatch", "track", "publish", "grant", "suppress", "unmask", "attend", "export", "erase", "pause", "warn", "reseal", "restore", "audit", "firewall", "survey"},
-		{"mint", "watch", "funnel", "compose", "resource", "quota"},
+		{"mint", "watch", "funnel", "compose", "resource", "quota", "logo"},
 		{"store/ledger", "store/queue", "store/account", "store/find", "store/suppression", "store/desk", "store/bulk", "store/endpoint", "store/traffic", "store/counts", "store/keyring", "store/recovery", "pipedream", "provider/*", "oidc", "sandbox"},
 		{"provider", "store/userid", "page", "guide", "trace"},
 		{"postgres", "message", "job", "access", "seal", "kms", "limit", "contact", "wire"},

@@ -22,6 +22,9 @@ type Params struct {
 	// MaxResponse caps an answer's body in bytes; reading past it fails with
 	// ErrTooLarge. Default 1 MiB.
 	MaxResponse int64
+	// PublicOnly refuses to connect to an address that is not public, for URLs that
+	// are not configured.
+	PublicOnly bool
 	// MaxIdlePerHost is how many idle connections are kept to one vendor.
 	// Default 512, which is what a process sends at a time: a burst of sends should
 	// not pay a handshake each.
@@ -69,7 +72,7 @@ func Client(p Params) *http.Client {
 	p = p.withDefaults()
 
 	dialPlain := func(ctx context.Context, _, addr string) (net.Conn, error) {
-		c, err := dialConn(ctx, p.DialTimeout, addr)
+		c, err := dialConn(ctx, p.DialTimeout, p.PublicOnly, addr)
 		if err != nil {
 			return nil, err
 		}
@@ -87,7 +90,7 @@ func Client(p Params) *http.Client {
 	// The guard sits above TLS, where a byte written is a byte of the request;
 	// below it, handshakes and alerts would be counted too.
 	dialTLS := func(ctx context.Context, _, addr string) (net.Conn, error) {
-		raw, err := dialConn(ctx, p.DialTimeout, addr)
+		raw, err := dialConn(ctx, p.DialTimeout, p.PublicOnly, addr)
 		if err != nil {
 			return nil, err
 		}

@@ -19,8 +19,13 @@ const unacknowledged = 15 * time.Second
 // held, for minutes if the network is away, even when the process was killed.
 // Without lingering it throws that away instead, in every kind of end. The
 // price is a reset instead of a farewell on connections that are idle.
-func dialConn(ctx context.Context, timeout time.Duration, addr string) (net.Conn, error) {
-	d := &net.Dialer{Timeout: timeout, KeepAlive: 15 * time.Second, Control: func(_, _ string, c syscall.RawConn) error {
+func dialConn(ctx context.Context, timeout time.Duration, publicOnly bool, addr string) (net.Conn, error) {
+	d := &net.Dialer{Timeout: timeout, KeepAlive: 15 * time.Second, Control: func(network, address string, c syscall.RawConn) error {
+		if publicOnly {
+			if err := CheckPublic(network, address, c); err != nil {
+				return err
+			}
+		}
 		var err error
 		if ctl := c.Control(func(fd uintptr) { err = boundUnacknowledged(fd, unacknowledged) }); ctl != nil {
 			return ctl

@@ -31,7 +31,7 @@ func Dial(ctx context.Context, p Params, addr string, until time.Time) (*Stream,
 	if s.late() {
 		return nil, ErrLeaseOver
 	}
-	c, err := dialConn(ctx, p.DialTimeout, addr)
+	c, err := dialConn(ctx, p.DialTimeout, p.PublicOnly, addr)
 	if err != nil {
 		return nil, err
 	}
