@@ -68,7 +68,7 @@ CREATE TABLE message_counts (
     refused       integer     NOT NULL DEFAULT 0, -- calls that failed and are tried again
     accept_times  integer[]   NOT NULL, -- from when it could be sent, the shortest first
     deliver_times integer[]   NOT NULL,
-    PRIMARY KEY (project_id, livemode, bucket, provider, domain)
+    PRIMARY KEY (project_id, livemode, domain, bucket, provider)
 );
 
 -- The queue of a channel, once a minute: the longest that a message was due.

@@ -77,7 +77,7 @@ CREATE UNLOGGED TABLE bench_content (n int PRIMARY KEY, content bytea);
 CREATE UNLOGGED TABLE bench_made AS
 WITH timed AS (
 	SELECT n, (hashint4(n) & 2147483647) %% 1000 AS r, (hashint4(n + 3) & 2147483647) %% 100000 AS r2,
-		CASE WHEN n %% 101 = 0 THEN 0 ELSE (hashint4(n + 7) & 2147483647) %% greatest(%[1]d / 20, 200) END AS u,
+		CASE WHEN n %% 101 = 50 THEN 0 WHEN n <= 20 THEN n ELSE (hashint4(n + 7) & 2147483647) %% greatest(%[1]d / 20, 200) END AS u,
 		now() - CASE
 			WHEN n <= %[1]d * 0.94 THEN interval '90 days' - (interval '90 days' - interval '4 hours') * (n / (%[1]d * 0.94))
 			WHEN n <= %[1]d * 0.99 THEN interval '200 minutes' - interval '100 seconds' * ((n - %[1]d * 0.94) / (%[1]d * 0.05))
@@ -125,7 +125,7 @@ INSERT INTO codes (invite_id, id, delivery_id, digest, code, created_at)
 SELECT id, bench_uid(n, at, 5), CASE WHEN channel <> 'link' THEN bench_uid(n, at, 3) END, sha256(('c' || n)::bytea), CASE WHEN status = 'active' THEN '\x5a'::bytea END, at FROM bench_made ORDER BY n;
 INSERT INTO events (invite_id, seq, id, project_id, livemode, type, actor, data, occurred_at, created_at)
 SELECT id, s, bench_uid(n, at, 60 + s), project_id, livemode,
-	CASE s WHEN 1 THEN 'created' WHEN 2 THEN 'accepted' WHEN 4 THEN 'connect_failed' ELSE CASE WHEN status = 'failed' THEN 'bounced' ELSE 'delivered' END END, 'system',
+	CASE s WHEN 1 THEN 'created' WHEN 2 THEN 'delivery.accepted' WHEN 4 THEN 'connect_failed' ELSE CASE WHEN status = 'failed' THEN 'delivery.bounced' ELSE 'delivery.delivered' END END, 'system',
 	CASE s WHEN 1 THEN jsonb_build_object('request_id', 'req_' || substr(md5(n::text), 1, 26), 'channel', channel) ELSE '{}' END, at, at
 FROM bench_made JOIN bench_people USING (u), generate_series(1, 4) s WHERE s < 4 OR progress = 'connect_failed' ORDER BY n, s;
 INSERT INTO search_terms (hash, invite_id) SELECT t, id FROM bench_made JOIN bench_people USING (u), unnest(terms) t ORDER BY n;
@@ -138,7 +138,19 @@ INSERT INTO audit (id, at, project_id, livemode, actor, act, target, invite_id, 
 SELECT bench_uid(n, at, 8), at, CASE WHEN r2 < 500 THEN '' ELSE project_id END, livemode AND r2 >= 500, 'staff:stf_' || lpad((r2 % 12)::text, 26, '0'),
 	CASE WHEN r2 < 500 THEN 'sign_in' WHEN n <= 100 THEN 'erase' WHEN r2 % 2 = 0 THEN 'unmask' ELSE 'resend' END, md5(n::text), CASE WHEN r2 >= 500 THEN id END, 'req_' || substr(md5(n::text), 1, 26), '\x0001020304050607'
 FROM bench_made JOIN bench_people USING (u) WHERE n % 5 = 0 OR n <= 100 ORDER BY n;
-INSERT INTO callbacks (id, provider, invite_id, received_at, body) SELECT bench_uid(n, at, 9), 'sendgrid', id, at, '\x5a' FROM bench_made WHERE n % 2 = 0 ORDER BY n`
+INSERT INTO callbacks (id, provider, invite_id, received_at, body) SELECT bench_uid(n, at, 9), 'sendgrid', id, at, '\x5a' FROM bench_made WHERE n % 2 = 0 ORDER BY n;
+INSERT INTO count_places (project_id, livemode, complete_at, mark, marked_at) VALUES ('default', true, now(), '1', now());
+INSERT INTO invite_counts (project_id, livemode, day, channel, app_slug, created, sent, delivered, opened, continued, connected, connect_times)
+SELECT 'default', true, (now() AT TIME ZONE 'UTC')::date - d, c, 'app_' || a, 100, 98, 95, 60, 50, 45, array_fill(3, ARRAY[14])
+FROM generate_series(0, 39) d, unnest(ARRAY['email', 'sms', 'link']) c, generate_series(1, 50) a;
+INSERT INTO event_counts (project_id, livemode, bucket, type, n)
+SELECT 'default', true, date_bin('15 minutes', now(), timestamptz '2000-01-01 00:00:00Z') - b * interval '15 minutes', t, 5
+FROM generate_series(0, 1439) b, unnest(ARRAY['invite.created', 'invite.sent', 'invite.delivered', 'invite.opened', 'invite.continued', 'invite.connected', 'invite.deferred', 'invite.delivery_failed', 'invite.connect_failed', 'invite.expired']) t;
+INSERT INTO message_counts (project_id, livemode, bucket, provider, domain, accepted, delivered, failed, accept_times, deliver_times)
+SELECT 'default', true, date_bin('15 minutes', now(), timestamptz '2000-01-01 00:00:00Z') - b * interval '15 minutes', p, d, 50, 45, 2, array_fill(3, ARRAY[15]), array_fill(3, ARRAY[15])
+FROM generate_series(0, 1439) b, unnest(ARRAY['sendgrid', 'twilio', 'smtp']) p, (SELECT '' AS d UNION ALL SELECT 'mailbox-' || i || '.example' FROM generate_series(1, 40) i) d WHERE d = '' OR b < 192;
+INSERT INTO queue_samples (project_id, livemode, channel, at, due, oldest_s)
+SELECT 'default', true, c, date_trunc('minute', now()) - m * interval '1 minute', 3, 2 FROM generate_series(0, 2879) m, unnest(ARRAY['email', 'sms']) c`
 
 // fillFor makes n invites in the database at url, with everything that belongs
 // to them. Indexes are built when all is there: a million rows put into them one
@@ -204,7 +216,7 @@ func fillFor(b *testing.B, url string, box *seal.Box, n int) {
 		sealed, err := box.Seal(plain, seal.AD{Column: "invites.content", ID: ids[i].UUID()})
 		return []any{i + 1, sealed}, err
 	}))
-	tables := []string{"invites", "connect_links", "deliveries", "attempts", "codes", "events", "search_terms", "suppressions", "audit", "callbacks"}
+	tables := []string{"invites", "connect_links", "deliveries", "attempts", "codes", "events", "search_terms", "suppressions", "audit", "callbacks", "invite_counts", "event_counts", "message_counts", "queue_samples"}
 	indexes := func(ready bool) {
 		if _, err := conn.Exec(ctx, `UPDATE pg_index SET indisready = $1 WHERE indrelid = ANY($2::text[]::regclass[])`, ready, tables); err != nil {
 			b.Fatal(err)

@@ -37,6 +37,9 @@ const (
 	pageBudget   = 100 * time.Millisecond
 )
 
+// few is how many invites are too few for some of each kind.
+const few = 1000
+
 // maxPages is how many 8 KB pages one answer may touch, however many invites
 // there are. Looking through a stretch of the list for something rare takes most.
 const maxPages = 15_000
@@ -61,7 +64,7 @@ func BenchmarkSearch(b *testing.B) {
 	plain := must[*pgxpool.Pool](b)(postgres.Open(b.Context(), postgres.Params{URL: address, MaxConns: 8}))
 	b.Cleanup(plain.Close)
 	pages := benchPages(b, plain, n)
-	big := bigTables(b, plain)
+	big := bigTables(b, plain, n)
 	lead := func(pool *pgxpool.Pool) *browser {
 		s := newSiteOn(b, pool, box, func(p *console.Params) { p.Projects[0].Brand.Region = "US" })
 		return s.signedIn("lead", map[string]access.Role{"*": access.RoleAdmin})
@@ -189,6 +192,9 @@ func benchPages(b *testing.B, db *pgxpool.Pool, n int) []benchPage {
 	account := one(`SELECT account_id FROM invites WHERE project_id = 'default' AND livemode AND account_id <> '' ORDER BY id LIMIT 1`)
 	var pages []benchPage
 	add := func(name, address string, budget time.Duration, status int, want string) {
+		if n < few && strings.Contains(name, "/") && status == http.StatusOK && want == "inv_" {
+			want = "" // there may be none of the rare ones
+		}
 		pages = append(pages, benchPage{name, address, budget, status, want})
 	}
 	search := func(name, text string, status int, want string) {
@@ -218,6 +224,7 @@ func benchPages(b *testing.B, db *pgxpool.Pool, n int) []benchPage {
 	search("nobody", "zz.top@nowhere.example", list, "")
 
 	add("home", benchDesk+"/home", pageBudget, list, "")
+	add("system", benchDesk+"/system", pageBudget, list, "")
 	add("home/small project", benchSmall+"/home", pageBudget, list, "")
 	for _, q := range []struct{ name, query, want string }{
 		{"newest", "", "inv_"},
@@ -282,11 +289,12 @@ func requestOf(id invite.ID) string {
 }
 
 // bigTables are those that grow with the number of invites.
-func bigTables(b *testing.B, db *pgxpool.Pool) map[string]bool {
+func bigTables(b *testing.B, db *pgxpool.Pool, n int) map[string]bool {
 	b.Helper()
-	rows, _ := db.Query(b.Context(), `SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND reltuples >= 1000`)
+	rows, _ := db.Query(b.Context(), `SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND reltuples >= 1000
+		AND relname NOT IN ('invite_counts', 'event_counts', 'message_counts', 'queue_samples') -- they grow with time and projects, up to a bound`)
 	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil || len(names) < 8 {
+	if err != nil || n >= few && len(names) < 8 {
 		b.Fatalf("big tables: %v, %v", names, err)
 	}
 	big := map[string]bool{}

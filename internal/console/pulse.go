@@ -1,7 +1,6 @@
 package console
 
 import (
-	"cmp"
 	"html/template"
 	"maps"
 	"slices"
@@ -82,9 +81,13 @@ func (s *console) pulse(p *page, list []counts.Messages, channels []channelRow) 
 	if err != nil {
 		return d, err
 	}
+	domains, err := counts.ListDomains(p.ctx(), s.DB, p.by.Place, p.frame.Now.Add(-day), maxDomains)
+	if err != nil {
+		return d, err
+	}
 	p.answer(&d, now, before, channels)
 	d.Queues = p.queues(samples)
-	d.Deliver = p.deliveries(list)
+	d.Deliver = p.deliveries(list, domains)
 	return d, nil
 }
 
@@ -189,12 +192,11 @@ func (p *page) queues(samples []counts.Sample) (out []queueRow) {
 }
 
 // deliveries are the outcomes of 24 hours by provider, and of the most frequent domains.
-func (p *page) deliveries(list []counts.Messages) (out []deliverRow) {
-	type key struct{ provider, domain string }
-	sums := map[key]counts.Messages{}
+func (p *page) deliveries(list, domains []counts.Messages) (out []deliverRow) {
+	sums := map[string]counts.Messages{}
 	for _, m := range list {
 		if m.Provider != counts.Pipedream {
-			sums[key{m.Provider, m.Domain}] = sums[key{m.Provider, m.Domain}].Add(m)
+			sums[m.Provider] = sums[m.Provider].Add(m)
 		}
 	}
 	total := func(m counts.Messages) int { return max(m.Accepted, m.Delivered+m.Failed) }
@@ -205,24 +207,15 @@ func (p *page) deliveries(list []counts.Messages) (out []deliverRow) {
 			[]picture.Part{{N: r.Delivered, Kind: picture.Good}, {N: r.Open, Kind: picture.Calm}, {N: r.Failed, Kind: picture.Bad}}, r.Sent)
 		return r
 	}
-	domains := map[string]counts.Messages{}
-	for _, k := range slices.SortedFunc(maps.Keys(sums), func(a, b key) int {
-		return cmp.Or(cmp.Compare(a.provider, b.provider), cmp.Compare(a.domain, b.domain))
-	}) {
-		if k.domain == "" && total(sums[k]) > 0 {
-			out = append(out, row(story.ProviderName(k.provider), sums[k]))
-			continue
+	for _, name := range slices.Sorted(maps.Keys(sums)) {
+		if total(sums[name]) > 0 {
+			out = append(out, row(story.ProviderName(name), sums[name]))
 		}
-		domains[k.domain] = domains[k.domain].Add(sums[k])
 	}
-	names := slices.SortedFunc(maps.Keys(domains), func(a, b string) int {
-		return cmp.Or(cmp.Compare(total(domains[b]), total(domains[a])), cmp.Compare(a, b))
-	})
-	for _, name := range names[:min(len(names), maxDomains)] {
-		r := row(name, domains[name])
-		if r.IsDomain = true; r.Sent > 0 {
-			out = append(out, r)
-		}
+	for _, m := range domains {
+		r := row(m.Domain, m)
+		r.IsDomain = true
+		out = append(out, r)
 	}
 	return out
 }

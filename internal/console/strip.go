@@ -54,9 +54,6 @@ func (s *console) outcomes(p *page) (o outcomes, list []counts.Messages, err err
 		return o, nil, err
 	}
 	for _, m := range list {
-		if m.Domain != "" {
-			continue
-		}
 		o.at(m.Provider)[o.cell(m.Bucket)] = m
 		if m.Provider != counts.Pipedream { // an accepted message has a link
 			sum := &o.at(counts.Pipedream)[o.cell(m.Bucket)]
@@ -65,7 +62,7 @@ func (s *console) outcomes(p *page) (o outcomes, list []counts.Messages, err err
 	}
 	for i, m := range o.cells[counts.Pipedream] {
 		for _, own := range list {
-			if own.Provider == counts.Pipedream && own.Domain == "" && o.cell(own.Bucket) == i {
+			if own.Provider == counts.Pipedream && o.cell(own.Bucket) == i {
 				m.Refused = own.Refused
 			}
 		}

@@ -71,9 +71,7 @@ func (s *Service) bounces(ctx context.Context, place invite.Place, a config.Aler
 	list, err := counts.ListMessages(ctx, s.p.DB, place, now.Add(-window).Truncate(counts.BucketOf), now.Add(counts.BucketOf))
 	var sum counts.Messages
 	for _, m := range list {
-		if m.Domain == "" {
-			sum = sum.Add(m)
-		}
+		sum = sum.Add(m)
 	}
 	known := sum.Delivered + sum.Failed
 	return reading{counts.BounceRate, percent(sum.Failed, known), float64(a.BouncePercent), known < a.LeastCount}, err

@@ -79,6 +79,10 @@ func (s *Service) places() []invite.Place {
 	return out
 }
 
+// followFor bounds how long a run counts. A backlog, as after an update, is counted by
+// several runs, and each project has its share of each.
+const followFor = 15 * time.Second
+
 // atOnce is how many events of each type one transaction counts.
 const atOnce = 500
 
@@ -88,8 +92,10 @@ const atOnce = 500
 func (s *Service) Run(ctx context.Context) (int, error) {
 	total := 0
 	var faults []error
-	for _, place := range s.places() {
-		n, err := s.follow(ctx, place)
+	places := s.places()
+	share := followFor / time.Duration(max(len(places), 1))
+	for _, place := range places {
+		n, err := s.follow(ctx, place, time.Now().Add(share))
 		total += n
 		faults = append(faults, err)
 	}
@@ -99,9 +105,10 @@ func (s *Service) Run(ctx context.Context) (int, error) {
 	return total, errors.Join(faults...)
 }
 
-// follow counts the events of a project and mode, in transactions of a bounded size.
-func (s *Service) follow(ctx context.Context, place invite.Place) (total int, err error) {
-	for more := true; more; {
+// follow counts the events of a project and mode until a time, in transactions of a
+// bounded size.
+func (s *Service) follow(ctx context.Context, place invite.Place, until time.Time) (total int, err error) {
+	for more := true; more && (total == 0 || time.Now().Before(until)); {
 		err := postgres.InTx(ctx, s.p.DB, func(tx pgx.Tx) error {
 			more = false
 			p, ok, err := counts.LockPlace(ctx, tx, place)

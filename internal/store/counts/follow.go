@@ -78,6 +78,18 @@ func LockPlace(ctx context.Context, tx pgx.Tx, at invite.Place) (p Place, ok boo
 	if err != nil {
 		return p, false, fmt.Errorf("add the counts of %s: %w", at.Project, postgres.Translate(err))
 	}
+	// A dump that was loaded into another cluster has positions of that cluster's
+	// transactions, which here are in the future: go on from now.
+	_, err = tx.Exec(ctx, `
+		WITH foreign_places AS (
+			UPDATE count_places SET mark = pg_snapshot_xmax(pg_current_snapshot()), marked_at = clock_timestamp()
+			WHERE project_id = $1 AND livemode = $2 AND mark > pg_snapshot_xmax(pg_current_snapshot())
+		)
+		UPDATE count_cursors SET xact = pg_snapshot_xmin(pg_current_snapshot()), id = '00000000-0000-0000-0000-000000000000'
+		WHERE project_id = $1 AND livemode = $2 AND xact > pg_snapshot_xmax(pg_current_snapshot())`, at.Project, at.Live)
+	if err != nil {
+		return p, false, fmt.Errorf("move the cursors of %s: %w", at.Project, postgres.Translate(err))
+	}
 	rows, _ := tx.Query(ctx, `
 		WITH held AS (SELECT mark FROM count_places WHERE project_id = $1 AND livemode = $2 FOR UPDATE SKIP LOCKED)
 		SELECT statement_timestamp(), pg_snapshot_xmax(pg_current_snapshot()), pg_snapshot_xmin(pg_current_snapshot()) >= held.mark FROM held`, at.Project, at.Live)
@@ -254,7 +266,7 @@ WITH cursors AS MATERIALIZED (
 		` + histogram("CASE outcome WHEN 'accepted' THEN bin END", messages) + `, ` + histogram("CASE outcome WHEN 'delivered' THEN bin END", messages) + `
 	FROM messages m CROSS JOIN LATERAL (SELECT '' AS domain UNION ALL SELECT m.domain WHERE m.domain IS NOT NULL) k
 	GROUP BY m.bucket, m.provider, k.domain
-	ON CONFLICT (project_id, livemode, bucket, provider, domain) DO UPDATE SET accepted = x.accepted + excluded.accepted,
+	ON CONFLICT (project_id, livemode, domain, bucket, provider) DO UPDATE SET accepted = x.accepted + excluded.accepted,
 		delivered = x.delivered + excluded.delivered, failed = x.failed + excluded.failed, deferred = x.deferred + excluded.deferred,
 		refused = x.refused + excluded.refused, ` + added("accept_times") + `, ` + added("deliver_times") + `
 )

@@ -118,15 +118,32 @@ func (m Messages) Add(o Messages) Messages {
 	return m
 }
 
-// ListMessages returns the outcomes between two times, the oldest first.
+// ListMessages returns the outcomes of all recipients between two times, the oldest first.
 func ListMessages(ctx context.Context, db postgres.DB, at invite.Place, since, until time.Time) ([]Messages, error) {
 	rows, _ := db.Query(ctx, `
 		SELECT bucket, provider, domain, accepted, delivered, failed, deferred, refused, accept_times, deliver_times
-		FROM message_counts WHERE project_id = $1 AND livemode = $2 AND bucket >= $3 AND bucket < $4 ORDER BY bucket, provider, domain`,
+		FROM message_counts WHERE project_id = $1 AND livemode = $2 AND domain = '' AND bucket >= $3 AND bucket < $4 ORDER BY bucket, provider`,
 		at.Project, at.Live, since, until)
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[Messages])
 	if err != nil {
 		return nil, fmt.Errorf("list counts of messages of %s: %w", at.Project, postgres.Translate(err))
+	}
+	return list, nil
+}
+
+// ListDomains returns the outcomes since a time by the domains of recipients that are told
+// apart, the most frequent first, without times.
+func ListDomains(ctx context.Context, db postgres.DB, at invite.Place, since time.Time, limit int) ([]Messages, error) {
+	rows, _ := db.Query(ctx, `
+		SELECT domain, sum(accepted)::int, sum(delivered)::int, sum(failed)::int, sum(deferred)::int, sum(refused)::int
+		FROM message_counts WHERE project_id = $1 AND livemode = $2 AND domain > '' AND bucket >= $3
+		GROUP BY domain ORDER BY greatest(sum(accepted), sum(delivered) + sum(failed)) DESC, domain LIMIT $4`, at.Project, at.Live, since, limit)
+	list, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (m Messages, err error) {
+		err = r.Scan(&m.Domain, &m.Accepted, &m.Delivered, &m.Failed, &m.Deferred, &m.Refused)
+		return m, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list counts of messages of %s by domain: %w", at.Project, postgres.Translate(err))
 	}
 	return list, nil
 }
@@ -138,9 +155,11 @@ func SumMessages(ctx context.Context, db postgres.DB, at invite.Place, until tim
 	rows, _ := db.Query(ctx, `
 		SELECT m.provider, s.ago, sum(accepted)::int, sum(delivered)::int, sum(failed)::int, sum(deferred)::int, sum(refused)::int,
 			`+sums("accept_times", bins)+`, `+sums("deliver_times", bins)+`
-		FROM generate_series(0, $5::int) s(ago) JOIN message_counts m ON m.project_id = $1 AND m.livemode = $2 AND m.domain = ''
-			AND m.bucket < $3::timestamptz - s.ago * interval '1 day' AND m.bucket >= $3::timestamptz - s.ago * interval '1 day' - make_interval(secs => $4)
-		GROUP BY m.provider, s.ago`, at.Project, at.Live, until, lasts.Seconds(), days)
+		FROM generate_series(0, $5::int) s(ago) CROSS JOIN LATERAL (
+			SELECT * FROM message_counts c WHERE c.project_id = $1 AND c.livemode = $2 AND c.domain = ''
+				AND c.bucket < $3::timestamptz - s.ago * interval '1 day' AND c.bucket >= $3::timestamptz - s.ago * interval '1 day' - make_interval(secs => $4)
+			OFFSET 0
+		) m GROUP BY m.provider, s.ago`, at.Project, at.Live, until, lasts.Seconds(), days)
 	now, before = map[string]Messages{}, map[string]Messages{}
 	var m Messages
 	var ago int
