@@ -49,7 +49,7 @@ CREATE TABLE event_counts (
     bucket     timestamptz NOT NULL,
     type       text        NOT NULL,
     n          integer     NOT NULL DEFAULT 0,
-    PRIMARY KEY (project_id, livemode, bucket, type)
+    PRIMARY KEY (project_id, livemode, type, bucket)
 );
 
 -- Outcomes of messages by provider and quarter of an hour. The domain is empty for all

@@ -198,6 +198,9 @@ func benchPages(b *testing.B, db *pgxpool.Pool, n int) []benchPage {
 		pages = append(pages, benchPage{name, address, budget, status, want})
 	}
 	search := func(name, text string, status int, want string) {
+		if n < few && (name == "user id of thousands" || name == "misspelt address") {
+			return // there are neither thousands nor others who are less alike
+		}
 		add("search/"+name, benchDesk+"/search?q="+url.QueryEscape(text), searchBudget, status, want)
 	}
 	const list, found = http.StatusOK, http.StatusSeeOther

@@ -239,7 +239,7 @@ func (s *console) trends(p *page) ([]trend, error) {
 	expired, _ := invite.EffectPublishExpired.Public()
 	refused, _ := invite.EffectPublishConnectFailed.Public()
 	const back = shownDays + 1
-	list, err := counts.ListEvents(p.ctx(), s.DB, p.by.Place, p.frame.Now.Add(-back*day), failed, expired, refused)
+	days, err := counts.SumDays(p.ctx(), s.DB, p.by.Place, p.frame.Now, back, failed, expired, refused)
 	if err != nil {
 		return nil, err
 	}
@@ -247,15 +247,9 @@ func (s *console) trends(p *page) ([]trend, error) {
 	if err != nil {
 		return nil, err
 	}
-	slices.Reverse(blocked)
-	days := map[invite.PublicType][]int{failed: make([]int, back), expired: make([]int, back), refused: make([]int, back)}
-	for _, e := range list {
-		if ago := int(p.frame.Now.Sub(e.Bucket.Add(counts.BucketOf/2)) / day); ago < back {
-			days[e.Type][back-1-max(ago, 0)] += e.N
-		}
-	}
 	var out []trend
 	for _, values := range [][]int{days[failed], days[expired], days[refused], blocked} {
+		slices.Reverse(values)
 		title := p.t("The last 24 hours: %d; the same day a week ago: %d", values[back-1], values[0])
 		out = append(out, trend{picture.Columns("p-spark", title, values, picture.Calm, picture.Accent), values})
 	}

@@ -213,7 +213,7 @@ WITH cursors AS MATERIALIZED (
 ), happened AS (
 	INSERT INTO event_counts AS x (project_id, livemode, bucket, type, n)
 	SELECT $1, $2, ` + bucket("created_at") + `, feed, count(*) FROM told GROUP BY 3, 4
-	ON CONFLICT (project_id, livemode, bucket, type) DO UPDATE SET n = x.n + excluded.n
+	ON CONFLICT (project_id, livemode, type, bucket) DO UPDATE SET n = x.n + excluded.n
 ), stepped AS MATERIALIZED (
 	SELECT t.feed, i.day, c.channel, i.app_slug, ` + stepOf("t.feed", "c.channel") + ` AS step, coalesce(b.step, 0) AS before,
 		width_bucket(extract(epoch FROM greatest(t.created_at - i.created_at, interval '0'))::float8, $7::float8[]) AS bin

@@ -30,7 +30,7 @@ const insertEvent = `
 	WITH e AS (
 		INSERT INTO events (invite_id, seq, id, project_id, livemode, type, actor, delivery_id, data, occurred_at)
 		SELECT $1, (SELECT max(seq) + 1 FROM events WHERE invite_id = $1), gen_random_uuid(), 'default', false, $2, 'provider',
-			(SELECT id FROM deliveries WHERE invite_id = $1 ORDER BY number DESC LIMIT 1), $4::jsonb, now() + make_interval(secs => $5) RETURNING seq
+			(SELECT id FROM deliveries WHERE invite_id = $1), $4::jsonb, (SELECT created_at FROM invites WHERE id = $1) + make_interval(secs => $5) RETURNING seq
 	)
 	INSERT INTO public_events (id, project_id, livemode, type, invite_id, sequence, body, created_at)
 	SELECT gen_random_uuid(), 'default', false, $3, $1, seq, '\x5a', now() FROM e WHERE $3 <> ''`

@@ -95,6 +95,36 @@ func ListEvents(ctx context.Context, db postgres.DB, at invite.Place, since time
 	return list, nil
 }
 
+// Days are how many events of a type happened in each of the last 24 hours before a
+// moment, the latest day first.
+type Days map[invite.PublicType][]int
+
+// SumDays returns the counts of some types by day. A quarter of an hour belongs to the day
+// of its middle.
+func SumDays(ctx context.Context, db postgres.DB, at invite.Place, until time.Time, days int, types ...invite.PublicType) (Days, error) {
+	out := make(Days, len(types))
+	for _, t := range types {
+		out[t] = make([]int, days)
+	}
+	rows, _ := db.Query(ctx, `
+		SELECT t.type, e.ago, e.n FROM unnest($3::text[]) t(type) CROSS JOIN LATERAL (
+			SELECT floor(extract(epoch FROM $4::timestamptz - bucket - interval '450 seconds') / 86400)::int AS ago, sum(n)::int AS n
+			FROM event_counts WHERE project_id = $1 AND livemode = $2 AND type = t.type AND bucket >= $4::timestamptz - $5::int * interval '1 day' GROUP BY 1
+		) e`, at.Project, at.Live, types, until, days)
+	var typ invite.PublicType
+	var ago, n int
+	_, err := pgx.ForEachRow(rows, []any{&typ, &ago, &n}, func() error {
+		if ago = max(ago, 0); ago < days {
+			out[typ][ago] += n
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("sum counts of events of %s: %w", at.Project, postgres.Translate(err))
+	}
+	return out, nil
+}
+
 // Messages are the outcomes of messages through a provider within the quarter of an hour
 // that begins at Bucket.
 type Messages struct {
