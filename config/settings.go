@@ -89,6 +89,9 @@ func processSettings() []option[Config] {
 	}, consoleSettings()...)
 }
 
+// NoLogos as a logo host means that no logo is fetched, not even in test mode.
+const NoLogos = "none"
+
 // maxReadStaleness is well below the time for which positions of the primary are kept.
 const maxReadStaleness = time.Minute
 

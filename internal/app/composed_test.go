@@ -39,6 +39,7 @@ func TestAPreviewEqualsTheMessage(t *testing.T) {
 		}
 		return time.Now()
 	}})
+	p.awaitLogo("google_search_console")
 	viewer := p.staff(access.RoleViewer)
 	var all []*comparison
 	for _, lang := range writtenLanguages(t) {

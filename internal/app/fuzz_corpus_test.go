@@ -53,6 +53,7 @@ func TestFuzzNaughtyStringsThroughEveryTextField(t *testing.T) {
 		}
 		return out, true
 	}
+	p.awaitLogo("slack")
 	plain, ok := documents("some plain words")
 	if !ok || len(plain) < 3 {
 		t.Fatalf("%d documents of plain words", len(plain))

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -18,6 +19,7 @@ import (
 	"github.com/connectlink/connectlink/internal/app"
 	"github.com/connectlink/connectlink/internal/grant"
 	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/logo"
 	"github.com/connectlink/connectlink/internal/postgrestest"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/trace"
@@ -239,6 +241,20 @@ func (p *product) events(id string) []string {
 		types = append(types, object(e.(map[string]any)).text("type"))
 	}
 	return types
+}
+
+// awaitLogo waits until the pages of an app have its logo, so that two of them differ by
+// what the test changes only.
+func (p *product) awaitLogo(app string) {
+	p.t.Helper()
+	waittest.Until(p.t, "the logo of "+app, func() bool {
+		status, _, answer := p.call(http.MethodPost, "/v1/invites/preview", with(to("delivered@connectlink.test"), "app", app))
+		if status != http.StatusOK {
+			p.t.Fatalf("preview: %d %v", status, answer)
+		}
+		pages := object(answer["previews"].([]any)[0].(map[string]any))["pages"].([]any)
+		return slices.ContainsFunc(pages, func(one any) bool { return strings.Contains(object(one.(map[string]any)).text("html"), logo.Path) })
+	})
 }
 
 func to(email string) object {

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -45,7 +46,7 @@ func (a *App) openStandins(ctx context.Context) error {
 // standinLogos are the logos of test mode's catalogue. This process serves them itself,
 // and may not reach itself by its public address.
 func (a *App) standinLogos() logo.Standin {
-	if a.standins == nil {
+	if a.standins == nil || slices.Contains(a.cfg.LogoHosts, config.NoLogos) {
 		return logo.Standin{}
 	}
 	return logo.Standin{Prefix: a.standins.sandbox.LogoPrefix(), Base: "http://" + a.standins.listener.Addr().String() + "/assets/"}
