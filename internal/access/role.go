@@ -48,6 +48,7 @@ const (
 	ActDeleteNote   Act = "delete_note"   // one's own
 	ActTakeOver     Act = "take_over"     // an invite of a colleague, and their notes
 	ActBulkMany     Act = "bulk_many"     // an act on more invites than agents may
+	ActTeamView     Act = "team_view"     // save, rename and delete views for the team
 	ActLiftBlock    Act = "lift_block"    // take one away
 	ActAllowMore    Act = "allow_more"    // messages to one person beyond the limit
 	ActPauseCountry Act = "pause_country" // stop and start text messages to a country, and a key that was paused
@@ -68,7 +69,7 @@ func requiredRole(a Act) (Role, bool) {
 		return RoleViewer, true
 	case ActUnmask, ActCreate, ActResend, ActCorrect, ActRevoke, ActCopyLink, ActBlock, ActBulk, ActTake, ActLetGo, ActNote, ActDeleteNote:
 		return RoleAgent, true
-	case ActTakeOver, ActBulkMany, ActBlockMany, ActLiftBlock, ActAllowMore, ActPauseCountry, ActErase, ActExport, ActAuditLog:
+	case ActTakeOver, ActBulkMany, ActTeamView, ActBlockMany, ActLiftBlock, ActAllowMore, ActPauseCountry, ActErase, ActExport, ActAuditLog:
 		return RoleLead, true
 	case ActTechnical, ActKeys, ActWebhooks, ActStaff, ActPause:
 		return RoleAdmin, true
@@ -80,7 +81,7 @@ func requiredRole(a Act) (Role, bool) {
 func Acts() []Act {
 	return []Act{
 		ActRead, ActUnmask, ActCreate, ActResend, ActCorrect, ActRevoke, ActCopyLink, ActBlock,
-		ActBulk, ActTake, ActLetGo, ActNote, ActDeleteNote, ActTakeOver, ActBulkMany, ActBlockMany, ActLiftBlock, ActAllowMore, ActPauseCountry, ActErase, ActExport, ActAuditLog, ActTechnical, ActKeys, ActWebhooks, ActStaff, ActPause,
+		ActBulk, ActTake, ActLetGo, ActNote, ActDeleteNote, ActTakeOver, ActBulkMany, ActTeamView, ActBlockMany, ActLiftBlock, ActAllowMore, ActPauseCountry, ActErase, ActExport, ActAuditLog, ActTechnical, ActKeys, ActWebhooks, ActStaff, ActPause,
 	}
 }
 

@@ -239,12 +239,16 @@ func TestBrowserTheDeskIsAccessible(t *testing.T) {
 	d.click(`form[action$="/take"] button`, `.head .owner`)
 	d.fill("#text", strings.Repeat("Donaudampfschiff", 8))
 	d.click(`form[action$="/notes"] button`, `.noted`)
+	d.open("/invites?status=expired")
+	d.click(`.save-view summary`, `.save-view[open] form`)
+	d.fill("#view-name", strings.Repeat("Donaudampfschiff", 2))
+	d.click(`.save-view [type=submit]`, `.flash.good`)
 	d.open("/invites")
 	d.click(`.bulk [value=page]`, `.bulk .acts button`)
 	d.click(`.bulk .acts [value=resend]`, `.bulk-run form`)
 	_, act, _ := strings.Cut(evaluate[string](d, `location.pathname`), "/test")
 	pages := map[string]string{
-		"bulk": act, "bulk-latest": "/bulk", "bulk-correct": "/bulk/correct",
+		"views": "/views", "bulk": act, "bulk-latest": "/bulk", "bulk-correct": "/bulk/correct",
 		"search-none": "/search?q=nobody", "search-similar": "/search?q=" + url.QueryEscape("bounced@customer.example"), "search": "/search?q=connectlink.test",
 		"invites": "/invites", "invites-filtered": "/invites?status=failed", "invite-failed": "/invites/" + id, "invite-expired": "/invites/" + expired,
 		"resend": "/invites/" + id + "/resend?correct=1", "revoke": "/invites/" + id + "/revoke", "link": "/invites/" + id + "/link",

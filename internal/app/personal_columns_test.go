@@ -130,6 +130,9 @@ public.reseals
 	nothing table_name sealing_key hashing_key pass block blocks renewed skipped started_at updated_at finished_at
 public.restores
 	nothing id declared_at deliveries reminders fallbacks
+public.saved_views
+	staff content
+	nothing project_id livemode id staff_id team created_at
 public.search_terms
 	hash hash
 	nothing invite_id

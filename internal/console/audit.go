@@ -78,6 +78,8 @@ func actName(a access.Act) string {
 		return view.M("Unblocked an address")
 	case access.ActBulk:
 		return view.M("Changed many invites")
+	case access.ActTeamView:
+		return view.M("Changed a view of the team")
 	case access.ActBulkMany:
 		return view.M("Changed very many invites")
 	case issue.ActBulkStopped:

@@ -54,7 +54,7 @@ type bulkPage struct {
 	Export     exportLinks
 }
 
-// bulkDoubt is what to look at again before the confirmation.
+// bulkDoubt is a doubt to look at again before the confirmation.
 type bulkDoubt struct {
 	Text, Lines string
 }

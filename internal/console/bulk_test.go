@@ -43,9 +43,7 @@ func newOffice(t *testing.T, n int) *office {
 	return o
 }
 
-func (o *office) as(role access.Role) *browser {
-	return o.signedIn(string(role), map[string]access.Role{"default": role})
-}
+func (o *office) as(role access.Role) *browser { return o.stock.as(string(role), role) }
 
 // run does the background work that is due.
 func (o *office) run() int {
@@ -73,8 +71,8 @@ func (o *office) shows(a answer, want ...string) {
 	}
 }
 
-// The ticket "all of one customer's invites bounced", from the search on: what is confirmed is
-// what the dry run showed, and the report tells what became of each.
+// The ticket "all of one customer's invites bounced", from the search on: the confirmation changes
+// the invites of the dry run, and the report has the result of each.
 func TestManyInvitesOfOneCustomerAreChangedAtOnce(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t, 50)
@@ -192,7 +190,7 @@ func TestBulkActionsAreBoundedByRoleAndPlace(t *testing.T) {
 	}
 	home := lead.post(bulkPath, all).location()
 	o.shows(lead.get(home), "101 invites will be changed")
-	// The action is of who planned it, and an agent may not confirm what is more than theirs.
+	// Only its planner confirms an action, and agents confirm none beyond their maximum.
 	o.shows(agent.get(home), "Only the person who made this dry run can confirm it.")
 	o.shows(agent.follow(agent.post(home+"/confirm", nil)), "Your role does not allow this.")
 	id := home[strings.LastIndexByte(home, '/'):]

@@ -156,7 +156,7 @@ func (p *page) bulkReason(reason string) string {
 	return p.t(text)
 }
 
-// bulkDoubt is what to look at again before n invites are changed.
+// bulkDoubt is a doubt to look at again before n invites are changed.
 func (p *page) bulkDoubt(doubt string, n int) string {
 	switch doubt {
 	case issue.DoubtBounced:
@@ -171,7 +171,7 @@ func (p *page) bulkDoubt(doubt string, n int) string {
 	return doubt
 }
 
-// lineFault is what is wrong with a line of a file of corrections.
+// lineFault is a fault of a line of a file of corrections, in words.
 func (p *page) lineFault(f issue.LineFault) string {
 	switch f.Code {
 	case issue.LineUnreadable:

@@ -30,7 +30,9 @@ type invitesPage struct {
 	Count        string // the position of the page in the list
 	Export       exportLinks
 	Bulk         *bulkBar
-	Folded       bool // none of the filters is set that are folded away
+	Save         *viewForm
+	Manage       string // where saved views are changed; empty: there are none
+	Folded       bool   // none of the filters is set that are folded away
 	// Part is the time back to which the list was searched, if it was not
 	// searched completely: rare matches are searched for in parts.
 	Part time.Time
@@ -76,6 +78,14 @@ func (s *console) invites(p *page) error {
 		return withQuery(d.Clear, append(narrowed.members(), name, id)...)
 	}, first, last, next.String())
 	d.choices(p)
+	saved, err := s.savedTabs(p, narrowed)
+	if err != nil {
+		return err
+	}
+	if len(saved) > 0 {
+		d.Manage = b.URL("views")
+	}
+	d.Views, d.Save = append(d.Views, saved...), p.viewForm(narrowed, saved)
 	var c find.Count
 	switch {
 	case len(list) == 0 || !d.Part.IsZero(): // of a part, the page says how far it goes

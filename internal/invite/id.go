@@ -27,6 +27,7 @@ type (
 	noteKind     struct{}
 	requestKind  struct{}
 	bulkKind     struct{}
+	viewKind     struct{}
 	bulkItemKind struct{}
 
 	endpointKind       struct{}
@@ -47,6 +48,7 @@ func (noteKind) prefix() string     { return "nte_" }
 func (requestKind) prefix() string  { return "req_" }
 func (bulkKind) prefix() string     { return "blk_" }
 func (bulkItemKind) prefix() string { return "bki_" }
+func (viewKind) prefix() string     { return "vew_" }
 
 func (endpointKind) prefix() string       { return "whe_" }
 func (webhookAttemptKind) prefix() string { return "wha_" }
@@ -80,6 +82,8 @@ type (
 	BulkID = Of[bulkKind]
 	// BulkItemID identifies an invite of such an act, "bki_…".
 	BulkItemID = Of[bulkItemKind]
+	// ViewID identifies a saved view of the list of invites, "vew_…".
+	ViewID = Of[viewKind]
 	// EndpointID identifies one webhook endpoint, "whe_…".
 	EndpointID = Of[endpointKind]
 	// WebhookAttemptID identifies one post of an event, "wha_…".

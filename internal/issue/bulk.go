@@ -99,8 +99,8 @@ func mayBulk(p access.Principal, k bulk.Kind, n int) error {
 	return nil
 }
 
-// PlanBulk makes the dry run of an act and stores it: what is confirmed later is exactly
-// that. Nothing is sent or changed. Errors: ErrBulkEmpty, ErrBulkForbidden, *BulkSizeError.
+// PlanBulk makes the dry run of an act and stores it: ConfirmBulk starts exactly this
+// one. Nothing is sent or changed. Errors: ErrBulkEmpty, ErrBulkForbidden, *BulkSizeError.
 func (s *Service) PlanBulk(ctx context.Context, p access.Principal, req BulkRequest) (invite.BulkID, error) {
 	act := bulk.Act{Place: p.Place, ID: invite.New[invite.BulkID](), Kind: req.Kind, Channel: req.Channel, Selection: req.Selection}
 	if err := mayBulk(p, req.Kind, len(req.Targets)); err != nil {

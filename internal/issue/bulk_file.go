@@ -19,7 +19,7 @@ import (
 	"github.com/connectlink/connectlink/internal/secret"
 )
 
-// LineFault is what is wrong with a line of a file of corrections.
+// LineFault is a fault of a line of a file of corrections.
 type LineFault struct {
 	Line int
 	Code LineCode

@@ -221,7 +221,7 @@ func TestBulkActLeavesOutWhatTheSingleActRefuses(t *testing.T) {
 	if diff := cmp.Diff(want, items); diff != "" || state != bulk.Finished {
 		t.Errorf("%s: %s", state, diff)
 	}
-	// Only what was begun is in the audit log, once.
+	// The audit log has the act once, and no single acts.
 	if got := w.count(`SELECT count(*) FROM audit WHERE act = 'bulk' AND target = $1 AND data->>'invites' = '2'`, id.String()); got != 1 {
 		t.Errorf("%d entries in the audit log", got)
 	}

@@ -55,6 +55,7 @@ func productTables() []table {
 		suppressions(),
 		staff(),
 		{name: "public.invite_notes", sealed: []sealed{{name: "text"}}},
+		{name: "public.saved_views", sealed: []sealed{{name: "content"}}},
 		{name: "public.bulk_items", sealed: []sealed{{name: "address"}}},
 		{name: "public.staff_searches", sealed: []sealed{{name: "text"}}},
 		{name: "public.webhook_endpoints", sealed: []sealed{{name: "content"}}},
