@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/url"
 	"unicode/utf8"
 
 	"github.com/connectlink/connectlink/internal/console/view"
@@ -45,10 +46,11 @@ func (p *page) correctData(text string) correctPage {
 // correctByFile makes the dry run of a file of corrections. With faults the form shows all of
 // them, and the text, so that nothing is lost.
 func (s *console) correctByFile(p *page) error {
-	text, err := p.fileText()
+	form, err := postedForm(p.Request())
 	if err != nil {
 		return err
 	}
+	text := form.Get("text")
 	d := p.correctData(text)
 	if text == "" {
 		d.Faults = []Fault{{"text", p.t("Choose a file, or paste its lines.")}}
@@ -89,27 +91,32 @@ func (s *console) correctByFile(p *page) error {
 	return p.Redirect(http.StatusSeeOther, p.frame.URL("bulk", id.String()))
 }
 
-// fileText is the chosen file, or else the pasted text. Errors: malformed.
-func (p *page) fileText() (string, error) {
-	r := p.Request()
+// postedForm is a posted form. A chosen file counts as the text of the field "text", so that the
+// form is kept over a sign-in, and shown again with its faults, as any other. Errors: malformed.
+func postedForm(r *http.Request) (url.Values, error) {
+	malformed := invite.Errorf(invite.CodeMalformed, "The form could not be read.")
 	err := r.ParseMultipartForm(fileBodyLimit)
 	if errors.Is(err, http.ErrNotMultipart) {
 		err = r.ParseForm()
 	}
 	if err != nil {
-		return "", invite.Errorf(invite.CodeMalformed, "The form could not be read.")
+		return nil, malformed
 	}
-	if r.MultipartForm != nil {
-		defer func() { _ = r.MultipartForm.RemoveAll() }()
-		if files := r.MultipartForm.File["file"]; len(files) > 0 && files[0].Size > 0 {
-			f, err := files[0].Open()
-			if err != nil {
-				return "", invite.Errorf(invite.CodeMalformed, "The file could not be read.")
-			}
-			defer func() { _ = f.Close() }()
-			raw, err := io.ReadAll(f)
-			return string(raw), err
+	if r.MultipartForm == nil {
+		return r.PostForm, nil
+	}
+	defer func() { _ = r.MultipartForm.RemoveAll() }()
+	if files := r.MultipartForm.File["file"]; len(files) > 0 && files[0].Size > 0 {
+		f, err := files[0].Open()
+		if err != nil {
+			return nil, malformed
 		}
+		defer func() { _ = f.Close() }()
+		raw, err := io.ReadAll(f)
+		if err != nil {
+			return nil, malformed
+		}
+		r.PostForm.Set("text", string(raw))
 	}
-	return r.PostFormValue("text"), nil
+	return r.PostForm, nil
 }

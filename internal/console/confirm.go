@@ -157,13 +157,14 @@ func (s *console) hold(c echo.Context, signed grant.Signed, form url.Values, d c
 
 // holdForCheck keeps a form of a session that the issuer has to vouch for again.
 func (s *console) holdForCheck(c echo.Context, signed grant.Signed) error {
-	if err := c.Request().ParseForm(); err != nil {
+	form, err := postedForm(c.Request())
+	if err != nil {
 		return s.toSignIn(c, signed.Session.Ended)
 	}
 	b := s.stranger(c)
 	b.Title = b.T("Confirm that it is you")
 	web.Note(c, "confirmation_needed")
-	return s.hold(c, signed, c.Request().PostForm, confirmPage{
+	return s.hold(c, signed, form, confirmPage{
 		Base: b, Lead: b.T("Single sign-on confirms every 5 minutes that you still have access. What you entered is kept."),
 		To: "/console/sign-in/issuer?" + url.Values{"check": {"1"}, "back": {heldPath}}.Encode(),
 	})

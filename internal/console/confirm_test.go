@@ -291,14 +291,22 @@ func TestARoleThatGoesAtTheIssuerGoesWithinFiveMinutes(t *testing.T) {
 		}
 		b.extra.Del(header)
 	}
-	// A form waits for the check.
-	form := url.Values{"name": {"A key"}, "scope": {"invites:read"}, "days": {"30"}}
-	held := b.post(keysPath, form)
-	link := regexp.MustCompile(`href="(/console/sign-in/issuer\?[^"]+)"`).FindStringSubmatch(held.body)
-	if held.StatusCode != http.StatusUnauthorized || link == nil {
-		t.Fatalf("a form: %d\n%s", held.StatusCode, mainOf(held.body))
+	// A file waits for the check, and so does a form.
+	file := "user-1,pat@customer.example\n\"user 2\",kim@customer.example\n"
+	afterCheck := func(held answer) answer {
+		t.Helper()
+		link := regexp.MustCompile(`href="(/console/sign-in/issuer\?[^"]+)"`).FindStringSubmatch(held.body)
+		if held.StatusCode != http.StatusUnauthorized || link == nil {
+			t.Fatalf("a form: %d\n%s", held.StatusCode, mainOf(held.body))
+		}
+		return b.follow(b.back(b.get(b.get(html.UnescapeString(link[1])).location())))
 	}
-	a := b.follow(b.back(b.get(b.get(html.UnescapeString(link[1])).location())))
+	if a := afterCheck(b.upload("/console/default/live/bulk/correct", file)); hidden(a.body).Get("text") != file {
+		t.Errorf("the file is not kept: %d\n%s", a.StatusCode, mainOf(a.body))
+	}
+	age(301)
+	form := url.Values{"name": {"A key"}, "scope": {"invites:read"}, "days": {"30"}}
+	a := afterCheck(b.post(keysPath, form))
 	if hidden(a.body).Encode() != form.Encode() {
 		t.Errorf("the form is not kept: %d\n%s", a.StatusCode, mainOf(a.body))
 	}
