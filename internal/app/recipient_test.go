@@ -279,6 +279,13 @@ func TestBrowserALinkWorksWheneverItIsOpened(t *testing.T) {
 			c.person(&r, made.text("id"), link)
 		})
 	}
+	for _, c := range diagonal() {
+		t.Run(c.String(), func(t *testing.T) {
+			r := *all
+			r.product, r.taps = all.in(t), 0
+			r.walkDiagonal(c)
+		})
+	}
 }
 
 // TestBrowserDigitsComeBeforeTheLink is the whole way of an invite that asks for a
