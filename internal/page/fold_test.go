@@ -23,13 +23,15 @@ func TestBrowserGContinueIsOnTheFirstScreenOfPhones(t *testing.T) {
 	}
 	pictures := os.Getenv("CONNECTLINK_SCREENSHOTS")
 	for _, lang := range langs.Tags() {
-		for _, name := range []string{"ready", "ready_asks_code", "ready_user_asked", "ready_keys_test_long", "ready_failed_before_denied", "ready_note"} {
+		for _, name := range []string{"ready", "ready_asks_code", "ready_user_asked", "ready_keys_test_long", "ready_failed_before_denied", "ready_note",
+			"ready_held", "could_not_connect_denied", "expired_reportable_by_text", "replaced_renewable", "busy_retries", "verify_wrong",
+			"in_app_android", "stop"} {
 			for _, screen := range [][2]int64{{375, 553}, {390, 664}, {320, 553}} {
 				if err := chromedp.Do(ctx, chromedp.EmulateViewport(screen[0], screen[1]), chromedp.Navigate(srv.URL+"/page/"+lang+"/"+name)); err != nil {
 					t.Fatal(err)
 				}
 				// The striped bar of test mode is not on the pages of people.
-				end, err := chromedp.Run(ctx, chromedp.Evaluate[float64](`document.querySelector("form button").getBoundingClientRect().bottom -
+				end, err := chromedp.Run(ctx, chromedp.Evaluate[float64](`document.querySelector("main form button, main a.button").getBoundingClientRect().bottom -
 					(document.querySelector(".test")?.getBoundingClientRect().height ?? 0)`))
 				if err != nil {
 					t.Fatal(err)
