@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -85,6 +86,7 @@ func observePlans(t *testing.T, server *devpg.Server, s tableState) {
 	fillLive := strings.NewReplacer("'default', false", "'default', true", "default/email/test", "default/email/live", "300", fmt.Sprint(s.due)).Replace(fill)
 	admin(t, database, fmt.Sprintf(fillLive, s.rows))
 	admin(t, database, fillDeadEndpoint)
+	admin(t, database, fillBulk)
 	admin(t, database, `UPDATE lanes SET held_at = now(), held_by = 'test', held_why = 'maintenance'`)
 	for _, statement := range strings.Split(s.after, ";") {
 		if strings.TrimSpace(statement) != "" {
@@ -135,6 +137,13 @@ VALUES ('01930000-0000-7000-8000-000000000001', 'default', true, '{}', '\x5a');
 INSERT INTO webhook_deliveries (endpoint_id, event_id, next_at) SELECT w.id, e.id, now() FROM webhook_endpoints w, public_events e;
 INSERT INTO webhook_attempts (id, endpoint_id, event_id, number, status, failure, took_ms, created_at)
 SELECT e.id, w.id, e.id, 1, 503, '', 15, e.created_at FROM webhook_endpoints w, public_events e;`
+
+// fillBulk makes an old action on all of the invites.
+const fillBulk = `
+INSERT INTO bulk_acts (project_id, livemode, id, staff_id, act, selection, state, items, emails, texts, cost, ended_at)
+VALUES ('default', true, '01930000-0000-7000-8000-000000000002', '01930000-0000-7000-8000-000000000003', 'resend', 'all', 'finished', 1, 1, 0, 0, now());
+INSERT INTO bulk_items (project_id, livemode, bulk_id, number, id, invite_id, state, over_at)
+SELECT 'default', true, '01930000-0000-7000-8000-000000000002', row_number() OVER (), id, id, 'done', now() FROM invites;`
 
 // riverStatements are the names, in River's own comments, of its statements over
 // river_job: of the workers, and of the maintenance that the elected leader does.
@@ -202,6 +211,21 @@ func playAll(p *product) {
 	for _, path := range []string{"/invites/" + ids[0], "/people/" + ids[0], "/invites/" + ids[1] + "/saw", "/invites/" + ids[1] + "/resend"} {
 		v.do(http.MethodGet, "/console/default/test"+path, "")
 	}
+	// Actions on many invites: a file of corrections names them by address, user and id.
+	const desk = "/console/default/test"
+	file := "bounced@connectlink.test,bounced+2@connectlink.test\n" + ids[3] + ",delivered+3@connectlink.test\n"
+	for _, form := range [][2]string{{"/bulk/correct", "text=" + url.QueryEscape(file)}, {"/bulk", "act=revoke&scope=all"}} {
+		_, at, _ := v.do(http.MethodPost, desk+form[0], form[1])
+		v.do(http.MethodPost, at+"/confirm", "")
+		v.do(http.MethodGet, at+"?state=done", "")
+		v.do(http.MethodGet, at+"/export?format=csv", "")
+	}
+	waittest.Until(p.t, "the actions on many invites are over", func() bool {
+		return p.count(`SELECT count(*) FROM bulk_acts WHERE state = 'finished' AND confirmed_at IS NOT NULL`) == 2
+	})
+	v.do(http.MethodGet, desk+"/bulk", "")
+	v.do(http.MethodPost, desk+"/views?status=failed", "name=failed")
+	v.do(http.MethodGet, desk+"/invites/"+ids[3], "")
 	admin := p.scoped(access.Admin)
 	admin.call(http.MethodPost, "/v1/privacy/export", object{"external_user_id": "user of plans 0"})
 	admin.call(http.MethodPost, "/v1/privacy/erase", object{"external_user_id": "user of plans 0"})

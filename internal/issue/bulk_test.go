@@ -385,6 +385,14 @@ func TestBulkActsHaveBoundsByRole(t *testing.T) {
 	if _, err := s.PlanBulk(t.Context(), elsewhere, issue.BulkRequest{Kind: bulk.Revoke, Selection: "all", Targets: targets(ids)}); !errors.Is(err, issue.ErrBulkEmpty) {
 		t.Errorf("an invite of another project: %v", err)
 	}
+	// Dry runs that are not confirmed do not pile up.
+	for range 12 {
+		w.plan(s, lead, issue.BulkRequest{Kind: bulk.Revoke, Selection: "ticked", Targets: targets(ids)})
+	}
+	if n := w.count(`SELECT count(*) FROM bulk_acts`); n != 10 {
+		t.Errorf("%d dry runs are kept", n)
+	}
+	id = w.plan(s, lead, issue.BulkRequest{Kind: bulk.Revoke, Selection: "ticked", Targets: targets(ids)})
 	if _, err := w.db.Exec(t.Context(), `UPDATE bulk_acts SET created_at = now() - interval '2 hours'`); err != nil {
 		t.Fatal(err)
 	}

@@ -95,9 +95,19 @@ type Item struct {
 
 const itemColumns = `number, line, id, invite_id, state, reason, doubt, address, next_at, over_at`
 
-// Insert stores the draft of an act with its items.
+// keptDrafts is how many drafts a person has at most in a project and mode.
+const keptDrafts = 10
+
+// Insert stores the draft of an act with its items. It replaces the oldest draft of a person
+// who has many.
 func Insert(ctx context.Context, tx pgx.Tx, a Act, items []Item) error {
-	_, err := tx.Exec(ctx, `INSERT INTO bulk_acts (project_id, livemode, id, staff_id, act, channel, selection, items, emails, texts, cost)
+	_, err := tx.Exec(ctx, `DELETE FROM bulk_acts WHERE project_id = $1 AND livemode = $2 AND state = 'draft' AND id IN (
+		SELECT id FROM bulk_acts WHERE project_id = $1 AND livemode = $2 AND staff_id = $3 AND state = 'draft' ORDER BY id DESC OFFSET $4)`,
+		a.Project, a.Live, a.StaffID, keptDrafts-1)
+	if err != nil {
+		return fmt.Errorf("delete drafts of staff %s: %w", a.StaffID, postgres.Translate(err))
+	}
+	_, err = tx.Exec(ctx, `INSERT INTO bulk_acts (project_id, livemode, id, staff_id, act, channel, selection, items, emails, texts, cost)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
 		a.Project, a.Live, a.ID, a.StaffID, string(a.Kind), string(a.Channel), a.Selection, a.Items, a.Emails, a.Texts, a.Cost)
 	if err != nil {
