@@ -31,6 +31,8 @@ FROM generate_series(1, 7) n;
 INSERT INTO message_counts (project_id, livemode, bucket, provider, domain, refused, accept_times, deliver_times)
 VALUES ('default', false, date_bin('15 minutes', now(), timestamptz '2000-01-01 00:00:00Z'), 'twilio', '', 9, '{}', '{}');
 INSERT INTO queue_samples (project_id, livemode, channel, at, due, oldest_s) VALUES ('default', false, 'email', date_trunc('minute', now()), 12, 300);
+INSERT INTO event_counts (project_id, livemode, bucket, type, n)
+SELECT 'default', false, now() - h * interval '1 hour', 'invite.delivery_failed', n FROM (VALUES (1, 5), (25, 100), (169, 7), (200, 1000)) v(h, n);
 INSERT INTO provider_accounts (account) VALUES ('sendgrid:default'), ('twilio:AC1');
 INSERT INTO excursions (id, project_id, livemode, kind, value, threshold) VALUES (gen_random_uuid(), 'default', false, 'bounce_rate', 71.6, 10);
 INSERT INTO excursions (id, project_id, livemode, kind, value, threshold, resolved_at) VALUES (gen_random_uuid(), 'default', false, 'queue_age', 960, 900, now())`
@@ -60,7 +62,7 @@ func TestHomeDrawsTheFunnelAndTheTimeToConnect(t *testing.T) {
 	s.exec(furnishCounts)
 	robin := s.signedIn("Robin", map[string]access.Role{"default": access.RoleAgent})
 	page := robin.get("/console/default/test/home").body
-	says(t, page, "Counts as of 14:03:10 UTC", "Created 104", "Sent 104", "10 of 104 did not arrive", "38 of 94 never opened", "2 of 40 continued and did not connect", "Connected 38",
+	says(t, page, "Counts as of 14:03:10 UTC", "The last 24 hours: 5; the same day a week ago: 7", "Created 104", "Sent 104", "10 of 104 did not arrive", "38 of 94 never opened", "2 of 40 continued and did not connect", "Connected 38",
 		"Half within 1 min, 90 % within", "slack Email", "72 % of an hour's messages did not arrive; the threshold is 10 %.", "!waited",
 		"63 of 88 messages of the last hour did not arrive (71 %)", "9 calls failed in the last hour, and no message was accepted")
 	// Each reason leads to a list with as many rows.

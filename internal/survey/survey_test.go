@@ -176,3 +176,27 @@ func TestAProcessThatDiesWhileItRaisesRaisesNothing(t *testing.T) {
 	w.judged(s)
 	w.wants("the next run", 1, 0)
 }
+
+func TestOldCountsAreDeleted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.exec(`
+		INSERT INTO invite_counts (project_id, livemode, day, channel, app_slug, connect_times) SELECT 'default', true, current_date - d, 'email', 'slack', '{}' FROM unnest(ARRAY[39, 42]) d;
+		INSERT INTO event_counts (project_id, livemode, bucket, type) SELECT 'default', true, now() - d * interval '1 day', 'invite.sent' FROM unnest(ARRAY[14, 16]) d;
+		INSERT INTO message_counts (project_id, livemode, bucket, provider, domain, accept_times, deliver_times)
+			SELECT 'default', true, now() - d * interval '1 day', 'sendgrid', m, '{}', '{}' FROM unnest(ARRAY[1, 3, 14, 16]) d, unnest(ARRAY['', 'gmail.com']) m;
+		INSERT INTO queue_samples (project_id, livemode, channel, at, due, oldest_s) SELECT 'default', true, 'email', now() - d * interval '1 day', 0, 0 FROM unnest(ARRAY[1, 3]) d;
+		INSERT INTO excursions (id, project_id, livemode, kind, value, threshold, raised_at, resolved_at) VALUES
+			(gen_random_uuid(), 'default', true, 'queue_age', 1, 1, now() - interval '200 days', now() - interval '91 days'),
+			(gen_random_uuid(), 'default', true, 'queue_age', 1, 1, now() - interval '200 days', now() - interval '89 days'),
+			(gen_random_uuid(), 'default', true, 'bounce_rate', 1, 1, now() - interval '200 days', NULL)`)
+	if err := w.process(nil).DeleteOld(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for table, want := range map[string]int{"invite_counts": 1, "event_counts": 1, "message_counts": 4, "queue_samples": 1, "excursions": 2} {
+		var n int
+		if err := w.db.QueryRow(t.Context(), `SELECT count(*) FROM `+table).Scan(&n); err != nil || n != want {
+			t.Errorf("%s has %d rows, want %d (%v)", table, n, want, err)
+		}
+	}
+}
