@@ -29,7 +29,7 @@ type homePictures struct {
 	Apps    []appRow
 	Times   []timesRow
 	Reasons []reasonRow
-	Most    bool // only the newest failures are counted by reason
+	Most    int // of the latest failures, that are counted by reason; 0: all are
 }
 
 // stage is a step of the funnel.
@@ -117,7 +117,10 @@ func (s *console) pictures(p *page) (d homePictures, err error) {
 	d.Days = append(d.Days, p.t("the last 24 hours"))
 	d.Funnel, d.Apps = p.funnel(list, d.Since)
 	d.Times = p.connectTimes(list)
-	d.Reasons, d.Most, err = s.reasons(p)
+	least := false
+	if d.Reasons, least, err = s.reasons(p); least {
+		d.Most = find.ReasonCap
+	}
 	return d, err
 }
 
