@@ -111,7 +111,7 @@ func TestTextMessagesEndByAPressAndNeverByALook(t *testing.T) {
 		return len(s.suppressed)
 	}
 	for range 3 {
-		if a := s.do("GET", stop); a.StatusCode != http.StatusOK || !strings.Contains(a.body, `action="`+stop+`"`) || !strings.Contains(a.body, "1\u00a0•••\u00a000</bdi>") {
+		if a := s.do("GET", stop); a.StatusCode != http.StatusOK || !strings.Contains(a.body, `action="`+stop+`"`) || !strings.Contains(a.body, "1\u00a0•••\u00a000</span></bdi>") {
 			t.Fatalf("the question: %d", a.StatusCode)
 		}
 	}

@@ -138,6 +138,7 @@ func (Data) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, "page.Data["+
 type shown struct {
 	Data
 	State                    State
+	MaskedParts              []string // of RecipientMasked; empty for hidden letters
 	Lang, Dir                string
 	Languages                []offer // to change to; none where there is only one
 	CodePath                 string  // hides Data.CodePath
@@ -229,6 +230,7 @@ func (p *Pages) shown(s State, l *message.Language, d Data) shown {
 		UndoPath:  withLanguage(or(d.ReportPath, d.CodePath+"/not-me")+"/undo", d.Chosen),
 		ReturnURL: returnURL(d.ReturnURL),
 	}
+	v.MaskedParts = maskedParts(d.RecipientMasked)
 	if d.Nonce == "" {
 		v.Script = "" // it would be refused anyway
 	}
@@ -318,6 +320,23 @@ func httpsOnly(s string) string {
 	}
 	return u.String()
 }
+
+// maskedParts are what a masked address shows, and an empty part for each run of hidden
+// letters.
+func maskedParts(masked string) []string {
+	var parts []string
+	for i, shown := range hiddenRun.Split(masked, -1) {
+		if i > 0 {
+			parts = append(parts, "")
+		}
+		if shown != "" {
+			parts = append(parts, shown)
+		}
+	}
+	return parts
+}
+
+var hiddenRun = regexp.MustCompile("[•\u00a0 ]*•[•\u00a0 ]*")
 
 // ownPath passes a picture's path on this host.
 func ownPath(s string) string {
