@@ -106,7 +106,7 @@ func TestThePersonPageCountsBeforeErasingAndIsAReceiptAfter(t *testing.T) {
 	if strings.Contains(before, "Receipt") || strings.Contains(agent.get(page).body, "Open invites that end") {
 		t.Error("a receipt before the erasure, or the form for an agent")
 	}
-	after := lead.follow(lead.post(page+"/erase", url.Values{"sure": {"yes"}, "reason": {"asked for"}}))
+	after := lead.follow(lead.post(page+"/erase", url.Values{"reason": {"asked for"}}))
 	for _, says := range []string{"Erased from 1 invite.", "Receipt of the erasure", "Invites</dt><dd>1<", "Erasures in the audit log"} {
 		if !strings.Contains(after.body, says) {
 			t.Errorf("after: %d without %q", after.StatusCode, says)
@@ -123,5 +123,26 @@ func TestThePersonPageCountsBeforeErasingAndIsAReceiptAfter(t *testing.T) {
 	}
 	if a := agent.get(page); !strings.Contains(a.body, "Receipt of the erasure") || strings.Contains(a.body, "Erasures in the audit log") {
 		t.Error("an agent sees no receipt, or a link that is not for them")
+	}
+}
+
+// A recipient saw the name of another company: their link is of another project or mode than the one the
+// colleague looks at.
+func TestALinkOfAnotherProjectLeadsThosePeopleThereWhoHaveARole(t *testing.T) {
+	t.Parallel()
+	w := newWard(t)
+	id, _ := w.invited("pat@customer.example")
+	const ofOther = "/console/other/live/search"
+	both := w.signedIn("both", map[string]access.Role{"default": access.RoleViewer, "other": access.RoleViewer})
+	a := both.follow(both.post(ofOther, url.Values{"q": {id.String()}}))
+	if !strings.Contains(a.body, "In another project or mode") || !strings.Contains(a.body, `href="/console/default/test/invites/`+id.String()+`"`) || !strings.Contains(a.body, "Northwind") {
+		t.Errorf("with a role in both: %s", mainOf(a.body))
+	}
+	if a := both.follow(both.post(ofOther, url.Values{"q": {"pat@customer.example"}})); strings.Contains(a.body, "In another project") {
+		t.Error("an address is looked for elsewhere")
+	}
+	one := w.signedIn("one", map[string]access.Role{"other": access.RoleAdmin})
+	if a := one.follow(one.post(ofOther, url.Values{"q": {id.String()}})); strings.Contains(a.body, "In another project") || strings.Contains(a.body, "Northwind") {
+		t.Error("a person without a role there is told of the project")
 	}
 }

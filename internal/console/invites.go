@@ -310,9 +310,6 @@ func (s *console) erase(p *page, o opened) error {
 		return err
 	}
 	home := p.personURL(o.ID)
-	if form.Get("sure") != "yes" {
-		return p.done(home, "bad", p.t("Nothing was erased. Select the checkbox to confirm."))
-	}
 	if strings.TrimSpace(form.Get("reason")) == "" {
 		return p.done(home, "bad", p.t("Nothing was erased. Enter a reason."))
 	}

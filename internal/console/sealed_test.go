@@ -17,7 +17,7 @@ func TestF06AnInviteWhoseUserCannotBeOpenedHasItsPages(t *testing.T) {
 	b := w.signedIn("pat", map[string]access.Role{"default": access.RoleAdmin})
 	other, _ := w.invited("kim@customer.example")
 	lost, _ := w.invited("pat@customer.example")
-	const erasing = `name="sure"`
+	const erasing = `/erase"`
 	if a := b.get("/console/default/test/people/" + lost.String()); !strings.Contains(a.body, erasing) {
 		t.Fatal("the person's page offers no erasure")
 	}

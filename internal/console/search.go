@@ -30,11 +30,19 @@ type searchPage struct {
 	Blocks []blockRow // suppressions of the address that was searched for
 
 	Similar []inviteRow
+	// Elsewhere are places with the invite that an id or a link names.
+	Elsewhere []elsewhere
 	// Folded are those that share nothing but the domain; Others of them are not
 	// listed at all.
 	Folded []inviteRow
 	Others int
 }
+
+// elsewhere is an invite of another project or mode that the person may open.
+type elsewhere struct{ Project, Mode, URL string }
+
+// maxElsewhere is how many other projects and modes a search looks into.
+const maxElsewhere = 40
 
 // perPage is how many invites a page lists.
 const perPage = 25
@@ -126,7 +134,44 @@ func (s *console) search(p *page) error {
 		d.Export = p.exportLinks(b.URL("search"), false, "of", p.QueryParam("of"))
 		d.Bulk = p.bulkBar(d.Hits, found.Count.Total, found.Count.Least, "of", p.QueryParam("of"))
 	}
+	if len(found.Hits) == 0 && find.IsName(text) {
+		if d.Elsewhere, err = p.findElsewhere(text); err != nil {
+			return err
+		}
+	}
 	return p.show("search", d)
+}
+
+// findElsewhere looks for the invite that a text names in the other projects and modes where the
+// person has a role: people hand on links, and do not know which project they are of.
+func (p *page) findElsewhere(text string) ([]elsewhere, error) {
+	var out []elsewhere
+	places := p.frame.Places
+	for _, place := range places[:min(len(places), maxElsewhere)] {
+		if place.Current {
+			continue
+		}
+		var found find.Found
+		err := p.Lists.Read(p.ctx(), func(db postgres.DB) (err error) {
+			found, err = find.Search(p.ctx(), db, p.Box, find.Query{Place: invite.Place{Project: place.ProjectID, Live: place.Live}, Text: text, Limit: 1})
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		for _, h := range found.Hits {
+			out = append(out, elsewhere{place.Project, p.modeName(place.Live), place.InviteURL(h.ID.String())})
+		}
+	}
+	return out, nil
+}
+
+// modeName is what a mode is called.
+func (p *page) modeName(live bool) string {
+	if live {
+		return p.t("Live")
+	}
+	return p.t("Test")
 }
 
 // besideHits are the addresses of the pages beside one of a search; empty where

@@ -43,6 +43,11 @@ type Place struct {
 // URL is the place's home.
 func (p Place) URL() string { return rootPath(p.ProjectID, p.Live) + "/home" }
 
+// InviteURL is the page of one of the place's invites.
+func (p Place) InviteURL(id string) string {
+	return rootPath(p.ProjectID, p.Live) + "/invites/" + url.PathEscape(id)
+}
+
 // Held is a lane, country, range of numbers or key that is paused, for the banner. The
 // texts are translated.
 type Held struct {

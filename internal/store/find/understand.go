@@ -99,6 +99,13 @@ func understand(text, region string) meaning {
 	return m
 }
 
+// IsName reports whether a text holds a name that only one invite of all projects has: an id, a
+// link or its code, a reference.
+func IsName(text string) bool {
+	m := understand(text, "")
+	return len(m.invites)+len(m.deliveries)+len(m.codes)+len(m.tokens) > 0 || m.reference != nil
+}
+
 // maxUserID is how long an external user id may be, in characters.
 const maxUserID = 250
 

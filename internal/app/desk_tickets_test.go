@@ -1,0 +1,173 @@
+package app_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+
+	"github.com/connectlink/connectlink/internal/access"
+)
+
+// search looks for something by the search box of each page: one interaction.
+func (d *desk) search(text, then string) {
+	d.t.Helper()
+	d.fill("#q", text)
+	d.enter("#q", then)
+}
+
+// field fills a field in, which is an interaction here: a ticket is counted in presses and fields.
+func (d *desk) field(selector, text string) {
+	d.t.Helper()
+	d.clicks++
+	d.fill(selector, text)
+}
+
+// setTime puts a time into a field of kind datetime-local, whose parts depend on the language of
+// the browser.
+func (d *desk) setTime(selector string, at time.Time) {
+	d.t.Helper()
+	d.clicks++
+	d.do("set "+selector, chromedp.SetValue(chromedp.CSS(selector), at.UTC().Format("2006-01-02T15:04")))
+}
+
+// The tickets that a support team gets in its first week, each in at most four presses and fields,
+// and with its answer on the page.
+func TestBrowserTicketsTakeFourInteractions(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, access.RoleAdmin)
+
+	bounced := d.misspelt()
+	body := to("delivered@connectlink.test")
+	body["external_user_id"] = "user-2" // whose data is erased below
+	delivered := d.invite(201, body)
+	d.until(delivered.text("id"), "delivered", func(inv object) bool { return inv.text("delivery.status") == "delivered" })
+	late := d.invite(201, to("delivered+late@connectlink.test"))
+	if status, _, out := d.call("POST", "/v1/test_helpers/invites/"+late.text("id")+"/advance", object{"to": "expired"}); status != 200 {
+		t.Fatalf("advance: %d %v", status, out)
+	}
+	d.exec(`UPDATE deliveries SET created_at = now() - interval '5 minutes'`) // a resend within two is asked about
+	stopped := d.invite(201, toPhone("+12025550110"))
+	d.failed()
+	d.open("/invites/" + stopped.text("id"))
+	d.says("STOP")
+
+	for _, ticket := range []struct {
+		name string
+		do   func()
+	}{
+		{"Pat says no mail came", func() {
+			d.search("pat@gmail.com", `[data-row] a`)
+			d.says("Similar, recently failed")
+			d.click(`[data-row] a`, `.sentence`)
+			d.click(`.now .button.primary`, `#email`)
+			if got := evaluate[string](d, `document.querySelector("#email").value`); got != "pat@gmail.com" {
+				t.Errorf("the field holds %q", got)
+			}
+			d.click(`button[value=send]`, `.flash.good`)
+			d.arrived(bounced)
+		}},
+		{"this link has expired", func() {
+			d.search(late.text("invite_link.url"), `.sentence`)
+			d.says("Expired")
+			d.click(`.now .button.primary`, `#channel`)
+			d.click(`button[value=send]`, `.flash.good`)
+		}},
+		{"it says another company's name", func() {
+			d.search(delivered.text("invite_link.url"), `.sentence`)
+			d.click(`a[href$="/saw"]`, `#ways, main iframe, main`)
+			d.click(`a[href*="as=page"]`, `iframe`)
+			if page := evaluate[string](d, `fetch(document.querySelector("iframe").src).then(r => r.text())`); !strings.Contains(page, "Acme") {
+				t.Errorf("the page does not name the company: %.200s", page)
+			}
+		}},
+		{"pressed STOP, wants messages", func() {
+			d.search("+1 202 555 0110", `.sentence`)
+			d.says("STOP")
+			d.says("START")
+		}},
+		{"who resent this, and when?", func() {
+			d.search(late.text("id"), `.sentence`)
+			d.says("You resent it")
+		}},
+		{"delete everything about this person", func() {
+			d.search("delivered@connectlink.test", `.sentence`)
+			d.click(`a[href*="/people/"]`, `#erase`)
+			d.says("Open invites that end")
+			d.field("#reason", "asked in writing")
+			d.click(`form[action$="/erase"] button`, `.flash.good`)
+			d.says("Receipt of the erasure")
+		}},
+		{"which invites failed last night?", func() {
+			d.click(`main a[href*="status=failed"]`, `[data-row]`)
+			d.setTime("#failed_since", time.Now().Add(-12*time.Hour))
+			d.setTime("#failed_until", time.Now().Add(time.Minute))
+			d.click(`form.filters button[type=submit]`, `#failed_since:not([value=""])`)
+			if n := evaluate[int](d, `document.querySelectorAll("[data-row]").length`); n == 0 {
+				t.Error("no invite is listed")
+			}
+		}},
+		{"why is delivery slow today?", func() {
+			d.click(`.rail a[href$="/system"]`, `#pace`)
+			d.says("Delivery is as fast as usual.")
+			d.says("Age of the queue")
+		}},
+		{"is SendGrid down?", func() {
+			row := evaluate[string](d, `[...document.querySelectorAll(".provider")].map(e => e.innerText).find(t => t.includes("SendGrid")) || ""`)
+			if !strings.Contains(row, "did not arrive") || !strings.Contains(row, "Degraded") {
+				t.Errorf("of SendGrid it says %q", row)
+			}
+		}},
+		{"give a colleague access", func() {
+			d.click(`.rail a[href$="/team"]`, `#email`)
+			d.field("#name", "Kim Berg")
+			d.field("#email", "kim@northwind.example")
+			d.click(`main form[action$="/team"] button`, `#link`)
+			if got := evaluate[string](d, `document.querySelector("#link").textContent`); !strings.HasPrefix(got, "https://"+consoleHost+"/console/sign-in/password/") {
+				t.Errorf("the link is %.40q", got)
+			}
+		}},
+		{"what exactly did they receive?", func() {
+			d.search(late.text("id"), `.sentence`)
+			d.click(`a[href$="/saw"]`, `iframe`)
+			d.says("Message preview")
+		}},
+	} {
+		d.look("light", 1280) // where the menu is not folded
+		d.open("/home")
+		d.clicks = 0
+		ticket.do()
+		if d.clicks > 4 {
+			t.Errorf("%q: %d interactions", ticket.name, d.clicks)
+		}
+		t.Logf("%q: %d", ticket.name, d.clicks)
+	}
+
+	// "50 people at one customer": eight are promised, because a wrong press here reaches many.
+	const people = 50
+	for n := range people {
+		body := to(fmt.Sprintf("bounced+%d@connectlink.test", n))
+		body["external_user_id"] = fmt.Sprintf("bigco-%d", n)
+		d.invite(201, body)
+	}
+	d.waits("all messages bounced", func() bool {
+		_, _, list := d.call("GET", "/v1/invites?delivery_status=bounced&limit=100", nil)
+		bounced, _ := list["data"].([]any)
+		return len(bounced) >= people
+	})
+	d.exec(`UPDATE deliveries SET created_at = now() - interval '5 minutes'`)
+	d.open("/home")
+	d.within(8, func() {
+		d.search("connectlink.test", `#bulk`)
+		d.click(`#bulk input[value=all]`, `#bulk input[value=all]:checked`)
+		d.click(`#bulk button[value=resend]`, `#dry-run`)
+		d.click(`form[action$="/confirm"] button`, `#progress`)
+		d.says("Finished")
+	})
+	t.Logf("50 people: %d", d.clicks)
+	if _, _, sent := d.call("GET", "/v1/invites?limit=100", nil); strings.Count(fmt.Sprint(sent), "resend_count:1") < people {
+		t.Errorf("not all were resent")
+	}
+}
