@@ -275,7 +275,7 @@ func (s *console) stranger(c echo.Context) *view.Base {
 	var prefs view.Prefs
 	if cookie, err := c.Cookie(prefsCookie); err == nil {
 		if v, err := url.QueryUnescape(cookie.Value); err == nil {
-			prefs = view.ParsePrefs(v)
+			prefs = s.Pages.ParsePrefs(v)
 		}
 	}
 	b := s.Pages.Base(s.Pages.Language(prefs.Lang, r.Header.Get("Accept-Language")), prefs, s.Now().UTC())

@@ -100,7 +100,7 @@ func (s *console) setSettings(p *page) error {
 	if form.Get("keys") == "on" {
 		keys = ""
 	}
-	prefs := view.ParsePrefs(view.Prefs{
+	prefs := s.Pages.ParsePrefs(view.Prefs{
 		Theme: form.Get("theme"), Density: form.Get("density"), Lang: form.Get("lang"), Shortcuts: keys,
 	}.String())
 	s.setCookie(p, prefsCookie, url.QueryEscape(prefs.String()), int(prefsLast/time.Second))

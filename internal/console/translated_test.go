@@ -23,7 +23,7 @@ func TestConsoleDNoReasonIsInEnglishInATranslatedConsole(t *testing.T) {
 	s.bounced("user-101", "pat@customer.example", "Pat")
 	s.exec(`UPDATE invites SET expires_at = now() + interval '2 hours 52 minutes' WHERE id = $1`, s.ids["user-101"])
 	robin := s.signedIn("Robin", map[string]access.Role{"default": access.RoleAgent})
-	for _, lang := range []string{"de", "ar"} {
+	for _, lang := range []string{"de", "ar", "es", "fr"} {
 		robin.extra = http.Header{"Accept-Language": {lang}}
 		for _, state := range []struct {
 			status invite.DeliveryStatus
@@ -60,7 +60,7 @@ func TestConsoleDAFormIsRefusedInTheLanguageOfThePage(t *testing.T) {
 	s.bounced("user-101", "pat@customer.example", "Pat")
 	robin := s.signedIn("Robin", map[string]access.Role{"default": access.RoleAgent})
 	home := "/console/default/test/invites/" + s.ids["user-101"].String()
-	for lang, want := range map[string]string{"en": "email", "de": "Das ist nicht gültig.", "ar": "هذا غير صالح."} {
+	for lang, want := range map[string]string{"en": "email", "de": "Das ist nicht gültig.", "ar": "هذا غير صالح.", "es": "Esto no es válido.", "fr": "est pas valable."} {
 		robin.extra = http.Header{"Accept-Language": {lang}}
 		a := robin.post(home+"/resend", url.Values{"do": {"send"}, "channel": {"email"}, "email": {"no address at all"}, "version": {"1"}})
 		if a.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(a.body, want) {

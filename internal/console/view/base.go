@@ -30,6 +30,7 @@ type Base struct {
 	Lang  string
 	Prefs Prefs
 	words *words
+	all   []*words // of every language
 }
 
 func (b *Base) shell() *Base { return b }
@@ -66,7 +67,7 @@ type Flash struct {
 
 // Base makes the frame of a page in a language. title is translated already.
 func (p *Pages) Base(lang string, prefs Prefs, now time.Time) *Base {
-	b := &Base{Lang: lang, Prefs: prefs, Now: now}
+	b := &Base{Lang: lang, Prefs: prefs, Now: now, all: p.languages}
 	for _, l := range p.languages {
 		if l.tag.String() == lang {
 			b.words = l
@@ -121,7 +122,12 @@ func (b *Base) URL(parts ...string) string {
 
 // Languages lists the languages there are, in their own words.
 func (b *Base) Languages() []Choice {
-	return []Choice{{"en", "English", b.Lang == "en"}, {"de", "Deutsch", b.Lang == "de"}, {"ar", "العربية", b.Lang == "ar"}}
+	var out []Choice
+	for _, l := range b.all {
+		tag := l.tag.String()
+		out = append(out, Choice{tag, l.ownName(), b.Lang == tag})
+	}
+	return out
 }
 
 // Choice is one option of a list.
@@ -139,14 +145,18 @@ type Prefs struct {
 }
 
 // ParsePrefs reads what String wrote, and anything else as far as it makes sense.
-func ParsePrefs(s string) Prefs {
+func (p *Pages) ParsePrefs(s string) Prefs {
 	v, err := url.ParseQuery(s)
 	if err != nil {
 		return Prefs{}
 	}
+	tags := make([]string, len(p.languages))
+	for i, l := range p.languages {
+		tags[i] = l.tag.String()
+	}
 	return Prefs{
 		Theme: oneOf(v.Get("theme"), "light", "dark"), Density: oneOf(v.Get("density"), "compact"),
-		Lang: oneOf(v.Get("lang"), "en", "de", "ar"), Shortcuts: oneOf(v.Get("keys"), "off"),
+		Lang: oneOf(v.Get("lang"), tags...), Shortcuts: oneOf(v.Get("keys"), "off"),
 	}
 }
 

@@ -8,9 +8,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"golang.org/x/text/feature/plural"
 	"golang.org/x/text/language"
+	"golang.org/x/text/language/display"
 )
 
 // words is one language: its texts by their English ones. English has none.
@@ -18,6 +20,12 @@ type words struct {
 	tag   language.Tag
 	dir   string
 	texts map[string][]string // one, or one for each plural form
+}
+
+// ownName is the language in its own words.
+func (l *words) ownName() string {
+	name := []rune(display.Self.Name(l.tag))
+	return string(unicode.ToUpper(name[0])) + string(name[1:])
 }
 
 // pluralForms are the plural forms of each language in the order of its catalogue,

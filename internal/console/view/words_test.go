@@ -196,7 +196,7 @@ func TestEveryTextIsTranslated(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, lang := range []string{"de", "ar"} {
+	for _, lang := range []string{"de", "ar", "es", "fr"} {
 		if pages.Language(lang, "") != lang {
 			t.Errorf("there is no %s", lang)
 		}
