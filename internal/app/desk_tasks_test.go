@@ -17,6 +17,7 @@ import (
 	"github.com/connectlink/connectlink/internal/browsertest"
 	"github.com/connectlink/connectlink/internal/grant"
 	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/longtest"
 )
 
 // misspelt is an invite whose address has a wrong domain in our record. The
@@ -266,6 +267,12 @@ func TestBrowserTheDeskIsAccessible(t *testing.T) {
 	look(browsertest.Page{Lang: "en", Dir: "ltr"})
 	d.arabic()
 	look(browsertest.Page{Lang: "ar", Dir: "rtl", Narrow: true})
+	if longtest.Wanted() {
+		for _, lang := range []string{"de", "es", "fr"} {
+			d.language(lang)
+			look(browsertest.Page{Lang: lang, Dir: "ltr"})
+		}
+	}
 }
 
 // furnishPictures stores a day of counts for every picture of Home and System.
@@ -302,7 +309,13 @@ func (d *desk) examine(with *browsertest.Instrument, of browsertest.Page, name s
 // arabic is the language from now on.
 func (d *desk) arabic() {
 	d.t.Helper()
-	evaluate[bool](d, `document.cookie = "connectlink_console=" + encodeURIComponent("lang=ar") + "; path=/; secure"; true`)
+	d.language("ar")
+}
+
+// language chooses a language of the console.
+func (d *desk) language(lang string) {
+	d.t.Helper()
+	evaluate[bool](d, fmt.Sprintf(`document.cookie = "connectlink_console=" + encodeURIComponent("lang=%s") + "; path=/; secure"; true`, lang))
 }
 
 // block blocks an address, as the product's backend does, and gives the page of

@@ -18,6 +18,7 @@ import (
 	"github.com/connectlink/connectlink/internal/browsertest"
 	"github.com/connectlink/connectlink/internal/grant"
 	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/longtest"
 	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/store/account"
@@ -25,7 +26,7 @@ import (
 
 // screenshots names a folder to write pictures of every page into:
 //
-//	CONNECTLINK_SCREENSHOTS=/some/folder go test ./internal/console -run TestBrowserPagesAreAccessible
+//	CONNECTLINK_SCREENSHOTS=/some/folder go test -count=1 ./internal/console ./internal/app ./internal/page -run 'TestBrowser.*(Accessible|Fit)'
 const screenshots = "CONNECTLINK_SCREENSHOTS"
 
 // chromium is a headless browser that finds host here.
@@ -135,9 +136,15 @@ func TestBrowserPagesAreAccessible(t *testing.T) {
 	if err := chromedp.Do(ctx, browsertest.Click(`main button[type=submit]`), chromedp.WaitVisible(chromedp.CSS(`header.top`))); err != nil {
 		t.Fatal(err)
 	}
-	for _, of := range []browsertest.Page{english, arabic} {
-		if of.Lang == "ar" {
-			err := chromedp.Do(ctx, chromedp.Navigate(s.url+"/console/settings"), chromedp.SetValue(chromedp.CSS(`#lang`), "ar"),
+	all := []browsertest.Page{english, arabic}
+	if longtest.Wanted() {
+		for _, lang := range []string{"de", "es", "fr"} {
+			all = append(all, browsertest.Page{Lang: lang, Dir: "ltr"})
+		}
+	}
+	for _, of := range all {
+		if of.Lang != "en" {
+			err := chromedp.Do(ctx, chromedp.Navigate(s.url+"/console/settings"), chromedp.SetValue(chromedp.CSS(`#lang`), of.Lang),
 				browsertest.Click(`form.form button[type=submit]`), chromedp.WaitVisible(chromedp.CSS(`.flash`)))
 			if err != nil {
 				t.Fatal(err)
