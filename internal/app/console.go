@@ -52,7 +52,7 @@ func (a *App) mountConsole(e *echo.Echo) error {
 	if err != nil {
 		return err
 	}
-	attending, err := attend.New(attend.Params{DB: a.api, Box: a.box})
+	attending, err := attend.New(attend.Params{DB: a.api, Box: a.box, Changed: a.tellMoved})
 	if err != nil {
 		return err
 	}

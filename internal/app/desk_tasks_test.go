@@ -110,7 +110,7 @@ func (d *desk) press(key string) {
 // tab goes on by the Tab key until something has the focus.
 func (d *desk) tab(selector string) {
 	d.t.Helper()
-	for range 80 {
+	for range 120 {
 		if evaluate[bool](d, fmt.Sprintf(`document.activeElement.matches(%q)`, selector)) {
 			return
 		}

@@ -55,11 +55,18 @@ func (a *App) tell(tx pgx.Tx, applied ledger.Applied) {
 	told := before.Status != after.Status || before.Progress != after.Progress || before.AccountID != after.AccountID ||
 		!before.ExpiresAt.Equal(after.ExpiresAt)
 	postgres.AfterCommit(tx, func() {
-		a.waiting.Moved(applied.ID)
 		if told {
-			a.notifier.Notify(watch.Channel, applied.ID.String())
+			a.tellMoved(applied.ID)
+			return
 		}
+		a.waiting.Moved(applied.ID)
 	})
+}
+
+// tellMoved tells all processes that something beside an invite changed.
+func (a *App) tellMoved(id invite.ID) {
+	a.waiting.Moved(id)
+	a.notifier.Notify(watch.Channel, id.String())
 }
 
 // hearOthers listens, on one connection, for what other processes have to say:

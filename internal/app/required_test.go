@@ -41,7 +41,7 @@ func TestConstructorsNameMissingCollaborators(t *testing.T) {
 		"warn":     {discard(warn.New(warn.Params{})), []string{"DB", "Alerts", "Log"}},
 		"firewall": {discard(firewall.New(firewall.Params{})), []string{"DB", "Box", "Project", "Alerts", "Log"}},
 		"suppress": {discard(suppress.New(suppress.Params{})), []string{"Senders", "SenderOf", "Scripted", "Unlister"}},
-		"attend":   {discard(attend.New(attend.Params{})), []string{"DB", "Box"}},
+		"attend":   {discard(attend.New(attend.Params{})), []string{"DB", "Box", "Changed"}},
 		"unmask":   {discard(unmask.New(unmask.Params{})), []string{"Senders", "Publish"}},
 		"linkpage": {linkpage.Register(echo.New(), linkpage.Params{}), []string{"Guesses", "OneWay"}},
 		"console":  {console.Register(echo.New(), console.Params{}), []string{"Tries", "Unmask", "Lists"}},

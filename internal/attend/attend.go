@@ -58,6 +58,9 @@ type Params struct {
 		postgres.Beginner
 	}
 	Box *seal.Box
+	// Changed is called after the owner or the notes of an invite changed, so that open pages
+	// show it.
+	Changed func(id invite.ID)
 }
 
 // Service keeps owners and notes. It is safe for concurrent use.
@@ -65,7 +68,7 @@ type Service struct{ p Params }
 
 // New makes a Service. A missing collaborator is an error.
 func New(p Params) (*Service, error) {
-	if err := required.Check("attend.Params", map[string]any{"DB": p.DB, "Box": p.Box}); err != nil {
+	if err := required.Check("attend.Params", map[string]any{"DB": p.DB, "Box": p.Box, "Changed": p.Changed}); err != nil {
 		return nil, err
 	}
 	return &Service{p: p}, nil
@@ -123,7 +126,7 @@ func (s *Service) change(ctx context.Context, by access.Principal, id invite.ID,
 		if !d.Owner.IsZero() && d.Owner != me {
 			entry.Data = map[string]string{"from": d.Owner.String()}
 		}
-		return account.InsertAudit(ctx, tx, entry)
+		return s.record(ctx, tx, entry)
 	})
 }
 
@@ -160,7 +163,7 @@ func (s *Service) Write(ctx context.Context, by access.Principal, id invite.ID, 
 		if err := desk.InsertNote(ctx, tx, note); err != nil {
 			return err
 		}
-		return account.InsertAudit(ctx, tx, account.Entry{By: by, Act: access.ActNote, Target: note.ID.String(), Invite: id})
+		return s.record(ctx, tx, account.Entry{By: by, Act: access.ActNote, Target: note.ID.String(), Invite: id})
 	})
 }
 
@@ -187,8 +190,14 @@ func (s *Service) Delete(ctx context.Context, by access.Principal, id invite.ID,
 		if err := desk.DeleteNote(ctx, tx, note); err != nil {
 			return err
 		}
-		return account.InsertAudit(ctx, tx, account.Entry{By: by, Act: access.ActDeleteNote, Target: note.String(), Invite: id})
+		return s.record(ctx, tx, account.Entry{By: by, Act: access.ActDeleteNote, Target: note.String(), Invite: id})
 	})
+}
+
+// record adds the entry of a change to the audit log, and tells of the change after the commit.
+func (s *Service) record(ctx context.Context, tx pgx.Tx, e account.Entry) error {
+	postgres.AfterCommit(tx, func() { s.p.Changed(e.Invite) })
+	return account.InsertAudit(ctx, tx, e)
 }
 
 // Note is a note as staff read it.

@@ -2,6 +2,8 @@ package console
 
 import (
 	"errors"
+	"hash/fnv"
+	"strconv"
 	"time"
 
 	"github.com/connectlink/connectlink/internal/access"
@@ -21,6 +23,16 @@ type attendance struct {
 	NoteText  string // that was refused
 	NoteWrong string // the reason
 	Faults    []Fault
+}
+
+// stamp tells one attendance from another: the owner and the notes.
+func (a attendance) stamp() string {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(a.Owner))
+	for _, n := range a.Notes {
+		_, _ = h.Write([]byte(n.ID))
+	}
+	return strconv.FormatUint(h.Sum64(), 36)
 }
 
 // noted is a note. Text has the addresses that Masked hides.

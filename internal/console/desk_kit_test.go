@@ -71,7 +71,7 @@ func (s *site) desk(box *seal.Box, p *console.Params) {
 		DB: s.db, Box: box, Senders: func(invite.Place) []string { return []string{"MG1"} },
 		Unlister: func(invite.Place) (provider.Unlister, bool) { return nil, false },
 	}))
-	p.Attend = must[*attend.Service](s.t)(attend.New(attend.Params{DB: s.db, Box: box}))
+	p.Attend = must[*attend.Service](s.t)(attend.New(attend.Params{DB: s.db, Box: box, Changed: func(id invite.ID) { p.Watch.Moved(id) }}))
 	p.Unmask = must[*unmask.Service](s.t)(unmask.New(unmask.Params{DB: s.db, Box: box, PublicURL: publicURL, Senders: noSenders, Publish: tell}))
 	p.Erasing = must[*erase.Service](s.t)(erase.New(erasing(s.db, box)))
 	p.Export = must[*export.Service](s.t)(export.New(export.Params{DB: s.db}))

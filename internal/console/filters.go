@@ -16,6 +16,8 @@ type filters struct {
 	Owner string
 	// Domain is of the recipient's address.
 	Domain string
+	// Metadata is one pair of the product's, as name=value.
+	Metadata string
 	// Within bounds when the invite failed, where failed ones are asked for; so do
 	// FailedSince and FailedUntil, to the minute and in UTC.
 	Within, FailedSince, FailedUntil string
@@ -55,6 +57,9 @@ func filtersOf(p *page) filters {
 		Reason: oneOf(q("reason"), listReasons()...), Progress: oneOf(q("progress"), invite.Progresses()...),
 		App: q("app"), Inviter: q("inviter"), Owner: oneOf(q("owner"), ownerMe), Domain: q("domain")[strings.LastIndexByte(q("domain"), '@')+1:], // the part before the @ stays in no link
 	}
+	if name, value, ok := strings.Cut(q("metadata"), "="); ok && !strings.Contains(q("metadata"), "@") { // an address stays in no link
+		f.Metadata = strings.TrimSpace(name) + "=" + strings.TrimSpace(value)
+	}
 	within, failedSince, failedUntil := oneOf[string](q("within"), pastDay, pastWeek), minuteIn(q("failed_since")), minuteIn(q("failed_until"))
 	if f.Status == "" && f.Progress == "" && within+failedSince+failedUntil != "" {
 		f.Status = string(invite.Failed) // when something failed is asked of what failed
@@ -77,7 +82,7 @@ func filtersOf(p *page) filters {
 func (f filters) members() []string {
 	return []string{
 		"status", f.Status, "channel", f.Channel, "app", f.App, "inviter", f.Inviter, "reason", f.Reason, "progress", f.Progress,
-		"expiring", f.Expiring, "within", f.Within, "failed_since", f.FailedSince, "failed_until", f.FailedUntil, "domain", f.Domain,
+		"expiring", f.Expiring, "within", f.Within, "failed_since", f.FailedSince, "failed_until", f.FailedUntil, "domain", f.Domain, "metadata", f.Metadata,
 		"since", f.Since, "until", f.Until, "owner", f.Owner,
 	}
 }
@@ -125,6 +130,9 @@ func (f filters) filter(p *page) find.Filter {
 		Reason: invite.Reason(f.Reason), Expiring: f.Expiring != "",
 		Inviter: find.InviterTerms(p.Box, p.by.Place, f.Inviter), Domain: find.DomainTerms(p.Box, p.by.Place, f.Domain),
 		CreatedAfter: parseDay(f.Since), CreatedBefore: parseDay(f.Until),
+	}
+	if name, value, ok := strings.Cut(f.Metadata, "="); ok {
+		out.Metadata = find.MetadataTerms(p.Box, p.by.Place, map[string]string{name: value})
 	}
 	if f.Status != "" {
 		out.Status = []invite.Status{invite.Status(f.Status)}

@@ -55,7 +55,7 @@ func TestTheListOfInvitesIsNarrowedByWhatStandsInTheAddress(t *testing.T) {
 	pat := invite.Content{Recipient: invite.Recipient{Email: "pat@customer.example"}, Inviter: "Sam Rivera"}
 	s.add("plain", pat, func(*ledger.New) {})
 	s.add("by text", pat, func(r *ledger.New) { r.Channel = invite.SMS })
-	s.add("other app", pat, func(r *ledger.New) { r.App.Slug = "notion" })
+	s.add("other app", invite.Content{Recipient: pat.Recipient, Inviter: pat.Inviter, Metadata: map[string]string{"team": "sales"}}, func(r *ledger.New) { r.App.Slug = "notion" })
 	s.add("other inviter", invite.Content{Recipient: pat.Recipient, Inviter: "José Ávila"}, func(*ledger.New) {})
 	s.add("failed", pat, func(r *ledger.New) {
 		r.Delivery = &ledger.Delivery{ID: invite.New[invite.DeliveryID](), Number: 1, Channel: invite.Email, Kind: "first", Lane: invite.Place{Project: "default"}.Lane(invite.Email)}
@@ -97,6 +97,11 @@ func TestTheListOfInvitesIsNarrowedByWhatStandsInTheAddress(t *testing.T) {
 		"domain=else.example":                         {},
 		"domain=%E2%80%94":                            {}, // no domain
 		"domain=customer.example&app=notion":          {"other app"},
+		"metadata=team%3Dsales":                       {"other app"},
+		"metadata=+team+%3D+sales&status=failed":      {},
+		"metadata=team%3Dsupport":                     {},
+		"metadata=team":                               all, // no pair
+		"metadata=owner%3Dpat%40customer.example":     all, // an address stays in no link
 		"failed_since=2023-11-14T00:00":               {"failed"},
 		"status=failed&failed_until=2023-11-14T00:00": {},
 		"failed_since=2023-11-14T00:00&failed_until=2023-11-15T00:00": {},

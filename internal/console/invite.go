@@ -41,7 +41,9 @@ type invitePage struct {
 	Tries         []story.Try
 	Person        person
 	Health        *healthCard  // nil: there is no connected account, and no reconnection
-	Facts         []story.Fact // for those who may see technical details
+	Facts         []story.Fact // if technical details are shown
+	CanTechnical  bool
+	Technical     bool // technical details are shown
 	Others        []inviteRow
 	Audit         []auditLine
 	attendance
@@ -148,8 +150,10 @@ func (s *console) inviteData(p *page, o opened) (invitePage, error) {
 	if err != nil {
 		return d, err
 	}
-	d.Stages, d.Tries = story.Rail(b, situation, happened), s.tries(p, o, happened)
-	if p.by.May(access.ActTechnical) {
+	d.CanTechnical = p.by.May(access.ActTechnical)
+	d.Technical = d.CanTechnical && p.QueryParam("details") != ""
+	d.Stages, d.Tries = story.Rail(b, situation, happened), s.tries(p, o, happened, d.Technical)
+	if d.Technical {
 		d.Facts = technicalFacts(o)
 	}
 	if d.Others, err = s.others(p, o); err != nil {
@@ -205,9 +209,9 @@ func (s *console) happened(events []find.Event) ([]story.Happened, error) {
 }
 
 // tries puts the timeline into words.
-func (s *console) tries(p *page, o opened, happened []story.Happened) []story.Try {
+func (s *console) tries(p *page, o opened, happened []story.Happened, technical bool) []story.Try {
 	tries := story.Timeline(p.frame, happened, o.AppName, s.namer(p))
-	if !p.by.May(access.ActTechnical) {
+	if !technical {
 		for i := range tries {
 			for k := range tries[i].Entries {
 				tries[i].Entries[k].Facts = nil
@@ -357,16 +361,21 @@ func (s *console) follow(p *page, id invite.ID) error {
 	return s.Streams.Serve(p, p.by.ID, func(ctx context.Context, last string) (web.Event, error) {
 		// The request's own deadline is meant for one answer.
 		p.SetRequest(p.Request().WithContext(ctx))
-		seen, _ := strconv.Atoi(last)
+		version, stamp, _ := strings.Cut(last, "-")
+		seen, _ := strconv.Atoi(version)
 		for {
 			inv, err := p.invite()
 			if errors.Is(err, errMissing) {
 				return web.Event{}, io.EOF
 			}
+			var beside attendance
+			if err == nil {
+				beside, err = s.attendance(p, inv)
+			}
 			var e web.Event
-			moved := err == nil && inv.Version != seen
+			moved := err == nil && (inv.Version != seen || beside.stamp() != stamp)
 			if moved {
-				e, err = s.moved(p, inv)
+				e, err = s.moved(p, inv, beside)
 			}
 			if err == nil {
 				// Asked last: what happened after a right was taken away is not told.
@@ -391,15 +400,17 @@ func (s *console) follow(p *page, id invite.ID) error {
 	})
 }
 
-func (s *console) moved(p *page, o opened) (web.Event, error) {
+// moved is the event with the parts of a page that change.
+func (s *console) moved(p *page, o opened, beside attendance) (web.Event, error) {
 	p.frame.Now = s.Now().UTC()
 	d, err := s.inviteData(p, o)
 	if err != nil {
 		return web.Event{}, err
 	}
+	d.attendance = beside
 	var html bytes.Buffer
 	if err := s.Pages.Part(&html, "invite", "stream", d); err != nil {
 		return web.Event{}, err
 	}
-	return web.Event{ID: strconv.Itoa(o.Version), Name: "moved", Data: html.Bytes()}, nil
+	return web.Event{ID: strconv.Itoa(o.Version) + "-" + beside.stamp(), Name: "moved", Data: html.Bytes()}, nil
 }

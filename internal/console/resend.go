@@ -240,7 +240,7 @@ func (s *console) since(p *page, o opened, seen int) ([]story.Entry, error) {
 	}
 	happened, err := s.happened(events)
 	var out []story.Entry
-	for _, t := range s.tries(p, o, happened) {
+	for _, t := range s.tries(p, o, happened, false) {
 		for _, e := range t.Entries {
 			if e.Seq > seen || e.Sending && e.Seq == seen {
 				out = append(out, e)

@@ -118,8 +118,8 @@ func TestBugAnOpenStreamEndsWithTheRightToSeeIt(t *testing.T) {
 		"the role is another":     func() { w.exec(`UPDATE staff_roles SET role = 'viewer'`) },
 	} {
 		b := w.signedIn(name, map[string]access.Role{"default": access.RoleAdmin})
-		open := b.stream(address)
-		if first, ok := open.event(); !ok || !strings.Contains(first, "Technical details") {
+		open := b.stream(address + "?details=1")
+		if first, ok := open.event(); !ok || !strings.Contains(first, `<dl class="facts small">`) {
 			t.Fatalf("%s: the stream began with %d %q", name, open.StatusCode, first)
 		}
 		end()
@@ -201,5 +201,45 @@ func TestBugTheAddressOfAnAnswerLeadsToItsPage(t *testing.T) {
 	}
 	if w.count(`SELECT count(*) FROM audit WHERE act = 'unmask'`) != 1 {
 		t.Error("looking at the page again is recorded as showing the address")
+	}
+}
+
+// A colleague who has the page open sees that another took the invite, and their note.
+func TestAnOpenPageFollowsOwnerAndNotes(t *testing.T) {
+	t.Parallel()
+	w := newWard(t)
+	id, _ := w.invited("pat@customer.example")
+	home := "/console/default/test/invites/" + id.String()
+	kim, sam := w.signedIn("Kim Berg", map[string]access.Role{"default": access.RoleViewer}), w.signedIn("Sam Rivera", map[string]access.Role{"default": access.RoleAgent})
+	open := kim.stream(home)
+	if first, ok := open.event(); !ok || strings.Contains(first, "is on it") {
+		t.Fatalf("%d %q", open.StatusCode, first)
+	}
+	sam.post(home+"/take", nil)
+	if next, ok := open.event(); !ok || !strings.Contains(next, "Sam Rivera") || !strings.Contains(next, "is on it") || strings.Contains(next, "/take") {
+		t.Errorf("after taking it: %q", next)
+	}
+	sam.post(home+"/notes", url.Values{"text": {"calls back pat@customer.example at noon"}})
+	if next, ok := open.event(); !ok || !strings.Contains(next, "at noon") || strings.Contains(next, "pat@customer.example") {
+		t.Errorf("after the note: %q", next)
+	}
+}
+
+// Technical details of all steps are shown and hidden by one link.
+func TestTechnicalDetailsAreShownByOneLink(t *testing.T) {
+	t.Parallel()
+	w := newWard(t)
+	id, _ := w.invited("pat@customer.example")
+	home := "/console/default/test/invites/" + id.String()
+	admin, lead := w.signedIn("admin", map[string]access.Role{"default": access.RoleAdmin}), w.signedIn("lead", map[string]access.Role{"default": access.RoleLead})
+	hidden, shown := admin.get(home).body, admin.get(home+"?details=1").body
+	if !strings.Contains(hidden, "Show technical details") || strings.Contains(hidden, `<dl class="facts small">`) {
+		t.Error("the page shows them before the press, or has no link")
+	}
+	if !strings.Contains(shown, "Hide technical details") || strings.Count(shown, `<dl class="facts small">`) < 2 || !strings.Contains(shown, `data-stream="`+home+`?details=1"`) {
+		t.Error("the page does not show them, or its stream forgets them")
+	}
+	if body := lead.get(home + "?details=1").body; strings.Contains(body, "technical details") || strings.Contains(body, `<dl class="facts small">`) {
+		t.Error("a lead sees them")
 	}
 }

@@ -157,12 +157,12 @@ type UserCount struct {
 	Least bool
 }
 
-// CountUser counts the invites of a user, up to TotalCap.
+// CountUser counts the invites of a user, up to CountCap: each costs a look-up.
 func CountUser(ctx context.Context, db postgres.DB, u User) (c UserCount, err error) {
 	if u, err = u.resolve(ctx, db, ""); err != nil {
 		return c, err
 	}
-	args := arguments{u.Project, u.Live, TotalCap}
+	args := arguments{u.Project, u.Live, CountCap}
 	table := u.table(args.add)
 	err = db.QueryRow(ctx, `
 		SELECT count(*), count(*) FILTER (WHERE `+openOnly+`), count(*) FILTER (WHERE status = 'connected') FROM (
@@ -172,6 +172,6 @@ func CountUser(ctx context.Context, db postgres.DB, u User) (c UserCount, err er
 	if err != nil {
 		return c, fmt.Errorf("count invites of a user: %w", postgres.Translate(err))
 	}
-	c.Least = c.Invites == TotalCap
+	c.Least = c.Invites == CountCap
 	return c, nil
 }
