@@ -388,6 +388,11 @@ func (m *matrix) checkLogo(c *cell) {
 			m.t.Errorf("%s: %q, want %q", name, got, want)
 		}
 	}
+	if head, err := m.http.Head(m.base + path); err != nil || head.StatusCode != http.StatusOK { //nolint:noctx // as above
+		m.t.Errorf("HEAD: %v, %v", head, err)
+	} else {
+		_ = head.Body.Close()
+	}
 	if gone, err := m.http.Get(m.base + "/logos/" + strings.Repeat("0", 32) + ".png"); err != nil || gone.StatusCode != http.StatusNotFound { //nolint:noctx // as above
 		m.t.Errorf("an unknown logo: %v, %v", gone, err)
 	} else {

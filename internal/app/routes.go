@@ -46,7 +46,9 @@ func (a *App) openRoutes() error {
 	if err != nil {
 		return err
 	}
-	e.GET(logo.Path+":name", web.Picture(a.logos.Get, logo.ErrNotFound))
+	picture := web.Picture(a.logos.Get, logo.ErrNotFound)
+	e.GET(logo.Path+":name", picture)
+	e.HEAD(logo.Path+":name", picture)
 	if err := a.mountConsole(e); err != nil {
 		return err
 	}
