@@ -6,10 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/connectlink/connectlink/config"
 	"github.com/connectlink/connectlink/internal/app"
@@ -17,7 +15,6 @@ import (
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/message"
 	"github.com/connectlink/connectlink/internal/page"
-	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/templates"
 )
 
@@ -118,7 +115,7 @@ func checkTexts(cfg *config.Config, p config.Project) (*textReport, error) {
 		return r, err
 	}
 	composer, err := compose.New(compose.Params{
-		PublicURL: tryURL, Messages: func(string) *message.Renderer { return messages }, Pages: func(string) *page.Pages { return pages },
+		PublicURL: tryURL, Messages: func(invite.Place) *message.Renderer { return messages }, Pages: func(string) *page.Pages { return pages },
 	})
 	if err != nil {
 		return r, err
@@ -146,31 +143,16 @@ func (r *textReport) brand(cfg *config.Config, p config.Project) {
 	}
 }
 
-// trialValues are the values that texts are rendered with: usual, long and hostile.
-func trialValues() map[string][3]string { // app, person, words
-	return map[string][3]string{
-		"usual":   {"Slack", "Sam Rivera", "to post your build results"},
-		"long":    {"Microsoft Outlook Calendar (Legacy)", "Alexandra Montgomery-Whitfield", strings.Repeat("very long words ", 20)},
-		"hostile": {`<b>App</b>`, "\u202eSam\r\nBcc: x@example.org", `"><script src=https://evil.example/x.js></script> {{.URL}} https://evil.example/login`},
-	}
-}
-
-const (
-	tryURL  = "https://go.example.com"
-	tryCode = "checked-000000000000"
-	tryLink = tryURL + "/c/" + tryCode
-	tryStop = tryURL + "/s/" + tryCode
-)
-
-var written = regexp.MustCompile(`(?i)https?://([^/\s"'<>]+)`)
+const tryURL = "https://go.example.com"
 
 func (r *textReport) language(p config.Project, composer *compose.Composer, lang string) error {
 	largest, most, worst := 0, 0, ""
 	usual := message.Inspection{}
-	for name, value := range trialValues() {
+	for name, value := range compose.Trials() {
 		for _, kind := range []string{invite.KindFirst, invite.KindResend, invite.KindReminder} {
 			for _, by := range []invite.InitiatedBy{invite.ByProduct, invite.ByUser} {
-				m := r.trial(p, lang, kind, by, value)
+				m := composer.TryMessage(p, lang, value)
+				m.Kind, m.InitiatedBy, m.OneWay = kind, by, r.isOneWay
 				seen, err := composer.Inspect(m)
 				if err != nil {
 					return err
@@ -182,7 +164,9 @@ func (r *textReport) language(p config.Project, composer *compose.Composer, lang
 				if seen.SMS.Segments > most {
 					most, worst = seen.SMS.Segments, name
 				}
-				r.message(lang, name, p, kind, seen)
+				for _, f := range composer.Check(m, seen) {
+					r.faults = append(r.faults, fmt.Sprintf("%s, %s message, %s values: %s", lang, kind, name, f))
+				}
 			}
 		}
 		if err := r.pages(lang, p, composer, value); err != nil {
@@ -201,43 +185,8 @@ func (r *textReport) language(p config.Project, composer *compose.Composer, lang
 	return nil
 }
 
-func (r *textReport) trial(p config.Project, lang, kind string, by invite.InitiatedBy, value [3]string) compose.Message {
-	now := time.Date(2026, 11, 23, 13, 40, 12, 0, time.UTC)
-	return compose.Message{
-		Invite: compose.Invite{
-			Project: p, App: invite.App{Name: value[0]}, InitiatedBy: by,
-			Content: invite.Content{
-				Recipient: invite.Recipient{Email: "recipient@example.com", Name: value[1], Locale: lang}, Inviter: value[1], Reason: value[2], Note: value[2],
-			},
-			Code: secret.New(tryCode), ExpiresAt: now.Add(4 * time.Hour), Now: now,
-		},
-		Kind: kind, OneWay: r.isOneWay,
-	}
-}
-
-// message looks for what must be in a message and what must not.
-func (r *textReport) message(lang, name string, p config.Project, kind string, m message.Inspection) {
-	fault := func(format string, args ...any) {
-		r.faults = append(r.faults, fmt.Sprintf("%s, %s message, %s values: ", lang, kind, name)+fmt.Sprintf(format, args...))
-	}
-	sms, html, text := m.SMS.Body.Reveal(), m.Email.HTML.Reveal(), m.Email.Text.Reveal()
-	if strings.Count(sms, tryLink) != 1 {
-		fault("the text message holds the link %d times, not once", strings.Count(sms, tryLink))
-	}
-	if stop := strings.Contains(sms, "STOP"); r.isOneWay && !strings.Contains(sms, tryStop) || !r.isOneWay && !stop {
-		fault("the text message does not say how to stop (sms/stop.txt)")
-	}
-	if !strings.Contains(html, tryLink) || !strings.Contains(text, tryLink) {
-		fault("a part of the mail lacks the link")
-	}
-	if n := len(html); n > 20_000 {
-		fault("the mail's HTML has %d bytes; above 20,000 some programs cut it off", n)
-	}
-	r.hosts(fault, "the mail", html+text, p)
-}
-
-func (r *textReport) pages(lang string, p config.Project, composer *compose.Composer, value [3]string) error {
-	m := r.trial(p, lang, invite.KindFirst, invite.ByProduct, value)
+func (r *textReport) pages(lang string, p config.Project, composer *compose.Composer, value compose.Trial) error {
+	m := composer.TryMessage(p, lang, value)
 	m.App.AuthType = "oauth"
 	var shown []compose.PreviewPage
 	m.Content.Recipient.Phone = "+12025550100"
@@ -246,7 +195,7 @@ func (r *textReport) pages(lang string, p config.Project, composer *compose.Comp
 	for _, ch := range append(invite.Channels(), "") {
 		for _, asks := range []bool{false, true} {
 			pages, err := composer.PreviewPages(compose.Page{
-				Invite: m.Invite, Via: ch, OneWay: r.isOneWay, AccountName: value[1], AsksCode: asks,
+				Invite: m.Invite, Via: ch, OneWay: r.isOneWay, AccountName: value.Person, AsksCode: asks,
 			}, lang)
 			if err != nil {
 				return err
@@ -265,24 +214,10 @@ func (r *textReport) pages(lang string, p config.Project, composer *compose.Comp
 			fault("the page has %d bytes; want at most 50,000", n)
 		}
 		// Input is shown on the page as text.
-		src := strings.ReplaceAll(one.HTML, value[2], "")
-		r.hosts(fault, "the page", strings.ReplaceAll(src, "https://evil.example", ""), p)
+		src := strings.ReplaceAll(one.HTML, value.Words, "")
+		for _, host := range composer.ForeignHosts(p, strings.ReplaceAll(src, "https://evil.example", "")) {
+			fault("the page names %s, which is neither this service's nor the project's", host)
+		}
 	}
 	return nil
-}
-
-// hosts finds addresses that are neither ours nor the project's: a picture that
-// counts readers, a link that leads elsewhere.
-func (r *textReport) hosts(fault func(string, ...any), what, src string, p config.Project) {
-	allowed := []string{"go.example.com", "www.w3.org"}
-	for _, own := range []string{p.Brand.LogoURL, p.Brand.PrivacyURL} {
-		if u, err := url.Parse(own); err == nil {
-			allowed = append(allowed, u.Host)
-		}
-	}
-	for _, m := range written.FindAllStringSubmatch(src, -1) {
-		if !slices.Contains(allowed, m[1]) {
-			fault("%s names %s, which is neither this service nor the project's", what, m[1])
-		}
-	}
 }

@@ -58,6 +58,7 @@ const (
 	ActTechnical    Act = "technical"     // provider codes, ids, raw data; how the system stands
 	ActKeys         Act = "keys"          // make and revoke API keys
 	ActWebhooks     Act = "webhooks"      // webhook endpoints and the events they receive
+	ActMessages     Act = "messages"      // the texts of messages
 	ActStaff        Act = "staff"         // accounts, roles and sessions of others
 	ActPause        Act = "pause"         // stop and start sending
 )
@@ -71,7 +72,7 @@ func requiredRole(a Act) (Role, bool) {
 		return RoleAgent, true
 	case ActTakeOver, ActBulkMany, ActTeamView, ActBlockMany, ActLiftBlock, ActAllowMore, ActPauseCountry, ActErase, ActExport, ActAuditLog:
 		return RoleLead, true
-	case ActTechnical, ActKeys, ActWebhooks, ActStaff, ActPause:
+	case ActTechnical, ActKeys, ActWebhooks, ActMessages, ActStaff, ActPause:
 		return RoleAdmin, true
 	}
 	return "", false
@@ -81,7 +82,7 @@ func requiredRole(a Act) (Role, bool) {
 func Acts() []Act {
 	return []Act{
 		ActRead, ActUnmask, ActCreate, ActResend, ActCorrect, ActRevoke, ActCopyLink, ActBlock,
-		ActBulk, ActTake, ActLetGo, ActNote, ActDeleteNote, ActTakeOver, ActBulkMany, ActTeamView, ActBlockMany, ActLiftBlock, ActAllowMore, ActPauseCountry, ActErase, ActExport, ActAuditLog, ActTechnical, ActKeys, ActWebhooks, ActStaff, ActPause,
+		ActBulk, ActTake, ActLetGo, ActNote, ActDeleteNote, ActTakeOver, ActBulkMany, ActTeamView, ActBlockMany, ActLiftBlock, ActAllowMore, ActPauseCountry, ActErase, ActExport, ActAuditLog, ActTechnical, ActKeys, ActWebhooks, ActMessages, ActStaff, ActPause,
 	}
 }
 

@@ -35,6 +35,7 @@ import (
 	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/publish"
 	"github.com/connectlink/connectlink/internal/quota"
+	"github.com/connectlink/connectlink/internal/reword"
 	"github.com/connectlink/connectlink/internal/sandbox"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/store/keyring"
@@ -140,6 +141,8 @@ type App struct {
 	pauses     *pause.Board
 	pause      *pause.Service
 	firewall   *firewall.Service
+	wordings   *reword.Board
+	reword     *reword.Service
 	texts      texts            // built in
 	ownTexts   map[string]texts // of projects that have some
 	handler    *echo.Echo
@@ -194,7 +197,7 @@ func New(ctx context.Context, cfg *config.Config, opt Options) (_ *App, err erro
 		return nil, err
 	}
 	// Before the first message is accepted or sent.
-	if err := a.pauses.Load(ctx); err != nil {
+	if err := errors.Join(a.pauses.Load(ctx), a.wordings.Load(ctx)); err != nil {
 		return nil, err
 	}
 	return a, a.openRoutes()
@@ -325,7 +328,7 @@ func (a *App) openUseCases() (err error) {
 	if err := a.openTemplates(); err != nil {
 		return err
 	}
-	if a.composer, err = compose.New(compose.Params{PublicURL: a.public, Messages: a.messagesOf, Pages: a.pagesOf, Logo: a.logos.PathOf}); err != nil {
+	if err := a.openWordings(); err != nil {
 		return err
 	}
 	if a.runsWorkers() {
@@ -391,6 +394,7 @@ func (a *App) Run(ctx context.Context) error {
 	g.Go(func() error { return a.runKeys(ctx) })
 	g.Go(func() error { return orderlyEnd(ctx, a.notifier.Run(ctx)) })
 	g.Go(func() error { return orderlyEnd(ctx, a.pauses.Run(ctx)) })
+	g.Go(func() error { return orderlyEnd(ctx, a.wordings.Run(ctx)) })
 	g.Go(func() error { return orderlyEnd(ctx, a.logos.Run(ctx)) })
 	a.hearOthers(ctx, g)
 	if a.serves() {

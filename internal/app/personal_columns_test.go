@@ -110,6 +110,9 @@ public.limit_notices
 	nothing day scope subject measure level used most raised_at told_at
 public.message_counts
 	nothing project_id livemode bucket provider domain accepted delivered failed deferred refused accept_times deliver_times
+public.message_wordings
+	staff subject lead button
+	nothing project_id livemode version language situation did of_version author created_at
 public.passcodes
 	nothing invite_id delivery_id hash digits tries expires_at passed_at created_at
 public.pipedream_budgets

@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"io/fs"
 
+	"github.com/connectlink/connectlink/internal/compose"
+	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/message"
 	"github.com/connectlink/connectlink/internal/page"
+	"github.com/connectlink/connectlink/internal/reword"
 	"github.com/connectlink/connectlink/templates"
 )
 
@@ -66,14 +69,30 @@ func (a *App) openTemplates() (err error) {
 	return errors.Join(faults...)
 }
 
+// openWordings puts the texts that staff stored over those of the templates, and opens
+// what renders messages with them.
+func (a *App) openWordings() (err error) {
+	var places []invite.Place
+	for _, p := range a.cfg.Projects {
+		places = append(places, invite.Place{Project: p.ID}, invite.Place{Project: p.ID, Live: true})
+	}
+	own := func(project string) *message.Renderer { return a.textsOf(project).messages }
+	if a.wordings, err = reword.NewBoard(a.work, places, own, a.log); err != nil {
+		return err
+	}
+	if a.composer, err = compose.New(compose.Params{PublicURL: a.public, Messages: a.wordings.Messages, Pages: a.pagesOf, Logo: a.logos.PathOf}); err != nil {
+		return err
+	}
+	a.reword, err = reword.New(reword.Params{DB: a.api, Board: a.wordings, Composer: a.composer, Project: a.cfg.Project, OneWay: a.isOneWay})
+	return err
+}
+
 func (a *App) textsOf(project string) texts {
 	if t, ok := a.ownTexts[project]; ok {
 		return t
 	}
 	return a.texts
 }
-
-func (a *App) messagesOf(project string) *message.Renderer { return a.textsOf(project).messages }
 
 func (a *App) pagesOf(project string) *page.Pages { return a.textsOf(project).pages }
 

@@ -2,10 +2,13 @@ package app_test
 
 import (
 	"io"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/connectlink/connectlink/internal/access"
 )
 
 // TestAProjectsOwnTextsAreWhatItsRecipientsRead: one file of its own, in the
@@ -39,6 +42,7 @@ func TestAProjectsOwnTextsAreWhatItsRecipientsRead(t *testing.T) {
 	if one := object(previews[0].(map[string]any)); !strings.Contains(one.text("email.subject"), ", as agreed") {
 		t.Error("the preview shows other words than the mail")
 	}
+	p.sendsWhatStaffWrote(id)
 	if status, _, _ := p.call("POST", "/v1/invites/"+id+"/revoke", object{}); status != 200 {
 		t.Fatalf("revoke: %d", status)
 	}
@@ -54,5 +58,30 @@ func TestAProjectsOwnTextsAreWhatItsRecipientsRead(t *testing.T) {
 	}
 	if body := string(raw); !strings.Contains(body, "Our own words for gone") || !strings.Contains(body, `class="languages"`) {
 		t.Errorf("the page is not the project's own: %s", body)
+	}
+}
+
+// sendsWhatStaffWrote: a text that an administrator saves in the console stands in the
+// next message, over the texts of the project's folder; the console says of the earlier
+// message that its wording has changed.
+func (p *product) sendsWhatStaffWrote(earlier string) {
+	p.t.Helper()
+	admin := p.staff(access.RoleAdmin)
+	form := url.Values{"do": {"save"}, "base": {"0"}, "subject": {"From the console: {App} for {Brand}"}, "button": {"Go on to {AppShort}"}}
+	if status, _, body := admin.do("POST", "/console/default/test/messages/en/first", form.Encode()); status != 200 || !strings.Contains(body, "Messages use this text from now on") {
+		p.t.Fatalf("saving a message: %d", status)
+	}
+	if seen := admin.get("/console/default/test/invites/" + earlier + "/saw"); !strings.Contains(seen, "the wording or layout has changed since") {
+		p.t.Error("the preview of the earlier message passes for what was sent")
+	}
+	id := p.invite(201, to("delivered@connectlink.test")).text("id")
+	p.until(id, "delivered", func(o object) bool { return o.text("delivery.status") == "delivered" })
+	_, _, inbox := p.call("GET", "/v1/test_helpers/messages?invite="+id, nil)
+	list, _ := inbox.at("data").([]any)
+	if len(list) != 1 || !strings.HasPrefix(object(list[0].(map[string]any)).text("subject"), "From the console: ") {
+		p.t.Errorf("the inbox holds %v", list)
+	}
+	if seen := admin.get("/console/default/test/invites/" + id + "/saw"); !strings.Contains(seen, "with the wording and layout that was sent") {
+		p.t.Error("the preview of the new message does not pass for what was sent")
 	}
 }

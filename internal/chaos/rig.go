@@ -79,7 +79,7 @@ func (r Rig) Params() (dispatch.Params, error) {
 	if err != nil {
 		return dispatch.Params{}, err
 	}
-	composer, err := compose.New(compose.Params{PublicURL: PublicURL, Messages: func(string) *message.Renderer { return renderer }})
+	composer, err := compose.New(compose.Params{PublicURL: PublicURL, Messages: func(invite.Place) *message.Renderer { return renderer }})
 	if err != nil {
 		return dispatch.Params{}, err
 	}

@@ -22,8 +22,8 @@ type Params struct {
 	// PublicURL is where invite links live, without a slash at the end; empty
 	// where people cannot reach us.
 	PublicURL string
-	// Messages returns the renderer with a project's texts.
-	Messages func(project string) *message.Renderer
+	// Messages returns the renderer with the texts of a project and mode.
+	Messages func(place invite.Place) *message.Renderer
 	// Pages returns the pages with a project's texts; nil: none are previewed.
 	Pages func(project string) *page.Pages
 	// Logo returns the path of an app's logo on our host, for previews of pages; nil: they
@@ -49,9 +49,9 @@ func New(p Params) (*Composer, error) {
 	return c, nil
 }
 
-// Messages returns the renderer with a project's texts, for questions about its
-// languages and version.
-func (c *Composer) Messages(project string) *message.Renderer { return c.p.Messages(project) }
+// Messages returns the renderer with the texts of a project and mode, for questions about
+// its languages and version.
+func (c *Composer) Messages(place invite.Place) *message.Renderer { return c.p.Messages(place) }
 
 // Invite is what messages and pages say of an invite. It holds personal data and the
 // link's code, so it prints as redacted.
@@ -70,6 +70,10 @@ type Invite struct {
 	ExpiresAt   time.Time // when the link, or the passcode, ends
 	Now         time.Time
 	Reference   string // what support can search for
+}
+
+func (i Invite) place() invite.Place {
+	return invite.Place{Project: i.Project.ID, Live: i.Livemode}
 }
 
 // Message is one message of an invite.
@@ -104,7 +108,8 @@ func (c *Composer) Compose(m Message, ch invite.Channel) (message.Outgoing, erro
 		return message.Outgoing{}, errors.New("the recipient has no address for this channel")
 	}
 	out := message.Outgoing{Livemode: m.Livemode, ValidFor: m.ExpiresAt.Sub(m.Now)}
-	texts := c.p.Messages(m.Project.ID)
+	texts := c.p.Messages(m.place())
+	out.Version = texts.Version()
 	if ch.Spec().Form == invite.FormText {
 		sms, err := texts.SMS(v)
 		if err != nil {
@@ -129,11 +134,16 @@ func (c *Composer) Compose(m Message, ch invite.Channel) (message.Outgoing, erro
 // Inspect renders the message for every channel and reports what could be better. It
 // needs no address.
 func (c *Composer) Inspect(m Message) (message.Inspection, error) {
+	return c.InspectWith(c.p.Messages(m.place()), m)
+}
+
+// InspectWith is Inspect with texts that are not those of the project yet.
+func (c *Composer) InspectWith(texts *message.Renderer, m Message) (message.Inspection, error) {
 	v, err := c.vars(m)
 	if err != nil {
 		return message.Inspection{}, err
 	}
-	return c.p.Messages(m.Project.ID).Inspect(v)
+	return texts.Inspect(v)
 }
 
 // vars is the only place where the variables of a message are filled.

@@ -25,7 +25,7 @@ func newComposer(t *testing.T) *Composer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := New(Params{PublicURL: "https://go.acme.example", Messages: func(string) *message.Renderer { return texts }})
+	c, err := New(Params{PublicURL: "https://go.acme.example", Messages: func(invite.Place) *message.Renderer { return texts }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +79,7 @@ func TestInspectShowsTheComposedMessage(t *testing.T) {
 	t.Parallel()
 	c := newComposer(t)
 	for _, kind := range []string{invite.KindFirst, invite.KindReminder, invite.KindResend, invite.KindPasscode} {
-		for _, lang := range c.Messages("default").Languages() {
+		for _, lang := range c.Messages(invite.Place{Project: "default"}).Languages() {
 			for _, link := range []invite.LinkType{invite.InviteLink, invite.ConnectLink} {
 				m := full(kind)
 				m.Content.Recipient.Locale, m.LinkType, m.ConnectLink = lang, link, PreviewLink(pipedream.Completion{App: "google_search_console"})

@@ -108,6 +108,8 @@ func actName(a access.Act) string {
 		return view.M("Changed a key")
 	case access.ActWebhooks:
 		return view.M("Changed or used a webhook endpoint")
+	case access.ActMessages:
+		return view.M("Changed a message")
 	case access.ActStaff:
 		return view.M("Changed an account")
 	case access.ActPause:
@@ -250,6 +252,9 @@ func (p *page) auditRow(e account.Audited, names map[string]string) auditRow {
 	}
 	if _, err := invite.Parse[invite.BulkID](e.Target); err == nil {
 		r.URL = p.frame.URL("bulk", e.Target)
+	}
+	if language, situation, ok := strings.Cut(e.Target, "/"); ok && e.Act == access.ActMessages {
+		r.URL = p.frame.URL("messages", language, situation)
 	}
 	if !e.InviteID.IsZero() {
 		r.URL = p.frame.URL("invites", e.InviteID.String())

@@ -59,7 +59,7 @@ func (d *newPage) choose(p *page) {
 	}
 	d.Channels = append(d.Channels, view.Choice{Value: string(invite.LinkOnly), Text: p.t("No message: you hand over the link"), Chosen: channel == string(invite.LinkOnly)})
 	d.Apps, d.Zones = p.apps(""), listZones()
-	tags := p.Composer.Messages(p.project.ID).Languages()
+	tags := p.Composer.Messages(p.by.Place).Languages()
 	if own := d.Form.Get("locale"); own != "" && !slices.Contains(tags, own) {
 		tags = append(slices.Clone(tags), own)
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/publish"
 	"github.com/connectlink/connectlink/internal/quota"
+	"github.com/connectlink/connectlink/internal/reword"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/store/find"
 	"github.com/connectlink/connectlink/internal/store/ledger"
@@ -54,6 +55,7 @@ func (s *site) desk(box *seal.Box, p *console.Params) {
 		}
 		return config.Project{}, false
 	}
+	s.project = func(id string) config.Project { pr, _ := project(id); return pr }
 	noSenders := func(invite.Place) []string { return nil }
 	p.Events = publish.NewLog(s.db, box)
 	p.Endpoints = must[*publish.Endpoints](s.t)(publish.NewEndpoints(publish.EndpointParams{
@@ -76,7 +78,13 @@ func (s *site) desk(box *seal.Box, p *console.Params) {
 	p.Erasing = must[*erase.Service](s.t)(erase.New(erasing(s.db, box)))
 	p.Export = must[*export.Service](s.t)(export.New(export.Params{DB: s.db}))
 	messages := must[*message.Renderer](s.t)(builtInTexts())
-	p.Composer = must[*compose.Composer](s.t)(compose.New(compose.Params{PublicURL: publicURL, Messages: func(string) *message.Renderer { return messages }}))
+	var places []invite.Place
+	for _, pr := range p.Projects {
+		places = append(places, invite.Place{Project: pr.ID}, invite.Place{Project: pr.ID, Live: true})
+	}
+	s.board = must[*reword.Board](s.t)(reword.NewBoard(s.db, places, func(string) *message.Renderer { return messages }, p.Log))
+	p.Composer = must[*compose.Composer](s.t)(compose.New(compose.Params{PublicURL: publicURL, Messages: s.board.Messages}))
+	p.Reword = must[*reword.Service](s.t)(reword.New(reword.Params{DB: s.db, Board: s.board, Composer: p.Composer, Project: project}))
 	p.Watch = watch.New(watch.Params{Log: p.Log, Versions: func(ctx context.Context, ids []invite.ID) (map[invite.ID]int, error) {
 		return find.Versions(ctx, s.db, ids)
 	}})

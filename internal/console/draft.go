@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/issue"
 	"github.com/connectlink/connectlink/internal/message"
 	"github.com/connectlink/connectlink/internal/seal"
@@ -98,7 +97,7 @@ func (p *page) warning(w message.Warning) string {
 // showDraft serves the message or the page of an unsent invite, for a frame.
 func (s *console) showDraft(p *page) error {
 	form, ok := p.openDraft(p.QueryParam("draft"))
-	if !ok {
+	if !ok || form.Get("channel") == "" { // a draft of another form
 		return p.missing()
 	}
 	seen, err := s.shown(p, form)
@@ -142,5 +141,5 @@ func (p *page) openDraft(word string) (url.Values, bool) {
 		return nil, false
 	}
 	form, err := url.ParseQuery(rest)
-	return form, err == nil && invite.Channel(form.Get("channel")) != ""
+	return form, err == nil
 }

@@ -30,6 +30,7 @@ import (
 	"github.com/connectlink/connectlink/internal/pause"
 	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/postgrestest"
+	"github.com/connectlink/connectlink/internal/reword"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/web"
@@ -55,6 +56,9 @@ type site struct {
 	log    *logs
 	woken  chan invite.Lane
 	pauses *pause.Board
+	board  *reword.Board
+
+	project func(id string) config.Project
 }
 
 type logs struct {

@@ -73,6 +73,8 @@ func (s *site) furnish() {
 	}
 	s.exec(`INSERT INTO provider_accounts (account, failures, last_receipt_at, open_until) VALUES
 		('sendgrid:default', 0, now() - interval '3 minutes', NULL), ('twilio:AC1', 9, now() - interval '2 hours', now() + interval '1 minute')`)
+	s.exec(`INSERT INTO message_wordings (project_id, livemode, version, language, situation, subject, lead, button, did, author) VALUES
+		('default', false, 1, 'ar', 'first', '{Brand}: {App}', '', '{AppShort}', 'saved', $1), ('default', false, 2, 'ar', 'first', '', '', 'Connect {AppShort}', 'saved', $1)`, by.Actor())
 	s.exec(`INSERT INTO lanes (lane, held_at, held_by, held_why) VALUES ('default/sms/test', now() - interval '20 minutes', $1, 'provider')`, by.Actor())
 }
 
@@ -100,6 +102,7 @@ func TestBrowserPagesAreAccessible(t *testing.T) {
 		"sign_in": "/console/sign-in?why=idle&back=%2Fconsole%2Fdefault%2Ftest%2Fhome", "home": "/console/default/test/home", "audit": "/console/default/test/audit", "audit_empty": "/console/default/test/audit?act=erase",
 		"keys": "/console/default/test/keys", "keys_live": "/console/default/live/keys", "team": "/console/default/test/team", "system": "/console/default/test/system", "pauses": "/console/default/live/pauses",
 		"webhooks": webhooksPath, "webhooks_live": "/console/default/live/webhooks", "webhook": webhook,
+		"messages": messagesPath, "message": messagesPath + "/ar/first",
 		"events": "/console/default/test/events", "event": event,
 		"settings": "/console/settings", "help": "/console/help", "missing": "/console/default/test/nothing",
 	}

@@ -105,7 +105,7 @@ func (s *console) kept(p *page, o opened) (string, error) {
 		return "", err
 	case !sent:
 		return p.t("Not sent yet. This is the message as it would be sent now."), nil
-	case with != s.Composer.Messages(p.project.ID).Version():
+	case with != s.Composer.Messages(p.by.Place).Version():
 		return p.t("Sent messages are not stored. This preview is rendered from the recorded data, and the wording or layout has changed since: the message that arrived was slightly different."), nil
 	}
 	return p.t("Sent messages are not stored. This preview is rendered from the recorded data, with the wording and layout that was sent."), nil

@@ -84,7 +84,7 @@ func (d *Dispatcher) recordFound(ctx context.Context, t *task, by provider.Sende
 	b := &begin{
 		NewAttempt: queue.NewAttempt{
 			Lease: t.Lease, ID: invite.New[invite.AttemptID](), Provider: by.Provider(), Account: by.Account(),
-			Version: t.Invite.Version, TemplateVersion: d.p.Composer.Messages(t.Project).Version(),
+			Version: t.Invite.Version, TemplateVersion: d.p.Composer.Messages(t.Place).Version(),
 		},
 		lane: t.Lane,
 	}

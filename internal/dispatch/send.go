@@ -30,7 +30,7 @@ func (d *Dispatcher) send(ctx context.Context, t *task) (again bool, err error) 
 	b := &begin{
 		NewAttempt: queue.NewAttempt{
 			Lease: t.Lease, ID: invite.New[invite.AttemptID](), Provider: sender.Provider(), Account: sender.Account(),
-			Version: t.Invite.Version, TemplateVersion: d.p.Composer.Messages(t.Project).Version(),
+			Version: t.Invite.Version,
 		},
 		lane: t.Lane,
 	}
@@ -41,6 +41,7 @@ func (d *Dispatcher) send(ctx context.Context, t *task) (again bool, err error) 
 	if err != nil {
 		return false, d.broken(ctx, t, err)
 	}
+	b.TemplateVersion = out.Version
 	out.CallbackURL = d.p.CallbackURL(t.Place, b.Provider, out.InviteID, out.AttemptID)
 	if !d.mine(t) {
 		return false, errLost

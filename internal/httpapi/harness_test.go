@@ -305,6 +305,6 @@ var composer = sync.OnceValue(func() *compose.Composer {
 	texts := must(message.NewRenderer(templates.FS))
 	pages := must(recipientpage.New(templates.FS))
 	return must(compose.New(compose.Params{
-		PublicURL: publicURL, Messages: func(string) *message.Renderer { return texts }, Pages: func(string) *recipientpage.Pages { return pages },
+		PublicURL: publicURL, Messages: func(invite.Place) *message.Renderer { return texts }, Pages: func(string) *recipientpage.Pages { return pages },
 	}))
 })

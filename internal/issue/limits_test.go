@@ -446,7 +446,7 @@ func TestPreviewWarnsOfALimitAndCountsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	composer, err := compose.New(compose.Params{
-		PublicURL: publicURL, Messages: func(string) *message.Renderer { return texts }, Pages: func(string) *page.Pages { return pages },
+		PublicURL: publicURL, Messages: func(invite.Place) *message.Renderer { return texts }, Pages: func(string) *page.Pages { return pages },
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -48,7 +48,7 @@ func (s *Service) Preview(ctx context.Context, p access.Principal, req CreateReq
 	if s.p.Composer == nil {
 		return nil, invite.Errorf(invite.CodeUnavailable, "This process renders no messages.")
 	}
-	langs, err := wanted(s.p.Composer.Messages(p.Project), lang, o.content.Recipient.Locale)
+	langs, err := wanted(s.p.Composer.Messages(p.Place), lang, o.content.Recipient.Locale)
 	if err != nil {
 		return nil, err
 	}

@@ -105,15 +105,24 @@ func compileSources(l *Language, sources map[string]source) (*compiled, error) {
 	textFuncs := template.FuncMap{"name": isolateName(rtl), "strong": plainText}
 	html, text := htmltemplate.New("").Funcs(htmlFuncs), template.New("").Funcs(textFuncs)
 	// A layout defines what texts of a project's own may lack: theirs come later, and count.
-	for _, name := range []string{layoutHTML, bodyFile, codeFile} {
-		if _, err := html.New(sources[name].file).Parse(sources[name].text); err != nil {
-			return nil, err
-		}
+	if _, err := html.New(sources[layoutHTML].file).Parse(sources[layoutHTML].text); err != nil {
+		return nil, err
 	}
-	for _, name := range []string{layoutText, bodyFile, codeFile} {
-		if _, err := text.New(sources[name].file).Parse(sources[name].text); err != nil {
-			return nil, err
+	if _, err := text.New(sources[layoutText].file).Parse(sources[layoutText].text); err != nil {
+		return nil, err
+	}
+	if err := parseBodies(sources, func(name, src string) error { _, err := html.New(name).Parse(src); return err }, func(name, as string) error {
+		t := html.Lookup(name)
+		if t == nil {
+			return errNoDefinition
 		}
+		_, err := html.AddParseTree(as, t.Tree.Copy())
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	if err := parseBodies(sources, func(name, src string) error { _, err := text.New(name).Parse(src); return err }, keepText(text)); err != nil {
+		return nil, err
 	}
 	var err error
 	if c.html, err = markup.HTML(htmltemplate.New("email").Funcs(htmlFuncs), html, "email"); err != nil {
@@ -125,6 +134,13 @@ func compileSources(l *Language, sources map[string]source) (*compiled, error) {
 	for _, k := range append(kinds(), reconnect) {
 		if c.subjects[k], _, err = parseVariants(sources[subjectFile(k)], source{}); err != nil {
 			return nil, err
+		}
+		if over, ok := sources[wordingSubjects+string(k)]; ok {
+			first, _, err := parseVariants(over, source{})
+			if err != nil {
+				return nil, err
+			}
+			c.subjects[k] = append(first, c.subjects[k]...)
 		}
 		fits := false
 		// How to stop stands at the end of every text message.

@@ -47,6 +47,9 @@ func (r *Renderer) Languages() []string {
 	return out
 }
 
+// Dir returns the direction of a language's writing, "ltr" or "rtl".
+func (r *Renderer) Dir(locale string) string { return r.langs.Match(locale).Dir }
+
 // Match gives the tag of the language that messages in a locale are written in.
 func (r *Renderer) Match(locale string) string { return r.langs.Match(locale).Tag }
 

@@ -12,6 +12,7 @@ type Outgoing struct {
 	InviteID  string // "inv_…", opaque: may travel in custom args
 	AttemptID string // "att_…", opaque: may travel in custom args and callback paths
 	Livemode  bool
+	Version   string // of the texts and layout it was rendered with
 	Email     *Email
 	SMS       *SMS
 	// CallbackURL receives this attempt's status; empty when the provider
