@@ -209,7 +209,7 @@ func addWordings(sources map[string]source, wordings map[Situation]Wording) map[
 func (r *Renderer) With(wordings map[Slot]Wording) (*Renderer, error) {
 	of := map[string]map[Situation]Wording{}
 	h := sha256.New()
-	fmt.Fprintf(h, "%s\n", r.version)
+	h.Write([]byte(r.version + "\n"))
 	for _, slot := range slices.SortedFunc(maps.Keys(wordings), func(a, b Slot) int {
 		return cmp.Or(cmp.Compare(a.Language, b.Language), cmp.Compare(a.Situation, b.Situation))
 	}) {
@@ -224,7 +224,7 @@ func (r *Renderer) With(wordings map[Slot]Wording) (*Renderer, error) {
 			of[slot.Language] = map[Situation]Wording{}
 		}
 		of[slot.Language][slot.Situation] = w
-		fmt.Fprintf(h, "%q %q %q\n", slot, w.Subject, []string{w.Lead, w.Button})
+		h.Write(fmt.Appendf(nil, "%q %q %q\n", slot, w.Subject, []string{w.Lead, w.Button}))
 	}
 	if len(of) == 0 {
 		return r, nil
