@@ -20,14 +20,14 @@ func TestBrowserSupportSeesAnInviteGetConnected(t *testing.T) {
 	made := d.invite(201, to("delivered@connectlink.test"))
 	id := made.text("id")
 	d.until(id, "delivered", func(inv object) bool { return inv.text("delivery.status") == "delivered" })
-	d.open("/invites/" + id)
+	d.open("/invites/" + id + "?details=1")
 	d.says("Delivered to de••••@connectlink.test")
 	titles := func() []string {
 		return evaluate[[]string](d, `[...document.querySelectorAll("#timeline .what")].map(e => e.childNodes[0].data.trim())`)
 	}
 	before := titles()
-	// What the agent has unfolded and where they are; and a mark that a reload would take away.
-	evaluate[bool](d, `(() => { const e = [...document.querySelectorAll("#timeline details")].at(-1); e.open = true; window.unfolded = e; e.querySelector("summary").focus(); window.loaded = "once"; return true })()`)
+	// What the agent reads and where they are; and a mark that a reload would take away.
+	evaluate[bool](d, `(() => { const e = [...document.querySelectorAll("#timeline li")].at(-1); window.kept = e; e.querySelector("time").focus(); window.loaded = "once"; return true })()`)
 	said := `window.said = []; new MutationObserver(() => said.push(document.querySelector(".sentence").textContent)).observe(document.querySelector(".sentence"), {childList: true, characterData: true, subtree: true}); true`
 	evaluate[bool](d, said)
 
@@ -42,8 +42,11 @@ func TestBrowserSupportSeesAnInviteGetConnected(t *testing.T) {
 	if len(after) <= len(before) || !slices.Equal(after[len(after)-len(before):], before) {
 		t.Errorf("the timeline grew from %q to %q", before, after)
 	}
-	if !evaluate[bool](d, `unfolded.isConnected && unfolded.open && document.activeElement === unfolded.querySelector("summary")`) {
-		t.Error("what was unfolded is folded again, or has lost the focus")
+	if !evaluate[bool](d, `kept.isConnected && document.activeElement === kept.querySelector("time")`) {
+		t.Error("the entry that the agent reads was replaced, or has lost the focus")
+	}
+	if n := evaluate[int](d, `document.querySelectorAll("#timeline li dl.facts").length`); n < len(after) {
+		t.Errorf("technical details of %d of %d entries are shown", n, len(after))
 	}
 	if sentences := evaluate[[]string](d, `said`); len(sentences) == 0 || slices.Contains(sentences, "") {
 		t.Errorf("a screen reader was told %q", sentences)

@@ -91,8 +91,10 @@ func evaluate[T any](d *desk, script string) T {
 	return v
 }
 
-// text is what the page says.
-func (d *desk) text() string { return evaluate[string](d, `document.querySelector("main").innerText`) }
+// text is what the page says; empty while another page is on its way.
+func (d *desk) text() string {
+	return evaluate[string](d, `document.querySelector("main")?.innerText ?? ""`)
+}
 
 // open goes to a page of the project's test mode, as a bookmark does.
 func (d *desk) open(path string) {

@@ -85,6 +85,12 @@ func TestBrowserTicketsTakeFourInteractionsByKeyboard(t *testing.T) {
 	d.open("/invites/" + stopped.text("id"))
 	d.says("STOP")
 
+	// Counts follow by some seconds.
+	d.waits("the messages are counted", func() bool {
+		d.open("/system")
+		return strings.Contains(d.text(), "Delivery is as fast as usual.")
+	})
+
 	for _, ticket := range []struct {
 		name string
 		do   func()
@@ -147,7 +153,7 @@ func TestBrowserTicketsTakeFourInteractionsByKeyboard(t *testing.T) {
 		}},
 		{"is SendGrid down?", func() {
 			row := evaluate[string](d, `[...document.querySelectorAll(".provider")].map(e => e.innerText).find(t => t.includes("SendGrid")) || ""`)
-			if !strings.Contains(row, "did not arrive") || !strings.Contains(row, "Degraded") {
+			if !strings.Contains(row, "did not arrive") { // whether that is much depends on the number of messages
 				t.Errorf("of SendGrid it says %q", row)
 			}
 		}},
