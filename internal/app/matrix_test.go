@@ -283,8 +283,8 @@ func (m *matrix) trouble(c *cell) error {
 	return nil
 }
 
-// spend makes the token that was handed out unusable, as an attempt does whose end
-// nobody hears of.
+// spend makes the token that was handed out unusable, as an attempt does of whose end
+// no one is told.
 func (m *matrix) spend(c *cell) error {
 	db, err := pgx.Connect(m.t.Context(), m.product.db)
 	if err != nil {

@@ -67,7 +67,7 @@ func TestAListOfAddressesIsBlockedWholeOrNotAtAll(t *testing.T) {
 		t.Errorf("%d\n%s", a.StatusCode, mainOf(a.body))
 	}
 	if n := s.count(`SELECT count(*) FROM suppressions`); n != 0 {
-		t.Fatalf("%d were blocked all the same", n)
+		t.Fatalf("%d were blocked nevertheless", n)
 	}
 	lead.post(blocksPath, url.Values{"address": {"kim@customer.example"}, "reason": {"earlier"}})
 	if a := lead.follow(lead.post(blocksPath+"/import", url.Values{"list": {list}, "import_reason": {reason}})); !strings.Contains(a.body, "2 addresses are suppressed. 1 was suppressed before.") {

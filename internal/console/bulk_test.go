@@ -135,7 +135,7 @@ func TestManyInvitesOfOneCustomerAreChangedAtOnce(t *testing.T) {
 }
 
 // The filter of the list narrows what "all" means, and the audit log has its values only
-// where they are nobody's.
+// where they belong to no person.
 func TestBulkActionIsAboutTheInvitesThatWereSelected(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t, 30)

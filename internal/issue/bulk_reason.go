@@ -36,7 +36,7 @@ const (
 	ReasonInternal       = "internal"
 )
 
-// Doubts of a dry run about an invite that is changed all the same.
+// Doubts of a dry run about an invite that is changed nevertheless.
 const (
 	DoubtBounced = "no_such_address" // the address did not take the latest message
 	DoubtMailbox = "mailbox"         // the new address is of another mailbox

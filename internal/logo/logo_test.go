@@ -116,7 +116,7 @@ func TestALogoIsFetchedOnceAndDrawnAgain(t *testing.T) {
 			t.Errorf("%s: the picture has another colour", path)
 		}
 	}
-	// Another process has them too, and asks nobody.
+	// Another process has them too, and sends no request.
 	other := run(t, db, logo.Params{Hosts: hosts, HTTP: c.leads()})
 	waittest.Until(t, "another process shows it", func() bool { return other.PathOf(source("/png")) == l.PathOf(source("/png")) })
 	other.Want(source("/png"))
