@@ -22,9 +22,6 @@ func optionFields() []string {
 	}
 }
 
-// localTime is the form of <input type="datetime-local">.
-const localTime = "2006-01-02T15:04"
-
 // options are the choices of the fields that most invites leave alone.
 func (p *page) options(form url.Values) newOptions {
 	const hour = 3600
@@ -121,7 +118,7 @@ func (p *page) readCreateRequest(form url.Values) (issue.CreateRequest, []Fault)
 		}
 	}
 	if text := get("send_at"); text != "" {
-		at, err := time.ParseInLocation(localTime, text, zoneOrUTC(req.Recipient.TimeZone))
+		at, err := time.ParseInLocation(minuteForm, text, zoneOrUTC(req.Recipient.TimeZone))
 		if err != nil {
 			faults = append(faults, Fault{"send_at", p.fieldName("send_at") + " " + p.t("Enter a date and a time, like 2026-11-30T09:00.")})
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/refresh"
 	"github.com/connectlink/connectlink/internal/required"
 	"github.com/connectlink/connectlink/internal/store/queue"
 	"github.com/connectlink/connectlink/internal/store/traffic"
@@ -61,21 +62,9 @@ func (b *Board) Load(ctx context.Context) error {
 
 // Run keeps the picture fresh until ctx ends.
 func (b *Board) Run(ctx context.Context) error {
-	tick := time.NewTicker(refreshEvery)
-	defer tick.Stop()
-	for {
-		within, cancel := context.WithTimeout(ctx, 5*refreshEvery)
-		err := b.Load(within)
-		cancel()
-		if err != nil && ctx.Err() == nil {
-			b.log.WarnContext(ctx, "the pauses could not be read; the last known ones hold", "err", err)
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-tick.C:
-		}
-	}
+	return refresh.Keep(ctx, refreshEvery, b.Load, func(err error) {
+		b.log.WarnContext(ctx, "the pauses could not be read; the last known ones hold", "err", err)
+	})
 }
 
 // Find returns the pause that concerns a message.

@@ -10,6 +10,7 @@ import (
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/message"
 	"github.com/connectlink/connectlink/internal/postgres"
+	"github.com/connectlink/connectlink/internal/refresh"
 	"github.com/connectlink/connectlink/internal/required"
 	"github.com/connectlink/connectlink/internal/store/wording"
 )
@@ -110,19 +111,7 @@ func (b *Board) render(ctx context.Context, place invite.Place, list []wording.V
 
 // Run keeps the texts fresh until ctx ends.
 func (b *Board) Run(ctx context.Context) error {
-	tick := time.NewTicker(refreshEvery)
-	defer tick.Stop()
-	for {
-		within, cancel := context.WithTimeout(ctx, 5*refreshEvery)
-		err := b.Load(within)
-		cancel()
-		if err != nil && ctx.Err() == nil {
-			b.log.WarnContext(ctx, "the texts of messages could not be read; the last known ones are used", "err", err)
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-tick.C:
-		}
-	}
+	return refresh.Keep(ctx, refreshEvery, b.Load, func(err error) {
+		b.log.WarnContext(ctx, "the texts of messages could not be read; the last known ones are used", "err", err)
+	})
 }

@@ -27,7 +27,7 @@ func rows() [][]string {
 		{"postgres", "message", "job", "access", "seal", "kms", "limit", "contact", "wire"},
 		{"invite"},
 		{"deploy/devpg", "config", "docs", "migrations", "templates"},
-		{"secret", "required", "markup"}, // below config, which keeps its secrets in it
+		{"secret", "required", "refresh", "markup"}, // below config, which keeps its secrets in it
 	}
 }
 
