@@ -3,6 +3,7 @@ package suppress
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -38,14 +39,14 @@ func (s *Service) Suppress(ctx context.Context, tx pgx.Tx, to suppression.Recipi
 	return fresh, err
 }
 
-// Unsuppress lifts the block that Suppress made when the page of this invite asked for
-// it, and no other one of the address.
-func (s *Service) Unsuppress(ctx context.Context, tx pgx.Tx, to suppression.Recipient) error {
+// Unsuppress lifts the block that the page of this invite made since a time: by Suppress, or
+// by Note with the report that began then. No other one of the address is lifted.
+func (s *Service) Unsuppress(ctx context.Context, tx pgx.Tx, to suppression.Recipient, since time.Time) error {
 	if s.isScripted(to) {
 		return nil // nothing was stored
 	}
 	keys := suppression.Keys(s.p.Box, suppression.Scope{Place: to.Place}, to.Channel, to.To.Reveal())
-	return suppression.SetWithdrawn(ctx, tx, keys, to.InviteID)
+	return suppression.SetWithdrawn(ctx, tx, keys, to.InviteID, since)
 }
 
 // Resume takes an opt-out back, as the reply START does: the one that was said to

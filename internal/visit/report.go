@@ -76,15 +76,19 @@ func (s *Service) Report(ctx context.Context, code secret.Text, r Report, e Evid
 	return page, nil
 }
 
-// suppress blocks the address that the opened link went to. It reports whether it was
-// not blocked before.
+// suppress blocks the address that the opened link went to, if the person asks for it; if not,
+// the report does so where it is published. It reports whether the address was not blocked before.
 func (s *Service) suppress(ctx context.Context, tx pgx.Tx, row ledger.Coded, r Report) (bool, error) {
-	if !r.Suppress {
-		return false, nil
-	}
 	to, ok, err := s.addressOf(row)
 	if err != nil || !ok {
 		return false, err
+	}
+	if !r.Suppress {
+		standing, err := s.p.Suppressions.Suppressed(ctx, tx, to)
+		if err != nil {
+			return false, fmt.Errorf("look for the suppression of an address: %w", err)
+		}
+		return !standing, nil
 	}
 	fresh, err := s.p.Suppressions.Suppress(ctx, tx, to)
 	if err != nil {
@@ -99,11 +103,15 @@ func (s *Service) addressOf(row ledger.Coded) (to Address, ok bool, err error) {
 	if row.Via == nil {
 		return Address{}, false, nil
 	}
+	return s.addressBy(row, invite.Channel(*row.Via))
+}
+
+// addressBy is the address of an invite's recipient that a channel sends to.
+func (s *Service) addressBy(row ledger.Coded, channel invite.Channel) (to Address, ok bool, err error) {
 	content, err := find.Open(s.p.Box, row.ID, row.Content)
 	if err != nil {
 		return Address{}, false, err
 	}
-	channel := invite.Channel(*row.Via)
 	address := content.Recipient.Address(channel)
 	return Address{
 		InviteID: row.ID, Place: row.Place, Channel: channel, Provider: row.Provider, To: secret.New(address),

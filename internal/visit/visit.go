@@ -55,9 +55,9 @@ type Suppressions interface {
 	// Suppress blocks an address, because the recipient asked for it. It reports
 	// whether it was not blocked before.
 	Suppress(ctx context.Context, tx pgx.Tx, a Address) (bool, error)
-	// Unsuppress lifts the block that Suppress made for this invite's page, and no
+	// Unsuppress lifts the block that this invite's page made since a time, and no
 	// other one.
-	Unsuppress(ctx context.Context, tx pgx.Tx, a Address) error
+	Unsuppress(ctx context.Context, tx pgx.Tx, a Address, since time.Time) error
 	// Resume takes an opt-out back, at the same person's wish. It reports whether there
 	// was one.
 	Resume(ctx context.Context, tx pgx.Tx, a Address) (bool, error)

@@ -218,7 +218,7 @@ func (s suppressions) Suppress(_ context.Context, _ pgx.Tx, a visit.Address) (bo
 	return true, nil
 }
 
-func (s suppressions) Unsuppress(_ context.Context, _ pgx.Tx, a visit.Address) error {
+func (s suppressions) Unsuppress(_ context.Context, _ pgx.Tx, a visit.Address, _ time.Time) error {
 	if s.lifted != nil {
 		s.lifted(a)
 	}

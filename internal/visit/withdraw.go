@@ -62,15 +62,18 @@ func (s *Service) Withdraw(ctx context.Context, code secret.Text, e Evidence) (P
 
 // withdraw undoes what a report did.
 func (s *Service) withdraw(ctx context.Context, tx pgx.Tx, row ledger.Coded, code secret.Text, report ledger.OpenReport) error {
-	if report.Suppressed {
-		to, ok, err := s.addressOf(row)
+	// A report blocks the address of the opened link if the person asks for it, and that of the
+	// latest message in any case; the two can be of different channels.
+	for _, channel := range invite.Channels() {
+		to, ok, err := s.addressBy(row, channel)
 		if err != nil {
 			return err
 		}
-		if ok {
-			if err := s.p.Suppressions.Unsuppress(ctx, tx, to); err != nil {
-				return err
-			}
+		if !ok {
+			continue
+		}
+		if err := s.p.Suppressions.Unsuppress(ctx, tx, to, report.At); err != nil {
+			return err
 		}
 	}
 	// The report wiped the code; the person sent it.

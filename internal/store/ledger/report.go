@@ -15,6 +15,7 @@ import (
 
 // OpenReport is a recipient's report that ended an invite, and that nothing followed.
 type OpenReport struct {
+	At          time.Time
 	Suppressed  bool // the address, which was not suppressed before
 	Withdrawals int  // of earlier reports of this invite
 }
@@ -27,13 +28,13 @@ const ReportOpenFor = 10 * time.Minute
 // is false where another fact ended it since.
 func FindOpenReport(ctx context.Context, tx pgx.Tx, id invite.ID) (r OpenReport, ok bool, err error) {
 	err = tx.QueryRow(ctx, `
-		SELECT coalesce((e.data->>'suppressed')::boolean, false),
+		SELECT e.created_at, coalesce((e.data->>'suppressed')::boolean, false),
 			(SELECT count(*) FROM events w WHERE w.invite_id = $1 AND w.type = $5)
 		FROM events e
 		WHERE e.invite_id = $1 AND e.type = $2 AND e.created_at > now() - make_interval(secs => $3)
 			AND NOT EXISTS (SELECT FROM events l WHERE l.invite_id = $1 AND l.seq > e.seq AND l.type = ANY($4))
 		ORDER BY e.seq DESC LIMIT 1`,
-		id, string(invite.EventReported), ReportOpenFor.Seconds(), endings(), string(invite.EventReportWithdrawn)).Scan(&r.Suppressed, &r.Withdrawals)
+		id, string(invite.EventReported), ReportOpenFor.Seconds(), endings(), string(invite.EventReportWithdrawn)).Scan(&r.At, &r.Suppressed, &r.Withdrawals)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return r, false, nil
 	}
