@@ -416,8 +416,10 @@ func TestAppsMayTakeReturnsAndNothingElse(t *testing.T) {
 // never confirms and blocks nothing.
 type never struct{}
 
-func (never) Confirm(context.Context, invite.ID) (bool, error)                   { return false, nil }
-func (never) Suppressed(context.Context, pgx.Tx, visit.Address) (bool, error)    { return false, nil }
-func (never) Suppress(context.Context, pgx.Tx, visit.Address) (bool, error)      { return false, nil }
-func (never) Unsuppress(context.Context, pgx.Tx, visit.Address, time.Time) error { return nil }
-func (never) Resume(context.Context, pgx.Tx, visit.Address) (bool, error)        { return false, nil }
+func (never) Confirm(context.Context, invite.ID) (bool, error)                { return false, nil }
+func (never) Suppressed(context.Context, pgx.Tx, visit.Address) (bool, error) { return false, nil }
+func (never) Suppress(context.Context, pgx.Tx, visit.Address) (bool, error)   { return false, nil }
+func (never) Unsuppress(context.Context, pgx.Tx, invite.ID, []visit.Address, time.Time) error {
+	return nil
+}
+func (never) Resume(context.Context, pgx.Tx, visit.Address) (bool, error) { return false, nil }

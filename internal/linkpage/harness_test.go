@@ -197,7 +197,7 @@ func (s *site) Suppress(_ context.Context, _ pgx.Tx, a visit.Address) (bool, err
 	return true, nil
 }
 
-func (s *site) Unsuppress(context.Context, pgx.Tx, visit.Address, time.Time) error {
+func (s *site) Unsuppress(context.Context, pgx.Tx, invite.ID, []visit.Address, time.Time) error {
 	s.lifted.Add(1)
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/connectlink/connectlink/internal/invite"
+	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/store/suppression"
 )
@@ -39,14 +40,20 @@ func (s *Service) Suppress(ctx context.Context, tx pgx.Tx, to suppression.Recipi
 	return fresh, err
 }
 
-// Unsuppress lifts the block that the page of this invite made since a time: by Suppress, or
-// by Note with the report that began then. No other one of the address is lifted.
-func (s *Service) Unsuppress(ctx context.Context, tx pgx.Tx, to suppression.Recipient, since time.Time) error {
-	if s.isScripted(to) {
-		return nil // nothing was stored
+// Unsuppress lifts the blocks that the page of an invite made since a time: by Suppress, or by
+// Note with the report that began then. of are the addresses of the invite; no other block of
+// them is lifted.
+func (s *Service) Unsuppress(ctx context.Context, tx pgx.Tx, id invite.ID, of []suppression.Recipient, since time.Time) error {
+	var keys []seal.Hash
+	for _, to := range of {
+		if !s.isScripted(to) { // nothing was stored
+			keys = append(keys, suppression.Keys(s.p.Box, suppression.Scope{Place: to.Place}, to.Channel, to.To.Reveal())...)
+		}
 	}
-	keys := suppression.Keys(s.p.Box, suppression.Scope{Place: to.Place}, to.Channel, to.To.Reveal())
-	return suppression.SetWithdrawn(ctx, tx, keys, to.InviteID, since)
+	if len(keys) == 0 {
+		return nil
+	}
+	return suppression.SetWithdrawn(ctx, tx, keys, id, since)
 }
 
 // Resume takes an opt-out back, as the reply START does: the one that was said to

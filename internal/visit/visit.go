@@ -55,9 +55,9 @@ type Suppressions interface {
 	// Suppress blocks an address, because the recipient asked for it. It reports
 	// whether it was not blocked before.
 	Suppress(ctx context.Context, tx pgx.Tx, a Address) (bool, error)
-	// Unsuppress lifts the block that this invite's page made since a time, and no
-	// other one.
-	Unsuppress(ctx context.Context, tx pgx.Tx, a Address, since time.Time) error
+	// Unsuppress lifts the blocks of an invite's addresses that its page made since a
+	// time, and no other ones.
+	Unsuppress(ctx context.Context, tx pgx.Tx, id invite.ID, of []Address, since time.Time) error
 	// Resume takes an opt-out back, at the same person's wish. It reports whether there
 	// was one.
 	Resume(ctx context.Context, tx pgx.Tx, a Address) (bool, error)

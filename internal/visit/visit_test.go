@@ -201,7 +201,7 @@ func (w *world) Confirm(ctx context.Context, id invite.ID) (bool, error) {
 type suppressions struct {
 	standing func(pgx.Tx, visit.Address) (bool, error)
 	added    func(visit.Address)
-	lifted   func(visit.Address)
+	lifted   func([]visit.Address)
 }
 
 func (s suppressions) Suppressed(_ context.Context, tx pgx.Tx, a visit.Address) (bool, error) {
@@ -218,9 +218,9 @@ func (s suppressions) Suppress(_ context.Context, _ pgx.Tx, a visit.Address) (bo
 	return true, nil
 }
 
-func (s suppressions) Unsuppress(_ context.Context, _ pgx.Tx, a visit.Address, _ time.Time) error {
+func (s suppressions) Unsuppress(_ context.Context, _ pgx.Tx, _ invite.ID, of []visit.Address, _ time.Time) error {
 	if s.lifted != nil {
-		s.lifted(a)
+		s.lifted(of)
 	}
 	return nil
 }

@@ -64,17 +64,18 @@ func (s *Service) Withdraw(ctx context.Context, code secret.Text, e Evidence) (P
 func (s *Service) withdraw(ctx context.Context, tx pgx.Tx, row ledger.Coded, code secret.Text, report ledger.OpenReport) error {
 	// A report blocks the address of the opened link if the person asks for it, and that of the
 	// latest message in any case; the two can be of different channels.
+	var of []Address
 	for _, channel := range invite.Channels() {
 		to, ok, err := s.addressBy(row, channel)
 		if err != nil {
 			return err
 		}
-		if !ok {
-			continue
+		if ok {
+			of = append(of, to)
 		}
-		if err := s.p.Suppressions.Unsuppress(ctx, tx, to, report.At); err != nil {
-			return err
-		}
+	}
+	if err := s.p.Suppressions.Unsuppress(ctx, tx, row.ID, of, report.At); err != nil {
+		return err
 	}
 	// The report wiped the code; the person sent it.
 	sealed, err := s.p.Box.Seal([]byte(code.Reveal()), seal.AD{Column: "codes.code", ID: row.CodeID})
