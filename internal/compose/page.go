@@ -151,8 +151,8 @@ func (c *Composer) PreviewPages(p Page, lang string) ([]PreviewPage, error) {
 	}
 	out := make([]PreviewPage, 0, len(page.States()))
 	for _, s := range page.States() {
-		if s == page.Verify && !p.AsksCode {
-			continue // never shown
+		if s == page.Verify && !p.AsksCode || s == page.Sample {
+			continue // never shown for this invite
 		}
 		one, err := c.PreviewPage(p, string(s), lang)
 		if err != nil {

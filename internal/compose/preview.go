@@ -12,6 +12,11 @@ import (
 // counted with it. A dash cannot stand in a code, so it opens nothing.
 const PreviewCode = "preview-00000000000000"
 
+// SampleCode is the code of links in messages that staff send to themselves. It is as
+// long as a code, and its dash cannot stand in one, so it belongs to no invite; package
+// linkpage shows a page of its own for it.
+const SampleCode = "sample-000000000000000"
+
 // PreviewReference stands for an invite's reference. It is as long as one.
 const PreviewReference = "0000-0000"
 

@@ -14,6 +14,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/connectlink/connectlink/config"
+	"github.com/connectlink/connectlink/internal/compose"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/limit"
 	"github.com/connectlink/connectlink/internal/page"
@@ -87,6 +88,9 @@ func Register(e *echo.Echo, p Params) error {
 	e.GET("/s/:code", h.stopping, with...)
 	e.HEAD("/s/:code", h.stopping, with...)
 	e.POST("/s/:code", h.stop, with...)
+	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost} {
+		e.Add(method, "/c/"+compose.SampleCode, h.sample, with...)
+	}
 	e.GET("/", h.start, with...)
 	e.HEAD("/", h.start, with...)
 	for _, path := range []string{"/c/", "/s/", "/done/"} {

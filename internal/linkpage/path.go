@@ -8,6 +8,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/compose"
 	"github.com/connectlink/connectlink/internal/page"
 )
 
@@ -42,6 +43,9 @@ func readPath(path string) (canonical string, ok bool) {
 	below, ok := codePages()[first]
 	if !ok {
 		return "", false
+	}
+	if strings.Contains(rest, compose.SampleCode) {
+		return "/c/" + compose.SampleCode, true
 	}
 	code, tail := readCode(strings.TrimLeft(rest, "/"))
 	canonical = "/" + first + "/" + code
@@ -83,6 +87,12 @@ func missingLetters(code string) int {
 // start is the page of the host itself.
 func (h *handler) start(c echo.Context) error {
 	return writeAs(c, h.Pages, page.Start.Status(), page.Start, "", page.Data{})
+}
+
+// sample answers each address of the link in a message that staff sent to themselves. It
+// looks nothing up, is no guess, and takes what mail programs post to end reminders.
+func (h *handler) sample(c echo.Context) error {
+	return writeAs(c, h.Pages, page.Sample.Status(), page.Sample, "", page.Data{})
 }
 
 // noCode answers a link without its code. It is no guess.

@@ -25,7 +25,9 @@ type edition struct {
 
 type source struct{ file, text string }
 
-func readEdition(l *message.Language, layout string) (*edition, error) {
+// readEdition reads the pages of a language. A language of a project's own may be older
+// than the page Sample, which only staff see, and has then that of builtIn.
+func readEdition(l, builtIn *message.Language, layout string) (*edition, error) {
 	e := &edition{
 		shared: []source{{layoutFile, layout}}, own: map[State]source{},
 		compiled: map[State]func() (*template.Template, error){},
@@ -42,7 +44,11 @@ func readEdition(l *message.Language, layout string) (*edition, error) {
 		e.shared = append(e.shared, source{file, string(src)})
 	}
 	for _, s := range States() {
-		file, src, err := l.ReadFile("pages/" + string(s) + ".html")
+		name := "pages/" + string(s) + ".html"
+		file, src, err := l.ReadFile(name)
+		if s == Sample && errors.Is(err, fs.ErrNotExist) {
+			file, src, err = builtIn.ReadFile(name)
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -52,15 +52,19 @@ const (
 	Returned State = "returned"
 	// Start is the page of the host itself, without a link's code.
 	Start State = "start"
+	// Sample is the page of the link in a message that staff sent to themselves.
+	Sample State = "sample"
 )
 
 // IsAnonymous reports whether a page says nothing of an invite, because there is
 // none.
-func (s State) IsAnonymous() bool { return s == Unknown || s == TooMany || s == Returned || s == Start }
+func (s State) IsAnonymous() bool {
+	return s == Unknown || s == TooMany || s == Returned || s == Start || s == Sample
+}
 
 // States lists all of them.
 func States() []State {
-	return []State{Ready, Busy, Connected, CouldNotConnect, Expired, Replaced, Revoked, Unknown, TooMany, Finishing, InApp, Sent, Verify, NotMe, Thanks, Stop, Stopped, Returned, Start}
+	return []State{Ready, Busy, Connected, CouldNotConnect, Expired, Replaced, Revoked, Unknown, TooMany, Finishing, InApp, Sent, Verify, NotMe, Thanks, Stop, Stopped, Returned, Start, Sample}
 }
 
 // Status is the HTTP status a state is served with.
@@ -128,7 +132,7 @@ func New(fsys fs.FS, others ...*Pages) (*Pages, error) {
 			p.editions[tag] = parent
 			continue
 		}
-		e, err := readEdition(l, string(layout))
+		e, err := readEdition(l, langs.Match(""), string(layout))
 		if err != nil {
 			return nil, fmt.Errorf("pages of %s: %w", tag, err)
 		}

@@ -100,6 +100,7 @@ func shots(t testing.TB) map[string]shot {
 	})
 	add("unknown_last_letter", page.Unknown, func(d *page.Data) { *d = page.Data{Nonce: d.Nonce, Missing: 1} })
 	add("start", page.Start, func(d *page.Data) { *d = page.Data{Nonce: d.Nonce} })
+	add("sample", page.Sample, func(d *page.Data) { *d = page.Data{Nonce: d.Nonce} })
 	add("could_not_connect", page.CouldNotConnect, func(d *page.Data) { d.CanRetry, d.Reference = true, "7KQ2-M9TX" })
 	add("could_not_connect_cancelled", page.CouldNotConnect, func(d *page.Data) { d.Failure, d.CanRetry = "cancelled", true })
 	add("could_not_connect_denied", page.CouldNotConnect, func(d *page.Data) { d.Failure, d.ReturnURL = "denied", "acme://done" })
@@ -460,7 +461,7 @@ func TestStatusOfEachState(t *testing.T) {
 	want := map[page.State]int{
 		page.Ready: 200, page.Busy: 503, page.Connected: 200, page.CouldNotConnect: 200, page.Expired: 410,
 		page.Replaced: 410, page.Revoked: 410, page.Unknown: 404, page.TooMany: 429, page.Finishing: 200,
-		page.InApp: 200, page.Sent: 200, page.NotMe: 200, page.Thanks: 200, page.Stop: 200, page.Stopped: 200, page.Verify: 200, page.Returned: 200, page.Start: 200,
+		page.InApp: 200, page.Sent: 200, page.NotMe: 200, page.Thanks: 200, page.Stop: 200, page.Stopped: 200, page.Verify: 200, page.Returned: 200, page.Start: 200, page.Sample: 200,
 	}
 	got := map[page.State]int{}
 	for _, s := range page.States() {
