@@ -91,7 +91,7 @@ func (r *recipient) walkDiagonal(c *cell) {
 	r.connects(c.id, taps)
 }
 
-// behindProxy asks the process itself for what is at its public host.
+// behindProxy asks the process itself for a page of its public host.
 type behindProxy struct{ host string }
 
 func (b behindProxy) RoundTrip(req *http.Request) (*http.Response, error) {

@@ -1,9 +1,10 @@
 package app_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
-	"image/png"
+	"io"
 	"maps"
 	"net/http"
 	"slices"
@@ -145,7 +146,8 @@ func TestTheRecipientMatrix(t *testing.T) {
 	m.until("connected", all, `SELECT count(*) FROM invites WHERE id = ANY($1) AND status = 'connected'`)
 	m.each(all, func(c *cell) error { return c.walk.finish() })
 	m.check(all)
-	m.checkLogo(all[0])
+	m.checkLogo(all[0], "slack", "image/svg+xml")
+	m.checkLogo(all[0], "hubspot", "image/png")
 }
 
 // matrix is the product that all cells share.
@@ -356,10 +358,10 @@ func (m *matrix) comeBack(cells []*cell) {
 	m.each(cells[1:], try)
 }
 
-// checkLogo demands that the page shows the app's logo from this host.
-func (m *matrix) checkLogo(c *cell) {
+// checkLogo demands that the page shows the app's logo, of this type, from this host.
+func (m *matrix) checkLogo(c *cell, app, mediaType string) {
 	m.t.Helper()
-	made := m.invite(http.StatusCreated, with(to("delivered@connectlink.test"), "external_user_id", "logo"))
+	made := m.invite(http.StatusCreated, with(with(to("delivered@connectlink.test"), "external_user_id", "logo"), "app", app))
 	w, path := &walk{http: m.http, browser: c.browser}, ""
 	waittest.Until(m.t, "the page has the app's logo", func() bool {
 		if err := w.get(made.text("invite_link.url")); err != nil {
@@ -377,12 +379,12 @@ func (m *matrix) checkLogo(c *cell) {
 		m.t.Fatal(err)
 	}
 	defer func() { _ = res.Body.Close() }()
-	picture, err := png.Decode(res.Body)
-	if err != nil || picture.Bounds().Empty() {
-		m.t.Errorf("%s is no picture: %v", path, err)
+	raw, err := io.ReadAll(res.Body)
+	if got := http.DetectContentType(raw); err != nil || got != mediaType && !bytes.HasPrefix(raw, []byte(`<svg xmlns="http://www.w3.org/2000/svg" viewBox=`)) {
+		m.t.Errorf("%s is no picture: %s, %v", path, got, err)
 	}
 	for name, want := range map[string]string{
-		"Content-Type": "image/png", "Cache-Control": "public, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'; sandbox",
+		"Content-Type": mediaType, "Cache-Control": "public, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
 	} {
 		if got := res.Header.Get(name); got != want {
 			m.t.Errorf("%s: %q, want %q", name, got, want)

@@ -23,7 +23,7 @@ import (
 	"github.com/connectlink/connectlink/internal/waittest"
 )
 
-// tableState is what the planner believes of the tables, and what is in them.
+// tableState is what the planner believes of the tables, and their rows.
 type tableState struct {
 	name      string
 	before    string // run while the tables are empty

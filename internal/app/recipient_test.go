@@ -17,6 +17,7 @@ import (
 
 	"github.com/connectlink/connectlink/internal/browsertest"
 	"github.com/connectlink/connectlink/internal/sandbox"
+	"github.com/connectlink/connectlink/internal/waittest"
 )
 
 // publicHost is not localhost: browsers make exceptions there that hide faults.
@@ -285,6 +286,31 @@ func TestBrowserALinkWorksWheneverItIsOpened(t *testing.T) {
 			r.product, r.taps = all.in(t), 0
 			r.walkDiagonal(c)
 		})
+	}
+}
+
+// TestBrowserThePageDrawsTheAppsLogo: of an SVG and of a PNG of the catalogue, within the
+// policy of the page and of the picture.
+func TestBrowserThePageDrawsTheAppsLogo(t *testing.T) {
+	t.Parallel()
+	r := newRecipient(t)
+	for app, extension := range map[string]string{"slack": ".svg", "hubspot": ".png"} {
+		link := r.invite(http.StatusCreated, with(to("delivered@connectlink.test"), "app", app)).text("invite_link.url")
+		var width int
+		waittest.Until(t, "the page has the logo of "+app, func() bool {
+			r.do("open the link", chromedp.Navigate(link), chromedp.WaitVisible(chromedp.CSS(`main.ready`)))
+			path, err := chromedp.Run(r.ctx, chromedp.Evaluate[string](`document.querySelector("main img")?.getAttribute("src") ?? ""`))
+			if err == nil && path != "" && !strings.HasSuffix(path, extension) {
+				t.Fatalf("the logo of %s is %s, want %s", app, path, extension)
+			}
+			if path != "" {
+				width, err = chromedp.Run(r.ctx, chromedp.Evaluate[int](`document.querySelector("main img").decode().then(() => document.querySelector("main img").naturalWidth, () => 0)`, chromedp.EvalAwaitPromise))
+			}
+			return err == nil && path != ""
+		})
+		if width == 0 {
+			t.Errorf("the browser cannot draw the logo of %s", app)
+		}
 	}
 }
 

@@ -56,7 +56,7 @@ func (b *browser) back(there answer) answer {
 }
 
 // ASVS 7.5.1 and 7.5.2: keys, erasure and the team need a proof of identity of
-// the last five minutes, and what was typed survives it.
+// the last five minutes, and the typed form survives it.
 func TestActsOfConsequenceNeedAFreshProofByPasswordAndCode(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

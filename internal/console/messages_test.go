@@ -47,7 +47,7 @@ func TestAdministratorsChangeMessagesAndGoBack(t *testing.T) {
 		t.Errorf("the form of a message that was not changed: %s", form)
 	}
 
-	// The preview shows what is sent once it is saved, and saves nothing.
+	// The preview shows the message as it would be sent, and saves nothing.
 	subject, lead, button := "{App} & {Brand}: please connect", "{Inviter} of {Brand} asks you to connect {App}.", "Go to {AppShort}"
 	seen := admin.post(at, wordingForm("preview", "0", subject, lead, button))
 	frame := regexp.MustCompile(`<iframe[^>]* src="([^"]+)"`).FindStringSubmatch(seen.body)
@@ -130,7 +130,7 @@ func stripped(mail string) string {
 	return html.UnescapeString(mail)
 }
 
-// All faults are told at once, at their fields, and what was typed stays; nothing of it
+// All faults are told at once, at their fields, and the typed texts stay; nothing of it
 // becomes markup.
 func TestFaultsOfAMessageAreToldAtTheirFields(t *testing.T) {
 	t.Parallel()

@@ -111,7 +111,7 @@ func (s *console) search(p *page) error {
 	if err := s.markOwners(p, d.Hits); err != nil {
 		return err
 	}
-	// What all of them share is what was searched for.
+	// All of them share the searched text.
 	if !slices.ContainsFunc(found.Hits, func(h find.Hit) bool { return h.By != found.Hits[0].By }) {
 		for i := range d.Hits {
 			d.Hits[i].Why = ""

@@ -5,8 +5,9 @@
 // A picture is fetched in the background, at most once a day, by one of the processes,
 // and never while a request waits. Only https and the configured hosts are asked, no
 // address that is not public is connected to, and nothing is redirected. What comes is
-// decoded as PNG, JPEG or GIF within bounds and drawn again as a small PNG: no byte of
-// the other side reaches a browser. SVG is refused.
+// decoded as PNG, JPEG or GIF within bounds and drawn again as a small PNG, or read as SVG
+// and written again from the elements that only draw: shapes, gradients, clips. An SVG
+// that needs more is refused, because without it the logo would be another one.
 //
 // It must not decide where a picture is shown. A page without one shows the app's
 // initial.

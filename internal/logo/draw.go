@@ -15,16 +15,50 @@ import (
 
 const (
 	// maxSource is the most bytes of a picture that are read.
-	maxSource = 64 << 10
+	maxSource = 512 << 10
+	// maxImage is the most bytes of a picture that are kept.
+	maxImage = 64 << 10
 	// maxSide bounds the sides of a picture before it is decoded: a small file can
 	// claim a picture of gigabytes.
-	maxSide = 1024
+	maxSide = 2048
 	// shownSide is twice the size in which pages show it, for dense screens.
 	shownSide = 112
 )
 
 // errNoPicture: the bytes are none of a picture that is shown.
-var errNoPicture = errors.New("not a PNG, JPEG or GIF within bounds")
+var errNoPicture = errors.New("not a PNG, JPEG, GIF or SVG within bounds")
+
+// Picture is a picture as it is served.
+type Picture struct {
+	Image []byte
+	Type  string // typePNG or typeSVG
+}
+
+const (
+	typePNG = "image/png"
+	typeSVG = "image/svg+xml"
+)
+
+// extension is the end of the path of a picture.
+func extension(mediaType string) string {
+	if mediaType == typeSVG {
+		return ".svg"
+	}
+	return ".png"
+}
+
+// draw makes a picture of its own from one of the catalogue.
+func draw(raw []byte) (Picture, error) {
+	if len(raw) > maxSource {
+		return Picture{}, errNoPicture
+	}
+	if i := bytes.IndexByte(raw, '<'); i >= 0 && len(bytes.TrimSpace(bytes.TrimPrefix(raw[:i], []byte("\ufeff")))) == 0 {
+		image, err := rewrite(bytes.TrimPrefix(raw, []byte("\ufeff")))
+		return Picture{image, typeSVG}, err
+	}
+	image, err := redraw(raw)
+	return Picture{image, typePNG}, err
+}
 
 // redraw decodes a picture and draws it again, no larger than shownSide, as a PNG.
 func redraw(raw []byte) ([]byte, error) {
@@ -41,7 +75,7 @@ func redraw(raw []byte) ([]byte, error) {
 		return nil, errNoPicture
 	}
 	c, err := config(bytes.NewReader(raw))
-	if err != nil || len(raw) > maxSource || c.Width < 1 || c.Height < 1 || c.Width > maxSide || c.Height > maxSide {
+	if err != nil || c.Width < 1 || c.Height < 1 || c.Width > maxSide || c.Height > maxSide {
 		return nil, errNoPicture
 	}
 	from, err := decode(bytes.NewReader(raw))

@@ -21,7 +21,7 @@ import (
 	"github.com/connectlink/connectlink/internal/wire"
 )
 
-// Path is where pictures are served: Path + digest + ".png".
+// Path is where pictures are served: Path + digest + ".png" or ".svg".
 const Path = "/logos/"
 
 const (
@@ -63,7 +63,7 @@ type Logos struct {
 	standin *http.Client
 	wanted  chan string
 	mu      sync.RWMutex
-	digests map[string]string // by source
+	names   map[string]string // digest and extension, by source
 }
 
 // New makes Logos. Run fetches.
@@ -76,7 +76,7 @@ func New(p Params) *Logos {
 		p.Log = slog.New(slog.DiscardHandler)
 	}
 	bounded.PublicOnly = false
-	return &Logos{p: p, standin: wire.Client(bounded), wanted: make(chan string, queued), digests: map[string]string{}}
+	return &Logos{p: p, standin: wire.Client(bounded), wanted: make(chan string, queued), names: map[string]string{}}
 }
 
 // Want notes that an app with this address in the catalogue is used. It never waits.
@@ -94,30 +94,32 @@ func (l *Logos) Want(source string) {
 func (l *Logos) PathOf(source string) string {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	digest := l.digests[source]
-	if digest == "" {
+	name := l.names[source]
+	if name == "" {
 		return ""
 	}
-	return Path + digest + ".png"
+	return Path + name
 }
 
-// Get returns a picture, a PNG, by its digest. Errors: ErrNotFound.
-func (l *Logos) Get(ctx context.Context, digest string) ([]byte, error) {
+// Get returns the picture of a name, the last part of its path, with its media type.
+// Errors: ErrNotFound.
+func (l *Logos) Get(ctx context.Context, name string) (image []byte, mediaType string, err error) {
+	digest, end, _ := strings.Cut(name, ".")
 	if len(digest) != digestLength {
-		return nil, ErrNotFound
+		return nil, "", ErrNotFound
 	}
-	var image []byte
-	err := l.p.DB.QueryRow(ctx, `SELECT image FROM app_logos WHERE digest = $1 LIMIT 1`, digest).Scan(&image)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, ErrNotFound
+	err = l.p.DB.QueryRow(ctx, `SELECT image, media_type FROM app_logos WHERE digest = $1 LIMIT 1`, digest).Scan(&image, &mediaType)
+	if errors.Is(err, pgx.ErrNoRows) || err == nil && extension(mediaType) != "."+end {
+		return nil, "", ErrNotFound
 	}
 	if err != nil {
-		return nil, fmt.Errorf("get a logo: %w", postgres.Translate(err))
+		return nil, "", fmt.Errorf("get a logo: %w", postgres.Translate(err))
 	}
-	return image, nil
+	return image, mediaType, nil
 }
 
-// Run fetches what is wanted and follows what other processes fetched, until ctx ends.
+// Run fetches the wanted pictures and follows those that other processes fetched, until
+// ctx ends.
 func (l *Logos) Run(ctx context.Context) error {
 	tick := time.NewTicker(refreshEvery)
 	defer tick.Stop()
@@ -138,21 +140,21 @@ func (l *Logos) Run(ctx context.Context) error {
 
 // refresh reads the list of pictures. A failure keeps the last one.
 func (l *Logos) refresh(ctx context.Context) {
-	rows, _ := l.p.DB.Query(ctx, `SELECT source, digest FROM app_logos WHERE digest <> '' LIMIT $1`, maxLogos)
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[struct{ Source, Digest string }])
+	rows, _ := l.p.DB.Query(ctx, `SELECT source, digest, media_type FROM app_logos WHERE digest <> '' LIMIT $1`, maxLogos)
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[struct{ Source, Digest, Type string }])
 	if err != nil {
 		if ctx.Err() == nil {
 			l.p.Log.WarnContext(ctx, "list the logos of apps", "err", err)
 		}
 		return
 	}
-	digests := make(map[string]string, len(list))
+	names := make(map[string]string, len(list))
 	for _, one := range list {
-		digests[one.Source] = one.Digest
+		names[one.Source] = one.Digest + extension(one.Type)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.digests = digests
+	l.names = names
 }
 
 // fetch fetches a picture that is due, and reports whether it is a new one.
@@ -164,16 +166,16 @@ func (l *Logos) fetch(ctx context.Context, source string) bool {
 		}
 		return false
 	}
-	image, err := l.read(ctx, source)
+	picture, err := l.read(ctx, source)
 	if err != nil {
 		if ctx.Err() == nil {
 			l.p.Log.InfoContext(ctx, "the logo of an app could not be fetched: its pages show the initial", "source", source, "err", err)
 		}
 		return false
 	}
-	sum := sha256.Sum256(image)
-	tag, err := l.p.DB.Exec(ctx, `UPDATE app_logos SET image = $2, digest = $3, next_at = now() + interval '1 day' WHERE source = $1`,
-		source, image, hex.EncodeToString(sum[:])[:digestLength])
+	sum := sha256.Sum256(picture.Image)
+	tag, err := l.p.DB.Exec(ctx, `UPDATE app_logos SET image = $2, digest = $3, media_type = $4, next_at = now() + interval '1 day' WHERE source = $1`,
+		source, picture.Image, hex.EncodeToString(sum[:])[:digestLength], picture.Type)
 	if err != nil {
 		l.p.Log.WarnContext(ctx, "store the logo of an app", "err", err)
 		return false
@@ -201,10 +203,10 @@ func (l *Logos) claim(ctx context.Context, source string) (bool, error) {
 }
 
 // read fetches a picture and draws it again.
-func (l *Logos) read(ctx context.Context, source string) ([]byte, error) {
+func (l *Logos) read(ctx context.Context, source string) (Picture, error) {
 	target, ok := l.target(source)
 	if !ok {
-		return nil, errors.New("the address is not allowed")
+		return Picture{}, errors.New("the address is not allowed")
 	}
 	client := l.p.HTTP
 	if target != source {
@@ -212,26 +214,26 @@ func (l *Logos) read(ctx context.Context, source string) ([]byte, error) {
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
 	if err != nil {
-		return nil, errors.New("the address cannot be read")
+		return Picture{}, errors.New("the address cannot be read")
 	}
-	req.Header.Set("Accept", "image/png, image/jpeg, image/gif")
+	req.Header.Set("Accept", "image/svg+xml, image/png, image/jpeg, image/gif")
 	req.Header.Set("User-Agent", wire.UserAgent())
 	res, err := client.Do(req)
 	if errors.Is(err, wire.ErrPrivateAddress) {
-		return nil, wire.ErrPrivateAddress
+		return Picture{}, wire.ErrPrivateAddress
 	}
 	if err != nil {
-		return nil, wire.Strip(err)
+		return Picture{}, wire.Strip(err)
 	}
 	defer func() { _ = res.Body.Close() }()
 	if res.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("status %d", res.StatusCode)
+		return Picture{}, fmt.Errorf("status %d", res.StatusCode)
 	}
 	raw, err := io.ReadAll(io.LimitReader(res.Body, maxSource+1))
 	if err != nil {
-		return nil, wire.Strip(err)
+		return Picture{}, wire.Strip(err)
 	}
-	return redraw(raw)
+	return draw(raw)
 }
 
 // target is the address that a picture is fetched from; ok is false for one that may not

@@ -104,9 +104,9 @@ func TestALogoIsFetchedOnceAndDrawnAgain(t *testing.T) {
 		}
 		waittest.Until(t, "the logo is there", func() bool { return l.PathOf(source(path)) != "" })
 		shown := l.PathOf(source(path))
-		raw, err := l.Get(t.Context(), strings.TrimSuffix(strings.TrimPrefix(shown, logo.Path), ".png"))
-		if err != nil {
-			t.Fatalf("%s: %v", path, err)
+		raw, mediaType, err := l.Get(t.Context(), strings.TrimPrefix(shown, logo.Path))
+		if err != nil || mediaType != "image/png" {
+			t.Fatalf("%s: %s, %v", path, mediaType, err)
 		}
 		img, err := png.Decode(bytes.NewReader(raw))
 		if err != nil || img.Bounds().Dx() != side || img.Bounds().Dy() != side {
@@ -127,8 +127,11 @@ func TestALogoIsFetchedOnceAndDrawnAgain(t *testing.T) {
 	if n := c.asked.Load(); n != 4 {
 		t.Errorf("the catalogue was asked %d times for 4 pictures", n)
 	}
-	if _, err := l.Get(t.Context(), strings.Repeat("0", 32)); !errors.Is(err, logo.ErrNotFound) {
-		t.Errorf("an unknown digest: %v", err)
+	digest := strings.TrimSuffix(strings.TrimPrefix(l.PathOf(source("/png")), logo.Path), ".png")
+	for _, name := range []string{strings.Repeat("0", 32) + ".png", digest, digest + ".svg", digest + ".png.png", ""} {
+		if _, _, err := l.Get(t.Context(), name); !errors.Is(err, logo.ErrNotFound) {
+			t.Errorf("%q: %v", name, err)
+		}
 	}
 }
 
@@ -140,8 +143,8 @@ func TestWhatIsNoPictureIsNotShown(t *testing.T) {
 	grey := color.NRGBA{R: 9, G: 9, B: 9, A: 255}
 	c.files["/svg"] = []byte(`<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>`)
 	c.files["/html"] = []byte("<!doctype html><script>alert(1)</script>")
-	c.files["/wide"] = encode(t, "png", picture(1025, grey)) // a small file
-	c.files["/heavy"] = append(encode(t, "png", picture(20, grey)), make([]byte, 64<<10)...)
+	c.files["/wide"] = encode(t, "png", picture(2049, grey)) // a small file
+	c.files["/heavy"] = append(encode(t, "png", picture(20, grey)), make([]byte, 512<<10)...)
 	c.files["/cut"] = encode(t, "png", picture(20, grey))[:40]
 	c.files["/good"] = encode(t, "png", picture(20, grey))
 	c.files["/png"] = c.files["/good"]

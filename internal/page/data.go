@@ -346,7 +346,7 @@ func ownPath(s string) string {
 	return s
 }
 
-var logoPath = regexp.MustCompile(`^/logos/[0-9a-f]{32}\.png$`)
+var logoPath = regexp.MustCompile(`^/logos/[0-9a-f]{32}\.(png|svg)$`)
 
 // returnURL passes https and an app's own scheme, and nothing a browser would
 // run or open locally. The project's list was checked before.

@@ -1,7 +1,7 @@
 // Package refresh keeps a process's picture of what the database has fresh, for code that must
 // answer from memory.
 //
-// It owns when a picture is read, and must not know what is in it. A picture that cannot be
+// It owns when a picture is read, and must not know its content. A picture that cannot be
 // read stays as it is: that is up to the function that reads it.
 package refresh
 

@@ -73,7 +73,7 @@ func (b *Board) Load(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("load the texts of messages: %w", err)
 		}
-		for _, v := range list { // what was added since is read here too
+		for _, v := range list { // later additions are read here too
 			head = max(head, v.Number)
 		}
 		renderer := b.render(ctx, place, list)

@@ -213,7 +213,7 @@ func (s *Service) check(place invite.Place, slot message.Slot, w message.Wording
 	if err != nil {
 		return nil, fmt.Errorf("render a wording: %w", err)
 	}
-	// Mail programs thread messages of one subject, and hide what is new.
+	// Mail programs thread messages of one subject, and hide the new ones.
 	here, err := r.Wording(slot)
 	if err != nil {
 		return nil, err

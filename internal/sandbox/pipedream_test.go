@@ -198,7 +198,7 @@ func TestPipedreamAppsAndClients(t *testing.T) {
 	if !ok || !strings.HasPrefix(at, "s.v0/app_") {
 		t.Errorf("the logo is at %v", app["img_src"])
 	}
-	if a := w.call("GET", w.vendors.URL+"/assets/"+at, nil); a.Status != 200 || a.Header.Get("Content-Type") != "image/png" || http.DetectContentType(a.Body) != "image/png" {
+	if a := w.call("GET", w.vendors.URL+"/assets/"+at, nil); a.Status != 200 || !strings.HasPrefix(a.Header.Get("Content-Type"), "image/") {
 		t.Errorf("the logo: %d", a.Status)
 	}
 	if a := w.call("GET", w.vendors.URL+"/assets/s.v0/slack/logo/orig", nil); a.Status != 404 {

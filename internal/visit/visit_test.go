@@ -197,7 +197,7 @@ func (w *world) Confirm(ctx context.Context, id invite.ID) (bool, error) {
 	return fn(ctx, id)
 }
 
-// suppressions hold what a test says, by default nothing, and tell of what is added.
+// suppressions hold what a test says, by default nothing, and tell of additions.
 type suppressions struct {
 	standing func(pgx.Tx, visit.Address) (bool, error)
 	added    func(visit.Address)
