@@ -674,6 +674,7 @@ const (
 	ErrorCodeInvalidRequest                ErrorCode = "invalid_request"
 	ErrorCodeInviteEnded                   ErrorCode = "invite_ended"
 	ErrorCodeInviteNotConnected            ErrorCode = "invite_not_connected"
+	ErrorCodeInviteNotExtendable           ErrorCode = "invite_not_extendable"
 	ErrorCodeInviteNotFound                ErrorCode = "invite_not_found"
 	ErrorCodeInviteNotResendable           ErrorCode = "invite_not_resendable"
 	ErrorCodeInviteNotRevocable            ErrorCode = "invite_not_revocable"
@@ -744,6 +745,8 @@ func (e ErrorCode) Valid() bool {
 	case ErrorCodeInviteEnded:
 		return true
 	case ErrorCodeInviteNotConnected:
+		return true
+	case ErrorCodeInviteNotExtendable:
 		return true
 	case ErrorCodeInviteNotFound:
 		return true
@@ -1433,6 +1436,7 @@ const (
 	PublicEventTypeInviteDelivered         PublicEventType = "invite.delivered"
 	PublicEventTypeInviteDeliveryFailed    PublicEventType = "invite.delivery_failed"
 	PublicEventTypeInviteExpired           PublicEventType = "invite.expired"
+	PublicEventTypeInviteExtended          PublicEventType = "invite.extended"
 	PublicEventTypeInviteNoReceipt         PublicEventType = "invite.no_receipt"
 	PublicEventTypeInviteOpened            PublicEventType = "invite.opened"
 	PublicEventTypeInviteRenewed           PublicEventType = "invite.renewed"
@@ -1475,6 +1479,8 @@ func (e PublicEventType) Valid() bool {
 	case PublicEventTypeInviteDeliveryFailed:
 		return true
 	case PublicEventTypeInviteExpired:
+		return true
+	case PublicEventTypeInviteExtended:
 		return true
 	case PublicEventTypeInviteNoReceipt:
 		return true
@@ -2855,6 +2861,12 @@ type ExportedSuppression struct {
 // ExportedSuppressionChannel defines model for ExportedSuppression.Channel.
 type ExportedSuppressionChannel string
 
+// ExtendInvite defines model for ExtendInvite.
+type ExtendInvite struct {
+	// ValidFor How long the invite link works from now on, in seconds.
+	ValidFor int `json:"valid_for"`
+}
+
 // Fallback defines model for Fallback.
 type Fallback struct {
 	// After `failure`: the message bounced or was undelivered, rejected or suppressed. The invite becomes `failed` only if the
@@ -2939,7 +2951,7 @@ type Invite struct {
 	// Events With `expand=events`.
 	Events *[]Event `json:"events,omitempty"`
 
-	// ExpiresAt When the invite stops working for its recipient. A resend resets it.
+	// ExpiresAt When the invite stops working for its recipient. A resend starts the time again, and an extension moves the end.
 	ExpiresAt *time.Time `json:"expires_at"`
 
 	// ExternalUserID Your own id of the user. Null only where `unreadable` is true; an opaque token after the invite was erased.
@@ -3344,8 +3356,8 @@ type PublicEvent struct {
 	Sequence int `json:"sequence"`
 
 	// Type `created`: the invite is stored. `sent`: a provider accepted a message. `opened`: a person visited the link for the first time. `continued`: the
-	// person went on to Pipedream. `resent`: by you or your staff; `renewed`: by the recipient. `replaced`: a newer
-	// invite for the same user and app took its place. `unhealthy`: a connected account stopped working, see
+	// person went on to Pipedream. `resent`: by you or your staff; `renewed`: by the recipient. `extended`: the end was
+	// moved and nothing was sent. `replaced`: a newer invite for the same user and app took its place. `unhealthy`: a connected account stopped working, see
 	// `data.invite.connection.health`; `recovered`: it works again. `opted_out` and `opted_in`: the recipient texted STOP
 	// or START, or ended or resumed messages on the page that a message links to, or by the button of their mail program.
 	// `webhook_endpoint.disabled`: an endpoint failed for 5 days or answered 410; the event is about no invite.
@@ -3375,8 +3387,8 @@ type PublicEventList struct {
 type PublicEventListObject string
 
 // PublicEventType `created`: the invite is stored. `sent`: a provider accepted a message. `opened`: a person visited the link for the first time. `continued`: the
-// person went on to Pipedream. `resent`: by you or your staff; `renewed`: by the recipient. `replaced`: a newer
-// invite for the same user and app took its place. `unhealthy`: a connected account stopped working, see
+// person went on to Pipedream. `resent`: by you or your staff; `renewed`: by the recipient. `extended`: the end was
+// moved and nothing was sent. `replaced`: a newer invite for the same user and app took its place. `unhealthy`: a connected account stopped working, see
 // `data.invite.connection.health`; `recovered`: it works again. `opted_out` and `opted_in`: the recipient texted STOP
 // or START, or ended or resumed messages on the page that a message links to, or by the button of their mail program.
 // `webhook_endpoint.disabled`: an endpoint failed for 5 days or answered 410; the event is about no invite.
@@ -3802,8 +3814,8 @@ type TestMessageListObject string
 // TestWebhookEndpoint defines model for TestWebhookEndpoint.
 type TestWebhookEndpoint struct {
 	// Type `created`: the invite is stored. `sent`: a provider accepted a message. `opened`: a person visited the link for the first time. `continued`: the
-	// person went on to Pipedream. `resent`: by you or your staff; `renewed`: by the recipient. `replaced`: a newer
-	// invite for the same user and app took its place. `unhealthy`: a connected account stopped working, see
+	// person went on to Pipedream. `resent`: by you or your staff; `renewed`: by the recipient. `extended`: the end was
+	// moved and nothing was sent. `replaced`: a newer invite for the same user and app took its place. `unhealthy`: a connected account stopped working, see
 	// `data.invite.connection.health`; `recovered`: it works again. `opted_out` and `opted_in`: the recipient texted STOP
 	// or START, or ended or resumed messages on the page that a message links to, or by the button of their mail program.
 	// `webhook_endpoint.disabled`: an endpoint failed for 5 days or answered 410; the event is about no invite.
@@ -4137,6 +4149,15 @@ type GetInviteParams struct {
 	Expand *string `form:"expand,omitempty" json:"expand,omitempty"`
 }
 
+// ExtendInviteParams defines parameters for ExtendInvite.
+type ExtendInviteParams struct {
+	// IdempotencyKey 1 to 255 visible ASCII characters of your choice, for example a UUID. For at least 24 hours, a request with the same
+	// key and the same values returns the same response and has no further effect. The order of fields, white space and
+	// escapes are ignored; different values are refused with `idempotency_key_reused`. A quoted key (`"k"`, a string of
+	// RFC 8941) equals the key inside the quotes.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // ReconnectInviteParams defines parameters for ReconnectInvite.
 type ReconnectInviteParams struct {
 	// IdempotencyKey 1 to 255 visible ASCII characters of your choice, for example a UUID. For at least 24 hours, a request with the same
@@ -4374,6 +4395,18 @@ type OnInviteExpiredParams struct {
 	WebhookSignature string `json:"webhook-signature"`
 }
 
+// OnInviteExtendedParams defines parameters for OnInviteExtended.
+type OnInviteExtendedParams struct {
+	// WebhookID The id of the event; the same in every attempt.
+	WebhookID string `json:"webhook-id"`
+
+	// WebhookTimestamp When the attempt was made, in seconds since 1970.
+	WebhookTimestamp string `json:"webhook-timestamp"`
+
+	// WebhookSignature Signatures as defined by Standard Webhooks, separated by spaces. Verify them with a library.
+	WebhookSignature string `json:"webhook-signature"`
+}
+
 // OnInviteNoReceiptParams defines parameters for OnInviteNoReceipt.
 type OnInviteNoReceiptParams struct {
 	// WebhookID The id of the event; the same in every attempt.
@@ -4536,6 +4569,9 @@ type RevokeInvitesJSONRequestBody = RevokeInvites
 // SearchInvitesJSONRequestBody defines body for SearchInvites for application/json ContentType.
 type SearchInvitesJSONRequestBody = SearchInvites
 
+// ExtendInviteJSONRequestBody defines body for ExtendInvite for application/json ContentType.
+type ExtendInviteJSONRequestBody = ExtendInvite
+
 // ReconnectInviteJSONRequestBody defines body for ReconnectInvite for application/json ContentType.
 type ReconnectInviteJSONRequestBody = ReconnectInvite
 
@@ -4625,6 +4661,9 @@ type OnInviteDeliveryFailedJSONRequestBody = PublicEvent
 
 // OnInviteExpiredJSONRequestBody defines body for OnInviteExpired for application/json ContentType.
 type OnInviteExpiredJSONRequestBody = PublicEvent
+
+// OnInviteExtendedJSONRequestBody defines body for OnInviteExtended for application/json ContentType.
+type OnInviteExtendedJSONRequestBody = PublicEvent
 
 // OnInviteNoReceiptJSONRequestBody defines body for OnInviteNoReceipt for application/json ContentType.
 type OnInviteNoReceiptJSONRequestBody = PublicEvent

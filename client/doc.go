@@ -1,6 +1,6 @@
 // Package client calls the API of Connect Link delivery.
 //
-// A [Client] creates, reads, resends and revokes invites. It repeats requests
+// A [Client] creates, reads, resends, extends and revokes invites. It repeats requests
 // that met a temporary failure, always with the same idempotency key, and
 // honours Retry-After. Failures that the service reports are an [*Error];
 // compare its code with [errors.Is]:

@@ -72,6 +72,15 @@ func (c *Client) ResendInvite(ctx context.Context, id InviteID, body ResendInvit
 	return out, err
 }
 
+// ExtendInvite lets an invite work until validFor from now, in whole seconds, without a
+// message. It never shortens the time.
+func (c *Client) ExtendInvite(ctx context.Context, id InviteID, validFor time.Duration, options ...Option) (Invite, error) {
+	var out Invite
+	body := ExtendInvite{ValidFor: int(validFor.Seconds())}
+	err := c.send(ctx, request{method: http.MethodPost, path: "/v1/invites/{id}/extend", id: id, body: body, takesKey: true}, &out, options)
+	return out, err
+}
+
 // RevokeInvite ends an invite. reason is for the timeline and may be empty.
 // Revoking again has no effect.
 func (c *Client) RevokeInvite(ctx context.Context, id InviteID, reason string, options ...Option) (Invite, error) {

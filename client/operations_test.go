@@ -104,6 +104,13 @@ var operations = map[string]struct {
 		},
 		asked: `POST /v1/invites/inv_1/reconnect {"note":"Again"}`, answer: `{"kind":"reconnect"}`, got: "reconnect",
 	},
+	"extend an invite": {
+		do: func(ctx context.Context, c *client.Client) (any, error) {
+			r, err := c.ExtendInvite(ctx, "inv_1", 7*24*time.Hour, client.WithIdempotencyKey("k"))
+			return r.ExpiresAt, err
+		},
+		asked: `POST /v1/invites/inv_1/extend {"valid_for":604800}`, answer: `{"expires_at":"2026-12-05T09:31:12Z"}`, got: "2026-12-05 09:31:12 +0000 UTC",
+	},
 	"check a connection": {
 		do: func(ctx context.Context, c *client.Client) (any, error) {
 			r, err := c.CheckConnection(ctx, "inv_1")

@@ -18,7 +18,7 @@ func EventTypes() []string {
 	return []string{
 		"invite.created", "invite.sent", "invite.delivered", "invite.deferred", "invite.delivery_failed", "invite.complained", "invite.no_receipt",
 		"invite.opened", "invite.continued", "invite.connect_failed", "invite.connected", "invite.expired", "invite.revoked",
-		"invite.resent", "invite.renewed", "invite.reported", "invite.report_withdrawn", "invite.replaced", "connection.unhealthy", "connection.recovered",
+		"invite.resent", "invite.renewed", "invite.extended", "invite.reported", "invite.report_withdrawn", "invite.replaced", "connection.unhealthy", "connection.recovered",
 		"recipient.opted_out", "recipient.opted_in", "webhook_endpoint.disabled", "alert.raised", "alert.resolved",
 	}
 }

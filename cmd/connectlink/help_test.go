@@ -14,7 +14,7 @@ func TestHelp(t *testing.T) {
 	overview := runCommand(t, nil)
 	overview.want(t, 0, "connectlink dev", "Run\n", "Invite\n", "Administer\n")
 	commands := regexp.MustCompile(`(?m)^  ([a-z]+(?: [a-z]+)*)  +[A-Z]`).FindAllStringSubmatch(overview.stdout, -1)
-	if len(commands) != 75 {
+	if len(commands) != 76 {
 		t.Errorf("%d commands", len(commands))
 	}
 	undocumented := regexp.MustCompile(`(?m)^ +--[a-z-]+(=\S+)?$\n +-`)

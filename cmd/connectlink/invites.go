@@ -15,6 +15,7 @@ type invitesCommand struct {
 	Get       invitesGetCommand       `cmd:"" help:"Show one invite with its deliveries and its timeline."`
 	List      invitesListCommand      `cmd:"" help:"List invites, newest first."`
 	Resend    invitesResendCommand    `cmd:"" help:"Resend an invite, optionally to a corrected address or by another channel."`
+	Extend    invitesExtendCommand    `cmd:"" help:"Let an invite work longer. Nothing is sent."`
 	Revoke    invitesRevokeCommand    `cmd:"" help:"Revoke an invite. This cannot be undone."`
 	Reconnect invitesReconnectCommand `cmd:"" help:"Send an invite to connect the account of a connected invite again."`
 	Check     invitesCheckCommand     `cmd:"" help:"Check the connected account of an invite at Pipedream now."`
@@ -138,6 +139,19 @@ func (c *invitesResendCommand) Run(e *env) error {
 	body.put("channel", c.Channel)
 	body.put("note", c.Note)
 	return c.present(e, c.format, http.MethodPost, c.path()+"/resend", body, idempotencyKey(c.IdempotencyKey))
+}
+
+type invitesExtendCommand struct {
+	remote
+	format
+	one
+	ValidFor       int    `help:"How long the invite link works from now on, at most 2592000 (30 days)." placeholder:"SECONDS" required:""`
+	IdempotencyKey string `help:"Repeat an extension safely under the same key." placeholder:"KEY"`
+}
+
+// Run extends an invite.
+func (c *invitesExtendCommand) Run(e *env) error {
+	return c.present(e, c.format, http.MethodPost, c.path()+"/extend", fields{"valid_for": c.ValidFor}, idempotencyKey(c.IdempotencyKey))
 }
 
 type invitesReconnectCommand struct {

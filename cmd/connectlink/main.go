@@ -40,7 +40,7 @@ type commands struct {
 	Migrate     migrateCommand     `cmd:"" group:"Run" help:"Apply pending database migrations."`
 	Healthcheck healthcheckCommand `cmd:"" group:"Run" help:"Check that the service on this machine is ready; for containers."`
 
-	Invites invitesCommand `cmd:"" group:"Invite" help:"Create, find, resend and revoke invites through the API."`
+	Invites invitesCommand `cmd:"" group:"Invite" help:"Create, find, resend, extend and revoke invites through the API."`
 
 	Login        loginCommand        `cmd:"" group:"Invite" help:"Store an API key for this machine's user, after it was tried."`
 	Logout       logoutCommand       `cmd:"" group:"Invite" help:"Remove a stored API key from this machine."`

@@ -38,6 +38,7 @@ const (
 	ActResend       Act = "resend"        // to the same person
 	ActCorrect      Act = "correct"       // another address, and resend
 	ActRevoke       Act = "revoke"        // an invite
+	ActExtend       Act = "extend"        // the validity of an invite, without a message
 	ActCopyLink     Act = "copy_link"     // our link, for handing it over in person
 	ActBlock        Act = "block"         // add a block of an address
 	ActBlockMany    Act = "block_many"    // add blocks of a list of addresses
@@ -68,7 +69,7 @@ func requiredRole(a Act) (Role, bool) {
 	switch a {
 	case ActRead:
 		return RoleViewer, true
-	case ActUnmask, ActCreate, ActResend, ActCorrect, ActRevoke, ActCopyLink, ActBlock, ActBulk, ActTake, ActLetGo, ActNote, ActDeleteNote:
+	case ActUnmask, ActCreate, ActResend, ActCorrect, ActRevoke, ActExtend, ActCopyLink, ActBlock, ActBulk, ActTake, ActLetGo, ActNote, ActDeleteNote:
 		return RoleAgent, true
 	case ActTakeOver, ActBulkMany, ActTeamView, ActBlockMany, ActLiftBlock, ActAllowMore, ActPauseCountry, ActErase, ActExport, ActAuditLog:
 		return RoleLead, true
@@ -81,7 +82,7 @@ func requiredRole(a Act) (Role, bool) {
 // Acts returns every act that a role decides about, from least to most.
 func Acts() []Act {
 	return []Act{
-		ActRead, ActUnmask, ActCreate, ActResend, ActCorrect, ActRevoke, ActCopyLink, ActBlock,
+		ActRead, ActUnmask, ActCreate, ActResend, ActCorrect, ActRevoke, ActExtend, ActCopyLink, ActBlock,
 		ActBulk, ActTake, ActLetGo, ActNote, ActDeleteNote, ActTakeOver, ActBulkMany, ActTeamView, ActBlockMany, ActLiftBlock, ActAllowMore, ActPauseCountry, ActErase, ActExport, ActAuditLog, ActTechnical, ActKeys, ActWebhooks, ActMessages, ActStaff, ActPause,
 	}
 }

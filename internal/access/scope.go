@@ -12,7 +12,7 @@ type Scope string
 // The scopes. None implies another: a key for reading links must name both
 // InvitesRead and LinksRead.
 const (
-	InvitesWrite Scope = "invites:write" // create, resend, revoke
+	InvitesWrite Scope = "invites:write" // create, resend, extend, revoke
 	InvitesRead  Scope = "invites:read"  // read and list, without links
 	LinksRead    Scope = "links:read"    // the URLs of one invite
 	Suppressions Scope = "suppressions"  // see, add and lift blocks

@@ -281,6 +281,7 @@ func (f *fuzzer) operations() (list []operation) {
 		"createInvite":      {"external_user_id": "u1", "app": "slack", "channel": "email", "recipient": map[string]any{"email": "delivered@connectlink.test", "name": "Pat Lee"}, "inviter": map[string]any{"name": "Sam"}, "metadata": map[string]any{"k": "v"}},
 		"previewInvite":     {"external_user_id": "u1", "app": "slack", "channel": "email", "recipient": map[string]any{"email": "delivered@connectlink.test", "name": "Pat Lee"}, "inviter": map[string]any{"name": "Sam"}},
 		"resendInvite":      {"note": "Again"},
+		"extendInvite":      {"valid_for": 864000},
 		"reconnectInvite":   {"note": "Again", "recipient": map[string]any{"name": "Pat Lee"}},
 		"revokeInvite":      {"reason": "done"},
 		"addSuppression":    {"email": "jo@customer.example", "reason": "Asked by phone"},

@@ -66,6 +66,8 @@ func actName(a access.Act) string {
 		return view.M("Resent an invite")
 	case access.ActCorrect:
 		return view.M("Corrected an address")
+	case access.ActExtend:
+		return view.M("Extended an invite")
 	case access.ActRevoke:
 		return view.M("Revoked an invite")
 	case access.ActCopyLink:

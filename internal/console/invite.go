@@ -329,6 +329,8 @@ func (p *page) didWhat(a access.Act) string {
 		return p.t("resent it")
 	case access.ActCorrect:
 		return p.t("corrected the address")
+	case access.ActExtend:
+		return p.t("extended it")
 	case access.ActRevoke:
 		return p.t("revoked it")
 	case access.ActCopyLink:

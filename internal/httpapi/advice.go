@@ -71,6 +71,9 @@ func errorAdvice() map[invite.Code]advice {
 		invite.CodeNotRevocable: {
 			"The invite is connected, so it can no longer be revoked.",
 			"To end the access, delete the account at Pipedream."},
+		invite.CodeNotExtendable: {
+			"The invite has ended, is scheduled, or its message carries Pipedream's own link (`link_type: connect`). The detail names the field.",
+			"Resend an expired invite or one with `link_type: connect`. Create a new invite for one that was revoked."},
 		invite.CodeVerificationRequired: {
 			"The invite has `verify: code`: the recipient must enter a code that is sent to them, and only the invite link's page asks for it.",
 			"Let the person open the link of their message in a browser. For people who are signed in to your product, create invites with `verify: none`."},

@@ -44,6 +44,7 @@ func TestEveryOperationOfTheDocumentSucceeds(t *testing.T) {
 		{name: "reconnect", key: w.key, method: "POST", path: "/v1/invites/" + connected + "/reconnect", status: 201, want: map[string]any{"kind": "reconnect"}},
 		{name: "check", key: w.key, method: "POST", path: "/v1/invites/" + connected + "/check_connection", status: 200, want: map[string]any{"connection.health.status": "healthy"}},
 		{name: "resend", key: w.key, method: "POST", path: "/v1/invites/" + id + "/resend", status: 200, want: map[string]any{"resend_count": 1}},
+		{name: "extend", key: w.key, method: "POST", path: "/v1/invites/" + id + "/extend", body: `{"valid_for":864000}`, status: 200, want: map[string]any{"status": "active"}},
 		{name: "advance", key: w.key, method: "POST", path: "/v1/test_helpers/invites/" + id + "/advance", body: `{"to":"expired"}`, status: 200},
 		{name: "block", key: w.blocks, method: "POST", path: "/v1/suppressions", body: `{"email":"jo@customer.example","reason":"Asked by phone"}`, status: 201},
 		{name: "blocks", key: w.blocks, method: "GET", path: "/v1/suppressions", status: 200},

@@ -190,7 +190,7 @@ func TestSecurityF6AMalformedChunkedBodyIsTheCallersFault(t *testing.T) {
 	w := newWorld(t)
 	id := w.create(t, w.key, byLink)
 	for _, path := range []string{
-		"/v1/invites", "/v1/invites/preview", "/v1/invites/" + id + "/resend", "/v1/invites/" + id + "/revoke", "/v1/invites/" + id + "/client_token",
+		"/v1/invites", "/v1/invites/preview", "/v1/invites/" + id + "/resend", "/v1/invites/" + id + "/revoke", "/v1/invites/" + id + "/extend", "/v1/invites/" + id + "/client_token",
 		"/hooks/pipedream/x", "/hooks/sendgrid/default/test", "/hooks/twilio/status/default/test/" + id + "/1", "/hooks/twilio/inbound/default/test",
 	} {
 		for _, body := range []string{"zz\r\n", "5\r\n{\"a\":1}\r\n0\r\n\r\n", "-1\r\n\r\n"} {

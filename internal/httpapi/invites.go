@@ -64,7 +64,7 @@ func suggestField(f invite.Fault) string {
 	return parent + strings.ReplaceAll(f.Suggestion, ".", "/")
 }
 
-// answered writes what a create or a resend came to.
+// answered writes what a create, a resend or an extension came to.
 func (a *api) answered(c echo.Context, made issue.Answer) error {
 	h := c.Response().Header()
 	if made.Replayed {
@@ -128,6 +128,30 @@ func (a *api) resend(c echo.Context) error {
 		return err
 	}
 	made, err := a.Invites.Resend(c.Request().Context(), keyPrincipal(c), id, req, m)
+	if err != nil {
+		return err
+	}
+	return a.answered(c, made)
+}
+
+func (a *api) extend(c echo.Context) error {
+	id, err := inviteID(c)
+	if err != nil {
+		return err
+	}
+	var req issue.ExtendRequest
+	raw, faults, err := bindBody(c, &req, false)
+	if err != nil {
+		return err
+	}
+	if err := faultsError(faults); err != nil {
+		return err
+	}
+	m, err := requestMeta(c, raw, "POST /v1/invites/"+id.String()+"/extend")
+	if err != nil {
+		return err
+	}
+	made, err := a.Invites.Extend(c.Request().Context(), keyPrincipal(c), id, req, m)
 	if err != nil {
 		return err
 	}

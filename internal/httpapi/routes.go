@@ -25,6 +25,7 @@ type Invites interface {
 	Create(ctx context.Context, p access.Principal, req issue.CreateRequest, meta issue.Meta) (issue.Answer, error)
 	CreateBatch(ctx context.Context, p access.Principal, items []issue.BatchItem) ([]issue.BatchResult, error)
 	Resend(ctx context.Context, p access.Principal, id invite.ID, req issue.ResendRequest, meta issue.Meta) (issue.Answer, error)
+	Extend(ctx context.Context, p access.Principal, id invite.ID, req issue.ExtendRequest, meta issue.Meta) (issue.Answer, error)
 	Reconnect(ctx context.Context, p access.Principal, id invite.ID, req issue.ReconnectRequest, meta issue.Meta) (issue.Answer, error)
 	ListLimits(ctx context.Context, p access.Principal) (limits []issue.LimitStatus, countries []string, err error)
 	SearchApps(ctx context.Context, p access.Principal, words string) (apps []invite.App, suggestion string, err error)
@@ -134,6 +135,7 @@ func (a *api) routes() []route {
 		{"POST", "/v1/invites/search", access.InvitesRead, a.searchInvites, nil},
 		{"GET", "/v1/invites/:id", access.InvitesRead, a.get, nil},
 		{"POST", "/v1/invites/:id/resend", access.InvitesWrite, a.resend, nil},
+		{"POST", "/v1/invites/:id/extend", access.InvitesWrite, a.extend, nil},
 		{"POST", "/v1/invites/:id/reconnect", access.InvitesWrite, a.reconnect, nil},
 		{"POST", "/v1/invites/:id/check_connection", access.InvitesWrite, a.checkConnection, nil},
 		{"POST", "/v1/invites/:id/revoke", access.InvitesWrite, a.revoke, nil},

@@ -184,7 +184,7 @@ func TestRequestsAndTheDocumentHaveTheSameFields(t *testing.T) {
 	t.Parallel()
 	c := loadContract(t)
 	for schema, request := range map[string]any{
-		"CreateInvite": issue.CreateRequest{}, "ResendInvite": issue.ResendRequest{}, "RevokeInvite": issue.RevokeRequest{},
+		"CreateInvite": issue.CreateRequest{}, "ResendInvite": issue.ResendRequest{}, "RevokeInvite": issue.RevokeRequest{}, "ExtendInvite": issue.ExtendRequest{},
 		"Recipient": issue.RecipientRequest{}, "Consent": issue.ConsentRequest{}, "Inviter": issue.InviterRequest{},
 		"Fallback": issue.FallbackRequest{}, "Reminders": issue.RemindersRequest{},
 	} {

@@ -30,6 +30,7 @@ const (
 	CodeActiveInviteExists     Code = "active_invite_exists"
 	CodeNotResendable          Code = "invite_not_resendable"
 	CodeNotRevocable           Code = "invite_not_revocable"
+	CodeNotExtendable          Code = "invite_not_extendable"
 	CodeInviteEnded            Code = "invite_ended"
 	CodeVerificationRequired   Code = "verification_required"
 	CodeIdempotencyInProgress  Code = "idempotency_in_progress"

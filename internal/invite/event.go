@@ -29,6 +29,7 @@ const (
 	EventExpired             EventType = "expired"
 	EventResent              EventType = "resent"
 	EventRenewed             EventType = "renewed"          // the recipient asked for a new link
+	EventExtended            EventType = "extended"         // the end was moved, and nothing was sent
 	EventReported            EventType = "reported"         // the recipient said that it is not for them; ends the invite
 	EventReportWithdrawn     EventType = "report_withdrawn" // the recipient pressed that by mistake; the invite goes on
 	EventAddressCorrected    EventType = "address_corrected"

@@ -92,6 +92,7 @@ const (
 	EffectPublishRevoked    Effect = "publish invite.revoked"
 	EffectPublishResent     Effect = "publish invite.resent"
 	EffectPublishRenewed    Effect = "publish invite.renewed"
+	EffectPublishExtended   Effect = "publish invite.extended"
 	EffectPublishReplaced   Effect = "publish invite.replaced"
 	EffectPublishUnhealthy  Effect = "publish connection.unhealthy"
 	EffectPublishRecovered  Effect = "publish connection.recovered"
@@ -170,6 +171,8 @@ func Fold(s State, e Event) (State, []Effect) {
 		return foldErased(s, e), []Effect{EffectWipe}
 	case EventResent, EventRenewed:
 		return foldRenewed(s, e)
+	case EventExtended:
+		return foldExtended(s, e)
 	case EventFallback:
 		s.Fallback = Fallback{}
 		if e.Data.Channel != "" {
@@ -340,6 +343,16 @@ func foldRenewed(s State, e Event) (State, []Effect) {
 		s.Fallback = Fallback{} // it was not waited for
 	}
 	return s, []Effect{told}
+}
+
+// foldExtended moves the end of an invite whose link works: later, never earlier.
+// Messages and links stay as they are.
+func foldExtended(s State, e Event) (State, []Effect) {
+	if !s.Status.Extendable() || e.Data.ExpiresAt == nil || !e.Data.ExpiresAt.After(s.GivesUpAt) {
+		return s, nil
+	}
+	s.ExpiresAt, s.GivesUpAt = *e.Data.ExpiresAt, *e.Data.ExpiresAt
+	return s, []Effect{EffectPublishExtended}
 }
 
 // endDeliveries cancels messages that were not sent: their link no longer

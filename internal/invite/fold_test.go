@@ -54,7 +54,7 @@ func TestStatusMatrix(t *testing.T) {
 	}
 	all := []EventType{
 		EventCreated, EventLinkMinted, EventMintFailed, EventFetched, EventVisited, EventContinued, EventConnectFailed,
-		EventConnected, EventAlreadyConnected, EventConnectedLate, EventExpired, EventResent, EventRenewed, EventReported, EventReportWithdrawn, EventAddressCorrected,
+		EventConnected, EventAlreadyConnected, EventConnectedLate, EventExpired, EventResent, EventRenewed, EventExtended, EventReported, EventReportWithdrawn, EventAddressCorrected,
 		EventRevoked, EventReplaced, EventErased, EventReminded, EventReminderSkipped, EventReplied, EventOptedOut, EventOptedIn, EventDeliverySending, EventDeliveryRetry, EventDeliveryAccepted, EventDeliverySent,
 		EventDeliveryDeferred, EventDeliveryDelivered, EventDeliveryBounced, EventDeliveryUndelivered, EventDeliveryRejected,
 		EventDeliverySuppressed, EventDeliveryComplained, EventDeliveryUnknown, EventDeliveryCanceled, EventDeliveryNoReceipt,
@@ -206,6 +206,48 @@ func TestRenewalIsNoResendOfTheProducts(t *testing.T) {
 	s, effects := Fold(at(Expired, Canceled), about(EventRenewed, Data{GivesUpAt: &end}))
 	if s.Status != Pending || !s.ExpiresAt.IsZero() || !s.GivesUpAt.Equal(end) || s.ResendCount != 0 || !slices.Equal(effects, []Effect{EffectPublishRenewed}) {
 		t.Errorf("after a renewal: %+v, effects %v", s, effects)
+	}
+}
+
+func TestExtensionMovesTheEndLaterOfWhatIsOpen(t *testing.T) {
+	t.Parallel()
+	old, end := noon.Add(4*time.Hour), noon.Add(72*time.Hour)
+	for _, from := range Statuses() {
+		want, effects := old, []Effect(nil)
+		if from == Pending || from == Active || from == Failed {
+			want, effects = end, []Effect{EffectPublishExtended}
+		}
+		before := at(from, Queued)
+		s, got := Fold(before, about(EventExtended, Data{ExpiresAt: &end}))
+		if !s.ExpiresAt.Equal(want) || !s.GivesUpAt.Equal(want) || !slices.Equal(got, effects) {
+			t.Errorf("%s: ends at %s and %s, effects %v", from, s.ExpiresAt, s.GivesUpAt, got)
+		}
+		s.ExpiresAt, s.GivesUpAt, s.Version = before.ExpiresAt, before.GivesUpAt, before.Version
+		if diff := cmp.Diff(before, s, cmp.AllowUnexported(DeliveryID{})); diff != "" {
+			t.Errorf("%s: more than the end changed: %s", from, diff)
+		}
+	}
+}
+
+func TestExtensionNeverShortens(t *testing.T) {
+	t.Parallel()
+	old, earlier := noon.Add(4*time.Hour), noon.Add(3*time.Hour)
+	for name, end := range map[string]*time.Time{"earlier": &earlier, "the same": &old, "none": nil} {
+		s, effects := Fold(at(Active, Delivered), about(EventExtended, Data{ExpiresAt: end}))
+		if !s.ExpiresAt.Equal(old) || !s.GivesUpAt.Equal(old) || len(effects) != 0 {
+			t.Errorf("%s: ends at %s and %s, effects %v", name, s.ExpiresAt, s.GivesUpAt, effects)
+		}
+	}
+}
+
+// An invite that waits for its first link has no end yet, only a bound for the wait.
+func TestExtensionIsTheEndOfAnInviteThatWaitsForItsLink(t *testing.T) {
+	t.Parallel()
+	bound, end, link := noon.Add(4*time.Hour), noon.Add(72*time.Hour), noon.Add(5*time.Hour)
+	s, _ := Fold(State{Status: Pending, GivesUpAt: bound}, Event{Type: EventExtended, Data: Data{ExpiresAt: &end}, At: noon})
+	s, _ = Fold(s, Event{Type: EventLinkMinted, Data: Data{ExpiresAt: &link}, At: noon})
+	if s.Status != Active || !s.ExpiresAt.Equal(end) || !s.GivesUpAt.Equal(end) {
+		t.Errorf("%s, ends at %s and %s", s.Status, s.ExpiresAt, s.GivesUpAt)
 	}
 }
 

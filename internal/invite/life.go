@@ -10,6 +10,8 @@ const (
 	MaxExpiresIn = 4 * time.Hour
 	// MaxReminders is the maximum number of reminders for one invite.
 	MaxReminders = 3
+	// MinValidFor is how long an invite link works at least, where the caller says how long.
+	MinValidFor = time.Minute
 	// MaxValidFor is how long an invite link may keep handing out links.
 	MaxValidFor = 30 * 24 * time.Hour
 )

@@ -40,7 +40,7 @@ func PublicTypes() []PublicType {
 	for _, e := range []Effect{
 		EffectPublishSent, EffectPublishDelivered, EffectPublishDeferred, EffectPublishDeliveryFailed, EffectPublishComplained,
 		EffectPublishNoReceipt, EffectPublishOpened, EffectPublishContinued, EffectPublishConnectFailed, EffectPublishConnected,
-		EffectPublishExpired, EffectPublishRevoked, EffectPublishResent, EffectPublishRenewed, EffectPublishReported,
+		EffectPublishExpired, EffectPublishRevoked, EffectPublishResent, EffectPublishRenewed, EffectPublishExtended, EffectPublishReported,
 		EffectPublishReportWithdrawn,
 		EffectPublishReplaced, EffectPublishUnhealthy, EffectPublishRecovered, EffectPublishOptedOut, EffectPublishOptedIn,
 	} {

@@ -18,6 +18,10 @@ const (
 // Open reports whether a recipient may still go on and connect.
 func (s Status) Open() bool { return s == Scheduled || s == Pending || s == Active }
 
+// Extendable reports whether the end of an invite can be moved: its link works. That of
+// a failed invite does too, if a person received it in another way.
+func (s Status) Extendable() bool { return s == Pending || s == Active || s == Failed }
+
 // Statuses lists every Status, for filters and documents.
 func Statuses() []Status {
 	return []Status{Scheduled, Pending, Active, Connected, Expired, Revoked, Failed}

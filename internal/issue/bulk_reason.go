@@ -14,6 +14,10 @@ const (
 	ReasonLimitPrefix    = "limit:"
 	ReasonConnected      = string(invite.Connected)
 	ReasonRevoked        = string(invite.Revoked)
+	ReasonReplaced       = string(invite.EventReplaced)
+	ReasonExpired        = string(invite.Expired)
+	ReasonConnectLink    = "connect_link" // the link is Pipedream's own
+	ReasonLater          = "later"        // the end is later than the new one
 	ReasonScheduled      = string(invite.Scheduled)
 	ReasonGone           = "gone" // deleted or erased
 	ReasonUnreadable     = "unreadable"
@@ -45,6 +49,10 @@ const (
 
 // bulkReason returns why an error refuses an invite. status is the invite's.
 func bulkReason(err error, status invite.Status) string {
+	var refused notExtended
+	if errors.As(err, &refused) {
+		return string(refused)
+	}
 	var e *invite.Error
 	if !errors.As(err, &e) {
 		return ReasonInternal

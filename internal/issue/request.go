@@ -86,6 +86,11 @@ type ReconnectRequest struct {
 	IfActive  string            `json:"if_active,omitempty"`
 }
 
+// ExtendRequest is the body of POST /v1/invites/{id}/extend.
+type ExtendRequest struct {
+	ValidFor *int `json:"valid_for,omitempty"` // seconds from now
+}
+
 // RevokeRequest is the body of POST /v1/invites/{id}/revoke.
 type RevokeRequest struct {
 	Reason string `json:"reason,omitempty"`

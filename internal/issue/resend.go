@@ -36,7 +36,7 @@ type resend struct {
 }
 
 // Resend sends an invite again, by another channel or to a corrected address
-// if the request says so, and renews its life. Errors, as *invite.Error:
+// if the request says so, and renews its life; an end that Extend moved further stays. Errors, as *invite.Error:
 // invite_not_found, invite_not_resendable, resend_too_soon, faults,
 // token_mint_failed, idempotency_key_reused.
 func (s *Service) Resend(ctx context.Context, p access.Principal, id invite.ID, req ResendRequest, meta Meta) (Answer, error) {
@@ -293,10 +293,16 @@ func (s *Service) storeResend(ctx context.Context, tx pgx.Tx, p access.Principal
 			ends = linkEnds
 		}
 	}
-	if r.lasts > 0 || r.link != nil {
+	givesUp := l.Now.Add(time.Duration(r.inv.ExpiresInS) * time.Second)
+	switch extended := l.State.ExpiresAt; {
+	case r.lasts > 0 || r.link != nil:
+		if extended.After(ends) {
+			ends = extended
+		}
 		resent.Data.ExpiresAt = &ends
-	} else {
-		givesUp := l.Now.Add(time.Duration(r.inv.ExpiresInS) * time.Second)
+	case extended.After(givesUp):
+		resent.Data.ExpiresAt = &extended
+	default:
 		resent.Data.GivesUpAt = &givesUp
 	}
 	events = append(events, resent)

@@ -163,11 +163,16 @@ func (o *order) lives(f *faults, r CreateRequest, project config.Project, public
 	case o.linkType == invite.ConnectLink:
 		f.add("/valid_for", invite.FaultNotAllowed, "a message with link_type connect carries Pipedream's own link, whose life is expires_in")
 	default:
-		o.validFor = time.Duration(*r.ValidFor) * time.Second
-		if o.validFor < time.Minute || o.validFor > invite.MaxValidFor {
-			f.add("/valid_for", invite.FaultOutOfRange, "must be 60 to %d seconds", int(invite.MaxValidFor.Seconds()))
-		}
+		o.validFor = validFor(f, *r.ValidFor)
 	}
+}
+
+// validFor checks how long an invite link is to work.
+func validFor(f *faults, seconds int) time.Duration {
+	if seconds < int(invite.MinValidFor.Seconds()) || seconds > int(invite.MaxValidFor.Seconds()) {
+		f.add("/valid_for", invite.FaultOutOfRange, "must be %d to %d seconds", int(invite.MinValidFor.Seconds()), int(invite.MaxValidFor.Seconds()))
+	}
+	return time.Duration(seconds) * time.Second
 }
 
 // proof parses verify. A project's default applies to messages with an invite

@@ -40,6 +40,7 @@ func Kinds() []Kind {
 		{invite.CodeNotResendable, http.StatusConflict, "The invite cannot be resent", false},
 		{invite.CodeNotConnected, http.StatusConflict, "No account is connected", false},
 		{invite.CodeNotRevocable, http.StatusConflict, "The invite cannot be revoked", false},
+		{invite.CodeNotExtendable, http.StatusConflict, "The invite cannot be extended", false},
 		{invite.CodeInviteEnded, http.StatusConflict, "The invite is over", false},
 		{invite.CodeVerificationRequired, http.StatusConflict, "The recipient must enter a code first", false},
 		{invite.CodeIdempotencyInProgress, http.StatusConflict, "The first request with this Idempotency-Key is still under way", true},

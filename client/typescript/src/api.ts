@@ -168,6 +168,33 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/invites/{id}/extend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @example inv_069hqkhjp5sv1bqg1oprs35ep0 */
+                id: components["parameters"]["InviteIDPath"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Extend an invite
+         * @description Lets the invite work until `valid_for` seconds from now. Nothing is sent: links in earlier messages keep working, and
+         *     the page gets a new Connect link whenever one is needed. Allowed while the invite is pending, active or failed. An
+         *     extension never shortens: an end that is later already is a fault of `valid_for`. An expired invite has no links any
+         *     more; resend it. With `link_type: connect` the message carries Pipedream's own link, whose end cannot be moved.
+         *     A later resend keeps the extended end, if that is later than its own.
+         */
+        post: operations["extendInvite"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/invites/{id}/reconnect": {
         parameters: {
             query?: never;
@@ -1498,6 +1525,26 @@ export interface webhooks {
         patch?: never;
         trace?: never;
     };
+    "invite.extended": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * The invite works longer
+         * @description The end of the invite was moved to `data.invite.expires_at`, by you or by your staff. Nothing is sent to the recipient.
+         */
+        post: operations["onInviteExtended"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "invite.reported": {
         parameters: {
             query?: never;
@@ -2166,6 +2213,10 @@ export interface components {
             /** @description A personal line for the recipient. */
             note?: string | null;
         };
+        ExtendInvite: {
+            /** @description How long the invite link works from now on, in seconds. */
+            valid_for: number;
+        };
         ReconnectInvite: {
             /**
              * @description The channel to use instead.
@@ -2348,7 +2399,7 @@ export interface components {
             verify: "none" | "code";
             /**
              * Format: date-time
-             * @description When the invite stops working for its recipient. A resend resets it.
+             * @description When the invite stops working for its recipient. A resend starts the time again, and an extension moves the end.
              */
             expires_at: string | null;
             /** @description The latest message; null for channel `link`. */
@@ -2537,8 +2588,8 @@ export interface components {
         };
         /**
          * @description `created`: the invite is stored. `sent`: a provider accepted a message. `opened`: a person visited the link for the first time. `continued`: the
-         *     person went on to Pipedream. `resent`: by you or your staff; `renewed`: by the recipient. `replaced`: a newer
-         *     invite for the same user and app took its place. `unhealthy`: a connected account stopped working, see
+         *     person went on to Pipedream. `resent`: by you or your staff; `renewed`: by the recipient. `extended`: the end was
+         *     moved and nothing was sent. `replaced`: a newer invite for the same user and app took its place. `unhealthy`: a connected account stopped working, see
          *     `data.invite.connection.health`; `recovered`: it works again. `opted_out` and `opted_in`: the recipient texted STOP
          *     or START, or ended or resumed messages on the page that a message links to, or by the button of their mail program.
          *     `webhook_endpoint.disabled`: an endpoint failed for 5 days or answered 410; the event is about no invite.
@@ -2547,7 +2598,7 @@ export interface components {
          *     New types may be added.
          * @enum {string}
          */
-        PublicEventType: "invite.created" | "invite.sent" | "invite.delivered" | "invite.deferred" | "invite.delivery_failed" | "invite.complained" | "invite.no_receipt" | "invite.opened" | "invite.continued" | "invite.connect_failed" | "invite.connected" | "invite.expired" | "invite.revoked" | "invite.resent" | "invite.renewed" | "invite.reported" | "invite.report_withdrawn" | "invite.replaced" | "connection.unhealthy" | "connection.recovered" | "recipient.opted_out" | "recipient.opted_in" | "webhook_endpoint.disabled" | "alert.raised" | "alert.resolved";
+        PublicEventType: "invite.created" | "invite.sent" | "invite.delivered" | "invite.deferred" | "invite.delivery_failed" | "invite.complained" | "invite.no_receipt" | "invite.opened" | "invite.continued" | "invite.connect_failed" | "invite.connected" | "invite.expired" | "invite.revoked" | "invite.resent" | "invite.renewed" | "invite.extended" | "invite.reported" | "invite.report_withdrawn" | "invite.replaced" | "connection.unhealthy" | "connection.recovered" | "recipient.opted_out" | "recipient.opted_in" | "webhook_endpoint.disabled" | "alert.raised" | "alert.resolved";
         /** @description An event, with the bytes that webhooks carry. After the person was erased it shows what the erasure left. */
         PublicEvent: {
             id: components["schemas"]["EventID"];
@@ -2918,7 +2969,7 @@ export interface components {
          * @description Stable; branch on it. Each has a page under /docs/errors.
          * @enum {string}
          */
-        ErrorCode: "invalid_request" | "malformed_body" | "body_too_large" | "unsupported_media_type" | "method_not_allowed" | "not_found" | "authentication_required" | "invalid_api_key" | "insufficient_scope" | "invite_not_found" | "delivery_not_found" | "event_not_found" | "endpoint_not_found" | "managed_by_configuration" | "webhook_url_not_allowed" | "message_not_found" | "suppression_not_found" | "active_invite_exists" | "invite_not_connected" | "invite_not_resendable" | "invite_not_revocable" | "invite_ended" | "verification_required" | "idempotency_in_progress" | "idempotency_key_reused" | "already_connected" | "not_yet" | "recipient_suppressed" | "recipient_opted_out" | "recipient_not_in_development_list" | "sms_consent_missing" | "unknown_app" | "app_needs_no_account" | "phone_type_unsupported" | "return_url_not_allowed" | "rate_limited" | "resend_too_soon" | "token_mint_failed" | "unavailable" | "internal" | "test_key_required" | "batch_too_large" | "limit_exceeded" | "country_not_allowed" | "number_type_not_allowed" | "country_paused" | "key_paused";
+        ErrorCode: "invalid_request" | "malformed_body" | "body_too_large" | "unsupported_media_type" | "method_not_allowed" | "not_found" | "authentication_required" | "invalid_api_key" | "insufficient_scope" | "invite_not_found" | "delivery_not_found" | "event_not_found" | "endpoint_not_found" | "managed_by_configuration" | "webhook_url_not_allowed" | "message_not_found" | "suppression_not_found" | "active_invite_exists" | "invite_not_connected" | "invite_not_resendable" | "invite_not_revocable" | "invite_not_extendable" | "invite_ended" | "verification_required" | "idempotency_in_progress" | "idempotency_key_reused" | "already_connected" | "not_yet" | "recipient_suppressed" | "recipient_opted_out" | "recipient_not_in_development_list" | "sms_consent_missing" | "unknown_app" | "app_needs_no_account" | "phone_type_unsupported" | "return_url_not_allowed" | "rate_limited" | "resend_too_soon" | "token_mint_failed" | "unavailable" | "internal" | "test_key_required" | "batch_too_large" | "limit_exceeded" | "country_not_allowed" | "number_type_not_allowed" | "country_paused" | "key_paused";
         /** @description The fault of one field. A field fault can also have an error code as its code. */
         FaultCode: string | ("required" | "invalid" | "unknown_field" | "duplicate_field" | "too_long" | "out_of_range" | "not_allowed" | "wrong_type") | components["schemas"]["ErrorCode"];
         Fault: {
@@ -3464,6 +3515,54 @@ export interface operations {
         };
         responses: {
             /** @description The invite. Its message is queued. */
+            200: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    "Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Invite"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["ContentTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["UnprocessableContent"];
+            429: components["responses"]["TooManyRequests"];
+            default: components["responses"]["Failure"];
+        };
+    };
+    extendInvite: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description 1 to 255 visible ASCII characters of your choice, for example a UUID. For at least 24 hours, a request with the same
+                 *     key and the same values returns the same response and has no further effect. The order of fields, white space and
+                 *     escapes are ignored; different values are refused with `idempotency_key_reused`. A quoted key (`"k"`, a string of
+                 *     RFC 8941) equals the key inside the quotes.
+                 * @example 6f1c0c1e-2f64-4f3e-9c56-0a6d5b7f8e21
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @example inv_069hqkhjp5sv1bqg1oprs35ep0 */
+                id: components["parameters"]["InviteIDPath"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ExtendInvite"];
+            };
+        };
+        responses: {
+            /** @description The invite with its new `expires_at`. */
             200: {
                 headers: {
                     "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
@@ -5860,6 +5959,51 @@ export interface operations {
         };
     };
     onInviteRenewed: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description The id of the event; the same in every attempt.
+                 * @example evt_069hqkhjp5sv1bqg1oprs35ep0
+                 */
+                "webhook-id": string;
+                /**
+                 * @description When the attempt was made, in seconds since 1970.
+                 * @example 1795858272
+                 */
+                "webhook-timestamp": string;
+                /**
+                 * @description Signatures as defined by Standard Webhooks, separated by spaces. Verify them with a library.
+                 * @example v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=
+                 */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PublicEvent"];
+            };
+        };
+        responses: {
+            /** @description The endpoint is gone. The event is not sent again. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The event is stored at your side. Any other response is retried. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onInviteExtended: {
         parameters: {
             query?: never;
             header: {

@@ -101,6 +101,11 @@ export class Client {
     return this.#send({ method: "POST", path: `/v1/invites/${idOf(id)}/resend`, body: resend, takesKey: true }, options);
   }
 
+  /** Lets an invite work until `validFor` seconds from now, without a message. It never shortens the time. */
+  async extendInvite(id: string, validFor: number, options: CallOptions = {}): Promise<Invite> {
+    return this.#send({ method: "POST", path: `/v1/invites/${idOf(id)}/extend`, body: { valid_for: validFor }, takesKey: true }, options);
+  }
+
   /** Creates an invite to connect the account of a connected invite again, and sends it. */
   async reconnectInvite(id: string, body: Schemas["ReconnectInvite"] = {}, options: CallOptions = {}): Promise<Invite> {
     return this.#send({ method: "POST", path: `/v1/invites/${idOf(id)}/reconnect`, body, takesKey: true }, options);

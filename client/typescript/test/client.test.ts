@@ -138,6 +138,7 @@ test("each operation sends its request and reads the response", async () => {
   const calls: [string, unknown, (c: Client) => Promise<unknown>, string, unknown?][] = [
     ["createInvites", { results: [{ index: 0, status: 201 }] }, (c) => c.createInvites([create]), "POST /v1/invites/batch", { invites: [create] }],
     ["reconnectInvite", { kind: "reconnect" }, (c) => c.reconnectInvite("inv_1", { note: "Again" }), "POST /v1/invites/inv_1/reconnect", { note: "Again" }],
+    ["extendInvite", { status: "active" }, (c) => c.extendInvite("inv_1", 86400), "POST /v1/invites/inv_1/extend", { valid_for: 86400 }],
     ["checkConnection", { kind: "invite" }, (c) => c.checkConnection("inv_1"), "POST /v1/invites/inv_1/check_connection", undefined],
     ["revokeInvites", { revoked: 1 }, (c) => c.revokeInvites({ external_user_id: "u" }), "POST /v1/invites/revoke", { external_user_id: "u" }],
     ["searchInvites", one, (c) => first(c.searchInvites({ recipient: "a@b.example" })), "POST /v1/invites/search", { recipient: "a@b.example", limit: 100 }],

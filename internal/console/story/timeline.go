@@ -289,6 +289,11 @@ func (o *Entry) act(w Words, e Happened, app string) {
 		o.say(Calm, "person", w.T("The address was corrected"))
 	case invite.EventRenewed:
 		o.say(Calm, "send", w.T("The person asked for a new link"))
+	case invite.EventExtended:
+		if e.Data.ExpiresAt != nil {
+			o.Advice = w.T("Nothing was sent. Links in earlier messages work until %s UTC.", e.Data.ExpiresAt.UTC().Format("2006-01-02 15:04"))
+		}
+		o.say(Calm, "clock", w.T("The time to connect was extended"))
 	case invite.EventExpired:
 		o.say(Warn, "clock", w.T("The invite expired"))
 	case invite.EventReported:
