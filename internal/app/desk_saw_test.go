@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -133,5 +134,38 @@ func TestSupportNeverSeesAConnectLink(t *testing.T) {
 	text := v.get(at + "/saw?as=text")
 	if !strings.Contains(text, "token=****") || strings.Contains(text, "ctok_") {
 		t.Error("the message is not the one with Pipedream's link, or shows it")
+	}
+}
+
+// From what one person received, support finds all who received the same texts.
+func TestSupportListsTheInvitesSentWithTheSameTexts(t *testing.T) {
+	t.Parallel()
+	p := start(t, boot{})
+	v := p.staff(access.RoleViewer)
+	var ids []string
+	for range 2 {
+		made := p.invite(201, to("delivered@connectlink.test"))
+		p.until(made.text("id"), "delivered", func(inv object) bool { return inv.text("delivery.status") == "delivered" })
+		ids = append(ids, made.text("id"))
+	}
+	handed := p.invite(201, with(to("delivered@connectlink.test"), "channel", "link")).text("id")
+	found := regexp.MustCompile(`href="(/console/default/test/invites\?template=[0-9a-f]+)">Invites sent with it</a>`).FindStringSubmatch(v.get("/console/default/test/invites/" + ids[0] + "/saw"))
+	if found == nil {
+		t.Fatal("the preview does not lead to the invites with the same texts")
+	}
+	list := v.get(found[1])
+	for _, id := range ids {
+		if !strings.Contains(list, "/invites/"+id+`"`) {
+			t.Errorf("the list lacks %s", id)
+		}
+	}
+	if strings.Contains(list, "/invites/"+handed+`"`) {
+		t.Error("the list has an invite without a message")
+	}
+	if strings.Contains(v.get("/console/default/test/invites/"+handed+"/saw"), "Invites sent with it") {
+		t.Error("an invite without a message has a version of texts")
+	}
+	if none := v.get("/console/default/test/invites?template=" + strings.Repeat("0", 12)); strings.Contains(none, "/invites/"+ids[0]+`"`) {
+		t.Error("another version lists the same invites")
 	}
 }

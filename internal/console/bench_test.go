@@ -254,6 +254,7 @@ func benchPages(b *testing.B, db *pgxpool.Pool, n int) []benchPage {
 		{"inviter, one of many", "?inviter=Sam+Rivera+7", "inv_"},
 		{"inviter, failed", "?inviter=Sam+Rivera+7&status=failed", "inv_"},
 		{"inviter, by a rare app", "?inviter=nightly+import&app=rare_app", ""},
+		{"texts, unknown", "?template=000000000000", ""},
 		{"inviter, unknown", "?inviter=nobody", ""},
 		{"until", "?until=" + time.Now().AddDate(0, 0, -30).Format(time.DateOnly), "inv_"},
 		{"since", "?since=" + time.Now().AddDate(0, 0, -30).Format(time.DateOnly), "inv_"},

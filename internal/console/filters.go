@@ -1,6 +1,7 @@
 package console
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -18,6 +19,8 @@ type filters struct {
 	Domain string
 	// Metadata is one pair of the product's, as name=value.
 	Metadata string
+	// Template is the version of the templates of a sent message.
+	Template string
 	// Within bounds when the invite failed, where failed ones are asked for; so do
 	// FailedSince and FailedUntil, to the minute and in UTC.
 	Within, FailedSince, FailedUntil string
@@ -67,6 +70,9 @@ func filtersOf(p *page) filters {
 	if f.fails() {
 		f.Within, f.FailedSince, f.FailedUntil = within, failedSince, failedUntil
 	}
+	if templateVersion.MatchString(q("template")) {
+		f.Template = q("template")
+	}
 	if q("expiring") != "" {
 		f.Expiring = "1"
 	}
@@ -82,7 +88,7 @@ func filtersOf(p *page) filters {
 func (f filters) members() []string {
 	return []string{
 		"status", f.Status, "channel", f.Channel, "app", f.App, "inviter", f.Inviter, "reason", f.Reason, "progress", f.Progress,
-		"expiring", f.Expiring, "within", f.Within, "failed_since", f.FailedSince, "failed_until", f.FailedUntil, "domain", f.Domain, "metadata", f.Metadata,
+		"expiring", f.Expiring, "within", f.Within, "failed_since", f.FailedSince, "failed_until", f.FailedUntil, "domain", f.Domain, "metadata", f.Metadata, "template", f.Template,
 		"since", f.Since, "until", f.Until, "owner", f.Owner,
 	}
 }
@@ -98,6 +104,8 @@ func (f filters) isFolded() bool {
 func (f filters) isPossible(out find.Filter) bool {
 	return (f.Inviter == "" || len(out.Inviter) > 0) && (f.Domain == "" || len(out.Domain) > 0)
 }
+
+var templateVersion = regexp.MustCompile(`^[0-9a-f]{6,64}$`)
 
 // minuteForm is how browsers send a date with a time.
 const minuteForm = "2006-01-02T15:04"
@@ -127,7 +135,7 @@ func (f filters) failedBetween(now time.Time) (since, until time.Time) {
 func (f filters) filter(p *page) find.Filter {
 	out := find.Filter{
 		Place: p.by.Place, Limit: perPage, App: f.App, Channel: invite.Channel(f.Channel),
-		Reason: invite.Reason(f.Reason), Expiring: f.Expiring != "",
+		Reason: invite.Reason(f.Reason), Expiring: f.Expiring != "", Template: f.Template,
 		Inviter: find.InviterTerms(p.Box, p.by.Place, f.Inviter), Domain: find.DomainTerms(p.Box, p.by.Place, f.Domain),
 		CreatedAfter: parseDay(f.Since), CreatedBefore: parseDay(f.Until),
 	}

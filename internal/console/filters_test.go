@@ -101,6 +101,8 @@ func TestTheListOfInvitesIsNarrowedByWhatStandsInTheAddress(t *testing.T) {
 		"metadata=+team+%3D+sales&status=failed":      {},
 		"metadata=team%3Dsupport":                     {},
 		"metadata=team":                               all, // no pair
+		"template=0123456789ab":                       {},
+		"template=%27":                                all, // no version
 		"metadata=owner%3Dpat%40customer.example":     all, // an address stays in no link
 		"failed_since=2023-11-14T00:00":               {"failed"},
 		"status=failed&failed_until=2023-11-14T00:00": {},

@@ -18,6 +18,8 @@ type previewPage struct {
 	Tabs      []tab   // what of it
 	Looks     [][]tab // how it is looked at
 	Kept      string  // how close the preview is to the message that was sent
+	Texts     string  // the version of the templates that it was sent with; empty: not sent
+	SameTexts string  // the list of the invites with the same version
 	Elsewhere bool    // the link leads to Pipedream's page, and there is none of ours
 }
 
@@ -51,8 +53,11 @@ func (s *console) showPreview(p *page, o opened) error {
 		d.FrameURL = withQuery(d.Home+"/page", "then", p.QueryParam("then"))
 		return p.show("saw", d)
 	}
-	if d.Kept, err = s.kept(p, o); err != nil {
+	if d.Kept, d.Texts, err = s.kept(p, o); err != nil {
 		return err
+	}
+	if d.Texts != "" {
+		d.SameTexts = withQuery(d.URL("invites"), "template", d.Texts)
 	}
 	if d.Message, err = s.compose(p, o, "", kindOf(o)); err != nil {
 		return err
@@ -95,20 +100,20 @@ func (d *previewPage) choose(p *page, now visit.State) {
 
 // kept describes how close the preview is to the sent message: the message is
 // not stored, but the version of its templates is.
-func (s *console) kept(p *page, o opened) (string, error) {
+func (s *console) kept(p *page, o opened) (words, version string, err error) {
 	if o.DeliveryStatus == nil {
-		return p.t("No message is sent for this invite. This is how it would look."), nil
+		return p.t("No message is sent for this invite. This is how it would look."), "", nil
 	}
 	with, sent, err := find.Wording(p.ctx(), s.DB, o.ID, o.DeliveryID)
 	switch {
 	case err != nil:
-		return "", err
+		return "", "", err
 	case !sent:
-		return p.t("Not sent yet. This is the message as it would be sent now."), nil
+		return p.t("Not sent yet. This is the message as it would be sent now."), "", nil
 	case with != s.Composer.Messages(p.by.Place).Version():
-		return p.t("Sent messages are not stored. This preview is rendered from the recorded data, and the wording or layout has changed since: the message that arrived was slightly different."), nil
+		return p.t("Sent messages are not stored. This preview is rendered from the recorded data, and the wording or layout has changed since: the message that arrived was slightly different."), with, nil
 	}
-	return p.t("Sent messages are not stored. This preview is rendered from the recorded data, with the wording and layout that was sent."), nil
+	return p.t("Sent messages are not stored. This preview is rendered from the recorded data, with the wording and layout that was sent."), with, nil
 }
 
 // previewChannel is the channel of the latest message.

@@ -51,4 +51,16 @@ func TestTheWordingOfADeliveryIsThatOfWhatWasHandedOverLast(t *testing.T) {
 	if v, sent, err := find.Wording(t.Context(), a.db, inv.ID, inv.DeliveryID); v != "v3" || !sent || err != nil {
 		t.Errorf("%q, %t, %v", v, sent, err)
 	}
+	// The list by version names the invites that it was sent to.
+	a.add(person{email: "sam@customer.example"})
+	for version, want := range map[string]int{"v1": 0, "v2": 1, "v3": 1, "v4": 0, "v5": 0} {
+		f := find.Filter{Place: invite.Place{Project: "default"}, Template: version, Limit: 5}
+		list, next, err := find.List(t.Context(), a.db, f)
+		if err != nil || len(list) != want || !next.IsZero() || want == 1 && list[0].ID != inv.ID {
+			t.Errorf("sent with %s: %d, next %q, %v; want %d", version, len(list), next, err, want)
+		}
+		if c, err := find.CountList(t.Context(), a.db, f, inv.ID); err != nil || c.Total != want || c.Least {
+			t.Errorf("count of %s: %+v, %v", version, c, err)
+		}
+	}
 }

@@ -13,6 +13,7 @@ import (
 const (
 	walked = 15_000 // along the list itself, where neighbours lie together
 	joined = 5_000  // along the list, with a look at the latest message of each
+	sent   = 3_000  // along the list, with a look at the attempts of each
 	probed = 2_500  // one by one, as an index of something rarer names them
 )
 
@@ -110,13 +111,16 @@ func (l *listing) candidates() (sql string, most int) {
 		return l.ids("DISTINCT invite_id", "deliveries", l.scope()+" AND reason <> '' AND reason = "+l.arg(string(f.Reason))), probed
 	case allTroubled(f.DeliveryStatus):
 		return l.byDelivery(), probed
+	case len(f.Inviter) > 0: // before the status: a candidate's status is cheaper to check than its words
+		return l.byTerm(f.Inviter), probed
 	case len(f.Status) == 1 && rare(f.Status[0]):
 		return l.ids("id", "invites", l.scope()+" AND status = '"+string(f.Status[0])+"'"), probed
-	case len(f.Inviter) > 0:
-		return l.byTerm(f.Inviter), probed
 	}
 	most = walked
-	if len(f.DeliveryStatus) > 0 {
+	switch {
+	case f.Template != "":
+		most = sent
+	case len(f.DeliveryStatus) > 0:
 		most = joined
 	}
 	return fmt.Sprintf(`SELECT id FROM invites WHERE %s%s ORDER BY id %s LIMIT %d`, l.scope(), l.bounds("id"), l.order(), l.limited(most)), most
@@ -207,7 +211,7 @@ func (l *listing) count() string {
 // source is where the rows come from, and the column that they are ordered by.
 func (l *listing) source() (source, key string) {
 	sql, most := l.candidates()
-	if most == walked || most == joined {
+	if most == walked || most == joined || most == sent {
 		// The list's own rows; looking each up by its id would be twice the work.
 		source, key = "("+strings.Replace(sql, "SELECT id", "SELECT *", 1)+") i", "i.id"
 	} else {
@@ -255,6 +259,9 @@ func (l *listing) where() string {
 	if f.Reason != "" {
 		// Of the latest message, as the joined one is; asked before anything is joined.
 		add("(SELECT reason FROM deliveries WHERE invite_id = i.id AND kind <> 'passcode' ORDER BY number DESC LIMIT 1) = ", string(f.Reason), "")
+	}
+	if f.Template != "" {
+		add("(SELECT true FROM attempts WHERE invite_id = i.id AND template_version = ", f.Template, " AND outcome IN ('accepted', 'unknown') LIMIT 1)")
 	}
 	for _, pair := range f.Metadata {
 		add("(SELECT true FROM search_terms WHERE invite_id = i.id AND hash = ANY(", pair, ") LIMIT 1)")

@@ -39,6 +39,7 @@ type Filter struct {
 	ConnectFailedAfter time.Time
 	FailedBefore       time.Time
 	Owner              invite.StaffID // of the invite
+	Template           string         // the version of the templates that one of its messages was sent with
 	CreatedAfter       time.Time
 	CreatedBefore      time.Time
 	UpdatedAfter       time.Time
