@@ -1,6 +1,8 @@
 package console
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"hash/fnv"
 	"strconv"
@@ -128,6 +130,23 @@ func (s *console) markOwners(p *page, rows []inviteRow) error {
 		}
 	}
 	return nil
+}
+
+// ownerNames are the names of the owners of invites, for a file.
+func (s *console) ownerNames(ctx context.Context, p *page, ids []invite.ID) (map[invite.ID]string, error) {
+	owners, err := s.Attend.Owners(ctx, ids...)
+	if err != nil || len(owners) == 0 {
+		return nil, err
+	}
+	staff, err := s.names(p)
+	if err != nil {
+		return nil, err
+	}
+	names := make(map[invite.ID]string, len(owners))
+	for id, owner := range owners {
+		names[id] = cmp.Or(staff[string(access.KindStaff)+":"+owner.String()], "(no longer known)")
+	}
+	return names, nil
 }
 
 func (s *console) take(p *page, o opened) error {

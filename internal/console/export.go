@@ -170,12 +170,17 @@ func (s *console) exportRows(ctx context.Context, p *page, list []find.Invite) (
 	if err != nil {
 		return nil, err
 	}
+	owners, err := s.ownerNames(ctx, p, ids)
+	if err != nil {
+		return nil, err
+	}
 	rows, closed := make([]export.Row, 0, len(list)), 0
 	for _, inv := range list {
 		r, ok := p.exportRow(inv, openedAt[inv.ID])
 		if !ok {
 			closed++
 		}
+		r.Owner = owners[inv.ID]
 		rows = append(rows, r)
 	}
 	if closed > 0 {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -91,6 +92,7 @@ func TestListsAreExportedAsTheyAreShown(t *testing.T) {
 	lead := s.signedIn("lead", map[string]access.Role{"default": access.RoleLead})
 	agent := s.signedIn("agent", map[string]access.Role{"default": access.RoleAgent})
 	const root = "/console/default/test"
+	lead.post(root+"/invites/"+s.ids["=1+1"].String()+"/take", url.Values{"seen": {""}})
 
 	// Of every list, the file has the invites of the page.
 	ids := regexp.MustCompile(`<a href="` + root + `/invites/(inv_[a-z0-9]+)"><bdi>`)
@@ -139,7 +141,7 @@ func TestListsAreExportedAsTheyAreShown(t *testing.T) {
 	for _, want := range []map[string]string{
 		{"id": connected.String(), "reference": invite.ReferenceOf(connected), "created_at": "2026-11-12T10:00:00Z", "status": "connected", "progress": "continued",
 			"delivery_status": "", "reason": "", "app": "slack", "channel": "email", "recipient": "ki••••@second-customer.example", "external_user_id": "'=1+1",
-			"inviter": "Sam Rivera s••@n•••.example", "opened_at": "2026-11-12T10:05:00Z", "connected_at": "2026-11-12T10:07:00Z"},
+			"inviter": "Sam Rivera s••@n•••.example", "opened_at": "2026-11-12T10:05:00Z", "connected_at": "2026-11-12T10:07:00Z", "owner": "lead"},
 	} {
 		rows := exported(t, a)
 		i := slices.IndexFunc(rows, func(r map[string]string) bool { return r["id"] == want["id"] })

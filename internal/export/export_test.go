@@ -285,7 +285,7 @@ func TestNoCellIsAFormula(t *testing.T) {
 		if err := p.Write(t.Context(), p.by, l, &file); err != nil {
 			t.Fatal(err)
 		}
-		if !strings.HasPrefix(file.String(), "id,reference,created_at,status,progress,delivery_status,reason,app,channel,recipient,external_user_id,inviter,opened_at,connected_at\r\n1,") {
+		if !strings.HasPrefix(file.String(), "id,reference,created_at,status,progress,delivery_status,reason,app,channel,recipient,external_user_id,inviter,opened_at,connected_at,owner\r\n1,") {
 			t.Fatalf("the file begins with %.200q", file.String())
 		}
 		// encoding/csv leaves out a \r that stands alone.

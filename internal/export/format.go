@@ -41,6 +41,7 @@ type Row struct {
 	Recipient, ExternalUserID        string // masked
 	Inviter                          string // masked
 	OpenedAt, ConnectedAt            string
+	Owner                            string   // the name of the colleague who is on it
 	Extra                            []string // by the list's columns
 }
 
@@ -53,7 +54,7 @@ func (r Row) cells(extra []string) []cell {
 		{"status", r.Status}, {"progress", r.Progress}, {"delivery_status", r.DeliveryStatus}, {"reason", r.Reason},
 		{"app", r.App}, {"channel", r.Channel},
 		{"recipient", r.Recipient}, {"external_user_id", r.ExternalUserID}, {"inviter", r.Inviter},
-		{"opened_at", r.OpenedAt}, {"connected_at", r.ConnectedAt},
+		{"opened_at", r.OpenedAt}, {"connected_at", r.ConnectedAt}, {"owner", r.Owner},
 	}
 	for i, name := range extra {
 		c := cell{name: name}
