@@ -68,7 +68,7 @@ func (p Page) orUsual() Page {
 // everything is measured of a window, except axe's findings.
 func (p Page) everything() (string, error) {
 	lang, err := json.Marshal([]string{p.Lang, p.Dir})
-	return fmt.Sprintf(`[...measured.built(...%s), ...measured.laidOut(), ...measured.targets(%d), ...measured.menus()]`, lang, p.Target), err
+	return fmt.Sprintf(`[...measured.built(...%s), ...measured.laidOut(), ...measured.inLine(), ...measured.targets(%d), ...measured.menus()]`, lang, p.Target), err
 }
 
 // Spaced gives every page that is opened from now on the reader's own text
@@ -105,10 +105,21 @@ func (i *Instrument) Look(of Page) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	var faults []string
+	// Most people see the parts folded, as they come.
+	for _, at := range []struct{ width, height int64 }{{320, 640}, {1280, 900}} {
+		if err := showWindow(ctx, "light", at.width, at.height, 1); err != nil {
+			return nil, err
+		}
+		found, err := chromedp.Run(ctx, chromedp.Evaluate[[]string](`measured.inLine()`))
+		if err != nil {
+			return nil, fmt.Errorf("measure the folded page: %w", err)
+		}
+		faults = append(faults, prefixFaults(fmt.Sprintf("at %d px, folded", at.width), found)...)
+	}
 	if _, err := chromedp.Run(ctx, chromedp.Evaluate[bool](`document.querySelectorAll("details:not(.menu)").forEach(d => d.open = true); true`)); err != nil {
 		return nil, fmt.Errorf("begin to measure: %w", err)
 	}
-	var faults []string
 	for _, at := range []struct {
 		name, theme   string
 		width, height int64
@@ -217,6 +228,13 @@ func pressTab(ctx context.Context, modifiers int64, batch int, wait time.Duratio
 			}
 			if now > before {
 				break
+			}
+		}
+		if wait > 0 {
+			// What has the focus is scrolled to when the next picture is drawn.
+			drawn := `new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))`
+			if _, err := chromedp.Run(ctx, chromedp.Evaluate[bool](drawn, chromedp.EvalAwaitPromise)); err != nil {
+				return nil, err
 			}
 		}
 		left, err := chromedp.Run(ctx, chromedp.Evaluate[bool](`measured.left()`))

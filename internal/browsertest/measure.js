@@ -65,6 +65,42 @@ var measured = (() => {
 		return faults;
 	};
 
+	// controls are fields and what looks like a button: with an edge of their own.
+	const controls = () => [...top().querySelectorAll("button, a, summary, select, textarea, input:not([type=hidden], [type=radio], [type=checkbox])")]
+		.filter(e => seen(e) && parseFloat(getComputedStyle(e).borderTopWidth) > 0 && getComputedStyle(e).borderTopStyle !== "none")
+		.map(e => ({ e, box: e.getBoundingClientRect(), field: /^(INPUT|SELECT|TEXTAREA)$/.test(e.tagName) }));
+
+	// inLine holds what the eye sees before it reads: controls with room between
+	// them, fields of a line at one height, the choice of a list to be read in full.
+	const pen = document.createElement("canvas").getContext("2d");
+	const inLine = () => {
+		const faults = [], all = controls();
+		for (let i = 0; i < all.length; i++) for (let k = i + 1; k < all.length; k++) {
+			const a = all[i], b = all[k];
+			if (a.e.contains(b.e) || b.e.contains(a.e)) continue;
+			const across = Math.min(a.box.right, b.box.right) - Math.max(a.box.left, b.box.left);
+			const down = Math.min(a.box.bottom, b.box.bottom) - Math.max(a.box.top, b.box.top);
+			if (across > 4 && down > -3 && down <= 4 || down > 4 && across > -3 && across <= 4) faults.push(called(b.e) + " touches " + called(a.e));
+			const off = Math.abs(a.box.top - b.box.top);
+			if (a.field && b.field && a.e.form === b.e.form && down > 4 && off > .5 && off < 6) faults.push(called(b.e) + " is " + off.toFixed(1) + " px out of line with " + called(a.e));
+		}
+		for (const e of top().querySelectorAll("select:not([multiple])")) {
+			if (!seen(e) || !e.selectedOptions[0]) continue;
+			const s = getComputedStyle(e), arrow = 16;
+			pen.font = s.font;
+			const words = pen.measureText(e.selectedOptions[0].text).width, room = e.clientWidth - parseFloat(s.paddingLeft) - parseFloat(s.paddingRight) - arrow;
+			if (words > room + 1) faults.push(called(e) + " cuts off " + JSON.stringify(e.selectedOptions[0].text));
+		}
+		// Words beside each other on a line share its base.
+		const bases = texts().map(t => ({ ...t, s: getComputedStyle(t.e) }));
+		const block = e => { while (e && /^inline/.test(getComputedStyle(e).display)) e = e.parentElement; return e; };
+		for (let i = 1; i < bases.length; i++) {
+			const a = bases[i - 1], b = bases[i], off = Math.abs(a.box.bottom - b.box.bottom);
+			if (a.s.fontSize === b.s.fontSize && a.s.fontFamily === b.s.fontFamily && off > 1 && off < 6 && meet(a.box, b.box) <= 0 && block(a.e) === block(b.e)) faults.push(called(b.e) + " stands " + off.toFixed(1) + " px off the line of " + called(a.e));
+		}
+		return faults;
+	};
+
 	// targets holds WCAG 2.2, 2.5.8: 24 by 24 px, or as much room around, or a
 	// link within a sentence.
 	const targets = least => {
@@ -167,7 +203,7 @@ var measured = (() => {
 	const begin = () => {
 		walk?.stop();
 		const came = [], faults = [];
-		let covered = null;
+		let covered = null, unclear = null;
 		const key = e => {
 			if (e.key !== "Tab") return;
 			const at = document.activeElement;
@@ -175,14 +211,15 @@ var measured = (() => {
 			// Within a field for a date it is the browser that shows where one is.
 			const own = at !== document.body && at.tagName !== "IFRAME" && !(/^(date|time|month|week|datetime-local)$/.test(at.type) && !at.matches(":focus-visible"));
 			if (!own || came.indexOf(at) < came.length - 1) return;
-			faults.push(...focus(at));
+			unclear = focus(at).length > 0 ? at : null;
 			covered = bare(at) ? null : at;
 		};
 		// The page may still be on its way to what has the focus, out of a frame for
-		// one: what is out of sight then has until the next press.
+		// one, or by scrolling: what is out of sight then has until the next press.
 		const settle = () => {
+			if (unclear) faults.push(...focus(unclear));
 			if (covered && !bare(covered)) faults.push(called(covered) + " has the focus and is hidden behind something or outside the window");
-			covered = null;
+			covered = unclear = null;
 		};
 		addEventListener("keyup", key, true);
 		addEventListener("keydown", settle, true);
@@ -213,5 +250,5 @@ var measured = (() => {
 	// pressed counts the keys that came to the page itself, not to one of its frames.
 	const pressed = () => walk.came.length;
 
-	return { laidOut, targets, built, menus, space, begin, left, ended, pressed };
+	return { laidOut, inLine, targets, built, menus, space, begin, left, ended, pressed };
 })();

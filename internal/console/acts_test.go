@@ -62,7 +62,7 @@ func TestAKeyIsShownOnce(t *testing.T) {
 		t.Error("the key still works")
 	}
 	log := admin.get("/console/default/live/audit")
-	for _, want := range []string{"Created an API key", "Revoked an API key", "scopes invites:read links:read", id} {
+	for _, want := range []string{"Created an API key", "Revoked an API key", "Permissions: invites:read, links:read", id} {
 		if !strings.Contains(log.body, want) {
 			t.Errorf("the audit log lacks %q", want)
 		}
@@ -246,5 +246,16 @@ func TestAFormWithAVersionThatCannotBeIsNoFailureOfOurs(t *testing.T) {
 				t.Errorf("%s with version %s: %d", act, version, a.StatusCode)
 			}
 		}
+	}
+}
+
+// Codes of the log are told in words where the console has any.
+func TestAuditEntriesNameRolesInWords(t *testing.T) {
+	t.Parallel()
+	w := newWard(t)
+	admin := w.signedIn("admin", map[string]access.Role{"*": access.RoleAdmin})
+	log := admin.get("/console/default/test/audit").body
+	if !strings.Contains(log, "Role in all projects: Admin") || strings.Contains(log, "role:*") {
+		t.Error("the role is told as a code")
 	}
 }

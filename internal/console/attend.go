@@ -101,9 +101,9 @@ func (s *console) colleagues(p *page) (func(invite.StaffID) string, error) {
 // ownerText names the owner of an invite.
 func (p *page) ownerText(owner invite.StaffID, name func(invite.StaffID) string) string {
 	if owner == p.signed.Staff.ID {
-		return p.t("You are on it")
+		return p.t("Assigned to you")
 	}
-	return p.t("%s is on it", "\u2068"+name(owner)+"\u2069")
+	return p.t("Assigned to %s", "\u2068"+name(owner)+"\u2069")
 }
 
 // markOwners adds the owners to the rows of a list.
@@ -154,7 +154,7 @@ func (s *console) take(p *page, o opened) error {
 	if err != nil {
 		return err
 	}
-	return s.attended(p, o, s.Attend.Take(p.ctx(), p.by, o.ID, seen), p.t("You are on it now."))
+	return s.attended(p, o, s.Attend.Take(p.ctx(), p.by, o.ID, seen), p.t("The invite is assigned to you."))
 }
 
 func (s *console) letGo(p *page, o opened) error {
@@ -162,7 +162,7 @@ func (s *console) letGo(p *page, o opened) error {
 	if err != nil {
 		return err
 	}
-	return s.attended(p, o, s.Attend.LetGo(p.ctx(), p.by, o.ID, seen), p.t("It has no owner now."))
+	return s.attended(p, o, s.Attend.LetGo(p.ctx(), p.by, o.ID, seen), p.t("The invite is no longer assigned."))
 }
 
 // seenOwner is the owner whom the page of a form showed, zero for none.
@@ -185,7 +185,7 @@ func (s *console) attended(p *page, o opened, err error, done string) error {
 		if err != nil {
 			return err
 		}
-		return p.done(home, "bad", p.t("Nothing was changed: %s is on it already.", "\u2068"+name(taken.Owner)+"\u2069"))
+		return p.done(home, "bad", p.t("Nothing was changed: the invite is already assigned to %s.", "\u2068"+name(taken.Owner)+"\u2069"))
 	case err != nil:
 		return err
 	}

@@ -31,7 +31,7 @@ func newAttended(t *testing.T) (s *stock, home string) {
 func as(role access.Role) map[string]access.Role { return map[string]access.Role{"default": role} }
 
 // isOn is what pages say of an owner.
-func isOn(name string) string { return "\u2068" + name + "\u2069 is on it" }
+func isOn(name string) string { return "Assigned to \u2068" + name + "\u2069" }
 
 // staffID is the id of a person by their name.
 func (s *site) staffID(name string) invite.StaffID {
@@ -54,11 +54,11 @@ func TestOfTwoPeopleWhoTakeAnInviteOneIsTold(t *testing.T) {
 		go func() { said <- name + ": " + b.follow(b.post(home+"/take", url.Values{"seen": {""}})).body }()
 	}
 	first, second := <-said, <-said
-	if strings.Contains(second, "You are on it now.") {
+	if strings.Contains(second, "The invite is assigned to you.") {
 		first, second = second, first
 	}
 	winner, _, _ := strings.Cut(first, ":")
-	if !strings.Contains(first, "You are on it now.") || !strings.Contains(second, "Nothing was changed: \u2068"+winner+"\u2069 is on it already.") || strings.Contains(second, "You are on it now.") {
+	if !strings.Contains(first, "The invite is assigned to you.") || !strings.Contains(second, "Nothing was changed: the invite is already assigned to \u2068"+winner+"\u2069.") || strings.Contains(second, "The invite is assigned to you.") {
 		t.Errorf("one is told %q, the other %q", first, second)
 	}
 	if n := s.count(`SELECT count(*) FROM invite_owners`); n != 1 {
@@ -84,7 +84,7 @@ func TestAnInviteHasAnOwnerUntilTheyLetItGoOrTheirAccessEnds(t *testing.T) {
 		}
 	}
 	mine := robin.get(list + "?owner=me").body
-	if !strings.Contains(mine, "You are on it") || !strings.Contains(mine, s.ids["plain"].String()) || strings.Contains(mine, s.ids["other"].String()) || !strings.Contains(mine, `owner=me" aria-current="true">Mine`) {
+	if !strings.Contains(mine, "Assigned to you") || !strings.Contains(mine, s.ids["plain"].String()) || strings.Contains(mine, s.ids["other"].String()) || !strings.Contains(mine, `owner=me" aria-current="true">Mine`) {
 		t.Error("the list of one's own is wrong")
 	}
 	if a := robin.get(list + "?owner=me&app=notion"); !strings.Contains(a.body, "No matching invites") {
@@ -100,14 +100,14 @@ func TestAnInviteHasAnOwnerUntilTheyLetItGoOrTheirAccessEnds(t *testing.T) {
 		"a lead, from an old page": lead.follow(lead.post(home+"/take", seen("sam"))),
 		"a lead who saw no owner":  lead.follow(lead.post(home+"/take", nil)),
 	} {
-		if !strings.Contains(a.body, "Nothing was changed: \u2068robin\u2069 is on it already.") {
+		if !strings.Contains(a.body, "Nothing was changed: the invite is already assigned to \u2068robin\u2069.") {
 			t.Errorf("%s: it was done", name)
 		}
 	}
 	if strings.Contains(sam.get(home).body, "/take") || !strings.Contains(lead.get(home).body, "Take over") {
 		t.Error("the buttons are not the roles'")
 	}
-	if a := lead.follow(lead.post(home+"/take", seen("robin"))); !strings.Contains(a.body, "You are on it now.") {
+	if a := lead.follow(lead.post(home+"/take", seen("robin"))); !strings.Contains(a.body, "The invite is assigned to you.") {
 		t.Error("a lead cannot take over")
 	}
 	if a := robin.get(home); !strings.Contains(a.body, isOn("lead")) {
@@ -117,18 +117,18 @@ func TestAnInviteHasAnOwnerUntilTheyLetItGoOrTheirAccessEnds(t *testing.T) {
 		t.Errorf("%d entries of taking over", n)
 	}
 	lead.post(home+"/let-go", nil)
-	if a := sam.follow(sam.post(home+"/take", seen("lead"))); !strings.Contains(a.body, "You are on it now.") {
+	if a := sam.follow(sam.post(home+"/take", seen("lead"))); !strings.Contains(a.body, "The invite is assigned to you.") {
 		t.Error("an invite without an owner cannot be taken from an old page")
 	}
 	// Who lost the role, or the account, is on nothing.
 	s.exec(`UPDATE staff_roles SET role = 'viewer' WHERE staff_id = $1`, s.staffID("sam"))
-	if a := robin.get(home); strings.Contains(a.body, "is on it") || !strings.Contains(a.body, "Take it") {
+	if a := robin.get(home); strings.Contains(a.body, "Assigned to") || !strings.Contains(a.body, "Assign to me") {
 		t.Error("a viewer is on it")
 	}
 	s.exec(`UPDATE staff_roles SET role = 'agent' WHERE staff_id = $1`, s.staffID("sam"))
 	must[bool](t)(s.staff.SetDisabled(t.Context(), access.Principal{Kind: access.KindSystem}, s.staffID("sam"), true))
 	must[bool](t)(s.staff.SetDisabled(t.Context(), access.Principal{Kind: access.KindSystem}, s.staffID("sam"), false))
-	if a := robin.get(home); strings.Contains(a.body, "is on it") {
+	if a := robin.get(home); strings.Contains(a.body, "Assigned to") {
 		t.Error("an account that had ended is on it")
 	}
 }

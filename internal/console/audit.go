@@ -87,11 +87,11 @@ func actName(a access.Act) string {
 	case issue.ActBulkStopped:
 		return view.M("Stopped a change of many invites")
 	case access.ActTake:
-		return view.M("Took an invite")
+		return view.M("Became the owner of an invite")
 	case access.ActTakeOver:
 		return view.M("Took an invite over")
 	case access.ActLetGo:
-		return view.M("Let an invite go")
+		return view.M("Removed the owner of an invite")
 	case access.ActNote:
 		return view.M("Wrote a note")
 	case access.ActDeleteNote:
@@ -266,7 +266,7 @@ func (p *page) auditRow(e account.Audited, names map[string]string) auditRow {
 	}
 	var data []string
 	for k, v := range e.Data {
-		data = append(data, k+" "+v)
+		data = append(data, p.auditFact(k, v))
 	}
 	slices.Sort(data)
 	r.Data = strings.Join(data, ", ")
@@ -274,6 +274,23 @@ func (p *page) auditRow(e account.Audited, names map[string]string) auditRow {
 		r.Place = base64.RawURLEncoding.EncodeToString(e.AddressHash[4:8]) // behind the key's id: enough to see that two are alike
 	}
 	return r
+}
+
+// auditFact is a detail of an entry: in words where it has any.
+func (p *page) auditFact(name, value string) string {
+	switch project, isRole := strings.CutPrefix(name, "role:"); {
+	case isRole && project == account.EveryProject:
+		return p.t("Role in all projects: %s", p.t(view.RoleName(access.Role(value))))
+	case isRole:
+		return p.t("Role: %s", p.t(view.RoleName(access.Role(value))))
+	case name == "channel":
+		return p.t("Channel: %s", p.channel(invite.Channel(value)))
+	case name == "scopes":
+		return p.t("Permissions: %s", strings.ReplaceAll(value, " ", ", "))
+	case name == "method" && value == "link":
+		return p.t("Sign-in link")
+	}
+	return name + " " + value
 }
 
 // whyName is the word of a pick list in words; unknown ones as they are.

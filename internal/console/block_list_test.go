@@ -80,7 +80,7 @@ func TestAListOfAddressesIsBlockedWholeOrNotAtAll(t *testing.T) {
 		t.Errorf("%d entries in the audit log", n)
 	}
 	long := strings.Repeat("pat@customer.example\n", 1001)
-	if a := lead.post(blocksPath+"/import", url.Values{"list": {long}, "import_reason": {reason}}); a.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(a.body, "at most 1000") {
+	if a := lead.post(blocksPath+"/import", url.Values{"list": {long}, "import_reason": {reason}}); a.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(a.body, "at most 1,000") {
 		t.Errorf("1001 lines: %d", a.StatusCode)
 	}
 	if a := lead.post(blocksPath+"/import", url.Values{"list": {strings.Repeat("x\n", 50)}, "import_reason": {reason}}); !strings.Contains(a.body, "30 more lines are not addresses.") {

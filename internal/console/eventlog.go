@@ -133,7 +133,7 @@ func (s *console) event(p *page, id invite.EventID) error {
 	if err != nil {
 		return err
 	}
-	d.Endpoints = []view.Choice{{Value: "", Text: p.t("Each enabled endpoint that receives this type"), Chosen: true}}
+	d.Endpoints = []view.Choice{{Value: "", Text: p.t("All subscribed endpoints"), Chosen: true}}
 	for _, r := range rows {
 		d.Endpoints = append(d.Endpoints, view.Choice{Value: r.ID, Text: r.Address})
 	}

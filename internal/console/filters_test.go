@@ -197,4 +197,11 @@ func TestTheTitleOfAnInviteNamesThePersonMasked(t *testing.T) {
 	if !regexp.MustCompile(`^<title>TEST · [^ ]+•.* – Slack – .+ · Connect Link</title>$`).MatchString(title) || strings.Contains(title, "pat@") {
 		t.Errorf("the title is %s", title)
 	}
+	heading := regexp.MustCompile(`<h1>.*</h1>`).FindString(a.body)
+	if !regexp.MustCompile(`<bdi>[^ ]+•.*</bdi> · <bdi>Slack</bdi></h1>$`).MatchString(heading) || strings.Contains(heading, "pat@") {
+		t.Errorf("the heading is %s", heading)
+	}
+	if !strings.Contains(a.body, `<code id="invite-id">`+id.String()+`</code> <button class="button" type="button" data-copy="invite-id" hidden>`) {
+		t.Error("the id cannot be copied")
+	}
 }

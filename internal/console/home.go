@@ -1,7 +1,6 @@
 package console
 
 import (
-	"strconv"
 	"time"
 
 	"github.com/connectlink/connectlink/internal/console/view"
@@ -75,7 +74,7 @@ func (s *console) home(p *page) error {
 		{N: a.ConnectFailed, URL: withQuery(invites, "progress", string(invite.ConnectFailed), "within", pastWeek), Text: p.t("failed to connect (7 days)"), Kind: "bad", Icon: "plug"},
 		{N: blocked, URL: withQuery(p.frame.URL("blocks"), "within", pastDay), Text: p.t("addresses suppressed in the last 24 hours"), Kind: "warn", Icon: "ban"},
 	} {
-		c.Count, c.Trend = strconv.Itoa(c.N), trends[i]
+		c.Count, c.Trend = p.frame.Number(c.N), trends[i]
 		switch {
 		case c.N >= find.CountCap:
 			c.Count = p.t("1,000 or more")

@@ -122,7 +122,7 @@ func (s *console) inviteData(p *page, o opened) (invitePage, error) {
 	if err != nil {
 		return invitePage{}, err
 	}
-	b := p.base(p.t("Invite to connect %s", o.AppName), "invites")
+	b := p.base(p.personName(o), "invites")
 	situation, err := p.situation(o, events)
 	if err != nil {
 		return invitePage{}, err
@@ -336,11 +336,11 @@ func (p *page) didWhat(a access.Act) string {
 	case access.ActCopyLink:
 		return p.t("copied the link")
 	case access.ActTake:
-		return p.t("took it")
+		return p.t("became its owner")
 	case access.ActTakeOver:
 		return p.t("took it over")
 	case access.ActLetGo:
-		return p.t("let it go")
+		return p.t("removed the assignment")
 	case access.ActNote:
 		return p.t("wrote a note")
 	case access.ActDeleteNote:

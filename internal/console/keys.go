@@ -64,7 +64,7 @@ func (s *console) keysPage(p *page) (keysPage, error) {
 		case k.ExpiresAt != nil && k.ExpiresAt.Sub(s.Now()) < account.FirstWarning*24*time.Hour:
 			r.Badge = view.Badge{Kind: "warn", Icon: "clock", Text: p.t("Expires soon")}
 		default:
-			r.Badge = view.Badge{Kind: "good", Icon: "check", Text: p.t("Operational")}
+			r.Badge = view.Badge{Kind: "good", Icon: "check", Text: p.t("Active")}
 		}
 		d.Keys = append(d.Keys, r)
 	}

@@ -230,12 +230,16 @@ func orZero(t *time.Time) time.Time {
 // tabTitle names an invite in the browser's tab and history, which others may see:
 // the person is masked there for every role.
 func (p *page) tabTitle(o opened, status string) string {
-	person := story.MaskName(o.content.Recipient.Name)
-	if person == "" {
-		person = o.to()
+	return strings.Join([]string{p.personName(o), o.AppName, status}, " – ")
+}
+
+// personName names the person of an invite, masked: by name, else by address.
+func (p *page) personName(o opened) string {
+	if name := story.MaskName(o.content.Recipient.Name); name != "" {
+		return name
 	}
-	if person == "" {
-		person = p.t("Invite")
+	if to := o.to(); to != "" {
+		return to
 	}
-	return strings.Join([]string{person, o.AppName, status}, " – ")
+	return p.t("Invite")
 }

@@ -115,12 +115,12 @@ func (p *page) pausedSubject(s traffic.Subject) string {
 func (p *page) pauseFigures(f traffic.Figures) string {
 	switch {
 	case f.Reports > 0 && f.Inviter:
-		return p.t("%s of %s messages with the name of one inviter were reported or marked as spam.", strconv.Itoa(f.Reports), strconv.Itoa(f.Sent))
+		return p.t("%s of %s messages with the name of one inviter were reported or marked as spam.", p.frame.Number(f.Reports), p.frame.Number(f.Sent))
 	case f.Reports > 0:
-		return p.t("%s of %s messages were reported or marked as spam.", strconv.Itoa(f.Reports), strconv.Itoa(f.Sent))
+		return p.t("%s of %s messages were reported or marked as spam.", p.frame.Number(f.Reports), p.frame.Number(f.Sent))
 	case f.Sent > 0:
 		return p.t("%s messages within %s: people visited %s, at least %s were expected. Usually people visit %s %% of messages.",
-			strconv.Itoa(f.Sent), p.frame.Span(time.Duration(f.WindowS)*time.Second), strconv.Itoa(f.Visited),
+			p.frame.Number(f.Sent), p.frame.Span(time.Duration(f.WindowS)*time.Second), p.frame.Number(f.Visited),
 			strconv.FormatFloat(f.Expected, 'f', 1, 64), strconv.FormatFloat(100*f.Rate, 'f', 0, 64))
 	}
 	return ""

@@ -149,7 +149,7 @@ func (p *page) funnel(list []counts.Invites, since string) (stages []stage, apps
 	}
 	steps := stepsOf(sum)
 	for i, n := range steps {
-		s := stage{Name: names[i], Text: strconv.Itoa(n), Bar: picture.Bar("", []picture.Part{{N: n, Kind: picture.Accent}}, steps[0])}
+		s := stage{Name: names[i], Text: p.frame.Number(n), Bar: picture.Bar("", []picture.Part{{N: n, Kind: picture.Accent}}, steps[0])}
 		if i > 0 && steps[i-1] > n {
 			s.Loss = losses[i](steps[i-1]-n, steps[i-1])
 		}
@@ -224,7 +224,7 @@ func (s *console) reasons(p *page) (out []reasonRow, least bool, err error) {
 			continue
 		}
 		row := reasonRow{
-			Title: p.t(ex.Title), Count: strconv.Itoa(r.N), Bar: picture.Bar("", []picture.Part{{N: r.N, Kind: picture.Bad}}, list[0].N),
+			Title: p.t(ex.Title), Count: p.frame.Number(r.N), Bar: picture.Bar("", []picture.Part{{N: r.N, Kind: picture.Bad}}, list[0].N),
 			URL: withQuery(p.frame.URL("invites"), "status", string(invite.Failed), "within", pastWeek, "reason", string(r.Reason)),
 		}
 		if least {

@@ -27,7 +27,7 @@ func (s *console) resealing(p *page) (*resealing, error) {
 		}
 	}
 	r := &resealing{
-		Text:  p.t("Tables done: %s of %s. Rows renewed: %s.", strconv.Itoa(done), strconv.Itoa(len(list)), strconv.FormatInt(renewed, 10)),
+		Text:  p.t("Tables done: %s of %s. Rows renewed: %s.", p.frame.Number(done), p.frame.Number(len(list)), p.frame.Number(int(renewed))),
 		Badge: view.Badge{Kind: "good", Icon: "check", Text: p.t("Done")},
 	}
 	if left > 0 {

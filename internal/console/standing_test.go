@@ -68,13 +68,13 @@ func TestBugABounceIsNotHiddenByAnEarlierVisit(t *testing.T) {
 	id, _ := w.invited("pat@customer.example")
 	b := w.signedIn("pat", map[string]access.Role{"default": access.RoleAgent})
 	w.move(id, invite.Event{Type: invite.EventVisited, At: time.Now()})
-	if got := b.sentence(id); !strings.Contains(got, "Opened updates by itself The person opened it just now and has not continued yet.") {
+	if got := b.sentence(id); !strings.Contains(got, "Opened Updates live The person opened it just now and has not continued yet.") {
 		t.Errorf("opened: %s", got)
 	}
 	second := w.again(id)
 	w.move(id, invite.Event{Type: invite.EventDeliveryBounced, DeliveryID: second, Data: invite.Data{Reason: invite.AddressNotFound}, At: time.Now()})
 	got := b.sentence(id)
-	for _, want := range []string{"Bounced updates by itself", "Did not reach p••••@customer.example", "The link was opened before that, just now."} {
+	for _, want := range []string{"Bounced Updates live", "Did not reach p••••@customer.example", "The link was opened before that, just now."} {
 		if !strings.Contains(got, want) {
 			t.Errorf("sent again, and came back: %q lacks %q", got, want)
 		}

@@ -212,11 +212,11 @@ func TestAnOpenPageFollowsOwnerAndNotes(t *testing.T) {
 	home := "/console/default/test/invites/" + id.String()
 	kim, sam := w.signedIn("Kim Berg", map[string]access.Role{"default": access.RoleViewer}), w.signedIn("Sam Rivera", map[string]access.Role{"default": access.RoleAgent})
 	open := kim.stream(home)
-	if first, ok := open.event(); !ok || strings.Contains(first, "is on it") {
+	if first, ok := open.event(); !ok || strings.Contains(first, "Assigned to") {
 		t.Fatalf("%d %q", open.StatusCode, first)
 	}
 	sam.post(home+"/take", nil)
-	if next, ok := open.event(); !ok || !strings.Contains(next, "Sam Rivera") || !strings.Contains(next, "is on it") || strings.Contains(next, "/take") {
+	if next, ok := open.event(); !ok || !strings.Contains(next, "Sam Rivera") || !strings.Contains(next, "Assigned to") || strings.Contains(next, "/take") {
 		t.Errorf("after taking it: %q", next)
 	}
 	sam.post(home+"/notes", url.Values{"text": {"calls back pat@customer.example at noon"}})

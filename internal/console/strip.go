@@ -2,7 +2,6 @@ package console
 
 import (
 	"html/template"
-	"strconv"
 	"strings"
 	"time"
 
@@ -212,7 +211,7 @@ func (s *console) webhookHealth(p *page, o outcomes) (h health, found bool, err 
 	case failed == 0:
 		h.Text = p.t("The product accepts events.")
 	default:
-		h.Text = p.t("Of the latest %s posts of the last hour, %s failed. They are retried.", strconv.Itoa(taken+failed), strconv.Itoa(failed))
+		h.Text = p.t("Of the latest %s posts of the last hour, %s failed. They are retried.", p.frame.Number(taken+failed), p.frame.Number(failed))
 	}
 	return h, true, nil
 }

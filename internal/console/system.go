@@ -147,7 +147,7 @@ func (s *console) jobs(p *page) ([]jobsRow, error) {
 	}
 	var out []jobsRow
 	for _, j := range list {
-		r := jobsRow{Name: p.jobState(j.State), Text: strconv.Itoa(j.N), Bad: j.State == queue.JobDiscarded && j.N > 0}
+		r := jobsRow{Name: p.jobState(j.State), Text: p.frame.Number(j.N), Bad: j.State == queue.JobDiscarded && j.N > 0}
 		if j.More {
 			r.Text = p.t("1,000 or more")
 		}

@@ -116,7 +116,7 @@ func (s *console) teamPage(p *page) (teamPage, error) {
 				r.FactorSet = *k.FactorSetAt
 			}
 		default:
-			r.How = p.t("Printed link")
+			r.How = p.t("Sign-in link")
 		}
 		r.Badge = view.Badge{Kind: "good", Icon: "check", Text: p.t("Active")}
 		switch {

@@ -61,7 +61,7 @@ func (p *page) webhookRow(e publish.Endpoint) endpointRow {
 	case e.FailingSince != nil:
 		r.Badge = view.Badge{Kind: "warn", Icon: "alert", Text: p.t("Failing")}
 	default:
-		r.Badge = view.Badge{Kind: "good", Icon: "check", Text: p.t("Operational")}
+		r.Badge = view.Badge{Kind: "good", Icon: "check", Text: p.t("Active")}
 	}
 	return r
 }

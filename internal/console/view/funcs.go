@@ -3,7 +3,6 @@ package view
 import (
 	"fmt"
 	"html/template"
-	"strconv"
 	"time"
 
 	"github.com/connectlink/connectlink/internal/access"
@@ -42,7 +41,7 @@ func (p *Pages) funcs(l *words) template.FuncMap {
 		"code": func(text string) template.HTML {
 			return template.HTML("<code>" + template.HTMLEscapeString(text) + "</code>") //nolint:gosec // escaped
 		},
-		"num":   func(n int) string { return strconv.Itoa(n) },
+		"num":   func(n int) string { return l.digits(n) },
 		"icon":  renderIcon,
 		"asset": func(name string) string { return p.assets[name].URL },
 		"badge": func(kind, icon, text string) Badge { return Badge{kind, icon, text} },
@@ -111,6 +110,9 @@ func (l *words) relative(d time.Duration) string {
 
 // Relative is a time in words, for sentences.
 func (b *Base) Relative(at time.Time) string { return b.words.relative(at.Sub(b.Now)) }
+
+// Number is a count with its thousands grouped.
+func (b *Base) Number(n int) string { return b.words.digits(n) }
 
 // Span is a length of time in words: "3 h 48 min".
 func (b *Base) Span(d time.Duration) string {

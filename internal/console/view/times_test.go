@@ -1,6 +1,7 @@
 package view_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -26,6 +27,29 @@ func TestTimesAreToldAsNearAsTheyMatter(t *testing.T) {
 	} {
 		if got := b.Relative(now.Add(d)); got != want {
 			t.Errorf("%v: %q, want %q", d, got, want)
+		}
+	}
+}
+
+// Thousands are grouped as each language does, in sentences and on their own.
+func TestNumbersAreGroupedInTheLanguageOfThePage(t *testing.T) {
+	t.Parallel()
+	pages, err := view.New(templates.Console)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for lang, want := range map[string]string{"en": "1,234,567", "ar": "1,234,567", "de": "1.234.567", "es": "1.234.567", "fr": "1\u00a0234\u00a0567"} {
+		b := pages.Base(lang, view.Prefs{}, time.Time{})
+		if got := b.Number(1234567); got != want {
+			t.Errorf("%s: %q, want %q", lang, got, want)
+		}
+		for _, got := range []string{b.T("At most %d characters.", 1234567), b.TN("%d message", "%d messages", 1234567)} {
+			if !strings.Contains(got, want) {
+				t.Errorf("%s: %q does not contain %q", lang, got, want)
+			}
+		}
+		if got := b.Number(999); got != "999" {
+			t.Errorf("%s: %q, want 999", lang, got)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package view
 import (
 	"fmt"
 	"html/template"
+	"io"
 	"io/fs"
 	"path"
 	"slices"
@@ -182,7 +183,44 @@ func (l *words) text(text string, args []any) string {
 	if len(args) == 0 {
 		return strings.ReplaceAll(text, "%%", "%")
 	}
-	return oneStop(fmt.Sprintf(text, args...), args)
+	return oneStop(fmt.Sprintf(text, l.grouped(args)...), args)
+}
+
+// count is an integer whose digits are grouped as its language does: "12,500".
+type count string
+
+// Format writes the grouped digits for every verb of integers.
+func (c count) Format(w fmt.State, _ rune) { _, _ = io.WriteString(w, string(c)) }
+
+// digits writes an integer with its thousands grouped.
+func (l *words) digits(n int) string {
+	text := strconv.Itoa(n)
+	sign := ""
+	if n < 0 {
+		sign, text = "-", text[1:]
+	}
+	mark := ","
+	switch base, _ := l.tag.Base(); base.String() {
+	case "de", "es":
+		mark = "."
+	case "fr":
+		mark = "\u00a0"
+	}
+	for i := len(text) - 3; i > 0; i -= 3 {
+		text = text[:i] + mark + text[i:]
+	}
+	return sign + text
+}
+
+// grouped replaces the integers of args with counts.
+func (l *words) grouped(args []any) []any {
+	out := slices.Clone(args)
+	for i, a := range out {
+		if n, ok := a.(int); ok {
+			out[i] = count(l.digits(n))
+		}
+	}
+	return out
 }
 
 // oneStop leaves one full stop where an argument that ends with one ("2 Std.", a
@@ -212,7 +250,7 @@ func (l *words) number(one, many string, n int, args []any) string {
 	if len(args) == 0 {
 		return text
 	}
-	return fmt.Sprintf(text, args...)
+	return fmt.Sprintf(text, l.grouped(args)...)
 }
 
 // markup is text with arguments of which some are markup: everything else is
@@ -237,7 +275,7 @@ func (l *words) markup(text string, args []any) any {
 	if t := l.texts[text]; len(t) == 1 {
 		text = t[0]
 	}
-	return template.HTML(fmt.Sprintf(template.HTMLEscapeString(text), escaped...)) //nolint:gosec // every part is escaped or markup of ours
+	return template.HTML(fmt.Sprintf(template.HTMLEscapeString(text), l.grouped(escaped)...)) //nolint:gosec // every part is escaped or markup of ours
 }
 
 // Texts are the English texts that a language's catalogues have, for the test
