@@ -43,7 +43,7 @@ public.audit_heads
 public.audit_pending
 	nothing entry_id
 public.bulk_acts
-	nothing project_id livemode id staff_id act channel selection state items emails texts cost created_at confirmed_at ended_at stopped_by due_at lease_until
+	nothing project_id livemode id staff_id act channel valid_for_s selection state items emails texts cost created_at confirmed_at ended_at stopped_by due_at lease_until
 public.bulk_items
 	recipient address
 	nothing project_id livemode bulk_id number line id invite_id state reason doubt next_at over_at

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/connectlink/connectlink/internal/access"
+	"github.com/connectlink/connectlink/internal/console/view"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/issue"
 	"github.com/connectlink/connectlink/internal/postgres"
@@ -34,8 +36,9 @@ type bulkBar struct {
 	Rows   int
 	All    string // the choice of all matches, in words; empty where the page has all
 	Acts   []bulkChoice
-	Latest string // the list of acts
-	File   string // the form for a file of corrections
+	Lives  []view.Choice // of the act that extends: the times from now
+	Latest string        // the list of acts
+	File   string        // the form for a file of corrections
 }
 
 // bulkChoice is an act of the bar.
@@ -52,6 +55,7 @@ func (p *page) bulkChoices() []bulkChoice {
 		{access.ActResend, bulk.Resend, bulkChoice{string(bulk.Resend), "send", p.t("Resend…")}},
 		{access.ActResend, bulk.Switch, bulkChoice{"to_email", "mail", p.t("Switch to email…")}},
 		{access.ActResend, bulk.Switch, bulkChoice{"to_sms", "phone", p.t("Switch to SMS…")}},
+		{access.ActExtend, bulk.Extend, bulkChoice{string(bulk.Extend), "clock", p.t("Extend…")}},
 		{access.ActRevoke, bulk.Revoke, bulkChoice{string(bulk.Revoke), "x", p.t("Revoke…")}},
 	} {
 		if p.by.May(c.act) {
@@ -68,7 +72,7 @@ func chosenAct(value string) (kind bulk.Kind, ch invite.Channel, ok bool) {
 		return bulk.Switch, ch, ch.Sends()
 	}
 	kind = bulk.Kind(value)
-	return kind, "", kind == bulk.Resend || kind == bulk.Revoke
+	return kind, "", kind == bulk.Resend || kind == bulk.Revoke || kind == bulk.Extend
 }
 
 // bulkBar is the bar of a list. total is how many invites it has; 0: that is not known.
@@ -83,6 +87,9 @@ func (p *page) bulkBar(rows []inviteRow, total int, more bool, members ...string
 	b := &bulkBar{
 		Form: withQuery(p.frame.URL("bulk"), members...), Page: strings.Join(ids, " "), Rows: len(rows), Acts: p.bulkChoices(),
 		Latest: p.frame.URL("bulk"), File: p.frame.URL("bulk", "correct"),
+	}
+	for _, lasts := range extensions() {
+		b.Lives = append(b.Lives, view.Choice{Value: strconv.Itoa(int(lasts.Seconds())), Text: p.t("%s from now", p.lifeText(lasts)), Chosen: lasts == defaultExtension})
 	}
 	switch {
 	case more:
@@ -105,6 +112,9 @@ func (s *console) startBulk(p *page) error {
 		return p.done(back, "bad", p.t("Nothing was done. Choose an action."))
 	}
 	req := issue.BulkRequest{Kind: kind, Channel: ch, Selection: scopeTicked}
+	if kind == bulk.Extend {
+		req.Extend = readExtension(form.Get("valid_for"))
+	}
 	var ids []invite.ID
 	switch form.Get("scope") {
 	case scopeAll:
@@ -144,6 +154,8 @@ func (p *page) bulkRefusal(err error) string {
 		return p.t("Nothing was done. At most %d invites can be changed at once. Narrow the filter.", size.Most)
 	case errors.Is(err, issue.ErrBulkEmpty):
 		return p.t("Nothing was done. Select at least one invite.")
+	case invite.CodeOf(err) == invite.CodeInvalidRequest:
+		return p.t("Nothing was done. Choose how long the invites work from now on, at most 30 days.")
 	case errors.Is(err, issue.ErrBulkForbidden):
 		return p.t("Nothing was done. Your role does not allow this.")
 	case errors.Is(err, issue.ErrBulkOver):

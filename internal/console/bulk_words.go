@@ -2,6 +2,7 @@ package console
 
 import (
 	"strings"
+	"time"
 
 	"github.com/connectlink/connectlink/internal/console/view"
 	"github.com/connectlink/connectlink/internal/invite"
@@ -23,6 +24,8 @@ func (p *page) bulkTitle(act bulk.Act) string {
 		return p.t("Correct addresses")
 	case bulk.Revoke:
 		return p.t("Revoke invites")
+	case bulk.Extend:
+		return p.t("Extend invites to %s from now", p.lifeText(time.Duration(act.ValidForS)*time.Second))
 	}
 	return string(act.Kind)
 }
@@ -39,6 +42,8 @@ func (p *page) bulkButton(act bulk.Act, n int) string {
 		return p.frame.TN("Correct %d invite and resend", "Correct %d invites and resend", n)
 	case bulk.Revoke:
 		return p.frame.TN("Revoke %d invite", "Revoke %d invites", n)
+	case bulk.Extend:
+		return p.frame.TN("Extend %d invite", "Extend %d invites", n)
 	case bulk.Resend:
 	}
 	return p.frame.TN("Resend %d invite", "Resend %d invites", n)
@@ -51,6 +56,9 @@ func (p *page) bulkEffect(act bulk.Act) string {
 		return p.t("The old links stop working. Each new address gets its own link.")
 	case bulk.Revoke:
 		return p.t("The links show that they were cancelled. This cannot be undone. Pipedream pages that are open stay open until they expire.")
+	case bulk.Extend:
+		lasts := time.Duration(act.ValidForS) * time.Second
+		return p.t("Links in earlier messages keep working for %s from now on, until about %s UTC. Nothing is sent.", p.lifeText(lasts), act.Now.Add(lasts).UTC().Format(endLayout))
 	case bulk.Resend, bulk.Switch:
 	}
 	return p.t("Links in earlier messages keep working, and their time starts again.")
@@ -128,6 +136,10 @@ func (p *page) bulkReason(reason string) string {
 		"":                         "",
 		issue.ReasonConnected:      view.M("Already connected"),
 		issue.ReasonRevoked:        view.M("Already revoked"),
+		issue.ReasonReplaced:       view.M("Replaced by a newer invite"),
+		issue.ReasonExpired:        view.M("Expired; resend it instead"),
+		issue.ReasonConnectLink:    view.M("The message has Pipedream's own link"),
+		issue.ReasonLater:          view.M("Works longer than this already"),
 		issue.ReasonScheduled:      view.M("Scheduled, not sent yet"),
 		issue.ReasonGone:           view.M("Deleted or erased"),
 		issue.ReasonUnreadable:     view.M("No longer readable"),

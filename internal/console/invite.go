@@ -35,6 +35,7 @@ type invitePage struct {
 	StepURL       string
 	StepSends     bool // its form fits into the drawer
 	CanResend     bool
+	CanExtend     bool
 	CanRevoke     bool
 	CanCopy       bool
 	Stages        []story.Stage
@@ -131,6 +132,7 @@ func (s *console) inviteData(p *page, o opened) (invitePage, error) {
 		Base: b, ID: o.ID.String(), Reference: invite.ReferenceOf(o.ID), App: o.AppName, Mark: p.mark(o.Invite), Home: b.URL("invites", o.ID.String()), Badge: p.standing(o, situation),
 		Sentence: story.Sentence(b, situation), Person: p.person(o), Health: p.health(o),
 		CanResend: p.by.May(access.ActResend) && isResendable(o.Status),
+		CanExtend: p.canExtend(o),
 		CanRevoke: p.by.May(access.ActRevoke) && o.Status != invite.Connected && o.Status != invite.Revoked,
 		CanCopy:   p.by.May(access.ActCopyLink) && o.Code != nil && (o.Status == invite.Pending || o.Status == invite.Active || o.Status == invite.Failed),
 	}

@@ -35,6 +35,8 @@ func matrix() map[string]access.Role {
 		"POST /invites/:id/check":                     access.RoleAgent,
 		"GET /invites/:id/reconnect":                  access.RoleAgent,
 		"POST /invites/:id/reconnect":                 access.RoleAgent,
+		"GET /invites/:id/extend":                     access.RoleAgent,
+		"POST /invites/:id/extend":                    access.RoleAgent,
 		"GET /invites/:id/revoke":                     access.RoleAgent,
 		"POST /invites/:id/revoke":                    access.RoleAgent,
 		"GET /invites/:id/link":                       access.RoleAgent,

@@ -37,6 +37,8 @@ func (p *page) faults(e *invite.Error, now time.Time) []Fault {
 		out = []Fault{{"app", p.t("Pipedream has no app with this name.")}}
 	case e.Code == invite.CodeAppNeedsNoAccount && len(out) == 0:
 		out = []Fault{{"app", p.t("This app needs no account, so there is nothing to connect.")}}
+	case e.Code == invite.CodeNotExtendable:
+		out = []Fault{{"valid_for", p.detail(e.Code, e.Message)}}
 	case len(out) == 0:
 		out = []Fault{{"channel", p.detail(e.Code, e.Message)}}
 	}
@@ -159,6 +161,8 @@ func (p *page) detail(code invite.Code, english string) string {
 		return p.t("There is already an open invite for this person and app.")
 	case invite.CodeNotResendable:
 		return p.t("This invite can no longer be resent. Create a new one.")
+	case invite.CodeNotExtendable:
+		return p.t("This invite cannot be extended. Resend it, or create a new one.")
 	case invite.CodeNotRevocable, invite.CodeInviteEnded:
 		return p.t("This invite can no longer be revoked.")
 	case invite.CodeAlreadyConnected:

@@ -117,6 +117,8 @@ func (s *console) routes() []route {
 		{http.MethodPost, "/invites/:id/check", access.ActResend, ofInvite(s.checkConnection)},
 		{http.MethodGet, "/invites/:id/reconnect", access.ActResend, s.shownAt},
 		{http.MethodPost, "/invites/:id/reconnect", access.ActResend, ofInvite(s.reconnect)},
+		{http.MethodGet, "/invites/:id/extend", access.ActExtend, ofInvite(s.extendForm)},
+		{http.MethodPost, "/invites/:id/extend", access.ActExtend, ofInvite(s.extend)},
 		{http.MethodGet, "/invites/:id/revoke", access.ActRevoke, ofInvite(s.revokeForm)},
 		{http.MethodPost, "/invites/:id/revoke", access.ActRevoke, ofInvite(s.revoke)},
 		{http.MethodGet, "/invites/:id/link", access.ActCopyLink, ofInvite(s.linkForm)},

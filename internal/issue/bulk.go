@@ -52,6 +52,7 @@ func (e *BulkSizeError) Error() string {
 type BulkRequest struct {
 	Kind    bulk.Kind
 	Channel invite.Channel // of bulk.Switch
+	Extend  ExtendRequest  // of bulk.Extend: from the time when each invite is changed
 	// Selection tells how the invites were selected, for the audit log: words of fixed
 	// lists, and nothing of a person.
 	Selection string
@@ -83,6 +84,8 @@ func RequiredAct(k bulk.Kind) access.Act {
 		return access.ActCorrect
 	case bulk.Revoke:
 		return access.ActRevoke
+	case bulk.Extend:
+		return access.ActExtend
 	case bulk.Resend, bulk.Switch:
 	}
 	return access.ActResend
@@ -100,7 +103,8 @@ func mayBulk(p access.Principal, k bulk.Kind, n int) error {
 }
 
 // PlanBulk makes the dry run of an act and stores it: ConfirmBulk starts exactly this
-// one. Nothing is sent or changed. Errors: ErrBulkEmpty, ErrBulkForbidden, *BulkSizeError.
+// one. Nothing is sent or changed. Errors: ErrBulkEmpty, ErrBulkForbidden, *BulkSizeError, and
+// the faults of Extend as *invite.Error.
 func (s *Service) PlanBulk(ctx context.Context, p access.Principal, req BulkRequest) (invite.BulkID, error) {
 	act := bulk.Act{Place: p.Place, ID: invite.New[invite.BulkID](), Kind: req.Kind, Channel: req.Channel, Selection: req.Selection}
 	if err := mayBulk(p, req.Kind, len(req.Targets)); err != nil {
@@ -108,6 +112,13 @@ func (s *Service) PlanBulk(ctx context.Context, p access.Principal, req BulkRequ
 	}
 	if len(req.Targets) == 0 {
 		return act.ID, ErrBulkEmpty
+	}
+	if req.Kind == bulk.Extend {
+		lasts, err := lastsFor(req.Extend)
+		if err != nil {
+			return act.ID, err
+		}
+		act.ValidForS = int(lasts.Seconds())
 	}
 	var err error
 	if act.StaffID, err = invite.Parse[invite.StaffID](p.ID); err != nil {
@@ -172,6 +183,9 @@ func (s *Service) ConfirmBulk(ctx context.Context, p access.Principal, id invite
 		data := map[string]string{"act": string(act.Kind), "invites": strconv.Itoa(waiting), "left_out": strconv.Itoa(all - waiting), "selection": act.Selection}
 		if act.Channel != "" {
 			data["channel"] = string(act.Channel)
+		}
+		if act.Kind == bulk.Extend {
+			data["valid_for"] = strconv.Itoa(act.ValidForS)
 		}
 		return account.InsertAudit(ctx, tx, account.Entry{By: p, Act: access.ActBulk, Target: id.String(), Data: data})
 	})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -23,7 +24,7 @@ const plannedAtOnce = 200
 // planned is an invite of a dry run.
 type planned struct {
 	item    bulk.Item
-	channel invite.Channel // of the message; of a revocation none
+	channel invite.Channel // of the message; none where nothing is sent
 	block   *block
 	uses    []ledger.Use
 }
@@ -99,6 +100,13 @@ func (s *Service) planItem(p access.Principal, project config.Project, act bulk.
 		}
 		return pl, nil
 	}
+	if act.Kind == bulk.Extend {
+		now := invite.State{Status: inv.Status, ReplacedBy: inv.ReplacedBy.String(), GivesUpAt: inv.GivesUpAt}
+		if err := extendable(inv, now, false, inv.Now, inv.Now.Add(time.Duration(act.ValidForS)*time.Second)); err != nil {
+			pl.leaveOut(bulkReason(err, inv.Status))
+		}
+		return pl, nil
+	}
 	address := t.Address.Reveal()
 	content, err := find.Open(s.p.Box, inv.ID, inv.Content)
 	if err == nil && resendable(inv.ID, inv.Status) == nil {
@@ -152,7 +160,7 @@ func bulkResend(act bulk.Act, address string) ResendRequest {
 			}
 		}
 		return req
-	case bulk.Resend, bulk.Revoke:
+	case bulk.Resend, bulk.Revoke, bulk.Extend:
 	}
 	return ResendRequest{}
 }
@@ -174,7 +182,7 @@ func sameAsNow(act bulk.Act, inv find.Invite, content invite.Content, address st
 		if was := field.Of(content.Recipient); was == address || field == invite.FieldEmail && contact.SearchEmail(was) == contact.SearchEmail(address) {
 			return ReasonSameAddress
 		}
-	case bulk.Revoke:
+	case bulk.Revoke, bulk.Extend:
 	}
 	return ""
 }

@@ -111,7 +111,7 @@ func (s *Service) runItem(ctx context.Context, act bulk.Act, item bulk.Item) (bo
 	}
 	state := bulk.Failed
 	switch reason {
-	case ReasonConnected, ReasonRevoked, ReasonGone:
+	case ReasonConnected, ReasonRevoked, ReasonGone, ReasonReplaced, ReasonExpired, ReasonLater:
 		state = bulk.LeftOut
 	}
 	return bulk.SetItemOver(ctx, s.p.DB, act, item.Number, state, reason)
@@ -130,9 +130,16 @@ func (s *Service) statusOf(ctx context.Context, act bulk.Act, id invite.ID) invi
 func (s *Service) change(ctx context.Context, part *bulkPart) error {
 	by := access.Staff(part.act.StaffID.String(), access.RoleAgent, part.act.Place)
 	meta := Meta{part: part}
-	if part.act.Kind == bulk.Revoke {
+	switch part.act.Kind {
+	case bulk.Revoke:
 		_, err := s.Revoke(ctx, by, part.item.InviteID, RevokeRequest{}, meta)
 		return err
+	case bulk.Extend:
+		_, err := s.Extend(ctx, by, part.item.InviteID, ExtendRequest{ValidFor: &part.act.ValidForS}, meta)
+		return err
+	case bulk.Resend, bulk.Switch, bulk.Correct:
+	default: // of a newer release; its processes do it
+		return fmt.Errorf("change invite %s: unknown bulk act %q", part.item.InviteID, part.act.Kind)
 	}
 	address := ""
 	if part.act.Kind == bulk.Correct {

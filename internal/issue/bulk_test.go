@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/invite"
@@ -143,6 +145,120 @@ func TestBulkActOfAKilledProcessIsFinishedByAnother(t *testing.T) {
 	}
 	if got := w.count(`SELECT count(*) FROM deliveries WHERE kind = 'resend'`); got != n {
 		t.Errorf("%d messages for %d invites", got, n)
+	}
+}
+
+// As above, with an act that asks no vendor: a retried item extends its invite once.
+func TestBulkExtensionOfAKilledProcessExtendsEachInviteOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s, p := w.process(), w.employed(access.RoleAgent)
+	const n = 30
+	ids := w.undelivered(s, n)
+	id := w.plan(s, p, issue.BulkRequest{Kind: bulk.Extend, Extend: extension(week), Selection: "all", Targets: targets(ids)})
+	if err := s.ConfirmBulk(t.Context(), p, id); err != nil {
+		t.Fatal(err)
+	}
+	dying, kill := context.WithCancel(t.Context())
+	var extended atomic.Int64
+	killed := w.process(func(p *issue.Params) {
+		p.Publish = func(context.Context, pgx.Tx, ...ledger.Applied) error {
+			if extended.Add(1) == 7 {
+				kill() // before the commit of this one
+			}
+			return nil
+		}
+	})
+	if _, err := killed.RunBulk(dying); !errors.Is(err, context.Canceled) {
+		t.Fatalf("the killed run returned %v", err)
+	}
+	_, items := w.outcome(id)
+	if items["done"] == 0 || items["waiting"] == 0 || items["done"] != w.count(`SELECT count(*) FROM events WHERE type = 'extended'`) {
+		t.Fatalf("after the kill: %v", items)
+	}
+	w.exec(`UPDATE bulk_acts SET lease_until = now() - interval '1 second', due_at = now()`)
+	if got, err := s.RunBulk(t.Context()); err != nil || got != items["waiting"] {
+		t.Fatalf("the other process did %d of %d, %v", got, items["waiting"], err)
+	}
+	state, items := w.outcome(id)
+	if diff := cmp.Diff(map[string]int{"done": n}, items); diff != "" || state != bulk.Finished {
+		t.Errorf("%s: %s", state, diff)
+	}
+	if got := w.count(`SELECT count(*) FROM (SELECT invite_id FROM events WHERE type = 'extended' AND data->>'bulk' = $1 GROUP BY invite_id HAVING count(*) = 1) e`, id.String()); got != n {
+		t.Errorf("%d of %d invites were extended once", got, n)
+	}
+	if got := w.count(`SELECT count(*) FROM invites WHERE gives_up_at BETWEEN now() + interval '6 days 23 hours' AND now() + interval '7 days'`); got != n {
+		t.Errorf("%d of %d invites end in a week", got, n)
+	}
+	if got := w.count(`SELECT count(*) FROM deliveries WHERE kind <> 'first'`); got != 0 {
+		t.Errorf("%d messages", got)
+	}
+	if got := w.count(`SELECT count(*) FROM audit WHERE act = 'extend'`); got != 0 {
+		t.Errorf("%d entries of single acts in the audit log", got)
+	}
+	if got := w.count(`SELECT count(*) FROM audit WHERE act = 'bulk' AND target = $1 AND data->>'act' = 'extend' AND data->>'valid_for' = '604800'`, id.String()); got != 1 {
+		t.Errorf("%d entries of the act", got)
+	}
+}
+
+func TestBulkExtensionLeavesOutWhatTheSingleActRefuses(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s, p := w.process(), w.employed(access.RoleAgent)
+	ids := w.undelivered(s, 12)
+	for i, sql := range []string{
+		1: `UPDATE invites SET status = 'connected' WHERE id = $1`,
+		2: `UPDATE invites SET status = 'revoked' WHERE id = $1`,
+		3: `UPDATE invites SET status = 'revoked', replaced_by = gen_random_uuid() WHERE id = $1`,
+		4: `UPDATE invites SET status = 'scheduled' WHERE id = $1`,
+		5: `UPDATE invites SET link_type = 'connect' WHERE id = $1`,
+		6: `UPDATE invites SET status = 'expired' WHERE id = $1`,
+		7: `UPDATE invites SET gives_up_at = now() WHERE id = $1`,
+		8: `UPDATE invites SET gives_up_at = now() + interval '8 days' WHERE id = $1`,
+		9: `UPDATE invites SET erased_at = now() WHERE id = $1`,
+	} {
+		if sql != "" {
+			w.exec(sql, ids[i])
+		}
+	}
+	id := w.plan(s, p, issue.BulkRequest{Kind: bulk.Extend, Extend: extension(week), Selection: "all", Targets: targets(ids)})
+	act, err := bulk.Get(t.Context(), w.db, p.Place, id)
+	if err != nil || act.Emails != 0 || act.Texts != 0 || act.ValidForS != week {
+		t.Errorf("%+v, %v", act, err)
+	}
+	_, items := w.outcome(id)
+	want := map[string]int{
+		"waiting": 3, "left_out connected": 1, "left_out revoked": 1, "left_out replaced": 1, "left_out scheduled": 1, "left_out connect_link": 1,
+		"left_out expired": 2, "left_out later": 1, "left_out gone": 1,
+	}
+	if diff := cmp.Diff(want, items); diff != "" {
+		t.Error(diff)
+	}
+	// Meanwhile one expires, and a colleague extends another one further.
+	w.happens(ids[0], invite.Event{Type: invite.EventResent})
+	w.happens(ids[0], invite.Event{Type: invite.EventExpired})
+	if _, err := s.Extend(t.Context(), w.key, ids[10], extension(2*week), issue.Meta{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.ConfirmBulk(t.Context(), p, id); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.RunBulk(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	state, items := w.outcome(id)
+	delete(want, "waiting")
+	want["done"], want["left_out expired"], want["left_out later"] = 1, 3, 2
+	if diff := cmp.Diff(want, items); diff != "" || state != bulk.Finished {
+		t.Errorf("%s: %s", state, diff)
+	}
+	for _, wrong := range []issue.ExtendRequest{{}, extension(30*24*3600 + 1)} {
+		if _, err := s.PlanBulk(t.Context(), p, issue.BulkRequest{Kind: bulk.Extend, Extend: wrong, Selection: "all", Targets: targets(ids)}); invite.CodeOf(err) != invite.CodeInvalidRequest {
+			t.Errorf("%v: %v", wrong.ValidFor, err)
+		}
+	}
+	if _, err := s.PlanBulk(t.Context(), w.employed(access.RoleViewer), issue.BulkRequest{Kind: bulk.Extend, Extend: extension(week), Selection: "all", Targets: targets(ids)}); !errors.Is(err, issue.ErrBulkForbidden) {
+		t.Errorf("a viewer: %v", err)
 	}
 }
 

@@ -28,6 +28,7 @@ const (
 	Switch  Kind = "switch" // resend by the act's channel
 	Correct Kind = "correct"
 	Revoke  Kind = "revoke"
+	Extend  Kind = "extend" // by the act's ValidForS
 )
 
 // State is the state of an act.
@@ -64,6 +65,7 @@ type Act struct {
 	StaffID     invite.StaffID `db:"staff_id"`
 	Kind        Kind           `db:"act"`
 	Channel     invite.Channel `db:"channel"`
+	ValidForS   int            `db:"valid_for_s"` // of Extend: seconds from the change of an invite to its new end
 	Selection   string         `db:"selection"`
 	State       State          `db:"state"`
 	Items       int            `db:"items"`
@@ -77,7 +79,7 @@ type Act struct {
 	Now         time.Time      `db:"now"`        // the database's
 }
 
-const columns = `project_id, livemode, id, staff_id, act, channel, selection, state, items, emails, texts, cost, created_at, confirmed_at, ended_at, stopped_by, now() AS now`
+const columns = `project_id, livemode, id, staff_id, act, channel, valid_for_s, selection, state, items, emails, texts, cost, created_at, confirmed_at, ended_at, stopped_by, now() AS now`
 
 // Item is an invite of an act as stored.
 type Item struct {
@@ -107,9 +109,9 @@ func Insert(ctx context.Context, tx pgx.Tx, a Act, items []Item) error {
 	if err != nil {
 		return fmt.Errorf("delete drafts of staff %s: %w", a.StaffID, postgres.Translate(err))
 	}
-	_, err = tx.Exec(ctx, `INSERT INTO bulk_acts (project_id, livemode, id, staff_id, act, channel, selection, items, emails, texts, cost)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
-		a.Project, a.Live, a.ID, a.StaffID, string(a.Kind), string(a.Channel), a.Selection, a.Items, a.Emails, a.Texts, a.Cost)
+	_, err = tx.Exec(ctx, `INSERT INTO bulk_acts (project_id, livemode, id, staff_id, act, channel, valid_for_s, selection, items, emails, texts, cost)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+		a.Project, a.Live, a.ID, a.StaffID, string(a.Kind), string(a.Channel), a.ValidForS, a.Selection, a.Items, a.Emails, a.Texts, a.Cost)
 	if err != nil {
 		return fmt.Errorf("insert bulk act %s: %w", a.ID, postgres.Translate(err))
 	}
