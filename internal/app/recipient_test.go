@@ -419,7 +419,12 @@ func TestScriptedPeopleAskForAFreshLinkAndReport(t *testing.T) {
 // takeBack withdraws a report that was just made, and demands the link's own page.
 func (w *walk) takeBack(t *testing.T, link string) {
 	t.Helper()
-	err := w.send(http.MethodPost, link+"/not-me/undo", url.Values{"from": {"page"}, "js": {"1"}, "g": {"1"}})
+	if err := w.get(link); err != nil || w.at != "revoked" || w.mainForm() == nil {
+		t.Fatalf("the page %q of the reported link offers no way back, %v", w.at, err)
+	}
+	fields := fieldsOf(w.mainForm())
+	w.handFields(fields)
+	err := w.send(http.MethodPost, attr(w.mainForm(), "action"), fields)
 	if err != nil || w.at != "ready" {
 		t.Fatalf("the report taken back: page %q, %v", w.at, err)
 	}

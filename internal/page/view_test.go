@@ -116,6 +116,7 @@ func shots(t testing.TB) map[string]shot {
 	})
 	add("not_me", page.NotMe, func(d *page.Data) { d.CanSuppress = true })
 	add("not_me_unchosen", page.NotMe, func(d *page.Data) { d.Unchosen, d.Words = true, "I <b>never</b> asked for this" })
+	add("revoked_by_report", page.Revoked, func(d *page.Data) { d.CanUndo = true })
 	add("thanks", page.Thanks, func(d *page.Data) { d.CanUndo = true })
 	add("stop", page.Stop, func(d *page.Data) { d.StopPath, d.RecipientMasked = stopPath, "+1 ••• ••• •100" })
 	add("stopped", page.Stopped, func(d *page.Data) {

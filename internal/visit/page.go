@@ -64,7 +64,7 @@ type Page struct {
 	// CanRenew: the page may offer a new link. CanReport: it may offer the
 	// report "This isn't for me".
 	CanRenew, CanReport bool
-	// CanUndo: the report that was just made can be taken back.
+	// CanUndo: the report that ended the invite can still be taken back.
 	CanUndo bool
 	// Failure is the class of the last failed connection: canceled, denied, error.
 	// FailedBefore: a new link was made since, so that the page is Ready.
@@ -95,7 +95,13 @@ func (s *Service) Open(ctx context.Context, code secret.Text) (Page, error) {
 	if err != nil || !ok {
 		return Page{State: Unknown}, err
 	}
-	return s.page(row)
+	page, err := s.page(row)
+	if err != nil || page.State != Revoked || row.CodeRetired {
+		return page, err
+	}
+	report, ok, err := ledger.FindOpenReport(ctx, s.p.DB, row.ID)
+	page.CanUndo = ok && report.Withdrawals < withdrawalsPerInvite && row.GivesUpAt.After(row.Now)
+	return page, err
 }
 
 func (s *Service) find(ctx context.Context, code secret.Text) (ledger.Coded, bool, error) {

@@ -55,6 +55,7 @@ func (s *Service) Withdraw(ctx context.Context, code secret.Text, e Evidence) (P
 		return Page{}, fmt.Errorf("withdraw the report of invite %s: %w", page.InviteID, err)
 	}
 	if !withdrawn {
+		page.CanUndo = false
 		return page, nil
 	}
 	return s.Open(ctx, code)

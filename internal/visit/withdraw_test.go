@@ -24,6 +24,10 @@ func TestAReportTakenBackGivesTheLinkBack(t *testing.T) {
 		if err != nil || page.State != visit.Thanks || !page.CanUndo {
 			t.Fatalf("page %s, offers the way back: %t, %v", page.State, page.CanUndo, err)
 		}
+		// The page may be closed by then: the link offers it too.
+		if page = w.open(m.Code); page.State != visit.Revoked || !page.CanUndo {
+			t.Errorf("the link's page %s offers the way back: %t", page.State, page.CanUndo)
+		}
 		for range 2 { // the second time changes nothing
 			if page, err = s.Withdraw(t.Context(), m.Code, tap); err != nil || page.State != visit.Ready {
 				t.Fatalf("page %s, %v", page.State, err)
@@ -79,6 +83,9 @@ func TestAReportStaysWhereItsTimeOrTheInviteIsOver(t *testing.T) {
 			t.Fatalf("page %s, %v", page.State, err)
 		}
 		c.since(m.ID)
+		if page := w.open(m.Code); page.CanUndo {
+			t.Errorf("%s: page %s offers the way back", name, page.State)
+		}
 		if page, err := w.Withdraw(t.Context(), m.Code, tap); err != nil || page.State != c.want {
 			t.Errorf("%s: page %s, %v", name, page.State, err)
 		}

@@ -24,10 +24,10 @@ type OpenReport struct {
 // noticed, too short for a person who finds the page later.
 const ReportOpenFor = 10 * time.Minute
 
-// FindOpenReport returns the report that ended a locked invite within ReportOpenFor; ok
-// is false where another fact ended it since.
-func FindOpenReport(ctx context.Context, tx pgx.Tx, id invite.ID) (r OpenReport, ok bool, err error) {
-	err = tx.QueryRow(ctx, `
+// FindOpenReport returns the report that ended an invite within ReportOpenFor; ok
+// is false where another fact ended it since. Only of a locked invite does the answer last.
+func FindOpenReport(ctx context.Context, db postgres.DB, id invite.ID) (r OpenReport, ok bool, err error) {
+	err = db.QueryRow(ctx, `
 		SELECT e.created_at, coalesce((e.data->>'suppressed')::boolean, false),
 			(SELECT count(*) FROM events w WHERE w.invite_id = $1 AND w.type = $5)
 		FROM events e
