@@ -116,7 +116,7 @@ func (s *console) fromIssuer(c echo.Context) error {
 		return s.issuerFault(c, err)
 	}
 	person := grant.Identity{
-		Issuer: who.Issuer, Subject: who.Subject, Session: who.Session, Person: grant.Person{Name: who.Name, Email: who.Email}, Roles: who.Roles,
+		Issuer: who.Issuer, Subject: who.Subject, Session: who.Session, Person: grant.Person{Name: who.Name, Email: who.Email, EmailVerified: who.EmailVerified}, Roles: who.Roles,
 		AuthenticatedAt: who.AuthenticatedAt,
 	}
 	if f.Session != "" {

@@ -2,7 +2,6 @@ package grant
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -57,12 +56,8 @@ var (
 	ErrOwnAccount = errors.New("you cannot disable the account that you are signed in with")
 )
 
-// Person is who an account belongs to. It is personal: it stands sealed, and
-// neither in a log nor in the audit log.
-type Person struct {
-	Name  string `json:"name"`
-	Email string `json:"email"`
-}
+// Person is who an account belongs to.
+type Person = account.Person
 
 // Known is an account with its person.
 type Known struct {
@@ -88,29 +83,11 @@ func NewStaff(db *pgxpool.Pool, box *seal.Box) *Staff {
 	return &Staff{db: db, box: box, checking: newTurns()}
 }
 
-const profileColumn = "staff.profile"
-
-func (s *Staff) seal(id invite.StaffID, p Person) ([]byte, error) {
-	plain, err := json.Marshal(p)
-	if err != nil {
-		return nil, fmt.Errorf("encode profile of staff %s: %w", id, err)
-	}
-	b, err := s.box.Seal(plain, seal.AD{Column: profileColumn, ID: id.UUID()})
-	if err != nil {
-		return nil, fmt.Errorf("seal profile of staff %s: %w", id, err)
-	}
-	return b, nil
-}
-
 // open decrypts the owner's name of an account. An account that no key opens
 // any more is shown without a name, and does not make a list fail.
 func (s *Staff) open(a account.Staff) Known {
-	k := Known{Staff: a}
-	plain, err := s.box.Open(a.Profile, seal.AD{Column: profileColumn, ID: a.ID.UUID()})
-	if err != nil || json.Unmarshal(plain, &k.Person) != nil {
-		return Known{Staff: a}
-	}
-	return k
+	p, _ := a.Person(s.box)
+	return Known{Staff: a, Person: p}
 }
 
 // login returns the hashes that an account is found by.
@@ -121,7 +98,7 @@ func (s *Staff) login(kind, issuer, subject string) []seal.Hash {
 // setProfile renews login and profile of an account under the present key: the one of
 // its creation is retired some day.
 func (s *Staff) setProfile(ctx context.Context, tx pgx.Tx, id invite.StaffID, login account.Login, who Person) error {
-	profile, err := s.seal(id, who)
+	profile, err := who.Seal(s.box, id)
 	if err != nil {
 		return err
 	}
@@ -159,7 +136,7 @@ func (s *Staff) insert(ctx context.Context, by access.Principal, id invite.Staff
 
 // insertWith stores a new account and what belongs to it. Errors: ErrLoginTaken.
 func (s *Staff) insertWith(ctx context.Context, by access.Principal, id invite.StaffID, login account.Login, p Person, phc string, roles map[string]access.Role, also func(pgx.Tx) error) error {
-	profile, err := s.seal(id, p)
+	profile, err := p.Seal(s.box, id)
 	if err != nil {
 		return err
 	}

@@ -81,6 +81,7 @@ type Identity struct {
 	Issuer, Subject string
 	Session         string // the issuer's own (sid); empty: it names none
 	Name, Email     string
+	EmailVerified   bool                   // the issuer says that the address is the person's (email_verified)
 	Roles           map[string]access.Role // by project
 	// AuthenticatedAt is when the person signed in at the issuer (auth_time); zero
 	// if the issuer does not tell.
@@ -202,15 +203,20 @@ func (i *Issuer) Finish(ctx context.Context, f Flow, code, state, issuer string)
 	who.AuthenticatedAt, _ = authenticatedAt(claims)
 	who.Name, _ = claims["name"].(string)
 	who.Email, _ = claims["email"].(string)
+	who.EmailVerified = isTrue(claims["email_verified"])
 	if who.Name == "" {
 		who.Name, _ = claims["preferred_username"].(string)
 	}
 	who.Name = shorten(who.Name)
 	if len(who.Email) > maxEmail || shorten(who.Email) != who.Email {
-		who.Email = "" // no address that a person has
+		who.Email, who.EmailVerified = "", false // no address that a person has
 	}
 	return who, nil
 }
+
+// isTrue reads a claim that is true or false. Some issuers write it as text, as Apple does
+// (https://developer.apple.com/documentation/signinwithapple/authenticating-users-with-sign-in-with-apple).
+func isTrue(claim any) bool { return claim == true || claim == "true" }
 
 // entries are the words of a claim: a list, or one string with spaces.
 func entries(claims map[string]any, name string) []string {

@@ -62,7 +62,7 @@ func TestSomebodySignsInAtAnIssuer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := oidc.Identity{Issuer: url, Subject: "u1", Name: "Pat u1", Email: "u1@staff.example",
+	want := oidc.Identity{Issuer: url, Subject: "u1", Name: "Pat u1", Email: "u1@staff.example", EmailVerified: true,
 		Roles: map[string]access.Role{oidc.AllProjects: access.RoleAgent, "acme": access.RoleLead}}
 	if who.Session == "" {
 		t.Error("the issuer's own session is not known")
@@ -160,6 +160,22 @@ func TestClaimsThatPagesShowAreBounded(t *testing.T) {
 	}
 	if who.Name != "Pat"+strings.Repeat("é", 197) || who.Email != "" {
 		t.Errorf("a name of %d characters, an address of %d", len([]rune(who.Name)), len(who.Email))
+	}
+}
+
+// An address that the issuer did not verify could be anybody's.
+func TestAnAddressIsVerifiedOnlyWhereTheIssuerSaysSo(t *testing.T) {
+	t.Parallel()
+	i := oidc.New(params(oidctest.Start(t)))
+	for fault, want := range map[string]bool{"": true, "verified in words": true, "unverified": false, "verification unknown": false, "long name": false} {
+		address, flow, err := i.Begin(t.Context(), oidc.AskSignIn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q := visit(t, address, oidctest.Pick("u1", []string{"support"}, fault))
+		if who, err := i.Finish(t.Context(), flow, q.Get("code"), q.Get("state"), q.Get("iss")); err != nil || who.EmailVerified != want {
+			t.Errorf("%q: %t, %v", fault, who.EmailVerified, err)
+		}
 	}
 }
 

@@ -374,7 +374,7 @@ func (s *issuer) sign(g grant) string {
 	now := time.Now()
 	claims := map[string]any{
 		"iss": s.url, "aud": ClientID, "sub": g.subject, "nonce": g.query.Get("nonce"), "iat": now.Unix(), "exp": now.Add(5 * time.Minute).Unix(),
-		"name": "Pat " + g.subject, "email": g.subject + "@staff.example", "groups": g.groups,
+		"name": "Pat " + g.subject, "email": g.subject + "@staff.example", "email_verified": true, "groups": g.groups,
 		"sid": g.sid, "auth_time": g.since.Unix(),
 	}
 	header := map[string]any{"alg": "RS256", "kid": "1", "typ": "JWT"}
@@ -385,7 +385,8 @@ func (s *issuer) sign(g grant) string {
 		"several audiences": {"aud": []string{ClientID, "somebody-else"}}, "from the future": {"iat": now.Add(time.Hour).Unix()},
 		"signed in in the future": {"auth_time": now.Add(time.Hour).Unix()}, "a long subject": {"sub": strings.Repeat("u", 256)},
 		"a long session": {"sid": strings.Repeat("s", 256)}, "many groups": {"groups": make([]string, 1001)},
-		"long name":    {"name": "\u202ePat\n" + strings.Repeat("é", 100_000), "email": strings.Repeat("p", 300) + "@staff.example"},
+		"long name":  {"name": "\u202ePat\n" + strings.Repeat("é", 100_000), "email": strings.Repeat("p", 300) + "@staff.example"},
+		"unverified": {"email_verified": false}, "verified in words": {"email_verified": "true"}, "verification unknown": {"email_verified": nil},
 		"no auth_time": {"auth_time": nil}, "an old auth_time": {"auth_time": now.Add(-time.Hour).Unix()},
 		"expired": {"exp": now.Add(-time.Hour).Unix(), "iat": now.Add(-2 * time.Hour).Unix()},
 	}[g.fault])
