@@ -178,6 +178,8 @@ public.text_baselines
 	nothing project_id country slot sent visits learned_at
 public.text_traffic
 	nothing project_id area country bucket sent offset_s visits
+public.test_sends
+	nothing id staff_id form provider outcome reason started_at
 public.unmatched
 	nothing callback_id project_id livemode invite_ref attempt_ref tries next_at gives_up_at
 public.webhook_attempts

@@ -98,6 +98,22 @@ func (Message) Format(s fmt.State, _ rune) {
 // The caller adds the identifiers and the sender. Errors name fields, never
 // values.
 func (c *Composer) Compose(m Message, ch invite.Channel) (message.Outgoing, error) {
+	return c.composeWith(c.p.Messages(m.place()), m, ch)
+}
+
+// ComposeSample renders a message that staff send to themselves, with texts that need not be
+// those of the project yet: the message of Compose, with a link that opens no invite and,
+// where it has a subject, a word before the subject.
+func (c *Composer) ComposeSample(texts *message.Renderer, m Message, ch invite.Channel) (message.Outgoing, error) {
+	m.Code, m.Reference = secret.New(SampleCode), PreviewReference
+	out, err := c.composeWith(texts, m, ch)
+	if err == nil && out.Email != nil {
+		out.Email.Subject = texts.SampleSubject(m.Content.Recipient.Locale, out.Email.Subject)
+	}
+	return out, err
+}
+
+func (c *Composer) composeWith(texts *message.Renderer, m Message, ch invite.Channel) (message.Outgoing, error) {
 	v, err := c.vars(m)
 	if err != nil {
 		return message.Outgoing{}, err
@@ -108,7 +124,6 @@ func (c *Composer) Compose(m Message, ch invite.Channel) (message.Outgoing, erro
 		return message.Outgoing{}, errors.New("the recipient has no address for this channel")
 	}
 	out := message.Outgoing{Livemode: m.Livemode, ValidFor: m.ExpiresAt.Sub(m.Now)}
-	texts := c.p.Messages(m.place())
 	out.Version = texts.Version()
 	if ch.Spec().Form == invite.FormText {
 		sms, err := texts.SMS(v)

@@ -28,6 +28,7 @@ type (
 	requestKind  struct{}
 	bulkKind     struct{}
 	viewKind     struct{}
+	testSendKind struct{}
 	bulkItemKind struct{}
 
 	endpointKind       struct{}
@@ -49,6 +50,7 @@ func (requestKind) prefix() string  { return "req_" }
 func (bulkKind) prefix() string     { return "blk_" }
 func (bulkItemKind) prefix() string { return "bki_" }
 func (viewKind) prefix() string     { return "vew_" }
+func (testSendKind) prefix() string { return "tst_" }
 
 func (endpointKind) prefix() string       { return "whe_" }
 func (webhookAttemptKind) prefix() string { return "wha_" }
@@ -84,6 +86,8 @@ type (
 	BulkItemID = Of[bulkItemKind]
 	// ViewID identifies a saved view of the list of invites, "vew_…".
 	ViewID = Of[viewKind]
+	// TestSendID identifies a message that staff sent to themselves, "tst_…".
+	TestSendID = Of[testSendKind]
 	// EndpointID identifies one webhook endpoint, "whe_…".
 	EndpointID = Of[endpointKind]
 	// WebhookAttemptID identifies one post of an event, "wha_…".

@@ -37,31 +37,18 @@ const (
 // not checked. A sending limit or a pause that would refuse the invite now is a warning. Errors are as Create's for faults
 // of the request, and invalid_request for a language without messages.
 func (s *Service) Preview(ctx context.Context, p access.Principal, req CreateRequest, lang string) ([]Preview, error) {
-	project, err := s.project(p)
+	project, o, err := s.readDraft(ctx, p, req)
 	if err != nil {
 		return nil, err
-	}
-	o, err := validate(req, p, project, s.p.PublicURL, s.p.Now())
-	if err != nil {
-		return nil, s.withNearestApp(ctx, p, req.App, err)
-	}
-	if s.p.Composer == nil {
-		return nil, invite.Errorf(invite.CodeUnavailable, "This process renders no messages.")
 	}
 	langs, err := wanted(s.p.Composer.Messages(p.Place), lang, o.content.Recipient.Locale)
 	if err != nil {
 		return nil, err
 	}
-	app := invite.App{Slug: o.app, Name: o.app}
-	if m, ok := s.p.Minters(p.Place, p.Environment); ok {
-		if app, err = s.app(ctx, m, o.app); err != nil {
-			return nil, err
-		}
+	m, err := s.draft(ctx, p, project, o)
+	if err != nil || len(langs) == 0 {
+		return nil, err
 	}
-	if len(langs) == 0 {
-		return nil, nil
-	}
-	m := s.draft(p, project, app, o)
 	warnings := changed(req, o)
 	var limited *invite.Error
 	if uses := s.uses(p, o.channel, o.content.Recipient, o.externalUserID); len(uses) > 0 {
@@ -97,6 +84,32 @@ func (s *Service) Preview(ctx context.Context, p access.Principal, req CreateReq
 	return out, nil
 }
 
+// Draft returns the first message of a Create in the recipient's language, to be rendered;
+// its link opens nothing. Nothing is stored, minted or sent. Errors are as Preview's.
+func (s *Service) Draft(ctx context.Context, p access.Principal, req CreateRequest) (compose.Message, error) {
+	project, o, err := s.readDraft(ctx, p, req)
+	if err != nil {
+		return compose.Message{}, err
+	}
+	return s.draft(ctx, p, project, o)
+}
+
+// readDraft validates a request that is not to be created.
+func (s *Service) readDraft(ctx context.Context, p access.Principal, req CreateRequest) (config.Project, order, error) {
+	project, err := s.project(p)
+	if err != nil {
+		return project, order{}, err
+	}
+	o, err := validate(req, p, project, s.p.PublicURL, s.p.Now())
+	if err != nil {
+		return project, order{}, s.withNearestApp(ctx, p, req.App, err)
+	}
+	if s.p.Composer == nil {
+		return project, order{}, invite.Errorf(invite.CodeUnavailable, "This process renders no messages.")
+	}
+	return project, o, nil
+}
+
 // wanted resolves the language a preview is asked for in.
 func wanted(texts *message.Renderer, lang, locale string) ([]string, error) {
 	switch {
@@ -119,7 +132,14 @@ func wanted(texts *message.Renderer, lang, locale string) ([]string, error) {
 
 // draft is the first message of an invite that is not created, as dispatch would
 // compose it.
-func (s *Service) draft(p access.Principal, project config.Project, app invite.App, o order) compose.Message {
+func (s *Service) draft(ctx context.Context, p access.Principal, project config.Project, o order) (compose.Message, error) {
+	app := invite.App{Slug: o.app, Name: o.app}
+	if m, ok := s.p.Minters(p.Place, p.Environment); ok {
+		var err error
+		if app, err = s.app(ctx, m, o.app); err != nil {
+			return compose.Message{}, err
+		}
+	}
 	now := s.p.Now()
 	life := o.expiresIn
 	if o.validFor > 0 {
@@ -132,7 +152,7 @@ func (s *Service) draft(p access.Principal, project config.Project, app invite.A
 			Reference: compose.PreviewReference,
 		},
 		Kind: invite.KindFirst, OneWay: s.p.OneWay(p.Place),
-	}
+	}, nil
 }
 
 // withEmail gives a recipient without an email address one to render the email with.

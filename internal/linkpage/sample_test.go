@@ -12,7 +12,7 @@ import (
 // samplePages are what the page of a sample's link is headed in each language.
 func samplePages() map[string]string {
 	return map[string]string{
-		"en": "This is a sample of a message", "de": "Dies ist das Muster einer Nachricht", "es": "Esta es la muestra de un mensaje", "fr": "Ceci est un exemple de message",
+		"en": "This is a sample of a message", "de": "Dies ist das Muster einer Nachricht", "es": "Esta es la muestra de un mensaje", "fr": "Ceci est un exemple de message", //nolint:misspell // French
 		"ar": "هذه عينة من رسالة", "pt-BR": "Esta é uma amostra de mensagem", "ja": "これはメッセージの見本です",
 	}
 }

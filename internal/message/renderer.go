@@ -106,6 +106,12 @@ func (e *compiled) email(v Vars, c content) (_ Email, err error) {
 	return mail, nil
 }
 
+// SampleSubject returns the subject of a message that staff send to themselves, which says
+// in the message's language that it is a test.
+func (r *Renderer) SampleSubject(locale, subject string) string {
+	return mustRender(r.langs.Match(locale).word("sample-subject", subject))
+}
+
 // SMS renders the body and counts its segments. The caller sets To.
 func (r *Renderer) SMS(v Vars) (SMS, error) {
 	e, c, err := r.prepare(v)

@@ -76,6 +76,10 @@ func newLanguage(fsys fs.FS, tag string) (*Language, error) {
 	l := &Language{Tag: tag, fsys: fsys, folders: tagChain(tag)}
 	funcs := template.FuncMap{"nth": nthWord, "renamed": renamePlace, "plural": pluralOf(known)}
 	all := template.New("words.txt").Funcs(funcs)
+	// A language of a project's own may be older than this word, which only staff read.
+	if _, err := all.New("").Parse(`{{define "sample-subject"}}[Test] {{.}}{{end}}`); err != nil {
+		return nil, fmt.Errorf("parse words: %w", err)
+	}
 	// From the language to the region, so that the region redefines. What no folder
 	// defines is an error below.
 	for i := len(l.folders) - 1; i >= 0; i-- {
@@ -91,7 +95,7 @@ func newLanguage(fsys fs.FS, tag string) (*Language, error) {
 			return nil, fmt.Errorf("parse words: %w", err)
 		}
 	}
-	if l.words, err = markup.Text(template.New("words.txt").Funcs(funcs), all, "dir", "language", "duration", "moment", "clock", "place"); err != nil {
+	if l.words, err = markup.Text(template.New("words.txt").Funcs(funcs), all, "dir", "language", "duration", "moment", "clock", "place", "sample-subject"); err != nil {
 		return nil, err
 	}
 	if l.Dir, err = l.word("dir", nil); err != nil {
@@ -106,9 +110,12 @@ func newLanguage(fsys fs.FS, tag string) (*Language, error) {
 	return l, l.rehearse()
 }
 
-// rehearse tries every word there is, so that Duration and Moment cannot fail:
-// each month and weekday, both halves of the day, every plural.
+// rehearse tries every word there is, so that Duration, Moment and SampleSubject cannot
+// fail: each month and weekday, both halves of the day, every plural.
 func (l *Language) rehearse() error {
+	if _, err := l.word("sample-subject", "Subject"); err != nil {
+		return err
+	}
 	place := time.FixedZone("Some/Where", 0)
 	for i := range 12 + 7 {
 		// The first of each month, then the rest of a week in December.

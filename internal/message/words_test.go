@@ -151,6 +151,33 @@ func templateFiles(t testing.TB) fstest.MapFS {
 	return out
 }
 
+// A language that a project added is older than the word before a test's subject.
+func TestALanguageNeedsNoWordForSamples(t *testing.T) {
+	t.Parallel()
+	files := templateFiles(t)
+	const own = "{{define \"sample-subject\"}}[Prueba] {{.}}{{end}}\n"
+	for name, file := range files {
+		rest, ok := strings.CutPrefix(name, "es/")
+		if !ok {
+			continue
+		}
+		src := file.Data
+		if rest == "words.txt" && !strings.Contains(string(src), own) {
+			t.Fatal("Spanish has no word of its own")
+		}
+		files["nl/"+rest] = &fstest.MapFile{Data: []byte(strings.Replace(string(src), own, "", 1))}
+	}
+	r, err := message.NewRenderer(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for locale, want := range map[string]string{"nl": "[Test] A & B", "es": "[Prueba] A & B", "es-MX": "[Prueba] A & B", "xx": "[Test] A & B"} {
+		if got := r.SampleSubject(locale, "A & B"); got != want {
+			t.Errorf("%s: %q", locale, got)
+		}
+	}
+}
+
 func TestAFaultInATemplateStopsTheStart(t *testing.T) {
 	t.Parallel()
 	good := templateFiles(t)

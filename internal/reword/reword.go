@@ -167,28 +167,45 @@ type Preview struct {
 // Preview renders a message with texts that are not saved, and values as most messages
 // have. Errors: ErrNoMessage, ErrForbidden, *FaultsError.
 func (s *Service) Preview(ctx context.Context, by access.Principal, slot message.Slot, w message.Wording) (out Preview, err error) {
-	current, err := s.current(ctx, by, by.Place)
+	d, err := s.Draft(ctx, by, slot, w)
 	if err != nil {
 		return out, err
+	}
+	if out.Inspection, err = s.p.Composer.InspectWith(d.Texts, d.Message); err != nil || !d.ownSubject {
+		return out, err
+	}
+	without, err := s.p.Composer.InspectWith(s.p.Board.own(by.Project), d.Message)
+	out.SubjectLeftOut = without.Email.Subject == out.Email.Subject
+	return out, err
+}
+
+// Draft is a message with texts that are not saved, to be rendered.
+type Draft struct {
+	Texts   *message.Renderer
+	Message compose.Message // with values as most messages have; its link opens nothing
+
+	ownSubject bool // it is not that of the templates
+}
+
+// Draft checks texts that are not saved as Save does, and returns a message with them.
+// Errors: ErrNoMessage, ErrForbidden, *FaultsError.
+func (s *Service) Draft(ctx context.Context, by access.Principal, slot message.Slot, w message.Wording) (d Draft, err error) {
+	current, err := s.current(ctx, by, by.Place)
+	if err != nil {
+		return d, err
 	}
 	m, err := s.message(by.Project, slot, current)
 	if err != nil {
-		return out, err
+		return d, err
 	}
 	w = less(w, m.Templates)
-	r, err := s.check(by.Place, slot, w, current)
-	if err != nil {
-		return out, err
+	if d.Texts, err = s.check(by.Place, slot, w, current); err != nil {
+		return d, err
 	}
 	project, _ := s.p.Project(by.Project)
-	example := s.example(project, by.Live, slot, compose.UsualTrial())
-	example.Content.Note = ""
-	if out.Inspection, err = s.p.Composer.InspectWith(r, example); err != nil || w.Subject == "" {
-		return out, err
-	}
-	without, err := s.p.Composer.InspectWith(s.p.Board.own(by.Project), example)
-	out.SubjectLeftOut = without.Email.Subject == out.Email.Subject
-	return out, err
+	d.Message, d.ownSubject = s.example(project, by.Live, slot, compose.UsualTrial()), w.Subject != ""
+	d.Message.Content.Note = ""
+	return d, nil
 }
 
 // check returns the renderer of a project and mode with a wording in a slot, or the

@@ -20,7 +20,7 @@ func rows() [][]string {
 		{"app"},
 		{"httpapi", "linkpage", "console", "worker"},
 		{"web"},
-		{"issue", "visit", "dispatch", "track", "publish", "grant", "suppress", "unmask", "attend", "export", "erase", "pause", "warn", "reseal", "restore", "audit", "firewall", "survey", "reword"},
+		{"issue", "visit", "dispatch", "track", "publish", "grant", "suppress", "unmask", "attend", "export", "erase", "pause", "warn", "reseal", "restore", "audit", "firewall", "survey", "reword", "testsend"},
 		{"mint", "watch", "funnel", "compose", "resource", "quota", "logo"},
 		{"store/ledger", "store/queue", "store/account", "store/find", "store/suppression", "store/desk", "store/bulk", "store/wording", "store/endpoint", "store/traffic", "store/counts", "store/keyring", "store/recovery", "pipedream", "provider/*", "oidc", "sandbox"},
 		{"provider", "store/userid", "page", "guide", "trace"},

@@ -155,6 +155,30 @@ func TestMailEventIsMatchedByMessageIDWhereItLacksOurs(t *testing.T) {
 	}
 }
 
+// What a provider reports on a message that staff sent to themselves is dropped: it is
+// neither kept nor waits, and suppresses nothing. The other reports of its post count.
+func TestReportsOnTestSendsAreDropped(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	m := w.Invite(tracktest.Options{})
+	attempt := w.Attempt(m, "sendgrid", "accepted")
+	id := invite.New[invite.TestSendID]().String()
+	var events []map[string]any
+	for i, name := range []string{"processed", "delivered", "bounce", "spamreport", "dropped"} {
+		events = append(events, mailEvent(m, attempt, name, fmt.Sprintf("t%d", i), time.Now(), map[string]any{"cl_invite": id, "cl_attempt": id, "sg_message_id": "14c5d75ce93.filter1"}))
+	}
+	w.takeMail(append(events, mailEvent(m, attempt, "processed", "e1", time.Now(), nil))...)
+	if n := w.Count(`SELECT count(*) FROM callbacks`); n != 1 {
+		t.Errorf("%d reports are kept", n)
+	}
+	if n := w.Count(`SELECT count(*) FROM unmatched`) + w.Count(`SELECT count(*) FROM suppressions`); n != 0 {
+		t.Errorf("%d rows of reports on test sends", n)
+	}
+	if got := w.delivery(m).Status; got != "accepted" {
+		t.Errorf("the invite's message is %s", got)
+	}
+}
+
 func TestForgedOrForeignCallbacksChangeNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -146,11 +146,14 @@ func (t *Tracker) take(ctx context.Context, tx pgx.Tx, of origin, posted []provi
 	return facts, t.fold(ctx, tx, facts)
 }
 
-// freshReports drops copies, those in the post itself and those of earlier posts,
+// freshReports drops reports on test sends, and copies, those in the post itself and those of earlier posts,
 // and returns the rest in the order in which they happened.
 func freshReports(ctx context.Context, tx pgx.Tx, of origin, posted []provider.Report) ([]report, error) {
 	reports := make([]report, 0, len(posted))
 	for i, r := range posted {
+		if isTestSend(r) {
+			continue
+		}
 		reports = append(reports, report{Report: r, guard: of.guard("", r.Key), place: i})
 	}
 	byGuard := func(a, b report) int { return bytes.Compare(a.guard, b.guard) }
@@ -171,6 +174,13 @@ func freshReports(ctx context.Context, tx pgx.Tx, of origin, posted []provider.R
 	reports = slices.DeleteFunc(reports, func(r report) bool { return !isFresh[string(r.guard)] })
 	slices.SortFunc(reports, inOrder)
 	return reports, nil
+}
+
+// isTestSend reports whether a report is about a message that staff sent to themselves:
+// nothing is to follow from it.
+func isTestSend(r provider.Report) bool {
+	_, err := invite.Parse[invite.TestSendID](r.AttemptID)
+	return err == nil
 }
 
 // inOrder is the order in which reports happened, as far as whole seconds and
