@@ -24,6 +24,7 @@ import (
 	"github.com/connectlink/connectlink/internal/publish"
 	"github.com/connectlink/connectlink/internal/store/account"
 	"github.com/connectlink/connectlink/internal/store/queue"
+	"github.com/connectlink/connectlink/internal/testsend"
 	"github.com/connectlink/connectlink/internal/unmask"
 	"github.com/connectlink/connectlink/internal/web"
 	"github.com/connectlink/connectlink/templates"
@@ -60,11 +61,18 @@ func (a *App) mountConsole(e *echo.Echo) error {
 	if err != nil {
 		return err
 	}
+	tests, err := testsend.New(testsend.Params{
+		DB: a.api, Box: a.box, Composer: a.composer, Senders: a.senders, BlockKeys: a.blockKeys, Log: a.log, Now: a.opt.Now,
+		PerSecond: func(account string) (float64, int) { pace := a.pace(account); return pace.PerSecond, pace.Burst },
+	})
+	if err != nil {
+		return err
+	}
 	p := console.Params{
 		Staff: a.Staff, Keys: a.Grants, Pause: a.pause, Endpoints: a.endpoints, Events: publish.NewLog(a.api, a.box), DB: a.api, Lists: a.lists(0), Box: a.box, Pages: pages, Projects: a.cfg.Projects,
 		Passwords: a.cfg.Console.AcceptsPasswords(), HTTPS: a.cfg.PublicURL != nil && a.cfg.PublicURL.Scheme == "https",
 		System: a.facts, AccountOf: a.sendsBy, PaceOf: func(account string) float64 { return a.pace(account).PerSecond },
-		Invites: a.Issue, Connections: a.track, Blocks: a.suppress, Attend: attending, Erasing: a.Erase, Export: exports, Reword: a.reword, Composer: a.composer,
+		Invites: a.Issue, Connections: a.track, Blocks: a.suppress, Attend: attending, Erasing: a.Erase, Export: exports, Reword: a.reword, TestSends: tests, Composer: a.composer,
 		Unmask: unmask, Watch: a.waiting, Streams: web.NewStreams(web.StreamParams{PerKey: streamsPerPerson}), PublicURL: a.public, OneWay: a.sentOneWay, Logo: a.logos.PathOf,
 		Tries: limit.New(limit.Per(signInsPerMinute, time.Minute), signInsPerMinute, a.opt.Now), Reports: limit.New(limit.Per(logoutsPerMinute, time.Minute), logoutsPerMinute, a.opt.Now), Log: a.log, Now: a.opt.Now,
 		Answers: limit.New(limit.Per(answersPerMinute, time.Minute), answersPerMinute, a.opt.Now),

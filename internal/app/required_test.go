@@ -16,6 +16,7 @@ import (
 	"github.com/connectlink/connectlink/internal/linkpage"
 	"github.com/connectlink/connectlink/internal/quota"
 	"github.com/connectlink/connectlink/internal/suppress"
+	"github.com/connectlink/connectlink/internal/testsend"
 	"github.com/connectlink/connectlink/internal/track"
 	"github.com/connectlink/connectlink/internal/unmask"
 	"github.com/connectlink/connectlink/internal/visit"
@@ -41,10 +42,11 @@ func TestConstructorsNameMissingCollaborators(t *testing.T) {
 		"warn":     {discard(warn.New(warn.Params{})), []string{"DB", "Alerts", "Log"}},
 		"firewall": {discard(firewall.New(firewall.Params{})), []string{"DB", "Box", "Project", "Alerts", "Log"}},
 		"suppress": {discard(suppress.New(suppress.Params{})), []string{"Senders", "SenderOf", "Scripted", "Unlister"}},
+		"testsend": {discard(testsend.New(testsend.Params{})), []string{"BlockKeys", "Senders", "PerSecond", "Composer"}},
 		"attend":   {discard(attend.New(attend.Params{})), []string{"DB", "Box", "Changed"}},
 		"unmask":   {discard(unmask.New(unmask.Params{})), []string{"Senders", "Publish"}},
 		"linkpage": {linkpage.Register(echo.New(), linkpage.Params{}), []string{"Guesses", "OneWay"}},
-		"console":  {console.Register(echo.New(), console.Params{}), []string{"Tries", "Unmask", "Lists"}},
+		"console":  {console.Register(echo.New(), console.Params{}), []string{"Tries", "Unmask", "Lists", "TestSends"}},
 		"httpapi":  {httpapi.Mount(echo.New(), httpapi.Params{}), []string{"Authenticate", "InApp.Opens", "InApp.Reads", "Lists"}},
 	} {
 		if c.err == nil {

@@ -21,6 +21,7 @@ import (
 	"github.com/connectlink/connectlink/internal/restore"
 	"github.com/connectlink/connectlink/internal/store/account"
 	"github.com/connectlink/connectlink/internal/store/traffic"
+	"github.com/connectlink/connectlink/internal/testsend"
 )
 
 // auditLimit is how many entries a page has.
@@ -52,7 +53,7 @@ func auditedActs() []access.Act {
 		grant.ActSignIn, grant.ActSignInFailed, grant.ActSignOut, grant.ActSessionEnded, grant.ActStaffCreated, grant.ActStaffEnabled,
 		grant.ActStaffOff, grant.ActStaffRoles, grant.ActPasswordLink, grant.ActPasswordSet, grant.ActFactorSet, grant.ActFactorReset,
 		grant.ActRecoveryUsed, grant.ActRecoveryMade, grant.ActConfirmed, grant.ActKeyCreated, grant.ActKeyRevoked, pause.ActHeld, pause.ActReleased, traffic.ActPaused, traffic.ActResumed,
-		issue.ActBulkStopped, export.ActStarted, audit.ActExported, reseal.ActResealed, reseal.ActRetired, reseal.ActForgotten, restore.ActDeclared)
+		testsend.ActSent, issue.ActBulkStopped, export.ActStarted, audit.ActExported, reseal.ActResealed, reseal.ActRetired, reseal.ActForgotten, restore.ActDeclared)
 }
 
 // actName is an act in words.
@@ -168,6 +169,8 @@ func actName(a access.Act) string {
 		return view.M("Gave up a lost key of the keyset")
 	case restore.ActDeclared:
 		return view.M("Declared a restore of the database")
+	case testsend.ActSent:
+		return view.M("Sent a message to themselves")
 	case pause.ActHeld:
 		return view.M("Paused sending")
 	case pause.ActReleased:

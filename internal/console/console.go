@@ -27,6 +27,7 @@ import (
 	"github.com/connectlink/connectlink/internal/reword"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/suppress"
+	"github.com/connectlink/connectlink/internal/testsend"
 	"github.com/connectlink/connectlink/internal/unmask"
 	"github.com/connectlink/connectlink/internal/watch"
 	"github.com/connectlink/connectlink/internal/web"
@@ -78,6 +79,8 @@ type Params struct {
 	Export      *export.Service
 	// Reword changes the texts of messages.
 	Reword *reword.Service
+	// TestSends sends messages to the staff who ask for them.
+	TestSends *testsend.Service
 	// Composer renders messages as dispatch sends them.
 	Composer *compose.Composer
 	// Watch tells pages that are looked at that their invite moved; Streams
@@ -118,7 +121,7 @@ type console struct {
 func Register(e *echo.Echo, p Params) error {
 	err := required.Check("console.Params", map[string]any{
 		"Staff": p.Staff, "Keys": p.Keys, "Pause": p.Pause, "Endpoints": p.Endpoints, "Events": p.Events, "DB": p.DB, "Lists": p.Lists, "Box": p.Box, "Pages": p.Pages, "Invites": p.Invites,
-		"Blocks": p.Blocks, "Attend": p.Attend, "Unmask": p.Unmask, "Erasing": p.Erasing, "Export": p.Export, "Reword": p.Reword, "Composer": p.Composer, "Watch": p.Watch, "Streams": p.Streams,
+		"Blocks": p.Blocks, "Attend": p.Attend, "Unmask": p.Unmask, "Erasing": p.Erasing, "Export": p.Export, "Reword": p.Reword, "TestSends": p.TestSends, "Composer": p.Composer, "Watch": p.Watch, "Streams": p.Streams,
 		"Tries": p.Tries, "Reports": p.Reports, "Answers": p.Answers,
 	})
 	if err != nil {

@@ -7,10 +7,12 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/console/view"
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/issue"
 	"github.com/connectlink/connectlink/internal/store/ledger"
+	"github.com/connectlink/connectlink/internal/testsend"
 	"github.com/connectlink/connectlink/internal/web"
 )
 
@@ -27,6 +29,7 @@ type newPage struct {
 	Options   newOptions
 	Key       string // the same form, sent twice, makes one invite
 	Preview   *newPreview
+	Self      selfSend
 }
 
 // newOptions are the choices of fields that most invites leave alone.
@@ -48,6 +51,10 @@ func (s *console) newForm(p *page) error {
 		Form: url.Values{"external_user_id": {p.QueryParam("user")}, "channel": {string(invite.Channels()[0])}, "time_zone": {zoneOf(p.project.Brand.Region)}},
 	}
 	d.choose(p)
+	var err error
+	if d.Self, err = s.selfSend(p); err != nil {
+		return err
+	}
 	return p.show("new", d)
 }
 
@@ -81,6 +88,9 @@ func (s *console) create(p *page) error {
 	}
 	form.Set("app", p.slug(form.Get("app"), form.Get("meant")))
 	d := newPage{Base: p.base(p.t("New invite"), "new"), Key: form.Get("key"), Form: form}
+	if d.Self, err = s.selfSend(p); err != nil {
+		return err
+	}
 	req, faults := p.readCreateRequest(form)
 	if len(faults) > 0 {
 		// What else is wrong is told at the same time.
@@ -96,8 +106,12 @@ func (s *console) create(p *page) error {
 		d.choose(p)
 		return p.show("new", d)
 	}
+	if form.Get("do") == doTest {
+		return s.testInvite(p, d, req)
+	}
 	form.Del("do")
 	form.Del("meant")
+	form.Del("self")
 	out, err := s.Invites.Create(p.ctx(), p.by, req, issue.Meta{
 		IdempotencyKey: d.Key, Body: []byte(form.Encode()), RequestID: web.RequestID(p.ctx()), Route: "console new",
 	})
@@ -114,6 +128,25 @@ func (s *console) create(p *page) error {
 		return p.done(home, "note", p.t("This person has an open invite for the app already: it is this one."))
 	}
 	return p.done(home, "good", p.t("Invited. The message is on its way."))
+}
+
+// testInvite sends the message of an invite that is not created to the person at the form.
+func (s *console) testInvite(p *page, d newPage, req issue.CreateRequest) error {
+	if req.Channel != string(testsend.Channel()) {
+		// Other faults are told at the same time.
+		_, err := s.Invites.Preview(p.ctx(), p.by, req, "")
+		return s.showFaults(p, d, err, Fault{"channel", p.t("Only emails can be sent to you. Choose email, or create the invite without a test.")})
+	}
+	m, err := s.Invites.Draft(p.ctx(), p.by, req)
+	if err != nil {
+		return s.showFaults(p, d, err)
+	}
+	d.choose(p)
+	status, err := s.sendTest(p, &d.Self, testsend.Order{Act: access.ActCreate, Texts: s.Composer.Messages(p.by.Place), Message: m, Form: d.Form.Get("self")})
+	if err != nil {
+		return p.orForbidden(err)
+	}
+	return p.render(p, status, "new", d)
 }
 
 // showFaults shows the form again with its faults: those that were found here, and those of the use

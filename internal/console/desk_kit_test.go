@@ -27,7 +27,9 @@ import (
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/store/find"
 	"github.com/connectlink/connectlink/internal/store/ledger"
+	"github.com/connectlink/connectlink/internal/store/suppression"
 	"github.com/connectlink/connectlink/internal/suppress"
+	"github.com/connectlink/connectlink/internal/testsend"
 	"github.com/connectlink/connectlink/internal/unmask"
 	"github.com/connectlink/connectlink/internal/watch"
 	"github.com/connectlink/connectlink/internal/web"
@@ -62,12 +64,6 @@ func (s *site) desk(box *seal.Box, p *console.Params) {
 		DB: s.db, Box: box, Project: project, AllowPrivate: true, Now: time.Now, Lookup: net.DefaultResolver.LookupNetIP,
 		Courier: publish.NewCourier(publish.Params{DB: s.db, Box: box, Project: project, AllowPrivate: true, Now: time.Now}),
 	}))
-	p.Invites = must[*issue.Service](s.t)(issue.New(issue.Params{
-		Pauses:  s.pauses,
-		Senders: noSenders, OneWay: func(invite.Place) bool { return false },
-		DB: s.db, Box: box, Project: project, PublicURL: publicURL, Publish: tell, Announce: publish.NewOutbox(box).Created, Wake: func(invite.Lane) {}, Uses: func(quota.Message) []ledger.Use { return nil }, Log: p.Log,
-		Minters: func(invite.Place, string) (*mint.Minter, bool) { return nil, false },
-	}))
 	p.Blocks = must[*suppress.Service](s.t)(suppress.New(suppress.Params{
 		SenderOf: func(string, invite.Place) string { return "" }, Scripted: func(string) bool { return false },
 		DB: s.db, Box: box, Senders: func(invite.Place) []string { return []string{"MG1"} },
@@ -85,6 +81,19 @@ func (s *site) desk(box *seal.Box, p *console.Params) {
 	s.board = must[*reword.Board](s.t)(reword.NewBoard(s.db, places, func(string) *message.Renderer { return messages }, p.Log))
 	p.Composer = must[*compose.Composer](s.t)(compose.New(compose.Params{PublicURL: publicURL, Messages: s.board.Messages}))
 	p.Reword = must[*reword.Service](s.t)(reword.New(reword.Params{DB: s.db, Board: s.board, Composer: p.Composer, Project: project}))
+	p.Invites = must[*issue.Service](s.t)(issue.New(issue.Params{
+		Pauses:  s.pauses,
+		Senders: noSenders, OneWay: func(invite.Place) bool { return false },
+		Composer: p.Composer,
+		DB:       s.db, Box: box, Project: project, PublicURL: publicURL, Publish: tell, Announce: publish.NewOutbox(box).Created, Wake: func(invite.Lane) {}, Uses: func(quota.Message) []ledger.Use { return nil }, Log: p.Log,
+		Minters: func(invite.Place, string) (*mint.Minter, bool) { return nil, false },
+	}))
+	p.TestSends = must[*testsend.Service](s.t)(testsend.New(testsend.Params{
+		DB: s.db, Box: box, Composer: p.Composer, Senders: s.senders, PerSecond: func(string) (float64, int) { return 0, 0 }, Log: p.Log,
+		BlockKeys: func(place invite.Place, ch invite.Channel, address string) []seal.Hash {
+			return suppression.Keys(box, suppression.Scope{Place: place}, ch, address)
+		},
+	}))
 	p.Watch = watch.New(watch.Params{Log: p.Log, Versions: func(ctx context.Context, ids []invite.ID) (map[invite.ID]int, error) {
 		return find.Versions(ctx, s.db, ids)
 	}})

@@ -30,6 +30,7 @@ import (
 	"github.com/connectlink/connectlink/internal/pause"
 	"github.com/connectlink/connectlink/internal/postgres"
 	"github.com/connectlink/connectlink/internal/postgrestest"
+	"github.com/connectlink/connectlink/internal/provider"
 	"github.com/connectlink/connectlink/internal/reword"
 	"github.com/connectlink/connectlink/internal/seal"
 	"github.com/connectlink/connectlink/internal/secret"
@@ -59,6 +60,7 @@ type site struct {
 	board  *reword.Board
 
 	project func(id string) config.Project
+	mail    provider.Sender // of live mode; nil: none
 }
 
 type logs struct {

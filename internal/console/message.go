@@ -5,10 +5,12 @@ import (
 	"net/url"
 	"strconv"
 
+	"github.com/connectlink/connectlink/internal/access"
 	"github.com/connectlink/connectlink/internal/compose"
 	"github.com/connectlink/connectlink/internal/console/view"
 	"github.com/connectlink/connectlink/internal/message"
 	"github.com/connectlink/connectlink/internal/reword"
+	"github.com/connectlink/connectlink/internal/testsend"
 )
 
 // messagePage edits one message.
@@ -28,6 +30,7 @@ type messagePage struct {
 	History           []changeRow
 	Older             string
 	CopyToLive        bool
+	Self              selfSend
 }
 
 type messageField struct {
@@ -61,6 +64,9 @@ func (s *console) messageData(p *page) (messagePage, reword.Message, error) {
 	d.TextDir = s.Composer.Messages(p.by.Place).Dir(slot.Language)
 	d.Back, d.Home = withQuery(d.URL("messages"), "language", slot.Language), d.URL("messages", slot.Language, string(slot.Situation))
 	d.CopyToLive = !p.by.Live && m.Version > 0
+	if d.Self, err = s.selfSend(p); err != nil {
+		return d, m, err
+	}
 	return d, m, s.fillHistory(p, &d, m)
 }
 
@@ -157,6 +163,10 @@ func (s *console) changeMessage(p *page) error {
 		}
 		return s.wrongMessage(p, d, m, w, err)
 	}
+	if form.Get("do") == doTest {
+		d.Version = base // as for a preview
+		return s.testMessage(p, d, m, w, form.Get("self"))
+	}
 	changed, err := s.Reword.Save(p.ctx(), p.by, m.Slot, w, base)
 	switch {
 	case err != nil:
@@ -165,6 +175,20 @@ func (s *console) changeMessage(p *page) error {
 		return p.done(d.Home, "note", p.t("Nothing to save: the texts are the same."))
 	}
 	return p.done(d.Home, "good", p.t("Saved. Messages use this text from now on."))
+}
+
+// testMessage sends the message with the texts of the form to the person at it.
+func (s *console) testMessage(p *page, d messagePage, m reword.Message, w message.Wording, key string) error {
+	draft, err := s.Reword.Draft(p.ctx(), p.by, m.Slot, w)
+	if err != nil {
+		return s.wrongMessage(p, d, m, w, err)
+	}
+	d.fill(p, w, m.Templates, nil)
+	status, err := s.sendTest(p, &d.Self, testsend.Order{Act: access.ActMessages, Texts: draft.Texts, Message: draft.Message, Form: key})
+	if err != nil {
+		return p.orForbidden(err)
+	}
+	return p.render(p, status, "message", d)
 }
 
 // wrongMessage answers with the form and its faults; nothing that was typed is lost.
