@@ -20,8 +20,13 @@ func extensions() []time.Duration {
 	return []time.Duration{day, 3 * day, 7 * day, 14 * day, 30 * day}
 }
 
-// defaultExtension is what forms propose.
-const defaultExtension = 7 * 24 * time.Hour
+const (
+	// defaultExtension is what forms propose.
+	defaultExtension = 7 * 24 * time.Hour
+	// leastExtension is how much later than the present end the end of a choice is: sentences
+	// name minutes.
+	leastExtension = time.Minute
+)
 
 // extendPage lets an invite work longer.
 type extendPage struct {
@@ -31,7 +36,8 @@ type extendPage struct {
 }
 
 func (p *page) canExtend(o opened) bool {
-	return p.by.May(access.ActExtend) && o.Status.Extendable() && o.LinkType == invite.InviteLink && o.GivesUpAt.After(o.Now)
+	return p.by.May(access.ActExtend) && o.Status.Extendable() && o.LinkType == invite.InviteLink && o.GivesUpAt.After(o.Now) &&
+		o.Now.Add(invite.MaxValidFor).Sub(o.GivesUpAt) >= leastExtension
 }
 
 func (s *console) extendData(p *page, o opened) (extendPage, error) {
@@ -39,7 +45,7 @@ func (s *console) extendData(p *page, o opened) (extendPage, error) {
 	d := extendPage{actPage: a, Ends: o.GivesUpAt.UTC().Format(endLayout)}
 	for _, lasts := range extensions() {
 		ends := o.Now.Add(lasts)
-		if !ends.After(o.GivesUpAt) {
+		if ends.Sub(o.GivesUpAt) < leastExtension {
 			continue
 		}
 		d.Choices = append(d.Choices, view.Choice{

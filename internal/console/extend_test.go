@@ -33,6 +33,9 @@ func TestAnAgentExtendsAnInviteFromItsPage(t *testing.T) {
 	}
 	version := o.version("user-0")
 	done := robin.follow(robin.post(home+"/extend", url.Values{"version": {version}, "valid_for": {"1209600"}}))
+	if again := robin.get(home + "/extend"); strings.Contains(again.text(), "14 days, until") || !strings.Contains(again.text(), "30 days, until") {
+		t.Error("the form offers what would change nothing")
+	}
 	o.shows(done, "Extended. Links in earlier messages work until "+now.Add(14*24*time.Hour).Format("2006-01-02 "), "The time to connect was extended", "Nothing was sent. Links in earlier messages work until")
 	if n := o.count(`SELECT count(*) FROM invites WHERE gives_up_at > now() + interval '13 days 23 hours' AND expires_at = gives_up_at`); n != 1 {
 		t.Error("the end did not move")
