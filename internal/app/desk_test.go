@@ -2,12 +2,9 @@ package app_test
 
 import (
 	"context"
-	"fmt"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -161,26 +158,10 @@ func (d *desk) failed() object {
 	return d.until(made.text("id"), "bounced", func(inv object) bool { return inv.text("delivery.status") == "bounced" })
 }
 
-// shoot keeps a picture of the page where CONNECTLINK_SCREENSHOTS names a folder.
+// shoot keeps pictures of the page where CONNECTLINK_SCREENSHOTS names a folder.
 func (d *desk) shoot(name string) {
 	d.t.Helper()
-	dir := os.Getenv("CONNECTLINK_SCREENSHOTS")
-	if dir == "" {
-		return
-	}
-	for _, theme := range []string{"light", "dark"} {
-		for _, width := range []int64{1280, 320} {
-			d.look(theme, width)
-			raw, err := chromedp.Run(d.ctx, chromedp.FullScreenshot(100))
-			if err != nil {
-				d.t.Fatal(err)
-			}
-			if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%s-%s-%d.png", name, theme, width)), raw, 0o600); err != nil {
-				d.t.Fatal(err)
-			}
-		}
-	}
-	d.look("light", 1280)
+	browsertest.Picture(d.ctx, d.t, name, strings.HasSuffix(name, "-en"))
 }
 
 func (d *desk) look(theme string, width int64) {

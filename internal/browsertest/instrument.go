@@ -96,8 +96,8 @@ func (i *Instrument) Here(of Page) ([]string, error) {
 }
 
 // Look examines the page in the tab: light and dark, at 320 and 1280 px and at
-// 200 % of 1280, there also with the reader's own text spacing; and by the Tab
-// key in both directions. Folded parts are unfolded first. It leaves the page
+// 200 % of 1280, there also with the reader's own text spacing; on paper, in forced
+// colours, and by the Tab key in both directions. Folded parts are unfolded first. It leaves the page
 // wide and light.
 func (i *Instrument) Look(of Page) ([]string, error) {
 	ctx := i.ctx
@@ -148,6 +148,27 @@ func (i *Instrument) Look(of Page) ([]string, error) {
 	}
 	if of.Narrow {
 		return faults, nil
+	}
+	for _, in := range []struct {
+		name, media, script string
+		features            []*emulation.MediaFeature
+		width               int64
+	}{
+		// A sheet of A4 is 794 px wide; colours are those of a person who reads dark pages.
+		{"on paper", "print", `measured.printed()`, []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "dark"}}, 794},
+		{"in forced colours", "", `measured.forced()`, []*emulation.MediaFeature{{Name: "forced-colors", Value: "active"}, {Name: "prefers-reduced-motion", Value: "reduce"}}, 1280},
+	} {
+		if _, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Media: in.media, Features: in.features}); err != nil {
+			return nil, fmt.Errorf("show the page %s: %w", in.name, err)
+		}
+		if err := chromedp.Do(ctx, chromedp.EmulateViewport(in.width, 900)); err != nil {
+			return nil, err
+		}
+		found, err := chromedp.Run(ctx, chromedp.Evaluate[[]string](in.script))
+		if err != nil {
+			return nil, fmt.Errorf("measure %s: %w", in.name, err)
+		}
+		faults = append(faults, prefixFaults(in.name, found)...)
 	}
 	for _, way := range []struct {
 		name          string

@@ -16,6 +16,7 @@ body { margin: 1rem; font: 1rem/1.5 sans-serif; background: #fff; color: #222 }
 :focus-visible { outline: 2px solid #225 }
 button, summary, select, input { min-height: 28px; font: inherit; max-width: 100% }
 label { display: block; min-height: 28px; padding-block: 3px }
+@media print { form, nav, details:not([open]) { display: none } }
 </style></head><body><header>Brand</header><main><h1>Sound</h1>
 <p>Some words and <a href="#a">a link</a> among them.</p>
 <form><label>Name <input name="n"></label><label>Day <input type="date"></label>
@@ -46,6 +47,11 @@ func TestBrowserTheInstrumentFindsWhatIsSpoilt(t *testing.T) {
 		"a button that touches": {`document.querySelector("button").insertAdjacentHTML("afterend", "<button>Stop</button>")`, `<button> "Stop" touches <button> "Go"`},
 		"a field out of line":   {`document.querySelector("form").insertAdjacentHTML("beforeend", '<p style="display:flex;gap:1rem"><input aria-label="A" style="width:6rem"><input aria-label="B" style="width:6rem;margin-top:2px"></p>')`, "2.0 px out of line"},
 		"a choice cut off":      {`document.querySelector("option").textContent = "A choice of many words"; document.querySelector("select").style.width = "6rem"`, `cuts off "A choice of many words"`},
+		"a hint cut off":        {`document.querySelector("input").placeholder = "Words of a placeholder that are many more than a field of usual width has room for"`, `cuts off "Words of a placeholder`},
+		"a button on paper":     {`document.adoptedStyleSheets = []; document.querySelector("style").textContent = document.querySelector("style").textContent.replace("@media print", "@media none")`, `on paper: <button> "Go" is printed`},
+		"dark paper":            {`document.querySelector("h1").style.cssText = "background:#000;color:#fff"`, `on paper: <h1> "Sound" has a dark ground`},
+		"a head on one sheet":   {`document.querySelector("main").insertAdjacentHTML("beforeend", '<table><thead style="display:block"><tr><th>A</th></tr></thead><tbody><tr><td>1</td></tr></tbody></table>')`, "on paper: the head of a table"},
+		"current by its colour": {`document.querySelector("main").insertAdjacentHTML("beforeend", '<nav aria-label="Views"><a href="#1" aria-current="true" style="background:#ddd">One view</a> <a href="#2">Other view</a></nav>')`, `in forced colours: <a> "One view" is marked`},
 		"words off their line":  {`document.querySelector("p a").style.cssText = "position:relative;top:3px"`, "3.0 px off the line"},
 		"an unseen focus":       {`document.querySelector("button").style.outline = "none"`, "shows its focus by an outline of none"},
 		"a pale focus":          {`document.querySelector("button").style.outlineColor = "#eee"`, "has an outline with a contrast of"},

@@ -91,12 +91,44 @@ var measured = (() => {
 			const words = pen.measureText(e.selectedOptions[0].text).width, room = e.clientWidth - parseFloat(s.paddingLeft) - parseFloat(s.paddingRight) - arrow;
 			if (words > room + 1) faults.push(called(e) + " cuts off " + JSON.stringify(e.selectedOptions[0].text));
 		}
+		for (const e of top().querySelectorAll("input[placeholder]")) {
+			if (!seen(e) || e.value) continue;
+			const s = getComputedStyle(e);
+			pen.font = s.font;
+			const words = pen.measureText(e.placeholder).width, room = e.clientWidth - parseFloat(s.paddingLeft) - parseFloat(s.paddingRight);
+			if (words > room + 1) faults.push(called(e) + " cuts off " + JSON.stringify(e.placeholder));
+		}
 		// Words beside each other on a line share its base.
 		const bases = texts().map(t => ({ ...t, s: getComputedStyle(t.e) }));
 		const block = e => { while (e && /^inline/.test(getComputedStyle(e).display)) e = e.parentElement; return e; };
 		for (let i = 1; i < bases.length; i++) {
 			const a = bases[i - 1], b = bases[i], off = Math.abs(a.box.bottom - b.box.bottom);
 			if (a.s.fontSize === b.s.fontSize && a.s.fontFamily === b.s.fontFamily && off > 1 && off < 6 && meet(a.box, b.box) <= 0 && block(a.e) === block(b.e)) faults.push(called(b.e) + " stands " + off.toFixed(1) + " px off the line of " + called(a.e));
+		}
+		return faults;
+	};
+
+	// printed is what is of no use on paper, or cannot be read there.
+	const printed = () => {
+		const faults = [];
+		for (const e of document.querySelectorAll("nav, button, input:not([type=hidden]), select, textarea, iframe, details:not([open])")) if (seen(e)) faults.push(called(e) + " is printed");
+		for (const { e, box } of controls()) if (e.tagName === "A" && box.height <= 44) faults.push(called(e) + " is printed");
+		for (const e of document.querySelectorAll("body *")) if (seen(e) && /fixed|sticky/.test(getComputedStyle(e).position) && !e.closest("dialog")) faults.push(called(e) + " stays in its place on paper");
+		for (const e of document.querySelectorAll("thead")) if (getComputedStyle(e).display !== "table-header-group") faults.push("the head of a table is not repeated on each sheet");
+		for (const { e } of texts()) {
+			const [a, b] = [light(getComputedStyle(e).color), 1];
+			if ((b + .05) / (a + .05) < 4.5) faults.push(called(e) + " is too pale for paper");
+			if (light(ground(e)) < .6) faults.push(called(e) + " has a dark ground on paper");
+		}
+		return faults.filter((f, i) => faults.indexOf(f) === i);
+	};
+
+	// forced is what is current by a colour that forced colours take away.
+	const forced = () => {
+		const faults = [], look = e => { const s = getComputedStyle(e); return [s.outlineStyle, s.outlineWidth, s.outlineColor, s.borderTopColor, s.borderTopWidth, s.borderTopStyle, ground(e)].join(); };
+		for (const e of document.querySelectorAll("a[aria-current]")) {
+			const list = e.closest("nav, ul"), other = list && [...list.querySelectorAll("a:not([aria-current])")].find(a => a.className === e.className);
+			if (seen(e) && other && look(e) === look(other)) faults.push(called(e) + " is marked as current by its colours alone");
 		}
 		return faults;
 	};
@@ -250,5 +282,5 @@ var measured = (() => {
 	// pressed counts the keys that came to the page itself, not to one of its frames.
 	const pressed = () => walk.came.length;
 
-	return { laidOut, inLine, targets, built, menus, space, begin, left, ended, pressed };
+	return { laidOut, inLine, printed, forced, targets, built, menus, space, begin, left, ended, pressed };
 })();

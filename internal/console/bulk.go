@@ -86,7 +86,7 @@ func (p *page) bulkBar(rows []inviteRow, total int, more bool, members ...string
 	}
 	b := &bulkBar{
 		Form: withQuery(p.frame.URL("bulk"), members...), Page: strings.Join(ids, " "), Rows: len(rows), Acts: p.bulkChoices(),
-		Latest: p.frame.URL("bulk"), File: p.frame.URL("bulk", "correct"),
+		Latest: p.frame.URL("bulk"), File: withQuery(p.frame.URL("bulk", "correct"), members...),
 	}
 	for _, lasts := range extensions() {
 		b.Lives = append(b.Lives, view.Choice{Value: strconv.Itoa(int(lasts.Seconds())), Text: p.t("%s from now", p.lifeText(lasts)), Chosen: lasts == defaultExtension})
@@ -141,7 +141,7 @@ func (s *console) planBulk(p *page, req issue.BulkRequest, back string) error {
 	if err != nil {
 		return err
 	}
-	return p.Redirect(http.StatusSeeOther, p.frame.URL("bulk", id.String()))
+	return p.Redirect(http.StatusSeeOther, p.bulkURL(id))
 }
 
 // bulkRefusal is an error of a bulk act in words; empty where it is none.
@@ -166,10 +166,24 @@ func (p *page) bulkRefusal(err error) string {
 
 // listOf is the address of the list that a form was on.
 func (s *console) listOf(p *page) string {
-	if of := p.QueryParam("of"); of != "" {
-		return withQuery(p.frame.URL("search"), "of", of)
+	if p.QueryParam("of") != "" {
+		return withQuery(p.frame.URL("search"), p.listMembers()...)
 	}
-	return withQuery(p.frame.URL("invites"), filtersOf(p).members()...)
+	return withQuery(p.frame.URL("invites"), p.listMembers()...)
+}
+
+// listMembers name the list that a page was reached from: a search, or the filters. The
+// addresses of bulk acts carry them, so that the way back leads to the same list.
+func (p *page) listMembers() []string {
+	if of := p.QueryParam("of"); of != "" {
+		return []string{"of", of}
+	}
+	return filtersOf(p).members()
+}
+
+// bulkURL is the address of an act, with the list that it was begun on.
+func (p *page) bulkURL(id invite.BulkID, members ...string) string {
+	return withQuery(p.frame.URL("bulk", id.String()), append(p.listMembers(), members...)...)
 }
 
 // parseIDs reads ids of invites; others are left out.
@@ -262,7 +276,7 @@ func ofBulk(do func(*page, bulk.Act) error) func(*page) error {
 
 // confirmBulk starts the act of a dry run.
 func (s *console) confirmBulk(p *page, act bulk.Act) error {
-	home := p.frame.URL("bulk", act.ID.String())
+	home := p.bulkURL(act.ID)
 	err := s.Invites.ConfirmBulk(p.ctx(), p.by, act.ID)
 	if text := p.bulkRefusal(err); text != "" {
 		return p.done(home, "bad", text)
@@ -275,7 +289,7 @@ func (s *console) confirmBulk(p *page, act bulk.Act) error {
 
 // stopBulk stops an act.
 func (s *console) stopBulk(p *page, act bulk.Act) error {
-	home := p.frame.URL("bulk", act.ID.String())
+	home := p.bulkURL(act.ID)
 	err := s.Invites.StopBulk(p.ctx(), p.by, act.ID)
 	if text := p.bulkRefusal(err); text != "" {
 		return p.done(home, "bad", text)

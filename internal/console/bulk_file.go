@@ -27,6 +27,7 @@ const shownFaults = 200
 type correctPage struct {
 	*view.Base
 	Back   string
+	Action string // of the form
 	Text   string
 	Most   int // lines
 	Faults []Fault
@@ -36,11 +37,11 @@ type correctPage struct {
 // Wrong is the fault of the field; templates ask for it.
 func (d correctPage) Wrong(string) string { return "" }
 
-func (s *console) correctForm(p *page) error { return p.show("bulk_correct", p.correctData("")) }
+func (s *console) correctForm(p *page) error { return p.show("bulk_correct", s.correctData(p, "")) }
 
-func (p *page) correctData(text string) correctPage {
+func (s *console) correctData(p *page, text string) correctPage {
 	b := p.base(p.t("Correct addresses by CSV"), "invites")
-	return correctPage{Base: b, Back: b.URL("invites"), Text: text, Most: issue.MaxBulkOf(p.by)}
+	return correctPage{Base: b, Back: s.listOf(p), Action: withQuery(b.URL("bulk", "correct"), p.listMembers()...), Text: text, Most: issue.MaxBulkOf(p.by)}
 }
 
 // correctByFile makes the dry run of a file of corrections. With faults the form shows all of
@@ -51,7 +52,7 @@ func (s *console) correctByFile(p *page) error {
 		return err
 	}
 	text := form.Get("text")
-	d := p.correctData(text)
+	d := s.correctData(p, text)
 	if text == "" {
 		d.Faults = []Fault{{"text", p.t("Choose a file, or paste its lines.")}}
 		return p.wrong("bulk_correct", d)
@@ -88,7 +89,7 @@ func (s *console) correctByFile(p *page) error {
 	if err != nil {
 		return err
 	}
-	return p.Redirect(http.StatusSeeOther, p.frame.URL("bulk", id.String()))
+	return p.Redirect(http.StatusSeeOther, p.bulkURL(id))
 }
 
 // postedForm is a posted form. A chosen file counts as the text of the field "text", so that the

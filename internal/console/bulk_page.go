@@ -28,6 +28,7 @@ const (
 type bulkPage struct {
 	*view.Base
 	Home, Back string
+	List       string // of its address: the list that it was begun on, empty or with its question mark
 	State      bulk.State
 	Who        string
 	At         time.Time // of the dry run, the confirmation or the end
@@ -93,7 +94,7 @@ func (s *console) bulkAct(p *page, act bulk.Act) error {
 	}
 	b := p.base(p.bulkTitle(act), "invites")
 	d := bulkPage{
-		Base: b, Home: b.URL("bulk", act.ID.String()), Back: b.URL("invites"), State: act.State, At: act.CreatedAt, Selected: p.selected(act.Selection),
+		Base: b, Home: b.URL("bulk", act.ID.String()), Back: s.listOf(p), List: withQuery("", p.listMembers()...), State: act.State, At: act.CreatedAt, Selected: p.selected(act.Selection),
 		Who: names[string(access.KindStaff)+":"+act.StaffID.String()], Effect: p.bulkEffect(act), CanStop: p.by.May(access.ActBulk) && act.State == bulk.Running,
 	}
 	switch {
@@ -207,10 +208,10 @@ func (s *console) reportBulk(p *page, act bulk.Act, d *bulkPage) error {
 	}
 	if len(items) > perReport {
 		items = items[:perReport]
-		d.Older = withQuery(d.Home, "state", string(state), "after", strconv.Itoa(items[perReport-1].Number))
+		d.Older = p.bulkURL(act.ID, "state", string(state), "after", strconv.Itoa(items[perReport-1].Number))
 	}
 	if after > 0 {
-		d.Newer = withQuery(d.Home, "state", string(state))
+		d.Newer = p.bulkURL(act.ID, "state", string(state))
 	}
 	invites, err := s.invitesOf(p.ctx(), p, items)
 	if err != nil {
@@ -234,14 +235,14 @@ func (s *console) reportBulk(p *page, act bulk.Act, d *bulkPage) error {
 		}
 		d.Rows = append(d.Rows, row)
 	}
-	d.Views = []tab{{d.Home, p.t("All"), state == ""}}
+	d.Views = []tab{{p.bulkURL(act.ID), p.t("All"), state == ""}}
 	for _, t := range d.Tallies {
 		if t.Items > 0 {
 			text := t.Badge.Text
 			if act.State == bulk.Draft && t.state == bulk.Waiting {
 				text = p.plannedBadge().Text
 			}
-			d.Views = append(d.Views, tab{withQuery(d.Home, "state", string(t.state)), text, state == t.state})
+			d.Views = append(d.Views, tab{p.bulkURL(act.ID, "state", string(t.state)), text, state == t.state})
 		}
 	}
 	if act.State != bulk.Draft {

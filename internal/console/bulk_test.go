@@ -18,6 +18,7 @@ import (
 	"github.com/connectlink/connectlink/internal/issue"
 	"github.com/connectlink/connectlink/internal/postgrestest"
 	"github.com/connectlink/connectlink/internal/seal"
+	"github.com/connectlink/connectlink/internal/store/find"
 )
 
 // office is a stock with the background work of bulk actions.
@@ -84,7 +85,7 @@ func TestManyInvitesOfOneCustomerAreChangedAtOnce(t *testing.T) {
 	}
 	form := regexp.MustCompile(`id="bulk" method="post" action="([^"]+)"`).FindStringSubmatch(list.body)
 	plan := robin.post(html.UnescapeString(form[1]), url.Values{"scope": {"all"}, "act": {"revoke"}}) // 3: all, 4: the action
-	home := plan.location()
+	home, of, _ := strings.Cut(plan.location(), "?")
 	dry := robin.follow(plan)
 	o.shows(dry, "Dry run: nothing was sent or changed yet", "50 invites will be changed", "All matches of a search", "This cannot be undone.", "Revoke 50 invites")
 	if n := o.count(`SELECT count(*) FROM invites WHERE status = 'revoked'`); n != 0 {
@@ -94,7 +95,15 @@ func TestManyInvitesOfOneCustomerAreChangedAtOnce(t *testing.T) {
 	o.bounced("late", "bounced+late@customer.test", "Pat")
 	colleague := o.as(access.RoleLead)
 	colleague.post(invitesPath+"/"+o.ids["user-7"].String()+"/revoke", url.Values{"version": {"1"}})
-	done := robin.follow(robin.post(home+"/confirm", nil)) // 5: confirm
+	// The way back leads to the search, from every page of the act.
+	back := `<a class="back" href="/console/default/test/search?` + of + `">`
+	if !strings.HasPrefix(of, "of=") || !strings.Contains(dry.body, back) || !strings.Contains(dry.body, `action="`+home+`/confirm?`+of+`"`) {
+		t.Errorf("the dry run does not lead back to the search: %s", of)
+	}
+	done := robin.follow(robin.post(home+"/confirm?"+of, nil)) // 5: confirm
+	if !strings.Contains(done.body, back) || !strings.Contains(done.body, home+"?"+of+"&amp;state=") {
+		t.Error("the running act does not lead back to the search")
+	}
 	o.shows(done, "Started.", "In progress", "0 of 50", "Stop")
 	if !strings.Contains(done.body, `data-poll="3"`) {
 		t.Error("the page of running work does not follow it")
@@ -161,6 +170,9 @@ func TestBulkActionIsAboutTheInvitesThatWereSelected(t *testing.T) {
 		"no action":        {"", url.Values{"scope": {"all"}, "act": {"erase"}}, []string{"Nothing was done. Choose an action."}},
 	} {
 		a := robin.follow(robin.post(bulkPath+c.query, c.form))
+		if back := `href="` + invitesPath + c.query + `"`; strings.Contains(a.body, "Dry run") && !strings.Contains(a.body, back) {
+			t.Errorf("%s: no way back by %s", name, back)
+		}
 		for _, w := range c.shows {
 			if !strings.Contains(a.text(), w) {
 				t.Errorf("%s lacks %q:\n%s", name, w, a.text())
@@ -278,4 +290,11 @@ func TestFileOfCorrectionsShowsAllItsFaultsAndLosesNothing(t *testing.T) {
 	if n := o.count(`SELECT count(*) FROM bulk_items WHERE address IS NOT NULL AND position('connectlink'::bytea IN address) = 0`); n != 5 {
 		t.Errorf("%d addresses are sealed", n)
 	}
+}
+
+// A search lists its newest matches only: so does the choice of all of them, and says so.
+func TestASearchSaysHowManyOfItsMatchesAreSelected(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t, find.MaxHits+1)
+	o.shows(o.as(access.RoleLead).find("customer.test"), "The newest 1,000 matches")
 }

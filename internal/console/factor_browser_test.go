@@ -3,8 +3,6 @@ package console_test
 import (
 	"context"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -42,12 +40,7 @@ func (b tab) submit(then string) {
 // shoot keeps a picture of the page as it stands, if CONNECTLINK_SCREENSHOTS is set.
 func (b tab) shoot(name string) {
 	b.s.t.Helper()
-	if folder := os.Getenv(screenshots); folder != "" {
-		png := must[[]byte](b.s.t)(chromedp.Run(b.ctx, chromedp.FullScreenshot(100)))
-		if err := os.WriteFile(filepath.Join(folder, name+".png"), png, 0o600); err != nil {
-			b.s.t.Error(err)
-		}
-	}
+	browsertest.Picture(b.ctx, b.s.t, name+"-en", true)
 }
 
 // check finds accessibility faults of the page as it stands.

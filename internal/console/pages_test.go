@@ -2,15 +2,11 @@ package console_test
 
 import (
 	"context"
-	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 	"github.com/jackc/pgx/v5"
 
@@ -23,11 +19,6 @@ import (
 	"github.com/connectlink/connectlink/internal/secret"
 	"github.com/connectlink/connectlink/internal/store/account"
 )
-
-// screenshots names a folder to write pictures of every page into:
-//
-//	CONNECTLINK_SCREENSHOTS=/some/folder go test -count=1 ./internal/console ./internal/app ./internal/page -run 'TestBrowser.*(Accessible|Fit)'
-const screenshots = "CONNECTLINK_SCREENSHOTS"
 
 // chromium is a headless browser that finds host here.
 func chromium(t *testing.T) context.Context {
@@ -120,7 +111,7 @@ func TestBrowserPagesAreAccessible(t *testing.T) {
 	look := func(name string, of browsertest.Page) {
 		t.Helper()
 		open(pages[name])
-		s.picture(ctx, name+"-"+of.Lang)
+		browsertest.Picture(ctx, t, name+"-"+of.Lang, of.Lang == "en")
 		found, err := instrument.Look(of)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
@@ -156,34 +147,6 @@ func TestBrowserPagesAreAccessible(t *testing.T) {
 		for _, name := range slices.Sorted(maps.Keys(pages)) {
 			if name != "sign_in" {
 				look(name, of)
-			}
-		}
-	}
-}
-
-// picture writes screenshots of the whole page if CONNECTLINK_SCREENSHOTS
-// is set.
-func (s *site) picture(ctx context.Context, name string) {
-	s.t.Helper()
-	folder := os.Getenv(screenshots)
-	if folder == "" {
-		return
-	}
-	for _, theme := range []string{"light", "dark"} {
-		for _, width := range []int64{320, 1280} {
-			_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: theme}}})
-			if err != nil {
-				s.t.Fatal(err)
-			}
-			if err := chromedp.Do(ctx, chromedp.EmulateViewport(width, 900)); err != nil {
-				s.t.Fatal(err)
-			}
-			png, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
-			if err == nil {
-				err = os.WriteFile(filepath.Join(folder, fmt.Sprintf("%s-%s-%d.png", name, theme, width)), png, 0o600)
-			}
-			if err != nil {
-				s.t.Error(err)
 			}
 		}
 	}

@@ -133,6 +133,9 @@ func (s *console) search(p *page) error {
 		d.Newer, d.Older = p.besideHits(found)
 		d.Export = p.exportLinks(b.URL("search"), false, "of", p.QueryParam("of"))
 		d.Bulk = p.bulkBar(d.Hits, found.Count.Total, found.Count.Least, "of", p.QueryParam("of"))
+		if d.Bulk != nil && found.Count.Least {
+			d.Bulk.All = p.t("The newest %d matches", find.MaxHits)
+		}
 	}
 	if len(found.Hits) == 0 && find.IsName(text) {
 		if d.Elsewhere, err = p.findElsewhere(text); err != nil {

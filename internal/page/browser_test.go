@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/connectlink/connectlink/internal/browsertest"
+	"github.com/connectlink/connectlink/internal/longtest"
 	"github.com/connectlink/connectlink/internal/waittest"
 )
 
@@ -117,10 +119,20 @@ func TestBrowserPagesFitTheirScreens(t *testing.T) {
 		for _, lang := range append(measured(), "ja") { // whose lines have no spaces to end at
 			names = append(names, lang+"/"+name)
 		}
+		if os.Getenv(browsertest.Screenshots) != "" {
+			names = append(names, "en/"+name)
+			if longtest.Wanted() {
+				names = append(names, "es/"+name, "fr/"+name, "pt-BR/"+name)
+			}
+		}
 	}
 	for _, name := range names {
 		if err := chromedp.Do(ctx, chromedp.Navigate(srv.URL+"/page/"+name)); err != nil {
 			t.Fatal(err)
+		}
+		lang, page, _ := strings.Cut(name, "/")
+		if lang == "en" || lang == "ar" || longtest.Wanted() {
+			browsertest.Picture(ctx, t, "page-"+page+"-"+lang, lang == "en")
 		}
 		for _, scheme := range []string{"light", "dark"} {
 			_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{

@@ -186,7 +186,7 @@ func describeMessage(w Words, s Situation, m Message) string {
 		if m.Reason == invite.NoReceipt {
 			return w.T("Sent for %s %s, but no delivery report came. It may have arrived.", to, ago)
 		}
-		return w.T("On its way to %s since %s, not confirmed yet.", to, ago)
+		return w.T("On its way to %s, sent %s, not confirmed yet.", to, ago)
 	case invite.Deferred:
 		return w.T("Delayed: the system of %s asked us to wait, last %s.", to, ago)
 	case invite.Delivered:

@@ -69,7 +69,7 @@ func TestOneSentenceSaysWhereAnInviteStands(t *testing.T) {
 		"delivered":       {msg(invite.Delivered, ""), "Delivered to p••@c•••.example 12m0s ago, not opened yet." + works, story.StepResend},
 		"queued":          {msg(invite.Queued, ""), "Waiting to be sent to p••@c•••.example." + works, story.StepCancel},
 		"sending":         {msg(invite.Sending, ""), "Being sent to p••@c•••.example now." + works, story.StepCancel},
-		"accepted":        {msg(invite.Accepted, ""), "On its way to p••@c•••.example since 12m0s ago, not confirmed yet." + works, story.StepResend},
+		"accepted":        {msg(invite.Accepted, ""), "On its way to p••@c•••.example, sent 12m0s ago, not confirmed yet." + works, story.StepResend},
 		"sent, no word":   {msg(invite.Sent, invite.NoReceipt), "Sent for p••@c•••.example 12m0s ago, but no delivery report came. It may have arrived." + works, story.StepResend},
 		"deferred":        {msg(invite.Deferred, invite.DeferredByHost), "Delayed: the system of p••@c•••.example asked us to wait, last 12m0s ago." + works, story.StepResend},
 		"complained":      {msg(invite.Complained, invite.MarkedSpam), "Delivered to p••@c•••.example, and marked as spam 12m0s ago." + works, story.StepNone},
