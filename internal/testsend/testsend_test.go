@@ -397,6 +397,8 @@ func TestAFormSendsOnce(t *testing.T) {
 		})
 	}
 	all.Wait()
+	// It is told as well when nothing more could be sent.
+	s.pause()
 	if got, err := s.Send(t.Context(), by, s.order("form")); err != nil || got.Outcome != testsend.Accepted {
 		t.Errorf("%+v, %v", got, err)
 	}
@@ -417,15 +419,8 @@ func TestPausedSuppressedAndRestingSendNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	lane := live().Lane(invite.Email)
-	err := postgres.InTx(t.Context(), s.db, func(tx pgx.Tx) error {
-		_, err := queue.PauseLane(t.Context(), tx, lane, "staff:x", "provider")
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = s.Send(t.Context(), by, s.order("1"))
+	s.pause()
+	_, err := s.Send(t.Context(), by, s.order("1"))
 	s.refused(err, testsend.WhyPaused)
 	exec(`UPDATE lanes SET held_at = NULL, held_by = '', held_why = ''`)
 
@@ -578,6 +573,19 @@ func TestNothingIsSentWithoutTheDatabase(t *testing.T) {
 	}
 	if _, err := s.Send(t.Context(), by, s.order("form")); err != nil {
 		t.Error(err)
+	}
+}
+
+// pause pauses the emails of live mode, as staff do.
+func (s *site) pause() {
+	s.t.Helper()
+	lane := live().Lane(invite.Email)
+	err := postgres.InTx(s.t.Context(), s.db, func(tx pgx.Tx) error {
+		_, err := queue.PauseLane(s.t.Context(), tx, lane, "staff:x", "provider")
+		return err
+	})
+	if err != nil {
+		s.t.Fatal(err)
 	}
 }
 
