@@ -74,6 +74,10 @@ var measured = (() => {
 	// them, fields of a line at one height, the choice of a list to be read in full.
 	const pen = document.createElement("canvas").getContext("2d");
 	const inLine = () => {
+		// A bar that stays at the top lies over the page that is scrolled: its distance to
+		// the page's controls is measured where they are laid out.
+		const scrolled = scrollY;
+		scrollTo({ top: 0, behavior: "instant" });
 		const faults = [], all = controls();
 		for (let i = 0; i < all.length; i++) for (let k = i + 1; k < all.length; k++) {
 			const a = all[i], b = all[k];
@@ -105,6 +109,7 @@ var measured = (() => {
 			const a = bases[i - 1], b = bases[i], off = Math.abs(a.box.bottom - b.box.bottom);
 			if (a.s.fontSize === b.s.fontSize && a.s.fontFamily === b.s.fontFamily && off > 1 && off < 6 && meet(a.box, b.box) <= 0 && block(a.e) === block(b.e)) faults.push(called(b.e) + " stands " + off.toFixed(1) + " px off the line of " + called(a.e));
 		}
+		scrollTo({ top: scrolled, behavior: "instant" });
 		return faults;
 	};
 
