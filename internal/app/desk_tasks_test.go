@@ -261,7 +261,9 @@ func TestBrowserTheDeskIsAccessible(t *testing.T) {
 	look := func(of browsertest.Page) {
 		for _, name := range slices.Sorted(maps.Keys(pages)) {
 			d.open(pages[name])
-			d.examine(instrument, of, name)
+			at := of
+			at.Narrow = of.Narrow && name != "invites" // the widest table, from the right too
+			d.examine(instrument, at, name)
 		}
 	}
 	look(browsertest.Page{Lang: "en", Dir: "ltr"})

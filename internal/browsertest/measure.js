@@ -37,7 +37,10 @@ var measured = (() => {
 
 	const laidOut = () => {
 		const faults = [], over = document.documentElement.scrollWidth - document.documentElement.clientWidth;
-		if (over > 0) faults.push("the page is " + over + " px too wide");
+		if (over > 0) {
+			const out = [...document.querySelectorAll("body *")].filter(e => { const b = e.getBoundingClientRect(); return b.width > 0 && (b.right > innerWidth + 1 || b.left < -1); });
+			faults.push("the page is " + over + " px too wide: " + out.slice(-3).map(called).join(", "));
+		}
 		const all = texts(), told = new Set();
 		const tell = (e, fault) => { if (!told.has(e)) { told.add(e); faults.push(called(e) + " " + fault); } };
 		for (const { e, box } of all) {
