@@ -29,9 +29,9 @@ type Attention struct {
 	Failed        int // failed within FailedWindow: no message can get through
 	Expiring      int // end within ExpiringWindow, and were not opened
 	ConnectFailed int // failed within ConnectFailedWindow: the app refused the person
-	// ExpiringMore says that more end within the hour than were looked at, so
-	// that there can be more than Expiring.
-	ExpiringMore bool
+	// FailedMore, ExpiringMore and ConnectFailedMore report that there were more to look
+	// at, so that there can be more than the number.
+	FailedMore, ExpiringMore, ConnectFailedMore bool
 }
 
 // GetAttention counts for one project and mode, by when something failed. The
@@ -39,14 +39,14 @@ type Attention struct {
 func GetAttention(ctx context.Context, db postgres.DB, place invite.Place, now time.Time) (Attention, error) {
 	var a Attention
 	var batch pgx.Batch
-	count := func(out *int, f Filter) {
+	count := func(out *int, more *bool, f Filter) {
 		f.Place = place
 		l := listing{f: f}
-		sql := l.count()
-		batch.Queue(sql, l.args...).QueryRow(func(row pgx.Row) error { return row.Scan(out) })
+		sql := l.countFailures()
+		batch.Queue(sql, l.args...).QueryRow(func(row pgx.Row) error { return row.Scan(out, more) })
 	}
-	count(&a.Failed, Filter{FailedAfter: now.Add(-FailedWindow)})
-	count(&a.ConnectFailed, Filter{ConnectFailedAfter: now.Add(-ConnectFailedWindow)})
+	count(&a.Failed, &a.FailedMore, Filter{FailedAfter: now.Add(-FailedWindow)})
+	count(&a.ConnectFailed, &a.ConnectFailedMore, Filter{ConnectFailedAfter: now.Add(-ConnectFailedWindow)})
 	batch.Queue(`SELECT count(*) FILTER (WHERE project_id = $1 AND livemode = $2 AND `+unopened+`), count(*) = `+fmt.Sprint(maxEnding)+` FROM (`+soonest()+`) s`,
 		place.Project, place.Live).QueryRow(func(row pgx.Row) error { return row.Scan(&a.Expiring, &a.ExpiringMore) })
 	if err := db.SendBatch(ctx, &batch).Close(); err != nil {

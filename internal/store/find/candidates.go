@@ -90,9 +90,9 @@ func (l *listing) candidates() (sql string, most int) {
 	f := l.f
 	switch {
 	case !f.FailedAfter.IsZero():
-		return l.failures("type IN ("+notArrived+")", f.FailedAfter), 0
+		return l.failures(), 0
 	case !f.ConnectFailedAfter.IsZero():
-		return l.failures("type = 'connect_failed'", f.ConnectFailedAfter), 0
+		return l.failures(), 0
 	case len(f.Recipient) > 0:
 		return l.byTerm(f.Recipient), probed
 	case f.User.isSet():
@@ -158,20 +158,32 @@ func (l *listing) merged(id string, walks []string) string {
 // only so the index of failures is used.
 const notArrived = `'delivery.bounced', 'delivery.undelivered', 'delivery.rejected', 'delivery.suppressed', 'fallback.skipped'`
 
-// maxFailures is how many failures of a window are looked at, the latest first.
-const maxFailures = 10_000
+// How many failures of a window are looked at, the latest first: by a list, and by a
+// count, which ends at CountCap.
+const (
+	maxFailures     = 10_000
+	countedFailures = 2_500
+)
 
-// failures is a SELECT of the ids of invites that have such an event since. A
-// passcode that does not arrive fails no invite.
-func (l *listing) failures(events string, since time.Time) string {
+// failures is a SELECT of the ids of invites that failed in the filter's window.
+func (l *listing) failures() string {
+	return fmt.Sprintf(`SELECT DISTINCT invite_id AS id FROM (%s) latest WHERE true%s ORDER BY id %s`, l.latestFailures(maxFailures), l.bounds("invite_id"), l.order())
+}
+
+// latestFailures is a SELECT of the invites of up to n failures in the filter's window, the
+// latest first. A passcode that does not arrive fails no invite.
+func (l *listing) latestFailures(n int) string {
+	events, since := "type = 'connect_failed'", l.f.ConnectFailedAfter
+	if !l.f.FailedAfter.IsZero() {
+		events, since = "type IN ("+notArrived+")", l.f.FailedAfter
+	}
 	until := ""
 	if !l.f.FailedBefore.IsZero() {
 		until = " AND occurred_at < " + l.arg(l.f.FailedBefore)
 	}
-	latest := fmt.Sprintf(`SELECT invite_id FROM events e WHERE %s AND %s AND occurred_at > %s%s
+	return fmt.Sprintf(`SELECT invite_id FROM events e WHERE %s AND %s AND occurred_at > %s%s
 		AND NOT EXISTS (SELECT FROM deliveries d WHERE d.invite_id = e.invite_id AND d.id = e.delivery_id AND d.kind = 'passcode')
-		ORDER BY occurred_at DESC LIMIT %d`, l.scope(), events, l.arg(since), until, maxFailures)
-	return fmt.Sprintf(`SELECT DISTINCT invite_id AS id FROM (%s) latest WHERE true%s ORDER BY id %s`, latest, l.bounds("invite_id"), l.order())
+		ORDER BY occurred_at DESC LIMIT %d`, l.scope(), events, l.arg(since), until, n)
 }
 
 // bounds is what the keyset and the dates say of an id.
@@ -202,10 +214,14 @@ func (l *listing) page() string {
 	return fmt.Sprintf(`SELECT %s FROM %s %s WHERE %s ORDER BY %s %s LIMIT %d`, columns, source, joins, l.where(), key, l.order(), l.f.Limit+1)
 }
 
-// count counts what pages list, up to CountCap.
-func (l *listing) count() string {
-	source, _ := l.source()
-	return fmt.Sprintf(`SELECT count(*) FROM (SELECT FROM %s WHERE %s LIMIT %d) t`, source, l.where(), CountCap)
+// countFailures counts the invites that pages list, up to CountCap, among the invites of
+// the latest countedFailures; more reports that there were more failures.
+func (l *listing) countFailures() string {
+	latest := l.latestFailures(countedFailures)
+	return fmt.Sprintf(`WITH latest AS MATERIALIZED (%s)
+		SELECT (SELECT count(*) FROM (SELECT FROM (SELECT DISTINCT invite_id AS id FROM latest) one
+			CROSS JOIN LATERAL (SELECT * FROM invites WHERE id = one.id AND %s OFFSET 0) i WHERE %s LIMIT %d) t),
+			(SELECT count(*) FROM latest) = %d AS more`, latest, l.scope(), l.where(), CountCap, countedFailures)
 }
 
 // source is where the rows come from, and the column that they are ordered by.

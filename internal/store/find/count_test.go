@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/connectlink/connectlink/internal/invite"
 	"github.com/connectlink/connectlink/internal/store/find"
 )
@@ -116,5 +118,30 @@ func TestFailuresAreListedByAWindowWithAnEnd(t *testing.T) {
 		if err != nil || len(list) != 1 {
 			t.Errorf("%s: %d %v, want the one of that night", name, len(list), err)
 		}
+	}
+}
+
+// A count looks at a bounded number of failures, and reports where there were more.
+func TestAttentionReportsThatThereWereMoreFailures(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	refused := a.add(person{email: "sam@customer.example"})
+	a.append(refused.id, invite.Event{Type: invite.EventConnectFailed})
+	get := func() find.Attention {
+		t.Helper()
+		got, err := find.GetAttention(t.Context(), a.db, invite.Place{Project: "default"}, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	if diff := cmp.Diff(find.Attention{ConnectFailed: 1}, get()); diff != "" {
+		t.Error(diff)
+	}
+	// One person tries again and again.
+	a.exec(`INSERT INTO events SELECT (jsonb_populate_record(e, jsonb_build_object('id', gen_random_uuid(), 'seq', e.seq + n))).*
+		FROM events e, generate_series(1, 2499) n WHERE invite_id = $1 AND type = 'connect_failed'`, refused.id)
+	if diff := cmp.Diff(find.Attention{ConnectFailed: 1, ConnectFailedMore: true}, get()); diff != "" {
+		t.Error(diff)
 	}
 }
