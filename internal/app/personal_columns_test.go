@@ -29,7 +29,7 @@ const declaration = `
 public.api_keys
 	nothing id project_id name digest hint livemode environment scopes created_at last_used_at expires_at revoked_at last_used_from replaces end_told
 public.app_logos
-	nothing source digest image wanted_at next_at
+	nothing source digest image media_type wanted_at next_at
 public.attempts
 	recipient detail
 	nothing invite_id delivery_id id number provider account template_version lease_token outcome started_at finished_at provider_message_id http_status provider_code link_id after_seq

@@ -13,7 +13,7 @@ import (
 const (
 	walked = 15_000 // along the list itself, where neighbours lie together
 	joined = 5_000  // along the list, with a look at the latest message of each
-	sent   = 3_000  // along the list, with a look at the attempts of each
+	sent   = 2_500  // along the list, with a look at the attempts of each
 	probed = 2_500  // one by one, as an index of something rarer names them
 )
 
@@ -85,36 +85,37 @@ func allTroubled(states []invite.DeliveryStatus) bool {
 }
 
 // candidates is a SELECT of ids, and how many it gives at most; 0 where it
-// gives all there are, few as they are by nature.
-func (l *listing) candidates() (sql string, most int) {
+// gives all there are, few as they are by nature. isList reports that they are neighbours in
+// the list itself.
+func (l *listing) candidates() (sql string, most int, isList bool) {
 	f := l.f
 	switch {
 	case !f.FailedAfter.IsZero():
-		return l.failures(), 0
+		return l.failures(), 0, false
 	case !f.ConnectFailedAfter.IsZero():
-		return l.failures(), 0
+		return l.failures(), 0, false
 	case len(f.Recipient) > 0:
-		return l.byTerm(f.Recipient), probed
+		return l.byTerm(f.Recipient), probed, false
 	case f.User.isSet():
-		return l.ids("id", f.User.table(l.arg)+" i", l.scope()), probed
+		return l.ids("id", f.User.table(l.arg)+" i", l.scope()), probed, false
 	case len(f.Metadata) > 0:
-		return l.byTerm(f.Metadata[0]), probed
+		return l.byTerm(f.Metadata[0]), probed, false
 	case len(f.Domain) > 0:
-		return l.byTerm(f.Domain), probed
+		return l.byTerm(f.Domain), probed, false
 	case !f.Owner.IsZero():
-		return l.ids("invite_id", "invite_owners", "staff_id = "+l.arg(f.Owner)+" AND "+l.scope()), probed
+		return l.ids("invite_id", "invite_owners", "staff_id = "+l.arg(f.Owner)+" AND "+l.scope()), probed, false
 	case f.Expiring:
-		return fmt.Sprintf(`SELECT id FROM (%s) soonest WHERE %s AND %s%s ORDER BY id %s`, soonest(), l.scope(), unopened, l.bounds("id"), l.order()), 0
+		return fmt.Sprintf(`SELECT id FROM (%s) soonest WHERE %s AND %s%s ORDER BY id %s`, soonest(), l.scope(), unopened, l.bounds("id"), l.order()), 0, false
 	case len(f.Progress) == 1 && f.Progress[0] == invite.ConnectFailed:
-		return l.ids("DISTINCT invite_id", "events", l.scope()+" AND type = 'connect_failed'"), probed
+		return l.ids("DISTINCT invite_id", "events", l.scope()+" AND type = 'connect_failed'"), probed, false
 	case f.Reason != "":
-		return l.ids("DISTINCT invite_id", "deliveries", l.scope()+" AND reason <> '' AND reason = "+l.arg(string(f.Reason))), probed
+		return l.ids("DISTINCT invite_id", "deliveries", l.scope()+" AND reason <> '' AND reason = "+l.arg(string(f.Reason))), probed, false
 	case allTroubled(f.DeliveryStatus):
-		return l.byDelivery(), probed
+		return l.byDelivery(), probed, false
 	case len(f.Inviter) > 0: // before the status: a candidate's status is cheaper to check than its words
-		return l.byTerm(f.Inviter), probed
+		return l.byTerm(f.Inviter), probed, false
 	case len(f.Status) == 1 && rare(f.Status[0]):
-		return l.ids("id", "invites", l.scope()+" AND status = '"+string(f.Status[0])+"'"), probed
+		return l.ids("id", "invites", l.scope()+" AND status = '"+string(f.Status[0])+"'"), probed, false
 	}
 	most = walked
 	switch {
@@ -123,7 +124,7 @@ func (l *listing) candidates() (sql string, most int) {
 	case len(f.DeliveryStatus) > 0:
 		most = joined
 	}
-	return fmt.Sprintf(`SELECT id FROM invites WHERE %s%s ORDER BY id %s LIMIT %d`, l.scope(), l.bounds("id"), l.order(), l.limited(most)), most
+	return fmt.Sprintf(`SELECT id FROM invites WHERE %s%s ORDER BY id %s LIMIT %d`, l.scope(), l.bounds("id"), l.order(), l.limited(most)), most, true
 }
 
 // ids is a SELECT of up to probed ids, in the order of the list.
@@ -226,8 +227,8 @@ func (l *listing) countFailures() string {
 
 // source is where the rows come from, and the column that they are ordered by.
 func (l *listing) source() (source, key string) {
-	sql, most := l.candidates()
-	if most == walked || most == joined || most == sent {
+	sql, _, isList := l.candidates()
+	if isList {
 		// The list's own rows; looking each up by its id would be twice the work.
 		source, key = "("+strings.Replace(sql, "SELECT id", "SELECT *", 1)+") i", "i.id"
 	} else {

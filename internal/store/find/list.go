@@ -82,7 +82,7 @@ func List(ctx context.Context, db postgres.DB, f Filter) (page []Invite, next in
 
 // stretchEnd is the last invite that was looked at, where others come behind it.
 func stretchEnd(ctx context.Context, db postgres.DB, l listing) (end invite.ID, err error) {
-	sql, most := l.candidates()
+	sql, most, _ := l.candidates()
 	if most == 0 {
 		return end, nil
 	}

@@ -18,7 +18,7 @@ func TestTheListOfAnOwnerIsReadAlongItsIndex(t *testing.T) {
 	for name, f := range map[string]Filter{"first page": {}, "older": {After: invite.New[invite.ID]()}, "newer": {Before: invite.New[invite.ID]()}} {
 		f.Project, f.Owner, f.Limit = "default", invite.New[invite.StaffID](), 25
 		l := listing{f: f}
-		sql, _ := l.candidates()
+		sql, _, _ := l.candidates()
 		rows, _ := db.Query(t.Context(), "EXPLAIN "+sql, l.args...)
 		lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
 		if err != nil {
