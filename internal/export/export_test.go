@@ -314,7 +314,7 @@ func TestJSONLinesEndWithWhetherTheListIsComplete(t *testing.T) {
 		}
 		for i, line := range lines[:len(lines)-1] {
 			var row map[string]any
-			if err := json.Unmarshal([]byte(line), &row); err != nil || row["object"] != "invite" || row["id"] != fmt.Sprint(i) || row["opened_at"] != nil || len(row) != 15 {
+			if err := json.Unmarshal([]byte(line), &row); err != nil || row["object"] != "invite" || row["id"] != fmt.Sprint(i) || row["opened_at"] != nil || len(row) != 16 {
 				t.Errorf("line %d: %v %v", i, row, err)
 			}
 		}

@@ -90,6 +90,7 @@ func productTables() []table {
 			isOver: func(r row) bool { return r.is("(began_at < now() - interval '1 hour')::text") },
 		},
 		{name: "public.staff_links", plain: []plain{{"digest", digest}}},
+		{name: "public.test_sends", plain: []plain{{"form", digest}}},
 		{name: "public.seen", plain: []plain{{"key", "a plain digest of a callback"}}},
 		{name: "public.pipedream_budgets", plain: []plain{{"credentials", "a plain digest of a client's id"}}},
 		{name: "public.audit_chain", plain: []plain{{"hash", "a plain digest of the log's entries"}}},

@@ -151,11 +151,15 @@ func ListByID(ctx context.Context, db postgres.DB, place invite.Place, ids []inv
 // UserCount is how many invites a user has.
 type UserCount struct {
 	Invites   int // not erased
-	Open      int // of them, those that are not over
+	Working   int // of them, those whose link works, or will: an erasure ends it
 	Connected int // of them, those that led to a connected account
 	// Least reports that the limit of counting was reached: there can be more.
 	Least bool
 }
+
+// working is of invites whose link works, or will. That of a failed one does: the person
+// may have it by another way.
+const working = `status IN ('scheduled', 'pending', 'active', 'failed') AND gives_up_at > now()`
 
 // CountUser counts the invites of a user, up to CountCap: each costs a look-up.
 func CountUser(ctx context.Context, db postgres.DB, u User) (c UserCount, err error) {
@@ -165,10 +169,10 @@ func CountUser(ctx context.Context, db postgres.DB, u User) (c UserCount, err er
 	args := arguments{u.Project, u.Live, CountCap}
 	table := u.table(args.add)
 	err = db.QueryRow(ctx, `
-		SELECT count(*), count(*) FILTER (WHERE `+openOnly+`), count(*) FILTER (WHERE status = 'connected') FROM (
+		SELECT count(*), count(*) FILTER (WHERE `+working+`), count(*) FILTER (WHERE status = 'connected') FROM (
 			SELECT status, gives_up_at FROM `+table+` i
 			WHERE project_id = $1 AND livemode = $2 AND erased_at IS NULL LIMIT $3
-		) t`, args...).Scan(&c.Invites, &c.Open, &c.Connected)
+		) t`, args...).Scan(&c.Invites, &c.Working, &c.Connected)
 	if err != nil {
 		return c, fmt.Errorf("count invites of a user: %w", postgres.Translate(err))
 	}

@@ -129,7 +129,7 @@ func TestF09AnAddressReachesPostgresOnlyHashed(t *testing.T) {
 				if ids, err := find.ListUser(t.Context(), a.db, u, 3); err != nil || !slices.Equal(ids, []invite.ID{s.id}) {
 					t.Errorf("the invites of %q: %v, %v", user, ids, err)
 				}
-				if c, err := find.CountUser(t.Context(), a.db, u); err != nil || c != (find.UserCount{Invites: 1, Open: 1}) {
+				if c, err := find.CountUser(t.Context(), a.db, u); err != nil || c != (find.UserCount{Invites: 1, Working: 1}) {
 					t.Errorf("the number of the invites of %q: %+v, %v", user, c, err)
 				}
 				if ids, err := find.ListActive(t.Context(), a.db, u, "slack", invite.New[invite.ID]()); err != nil || !slices.Equal(ids, []invite.ID{s.id}) {
@@ -213,5 +213,21 @@ func TestAnErasedUserIsFoundNeitherByIDNorByHash(t *testing.T) {
 	}
 	if ids, err := find.ListUser(t.Context(), a.db, find.NewUser(a.box, invite.Place{Project: "default"}, "pat@customer.example"), 3); err != nil || len(ids) > 0 {
 		t.Errorf("listed: %v, %v", ids, err)
+	}
+}
+
+// An erasure ends the link of a failed invite too: the person may have it by another way.
+func TestCountUserCountsTheLinksThatWork(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	failed := a.bounced(a.add(person{user: "user-7", email: "pat@customer.example"}), invite.AddressNotFound)
+	a.append(a.add(person{user: "user-7", email: "pat@customer.example"}).id, invite.Event{Type: invite.EventRevoked})
+	u := find.NewUser(a.box, invite.Place{Project: "default"}, "user-7")
+	if c, err := find.CountUser(t.Context(), a.db, u); err != nil || c != (find.UserCount{Invites: 2, Working: 1}) {
+		t.Errorf("%+v, %v", c, err)
+	}
+	a.exec(`UPDATE invites SET gives_up_at = now() WHERE id = $1`, failed.id)
+	if c, err := find.CountUser(t.Context(), a.db, u); err != nil || c != (find.UserCount{Invites: 2}) {
+		t.Errorf("after its end: %+v, %v", c, err)
 	}
 }
