@@ -70,9 +70,9 @@ func (s *console) home(p *page) error {
 	}
 	for i, c := range []card{
 		{N: a.Failed, More: a.FailedMore, URL: withQuery(invites, "status", string(invite.Failed), "within", pastDay), Text: p.t("failed in the last 24 hours"), Kind: "bad", Icon: "alert"},
-		{N: a.Expiring, More: a.ExpiringMore, URL: invites + "?expiring=1", Text: p.t("expire within an hour, unopened"), Kind: "warn", Icon: "clock"},
+		{N: a.Expiring, More: a.ExpiringMore, URL: invites + "?expiring=1", Text: p.frame.TN("expires within an hour, unopened", "expire within an hour, unopened", a.Expiring), Kind: "warn", Icon: "clock"},
 		{N: a.ConnectFailed, More: a.ConnectFailedMore, URL: withQuery(invites, "progress", string(invite.ConnectFailed), "within", pastWeek), Text: p.t("failed to connect (7 days)"), Kind: "bad", Icon: "plug"},
-		{N: blocked, URL: withQuery(p.frame.URL("blocks"), "within", pastDay), Text: p.t("addresses suppressed in the last 24 hours"), Kind: "warn", Icon: "ban"},
+		{N: blocked, URL: withQuery(p.frame.URL("blocks"), "within", pastDay), Text: p.frame.TN("address suppressed in the last 24 hours", "addresses suppressed in the last 24 hours", blocked), Kind: "warn", Icon: "ban"},
 	} {
 		c.Count, c.Trend = p.frame.Number(c.N), trends[i]
 		switch {

@@ -43,7 +43,7 @@ func TestTheRailShowsWhereAMessageIs(t *testing.T) {
 	}
 	notes := map[invite.DeliveryStatus]string{ // of the stage at which it is
 		invite.Queued: "Waiting", invite.Sending: "Sending", invite.Accepted: "Waiting", invite.Sent: "Waiting", invite.Deferred: "Delayed", invite.Delivered: "Waiting",
-		invite.Bounced: "Bounced", invite.Undelivered: "Not delivered", invite.Rejected: "Rejected", invite.Suppressed: "Blocked", invite.Complained: "Marked as spam",
+		invite.Bounced: "Bounced", invite.Undelivered: "Failed", invite.Rejected: "Rejected", invite.Suppressed: "Blocked", invite.Complained: "Marked as spam",
 		invite.Canceled: "Cancelled", invite.Unknown: "Waiting",
 	}
 	if len(want) != len(invite.DeliveryStatuses()) {
@@ -200,12 +200,12 @@ func TestTheRailTellsTheTimeBetweenStages(t *testing.T) {
 		"rejected after it was taken": {
 			story.Situation{Status: invite.Failed, Progress: invite.NotOpened, Message: message(first, invite.Rejected, 0)},
 			traveled(first, invite.EventDeliveryAccepted, 2*time.Second, invite.EventDeliveryRejected, 3*time.Second),
-			[]string{"Created", "Sent, 2 s after it was created", "Delivered: Failed, Rejected", "Opened: Not reached", "Connected: Not reached"},
+			[]string{"Created", "Sent, 2 s after it was created", "Not delivered: Rejected", "Opened: Not reached", "Connected: Not reached"},
 		},
 		"bounced, and opened by a copied link": {
 			story.Situation{Status: invite.Failed, Progress: invite.Visited, SeenAt: visited.At, Message: message(first, invite.Bounced, 0)},
 			append(traveled(first, invite.EventDeliveryAccepted, 2*time.Second, invite.EventDeliveryBounced, 3*time.Second), visited),
-			[]string{"Created", "Sent, 2 s after it was created", "Delivered: Failed, Bounced", "Opened, 29m58s after it was sent", "Connected: Waiting"},
+			[]string{"Created", "Sent, 2 s after it was created", "Not delivered: Bounced", "Opened, 29m58s after it was sent", "Connected: Waiting"},
 		},
 		"cancelled, and opened by a copied link": {
 			story.Situation{Status: invite.Active, Progress: invite.Visited, SeenAt: visited.At, Message: message(first, invite.Canceled, 0)},

@@ -44,11 +44,19 @@ func (s Stage) Icon() string {
 func (r *rail) tell() []Stage {
 	w := r.w
 	names := [stages]string{w.T("Created"), w.T("Sent"), w.T("Delivered"), w.T("Opened"), w.T("Connected")}
+	failed := [stages]string{sent: w.T("Not sent"), delivered: w.T("Not delivered"), connected: w.T("Not connected")}
 	out := make([]Stage, 0, stages)
 	before := created // the last stage whose time is known
 	for place, at := range r.by {
 		o := Stage{State: at.state, Name: names[place], Note: at.note, At: at.at}
 		word := stateWord(w, at.state)
+		if at.state == StageFailed && failed[place] != "" { // a red "Delivered" reads as if it was
+			if o.Name = failed[place]; o.Note == o.Name {
+				o.Note, at.note = "", ""
+			} else if o.Note != "" {
+				word = o.Note
+			}
+		}
 		switch {
 		case at.state != StageDone && at.note == "":
 			o.Note, o.Words = word, w.T("%s: %s", o.Name, word)
